@@ -1,0 +1,182 @@
+"""The tables that stages hand to one another, as Arrow schemas; ``schemas/`` is their frozen export.
+
+Hashes are 64-bit patterns stored as signed ``int64`` (Spark has no unsigned 64-bit type). Times are seconds.
+``id`` names a sample by its content, ``input_id`` one mention of it in a source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow as pa
+
+VERSION = "1"
+
+
+def sample_id(data: bytes) -> tuple[str, str]:
+    """``(id, sha256)`` of media bytes: the id is the first 128 bits of the SHA-256, in hex."""
+    digest = hashlib.sha256(data).hexdigest()
+    return digest[:32], digest
+
+
+def input_id(source: str, uri: str) -> str:
+    """Name of one mention of a sample: 128 bits of SHA-256 over source name and uri."""
+    return hashlib.sha256(f"{source}\0{uri}".encode()).hexdigest()[:32]
+
+
+def _required(name: str, type_: pa.DataType) -> pa.Field:
+    return pa.field(name, type_, nullable=False)
+
+
+#: What decoding tells of a media file; filled by ``dataengine.media``. ``width`` and ``height`` as displayed.
+FACTS = [
+    _required("kind", pa.string()),  # image | video
+    _required("format", pa.string()),  # jpeg, png, webp, gif, … | mp4, matroska, webm, avi, …
+    _required("ext", pa.string()),  # extension that fits the bytes, whatever the file was called
+    _required("width", pa.int32()),
+    _required("height", pa.int32()),
+    _required("orientation", pa.int8()),  # EXIF 1..8; 1 where none is given
+    _required("mode", pa.string()),  # Pillow mode or pixel format
+    _required("frames", pa.int32()),
+    pa.field("fps", pa.float64()),
+    pa.field("duration", pa.float64()),
+    pa.field("codec", pa.string()),
+    _required("audio", pa.bool_()),
+    pa.field("phash", pa.int64()),  # null for flat pictures and videos
+    _required("frame_hashes", pa.list_(pa.int64())),  # videos: one a second, at most 64
+    _required("hash_version", pa.string()),
+]
+
+#: One row an input that could be read.
+SAMPLES = pa.schema(
+    [
+        _required("input_id", pa.string()),
+        _required("source", pa.string()),
+        _required("uri", pa.string()),
+        _required("id", pa.string()),
+        _required("sha256", pa.string()),
+        _required("bytes", pa.int64()),
+        *FACTS,
+        _required("captions", pa.list_(pa.string())),
+        pa.field("license", pa.string()),
+        pa.field("meta", pa.string()),  # JSON of whatever else the source said
+        _required("media", pa.string()),  # workspace key of the tar that holds the bytes
+        _required("offset", pa.int64()),  # of the bytes inside that tar
+    ]
+)
+
+#: One row an input that could not be read.
+FAILURES = pa.schema(
+    [
+        _required("input_id", pa.string()),
+        _required("source", pa.string()),
+        _required("uri", pa.string()),
+        _required("failure", pa.string()),
+        _required("message", pa.string()),
+        pa.field("bytes", pa.int64()),
+    ]
+)
+
+CAPTION = pa.struct([("text", pa.string()), ("source", pa.string()), ("uri", pa.string())])
+
+#: One row a distinct sample: facts of its first mention, captions of all.
+UNIQUE = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("sha256", pa.string()),
+        _required("bytes", pa.int64()),
+        *FACTS,
+        _required("captions", pa.list_(CAPTION)),
+        pa.field("license", pa.string()),
+        _required("media", pa.string()),
+        _required("offset", pa.int64()),
+        _required("mentions", pa.int32()),
+    ]
+)
+
+#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video.
+EDGES = pa.schema(
+    [
+        _required("a", pa.string()),
+        _required("b", pa.string()),
+        _required("kind", pa.string()),
+        _required("distance", pa.float64()),
+    ]
+)
+
+#: One row a distinct sample: the sample that stands for its group (itself if it is the best or alone).
+GROUPS = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("representative", pa.string()),
+        _required("size", pa.int32()),
+        pa.field("kind", pa.string()),  # null for representatives
+        pa.field("distance", pa.float64()),  # to the representative itself
+    ]
+)
+
+#: One row a representative: kept, or dropped by the first rule it did not pass.
+DECISIONS = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("kept", pa.bool_()),
+        pa.field("rule", pa.string()),
+        pa.field("column", pa.string()),
+        pa.field("value", pa.string()),  # of that column, as text; null where it was missing
+    ]
+)
+
+#: Discrete visual codes, ``(tokens, codebooks)`` in C order, little-endian ``dtype``.
+CODES = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("tokenizer", pa.string()),
+        _required("tokens", pa.int32()),
+        _required("codebooks", pa.int32()),
+        _required("grid_t", pa.int32()),
+        _required("grid_h", pa.int32()),
+        _required("grid_w", pa.int32()),
+        _required("dtype", pa.string()),
+        _required("codes", pa.binary()),
+    ]
+)
+
+#: Where each kept sample lies in the release.
+ASSIGNMENT = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("split", pa.string()),
+        _required("shard", pa.string()),
+        _required("position", pa.int32()),
+    ]
+)
+
+#: What became of each input: exactly one of kept, duplicate, filtered, failed.
+LEDGER = pa.schema(
+    [
+        _required("input_id", pa.string()),
+        _required("source", pa.string()),
+        _required("uri", pa.string()),
+        pa.field("id", pa.string()),  # null for failed
+        _required("outcome", pa.string()),
+        pa.field("representative", pa.string()),  # duplicate: of which sample
+        pa.field("kind", pa.string()),  # duplicate: exact | perceptual | video
+        pa.field("distance", pa.float64()),
+        pa.field("rule", pa.string()),  # filtered: by which rule
+        pa.field("value", pa.string()),
+        pa.field("failure", pa.string()),  # failed: class
+        pa.field("message", pa.string()),
+    ]
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "samples": SAMPLES,
+    "failures": FAILURES,
+    "unique": UNIQUE,
+    "edges": EDGES,
+    "groups": GROUPS,
+    "decisions": DECISIONS,
+    "codes": CODES,
+    "assignment": ASSIGNMENT,
+    "ledger": LEDGER,
+}
