@@ -1,0 +1,1 @@
+"""dataengine: raw images, short videos and captions → a release that a trainer can read."""

@@ -1,0 +1,28 @@
+"""All stages, in the order of the data. A new stage is one line here."""
+
+from __future__ import annotations
+
+from dataengine.cot.stage import CotDraft, CotMix, CotWrite
+from dataengine.dedup.stage import Dedup
+from dataengine.ingest.stage import Ingest
+from dataengine.policy.stage import Filter
+from dataengine.release.stage import ReleaseStage
+from dataengine.score.stage import Score
+from dataengine.shards.stage import ShardAssign, ShardWrite
+from dataengine.stage import Stage
+from dataengine.tokenize.stage import TokenizeEncode, TokenizeFit
+
+STAGES: tuple[Stage, ...] = (
+    Ingest(),
+    Dedup(),
+    Score(),
+    Filter(),
+    TokenizeFit(),
+    TokenizeEncode(),
+    ShardAssign(),
+    ShardWrite(),
+    CotDraft(),
+    CotMix(),
+    CotWrite(),
+    ReleaseStage(),
+)

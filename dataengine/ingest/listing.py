@@ -1,0 +1,40 @@
+"""Files that a path or glob names, on disk or on S3."""
+
+from __future__ import annotations
+
+import fnmatch
+from glob import glob as local_glob
+from pathlib import Path
+
+from dataengine.errors import UsageError
+from dataengine.storage import Entry, Store
+
+_WILD = "*?["
+
+
+def glob(pattern: str) -> list[Entry]:
+    """Files named by ``pattern``, ordered; ``Entry.key`` is the whole path or URL. Raises UsageError if there is none."""
+    found = _remote(pattern) if "://" in pattern else _local(pattern)
+    if not found:
+        raise UsageError(
+            f"no file matches {pattern}" + ("" if "://" in pattern else f" (relative paths start at {Path.cwd()})")
+        )
+    return found
+
+
+def _local(pattern: str) -> list[Entry]:
+    paths = [Path(p) for p in sorted(local_glob(pattern, recursive=True))]
+    return [Entry(str(p), p.stat().st_size, str(p.stat().st_mtime_ns)) for p in paths if p.is_file()]
+
+
+def _remote(pattern: str) -> list[Entry]:
+    """Lists the pattern's fixed folder and filters: S3 has no glob."""
+    fixed = pattern
+    while any(c in fixed for c in _WILD):
+        fixed = fixed.rpartition("/")[0]
+    if fixed == pattern:
+        folder, _, name = pattern.rpartition("/")
+        entry = Store(folder).head(name)
+        return [Entry(pattern, entry.size, entry.tag)] if entry else []
+    listed = (Entry(f"{fixed}/{e.key}", e.size, e.tag) for e in Store(fixed).list())
+    return [e for e in listed if fnmatch.fnmatchcase(e.key, pattern)]

@@ -1,0 +1,67 @@
+"""Ingest: sources → samples, failures and packed media."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataengine.errors import UsageError
+from dataengine.ingest.folder import FolderReader
+from dataengine.ingest.items import SourceReader
+from dataengine.ingest.table import TableReader
+from dataengine.ingest.webdataset import WebDatasetReader
+from dataengine.ingest.worker import IngestWorker
+from dataengine.media.limits import Limits
+from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.recipe import FolderSource, Recipe, Source, TableSource
+from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.workspace import digest
+
+
+def limits_of(recipe: Recipe) -> Limits:
+    """The recipe's bounds of one input."""
+    return Limits(**recipe.limits.model_dump())
+
+
+def reader_of(source: Source, limits: Limits) -> SourceReader:
+    """The reader for a source of the recipe."""
+    if isinstance(source, FolderSource):
+        return FolderReader(source)
+    if isinstance(source, TableSource):
+        return TableReader(source)
+    return WebDatasetReader(source, limits)
+
+
+class Ingest(RecordStage):
+    """One part a hash bucket of a folder or table, or a tar."""
+
+    name = "ingest"
+    version = "1"
+
+    def validate(self, recipe: Recipe) -> None:
+        mistakes = []
+        for source in recipe.sources:
+            try:
+                reader_of(source, limits_of(recipe)).parts()
+            except UsageError as error:
+                mistakes.append(f"source `{source.name}`: {error}")
+        if mistakes:
+            raise UsageError("\n".join(mistakes))
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [recipe.limits.model_dump(), HASH_VERSION]
+
+    def key(self, run: Run) -> str:
+        return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
+
+    def plan(self, run: Run) -> list[Part]:
+        base = digest(self.name, self.version, self.settings(run.recipe))
+        parts = []
+        for source in run.recipe.sources:
+            for part in reader_of(source, limits_of(run.recipe)).parts():
+                parts.append(Part(part.name, digest(base, source.name, part.key), (source.name, part.spec)))
+        return sorted(parts, key=lambda p: p.name)
+
+    def worker(self, run: Run) -> Worker:
+        limits = limits_of(run.recipe)
+        readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
+        return IngestWorker(readers, limits, run.workspace)

@@ -1,0 +1,106 @@
+"""Table source: JSONL, CSV or Parquet, one row an input. Rows are read on the workers, never all at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataengine.errors import InputError, UsageError
+from dataengine.ingest.folder import bucket_of
+from dataengine.ingest.items import Item, fetch, sidecar
+from dataengine.ingest.listing import glob
+from dataengine.media.limits import Limits
+from dataengine.recipe import TableSource
+from dataengine.stage import Part
+from dataengine.workspace import digest
+
+_FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
+_TABLE_LIMITS = Limits(bytes=8 << 30)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    path: str
+    bucket: int
+
+
+@dataclass(frozen=True)
+class TableReader:
+    """Parts are hash buckets of each table's rows, by the media path in them."""
+
+    source: TableSource
+
+    def parts(self) -> list[Part]:
+        parts = []
+        for entry in glob(self.source.path):
+            name = PurePosixPath(entry.key)
+            if name.suffix not in _FORMATS:
+                raise UsageError(f"source {self.source.name}: {entry.key} is none of {', '.join(_FORMATS)}")
+            settings = self.source.model_dump(exclude={"path"})
+            for b in range(self.source.buckets):
+                key = digest(settings, name.name, entry.tag, entry.size, b)
+                parts.append(Part(f"{self.source.name}-{name.stem}-{b:04d}", key, _Slice(entry.key, b)))
+        return parts
+
+    def items(self, spec: _Slice) -> Iterator[Item]:
+        seen: dict[str, int] = defaultdict(int)
+        items = []
+        for row, value in _rows(spec.path):
+            item = self._item(spec.path, row, value)
+            if bucket_of(item.uri, self.source.buckets) != spec.bucket:
+                continue
+            seen[item.uri] += 1
+            again = f"#{seen[item.uri]}" if seen[item.uri] > 1 else ""
+            items.append(Item(**{**item.__dict__, "uri": item.uri + again}))
+        yield from sorted(items, key=lambda i: i.uri)
+
+    def _item(self, table: str, row: int, value: dict[str, Any] | str) -> Item:
+        name = PurePosixPath(table).name
+        if isinstance(value, str):
+            return Item(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
+        media = value.pop(self.source.media, None)
+        if not isinstance(media, str) or not media:
+            said = f"row {row} of {name} has no media path in column `{self.source.media}`; it has {', '.join(value)}"
+            return Item(f"{name}#row {row}", error=InputError("bad_row", said))
+        captions = value.pop(self.source.caption, None) if self.source.caption else None
+        given = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
+        side = sidecar(given, value, self.source.license_column or "license")
+        return Item(f"{name}#{media}", _at(table, media), side.captions, side.license or self.source.license, side.meta)
+
+
+def _at(table: str, media: str) -> str:
+    if "://" in media or media.startswith("/"):
+        return media
+    return f"{table.rpartition('/')[0] or '.'}/{media}"
+
+
+def _rows(path: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """``(row number from 1, row or what is wrong with it)``."""
+    data = fetch(path, _TABLE_LIMITS)
+    if path.endswith(".parquet"):
+        table = pq.ParquetFile(io.BytesIO(data))
+        rows = (row for batch in table.iter_batches(8192) for row in pa.Table.from_batches([batch]).to_pylist())
+        yield from enumerate(rows, 1)
+    elif path.endswith(".csv"):
+        yield from enumerate(csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace"), newline="")), 1)
+    else:
+        for number, line in enumerate(data.splitlines(), 1):
+            if line.strip():
+                yield number, _json_row(line)
+
+
+def _json_row(line: bytes) -> dict[str, Any] | str:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        return f"not JSON: {error}"
+    return row if isinstance(row, dict) else "not a JSON object"

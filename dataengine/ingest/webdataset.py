@@ -1,0 +1,111 @@
+"""WebDataset source: existing tars, img2dataset's layout included. Members of one key are one sample wherever in the
+tar they stand; a sample with two media members is two inputs."""
+
+from __future__ import annotations
+
+import tarfile
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from PIL import Image
+
+from dataengine.errors import InputError
+from dataengine.ingest.items import Item, read_sidecars
+from dataengine.ingest.listing import glob
+from dataengine.media.limits import Limits
+from dataengine.recipe import WebDatasetSource
+from dataengine.stage import Part
+from dataengine.storage import Store
+from dataengine.workspace import digest
+
+_VIDEO = {"mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "wmv", "flv", "3gp", "ogv"}
+
+
+@dataclass(frozen=True)
+class WebDatasetReader:
+    """Each tar is a part."""
+
+    source: WebDatasetSource
+    limits: Limits
+
+    def parts(self) -> list[Part]:
+        parts = []
+        for entry in glob(self.source.path):
+            name = PurePosixPath(entry.key)
+            key = digest(name.name, entry.tag, entry.size, self.source.license)
+            parts.append(Part(f"{self.source.name}-{name.stem}", key, entry.key))
+        return parts
+
+    def items(self, spec: str) -> Iterator[Item]:
+        tar = PurePosixPath(spec).name
+        with ExitStack() as stack:
+            file = stack.enter_context(_local(spec))
+            samples, broken = _index(file)
+            for key, members in sorted(samples.items()):
+                yield from self._sample(tar, file, key, members)
+            if broken:
+                yield Item(
+                    f"{tar}#", error=InputError("truncated", f"{tar} is damaged: {broken}; what came before is used")
+                )
+
+    def _sample(self, tar: str, file: IO[bytes], key: str, members: dict[str, tuple[int, int]]) -> Iterator[Item]:
+        media = sorted(e for e in members if _is_media(e))
+        if not media:
+            said = f"sample {key} has no image or video, only {', '.join(sorted(members))}"
+            yield Item(f"{tar}#{key}", error=InputError("missing", said))
+        text, facts = (_read(file, members.get(e)) for e in ("txt", "json"))
+        side = read_sidecars(text, facts)
+        for ext in media:
+            uri, size = f"{tar}#{key}.{ext}", members[ext][1]
+            if size > self.limits.bytes:
+                said = f"{size:,} bytes, the limit is {self.limits.bytes:,}"
+                yield Item(uri, error=InputError("too_many_bytes", said))
+            else:
+                license_ = side.license or self.source.license
+                yield Item(uri, "", side.captions, license_, side.meta, _read(file, members[ext]))
+
+
+def _is_media(ext: str) -> bool:
+    last = ext.rpartition(".")[2].lower()
+    return last in _VIDEO or f".{last}" in Image.registered_extensions()
+
+
+def _local(path: str) -> IO[bytes]:
+    if "://" not in path:
+        return Path(path).open("rb")
+    folder, _, name = path.rpartition("/")
+    file = tempfile.TemporaryFile()
+    file.write(Store(folder).get(name))
+    return file
+
+
+def _index(file: IO[bytes]) -> tuple[dict[str, dict[str, tuple[int, int]]], str]:
+    """``{key: {extension: (offset, size)}}`` and what is wrong with the tar, if anything."""
+    samples: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    end = file.seek(0, 2)
+    file.seek(0)
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                name = PurePosixPath(member.name)
+                if not member.isfile() or name.name.startswith("."):
+                    continue
+                if member.offset_data + member.size > end:
+                    return samples, f"it ends inside {member.name}"
+                stem, _, ext = name.name.partition(".")
+                samples[str(name.parent / stem)][ext] = (member.offset_data, member.size)
+    except tarfile.TarError as error:
+        return samples, str(error)
+    return samples, ""
+
+
+def _read(file: IO[bytes], place: tuple[int, int] | None) -> bytes | None:
+    if place is None:
+        return None
+    file.seek(place[0])
+    return file.read(place[1])

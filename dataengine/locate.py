@@ -1,0 +1,116 @@
+"""Where the bytes of a sample lie, and reading them: what every stage after dedup that touches media starts from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from queue import Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine import contracts
+from dataengine.stage import Run
+from dataengine.storage import Store
+
+T = TypeVar("T")
+
+#: Bytes read from a media tar at once.
+_READ_AHEAD = 64 << 20
+_COLUMNS = ["id", "kind", "ext", "bytes", "captions", "media", "offset", "width", "height", "frames", "duration"]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A sample and the place of its bytes."""
+
+    id: str
+    kind: str
+    ext: str
+    bytes: int
+    captions: tuple[str, ...]
+    media: str
+    offset: int
+    facts: dict[str, Any]
+
+
+def representatives(run: Run, columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows of contracts.UNIQUE for the samples that stand for their group, ordered by id."""
+    groups = run.table("dedup", "groups", contracts.GROUPS, ["id", "representative"])
+    mine = groups.filter(pc.equal(groups["id"], groups["representative"]))["id"]
+    unique = run.table("dedup", "unique", contracts.UNIQUE, columns)
+    return unique.filter(pc.is_in(unique["id"], value_set=mine.combine_chunks())).sort_by("id")
+
+
+def locate(table: pa.Table) -> list[Located]:
+    """Rows of contracts.UNIQUE as objects."""
+    return [
+        Located(
+            row["id"],
+            row["kind"],
+            row["ext"],
+            row["bytes"],
+            tuple(c["text"] for c in row["captions"]),
+            row["media"],
+            row["offset"],
+            {k: row[k] for k in ("width", "height", "frames", "duration")},
+        )
+        for row in table.select(_COLUMNS).to_pylist()
+    ]
+
+
+def by_media(rows: Sequence[Located]) -> dict[str, list[Located]]:
+    """Rows grouped by the tar that holds them, each group ordered by offset."""
+    groups: dict[str, list[Located]] = defaultdict(list)
+    for row in sorted(rows, key=lambda r: (r.media, r.offset)):
+        groups[row.media].append(row)
+    return dict(groups)
+
+
+def payloads(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, bytes]]:
+    """Media bytes of the rows, in the order given; neighbours in a tar are read together."""
+    batch: list[Located] = []
+    for row in rows:
+        if batch and (row.media != batch[0].media or sum(r.bytes for r in batch) + row.bytes > _READ_AHEAD):
+            yield from _read(store, batch)
+            batch = []
+        batch.append(row)
+    yield from _read(store, batch)
+
+
+def _read(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, bytes]]:
+    if rows:
+        found = store.get_ranges(rows[0].media, [r.offset for r in rows], [r.bytes for r in rows])
+        yield from zip(rows, found, strict=True)
+
+
+class Prefetch(Iterator[T]):
+    """Runs an iterator in a thread, at most ``depth`` items ahead, so that decoding goes on while a model works."""
+
+    def __init__(self, source: Iterator[T], depth: int) -> None:
+        self._queue: Queue[tuple[str, Any]] = Queue(depth)
+        self._stop = Event()
+        self._thread = Thread(target=self._fill, args=(source,), daemon=True)
+        self._thread.start()
+
+    def _fill(self, source: Iterator[T]) -> None:
+        try:
+            for item in source:
+                if self._stop.is_set():
+                    return
+                self._queue.put(("item", item))
+            self._queue.put(("end", None))
+        except BaseException as error:  # handed to the consumer, which raises it
+            self._queue.put(("error", error))
+
+    def __next__(self) -> T:
+        what, value = self._queue.get()
+        if what == "item":
+            return value  # type: ignore[no-any-return]
+        self._queue.put((what, value))
+        if what == "error":
+            raise value
+        raise StopIteration

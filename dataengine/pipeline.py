@@ -1,0 +1,169 @@
+"""Orders the stages of a recipe, finds out which are up to date, and hands the others to an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dataengine.engines.ray import Job, RayEngine
+from dataengine.errors import UsageError
+from dataengine.recipe import Recipe
+from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
+from dataengine.workspace import Output, Record
+
+#: What the command line calls a stage, and what it is made of.
+GROUPS = ("ingest", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+
+
+@dataclass
+class StageReport:
+    """What became of one stage. ``state``: up to date, done, pending, waiting (for an earlier stage)."""
+
+    name: str
+    state: str
+    parts: int = 0
+    made: int = 0
+    seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Reporter(Protocol):
+    """Told of progress; the command line shows it, tests leave it out."""
+
+    def start(self, stage: str, parts: int, pending: int) -> None: ...
+    def advance(self, stage: str) -> None: ...
+    def end(self, report: StageReport) -> None: ...
+
+
+class Silent:
+    """A Reporter that shows nothing."""
+
+    def start(self, stage: str, parts: int, pending: int) -> None: ...
+    def advance(self, stage: str) -> None: ...
+    def end(self, report: StageReport) -> None: ...
+
+
+def group_of(stage: str) -> str:
+    """``tokenize.fit`` → ``tokenize``."""
+    return stage.split(".")[0]
+
+
+def stages(recipe: Recipe) -> list[Stage]:
+    """The stages of a recipe in the order of the data; validated. Raises UsageError naming every mistake."""
+    from dataengine.catalog import STAGES
+
+    active = [s for s in STAGES if s.active(recipe)]
+    mistakes = []
+    for stage in active:
+        try:
+            stage.validate(recipe)
+        except UsageError as error:
+            mistakes.append(str(error))
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return active
+
+
+def execute(
+    recipe: Recipe, only: str | None = None, dry_run: bool = False, reporter: Reporter | None = None
+) -> list[StageReport]:
+    """Bring a recipe's stages up to date, or ``only`` the named group (all it needs must be up to date already).
+
+    Raises UsageError before anything runs, RunError and BalanceError from the stages.
+    """
+    plan = stages(recipe)
+    if only is not None and only not in {group_of(s.name) for s in plan}:
+        raise UsageError(
+            f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
+        )
+    workers = None if recipe.workers == "auto" else recipe.workers
+    with closing(Run(recipe)) as run, closing(RayEngine(recipe.ray.address, workers)) as ray:
+        return _Pass(run, ray, only, dry_run, reporter or Silent()).over(plan)
+
+
+@dataclass
+class _Pass:
+    run: Run
+    ray: RayEngine
+    only: str | None
+    dry_run: bool
+    reporter: Reporter
+
+    def over(self, plan: Sequence[Stage]) -> list[StageReport]:
+        reports: list[StageReport] = []
+        for stage in plan:
+            report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
+            reports.append(report)
+            self.reporter.end(report)
+            if self.only == group_of(stage.name) and stage.name == _last_of(plan, self.only):
+                break
+        return reports
+
+    def _visit(self, stage: Stage, stale: Iterable[str]) -> StageReport:
+        if set(stage.needs) & set(stale):
+            return StageReport(stage.name, "waiting")
+        key = stage.key(self.run)
+        record = self.run.workspace.record(stage.record_path(self.run, key))
+        if record is not None and record.key == key and not stage.missing(self.run, record):
+            self.run.records[stage.name] = record
+            return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
+        if self.dry_run:
+            return self._foresee(stage)
+        if self.only is not None and group_of(stage.name) != self.only:
+            raise UsageError(
+                f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
+                "or `dataengine run RECIPE` for all stages"
+            )
+        return self._make(stage, key)
+
+    def _foresee(self, stage: Stage) -> StageReport:
+        if not isinstance(stage, RecordStage):
+            return StageReport(stage.name, "pending", 1)
+        jobs, done = self._jobs(stage)
+        return StageReport(stage.name, "pending", len(jobs) + len(done), len(done))
+
+    def _make(self, stage: Stage, key: str) -> StageReport:
+        begun = time.monotonic()
+        if stage.in_place:
+            withdraw(self.run)
+        if isinstance(stage, TableStage):
+            self.reporter.start(stage.name, 1, 1)
+            outputs, made = {"all": stage.compute(self.run, key)}, 1
+        elif isinstance(stage, RecordStage):
+            jobs, outputs = self._jobs(stage)
+            made = len(jobs)
+            self.reporter.start(stage.name, made + len(outputs), made)
+            if jobs:
+                outputs = {**outputs, **self._work(stage, jobs)}
+        record = Record(stage.name, key, dict(sorted(outputs.items())))
+        self.run.workspace.store.put(stage.record_path(self.run, key), record.to_bytes())
+        self.run.records[stage.name] = record
+        return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - begun, record.counts)
+
+    def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
+        resources = Resources(stage.resources.cpus, float(stage.needs_gpu(self.run.recipe)))
+        outputs = {}
+        for part, output in self.ray.run(stage.worker(self.run), self.run.workspace.store, jobs, resources):
+            outputs[part.name] = output
+            self.reporter.advance(stage.name)
+        return outputs
+
+    def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:
+        parts = stage.plan(self.run)
+        markers = {p.name: (stage.marker(self.run, p), p.key) for p in parts}
+        done = self.run.workspace.finished(stage.marker_prefix(self.run), markers)
+        if stage.in_place:
+            done = {n: out for n, out in done.items() if not stage.missing(self.run, Record(stage.name, "", {n: out}))}
+        return [Job(p, markers[p.name][0], stage.in_place) for p in parts if p.name not in done], done
+
+
+def withdraw(run: Run) -> None:
+    """Take the release's manifest away before anything under it changes: no reader sees half a release."""
+    run.workspace.store.delete([f"releases/{run.recipe.name}/manifest.json"])
+
+
+def _last_of(plan: Sequence[Stage], group: str) -> str:
+    return [s.name for s in plan if group_of(s.name) == group][-1]

@@ -1,0 +1,163 @@
+"""The recipe: one YAML that names a whole run. Sizes are bytes, times seconds; paths are relative to where the
+command is started. ``load`` finds every mistake before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from dataengine import yamlfile
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def parse_size(value: Any) -> Any:
+    """``"16 MB"`` → 16000000; numbers pass through. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([\d_.]+)\s*([A-Za-z]*)\s*", value)
+    if not match or match[2].upper() not in _UNITS:
+        raise ValueError("a size is a number with an optional unit: 16 MB, 512 MiB, 1000000")
+    return int(float(match[1].replace("_", "")) * _UNITS[match[2].upper()])
+
+
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class FolderSource(Model):
+    """Media files below a folder or prefix; NAME.txt (one caption a line) or NAME.json beside each."""
+
+    type: Literal["folder"]
+    name: Name
+    path: str
+    license: str | None = None
+    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+
+
+class TableSource(Model):
+    """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob. Media paths in it are relative to the table."""
+
+    type: Literal["table"]
+    name: Name
+    path: str
+    media: str = "path"
+    caption: str | None = "caption"
+    license_column: str | None = "license"
+    license: str | None = None
+    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+
+
+class WebDatasetSource(Model):
+    """Existing WebDataset tars (img2dataset's layout included); ``path`` may be a glob."""
+
+    type: Literal["webdataset"]
+    name: Name
+    path: str
+    license: str | None = None
+
+
+Source = Annotated[FolderSource | TableSource | WebDatasetSource, Field(discriminator="type")]
+
+
+class LimitsConfig(Model):
+    """Bounds of one input; what goes past them is a failure row."""
+
+    bytes: Size = 512 << 20
+    pixels: Annotated[int, Field(gt=0)] = 100_000_000
+    frames: Annotated[int, Field(gt=0)] = 100_000
+    seconds: Annotated[float, Field(gt=0)] = 30.0
+    memory: Size = 4 << 30
+
+
+class DedupConfig(Model):
+    radius: Annotated[int, Field(ge=0, le=8)] = 6
+    video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
+    keep: list[Literal["resolution", "bytes", "caption_length"]] = ["resolution", "bytes", "caption_length"]
+
+
+class ScoreConfig(Model):
+    scorers: list[dict[str, Any]] = [{"name": "technical"}, {"name": "nsfw"}, {"name": "conse"}]
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+
+class FilterConfig(Model):
+    policy: str
+
+
+class TokenizeConfig(Model):
+    tokenizer: dict[str, Any] = {"name": "product"}
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+
+class ShardConfig(Model):
+    target_bytes: Size = 500_000_000
+    splits: dict[Name, Annotated[float, Field(gt=0, le=1)]] = {"train": 1.0}
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> ShardConfig:
+        if abs(sum(self.splits.values()) - 1) > 1e-9:
+            raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}, they must add up to 1")
+        return self
+
+
+class CotConfig(Model):
+    mix: str | dict[str, float] = "even"
+    per_sample: Annotated[int, Field(ge=0, le=16)] = 2
+
+
+class ReleaseConfig(Model):
+    title: str
+    license: str
+    description: str
+    intended_use: str | None = None
+    biases: str | None = None
+    language: list[str] = ["en"]
+
+
+class RayConfig(Model):
+    address: str | None = None
+    """``auto`` or ``ray://host:10001`` joins a cluster; nothing starts a local one."""
+
+
+class Recipe(Model):
+    name: Name
+    workspace: str
+    seed: Annotated[int, Field(ge=0)] = 0
+    engine: Literal["duckdb", "spark"] = "duckdb"
+    workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    ray: RayConfig = RayConfig()
+    sources: Annotated[list[Source], Field(min_length=1)]
+    limits: LimitsConfig = LimitsConfig()
+    dedup: DedupConfig = DedupConfig()
+    score: ScoreConfig = ScoreConfig()
+    filter: FilterConfig
+    tokenize: TokenizeConfig | None = TokenizeConfig()
+    shard: ShardConfig = ShardConfig()
+    cot: CotConfig | None = CotConfig()
+    release: ReleaseConfig
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Recipe:
+        names = [s.name for s in self.sources]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"two sources are called `{twice[0]}`: each needs a name of its own")
+        return self
+
+
+def load(path: str | Path, **changes: Any) -> Recipe:
+    """The recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace and --workers).
+    Raises UsageError naming every mistake by line."""
+    recipe = yamlfile.load(path, Recipe)
+    given = {k: v for k, v in changes.items() if v is not None}
+    return recipe.model_copy(update=given) if given else recipe

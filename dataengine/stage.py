@@ -1,0 +1,159 @@
+"""What a stage is: what it needs, what its result depends on, and how to make it. Stages know no engine.
+
+A *record stage* is a list of parts, each made by a worker that may sit on another machine; a *table stage* is one
+computation over columns. Either is named by the key of everything that it depends on, and committed by one object
+written last; a stage whose commit exists is up to date.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+
+from dataengine.engines.tables import TableEngine
+from dataengine.recipe import Recipe
+from dataengine.workspace import Output, Record, Workspace, digest
+
+
+@dataclass(frozen=True)
+class Part:
+    """A unit of work: ``name`` says what is in it, ``key`` everything its result depends on."""
+
+    name: str
+    key: str
+    spec: Any = field(repr=False, default=None)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one worker of a stage occupies."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+
+
+class Worker(Protocol):
+    """Makes parts; picklable, one in each process that works for the stage."""
+
+    def setup(self) -> None:
+        """Load models, start children; once a process."""
+
+    def process(self, part: Part) -> Output:
+        """Make one part and publish its files. Called again for the same part after a crash."""
+
+    def close(self) -> None:
+        """Give back what setup took."""
+
+
+class Run:
+    """One recipe on its workspace, with the commits that are known so far."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.workspace = Workspace(recipe.workspace)
+        self.records: dict[str, Record] = {}
+        self._engine: TableEngine | None = None
+
+    @property
+    def engine(self) -> TableEngine:
+        """The table engine of the recipe, started on first use."""
+        if self._engine is None:
+            if self.recipe.engine == "spark":
+                from dataengine.engines.spark import SparkEngine
+
+                self._engine = SparkEngine()
+            else:
+                from dataengine.engines.duckdb import DuckDBEngine
+
+                self._engine = DuckDBEngine()
+        return self._engine
+
+    def table(self, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+        """A committed table of an earlier stage."""
+        return self.workspace.read_table(self.records[stage].files(role), schema, columns)
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+
+
+class Stage(ABC):
+    """``name`` and ``needs`` order the stages; ``version`` changes whenever the code would make other bytes."""
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    in_place: ClassVar[bool] = False
+    """True for what lies under a release: its files have fixed names, so only the last commit counts."""
+
+    def active(self, recipe: Recipe) -> bool:
+        """False where the recipe leaves the stage out."""
+        return True
+
+    def validate(self, recipe: Recipe) -> None:
+        """Find mistakes before anything runs. Raises UsageError."""
+        return
+
+    def settings(self, recipe: Recipe) -> Any:
+        """The part of the recipe that changes the result, as JSON."""
+        return None
+
+    def key(self, run: Run) -> str:
+        """Key of the stage's result; the commits of all it needs are in ``run.records``."""
+        upstream = {name: run.records[name].digest for name in self.needs if name in run.records}
+        return digest(self.name, self.version, self.settings(run.recipe), upstream)
+
+    def missing(self, run: Run, record: Record) -> bool:
+        """True where committed files are gone after all (looked at for stages in place)."""
+        if not self.in_place:
+            return False
+        there = {e.key: e.size for e in run.workspace.store.list(f"releases/{run.recipe.name}")}
+        files = [f for out in record.parts.values() for f in out.files.values() if f.key.startswith("releases/")]
+        return any(there.get(f.key) != f.bytes for f in files)
+
+    def record_path(self, run: Run, key: str) -> str:
+        return f"stages/{self.name}/{run.recipe.name if self.in_place else key}.json"
+
+
+class RecordStage(Stage):
+    """Touches media or models, a part at a time, on the workers of a record engine."""
+
+    resources: ClassVar[Resources] = Resources()
+
+    @abstractmethod
+    def plan(self, run: Run) -> list[Part]:
+        """All parts, in a fixed order; cheap, from columns alone."""
+
+    @abstractmethod
+    def worker(self, run: Run) -> Worker:
+        """A worker to be sent to the engine."""
+
+    def marker(self, run: Run, part: Part) -> str:
+        """Object whose existence says that the part is done."""
+        base = f"{self.marker_prefix(run)}/{part.name}"
+        return f"{base}.json" if self.in_place else f"{base}-{part.key}.json"
+
+    def marker_prefix(self, run: Run) -> str:
+        return f"stages/{self.name}/parts" + (f"/{run.recipe.name}" if self.in_place else "")
+
+    def needs_gpu(self, recipe: Recipe) -> bool:
+        """True where each worker should hold a GPU."""
+        return False
+
+
+class TableStage(Stage):
+    """Touches only columns, in this process, through the table engine."""
+
+    @abstractmethod
+    def compute(self, run: Run, key: str) -> Output:
+        """Make and publish the stage's tables."""
+
+
+def chunks(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Consecutive slices of at most ``size``."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,129 @@
+"""YAML files checked against a pydantic model, with every mistake named by file, line and what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from dataengine.errors import UsageError
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load(path: str | Path, model: type[M]) -> M:
+    """Read ``path`` as ``model``. Raises UsageError that lists every mistake, one a line: ``file:line: what, and what
+    would be right``."""
+    text = read_text(path)
+    root = parse(text, str(path))
+    try:
+        return model.model_validate(yaml.safe_load(text) or {})
+    except ValidationError as error:
+        lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model)}" for e in error.errors()]
+        raise UsageError("\n".join(lines)) from None
+
+
+def read_text(path: str | Path) -> str:
+    """Text of a file. Raises UsageError if it is not there or not text."""
+    try:
+        return Path(path).read_text("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
+
+
+def parse(text: str, name: str) -> yaml.Node | None:
+    """Node tree of a YAML text, with duplicate keys refused. Raises UsageError."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise UsageError(f"{name}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+    _refuse_duplicates(root, name)
+    return root
+
+
+def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _refuse_duplicates(child, name)
+    if isinstance(node, yaml.MappingNode):
+        seen: dict[str, int] = {}
+        for key, value in node.value:
+            if key.value in seen:
+                raise UsageError(
+                    f"{name}:{key.start_mark.line + 1}: `{key.value}` stands twice, first in line {seen[key.value]}"
+                )
+            seen[key.value] = key.start_mark.line + 1
+            _refuse_duplicates(value, name)
+
+
+def line_of(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
+    """Line (from 1) of the deepest node on the way ``loc`` that the file holds; union tags in ``loc`` are passed over."""
+    node, line = root, 1
+    for step in loc:
+        found = _child(node, step)
+        if found is not None:
+            node, line = found
+    return line
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(step):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step].start_mark.line + 1
+    return None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``did you mean `x`?`` or, when nothing is near, the list of what is known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(names)}"
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
+    where = ".".join(str(s) for s in error["loc"])
+    if error["type"] == "extra_forbidden":
+        siblings = _fields_at(model, error["loc"][:-1])
+        return f"unknown field `{where}`; {did_you_mean(str(error['loc'][-1]), siblings)}"
+    if error["type"] == "missing":
+        return f"`{where}` is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    given = error.get("input")
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) or given is None else ""
+    return f"`{where}`: {message}{shown}" if where else f"{message}"
+
+
+def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    models: list[type[BaseModel]] = [model]
+    for step in loc:
+        annotations = [
+            m.model_fields[step].annotation for m in models if isinstance(step, str) and step in m.model_fields
+        ]
+        if annotations:
+            models = [m for a in annotations for m in _models_in(a)]
+        elif isinstance(step, str):  # the tag of a discriminated union
+            models = [m for m in models if step in _tags(m)] or models
+    return sorted({name for m in models for name in m.model_fields})
+
+
+def _tags(model: type[BaseModel]) -> list[Any]:
+    field = model.model_fields.get("type")
+    return list(getattr(field.annotation, "__args__", ())) if field else []
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for a in getattr(annotation, "__args__", ()) for m in _models_in(a)]
