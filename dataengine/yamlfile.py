@@ -66,7 +66,7 @@ def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
 
 
 def line_of(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
-    """Line (from 1) of the deepest node on the way ``loc`` that the file holds; union tags in ``loc`` are passed over."""
+    """Line (from 1) of the deepest node on the way ``loc`` that the file holds; union tags are passed over."""
     node, line = root, 1
     for step in loc:
         found = _child(node, step)

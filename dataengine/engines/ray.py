@@ -7,6 +7,7 @@ tried again, three times at most.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +87,7 @@ class RayEngine:
             local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 << 20}
             if address == "local" and self.workers:
                 local["num_cpus"] = max(self.workers, os.cpu_count() or 1)
-            ray.init(address, log_to_driver=False, logging_level="ERROR", **(local if address == "local" else {}))
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(local if address == "local" else {}))
             self._ours = True
         return ray
 
@@ -98,7 +99,7 @@ class RayEngine:
         if room < 1:
             raise RunError(
                 f"a worker needs {resources.cpus:g} CPU and {resources.gpus:g} GPU, the Ray cluster has "
-                f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU: start more nodes or change the recipe's device"
+                f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU: add nodes or change the recipe's device"
             )
         return max(1, min(self.workers or int(room), int(room), jobs))
 

@@ -106,7 +106,8 @@ def _hidden(name: str) -> bool:
 
 def _pair(names: list[str]) -> Iterator[_Media]:
     """Each media file with its sidecars (``a.txt`` or ``a.jpg.txt`` beside ``a.jpg``), then the sidecars left alone."""
-    there, used = set(names), set()
+    there = set(names)
+    used: set[str] = set()
     for name in names:
         if name.lower().endswith(_SIDECARS):
             continue

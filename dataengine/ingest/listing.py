@@ -13,7 +13,7 @@ _WILD = "*?["
 
 
 def glob(pattern: str) -> list[Entry]:
-    """Files named by ``pattern``, ordered; ``Entry.key`` is the whole path or URL. Raises UsageError if there is none."""
+    """Files named by ``pattern``, ordered; ``Entry.key`` is the whole path. Raises UsageError if there is none."""
     found = _remote(pattern) if "://" in pattern else _local(pattern)
     if not found:
         raise UsageError(
@@ -23,7 +23,7 @@ def glob(pattern: str) -> list[Entry]:
 
 
 def _local(pattern: str) -> list[Entry]:
-    paths = [Path(p) for p in sorted(local_glob(pattern, recursive=True))]
+    paths = [Path(p) for p in sorted(local_glob(pattern, recursive=True))]  # noqa: PTH207  patterns may be absolute
     return [Entry(str(p), p.stat().st_size, str(p.stat().st_mtime_ns)) for p in paths if p.is_file()]
 
 

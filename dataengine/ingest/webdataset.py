@@ -79,7 +79,7 @@ def _local(path: str) -> IO[bytes]:
     if "://" not in path:
         return Path(path).open("rb")
     folder, _, name = path.rpartition("/")
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the caller's context
     file.write(Store(folder).get(name))
     return file
 

@@ -1,0 +1,37 @@
+# Every target does its own set-up: a virtual environment in .venv, Python packages, Java (through apt) for Spark's tests.
+PYTHON ?= python3
+WORKSPACE ?= workspace/demo
+BIN := .venv/bin
+CORPUS := workspace/corpus
+
+.PHONY: demo test check lint types clean
+
+demo: .venv/installed
+	$(BIN)/dataengine demo-corpus $(CORPUS)
+	$(BIN)/dataengine run jobs/recipes/demo.yaml --workspace $(WORKSPACE)
+	$(BIN)/dataengine demo-check $(CORPUS) jobs/recipes/demo.yaml --workspace $(WORKSPACE)
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+check: .venv/dev lint types test
+
+lint: .venv/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv workspace
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/dev: .venv/installed
+	infra/ensure-java
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clip,spark,dev]'
+	touch $@

@@ -1,0 +1,87 @@
+"""Real servers on free loopback ports, started once and stopped at the end."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+
+KEY, SECRET = "test-access-key", "test-secret-key"
+
+
+def free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args!r} ended with {process.returncode}")
+        time.sleep(0.1)
+    raise RuntimeError(f"{process.args!r} does not listen on {port}")
+
+
+def serve(command: list[str], port: int, env: dict[str, str] | None = None) -> Iterator[str]:
+    process = subprocess.Popen(
+        command, env={**os.environ, **(env or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_for(port, process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def nanio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An S3 server that checks credentials and keeps data on disk."""
+    port = free_port()
+    data = tmp_path_factory.mktemp("nanio")
+    command = [str(Path(sys.executable).with_name("nanio")), "serve", "--data-dir", str(data), "--host", "127.0.0.1"]
+    yield from serve([*command, "--port", str(port)], port, {"NANIO_ACCESS_KEY": KEY, "NANIO_SECRET_KEY": SECRET})
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[str]:
+    """An S3 server that enforces conditional writes."""
+    port = free_port()
+    yield from serve([str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)], port)
+
+
+def _bucket(endpoint: str, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    values = {"ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET, "ENDPOINT_URL": endpoint, "REGION": "us-east-1"}
+    for variable, value in values.items():
+        monkeypatch.setenv(f"AWS_{variable}", value)
+    config = Config(
+        signature_version="s3v4",
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    boto3.client("s3", endpoint_url=endpoint, config=config).create_bucket(Bucket=name)
+    return f"s3://{name}"
+
+
+@pytest.fixture
+def s3(nanio: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A fresh bucket on the server with credentials and persistence."""
+    return _bucket(nanio, f"b{abs(hash(request.node.nodeid)) % 10**12}", monkeypatch)
+
+
+@pytest.fixture
+def s3_conditional(moto: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A fresh bucket on the server that enforces If-None-Match."""
+    return _bucket(moto, f"b{abs(hash(request.node.nodeid)) % 10**12}", monkeypatch)
