@@ -16,7 +16,7 @@ from dataengine.errors import BalanceError, DataEngineError, UsageError
 app = typer.Typer(
     name="dataengine",
     help="From folders, tables and buckets of images and short videos to training-ready WebDataset releases.",
-    epilog="Exit codes: 0 done, 1 the run failed, 2 recipe or command wrong (nothing ran), 3 the ledger does not balance",
+    epilog="Exit codes: 0 done, 1 the run failed, 2 recipe or command wrong (nothing ran), 3 unbalanced ledger",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,

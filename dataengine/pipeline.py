@@ -68,13 +68,18 @@ def stages(recipe: Recipe) -> list[Stage]:
 
 
 def execute(
-    recipe: Recipe, only: str | None = None, dry_run: bool = False, reporter: Reporter | None = None
+    recipe: Recipe,
+    only: str | None = None,
+    dry_run: bool = False,
+    reporter: Reporter | None = None,
+    plan: Sequence[Stage] | None = None,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group (all it needs must be up to date already).
 
-    Raises UsageError before anything runs, RunError and BalanceError from the stages.
+    ``plan`` replaces the project's own stages. Raises UsageError before anything runs, RunError and BalanceError from
+    the stages.
     """
-    plan = stages(recipe)
+    plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {group_of(s.name) for s in plan}:
         raise UsageError(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"

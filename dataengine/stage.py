@@ -10,13 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pyarrow as pa
 
-from dataengine.engines.tables import TableEngine
 from dataengine.recipe import Recipe
 from dataengine.workspace import Output, Record, Workspace, digest
+
+if TYPE_CHECKING:
+    from dataengine.engines.tables import TableEngine
 
 
 @dataclass(frozen=True)
