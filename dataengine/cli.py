@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from enum import StrEnum
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from dataengine.errors import BalanceError, DataEngineError, UsageError
+
+
+class Engine(StrEnum):
+    duckdb = "duckdb"
+    spark = "spark"
+
 
 app = typer.Typer(
     name="dataengine",
@@ -25,6 +32,7 @@ app = typer.Typer(
 RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file that names the whole run.")]
 WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
+EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would run; read no media, write nothing.")]
 
 
@@ -46,11 +54,13 @@ def _exits(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _execute(path: Path, only: str | None, workspace: str | None, workers: int | None, dry_run: bool) -> None:
+def _execute(
+    path: Path, only: str | None, workspace: str | None, workers: int | None, engine: Engine | None, dry_run: bool
+) -> None:
     from dataengine import console, recipe
     from dataengine.pipeline import execute
 
-    loaded = recipe.load(path, workspace=workspace, workers=workers)
+    loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
     with console.Progress() as progress:
         reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
     console.summary(loaded, reports, dry_run)
@@ -62,10 +72,12 @@ def run(
     recipe: RecipeArgument,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
-    dry_run: DryRunOption = False,
+    engine: EngineOption = None,
+    dry_run: EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
+DryRunOption = False,
 ) -> None:
     """Bring every stage of RECIPE up to date, down to the release."""
-    _execute(recipe, None, workspace, workers, dry_run)
+    _execute(recipe, None, workspace, workers, engine, dry_run)
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -74,9 +86,11 @@ def _stage_command(name: str, text: str) -> None:
         recipe: RecipeArgument,
         workspace: WorkspaceOption = None,
         workers: WorkersOption = None,
-        dry_run: DryRunOption = False,
+        engine: EngineOption = None,
+        dry_run: EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
+DryRunOption = False,
     ) -> None:
-        _execute(recipe, name, workspace, workers, dry_run)
+        _execute(recipe, name, workspace, workers, engine, dry_run)
 
     app.command(name, help=text)(command)
 

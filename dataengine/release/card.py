@@ -1,0 +1,171 @@
+"""The dataset card: README.md in Hugging Face form, filled from the manifest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+_SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
+_LARGER = ((10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"))
+
+
+def card(manifest: Mapping[str, Any]) -> str:
+    """README.md of a release: YAML header, then what is in it and how it came to be."""
+    sections = [
+        f"# {manifest['title']}\n\n{manifest['description']}",
+        _contents(manifest),
+        _loading(manifest),
+        _sources(manifest),
+        _ledger(manifest),
+        _dedup(manifest),
+        _filters(manifest),
+        _codes(manifest),
+        _cot(manifest),
+        _people(manifest),
+        _making(manifest),
+    ]
+    header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=100)
+    return f"---\n{header}---\n\n" + "\n\n".join(s for s in sections if s) + "\n"
+
+
+def size_category(samples: int) -> str:
+    """Hugging Face's name for a number of samples."""
+    return next((name for limit, name in (*_SIZES, *_LARGER) if samples < limit), "n>1T")
+
+
+def _header(m: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "license": m["license"],
+        "pretty_name": m["title"],
+        "language": m["language"],
+        "size_categories": [size_category(m["samples"])],
+        "task_categories": ["image-to-text", "image-text-to-text"],
+        "tags": ["webdataset", "multimodal", "image", "video", "visual-codes", "dataengine"],
+        "configs": configs(m),
+    }
+
+
+def configs(m: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Hugging Face's ``configs``: one a family of shards, with a glob for each split, and one for the CoT shards."""
+    found: dict[str, dict[str, str]] = {}
+    for shard in m["shards"]:
+        found.setdefault(shard["family"], {})[shard["split"]] = f"shards/{shard['split']}-{shard['family']}-*.tar"
+    if m["cot"]["shards"]:
+        splits = dict.fromkeys(s["split"] for s in m["cot"]["shards"])
+        found["cot"] = {split: f"cot/{split}-*.tar" for split in splits}
+    default = max(found, key=lambda f: sum(s["samples"] for s in m["shards"] if s["family"] == f), default="")
+    return [
+        {
+            "config_name": name,
+            **({"default": True} if name == default else {}),
+            "data_files": [{"split": split, "path": path} for split, path in sorted(splits.items())],
+        }
+        for name, splits in sorted(found.items())
+    ]
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table; numbers get thousands separators."""
+    lines = [list(head), *([_cell(c) for c in row] for row in rows)]
+    body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([body[0], "|" + " --- |" * len(lines[0]), *body[1:]])
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _contents(m: Mapping[str, Any]) -> str:
+    rows = [(s["name"], s["samples"], s["bytes"]) for s in m["shards"]]
+    text = f"{m['samples']:,} samples in {len(rows):,} WebDataset shards, schema version {m['schema_version']}."
+    members = (
+        "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its media): the media in "
+        "original bytes, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
+    )
+    return f"## Contents\n\n{text} {members}\n\n{table(('shard', 'samples', 'bytes'), rows)}"
+
+
+def _loading(m: Mapping[str, Any]) -> str:
+    if not m["shards"]:
+        return ""
+    first = m["shards"][0]
+    return (
+        "## Loading\n\n```python\nimport webdataset as wds\n\n"
+        f'samples = wds.WebDataset("shards/{first["name"]}.tar", shardshuffle=False)\n```\n\n'
+        "```python\nimport datasets\n\n"
+        f'samples = datasets.load_dataset("path/to/release", "{first["family"]}", split="{first["split"]}")\n```'
+    )
+
+
+def _sources(m: Mapping[str, Any]) -> str:
+    rows = [(s["name"], s["type"], s["license"], s["inputs"]) for s in m["sources"]]
+    return f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}"
+
+
+def _ledger(m: Mapping[str, Any]) -> str:
+    counts = m["ledger"]["outcome"]
+    text = "Every input ends as exactly one of these; `ledger.parquet` has a row for each."
+    parts = [f"## Ledger\n\n{text}\n\n{table(('outcome', 'inputs'), counts.items())}"]
+    failed = m["ledger"]["failure"]
+    if failed:
+        parts.append(table(("failed because", "inputs"), failed.items()))
+    return "\n\n".join(parts)
+
+
+def _dedup(m: Mapping[str, Any]) -> str:
+    d = m["dedup"]
+    text = (
+        f"Exact by SHA-256; pictures by 64-bit DCT perceptual hash ({d['hash_version']}) within {d['radius']} bits, all pairs; "
+        f"videos by frame hashes with an overlap of at least {d['video_overlap']:g}. The best of each group stands for it, by "
+        f"{', '.join(d['keep'])}, then id."
+    )
+    return f"## Duplicates\n\n{text}\n\n{table(('kind', 'inputs'), m['ledger']['kind'].items())}"
+
+
+def _filters(m: Mapping[str, Any]) -> str:
+    policy = m["policy"]
+    rows = [(r["rule"], r["reason"], r["entering"], r["dropped"]) for r in m["funnel"]]
+    scorers = ", ".join(f"{s['name']} ({s['version']})" for s in m["scorers"])
+    head = f"Policy `{policy['name']}` version {policy['version']} (digest `{policy['digest']}`), over scores by {scorers}."
+    return f"## Filters\n\n{head}\n\n{table(('rule', 'reason', 'entering', 'dropped'), rows)}"
+
+
+def _codes(m: Mapping[str, Any]) -> str:
+    t = m["tokenizer"]
+    if not t:
+        return ""
+    sizes = " × ".join(f"{s:,}" for s in t["codebook_sizes"])
+    return (
+        f"## Visual codes\n\nTokenizer `{t['name']}`, id `{t['id']}`: {len(t['codebook_sizes'])} codes a token from "
+        f"sub-codebooks of {sizes} entries; {t['tokens']:,} tokens in all. Codes are local (each codebook counts from 0), "
+        "`(tokens, codebooks)`, with the patch grid in the sample's `.json`."
+    )
+
+
+def _cot(m: Mapping[str, Any]) -> str:
+    cot = m["cot"]
+    if not cot["shards"]:
+        return ""
+    rejected = f" {sum(cot['rejected'].values()):,} candidates were rejected." if cot["rejected"] else ""
+    text = (
+        f"Records in `cot/` point at samples of this release by id; every answer was measured from the media.{rejected}"
+    )
+    return f"## Chain-of-thought data\n\n{text}\n\n{table(('mode', 'records'), cot['modes'].items())}"
+
+
+def _people(m: Mapping[str, Any]) -> str:
+    missing = "*Not stated: the recipe's `release.{}` is empty.*"
+    return (
+        f"## Intended use\n\n{m['intended_use'] or missing.format('intended_use')}\n\n"
+        f"## Biases, risks and limitations\n\n{m['biases'] or missing.format('biases')}"
+    )
+
+
+def _making(m: Mapping[str, Any]) -> str:
+    return (
+        f"## How it was made\n\ndataengine {m['code_version']}, recipe digest `{m['recipe_digest']}`, seed {m['seed']}. The same "
+        "inputs and recipe give the same bytes; `manifest.json` has the SHA-256 of every file."
+    )

@@ -1,0 +1,11 @@
+"""``ray job submit --working-dir . -- python jobs/ray/score.py RECIPE [--workspace W]``: the score stage on a Ray cluster.
+
+Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
+"""
+
+import sys
+
+from dataengine.cli import app
+
+if __name__ == "__main__":
+    app(["score", *sys.argv[1:]])
