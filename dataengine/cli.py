@@ -73,8 +73,7 @@ def run(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
     engine: EngineOption = None,
-    dry_run: EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
-DryRunOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Bring every stage of RECIPE up to date, down to the release."""
     _execute(recipe, None, workspace, workers, engine, dry_run)
@@ -87,8 +86,7 @@ def _stage_command(name: str, text: str) -> None:
         workspace: WorkspaceOption = None,
         workers: WorkersOption = None,
         engine: EngineOption = None,
-        dry_run: EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
-DryRunOption = False,
+        dry_run: DryRunOption = False,
     ) -> None:
         _execute(recipe, name, workspace, workers, engine, dry_run)
 
