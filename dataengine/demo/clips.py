@@ -140,9 +140,9 @@ def remux(data: bytes, to: str) -> bytes:
 
 
 def without_frames() -> bytes:
-    """An MP4 that declares a video track and holds not one frame of it."""
+    """An AVI that declares a video track and holds not one frame of it."""
     out = io.BytesIO()
-    with av.open(out, "w", format="mp4", container_options=_EXACT) as container:
+    with av.open(out, "w", format="avi", container_options=_EXACT) as container:
         stream = container.add_stream("mpeg4", rate=_DEFAULT_RATE)
         stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
         stream.codec_context.flags |= Flags.bitexact
