@@ -75,7 +75,7 @@ def at(label: dict[str, str], prefix: str = "") -> tuple[str, str]:
     return label[f"{prefix}source"], label[f"{prefix}uri"]
 
 
-def media_of(there: dict[tuple[str, str], bytes | None], entry: plan.Original | plan.Near) -> bytes:
+def media_of(there: dict[tuple[str, str], bytes | None], entry: plan.Original | plan.Exact) -> bytes:
     data = there[entry.source, entry.uri]
     assert data is not None
     return data
@@ -183,7 +183,9 @@ def test_formats_modes_containers_and_codecs_are_many(there: dict[tuple[str, str
     assert {"RGB", "RGBA", "L", "P", "CMYK", "I;16"} <= {p.mode for p in pictures}
     assert 6 in {p.getexif().get(0x0112) for p in pictures}
     containers, codecs, seconds = set(), set(), 0.0
-    for clip in [*corpus.clips.values(), *(n for n in corpus.near if n.of in corpus.clips)]:
+    copies = [n for n in corpus.near if n.of in corpus.clips]
+    videos: list[plan.Original | plan.Exact] = [*corpus.clips.values(), *copies]
+    for clip in videos:
         with av.open(io.BytesIO(media_of(there, clip)), "r") as container:
             video = container.streams.video[0]
             containers.add(container.format.name)
