@@ -8,6 +8,7 @@ pyspark is imported with the first engine.
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ _LOCAL = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "4g",
+    "spark.driver.maxResultSize": "0",
     "spark.sql.shuffle.partitions": "8",
 }
 _QUIET = """rootLogger.level = error
@@ -81,6 +84,8 @@ class SparkEngine:
             raise UsageError(
                 f"Spark did not start: {error}\nIt needs Java 17 or later; or set engine: duckdb"
             ) from error
+        if self._owned:
+            parent.sparkContext.setLogLevel("ERROR")
         self._parent = parent
         self._session: SparkSession = parent.newSession()
         self._local = str(parent.sparkContext.master).startswith("local")
@@ -88,13 +93,14 @@ class SparkEngine:
             self._session.conf.set(key, value)
 
     def _builder(self, builder: Any, master: str | None) -> Any:
-        quiet = Path(self._scratch.name, "log4j2.properties")
-        quiet.write_text(_QUIET)
-        builder = builder.appName("dataengine").config(
-            "spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={quiet}"
-        )
+        builder = builder.appName("dataengine")
         if master is not None:
             builder = builder.master(master)
+        if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, which has settled the rest
+            return builder
+        quiet = Path(self._scratch.name, "log4j2.properties")
+        quiet.write_text(_QUIET)
+        builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={quiet}")
         if master is None or master.startswith("local"):
             for key, value in _LOCAL.items():
                 builder = builder.config(key, value)
@@ -119,6 +125,8 @@ class SparkEngine:
             if files and self._local and _is_local_parquet(table):
                 return self._session.read.parquet(*files).select(*table.schema.names)
             table = table.to_table()
+        if not table.num_rows:  # pyspark stumbles over columns without any chunk
+            table = table.schema.empty_table()
         return self._session.createDataFrame(canonical(table))
 
     def close(self) -> None:
