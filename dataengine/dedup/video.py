@@ -1,0 +1,163 @@
+"""Alike videos by overlap of their frame hashes: what share of the shorter one's distinct hashes has a partner within
+the radius in the other. Sees copies, trims and re-encodes; says nothing about the order of the frames.
+
+Exact, and still not quadratic where a black frame is in every video: a pair that reaches the threshold shares at least
+``required`` hashes, so it shares one of any ``m - required + 1`` of the shorter's m. The rarest ones are looked up
+(prefix filtering; Chaudhuri, Ganti and Kaushik 2006), and each candidate is then counted in full. Videos with equal
+hash sets are paired with the first of them only, like equal hashes (see hamming.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dataengine.dedup.hamming import Pairs, near_pairs
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+_AT_ONCE = 1 << 22
+
+
+class HashSets(NamedTuple):
+    """The distinct hashes of set s are ``hashes[starts[s]:starts[s + 1]]``, ascending."""
+
+    starts: Int64
+    hashes: Int64
+
+    @property
+    def sizes(self) -> Int64:
+        return np.diff(self.starts)
+
+    def take(self, sets: Int64) -> HashSets:
+        sizes = self.sizes[sets]
+        return HashSets(np.r_[0, np.cumsum(sizes)], self.hashes[_spread(self.starts[sets], sizes)])
+
+
+def hash_sets(lists: pa.ChunkedArray[Any]) -> HashSets:
+    """Sets of the ``frame_hashes`` column, in its order; absent hashes are left out."""
+    array: Any = lists.combine_chunks()
+    values = array.flatten()
+    owner = array.value_parent_indices().to_numpy(zero_copy_only=False).astype(np.int64)
+    there = values.is_valid().to_numpy(zero_copy_only=False)
+    hashes, owner = values.fill_null(0).to_numpy()[there], owner[there]
+    order = np.lexsort((hashes, owner))
+    hashes, owner = hashes[order], owner[order]
+    fresh = np.r_[True, (hashes[1:] != hashes[:-1]) | (owner[1:] != owner[:-1])][: len(hashes)]
+    return HashSets(np.searchsorted(owner[fresh], np.arange(len(array) + 1)), hashes[fresh])
+
+
+def required(sizes: Int64, overlap: float) -> Int64:
+    """How many hashes must match, for shorter sets of these ``sizes``: the share ``overlap``, and two where there are
+    two."""
+    share = np.ceil(overlap * sizes - 1e-9).astype(np.int64)
+    least: Int64 = np.maximum(share, np.minimum(sizes, 2))
+    return least
+
+
+def video_pairs(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int64, Float64]:
+    """``(i, j, distance)``, i < j, sorted: sets that overlap enough, at distance 1 - overlap; equal ones as a star."""
+    some = np.flatnonzero(sets.sizes)
+    code, first = _equal_sets(sets.take(some))
+    copies = np.flatnonzero(first[code] != np.arange(len(some)))
+    distinct = sets.take(some[first])
+    i, j = _candidates(distinct, radius, overlap)
+    matched, smaller = matches(distinct, i, j, radius)
+    near = matched >= required(smaller, overlap)
+    a = np.concatenate([some[first[i[near]]], some[first[code[copies]]]])
+    b = np.concatenate([some[first[j[near]]], some[copies]])
+    distance = np.concatenate([1 - matched[near] / smaller[near], np.zeros(len(copies))])
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    order = np.lexsort((b, a))
+    return a[order], b[order], distance[order]
+
+
+def matches(sets: HashSets, i: Int64, j: Int64, radius: int) -> tuple[Int64, Int64]:
+    """For each pair of sets: how many hashes of the smaller have a partner in the larger, and how many it has.
+    Of two equally large, the one with fewer matches counts."""
+    swap = sets.sizes[i] > sets.sizes[j]
+    small, large = np.where(swap, j, i), np.where(swap, i, j)
+    matched = _matched(sets, small, large, radius)
+    even = np.flatnonzero(sets.sizes[small] == sets.sizes[large])
+    matched[even] = np.minimum(matched[even], _matched(sets, large[even], small[even], radius))
+    return matched, sets.sizes[small]
+
+
+def _matched(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
+    """How many hashes of each a have a partner in its b (no set empty)."""
+    work = np.cumsum(sets.sizes[a] * sets.sizes[b])
+    found = np.zeros(len(a), np.int64)
+    start = 0
+    while start < len(a):
+        done = work[start - 1] if start else 0
+        end = max(start + 1, int(np.searchsorted(work, done + _AT_ONCE, "right")))
+        found[start:end] = _matched_at_once(sets, a[start:end], b[start:end], radius)
+        start = end
+    return found
+
+
+def _matched_at_once(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
+    rows = sets.sizes[a]
+    left = _spread(sets.starts[a], rows)  # each hash of each a …
+    width = np.repeat(sets.sizes[b], rows)
+    right = _spread(np.repeat(sets.starts[b], rows), width)  # … beside each hash of its b
+    bits = sets.hashes.view(np.uint64)
+    near = np.bitwise_count(bits[np.repeat(left, width)] ^ bits[right]) <= radius
+    partner = np.logical_or.reduceat(near, np.r_[0, np.cumsum(width)[:-1]])
+    counts: Int64 = np.add.reduceat(partner.astype(np.int64), np.r_[0, np.cumsum(rows)[:-1]])
+    return counts
+
+
+def _spread(starts: Int64, sizes: Int64) -> Int64:
+    """``starts[0], starts[0] + 1, …`` (``sizes[0]`` of them), then from ``starts[1]``, …"""
+    ends = np.cumsum(sizes)
+    count = int(ends[-1]) if len(ends) else 0
+    spread: Int64 = np.arange(count) + np.repeat(starts - (ends - sizes), sizes)
+    return spread
+
+
+def _equal_sets(sets: HashSets) -> tuple[Int64, Int64]:
+    """``(code of each set, first set of each code)``."""
+    offsets, data = (pa.py_buffer(x.tobytes()) for x in (sets.starts * 8, sets.hashes))
+    whole = pa.Array.from_buffers(pa.large_binary(), len(sets.sizes), [None, offsets, data])
+    codes = whole.dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return codes, np.unique(codes, return_index=True)[1].astype(np.int64)
+
+
+def _candidates(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int64]:
+    """Pairs i < j of sets, a superset of those that overlap enough."""
+    from scipy.sparse import csr_array
+
+    values, code = np.unique(sets.hashes, return_inverse=True)
+    near = _neighbours(near_pairs(values, radius), len(values))
+    member = csr_array((np.ones(len(code), np.int32), code, sets.starts), (len(sets.sizes), len(values)))
+    frequency = near @ np.bincount(code, minlength=len(values))
+    probes = member.copy()
+    probes.data = _rarest(sets, frequency[code], overlap).astype(np.int32)
+    probes.eliminate_zeros()
+    met = (probes @ near @ member.T).tocoo()
+    i, j = met.row.astype(np.int64), met.col.astype(np.int64)
+    asked = (i != j) & (sets.sizes[i] <= sets.sizes[j])
+    pairs = np.unique(np.minimum(i, j)[asked] * len(sets.sizes) + np.maximum(i, j)[asked])
+    return pairs // len(sets.sizes), pairs % len(sets.sizes)
+
+
+def _rarest(sets: HashSets, frequency: Int64, overlap: float) -> NDArray[np.bool_]:
+    """True for the hashes of each set that any large enough overlap must touch, the rarest being chosen."""
+    owner = np.repeat(np.arange(len(sets.sizes)), sets.sizes)
+    order = np.lexsort((frequency, owner))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - sets.starts[owner]
+    return rank <= (sets.sizes - required(sets.sizes, overlap))[owner]
+
+
+def _neighbours(pairs: Pairs, n: int) -> Any:
+    """(n, n) sparse matrix of ones where two values are near, each near itself."""
+    from scipy.sparse import csr_array
+
+    own = np.arange(n)
+    rows, columns = np.concatenate([pairs.i, pairs.j, own]), np.concatenate([pairs.j, pairs.i, own])
+    return csr_array((np.ones(len(rows), np.int32), (rows, columns)), (n, n))
