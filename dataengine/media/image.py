@@ -1,0 +1,155 @@
+"""Images to arrays, decoded to their end so that a damaged file fails here and not in somebody's training run.
+
+Every raster format that Pillow reads itself; formats that are programs or need a helper (EPS, WMF) are refused. Pillow's
+own bomb check is switched off in this process: ``Limits.pixels`` takes its place, before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from dataengine.errors import InputError
+from dataengine.media import jpeg, pixels
+from dataengine.media.extent import shortfall
+from dataengine.media.limits import Limits
+from dataengine.media.pixels import Pixels
+from dataengine.media.sniff import Media, video_format
+
+Image.MAX_IMAGE_PIXELS = None
+
+_SURE = ("PNG", "GIF", "JPEG", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PSD")
+_REFUSED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
+_ORIENTATION = 0x0112
+_JPEG = b"\xff\xd8\xff"
+_EXT = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
+_FORMAT = {"mpo": "jpeg", "dib": "bmp"}
+
+#: What Pillow's decoders raise on damaged files.
+_ERRORS = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
+    RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
+
+
+def sniff(data: bytes) -> Media:
+    """What ``data`` is. Raises InputError ``not_media``, or why a picture's header cannot be read."""
+    if video := video_format(data):
+        return video
+    with opened(data) as image:
+        return describe(image)
+
+
+def describe(image: Image.Image) -> Media:
+    """Format and extension of an opened image."""
+    name = (image.format or "").lower()
+    name = _FORMAT.get(name, name)
+    return Media("image", name, _EXT.get(name, name))
+
+
+def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixels:
+    """``(H, W, 3) uint8``, upright (EXIF), transparency over white, the first frame of an animation. With ``min_side`` a
+    JPEG may come back at 1/2, 1/4 or 1/8, its shorter side still at least ``min_side``. Raises InputError."""
+    with opened(data, limits) as image:
+        if is_jpeg(image):
+            size = image.size if min_side is None else (min_side, min_side)
+            decoded = jpeg.decode(data, "RGB", size)
+            if decoded is not None:
+                return pixels.upright(decoded, orientation(image))
+        image.load()
+        return pixels.upright(np.asarray(pixels.to_rgb(image)), orientation(image))
+
+
+def decode_gray(data: bytes, limits: Limits, min_side: int) -> Pixels:
+    """``(H, W) uint8``, upright, transparency over white, made for hashing: halved as often as its shorter side stays at
+    ``min_side`` or above, by the DCT in JPEGs and by averages elsewhere. Raises InputError."""
+    with opened(data, limits) as image:
+        return gray(image, data, min_side)
+
+
+def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
+    """``decode_gray`` of an image that is open already; within ``opened`` only."""
+    decoded = jpeg.decode(data, "GRAY", (min_side, min_side)) if is_jpeg(image) else None
+    if decoded is None:
+        image.load()
+        picture = pixels.to_gray(image)
+    else:
+        picture = Image.fromarray(decoded)
+    factor = 1
+    while min(picture.size) // (2 * factor) >= min_side:
+        factor *= 2
+    picture = picture.reduce(factor) if factor > 1 else picture
+    return pixels.upright(np.asarray(picture), orientation(image))
+
+
+@contextmanager
+def opened(data: bytes, limits: Limits | None = None) -> Iterator[Image.Image]:
+    """The image with only its header read and, given ``limits``, checked. What Pillow raises inside becomes InputError
+    ``not_media``, ``truncated`` or ``corrupt``."""
+    if limits:
+        limits.check_bytes(len(data))
+    if missing := shortfall(data):
+        raise InputError("truncated", missing)
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
+            if limits:
+                limits.check_pixels(*image.size)
+            yield image
+    except (InputError, MemoryError, ImportError):
+        raise
+    except UnidentifiedImageError as error:
+        raise _unidentified(data) from error
+    except _ERRORS as error:
+        raise _failure(data, error) from error
+
+
+def is_jpeg(image: Image.Image) -> bool:
+    """JPEG, and its multi-picture form, of which the first picture counts."""
+    return image.format in ("JPEG", "MPO")
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 to 8; 1 where there is none or no sense in it."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _ERRORS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _formats(data: bytes) -> list[str] | None:
+    """Formats to try. Loading all of Pillow's takes 0.1 s, so the usual ones come first."""
+    if data.startswith(_JPEG):
+        return ["JPEG"]
+    Image.preinit()
+    usual = [name for name in Image.ID if name not in _REFUSED and _accepts(name, data)]
+    if usual:
+        return usual
+    Image.init()
+    return [name for name in Image.ID if name not in _REFUSED]
+
+
+def _accepts(name: str, data: bytes) -> bool:
+    accept = Image.OPEN[name][1]
+    return bool(accept and accept(data[:16].ljust(16, b"\0")) is True)
+
+
+def _unidentified(data: bytes) -> InputError:
+    named = next((n for n in _SURE if n in Image.OPEN and _accepts(n, data)), None)
+    if named:
+        return _failure(data, OSError(f"it begins like {named}, but its header cannot be read or is of no known kind"))
+    return InputError("not_media", f"no known image or video format (it begins with {data[:12]!r})")
+
+
+def _failure(data: bytes, error: Exception) -> InputError:
+    text = f"{error}" or type(error).__name__
+    early = isinstance(error, EOFError) or any(s in text.lower() for s in ("truncated", "not enough image data"))
+    if early or (data.startswith(_JPEG) and b"\xff\xd9" not in data):
+        return InputError("truncated", f"the image data end early, after {len(data):,} bytes ({text})")
+    return InputError("corrupt", f"the image cannot be decoded: {text}")

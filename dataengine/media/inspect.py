@@ -1,0 +1,104 @@
+"""Everything ingest wants to know of a media file, from one decode: facts and perceptual hashes.
+
+Images are decoded to their last frame. Videos are walked to their last packet, and decoded where hashes are taken and at
+the end; decoding all of a long video would take minutes and find little more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dataengine.media import image, video
+from dataengine.media.limits import Limits
+from dataengine.media.phash import MIN_SIDE, VERSION, phash
+from dataengine.media.pixels import to_gray
+from dataengine.media.sniff import video_format
+
+_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
+_MAX_HASHES = 64
+
+
+def inspect(limits: Limits, data: bytes) -> dict[str, Any]:
+    """The columns ``contracts.FACTS`` of one file. Raises InputError."""
+    limits.check_bytes(len(data))
+    return _video(limits, data) if video_format(data) else _image(limits, data)
+
+
+def hash_times(duration: float) -> npt.NDArray[np.float64]:
+    """Seconds at which a video's frames are hashed: 0, 1, 2, …; for more than 64 of them every 2nd, 4th, 8th, …
+
+    Whole seconds are the instants that copies at 12, 15, 24, 25 and 30 frames a second have in common, and coarser grids
+    are parts of finer ones, so that a long video still meets the hashes of its trimmed copy.
+    """
+    step = 1
+    while duration > _MAX_HASHES * step:
+        step *= 2
+    return np.arange(0.0, max(duration, step), step)[:_MAX_HASHES]
+
+
+def _image(limits: Limits, data: bytes) -> dict[str, Any]:
+    with image.opened(data, limits) as picture:
+        frames = getattr(picture, "n_frames", 1) if picture.format in _ANIMATED else 1
+        limits.check_frames(frames)
+        media, mode, given = image.describe(picture), picture.mode, image.orientation(picture)
+        gray = image.gray(picture, data, MIN_SIDE)
+        turned = image.orientation(picture)
+        width, height = picture.size[::-1] if turned >= 5 else picture.size
+        duration = _play(picture, frames) if frames > 1 else None
+    return {
+        "kind": "image",
+        "format": media.format,
+        "ext": media.ext,
+        "width": width,
+        "height": height,
+        # Pillow turns TIFF upright itself and forgets the tag.
+        "orientation": given if given != 1 else turned,
+        "mode": mode,
+        "frames": frames,
+        "fps": round(frames / duration, 6) if duration else None,
+        "duration": duration,
+        "codec": None,
+        "audio": False,
+        "phash": phash(gray),
+        "frame_hashes": [],
+        "hash_version": VERSION,
+    }
+
+
+def _play(picture: Image.Image, frames: int) -> float | None:
+    """Decode all frames of an animation; its length in seconds, None for pages without timing."""
+    total = float(picture.info.get("duration", 0))
+    for index in range(1, frames):
+        picture.seek(index)
+        picture.load()
+        total += float(picture.info.get("duration", 0))
+    return round(total / 1000, 6) or None
+
+
+def _video(limits: Limits, data: bytes) -> dict[str, Any]:
+    clip = video.probe(data, limits)
+    wanted = np.append(clip.at(hash_times(clip.duration)), clip.frames - 1)
+    frames = video.read(data, clip, wanted, short_side=MIN_SIDE)
+    grays = (np.asarray(to_gray(Image.fromarray(frame))) for frame in frames[:-1])
+    hashes = [h for h in map(phash, grays) if h is not None]
+    return {
+        "kind": "video",
+        "format": clip.media.format,
+        "ext": clip.media.ext,
+        "width": clip.width,
+        "height": clip.height,
+        "orientation": 1,
+        "mode": clip.mode,
+        "frames": clip.frames,
+        "fps": clip.fps,
+        "duration": clip.duration,
+        "codec": clip.codec,
+        "audio": clip.audio,
+        "phash": None,
+        "frame_hashes": hashes,
+        "hash_version": VERSION,
+    }

@@ -1,0 +1,40 @@
+"""What one input may cost. Bytes, pixels and frames are checked from headers, before memory is spent; seconds and
+memory cannot be known beforehand and are enforced on the child process (``dataengine.media.sandbox``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataengine.errors import InputError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one input; ``pixels`` of one frame, ``seconds`` of wall clock, ``memory`` in bytes on top of an idle
+    decode process."""
+
+    bytes: int = 512 << 20
+    pixels: int = 100_000_000
+    frames: int = 100_000
+    seconds: float = 30.0
+    memory: int = 4 << 30
+
+    def check_bytes(self, size: int) -> None:
+        """Raises InputError ``empty`` or ``too_many_bytes``."""
+        if size == 0:
+            raise InputError("empty", "the file has no bytes")
+        if size > self.bytes:
+            raise InputError("too_many_bytes", f"{size:,} bytes, limit {self.bytes:,}")
+
+    def check_pixels(self, width: int, height: int) -> None:
+        """Raises InputError ``too_many_pixels``, or ``corrupt`` for a picture without area."""
+        if width < 1 or height < 1:
+            raise InputError("corrupt", f"the header says {width:,} × {height:,} pixels")
+        if width * height > self.pixels:
+            raise InputError("too_many_pixels", f"{width:,} × {height:,} pixels, limit {self.pixels:,}")
+
+    def check_frames(self, count: int) -> None:
+        """Raises InputError ``too_many_frames``."""
+        if count > self.frames:
+            raise InputError("too_many_frames", f"{count:,} frames, limit {self.frames:,}")
