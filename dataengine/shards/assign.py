@@ -1,0 +1,94 @@
+"""Which sample lies where in a release: split, shard and position, from ids, kinds and sizes alone.
+
+Shards of a family are cut from one shuffled sequence at even byte marks, so each is off by less than one sample;
+packing by size would be closer still, but would sort samples of like size into the same shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dataengine import contracts
+from dataengine.errors import RunError
+from dataengine.shards.order import halves, shuffled, split_of
+from dataengine.shards.sample import FAMILIES
+
+_I64 = NDArray[np.int64]
+
+
+def assign(kept: pa.Table, *, target_bytes: int, seed: int, splits: Mapping[str, float]) -> pa.Table:
+    """Rows of contracts.ASSIGNMENT for ``kept`` (id, kind, bytes), ordered by shard and position.
+
+    ``bytes`` is what a sample takes in a shard (``sample_size``). A sample larger than ``target_bytes`` has a shard of
+    its own. Shards are named ``{split}-{family}-{number}``; a split without samples has none. Raises RunError for an id
+    given twice and for an unknown kind.
+    """
+    high, low = halves(kept["id"])
+    order = shuffled(high, low, seed)
+    _unique(high[order], low[order])
+    names = sorted(splits)
+    split, kind, size = split_of(low, splits)[order], _kinds(kept)[order], kept["bytes"].to_numpy()[order]
+    tables = []
+    for s, split_name in enumerate(names):
+        for k, family in enumerate(FAMILIES):
+            mine = np.flatnonzero((split == s) & (kind == k))
+            number, position, rows = _shards(size[mine], target_bytes)
+            ids = kept["id"].take(order[mine][rows])
+            tables.append(_table(ids, split_name, family, number, position))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def cuts(sizes: _I64, shards: int) -> _I64:
+    """Where to cut a sequence of ``sizes`` into at most ``shards`` runs, nearest to even marks; none is empty."""
+    ends = np.cumsum(sizes)
+    if len(ends) == 0:
+        return np.empty(0, np.int64)
+    marks = np.array([i * int(ends[-1]) // shards for i in range(1, shards)], np.int64)
+    after = np.searchsorted(ends, marks, side="left")
+    before = np.where(after > 0, ends[after - 1], 0)
+    nearest = np.where(marks - before <= ends[after] - marks, after, after + 1)
+    return np.unique(nearest[(nearest > 0) & (nearest < len(sizes))])
+
+
+def _shards(sizes: _I64, target: int) -> tuple[_I64, _I64, _I64]:
+    """``(shard number, position, row)`` of a shuffled sequence; larger samples than ``target`` come last, alone."""
+    alone = sizes > target
+    rest, giants = np.flatnonzero(~alone), np.flatnonzero(alone)
+    total = int(sizes[rest].sum())
+    starts = cuts(sizes[rest], max(1, (2 * total + target) // (2 * target)))
+    number = np.searchsorted(starts, np.arange(len(rest)), side="right")
+    position = np.arange(len(rest)) - np.concatenate([np.zeros(1, np.int64), starts])[number]
+    first = len(starts) + 1 if len(rest) else 0
+    return (
+        np.concatenate([number, first + np.arange(len(giants))]),
+        np.concatenate([position, np.zeros(len(giants), np.int64)]),
+        np.concatenate([rest, giants]),
+    )
+
+
+def _unique(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
+    twice = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1]))
+    if len(twice):
+        raise RunError(
+            f"{len(twice)} samples are assigned twice, the first is {high[twice[0]]:016x}{low[twice[0]]:016x}"
+        )
+
+
+def _kinds(kept: pa.Table) -> _I64:
+    found = pc.index_in(kept["kind"], value_set=pa.array(list(FAMILIES)))
+    if found.null_count:
+        unknown = pc.unique(kept["kind"].filter(pc.is_null(found))).to_pylist()
+        raise RunError(f"no family of shards for media of kind {unknown}; known are {', '.join(FAMILIES)}")
+    return found.to_numpy().astype(np.int64)
+
+
+def _table(ids: pa.ChunkedArray[Any], split: str, family: str, number: _I64, position: _I64) -> pa.Table:
+    names = pa.array([f"{split}-{family}-{n:05d}" for n in range(int(number.max(initial=-1)) + 1)], pa.string())
+    columns = [ids, pa.repeat(split, len(ids)), names.take(number), pa.array(position, pa.int32())]
+    return pa.table(columns, schema=contracts.ASSIGNMENT)

@@ -1,0 +1,59 @@
+"""Tokenizers as safetensors with their configuration in the metadata: data only, and its own digest within."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+
+from dataengine.errors import RunError
+
+_KEY = "tokenizer"
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def digest(config: Mapping[str, Any], tensors: Tensors) -> str:
+    """128 bits of SHA-256 over configuration, names, types, shapes and values, in hex."""
+    sha256 = hashlib.sha256(_json(config))
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        sha256.update(_json([name, tensor.dtype.str, tensor.shape]))
+        sha256.update(tensor.tobytes())
+    return sha256.hexdigest()[:32]
+
+
+def pack(config: Mapping[str, Any], tensors: Tensors) -> bytes:
+    """safetensors bytes; ``config`` is JSON and names the tokenizer as ``name``."""
+    told = _json({"config": config, "id": digest(config, tensors)}).decode()
+    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    return safetensors.numpy.save(whole, metadata={_KEY: told})
+
+
+def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """``(config, tensors)``. Raises RunError for anything but undamaged bytes of ``pack``."""
+    try:
+        tensors = safetensors.numpy.load(data)
+        told = json.loads(_metadata(data)[_KEY])
+        config, stated = told["config"], told["id"]
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"not a tokenizer checkpoint: {error}") from error
+    if digest(config, tensors) != stated:
+        raise RunError(f"the checkpoint of tokenizer {stated} is damaged: its contents have another digest")
+    return config, tensors
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Of a safetensors file: eight bytes of length, then JSON."""
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]  # type: ignore[no-any-return]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -1,0 +1,74 @@
+"""Codes as a row of contracts.CODES and as ``.npy`` bytes, both little-endian in C order; every way back is exact."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.errors import RunError
+from dataengine.tokenize.base import Codes, Grid
+
+_TYPES = {"uint16": "<u2", "uint32": "<u4"}
+
+
+def to_row(sample: str, tokenizer: str, codes: Codes) -> dict[str, Any]:
+    """A row of contracts.CODES for ``sample``; ``tokenizer`` is the tokenizer's id."""
+    tokens, codebooks = codes.tokens.shape
+    name = codes.tokens.dtype.name
+    shape = {"tokens": tokens, "codebooks": codebooks}
+    grid = {f"grid_{axis}": size for axis, size in zip("thw", codes.grid, strict=True)}
+    data = codes.tokens.astype(_TYPES[name], copy=False).tobytes()
+    return {"id": sample, "tokenizer": tokenizer, **shape, **grid, "dtype": name, "codes": data}
+
+
+def from_row(row: Mapping[str, Any]) -> Codes:
+    """The codes of a row of contracts.CODES. Raises RunError for a row that contradicts itself."""
+    return _codes(_array(row), _grid(row))
+
+
+def to_npy(codes: Codes) -> bytes:
+    """``(T, N)`` as .npy format 1.0; the grid is not in it."""
+    return _npy(codes.tokens.astype(_TYPES[codes.tokens.dtype.name], copy=False))
+
+
+def from_npy(data: bytes, grid: Grid) -> Codes:
+    """The codes in .npy bytes. Raises RunError for damaged bytes, objects, or a grid that does not fit."""
+    try:
+        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise RunError(f"codes are not a readable .npy: {error}") from error
+    return _codes(array, grid)
+
+
+def row_to_npy(row: Mapping[str, Any]) -> bytes:
+    """``to_npy`` of a row of contracts.CODES. Raises RunError for a row that contradicts itself."""
+    return _npy(_array(row))
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
+    return out.getvalue()
+
+
+def _array(row: Mapping[str, Any]) -> NDArray[Any]:
+    try:
+        flat = np.frombuffer(row["codes"], _TYPES[row["dtype"]])
+        return flat.reshape(row["tokens"], row["codebooks"])
+    except (KeyError, ValueError) as error:
+        raise RunError(f"codes of sample {row.get('id')} do not have the stated type and shape: {error}") from error
+
+
+def _grid(row: Mapping[str, Any]) -> Grid:
+    return row["grid_t"], row["grid_h"], row["grid_w"]
+
+
+def _codes(array: NDArray[Any], grid: Grid) -> Codes:
+    try:
+        return Codes(array.astype(array.dtype.newbyteorder("="), copy=False), grid)
+    except ValueError as error:
+        raise RunError(str(error)) from error

@@ -1,0 +1,156 @@
+"""Product quantiser over patch features: N independent sub-codebooks, fitted in seconds, no network.
+
+The first real tokenizer: it compresses pixels and knows no meaning. Exact integer arithmetic makes its codes the same
+bytes for any batch, thread count and machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dataengine.errors import RunError
+from dataengine.tokenize.base import Codes, Frame, code_dtype
+from dataengine.tokenize.checkpoint import digest, pack, unpack
+from dataengine.tokenize.kmeans import kmeans, nearest
+from dataengine.tokenize.patches import FEATURES, Patcher, Patches, pixels
+from dataengine.tokenize.sample import PatchSample
+
+_Bytes = NDArray[np.uint8]
+_NOTHING = np.empty(0, np.int16)
+
+
+class ProductConfig(BaseModel):
+    """``entries`` is what a codebook may have; the fitted ones have ``codebook_sizes``, fewer where the corpus has fewer
+    distinct patches."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["product"] = "product"
+    version: Literal[1] = 1
+    codebooks: Annotated[int, Field(ge=1, le=FEATURES)] = 8
+    entries: Annotated[int, Field(ge=2, le=1 << 16)] = 512
+    frames: Annotated[int, Field(ge=1)] = 8
+    min_tokens: Annotated[int, Field(ge=1)] = 4
+    max_tokens: Annotated[int, Field(ge=4)] = 1280
+    max_frame_tokens: Annotated[int, Field(ge=4)] = 256
+    patches: Annotated[int, Field(ge=1)] = 200_000
+    iterations: Annotated[int, Field(ge=1)] = 12
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class ProductTokenizer:
+    """``dims[i]`` are the features that codebook i ``(entries, len(dims[i])) int16`` is about."""
+
+    name = "product"
+
+    def __init__(self, config: ProductConfig, dims: Sequence[NDArray[np.int16]], books: Sequence[NDArray[np.int16]]):
+        self.config = config
+        self._dims = list(dims)
+        self._books = list(books)
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self._told(), self._tensors())
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        return tuple(len(book) for book in self._books)
+
+    @classmethod
+    def preparer(cls, config: ProductConfig) -> Patcher:
+        return Patcher(config.frames, config.min_tokens, config.max_tokens, config.max_frame_tokens)
+
+    def prepare(self, frames: Sequence[Frame]) -> Patches:
+        """``(H, W, 3)`` RGB frames of one size → patch features. Raises InputError."""
+        return self.preparer(self.config)(frames)
+
+    def encode(self, prepared: Sequence[Patches]) -> list[Codes]:
+        """Codes of each sample, all patches of the batch at once."""
+        if not prepared:
+            return []
+        features = np.concatenate([p.features for p in prepared])
+        dtype = code_dtype(self.codebook_sizes)
+        columns = [nearest(features[:, d], b) for d, b in zip(self._dims, self._books, strict=True)]
+        tokens = np.stack(columns, axis=1).astype(dtype)
+        parts = np.split(tokens, np.cumsum([len(p.features) for p in prepared])[:-1])
+        return [Codes(part, p.grid) for part, p in zip(parts, prepared, strict=True)]
+
+    def decode(self, codes: Codes) -> _Bytes:
+        """``(t, H, W, 3)`` RGB. Raises RunError for codes of another shape or outside the codebooks."""
+        if codes.tokens.shape[1] != len(self._books) or (codes.tokens >= np.array(self.codebook_sizes)).any():
+            raise RunError(f"codes do not fit tokenizer {self.id} with codebooks of {self.codebook_sizes}")
+        features = np.zeros((len(codes.tokens), FEATURES), np.int16)
+        for column, dims, book in zip(codes.tokens.T, self._dims, self._books, strict=True):
+            features[:, dims] = book[column]
+        return pixels(features, codes.grid)
+
+    def save(self) -> bytes:
+        return pack(self._told(), self._tensors())
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Raises RunError for a damaged file, another tokenizer's or one of another version."""
+        told, tensors = unpack(data)
+        sizes = told.pop("codebook_sizes", [])
+        try:
+            config = ProductConfig.model_validate(told)
+        except ValidationError as error:
+            raise RunError(f"this is no checkpoint of the product tokenizer: {error}") from error
+        every = range(config.codebooks)
+        dims, books = ([tensors.get(f"{kind}.{i}", _NOTHING) for i in every] for kind in ("dims", "codebook"))
+        whole = np.array_equal(np.sort(np.concatenate(dims)), np.arange(FEATURES))
+        if not whole or [b.shape for b in books] != [(n, len(d)) for n, d in zip(sizes, dims, strict=False)]:
+            raise RunError("the checkpoint of the product tokenizer lacks codebooks or has some of the wrong shape")
+        return cls(config, dims, books)
+
+    @classmethod
+    def fit(cls, config: ProductConfig, samples: Iterator[tuple[str, Patches]]) -> Self:
+        """From ``(id, prepared)`` pairs in any order. Raises RunError where there is no sample."""
+        sample = PatchSample(config.patches, config.seed)
+        seen = False
+        for id_, prepared in samples:
+            sample.add(id_, prepared.features)
+            seen = True
+        if not seen:
+            raise RunError("no sample to fit the tokenizer on: was everything filtered out?")
+        rows = sample.rows()
+        dims = allocate(rows, config.codebooks)
+        books = [
+            kmeans(rows[:, d], config.entries, iterations=config.iterations, seed=config.seed + i)
+            for i, d in enumerate(dims)
+        ]
+        return cls(config, dims, books)
+
+    def _told(self) -> dict[str, Any]:
+        return {**self.config.model_dump(), "codebook_sizes": list(self.codebook_sizes)}
+
+    def _tensors(self) -> dict[str, NDArray[np.int16]]:
+        books = {f"codebook.{i}": book for i, book in enumerate(self._books)}
+        return books | {f"dims.{i}": dims for i, dims in enumerate(self._dims)}
+
+
+def allocate(rows: NDArray[np.int16], parts: int) -> list[NDArray[np.int16]]:
+    """Split the features of ``(n, D)`` rows into ``parts`` of like size and product of variances, so that each codebook
+    has like work: eigenvalue allocation of Optimized Product Quantization (Ge et al. 2013, §3.2)."""
+    variances = _variances(rows)
+    room = -(-len(variances) // parts)
+    groups: list[list[int]] = [[] for _ in range(parts)]
+    load = [0.0] * parts
+    for d in sorted(range(len(variances)), key=lambda d: (-variances[d], d)):
+        to = min((p for p in range(parts) if len(groups[p]) < room), key=lambda p: (len(groups[p]) > 0, load[p], p))
+        groups[to].append(d)
+        load[to] += float(np.log(max(variances[d], 1.0)))
+    return [np.array(sorted(group), np.int16) for group in groups]
+
+
+def _variances(rows: NDArray[np.int16]) -> list[float]:
+    """Population variances from exact sums."""
+    wide = rows.astype(np.int64)
+    n = len(rows)
+    return [(n * int(q) - int(s) ** 2) / n**2 for s, q in zip(wide.sum(0), (wide * wide).sum(0), strict=True)]

@@ -1,0 +1,61 @@
+"""Which samples and patches a tokenizer is fitted on: those with the smallest keyed hashes, so that neither order of
+arrival nor the number of workers matters, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): a bijection of 64-bit words."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def chosen(ids: Iterable[str], *, seed: int, count: int) -> list[str]:
+    """At most ``count`` of the ids, sorted; each one's chance is the same whatever the others are."""
+    return sorted(heapq.nsmallest(count, ids, key=lambda id_: (_key(seed, id_), id_)))
+
+
+class PatchSample:
+    """A uniform sample of at most ``limit`` rows of all features added; a set, whatever the order of ``add``."""
+
+    def __init__(self, limit: int, seed: int) -> None:
+        self._limit = limit
+        self._seed = seed
+        self._waiting = 0
+        self._keys: list[NDArray[np.uint64]] = []
+        self._rows: list[NDArray[np.int16]] = []
+
+    def add(self, sample: str, features: NDArray[np.int16]) -> None:
+        """Offer the ``(T, D)`` features of one sample, once; holds at most twice the limit and the rows given."""
+        steps = np.arange(1, len(features) + 1, dtype=np.uint64) * _GAMMA
+        self._keys.append(mix(steps + np.uint64(_key(self._seed, sample))))
+        self._rows.append(features)
+        self._waiting += len(features)
+        if self._waiting > 2 * self._limit:
+            self._shrink()
+
+    def rows(self) -> NDArray[np.int16]:
+        """``(n, D)`` features, n at most the limit, ordered by key. Raises ValueError where nothing was added."""
+        self._shrink()
+        return self._rows[0][np.argsort(self._keys[0], kind="stable")]
+
+    def _shrink(self) -> None:
+        keys, rows = np.concatenate(self._keys), np.concatenate(self._rows)
+        if len(keys) > self._limit:
+            kept = np.argpartition(keys, self._limit)[: self._limit]
+            keys, rows = keys[kept], rows[kept]
+        self._keys, self._rows, self._waiting = [keys], [rows], len(keys)
+
+
+def _key(seed: int, sample: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"fit\0{seed}\0{sample}".encode()).digest()[:8], "big")
