@@ -30,7 +30,7 @@ class DuckDBEngine:
             "temp_directory": self._spill.name,
             "autoinstall_known_extensions": False,
             "python_enable_replacements": False,
-            "default_null_order": "NULLS_FIRST",  # as in Spark
+            "default_null_order": "NULLS_FIRST_ON_ASC_LAST_ON_DESC",  # as in Spark
         }
         if threads is not None:
             config["threads"] = threads

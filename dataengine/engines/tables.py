@@ -11,9 +11,9 @@ The trade-off: only the SQL on which both agree may be used. That subset is
 - count, min, max, sum of integers, count(DISTINCT), ``row_number() OVER (...)`` with a total order, cast to BIGINT.
 
 Not in it: sums and averages of floats (they depend on the order of the rows), division, string and date functions,
-CAST to text or from a float to an integer, ``NULLS FIRST`` left to the default, time stamps, and comparing floats
-that may be NaN without a guard: both engines hold NaN equal to itself and greater than every number.
-A result has an order only through ORDER BY; strings sort by their UTF-8 bytes.
+CAST to text or from a float to an integer, time stamps, and comparing floats that may be NaN without a guard: both
+engines hold NaN equal to itself and greater than every number.
+A result has an order only through ORDER BY; strings sort by their UTF-8 bytes, absent values below all others.
 """
 
 from __future__ import annotations

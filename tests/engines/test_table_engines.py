@@ -33,6 +33,7 @@ TABLE = pa.table(
 )
 QUERIES: list[tuple[str, tuple[Parameter, ...]]] = [
     ('SELECT * FROM t ORDER BY "id"', ()),
+    ('SELECT "id", "i" FROM t ORDER BY "i" DESC', ()),
     ('SELECT "id", "x" FROM t WHERE "x" >= ? ORDER BY "id"', (0.3,)),
     ('SELECT "id" FROM t WHERE CAST("f" AS DOUBLE) >= ? ORDER BY "id"', (0.7,)),
     ('SELECT "id" FROM t WHERE "id" IN (?, ?) ORDER BY "id"', ("é", "a'\\")),
