@@ -142,6 +142,16 @@ CODES = pa.schema(
     ]
 )
 
+#: Where codes lie: as CODES, with the payload's place in a pack instead of the payload.
+CODES_INDEX = pa.schema(
+    [
+        *(f for f in CODES if f.name != "codes"),
+        _required("pack", pa.string()),
+        _required("offset", pa.int64()),
+        _required("size", pa.int64()),
+    ]
+)
+
 #: Where each kept sample lies in the release.
 ASSIGNMENT = pa.schema(
     [
@@ -178,6 +188,7 @@ TABLES: dict[str, pa.Schema] = {
     "groups": GROUPS,
     "decisions": DECISIONS,
     "codes": CODES,
+    "codes_index": CODES_INDEX,
     "assignment": ASSIGNMENT,
     "ledger": LEDGER,
 }

@@ -87,6 +87,18 @@ def _read(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, byte
         yield from zip(rows, found, strict=True)
 
 
+def chunks(source: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Consecutive lists of at most ``size``."""
+    held: list[T] = []
+    for item in source:
+        held.append(item)
+        if len(held) == size:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
 class Prefetch(Iterator[T]):
     """Runs an iterator in a thread, at most ``depth`` items ahead, so that decoding goes on while a model works."""
 

@@ -95,6 +95,7 @@ class FilterConfig(Model):
 
 class TokenizeConfig(Model):
     tokenizer: dict[str, Any] = {"name": "product"}
+    fit_samples: Annotated[int, Field(ge=1)] = 4096
     device: str = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
 

@@ -8,7 +8,7 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -153,9 +153,3 @@ class TableStage(Stage):
     @abstractmethod
     def compute(self, run: Run, key: str) -> Output:
         """Make and publish the stage's tables."""
-
-
-def chunks(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Consecutive slices of at most ``size``."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]

@@ -30,7 +30,7 @@ class Dedup(TableStage):
         samples = run.table("ingest", "samples", contracts.SAMPLES)
         unique = unique_samples(samples)
         edges = find_edges(unique, config.radius, config.video_overlap)
-        groups, chained = group(unique, edges, config.keep)
+        groups, chained = group(unique, edges, config.keep, config.radius, config.video_overlap)
         write = run.workspace.write_table
         files = {
             name: write(f"dedup/{name}-{key}.parquet", table, contracts.TABLES[name])

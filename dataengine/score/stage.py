@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, locate, representatives
+from dataengine.locate import Located, by_media, chunks, locate, representatives
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
 from dataengine.recipe import Recipe
@@ -101,13 +101,9 @@ class ScoreWorker:
 
     def _annotate(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
         made: dict[str, list[pa.Table]] = {s.name: [] for s in scorers}
-        chunk: list[tuple[Located, Ok | Failed]] = []
-        for seen in self._child(scorers).over(self.workspace.store, rows, lambda row, data: (data, row.kind)):
-            chunk.append(seen)
-            if len(chunk) == _CHUNK:
-                self._score(scorers, chunk, made)
-                chunk = []
-        self._score(scorers, chunk, made)
+        seen = self._child(scorers).over(self.workspace.store, rows, lambda row, data: (data, row.kind))
+        for chunk in chunks(seen, _CHUNK):
+            self._score(scorers, chunk, made)
         return {name: pa.concat_tables(tables).sort_by("id") for name, tables in made.items()}
 
     def _score(

@@ -1,0 +1,127 @@
+"""Release: balance the ledger, then publish ledger, card and, last, the manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version as installed
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine import contracts
+from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.recipe import Recipe
+from dataengine.release.card import card
+from dataengine.release.ledger import balance, build, counts
+from dataengine.score.annotated import broken
+from dataengine.score.factory import build as build_scorers
+from dataengine.stage import Run, TableStage
+from dataengine.workspace import File, Output, canonical, digest
+
+_CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+
+
+def content_of(recipe: Recipe) -> dict[str, Any]:
+    """The part of a recipe that a release depends on: no path, no engine, no worker count."""
+    dumped = recipe.model_dump(mode="json")
+    sources = [{k: v for k, v in s.items() if k != "path"} for s in dumped["sources"]]
+    return {**{k: dumped[k] for k in _CONTENT}, "name": recipe.name, "sources": sources, "filter": None}
+
+
+class ReleaseStage(TableStage):
+    """Publishes nothing unless every input is accounted for."""
+
+    name = "release"
+    version = "1"
+    needs = (
+        *("ingest", "dedup", "score", "filter", "tokenize.fit", "tokenize.encode"),
+        *("shard.assign", "shard.write", "cot.draft", "cot.mix", "cot.write"),
+    )
+    in_place = True
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [content_of(recipe), installed("dataengine-multimodal")]
+
+    def compute(self, run: Run, key: str) -> Output:
+        base = f"releases/{run.recipe.name}"
+        ledger = self._ledger(run)
+        files = {"ledger": run.workspace.write_table(f"{base}/ledger.parquet", ledger, contracts.LEDGER)}
+        manifest = self._manifest(run, ledger)
+        files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
+        manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
+        self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
+        files["manifest"] = self._put(run, f"{base}/manifest.json", canonical(manifest))
+        return Output(files, counts(ledger)["outcome"])
+
+    def _ledger(self, run: Run) -> pa.Table:
+        samples = run.table("ingest", "samples", contracts.SAMPLES, ["input_id", "source", "uri", "id"])
+        failures = run.table("ingest", "failures", contracts.FAILURES)
+        tables = {
+            "samples": samples,
+            "failures": failures,
+            "groups": run.table("dedup", "groups", contracts.GROUPS),
+            "decisions": run.table("filter", "decisions", contracts.DECISIONS),
+            "broken": broken(run),
+        }
+        ledger = build(run.engine, tables)
+        assigned = run.table("shard.assign", "assignment", contracts.ASSIGNMENT)
+        balance(ledger, run.records["ingest"].counts.get("inputs", 0), assigned["id"])
+        return ledger
+
+    def _manifest(self, run: Run, ledger: pa.Table) -> dict[str, Any]:
+        recipe, told = run.recipe, counts(ledger)
+        filtering = run.records["filter"].parts["all"].facts
+        shards = self._facts(run, "shard.write")
+        mentions = ledger["source"].to_pylist()
+        return {
+            "schema_version": contracts.VERSION,
+            "name": recipe.name,
+            **recipe.release.model_dump(mode="json"),
+            "code_version": installed("dataengine-multimodal"),
+            "recipe_digest": digest(content_of(recipe), filtering["policy"]),
+            "seed": recipe.seed,
+            "samples": sum(s["samples"] for s in shards),
+            "shards": shards,
+            "ledger": told,
+            "sources": [
+                {"name": s.name, "type": s.type, "license": s.license, "inputs": mentions.count(s.name)}
+                for s in recipe.sources
+            ],
+            "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION},
+            "policy": filtering["policy"],
+            "funnel": filtering["funnel"],
+            "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
+            "tokenizer": self._tokenizer(run),
+            "cot": self._cot(run),
+        }
+
+    def _facts(self, run: Run, stage: str) -> list[dict[str, Any]]:
+        if stage not in run.records:
+            return []
+        return [out.facts for _, out in sorted(run.records[stage].parts.items()) if out.files]
+
+    def _tokenizer(self, run: Run) -> dict[str, Any] | None:
+        if "tokenize.fit" not in run.records:
+            return None
+        [fitted] = run.records["tokenize.fit"].parts.values()
+        return {**fitted.facts, "tokens": run.records["tokenize.encode"].counts.get("tokens", 0)}
+
+    def _cot(self, run: Run) -> dict[str, Any]:
+        if "cot.mix" not in run.records:
+            return {"shards": [], "modes": {}, "rejected": {}}
+        return {"shards": self._facts(run, "cot.write"), **run.records["cot.mix"].parts["all"].facts}
+
+    def _tars(self, run: Run) -> list[File]:
+        records = [run.records[name] for name in ("shard.write", "cot.write") if name in run.records]
+        return [f for record in records for f in record.files("tar")]
+
+    def _put(self, run: Run, key: str, data: bytes) -> File:
+        run.workspace.store.put(key, data)
+        return File(key, hashlib.sha256(data).hexdigest(), len(data))
+
+    def _listed(self, file: File, base: str) -> dict[str, Any]:
+        return {"path": file.key.removeprefix(f"{base}/"), "sha256": file.sha256, "bytes": file.bytes}
+
+    def _tidy(self, run: Run, base: str, wanted: set[str]) -> None:
+        """Delete what an earlier release of this name left behind."""
+        run.workspace.store.delete([e.key for e in run.workspace.store.list(base) if e.key not in wanted])
