@@ -80,7 +80,7 @@ def _shown(decoded: Iterable[VideoFrame], ticks: list[float]) -> Iterator[VideoF
 
 def _upright(frame: VideoFrame, size: tuple[int, int], turns: int) -> Pixels:
     """``size`` is (width, height) of the result."""
-    pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
+    pixels: Pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
     if pixels.shape[1::-1] != size:
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     return pixels

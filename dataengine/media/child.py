@@ -1,0 +1,129 @@
+"""The decode child: imports one function, then answers items one by one until its pipe ends.
+
+Started by ``dataengine.media.process`` as ``python -m``; it dies with its parent, however that dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import pickle
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dataengine.errors import DataEngineError, InputError, RunError
+from dataengine.media.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, body_size, pack
+
+Outcome = Ok | Failed | Broken
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 1 << 20
+
+
+def main(parent: int) -> None:
+    """Serve stdin and stdout; ``parent`` is the process that must stay alive."""
+    _die_with(parent)
+    requests, answers = _pipes()
+    loaded = _blame_program(_account(_load, _read(requests)))
+    if not isinstance(loaded, Ok):
+        answers.write(pack(loaded))
+        return
+    function, context, memory = loaded.value
+    _bound(memory)
+    answers.write(pack(Ok(None)))
+    while True:
+        answers.write(_serve(requests, function, context))
+
+
+def _serve(requests: BinaryIO, function: Callable[[Any, Any], Any], context: Any) -> bytes:
+    """Take the next item; the packed answer to it."""
+    outcome = _account(_read, requests)
+    if isinstance(outcome, Ok):
+        outcome = _blame_program(_account(pickle.loads, outcome.value))
+    if isinstance(outcome, Ok):
+        outcome = _account(function, context, outcome.value)
+    packed = _blame_program(_account(pack, outcome))
+    return packed.value if isinstance(packed, Ok) else pack(packed)
+
+
+def _account(work: Callable[..., Any], *given: Any) -> Outcome:
+    """The one place that accounts for failures: whatever ``work`` raises is the input's fault, but for a lack of memory,
+    which is named, and for what only the caller can mend."""
+    try:
+        return Ok(work(*given))
+    except InputError as error:
+        return Failed(error.failure, error.message)
+    except MemoryError:
+        return Failed("out_of_memory", "decoding needs more memory than the limit allows")
+    except DataEngineError as error:
+        return Broken(error)
+    except ImportError as error:
+        return Broken(RunError(f"a decode process cannot import what it needs: {error}"))
+    except Exception as error:
+        return Failed("corrupt", f"{type(error).__name__}: {error}")
+
+
+def _blame_program(outcome: Outcome) -> Outcome:
+    """Outcome of work in which an input has no part: its failures are the program's, but for a lack of memory."""
+    if isinstance(outcome, Failed) and outcome.failure != "out_of_memory":
+        return Broken(RunError(f"a decode process cannot load its function, an item or a result: {outcome.message}"))
+    return outcome
+
+
+def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Any, int]:
+    message: Hello = pickle.loads(hello)
+    module, _, name = message.function.partition(":")
+    return getattr(importlib.import_module(module), name), message.context, message.memory
+
+
+def _read(requests: BinaryIO) -> bytes:
+    """The next message; ends the process where there is none."""
+    size = body_size(_exactly(requests, HEAD_BYTES))
+    try:
+        return _exactly(requests, size)
+    except MemoryError:
+        while size:
+            size -= len(_exactly(requests, min(size, _CHUNK)))
+        raise
+
+
+def _exactly(requests: BinaryIO, size: int) -> bytes:
+    data = requests.read(size)
+    if len(data) < size:
+        os._exit(0)
+    return data
+
+
+def _pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The pipes to the parent, moved away from where C libraries would write to them."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    return requests, answers
+
+
+def _die_with(parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _bound(memory: int) -> None:
+    """Allow ``memory`` bytes on top of what the libraries have reserved by now (which is more than they use)."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        used = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
