@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -183,3 +186,32 @@ def test_features_are_shared_out_evenly(samples: Samples, parts: int) -> None:
     if parts == 8:
         load_ = [np.log(np.maximum(rows[:, g].astype(float).var(0), 1)).sum() for g in groups]
         assert max(load_) - min(load_) < 0.1 * max(load_)
+
+
+_OTHER_PROCESS = """
+import hashlib, sys
+import numpy as np
+from dataengine.tokenize import patches
+print(sorted(m for m in ("torch", "ray", "pandas", "sklearn", "av", "cv2") if m in sys.modules))
+from dataengine.tokenize.factory import configure
+from dataengine.tokenize.product import ProductTokenizer
+config = configure({"name": "product", "entries": 16})
+photo = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+fitted = ProductTokenizer.fit(config, iter([("a", ProductTokenizer.preparer(config)([photo]))]))
+print(hashlib.sha256(fitted.save()).hexdigest())
+"""
+
+
+def test_other_processes_get_the_same_bytes_and_preparing_imports_no_model_library() -> None:
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", _OTHER_PROCESS],
+            env={**os.environ, "PYTHONHASHSEED": seed, "OPENBLAS_NUM_THREADS": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split("\n")
+        for seed in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert told[0][0] == "[]"
