@@ -44,11 +44,13 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
         with av.open(io.BytesIO(data), "r", format=media.demuxer, metadata_errors="replace") as container:
             streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
             if not streams:
-                raise InputError("not_media", f"a {media.format} file without a video track")
+                raise InputError("not_media", f"the {media.format} file has no video track")
+            if not streams[0].codec_context:
+                raise InputError("corrupt", f"no decoder is known for the video track of the {media.format} file")
             yield container, streams[0]
     except MemoryError:
         raise
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError, LookupError, ArithmeticError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError("corrupt", f"the {media.format} file cannot be read: {reason}") from error
 

@@ -1,15 +1,19 @@
-"""Does a file end before its own end? A walk over the length fields of PNG, GIF, RIFF (WebP, AVI), ISO base media (MP4,
-MOV, AVIF) and Matroska, without decoding. Decoders alone do not tell: several show the good beginning in silence.
+"""Does a file end before its own end? A walk over its length fields, without decoding: PNG, GIF, TIFF, RIFF (WebP, AVI),
+ISO base media (MP4, MOV, AVIF, JPEG 2000), Matroska, FLV and ASF. Decoders alone do not tell: several show the good
+beginning in silence. MPEG streams have no such fields; a part of one is one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 _GIF_TRAILER, _GIF_FRAME, _GIF_EXTENSION = 0x3B, 0x2C, 0x21
-_BOXES_THAT_MATTER = (b"ftyp", b"mdat", b"moov", b"moof", b"meta")
+_BOXES_THAT_MATTER = (b"ftyp", b"mdat", b"moov", b"moof", b"meta", b"jP  ", b"jp2h", b"jp2c")
 
 
 def shortfall(data: bytes) -> str | None:
@@ -70,8 +74,36 @@ def _sub_blocks(data: bytes, at: int) -> int:
 def _riff(data: bytes) -> int:
     if len(data) < 12:
         return 12
-    # Chunks are padded to even length, and some writers count the padding without writing it.
-    return 8 + int.from_bytes(data[4:8], "little") - 1
+    return 8 + int.from_bytes(data[4:8], "little")
+
+
+def _tiff(data: bytes) -> int:
+    """Up to the end of the last directory; what it points to is checked where it is decoded."""
+    order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
+    at, end, seen = int.from_bytes(data[4:8], order), 8, set[int]()
+    while at and at not in seen:
+        seen.add(at)
+        stop = at + 2 + 12 * int.from_bytes(data[at : at + 2], order) + 4
+        end = max(end, stop)
+        if end > len(data):
+            return end
+        at = int.from_bytes(data[stop - 4 : stop], order)
+    return end
+
+
+def _flv(data: bytes) -> int:
+    at = int.from_bytes(data[5:9]) + 4
+    while at < len(data):
+        at += 11 + int.from_bytes(data[at + 1 : at + 4]) + 4
+    return max(at, 13)
+
+
+def _asf(data: bytes) -> int | None:
+    """The size that the header states (Advanced Systems Format, section 3.2); 0 in broadcasts."""
+    at = data.find(_FILE_PROPERTIES, 0, 4096)
+    if at < 0:
+        return 31 if len(data) < 31 else None
+    return int.from_bytes(data[at + 40 : at + 48], "little")
 
 
 def _iso(data: bytes) -> int | None:
@@ -118,6 +150,10 @@ _WALKS: tuple[tuple[bytes, int, Callable[[bytes], int | None]], ...] = (
     (_PNG, 0, _png),
     (b"GIF8", 0, _gif),
     (b"RIFF", 0, _riff),
+    (b"II*\0", 0, _tiff),
+    (b"MM\0*", 0, _tiff),
+    (b"FLV\1", 0, _flv),
+    (ASF, 0, _asf),
     (b"\x1a\x45\xdf\xa3", 0, _matroska),
-    *((kind, 4, _iso) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")),
+    *((kind, 4, _iso) for kind in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"jP  ")),
 )

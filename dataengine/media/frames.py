@@ -11,6 +11,7 @@ import functools
 import importlib
 import io
 import itertools
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
@@ -48,7 +49,7 @@ def by_decord(data: bytes, wanted: npt.NDArray[np.int64], count: int, size: tupl
         text = str(error)
         if "bad_alloc" in text or "Cannot allocate memory" in text:
             raise MemoryError(text) from error
-        raise InputError("corrupt", f"the video cannot be decoded: {_first_line(text)}") from error
+        raise InputError("corrupt", f"the video data are damaged (decord: {_reason(text)})") from error
     return frames
 
 
@@ -86,9 +87,10 @@ def _upright(frame: VideoFrame, size: tuple[int, int], turns: int) -> Pixels:
     return pixels
 
 
-def _first_line(text: str) -> str:
-    """decord's message without the place in its source and the stack."""
-    return text.split("\n")[0].rpartition("] ")[2].strip()[:200]
+def _reason(text: str) -> str:
+    """What decord's message says without the places in its source: the check that failed."""
+    check = re.search(r"Check failed: (\w+)", text)
+    return f"{check[1]} failed" if check else text.split("\n")[0].rpartition("] ")[2][:200]
 
 
 @functools.cache

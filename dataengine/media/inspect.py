@@ -48,7 +48,7 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
         gray = image.gray(picture, data, MIN_SIDE)
         turned = image.orientation(picture)
         width, height = picture.size[::-1] if turned >= 5 else picture.size
-        duration = _play(picture, frames) if frames > 1 else None
+        duration = _play(picture, data, frames) if frames > 1 else None
     return {
         "kind": "image",
         "format": media.format,
@@ -69,12 +69,12 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
     }
 
 
-def _play(picture: Image.Image, frames: int) -> float | None:
+def _play(picture: Image.Image, data: bytes, frames: int) -> float | None:
     """Decode all frames of an animation; its length in seconds, None for pages without timing."""
     total = float(picture.info.get("duration", 0))
     for index in range(1, frames):
         picture.seek(index)
-        picture.load()
+        image.load(picture, data)
         total += float(picture.info.get("duration", 0))
     return round(total / 1000, 6) or None
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dataengine.errors import InputError
+from dataengine.media.extent import ASF
 
 _STILL_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
 _HEIF_BRANDS = _STILL_BRANDS[2:]
-_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ _3GP, _3G2 = _video("3gp", "3gp", "mov"), _video("3g2", "3g2", "mov")
 _TS = _video("mpegts", "ts", "mpegts")
 _MAGIC = (
     (b"FLV\x01", _video("flv", "flv", "flv")),
-    (_ASF, _video("asf", "wmv", "asf")),
+    (ASF, _video("asf", "wmv", "asf")),
     (b"OggS", _video("ogg", "ogv", "ogg")),
     (b"\0\0\1\xba", _video("mpeg", "mpg", "mpeg")),
     (b"\0\0\1\xb3", _video("mpegvideo", "m1v", "mpegvideo")),
