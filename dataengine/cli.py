@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dataengine.errors import BalanceError, DataEngineError, UsageError
+from dataengine.errors import BalanceError, DataEngineError, RunError, UsageError
 
 
 class Engine(StrEnum):
@@ -134,8 +134,12 @@ def demo_check(
     """Compare a run on the demo corpus with what was planted in it."""
     from dataengine import console
     from dataengine import recipe as recipes
+    from dataengine.demo.check import check
 
-    console.demo_check(folder, recipes.load(recipe, workspace=workspace))
+    found = check(folder, recipes.load(recipe, workspace=workspace))
+    console.print_rows("planted and found", found.table())
+    if not found.passed:
+        raise RunError("the run did not find what was planted; the rows above say what is missing")
 
 
 @app.callback(invoke_without_command=True)

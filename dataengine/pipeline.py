@@ -89,6 +89,17 @@ def execute(
         return _Pass(run, ray, only, dry_run, reporter or Silent()).over(plan)
 
 
+def committed(recipe: Recipe) -> Run:
+    """A recipe's run with all its commits, to read tables from. Raises UsageError if a stage is not up to date."""
+    run = Run(recipe)
+    plan = stages(recipe)
+    reports = _Pass(run, RayEngine(None, None), None, True, Silent()).over(plan)
+    behind = [r.name for r in reports if r.state != "up to date"]
+    if behind:
+        raise UsageError(f"{behind[0]} is not up to date: run `dataengine run RECIPE` first")
+    return run
+
+
 @dataclass
 class _Pass:
     run: Run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -59,13 +59,13 @@ def build(engine: TableEngine, tables: Mapping[str, pa.Table]) -> pa.Table:
     return found.cast(nullable)
 
 
-def balance(ledger: pa.Table, inputs: int, released: pa.Array | pa.ChunkedArray) -> None:
+def balance(ledger: pa.Table, inputs: int, released: pa.ChunkedArray[Any]) -> None:
     """Check that ``inputs = kept + duplicate + filtered + failed`` and that the kept are the ``released``.
     Raises BalanceError that names what is wrong, with examples."""
     wrong = [
         *_amount(ledger, inputs),
         *_examples("inputs stand twice in the ledger", _twice(ledger["input_id"])),
-        *_examples("inputs have no outcome", ledger.filter(pc.is_null(ledger["outcome"]))["uri"].to_pylist()),
+        *_examples("inputs have no outcome", _texts(ledger.filter(pc.is_null(ledger["outcome"]))["uri"])),
         *_released(ledger, released),
         *_dangling(ledger),
     ]
@@ -87,14 +87,18 @@ def _amount(ledger: pa.Table, inputs: int) -> list[str]:
     return [] if ledger.num_rows == inputs else [f"{inputs:,} inputs came in, {ledger.num_rows:,} stand in the ledger"]
 
 
-def _twice(column: pa.ChunkedArray) -> list[str]:
-    counted = pc.value_counts(column.combine_chunks())
-    return [str(c["values"]) for c in counted.to_pylist() if c["counts"] > 1]
+def _twice(column: pa.ChunkedArray[Any]) -> list[str]:
+    return sorted(v for v, n in Counter(_texts(column)).items() if n > 1)
 
 
-def _released(ledger: pa.Table, released: pa.Array | pa.ChunkedArray) -> list[str]:
-    kept = set(ledger.filter(pc.equal(ledger["outcome"], "kept"))["id"].to_pylist())
-    there = set(released.to_pylist())
+def _texts(column: pa.ChunkedArray[Any]) -> list[str]:
+    return [str(v) for v in column.to_pylist() if v is not None]
+
+
+def _released(ledger: pa.Table, released: pa.ChunkedArray[Any]) -> list[str]:
+    rows = zip(ledger["id"].to_pylist(), ledger["outcome"].to_pylist(), strict=True)
+    kept = {str(id_) for id_, outcome in rows if outcome == "kept"}
+    there = set(_texts(released))
     return [
         *_examples("samples were kept but are not in the release", sorted(kept - there)),
         *_examples("samples are in the release but were not kept", sorted(there - kept)),
@@ -102,8 +106,7 @@ def _released(ledger: pa.Table, released: pa.Array | pa.ChunkedArray) -> list[st
 
 
 def _dangling(ledger: pa.Table) -> list[str]:
-    known = set(ledger["id"].to_pylist())
-    pointed = set(ledger["representative"].drop_null().to_pylist())
+    known, pointed = set(_texts(ledger["id"])), set(_texts(ledger["representative"]))
     return _examples("representatives are not among the samples", sorted(pointed - known))
 
 

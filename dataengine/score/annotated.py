@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,12 +22,12 @@ FACT_COLUMNS = (
 _WHY = ("failure", "message")
 
 
-def is_scalar(field: pa.Field) -> bool:
+def is_scalar(field: pa.Field[Any]) -> bool:
     """False for embeddings and lists, which neither policies nor sample JSON use."""
     return not pa.types.is_nested(field.type)
 
 
-def score_fields(recipe: Recipe) -> list[pa.Field]:
+def score_fields(recipe: Recipe) -> list[pa.Field[Any]]:
     """Scalar columns that the recipe's scorers add, in the recipe's order."""
     return [f for scorer in build(recipe.score.scorers) for f in scorer.fields if is_scalar(f)]
 

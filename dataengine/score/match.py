@@ -42,4 +42,5 @@ def match_columns(images: Sequence[_F32], texts: Sequence[_F32]) -> Columns:
 
 def unit(rows: _F32) -> _F32:
     """Rows at unit length."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    scaled: _F32 = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    return scaled

@@ -25,7 +25,8 @@ _CHUNK = 256
 
 def annotation_schema(scorer: Scorer) -> pa.Schema:
     """Columns of a scorer's table: id, its fields, and why a sample could not be scored."""
-    return pa.schema([("id", pa.string()), *scorer.fields, ("failure", pa.string()), ("message", pa.string())])
+    text = [pa.field(name, pa.string()) for name in ("id", "failure", "message")]
+    return pa.schema([text[0], *scorer.fields, *text[1:]])
 
 
 class Score(RecordStage):
@@ -120,8 +121,13 @@ class ScoreWorker:
             self._load(scorer)
             columns = scorer.score([p[scorer.name] for _, p in good], [row.captions for row, _ in good]) if good else {}
             schema = annotation_schema(scorer)
-            nothing = [None] * len(good)
-            scored = {"id": [row.id for row, _ in good], "failure": nothing, "message": nothing, **columns}
+            nothing: list[Any] = [None] * len(good)
+            scored: dict[str, list[Any]] = {
+                "id": [row.id for row, _ in good],
+                "failure": nothing,
+                "message": nothing,
+                **columns,
+            }
             made[scorer.name] += [_table(scored, schema), _table(failures, schema)]
 
     def _load(self, scorer: Scorer) -> None:

@@ -51,7 +51,7 @@ class ShardAssign(TableStage):
         config = run.recipe.shard
         sizes = pa.Table.from_pylist(
             [{"id": r["id"], "kind": r["kind"], "bytes": _size(r)} for r in rows],
-            pa.schema([("id", pa.string()), ("kind", pa.string()), ("bytes", pa.int64())]),
+            pa.schema([contracts.UNIQUE.field(name) for name in ("id", "kind", "bytes")]),
         )
         assignment = assign(sizes, target_bytes=config.target_bytes, seed=run.recipe.seed, splits=config.splits)
         write = run.workspace.write_table

@@ -87,4 +87,4 @@ def load(weights: bytes, device: str) -> EfficientNetLite0:
     """The network with a checkpoint's weights, ready for inference. No code in the file is run (``weights_only``)."""
     model = EfficientNetLite0()
     model.load_state_dict(torch.load(io.BytesIO(weights), map_location="cpu", weights_only=True))
-    return model.eval().to(device, memory_format=torch.channels_last)
+    return model.eval().to(device).to(memory_format=torch.channels_last)

@@ -1,0 +1,27 @@
+"""A finished run on the demo corpus beside what was planted in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dataengine import contracts
+from dataengine.demo.evaluate import Evaluation, evaluate
+from dataengine.errors import UsageError
+from dataengine.pipeline import committed
+from dataengine.recipe import Recipe
+from dataengine.score.annotated import annotated
+
+
+def check(folder: Path, recipe: Recipe) -> Evaluation:
+    """Raises UsageError where the corpus or an up-to-date run is missing."""
+    labels = folder / "labels.json"
+    if not labels.exists():
+        raise UsageError(f"{labels} does not exist: run `dataengine demo-corpus {folder}` first")
+    run = committed(recipe)
+    try:
+        ledger = run.table("release", "ledger", contracts.LEDGER)
+        scores = annotated(run).select(["id", "match"])
+    finally:
+        run.close()
+    return evaluate(json.loads(labels.read_text()), ledger, scores)
