@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -14,7 +15,7 @@ from dataengine.pipeline import StageReport
 from dataengine.recipe import Recipe
 from dataengine.workspace import Workspace
 
-_out = Console(soft_wrap=True)
+_out = Console(width=None if sys.stdout.isatty() else 160)
 
 
 class Progress:

@@ -26,6 +26,7 @@ def parse_size(value: Any) -> Any:
 
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
 
 class Model(BaseModel):
@@ -102,7 +103,7 @@ class TokenizeConfig(Model):
 
 class ShardConfig(Model):
     target_bytes: Size = 500_000_000
-    splits: dict[Name, Annotated[float, Field(gt=0, le=1)]] = {"train": 1.0}
+    splits: dict[Split, Annotated[float, Field(gt=0, le=1)]] = {"train": 1.0}
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> ShardConfig:

@@ -22,8 +22,8 @@ from dataengine.media.sandbox import Failed, Ok
 from dataengine.recipe import CotConfig, Recipe
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.stage import PLAN
-from dataengine.shards.tar import write_tar
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
+from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace, digest
 
 _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])

@@ -37,15 +37,21 @@ class Ingest(RecordStage):
     name = "ingest"
     version = "1"
 
+    def __init__(self) -> None:
+        self._listed: tuple[Recipe, list[Part]] | None = None
+
     def validate(self, recipe: Recipe) -> None:
-        mistakes = []
+        """Lists the sources; the listing is kept for the run that follows."""
+        base, parts, mistakes = digest(self.name, self.version, self.settings(recipe)), [], []
         for source in recipe.sources:
             try:
-                reader_of(source, limits_of(recipe)).parts()
+                for part in reader_of(source, limits_of(recipe)).parts():
+                    parts.append(Part(part.name, digest(base, source.name, part.key), (source.name, part.spec)))
             except UsageError as error:
                 mistakes.append(f"source `{source.name}`: {error}")
         if mistakes:
             raise UsageError("\n".join(mistakes))
+        self._listed = (recipe, sorted(parts, key=lambda p: p.name))
 
     def settings(self, recipe: Recipe) -> Any:
         return [recipe.limits.model_dump(), HASH_VERSION]
@@ -54,12 +60,9 @@ class Ingest(RecordStage):
         return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
 
     def plan(self, run: Run) -> list[Part]:
-        base = digest(self.name, self.version, self.settings(run.recipe))
-        parts = []
-        for source in run.recipe.sources:
-            for part in reader_of(source, limits_of(run.recipe)).parts():
-                parts.append(Part(part.name, digest(base, source.name, part.key), (source.name, part.spec)))
-        return sorted(parts, key=lambda p: p.name)
+        if self._listed is None or self._listed[0] is not run.recipe:
+            self.validate(run.recipe)
+        return self._listed[1] if self._listed else []
 
     def worker(self, run: Run) -> Worker:
         limits = limits_of(run.recipe)

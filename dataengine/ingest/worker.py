@@ -16,8 +16,8 @@ from dataengine.errors import InputError
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.shards.tar import write_tar
 from dataengine.stage import Part
+from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace
 
 

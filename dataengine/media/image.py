@@ -60,8 +60,7 @@ def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixe
     JPEG may come back at 1/2, 1/4 or 1/8, its shorter side still at least ``min_side``. Raises InputError."""
     with opened(data, limits) as image:
         if is_jpeg(image):
-            size = image.size if min_side is None else (min_side, min_side)
-            decoded = jpeg.decode(data, "RGB", size)
+            decoded = jpeg.decode(data, "RGB", min_side)
             if decoded is not None:
                 return pixels.upright(decoded, orientation(image))
         load(image, data)
@@ -77,7 +76,7 @@ def decode_gray(data: bytes, limits: Limits, min_side: int) -> Pixels:
 
 def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
     """``decode_gray`` of an image that is open already; within ``opened`` only."""
-    decoded = jpeg.decode(data, "GRAY", (min_side, min_side)) if is_jpeg(image) else None
+    decoded = jpeg.decode(data, "GRAY", min_side) if is_jpeg(image) else None
     if decoded is None:
         load(image, data)
         picture = pixels.to_gray(image)

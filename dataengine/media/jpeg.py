@@ -18,26 +18,31 @@ from dataengine.media.pixels import Pixels
 _END = b"\xff\xd9"
 _LOST = ("premature end of data segment", "bad Huffman code", "instead of RST")
 _PADDING = 16
+_FACTORS = (1, 2, 4, 8)
+"""libjpeg-turbo has vector code for these; at 5/8 it is slower than at full size."""
 
 
-def decode(data: bytes, colorspace: Literal["RGB", "GRAY"], size: tuple[int, int]) -> Pixels | None:
-    """``(H, W, 3)`` or ``(H, W)``, not turned upright, by the strongest of the scales 1, 1/2, 1/4, 1/8 that keeps
-    width and height at ``size`` or above (at full size where ``size`` is more); None where Pillow has to do it.
-    Raises InputError ``truncated`` or ``corrupt``."""
+def decode(data: bytes, colorspace: Literal["RGB", "GRAY"], min_side: int | None) -> Pixels | None:
+    """``(H, W, 3)`` or ``(H, W)``, not turned upright, at the smallest of the scales 1, 1/2, 1/4, 1/8 whose shorter side is
+    not below ``min_side`` (None: at full size); None where Pillow has to do it. Raises InputError ``truncated`` or
+    ``corrupt``."""
     try:
         height, width, stored, _ = simplejpeg.decode_jpeg_header(data)
         if stored in ("CMYK", "YCCK"):
             return None
-        return _decode(data, colorspace, (min(size[0], width), min(size[1], height)), strict=True)
+        factor = 1 if min_side is None else max(f for f in _FACTORS if f == 1 or min(width, height) // f >= min_side)
+        size = (-(-width // factor), -(-height // factor))
+        return _decode(data, colorspace, size, strict=True)
     except ValueError as error:
         if not _harmless(data, str(error)):
             return None
-    return _decode(data, colorspace, (min(size[0], width), min(size[1], height)), strict=False)
+    return _decode(data, colorspace, size, strict=False)
 
 
 def _decode(data: bytes, colorspace: str, size: tuple[int, int], *, strict: bool) -> Pixels:
+    """``size`` (width, height) is one that a scale of ``_FACTORS`` gives exactly."""
     pixels: Pixels = simplejpeg.decode_jpeg(
-        data, colorspace=colorspace, min_width=size[0], min_height=size[1], min_factor=2, strict=strict
+        data, colorspace=colorspace, min_width=size[0], min_height=size[1], strict=strict
     )
     return pixels[:, :, 0] if colorspace == "GRAY" else pixels
 

@@ -25,10 +25,11 @@ _F_SETPIPE_SZ = 1031
 
 @dataclass(eq=False)
 class Job:
-    """An item on its way: packed, and later its outcome."""
+    """An item on its way: packed, and later its outcome. ``deaths``: children that died at work on it."""
 
     payload: bytes
     outcome: Ok | Failed | None = None
+    deaths: int = 0
 
 
 class Child:

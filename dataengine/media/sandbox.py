@@ -1,6 +1,7 @@
 """Decoding that can hang, crash or eat memory without harm: in child processes that serve many items each.
 
-One child costs 0.2 s to start and is replaced when it misbehaves; the item it held fails, its neighbours are tried again.
+One child costs 0.2 s to start and is replaced when it misbehaves; the item it held fails (after a second try, where it
+crashed), its neighbours are tried again.
 A few items wait in each child's pipe, so that no child waits for its parent between two items.
 """
 
@@ -10,7 +11,7 @@ import math
 import select
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +29,9 @@ _WINDOW = 2
 _WAITING_BYTES = 64 << 20
 """Packed items that may wait beside those that keep a child busy."""
 _START_SECONDS = 120.0
+_DEATHS = 2
+"""Children that an item must take down to be called crashed: one may have died of something else (a kernel short of
+memory, an operator), and that must not decide what is in a release."""
 
 
 class Sandbox:
@@ -56,9 +60,7 @@ class Sandbox:
     ) -> None:
         with self._lock:
             self._closed = True
-            for child in self._children:
-                child.kill()
-            self._children.clear()
+        self._forget(lambda child: True)
 
     def map(self, items: Iterable[Any]) -> Iterator[Ok | Failed]:
         """Outcomes in the order of ``items``, which is read a little ahead.
@@ -74,7 +76,7 @@ class Sandbox:
         window: deque[Job] = deque()
         more = True
         try:
-            self._forget([c for c in self._children if not c.alive])
+            self._forget(lambda child: not child.alive)
             while more or window:
                 self._staff()
                 more = self._fill(source, window)
@@ -86,7 +88,7 @@ class Sandbox:
         finally:
             self._mapping = False
             self._retry.clear()
-            self._forget([c for c in self._children if c.jobs])
+            self._forget(lambda child: bool(child.jobs))
 
     def _staff(self) -> None:
         """Start the children that are missing, without waiting for them."""
@@ -96,9 +98,9 @@ class Sandbox:
             while len(self._children) < self._workers:
                 self._children.append(Child(self._hello))
 
-    def _forget(self, children: list[Child]) -> None:
+    def _forget(self, unwanted: Callable[[Child], bool]) -> None:
         with self._lock:
-            for child in children:
+            for child in [c for c in self._children if unwanted(c)]:
                 child.kill()
                 self._children.remove(child)
 
@@ -157,17 +159,22 @@ class Sandbox:
             else:
                 child.started()
         if not lives:
-            self._lose(child, "crashed", "the decoder died ({ending}) on this file")
+            self._lose(child, "crashed", f"the decoder died on this file {_DEATHS} times ({{ending}})")
 
     def _lose(self, child: Child, failure: str, message: str) -> None:
         """Account for the item that a bad child held, and have its neighbours tried again."""
         with self._lock:
+            if child not in self._children:
+                raise RuntimeError("the sandbox was closed while it worked")
             ending = child.kill()
             self._children.remove(child)
         if not child.ready:
             raise RunError(f"a decode process did not start: {ending} after {child.seconds:.0f} s")
         if child.jobs:
-            child.answered(Failed(failure, message.format(ending=ending)))
+            job = child.jobs[0]
+            job.deaths += failure == "crashed"
+            if failure != "crashed" or job.deaths >= _DEATHS:
+                child.answered(Failed(failure, message.format(ending=ending)))
             self._retry.extend(child.jobs)
 
     def _worded(self, outcome: Ok | Failed) -> Ok | Failed:

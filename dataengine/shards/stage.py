@@ -19,8 +19,8 @@ from dataengine.score.annotated import FACT_COLUMNS, annotated
 from dataengine.shards.assign import assign
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.sample import Members, flatten, longest, sample_members, sample_size
-from dataengine.shards.tar import write_tar
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
+from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace, canonical, digest
 
 _CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]

@@ -1,0 +1,70 @@
+"""What the sandbox tests run in children; imported there by its name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataengine.errors import InputError, UsageError
+
+
+def obey(context: Any, item: tuple[str, Any]) -> Any:
+    """Do what the item says."""
+    order, value = item
+    if order == "echo":
+        return context, value
+    if order == "work":
+        time.sleep(value)
+        return value
+    if order == "hang":
+        ctypes.CDLL(None).sleep(1000)
+    if order == "segfault":
+        ctypes.string_at(0)
+    if order == "exit":
+        os._exit(3)
+    if order == "eat":
+        return len(bytearray(value))
+    if order == "noise":
+        os.write(1, b"out" * value)
+        os.write(2, b"err" * value)
+        sys.stdout.write("print")
+        return value
+    if order == "array":
+        return np.full(value, 7, np.uint8)
+    return _raise(order, value)
+
+
+def _raise(order: str, value: Any) -> Any:
+    if order == "input":
+        raise InputError("truncated", value)
+    if order == "value":
+        raise ValueError(value)
+    if order == "usage":
+        raise UsageError(value)
+    if order == "import":
+        raise ImportError(value)
+    if order == "unpicklable":
+        return lambda: value
+    raise NotImplementedError(order)
+
+
+def count_calls(folder: str, item: int) -> int:
+    """Leave a mark for each call."""
+    with Path(folder, str(item)).open("a") as marks:
+        marks.write("x")
+    if item == 3:
+        os.kill(os.getpid(), 11)
+    return item
+
+
+def modules(context: None, item: None) -> list[str]:
+    """What is loaded once media can be inspected."""
+    import dataengine.media.inspect  # noqa: F401
+
+    return sorted(sys.modules)
