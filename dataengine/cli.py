@@ -33,6 +33,7 @@ RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML fil
 WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
 EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
+RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Read inputs again that were missing or timed out.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would run; read no media, write nothing.")]
 
 
@@ -55,12 +56,23 @@ def _exits(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _execute(
-    path: Path, only: str | None, workspace: str | None, workers: int | None, engine: Engine | None, dry_run: bool
+    path: Path,
+    only: str | None,
+    workspace: str | None,
+    workers: int | None,
+    engine: Engine | None,
+    dry_run: bool,
+    retry: bool = False,
 ) -> None:
     from dataengine import console, recipe
     from dataengine.pipeline import execute
 
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
+    if retry and not dry_run:
+        from dataengine.ingest.retry import forget_failed
+        from dataengine.stage import Run
+
+        forget_failed(Run(loaded))
     with console.Progress() as progress:
         reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
     console.summary(loaded, reports, dry_run)
@@ -74,9 +86,10 @@ def run(
     workers: WorkersOption = None,
     engine: EngineOption = None,
     dry_run: DryRunOption = False,
+    retry_failed: RetryOption = False,
 ) -> None:
     """Bring every stage of RECIPE up to date, down to the release."""
-    _execute(recipe, None, workspace, workers, engine, dry_run)
+    _execute(recipe, None, workspace, workers, engine, dry_run, retry_failed)
 
 
 def _stage_command(name: str, text: str) -> None:
