@@ -160,7 +160,8 @@ class _Pass:
         return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - begun, record.counts)
 
     def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
-        resources = Resources(stage.resources.cpus, float(stage.needs_gpu(self.run.recipe)))
+        gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
+        resources = Resources(stage.resources.cpus, gpus)
         outputs = {}
         for part, output in self.ray.run(stage.worker(self.run), self.run.workspace.store, jobs, resources):
             outputs[part.name] = output

@@ -86,7 +86,7 @@ class DedupConfig(Model):
 
 class ScoreConfig(Model):
     scorers: list[dict[str, Any]] = [{"name": "technical"}, {"name": "nsfw"}, {"name": "conse"}]
-    device: str = "auto"
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
 
 
@@ -97,8 +97,6 @@ class FilterConfig(Model):
 class TokenizeConfig(Model):
     tokenizer: dict[str, Any] = {"name": "product"}
     fit_samples: Annotated[int, Field(ge=1)] = 4096
-    device: str = "auto"
-    threads: Annotated[int, Field(ge=1)] = 1
 
 
 class ShardConfig(Model):

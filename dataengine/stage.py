@@ -35,7 +35,8 @@ class Resources:
     """What one worker of a stage occupies."""
 
     cpus: float = 1.0
-    gpus: float = 0.0
+    gpus: float | None = 0.0
+    """None: one where the cluster has any."""
 
 
 class Worker(Protocol):
@@ -142,9 +143,9 @@ class RecordStage(Stage):
     def marker_prefix(self, run: Run) -> str:
         return f"stages/{self.name}/parts" + (f"/{run.recipe.name}" if self.in_place else "")
 
-    def needs_gpu(self, recipe: Recipe) -> bool:
-        """True where each worker should hold a GPU."""
-        return False
+    def device(self, recipe: Recipe) -> str:
+        """Where the models of the stage run: cpu, cuda, or auto."""
+        return "cpu"
 
 
 class TableStage(Stage):

@@ -11,7 +11,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
@@ -64,6 +64,8 @@ class RayEngine:
     ) -> Iterator[tuple[Part, Output]]:
         """Make all jobs; yields each as it is committed, in no fixed order. Raises RunError."""
         ray = self._start()
+        if resources.gpus is None:
+            resources = replace(resources, gpus=float(ray.cluster_resources().get("GPU", 0) >= 1))
         crew = _Crew(ray, lambda: _actor(ray, worker, store, resources))
         try:
             yield from crew.work(jobs, self._size(ray, resources, len(jobs)))
@@ -79,7 +81,6 @@ class RayEngine:
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         import ray
 
         if not ray.is_initialized():

@@ -28,15 +28,16 @@ def decode(data: bytes, colorspace: Literal["RGB", "GRAY"], min_side: int | None
     ``corrupt``."""
     try:
         height, width, stored, _ = simplejpeg.decode_jpeg_header(data)
-        if stored in ("CMYK", "YCCK"):
-            return None
-        factor = 1 if min_side is None else max(f for f in _FACTORS if f == 1 or min(width, height) // f >= min_side)
-        size = (-(-width // factor), -(-height // factor))
+    except ValueError:
+        return None
+    if stored in ("CMYK", "YCCK"):
+        return None
+    factor = 1 if min_side is None else max(f for f in _FACTORS if f == 1 or min(width, height) // f >= min_side)
+    size = (-(-width // factor), -(-height // factor))
+    try:
         return _decode(data, colorspace, size, strict=True)
     except ValueError as error:
-        if not _harmless(data, str(error)):
-            return None
-    return _decode(data, colorspace, size, strict=False)
+        return _decode(data, colorspace, size, strict=False) if _harmless(data, str(error)) else None
 
 
 def _decode(data: bytes, colorspace: str, size: tuple[int, int], *, strict: bool) -> Pixels:

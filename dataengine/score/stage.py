@@ -44,8 +44,8 @@ class Score(RecordStage):
         limits = recipe.limits.model_dump()
         return [limits, [(s.name, s.version) for s in build(recipe.score.scorers)]]
 
-    def needs_gpu(self, recipe: Recipe) -> bool:
-        return recipe.score.device.startswith("cuda")
+    def device(self, recipe: Recipe) -> str:
+        return recipe.score.device
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))

@@ -45,9 +45,6 @@ class _Tokenize(RecordStage):
             raise ValueError("the recipe has no tokenizer")
         return configure(recipe.tokenize.tokenizer, recipe.seed)
 
-    def needs_gpu(self, recipe: Recipe) -> bool:
-        return recipe.tokenize is not None and recipe.tokenize.device.startswith("cuda")
-
 
 class TokenizeFit(_Tokenize):
     """One part: a choice of samples by id and seed, on one worker."""
