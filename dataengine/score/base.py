@@ -4,7 +4,7 @@ the very number that is stored."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,3 +67,13 @@ def square(frame: Frame, side: int, crop: float = 1.0) -> Frame:
     picture = Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BICUBIC)
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
     return np.asarray(picture.crop((left, top, left + side, top + side)))
+
+
+def padded(rows: NDArray[Any], size: int) -> Iterator[tuple[NDArray[Any], int]]:
+    """Batches of exactly ``size`` rows, the last filled up with zeros, and how many rows of each count. One shape for every
+    batch means one computation for every row: a score then does not depend on what else is scored."""
+    for start in range(0, len(rows), size):
+        batch = rows[start : start + size]
+        missing = size - len(batch)
+        filled = np.concatenate([batch, np.zeros((missing, *rows.shape[1:]), rows.dtype)]) if missing else batch
+        yield filled, len(batch)

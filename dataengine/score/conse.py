@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.assets import EFFICIENTNET_LITE0
-from dataengine.score.base import Columns, Frame, pick_device, square
+from dataengine.score.base import Columns, Frame, padded, pick_device, square
 from dataengine.score.match import match_columns, match_fields, unit
 from dataengine.score.models import minilm
 
@@ -65,10 +65,9 @@ class Conse:
 
         found = []
         with torch.inference_mode():
-            for start in range(0, len(frames), _BATCH):
-                batch = torch.from_numpy(frames[start : start + _BATCH]).to(self._device)
-                pixels = (batch.permute(0, 3, 1, 2).float() - 127) / 128
-                found.append(self._model(pixels).softmax(1).float().cpu().numpy())
+            for batch, count in padded(frames, _BATCH):
+                pixels = (torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() - 127) / 128
+                found.append(self._model(pixels).softmax(1).float().cpu().numpy()[:count])
         return np.concatenate(found)
 
     def _embed(self, frames: Frame) -> NDArray[np.float32]:

@@ -1,4 +1,5 @@
-"""What runs in the decode child for scorers: one decode of a sample serves all of them."""
+"""What runs in the decode child for scorers. Scorers that are content with the same size share one decode; the size is
+never taken from the others that happen to run, or a score would depend on them."""
 
 from __future__ import annotations
 
@@ -15,10 +16,9 @@ def prepare(context: tuple[Limits, Sequence[Scorer]], item: tuple[bytes, str]) -
     """``item`` is (media bytes, kind); what each scorer made of its frames, by name. Raises InputError."""
     limits, scorers = context
     data, kind = item
-    sides = [s.min_side for s in scorers]
-    side = None if None in sides else max(s for s in sides if s is not None)
     if kind == "image":
-        frame = decode_rgb(data, limits, min_side=side)
-        return {s.name: s.prepare([frame]) for s in scorers}
+        sizes = {s.name: None if s.min_side is None else 1 << (s.min_side - 1).bit_length() for s in scorers}
+        pictures = {side: decode_rgb(data, limits, min_side=side) for side in dict.fromkeys(sizes.values())}
+        return {s.name: s.prepare([pictures[sizes[s.name]]]) for s in scorers}
     decoded = {count: frames_even(data, count, limits)[0] for count in sorted({s.frames for s in scorers})}
     return {s.name: s.prepare(list(decoded[s.frames])) for s in scorers}
