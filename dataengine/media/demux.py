@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,11 +27,13 @@ _NOMINAL = 0.01
 
 @dataclass(frozen=True)
 class Walk:
-    """``times`` ``(frames,) float64`` seconds from the first frame, ascending; ``start`` seconds of the first frame on the
-    container's clock; ``step`` seconds a frame on average; ``first`` the first frame that can be decoded."""
+    """``clock`` ``(frames,) float64`` times of display in the container's seconds, ascending; ``keys`` those of key frames;
+    ``closed``: no frame is stored behind a key frame and shown before it; ``step`` seconds a frame on average; ``first``
+    the first frame that can be decoded."""
 
-    times: npt.NDArray[np.float64]
-    start: float
+    clock: npt.NDArray[np.float64]
+    keys: list[float]
+    closed: bool
     step: float
     first: VideoFrame
 
@@ -58,7 +60,7 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
 def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk:
     """Read all packets. Raises InputError."""
     limits.check_frames(stream.frames)
-    stamps: list[float | None] = []
+    stamps: list[tuple[float | None, bool]] = []
     first: VideoFrame | None = None
     stored = 0
     for packet in container.demux(stream):
@@ -66,7 +68,7 @@ def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk
             stored += 1
             limits.check_frames(stored)
             if not packet.is_discard:
-                stamps.append(_stamp(packet))
+                stamps.append((_stamp(packet), packet.is_keyframe))
         if first is None:
             first = next(iter(_attempt(packet)), None)
     if stored < stream.frames and container.format.name.startswith("mov"):
@@ -78,14 +80,20 @@ def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk
     return _timed(stamps, stream, first)
 
 
-def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames in the order of display. Packets before the first decodable one may fail (a recording that begins between
-    key frames), later ones may not."""
-    begun = False
+def decoded(
+    container: InputContainer, stream: VideoStream, clock: Sequence[float]
+) -> Iterator[tuple[float, VideoFrame]]:
+    """Frames in the order of display with their times in the container's seconds.
+
+    AVI stores no times of display: there, frame ``i`` from the beginning has ``clock[i]``. Packets before the first
+    decodable one may fail (a recording that begins between key frames), later ones may not."""
+    count = 0
     for packet in container.demux(stream):
-        frames = _decode(packet) if begun else _attempt(packet)
-        begun = begun or bool(frames)
-        yield from frames
+        for frame in _decode(packet) if count else _attempt(packet):
+            counted = clock[min(count, len(clock) - 1)]
+            timeless = frame.time is None or container.format.name == "avi"
+            yield counted if timeless or frame.time is None else frame.time, frame
+            count += 1
 
 
 def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -109,15 +117,24 @@ def _stamp(packet: Packet[VideoStream]) -> float | None:
     return None if tick is None or packet.time_base is None else float(tick * packet.time_base)
 
 
-def _timed(stamps: list[float | None], stream: VideoStream, first: VideoFrame) -> Walk:
+def _timed(stamps: list[tuple[float | None, bool]], stream: VideoStream, first: VideoFrame) -> Walk:
     rate = stream.average_rate or stream.guessed_rate
     step = float(1 / rate) if rate else _STEP
-    known = [stamp for stamp in stamps if stamp is not None]
-    counted = [index * step for index in range(len(stamps))]
-    ticks = np.sort(np.array(known if len(known) == len(stamps) else counted, np.float64))
-    times = ticks - ticks[0]
-    if times[-1] > 0:
-        measured = float(times[-1]) / (len(times) - 1)
-        # The container's rate is the rounder figure; it counts unless frames were left out or the rate varies.
-        step = step if rate and abs(measured / step - 1) < _NOMINAL else measured
-    return Walk(times, float(ticks[0]), step, first)
+    known = [(tick, key) for tick, key in stamps if tick is not None]
+    if len(known) < len(stamps):
+        known = [(index * step, key) for index, (_, key) in enumerate(stamps)]
+    clock = np.array(sorted(tick for tick, _ in known), np.float64)
+    span = float(clock[-1] - clock[0])
+    measured = span / (len(clock) - 1) if span else step
+    # The container's rate is the rounder figure; it counts unless frames were left out or the rate varies.
+    step = step if rate and abs(measured / step - 1) < _NOMINAL else measured
+    return Walk(clock, sorted(tick for tick, key in known if key), _closed(known), step, first)
+
+
+def _closed(stamps: list[tuple[float, bool]]) -> bool:
+    latest = -np.inf
+    for tick, key in stamps:
+        latest = tick if key else latest
+        if tick < latest:
+            return False
+    return True

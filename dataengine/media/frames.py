@@ -1,96 +1,108 @@
-"""Two ways to chosen frames of a video: decord, which seeks, and PyAV, which decodes from the start.
+"""Two ways to chosen frames of a video: decord, and PyAV for what decord gets wrong.
 
-decord's indices were compared with numbered frames in 18 pairs of container and codec. They are right in MP4, MOV and
-Matroska with modern codecs. In AVI, ASF, MPEG and with old codecs it returns, in silence, frames up to hundreds of places
-away: there the frames are decoded in order. A damaged stream may give it fewer frames than the container says; then, too.
+Both seek to key frames. decord was held to numbered frames: it is exact in MP4, MOV and Matroska where no frame is shown
+before the key frame that precedes it in the file. Elsewhere (open groups of pictures, AVI, ASF, MPEG) it returns, in
+silence, frames up to hundreds of places away; and of good HEVC it refuses at random what its threads were slow to take.
 """
 
 from __future__ import annotations
 
+import bisect
 import functools
 import importlib
 import io
-import itertools
-import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from PIL import Image
 
 from dataengine.errors import InputError
+from dataengine.media import demux
 from dataengine.media.pixels import Pixels
 
-_DEMUXERS = ("mov", "matroska")
-_CODECS = ("h264", "hevc", "vp8", "vp9", "av1")
+#: Demuxers whose key frames can be found by time, and that store the times of display.
+SEEKABLE = ("mov", "matroska")
+_DECORD = ("h264", "vp8", "vp9", "av1")
 _ROUNDING = 1e-4
 _SLACK = 1.0
 
 
-def decord_is_exact(demuxer: str, codec: str) -> bool:
-    """Whether decord's frame ``i`` of such a file is frame ``i`` in the order of display."""
-    return demuxer in _DEMUXERS and codec in _CODECS
+def decord_is_exact(demuxer: str, codec: str, closed: bool) -> bool:
+    """Whether decord's frame ``i`` is frame ``i`` in the order of display; ``closed`` as in ``demux.Walk``."""
+    return closed and demuxer in SEEKABLE and codec in _DECORD
 
 
 def by_decord(data: bytes, wanted: npt.NDArray[np.int64], count: int, size: tuple[int, int]) -> Pixels | None:
     """``(F, H, W, 3) uint8`` at ``size`` (width, height), upright, of ascending indices; None if decord does not see the
-    ``count`` frames that there are. Raises InputError ``corrupt``."""
+    ``count`` frames that there are, or finds fault with the file."""
     decord = _decord()
     try:
         reader = decord.VideoReader(io.BytesIO(data), width=size[0], height=size[1], num_threads=1)
         if len(reader) != count:
             return None
         frames: Pixels = reader.get_batch(wanted).asnumpy()
-    except decord.DECORDError as error:
-        text = str(error)
-        if "bad_alloc" in text or "Cannot allocate memory" in text:
-            raise MemoryError(text) from error
-        raise InputError("corrupt", f"the video data are damaged (decord: {_reason(text)})") from error
+    except decord.DECORDError:
+        return None
     return frames
 
 
-def in_order(
-    decoded: Iterable[VideoFrame], ticks: npt.NDArray[np.float64], size: tuple[int, int], turns: int
-) -> Pixels:
-    """The same from frames decoded in order: for each of the ascending ``ticks`` (container's seconds) the first frame
-    that is not earlier; ``turns`` quarter turns make it upright. The last one serves for ticks up to ``_SLACK`` behind it
-    (some packets hold no frame of their own). Raises InputError ``truncated`` where the frames end earlier."""
-    found: Pixels = np.stack([_upright(frame, size, turns) for frame in _shown(decoded, ticks.tolist())])
-    return found
+def by_pyav(
+    container: InputContainer,
+    stream: VideoStream,
+    ticks: Sequence[float],
+    keys: Sequence[float],
+    clock: Sequence[float],
+) -> Iterator[VideoFrame]:
+    """For each of the ascending ``ticks`` the first frame that is not earlier; all times are the container's. ``keys``:
+    times of key frames to jump to, none to decode all. ``clock`` as in ``demux.decoded``.
+
+    The last frame serves for ticks up to a second behind it: some packets hold no frame of their own. Raises InputError
+    ``truncated`` where the frames end earlier."""
+    frames = demux.decoded(container, stream, clock)
+    now, last = -np.inf, None
+    for tick in ticks:
+        key = keys[max(0, bisect.bisect_right(keys, tick + _ROUNDING) - 1)] if keys else now
+        if key > max(now, keys[0] if keys else now):
+            now, last, frames = _jump(container, stream, key, clock)
+        while now < tick - _ROUNDING:
+            step = next(frames, None)
+            if step is None:
+                break
+            now, last = step
+        if last is None or now < tick - _SLACK:
+            raise InputError("truncated", f"the last {ticks[-1] - max(now, 0.0):.1f} s of the video cannot be decoded")
+        yield last
 
 
-def _shown(decoded: Iterable[VideoFrame], ticks: list[float]) -> Iterator[VideoFrame]:
-    """One frame a tick."""
-    last, now = None, ticks[0]
-    place = 0
-    for last in decoded:
-        now = last.time if last.time is not None else now
-        while now >= ticks[place] - _ROUNDING:
-            yield last
-            place += 1
-            if place == len(ticks):
-                return
-    if last is None or ticks[-1] > now + _SLACK:
-        raise InputError("truncated", f"the last {ticks[-1] - now:.1f} s of the video cannot be decoded")
-    yield from itertools.repeat(last, len(ticks) - place)
-
-
-def _upright(frame: VideoFrame, size: tuple[int, int], turns: int) -> Pixels:
-    """``size`` is (width, height) of the result."""
+def upright(frame: VideoFrame, size: tuple[int, int], turns: int) -> Pixels:
+    """``(H, W, 3) uint8`` at ``size`` (width, height), after ``turns`` quarter turns counter-clockwise."""
     pixels: Pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
     if pixels.shape[1::-1] != size:
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
     return pixels
 
 
-def _reason(text: str) -> str:
-    """What decord's message says without the places in its source: the check that failed."""
-    check = re.search(r"Check failed: (\w+)", text)
-    return f"{check[1]} failed" if check else text.split("\n")[0].rpartition("] ")[2][:200]
+_Timed = Iterator[tuple[float, VideoFrame]]
+
+
+def _jump(
+    container: InputContainer, stream: VideoStream, key: float, clock: Sequence[float]
+) -> tuple[float, VideoFrame | None, _Timed]:
+    """Go to a key frame; to the beginning, if the container's index leads past it."""
+    for target in (key, clock[0]):
+        container.seek(round(target / float(stream.time_base or 1)), stream=stream)
+        frames = demux.decoded(container, stream, clock)
+        now, last = next(frames, (np.inf, None))
+        if now <= key + _ROUNDING:
+            return now, last, frames
+    raise InputError("corrupt", "the video's index is wrong")
 
 
 @functools.cache

@@ -90,8 +90,11 @@ def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
 
 
 def load(image: Image.Image, data: bytes) -> None:
-    """Decode the present frame of ``image`` whole; libtiff would fill what is missing with zeros. Raises what Pillow
-    raises, to be called within ``opened``."""
+    """Decode the present frame of ``image`` whole, and find the damage that Pillow passes over: it does not look at the
+    checksums of PNG pixels, and libtiff fills what is missing with zeros. To be called within ``opened``, for what Pillow
+    raises."""
+    if image.format == "PNG" and image.tell() == 0:
+        _check_png(data)
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
     for offsets, sizes in _TIFF_DATA:
         ends = [at + size for at, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)]
@@ -119,6 +122,18 @@ def opened(data: bytes, limits: Limits | None = None) -> Iterator[Image.Image]:
         raise _unidentified(data) from error
     except _ERRORS as error:
         raise _failure(data, error) from error
+
+
+def _check_png(data: bytes) -> None:
+    """Compare the checksums of all chunks of pixel data; that the chunks are whole is known."""
+    at = 8
+    while (kind := data[at + 4 : at + 8]) != b"IEND":
+        end = at + 8 + int.from_bytes(data[at : at + 4])
+        if kind in (b"IDAT", b"fdAT") and zlib.crc32(data[at + 4 : end]) != int.from_bytes(data[end : end + 4]):
+            raise InputError(
+                "corrupt", f"damaged PNG data: the {kind.decode()} chunk at byte {at:,} fails its checksum"
+            )
+        at = end + 4
 
 
 def is_jpeg(image: Image.Image) -> bool:

@@ -20,6 +20,8 @@ from dataengine.media.sniff import video_format
 
 _ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 _MAX_HASHES = 64
+_ROUNDING = 0.02
+"""Seconds by which containers disagree on how long a video is."""
 
 
 def inspect(limits: Limits, data: bytes) -> dict[str, Any]:
@@ -34,10 +36,11 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
     Whole seconds are the instants that copies at 12, 15, 24, 25 and 30 frames a second have in common, and coarser grids
     are parts of finer ones, so that a long video still meets the hashes of its trimmed copy.
     """
+    end = duration - _ROUNDING
     step = 1
-    while duration > _MAX_HASHES * step:
+    while end > _MAX_HASHES * step:
         step *= 2
-    return np.arange(0.0, max(duration, step), step)[:_MAX_HASHES]
+    return np.arange(0.0, max(end, step), step)[:_MAX_HASHES]
 
 
 def _image(limits: Limits, data: bytes) -> dict[str, Any]:

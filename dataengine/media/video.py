@@ -26,8 +26,8 @@ _TOLERANCE = 2e-3
 @dataclass(frozen=True)
 class Video:
     """Facts of a video. ``width`` and ``height`` as displayed; ``turns`` quarter turns counter-clockwise make a stored
-    frame upright; ``mode`` is FFmpeg's pixel format; ``times`` ``(frames,) float64`` seconds from the first frame,
-    ascending; ``start`` seconds of the first frame on the container's clock."""
+    frame upright; ``mode`` is FFmpeg's pixel format; ``clock`` ``(frames,) float64`` times of display in the container's
+    seconds, ascending; ``keys`` and ``closed`` as in ``demux.Walk``."""
 
     media: Media
     codec: str
@@ -38,12 +38,20 @@ class Video:
     fps: float
     duration: float
     audio: bool
-    start: float
-    times: npt.NDArray[np.float64] = field(repr=False)
+    closed: bool
+    keys: list[float] = field(repr=False)
+    clock: npt.NDArray[np.float64] = field(repr=False)
 
     @property
     def frames(self) -> int:
-        return len(self.times)
+        """How many there are."""
+        return len(self.clock)
+
+    @property
+    def times(self) -> npt.NDArray[np.float64]:
+        """``(frames,)`` seconds from the first frame, ascending."""
+        times: npt.NDArray[np.float64] = self.clock - self.clock[0]
+        return times
 
     def at(self, times: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Indices of the frames that are shown at ``times``; the first before the start, the last past the end."""
@@ -75,10 +83,11 @@ def probe(data: bytes, limits: Limits) -> Video:
             height=sides[1 - turns % 2],
             turns=turns,
             fps=round(1 / walk.step, 6),
-            duration=round(float(walk.times[-1]) + walk.step, 6),
+            duration=round(float(walk.clock[-1] - walk.clock[0]) + walk.step, 6),
             audio=bool(container.streams.audio),
-            start=walk.start,
-            times=walk.times,
+            closed=walk.closed,
+            keys=walk.keys,
+            clock=walk.clock,
         )
 
 
@@ -107,12 +116,13 @@ def read(
     if not len(wanted):
         return np.empty((0, size[1], size[0], 3), np.uint8)
     found = None
-    if frames.decord_is_exact(clip.media.demuxer, clip.codec):
+    if frames.decord_is_exact(clip.media.demuxer, clip.codec, clip.closed):
         found = frames.by_decord(data, wanted, clip.frames, size)
     if found is None:
         with demux.opened(data, clip.media) as (container, stream):
-            ticks = clip.times[wanted] + clip.start
-            found = frames.in_order(demux.decoded(container, stream), ticks, size, clip.turns)
+            keys = clip.keys if clip.media.demuxer in frames.SEEKABLE else []
+            shown = frames.by_pyav(container, stream, clip.clock[wanted].tolist(), keys, clip.clock.tolist())
+            found = np.stack([frames.upright(frame, size, clip.turns) for frame in shown])
     return found[places]
 
 

@@ -7,6 +7,7 @@ import struct
 import zlib
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import av
@@ -61,11 +62,28 @@ def clip(
     options: dict[str, str] | None = None,
     ticks: list[int] | None = None,
     sound: bool = False,
+    container_options: dict[str, str] | None = None,
 ) -> bytes:
     """A video file of ``frames``; with ``ticks`` (in 1/100 s) at varying rate; with ``sound``, a second of silence."""
-    out = io.BytesIO()
-    with av.open(out, "w", format=container) as target:
-        stream: Any = target.add_stream(codec, rate=rate, options=options or {})
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "clip")
+        _write(str(path), frames, container, codec, rate, options or {}, ticks, sound, container_options or {})
+        return path.read_bytes()
+
+
+def _write(
+    path: str,
+    frames: list[npt.NDArray[np.uint8]],
+    container: str,
+    codec: str,
+    rate: int,
+    options: dict[str, str],
+    ticks: list[int] | None,
+    sound: bool,
+    container_options: dict[str, str],
+) -> None:
+    with av.open(path, "w", format=container, container_options=container_options) as target:
+        stream: Any = target.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 800_000
         audio: Any = target.add_stream("aac", rate=16_000) if sound else None
@@ -81,7 +99,6 @@ def clip(
             for _ in range(16):
                 target.mux(audio.encode(silence))
             target.mux(audio.encode(None))
-    return out.getvalue()
 
 
 def counting(container: str = "mp4", codec: str = "libx264", count: int = 60, **more: Any) -> bytes:

@@ -68,3 +68,11 @@ def modules(context: None, item: None) -> list[str]:
     import dataengine.media.inspect  # noqa: F401
 
     return sorted(sys.modules)
+
+
+def libraries(limits: Any, item: bytes) -> list[str]:
+    """Shared libraries in memory after a video was inspected."""
+    from dataengine.media.inspect import inspect
+
+    inspect(limits, item)
+    return sorted({line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if ".so" in line})
