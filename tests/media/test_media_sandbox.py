@@ -19,7 +19,8 @@ from dataengine.media.sandbox import Failed, Ok, Sandbox
 
 HERE = Path(__file__).parent
 OBEY = "sandbox_functions:obey"
-LIMITS = Limits(seconds=1.0, memory=512 << 20)
+LIMITS = Limits(seconds=300.0, memory=512 << 20)
+HASTY = Limits(seconds=2.0, memory=512 << 20)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,12 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(OBEY, "context", workers=1, limits=LIMITS) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hasty() -> Iterator[Sandbox]:
+    with Sandbox(OBEY, "context", workers=1, limits=HASTY) as opened:
         yield opened
 
 
@@ -99,17 +106,17 @@ def test_any_other_exception_is_corrupt(sandbox: Sandbox) -> None:
     assert run(sandbox, ("value", "odd"), ("echo", 1)) == [Failed("corrupt", "ValueError: odd"), Ok(("context", 1))]
 
 
-def test_a_hanging_item_times_out_and_its_neighbours_do_not(sandbox: Sandbox) -> None:
-    outcomes = run(sandbox, ("echo", 0), ("hang", 0), ("echo", 1), ("echo", 2))
+def test_a_hanging_item_times_out_and_its_neighbours_do_not(hasty: Sandbox) -> None:
+    outcomes = run(hasty, ("echo", 0), ("hang", 0), ("echo", 1), ("echo", 2))
     assert failures(outcomes) == [None, "timeout", None, None]
-    assert isinstance(outcomes[1], Failed) and "1 s" in outcomes[1].message
+    assert isinstance(outcomes[1], Failed) and "2 s" in outcomes[1].message
 
 
-def test_waiting_for_the_consumer_is_not_hanging(sandbox: Sandbox) -> None:
+def test_waiting_for_the_consumer_is_not_hanging(hasty: Sandbox) -> None:
     outcomes = []
-    for outcome in sandbox.map([("array", (2 << 20,))] * 6):
+    for outcome in hasty.map([("array", (2 << 20,))] * 6):
         outcomes.append(outcome)
-        time.sleep(0.4 if len(outcomes) > 1 else 1.5)
+        time.sleep(0.1 if len(outcomes) > 1 else 2.5)
     assert failures(outcomes) == [None] * 6
 
 
@@ -223,7 +230,7 @@ def test_a_child_lost_between_two_maps_is_replaced(sandbox: Sandbox) -> None:
 
 
 def test_a_child_killed_at_work_costs_no_item(sandbox: Sandbox) -> None:
-    outcomes = []
+    outcomes: list[Ok | Failed] = []
     for outcome in sandbox.map([("echo", 0), ("work", 0.5), ("echo", 2)]):
         if not outcomes:
             os.kill(decoders()[0], signal.SIGKILL)

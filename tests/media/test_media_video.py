@@ -204,6 +204,21 @@ def test_no_cuda_is_loaded(bikes: bytes, monkeypatch: pytest.MonkeyPatch) -> Non
     assert not [path for path in outcome.value if "nvidia" in path or "torch" in path]
 
 
+@pytest.mark.parametrize(
+    ("container", "options"),
+    [
+        ("matroska", {"live": "1"}),
+        ("mp4", {"movflags": "frag_keyframe+empty_moov"}),
+        ("mp4", {"movflags": "faststart"}),
+    ],
+)
+def test_files_written_for_streaming(container: str, options: dict[str, str]) -> None:
+    """Sizes and counts that are not in the header are not missing."""
+    data = counting(container, options={"bf": "2", "g": "10"}, container_options=options)
+    assert inspect(LIMITS, data)["frames"] == COUNT
+    assert numbers(frames_at(data, [0.42, 1.62], LIMITS)) == [10, 40]
+
+
 def test_cover_art_is_no_video() -> None:
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as target:
