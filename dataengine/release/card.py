@@ -8,7 +8,10 @@ from typing import Any
 import yaml
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
-_LARGER = ((10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B"))
+_LARGER = (
+    *((10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B")),
+    *((10**11, "10B<n<100B"), (10**12, "100B<n<1T")),
+)
 
 
 def card(manifest: Mapping[str, Any]) -> str:
@@ -137,7 +140,7 @@ def _codes(m: Mapping[str, Any]) -> str:
     t = m["tokenizer"]
     if not t:
         return ""
-    sizes = " × ".join(f"{s:,}" for s in t["codebook_sizes"])
+    sizes = ", ".join(f"{s:,}" for s in sorted(set(t["codebook_sizes"])))
     return (
         f"## Visual codes\n\nTokenizer `{t['name']}`, id `{t['id']}`: {len(t['codebook_sizes'])} codes a token from "
         f"sub-codebooks of {sizes} entries; {t['tokens']:,} tokens in all. Codes are local (each codebook counts from 0), "
