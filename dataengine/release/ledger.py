@@ -102,6 +102,7 @@ def _released(ledger: pa.Table, released: pa.ChunkedArray[Any]) -> list[str]:
     return [
         *_examples("samples were kept but are not in the release", sorted(kept - there)),
         *_examples("samples are in the release but were not kept", sorted(there - kept)),
+        *_examples("samples stand twice in the release", _twice(released)),
     ]
 
 

@@ -1,0 +1,3 @@
+from engine_fixtures import duck, spark
+
+__all__ = ["duck", "spark"]

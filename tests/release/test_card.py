@@ -1,0 +1,128 @@
+"""The dataset card: a YAML header that Hugging Face reads, and tables that no caption or reason can break."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from dataengine.release.card import card, configs, size_category, table
+from dataengine.release.report import funnel_rows
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    shard = {"split": "train", "family": "image", "sha256": "0" * 64, "bytes": 10_240, "samples": 3}
+    return {
+        "schema_version": "1",
+        "name": "r",
+        "title": "Cats: a study",
+        "license": "cc0-1.0",
+        "description": "Cats.",
+        "intended_use": None,
+        "biases": None,
+        "language": ["en"],
+        "code_version": "0.1.0",
+        "recipe_digest": "d",
+        "seed": 7,
+        "samples": 3,
+        "shards": [{**shard, "name": "train-image-00000"}],
+        "ledger": {
+            "outcome": {"kept": 3, "duplicate": 1, "filtered": 2, "failed": 1},
+            "kind": {"exact": 1},
+            "rule": {"blur": 2},
+            "failure": {"empty": 1},
+        },
+        "sources": [{"name": "photos", "type": "folder", "license": None, "inputs": 7}],
+        "dedup": {"radius": 8, "video_overlap": 0.6, "keep": ["resolution"], "hash_version": "1"},
+        "policy": {"name": "p", "version": "1", "digest": "e"},
+        "funnel": [{"rule": "blur", "reason": "out of focus", "entering": 5, "dropped": 2, "remaining": 3}],
+        "scorers": [{"name": "technical", "version": "1"}],
+        "tokenizer": {"name": "product", "id": "f", "codebook_sizes": [32, 32], "tokens": 1234},
+        "cot": {"shards": [], "modes": {}, "rejected": {}},
+        **changes,
+    }
+
+
+def header(text: str) -> dict[str, Any]:
+    start, told, _ = text.split("---\n", 2)
+    assert start == ""
+    loaded: dict[str, Any] = yaml.safe_load(told)
+    return loaded
+
+
+@pytest.mark.parametrize("title", ["Cats: a study", "# not a comment", "--- no end", "a 'b' \"c\"", "Ünïcode – 写真"])
+def test_the_header_is_yaml_whatever_the_title(title: str) -> None:
+    told = header(card(manifest(title=title)))
+    assert (told["pretty_name"], told["license"], told["language"]) == (title, "cc0-1.0", ["en"])
+
+
+def test_cells_cannot_break_a_table() -> None:
+    text = table(("a", "b"), [("x | y\nz", 1234), (None, 0)])
+    assert text.splitlines() == ["| a | b |", "| --- | --- |", "| x \\| y z | 1,234 |", "|  | 0 |"]
+
+
+def test_a_reason_with_a_bar_stays_in_its_cell() -> None:
+    funnel = [{"rule": "side", "reason": "w | h", "entering": 5, "dropped": 2, "remaining": 3}]
+    assert "| side | w \\| h | 5 | 2 |" in card(manifest(funnel=funnel))
+
+
+@pytest.mark.parametrize(
+    ("samples", "name"),
+    [
+        (0, "n<1K"),
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (99_999, "10K<n<100K"),
+        (10**6, "1M<n<10M"),
+        (10**9, "1B<n<10B"),
+        (10**10, "10B<n<100B"),
+        (10**11, "100B<n<1T"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_size_categories(samples: int, name: str) -> None:
+    assert size_category(samples) == name
+
+
+def test_configs_name_each_family_and_split_once() -> None:
+    def shard(split: str, family: str, samples: int) -> dict[str, Any]:
+        return {"name": f"{split}-{family}-00000", "split": split, "family": family, "samples": samples}
+
+    shards = [shard("train", "image", 3), shard("validation", "image", 1), shard("train", "video", 9)]
+    cot = {"shards": [{"split": "train"}, {"split": "train"}], "modes": {"crop": 2}, "rejected": {}}
+    assert configs(manifest(shards=shards, cot=cot)) == [
+        {"config_name": "cot", "data_files": [{"split": "train", "path": "cot/train-*.tar"}]},
+        {
+            "config_name": "image",
+            "data_files": [
+                {"split": "train", "path": "shards/train-image-*.tar"},
+                {"split": "validation", "path": "shards/validation-image-*.tar"},
+            ],
+        },
+        {
+            "config_name": "video",
+            "default": True,
+            "data_files": [{"split": "train", "path": "shards/train-video-*.tar"}],
+        },
+    ]
+
+
+def test_a_release_without_samples_codes_or_cot_has_a_card() -> None:
+    empty = manifest(shards=[], samples=0, tokenizer=None, funnel=[])
+    text = card(empty)
+    assert header(text)["configs"] == []
+    assert "## Loading" not in text and "## Visual codes" not in text and "Chain-of-thought" not in text
+
+
+def test_what_nobody_stated_is_said_to_be_missing() -> None:
+    text = card(manifest(biases="Only tabby cats."))
+    assert "Only tabby cats." in text
+    assert "Not stated: the recipe's `release.intended_use` is empty." in text
+
+
+def test_the_funnel_goes_from_inputs_to_kept() -> None:
+    rows = dict(funnel_rows(manifest()))
+    assert list(rows)[:5] == ["inputs", "- failed: empty", "- duplicate: exact", "- filtered: blur", "= kept"]
+    losses = sum(int(n) for name, n in rows.items() if name.startswith("- "))
+    assert int(rows["inputs"]) + losses == int(rows["= kept"])
