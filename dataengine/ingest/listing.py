@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from glob import glob as local_glob
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dataengine.errors import UsageError
 from dataengine.storage import Entry, Store
+from dataengine.workspace import digest
 
 _WILD = "*?["
 
@@ -20,6 +21,20 @@ def glob(pattern: str) -> list[Entry]:
             f"no file matches {pattern}" + ("" if "://" in pattern else f" (relative paths start at {Path.cwd()})")
         )
     return found
+
+
+def relative(pattern: str, path: str) -> str:
+    """``path`` as seen from the folder that ``pattern`` names before its first wildcard: what a file of a source is
+    called, wherever the source lies."""
+    fixed = PurePosixPath(pattern).parent
+    while any(c in str(fixed) for c in _WILD):
+        fixed = fixed.parent
+    return PurePosixPath(path).relative_to(fixed).as_posix()
+
+
+def part_name(source: str, name: str) -> str:
+    """Name of the part for a file that is called ``name`` in its source: no two files share one."""
+    return f"{source}-{PurePosixPath(name).stem}-{digest(name)[:8]}"
 
 
 def _local(pattern: str) -> list[Entry]:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.folder import bucket_of
 from dataengine.ingest.items import Item, fetch, sidecar
-from dataengine.ingest.listing import glob
+from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
 from dataengine.recipe import TableSource
 from dataengine.stage import Part
@@ -42,13 +42,13 @@ class TableReader:
     def parts(self) -> list[Part]:
         parts = []
         for entry in glob(self.source.path):
-            name = PurePosixPath(entry.key)
-            if name.suffix not in _FORMATS:
+            name = relative(self.source.path, entry.key)
+            if PurePosixPath(name).suffix not in _FORMATS:
                 raise UsageError(f"source {self.source.name}: {entry.key} is none of {', '.join(_FORMATS)}")
             settings = self.source.model_dump(exclude={"path"})
             for b in range(self.source.buckets):
-                key = digest(settings, name.name, entry.tag, entry.size, b)
-                parts.append(Part(f"{self.source.name}-{name.stem}-{b:04d}", key, _Slice(entry.key, b)))
+                key = digest(settings, name, entry.tag, entry.size, b)
+                parts.append(Part(f"{part_name(self.source.name, name)}-{b:04d}", key, _Slice(entry.key, b)))
         return parts
 
     def items(self, spec: _Slice) -> Iterator[Item]:
@@ -64,7 +64,7 @@ class TableReader:
         yield from sorted(items, key=lambda i: i.uri)
 
     def _item(self, table: str, row: int, value: dict[str, Any] | str) -> Item:
-        name = PurePosixPath(table).name
+        name = relative(self.source.path, table)
         if isinstance(value, str):
             return Item(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
         media = value.pop(self.source.media, None)

@@ -16,7 +16,7 @@ from PIL import Image
 
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item, read_sidecars
-from dataengine.ingest.listing import glob
+from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
 from dataengine.recipe import WebDatasetSource
 from dataengine.stage import Part
@@ -36,13 +36,13 @@ class WebDatasetReader:
     def parts(self) -> list[Part]:
         parts = []
         for entry in glob(self.source.path):
-            name = PurePosixPath(entry.key)
-            key = digest(name.name, entry.tag, entry.size, self.source.license)
-            parts.append(Part(f"{self.source.name}-{name.stem}", key, entry.key))
+            name = relative(self.source.path, entry.key)
+            key = digest(name, entry.tag, entry.size, self.source.license)
+            parts.append(Part(part_name(self.source.name, name), key, entry.key))
         return parts
 
     def items(self, spec: str) -> Iterator[Item]:
-        tar = PurePosixPath(spec).name
+        tar = relative(self.source.path, spec)
         with ExitStack() as stack:
             file = stack.enter_context(_local(spec))
             samples, broken = _index(file)

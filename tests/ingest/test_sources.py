@@ -175,3 +175,19 @@ def test_sources_that_do_not_exist(tmp_path: Path) -> None:
     for reader in (folder(tmp_path / "none"), table(tmp_path / "none.jsonl"), tars(tmp_path / "*.tar")):
         with pytest.raises(UsageError, match=r"none|tar"):
             reader.parts()
+
+
+def test_files_of_one_name_in_two_folders_are_two_parts_with_other_uris(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_tar(tmp_path / name / "00000.tar", [("k.jpg", b"x" + name.encode())])
+        (tmp_path / name / "t.jsonl").write_text('{"path": "k.jpg"}\n')
+    (tmp_path / "a" / "t.csv").write_text("path\nk.jpg\n")
+    for reader, uris in (
+        (tars(tmp_path / "*" / "*.tar"), ["a/00000.tar#k.jpg", "b/00000.tar#k.jpg"]),
+        (table(tmp_path / "*" / "t.*"), ["a/t.csv#k.jpg", "a/t.jsonl#k.jpg", "b/t.jsonl#k.jpg"]),
+        (tars(tmp_path / "a" / "*.tar"), ["00000.tar#k.jpg"]),
+    ):
+        names = [p.name for p in reader.parts()]
+        assert len(names) == len(set(names))
+        assert sorted(items(reader)) == uris
