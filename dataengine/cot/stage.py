@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.cot.mix import pick, resolve
-from dataengine.cot.modes import MODES
 from dataengine.cot.prepare import VERSION, Draft
+from dataengine.cot.record import MODES
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located, locate
@@ -30,7 +30,10 @@ _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.
 #: One row a candidate: where its members lie in a pack, or why it was rejected.
 DRAFTS = pa.schema(
     [
-        *(pa.field(name, pa.string()) for name in ("rid", "mode", "task", "split", "rejected", "pack")),
+        *(
+            pa.field(name, pa.string())
+            for name in ("rid", "mode", "style", "task", "family", "split", "rejected", "pack")
+        ),
         pa.field("members", pa.list_(_MEMBER)),
     ]
 )
@@ -72,33 +75,34 @@ class CotDraft(_Cot, RecordStage):
 
 
 class CotMix(_Cot, TableStage):
-    """Chooses records so that the shares of the mix are exact, and plans the shards, one mode each."""
+    """Chooses records so that the shares of the mix are exact, and plans the shards, one family of records each."""
 
     name = "cot.mix"
     version = "1"
     needs = ("cot.draft",)
 
     def settings(self, recipe: Recipe) -> Any:
-        return resolve(self.config(recipe).mix)
+        return [resolve(self.config(recipe).mix), recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
         rows = run.table("cot.draft", "drafts", DRAFTS).to_pylist()
         good = {r["rid"]: r for r in rows if r["rejected"] is None}
         mix = resolve(self.config(run.recipe).mix)
-        picked, shortages = pick([(rid, r["mode"]) for rid, r in sorted(good.items())], mix, None)
+        cells = [(rid, f"{r['mode']}/{r['style']}") for rid, r in sorted(good.items())]
+        picked = pick(cells, mix, None, run.recipe.seed)
         files = {}
-        for name, members in _tars([good[rid] for rid in picked]).items():
+        for name, members in _tars([good[rid] for rid in picked.ids]).items():
             file = run.workspace.write_table(f"cot/{key}/{name}.parquet", pa.Table.from_pylist(members, DRAFTS))
             files[f"plan/{name}"] = file
         rejected = Counter(r["rejected"] for r in rows if r["rejected"] is not None)
-        modes = Counter(good[rid]["mode"] for rid in picked)
+        modes = Counter(good[rid]["mode"] for rid in picked.ids)
         facts = {
             "modes": {mode: modes[mode] for mode in MODES},
             "drafted": len(rows),
             "rejected": dict(sorted(rejected.items())),
-            "shortages": shortages,
+            "shortages": picked.shortages,
         }
-        return Output(files, {"candidates": len(rows), "good": len(good), "records": len(picked)}, facts)
+        return Output(files, {"candidates": len(rows), "good": len(good), "records": len(picked.ids)}, facts)
 
 
 class CotWrite(_Cot, RecordStage):
@@ -170,7 +174,7 @@ class CotShardWorker:
             with path.open("wb") as out:
                 info = write_tar(out, self._members(rows))
             self.workspace.store.put(key, path)
-        told = {"name": part.name, "split": rows[0]["split"], "mode": rows[0]["mode"], "sha256": info.sha256}
+        told = {"name": part.name, "split": rows[0]["split"], "family": rows[0]["family"], "sha256": info.sha256}
         facts = {**told, "bytes": info.bytes, "records": len(rows)}
         return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, {"records": len(rows)}, facts)
 
@@ -198,16 +202,16 @@ def _packed(draft: Draft, pack: Any, key: str, split: str) -> dict[str, Any]:
     for name, data in [("json", draft.record), *draft.images] if draft.rejected is None else []:
         members.append({"name": name, "offset": pack.tell(), "size": len(data)})
         pack.write(data)
-    told = {"rid": draft.rid, "mode": draft.mode, "task": draft.task, "rejected": draft.rejected}
-    return {**told, "split": split, "pack": key, "members": members}
+    told = {"rid": draft.rid, "mode": draft.mode, "style": draft.style, "task": draft.task, "family": draft.family}
+    return {**told, "rejected": draft.rejected, "split": split, "pack": key, "members": members}
 
 
 def _tars(rows: list[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Rows by shard: one split and mode each, ordered by the hash that a record's id is."""
+    """Rows by shard: one split and family each (their records have the same members), ordered by id, which is a hash."""
     tars: dict[str, list[Mapping[str, Any]]] = {}
     counts: Counter[tuple[str, str]] = Counter()
     for row in sorted(rows, key=lambda r: r["rid"]):
-        group = (row["split"], row["mode"].replace("_", "-"))
+        group = (row["split"], row["family"])
         tars.setdefault(f"{group[0]}-{group[1]}-{counts[group] // _RECORDS_A_SHARD:05d}", []).append(row)
         counts[group] += 1
     return tars

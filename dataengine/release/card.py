@@ -55,9 +55,9 @@ def configs(m: Mapping[str, Any]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, str]] = {}
     for shard in m["shards"]:
         found.setdefault(shard["family"], {})[shard["split"]] = f"shards/{shard['split']}-{shard['family']}-*.tar"
-    if m["cot"]["shards"]:
-        splits = dict.fromkeys(s["split"] for s in m["cot"]["shards"])
-        found["cot"] = {split: f"cot/{split}-*.tar" for split in splits}
+    for shard in m["cot"]["shards"]:
+        name = f"cot-{shard['family']}"
+        found.setdefault(name, {})[shard["split"]] = f"cot/{shard['split']}-{shard['family']}-*.tar"
     default = max(found, key=lambda f: sum(s["samples"] for s in m["shards"] if s["family"] == f), default="")
     return [
         {

@@ -1,0 +1,160 @@
+"""The CoT record: what a trainer reads. Canonical JSON, no paths, no time; pictures made on the way lie beside it.
+
+Shards are typed by their first five records (docs/adr/0003-shard-layout.md), so what differs between tasks is a list of
+names and values instead of a struct, and records of one ``family`` have the same members and the same shape of messages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dataengine.errors import InputError
+
+#: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
+VERSION = "1"
+
+Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
+Style = Literal["thinking", "non_thinking", "auto", "agentic"]
+Family = Literal["picture", "tools", "clip", "frames"]
+AnswerType = Literal["choice", "text", "number", "order"]
+
+MODES: tuple[Mode, ...] = ("thinking", "non_thinking", "auto_think", "think_with_image", "video")
+SAMPLE, OBSERVATION = "sample:", "obs:"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TextBlock(_Model):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImageBlock(_Model):
+    """``sample:<id>`` is a sample of the release, ``obs:<n>`` the record's own picture ``obs<n>.png``."""
+
+    type: Literal["image"] = "image"
+    image: Annotated[str, Field(pattern=r"^(sample:[0-9a-f]{32}|obs:\d+)$")]
+
+
+class VideoBlock(_Model):
+    """``nframes`` frames from the middles of as many equal spans of the sample."""
+
+    type: Literal["video"] = "video"
+    video: Annotated[str, Field(pattern=r"^sample:[0-9a-f]{32}$")]
+    nframes: int
+
+
+Block = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
+
+
+class Message(_Model):
+    role: Literal["user", "assistant"]
+    content: Annotated[tuple[Block, ...], Field(min_length=1, strict=False)]
+
+
+class Param(_Model):
+    """What was asked, for a program."""
+
+    name: str
+    value: str
+
+
+class Fact(_Model):
+    """A number that was measured and on which the reasoning rests."""
+
+    name: str
+    value: float
+
+
+class Observation(_Model):
+    """A picture of the record: its member's extension and the digest of its bytes."""
+
+    name: str
+    sha256: str
+
+
+class VerdictModel(_Model):
+    """How the record fared when its answer was measured again; ``step`` and ``reason`` are empty where it passed."""
+
+    status: Literal["passed", "failed"]
+    step: str = ""
+    reason: str = ""
+
+
+class Record(_Model):
+    """One question and its answer. ``answer`` is what a grader compares: a letter, a word, a whole number, or letters
+    joined by ``", "``. ``seed`` is the record's own, derived from the run's."""
+
+    version: str
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    mode: Mode
+    task: str
+    style: Style
+    family: Family
+    teacher: str
+    seed: Annotated[int, Field(ge=0, lt=1 << 53)]
+    parents: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    messages: Annotated[tuple[Message, ...], Field(min_length=2, strict=False)]
+    answer: Annotated[str, Field(min_length=1)]
+    answer_type: AnswerType
+    params: Annotated[tuple[Param, ...], Field(min_length=1, strict=False)]
+    evidence: Annotated[tuple[Fact, ...], Field(min_length=1, strict=False)]
+    observations: Annotated[tuple[Observation, ...], Field(strict=False)]
+    verdict: VerdictModel
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON in UTF-8: sorted keys, no spaces."""
+        return canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Record:
+        """Raises InputError ``bad_record`` for anything but the bytes that ``to_bytes`` writes."""
+        try:
+            record = cls.model_validate(json.loads(data))
+        except (ValidationError, ValueError) as error:
+            raise InputError("bad_record", f"not a CoT record: {_first_line(error)}") from error
+        if record.to_bytes() != data:
+            raise InputError("bad_record", "not in canonical form")
+        return record
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """``params`` by name."""
+        return {p.name: p.value for p in self.params}
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """``evidence`` by name."""
+        return {f.name: f.value for f in self.evidence}
+
+
+def record_id(mode: str, task: str, seed: int, parents: tuple[str, ...]) -> str:
+    """Name of the record made for these, in this version of the contract."""
+    return hashlib.sha256(canonical([VERSION, mode, task, seed, list(parents)])).hexdigest()[:32]
+
+
+def facts_of(measured: Mapping[str, float]) -> tuple[Fact, ...]:
+    return tuple(Fact(name=name, value=float(value)) for name, value in measured.items())
+
+
+def params_of(asked: Mapping[str, str]) -> tuple[Param, ...]:
+    return tuple(Param(name=name, value=value) for name, value in asked.items())
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces. Raises ValueError for NaN and infinities."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return str(error).split("\n")[0]

@@ -1,0 +1,189 @@
+"""Is a record right? Everything that can be is measured again from the media; nothing in the record is believed.
+
+The answer is decided from fresh measurements; the recorded ones must agree with these; the text must be what the recorded
+ones and the seed give, letter by letter; tool calls are run again, and pictures compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from PIL import Image
+
+from dataengine.cot import formats, tools
+from dataengine.cot.draw import Draw
+from dataengine.cot.members import decode_png
+from dataengine.cot.record import OBSERVATION, VERSION, Record, record_id
+from dataengine.cot.registry import TASKS
+from dataengine.cot.source import CotInput
+from dataengine.cot.task import Task, Unsure, messages
+from dataengine.errors import InputError
+from dataengine.media.pixels import Pixels
+
+_PIXEL_TOLERANCE = 4.0
+"""Mean absolute difference that two decoders may make in a picture."""
+_SIDE_TOLERANCE = 2
+
+
+class Status(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``step`` is the check that failed: record, media, evidence, answer, format, text, observations or tools."""
+
+    status: Status
+    step: str = ""
+    reason: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return self.status is Status.PASSED
+
+
+@dataclass(frozen=True)
+class _Case:
+    record: Record
+    task: Task
+    source: CotInput
+    images: Mapping[str, bytes]
+
+
+def verify_record(
+    record_json: bytes, load_media: Callable[[str], CotInput], images: Mapping[str, bytes] | None = None
+) -> Verdict:
+    """Check a record. ``load_media`` gives a sample by id; ``images`` are the record's pictures by member extension
+    (``obs0.png``). The first check that fails ends it."""
+    try:
+        record = Record.from_bytes(record_json)
+        if reason := _contract(record):
+            return Verdict(Status.FAILED, "record", reason)
+        case = _Case(record, TASKS[record.task], load_media(record.parents[0]), images or {})
+        return next(_problems(case), Verdict(Status.PASSED))
+    except InputError as error:
+        return Verdict(Status.FAILED, "record" if error.failure == "bad_record" else error.failure, error.message)
+    except (LookupError, ValueError) as error:
+        return Verdict(Status.FAILED, "record", f"its parameters or facts are not the task's: {error}")
+
+
+def _contract(record: Record) -> str:
+    """What is wrong with the record by itself, before any media is read."""
+    task = TASKS.get(record.task)
+    if record.version != VERSION:
+        return f"version {record.version}, this code checks {VERSION}"
+    if task is None:
+        return f"no task is called {record.task}"
+    if (record.mode, record.family, record.answer_type) != (task.mode, task.family, task.answer_type):
+        return "mode, family or answer type are not the task's"
+    if record.style not in task.styles or len(record.parents) != 1 or record.verdict.status != "passed":
+        return "style, parents or verdict are not as the task makes them"
+    return (
+        "" if record.id == record_id(record.mode, record.task, record.seed, record.parents) else "the id does not fit"
+    )
+
+
+def _problems(case: _Case) -> Iterator[Verdict]:
+    for step, check in _CHECKS.items():
+        if reason := check(case):
+            yield Verdict(Status.FAILED, step, reason)
+
+
+def _evidence(case: _Case) -> str:
+    """Facts and answer from the media alone."""
+    record, task = case.record, case.task
+    facts = task.measure(record.asked, case.source)
+    if isinstance(facts, Unsure):
+        return f"cannot be measured again: {facts.reason}"
+    if facts.keys() != record.measured.keys():
+        return "other facts were measured"
+    for name, value in record.measured.items():
+        if abs(value - facts[name]) > task.tolerance(name):
+            return f"{name} is {facts[name]:g}, not {value:g}"
+    return ""
+
+
+def _answer(case: _Case) -> str:
+    record, task = case.record, case.task
+    facts = task.measure(record.asked, case.source)
+    answer = facts if isinstance(facts, Unsure) else task.decide(record.asked, facts, strict=False)
+    return "" if answer == record.answer else f"the answer is {answer}, not {record.answer}"
+
+
+def _format(case: _Case) -> str:
+    """The exact form of the mode, and the answer in it."""
+    text, _ = formats.to_text(case.record.messages[-1].content)
+    box = formats.boxed(formats.parse(case.record.style, text))
+    return "" if box in (None, case.record.answer) else f"the box holds {box}, not {case.record.answer}"
+
+
+def _text(case: _Case) -> str:
+    """The messages, letter by letter."""
+    record = case.record
+    draw = Draw(record.seed).fork("words")
+    exchange = case.task.write(record.parents[0], record.asked, record.measured, record.answer, record.style, draw)
+    return "" if messages(exchange, record.style) == record.messages else "the text does not follow from the facts"
+
+
+def _observations(case: _Case) -> str:
+    """The stored pictures are those that the media give."""
+    expected = case.task.observe(case.record.asked, case.source)
+    told = case.record.observations
+    if [o.name for o in told] != [f"obs{i}.png" for i in range(len(expected))] or {o.name for o in told} != set(
+        case.images
+    ):
+        return "pictures are missing or too many"
+    for told_one, pixels in zip(told, expected, strict=True):
+        data = case.images[told_one.name]
+        if hashlib.sha256(data).hexdigest() != told_one.sha256:
+            return f"{told_one.name} has another digest"
+        if not _alike(decode_png(data), pixels):
+            return f"{told_one.name} shows something else"
+    return ""
+
+
+def _tools(case: _Case) -> str:
+    """Run the code again: it gives what the record says that it gave."""
+    text, shown = formats.to_text(case.record.messages[-1].content)
+    reply = formats.parse(case.record.style, text)
+    names = iter(shown)
+    for step in reply.steps if isinstance(reply, formats.Agentic) else ():
+        made = tools.run(step.code, case.source.picture())
+        if isinstance(made, str):
+            same = _close(made, step.output)
+        else:
+            name = next(names).removeprefix(OBSERVATION)
+            same = step.output == formats.IMAGE_MARK and _alike(decode_png(case.images[f"obs{name}.png"]), made)
+        if not same:
+            return f"{step.code.splitlines()[-1]} gives something else"
+    return ""
+
+
+_CHECKS: dict[str, Callable[[_Case], str]] = {
+    "evidence": _evidence,
+    "answer": _answer,
+    "format": _format,
+    "observations": _observations,
+    "tools": _tools,
+    "text": _text,
+}
+
+
+def _close(made: str, told: str) -> bool:
+    """Numbers line by line, each within 2."""
+    found, expected = told.split("\n"), made.split("\n")
+    return len(found) == len(expected) and all(abs(int(a) - int(b)) <= 2 for a, b in zip(found, expected, strict=True))
+
+
+def _alike(a: Pixels, b: Pixels) -> bool:
+    """The same picture but for a decoder's rounding; sides may differ by a pixel or two."""
+    if max(abs(a.shape[0] - b.shape[0]), abs(a.shape[1] - b.shape[1])) > _SIDE_TOLERANCE:
+        return False
+    if a.shape != b.shape:
+        a = np.asarray(Image.fromarray(a).resize((b.shape[1], b.shape[0]), Image.Resampling.BILINEAR))
+    return float(np.abs(a.astype(np.int16) - b).mean()) <= _PIXEL_TOLERANCE
