@@ -60,7 +60,7 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         table.add_column(name, justify="right" if name in ("parts", "seconds") else "left")
     for r in reports:
         parts = f"{r.made}/{r.parts}" if r.parts else ""
-        counts = " · ".join(f"{v:,} {k}" for k, v in r.counts.items())
+        counts = " · ".join(f"{v:,} {k}" for k, v in sorted(r.counts.items(), key=lambda kv: (-kv[1], kv[0])))
         table.add_row(r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)
     _out.print(table)
     if dry_run or reports[-1].name != "release":
