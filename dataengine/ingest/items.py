@@ -64,9 +64,7 @@ def fetch(location: str, limits: Limits) -> bytes:
         _bound(path.stat().st_size, limits)
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(
-            "missing", f"there is no file {path.name}; the source names a path that does not exist"
-        ) from None
+        raise _missing(path.name) from None
     except (OSError, ValueError) as error:
         raise InputError(
             "unreadable", f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -79,11 +77,16 @@ def _from_store(location: str, limits: Limits) -> bytes:
         store = Store(folder)
         entry = store.head(name)
         if entry is None:
-            raise InputError("missing", f"there is no object {location}")
+            raise _missing(name)
         _bound(entry.size, limits)
         return store.get(name)
     except RunError as error:
         raise PartitionError(str(error)) from None
+
+
+def _missing(name: str) -> InputError:
+    """The same words for a folder and for S3: the ledger is part of the release and must not tell where it was made."""
+    return InputError("missing", f"there is no file {name}; the source names a path that does not exist")
 
 
 def _download(url: str, limits: Limits) -> bytes:
