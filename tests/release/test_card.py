@@ -90,9 +90,14 @@ def test_configs_name_each_family_and_split_once() -> None:
         return {"name": f"{split}-{family}-00000", "split": split, "family": family, "samples": samples}
 
     shards = [shard("train", "image", 3), shard("validation", "image", 1), shard("train", "video", 9)]
-    cot = {"shards": [{"split": "train"}, {"split": "train"}], "modes": {"crop": 2}, "rejected": {}}
+    cot = {
+        "shards": [{"split": "train", "family": f} for f in ("tools", "picture", "tools")],
+        "modes": {"crop": 2},
+        "rejected": {},
+    }
     assert configs(manifest(shards=shards, cot=cot)) == [
-        {"config_name": "cot", "data_files": [{"split": "train", "path": "cot/train-*.tar"}]},
+        {"config_name": "cot-picture", "data_files": [{"split": "train", "path": "cot/train-picture-*.tar"}]},
+        {"config_name": "cot-tools", "data_files": [{"split": "train", "path": "cot/train-tools-*.tar"}]},
         {
             "config_name": "image",
             "data_files": [

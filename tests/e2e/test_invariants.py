@@ -1,0 +1,286 @@
+"""The nine invariants of the design, on the command as a user runs it, with real Ray and real media."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from small_corpus import (
+    BAD,
+    INPUTS,
+    POLICY,
+    Setup,
+    digests,
+    kill_session,
+    ledger,
+    manifest,
+    members,
+    rows_of,
+    stage_lines,
+    times,
+)
+
+from dataengine.contracts import sample_id
+from dataengine.shards.sample import FAMILIES
+
+RULES = POLICY["rules"]
+LOOSER = {**POLICY, "rules": [RULES[0], {**RULES[1], "keep": "blur >= 1"}]}  # type: ignore[index, dict-item]
+BEFORE_FILTER = ("ingest", "dedup", "score")
+
+
+def test_content_is_identity(base: Setup, tmp_path: Path) -> None:
+    """Invariant 1: a sample's id comes from its bytes; names, folders and order tell nothing."""
+    moved = tmp_path / "corpus"
+    for source in ("photos", "videos", "table", "web"):
+        shutil.copytree(Path(base.corpus, source), moved / source)
+    names = sorted(p for p in (moved / "photos").rglob("*") if p.suffix in (".jpg", ".png", ".bmp", ".gif"))
+    for n, path in enumerate(reversed(names)):
+        path.rename(moved / "photos" / f"{n:03d}{path.suffix}")
+    shutil.move(moved / "videos" / "street", moved / "photos" / "elsewhere")
+    setup = Setup(tmp_path, str(moved), str(tmp_path / "ws")).write()
+    setup.run(command="ingest")
+    before, after = (rows_of(Path(s.workspace, "samples")) for s in (base, setup))
+    assert Counter(before["id"].to_pylist()) == Counter(after["id"].to_pylist())
+    assert set(before["uri"].to_pylist()) != set(after["uri"].to_pylist())
+
+
+def test_the_same_bytes_twice_are_one_sample_with_two_mentions(base: Setup) -> None:
+    """Invariant 1, the other half."""
+    rows = {(r["source"], r["uri"]): r for r in ledger(base.release)}
+    first, second = rows["photos", "animals/cheetah-face.jpg"], rows["photos", "copies/cheetah-face.jpg"]
+    data = Path(base.corpus, "photos/animals/cheetah-face.jpg").read_bytes()
+    assert first["id"] == second["id"] == sample_id(data)[0]
+    assert (first["outcome"], second["outcome"], second["kind"]) == ("kept", "duplicate", "exact")
+    told = members(sorted((base.release / "shards").glob("*.tar")))[f"{first['id']}.json"]
+    assert b'"mentions":2' in told
+
+
+def test_the_ledger_balances(base: Setup) -> None:
+    """Invariant 2: one row an input, one outcome a row, and the kept are those in the shards."""
+    rows = ledger(base.release)
+    counts = Counter(r["outcome"] for r in rows)
+    assert len(rows) == len({r["input_id"] for r in rows}) == INPUTS == sum(counts.values())
+    assert set(counts) == {"kept", "duplicate", "filtered", "failed"}
+    assert manifest(base.release)["ledger"]["outcome"] == dict(counts)
+    names = members(sorted((base.release / "shards").glob("*.tar")))
+    shipped = Counter(n.partition(".")[0] for n in names if n.endswith(".json"))
+    assert shipped == Counter(r["id"] for r in rows if r["outcome"] == "kept")
+
+
+@pytest.mark.parametrize(("table", "said"), [("samples", "stand in the ledger"), ("decisions", "have no outcome")])
+def test_a_lost_row_stops_the_release_with_exit_code_3(copy: Setup, table: str, said: str) -> None:
+    """Invariant 2: a run that does not balance exits non-zero and publishes nothing."""
+    path = max(Path(copy.workspace, table).glob("*.parquet"), key=lambda p: pq.read_metadata(p).num_rows)
+    whole = pq.read_table(path)
+    pq.write_table(whole.slice(1), path)
+    Path(copy.workspace, "stages", "release", "small.json").unlink()
+    done = copy.run(ok=False)
+    assert done.returncode == 3
+    assert done.stderr.startswith("error: the ledger does not balance") and said in done.stderr
+    assert not (copy.release / "manifest.json").exists()
+
+
+def test_same_bytes_for_one_worker_elsewhere(base: Setup, tmp_path: Path) -> None:
+    """Invariant 3: neither the number of workers nor the place of corpus and workspace shows in a release."""
+    shutil.copytree(base.corpus, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    setup = Setup(tmp_path, str(tmp_path / "elsewhere"), str(tmp_path / "ws")).write()
+    setup.run("--workers", "1")
+    assert digests(setup.release) == digests(base.release)
+
+
+def test_same_bytes_with_spark(base: Setup, tmp_path: Path) -> None:
+    """Invariant 3: both table engines give the same release, byte for byte."""
+    setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
+    made = stage_lines(setup.run("--engine", "spark").stdout)
+    assert made["dedup"] == made["filter"] == made["release"] == ("done", 1)
+    assert digests(setup.release) == digests(base.release)
+
+
+def _parts(workspace: str, stage: str) -> list[Path]:
+    return sorted(Path(workspace, "stages", stage, "parts").rglob("*.json"))
+
+
+def _committed(workspace: str, stage: str) -> bool:
+    return any(Path(workspace, "stages", stage).glob("*.json"))
+
+
+def _kill_points(base: Setup, rng: random.Random) -> list[tuple[str, int]]:
+    """Record stages with the number of finished parts after which to kill; -1: once the stage is committed, so that
+    the table stage after it is hit."""
+    inside = ("ingest", "score", "tokenize.encode", "shard.write", "cot.draft", "cot.write")
+    points = [(s, rng.randint(1, len(found) - 1)) for s in inside if len(found := _parts(base.workspace, s)) > 1]
+    points.insert(1, ("ingest", -1))
+    return [*points, (points[-1][0], -1)]
+
+
+def test_killed_at_every_stage_it_resumes_to_the_same_bytes(base: Setup, tmp_path: Path) -> None:
+    """Invariants 3 and 4: SIGKILL to the whole run, again and again; only parts in flight are repeated."""
+    rng = random.Random(20_240_607)
+    setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
+    seen: dict[str, int] = {}
+    halves = 0
+    for stage, count in _kill_points(base, rng):
+        process = setup.start("--workers", "2")
+        while not (_committed(setup.workspace, stage) if count < 0 else len(_parts(setup.workspace, stage)) >= count):
+            assert process.poll() is None, f"ended before {stage} was reached"
+            time.sleep(0.005)
+        time.sleep(rng.uniform(0, 0.1))
+        kill_session(process)
+        assert process.returncode == -signal.SIGKILL
+        assert not (setup.release / "manifest.json").exists() or _committed(setup.workspace, "release")
+        halves += not _committed(setup.workspace, stage)
+        marked = {k: v for k, v in times(Path(setup.workspace, "stages")).items() if "/parts/" in k}
+        assert {k: marked[k] for k in seen} == seen, "a finished part was made again"
+        seen = marked
+    assert halves >= 2, "most kills must fall inside a stage"
+    setup.run()
+    after = times(Path(setup.workspace, "stages"))
+    assert {k: after[k] for k in seen} == seen, "a finished part was made again"
+    assert digests(setup.release) == digests(base.release)
+
+
+def test_a_second_run_makes_nothing_and_starts_nothing(base: Setup) -> None:
+    """Invariant 5 and "start-up is felt": every stage up to date, no Ray, torch or Spark imported."""
+    before = digests(Path(base.workspace))
+    script = "import sys; from dataengine.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    script += "print(sorted({'ray', 'torch', 'pyspark', 'onnxruntime'} & set(sys.modules)), file=sys.stderr)"
+    for command in ("run", "status"):
+        done = subprocess.run(
+            [sys.executable, "-c", script, command, str(base.recipe)], capture_output=True, text=True, check=True
+        )
+        assert set(stage_lines(done.stdout).values()) == {("up-to-date", 0)}
+        assert done.stderr.strip().splitlines()[-1] == "[]"
+    assert digests(Path(base.workspace)) == before
+
+
+def test_a_moved_threshold_decodes_nothing_and_going_back_is_free(base: Setup, copy: Setup) -> None:
+    """Invariants 5 and 6: filter and what follows, nothing before; and back to the same bytes."""
+    copy.write(LOOSER)
+    made = stage_lines(copy.run().stdout)
+    assert {made[s] for s in BEFORE_FILTER} == {("up-to-date", 0)}
+    assert made["filter"] == made["release"] == ("done", 1)
+    assert Counter(r["outcome"] for r in ledger(copy.release))["kept"] > manifest(base.release)["samples"]
+    copy.write(POLICY)
+    made = stage_lines(copy.run().stdout)
+    back = {s for s, told in made.items() if told == ("up-to-date", 0)}
+    assert back >= {*BEFORE_FILTER, "filter", "tokenize.fit", "tokenize.encode", "shard.assign"}
+    assert digests(copy.release) == digests(base.release)
+
+
+def test_inputs_invalidate_what_depends_on_them(base: Setup, copy: Setup) -> None:
+    """Invariant 5: a touched file is read again and changes nothing; a new one touches one ingest part."""
+    touched = Path(copy.corpus, "photos", "animals", "quokka.jpg")
+    os.utime(touched, ns=(touched.stat().st_atime_ns, touched.stat().st_mtime_ns + 10**9))
+    made = stage_lines(copy.run().stdout)
+    assert made.pop("ingest") == ("done", 1)
+    assert set(made.values()) == {("up-to-date", 0)}
+    assert digests(copy.release) == digests(base.release)
+
+    picture = Image.open(touched).transpose(Image.Transpose.TRANSPOSE)
+    picture.save(touched.with_name("new.png"))
+    made = stage_lines(copy.run().stdout)
+    assert made["ingest"] == ("done", 1)
+    assert made["score"] == ("done", 1)
+    rows = ledger(copy.release)
+    assert len(rows) == INPUTS + 1
+    assert [r["outcome"] for r in rows if r["uri"] == "animals/new.png"] == ["kept"]
+
+
+def test_while_shards_change_there_is_no_manifest(copy: Setup) -> None:
+    """Invariant 4: no reader sees half a release."""
+    copy.write(LOOSER)
+    process = copy.start()
+    while (copy.release / "manifest.json").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    kill_session(process)
+    assert not (copy.release / "manifest.json").exists()
+    copy.run()
+    told = manifest(copy.release)
+    assert {f["path"]: f["sha256"] for f in told["files"]} == {
+        k: v for k, v in digests(copy.release).items() if k != "manifest.json"
+    }
+
+
+def test_a_bad_input_costs_one_row(base: Setup) -> None:
+    """Invariant 7: each planted bad file is one failure row, with a class and a sentence for a person."""
+    failed = {(r["source"], r["uri"]): r for r in ledger(base.release) if r["outcome"] == "failed"}
+    assert {place: r["failure"] for place, r in failed.items()} == BAD
+    for row in failed.values():
+        assert row["message"] and "Traceback" not in row["message"] and 'File "' not in row["message"]
+        assert base.corpus not in row["message"]
+
+
+def _endless_gif(path: Path) -> None:
+    """Two frames of 9 megapixels, over and over: valid, 9 MB, and minutes to decode."""
+    buffer = io.BytesIO()
+    frames = [Image.new("L", (3000, 3000), gray) for gray in (0, 255)]
+    frames[0].save(buffer, "gif", save_all=True, append_images=frames[1:], optimize=False)
+    data = buffer.getvalue()
+    start = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+    path.write_bytes(data[:start] + data[start:-1] * 500 + data[-1:])
+
+
+def test_a_decode_that_takes_too_long_costs_one_row_and_not_its_neighbours(base: Setup, tmp_path: Path) -> None:
+    """Invariant 7: a valid animation that decodes for minutes is ended after its seconds; others are as they were."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for n, name in enumerate(("animals/quokka.jpg", "animals/kitten.bmp", "animals/cheetah-cub.jpg")):
+        shutil.copy(Path(base.corpus, "photos", name), photos / f"{2 * n}{Path(name).suffix}")
+    _endless_gif(photos / "1.gif")
+    changes = {
+        "sources": [{"type": "folder", "name": "photos", "path": str(photos), "buckets": 1}],
+        "limits": {"seconds": 3},
+    }
+    setup = Setup(tmp_path, "", str(tmp_path / "ws"), changes).write()
+    setup.run(command="ingest")
+    [row] = rows_of(Path(setup.workspace, "failures")).to_pylist()
+    assert (row["uri"], row["failure"]) == ("1.gif", "timeout")
+    found = rows_of(Path(setup.workspace, "samples")).to_pylist()
+    assert {r["uri"]: r["id"] for r in found} == {
+        p.name: sample_id(p.read_bytes())[0] for p in photos.iterdir() if p.name != "1.gif"
+    }
+
+
+def test_original_bytes_are_kept(base: Setup) -> None:
+    """Invariant 8: the media members are the source files, byte for byte."""
+    sources = {sample_id(p.read_bytes())[0]: p.read_bytes() for p in Path(base.corpus).rglob("*") if p.is_file()}
+    with tarfile.open(Path(base.corpus, "web", "00000.tar")) as tar:
+        for member in tar:
+            data = tar.extractfile(member).read()  # type: ignore[union-attr]
+            sources[sample_id(data)[0]] = data
+    media = {
+        n: data
+        for n, data in members(sorted((base.release / "shards").glob("*.tar"))).items()
+        if n.partition(".")[2] in FAMILIES.values()
+    }
+    assert len(media) == manifest(base.release)["samples"]
+    assert all(data == sources[n.partition(".")[0]] for n, data in media.items())
+
+
+def test_a_release_tells_nothing_of_where_and_when(base: Setup) -> None:
+    """Invariant 3: no path, host, user or time in any published file."""
+    secrets = [str(base.folder), base.corpus, str(Path.home())]
+    secrets += [time.strftime("%Y-%m-%d")]
+    words = [w for w in (socket.gethostname(), getpass.getuser()) if len(w) > 3]
+    for path in base.release.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert [s for s in (*secrets, *words) if s.encode() in data] == [], path
+    for path in base.release.rglob("*.tar"):
+        with tarfile.open(path) as tar:
+            assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}
