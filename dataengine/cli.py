@@ -29,7 +29,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-RecipeArgument = Annotated[Path, typer.Argument(metavar="RECIPE", help="YAML file that names the whole run.")]
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="YAML file (or s3:// object) that names the whole run.")
+]
 WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
 WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
 EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
@@ -56,7 +58,7 @@ def _exits(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _execute(
-    path: Path,
+    path: str,
     only: str | None,
     workspace: str | None,
     workers: int | None,

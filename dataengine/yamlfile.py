@@ -11,7 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
+from dataengine.storage import Store
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -29,9 +30,14 @@ def load(path: str | Path, model: type[M]) -> M:
 
 
 def read_text(path: str | Path) -> str:
-    """Text of a file. Raises UsageError if it is not there or not text."""
+    """Text of a file or s3:// object. Raises UsageError if it is not there or not text."""
     try:
+        if "://" in str(path):
+            folder, _, name = str(path).rpartition("/")
+            return Store(folder).get(name).decode("utf-8")
         return Path(path).read_text("utf-8")
+    except RunError as error:
+        raise UsageError(f"{path}: cannot be read: {error}") from None
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -6,6 +6,7 @@ import pytest
 
 from dataengine import recipe
 from dataengine.errors import UsageError
+from dataengine.storage import Store
 
 GOOD = """\
 name: r1
@@ -72,3 +73,10 @@ def test_two_sources_of_one_name(tmp_path: Path) -> None:
 def test_a_recipe_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such file"):
         recipe.load(tmp_path / "none.yaml")
+
+
+def test_a_recipe_on_s3(s3: str) -> None:
+    Store(f"{s3}/recipes").put("r.yaml", GOOD.encode())
+    assert recipe.load(f"{s3}/recipes/r.yaml").name == "r1"
+    with pytest.raises(UsageError, match=r"recipes/none\.yaml: no such file"):
+        recipe.load(f"{s3}/recipes/none.yaml")
