@@ -18,9 +18,14 @@ _DARK, _LIGHT, _GREY = 48, 205, 28
 _HUES = ((15, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (300, "purple"), (345, "pink"))
 
 
-def shares(pixels: Pixels) -> dict[str, int]:
-    """Per cent of ``(H, W, 3)`` by colour name, rounded each for itself; all of COLOURS."""
-    names = classify(thumbnail(pixels, _SIDE, _SIDE).reshape(-1, 3))
+def reduced(pixels: Pixels) -> npt.NDArray[np.int32]:
+    """``(H, W, 3)`` as ``(64, 64, 3)`` means: grain and texture count as the colour that they make together."""
+    return thumbnail(pixels, _SIDE, _SIDE)
+
+
+def shares(small: npt.NDArray[np.int32]) -> dict[str, int]:
+    """Per cent of ``(H, W, 3)`` by colour name, each rounded for itself; all of COLOURS."""
+    names = classify(small.reshape(-1, 3))
     counts = np.bincount(names, minlength=len(COLOURS))
     return {name: round(100 * int(n) / len(names)) for name, n in zip(COLOURS, counts, strict=True)}
 

@@ -47,8 +47,8 @@ CELLS = 4
 
 @dataclass(frozen=True)
 class Quality:
-    """Something pixels have more or less of. ``margin``: how far two mean values must differ for the answer to be sure
-    (decoders differ by less than 1)."""
+    """Something pixels have more or less of; ``scale`` says as a clause what its numbers mean. ``margin``: how far two mean
+    values must differ for the answer to be sure (decoders differ by less than 1)."""
 
     name: str
     most: str
@@ -61,14 +61,15 @@ class Quality:
 
 QUALITIES = {
     "brightness": Quality(
-        "brightness", "brightest", "darkest", "brighter", "mean brightness", "0 is black, 255 is white", 10
+        "brightness", "brightest", "darkest", "brighter", "mean brightness", "0 is black and 255 is white", 10
     ),
     "chroma": Quality(
-        "chroma", "most colourful", "least colourful", "more colourful", "colour strength",
-        "the mean gap between the strongest and the weakest channel, 0 for grey", 10,
+        "chroma", "most colourful", "least colourful", "more colourful", "mean colour strength",
+        "0 is pure grey and 255 a pure colour", 10,
     ),
     "warmth": Quality(
-        "warmth", "warmest in colour", "coldest in colour", "warmer in colour", "warmth", "mean red minus mean blue", 12
+        "warmth", "warmest in colour", "coldest in colour", "warmer in colour", "mean colour temperature",
+        "above 0 there is more red than blue, below 0 more blue than red", 12,
     ),
 }  # fmt: skip
 
@@ -84,12 +85,16 @@ def cut(pixels: Pixels, box: Box) -> Pixels:
 def mean(quality: str, pixels: Pixels) -> int:
     """Mean of a quality over ``(H, W, 3)``, rounded to a whole number: brightness (luma of BT.601) and chroma (largest
     minus smallest channel) from 0 to 255, warmth (red minus blue) from -255 to 255."""
+    height, width = pixels.shape[:2]
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     if quality == "chroma":
-        total = int(pixels.max(axis=2).sum(dtype=np.int64) - pixels.min(axis=2).sum(dtype=np.int64)) * 1000
+        gaps = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+        total = 1000 * int(gaps.sum(axis=0, dtype=np.uint32).sum())
     else:
-        red, green, blue = (int(n) for n in pixels.sum(axis=(0, 1), dtype=np.int64))
-        total = 1000 * (red - blue) if quality == "warmth" else 299 * red + 587 * green + 114 * blue
-    return _rounded(total, 1000 * pixels.shape[0] * pixels.shape[1])
+        columns = np.ascontiguousarray(pixels).reshape(height, 3 * width).sum(axis=0, dtype=np.uint32)
+        r, g, b = (int(n) for n in columns.reshape(width, 3).sum(axis=0))
+        total = 1000 * (r - b) if quality == "warmth" else 299 * r + 587 * g + 114 * b
+    return _rounded(total, 1000 * height * width)
 
 
 def extreme(quality: str, pixels: Pixels, highest: bool) -> int:

@@ -6,6 +6,7 @@ On package videos jumps at cuts are 12 to 78 grey levels at 2.5 times and more o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from dataengine.media.pixels import Pixels
 _GRID = (16, 9)
 _REACH = 3
 _SPANS = (3, 6, 12)
+_EDGE = 0.04
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,14 @@ def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
         return Unsure("unclear cut")
     cuts = [int(i) + 1 for i in np.flatnonzero(is_cut)]
     return Unsure("gradual change") if _blends(small, cuts, clarity) else cuts
+
+
+def shots_seen(cuts: Sequence[float], duration: float, count: int) -> int:
+    """How many shots show, not just at their very edges, in the frames from the middles of ``count`` equal spans. ``cuts``
+    and ``duration`` in seconds."""
+    sampled = (np.arange(count) + 0.5) * duration / count
+    edges = pairwise([0.0, *cuts, duration])
+    return sum(bool(np.any((sampled >= start + _EDGE) & (sampled <= stop - _EDGE))) for start, stop in edges)
 
 
 def _surroundings(change: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

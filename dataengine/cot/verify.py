@@ -20,7 +20,7 @@ from dataengine.cot.members import decode_png
 from dataengine.cot.record import OBSERVATION, VERSION, Record, record_id
 from dataengine.cot.registry import TASKS
 from dataengine.cot.source import CotInput
-from dataengine.cot.task import Task, Unsure, messages
+from dataengine.cot.task import Facts, Task, Unsure, messages
 from dataengine.errors import InputError
 from dataengine.media.pixels import Pixels
 
@@ -53,6 +53,7 @@ class _Case:
     task: Task
     source: CotInput
     images: Mapping[str, bytes]
+    facts: Facts | Unsure
 
 
 def verify_record(
@@ -64,7 +65,8 @@ def verify_record(
         record = Record.from_bytes(record_json)
         if reason := _contract(record):
             return Verdict(Status.FAILED, "record", reason)
-        case = _Case(record, TASKS[record.task], load_media(record.parents[0]), images or {})
+        task, source = TASKS[record.task], load_media(record.parents[0])
+        case = _Case(record, task, source, images or {}, task.measure(record.asked, source))
         return next(_problems(case), Verdict(Status.PASSED))
     except InputError as error:
         return Verdict(Status.FAILED, "record" if error.failure == "bad_record" else error.failure, error.message)
@@ -95,23 +97,22 @@ def _problems(case: _Case) -> Iterator[Verdict]:
 
 
 def _evidence(case: _Case) -> str:
-    """Facts and answer from the media alone."""
-    record, task = case.record, case.task
-    facts = task.measure(record.asked, case.source)
+    """The facts agree with what was measured again."""
+    record, facts = case.record, case.facts
     if isinstance(facts, Unsure):
         return f"cannot be measured again: {facts.reason}"
     if facts.keys() != record.measured.keys():
         return "other facts were measured"
     for name, value in record.measured.items():
-        if abs(value - facts[name]) > task.tolerance(name):
+        if abs(value - facts[name]) > case.task.tolerance(name):
             return f"{name} is {facts[name]:g}, not {value:g}"
     return ""
 
 
 def _answer(case: _Case) -> str:
-    record, task = case.record, case.task
-    facts = task.measure(record.asked, case.source)
-    answer = facts if isinstance(facts, Unsure) else task.decide(record.asked, facts, strict=False)
+    """The answer, from the new facts alone."""
+    record, facts = case.record, case.facts
+    answer = facts if isinstance(facts, Unsure) else case.task.decide(record.asked, facts, strict=False)
     return "" if answer == record.answer else f"the answer is {answer}, not {record.answer}"
 
 

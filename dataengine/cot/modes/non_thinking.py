@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from dataengine.cot.colours import COLOURS, shares
+from dataengine.cot.colours import COLOURS, reduced, shares
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import Plain
 from dataengine.cot.measure import LEVELS, PARTS, SIDES, cut
@@ -55,11 +55,8 @@ class DominantColour(Task):
             yield {"part": part}
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        pixels = cut(source.picture(), PARTS[params["part"]])
-        moved = [
-            shares((pixels.astype(np.int16) + np.array(shift, np.int16)).clip(0, 255).astype(np.uint8))
-            for shift in _SHIFTS
-        ]
+        small = reduced(cut(source.picture(), PARTS[params["part"]]))
+        moved = [shares((small + np.array(shift)).clip(0, 255)) for shift in _SHIFTS]
         first = _first(moved[0])
         lead = min(m[first] - max(v for name, v in m.items() if name != first) for m in moved)
         return {**moved[0], "lead": lead}

@@ -23,7 +23,7 @@ _QUESTIONS = (
 _OPENINGS = (
     "I have to compare the parts by {noun} ({scale}), so I go through them one at a time.",
     "What counts here is {noun}: {scale}. Let me look at each part in turn.",
-    "The question is about {noun}. On that scale {scale}. I will estimate it for every part first.",
+    "The question is about {noun}, where {scale}. I will estimate it for every part first.",
     "To settle this I need the {noun} of each part, remembering that {scale}.",
 )
 _READINGS = (

@@ -7,24 +7,24 @@ arrow of time, so the first one is given and the rest must follow from likeness:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import combinations, pairwise
 from types import MappingProxyType
 
 import numpy as np
 
 from dataengine.cot.draw import Draw
-from dataengine.cot.formats import Plain, Reply, Thinking, box
-from dataengine.cot.measure import thumbnail
+from dataengine.cot.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
 from dataengine.cot.modes import wording_video as w
-from dataengine.cot.record import OBSERVATION, SAMPLE, Block, ImageBlock, Style, TextBlock, VideoBlock
-from dataengine.cot.shots import LENIENT, STRICT, find_cuts
+from dataengine.cot.order import differences, follows, shuffles
+from dataengine.cot.record import OBSERVATION, SAMPLE, Style, VideoBlock
+from dataengine.cot.shots import LENIENT, STRICT, find_cuts, shots_seen
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import LETTERS, Exchange, Facts, Params, Task, Unsure
 from dataengine.media.pixels import Pixels
 
 _ALL, _TINY_SIDE, _MOST_SECONDS = 1800, 36, 120.0
-_SHOWN, _FRAME_SIDE, _TRIES = 6, 168, 24
-_EDGE = 0.04
+_SAMPLED, _SHOWN, _FRAME_SIDE, _TRIES = 32, 6, 168, 24
+_FRAMES = "\n".join(f"Frame {letter}: {IMAGE_MARK}" for letter in LETTERS[:_SHOWN])
+_IMAGES = [f"{OBSERVATION}{i}" for i in range(_SHOWN)]
 
 
 class CountShots(Task):
@@ -51,16 +51,14 @@ class CountShots(Task):
         frames, times = source.frames(_ALL, _TINY_SIDE)
         if len(frames) < int(params["nframes"]):
             return Unsure("too few frames")
-        cuts = find_cuts(frames, STRICT)
-        clear = not isinstance(cuts, Unsure)
-        cuts = find_cuts(frames, LENIENT) if isinstance(cuts, Unsure) else cuts
+        cuts, clear = find_cuts(frames, STRICT), 1.0
+        if isinstance(cuts, Unsure):
+            cuts, clear = find_cuts(frames, LENIENT), 0.0
         if isinstance(cuts, Unsure):
             return cuts
         at = [times[i] for i in cuts]
-        sampled = (np.arange(int(params["nframes"])) + 0.5) * duration / int(params["nframes"])
-        edges = [0.0, *at, duration]
-        seen = [bool(np.any((sampled >= a + _EDGE) & (sampled <= b - _EDGE))) for a, b in pairwise(edges)]
-        known = {"cuts": len(cuts), "seen": sum(seen), "clear": float(clear), "duration": round(duration, 1)}
+        seen = shots_seen(at, duration, int(params["nframes"]))
+        known = {"cuts": len(cuts), "seen": seen, "clear": clear, "duration": round(duration, 1)}
         return known | {f"cut {i}": round(t, 1) for i, t in enumerate(at, 1)}
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
@@ -73,11 +71,12 @@ class CountShots(Task):
         times = [f"{facts[f'cut {i}']:.1f} s" for i in range(1, round(facts["cuts"]) + 1)]
         video = VideoBlock(video=SAMPLE + source_id, nframes=int(params["nframes"]))
         question = draw.choice(w.SHOT_QUESTIONS)
-        said = draw.choice(w.ONE_SHOT if not times else w.SHOTS)
         if style == "non_thinking":
+            said = draw.choice(w.SHOTS if times else w.ONE_SHOT)
             return Exchange(question, Plain(said.format(n=answer)), (video,))
-        think = " ".join([draw.choice(w.SHOT_OPENINGS), w.cuts(times, f"{facts['duration']:.1f} s", draw)])
-        return Exchange(question, Thinking(think, w.final(said.format(n=answer), box(answer))), (video,))
+        think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(times, facts['duration'], draw)}"
+        final = draw.choice(w.SHOT_FINALS[not times]).format(box=box(answer))
+        return Exchange(question, Thinking(think, final), (video,))
 
 
 class OrderFrames(Task):
@@ -94,48 +93,29 @@ class OrderFrames(Task):
         return 1.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
-        count = len(source.frames(32, _FRAME_SIDE)[0])
-        reach = (count - 1) // (_SHOWN - 1)
-        spans = [(first, step) for step in range(1, reach + 1) for first in range(count - step * (_SHOWN - 1))]
-        if not spans:
+        count = len(source.frames(_SAMPLED, _FRAME_SIDE)[0])
+        chosen = shuffles(count, _SHOWN, draw)
+        if not chosen:
             return Unsure("too few frames")
-        chosen = [
-            draw.shuffled(range(first, first + step * _SHOWN, step)) for first, step in draw.shuffled(spans)[:_TRIES]
-        ]
-        return [{"nframes": "32", "frames": ",".join(map(str, places))} for places in chosen]
+        return [{"nframes": str(_SAMPLED), "frames": ",".join(map(str, places))} for places in chosen[:_TRIES]]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        small = [thumbnail(frame, 32, 18) for frame in self.observe(params, source)]
-        pairs = combinations(range(_SHOWN), 2)
-        return {f"{LETTERS[a]}-{LETTERS[b]}": round(float(np.abs(small[a] - small[b]).mean()), 1) for a, b in pairs}
+        return differences(self.observe(params, source))
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
         places = [int(i) for i in params["frames"].split(",")]
         order = [LETTERS[i] for i in np.argsort(places)]
-        least, ratio, lead = (3.0, 1.2, 0.8) if strict else (2.0, 1.05, 0.2)
-        for place, letter in enumerate(order[:-2]):
-            (near, next_), (far, _) = w.nearest(facts, letter, order[place + 1 :])[:2]
-            if next_ != order[place + 1] or near < least or far < max(ratio * near, near + lead):
-                return Unsure("order not visible")
-        return Unsure("order not visible") if w.between(facts, order[-2], order[-1]) < least else ", ".join(order)
+        return ", ".join(order) if follows(facts, order, strict) else Unsure("order not visible")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         order = answer.split(", ")
-        question = draw.choice(w.ORDER_QUESTIONS).format(first=order[0])
-        said = draw.choice(w.ORDERS)
-        thought = f"{draw.choice(w.ORDER_OPENINGS).format(first=order[0])} {w.chain(facts, order, draw)}"
-        reply: Reply = Plain(said.format(order=answer))
-        if style == "thinking":
-            reply = Thinking(thought, w.final(said.format(order=answer), box(answer)))
-        return Exchange(question, reply, _frames())
+        question = "\n" + draw.choice(w.ORDER_QUESTIONS).format(first=order[0])
+        if style == "non_thinking":
+            return Exchange(question, Plain(draw.choice(w.ORDERS).format(order=answer)), to_blocks(_FRAMES, _IMAGES))
+        think = f"{draw.choice(w.ORDER_OPENINGS).format(first=order[0])} {w.chain(facts, order, draw)}"
+        final = draw.choice(w.ORDER_FINALS).format(box=box(answer))
+        return Exchange(question, Thinking(think, final), to_blocks(_FRAMES, _IMAGES))
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         frames, _ = source.frames(int(params["nframes"]), _FRAME_SIDE)
         return [frames[int(i)] for i in params["frames"].split(",")]
-
-
-def _frames() -> tuple[Block, ...]:
-    blocks: list[Block] = []
-    for i in range(_SHOWN):
-        blocks += [TextBlock(text=f"Frame {LETTERS[i]}:"), ImageBlock(image=f"{OBSERVATION}{i}")]
-    return tuple(blocks)

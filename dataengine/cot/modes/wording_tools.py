@@ -31,8 +31,8 @@ HALVES = {
     ),
 }
 VERDICTS = {
-    "yes": ("Yes, the {first} is {more} than the {second}. {box}", "The {first} is the one that is {more}: {box}"),
-    "no": ("No, the {first} is not {more} than the {second}. {box}", "The {second} is the one that is {more}: {box}"),
+    "yes": ("Yes, the {first} is {more} than the {second}. {box}", "The {first} is indeed {more}: {box}"),
+    "no": ("No, the {first} is not {more} than the {second}. {box}", "The {first} is not {more} here: {box}"),
 }
 
 CELL_QUESTIONS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dataengine.cot.draw import Draw
+from dataengine.cot.order import between, nearest
 from dataengine.cot.task import Facts
 
 SHOT_QUESTIONS = (
@@ -15,6 +16,10 @@ SHOT_QUESTIONS = (
 )
 ONE_SHOT = ("The clip is a single shot, so the count is {n}.", "There is {n} shot.", "Number of shots: {n}.")
 SHOTS = ("There are {n} shots.", "The video consists of {n} shots.", "Number of shots: {n}.")
+SHOT_FINALS = {
+    True: ("The clip is one single shot: {box}", "Nothing is cut here, so the count is {box}"),
+    False: ("The number of shots is {box}", "Counted over the whole clip: {box}"),
+}
 SHOT_OPENINGS = (
     "A shot lasts until the whole picture changes at once, so I look for such jumps.",
     "I go through the video and note each place where one view is replaced by another from one frame to the next.",
@@ -41,7 +46,8 @@ ORDER_QUESTIONS = (
     "The frames above come from one video but are out of order. Starting with frame {first}, restore their order.",
     "Put the six frames in the order in which they were filmed. The first is frame {first}. Answer with the letters.",
 )
-ORDERS = ("The order is {order}", "In time they follow as {order}", "Restored sequence: {order}")
+ORDERS = ("The order is {order}.", "In time they follow as {order}.", "Restored sequence: {order}.")
+ORDER_FINALS = ("The order is {box}", "In time they follow as {box}", "Restored sequence: {box}")
 ORDER_OPENINGS = (
     "Frames that follow each other look alike, so from frame {first} I go on to whatever frame differs least.",
     "Frame {first} is given as the first. From there the next frame should be the one that has changed least.",
@@ -55,10 +61,10 @@ _LINKS = (
 _LAST = ("Only {next} is left, {near} from {here}.", "That leaves {next} for the end ({near} from {here}).")
 
 
-def cuts(times: Sequence[str], duration: str, draw: Draw) -> str:
+def cuts(times: Sequence[str], duration: float, draw: Draw) -> str:
     """Where the cuts are and what they add up to."""
     if not times:
-        return draw.choice(_NO_CUTS).format(duration=duration)
+        return draw.choice(_NO_CUTS).format(duration=f"{duration:.1f} s")
     joined = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
     many = draw.choice(_SUMS).format(cuts=len(times), shots=len(times) + 1)
     return draw.choice(_CUTS).format(times=joined, many=many)
@@ -72,18 +78,3 @@ def chain(facts: Facts, order: Sequence[str], draw: Draw) -> str:
         links.append(draw.choice(_LINKS).format(here=here, next=next_, near=near, other=other, far=far))
     here, last = order[-2:]
     return " ".join([*links, draw.choice(_LAST).format(here=here, next=last, near=between(facts, here, last))])
-
-
-def nearest(facts: Facts, here: str, others: Sequence[str]) -> list[tuple[float, str]]:
-    """Distances from one frame to ``others``, ascending."""
-    return sorted((between(facts, here, other), other) for other in others)
-
-
-def between(facts: Facts, a: str, b: str) -> float:
-    """Difference between two frames."""
-    return facts["-".join(sorted((a, b)))]
-
-
-def final(sentence: str, boxed: str) -> str:
-    """The answer's sentence with its box."""
-    return f"{sentence.rstrip('.')}: {boxed}"
