@@ -57,18 +57,6 @@ def pick_device(device: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def square(frame: Frame, side: int, crop: float = 1.0) -> Frame:
-    """``(side, side, 3)``: the shorter side resized to ``side / crop`` (bicubic), then the centre."""
-    from PIL import Image
-
-    height, width = frame.shape[:2]
-    scale = side / crop / min(height, width)
-    size = (max(side, round(width * scale)), max(side, round(height * scale)))
-    picture = Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BICUBIC)
-    left, top = (size[0] - side) // 2, (size[1] - side) // 2
-    return np.asarray(picture.crop((left, top, left + side, top + side)))
-
-
 def padded(rows: NDArray[Any], size: int) -> Iterator[tuple[NDArray[Any], int]]:
     """Batches of exactly ``size`` rows, the last filled up with zeros, and how many rows of each count. One shape for every
     batch means one computation for every row: a score then does not depend on what else is scored."""

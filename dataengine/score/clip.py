@@ -6,6 +6,7 @@ Weights are read as tensors only, never as pickled code. bf16 halves the memory 
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,7 +57,9 @@ class Clip:
         path = weights.local(self.checkpoint)
         with torch.device("meta"):
             model = _empty(self._arch.register(), "meta")
-        _fill(model, str(path), self._arch.name)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*to a meta parameter")  # that nothing is copied is the point
+            _fill(model, str(path), self._arch.name)
         _tokenizer(self._arch.name)
 
     def prepare(self, frames: Sequence[Frame]) -> Any:

@@ -26,7 +26,7 @@ class Nsfw:
     """``nsfw`` in 0..1; its authors called less than 0.2 safe and more than 0.8 unsafe."""
 
     name = "nsfw"
-    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-1"
+    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-2"
     fields = [pa.field("nsfw", pa.float64())]  # noqa: RUF012
     frames = 4
     min_side = _SIDE

@@ -1,0 +1,144 @@
+"""Pictures a second that are scored: the bare model, our whole path (JPEG bytes → decode child → scores), one a forward.
+
+``python benchmarks/score_throughput.py [--images N] [--threads T] [--repeat R] [--only conse|clip]``. All ways run in turn
+in one process and the best of R rounds is shown, so that they compare on a machine that does other things too.
+(a) the image tower on ready tensors, in batches of the scorer's size; (b) what the score stage does: decode child, prepare,
+read ahead, score (here without captions, so that both do the same work); (c) the image tower with one sample a forward (as
+Data-Juicer does), on ready tensors. The pictures are crops of two photographs as JPEG, 500 × 375; ViT-B-32 has random
+weights in bf16, which costs the same as trained ones. What (b) loses is decoding, which shares the CPU with the model
+here and would not beside a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from dataengine.assets import SCIKIT_LEARN
+from dataengine.locate import Prefetch
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.score import conse
+from dataengine.score.base import Scorer
+from dataengine.score.clip import Clip
+
+_AHEAD, _CHUNK = 32, 256
+_MODEL = "ViT-B-32"
+
+
+def jpegs(count: int) -> list[bytes]:
+    """Different crops of two photographs."""
+    rng = np.random.default_rng(0)
+    names = ("china", "flower")
+    photos = [Image.open(io.BytesIO(SCIKIT_LEARN.read(f"sklearn/datasets/images/{n}.jpg"))) for n in names]
+    made = []
+    for n in range(count):
+        left, top = int(rng.integers(0, 140)), int(rng.integers(0, 52))
+        out = io.BytesIO()
+        photos[n % 2].crop((left, top, left + 500, top + 375)).save(out, "JPEG", quality=90)
+        made.append(out.getvalue())
+    return made
+
+
+def ours(scorer: Scorer, sandbox: Sandbox, data: list[bytes]) -> None:
+    """As score/stage.py: outcomes read ahead in a thread, scored in chunks."""
+    outcomes = list[Any]()
+    for outcome in Prefetch(sandbox.map((d, "image") for d in data), _AHEAD):
+        outcomes.append(outcome)
+        if len(outcomes) == _CHUNK:
+            flush(scorer, outcomes)
+    flush(scorer, outcomes)
+
+
+def flush(scorer: Scorer, outcomes: list[Any]) -> None:
+    made = [o.value[scorer.name] for o in outcomes if isinstance(o, Ok)]
+    if made:
+        scorer.score(made, [()] * len(made))
+    outcomes.clear()
+
+
+def bare(forward: Callable[[torch.Tensor], Any], tensors: torch.Tensor, size: int) -> None:
+    with torch.inference_mode():
+        for start in range(0, len(tensors), size):
+            forward(tensors[start : start + size])
+
+
+def measure(scorer: Scorer, forward: Any, tensors: torch.Tensor, size: int, data: list[bytes], repeat: int) -> None:
+    few = tensors[: max(1, len(tensors) // 8)]
+    with Sandbox(
+        "dataengine.score.prepare:prepare", (Limits(), [type_only(scorer)]), workers=1, limits=Limits()
+    ) as box:
+        ways: dict[str, tuple[Callable[[], None], int]] = {
+            f"(a) bare model, batches of {size}": (lambda: bare(forward, tensors, size), len(tensors)),
+            "(b) ours, from JPEG bytes": (lambda: ours(scorer, box, data), len(data)),
+            "(c) one sample a forward (as Data-Juicer does)": (lambda: bare(forward, few, 1), len(few)),
+        }
+        ours(scorer, box, data[:_AHEAD])
+        best = dict.fromkeys(ways, 0.0)
+        for _ in range(repeat):
+            for name, (way, count) in ways.items():
+                start = time.perf_counter()
+                way()
+                best[name] = max(best[name], count / (time.perf_counter() - start))
+    first = next(iter(best.values()))
+    for name, rate in best.items():
+        print(f"  {name:<50}{rate:>8.1f} images/s{rate / first:>7.2f} of (a)")
+
+
+def type_only(scorer: Scorer) -> Scorer:
+    """A scorer as the decode child gets it: without its model."""
+    return conse.Conse() if isinstance(scorer, conse.Conse) else Clip(**_options)
+
+
+_options: dict[str, Any] = {"model": _MODEL, "precision": "bf16"}
+
+
+def with_conse(data: list[bytes], threads: int, repeat: int) -> None:
+    scorer = conse.Conse()
+    scorer.setup("cpu", threads)
+    tensors = torch.rand(len(data), 3, 224, 224).to(memory_format=torch.channels_last)
+    print("conse (EfficientNet-lite0, fp32)")
+    measure(scorer, scorer._model, tensors, conse._BATCH, data, repeat)
+
+
+def with_clip(data: list[bytes], threads: int, repeat: int) -> None:
+    import open_clip
+    from safetensors.torch import save_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.safetensors"
+        torch.manual_seed(0)
+        save_model(open_clip.create_model(_MODEL, load_weights=False), str(path))
+        _options["checkpoint"] = str(path)
+        scorer = Clip(**_options)
+        scorer.setup("cpu", threads)
+        tensors = torch.rand(len(data), 3, 224, 224).to(torch.bfloat16)
+        print(f"clip ({_MODEL}, random weights, bf16)")
+        measure(scorer, scorer._model.encode_image, tensors, scorer.batch_size, data, repeat)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--images", type=int, default=256)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--only", choices=("conse", "clip"))
+    options = parser.parse_args()
+    data = jpegs(options.images)
+    print(f"{options.images} JPEGs of 500 × 375, CPU, {options.threads} threads, best of {options.repeat}")
+    for name, run in (("conse", with_conse), ("clip", with_clip)):
+        if options.only in (None, name):
+            run(data, options.threads, options.repeat)
+
+
+if __name__ == "__main__":
+    main()

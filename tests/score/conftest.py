@@ -1,0 +1,79 @@
+"""Real photographs and real models, loaded once."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from dataengine.assets import SCIKIT_IMAGE, SCIKIT_LEARN
+from dataengine.score.base import Frame
+from dataengine.score.conse import Conse
+from dataengine.score.nsfw import Nsfw
+
+_PLACES = {
+    **{n: (SCIKIT_LEARN, f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower")},
+    **{n: (SCIKIT_IMAGE, f"skimage/data/{n}.png") for n in ("chelsea", "coffee", "astronaut")},
+    "rocket": (SCIKIT_IMAGE, "skimage/data/rocket.jpg"),
+}
+#: The smallest thing that open_clip builds by itself.
+TINY = {
+    "embed_dim": 32,
+    "vision_cfg": {"image_size": 64, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture(scope="session")
+def photos() -> dict[str, Frame]:
+    """Photographs by name, ``(H, W, 3)`` uint8."""
+    opened = {name: Image.open(io.BytesIO(package.read(member))) for name, (package, member) in _PLACES.items()}
+    return {name: np.asarray(picture.convert("RGB")) for name, picture in opened.items()}
+
+
+@pytest.fixture(scope="session")
+def crops(photos: dict[str, Frame]) -> list[Frame]:
+    """Forty different pictures."""
+    made = []
+    for n in range(40):
+        source = list(photos.values())[n % len(photos)]
+        top, left = 7 * n % (source.shape[0] - 250), 11 * n % (source.shape[1] - 250)
+        made.append(source[top : top + 250, left : left + 200 + n])
+    return made
+
+
+@pytest.fixture(scope="session")
+def conse() -> Conse:
+    scorer = Conse()
+    scorer.setup("cpu", 2)
+    return scorer
+
+
+@pytest.fixture(scope="session")
+def nsfw() -> Nsfw:
+    scorer = Nsfw()
+    scorer.setup("cpu", 2)
+    return scorer
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small model: tiny.json, tiny.safetensors and tiny.pt, the weights random and the same."""
+    from safetensors.torch import save_model
+
+    from dataengine.score.architecture import find
+
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.json").write_text(json.dumps(TINY))
+    import open_clip
+
+    torch.manual_seed(0)
+    model = open_clip.create_model(find(str(folder / "tiny.json")).register(), load_weights=False)
+    save_model(model, str(folder / "tiny.safetensors"))
+    torch.save({"state_dict": model.state_dict()}, folder / "tiny.pt")
+    return folder
