@@ -5,6 +5,7 @@ Weights are read as tensors only, never as pickled code. bf16 halves the memory 
 
 from __future__ import annotations
 
+import logging
 import pickle
 import warnings
 from collections.abc import Sequence
@@ -117,7 +118,12 @@ def _empty(name: str, device: str) -> Any:
     """The model without its weights; nothing is downloaded."""
     import open_clip
 
-    return open_clip.create_model(name, device=device, load_weights=False, pretrained_text=False)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it warns that the weights are random, which they do not stay
+    try:
+        return open_clip.create_model(name, device=device, load_weights=False, pretrained_text=False)
+    finally:
+        logging.disable(before)
 
 
 def _fill(model: Any, path: str, name: str) -> None:
