@@ -157,9 +157,10 @@ class _Pass:
             self.reporter.start(stage.name, made + len(outputs), made)
             if jobs:
                 outputs = {**outputs, **self._work(stage, jobs)}
-        record = Record(stage.name, key, dict(sorted(outputs.items())))
-        self.run.workspace.store.put(stage.record_path(self.run, key), record.to_bytes())
-        self.run.records[stage.name] = record
+        told = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
+        self.run.workspace.store.put(stage.record_path(self.run, key), told)
+        # As a later run will read it: the order of facts must not tell who made them.
+        record = self.run.records[stage.name] = Record.from_bytes(told)
         return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - begun, record.counts)
 
     def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
