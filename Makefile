@@ -4,7 +4,7 @@ WORKSPACE ?= workspace/demo
 BIN := .venv/bin
 CORPUS := workspace/corpus
 
-.PHONY: demo test check lint types clean
+.PHONY: demo test check lint types schemas clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -22,6 +22,9 @@ lint: .venv/dev
 
 types: .venv/dev
 	$(BIN)/mypy
+
+schemas: .venv/installed
+	$(BIN)/python -m dataengine.schemas schemas
 
 clean:
 	rm -rf .venv workspace

@@ -1,0 +1,153 @@
+"""The contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.schemas schemas``.
+
+The truth is the code (``contracts.py``, ``cot/record.py``, ``shards/sample.py``); the files are its export and are never
+read at run time. A test fails where they differ.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine import contracts
+from dataengine.cot.record import Record
+
+Schema = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+TEXT: Schema = {"type": "string"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+REAL: Schema = {"type": "number"}
+ID: Schema = {
+    "type": "string",
+    "pattern": "^[0-9a-f]{32}$",
+    "description": "first 128 bits of the SHA-256 of the media",
+}
+SHA256: Schema = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+
+
+def all_schemas() -> dict[str, Schema]:
+    """Every contract by name."""
+    tables = {name: table(name, schema) for name, schema in contracts.TABLES.items()}
+    return tables | {
+        "sample": _titled(
+            "sample", "The .json member of a sample in a shard. Unknown text is empty, unknown numbers 0.", SAMPLE
+        ),
+        "manifest": _titled("manifest", "manifest.json of a release.", MANIFEST),
+        "cot_record": _titled("cot_record", "The .json member of a CoT record.", Record.model_json_schema()),
+    }
+
+
+def table(name: str, schema: pa.Schema) -> Schema:
+    """One row of a Parquet table as a JSON object."""
+    fields = {f.name: _nullable(_type(f.type), f.nullable) for f in schema}
+    return _titled(name, f"One row of a {name} table (Parquet), version {contracts.VERSION}.", struct(fields))
+
+
+def struct(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
+    """An object with these fields and no others."""
+    required = sorted(set(fields) - set(optional))
+    return {"type": "object", "properties": fields, "required": required, "additionalProperties": False}
+
+
+def array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _titled(name: str, description: str, schema: Schema) -> Schema:
+    return {"$schema": DIALECT, **schema, "title": name, "description": description}
+
+
+def _nullable(schema: Schema, nullable: bool) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]} if nullable else schema
+
+
+def _type(kind: pa.DataType) -> Schema:
+    if pa.types.is_string(kind):
+        return TEXT
+    if pa.types.is_boolean(kind):
+        return {"type": "boolean"}
+    if pa.types.is_integer(kind):
+        bits = int(kind.bit_width)
+        return {"type": "integer", "minimum": -(1 << bits - 1), "maximum": (1 << bits - 1) - 1}
+    if pa.types.is_floating(kind):
+        return REAL
+    if pa.types.is_binary(kind):
+        return {"type": "string", "contentEncoding": "base64"}
+    nested: Any = kind
+    if pa.types.is_list(kind):
+        return array(_type(nested.value_type))
+    if pa.types.is_struct(kind):
+        return struct({f.name: _nullable(_type(f.type), f.nullable) for f in nested})
+    raise TypeError(f"no JSON Schema for {kind}")
+
+
+_CODES = struct({"tokenizer": TEXT, "grid": {**array(COUNT), "minItems": 3, "maxItems": 3}})
+SAMPLE: Schema = struct(
+    {
+        "id": ID,
+        "sha256": SHA256,
+        "kind": {"enum": ["image", "video"]},
+        "codes": _CODES,
+        "audio": {"type": "boolean"},
+        **dict.fromkeys(("format", "ext", "mode", "codec", "license"), TEXT),
+        **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions"), COUNT),
+        **dict.fromkeys(("fps", "duration"), REAL),
+        "phash": {"type": "string", "pattern": "^([0-9a-f]{16})?$"},
+        "captions": array(struct({"text": TEXT, "source": TEXT})),
+        "scores": array(struct({"name": TEXT, "value": REAL})),
+    },
+    optional=("codes",),
+)
+
+_COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
+_SPLIT: Schema = {"name": TEXT, "split": TEXT, "family": TEXT, "sha256": SHA256, "bytes": COUNT}
+_FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": COUNT, "remaining": COUNT})
+_DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT}
+_TOKENIZER = struct({"name": TEXT, "id": TEXT, "codebook_sizes": array(COUNT), "tokens": COUNT})
+_COT = {
+    "shards": array(struct({**_SPLIT, "records": COUNT})),
+    "modes": _COUNTS,
+    "rejected": _COUNTS,
+    "drafted": COUNT,
+    "shortages": _COUNTS,
+}
+_MAYBE = _nullable(TEXT, True)
+MANIFEST: Schema = struct(
+    {
+        **dict.fromkeys(
+            ("schema_version", "name", "title", "license", "description", "code_version", "recipe_digest"), TEXT
+        ),
+        "intended_use": _MAYBE,
+        "biases": _MAYBE,
+        "language": array(TEXT),
+        "seed": COUNT,
+        "samples": COUNT,
+        "shards": array(struct({**_SPLIT, "samples": COUNT})),
+        "ledger": struct(dict.fromkeys(("outcome", "kind", "rule", "failure"), _COUNTS)),
+        "sources": array(struct({"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUNT})),
+        "dedup": struct(_DEDUP),
+        "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
+        "funnel": array(_FUNNEL),
+        "scorers": array(struct({"name": TEXT, "version": TEXT})),
+        "tokenizer": _nullable(_TOKENIZER, True),
+        "cot": struct(_COT, optional=("drafted", "shortages")),
+        "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
+    }
+)
+
+
+def export(folder: Path) -> None:
+    """Write ``NAME/v1.json`` for every contract."""
+    for name, schema in all_schemas().items():
+        target = folder / name / f"v{contracts.VERSION}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    export(Path(sys.argv[1]))
