@@ -102,6 +102,21 @@ def test_same_bytes_for_one_worker_elsewhere(base: Setup, tmp_path: Path) -> Non
     assert digests(setup.release) == digests(base.release)
 
 
+def test_model_scores_do_not_depend_on_who_ran_beside_whom(base: Setup, tmp_path: Path) -> None:
+    """Invariant 3: batches are formed inside a part, so one worker and two give the same floating-point scores."""
+    scores = {"score": {"scorers": [{"name": "technical"}, {"name": "conse"}], "device": "cpu"}}
+    found = []
+    for workers in ("1", "2"):
+        folder = tmp_path / workers
+        shutil.copytree(base.workspace, folder / "ws")
+        setup = Setup(folder, base.corpus, str(folder / "ws"), scores).write()
+        made = stage_lines(setup.run("--workers", workers, command="score").stdout)
+        assert (made["ingest"], made["score"][0]) == (("up-to-date", 0), "done")
+        found.append(digests(folder / "ws" / "annotations"))
+    assert any(name.startswith("conse") for name in found[0])
+    assert found[0] == found[1]
+
+
 def test_same_bytes_with_spark(base: Setup, tmp_path: Path) -> None:
     """Invariant 3: both table engines give the same release, byte for byte."""
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()

@@ -160,6 +160,13 @@ def test_cot_by_webdataset(base: Setup) -> None:
         assert {k: {f: v for f, v in s.items() if f[0] != "_"} for k, s in read.items()} == records
 
 
+def _given(value: Any) -> Any:
+    """Without the None that Arrow puts where one part of a message lacks a field that another has."""
+    if isinstance(value, dict):
+        return {k: _given(v) for k, v in value.items() if v is not None}
+    return [_given(v) for v in value] if isinstance(value, list) else value
+
+
 def test_cot_by_huggingface(base: Setup, tmp_path: Path) -> None:
     records = {key: fields for shard in _cot(base.release).values() for key, fields in shard.items()}
     seen = set()
@@ -167,7 +174,7 @@ def test_cot_by_huggingface(base: Setup, tmp_path: Path) -> None:
         rows = datasets.load_dataset(str(base.release), f"cot-{family}", split=split, cache_dir=str(tmp_path))
         for row in rows:
             fields = dict(records[row["__key__"]])
-            assert row["json"] == json.loads(fields.pop("json"))
+            assert _given(row["json"]) == json.loads(fields.pop("json"))
             assert {name for name in row if name.endswith(".png")} == set(fields)
             seen.add(row["__key__"])
     assert seen == set(records)
