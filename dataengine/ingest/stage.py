@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from dataengine.errors import UsageError
@@ -49,6 +50,10 @@ class Ingest(RecordStage):
                     parts.append(Part(part.name, digest(base, source.name, part.key), (source.name, part.spec)))
             except UsageError as error:
                 mistakes.append(f"source `{source.name}`: {error}")
+        names = Counter(p.name for p in parts)
+        mistakes += [
+            f"two parts of the sources are called {n}: rename a file or a source" for n, c in names.items() if c > 1
+        ]
         if mistakes:
             raise UsageError("\n".join(mistakes))
         self._listed = (recipe, sorted(parts, key=lambda p: p.name))
