@@ -19,6 +19,7 @@ check: .venv/dev lint types test
 lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/hadolint infra/Dockerfile
 
 types: .venv/dev
 	$(BIN)/mypy
