@@ -11,8 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import hypothesis
 import pytest
 from botocore.config import Config
+
+hypothesis.settings.register_profile(
+    "machine", deadline=None
+)  # these machines are noisy: no test has a time limit of its own
+hypothesis.settings.load_profile("machine")
 
 KEY, SECRET = "test-access-key", "test-secret-key"
 

@@ -19,7 +19,7 @@ from dataengine.media.pixels import Pixels
 
 _GRID = (16, 9)
 _REACH = 3
-_SPANS = (3, 6, 12)
+_SPANS, _APART, _EVERY = (6, 12), 16.0, 2
 _EDGE = 0.04
 
 
@@ -36,8 +36,8 @@ class Clarity:
     blend: float
 
 
-STRICT = Clarity(jump=12.0, calm=6.0, cut=2.5, same=1.6, blend=0.15)
-LENIENT = Clarity(jump=10.0, calm=8.0, cut=2.1, same=1.9, blend=0.10)
+STRICT = Clarity(jump=12.0, calm=6.0, cut=2.5, same=1.6, blend=0.26)
+LENIENT = Clarity(jump=10.0, calm=8.0, cut=2.1, same=1.9, blend=0.20)
 
 
 def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
@@ -51,7 +51,7 @@ def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
     if np.any(~is_cut & ~is_same):
         return Unsure("unclear cut")
     cuts = [int(i) + 1 for i in np.flatnonzero(is_cut)]
-    return Unsure("gradual change") if _blends(small, cuts, clarity) else cuts
+    return Unsure("gradual change") if _blends(frames, cuts, clarity) else cuts
 
 
 def shots_seen(cuts: Sequence[float], duration: float, count: int) -> int:
@@ -70,16 +70,17 @@ def _surroundings(change: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float
     return np.nanmax(around, axis=0), np.nanmedian(around, axis=0)
 
 
-def _blends(small: npt.NDArray[np.int32], cuts: list[int], clarity: Clarity) -> bool:
+def _blends(frames: Pixels, cuts: list[int], clarity: Clarity) -> bool:
     """Whether, within a shot, some frame is the mean of a frame before and one after that differ: a dissolve or fade."""
-    edges = [0, *cuts, len(small)]
-    return any(_blended(small[start:stop], span, clarity) for start, stop in pairwise(edges) for span in _SPANS)
+    edges = [0, *cuts, len(frames)]
+    return any(_blended(frames[start:stop], span, clarity) for start, stop in pairwise(edges) for span in _SPANS)
 
 
-def _blended(shot: npt.NDArray[np.int32], span: int, clarity: Clarity) -> bool:
+def _blended(shot: Pixels, span: int, clarity: Clarity) -> bool:
+    """The same for frames ``span`` apart. Cross-fades are linear at any resolution, movement only far below one pixel."""
     if len(shot) <= 2 * span:
         return False
-    before, middle, after = shot[: -2 * span], shot[span:-span], shot[2 * span :]
+    before, middle, after = (shot[i : len(shot) - 2 * span + i : _EVERY].astype(np.int16) for i in (0, span, 2 * span))
     apart = np.abs(after - before).mean(axis=(1, 2, 3))
     off = np.abs(2 * middle - before - after).mean(axis=(1, 2, 3)) / 2
-    return bool(np.any((apart >= clarity.jump) & (off <= clarity.blend * apart)))
+    return bool(np.any((apart >= _APART) & (off <= clarity.blend * apart)))

@@ -1,0 +1,121 @@
+"""Real pictures and clips made of them, as samples for the CoT tests."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import av
+import numpy as np
+import sklearn.datasets
+from PIL import Image
+
+from dataengine.contracts import sample_id
+from dataengine.cot.account import Kept, Outcome
+from dataengine.cot.build import candidates
+from dataengine.cot.source import CotInput, decoded
+from dataengine.media.limits import Limits
+from dataengine.media.pixels import Pixels
+
+_IMAGES = Path(sklearn.datasets.__file__).parent / "images"
+_RATE = 24
+
+
+@cache
+def original(name: str) -> bytes:
+    """A JPEG that ships with scikit-learn (china.jpg, flower.jpg; 640 x 427)."""
+    return (_IMAGES / name).read_bytes()
+
+
+def pixels_of(name: str) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(original(name))).convert("RGB"))
+
+
+def jpeg(pixels: Pixels) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+@cache
+def pictures() -> dict[str, bytes]:
+    """By id: both pictures, and overlapping parts of them, upright and turned."""
+    found = [original("china.jpg"), original("flower.jpg")]
+    for name, top, left in itertools.product(("china.jpg", "flower.jpg"), (0, 100, 200), (0, 160, 320)):
+        part = pixels_of(name)[top : top + 227, left : left + 320]
+        found += [jpeg(part), jpeg(np.rot90(part))]
+    return {sample_id(data)[0]: data for data in found}
+
+
+def pan(name: str, frames: int, step: int, top: int = 60) -> list[Pixels]:
+    """A camera moving to the right over a picture, ``step`` pixels a frame; 320 x 240."""
+    pixels = pixels_of(name)
+    return [pixels[top : top + 240, i * step : i * step + 320] for i in range(frames)]
+
+
+def dissolve(a: Pixels, b: Pixels, frames: int) -> list[Pixels]:
+    weights = np.linspace(0, 1, frames)
+    return [(a * (1 - w) + b * w).round().astype(np.uint8) for w in weights]
+
+
+def encode(frames: Iterable[Pixels], codec: str = "libx264", container: str = "mp4") -> bytes:
+    out = io.BytesIO()
+    with av.open(out, "w", format=container) as file:
+        stream = file.add_stream(codec, rate=_RATE, options={"crf": "20", "preset": "veryfast"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        stream.codec_context.thread_count = 1
+        for pixels in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")))
+        file.mux(stream.encode())
+    return out.getvalue()
+
+
+@cache
+def three_shots() -> bytes:
+    """Cuts after 36 and 76 frames."""
+    return encode([*pan("china.jpg", 36, 1), *pan("flower.jpg", 40, 2), *pan("china.jpg", 48, 2, top=0)])
+
+
+@cache
+def one_shot() -> bytes:
+    """A pan that shows the order of its frames."""
+    return encode(pan("flower.jpg", 80, 4))
+
+
+@cache
+def dissolving() -> bytes:
+    first, second = pan("china.jpg", 1, 1)[0], pan("flower.jpg", 1, 1)[0]
+    return encode([first] * 30 + dissolve(first, second, 30) + [second] * 30)
+
+
+@cache
+def videos() -> dict[str, bytes]:
+    return {sample_id(data)[0]: data for data in (three_shots(), one_shot(), dissolving())}
+
+
+@cache
+def sample(id_: str) -> CotInput:
+    """A sample of ``pictures`` or ``videos``, decoded as the engine does."""
+    kind = "image" if id_ in pictures() else "video"
+    return decoded(id_, kind, (pictures() | videos())[id_], Limits())
+
+
+def of(data: bytes, kind: str = "video") -> CotInput:
+    return decoded(sample_id(data)[0], kind, data, Limits())
+
+
+@cache
+def outcomes(seed: int = 3) -> list[Outcome]:
+    """All candidates of all samples."""
+    return [o for id_ in sorted(pictures() | videos()) for o in candidates(sample(id_), seed, 16)]
+
+
+def records(seed: int = 3) -> list[Kept]:
+    return [o for o in outcomes(seed) if isinstance(o, Kept)]
+
+
+def images_of(kept: Kept) -> dict[str, bytes]:
+    return {o.name: data for o, data in zip(kept.record.observations, kept.images, strict=True)}

@@ -1,0 +1,78 @@
+"""The record contract: canonical bytes, nothing in it that depends on where or when it was made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cot_corpus import records, sample
+
+from dataengine.cot.formats import parse, to_text, without_switch
+from dataengine.cot.record import MODES, Record
+from dataengine.errors import InputError
+
+
+def test_records_come_back_from_their_bytes() -> None:
+    for kept in records():
+        data = kept.record.to_bytes()
+        assert Record.from_bytes(data) == kept.record
+        assert json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == data
+
+
+def test_a_record_is_in_the_shape_of_chat_messages() -> None:
+    for kept in records():
+        told = json.loads(kept.record.to_bytes())
+        assert [m["role"] for m in told["messages"]] == ["user", "assistant"]
+        for block in (b for m in told["messages"] for b in m["content"]):
+            assert block["type"] in block and block[block["type"]]
+        own = [b["image"] for m in told["messages"] for b in m["content"] if b.get("image", "").startswith("obs:")]
+        assert own == [f"obs:{i}" for i in range(len(kept.images))]
+        assert len({p["name"] for p in told["params"]}) == len(told["params"]) > 0
+
+
+def test_texts_have_the_form_of_their_style() -> None:
+    for kept in records():
+        question, reply = (to_text(m.content)[0] for m in kept.record.messages)
+        assert parse(kept.record.style, reply).render() == reply
+        without_switch(question, kept.record.style)
+
+
+def test_ids_are_unique_and_modes_are_all_there() -> None:
+    ids = [kept.record.id for kept in records()]
+    assert len(set(ids)) == len(ids)
+    assert {kept.record.mode for kept in records()} == set(MODES)
+    assert {kept.record.style for kept in records()} == {"thinking", "non_thinking", "auto", "agentic"}
+
+
+def test_nothing_in_a_record_tells_where_or_when_it_was_made() -> None:
+    for kept in records():
+        assert kept.record.parents == (sample(kept.record.parents[0]).id,)
+        assert b"/tmp" not in kept.record.to_bytes() and b"/home" not in kept.record.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mode": "dreaming"},
+        {"id": "XYZ"},
+        {"seed": 1 << 60},
+        {"seed": "1"},
+        {"parents": []},
+        {"messages": []},
+        {"answer": ""},
+        {"extra": 1},
+        {"evidence": [{"name": "a", "value": "1"}]},
+    ],
+)
+def test_malformed_records_are_refused(change: dict[str, Any]) -> None:
+    told = json.loads(records()[0].record.to_bytes()) | change
+    with pytest.raises(InputError, match="bad_record"):
+        Record.from_bytes(json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def test_other_bytes_of_the_same_record_are_refused() -> None:
+    data = records()[0].record.to_bytes()
+    for other in (data + b"\n", json.dumps(json.loads(data)).encode(), data[:-1], b"[]", b"\xff"):
+        with pytest.raises(InputError, match="bad_record"):
+            Record.from_bytes(other)

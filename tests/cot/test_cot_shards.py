@@ -1,0 +1,107 @@
+"""From the decode child to tars that trainers' readers take whole."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import datasets
+import numpy as np
+import pytest
+import webdataset as wds
+from cot_corpus import pictures, records, sample, videos
+from PIL import Image
+
+from dataengine.cot.account import Kept
+from dataengine.cot.build import candidates
+from dataengine.cot.members import decode_png, encode_png, record_members
+from dataengine.cot.prepare import Draft
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.tar import write_tar
+
+FAMILIES = ("picture", "tools", "clip", "frames")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One tar a family."""
+    folder = tmp_path_factory.mktemp("cot")
+    paths = {family: folder / f"train-{family}-00000.tar" for family in FAMILIES}
+    for family, path in paths.items():
+        with path.open("wb") as out:
+            write_tar(out, (m for k in records() if k.record.family == family for m in record_members(k)))
+    return paths
+
+
+def test_the_child_makes_what_the_parent_would() -> None:
+    media = pictures() | videos()
+    ids = [sorted(pictures())[0], sorted(videos())[0]]
+    items = [(i, "image" if i in pictures() else "video", media[i], (), {}) for i in ids]
+    broken = ("0" * 32, "image", media[ids[0]][:500], (), {})
+    with Sandbox("dataengine.cot.prepare:make", (Limits(), 3, 4), workers=1, limits=Limits()) as sandbox:
+        *made, failed = sandbox.map([*items, broken])
+    assert isinstance(failed, Failed) and failed.failure == "truncated"
+    for id_, outcome in zip(ids, made, strict=True):
+        assert isinstance(outcome, Ok)
+        drafts: list[Draft] = outcome.value
+        expected = candidates(sample(id_), 3, 4)
+        assert [d.rejected is None for d in drafts] == [isinstance(o, Kept) for o in expected]
+        for draft, kept in zip(drafts, expected, strict=True):
+            if isinstance(kept, Kept):
+                names = [f"{draft.rid}.json", *(f"{draft.rid}.{name}" for name, _ in draft.images)]
+                assert [(n, d) for n, d in zip(names, [draft.record, *(d for _, d in draft.images)], strict=True)] == (
+                    record_members(kept)
+                )
+                assert (draft.style, draft.family) == (kept.record.style, kept.record.family)
+            else:
+                assert draft.rejected == f"{kept.step.value}: {kept.reason}" and draft.rid == id_
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_hugging_face_reads_every_field(shards: dict[str, Path], family: str, tmp_path: Path) -> None:
+    mine = {k.record.id: k for k in records() if k.record.family == family}
+    loaded = datasets.load_dataset(
+        "webdataset", data_files={"train": str(shards[family])}, split="train", cache_dir=str(tmp_path)
+    )
+    assert set(loaded["__key__"]) == set(mine)
+    for row in loaded:
+        kept = mine[row["__key__"]]
+        told = json.loads(kept.record.to_bytes())
+        found = row["json"]
+        blocks = [[{k: v for k, v in b.items() if v is not None} for b in m["content"]] for m in found["messages"]]
+        assert blocks == [m["content"] for m in told["messages"]]
+        assert {k: v for k, v in found.items() if k != "messages"} == {k: v for k, v in told.items() if k != "messages"}
+        for observation, data in zip(kept.record.observations, kept.images, strict=True):
+            assert np.array_equal(decode_png(data), np.asarray(row[observation.name].convert("RGB")))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_webdataset_and_tarfile(shards: dict[str, Path], family: str) -> None:
+    mine = {k.record.id: k for k in records() if k.record.family == family}
+    seen = {s["__key__"]: s for s in wds.WebDataset(str(shards[family]), shardshuffle=False)}
+    assert set(seen) == set(mine)
+    for key, kept in mine.items():
+        assert {f"{key}.{n}": d for n, d in seen[key].items() if not n.startswith("__")} == dict(record_members(kept))
+    with tarfile.open(shards[family]) as archive:
+        names = [m.name for m in archive]
+    assert names == [name for kept in mine.values() for name, _ in record_members(kept)]
+
+
+def test_records_of_a_family_have_the_same_members() -> None:
+    for family in FAMILIES:
+        names = {tuple(o.name for o in k.record.observations) for k in records() if k.record.family == family}
+        assert len(names) == 1
+
+
+def test_pngs_hold_the_exact_pixels() -> None:
+    picture = sample(sorted(pictures())[0]).picture()
+    data = encode_png(picture)
+    assert data == encode_png(picture.copy()) and (decode_png(data) == picture).all()
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.format == "PNG" and not image.info

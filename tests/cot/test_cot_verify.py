@@ -1,0 +1,230 @@
+"""Right records pass, also with another decoder; whatever is planted in them is found."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from cot_corpus import images_of, pictures, records, sample, videos
+from PIL import Image
+
+from dataengine.cot.account import Kept
+from dataengine.cot.build import compose
+from dataengine.cot.formats import box
+from dataengine.cot.members import encode_png, record_members, split_members
+from dataengine.cot.record import Record, canonical, record_id
+from dataengine.cot.registry import TASKS
+from dataengine.cot.source import CotInput, working_size
+from dataengine.cot.task import LETTERS
+from dataengine.cot.verify import verify_record
+from dataengine.errors import InputError
+from dataengine.media.limits import Limits
+from dataengine.media.pixels import Pixels
+from dataengine.media.video import probe
+
+
+def verdict(told: dict[str, Any], images: dict[str, bytes]) -> str:
+    """The step at which a record fails, empty where it passes."""
+    return verify_record(canonical(told), sample, images).step
+
+
+def told_of(kept: Kept) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(kept.record.to_bytes())
+    return told
+
+
+def test_all_kept_records_pass() -> None:
+    for kept in records():
+        data, images = split_members(dict(record_members(kept)))
+        found = verify_record(data, sample, images)
+        assert found.passed and not found.reason
+
+
+def _other_decoder(id_: str) -> CotInput:
+    """Pillow at full size for pictures, FFmpeg through PyAV with another scaler for videos."""
+    if id_ in pictures():
+        pixels = np.asarray(Image.open(io.BytesIO(pictures()[id_])).convert("RGB"))
+        return CotInput(id_, "image", lambda: working_size(pixels), lambda count, side: ([], []))
+    data = videos()[id_]
+    clip = probe(data, Limits())
+    with av.open(io.BytesIO(data)) as file:
+        decoded = [frame.to_image() for frame in file.decode(video=0)]
+
+    def frames(count: int, side: int) -> tuple[Pixels, list[float]]:
+        wanted = np.unique(clip.at((np.arange(count) + 0.5) * clip.duration / count))
+        size = (round(clip.width * side / clip.height), side)
+        shrunk = [np.asarray(decoded[i].resize(size, Image.Resampling.BILINEAR)) for i in wanted]
+        return np.stack(shrunk), clip.times[wanted].tolist()
+
+    return CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, facts={"duration": clip.duration})
+
+
+def test_another_decoder_comes_to_the_same_verdicts() -> None:
+    for kept in records():
+        found = verify_record(kept.record.to_bytes(), _other_decoder, images_of(kept))
+        assert found.passed, (kept.record.task, found)
+
+
+def _wrong(record: Record) -> str:
+    """An answer of the same type that is not the answer."""
+    if record.answer_type == "choice":
+        return next(x for x in LETTERS if x != record.answer)
+    if record.answer_type == "number":
+        return str(int(record.answer) + 1)
+    if record.answer_type == "order":
+        first, second, *rest = record.answer.split(", ")
+        return ", ".join([second, first, *rest])
+    return {"yes": "no", "no": "yes", "landscape": "portrait", "portrait": "square", "square": "landscape"}.get(
+        record.answer, "blue" if record.answer != "blue" else "red"
+    )
+
+
+def test_wrong_answers_are_caught() -> None:
+    """In the field alone, and everywhere in the record."""
+    assert len(records()) > 100
+    for kept in records():
+        told, wrong = told_of(kept), _wrong(kept.record)
+        assert verdict(told | {"answer": wrong}, images_of(kept)) == "answer"
+        text = json.dumps(told["messages"][1])
+        for right, false in ((box(kept.record.answer), box(wrong)), (kept.record.answer, wrong)):
+            text = text.replace(json.dumps(right)[1:-1], json.dumps(false)[1:-1])
+        planted = told | {"answer": wrong, "messages": [told["messages"][0], json.loads(text)]}
+        assert verdict(planted, images_of(kept)) == "answer"
+
+
+def test_wrong_paths_are_caught_though_all_fits_together() -> None:
+    """Records written by the tasks themselves, but from false facts: only the media can tell."""
+    caught = 0
+    for kept in records():
+        record, task = kept.record, TASKS[kept.record.task]
+        values = list(record.measured.values())
+        facts = dict(zip(record.measured, values[1:] + values[:1], strict=True))
+        if facts == record.measured or record.task.startswith(("count_shots", "order_frames")):
+            continue
+        answer = task.decide(record.asked, facts, strict=True)
+        if not isinstance(answer, str) or answer == record.answer:
+            continue
+        false = compose(task, record.style, sample(record.parents[0]), record.seed, record.asked, facts, answer)
+        assert not verify_record(false.record.to_bytes(), sample, images_of(false)).passed
+        caught += 1
+    assert caught > 50
+
+
+def test_changed_numbers_in_the_reasoning_are_caught() -> None:
+    changed = 0
+    for kept in records():
+        told = told_of(kept)
+        for block in told["messages"][1]["content"]:
+            text = block.get("text", "")
+            if not (found := re.search(r"(?<=\s)\d{2,3}(?=[.,;) ])", text)):
+                continue
+            true = block["text"]
+            block["text"] = text[: found.start()] + str(int(found[0]) + 7) + text[found.end() :]
+            assert verdict(told, images_of(kept)) in ("text", "tools")
+            block["text"] = true
+            changed += 1
+    assert changed > 100
+
+
+def test_changed_facts_are_caught() -> None:
+    for kept in records():
+        told = told_of(kept)
+        for fact in told["evidence"]:
+            true = fact["value"]
+            fact["value"] = true + 30.0
+            assert verdict(told, images_of(kept)) == "evidence"
+            fact["value"] = true
+
+
+def test_changed_questions_are_caught() -> None:
+    for kept in records():
+        told = told_of(kept)
+        blocks = told["messages"][0]["content"]
+        blocks[-1] = {"type": "text", "text": "Is it so? " + blocks[-1]["text"]}
+        assert verdict(told, images_of(kept)) == "text"
+
+
+def test_other_media_are_caught() -> None:
+    """The right record on the wrong sample."""
+    ids = {"image": sorted(pictures()), "video": sorted(videos())}
+    caught = total = 0
+    for kept in records():
+        told = told_of(kept)
+        same = ids[TASKS[kept.record.task].kind]
+        other = same[(same.index(kept.record.parents[0]) + 1) % len(same)]
+        text = json.dumps(told).replace(kept.record.parents[0], other)
+        moved = json.loads(text) | {"id": record_id(told["mode"], told["task"], told["seed"], (other,))}
+        total += 1
+        caught += bool(verdict(moved, images_of(kept)))
+    assert caught > 0.6 * total  # orientation and the like may hold of both
+
+
+def test_swapped_pictures_are_caught() -> None:
+    other = encode_png(np.zeros((100, 100, 3), np.uint8))
+    shown = [kept for kept in records() if kept.images]
+    assert len(shown) > 20
+    for kept in shown:
+        told, images = told_of(kept), images_of(kept)
+        assert verdict(told, images | {"obs0.png": other}) == "observations"
+        assert verdict(told, {}) == "observations"
+        assert verdict(told, images | {"obs9.png": other}) == "observations"
+
+
+def test_changed_code_is_caught() -> None:
+    for kept in records():
+        if kept.record.style != "agentic":
+            continue
+        text = kept.record.to_bytes().decode()
+        for code, false, steps in (
+            ("zoom(2)", 'zoom(1)\\nflip(\\"vertical\\")', ("tools", "text")),
+            ("measure(", "open(", ("tool_call",)),
+        ):
+            planted = verify_record(text.replace(code, false, 1).encode(), sample, images_of(kept))
+            assert planted.step in steps
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t | {"id": "0" * 32},
+        lambda t: t | {"version": "0"},
+        lambda t: t | {"task": "guess"},
+        lambda t: t | {"mode": "video" if t["mode"] != "video" else "thinking"},
+        lambda t: t | {"seed": t["seed"] + 1},
+        lambda t: t | {"verdict": {"status": "failed", "step": "", "reason": ""}},
+        lambda t: t | {"params": [{"name": "x", "value": "y"}]},
+        lambda t: t | {"params": [p | {"value": "nonsense"} for p in t["params"]]},
+        lambda t: t | {"evidence": [{"name": "x", "value": 1.0}]},
+        lambda t: t | {"parents": t["parents"] * 2},
+        lambda t: {k: v for k, v in t.items() if k != "answer"},
+    ],
+)
+def test_records_that_contradict_themselves_are_caught(change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    for kept in records()[::7]:
+        assert verdict(change(told_of(kept)), images_of(kept)) in ("record", "evidence")
+
+
+def test_media_that_cannot_be_had_are_named() -> None:
+    def gone(_: str) -> CotInput:
+        raise InputError("missing", "no such sample")
+
+    found = verify_record(records()[0].record.to_bytes(), gone)
+    assert (found.passed, found.step, found.reason) == (False, "missing", "no such sample")
+
+
+def test_a_small_loss_of_quality_does_not_matter_and_a_large_one_does() -> None:
+    """A record's sample re-encoded: facts move a little. A brighter one is no longer the same picture."""
+    kept = next(k for k in records() if k.record.task == "compare_parts" and k.record.asked["quality"] == "brightness")
+    pixels = sample(kept.record.parents[0]).picture()
+    noisy = np.clip(pixels + np.random.default_rng(0).normal(0, 2, pixels.shape), 0, 255).astype(np.uint8)
+    brighter = np.clip(pixels.astype(int) + 20, 0, 255).astype(np.uint8)
+    for other, passes in ((noisy, True), (brighter, False)):
+        source = dataclasses.replace(sample(kept.record.parents[0]), picture=lambda other=other: other)
+        assert verify_record(kept.record.to_bytes(), lambda _, s=source: s, images_of(kept)).passed is passes
