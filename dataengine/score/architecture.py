@@ -106,7 +106,7 @@ def _read(path: Path, own: bool) -> Architecture:
     (mean, std), interpolation, mode = next(f[1:] for f in _FAMILIES if re.search(f[0], path.stem.lower()))
     given = whole.get("preprocess_cfg", {})
     return Architecture(
-        name=re.sub(r"[^A-Za-z0-9-]+", "-", path.stem) + (f"-{digest}" if own else ""),
+        name=re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem) + f"-{digest}" if own else path.stem,
         digest=digest,
         dim=int(config["embed_dim"]),
         side=int(side[0] if isinstance(side, list) else side),

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dataengine.errors import RunError
+
 Frame = NDArray[np.uint8]
 Columns = dict[str, list[Any]]
 
@@ -48,13 +50,19 @@ def stored(value: float) -> float:
     return round(float(value), 4) + 0.0 if math.isfinite(value) else float(value)
 
 
-def pick_device(device: str) -> str:
-    """``auto`` → cuda where there is one, else cpu."""
-    if device != "auto":
-        return device
+def start_torch(device: str, threads: int) -> str:
+    """Set torch up to compute the same thing each time; the device it will compute on (``auto``: cuda where there is one,
+    else cpu). Raises RunError where there is no such device."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise RunError(f"score.device is {device}, but torch sees no CUDA device here: use `auto` or `cpu`")
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def padded(rows: NDArray[Any], size: int) -> Iterator[tuple[NDArray[Any], int]]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 
-from dataengine.assets import cache_dir
+from dataengine.assets import cache_dir, publish
 from dataengine.errors import UsageError
 from dataengine.storage import Entry, Store
 
@@ -31,15 +30,15 @@ def local(url: str) -> Path:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hex; computed once a process and state of the file."""
+    """SHA-256 of a file, in hex; computed once for each size and time of change, and kept in the cache folder, for large
+    files take seconds."""
     state = path.stat()
-    return _digest(path, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache
-def _digest(path: Path, size: int, modified: int) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+    told = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
+    note = cache_dir() / "checkpoints" / "digests" / hashlib.sha256(told.encode()).hexdigest()
+    if not note.exists():
+        with path.open("rb") as f:
+            publish(note, hashlib.file_digest(f, "sha256").hexdigest().encode())
+    return note.read_text()
 
 
 def _downloaded(url: str) -> Path:

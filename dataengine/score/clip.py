@@ -5,20 +5,24 @@ Weights are read as tensors only, never as pickled code. bf16 halves the memory 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import pickle
 import warnings
 from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dataengine.assets import cache_dir, publish
 from dataengine.errors import UsageError
 from dataengine.score import checkpoint as weights
 from dataengine.score.architecture import find
-from dataengine.score.base import Columns, Frame, padded, pick_device
+from dataengine.score.base import Columns, Frame, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
 
 _PREPROCESSING = "1"
@@ -52,10 +56,18 @@ class Clip:
         return f"{self._arch.name}-{self._arch.digest}-{found}-{self.precision}-b{self.batch_size}-{_PREPROCESSING}"
 
     def validate(self) -> None:
-        """Imports torch, but makes no weights: names and shapes are compared on the ``meta`` device."""
+        """Names and shapes of the weights are compared on the ``meta`` device, once for each checkpoint and open_clip: that
+        imports torch, and a run with nothing to do must not."""
+        path = weights.local(self.checkpoint)
+        fits = hashlib.sha256(f"{self.version} {metadata.version('open_clip_torch')}".encode()).hexdigest()
+        proof = cache_dir() / "checkpoints" / "fits" / fits
+        if not proof.exists():
+            self._try(path)
+            publish(proof, b"")
+
+    def _try(self, path: Path) -> None:
         import torch
 
-        path = weights.local(self.checkpoint)
         with torch.device("meta"):
             model = _empty(self._arch.register(), "meta")
         with warnings.catch_warnings():
@@ -70,8 +82,7 @@ class Clip:
     def setup(self, device: str, threads: int) -> None:
         import torch
 
-        torch.set_num_threads(threads)
-        self._device = pick_device(device)
+        self._device = start_torch(device, threads)
         self._dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
         model = _empty(self._arch.register(), "cpu")
         _fill(model, str(weights.local(self.checkpoint)), self._arch.name)

@@ -3,6 +3,8 @@
 A picture is placed among texts as the mean of the embeddings of its fifty likeliest ImageNet labels, weighted by the
 square roots of their probabilities. What all labels have in common is taken off every text first: without that each
 caption is near each picture. It knows object nouns and little else; a real CLIP is better and takes the same columns.
+
+The labels are written in everyday words, one a class in ImageNet's order: a breed says that it is a dog, a crane which kind.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataengine.assets import EFFICIENTNET_LITE0
-from dataengine.score.base import Columns, Frame, padded, pick_device
+from dataengine.score.base import Columns, Frame, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
 from dataengine.score.models import minilm
 
@@ -46,14 +48,11 @@ class Conse:
         return np.stack([_squeezed(frame) for frame in frames])
 
     def setup(self, device: str, threads: int) -> None:
-        import torch
-
         from dataengine.score.models import efficientnet
 
-        torch.set_num_threads(threads)
-        self._device = pick_device(device)
+        self._device = start_torch(device, threads)
         self._model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
-        self._text = minilm.MiniLM(device, threads)
+        self._text = minilm.MiniLM(threads)
         labels = self._text.embed(_LABELS.read_text().splitlines())
         self._common = labels.mean(0)
         self._labels = unit(labels - self._common)

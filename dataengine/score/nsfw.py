@@ -14,19 +14,19 @@ import pyarrow as pa
 from PIL import Image
 
 from dataengine.assets import OPEN_NSFW
-from dataengine.score.base import Columns, Frame, stored
+from dataengine.score.base import Columns, Frame, padded, stored
 from dataengine.score.models.onnx import session
 
 _SIDE, _CROP = 256, 224
 _MEAN_BGR = np.array([104.0, 117.0, 123.0], np.float32)
-_BATCH = 32
+_BATCH = 8
 
 
 class Nsfw:
     """``nsfw`` in 0..1; its authors called less than 0.2 safe and more than 0.8 unsafe."""
 
     name = "nsfw"
-    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-2"
+    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-3"
     fields = [pa.field("nsfw", pa.float64())]  # noqa: RUF012
     frames = 4
     min_side = _SIDE
@@ -45,9 +45,9 @@ class Nsfw:
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         frames = np.concatenate(prepared)
         found = []
-        for start in range(0, len(frames), _BATCH):
-            batch = frames[start : start + _BATCH, :, :, ::-1].astype(np.float32) - _MEAN_BGR
-            found.append(self._session.run(None, {self._input: batch})[0][:, 1])
+        for batch, count in padded(frames, _BATCH):
+            pixels = batch[:, :, :, ::-1].astype(np.float32) - _MEAN_BGR
+            found.append(self._session.run(None, {self._input: pixels})[0][:count, 1])
         each = np.split(np.concatenate(found), np.cumsum([len(p) for p in prepared])[:-1])
         return {"nsfw": [stored(e.max()) for e in each]}
 

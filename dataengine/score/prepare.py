@@ -3,13 +3,16 @@ never taken from the others that happen to run, or a score would depend on them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.media.video import frames_even
-from dataengine.score.base import Scorer
+from dataengine.score.base import Frame, Scorer
+
+_JPEG = b"\xff\xd8\xff"
 
 
 def prepare(context: tuple[Limits, Sequence[Scorer]], item: tuple[bytes, str]) -> dict[str, Any]:
@@ -18,7 +21,19 @@ def prepare(context: tuple[Limits, Sequence[Scorer]], item: tuple[bytes, str]) -
     data, kind = item
     if kind == "image":
         sizes = {s.name: None if s.min_side is None else 1 << (s.min_side - 1).bit_length() for s in scorers}
-        pictures = {side: decode_rgb(data, limits, min_side=side) for side in dict.fromkeys(sizes.values())}
+        pictures = _decoded(data, limits, set(sizes.values()))
         return {s.name: s.prepare([pictures[sizes[s.name]]]) for s in scorers}
     decoded = {count: frames_even(data, count, limits)[0] for count in sorted({s.frames for s in scorers})}
     return {s.name: s.prepare(list(decoded[s.frames])) for s in scorers}
+
+
+def _decoded(data: bytes, limits: Limits, sides: Iterable[int | None]) -> dict[int | None, Frame]:
+    """What ``decode_rgb`` gives for each size, without decoding again where it would give the same: only JPEGs are
+    shrunk, and only by halves."""
+    made: dict[int | None, Frame] = {}
+    last: Frame | None = None
+    for side in sorted(sides, key=lambda s: -math.inf if s is None else -s):
+        if last is None or (side is not None and data.startswith(_JPEG) and min(last.shape[:2]) // 2 >= side):
+            last = decode_rgb(data, limits, min_side=side)
+        made[side] = last
+    return made

@@ -23,6 +23,11 @@ from dataengine.score.clip import Clip
 from dataengine.storage import Store
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATAENGINE_CACHE", str(tmp_path))
+
+
 def _clip(folder: Path, checkpoint: str | Path = "", **more: Any) -> Clip:
     return Clip(model=str(folder / "tiny.json"), checkpoint=str(checkpoint or folder / "tiny.safetensors"), **more)
 
@@ -57,6 +62,10 @@ def test_every_published_model_has_the_preprocessing_of_one_of_its_weights() -> 
         tags = [open_clip.get_pretrained_cfg(model, t) for t in open_clip.list_pretrained_tags_by_model(model)]
         ours = (arch.mean, arch.std, arch.interpolation, arch.mode)
         assert ours in [(t["mean"], t["std"], t["interpolation"], t["resize_mode"]) for t in tags], model
+
+
+def test_every_model_that_open_clip_knows_is_found_under_its_name() -> None:
+    assert {find(model).register() for model in open_clip.list_models()} == set(open_clip.list_models())
 
 
 def test_scores_are_those_of_open_clip(tiny: Path, photos: dict[str, Frame]) -> None:
@@ -97,9 +106,8 @@ def test_bf16_is_near_fp32_and_another_version(tiny: Path, crops: list[Frame]) -
 
 
 def test_safetensors_and_torch_files_score_alike_from_folder_and_s3(
-    tiny: Path, s3: str, photos: dict[str, Frame], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, s3: str, photos: dict[str, Frame], tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("DATAENGINE_CACHE", str(tmp_path))
     Store(s3).put("weights/tiny.safetensors", tiny / "tiny.safetensors")
     places = [tiny / "tiny.safetensors", tiny / "tiny.pt", f"{s3}/weights/tiny.safetensors"]
     scorers = [_clip(tiny, place) for place in places]
@@ -110,13 +118,10 @@ def test_safetensors_and_torch_files_score_alike_from_folder_and_s3(
         found.append(_bytes(scorer.score([scorer.prepare([photos["china"]])], [("a temple",)])))
     assert found[0] == found[1] == found[2]
     assert scorers[0].version == scorers[2].version != scorers[1].version
-    assert [p.name for p in (tmp_path / "checkpoints").glob("*/*")] == ["tiny.safetensors"]
+    assert [p.name for p in (tmp_path / "checkpoints").glob("*/*.safetensors")] == ["tiny.safetensors"]
 
 
-def test_an_object_that_changed_is_read_again(
-    tiny: Path, s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("DATAENGINE_CACHE", str(tmp_path))
+def test_an_object_that_changed_is_read_again(tiny: Path, s3: str, tmp_path: Path) -> None:
     Store(s3).put("tiny.safetensors", tiny / "tiny.safetensors")
     before = _clip(tiny, f"{s3}/tiny.safetensors").version
     other = {k: v + 1 if k == "logit_scale" else v for k, v in load_file(tiny / "tiny.safetensors").items()}
@@ -134,6 +139,27 @@ def test_pickles_and_prepares_without_torch(tiny: Path, photos: dict[str, Frame]
     )
     done = subprocess.run([sys.executable, "-c", code], input=data.hex(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"(2, 64, 64, 3) {scorer.version} False"
+
+
+def test_weights_that_were_found_to_fit_are_not_tried_again(tiny: Path) -> None:
+    scorer = _clip(tiny)
+    scorer.validate()
+    code = (
+        "import pickle, sys; pickle.loads(bytes.fromhex(sys.stdin.read())).validate();"
+        "print('torch' in sys.modules, 'open_clip' in sys.modules)"
+    )
+    data = pickle.dumps(scorer).hex()
+    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_file_that_changed_has_another_version(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "copy.safetensors"
+    path.write_bytes((tiny / "tiny.safetensors").read_bytes())
+    before = _clip(tiny, path).version
+    assert before == _clip(tiny).version
+    save_file({k: v + 1 for k, v in load_file(path).items()}, path)
+    assert _clip(tiny, path).version != before
 
 
 def test_weights_that_do_not_fit_are_refused(tiny: Path, tmp_path: Path) -> None:

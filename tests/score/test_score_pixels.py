@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.score.base import Frame, padded
 from dataengine.score.conse import Conse
 from dataengine.score.nsfw import Nsfw
-from dataengine.score.prepare import prepare
+from dataengine.score.prepare import _decoded, prepare
 from dataengine.score.technical import Technical
 
 
@@ -78,6 +79,17 @@ def test_a_score_does_not_depend_on_the_other_scorers(photos: dict[str, Frame]) 
     together = prepare((Limits(), [Technical(), Nsfw(), Conse()]), (out.getvalue(), "image"))
     assert np.array_equal(alone["conse"], together["conse"])
     assert together["technical"]["aspect"] == pytest.approx(2560 / 1708, abs=1e-4)
+
+
+@pytest.mark.parametrize("fmt", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(511, 700), (512, 700), (513, 700), (1023, 1400), (1025, 1400), (90, 2048)])
+def test_a_shared_decode_is_what_each_size_gives_alone(
+    photos: dict[str, Frame], size: tuple[int, int], fmt: str
+) -> None:
+    out = io.BytesIO()
+    Image.fromarray(photos["china"]).resize(size).save(out, fmt)
+    for side, picture in _decoded(out.getvalue(), Limits(), {None, 512, 256, 64}).items():
+        assert np.array_equal(picture, decode_rgb(out.getvalue(), Limits(), min_side=side)), side
 
 
 def test_padding_gives_one_shape_and_all_rows() -> None:

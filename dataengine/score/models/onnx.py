@@ -14,5 +14,6 @@ def session(data: bytes, device: str, threads: int) -> Any:
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     cuda = device.startswith(("cuda", "auto")) and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    providers = ["CUDAExecutionProvider"] if cuda else []
+    number = int(device.partition(":")[2] or 0)
+    providers: list[Any] = [("CUDAExecutionProvider", {"device_id": number})] if cuda else []
     return onnxruntime.InferenceSession(data, options, providers=[*providers, "CPUExecutionProvider"])
