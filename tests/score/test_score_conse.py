@@ -37,6 +37,12 @@ def test_labels_of_well_known_photographs(conse: Conse, photos: dict[str, Frame]
     assert any(label.lower() in labels[i].lower() for i in best), [labels[i] for i in best]
 
 
+def test_one_label_a_class() -> None:
+    labels = _LABELS.read_text().splitlines()
+    assert len(labels) == len(set(labels)) == 1000
+    assert labels[134] != labels[517] and "crane" in labels[134] and "crane" in labels[517]
+
+
 def test_stored_values_do_not_depend_on_batch_or_order(conse: Conse, crops: list[Frame]) -> None:
     made = [conse.prepare([c]) for c in crops[:32]]
     captions = [(f"picture number {i}", "a flower") for i in range(32)]
