@@ -92,13 +92,10 @@ def apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def _fitting(available: Mapping[str, int], shares: Mapping[str, float]) -> int:
-    """The largest total at which every cell that has records has enough."""
+    """The largest total of which no cell that has records has a larger share than it has records."""
     whole = sum(Fraction(share) for share in shares.values())
     present = [name for name, count in available.items() if count and shares[name]]
-    total = min((int((available[name] + 1) * whole / Fraction(shares[name])) for name in present), default=0)
-    while total and any(apportion(total, shares)[name] > available[name] for name in present):
-        total -= 1
-    return total
+    return min((int(available[name] * whole / Fraction(shares[name])) for name in present), default=0)
 
 
 def _by_mode(shares: Mapping[str, float]) -> dict[str, float]:

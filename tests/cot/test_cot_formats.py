@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,8 +81,8 @@ def test_parsing_undoes_rendering(style: Style, data: st.DataObject) -> None:
 def test_anything_less_than_the_exact_form_is_refused(style: Style, data: st.DataObject) -> None:
     """Without its first or its last bracket, or with a space before it, a reply is not in its form."""
     text = data.draw(_replies[style]).render()
-    places = [i for i, letter in enumerate(text) if letter in "<>"]
-    at = data.draw(st.sampled_from(places[:1] + places[-1:]))
+    tags = list(re.finditer(r"</?(think|answer|analysis|sandbox_output)>", text))
+    at = data.draw(st.sampled_from([tags[0].start(), tags[-1].end() - 1]))
     for broken in (text[:at] + text[at + 1 :], f" {text}"):
         with pytest.raises(FormatError):
             parse(style, broken)

@@ -84,7 +84,7 @@ class Orientation(Task):
         return [{"part": "whole picture"}]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        height, width = source.picture().shape[:2]
+        height, width = cut(source.picture(), PARTS[params["part"]]).shape[:2]
         return {"aspect": round(1000 * max(width, height) / min(width, height)), "wide": float(width > height)}
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
