@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dataengine.cot.measure import PARTS, QUARTERS, cut
-from dataengine.cot.tools import Call
+from dataengine.cot.measure import LEVELS, PARTS, QUARTERS, SIDES, cut
+from dataengine.cot.tools import Call, zoom
 from dataengine.media.pixels import Pixels
 
 #: Views by name, in words that follow "the picture".
@@ -19,6 +19,9 @@ VIEWS = {
     "flip horizontal": "mirrored left to right",
     "flip vertical": "mirrored top to bottom",
 }
+
+#: Views that leave halves where they are, so that a question about these would not need the view.
+IDLE = {("flip vertical", SIDES), ("flip horizontal", LEVELS)}
 
 
 def see(view: str, pixels: Pixels) -> Pixels:
@@ -37,6 +40,16 @@ def call(view: str) -> str:
         return Call("crop", PARTS[view]).render()
     kind, _, how = view.partition(" ")
     return Call(kind, (int(how) if kind == "rotate" else how,)).render()
+
+
+def shown(view: str, pixels: Pixels) -> Pixels:
+    """The view as a picture to look at: quarters are enlarged."""
+    return zoom(see(view, pixels), 2) if view in PARTS else see(view, pixels)
+
+
+def show(view: str) -> str:
+    """The tool calls that give ``shown``."""
+    return f"{call(view)}\nzoom(2)" if view in PARTS else call(view)
 
 
 def measures(what: str, parts: Sequence[str]) -> str:

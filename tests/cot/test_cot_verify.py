@@ -183,7 +183,7 @@ def test_changed_code_is_caught() -> None:
             continue
         text = kept.record.to_bytes().decode()
         for code, false, steps in (
-            ("zoom(2)", 'zoom(1)\\nflip(\\"vertical\\")', ("tools", "text")),
+            ("```python\\n", "```python\\nrotate(180)\\n", ("tools", "text")),
             ("measure(", "open(", ("tool_call",)),
         ):
             planted = verify_record(text.replace(code, false, 1).encode(), sample, images_of(kept))

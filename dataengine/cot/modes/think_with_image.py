@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataengine.cot import contest, tools, views
+from dataengine.cot import contest, views
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import IMAGE_MARK, Agentic, Step, box
 from dataengine.cot.measure import LEVELS, PARTS, QUALITIES, QUARTERS, SIDES, cut, extreme, mean
@@ -32,7 +32,7 @@ class InspectView(Task):
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
         asked = [(view, q, halves) for view in views.VIEWS for q in QUALITIES for halves in (SIDES, LEVELS)]
-        for view, quality, halves in draw.shuffled(asked):
+        for view, quality, halves in draw.shuffled([a for a in asked if (a[0], a[2]) not in views.IDLE]):
             yield {"view": view, "quality": quality, "parts": SEPARATOR.join(draw.shuffled(halves))}
 
     def measure(self, params: Params, source: CotInput) -> Facts:
@@ -50,16 +50,15 @@ class InspectView(Task):
         quality, value, other = QUALITIES[params["quality"]], round(facts[first]), round(facts[second])
         told = {"view": views.VIEWS[params["view"]], "first": first, "second": second, "value": value, "other": other}
         told |= {"more": quality.more, "noun": quality.noun, "scale": quality.scale, "gap": abs(value - other)}
-        made = views.call(params["view"])
-        look = Step(draw.choice(w.LOOKS).format(**told), f"{made}\nzoom(2)", IMAGE_MARK)
-        code = f"{made}\n{views.measures(quality.name, (first, second))}"
+        look = Step(draw.choice(w.LOOKS).format(**told), views.show(params["view"]), IMAGE_MARK)
+        code = f"{views.call(params['view'])}\n{views.measures(quality.name, (first, second))}"
         read = Step(draw.choice(w.MEASURES).format(**told), code, f"{value}\n{other}")
         final = draw.choice(w.VERDICTS[answer]).format(box=box(answer), **told)
         reply = Agentic((look, read), draw.choice(w.HALVES[answer]).format(**told), final)
         return Exchange(draw.choice(w.VIEW_QUESTIONS).format(**told), reply, picture(source_id), _SHOWN)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        return [tools.zoom(views.see(params["view"], source.picture()), 2)]
+        return [views.shown(params["view"], source.picture())]
 
 
 class FindCell(Task):
@@ -88,12 +87,11 @@ class FindCell(Task):
         values = "\n".join(str(round(facts[part])) for part in parts)
         code = views.measures(f"{params['end']} {params['quality']}", parts)
         search = Step(draw.choice(w.SEARCHES).format(**told), code, values)
-        made = views.call(str(told["part"]))
-        look = Step(draw.choice(w.ZOOMS).format(**told), f"{made}\nzoom(2)", IMAGE_MARK)
+        look = Step(draw.choice(w.ZOOMS).format(**told), views.show(str(told["part"])), IMAGE_MARK)
         reply = Agentic((search, look), draw.choice(w.CELLS).format(**told), draw.choice(w.CELL_ANSWERS).format(**told))
         question = draw.choice(w.CELL_QUESTIONS).format(options=listed(parts), **told)
         return Exchange(question, reply, picture(source_id), _SHOWN)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         best, _ = contest.leaders(params, self.measure(params, source))
-        return [tools.zoom(cut(source.picture(), PARTS[best]), 2)]
+        return [views.shown(best, source.picture())]

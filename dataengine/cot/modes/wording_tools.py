@@ -9,14 +9,14 @@ VIEW_QUESTIONS = (
     "With the picture {view}, would the {first} be {more} on average than the {second}?",
 )
 LOOKS = (
-    "The question is about the picture {view}, so I make that view and enlarge it.",
+    "The question is about the picture {view}, so I make that view.",
     "Rather than imagine it, I look at the picture {view}.",
     "First I need to see the picture {view}.",
 )
 MEASURES = (
     "With this view in hand I measure the {noun} of its {first} and of its {second} ({scale}).",
     "Now the numbers: {noun} of the {first}, then of the {second}; {scale}.",
-    "To compare the two halves fairly I measure their {noun}, the {first} first. On this scale {scale}.",
+    "To compare the two halves fairly I measure their {noun}, the {first} first. Here {scale}.",
 )
 HALVES = {
     "yes": (
