@@ -86,12 +86,16 @@ def measure(scorer: Scorer, forward: Any, tensors: torch.Tensor, size: int, data
         best = dict.fromkeys(ways, 0.0)
         for _ in range(repeat):
             for name, (way, count) in ways.items():
-                start = time.perf_counter()
-                way()
-                best[name] = max(best[name], count / (time.perf_counter() - start))
+                best[name] = max(best[name], count / seconds(way))
     first = next(iter(best.values()))
     for name, rate in best.items():
         print(f"  {name:<50}{rate:>8.1f} images/s{rate / first:>7.2f} of (a)")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def type_only(scorer: Scorer) -> Scorer:
@@ -104,9 +108,8 @@ _options: dict[str, Any] = {"model": _MODEL, "precision": "bf16"}
 
 def with_conse(data: list[bytes], threads: int, repeat: int) -> None:
     scorer = conse.Conse()
-    scorer.setup("cpu", threads)
+    print(f"conse (EfficientNet-lite0, fp32), loaded in {seconds(lambda: scorer.setup('cpu', threads)):.1f} s")
     tensors = torch.rand(len(data), 3, 224, 224).to(memory_format=torch.channels_last)
-    print("conse (EfficientNet-lite0, fp32)")
     measure(scorer, scorer._model, tensors, conse._BATCH, data, repeat)
 
 
@@ -120,9 +123,8 @@ def with_clip(data: list[bytes], threads: int, repeat: int) -> None:
         save_model(open_clip.create_model(_MODEL, load_weights=False), str(path))
         _options["checkpoint"] = str(path)
         scorer = Clip(**_options)
-        scorer.setup("cpu", threads)
+        print(f"clip ({_MODEL}, random weights, bf16), loaded in {seconds(lambda: scorer.setup('cpu', threads)):.1f} s")
         tensors = torch.rand(len(data), 3, 224, 224).to(torch.bfloat16)
-        print(f"clip ({_MODEL}, random weights, bf16)")
         measure(scorer, scorer._model.encode_image, tensors, scorer.batch_size, data, repeat)
 
 

@@ -33,7 +33,7 @@ class Conse:
 
     name = "conse"
     frames = 4
-    min_side = _SIDE
+    min_side: int | None = _SIDE
     fields = match_fields(minilm.DIM)
 
     @property

@@ -29,7 +29,7 @@ class Nsfw:
     version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-3"
     fields = [pa.field("nsfw", pa.float64())]  # noqa: RUF012
     frames = 4
-    min_side = _SIDE
+    min_side: int | None = _SIDE
 
     def validate(self) -> None: ...
 

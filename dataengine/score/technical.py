@@ -28,7 +28,7 @@ class Technical:
     version = "1"
     fields = [*(pa.field(n, pa.float64()) for n in _NAMES), pa.field("caption_words", pa.int32())]  # noqa: RUF012
     frames = 4
-    min_side = None
+    min_side: int | None = None
 
     def validate(self) -> None: ...
     def setup(self, device: str, threads: int) -> None: ...
