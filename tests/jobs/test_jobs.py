@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import sklearn
 import yaml
-from conftest import free_port, wait_for
+from servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
