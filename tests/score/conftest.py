@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_clip import TINY
 
 from dataengine.assets import SCIKIT_IMAGE, SCIKIT_LEARN
 from dataengine.score.base import Frame
@@ -20,12 +21,6 @@ _PLACES = {
     **{n: (SCIKIT_LEARN, f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower")},
     **{n: (SCIKIT_IMAGE, f"skimage/data/{n}.png") for n in ("chelsea", "coffee", "astronaut")},
     "rocket": (SCIKIT_IMAGE, "skimage/data/rocket.jpg"),
-}
-#: The smallest thing that open_clip builds by itself.
-TINY = {
-    "embed_dim": 32,
-    "vision_cfg": {"image_size": 64, "layers": 1, "width": 64, "head_width": 32, "patch_size": 16},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 32, "heads": 1, "layers": 1},
 }
 
 
