@@ -5,8 +5,7 @@
 English caption in the first line of NAME.txt. A caption that several pictures share is left out, and so are SVGs.
 AUC: the chance that a picture's own caption scores above the caption of another (N seeded derangements a population);
 R@k: the right caption is among the k best of all captions of the population (chance: k / pictures).
-The variant of ConSE in use was chosen on these same pictures (about 50 were tried), so its figure here is a tuned one; the
-demo corpus was not used for that.
+The variant of ConSE in use was chosen on these same pictures (about 50 were tried), so its figure here is a tuned one.
 Populations, by folder alone, chosen before measuring: `all`; `photos`, without folders named "cartoon" and without the
 categories that are drawings and signs throughout (symbols, seasonal, medical, people, town/flags, town/roadsigns).
 """
