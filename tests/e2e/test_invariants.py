@@ -289,8 +289,7 @@ def test_original_bytes_are_kept(base: Setup) -> None:
 
 def test_a_release_tells_nothing_of_where_and_when(base: Setup) -> None:
     """Invariant 3: no path, host, user or time in any published file."""
-    secrets = [str(base.folder), base.corpus, str(Path.home())]
-    secrets += [time.strftime("%Y-%m-%d")]
+    secrets = [str(base.folder), base.corpus, str(Path.home()), time.strftime("%Y-%m-%d")]
     words = [w for w in (socket.gethostname(), getpass.getuser()) if len(w) > 3]
     for path in base.release.rglob("*"):
         if path.is_file():
