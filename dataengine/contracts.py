@@ -127,7 +127,8 @@ DECISIONS = pa.schema(
     ]
 )
 
-#: Discrete visual codes, ``(tokens, codebooks)`` in C order, little-endian ``dtype``.
+#: Discrete visual codes, ``(tokens, codebooks)`` in C order, little-endian ``dtype``, frame by frame. The last four are
+#: null for pictures; of a video ``grid_h`` and ``grid_w`` are those of its slow frames.
 CODES = pa.schema(
     [
         _required("id", pa.string()),
@@ -137,6 +138,10 @@ CODES = pa.schema(
         _required("grid_t", pa.int32()),
         _required("grid_h", pa.int32()),
         _required("grid_w", pa.int32()),
+        pa.field("frame_kinds", pa.list_(pa.int8())),  # 0 slow, 1 fast
+        pa.field("frame_times", pa.list_(pa.float64())),  # seconds from the first frame
+        pa.field("fast_h", pa.int32()),
+        pa.field("fast_w", pa.int32()),
         _required("dtype", pa.string()),
         _required("codes", pa.binary()),
     ]

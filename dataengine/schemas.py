@@ -86,7 +86,13 @@ def _type(kind: pa.DataType) -> Schema:
     raise TypeError(f"no JSON Schema for {kind}")
 
 
-_CODES = struct({"tokenizer": TEXT, "grid": {**array(COUNT), "minItems": 3, "maxItems": 3}})
+_GRID = {**array(COUNT), "minItems": 3, "maxItems": 3}
+_FRAMES = {
+    "frame_kinds": array({"enum": [0, 1]}),
+    "frame_times": array(REAL),
+    "fast_grid": {**_GRID, "minItems": 2, "maxItems": 2},
+}
+_CODES = struct({"tokenizer": TEXT, "grid": _GRID, **_FRAMES}, optional=tuple(_FRAMES))
 SAMPLE: Schema = struct(
     {
         "id": ID,

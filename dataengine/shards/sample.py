@@ -86,11 +86,21 @@ def _described(
     told |= {"audio": bool(row["audio"]), "phash": _hex(row["phash"]), "captions": captions, "scores": _scores(scores)}
     members = [("txt", captions[0]["text"].encode())]
     if codes is not None:
-        told["codes"] = {"tokenizer": codes["tokenizer"], "grid": [codes[f"grid_{axis}"] for axis in "thw"]}
+        told["codes"] = _codes(codes)
     members.append(("json", canonical(told)))
     if codes is not None:
         members.append(("codes.npy", row_to_npy(codes)))
     return [(f"{row['id']}.{ext}", data) for ext, data in members]
+
+
+def _codes(codes: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``.codes.npy`` does not tell of codes; of a video also its frames."""
+    told = {"tokenizer": codes["tokenizer"], "grid": [codes[f"grid_{axis}"] for axis in "thw"]}
+    if codes["frame_kinds"] is None:
+        return told
+    fast = [codes["fast_h"], codes["fast_w"]]
+    times = [float(t) for t in codes["frame_times"]]
+    return told | {"frame_kinds": list(codes["frame_kinds"]), "frame_times": times, "fast_grid": fast}
 
 
 def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[dict[str, str]]:

@@ -13,33 +13,61 @@ Grid = tuple[int, int, int]
 Frame = NDArray[np.uint8]
 
 
+SLOW, FAST = 0, 1
+
+
 def code_dtype(codebook_sizes: Sequence[int]) -> np.dtype[Any]:
-    """The smallest of uint16 and uint32 that holds the largest codebook."""
-    return np.dtype(np.uint16 if max(codebook_sizes) <= 1 << 16 else np.uint32)
+    """The smallest of uint8, uint16 and uint32 that holds the largest codebook."""
+    return np.min_scalar_type(max(codebook_sizes) - 1)
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """The frames of a video in order: their ``kinds`` (SLOW or FAST), ``times`` in seconds from its first frame, and
+    ``fast``, (h, w) of a fast frame's grid. Slow-Fast: Keye-VL-1.5 (arXiv 2509.01563)."""
+
+    kinds: tuple[int, ...]
+    times: tuple[float, ...]
+    fast: tuple[int, int]
+
+    def grids(self, grid: Grid) -> list[tuple[int, int]]:
+        """(h, w) of each frame, where ``grid`` has those of the slow ones."""
+        return [self.fast if kind == FAST else grid[1:] for kind in self.kinds]
 
 
 @dataclass(frozen=True, eq=False)
 class Codes:
     """Local codes of one sample: ``tokens[p, i]`` counts from 0 within codebook i.
 
-    ``tokens`` is ``(T, N)`` uint16 or uint32 in raster order, ``grid`` is (t, h, w) in merged patches with
+    ``tokens`` is ``(T, N)`` uint8, uint16 or uint32, frame by frame in raster order; ``grid`` is (t, h, w) in merged
+    patches, for a video of t frames with h and w of the slow ones. A picture has no ``timeline`` and
     ``t * h * w == T``. Raises ValueError where they do not fit.
     """
 
     tokens: NDArray[Any]
     grid: Grid
+    timeline: Timeline | None = None
 
     def __post_init__(self) -> None:
-        if self.tokens.ndim != 2 or self.tokens.dtype not in (np.uint16, np.uint32):
-            raise ValueError(f"codes are (T, N) uint16 or uint32, not {self.tokens.shape} {self.tokens.dtype}")
-        if min(self.grid) < 1 or np.prod(self.grid, dtype=np.int64) != len(self.tokens):
-            raise ValueError(f"{len(self.tokens)} tokens do not fill a grid of {self.grid}")
+        if self.tokens.ndim != 2 or self.tokens.dtype not in (np.uint8, np.uint16, np.uint32):
+            raise ValueError(f"codes are (T, N) unsigned numbers, not {self.tokens.shape} {self.tokens.dtype}")
+        if min(self.grid) < 1 or sum(self.frame_tokens) != len(self.tokens):
+            raise ValueError(f"{len(self.tokens)} tokens do not fill a grid of {self.grid}, {self.timeline}")
+        line = self.timeline
+        if line and not (len(line.kinds) == len(line.times) == self.grid[0] and set(line.kinds) <= {SLOW, FAST}):
+            raise ValueError(f"{self.grid[0]} frames do not have the kinds and times of {line}")
+
+    @property
+    def frame_tokens(self) -> list[int]:
+        """Tokens of each frame."""
+        t, h, w = self.grid
+        return [h * w for h, w in self.timeline.grids(self.grid)] if self.timeline else [h * w] * t
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Codes):
             return NotImplemented
         same = self.tokens.dtype == other.tokens.dtype and np.array_equal(self.tokens, other.tokens)
-        return same and self.grid == other.grid
+        return same and self.grid == other.grid and self.timeline == other.timeline
 
     __hash__ = None  # type: ignore[assignment]
 

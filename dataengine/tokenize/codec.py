@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.errors import RunError
-from dataengine.tokenize.base import Codes, Grid
+from dataengine.tokenize.base import Codes, Grid, Timeline
 
-_TYPES = {"uint16": "<u2", "uint32": "<u4"}
+_TYPES = {"uint8": "|u1", "uint16": "<u2", "uint32": "<u4"}
 
 
 def to_row(sample: str, tokenizer: str, codes: Codes) -> dict[str, Any]:
@@ -22,26 +22,27 @@ def to_row(sample: str, tokenizer: str, codes: Codes) -> dict[str, Any]:
     shape = {"tokens": tokens, "codebooks": codebooks}
     grid = {f"grid_{axis}": size for axis, size in zip("thw", codes.grid, strict=True)}
     data = codes.tokens.astype(_TYPES[name], copy=False).tobytes()
-    return {"id": sample, "tokenizer": tokenizer, **shape, **grid, "dtype": name, "codes": data}
+    told = {"id": sample, "tokenizer": tokenizer, **shape, **grid, **_told(codes.timeline)}
+    return {**told, "dtype": name, "codes": data}
 
 
 def from_row(row: Mapping[str, Any]) -> Codes:
     """The codes of a row of contracts.CODES. Raises RunError for a row that contradicts itself."""
-    return _codes(_array(row), _grid(row))
+    return _codes(_array(row), _grid(row), _timeline(row))
 
 
 def to_npy(codes: Codes) -> bytes:
-    """``(T, N)`` as .npy format 1.0; the grid is not in it."""
+    """``(T, N)`` as .npy format 1.0; grid and timeline are not in it."""
     return _npy(codes.tokens.astype(_TYPES[codes.tokens.dtype.name], copy=False))
 
 
-def from_npy(data: bytes, grid: Grid) -> Codes:
+def from_npy(data: bytes, grid: Grid, timeline: Timeline | None = None) -> Codes:
     """The codes in .npy bytes. Raises RunError for damaged bytes, objects, or a grid that does not fit."""
     try:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise RunError(f"codes are not a readable .npy: {error}") from error
-    return _codes(array, grid)
+    return _codes(array, grid, timeline)
 
 
 def row_to_npy(row: Mapping[str, Any]) -> bytes:
@@ -67,8 +68,21 @@ def _grid(row: Mapping[str, Any]) -> Grid:
     return row["grid_t"], row["grid_h"], row["grid_w"]
 
 
-def _codes(array: NDArray[Any], grid: Grid) -> Codes:
+def _told(timeline: Timeline | None) -> dict[str, Any]:
+    if timeline is None:
+        return dict.fromkeys(("frame_kinds", "frame_times", "fast_h", "fast_w"))
+    h, w = timeline.fast
+    return {"frame_kinds": list(timeline.kinds), "frame_times": list(timeline.times), "fast_h": h, "fast_w": w}
+
+
+def _timeline(row: Mapping[str, Any]) -> Timeline | None:
+    if row["frame_kinds"] is None:
+        return None
+    return Timeline(tuple(row["frame_kinds"]), tuple(row["frame_times"]), (row["fast_h"], row["fast_w"]))
+
+
+def _codes(array: NDArray[Any], grid: Grid, timeline: Timeline | None) -> Codes:
     try:
-        return Codes(array.astype(array.dtype.newbyteorder("="), copy=False), grid)
+        return Codes(array.astype(array.dtype.newbyteorder("="), copy=False), grid, timeline)
     except ValueError as error:
         raise RunError(str(error)) from error

@@ -37,6 +37,7 @@ ROW: dict[str, Any] = {
     "mentions": 2,
 }
 CODES = {"id": ROW["id"], "tokenizer": "tok", "tokens": 2, "codebooks": 1, "grid_t": 1, "grid_h": 1, "grid_w": 2}
+CODES |= dict.fromkeys(("frame_kinds", "frame_times", "fast_h", "fast_w"))
 CODES |= {"dtype": "uint16", "codes": b"\x01\x00\x02\x00"}
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,18 +12,26 @@ from hypothesis import strategies as st
 from dataengine.contracts import CODES
 from dataengine.errors import RunError
 from dataengine.tokenize import codec
-from dataengine.tokenize.base import Codes, code_dtype
+from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline, code_dtype
+
+
+def timelines(frames: int) -> st.SearchStrategy[Timeline]:
+    kinds = st.tuples(*[st.sampled_from([SLOW, FAST])] * frames)
+    times = st.tuples(*[st.floats(0, 1e5)] * frames)
+    return st.builds(Timeline, kinds, times, st.tuples(st.integers(1, 4), st.integers(1, 4)))
 
 
 @st.composite
 def any_codes(draw: st.DrawFn) -> Codes:
     grid = draw(st.tuples(st.integers(1, 4), st.integers(1, 5), st.integers(1, 5)))
-    dtype = draw(st.sampled_from([np.uint16, np.uint32]))
+    dtype = draw(st.sampled_from([np.uint8, np.uint16, np.uint32]))
     books = draw(st.integers(1, 9))
+    timeline = draw(st.none() | timelines(grid[0]))
+    frames = timeline.grids(grid) if timeline else [grid[1:]] * grid[0]
     tokens = np.random.default_rng(draw(st.integers(0, 2**32))).integers(
-        0, np.iinfo(dtype).max, (int(np.prod(grid)), books), dtype, endpoint=True
+        0, np.iinfo(dtype).max, (sum(h * w for h, w in frames), books), dtype, endpoint=True
     )
-    return Codes(tokens, grid)
+    return Codes(tokens, grid, timeline)
 
 
 @given(any_codes())
@@ -31,7 +40,7 @@ def test_row_and_npy_give_back_the_same_codes(codes: Codes) -> None:
     assert pa.Table.from_pylist([row], CODES).to_pylist() == [row]
     assert codec.from_row(row) == codes
     assert codec.row_to_npy(row) == codec.to_npy(codes)
-    assert codec.from_npy(codec.to_npy(codes), codes.grid) == codes
+    assert codec.from_npy(codec.to_npy(codes), codes.grid, codes.timeline) == codes
 
 
 def test_npy_is_read_by_numpy_and_is_little_endian() -> None:
@@ -68,19 +77,24 @@ def test_pickled_objects_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokens", "grid"),
+    "parts",
     [
         (np.zeros((4, 2), np.uint16), (1, 1, 3)),
         (np.zeros((4, 2), np.int64), (1, 1, 4)),
         (np.zeros(4, np.uint16), (1, 1, 4)),
         (np.zeros((0, 2), np.uint16), (0, 1, 1)),
+        (np.zeros((8, 2), np.uint16), (2, 2, 2), Timeline((SLOW, FAST), (0.0, 0.5), (1, 2))),
+        (np.zeros((8, 2), np.uint16), (2, 2, 2), Timeline((SLOW, SLOW), (0.0,), (1, 2))),
+        (np.zeros((8, 2), np.uint16), (2, 2, 2), Timeline((SLOW, 2), (0.0, 0.5), (2, 2))),
     ],
 )
-def test_codes_must_fill_their_grid(tokens: np.ndarray, grid: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match=r"codes are|do not fill"):
-        Codes(tokens, grid)
+def test_codes_must_fill_their_grid(parts: tuple[Any, ...]) -> None:
+    with pytest.raises(ValueError, match=r"codes are|do not fill|do not have"):
+        Codes(*parts)
 
 
 def test_the_type_is_the_smallest_that_holds_the_largest_codebook() -> None:
+    assert code_dtype((2, 256)) == np.uint8
+    assert code_dtype((2, 257)) == np.uint16
     assert code_dtype((8192, 1 << 16)) == np.uint16
     assert code_dtype((2, (1 << 16) + 1)) == np.uint32

@@ -37,7 +37,7 @@ def test_one_token_for_each_28_pixels_known_beforehand(tokenizer: ProductTokeniz
     for photo in photos:
         [codes] = tokenizer.encode([tokenizer.prepare([photo])])
         assert codes.grid == preparer.grid(photo.shape[0], photo.shape[1], 1)
-        assert codes.tokens.dtype == np.uint16 and codes.tokens.shape[1] == 8
+        assert codes.tokens.dtype == np.uint8 and codes.tokens.shape[1] == 8
     assert preparer.grid(427, 640, 1) == (1, 15, 23)
 
 
