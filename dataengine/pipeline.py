@@ -88,7 +88,8 @@ def execute(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
     workers = None if recipe.workers == "auto" else recipe.workers
-    with closing(Run(recipe)) as run, closing(RayEngine(recipe.ray.address, workers)) as ray:
+    ray = RayEngine(recipe.ray.address, workers)
+    with closing(Run(recipe)) as run:
         return _Pass(run, ray, only, dry_run, reporter or Silent()).over(plan)
 
 

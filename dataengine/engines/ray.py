@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
 from dataengine.stage import Part, Resources, Worker
@@ -53,11 +53,14 @@ class _Servant:
 
 
 class RayEngine:
-    """Starts or joins Ray on first use. ``address`` None starts a local Ray, unless RAY_ADDRESS names a cluster."""
+    """Starts or joins Ray on first use; it stays until the process ends. ``address`` None starts a local Ray, unless
+    RAY_ADDRESS names a cluster."""
+
+    _started: ClassVar[bool] = False
+    """A local Ray of this process was started here and may be replaced by a larger one."""
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         self.address, self.workers = address, workers
-        self._ours = False
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources
@@ -72,24 +75,19 @@ class RayEngine:
         finally:
             crew.dismiss()
 
-    def close(self) -> None:
-        if self._ours:
-            import ray
-
-            ray.shutdown()
-            self._ours = False
-
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
+        address = self.address or os.environ.get("RAY_ADDRESS") or "local"
+        cpus = max(self.workers or 1, os.cpu_count() or 1)
+        if self._started and ray.is_initialized() and ray.cluster_resources().get("CPU", 0) < cpus:
+            ray.shutdown()
         if not ray.is_initialized():
-            address = self.address or os.environ.get("RAY_ADDRESS") or "local"
-            local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 << 20}
-            if address == "local" and self.workers:
-                local["num_cpus"] = max(self.workers, os.cpu_count() or 1)
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **(local if address == "local" else {}))
-            self._ours = True
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+            local = {"include_dashboard": False, "object_store_memory": 256 << 20, "num_cpus": cpus}
+            ray.init(address, **quiet, **(local if address == "local" else {}))
+            RayEngine._started = address == "local"
         return ray
 
     def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
