@@ -79,13 +79,14 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
 
+        resources: Callable[[], dict[str, float]] = ray.cluster_resources
         address = self.address or os.environ.get("RAY_ADDRESS") or "local"
         cpus = max(self.workers or 1, os.cpu_count() or 1)
-        if self._started and ray.is_initialized() and ray.cluster_resources().get("CPU", 0) < cpus:
+        if self._started and ray.is_initialized() and resources().get("CPU", 0) < cpus:
             ray.shutdown()
         if not ray.is_initialized():
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-            local = {"include_dashboard": False, "object_store_memory": 256 << 20, "num_cpus": cpus}
+            local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 << 20, "num_cpus": cpus}
             ray.init(address, **quiet, **(local if address == "local" else {}))
             RayEngine._started = address == "local"
         return ray
