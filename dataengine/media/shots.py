@@ -21,9 +21,6 @@ from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
 from dataengine.media.video import Video, probe
 
-#: Raised whenever a boundary could move.
-VERSION = "shots-1"
-
 _HEIGHT, _WIDTH = 27, 48
 _SLACK = 1.0
 """Seconds at the end of a video whose packets may hold no frames of their own."""
