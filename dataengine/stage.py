@@ -143,6 +143,10 @@ class RecordStage(Stage):
     def marker_prefix(self, run: Run) -> str:
         return f"stages/{self.name}/parts" + (f"/{run.recipe.name}" if self.in_place else "")
 
+    def progress(self, run: Run, part: Part) -> str | None:
+        """How far a part is that takes long, in words; None where it does not tell."""
+        return None
+
     def device(self, recipe: Recipe) -> str:
         """Where the models of the stage run: cpu, cuda, or auto."""
         return "cpu"

@@ -20,6 +20,7 @@ from dataengine.storage import Store
 from dataengine.workspace import Output, commit_part
 
 _TRIES = 3
+_TICK = 2.0
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,16 @@ class RayEngine:
         self.address, self.workers = address, workers
 
     def run(
-        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources
+        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
     ) -> Iterator[tuple[Part, Output]]:
-        """Make all jobs; yields each as it is committed, in no fixed order. Raises RunError."""
+        """Make all jobs; yields each as it is committed, in no fixed order, and calls ``tick`` every two seconds while it
+        waits. Raises RunError."""
         ray = self._start()
         if resources.gpus is None:
             resources = replace(resources, gpus=float(ray.cluster_resources().get("GPU", 0) >= 1))
         crew = _Crew(ray, lambda: _actor(ray, worker, store, resources))
         try:
-            yield from crew.work(jobs, self._size(ray, resources, len(jobs)))
+            yield from crew.work(jobs, self._size(ray, resources, len(jobs)), tick)
         finally:
             crew.dismiss()
 
@@ -117,14 +119,16 @@ class _Crew:
         self.busy: dict[Any, tuple[Any, Job]] = {}
         self.idle: list[Any] = []
 
-    def work(self, jobs: Sequence[Job], size: int) -> Iterator[tuple[Part, Output]]:
+    def work(self, jobs: Sequence[Job], size: int, tick: Callable[[], None]) -> Iterator[tuple[Part, Output]]:
         waiting, tries = deque(jobs), dict.fromkeys((j.part.name for j in jobs), 0)
         self.idle = [self.hire() for _ in range(size)]
         while waiting or self.busy:
             while waiting and self.idle:
                 actor, job = self.idle.pop(), waiting.popleft()
                 self.busy[actor.make.remote(job)] = (actor, job)
-            [ref], _ = self.ray.wait(list(self.busy), num_returns=1)
+            while not (done := self.ray.wait(list(self.busy), num_returns=1, timeout=_TICK)[0]):
+                tick()
+            [ref] = done
             actor, job = self.busy.pop(ref)
             try:
                 output = self.ray.get(ref)

@@ -6,7 +6,7 @@ are not applied: a frame has the pixels that are stored, turned upright.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,19 +111,31 @@ def read(
 ) -> Pixels:
     """``(F, H, W, 3) uint8``: the frames with these ``indices`` (in any order), as ``frames_at`` gives them.
     Raises InputError."""
-    size = _shrunk(clip.width, clip.height, short_side)
     wanted, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
+    size = _shrunk(clip.width, clip.height, short_side)
     if not len(wanted):
         return np.empty((0, size[1], size[0], 3), np.uint8)
-    found = None
+    return np.stack(list(stream(data, clip, wanted, short_side)))[places]
+
+
+def stream(
+    data: bytes, clip: Video, indices: npt.NDArray[np.int64], short_side: int | None = None, at_once: int = 8
+) -> Iterator[Pixels]:
+    """``(H, W, 3) uint8``: the frames with these ascending ``indices``, one after another, as ``frames_at`` gives them;
+    holds ``at_once``. Raises InputError."""
+    size = _shrunk(clip.width, clip.height, short_side)
+    given = 0
     if frames.decord_is_exact(clip.media.demuxer, clip.codec, clip.closed):
-        found = frames.by_decord(data, wanted, clip.frames, size)
-    if found is None:
-        with demux.opened(data, clip.media) as (container, stream):
-            keys = clip.keys if clip.media.demuxer in frames.SEEKABLE else []
-            shown = frames.by_pyav(container, stream, clip.clock[wanted].tolist(), keys, clip.clock.tolist())
-            found = np.stack([frames.upright(frame, size, clip.turns) for frame in shown])
-    return found[places]
+        for pixels in frames.by_decord(data, indices, clip.frames, size, at_once):
+            given += 1
+            yield pixels
+    if given == len(indices):
+        return
+    with demux.opened(data, clip.media) as (container, track):
+        keys = clip.keys if clip.media.demuxer in frames.SEEKABLE else []
+        ticks = clip.clock[indices[given:]].tolist()
+        for frame in frames.by_pyav(container, track, ticks, keys, clip.clock.tolist()):
+            yield frames.upright(frame, size, clip.turns)
 
 
 def _shrunk(width: int, height: int, short_side: int | None) -> tuple[int, int]:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
+
+from dataengine.media.sampling import FAST, PRESETS, SLOW, SlowFast
 
 Grid = tuple[int, int, int]
 Frame = NDArray[np.uint8]
 
 
-SLOW, FAST = 0, 1
+def _preset(given: Any) -> Any:
+    if isinstance(given, str) and given not in PRESETS:
+        raise ValueError(f"known presets are {', '.join(sorted(PRESETS))}, not {given!r}")
+    return PRESETS[given] if isinstance(given, str) else given
+
+
+#: Slow-Fast sampling in a configuration: the name of a preset, or its fields.
+Video = Annotated[SlowFast, BeforeValidator(_preset)]
 
 
 def code_dtype(codebook_sizes: Sequence[int]) -> np.dtype[Any]:
@@ -76,20 +86,22 @@ class Preparer(Protocol):
     """The part of a tokenizer that runs in the decode child: picklable, needs no weights, imports no model library."""
 
     @property
-    def frames(self) -> int:
-        """How many evenly spaced frames of a video it wants; of a still it gets one."""
+    def video(self) -> SlowFast:
+        """How frames of a video are chosen and sized."""
 
-    def grid(self, height: int, width: int, frames: int) -> Grid:
-        """Grid of the codes of such media, known before anything is decoded. Raises InputError where it has none."""
+    def grid(self, height: int, width: int) -> Grid:
+        """Grid of the codes of a picture, known before anything is decoded. Raises InputError where it has none."""
 
-    def __call__(self, frames: Sequence[Frame]) -> Any:
-        """``(H, W, 3)`` RGB frames of one size → what ``encode`` takes. Raises InputError."""
+    def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Any:
+        """A picture ``(H, W, 3)`` RGB, or the frames of a video at the sizes of their kinds → what ``encode`` takes.
+        Raises InputError."""
 
 
 class Tokenizer(Protocol):
     """A fitted tokenizer. ``save`` gives safetensors with the configuration in its metadata, never code."""
 
     name: str
+    config: Any
 
     @property
     def id(self) -> str:
@@ -103,14 +115,17 @@ class Tokenizer(Protocol):
     def preparer(cls, config: Any) -> Preparer:
         """What the decode child runs, before and after fitting."""
 
-    def prepare(self, frames: Sequence[Frame]) -> Any:
+    def prepare(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Any:
         """``preparer`` of this tokenizer's configuration, called."""
 
-    def encode(self, prepared: Sequence[Any]) -> list[Codes]:
-        """Codes of each sample; the same whatever else is in the batch."""
+    def setup(self, device: str, threads: int) -> None:
+        """Before ``encode`` in a worker. ``device`` is auto, cpu, cuda or cuda:N."""
 
-    def decode(self, codes: Codes) -> NDArray[np.uint8] | None:
-        """``(t, H, W, 3)`` RGB, or None where a tokenizer cannot go back."""
+    def encode(self, prepared: Sequence[Any]) -> list[Codes]:
+        """Codes of each sample; on one kind of device the same whatever else is in the batch."""
+
+    def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
+        """``(H, W, 3)`` RGB a frame, or None where a tokenizer cannot go back."""
 
     def save(self) -> bytes: ...
 
@@ -118,9 +133,12 @@ class Tokenizer(Protocol):
     def load(cls, data: bytes) -> Self:
         """Raises RunError for a file that is damaged or another tokenizer's."""
 
-    @classmethod
-    def fit(cls, config: Any, samples: Iterator[tuple[str, Any]]) -> Self:
-        """From ``(sample id, prepared)`` in any order; same samples, same bits. Raises RunError where there are none."""
+
+def framewise(arrays: Sequence[NDArray[Any]], timeline: Timeline | None) -> list[tuple[list[int], NDArray[Any]]]:
+    """Frames of one size together: indices of the slow (or only) ones and those of the fast ones, each with the stack."""
+    kinds = timeline.kinds if timeline else (SLOW,) * len(arrays)
+    groups = [[i for i, k in enumerate(kinds) if k == kind] for kind in (SLOW, FAST)]
+    return [(group, np.stack([arrays[i] for i in group])) for group in groups if group]
 
 
 def facts(tokenizer: Tokenizer) -> Mapping[str, Any]:

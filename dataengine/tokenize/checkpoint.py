@@ -13,8 +13,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from dataengine.errors import RunError
+from dataengine.storage import Store
+from dataengine.tokenize.base import Tokenizer, facts
+from dataengine.tokenize.card import card
+from dataengine.workspace import File, Output
 
 _KEY = "tokenizer"
+FILE = "tokenizer.safetensors"
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -47,6 +52,24 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     if digest(config, tensors) != stated:
         raise RunError(f"the checkpoint of tokenizer {stated} is damaged: its contents have another digest")
     return config, tensors
+
+
+def publish(
+    store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], told: Mapping[str, Any] | None = None
+) -> Output:
+    """Write a tokenizer into a workspace, with its configuration and card; ``told`` are facts of how it was made."""
+    facts_ = {**facts(tokenizer), **(told or {})}
+    members = {
+        "tokenizer": (FILE, tokenizer.save()),
+        "config": ("config.json", _json(tokenizer.config.model_dump(mode="json"))),
+        "card": ("README.md", card(tokenizer, {**counts, **(told or {})}).encode()),
+    }
+    files = {
+        role: File(key, store.put(key, data), len(data))
+        for role, (name, data) in members.items()
+        for key in [f"tokenizers/{tokenizer.id}/{name}"]
+    }
+    return Output(files, dict(counts), facts_)
 
 
 def _metadata(data: bytes) -> dict[str, str]:

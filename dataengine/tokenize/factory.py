@@ -12,17 +12,26 @@ from dataengine.errors import RunError, UsageError
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.checkpoint import unpack
 
-#: name → (module, configuration, class)
-_KNOWN = {"product": ("dataengine.tokenize.product", "ProductConfig", "ProductTokenizer")}
+#: name → (module, configuration, module, class)
+_KNOWN = {
+    "product": ("dataengine.tokenize.product", "ProductConfig", "dataengine.tokenize.product", "ProductTokenizer"),
+    "kelix": (
+        "dataengine.tokenize.kelix.config",
+        "KelixConfig",
+        "dataengine.tokenize.kelix.tokenizer",
+        "KelixTokenizer",
+    ),
+}
+_GIVEN = ("dataengine.tokenize.given", "GivenConfig")
 
 
 def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:
     """The validated configuration of ``settings`` (a recipe's ``tokenizer``), with ``seed`` unless it names its own.
     Raises UsageError naming every mistake."""
     name = settings.get("name")
-    if name not in _KNOWN:
-        raise UsageError(f"there is no tokenizer {name!r}; known are {', '.join(sorted(_KNOWN))}")
-    module, config, _ = _KNOWN[name]
+    if name not in _KNOWN and name != "checkpoint":
+        raise UsageError(f"there is no tokenizer {name!r}; known are checkpoint, {', '.join(sorted(_KNOWN))}")
+    module, config = _GIVEN if name == "checkpoint" else _KNOWN[str(name)][:2]
     try:
         return getattr(import_module(module), config).model_validate({"seed": seed, **settings})
     except ValidationError as error:
@@ -30,11 +39,16 @@ def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:
         raise UsageError(f"tokenizer {name}: {mistakes}") from error
 
 
-def tokenizer_class(name: str) -> type[Tokenizer]:
-    """The class of that name, for ``fit`` and ``preparer``. Raises RunError."""
+def known(name: str) -> str:
+    """``name``, if there is such a tokenizer. Raises RunError."""
     if name not in _KNOWN:
         raise RunError(f"there is no tokenizer {name!r}; known are {', '.join(sorted(_KNOWN))}")
-    module, _, cls = _KNOWN[name]
+    return name
+
+
+def tokenizer_class(name: str) -> type[Tokenizer]:
+    """The class of that name. Raises RunError."""
+    *_, module, cls = _KNOWN[known(name)]
     return getattr(import_module(module), cls)  # type: ignore[no-any-return]
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataengine.errors import InputError
-from dataengine.tokenize.base import Frame, Grid
-from dataengine.tokenize.resize import PATCH, smart_resize
+from dataengine.media.resize import PATCH, smart_resize
+from dataengine.media.sampling import SlowFast
+from dataengine.tokenize.base import Frame, Grid, Preparer, Timeline
 
 #: DCT coefficients kept a side, of Y, Cb and Cr.
 CORNERS = (8, 4, 4)
@@ -29,35 +30,48 @@ _BASIS_BITS = 16
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """Features ``(T, 96) int16`` of one sample and the grid they lie in."""
+    """Features ``(T, 96) int16`` of one sample, frame by frame, the grid they lie in and, of a video, its timeline."""
 
     features: NDArray[np.int16]
     grid: Grid
+    timeline: Timeline | None = None
 
 
 @dataclass(frozen=True)
 class Patcher:
-    """Picklable preparer: resizes every frame alike to whole patches and takes their features."""
+    """Picklable preparer: resizes a picture to whole patches and takes their features."""
 
-    frames: int
     min_tokens: int
     max_tokens: int
-    max_frame_tokens: int
+    video: SlowFast
 
-    def grid(self, height: int, width: int, frames: int) -> Grid:
-        """Grid of ``frames`` frames of this size; of a single one up to ``max_tokens``. Raises InputError."""
-        most = self.max_tokens if frames == 1 else self.max_frame_tokens
-        h, w = smart_resize(height, width, min_tokens=min(self.min_tokens, most), max_tokens=most)
-        return frames, h // PATCH, w // PATCH
+    def grid(self, height: int, width: int) -> Grid:
+        """Grid of a picture of this size. Raises InputError."""
+        h, w = smart_resize(height, width, min_tokens=self.min_tokens, max_tokens=self.max_tokens)
+        return 1, h // PATCH, w // PATCH
 
-    def __call__(self, frames: Sequence[Frame]) -> Patches:
-        """``(H, W, 3)`` RGB frames of one size → Patches. Raises InputError for no frame or frames of several sizes."""
-        if not frames or len({f.shape for f in frames}) != 1:
-            raise InputError("frames", f"expected frames of one size, got {sorted({f.shape for f in frames})}")
-        height, width = frames[0].shape[:2]
-        grid = self.grid(height, width, len(frames))
-        size = (grid[2] * PATCH, grid[1] * PATCH)
-        return Patches(np.concatenate([features(_resized(f, size)) for f in frames]), grid)
+    def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Patches:
+        """One picture ``(H, W, 3)``, or the frames of a video at their sizes → Patches. Raises InputError."""
+        resized = sized(self, frames, timeline)
+        return Patches(np.concatenate([features(_ycbcr(f)) for f in resized]), grid_of(resized, timeline), timeline)
+
+
+def sized(preparer: Preparer, frames: Sequence[Frame], timeline: Timeline | None) -> list[Frame]:
+    """Frames in whole patches: a picture is resized by the preparer's bounds, frames of a video have their sizes.
+    Raises InputError."""
+    if not len(frames) or (timeline is None and len(frames) != 1):
+        raise InputError("frames", f"expected a picture or the frames of a timeline, got {len(frames)} frames")
+    if timeline is not None:
+        return list(frames)
+    [frame] = frames
+    _, h, w = preparer.grid(*frame.shape[:2])
+    return [_resized(frame, (w * PATCH, h * PATCH))]
+
+
+def grid_of(frames: Sequence[Frame], timeline: Timeline | None) -> Grid:
+    """(t, h, w) of frames in whole patches; h and w of the slow ones, the first of which is slow."""
+    height, width = frames[0].shape[:2]
+    return len(frames), height // PATCH, width // PATCH
 
 
 def features(ycbcr: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -75,27 +89,27 @@ def features(ycbcr: NDArray[np.uint8]) -> NDArray[np.int16]:
     return found
 
 
-def pixels(features: NDArray[np.int16], grid: Grid) -> NDArray[np.uint8]:
-    """The way back: ``(T, 96)`` → ``(t, 28h, 28w, 3)`` RGB, without what ``features`` left out."""
-    t, h, w = grid
+def pixels(features: NDArray[np.int16], h: int, w: int) -> NDArray[np.uint8]:
+    """The way back: ``(h * w, 96)`` → ``(28h, 28w, 3)`` RGB, without what ``features`` left out."""
     planes, start = [], 0
     for corner in CORNERS:
         basis = _basis(corner) / 2**_BASIS_BITS
         flat = features[:, start : start + corner * corner].astype(np.float64) / SCALE
         square = basis.T @ flat.reshape(-1, corner, corner).transpose(0, 2, 1) @ basis
-        planes.append(square.reshape(t, h, w, PATCH, PATCH).transpose(0, 1, 3, 2, 4).reshape(t, h * PATCH, w * PATCH))
+        planes.append(square.reshape(h, w, PATCH, PATCH).transpose(0, 2, 1, 3).reshape(h * PATCH, w * PATCH))
         start += corner * corner
     ycbcr = np.clip(np.rint(np.stack(planes, axis=-1) + 128), 0, 255).astype(np.uint8)
-    size = (w * PATCH, h * PATCH)
-    return np.stack([np.asarray(Image.frombytes("YCbCr", size, f.tobytes()).convert("RGB")) for f in ycbcr])
+    return np.asarray(Image.frombytes("YCbCr", (w * PATCH, h * PATCH), ycbcr.tobytes()).convert("RGB"))
 
 
-def _resized(frame: Frame, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """YCbCr of a frame at ``(width, height)``; Pillow does both in fixed point, the same on any machine."""
-    picture = Image.fromarray(np.ascontiguousarray(frame))
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    return np.asarray(picture.convert("YCbCr"))
+def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
+    if frame.shape[1::-1] == size:
+        return frame
+    return np.asarray(Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BICUBIC))
+
+
+def _ycbcr(frame: Frame) -> Frame:
+    return np.asarray(Image.fromarray(np.ascontiguousarray(frame)).convert("YCbCr"))
 
 
 def _basis(corner: int) -> NDArray[np.float64]:

@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from typing import Any
 
+from dataengine.media import slowfast
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
+from dataengine.media.resize import PATCH
 from dataengine.media.video import frames_even
-from dataengine.tokenize.base import Preparer
+from dataengine.tokenize.base import Preparer, Timeline
+
+#: Frames that a video gives to fit a tokenizer on.
+FIT_FRAMES = 4
+
+Context = tuple[Limits, Preparer]
+Item = tuple[bytes, str]
 
 
-def prepare(context: tuple[Limits, Preparer], item: tuple[bytes, str]) -> Any:
-    """``item`` is (media bytes, kind). Raises InputError."""
+def prepare(context: Context, item: Item) -> Any:
+    """``item`` is (media bytes, kind): a picture whole, a video as its slow and fast frames. Raises InputError."""
     limits, preparer = context
     data, kind = item
     if kind == "image":
         return preparer([decode_rgb(data, limits)])
-    frames, _ = frames_even(data, preparer.frames, limits)
-    return preparer(list(frames))
+    plan, frames = slowfast.sampled(data, preparer.video, limits)
+    timeline = Timeline(plan.kinds, plan.times, (plan.fast[0] // PATCH, plan.fast[1] // PATCH))
+    return preparer(list(frames), timeline)
+
+
+def prepare_stills(context: Context, item: Item) -> list[Any]:
+    """To fit on: a picture, or a few even frames of a video each as a picture. Raises InputError."""
+    limits, preparer = context
+    data, kind = item
+    frames = [decode_rgb(data, limits)] if kind == "image" else frames_even(data, FIT_FRAMES, limits)[0]
+    return [preparer([frame]) for frame in frames]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dataengine.errors import RunError
-from dataengine.tokenize.base import Codes, Frame, code_dtype
+from dataengine.media.sampling import PRESETS
+from dataengine.tokenize.base import Codes, Frame, Timeline, Video, code_dtype
 from dataengine.tokenize.checkpoint import digest, pack, unpack
 from dataengine.tokenize.kmeans import kmeans, nearest
 from dataengine.tokenize.patches import FEATURES, Patcher, Patches, pixels
@@ -35,10 +36,9 @@ class ProductConfig(BaseModel):
     version: Literal[1] = 1
     codebooks: Annotated[int, Field(ge=1, le=FEATURES)] = 8
     entries: Annotated[int, Field(ge=2, le=1 << 16)] = 512
-    frames: Annotated[int, Field(ge=1)] = 8
     min_tokens: Annotated[int, Field(ge=1)] = 4
     max_tokens: Annotated[int, Field(ge=4)] = 1280
-    max_frame_tokens: Annotated[int, Field(ge=4)] = 256
+    video: Video = PRESETS["released"]
     patches: Annotated[int, Field(ge=1)] = 200_000
     iterations: Annotated[int, Field(ge=1)] = 12
     seed: Annotated[int, Field(ge=0)] = 0
@@ -64,11 +64,14 @@ class ProductTokenizer:
 
     @classmethod
     def preparer(cls, config: ProductConfig) -> Patcher:
-        return Patcher(config.frames, config.min_tokens, config.max_tokens, config.max_frame_tokens)
+        return Patcher(config.min_tokens, config.max_tokens, config.video)
 
-    def prepare(self, frames: Sequence[Frame]) -> Patches:
-        """``(H, W, 3)`` RGB frames of one size → patch features. Raises InputError."""
-        return self.preparer(self.config)(frames)
+    def prepare(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Patches:
+        """A picture, or frames of a video at their sizes → patch features. Raises InputError."""
+        return self.preparer(self.config)(frames, timeline)
+
+    def setup(self, device: str, threads: int) -> None:
+        """Nothing: whole numbers on the CPU, whatever the device."""
 
     def encode(self, prepared: Sequence[Patches]) -> list[Codes]:
         """Codes of each sample, all patches of the batch at once."""
@@ -79,16 +82,18 @@ class ProductTokenizer:
         columns = [nearest(features[:, d], b) for d, b in zip(self._dims, self._books, strict=True)]
         tokens = np.stack(columns, axis=1).astype(dtype)
         parts = np.split(tokens, np.cumsum([len(p.features) for p in prepared])[:-1])
-        return [Codes(part, p.grid) for part, p in zip(parts, prepared, strict=True)]
+        return [Codes(part, p.grid, p.timeline) for part, p in zip(parts, prepared, strict=True)]
 
-    def decode(self, codes: Codes) -> _Bytes:
-        """``(t, H, W, 3)`` RGB. Raises RunError for codes of another shape or outside the codebooks."""
+    def decode(self, codes: Codes) -> list[_Bytes]:
+        """``(H, W, 3)`` RGB a frame. Raises RunError for codes of another shape or outside the codebooks."""
         if codes.tokens.shape[1] != len(self._books) or (codes.tokens >= np.array(self.codebook_sizes)).any():
             raise RunError(f"codes do not fit tokenizer {self.id} with codebooks of {self.codebook_sizes}")
         features = np.zeros((len(codes.tokens), FEATURES), np.int16)
         for column, dims, book in zip(codes.tokens.T, self._dims, self._books, strict=True):
             features[:, dims] = book[column]
-        return pixels(features, codes.grid)
+        grids = codes.timeline.grids(codes.grid) if codes.timeline else [codes.grid[1:]] * codes.grid[0]
+        parts = np.split(features, np.cumsum(codes.frame_tokens)[:-1])
+        return [pixels(part, h, w) for part, (h, w) in zip(parts, grids, strict=True)]
 
     def save(self) -> bytes:
         return pack(self._told(), self._tensors())

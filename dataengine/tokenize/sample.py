@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def chosen(ids: Iterable[str], *, seed: int, count: int) -> list[str]:
-    """At most ``count`` of the ids, sorted; each one's chance is the same whatever the others are."""
-    return sorted(heapq.nsmallest(count, ids, key=lambda id_: (_key(seed, id_), id_)))
+def chosen(ids: Iterable[str], *, seed: int, count: int, use: str = "fit") -> list[str]:
+    """At most ``count`` of the ids, sorted; each one's chance is the same whatever the others are, and another for each
+    ``use``."""
+    return sorted(heapq.nsmallest(count, ids, key=lambda id_: (_key(seed, id_, use), id_)))
 
 
 class PatchSample:
@@ -33,9 +35,9 @@ class PatchSample:
         self._seed = seed
         self._waiting = 0
         self._keys: list[NDArray[np.uint64]] = []
-        self._rows: list[NDArray[np.int16]] = []
+        self._rows: list[NDArray[Any]] = []
 
-    def add(self, sample: str, features: NDArray[np.int16]) -> None:
+    def add(self, sample: str, features: NDArray[Any]) -> None:
         """Offer the ``(T, D)`` features of one sample, once; holds at most twice the limit and the rows given."""
         steps = np.arange(1, len(features) + 1, dtype=np.uint64) * _GAMMA
         self._keys.append(mix(steps + np.uint64(_key(self._seed, sample))))
@@ -44,10 +46,15 @@ class PatchSample:
         if self._waiting > 2 * self._limit:
             self._shrink()
 
-    def rows(self) -> NDArray[np.int16]:
+    def rows(self) -> NDArray[Any]:
         """``(n, D)`` features, n at most the limit, ordered by key. Raises ValueError where nothing was added."""
         self._shrink()
         return self._rows[0][np.argsort(self._keys[0], kind="stable")]
+
+    def keys(self) -> NDArray[np.uint64]:
+        """``(n,)`` keys of ``rows``, ascending: samples of parts are joined by the smallest of them."""
+        self._shrink()
+        return np.sort(self._keys[0])
 
     def _shrink(self) -> None:
         keys, rows = np.concatenate(self._keys), np.concatenate(self._rows)
@@ -57,5 +64,5 @@ class PatchSample:
         self._keys, self._rows, self._waiting = [keys], [rows], len(keys)
 
 
-def _key(seed: int, sample: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"fit\0{seed}\0{sample}".encode()).digest()[:8], "big")
+def _key(seed: int, sample: str, use: str = "fit") -> int:
+    return int.from_bytes(hashlib.sha256(f"{use}\0{seed}\0{sample}".encode()).digest()[:8], "big")

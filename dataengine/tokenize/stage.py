@@ -1,11 +1,14 @@
-"""Tokenize: fit the tokenizer on kept samples, then encode each of them. Codes of two tokenizers are never mixed: the
-tokenizer's id is part of the key and of every row."""
+"""Tokenize: fit or load the tokenizer, then encode each kept sample. Codes of two tokenizers are never mixed: the
+tokenizer's id is part of the key and of every row.
+
+Which stages fit it depends on the tokenizer; the last of them is always ``tokenize.fit`` and has one part.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,14 +21,17 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
 from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.tokenize import checkpoint
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import configure, load, tokenizer_class
+from dataengine.tokenize.given import GivenConfig
+from dataengine.tokenize.product import ProductConfig, ProductTokenizer
 from dataengine.tokenize.sample import chosen
 from dataengine.workspace import File, Output, Workspace, digest
 
 FAILURES = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
-_CHUNK = 64
+_CHUNK = 16
 
 
 def kept(run: Run) -> list[Located]:
@@ -36,46 +42,87 @@ def kept(run: Run) -> list[Located]:
     return locate(rows.filter(pc.is_in(rows["id"], value_set=ids.combine_chunks())))
 
 
-class _Tokenize(RecordStage):
+def held_out(run: Run) -> list[Located]:
+    """Kept samples that no tokenizer of this recipe is fitted on: a fixed share, by id and seed."""
+    config = run.recipe.tokenize
+    rows = kept(run)
+    count = round(len(rows) * config.held_out) if config else 0
+    ids = set(chosen([r.id for r in rows], seed=run.recipe.seed, count=count, use="held out"))
+    return [r for r in rows if r.id in ids]
+
+
+def fitted_on(run: Run) -> list[Located]:
+    """The samples a tokenizer is fitted on, in the order of their bytes."""
+    config = run.recipe.tokenize
+    not_these = {r.id for r in held_out(run)}
+    rows = {r.id: r for r in kept(run) if r.id not in not_these}
+    ids = chosen(rows, seed=run.recipe.seed, count=config.fit_samples if config else 0)
+    return sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset))
+
+
+class TokenizeStage(RecordStage):
+    """Active where the recipe's tokenizer is configured by one of ``configs``."""
+
+    configs: ClassVar[tuple[type[Any], ...]] = ()
+    needs: ClassVar[tuple[str, ...]] = ("dedup", "filter")
+    version = "2"
+
     def active(self, recipe: Recipe) -> bool:
-        return recipe.tokenize is not None
+        return recipe.tokenize is not None and isinstance(self.config(recipe), self.configs or object)
 
     def config(self, recipe: Recipe) -> Any:
         if recipe.tokenize is None:
             raise ValueError("the recipe has no tokenizer")
         return configure(recipe.tokenize.tokenizer, recipe.seed)
 
+    def settings(self, recipe: Recipe) -> Any:
+        config = recipe.tokenize
+        how = [config.fit_samples, config.held_out] if config else []
+        return [self.config(recipe).model_dump(mode="json"), how, recipe.limits.model_dump()]
 
-class TokenizeFit(_Tokenize):
+    def device(self, recipe: Recipe) -> str:
+        return recipe.tokenize.device if recipe.tokenize else "cpu"
+
+
+class ProductFit(TokenizeStage):
     """One part: a choice of samples by id and seed, on one worker."""
 
     name = "tokenize.fit"
-    version = "1"
-    needs = ("dedup", "filter")
-
-    def validate(self, recipe: Recipe) -> None:
-        self.config(recipe)
-
-    def settings(self, recipe: Recipe) -> Any:
-        most = recipe.tokenize.fit_samples if recipe.tokenize else 0
-        return [self.config(recipe).model_dump(mode="json"), most, recipe.limits.model_dump()]
+    configs = (ProductConfig,)
 
     def plan(self, run: Run) -> list[Part]:
-        rows = {r.id: r for r in kept(run)}
-        most = run.recipe.tokenize.fit_samples if run.recipe.tokenize else 0
-        ids = chosen(rows, seed=run.recipe.seed, count=most)
-        key = digest(self.version, self.settings(run.recipe), ids)
-        return [Part("all", key, sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset)))]
+        rows = fitted_on(run)
+        key = digest(self.version, self.settings(run.recipe), sorted(r.id for r in rows))
+        return [Part("all", key, rows)]
 
     def worker(self, run: Run) -> Worker:
-        return FitWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace)
+        return ProductFitWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace)
 
 
-class TokenizeEncode(_Tokenize):
+class TokenizerGiven(TokenizeStage):
+    """A tokenizer made elsewhere: its checkpoint is copied into the workspace, once."""
+
+    name = "tokenize.fit"
+    configs = (GivenConfig,)
+
+    def validate(self, recipe: Recipe) -> None:
+        self.config(recipe).read()
+
+    def settings(self, recipe: Recipe) -> Any:
+        return self.config(recipe).identity()
+
+    def plan(self, run: Run) -> list[Part]:
+        config = self.config(run.recipe)
+        return [Part("all", digest(self.version, config.identity()), config)]
+
+    def worker(self, run: Run) -> Worker:
+        return GivenWorker(run.workspace)
+
+
+class TokenizeEncode(TokenizeStage):
     """One part a media tar."""
 
     name = "tokenize.encode"
-    version = "1"
     needs = ("dedup", "filter", "tokenize.fit")
 
     def plan(self, run: Run) -> list[Part]:
@@ -88,41 +135,61 @@ class TokenizeEncode(_Tokenize):
 
     def worker(self, run: Run) -> Worker:
         [file] = run.records["tokenize.fit"].files("tokenizer")
-        return EncodeWorker(file.key, self.config(run.recipe), limits_of(run.recipe), run.workspace)
+        return EncodeWorker(file.key, self.device(run.recipe), limits_of(run.recipe), run.workspace)
 
 
 @dataclass
-class FitWorker:
+class DecodingWorker:
+    """Has a decode child that prepares media for the tokenizer of ``config``."""
+
     config: Any
     limits: Limits
     workspace: Workspace
-    _decoder: Decoder | None = None
+    _decoder: Decoder | None = field(default=None, init=False)
 
     def setup(self) -> None:
-        self._decoder = _decoder(self.config, self.limits)
+        preparer = tokenizer_class(self.config.name).preparer(self.config)
+        self._decoder = Decoder("dataengine.tokenize.prepare:prepare_stills", (self.limits, preparer), self.limits)
 
     def close(self) -> None:
         if self._decoder is not None:
             self._decoder.close()
 
-    def process(self, part: Part) -> Output:
+    def stills(self, rows: Sequence[Located]) -> Iterator[tuple[Located, Any]]:
+        """Each sample, or frame of it, that can be decoded."""
         if self._decoder is None:
             raise RuntimeError("setup() comes before process()")
-        seen = self._decoder.over(self.workspace.store, part.spec, lambda row, data: (data, row.kind))
-        samples = ((row.id, out.value) for row, out in seen if isinstance(out, Ok))
-        tokenizer = tokenizer_class(self.config.name).fit(self.config, samples)
-        data = tokenizer.save()
-        key = f"tokenizers/{tokenizer.id}.safetensors"
-        self.workspace.store.put(key, data)
-        facts = {"name": tokenizer.name, "id": tokenizer.id, "codebook_sizes": list(tokenizer.codebook_sizes)}
-        file = File(key, hashlib.sha256(data).hexdigest(), len(data))
-        return Output({"tokenizer": file}, {"samples": len(part.spec)}, facts)
+        for row, out in self._decoder.over(self.workspace.store, rows, lambda row, data: (data, row.kind)):
+            if isinstance(out, Ok):
+                for prepared in out.value:
+                    yield row, prepared
+
+
+class ProductFitWorker(DecodingWorker):
+    """Fits the product quantiser."""
+
+    def process(self, part: Part) -> Output:
+        stills = ((f"{row.id}/{n}", prepared) for n, (row, prepared) in enumerate(self.stills(part.spec)))
+        tokenizer = ProductTokenizer.fit(self.config, stills)
+        return checkpoint.publish(self.workspace.store, tokenizer, {"samples": len(part.spec)})
+
+
+@dataclass
+class GivenWorker:
+    workspace: Workspace
+
+    def setup(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def process(self, part: Part) -> Output:
+        return checkpoint.publish(self.workspace.store, load(part.spec.read()), {})
 
 
 @dataclass
 class EncodeWorker:
     checkpoint: str
-    config: Any
+    device: str
     limits: Limits
     workspace: Workspace
     _decoder: Decoder | None = None
@@ -130,7 +197,9 @@ class EncodeWorker:
 
     def setup(self) -> None:
         self._tokenizer = load(self.workspace.store.get(self.checkpoint))
-        self._decoder = _decoder(self.config, self.limits)
+        self._tokenizer.setup(self.device, 1)
+        preparer = self._tokenizer.preparer(self._tokenizer.config)
+        self._decoder = Decoder("dataengine.tokenize.prepare:prepare", (self.limits, preparer), self.limits)
 
     def close(self) -> None:
         if self._decoder is not None:
@@ -172,8 +241,3 @@ class EncodeWorker:
             lost = pa.Table.from_pylist(sorted(failures, key=lambda f: f["id"]), FAILURES)
             files["failures"] = self.workspace.write_table(f"{base}-failures.parquet", lost)
         return Output(files, {"samples": len(rows), "failed": len(failures), "tokens": sum(r["tokens"] for r in rows)})
-
-
-def _decoder(config: Any, limits: Limits) -> Decoder:
-    preparer = tokenizer_class(config.name).preparer(config)
-    return Decoder("dataengine.tokenize.prepare:prepare", (limits, preparer), limits)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import webdataset as wds
 import yaml
+from code_tokens import tokens_of
 from small_corpus import Setup, ledger, manifest, members, read_npy
 
 from dataengine.shards.sample import FAMILIES
@@ -60,7 +61,7 @@ def test_captions_and_codes_are_as_stored(packed: dict[str, dict[str, bytes]], b
         captioned += bool(fields["txt"])
         assert fields["txt"].decode() == told["captions"][0]["text"]
         codes = read_npy(fields["codes.npy"])
-        assert codes.shape == (np.prod(told["codes"]["grid"]), len(sizes))
+        assert codes.shape == (tokens_of(told["codes"]), len(sizes))
         assert (codes < np.array(sizes)).all()
         tokens += len(codes)
     assert captioned >= 8

@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 import pytest
 import webdataset as wds
+from code_tokens import tokens_of
 from PIL import Image
 from shard_release import Release
 
@@ -76,8 +77,7 @@ def test_webdataset(release: Release, split: str, family: str) -> None:
         seen.append(key)
         assert sample["json"]["sha256"] == source.row["sha256"]
         assert sample["txt"] == sample["json"]["captions"][0]["text"]
-        grid = sample["json"]["codes"]["grid"]
-        assert sample["codes.npy"].shape == (np.prod(grid), 8)
+        assert sample["codes.npy"].shape == (tokens_of(sample["json"]["codes"]), 8)
         if family == "image":
             assert sample["jpg"].size == (source.row["width"], source.row["height"])
         else:

@@ -14,7 +14,7 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from dataengine.errors import InputError, RunError, UsageError
-from dataengine.tokenize.base import Codes, facts
+from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline, facts
 from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.factory import configure, load, tokenizer_class
 from dataengine.tokenize.patches import FEATURES, Patches, features, pixels
@@ -36,9 +36,9 @@ def test_one_token_for_each_28_pixels_known_beforehand(tokenizer: ProductTokeniz
     preparer = tokenizer.preparer(tokenizer.config)
     for photo in photos:
         [codes] = tokenizer.encode([tokenizer.prepare([photo])])
-        assert codes.grid == preparer.grid(photo.shape[0], photo.shape[1], 1)
+        assert codes.grid == preparer.grid(photo.shape[0], photo.shape[1])
         assert codes.tokens.dtype == np.uint8 and codes.tokens.shape[1] == 8
-    assert preparer.grid(427, 640, 1) == (1, 15, 23)
+    assert preparer.grid(427, 640) == (1, 15, 23)
 
 
 def test_codes_do_not_depend_on_neighbours_order_or_threads(tokenizer: ProductTokenizer, samples: Samples) -> None:
@@ -78,21 +78,20 @@ def test_more_entries_reconstruct_better(samples: Samples, photos: Photos) -> No
     assert quality[0] < quality[1] < quality[2]
 
 
-def test_videos_have_a_grid_in_time(tokenizer: ProductTokenizer, photos: Photos) -> None:
-    frames = [photos[0][:, i * 10 : i * 10 + 500] for i in range(4)]
-    [codes] = tokenizer.encode([tokenizer.prepare(frames)])
-    t, h, w = codes.grid
-    assert t == 4 and h * w <= tokenizer.config.max_frame_tokens
-    assert tokenizer.decode(codes).shape == (4, 28 * h, 28 * w, 3)
-    [first] = tokenizer.encode([Patches(tokenizer.prepare(frames).features[: h * w], (1, h, w))])
-    assert first.tokens.tolist() == codes.tokens[: h * w].tolist()
+def test_frames_of_a_video_are_slow_or_fast(tokenizer: ProductTokenizer, photos: Photos) -> None:
+    slow, fast = photos[0][:56, :84], photos[1][:28, :56]
+    line = Timeline((SLOW, FAST, SLOW), (0.0, 0.5, 1.0), (1, 2))
+    [codes] = tokenizer.encode([tokenizer.prepare([slow, fast, slow[::-1]], line)])
+    assert codes.grid == (3, 2, 3) and codes.frame_tokens == [6, 2, 6]
+    assert [f.shape for f in tokenizer.decode(codes)] == [(56, 84, 3), (28, 56, 3), (56, 84, 3)]
+    [first] = tokenizer.encode([tokenizer.prepare([slow], Timeline((SLOW,), (0.0,), (1, 2)))])
+    assert first.tokens.tolist() == codes.tokens[:6].tolist()
 
 
-def test_frames_of_several_sizes_are_a_bad_input(tokenizer: ProductTokenizer, photos: Photos) -> None:
-    with pytest.raises(InputError):
-        tokenizer.prepare([photos[0], photos[2]])
-    with pytest.raises(InputError):
-        tokenizer.prepare([])
+def test_frames_without_a_timeline_are_a_bad_input(tokenizer: ProductTokenizer, photos: Photos) -> None:
+    for frames in ([photos[0], photos[2]], []):
+        with pytest.raises(InputError):
+            tokenizer.prepare(frames)
 
 
 def test_a_small_corpus_gets_smaller_codebooks_and_says_so() -> None:
@@ -102,7 +101,7 @@ def test_a_small_corpus_gets_smaller_codebooks_and_says_so() -> None:
     assert fitted.codebook_sizes == (1,) * 8
     assert facts(fitted)["codebook_sizes"] == [1] * 8
     assert unpack(fitted.save())[0]["codebook_sizes"] == [1] * 8
-    assert np.abs(fitted.decode(fitted.encode([preparer([flat])])[0]).astype(int) - 90).max() <= 2
+    assert np.abs(fitted.decode(fitted.encode([preparer([flat])])[0])[0].astype(int) - 90).max() <= 2
 
 
 def test_no_sample_is_an_error() -> None:
@@ -165,7 +164,7 @@ def test_features_of_smooth_pictures_come_back(h: int, w: int, level: int) -> No
     y, x = np.mgrid[0 : 28 * h, 0 : 28 * w]
     plane = np.clip(level / 2 + 40 * np.sin(y / 19) + 30 * np.cos(x / 23) + 40, 0, 255).astype(np.uint8)
     ycbcr = np.stack([plane, np.full_like(plane, 128), np.full_like(plane, 128)], axis=-1)
-    back = pixels(features(ycbcr), (1, h, w))[0]
+    back = pixels(features(ycbcr), h, w)
     assert np.abs(back[:, :, 1].astype(int) - plane).max() <= 6
 
 
@@ -192,7 +191,7 @@ _OTHER_PROCESS = """
 import hashlib, sys
 import numpy as np
 from dataengine.tokenize import patches
-print(sorted(m for m in ("torch", "ray", "pandas", "sklearn", "av", "cv2") if m in sys.modules))
+print(sorted(m for m in ("torch", "ray", "pandas", "sklearn", "av") if m in sys.modules))
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.product import ProductTokenizer
 config = configure({"name": "product", "entries": 16})

@@ -1,0 +1,110 @@
+"""How alike two frames are to the eyes of Slow-Fast sampling (Keye-VL-1.5, arXiv 2509.01563, and keye-vl-utils).
+
+Exact integers throughout, so that a frame's kind depends on no rounding: the picture for comparison is made with the
+fixed-point weights of torch's antialiased bilinear filter on bytes, and its hue, saturation and value are compared by
+patch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from dataengine.media.pixels import Pixels
+
+PATCH = 28
+_ALIKE = 0.7
+_I64 = npt.NDArray[np.int64]
+
+
+class Reducer:
+    """Frames of ``height x width`` → pictures for comparison of ``to`` (height, width), in whole patches."""
+
+    def __init__(self, height: int, width: int, to: tuple[int, int]) -> None:
+        self._to = to
+        self._rows, self._columns = _weights(height, to[0]), _weights(width, to[1])
+
+    def __call__(self, frame: Pixels) -> Pixels:
+        """``(H, W, 3) uint8`` RGB → HSV."""
+        small = resized(frame, self._rows, self._columns) if frame.shape[:2] != self._to else frame
+        return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.uint8)
+
+
+def similarity(a: Pixels, b: Pixels) -> float:
+    """Share of the patches of two HSV pictures whose cosine is above 0.7, of those that are not black in both; 1 where all
+    are."""
+    alike, seen = _alike(a, b)
+    return alike / seen if seen else 1.0
+
+
+def resized(frame: Pixels, rows: _Weights, columns: _Weights) -> Pixels:
+    """The columns first, as torch does it, with bytes in between."""
+    across = _filtered(np.ascontiguousarray(frame), *columns)
+    down: Pixels = _filtered(np.ascontiguousarray(across.transpose(1, 0, 2)), *rows)
+    return np.ascontiguousarray(down.transpose(1, 0, 2))
+
+
+#: First input index and number of inputs of each output, their weights ``(out, most)`` and the bits they are scaled by.
+_Weights = tuple[_I64, _I64, _I64, int]
+
+
+def _weights(size: int, to: int) -> _Weights:
+    """A triangle as wide as one output pixel (or input pixel, if that is wider), in 16-bit fixed point."""
+    scale = size / to
+    support = max(scale, 1.0)
+    centres = scale * (np.arange(to) + 0.5)
+    first = np.maximum((centres - support + 0.5).astype(np.int64), 0)
+    counts = np.minimum((centres + support + 0.5).astype(np.int64), size) - first
+    most = math.ceil(support) * 2 + 1
+    j = np.arange(most)
+    distance = np.abs((j[None, :] + first[:, None] - centres[:, None] + 0.5) / support)
+    weights = np.where(j[None, :] < counts[:, None], np.maximum(1.0 - distance, 0.0), 0.0)
+    weights /= weights.sum(1, keepdims=True)
+    bits = 0
+    while bits < 22 and int(0.5 + weights.max() * (1 << (bits + 1))) < 1 << 15:
+        bits += 1
+    return first, counts, np.floor(weights * (1 << bits) + 0.5).astype(np.int64), bits
+
+
+@numba.njit(nogil=True, cache=True)
+def _filtered(image: Any, first: Any, counts: Any, weights: Any, bits: int) -> Any:
+    """``(A, B, 3)`` → ``(A, out, 3)``."""
+    out = np.empty((image.shape[0], len(first), 3), np.uint8)
+    half = np.int32(1 << (bits - 1))
+    for a in range(image.shape[0]):
+        for o in range(len(first)):
+            r = g = b = half
+            for j in range(counts[o]):
+                weight = np.int32(weights[o, j])
+                at = first[o] + j
+                r += weight * np.int32(image[a, at, 0])
+                g += weight * np.int32(image[a, at, 1])
+                b += weight * np.int32(image[a, at, 2])
+            out[a, o, 0] = min(max(r >> bits, 0), 255)
+            out[a, o, 1] = min(max(g >> bits, 0), 255)
+            out[a, o, 2] = min(max(b >> bits, 0), 255)
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _alike(a: Any, b: Any) -> Any:
+    alike, seen = np.int64(0), np.int64(0)
+    for top in range(0, a.shape[0], PATCH):
+        for left in range(0, a.shape[1], PATCH):
+            both = first = second = np.int64(0)
+            for y in range(top, top + PATCH):
+                for x in range(left, left + PATCH):
+                    for c in range(3):
+                        p, q = np.int64(a[y, x, c]), np.int64(b[y, x, c])
+                        both += p * q
+                        first += p * p
+                        second += q * q
+            if first or second:
+                seen += 1
+                alike += both > _ALIKE * math.sqrt(float(first)) * math.sqrt(float(second))
+    return alike, seen

@@ -1,0 +1,148 @@
+"""Slow-Fast sampling of videos: frames that bring something new get many visual tokens, the others few.
+
+Keye-VL-1.5 (arXiv 2509.01563) with the constants of the paper or of the released keye-vl-utils. Frames are streamed and
+compared with the last slow one; of the clip itself only what fits ``_HELD`` bytes is kept for the second look that gives
+frames at their sizes, longer clips are decoded twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from dataengine.media import demux, video
+from dataengine.media.limits import Limits
+from dataengine.media.pixels import Pixels
+from dataengine.media.resize import PATCH, smart_resize
+from dataengine.media.sampling import FAST, SLOW, SlowFast
+from dataengine.media.similarity import Reducer, similarity
+
+Size = tuple[int, int]
+
+#: Tokens of the picture for comparison, at most.
+_COMPARED = 256
+_HELD = 256 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Of one video: which frames, ``times`` in seconds (index / frame rate), ``kinds`` (SLOW or FAST) and the (height,
+    width) in pixels of both kinds."""
+
+    indices: tuple[int, ...]
+    times: tuple[float, ...]
+    kinds: tuple[int, ...]
+    slow: Size
+    fast: Size
+
+    def tokens(self, kind: int) -> int:
+        """Visual tokens of a frame of this kind."""
+        height, width = self.fast if kind == FAST else self.slow
+        return height * width // PATCH**2
+
+    @property
+    def total(self) -> int:
+        """Visual tokens of the video."""
+        return sum(self.tokens(kind) for kind in self.kinds)
+
+
+def plan(data: bytes, how: SlowFast, limits: Limits) -> Plan:
+    """Look at the video once. Raises InputError."""
+    return _looked(data, how, limits, hold=0)[0]
+
+
+def sampled(data: bytes, how: SlowFast, limits: Limits) -> tuple[Plan, Iterator[Pixels]]:
+    """The plan and its frames in order, ``(H, W, 3) uint8`` RGB upright at the sizes of their kinds. Raises InputError, the
+    iterator too."""
+    found, clip, held = _looked(data, how, limits, _HELD)
+    native = iter(held) if held is not None else video.stream(data, clip, np.array(found.indices))
+    return found, (_at(f, found.fast if k == FAST else found.slow) for f, k in zip(native, found.kinds, strict=True))
+
+
+def chosen(count: int, fps: float, how: SlowFast) -> npt.NDArray[np.int64]:
+    """Indices of evenly spaced frames of a video of ``count`` frames: first and last are among them, if there are two."""
+    wanted = min(int(count / fps * min(how.fps, fps)), how.most_frames, count)
+    return _linspace(count - 1, max(1, wanted))
+
+
+def kinds_of(hsv: Iterator[Pixels], how: SlowFast) -> list[int]:
+    """SLOW or FAST for pictures for comparison in order; holds two."""
+    kinds: list[int] = []
+    last: Pixels | None = None
+    for picture in hsv:
+        alike = -1.0 if last is None else similarity(last, picture)
+        fast = alike >= how.threshold if how.inclusive else alike > how.threshold
+        kinds.append(FAST if fast else SLOW)
+        last = last if fast else picture
+    return kinds
+
+
+def budgeted(kinds: Sequence[int], height: int, width: int, how: SlowFast) -> tuple[Size, Size]:
+    """(height, width) of slow and of fast frames, from the most tokens a slow frame may have within the budget.
+
+    The search is that of the released code, which may end one step past the budget. Raises InputError."""
+    slow, fast = kinds.count(SLOW), kinds.count(FAST)
+    low, high = how.min_tokens, how.max_tokens
+    while low < high:
+        middle = (low + high) // 2
+        if slow * middle + fast * max(int(how.fast_ratio * middle), how.min_tokens) > how.budget:
+            high = middle
+        else:
+            low = middle + 1
+    slow_size = smart_resize(height, width, min_tokens=how.min_tokens, max_tokens=low)
+    tokens = slow_size[0] * slow_size[1] / PATCH**2
+    most = max(int(tokens * how.fast_ratio), how.min_tokens)
+    return slow_size, smart_resize(height, width, min_tokens=how.min_tokens, max_tokens=most)
+
+
+def frame_text(plan: Plan) -> list[str]:
+    """Each frame as the Keye-VL-1.5 processors spell it: time in seconds with one decimal, then its pads."""
+    pads = {kind: "<|video_pad|>" * plan.tokens(kind) for kind in (SLOW, FAST)}
+    pads[FAST] = f"<|fast_start|>{pads[FAST]}<|fast_end|>"
+    return [f"<|frame|>{time:.1f}{pads[kind]}" for time, kind in zip(plan.times, plan.kinds, strict=True)]
+
+
+def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, video.Video, list[Pixels] | None]:
+    clip = video.probe(data, limits)
+    fps = _rate(data, clip)
+    indices = chosen(clip.frames, fps, how)
+    to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
+    held: list[Pixels] | None = [] if len(indices) * clip.height * clip.width * 3 <= hold else None
+    reduce = Reducer(clip.height, clip.width, to)
+
+    def pictures() -> Iterator[Pixels]:
+        for frame in video.stream(data, clip, indices):
+            if held is not None:
+                held.append(frame)
+            yield reduce(frame)
+
+    kinds = kinds_of(pictures(), how)
+    slow, fast = budgeted(kinds, clip.height, clip.width, how)
+    times = tuple((indices / fps).tolist())
+    return Plan(tuple(indices.tolist()), times, tuple(kinds), slow, fast), clip, held
+
+
+def _rate(data: bytes, clip: video.Video) -> float:
+    """Frames a second as the container states it on average; measured where it does not."""
+    with demux.opened(data, clip.media) as (_, track):
+        return float(track.average_rate) if track.average_rate else clip.fps
+
+
+def _linspace(last: int, count: int) -> npt.NDArray[np.int64]:
+    """``count`` numbers from 0 to ``last`` in float32, each from the nearer end, rounded half to even: as torch has it."""
+    if count == 1:
+        return np.zeros(1, np.int64)
+    step = np.float32(last) / np.float32(count - 1)
+    at = np.arange(count, dtype=np.float32)
+    spaced = np.where(at < count // 2, step * at, np.float32(last) - step * (np.float32(count - 1) - at))
+    return np.rint(spaced).astype(np.int64)
+
+
+def _at(frame: Pixels, size: Size) -> Pixels:
+    if frame.shape[:2] == size:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC))

@@ -1,0 +1,43 @@
+"""A tokenizer made elsewhere, named in a recipe by the place of its checkpoint: ``{name: checkpoint, path: …}``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from dataengine.errors import RunError, UsageError
+from dataengine.score import checkpoint as weights
+from dataengine.tokenize.checkpoint import FILE, unpack
+
+
+class GivenConfig(BaseModel):
+    """``path``: the folder that ``dataengine tokenizer export`` wrote, or its .safetensors; local or s3://."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Literal["checkpoint"] = "checkpoint"
+    path: str
+    seed: int = 0
+
+    def local(self) -> Path:
+        """Where the file is, fetched if it is far. Raises UsageError."""
+        url = self.path if self.path.endswith(".safetensors") else f"{self.path.rstrip('/')}/{FILE}"
+        return weights.local(url)
+
+    def identity(self) -> str:
+        """SHA-256 of the file."""
+        return weights.digest(self.local())
+
+    def read(self) -> bytes:
+        """The checkpoint, undamaged and of a known tokenizer. Raises UsageError."""
+        from dataengine.tokenize.factory import known
+
+        data = self.local().read_bytes()
+        try:
+            config, _ = unpack(data)
+            known(str(config.get("name")))
+        except RunError as error:
+            raise UsageError(f"tokenizer {self.path}: {error}") from None
+        return data

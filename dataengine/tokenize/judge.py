@@ -1,0 +1,57 @@
+"""The tokenizer of a run against the pictures that were held out from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from dataengine.ingest.stage import limits_of
+from dataengine.stage import Run
+from dataengine.tokenize.factory import load
+from dataengine.tokenize.stage import DecodingWorker, held_out
+
+if TYPE_CHECKING:
+    from dataengine.tokenize.kelix.evaluate import Evaluation
+
+
+def judge(run: Run) -> Evaluation:
+    """On held-out pictures and stills of held-out videos. Raises RunError where there are too few."""
+    from dataengine.tokenize.kelix.evaluate import evaluate
+    from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+
+    [file] = run.records["tokenize.fit"].files("tokenizer")
+    tokenizer = load(run.workspace.store.get(file.key))
+    if not isinstance(tokenizer, KelixTokenizer):
+        raise TypeError(f"no evaluation for tokenizer {tokenizer.name}")
+    worker = DecodingWorker(tokenizer.config, limits_of(run.recipe), run.workspace)
+    worker.setup()
+    try:
+        rows = sorted(held_out(run), key=lambda r: (r.media, r.offset))
+        return evaluate(tokenizer, [(row.id, pixels) for row, pixels in worker.stills(rows)])
+    finally:
+        worker.close()
+
+
+def rows(found: Sequence[Evaluation]) -> list[tuple[str, ...]]:
+    """A table: one column an evaluation."""
+
+    def row(name: str, *values: str) -> tuple[str, ...]:
+        return (name, *values)
+
+    def each(values: Sequence[float], form: str) -> str:
+        low, high = (format(f(values), form) for f in (min, max))
+        return low if low == high else f"{low} to {high}"
+
+    return [
+        row("pictures", *(f"{e.pictures:,}" for e in found)),
+        row("tokens", *(f"{e.tokens:,}" for e in found)),
+        row("tokens a picture", *(f"{e.tokens / e.pictures:.1f}" for e in found)),
+        row("codebooks", *(f"{len(e.usage)}" for e in found)),
+        row("bits a pixel", *(f"{e.bits_a_pixel:.4f}" for e in found)),
+        row("perplexity a codebook", *(each(e.perplexity, ".1f") for e in found)),
+        row("entries used", *(each(e.usage, ".1%") for e in found)),
+        row("PSNR, dB", *("-" if e.psnr is None else f"{e.psnr:.2f}" for e in found)),
+        row("variance of features kept", *(f"{e.features:.3f}" for e in found)),
+        row("probe on codes", *(f"{e.probe:.3f}" for e in found)),
+        row("probe on features", *(f"{e.probe_continuous:.3f}" for e in found)),
+    ]

@@ -1,0 +1,49 @@
+"""Pictures to train on, and the batches cut from them: which ones depends on the seed and the step alone, so that training
+goes on after a kill as if nothing had been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.errors import RunError
+from dataengine.tokenize.kelix.pixels import TOKEN
+
+_Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One still or frame ``(28 h, 28 w, 3)`` with a caption ("" for none)."""
+
+    id: str
+    frame: _Frames
+    caption: str = ""
+
+
+class Crops:
+    """Crops of ``side`` tokens a side; a smaller picture is mirrored at its edges until it is large enough."""
+
+    def __init__(self, pictures: Sequence[Picture], side: int, count: int, seed: int) -> None:
+        if not pictures:
+            raise RunError("no sample to fit the tokenizer on: was everything filtered out, or held out?")
+        self._pictures = sorted(pictures, key=lambda p: p.id)
+        self._side, self._count, self._seed = side * TOKEN, count, seed
+
+    def batch(self, step: int) -> tuple[_Frames, list[str]]:
+        """``(count, side, side, 3)`` and their captions, those of step ``step``."""
+        words = np.random.PCG64([self._seed, step]).random_raw((self._count, 4))
+        chosen = [self._pictures[int(n) % len(self._pictures)] for n in words[:, 0]]
+        frames = np.stack([self._cut(p.frame, *map(int, w[1:])) for p, w in zip(chosen, words, strict=True)])
+        return frames, [p.caption for p in chosen]
+
+    def _cut(self, frame: _Frames, y: int, x: int, flip: int) -> _Frames:
+        missing = [max(0, self._side - n) for n in frame.shape[:2]]
+        if any(missing):
+            frame = np.pad(frame, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
+        top, left = y % (frame.shape[0] - self._side + 1), x % (frame.shape[1] - self._side + 1)
+        cut = frame[top : top + self._side, left : left + self._side]
+        return cut[:, ::-1] if flip % 2 else cut

@@ -1,0 +1,28 @@
+"""Frames as the network takes them: patches of 14 px in blocks of four, the tokens of 28 px in raster order."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dataengine.tokenize.kelix.vision import MERGE, PATCH, PATCH_VALUES
+
+TOKEN = MERGE * PATCH
+
+
+def patches(frames: NDArray[np.uint8], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
+    """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` in -1..1: mean and deviation 0.5, as Keye's processors have it."""
+    b, height, width, _ = frames.shape
+    h, w = height // TOKEN, width // TOKEN
+    blocks = torch.from_numpy(np.ascontiguousarray(frames)).to(device).view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
+    flat = blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
+    return (flat.to(torch.float32) / 127.5 - 1).to(dtype)
+
+
+def frames(found: Tensor, h: int, w: int) -> NDArray[np.uint8]:
+    """The way back: ``(B, h w, 2352)`` or ``(B, 4 h w, 588)`` → ``(B, 28 h, 28 w, 3)``."""
+    blocks = found.float().reshape(-1, h, w, MERGE, MERGE, 3, PATCH, PATCH).permute(0, 1, 3, 6, 2, 4, 7, 5)
+    levels = ((blocks.reshape(-1, h * TOKEN, w * TOKEN, 3) + 1) * 127.5).round().clamp(0, 255)
+    return levels.to(torch.uint8).cpu().numpy()

@@ -1,0 +1,42 @@
+"""The part of the Kelix tokenizer that runs in the decode child: frames in whole tokens, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.media.resize import PATCH, smart_resize
+from dataengine.media.sampling import SlowFast
+from dataengine.tokenize.base import Frame, Grid, Timeline
+from dataengine.tokenize.patches import grid_of, sized
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Frames ``(28 h, 28 w, 3) uint8`` of one sample; a picture has one and no timeline."""
+
+    frames: list[NDArray[np.uint8]]
+    grid: Grid
+    timeline: Timeline | None = None
+
+
+@dataclass(frozen=True)
+class PixelPreparer:
+    """Picklable."""
+
+    min_tokens: int
+    max_tokens: int
+    video: SlowFast
+
+    def grid(self, height: int, width: int) -> Grid:
+        """Grid of a picture of this size. Raises InputError."""
+        h, w = smart_resize(height, width, min_tokens=self.min_tokens, max_tokens=self.max_tokens)
+        return 1, h // PATCH, w // PATCH
+
+    def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Pixels:
+        """A picture ``(H, W, 3)``, or frames of a video at their sizes → Pixels. Raises InputError."""
+        found = sized(self, frames, timeline)
+        return Pixels(found, grid_of(found, timeline), timeline)

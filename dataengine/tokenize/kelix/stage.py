@@ -1,0 +1,267 @@
+"""How a Kelix tokenizer is made: the continuous encoder → features of the corpus → centres of the codebooks → codes.
+
+Each step is a stage with a commit of its own; the two that train also save themselves every few steps, so that a kill
+costs those. Features are one part a media tar, on as many workers as there are.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from dataengine.ingest.stage import limits_of
+from dataengine.locate import by_media
+from dataengine.recipe import Recipe
+from dataengine.stage import Part, Run, Worker
+from dataengine.tokenize import checkpoint
+from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.sample import PatchSample
+from dataengine.tokenize.stage import DecodingWorker, TokenizeStage, fitted_on
+from dataengine.workspace import File, Output, Workspace, digest
+
+if TYPE_CHECKING:
+    from dataengine.tokenize.kelix.crops import Crops
+    from dataengine.tokenize.kelix.train import Trainer
+
+#: Progress is told this many times as often as state is saved.
+_TOLD = 5
+
+
+class _Kelix(TokenizeStage):
+    configs = (KelixConfig,)
+    before: ClassVar[str | None] = None
+    """Stage whose file this one goes on from."""
+    role: ClassVar[str] = ""
+
+    def given(self, run: Run) -> str | None:
+        """Key of that file."""
+        return run.records[self.before].files(self.role)[0].key if self.before else None
+
+    def base(self, run: Run) -> str:
+        earlier = run.records[self.before].digest if self.before else None
+        return digest(self.name, self.version, self.settings(run.recipe), earlier)
+
+    def plan(self, run: Run) -> list[Part]:
+        rows = fitted_on(run)
+        return [Part("all", digest(self.base(run), [(r.id, r.captions) for r in rows]), rows)]
+
+    def progress(self, run: Run, part: Part) -> str | None:
+        try:
+            told = json.loads(run.workspace.store.get(f"{_state(self.name, part.key)}.json"))
+        except FileNotFoundError:
+            return None
+        return f"step {told['step']:,} of {told['steps']:,}, loss {told['loss']:.4f}"
+
+
+class KelixEncoder(_Kelix):
+    """Trains tower and decoder without codebooks: what the report has from an earlier model."""
+
+    name = "tokenize.encoder"
+
+    def settings(self, recipe: Recipe) -> Any:
+        config: KelixConfig = self.config(recipe)
+        told = config.model_dump(mode="json", exclude={"video": True, "quantiser": {"entries", "beta"}})
+        told["training"] = {k: v for k, v in told["training"].items() if k not in _CODES_ONLY}
+        return [told, recipe.tokenize.fit_samples if recipe.tokenize else 0, recipe.limits.model_dump()]
+
+    def worker(self, run: Run) -> Worker:
+        return EncoderWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace, self.device(run.recipe))
+
+
+class KelixFeatures(_Kelix):
+    """A sample of the corpus's features: one part a media tar."""
+
+    name = "tokenize.features"
+    needs = ("dedup", "filter", "tokenize.encoder")
+    before = "tokenize.encoder"
+    role = "encoder"
+
+    def plan(self, run: Run) -> list[Part]:
+        base = self.base(run)
+        return [
+            Part(media.removeprefix("media/").removesuffix(".tar"), digest(base, [r.id for r in rows]), rows)
+            for media, rows in by_media(fitted_on(run)).items()
+        ]
+
+    def worker(self, run: Run) -> Worker:
+        config, limits = self.config(run.recipe), limits_of(run.recipe)
+        return FeatureWorker(config, limits, run.workspace, self.device(run.recipe), given=self.given(run))
+
+
+class KelixCentres(_Kelix):
+    """k-means over those features, once."""
+
+    name = "tokenize.centres"
+    needs = ("tokenize.features",)
+    before = "tokenize.features"
+
+    def plan(self, run: Run) -> list[Part]:
+        files = run.records["tokenize.features"].files("features")
+        return [Part("all", digest(self.base(run), [f.sha256 for f in files]), [f.key for f in files])]
+
+    def worker(self, run: Run) -> Worker:
+        return CentresWorker(self.config(run.recipe), run.workspace)
+
+
+class KelixFit(_Kelix):
+    """Trains all of it with codebooks that start from the centres."""
+
+    name = "tokenize.fit"
+    needs = ("dedup", "filter", "tokenize.encoder", "tokenize.centres")
+    before = "tokenize.centres"
+    role = "centres"
+
+    def worker(self, run: Run) -> Worker:
+        config, limits = self.config(run.recipe), limits_of(run.recipe)
+        encoder = run.records["tokenize.encoder"].files("encoder")[0].key
+        return FitWorker(config, limits, run.workspace, self.device(run.recipe), encoder, self.given(run))
+
+
+_CODES_ONLY = ("steps", "centre_tokens", "centre_iterations", "save_every")
+
+
+@dataclass
+class _Learner(DecodingWorker):
+    device: str = "cpu"
+    encoder: str | None = None
+    given: str | None = None
+
+    def setup(self) -> None:
+        from dataengine.score.base import start_torch
+
+        self.device = start_torch(self.device, self.config.training.threads)
+        super().setup()
+
+    def crops(self, part: Part) -> Crops:
+        from dataengine.tokenize.kelix.crops import Crops, Picture
+
+        training = self.config.training
+        found = [
+            Picture(f"{row.id}/{n:08d}", pixels.frames[0], row.captions[0] if row.captions else "")
+            for n, (row, pixels) in enumerate(self.stills(part.spec))
+        ]
+        return Crops(found, training.side, training.crops, self.config.seed)
+
+    def train(self, name: str, part: Part, trainer: Trainer) -> None:
+        """To the end, from where a killed run of the same part was."""
+        store, state = self.workspace.store, _state(name, part.key)
+        if store.exists(f"{state}.safetensors"):
+            trainer.load(store.get(f"{state}.safetensors"))
+        every = self.config.training.save_every
+
+        def tell(t: Trainer) -> None:
+            told = {"step": t.step, "steps": t.steps, "loss": t.curve.objective[-1] + t.curve.vq[-1]}
+            store.put(f"{state}.json", json.dumps(told).encode())
+            if t.step % every == 0:
+                store.put(f"{state}.safetensors", t.save())
+
+        trainer.run(self.crops(part), tell, max(1, every // _TOLD))
+        store.delete([f"{state}.safetensors", f"{state}.json"])
+
+
+class EncoderWorker(_Learner):
+    """Publishes the trained state as ``encoder``."""
+
+    def process(self, part: Part) -> Output:
+        from dataengine.tokenize.kelix.train import Trainer
+
+        trainer = Trainer(without_codebooks(self.config), False, self.device)
+        self.train(KelixEncoder.name, part, trainer)
+        data = trainer.save()
+        key = f"tokenizers/encoders/{part.key}.safetensors"
+        return Output({"encoder": File(key, self.workspace.store.put(key, data), len(data))}, {"steps": trainer.step})
+
+
+class FeatureWorker(_Learner):
+    """Publishes at most ``centre_tokens`` features of its samples as ``features``, ``(n, D)`` float32 with their keys."""
+
+    def process(self, part: Part) -> Output:
+        import torch
+
+        from dataengine.tokenize.kelix.train import Trainer
+
+        trainer = Trainer(without_codebooks(self.config), False, self.device)
+        trainer.load(self.workspace.store.get(str(self.given)))
+        sample = PatchSample(self.config.training.centre_tokens, self.config.seed)
+        torch.set_num_threads(1)
+        with torch.inference_mode():
+            for n, (row, pixels) in enumerate(self.stills(part.spec)):
+                x = trainer.student.network.features(np.stack(pixels.frames))
+                sample.add(f"{row.id}/{n}", x.flatten(0, 1).float().cpu().numpy())
+        out = io.BytesIO()
+        np.savez(out, keys=sample.keys(), rows=sample.rows())
+        key = f"tokenizers/features/{part.name}-{part.key[:16]}.npz"
+        file = File(key, self.workspace.store.put(key, out.getvalue()), out.tell())
+        return Output({"features": file}, {"tokens": len(sample.rows())})
+
+
+@dataclass
+class CentresWorker:
+    config: KelixConfig
+    workspace: Workspace
+
+    def setup(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def process(self, part: Part) -> Output:
+        from dataengine.tokenize.kelix.centres import centres
+
+        held = [np.load(io.BytesIO(self.workspace.store.get(key))) for key in part.spec]
+        keys, rows = (np.concatenate([h[name] for h in held]) for name in ("keys", "rows"))
+        training, quantiser = self.config.training, self.config.quantiser
+        first = np.argsort(keys, kind="stable")[: training.centre_tokens]
+        count = quantiser.codebooks * quantiser.entries
+        found = centres(rows[first], count, iterations=training.centre_iterations, seed=self.config.seed)
+        data = checkpoint.pack({"name": "centres"}, {"centres": found})
+        key = f"tokenizers/centres/{part.key}.safetensors"
+        file = File(key, self.workspace.store.put(key, data), len(data))
+        return Output({"centres": file}, {"centres": count, "tokens": len(first)})
+
+
+class FitWorker(_Learner):
+    """Publishes the tokenizer and its loss curve."""
+
+    def process(self, part: Part) -> Output:
+        import torch
+
+        from dataengine.tokenize.kelix.curve import picture
+        from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+        from dataengine.tokenize.kelix.train import Trainer
+
+        store = self.workspace.store
+        before, trainer = Trainer(without_codebooks(self.config), False), Trainer(self.config, True, self.device)
+        before.load(store.get(str(self.encoder)))
+        weights = {k: v for k, v in before.student.state_dict().items() if not k.endswith(".centres")}
+        trainer.student.load_state_dict(weights, strict=False)
+        _, found = checkpoint.unpack(store.get(str(self.given)))
+        trainer.student.network.quantiser.start(torch.from_numpy(found["centres"]).to(self.device))
+        self.train(KelixFit.name, part, trainer)
+        tokenizer = KelixTokenizer(self.config, trainer.student.network.cpu())
+        told = {
+            "preset": self.config.preset,
+            "parameters": sum(p.numel() for p in trainer.student.network.parameters()),
+            "steps": trainer.step,
+            "loss": trainer.curve.objective[-1],
+        }
+        output = checkpoint.publish(store, tokenizer, {"samples": len(part.spec)}, told)
+        curve = {"encoder": before.curve.objective, "codes": trainer.curve.objective, "vq": trainer.curve.vq}
+        members = {"curve": ("curve.json", json.dumps(curve).encode()), "loss": ("loss.png", picture(curve))}
+        files = dict(output.files)
+        for role, (name, data) in members.items():
+            key = f"tokenizers/{tokenizer.id}/{name}"
+            files[role] = File(key, store.put(key, data), len(data))
+        return Output(files, output.counts, output.facts)
+
+
+def without_codebooks(config: KelixConfig) -> KelixConfig:
+    """For the continuous encoder, which is the same for any number of entries."""
+    return config.model_copy(update={"quantiser": config.quantiser.model_copy(update={"entries": 2})})
+
+
+def _state(name: str, key: str) -> str:
+    return f"stages/{name}/state/{key}"

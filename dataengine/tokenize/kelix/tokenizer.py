@@ -1,0 +1,118 @@
+"""The Kelix tokenizer as the engine sees it: pixels prepared in the decode child, codes from the network.
+
+A sample is encoded alone (frames of one video together), on one thread where it runs on a CPU: its codes are the same bytes for
+any batch, order and number of workers. On a GPU that holds for one model of device and one version of torch; between
+CPU and GPU a code may differ where two entries are equally near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from dataengine.errors import RunError
+from dataengine.score.base import start_torch
+from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
+from dataengine.tokenize.checkpoint import Tensors, digest, pack, unpack
+from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.network import Network
+from dataengine.tokenize.kelix.preparer import PixelPreparer, Pixels
+from dataengine.tokenize.kelix.quantiser import Coder
+from dataengine.tokenize.kelix.train import arrays
+
+
+class KelixTokenizer:
+    """A trained network and its configuration."""
+
+    name = "kelix"
+
+    def __init__(self, config: KelixConfig, network: Network) -> None:
+        self.config = config
+        self._network = network.eval()
+
+    @cached_property
+    def id(self) -> str:
+        return digest(self._told(), self._tensors())
+
+    @property
+    def codebook_sizes(self) -> tuple[int, ...]:
+        return (self.config.quantiser.entries,) * self.config.quantiser.codebooks
+
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    @classmethod
+    def preparer(cls, config: KelixConfig) -> PixelPreparer:
+        return PixelPreparer(config.min_tokens, config.max_tokens, config.video)
+
+    def prepare(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Pixels:
+        """A picture, or frames of a video at their sizes → Pixels. Raises InputError."""
+        return self.preparer(self.config)(frames, timeline)
+
+    def setup(self, device: str, threads: int) -> None:
+        """Raises RunError where there is no such device."""
+        where = start_torch(device, threads)
+        dtype = torch.bfloat16 if self.config.dtype == "bfloat16" else torch.float32
+        self._network = self._network.to(where, dtype)
+        self.__dict__.pop("_coder", None)
+
+    def encode(self, prepared: Sequence[Pixels]) -> list[Codes]:
+        """Codes of each sample."""
+        return [self._codes(pixels) for pixels in prepared]
+
+    def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
+        """``(H, W, 3)`` RGB a frame, None without a decoder. Raises RunError for codes that are not this tokenizer's."""
+        if codes.tokens.shape[1] != len(self.codebook_sizes) or int(codes.tokens.max()) >= self.codebook_sizes[0]:
+            raise RunError(f"codes do not fit tokenizer {self.id} with codebooks of {self.codebook_sizes}")
+        if self._network.decoder is None:
+            return None
+        grids = codes.timeline.grids(codes.grid) if codes.timeline else [codes.grid[1:]] * codes.grid[0]
+        parts = np.split(codes.tokens, np.cumsum(codes.frame_tokens)[:-1])
+        return [self._network.decode(part[None], h, w)[0] for part, (h, w) in zip(parts, grids, strict=True)]
+
+    def save(self) -> bytes:
+        return pack(self._told(), self._tensors())
+
+    @classmethod
+    def load(cls, data: bytes) -> Self:
+        """Raises RunError for a damaged file, another tokenizer's or one of another version."""
+        told, tensors = unpack(data)
+        try:
+            config = KelixConfig.model_validate(told)
+        except ValidationError as error:
+            raise RunError(f"this is no checkpoint of the kelix tokenizer: {error}") from error
+        return cls(config, filled(Network(config), tensors))
+
+    def _codes(self, pixels: Pixels) -> Codes:
+        found: list[Any] = [None] * len(pixels.frames)
+        for indices, frames in framewise(pixels.frames, pixels.timeline):
+            for i, codes in zip(indices, self._network.encode(frames, self._coder), strict=True):
+                found[i] = codes
+        tokens = np.concatenate(found).astype(code_dtype(self.codebook_sizes))
+        return Codes(tokens, pixels.grid, pixels.timeline)
+
+    @cached_property
+    def _coder(self) -> Coder:
+        return Coder(self._network.quantiser)
+
+    def _told(self) -> dict[str, Any]:
+        return self.config.model_dump(mode="json")
+
+    def _tensors(self) -> Tensors:
+        return arrays(self._network.state_dict().items())
+
+
+def filled(network: Network, tensors: Tensors) -> Network:
+    """The network with these weights. Raises RunError where they do not fit."""
+    try:
+        network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
+    except RuntimeError as error:
+        raise RunError(f"the checkpoint of the kelix tokenizer does not fit its configuration: {error}") from None
+    return network

@@ -1,0 +1,103 @@
+"""A ViT for pictures of any size: learned positions interpolated to the grid, rotary ones in two axes, 2x2 merge.
+
+After Kelix (arXiv 2602.09843) and Keye-VL-1.5 (arXiv 2509.01563), whose tower is SigLIP's with these changes. Patches
+come in blocks of four, those of one token together, so that merging is a reshape.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dataengine.tokenize.kelix.config import Vision
+
+PATCH = 14
+MERGE = 2
+PATCH_VALUES = 3 * PATCH * PATCH
+_THETA = 10_000.0
+
+
+class Place(NamedTuple):
+    """Where the patches of a batch lie: ``learned (B or 1, L, D)``, ``cos`` and ``sin (B or 1, 1, L, D / heads)``."""
+
+    learned: Tensor
+    cos: Tensor
+    sin: Tensor
+
+
+class Block(nn.Module):
+    """Pre-norm self-attention and MLP on ``(B, L, D)``; ``mask (B, 1, 1, L)`` is False where a patch is padding."""
+
+    def __init__(self, dim: int, heads: int, mlp: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
+        self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.fc1, self.fc2 = nn.Linear(dim, mlp), nn.Linear(mlp, dim)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+        b, n, d = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        q, k = rotated(q, cos, sin), rotated(k, cos, sin)
+        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        x = x + self.out(seen.transpose(1, 2).reshape(b, n, d))
+        hidden: Tensor = x + self.fc2(functional.gelu(self.fc1(self.norm2(x)), approximate="tanh"))
+        return hidden
+
+
+class VisionTower(nn.Module):
+    """``(B, 4 T, 588)`` patches → ``(B, T, features)`` tokens."""
+
+    def __init__(self, config: Vision) -> None:
+        super().__init__()
+        self.config = config
+        dim = config.hidden
+        self.patch = nn.Linear(PATCH_VALUES, dim)
+        self.position = nn.Parameter(torch.randn(config.positions**2, dim) * 0.02)
+        self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.merge_norm = nn.LayerNorm(MERGE**2 * dim, eps=1e-5)
+        self.merge1 = nn.Linear(MERGE**2 * dim, MERGE**2 * dim)
+        self.merge2 = nn.Linear(MERGE**2 * dim, config.features)
+
+    def place(self, h: int, w: int) -> Place:
+        """Of a picture of ``h x w`` tokens."""
+        side, dim = self.config.positions, self.config.hidden
+        table = self.position.view(1, side, side, dim).permute(0, 3, 1, 2)
+        size = (MERGE * h, MERGE * w)
+        learned = functional.interpolate(table.float(), size=size, mode="bilinear", align_corners=False).to(table.dtype)
+        rows, columns = merged_order(h, w, self.position.device)
+        flat = learned.flatten(2)[:, :, rows * size[1] + columns].transpose(1, 2)
+        return Place(flat, *rotary(rows, columns, dim // self.config.heads, self.position.dtype))
+
+    def forward(self, patches: Tensor, place: Place, mask: Tensor | None = None) -> Tensor:
+        x = self.patch(patches) + place.learned
+        for block in self.blocks:
+            x = block(x, place.cos, place.sin, mask)
+        x = self.norm(x)
+        merged = self.merge_norm(x.reshape(len(x), -1, MERGE**2 * self.config.hidden))
+        tokens: Tensor = self.merge2(functional.gelu(self.merge1(merged)))
+        return tokens
+
+
+def merged_order(h: int, w: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Row and column of each patch of ``h x w`` tokens: tokens in raster order, the four patches of each together."""
+    grid = torch.arange(MERGE * h * MERGE * w, device=device).view(h, MERGE, w, MERGE).transpose(1, 2).flatten()
+    return grid // (MERGE * w), grid % (MERGE * w)
+
+
+def rotary(rows: Tensor, columns: Tensor, dim: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """``cos`` and ``sin`` ``(1, 1, L, dim)`` of rotary positions, half of the pairs for rows and half for columns."""
+    frequencies = _THETA ** (-torch.arange(0, dim // 2, 2, device=rows.device, dtype=torch.float32) / (dim // 2))
+    angles = torch.cat([rows[:, None] * frequencies, columns[:, None] * frequencies], dim=1)
+    both = torch.cat([angles, angles], dim=1)[None, None]
+    return both.cos().to(dtype), both.sin().to(dtype)
+
+
+def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """``(B, heads, L, dim)``: each pair (i, i + dim / 2) turned by its angle."""
+    a, b = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-b, a], dim=-1) * sin

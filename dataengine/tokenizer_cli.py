@@ -1,0 +1,92 @@
+"""``dataengine tokenizer``: train, judge and hand on the visual tokenizer of a recipe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dataengine.command import RecipeArgument, WorkersOption, WorkspaceOption, exits
+from dataengine.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataengine.recipe import Recipe
+    from dataengine.stage import Run
+
+app = typer.Typer(help="Train, judge and hand on the visual tokenizer of a recipe.", no_args_is_help=True)
+
+
+def _fitted(recipe: Recipe, show: bool = True) -> Run:
+    """Bring everything up to the tokenizer up to date."""
+    from dataengine import console, pipeline
+
+    with console.Progress() as progress:
+        run, reports = pipeline.until(recipe, "tokenize.fit", progress)
+    if show:
+        console.summary(recipe, reports, dry_run=False)
+    return run
+
+
+@app.command()
+@exits
+def train(recipe: RecipeArgument, workspace: WorkspaceOption = None, workers: WorkersOption = None) -> None:
+    """Train the tokenizer of RECIPE on its kept samples; goes on where a killed run was."""
+    from dataengine import console
+    from dataengine import recipe as recipes
+
+    run = _fitted(recipes.load(recipe, workspace=workspace, workers=workers))
+    output = run.records["tokenize.fit"].parts["all"]
+    rows = [(role, run.workspace.store.uri(file.key)) for role, file in sorted(output.files.items())]
+    console.print_rows(f"tokenizer {output.facts['id']}", rows)
+
+
+@app.command("eval")
+@exits
+def evaluate(
+    recipe: RecipeArgument,
+    workspace: WorkspaceOption = None,
+    workers: WorkersOption = None,
+    single: Annotated[
+        bool, typer.Option(help="Also train and judge one codebook with as many entries as all of them have.")
+    ] = True,
+) -> None:
+    """Judge the tokenizer of RECIPE on held-out samples: codebooks, pixels, features, a linear probe."""
+    from dataengine import console
+    from dataengine import recipe as recipes
+    from dataengine.tokenize.judge import judge, rows
+
+    loaded = recipes.load(recipe, workspace=workspace, workers=workers)
+    variants = {"tokenizer": loaded} | ({"one codebook": with_one_codebook(loaded)} if single else {})
+    found = {name: judge(_fitted(variant, show=False)) for name, variant in variants.items()}
+    console.print_table("held-out pictures", ["", *found], rows(list(found.values())))
+
+
+@app.command()
+@exits
+def export(
+    recipe: RecipeArgument,
+    folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Copy the tokenizer of RECIPE, with configuration, card and loss curve, to where other recipes can name it."""
+    from dataengine import recipe as recipes
+    from dataengine.storage import Store
+
+    run = _fitted(recipes.load(recipe, workspace=workspace), show=False)
+    target = Store(folder)
+    for file in run.records["tokenize.fit"].parts["all"].files.values():
+        target.put(file.key.rpartition("/")[2], run.workspace.store.get(file.key))
+    print(target.uri(""))
+
+
+def with_one_codebook(recipe: Recipe) -> Recipe:
+    """The same recipe with all entries in one codebook. Raises UsageError where it has none to join."""
+    from dataengine.tokenize.factory import configure
+
+    given: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
+    if given.get("name") != "kelix":
+        raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {given.get('name', 'none')}")
+    quantiser = configure(given).quantiser
+    one = {**given.get("quantiser", {}), "codebooks": 1, "entries": quantiser.codebooks * quantiser.entries}
+    told = {**given, "quantiser": one}
+    return recipe.model_copy(update={"tokenize": recipe.tokenize.model_copy(update={"tokenizer": told})})  # type: ignore[union-attr]
