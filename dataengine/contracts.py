@@ -48,7 +48,15 @@ FACTS = [
     _required("hash_version", pa.string()),
 ]
 
-#: One row an input that could be read.
+#: Of a clip cut out of a longer video: the id of that video's bytes, and from when until when the clip is of it, in
+#: seconds from its first frame. Null for whole inputs.
+CLIP: list[pa.Field[Any]] = [
+    pa.field("parent", pa.string()),
+    pa.field("clip_start", pa.float64()),
+    pa.field("clip_end", pa.float64()),
+]
+
+#: One row an input that could be read; a video that was cut is not one of them, its clips are.
 SAMPLES = pa.schema(
     [
         _required("input_id", pa.string()),
@@ -58,6 +66,7 @@ SAMPLES = pa.schema(
         _required("sha256", pa.string()),
         _required("bytes", pa.int64()),
         *FACTS,
+        *CLIP,
         _required("captions", pa.list_(pa.string())),
         pa.field("license", pa.string()),
         pa.field("meta", pa.string()),  # JSON of whatever else the source said
@@ -87,6 +96,7 @@ UNIQUE = pa.schema(
         _required("sha256", pa.string()),
         _required("bytes", pa.int64()),
         *FACTS,
+        *CLIP,
         _required("captions", pa.list_(CAPTION)),
         pa.field("license", pa.string()),
         _required("media", pa.string()),

@@ -104,17 +104,37 @@ SAMPLE: Schema = struct(
         **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions"), COUNT),
         **dict.fromkeys(("fps", "duration"), REAL),
         "phash": {"type": "string", "pattern": "^([0-9a-f]{16})?$"},
+        "parent": {"type": "string", "pattern": "^([0-9a-f]{32})?$"},
+        **dict.fromkeys(("clip_start", "clip_end"), REAL),
         "captions": array(struct({"text": TEXT, "source": TEXT})),
         "scores": array(struct({"name": TEXT, "value": REAL})),
     },
-    optional=("codes",),
+    optional=("codes", "parent", "clip_start", "clip_end"),
 )
 
 _COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
+_MAYBE = _nullable(TEXT, True)
 _SPLIT: Schema = {"name": TEXT, "split": TEXT, "family": TEXT, "sha256": SHA256, "bytes": COUNT}
+_SOURCE: Schema = {"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUNT}
+#: Of the inputs, those cut out of longer videos, and how many videos that were.
+_CUT: Schema = {"clips": COUNT, "videos_cut": COUNT}
 _FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": COUNT, "remaining": COUNT})
 _DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT}
-_TOKENIZER = struct({"name": TEXT, "id": TEXT, "codebook_sizes": array(COUNT), "tokens": COUNT})
+_VIDEO = {
+    **dict.fromkeys(("fps", "threshold", "fast_ratio"), REAL),
+    **dict.fromkeys(("budget", "min_tokens", "max_tokens"), COUNT),
+    "inclusive": {"type": "boolean"},
+    "max_frames": _nullable(COUNT, True),
+}
+_TOKENIZER = struct(
+    {
+        **dict.fromkeys(("name", "id"), TEXT),
+        **dict.fromkeys(("codebook_sizes", "picture_tokens"), array(COUNT)),
+        "tokens": COUNT,
+        "video": struct(_VIDEO),
+        "made": {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+    }
+)
 _COT = {
     "shards": array(struct({**_SPLIT, "records": COUNT})),
     "modes": _COUNTS,
@@ -122,7 +142,6 @@ _COT = {
     "drafted": COUNT,
     "shortages": _COUNTS,
 }
-_MAYBE = _nullable(TEXT, True)
 MANIFEST: Schema = struct(
     {
         **dict.fromkeys(
@@ -135,7 +154,7 @@ MANIFEST: Schema = struct(
         "samples": COUNT,
         "shards": array(struct({**_SPLIT, "samples": COUNT})),
         "ledger": struct(dict.fromkeys(("outcome", "kind", "rule", "failure"), _COUNTS)),
-        "sources": array(struct({"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUNT})),
+        "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
         "dedup": struct(_DEDUP),
         "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
         "funnel": array(_FUNNEL),

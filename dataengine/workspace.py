@@ -112,11 +112,15 @@ class Workspace:
         return File(key, self.store.put(key, data), len(data), table.num_rows)
 
     def read_table(self, files: Iterable[File], schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of the files, in the order given; an empty table of ``schema`` where there are none."""
+        """Rows of the files, in the order given; an empty table of ``schema`` where there are none. A nullable column that
+        an older file does not have is null."""
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
-            return pq.read_table(io.BytesIO(self.store.get(file.key)), columns=wanted.names).cast(wanted)
+            found = pq.read_table(io.BytesIO(self.store.get(file.key)), columns=wanted.names)
+            for name in (f.name for f in wanted if f.nullable and f.name not in found.column_names):
+                found = found.append_column(name, pa.nulls(found.num_rows, wanted.field(name).type))
+            return found.select(wanted.names).cast(wanted)
 
         return pa.concat_tables([wanted.empty_table(), *self.each(read, [f for f in files if f.rows])])
 

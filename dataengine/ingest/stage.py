@@ -17,6 +17,9 @@ from dataengine.recipe import FolderSource, Recipe, Source, TableSource
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import digest
 
+#: Raised when the boundaries of clips or their bytes could change.
+CLIPS_VERSION = "1"
+
 
 def limits_of(recipe: Recipe) -> Limits:
     """The recipe's bounds of one input."""
@@ -30,6 +33,11 @@ def reader_of(source: Source, limits: Limits) -> SourceReader:
     if isinstance(source, TableSource):
         return TableReader(source)
     return WebDatasetReader(source, limits)
+
+
+def _clips(source: Source) -> list[Any]:
+    """What a source's clips depend on; nothing where it has none."""
+    return [[CLIPS_VERSION, source.clips.model_dump()]] if source.clips else []
 
 
 class Ingest(RecordStage):
@@ -47,7 +55,8 @@ class Ingest(RecordStage):
         for source in recipe.sources:
             try:
                 for part in reader_of(source, limits_of(recipe)).parts():
-                    parts.append(Part(part.name, digest(base, source.name, part.key), (source.name, part.spec)))
+                    key = digest(base, source.name, part.key, *_clips(source))
+                    parts.append(Part(part.name, key, (source.name, part.spec)))
             except UsageError as error:
                 mistakes.append(f"source `{source.name}`: {error}")
         names = Counter(p.name for p in parts)
@@ -72,4 +81,5 @@ class Ingest(RecordStage):
     def worker(self, run: Run) -> Worker:
         limits = limits_of(run.recipe)
         readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
-        return IngestWorker(readers, limits, run.workspace)
+        clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
+        return IngestWorker(readers, limits, run.workspace, clips)

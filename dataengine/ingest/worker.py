@@ -1,24 +1,34 @@
-"""Makes one ingest part: reads, names, inspects and packs its media; every item ends as a sample or a failure."""
+"""Makes one ingest part: reads, names, inspects and packs its media; every item ends as a sample or a failure, or, where
+the source asks for clips, as several samples.
+
+Each clip counts as an input of its own, and the video that it was cut from as none: sources, ledger and balance are in
+rows, and a row is a mention of something that may be released. ``counts`` tells both figures, clips and videos cut.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from dataengine.assets import TRANSNETV2
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
+from dataengine.recipe import ClipsConfig
 from dataengine.stage import Part
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace
+
+if TYPE_CHECKING:
+    from dataengine.ingest.clips import Clip
 
 
 @dataclass
@@ -29,6 +39,7 @@ class _Rows:
     samples: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     packed: set[str] = field(default_factory=set)
+    parents: int = 0
 
     def fail(self, item: Item, failure: str, message: str, size: int | None) -> None:
         row = {"failure": failure, "message": message, "bytes": size}
@@ -44,31 +55,42 @@ class _Rows:
         self.packed.add(id_)
         return f"{id_}.{facts['ext']}", data
 
+    def add_clips(self, item: Item, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
+        """Note the clips of one video, each under the video's uri with its time (W3C Media Fragments)."""
+        self.parents += 1
+        parent, _ = sample_id(data)
+        for clip in clips:
+            cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
+            mention = replace(item, uri=f"{item.uri}#t={clip.start:.3f},{clip.end:.3f}")
+            yield self.add(mention, clip.data, clip.facts | cut)
+
     def _mention(self, item: Item) -> dict[str, Any]:
         return {"input_id": input_id(self.source, item.uri), "source": self.source, "uri": item.uri}
 
 
 @dataclass
 class IngestWorker:
-    """Serves any part of any source; one decode child beside it."""
+    """Serves any part of any source; beside it one decode child, and one for each way of making ``clips`` (by source)."""
 
     readers: dict[str, SourceReader]
     limits: Limits
     workspace: Workspace
-    _sandbox: Sandbox | None = None
+    clips: dict[str, ClipsConfig] = field(default_factory=dict)
+    _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
 
     def setup(self) -> None:
-        self._sandbox = Sandbox("dataengine.media.inspect:inspect", self.limits, workers=1, limits=self.limits)
-        self._sandbox.__enter__()
+        """Fetch the shot detector's weights, where they are needed; children start with the first part that needs them."""
+        if any(c.detector == "transnetv2" for c in self.clips.values()):
+            _ = TRANSNETV2.path
 
     def close(self) -> None:
-        if self._sandbox is not None:
-            self._sandbox.__exit__(None, None, None)
+        for sandbox in self._sandboxes.values():
+            sandbox.__exit__(None, None, None)
 
     def process(self, part: Part) -> Output:
         source, spec = part.spec
         rows = _Rows(source)
-        files = self._pack(rows, self.readers[source].items(spec))
+        files = self._pack(rows, self.readers[source].items(spec), self._sandbox(self.clips.get(source)))
         name = f"{part.name}-{part.key[:16]}.parquet"
         samples = sorted(rows.samples, key=lambda r: r["uri"])
         failures = sorted(rows.failures, key=lambda r: r["uri"])
@@ -77,14 +99,28 @@ class IngestWorker:
                 table = pa.Table.from_pylist(made, schema)
                 files[role] = self.workspace.write_table(f"{role}/{name}", table)
         counts = {"inputs": len(samples) + len(failures), "samples": len(samples), "failed": len(failures)}
+        if rows.parents:
+            counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
         return Output(files, counts)
 
-    def _pack(self, rows: _Rows, items: Iterator[Item]) -> dict[str, File]:
+    def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
+        """The children that do this; started on first use."""
+        if clips not in self._sandboxes:
+            function, context, limits = "dataengine.media.inspect:inspect", self.limits, self.limits
+            if clips:
+                # Another module for the network: torch must be there before the child's memory is bounded.
+                module = "network" if clips.detector == "transnetv2" else "clips"
+                function, limits = f"dataengine.ingest.{module}:inspect", replace(self.limits, seconds=clips.seconds)
+            given = (clips, context) if clips else context
+            self._sandboxes[clips] = Sandbox(function, given, workers=1, limits=limits).__enter__()
+        return self._sandboxes[clips]
+
+    def _pack(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> dict[str, File]:
         """Inspect all items and publish their bytes as one tar, named by its content; fills ``rows``."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "media.tar")
             with path.open("wb") as out:
-                info = write_tar(out, self._members(rows, items))
+                info = write_tar(out, self._members(rows, items, sandbox))
             key = f"media/{info.sha256[:32]}.tar"
             offsets = {m.name.partition(".")[0]: m.offset for m in info.members}
             for row in rows.samples:
@@ -95,18 +131,18 @@ class IngestWorker:
                 self.workspace.store.put(key, path)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
-    def _members(self, rows: _Rows, items: Iterator[Item]) -> Iterator[tuple[str, bytes]]:
-        if self._sandbox is None:
-            raise RuntimeError("setup() comes before process()")
+    def _members(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
         held: deque[tuple[Item, bytes]] = deque()
-        for outcome in self._sandbox.map(self._payloads(rows, items, held)):
+        for outcome in sandbox.map(self._payloads(rows, items, held)):
             item, data = held.popleft()
             if isinstance(outcome, Failed):
                 rows.fail(item, outcome.failure, outcome.message, len(data))
                 continue
-            member = rows.add(item, data, outcome.value)
-            if member:
-                yield member
+            if isinstance(outcome.value, dict):
+                made = iter([rows.add(item, data, outcome.value)])
+            else:
+                made = rows.add_clips(item, data, outcome.value)
+            yield from (member for member in made if member)
 
     def _payloads(self, rows: _Rows, items: Iterator[Item], held: deque[tuple[Item, bytes]]) -> Iterator[bytes]:
         for item in items:

@@ -148,9 +148,13 @@ class Tape:
             for packet, pts, dts, ticks in zip(
                 pictures, shown.tolist(), decoding.tolist(), lasting.tolist(), strict=True
             ):
+                given = packet.stream, packet.pts, packet.dts, packet.duration
                 packet.stream, packet.pts, packet.dts, packet.duration = stream, pts, dts, ticks
                 packet.time_base = self._video.time_base or Fraction(1)
                 yield packet
+                # It has been written; the next clip may have to decode it.
+                packet.stream, packet.pts, packet.dts, packet.duration = given
+                packet.time_base = self._video.time_base or Fraction(1)
 
         return packets()
 

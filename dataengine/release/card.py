@@ -105,7 +105,13 @@ def _loading(m: Mapping[str, Any]) -> str:
 
 def _sources(m: Mapping[str, Any]) -> str:
     rows = [(s["name"], s["type"], s["license"], s["inputs"]) for s in m["sources"]]
-    return f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}"
+    cut = [
+        f"Of the inputs of `{s['name']}`, {s['clips']:,} are clips that were cut out of {s['videos_cut']:,} longer videos; such "
+        "a video is no input itself."
+        for s in m["sources"]
+        if "clips" in s
+    ]
+    return "\n\n".join([f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}", *cut])
 
 
 def _ledger(m: Mapping[str, Any]) -> str:
@@ -141,11 +147,17 @@ def _codes(m: Mapping[str, Any]) -> str:
     if not t:
         return ""
     sizes = ", ".join(f"{s:,}" for s in sorted(set(t["codebook_sizes"])))
-    return (
-        f"## Visual codes\n\nTokenizer `{t['name']}`, id `{t['id']}`: {len(t['codebook_sizes'])} codes a token from "
+    low, high = t["picture_tokens"]
+    v = t["video"]
+    text = (
+        f"Tokenizer `{t['name']}`, id `{t['id']}`: {len(t['codebook_sizes'])} codes a token of 28 x 28 px from "
         f"sub-codebooks of {sizes} entries; {t['tokens']:,} tokens in all. Codes are local (each codebook counts from 0), "
-        "`(tokens, codebooks)`, with the patch grid in the sample's `.json`."
+        "`(tokens, codebooks)`, with the patch grid in the sample's `.json`. A picture has "
+        f"{low:,} to {high:,} tokens. Videos are sampled Slow-Fast at {v['fps']:g} frames a second: a frame whose "
+        f"similarity to the last slow one reaches {v['threshold']:g} is fast and has at most {v['fast_ratio']:.0%} of its "
+        f"tokens; at most {v['budget']:,} tokens a video."
     )
+    return f"## Visual codes\n\n{text}\n\n{table(('how it was made', ''), t['made'].items())}"
 
 
 def _cot(m: Mapping[str, Any]) -> str:

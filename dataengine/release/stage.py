@@ -7,6 +7,7 @@ from importlib.metadata import version as installed
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.media.phash import VERSION as HASH_VERSION
@@ -72,7 +73,7 @@ class ReleaseStage(TableStage):
         recipe, told = run.recipe, counts(ledger)
         filtering = run.records["filter"].parts["all"].facts
         shards = self._facts(run, "shard.write")
-        mentions = ledger["source"].to_pylist()
+        mentions, cut = ledger["source"].to_pylist(), self._cut(run)
         return {
             "schema_version": contracts.VERSION,
             "name": recipe.name,
@@ -84,7 +85,13 @@ class ReleaseStage(TableStage):
             "shards": shards,
             "ledger": told,
             "sources": [
-                {"name": s.name, "type": s.type, "license": s.license, "inputs": mentions.count(s.name)}
+                {
+                    "name": s.name,
+                    "type": s.type,
+                    "license": s.license,
+                    "inputs": mentions.count(s.name),
+                    **cut.get(s.name, {}),
+                }
                 for s in recipe.sources
             ],
             "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION},
@@ -94,6 +101,15 @@ class ReleaseStage(TableStage):
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
         }
+
+    def _cut(self, run: Run) -> dict[str, dict[str, int]]:
+        """For each source with clips, how many there are and of how many videos."""
+        samples = run.table("ingest", "samples", contracts.SAMPLES, ["source", "uri", "parent"])
+        clips = samples.filter(pc.is_valid(samples["parent"])).to_pylist()
+        found: dict[str, list[str]] = {}
+        for row in clips:
+            found.setdefault(row["source"], []).append(row["uri"].rpartition("#t=")[0])
+        return {source: {"clips": len(uris), "videos_cut": len(set(uris))} for source, uris in sorted(found.items())}
 
     def _facts(self, run: Run, stage: str) -> list[dict[str, Any]]:
         if stage not in run.records:

@@ -1,7 +1,8 @@
 """The members of a sample in a shard. Why the media is always called ``.jpg`` or ``.mp4``: docs/adr/0003-shard-layout.md.
 
 Hugging Face infers types from the first five samples, so in the JSON nothing is null, no list is empty and a number
-keeps its type: unknown text is ``""``, unknown fps and duration are ``0.0``, and one empty entry stands for none.
+keeps its type: unknown text is ``""``, unknown fps and duration are ``0.0``, and one empty entry stands for none. Videos
+also tell which ``parent`` they are a clip of, and from when to when: ``""`` and ``0.0`` where they are whole.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ def _described(
     told |= {name: int(row[name]) for name in _WHOLE}
     told |= {name: _finite(row[name]) or 0.0 for name in _REAL}
     told |= {"audio": bool(row["audio"]), "phash": _hex(row["phash"]), "captions": captions, "scores": _scores(scores)}
+    if row["kind"] == "video":
+        told |= {"parent": row.get("parent") or ""}
+        told |= {name: _finite(row.get(name)) or 0.0 for name in ("clip_start", "clip_end")}
     members = [("txt", captions[0]["text"].encode())]
     if codes is not None:
         told["codes"] = _codes(codes)

@@ -40,7 +40,7 @@ class ShardAssign(TableStage):
     """The assignment is a table of its own; each shard's plan is a file, and its digest the shard's key."""
 
     name = "shard.assign"
-    version = "1"
+    version = "2"
     needs = ("dedup", "score", "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -69,7 +69,7 @@ class ShardWrite(RecordStage):
     """One part a shard."""
 
     name = "shard.write"
-    version = "1"
+    version = "2"
     needs = ("shard.assign",)
     in_place = True
 
