@@ -102,7 +102,7 @@ def _clips(data: bytes, video: Video, config: ClipsConfig, limits: Limits) -> li
 
 
 def _clip(tape: cut.Tape, first: int, end: int, limits: Limits) -> Clip:
-    start, stop = tape.seconds(first), tape.seconds(end)
+    start, stop = (round(tape.seconds(frame), 6) for frame in (first, end))
     data = tape.clipped(first, end)
     try:
         facts = whole.inspect(limits, data)

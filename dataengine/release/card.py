@@ -106,8 +106,8 @@ def _loading(m: Mapping[str, Any]) -> str:
 def _sources(m: Mapping[str, Any]) -> str:
     rows = [(s["name"], s["type"], s["license"], s["inputs"]) for s in m["sources"]]
     cut = [
-        f"Of the inputs of `{s['name']}`, {s['clips']:,} are clips that were cut out of {s['videos_cut']:,} longer videos; such "
-        "a video is no input itself."
+        f"Of the inputs of `{s['name']}`, {s['clips']:,} are clips. The longer videos that they were cut out of "
+        f"({s['videos_cut']:,}) do not count as inputs themselves."
         for s in m["sources"]
         if "clips" in s
     ]

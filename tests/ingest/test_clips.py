@@ -27,6 +27,7 @@ from dataengine.media.video import probe
 from dataengine.pipeline import StageReport, execute
 from dataengine.recipe import Recipe
 from dataengine.release.ledger import balance, build
+from dataengine.shards.sample import sample_members
 from dataengine.stage import Run
 
 CONTENT = {"detector": "content", "max_seconds": 20}
@@ -229,6 +230,12 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
     kept = ledger.filter(pa.compute.equal(ledger["outcome"], "kept"))["id"]
     balance(ledger, run.records["ingest"].counts["inputs"], kept)
     exact = [r for r in ledger.to_pylist() if r["kind"] == "exact"]
+    first = next(r for r in clips.values() if r["clip_start"] > 0)
+    told = {m.partition(".")[2]: data for m, data in sample_members(first, b"")}
+    found = {k: json.loads(told["json"])[k] for k in ("parent", "clip_start", "clip_end")}
+    assert found == {k: first[k] for k in found} and first["clip_start"] == round(first["clip_start"], 6)
+    still = next(r for r in unique.to_pylist() if r["kind"] == "image")
+    assert b"clip_start" not in dict(sample_members(still, b""))[f"{still['id']}.json"]
     assert len(exact) >= 10 and all(r["uri"].startswith("demo.mp4#t=") for r in exact), "again.mp4 comes first"
 
 

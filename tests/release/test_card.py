@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 import yaml
 
+from dataengine.media.sampling import SlowFast
 from dataengine.release.card import card, configs, size_category, table
 from dataengine.release.report import funnel_rows
 
@@ -38,7 +40,15 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "policy": {"name": "p", "version": "1", "digest": "e"},
         "funnel": [{"rule": "blur", "reason": "out of focus", "entering": 5, "dropped": 2, "remaining": 3}],
         "scorers": [{"name": "technical", "version": "1"}],
-        "tokenizer": {"name": "product", "id": "f", "codebook_sizes": [32, 32], "tokens": 1234},
+        "tokenizer": {
+            "name": "product",
+            "id": "f",
+            "codebook_sizes": [32, 32],
+            "tokens": 1234,
+            "picture_tokens": [4, 256],
+            "video": asdict(SlowFast()),
+            "made": {"samples": 12},
+        },
         "cot": {"shards": [], "modes": {}, "rejected": {}},
         **changes,
     }
@@ -124,6 +134,13 @@ def test_what_nobody_stated_is_said_to_be_missing() -> None:
     text = card(manifest(biases="Only tabby cats."))
     assert "Only tabby cats." in text
     assert "Not stated: the recipe's `release.intended_use` is empty." in text
+
+
+def test_clips_are_told_from_whole_inputs() -> None:
+    source = {"name": "films", "type": "folder", "license": None, "inputs": 15}
+    told = card(manifest(sources=[{**source, "clips": 14, "videos_cut": 1}]))
+    assert "Of the inputs of `films`, 14 are clips." in told and "cut out of (1)" in told
+    assert "clips" not in card(manifest(sources=[source]))
 
 
 def test_the_funnel_goes_from_inputs_to_kept() -> None:
