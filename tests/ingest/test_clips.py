@@ -29,6 +29,7 @@ from dataengine.recipe import Recipe
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members
 from dataengine.stage import Run
+from dataengine.workspace import Workspace
 
 CONTENT = {"detector": "content", "max_seconds": 20}
 PICTURE = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
@@ -237,6 +238,16 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
     still = next(r for r in unique.to_pylist() if r["kind"] == "image")
     assert b"clip_start" not in dict(sample_members(still, b""))[f"{still['id']}.json"]
     assert len(exact) >= 10 and all(r["uri"].startswith("demo.mp4#t=") for r in exact), "again.mp4 comes first"
+
+
+def test_tables_from_before_clips_are_read(tmp_path: Path) -> None:
+    older = pa.schema([f for f in contracts.FAILURES if f.name != "bytes"])
+    row = {"input_id": "i", "source": "s", "uri": "u", "failure": "f", "message": "m"}
+    workspace = Workspace(str(tmp_path))
+    file = workspace.write_table("old.parquet", pa.Table.from_pylist([row], older))
+    assert workspace.read_table([file], contracts.FAILURES).to_pylist() == [{**row, "bytes": None}]
+    with pytest.raises((pa.ArrowInvalid, ValueError, KeyError)):
+        workspace.read_table([file], pa.schema([pa.field("new", pa.string(), nullable=False)]))
 
 
 seconds = st.lists(st.floats(0.01, 99.9), max_size=40).map(lambda found: np.array(sorted(set(found)), np.float64))
