@@ -37,9 +37,9 @@ class Reducer:
 
 def similarity(a: Pixels, b: Pixels) -> float:
     """Share of the patches of two HSV pictures whose cosine is above 0.7, of those that are not black in both; 1 where all
-    are."""
+    are. In float32, as torch has it: 9 of 10 are less than 0.9."""
     alike, seen = _alike(a, b)
-    return alike / seen if seen else 1.0
+    return float(np.float32(alike) / np.float32(seen)) if seen else 1.0
 
 
 def resized(frame: Pixels, rows: _Weights, columns: _Weights) -> Pixels:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
@@ -86,6 +86,14 @@ class Preparer(Protocol):
     """The part of a tokenizer that runs in the decode child: picklable, needs no weights, imports no model library."""
 
     @property
+    def min_tokens(self) -> int:
+        """Of a picture."""
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a picture."""
+
+    @property
     def video(self) -> SlowFast:
         """How frames of a video are chosen and sized."""
 
@@ -141,6 +149,13 @@ def framewise(arrays: Sequence[NDArray[Any]], timeline: Timeline | None) -> list
     return [(group, np.stack([arrays[i] for i in group])) for group in groups if group]
 
 
-def facts(tokenizer: Tokenizer) -> Mapping[str, Any]:
-    """What manifests and cards tell of a tokenizer."""
-    return {"name": tokenizer.name, "id": tokenizer.id, "codebook_sizes": list(tokenizer.codebook_sizes)}
+def facts(tokenizer: Tokenizer) -> dict[str, Any]:
+    """What manifests and cards tell of a tokenizer, whatever its kind."""
+    preparer = tokenizer.preparer(tokenizer.config)
+    return {
+        "name": tokenizer.name,
+        "id": tokenizer.id,
+        "codebook_sizes": list(tokenizer.codebook_sizes),
+        "picture_tokens": [preparer.min_tokens, preparer.max_tokens],
+        "video": asdict(preparer.video),
+    }

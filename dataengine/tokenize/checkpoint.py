@@ -28,7 +28,7 @@ def digest(config: Mapping[str, Any], tensors: Tensors) -> str:
     """128 bits of SHA-256 over configuration, names, types, shapes and values, in hex."""
     sha256 = hashlib.sha256(_json(config))
     for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
+        tensor = np.asarray(tensors[name], order="C")
         sha256.update(_json([name, tensor.dtype.str, tensor.shape]))
         sha256.update(tensor.tobytes())
     return sha256.hexdigest()[:32]
@@ -37,7 +37,7 @@ def digest(config: Mapping[str, Any], tensors: Tensors) -> str:
 def pack(config: Mapping[str, Any], tensors: Tensors) -> bytes:
     """safetensors bytes; ``config`` is JSON and names the tokenizer as ``name``."""
     told = _json({"config": config, "id": digest(config, tensors)}).decode()
-    whole = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
     return safetensors.numpy.save(whole, metadata={_KEY: told})
 
 
@@ -58,18 +58,18 @@ def publish(
     store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], told: Mapping[str, Any] | None = None
 ) -> Output:
     """Write a tokenizer into a workspace, with its configuration and card; ``told`` are facts of how it was made."""
-    facts_ = {**facts(tokenizer), **(told or {})}
+    made = {**counts, **(told or {})}
     members = {
         "tokenizer": (FILE, tokenizer.save()),
         "config": ("config.json", _json(tokenizer.config.model_dump(mode="json"))),
-        "card": ("README.md", card(tokenizer, {**counts, **(told or {})}).encode()),
+        "card": ("README.md", card(tokenizer, made).encode()),
     }
     files = {
         role: File(key, store.put(key, data), len(data))
         for role, (name, data) in members.items()
         for key in [f"tokenizers/{tokenizer.id}/{name}"]
     }
-    return Output(files, dict(counts), facts_)
+    return Output(files, dict(counts), {**facts(tokenizer), "made": made})
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -83,9 +83,9 @@ class NextToken(_Model):
 class Training(_Model):
     """Steps of the continuous encoder, then of the codes; a batch is ``crops`` crops of ``side`` tokens a side."""
 
-    encoder_steps: Annotated[int, Field(ge=0)] = 400
-    steps: Count = 600
-    crops: Count = 24
+    encoder_steps: Annotated[int, Field(ge=0)] = 200
+    steps: Count = 300
+    crops: Count = 16
     side: Count = 8
     rate: Annotated[float, Field(gt=0)] = 2e-3
     centre_tokens: Count = 60_000

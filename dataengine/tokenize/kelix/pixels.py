@@ -16,7 +16,11 @@ def patches(frames: NDArray[np.uint8], device: str = "cpu", dtype: torch.dtype =
     """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` in -1..1: mean and deviation 0.5, as Keye's processors have it."""
     b, height, width, _ = frames.shape
     h, w = height // TOKEN, width // TOKEN
-    blocks = torch.from_numpy(np.ascontiguousarray(frames)).to(device).view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
+    blocks = (
+        torch.from_numpy(np.require(frames, requirements=["C", "W"]))
+        .to(device)
+        .view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
+    )
     flat = blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
     return (flat.to(torch.float32) / 127.5 - 1).to(dtype)
 

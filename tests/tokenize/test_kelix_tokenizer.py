@@ -1,0 +1,278 @@
+"""The Kelix tokenizer: its parts against plain formulas, and that its codes depend on the sample alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tiny_kelix
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataengine.errors import RunError, UsageError
+from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
+from dataengine.tokenize.checkpoint import pack, unpack
+from dataengine.tokenize.factory import configure, load
+from dataengine.tokenize.kelix import buckets, pixels
+from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.names import from_published
+from dataengine.tokenize.kelix.network import Network, Student
+from dataengine.tokenize.kelix.quantiser import Coder, nearest
+from dataengine.tokenize.kelix.train import Trainer
+from dataengine.tokenize.kelix.vision import merged_order, rotary, rotated
+
+SMALL = KelixConfig.model_validate(tiny_kelix.SMALL)
+
+
+def test_patches_come_back_and_lie_by_tokens() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 56, 84, 3), np.uint8)
+    found = pixels.patches(frames)
+    assert found.shape == (2, 6 * 4, 588) and float(found.min()) >= -1 and float(found.max()) <= 1
+    assert (pixels.frames(found, 2, 3) == frames).all()
+    rows, columns = merged_order(2, 3, torch.device("cpu"))
+    assert rows[:8].tolist() == [0, 0, 1, 1, 0, 0, 1, 1] and columns[:8].tolist() == [0, 1, 0, 1, 2, 3, 2, 3]
+    for i in (0, 5, 23):
+        top, left = int(rows[i]) * 14, int(columns[i]) * 14
+        patch = frames[0, top : top + 14, left : left + 14].transpose(2, 0, 1).ravel() / 127.5 - 1
+        assert np.allclose(found[0, i].numpy(), patch, atol=1e-6)
+
+
+def test_rotary_positions_see_only_differences() -> None:
+    q, k = torch.randn(1, 1, 1, 16), torch.randn(1, 1, 1, 16)
+
+    def score(a: tuple[int, int], b: tuple[int, int]) -> float:
+        at = [rotary(torch.tensor([r]), torch.tensor([c]), 16, torch.float32) for r, c in (a, b)]
+        return float((rotated(q, *at[0]) * rotated(k, *at[1])).sum())
+
+    assert score((1, 2), (4, 9)) == pytest.approx(score((11, 5), (14, 12)), abs=1e-4)
+    assert score((1, 2), (4, 9)) != pytest.approx(score((1, 2), (9, 4)), abs=1e-3)
+
+
+def test_the_nearest_entry_by_squared_distance() -> None:
+    z, entries = torch.randn(50, 8), torch.randn(20, 8)
+    expected = ((z[:, None] - entries[None]) ** 2).sum(-1).argmin(1)
+    assert nearest(z, entries).tolist() == expected.tolist()
+    assert nearest(torch.zeros(1, 2), torch.ones(3, 2)).tolist() == [0]
+
+
+def test_loss_and_gradients_of_the_quantiser() -> None:
+    torch.manual_seed(0)
+    quantiser = Network(SMALL).quantiser
+    x = torch.randn(30, 48, requires_grad=True)
+    indices, fused, loss = quantiser(x)
+    assert indices.shape == (30, 4) and torch.allclose(fused, quantiser.look_up(indices), atol=1e-5)
+    expected = 0.0
+    for i, (z, book) in enumerate(zip(quantiser.codes(x), quantiser.codebooks(), strict=True)):
+        expected += float(((z - book.entries()[indices[:, i]]) ** 2).mean().detach()) * (1 + 0.25) / 4
+    assert float(loss.detach()) == pytest.approx(expected, rel=1e-4)
+    (fused**2).sum().backward(retain_graph=True)
+    assert x.grad is not None and float(x.grad.abs().sum()) > 0, "straight-through"
+    assert all(not book.centres.requires_grad for book in quantiser.codebooks())
+    assert [book.project.weight.grad for book in quantiser.codebooks()] == [None] * 4, "only L_VQ moves the entries"
+    loss.backward()
+    assert all(float(book.project.weight.grad.abs().sum()) > 0 for book in quantiser.codebooks())  # type: ignore[union-attr]
+
+
+def test_entries_start_where_the_codes_of_their_centres_lie() -> None:
+    quantiser = Network(SMALL).quantiser
+    centres = torch.randn(64, 48)
+    quantiser.start(centres)
+    for book, own, i in zip(quantiser.codebooks(), centres.chunk(4), range(4), strict=True):
+        assert torch.allclose(book.entries(), quantiser.codes(own)[i], atol=1e-5)
+
+
+def test_training_learns_and_uses_its_codebooks() -> None:
+    tokenizer = tiny_kelix.small()
+    errors = []
+    for photo in tiny_kelix.photos()[:4]:
+        [codes] = tokenizer.encode([tokenizer.prepare([photo[:196, :224]])])
+        back = tokenizer.decode(codes)
+        assert back is not None
+        errors.append(float(np.mean((back[0].astype(float) - tokenizer.prepare([photo[:196, :224]]).frames[0]) ** 2)))
+    spread = np.mean([float(p.astype(float).var()) for p in tiny_kelix.photos()])
+    assert np.mean(errors) < 0.6 * spread
+    seen = np.concatenate([c.tokens for c in tokenizer.encode([tokenizer.prepare([p]) for p in tiny_kelix.photos()])])
+    assert min(len(np.unique(column)) for column in seen.T) >= 8
+
+
+def test_codes_do_not_depend_on_neighbours_or_order() -> None:
+    tokenizer = tiny_kelix.small()
+    tokenizer.setup("cpu", 1)
+    prepared = [tokenizer.prepare([p]) for p in tiny_kelix.photos()]
+    alone = [tokenizer.encode([p])[0] for p in prepared]
+    assert tokenizer.encode(prepared) == alone and tokenizer.encode(prepared[::-1]) == alone[::-1]
+    assert [c.tokens.dtype for c in alone] == [np.uint8] * len(alone)
+    again = load(tokenizer.save())
+    again.setup("cpu", 1)
+    assert again.encode(prepared) == alone and again.id == tokenizer.id
+
+
+def test_frames_of_a_video_are_slow_or_fast() -> None:
+    tokenizer = tiny_kelix.small()
+    slow, fast = tiny_kelix.photos()[0][:56, :84], tiny_kelix.photos()[1][:28, :56]
+    line = Timeline((SLOW, FAST, SLOW, FAST), (0.0, 0.5, 1.0, 1.5), (1, 2))
+    [codes] = tokenizer.encode([tokenizer.prepare([slow, fast, slow[::-1], fast], line)])
+    assert codes.grid == (4, 2, 3) and codes.frame_tokens == [6, 2, 6, 2]
+    back = tokenizer.decode(codes)
+    assert back is not None and [f.shape for f in back] == [(56, 84, 3), (28, 56, 3), (56, 84, 3), (28, 56, 3)]
+    assert codes.tokens[6:8].tolist() == codes.tokens[14:].tolist()
+
+
+def test_batches_of_several_sizes_give_the_same_codes_but_for_ties() -> None:
+    tokenizer = tiny_kelix.small()
+    prepared = [tokenizer.prepare([p]) for p in tiny_kelix.photos()]
+    alone = np.concatenate([c.tokens for c in tokenizer.encode(prepared)])
+    together = buckets.encode(tokenizer.network, Coder(tokenizer.network.quantiser), [p.frames[0] for p in prepared])
+    assert (np.concatenate(together) == alone).mean() > 0.999
+
+
+@given(st.lists(st.integers(1, 1280), min_size=1, max_size=200), st.integers(1, 8192))
+def test_batches_are_within_bounds(tokens: list[int], most: int) -> None:
+    groups = buckets.batches(tokens, most)
+    assert sorted(i for group in groups for i in group) == list(range(len(tokens)))
+    assert all(len(g) == 1 or max(tokens[i] for i in g) * len(g) <= most for g in groups)
+    assert buckets.padding(tokens, groups) <= 0.1 + 1e-9
+
+
+def test_training_goes_on_after_a_kill_with_the_same_result() -> None:
+    data = tiny_kelix.crops(SMALL, tiny_kelix.photos())
+    torch.set_num_threads(1)
+    whole, saved = Trainer(SMALL, True), []
+    whole.run(data, lambda t: saved.append(t.save()), 10)
+    resumed = Trainer(SMALL, True)
+    resumed.load(saved[1])
+    assert resumed.step == 20
+    resumed.run(data, lambda _: None, 10)
+    assert resumed.save() == whole.save()
+    assert resumed.curve.objective[-1] < resumed.curve.objective[0]
+
+
+def test_a_language_model_reads_captions_from_the_codes() -> None:
+    told = {**tiny_kelix.SMALL, "objective": {"kind": "next_token", "hidden": 32, "layers": 1, "heads": 2, "mlp": 64}}
+    config = KelixConfig.model_validate(told)
+    trainer = Trainer(config, True)
+    trainer.run(tiny_kelix.crops(config, tiny_kelix.photos()), lambda _: None, 100)
+    assert trainer.curve.objective[-1] < 0.8 * trainer.curve.objective[0]
+    assert trainer.student.network.decoder is None
+    with pytest.raises(RunError, match="no way back"):
+        trainer.student.network.decode(np.zeros((1, 1, 4), np.uint8), 1, 1)
+
+
+def test_the_report_s_sizes_run_forward_once() -> None:
+    config = configure({"name": "kelix", "preset": "kelix"})
+    assert (config.quantiser.codebooks, config.quantiser.entries, config.vision.layers) == (8, 8192, 27)
+    with torch.device("meta"):
+        student = Student(config)
+    assert 400e6 < sum(p.numel() for p in student.network.vision.parameters()) < 500e6
+    # Random weights of all 27 layers would need 4 GB of centres beside them: the same sizes with three layers and 64 entries.
+    less = {"vision": {"layers": 3}, "quantiser": {"entries": 64}}
+    small = Network(configure({"name": "kelix", "preset": "kelix", **less})).to(torch.bfloat16)
+    found = small.encode(np.random.default_rng(0).integers(0, 256, (1, 56, 84, 3), np.uint8), Coder(small.quantiser))
+    assert found.shape == (1, 6, 8) and found.max() < 64
+
+
+def test_damaged_and_foreign_checkpoints_are_refused() -> None:
+    data = tiny_kelix.small().save()
+    flipped = bytearray(data)
+    flipped[-5] ^= 1
+    for bad in (b"", data[:100], data[:-1], bytes(flipped)):
+        with pytest.raises(RunError):
+            load(bad)
+    config, tensors = unpack(data)
+    less = {k: v for k, v in tensors.items() if k != "vision.norm.weight"}
+    for told, found in (({**config, "version": 9}, tensors), (config, less)):
+        with pytest.raises(RunError, match="kelix"):
+            load(pack(told, found))
+
+
+def test_codes_of_another_tokenizer_are_not_decoded() -> None:
+    for tokens in (np.full((1, 4), 16, np.uint8), np.zeros((1, 3), np.uint8)):
+        with pytest.raises(RunError, match="do not fit"):
+            tiny_kelix.small().decode(Codes(tokens, (1, 1, 1)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"vision": {"hidden": 30}}, "multiple of 4"),
+        ({"video": "fast"}, "known presets are paper, released"),
+        ({"video": {"fps": -1}}, "fps out of range"),
+        ({"preset": "huge"}, "preset"),
+        ({"training": {"step": 1}}, "training.step"),
+    ],
+)
+def test_mistakes_in_the_recipe_are_named(change: dict[str, object], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        configure({"name": "kelix", **change})
+
+
+def test_presets_can_be_changed_in_part() -> None:
+    config = configure({"name": "kelix", "preset": "kelix", "quantiser": {"beta": 0.5}, "video": "paper"})
+    assert (config.quantiser.beta, config.quantiser.entries, config.video.budget) == (0.5, 8192, 75_000)
+
+
+def published(config: KelixConfig) -> dict[str, torch.Tensor]:
+    """A random checkpoint with the names and layouts of the published one."""
+    v, q = config.vision, config.quantiser
+    tower = "visual_tokenizer.visual.vision_model."
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{tower}embeddings.patch_embedding.weight": (v.hidden, 3, 14, 14),
+        f"{tower}embeddings.patch_embedding.bias": (v.hidden,),
+        f"{tower}embeddings.position_embedding.weight": (v.positions**2, v.hidden),
+        f"{tower}embeddings.packing_position_embedding.weight": (8, v.hidden),
+        f"{tower}head.probe": (1, 1, v.hidden),
+        "visual_tokenizer.mlp_AR.linear_1.weight": (4 * v.hidden, 4 * v.hidden),
+        "visual_tokenizer.mlp_AR.linear_1.bias": (4 * v.hidden,),
+        "visual_tokenizer.mlp_AR.linear_2.weight": (v.features, 4 * v.hidden),
+        "visual_tokenizer.mlp_AR.linear_2.bias": (v.features,),
+        "visual_tokenizer.encoder.weight": (q.codebooks * q.dim, v.features),
+        "visual_tokenizer.encoder.bias": (q.codebooks * q.dim,),
+    }
+    norms = {f"{tower}post_layernorm": v.hidden, "visual_tokenizer.mlp_AR.pre_norm": 4 * v.hidden}
+    for i in range(v.layers):
+        layer = f"{tower}encoder.layers.{i}."
+        norms |= {f"{layer}layer_norm{n}": v.hidden for n in (1, 2)}
+        for name, out, into in [
+            *((f"self_attn.{k}_proj", v.hidden, v.hidden) for k in ("q", "k", "v", "out")),
+            ("mlp.fc1", v.mlp, v.hidden),
+            ("mlp.fc2", v.hidden, v.mlp),
+        ]:
+            shapes |= {f"{layer}{name}.weight": (out, into), f"{layer}{name}.bias": (out,)}
+    for i in range(q.codebooks):
+        book = f"visual_tokenizer.quantizer.{i}."
+        norms |= {f"{book}{n}_norm": q.dim for n in "qz"}
+        shapes[f"{book}embedding_proj.weight"] = (q.dim, v.features)
+        shapes[f"{book}embedding_proj.bias"] = (q.dim,)
+        shapes[f"visual_tokenizer.quant_projector.{i}.weight"] = (q.fused, q.dim)
+    shapes |= {f"{name}.{kind}": (size,) for name, size in norms.items() for kind in ("weight", "bias")}
+    torch.manual_seed(1)
+    table = torch.randn(q.codebooks * q.entries, v.features)
+    tables = {f"visual_tokenizer.quantizer.{i}.embedding.weight": table for i in range(q.codebooks)}
+    return {name: torch.randn(shape) * 0.1 for name, shape in shapes.items()} | tables
+
+
+def test_published_names_are_mapped() -> None:
+    tensors = published(SMALL)
+    network = from_published(tensors, SMALL)
+    table = tensors["visual_tokenizer.quantizer.2.embedding.weight"]
+    assert torch.equal(network.quantiser.codebooks()[2].centres, table[32:48]), "each book has its own slice"
+    tower = "visual_tokenizer.visual.vision_model."
+    conv = torch.nn.functional.conv2d(
+        torch.ones(1, 3, 14, 14), tensors[f"{tower}embeddings.patch_embedding.weight"]
+    ).flatten()
+    assert torch.allclose(network.vision.patch.weight.sum(1), conv, atol=1e-4)
+    key = tensors[f"{tower}encoder.layers.0.self_attn.k_proj.weight"]
+    assert torch.equal(network.vision.blocks[0].qkv.weight[32:64], key)
+    frames = tiny_kelix.photos()[4][None]
+    assert network.encode(frames, Coder(network.quantiser)).shape == (1, 4, 4)
+
+
+def test_a_checkpoint_that_does_not_fit_says_what() -> None:
+    tensors = published(SMALL)
+    del tensors["visual_tokenizer.encoder.bias"]
+    tensors["visual_tokenizer.mystery"] = torch.zeros(1)
+    tensors["visual_tokenizer.encoder.weight"] = torch.zeros(3, 3)
+    with pytest.raises(
+        UsageError, match=r"missing: quantiser.encoder.bias; unknown: mystery; of another shape: quantiser"
+    ):
+        from_published(tensors, SMALL)
