@@ -117,9 +117,11 @@ class Workspace:
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
-            found = pq.read_table(io.BytesIO(self.store.get(file.key)), columns=wanted.names)
-            for name in (f.name for f in wanted if f.nullable and f.name not in found.column_names):
-                found = found.append_column(name, pa.nulls(found.num_rows, wanted.field(name).type))
+            parquet = pq.ParquetFile(io.BytesIO(self.store.get(file.key)))
+            later = [f for f in wanted if f.nullable and f.name not in parquet.schema_arrow.names]
+            found = parquet.read([n for n in wanted.names if n in parquet.schema_arrow.names])
+            for absent in later:
+                found = found.append_column(absent, pa.nulls(found.num_rows, absent.type))
             return found.select(wanted.names).cast(wanted)
 
         return pa.concat_tables([wanted.empty_table(), *self.each(read, [f for f in files if f.rows])])
