@@ -11,14 +11,13 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.storage import Store
 
-#: Prepared samples that may wait for the model.
-_AHEAD = 32
-
 
 class Decoder:
-    """One decode child calling ``function(context, item)``; kept for many parts."""
+    """One decode child calling ``function(context, item)``; kept for many parts. ``ahead`` prepared samples may wait for
+    the model."""
 
-    def __init__(self, function: str, context: Any, limits: Limits) -> None:
+    def __init__(self, function: str, context: Any, limits: Limits, ahead: int = 32) -> None:
+        self._ahead = ahead
         self._sandbox = Sandbox(function, context, workers=1, limits=limits)
         self._sandbox.__enter__()
 
@@ -26,7 +25,7 @@ class Decoder:
         self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]
     ) -> Iterator[tuple[Located, Ok | Failed]]:
         """Each row with what the child made of ``item(row, bytes)``, in order."""
-        return Prefetch(self._outcomes(store, rows, item), _AHEAD)
+        return Prefetch(self._outcomes(store, rows, item), self._ahead)
 
     def _outcomes(
         self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]

@@ -39,7 +39,7 @@ _LUMA = np.array([66, 129, 25], np.int32)
 _CHROMA = (np.array([-38, -74, 112], np.int32), np.array([112, -94, -18], np.int32))
 _X265 = "pools=none:frame-threads=1:log-level=none:info=0"
 _CODECS = {
-    "h264": _Codec("libx264", options=(("preset", "veryfast"), ("crf", "23"))),
+    "h264": _Codec("libx264", options=(("preset", "veryfast"), ("crf", "23"), ("x264-params", "mbtree=0"))),
     "hevc": _Codec("libx265", options=(("preset", "veryfast"), ("crf", "26"), ("x265-params", _X265))),
     "vp8": _Codec("libvpx", 800_000, (("deadline", "good"), ("cpu-used", "5"))),
     "vp9": _Codec("libvpx-vp9", options=(("crf", "34"), ("deadline", "good"), ("cpu-used", "6"))),

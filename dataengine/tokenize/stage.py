@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, chunks, locate, representatives
+from dataengine.locate import Located, by_media, locate, representatives
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok
+from dataengine.media.sandbox import Ok
 from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.tokenize import checkpoint
@@ -31,7 +31,8 @@ from dataengine.tokenize.sample import chosen
 from dataengine.workspace import File, Output, Workspace, digest
 
 FAILURES = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
-_CHUNK = 16
+#: Prepared samples that wait for the model: a video may have 150 MB of pixels.
+_AHEAD = 4
 
 
 def kept(run: Run) -> list[Located]:
@@ -199,7 +200,7 @@ class EncodeWorker:
         self._tokenizer = load(self.workspace.store.get(self.checkpoint))
         self._tokenizer.setup(self.device, 1)
         preparer = self._tokenizer.preparer(self._tokenizer.config)
-        self._decoder = Decoder("dataengine.tokenize.prepare:prepare", (self.limits, preparer), self.limits)
+        self._decoder = Decoder("dataengine.tokenize.prepare:prepare", (self.limits, preparer), self.limits, _AHEAD)
 
     def close(self) -> None:
         if self._decoder is not None:
@@ -211,15 +212,12 @@ class EncodeWorker:
         seen = self._decoder.over(self.workspace.store, part.spec, lambda row, data: (data, row.kind))
         rows: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
-        for chunk in chunks(seen, _CHUNK):
-            failures += [
-                {"id": row.id, "failure": out.failure, "message": out.message}
-                for row, out in chunk
-                if isinstance(out, Failed)
-            ]
-            good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
-            codes = self._tokenizer.encode([prepared for _, prepared in good])
-            rows += [to_row(id_, self._tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
+        for row, out in seen:
+            if isinstance(out, Ok):
+                [codes] = self._tokenizer.encode([out.value])
+                rows.append(to_row(row.id, self._tokenizer.id, codes))
+            else:
+                failures.append({"id": row.id, "failure": out.failure, "message": out.message})
         return self._publish(part, self._tokenizer.id, sorted(rows, key=lambda r: r["id"]), failures)
 
     def _publish(
