@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,18 @@ def call(*command: str) -> str:
     return done.stdout + done.stderr
 
 
+def _wait_for_agent(address: str) -> None:
+    """The job server answers before it can take jobs."""
+    command = [str(BIN / "ray"), "job", "submit", "--address", address, "--", "true"]
+    for _ in range(60):
+        done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=300)
+        if done.returncode == 0:
+            return
+        assert "No available agent" in done.stderr, done.stderr[-3000:]
+        time.sleep(1)
+    raise TimeoutError(f"no agent of {address} takes jobs")
+
+
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """A Ray head with its job server, in a process group of its own."""
@@ -46,7 +59,9 @@ def head() -> Iterator[str]:
     process = subprocess.Popen(command, env=ENV, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         wait_for(dashboard, process)
-        yield f"http://127.0.0.1:{dashboard}"
+        address = f"http://127.0.0.1:{dashboard}"
+        _wait_for_agent(address)
+        yield address
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
