@@ -24,7 +24,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import decord
 import numpy as np
 import torch
 from keye_vl_utils import vision_process as keye
@@ -129,12 +128,13 @@ def clips(folder: Path) -> dict[str, bytes]:
 
 
 def slow_fast(found: dict[str, bytes], repeat: int) -> None:
+    frames.decord()  # before keye-vl-utils imports it with CUDA libraries that crash torch
     plans = {name: slowfast.plan(data, PRESETS["released"], Limits()) for name, data in found.items()}
     shown = sum(len(plan.indices) for plan in plans.values())
 
     def decode() -> None:
         for name, data in found.items():
-            reader = decord.VideoReader(io.BytesIO(data), num_threads=1)
+            reader = frames.decord().VideoReader(io.BytesIO(data), num_threads=1)
             for start in range(0, len(plans[name].indices), 8):
                 reader.get_batch(plans[name].indices[start : start + 8]).asnumpy()
 

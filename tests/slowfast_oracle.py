@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from keye_vl_utils import vision_process as keye
 
-from dataengine.media import slowfast
+from dataengine.media import frames, slowfast
 from dataengine.media.limits import Limits
 from dataengine.media.sampling import PRESETS
+
+frames.decord()  # before keye-vl-utils imports it with the CUDA libraries that crash torch
 
 Told = tuple[list[int], tuple[int, ...], list[float]]
 

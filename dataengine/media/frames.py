@@ -44,14 +44,14 @@ def by_decord(
 ) -> Iterator[Pixels]:
     """The frames of ascending indices, ``(H, W, 3) uint8`` at ``size`` (width, height), upright, decoded ``at_once`` a time;
     ends early if decord does not see the ``count`` frames that there are, or finds fault with the file."""
-    decord = _decord()
+    library = decord()
     try:
-        reader = decord.VideoReader(io.BytesIO(data), width=size[0], height=size[1], num_threads=1)
+        reader = library.VideoReader(io.BytesIO(data), width=size[0], height=size[1], num_threads=1)
         if len(reader) != count:
             return
         for start in range(0, len(wanted), at_once):
             yield from reader.get_batch(wanted[start : start + at_once]).asnumpy()
-    except decord.DECORDError:
+    except library.DECORDError:
         return
 
 
@@ -108,13 +108,14 @@ def _jump(
 
 
 @functools.cache
-def _decord() -> ModuleType:
-    """decord, without the CUDA libraries of torch: it loads any that it finds, though its CPU build uses none, and a
-    decode process would take 0.3 s and 340 MB more."""
-    hidden: dict[str, Any] = {} if "nvidia" in sys.modules else {"nvidia": None}
-    sys.modules.update(hidden)
+def decord() -> ModuleType:
+    """decord, without the CUDA libraries of torch: it loads any that it finds, though its CPU build uses none. A decode
+    process would take 0.3 s and 340 MB more, and NVBLAS among them crashes torch on a machine without a GPU."""
+    before = sys.modules.get("nvidia")
+    sys.modules["nvidia"] = None  # type: ignore[assignment]
     try:
         return importlib.import_module("decord")
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        del sys.modules["nvidia"]
+        if before is not None:
+            sys.modules["nvidia"] = before

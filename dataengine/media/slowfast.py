@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataengine.media import demux, video
+from dataengine.media import video
 from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
 from dataengine.media.resize import PATCH, smart_resize
@@ -108,8 +108,7 @@ def frame_text(plan: Plan) -> list[str]:
 
 def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, video.Video, list[Pixels] | None]:
     clip = video.probe(data, limits)
-    fps = _rate(data, clip)
-    indices = chosen(clip.frames, fps, how)
+    indices = chosen(clip.frames, clip.rate, how)
     to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
     held: list[Pixels] | None = [] if len(indices) * clip.height * clip.width * 3 <= hold else None
     reduce = Reducer(clip.height, clip.width, to)
@@ -122,14 +121,8 @@ def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan
 
     kinds = kinds_of(pictures(), how)
     slow, fast = budgeted(kinds, clip.height, clip.width, how)
-    times = tuple((indices / fps).tolist())
+    times = tuple((indices / clip.rate).tolist())
     return Plan(tuple(indices.tolist()), times, tuple(kinds), slow, fast), clip, held
-
-
-def _rate(data: bytes, clip: video.Video) -> float:
-    """Frames a second as the container states it on average; measured where it does not."""
-    with demux.opened(data, clip.media) as (_, track):
-        return float(track.average_rate) if track.average_rate else clip.fps
 
 
 def _linspace(last: int, count: int) -> npt.NDArray[np.int64]:

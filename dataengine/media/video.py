@@ -26,7 +26,8 @@ _TOLERANCE = 2e-3
 @dataclass(frozen=True)
 class Video:
     """Facts of a video. ``width`` and ``height`` as displayed; ``turns`` quarter turns counter-clockwise make a stored
-    frame upright; ``mode`` is FFmpeg's pixel format; ``clock`` ``(frames,) float64`` times of display in the container's
+    frame upright; ``mode`` is FFmpeg's pixel format; ``rate`` the frames a second that the container states, ``fps`` those
+    that there are; ``clock`` ``(frames,) float64`` times of display in the container's
     seconds, ascending; ``keys`` and ``closed`` as in ``demux.Walk``."""
 
     media: Media
@@ -36,6 +37,7 @@ class Video:
     height: int
     turns: int
     fps: float
+    rate: float
     duration: float
     audio: bool
     closed: bool
@@ -83,6 +85,7 @@ def probe(data: bytes, limits: Limits) -> Video:
             height=sides[1 - turns % 2],
             turns=turns,
             fps=round(1 / walk.step, 6),
+            rate=float(stream.average_rate) if stream.average_rate else 1 / walk.step,
             duration=round(float(walk.clock[-1] - walk.clock[0]) + walk.step, 6),
             audio=bool(container.streams.audio),
             closed=walk.closed,
