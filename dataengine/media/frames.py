@@ -14,7 +14,6 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt

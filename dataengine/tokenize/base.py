@@ -129,6 +129,10 @@ class Tokenizer(Protocol):
     def setup(self, device: str, threads: int) -> None:
         """Before ``encode`` in a worker. ``device`` is auto, cpu, cuda or cuda:N."""
 
+    @property
+    def together(self) -> int:
+        """How many samples ``encode`` likes to get at once."""
+
     def encode(self, prepared: Sequence[Any]) -> list[Codes]:
         """Codes of each sample; on one kind of device the same whatever else is in the batch."""
 

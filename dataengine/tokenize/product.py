@@ -73,6 +73,10 @@ class ProductTokenizer:
     def setup(self, device: str, threads: int) -> None:
         """Nothing: whole numbers on the CPU, whatever the device."""
 
+    @property
+    def together(self) -> int:
+        return 1
+
     def encode(self, prepared: Sequence[Patches]) -> list[Codes]:
         """Codes of each sample, all patches of the batch at once."""
         if not prepared:

@@ -16,9 +16,9 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, locate, representatives
+from dataengine.locate import Located, by_media, chunks, locate, representatives
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok
+from dataengine.media.sandbox import Failed, Ok
 from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.tokenize import checkpoint
@@ -212,12 +212,15 @@ class EncodeWorker:
         seen = self._decoder.over(self.workspace.store, part.spec, lambda row, data: (data, row.kind))
         rows: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
-        for row, out in seen:
-            if isinstance(out, Ok):
-                [codes] = self._tokenizer.encode([out.value])
-                rows.append(to_row(row.id, self._tokenizer.id, codes))
-            else:
-                failures.append({"id": row.id, "failure": out.failure, "message": out.message})
+        for chunk in chunks(seen, self._tokenizer.together):
+            good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
+            codes = self._tokenizer.encode([prepared for _, prepared in good])
+            rows += [to_row(id_, self._tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
+            failures += [
+                {"id": row.id, "failure": out.failure, "message": out.message}
+                for row, out in chunk
+                if isinstance(out, Failed)
+            ]
         return self._publish(part, self._tokenizer.id, sorted(rows, key=lambda r: r["id"]), failures)
 
     def _publish(

@@ -126,6 +126,18 @@ def test_batches_of_several_sizes_give_the_same_codes_but_for_ties() -> None:
     assert (np.concatenate(together) == alone).mean() > 0.999
 
 
+def test_a_tokenizer_may_batch_pictures_beside_videos() -> None:
+    config = SMALL.model_copy(update={"batch": "buckets"})
+    alone = tiny_kelix.small()
+    batched = type(alone)(config, alone.network)
+    prepared = [alone.prepare([p]) for p in tiny_kelix.photos()]
+    prepared.insert(2, alone.prepare([tiny_kelix.photos()[4]], Timeline((SLOW,), (0.0,), (1, 1))))
+    pairs = list(zip(alone.encode(prepared), batched.encode(prepared), strict=True))
+    assert all((a.grid, a.timeline) == (b.grid, b.timeline) for a, b in pairs)
+    assert np.mean([(a.tokens == b.tokens).mean() for a, b in pairs]) > 0.999
+    assert (alone.together, batched.together) == (1, 64) and alone.id != batched.id
+
+
 @given(st.lists(st.integers(1, 1280), min_size=1, max_size=200), st.integers(1, 8192))
 def test_batches_are_within_bounds(tokens: list[int], most: int) -> None:
     groups = buckets.batches(tokens, most)
@@ -162,13 +174,17 @@ def test_the_report_s_sizes_run_forward_once() -> None:
     config = configure({"name": "kelix", "preset": "kelix"})
     assert (config.quantiser.codebooks, config.quantiser.entries, config.vision.layers) == (8, 8192, 27)
     with torch.device("meta"):
-        student = Student(config)
-    assert 400e6 < sum(p.numel() for p in student.network.vision.parameters()) < 500e6
-    # Random weights of all 27 layers would need 4 GB of centres beside them: the same sizes with three layers and 64 entries.
-    less = {"vision": {"layers": 3}, "quantiser": {"entries": 64}}
-    small = Network(configure({"name": "kelix", "preset": "kelix", **less})).to(torch.bfloat16)
-    found = small.encode(np.random.default_rng(0).integers(0, 256, (1, 56, 84, 3), np.uint8), Coder(small.quantiser))
-    assert found.shape == (1, 6, 8) and found.max() < 64
+        assert 400e6 < sum(p.numel() for p in Student(config).network.parameters()) < 500e6
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        network = Network(config)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert sum(len(book.centres) for book in network.quantiser.codebooks()) == 65_536
+    found = network.encode(
+        np.random.default_rng(0).integers(0, 256, (1, 56, 84, 3), np.uint8), Coder(network.quantiser)
+    )
+    assert found.shape == (1, 6, 8) and found.max() < 8192
 
 
 def test_damaged_and_foreign_checkpoints_are_refused() -> None:

@@ -18,6 +18,9 @@ from dataengine.tokenize.kelix.pixels import TOKEN, patches
 from dataengine.tokenize.kelix.quantiser import Coder
 from dataengine.tokenize.kelix.vision import MERGE, Place
 
+#: Of a batch, padding included.
+TOKENS = 16_384
+
 
 def batches(tokens: Sequence[int], most: int, waste: float = 0.1) -> list[list[int]]:
     """Indices of samples of ``tokens`` each, in batches of at most ``most`` tokens with padding (a longer sample is alone) and

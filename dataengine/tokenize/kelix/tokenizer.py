@@ -20,6 +20,7 @@ from dataengine.errors import RunError
 from dataengine.score.base import start_torch
 from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
 from dataengine.tokenize.checkpoint import Tensors, digest, pack, unpack
+from dataengine.tokenize.kelix import buckets
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.preparer import PixelPreparer, Pixels
@@ -63,9 +64,14 @@ class KelixTokenizer:
         self._network = self._network.to(where, dtype)
         self.__dict__.pop("_coder", None)
 
+    @property
+    def together(self) -> int:
+        return 64 if self.config.batch == "buckets" else 1
+
     def encode(self, prepared: Sequence[Pixels]) -> list[Codes]:
         """Codes of each sample."""
-        return [self._codes(pixels) for pixels in prepared]
+        found = {} if self.config.batch == "alone" else self._bucketed(prepared)
+        return [found[i] if i in found else self._codes(pixels) for i, pixels in enumerate(prepared)]
 
     def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
         """``(H, W, 3)`` RGB a frame, None without a decoder. Raises RunError for codes that are not this tokenizer's."""
@@ -97,6 +103,17 @@ class KelixTokenizer:
                 found[i] = codes
         tokens = np.concatenate(found).astype(code_dtype(self.codebook_sizes))
         return Codes(tokens, pixels.grid, pixels.timeline)
+
+    def _bucketed(self, prepared: Sequence[Pixels]) -> dict[int, Codes]:
+        """Codes of the pictures among them, by index."""
+        pictures = [i for i, pixels in enumerate(prepared) if pixels.timeline is None]
+        found = {}
+        for group in buckets.batches([prepared[i].grid[1] * prepared[i].grid[2] for i in pictures], buckets.TOKENS):
+            chosen = [pictures[g] for g in group]
+            tokens = buckets.encode(self._network, self._coder, [prepared[i].frames[0] for i in chosen])
+            for i, codes in zip(chosen, tokens, strict=True):
+                found[i] = Codes(codes.astype(code_dtype(self.codebook_sizes)), prepared[i].grid)
+        return found
 
     @cached_property
     def _coder(self) -> Coder:
