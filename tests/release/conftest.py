@@ -1,3 +1,4 @@
 from engine_fixtures import duck, spark
+from small_release import copy, small, workspace
 
-__all__ = ["duck", "spark"]
+__all__ = ["copy", "duck", "small", "spark", "workspace"]

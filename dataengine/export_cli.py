@@ -1,0 +1,97 @@
+"""``dataengine export``: a finished release in the layout of somebody's trainer."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from dataengine.command import exits
+
+app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
+
+
+class As(StrEnum):
+    segments = "segments"
+    messages = "messages"
+    t2i = "t2i"
+    cot = "cot"
+
+
+class Media(StrEnum):
+    inline = "inline"
+    files = "files"
+    none = "none"
+
+
+@app.callback()
+def main() -> None:
+    """Write a finished release in the layout of a trainer."""
+
+
+@app.command()
+@exits
+def kelix(
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Folder or s3:// prefix of a release: WORKSPACE/releases/NAME.")
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to; must be empty.")],
+    form: Annotated[
+        As,
+        typer.Option(
+            "--as",
+            help="segments: media and caption, for pre-training. messages: media from the user, caption from the assistant. "
+            "t2i: caption from the user, picture from the assistant (sides nearer than 3:4). cot: the chain-of-thought records.",
+        ),
+    ] = As.segments,
+    media: Annotated[
+        Media,
+        typer.Option(
+            help="inline: pictures as base64 in the rows. files: beside them, in OUT/media. none: codes only. "
+            "Videos are files unless none."
+        ),
+    ] = Media.inline,
+    rows: Annotated[int, typer.Option(min=1, help="Rows a file.")] = 1000,
+    split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
+    codes: Annotated[
+        bool | None,
+        typer.Option(
+            "--codes/--no-codes", help="A further column `codes` with the visual codes. (default: if there are any)"
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option(help="What the user says: with {kind} for messages, with {caption} for t2i.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Column `source`, by which the trainer picks its system prompt. (default: from the release's name)"
+        ),
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Put before the paths of media in the rows. (default: OUT as an absolute path)")
+    ] = None,
+    tool_pictures: Annotated[
+        bool,
+        typer.Option("--tool-pictures", help="cot: keep records with a tool's picture in the assistant's turn."),
+    ] = False,
+) -> None:
+    """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
+    from dataengine import console
+    from dataengine.release.kelix import Options, export
+    from dataengine.release.kelix_rows import Form, MediaAs
+
+    options = Options(Form(form.value), MediaAs(media.value), split, rows, prompt, prefix, source, codes, tool_pictures)
+    with console.Progress() as bar:
+
+        def progress(done: int, total: int) -> None:
+            if done == 1:
+                bar.start("export", total, total)
+            bar.advance("export")
+
+        written = export(release, out, options, progress)
+    told = [("files", len(written.files)), ("rows", written.rows)]
+    told += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
+    console.print_rows("written", [(name, f"{count:,}") for name, count in told])
+    print(f"\n{out.rstrip('/')}/")

@@ -1,0 +1,203 @@
+"""Rows of the Parquet layout that the released Kelix trainer reads, from samples and CoT records of a release.
+
+All columns are strings of JSON but ``uuid`` and ``source``. The layout and its gates: the reader in the trainer's code
+(arXiv 2602.09843), which takes a row for a chat where it has ``messages`` at all, so a file has those or ``segments``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dataengine.shards.sample import FAMILIES, canonical
+
+Blocks = list[dict[str, Any]]
+#: Shorter over longer side must be more than this for a picture that is to be generated.
+ASPECT = 0.75
+
+
+class Form(StrEnum):
+    """What rows are for: captions as plain sequences or chats, pictures from captions, chain-of-thought chats."""
+
+    segments = "segments"
+    messages = "messages"
+    t2i = "t2i"
+    cot = "cot"
+
+
+class MediaAs(StrEnum):
+    """Where pixels are. The reader takes videos by path alone: they are files in either case."""
+
+    inline = "inline"
+    files = "files"
+    none = "none"
+
+
+PROMPTS = {
+    Form.messages: "Describe this {kind}.",
+    Form.t2i: "Generate an image based on the description: {caption}.",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Why there is no row for a sample or record."""
+
+    reason: str
+
+
+@dataclass
+class Item:
+    """A picture or video of a row. ``codes`` is the sample's ``.json`` on them with ``npy``, the ``.codes.npy`` in base64;
+    ``data`` reads its bytes, which is done only where they are needed."""
+
+    id: str
+    kind: str
+    ext: str
+    size: tuple[int, int]
+    data: Callable[[], bytes]
+    codes: dict[str, Any] | None = None
+    told: dict[str, Any] = field(default_factory=dict)
+
+    def name(self, number: int) -> str:
+        """How the row calls it."""
+        return f"{number}.{self.ext}"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A row before its media are placed: ``body`` is its segments or messages."""
+
+    uuid: str
+    body: Blocks
+    items: list[Item]
+    metadata: dict[str, Any]
+
+
+def item_of(told: Mapping[str, Any], data: Callable[[str], bytes], codes: bool) -> Item:
+    """A sample of the release, where ``data`` reads a member by extension."""
+    coded = None
+    if codes:
+        coded = told["codes"] | {"npy": base64.b64encode(data("codes.npy")).decode()}
+    media = FAMILIES[told["kind"]]
+    return Item(told["id"], told["kind"], told["ext"], (told["width"], told["height"]), lambda: data(media), coded)
+
+
+def captioned(form: Form, told: Mapping[str, Any], item: Item, prompt: str) -> Draft | LeftOut:
+    """A row of a sample and its chosen caption."""
+    caption = told["captions"][0]["text"].strip()
+    if not caption:
+        return LeftOut("no caption")
+    if form is Form.t2i and item.kind != "image":
+        return LeftOut("a video")
+    if form is Form.t2i and not min(item.size) / max(item.size) > ASPECT:
+        return LeftOut("aspect ratio")
+    bodies = {Form.segments: _segments, Form.messages: _messages, Form.t2i: _t2i}
+    metadata = {"license": told["license"], "caption_source": told["captions"][0]["source"]}
+    return Draft(told["id"], bodies[form](item, caption, prompt), [item], metadata)
+
+
+def _segments(item: Item, caption: str, prompt: str) -> Blocks:
+    return [_seen(item, 0), {"type": "text", "text": caption}]
+
+
+def _messages(item: Item, caption: str, prompt: str) -> Blocks:
+    asked = {"type": "text", "text": prompt.replace("{kind}", item.kind)}
+    return [_turn("user", [_seen(item, 0), asked]), _turn("assistant", [{"type": "text", "text": caption}])]
+
+
+def _t2i(item: Item, caption: str, prompt: str) -> Blocks:
+    ended = caption.rstrip(".") if "{caption}." in prompt else caption
+    asked = {"type": "text", "text": prompt.replace("{caption}", ended)}
+    return [_turn("user", [asked]), _turn("assistant", [_seen(item, 0)])]
+
+
+def reasoned(
+    record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tool_pictures: bool
+) -> Draft | LeftOut:
+    """A row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension.
+
+    The reader takes a picture in an assistant's turn for one to be generated. That of a tool is none, so such records are
+    left out unless ``tool_pictures``.
+    """
+    if not tool_pictures and any(
+        block["type"] == "image"
+        for turn in record["messages"]
+        if turn["role"] == "assistant"
+        for block in turn["content"]
+    ):
+        return LeftOut("a tool's picture in the answer")
+    items: dict[str, Item] = {}
+    turns = []
+    for turn in record["messages"]:
+        content = []
+        for block in turn["content"]:
+            if block["type"] == "text":
+                content.append({"type": "text", "text": block["text"]})
+                continue
+            reference = block[block["type"]]
+            if reference not in items:
+                items[reference] = _referred(record, reference, find, pictures)
+                items[reference].told |= {k: block[k] for k in ("nframes",) if k in block}
+            content.append(_seen(items[reference], list(items).index(reference)))
+        turns.append(_turn(turn["role"], content))
+    kept = ("mode", "style", "task", "family", "teacher", "answer", "answer_type", "parents")
+    return Draft(record["id"], turns, list(items.values()), {name: record[name] for name in kept})
+
+
+def _referred(
+    record: Mapping[str, Any], reference: str, find: Callable[[str], Item], pictures: Mapping[str, bytes]
+) -> Item:
+    kind, _, name = reference.partition(":")
+    if kind == "sample":
+        return find(name)
+    data = pictures[f"obs{name}.png"]
+    return Item(f"{record['id']}-obs{name}", "image", "png", struct.unpack(">II", data[16:24]), lambda: data)
+
+
+def row_of(draft: Draft, form: Form, source: str, paths: Sequence[str | None], inline: bool) -> dict[str, str]:
+    """The row, with the path of each of its media where they are files and their bytes where not and ``inline``."""
+    images: dict[str, str] = {}
+    videos: dict[str, str] = {}
+    for number, (item, path) in enumerate(zip(draft.items, paths, strict=True)):
+        places = images if item.kind == "image" else videos
+        if path is not None:
+            places[item.name(number)] = path
+        elif inline:
+            places[item.name(number)] = base64.b64encode(item.data()).decode()
+    named = [(item.name(n), item) for n, item in enumerate(draft.items)]
+    metadata = draft.metadata | {
+        f"{kind}s_info": {name: _info(item) for name, item in named if item.kind == kind} for kind in FAMILIES
+    }
+    told = {"metadata": metadata, "images": images, "videos": videos, body_of(form): draft.body}
+    told["codes"] = {name: item.codes for name, item in named if item.codes is not None}
+    return {"uuid": draft.uuid, "source": source} | {name: canonical(value).decode() for name, value in told.items()}
+
+
+def body_of(form: Form) -> str:
+    """The column that holds the text."""
+    return "segments" if form is Form.segments else "messages"
+
+
+def parse_record(fields: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """A CoT record and its pictures from the members of a shard."""
+    rest = dict(fields)
+    record: dict[str, Any] = json.loads(rest.pop("json"))
+    return record, rest
+
+
+def _info(item: Item) -> dict[str, Any]:
+    return {"width": item.size[0], "height": item.size[1], "id": item.id, **item.told}
+
+
+def _seen(item: Item, number: int) -> dict[str, Any]:
+    return {"type": item.kind, item.kind: item.name(number)}
+
+
+def _turn(role: str, content: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {"role": role, "content": list(content)}

@@ -1,0 +1,151 @@
+"""Reads a finished release, from a folder or S3: every tar is checked against the manifest before a member of it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataengine import contracts
+from dataengine.errors import RunError, UsageError
+from dataengine.shards.manifest import Shard
+from dataengine.shards.read import Sample, read_members, read_shard
+from dataengine.storage import Store
+from dataengine.tar import BLOCK, member_size
+
+_AT_ONCE = 16 << 20
+
+
+@dataclass(frozen=True)
+class Tar:
+    """One tar of a release; ``entries`` are its samples or records."""
+
+    path: str
+    sha256: str
+    bytes: int
+    entries: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the members of a sample lie: its tar, and ``(offset, bytes)`` by extension. ``told`` is its ``.json``."""
+
+    path: str
+    members: dict[str, tuple[int, int]]
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A release with its manifest."""
+
+    store: Store
+    manifest: dict[str, Any]
+
+    @property
+    def splits(self) -> list[str]:
+        return sorted({shard["split"] for shard in self.manifest["shards"]})
+
+    def shards(self, split: str) -> list[Tar]:
+        """Shards of samples, by name."""
+        found = sorted(Shard.from_json(s) for s in self.manifest["shards"] if s["split"] == split)
+        return [Tar(f"shards/{s.name}.tar", s.sha256, s.bytes, s.samples) for s in found]
+
+    def cot(self, split: str) -> list[Tar]:
+        """Shards of chain-of-thought records, by name."""
+        found = sorted((s for s in self.manifest["cot"]["shards"] if s["split"] == split), key=lambda s: str(s["name"]))
+        return [Tar(f"cot/{s['name']}.tar", s["sha256"], s["bytes"], s["records"]) for s in found]
+
+    def read(self, tar: Tar) -> Iterator[Sample]:
+        """``(key, {extension: bytes})`` of each entry. Raises RunError for a tar that is missing or another than listed."""
+        with self.local(tar) as path:
+            yield from read_shard(path)
+
+    def locate(self, tars: Collection[Tar], wanted: Collection[str]) -> dict[str, Place]:
+        """Places of the samples with these ids. Raises RunError as ``read``, and for a sample that is in none of the tars."""
+        found: dict[str, Place] = {}
+        for tar in tars:
+            at = 0
+            with self.local(tar) as path:
+                for name, data in read_members(path):
+                    key, _, ext = name.partition(".")
+                    if key in wanted:
+                        place = found.setdefault(key, Place(tar.path, {}, {}))
+                        place.members[ext] = (at + BLOCK, len(data))
+                        place.told.update(json.loads(data) if ext == "json" else {})
+                    at += member_size(len(data))
+        if missing := sorted(set(wanted) - found.keys()):
+            raise RunError(f"{self.store.url}: sample {missing[0]} is in no shard")
+        return found
+
+    def member(self, place: Place, ext: str) -> bytes:
+        """Bytes of one member of a sample."""
+        return self.store.get_range(place.path, *place.members[ext])
+
+    @contextmanager
+    def local(self, tar: Tar) -> Iterator[Path]:
+        """The tar as a local file, checked; what is far is fetched for as long. Raises RunError."""
+        if not self.store.remote:
+            path = Path(self.store.url, tar.path)
+            if not path.is_file():
+                raise RunError(f"{path} is in the manifest, but not there")
+            with path.open("rb") as file:
+                self._check(tar, hashlib.file_digest(file, "sha256").hexdigest())
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "shard.tar")
+            self._check(tar, self._fetch(tar, path))
+            yield path
+
+    def _fetch(self, tar: Tar, path: Path) -> str:
+        digest = hashlib.sha256()
+        with path.open("wb") as file:
+            for start in range(0, tar.bytes, _AT_ONCE):
+                data = self.store.get_range(tar.path, start, min(_AT_ONCE, tar.bytes - start))
+                digest.update(data)
+                file.write(data)
+        return digest.hexdigest()
+
+    def _check(self, tar: Tar, sha256: str) -> None:
+        if sha256 != tar.sha256:
+            raise RunError(
+                f"{self.store.uri(tar.path)} has SHA-256 {sha256}, the manifest says {tar.sha256}: copy it again"
+            )
+
+
+def open_release(url: str) -> Published:
+    """Raises UsageError where there is no finished release, RunError for a manifest of another version."""
+    store = Store(url)
+    if not store.remote and not Path(store.url).is_dir():
+        raise UsageError(f"{url}: no such folder; a release is the folder WORKSPACE/releases/NAME")
+    try:
+        manifest = json.loads(store.get("manifest.json"))
+    except FileNotFoundError:
+        raise UsageError(_unfinished(store)) from None
+    except ValueError as error:
+        raise RunError(f"{store.uri('manifest.json')} is damaged: {error}") from None
+    if not isinstance(manifest, dict) or not {"shards", "cot", "tokenizer", "name"} <= manifest.keys():
+        raise RunError(f"{store.uri('manifest.json')} is not the manifest of a release")
+    if manifest.get("schema_version") != contracts.VERSION:
+        raise RunError(
+            f"{url} has schema version {manifest.get('schema_version')}, this command reads {contracts.VERSION}"
+        )
+    return Published(store, manifest)
+
+
+def _unfinished(store: Store) -> str:
+    keys = [entry.key for entry in store.list()]
+    names = sorted({key.split("/")[1] for key in keys if key.startswith("releases/") and key.count("/") > 1})
+    if names:
+        return f"{store.url} is a workspace; its releases are {', '.join(f'{store.url}/releases/{n}' for n in names)}"
+    if any(key.endswith(".tar") for key in keys):
+        return (
+            f"{store.url} has shards, but no manifest.json: the run is not finished; run `dataengine run RECIPE` again"
+        )
+    return f"{store.url} holds no release (there is no manifest.json)"
