@@ -79,6 +79,36 @@ def export(
     print(target.uri(""))
 
 
+@app.command()
+@exits
+def convert(
+    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="Published Kelix weights: a .safetensors file.")],
+    folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
+    config: Annotated[
+        str | None, typer.Option(help="YAML of the kelix tokenizer's fields (default: preset kelix).")
+    ] = None,
+) -> None:
+    """Bring published Kelix tokenizer weights under our names, as a checkpoint that recipes can name."""
+    from safetensors.torch import load_file
+
+    from dataengine import yamlfile
+    from dataengine.score.checkpoint import local
+    from dataengine.storage import Store
+    from dataengine.tokenize.checkpoint import members
+    from dataengine.tokenize.kelix.config import KelixConfig, NextToken
+    from dataengine.tokenize.kelix.names import from_published
+    from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+
+    told = yamlfile.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
+    if told.objective.kind == "reconstruct":
+        told = told.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
+    tokenizer = KelixTokenizer(told, from_published(load_file(local(weights)), told))
+    target = Store(folder)
+    for name, data in members(tokenizer, {"converted from": weights.rpartition("/")[2]}).values():
+        target.put(name, data)
+    print(target.uri(""))
+
+
 def with_one_codebook(recipe: Recipe) -> Recipe:
     """The same recipe with all entries in one codebook. Raises UsageError where it has none to join."""
     from dataengine.tokenize.factory import configure

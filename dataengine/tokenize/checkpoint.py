@@ -54,19 +54,23 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     return config, tensors
 
 
+def members(tokenizer: Tokenizer, made: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Name and bytes of each file of a checkpoint, by role; ``made`` are facts of how it came to be."""
+    return {
+        "tokenizer": (FILE, tokenizer.save()),
+        "config": ("config.json", _json(tokenizer.config.model_dump(mode="json"))),
+        "card": ("README.md", card(tokenizer, made).encode()),
+    }
+
+
 def publish(
     store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], told: Mapping[str, Any] | None = None
 ) -> Output:
     """Write a tokenizer into a workspace, with its configuration and card; ``told`` are facts of how it was made."""
     made = {**counts, **(told or {})}
-    members = {
-        "tokenizer": (FILE, tokenizer.save()),
-        "config": ("config.json", _json(tokenizer.config.model_dump(mode="json"))),
-        "card": ("README.md", card(tokenizer, made).encode()),
-    }
     files = {
         role: File(key, store.put(key, data), len(data))
-        for role, (name, data) in members.items()
+        for role, (name, data) in members(tokenizer, made).items()
         for key in [f"tokenizers/{tokenizer.id}/{name}"]
     }
     return Output(files, dict(counts), {**facts(tokenizer), "made": made})

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tiny_kelix
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
+from typer.testing import CliRunner
 
+from dataengine.cli import app
 from dataengine.errors import RunError, UsageError
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
 from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.factory import configure, load
+from dataengine.tokenize.given import GivenConfig
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.names import from_published
@@ -227,48 +234,8 @@ def test_presets_can_be_changed_in_part() -> None:
     assert (config.quantiser.beta, config.quantiser.entries, config.video.budget) == (0.5, 8192, 75_000)
 
 
-def published(config: KelixConfig) -> dict[str, torch.Tensor]:
-    """A random checkpoint with the names and layouts of the published one."""
-    v, q = config.vision, config.quantiser
-    tower = "visual_tokenizer.visual.vision_model."
-    shapes: dict[str, tuple[int, ...]] = {
-        f"{tower}embeddings.patch_embedding.weight": (v.hidden, 3, 14, 14),
-        f"{tower}embeddings.patch_embedding.bias": (v.hidden,),
-        f"{tower}embeddings.position_embedding.weight": (v.positions**2, v.hidden),
-        f"{tower}embeddings.packing_position_embedding.weight": (8, v.hidden),
-        f"{tower}head.probe": (1, 1, v.hidden),
-        "visual_tokenizer.mlp_AR.linear_1.weight": (4 * v.hidden, 4 * v.hidden),
-        "visual_tokenizer.mlp_AR.linear_1.bias": (4 * v.hidden,),
-        "visual_tokenizer.mlp_AR.linear_2.weight": (v.features, 4 * v.hidden),
-        "visual_tokenizer.mlp_AR.linear_2.bias": (v.features,),
-        "visual_tokenizer.encoder.weight": (q.codebooks * q.dim, v.features),
-        "visual_tokenizer.encoder.bias": (q.codebooks * q.dim,),
-    }
-    norms = {f"{tower}post_layernorm": v.hidden, "visual_tokenizer.mlp_AR.pre_norm": 4 * v.hidden}
-    for i in range(v.layers):
-        layer = f"{tower}encoder.layers.{i}."
-        norms |= {f"{layer}layer_norm{n}": v.hidden for n in (1, 2)}
-        for name, out, into in [
-            *((f"self_attn.{k}_proj", v.hidden, v.hidden) for k in ("q", "k", "v", "out")),
-            ("mlp.fc1", v.mlp, v.hidden),
-            ("mlp.fc2", v.hidden, v.mlp),
-        ]:
-            shapes |= {f"{layer}{name}.weight": (out, into), f"{layer}{name}.bias": (out,)}
-    for i in range(q.codebooks):
-        book = f"visual_tokenizer.quantizer.{i}."
-        norms |= {f"{book}{n}_norm": q.dim for n in "qz"}
-        shapes[f"{book}embedding_proj.weight"] = (q.dim, v.features)
-        shapes[f"{book}embedding_proj.bias"] = (q.dim,)
-        shapes[f"visual_tokenizer.quant_projector.{i}.weight"] = (q.fused, q.dim)
-    shapes |= {f"{name}.{kind}": (size,) for name, size in norms.items() for kind in ("weight", "bias")}
-    torch.manual_seed(1)
-    table = torch.randn(q.codebooks * q.entries, v.features)
-    tables = {f"visual_tokenizer.quantizer.{i}.embedding.weight": table for i in range(q.codebooks)}
-    return {name: torch.randn(shape) * 0.1 for name, shape in shapes.items()} | tables
-
-
 def test_published_names_are_mapped() -> None:
-    tensors = published(SMALL)
+    tensors = tiny_kelix.published(SMALL)
     network = from_published(tensors, SMALL)
     table = tensors["visual_tokenizer.quantizer.2.embedding.weight"]
     assert torch.equal(network.quantiser.codebooks()[2].centres, table[32:48]), "each book has its own slice"
@@ -284,7 +251,7 @@ def test_published_names_are_mapped() -> None:
 
 
 def test_a_checkpoint_that_does_not_fit_says_what() -> None:
-    tensors = published(SMALL)
+    tensors = tiny_kelix.published(SMALL)
     del tensors["visual_tokenizer.encoder.bias"]
     tensors["visual_tokenizer.mystery"] = torch.zeros(1)
     tensors["visual_tokenizer.encoder.weight"] = torch.zeros(3, 3)
@@ -292,3 +259,19 @@ def test_a_checkpoint_that_does_not_fit_says_what() -> None:
         UsageError, match=r"missing: quantiser.encoder.bias; unknown: mystery; of another shape: quantiser"
     ):
         from_published(tensors, SMALL)
+
+
+def test_published_weights_are_converted_by_the_command(tmp_path: Path) -> None:
+    tensors = {name: t.contiguous() for name, t in tiny_kelix.published(SMALL).items()}
+    save_file({k: v.clone() for k, v in tensors.items()}, tmp_path / "weights.safetensors")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(tiny_kelix.SMALL))
+    arguments = ["tokenizer", "convert", str(tmp_path / "weights.safetensors"), str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*arguments, "--config", str(tmp_path / "config.yaml")])
+    assert done.exit_code == 0, done.output
+    tokenizer = load((tmp_path / "out" / "tokenizer.safetensors").read_bytes())
+    [codes] = tokenizer.encode([tokenizer.prepare([tiny_kelix.photos()[4]])])
+    assert codes.tokens.shape == (4, 4) and tokenizer.decode(codes) is None, "a language model has no way back"
+    again = GivenConfig(path=str(tmp_path / "out"))
+    assert load(again.read()).id == tokenizer.id
+    failed = CliRunner().invoke(app, arguments)
+    assert failed.exit_code == 2 and "does not fit the configuration" in failed.output

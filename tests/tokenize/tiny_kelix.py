@@ -66,3 +66,43 @@ def trained(config: KelixConfig) -> KelixTokenizer:
 @cache
 def small() -> KelixTokenizer:
     return trained(KelixConfig.model_validate(SMALL))
+
+
+def published(config: KelixConfig) -> dict[str, torch.Tensor]:
+    """A random checkpoint with the names and layouts of the published one."""
+    v, q = config.vision, config.quantiser
+    tower = "visual_tokenizer.visual.vision_model."
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{tower}embeddings.patch_embedding.weight": (v.hidden, 3, 14, 14),
+        f"{tower}embeddings.patch_embedding.bias": (v.hidden,),
+        f"{tower}embeddings.position_embedding.weight": (v.positions**2, v.hidden),
+        f"{tower}embeddings.packing_position_embedding.weight": (8, v.hidden),
+        f"{tower}head.probe": (1, 1, v.hidden),
+        "visual_tokenizer.mlp_AR.linear_1.weight": (4 * v.hidden, 4 * v.hidden),
+        "visual_tokenizer.mlp_AR.linear_1.bias": (4 * v.hidden,),
+        "visual_tokenizer.mlp_AR.linear_2.weight": (v.features, 4 * v.hidden),
+        "visual_tokenizer.mlp_AR.linear_2.bias": (v.features,),
+        "visual_tokenizer.encoder.weight": (q.codebooks * q.dim, v.features),
+        "visual_tokenizer.encoder.bias": (q.codebooks * q.dim,),
+    }
+    norms = {f"{tower}post_layernorm": v.hidden, "visual_tokenizer.mlp_AR.pre_norm": 4 * v.hidden}
+    for i in range(v.layers):
+        layer = f"{tower}encoder.layers.{i}."
+        norms |= {f"{layer}layer_norm{n}": v.hidden for n in (1, 2)}
+        for name, out, into in [
+            *((f"self_attn.{k}_proj", v.hidden, v.hidden) for k in ("q", "k", "v", "out")),
+            ("mlp.fc1", v.mlp, v.hidden),
+            ("mlp.fc2", v.hidden, v.mlp),
+        ]:
+            shapes |= {f"{layer}{name}.weight": (out, into), f"{layer}{name}.bias": (out,)}
+    for i in range(q.codebooks):
+        book = f"visual_tokenizer.quantizer.{i}."
+        norms |= {f"{book}{n}_norm": q.dim for n in "qz"}
+        shapes[f"{book}embedding_proj.weight"] = (q.dim, v.features)
+        shapes[f"{book}embedding_proj.bias"] = (q.dim,)
+        shapes[f"visual_tokenizer.quant_projector.{i}.weight"] = (q.fused, q.dim)
+    shapes |= {f"{name}.{kind}": (size,) for name, size in norms.items() for kind in ("weight", "bias")}
+    torch.manual_seed(1)
+    table = torch.randn(q.codebooks * q.entries, v.features)
+    tables = {f"visual_tokenizer.quantizer.{i}.embedding.weight": table for i in range(q.codebooks)}
+    return {name: torch.randn(shape) * 0.1 for name, shape in shapes.items()} | tables
