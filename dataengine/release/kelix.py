@@ -93,7 +93,7 @@ def export(
     left_out: Counter[str] = Counter()
     source = options.source or _source(options.form, found.manifest["name"])
     prefix = options.prefix if options.prefix is not None else _absolute(target)
-    with tempfile.TemporaryDirectory(dir=_beside(target), prefix=".export-") as folder:
+    with tempfile.TemporaryDirectory(dir=_made(target), prefix=".export-") as folder:
         parts = Parts(Path(folder), _schema(options.form, codes), options.rows)
         for draft in _drafts(found, tars, options, codes, progress):
             if isinstance(draft, LeftOut):
@@ -206,22 +206,29 @@ def _empty(out: str, release: Store) -> Store:
         path = Path(target.url).absolute()
         if path.exists() and not path.is_dir():
             raise UsageError(f"{out} is a file; name a folder to write to")
-        if not release.remote and path.resolve().is_relative_to(Path(release.url).resolve()):
-            raise UsageError(f"{out} lies inside the release; the next run would delete it")
-        if not path.exists():
-            return target
+    if f"{_real(target)}/".startswith(f"{_real(release)}/"):
+        raise UsageError(f"{out} lies inside the release; the next run would delete it")
+    if not target.remote and not path.exists():
+        return target
     if next(target.list(), None) is not None:
         raise UsageError(f"{out} is not empty; name a new folder, or delete what is there")
     return target
 
 
-def _beside(target: Store) -> Path | None:
-    """Where files are collected: on the disk that they go to, if that is a disk."""
+def _made(target: Store) -> Path | None:
+    """The folder to write to, for what is collected on the disk that it goes to; None where that is no disk."""
     if target.remote:
         return None
-    parent = Path(target.url).absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent
+    path = Path(target.url).absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be made: {error.strerror}") from None
+    return path
+
+
+def _real(store: Store) -> str:
+    return store.url if store.remote else str(Path(store.url).resolve())
 
 
 def _absolute(target: Store) -> str:
