@@ -17,7 +17,7 @@ from PIL import Image
 from dataengine.errors import InputError
 from dataengine.media.resize import PATCH, smart_resize
 from dataengine.media.sampling import SlowFast
-from dataengine.tokenize.base import Frame, Grid, Preparer, Timeline
+from dataengine.tokenize.base import Frame, Grid, Timeline
 
 #: DCT coefficients kept a side, of Y, Cb and Cr.
 CORNERS = (8, 4, 4)
@@ -38,8 +38,8 @@ class Patches:
 
 
 @dataclass(frozen=True)
-class Patcher:
-    """Picklable preparer: resizes a picture to whole patches and takes their features."""
+class Native:
+    """What preparers share: pictures keep their aspect and take ``min_tokens`` to ``max_tokens``. Picklable."""
 
     min_tokens: int
     max_tokens: int
@@ -50,13 +50,17 @@ class Patcher:
         h, w = smart_resize(height, width, min_tokens=self.min_tokens, max_tokens=self.max_tokens)
         return 1, h // PATCH, w // PATCH
 
+
+class Patcher(Native):
+    """Resizes a picture to whole patches and takes their features."""
+
     def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Patches:
         """One picture ``(H, W, 3)``, or the frames of a video at their sizes → Patches. Raises InputError."""
         resized = sized(self, frames, timeline)
         return Patches(np.concatenate([features(_ycbcr(f)) for f in resized]), grid_of(resized, timeline), timeline)
 
 
-def sized(preparer: Preparer, frames: Sequence[Frame], timeline: Timeline | None) -> list[Frame]:
+def sized(preparer: Native, frames: Sequence[Frame], timeline: Timeline | None) -> list[Frame]:
     """Frames in whole patches: a picture is resized by the preparer's bounds, frames of a video have their sizes.
     Raises InputError."""
     if not len(frames) or (timeline is None and len(frames) != 1):

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.media.resize import PATCH, smart_resize
-from dataengine.media.sampling import SlowFast
 from dataengine.tokenize.base import Frame, Grid, Timeline
-from dataengine.tokenize.patches import grid_of, sized
+from dataengine.tokenize.patches import Native, grid_of, sized
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,18 +21,8 @@ class Pixels:
     timeline: Timeline | None = None
 
 
-@dataclass(frozen=True)
-class PixelPreparer:
-    """Picklable."""
-
-    min_tokens: int
-    max_tokens: int
-    video: SlowFast
-
-    def grid(self, height: int, width: int) -> Grid:
-        """Grid of a picture of this size. Raises InputError."""
-        h, w = smart_resize(height, width, min_tokens=self.min_tokens, max_tokens=self.max_tokens)
-        return 1, h // PATCH, w // PATCH
+class PixelPreparer(Native):
+    """Resizes a picture to whole tokens."""
 
     def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Pixels:
         """A picture ``(H, W, 3)``, or frames of a video at their sizes → Pixels. Raises InputError."""
