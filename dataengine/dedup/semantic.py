@@ -132,11 +132,11 @@ class _Search:
 
     def _queries(self, rng: np.random.Generator) -> Int64:
         n = len(self.rows)
-        return np.sort(rng.permutation(n)[: min(_QUERIES, max(n // 100, _FEW))])
+        return np.sort(rng.permutation(n)[: min(_QUERIES, max(n // 200, _FEW))])
 
     def _reach(self, cells: Cells, recall: float, rng: np.random.Generator) -> float:
         """The largest that is worth ``BUDGET`` (the exact one at most), or what the pilot needs to find nearly all."""
-        n, count = len(self.rows), len(cells.centroids)
+        count = len(cells.centroids)
         sample = self.rows[self._queries(rng)]
         distances = np.sort(cells.distances(sample), axis=None)
         self.comparisons += len(sample) * count

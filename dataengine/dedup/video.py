@@ -61,7 +61,7 @@ def required(sizes: Int64, overlap: float) -> Int64:
 def video_pairs(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int64, Float64]:
     """``(i, j, distance)``, i < j, sorted: sets that overlap enough, at distance 1 - overlap; equal ones as a star."""
     some = np.flatnonzero(sets.sizes)
-    code, first = _equal_sets(sets.take(some))
+    code, first = equal_sets(sets.take(some))
     copies = np.flatnonzero(first[code] != np.arange(len(some)))
     distinct = sets.take(some[first])
     i, j = _candidates(distinct, radius, overlap)
@@ -119,7 +119,7 @@ def _spread(starts: Int64, sizes: Int64) -> Int64:
     return spread
 
 
-def _equal_sets(sets: HashSets) -> tuple[Int64, Int64]:
+def equal_sets(sets: HashSets) -> tuple[Int64, Int64]:
     """``(code of each set, first set of each code)``."""
     offsets, data = (pa.py_buffer(x.tobytes()) for x in (sets.starts * 8, sets.hashes))
     whole = pa.Array.from_buffers(pa.large_binary(), len(sets.sizes), [None, offsets, data])
