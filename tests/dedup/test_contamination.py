@@ -1,0 +1,229 @@
+"""Contamination: the presets against their definitions, unreadable benchmarks, order and duplicates of the rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataengine.dedup.contamination import bit_sets, keye_posttrain, keye_pretrain, ngram
+from dataengine.dedup.hits import HITS, REPORT, Contamination
+
+PHASH = 0x0F0F_3C3C_5A5A_9696  # 32 bits set
+
+
+def signed(value: int | None) -> int | None:
+    return value - (1 << 64) if value is not None and value >= 1 << 63 else value
+
+
+def pictures(rows: list[dict[str, Any]]) -> pa.Table:
+    """Any of id, benchmark, item, phash, frame_hashes."""
+    names = [n for n in ("id", "benchmark", "item") if n in rows[0]]
+    columns: dict[str, Any] = {n: pa.array([r[n] for r in rows], pa.string()) for n in names}
+    columns["phash"] = pa.array([signed(r.get("phash")) for r in rows], pa.int64())
+    frames = [[signed(h) for h in r.get("frame_hashes", [])] for r in rows]
+    columns["frame_hashes"] = pa.array(frames, pa.list_(pa.int64()))
+    return pa.table(columns)
+
+
+def embedded(names: dict[str, list[str]], image: list[list[float] | None], text: list[list[float] | None]) -> pa.Table:
+    lists = {"image": pa.array(image, pa.list_(pa.float32(), 3)), "text": pa.array(text, pa.list_(pa.float32(), 2))}
+    return pa.table({**{n: pa.array(v, pa.string()) for n, v in names.items()}, **lists})
+
+
+def hits(found: Contamination) -> list[tuple[Any, ...]]:
+    assert found.hits.schema == HITS and found.report.schema == REPORT
+    return [tuple(r.values())[:4] for r in found.hits.to_pylist()]
+
+
+def bits(value: int) -> set[int]:
+    return {n for n, digit in enumerate(f"{value & (2**64 - 1):064b}") if digit == "1"}
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20))
+def test_a_hash_is_the_set_of_its_set_bits(values: list[int]) -> None:
+    made = bit_sets(np.array(values, np.int64))
+    assert [set(made.hashes[a:b].tolist()) for a, b in zip(made.starts, made.starts[1:], strict=False)] == [
+        bits(v) for v in values
+    ]
+
+
+_hashes = st.builds(
+    lambda base, flips: base ^ sum(1 << f for f in set(flips)),
+    st.sampled_from([PHASH, 2**64 - 1, 2**60 - 1, 0]),
+    st.lists(st.integers(0, 63), max_size=4),
+)
+
+
+@given(st.lists(_hashes, min_size=1, max_size=12), st.lists(_hashes, min_size=1, max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_keye_pretrain_hits_only_by_its_definition_and_equal_hashes_always(ours: list[int], theirs: list[int]) -> None:
+    samples = pictures([{"id": str(n), "phash": h} for n, h in enumerate(ours)])
+    benchmarks = pictures([{"benchmark": "b", "item": str(n), "phash": h} for n, h in enumerate(theirs)])
+    found = {(i, item) for i, _, item, _ in hits(keye_pretrain(samples, benchmarks))}
+    for n, one in enumerate(ours):
+        for m, other in enumerate(theirs):
+            union = bits(one) | bits(other)
+            alike = len(bits(one) & bits(other)) / len(union) if union else 0.0
+            assert ((str(n), str(m)) in found) <= (alike > 0.95)
+            if one == other and one:
+                assert (str(n), str(m)) in found
+
+
+def test_keye_pretrain_finds_nearly_every_pair_above_its_threshold() -> None:
+    rng = np.random.default_rng(0)
+    theirs = [int(v) for v in rng.integers(0, 2**64, 1000, dtype=np.uint64)]
+    ours = [v | 1 << (63 - n % 64) for n, v in enumerate(theirs)]
+    found = keye_pretrain(
+        pictures([{"id": f"{n}", "phash": v} for n, v in enumerate(ours)]),
+        pictures([{"benchmark": "b", "item": f"{n}", "phash": v} for n, v in enumerate(theirs)]),
+    )
+    pairs = zip(ours, theirs, strict=True)
+    expected = {str(n) for n, (a, b) in enumerate(pairs) if len(bits(a) & bits(b)) / len(bits(a) | bits(b)) > 0.95}
+    assert len(expected) > 900
+    assert len({i for i, *_ in hits(found)} & expected) >= 0.995 * len(expected)
+
+
+def test_two_bits_of_a_balanced_hash_are_too_many() -> None:
+    benchmarks = pictures([{"benchmark": "b", "item": "1", "phash": PHASH}])
+    moved = PHASH ^ 0b1000 ^ 0b10  # one bit goes, another comes
+    assert moved.bit_count() == 32
+    found = keye_pretrain(pictures([{"id": "one", "phash": PHASH ^ 0b1}, {"id": "two", "phash": moved}]), benchmarks)
+    assert [i for i, *_ in hits(found)] == ["one"]
+
+
+def test_one_picture_or_frame_of_a_sample_is_enough() -> None:
+    other = 0xFFFF_0000_FFFF_0000
+    samples = pictures(
+        [
+            {"id": "multi", "phash": other},
+            {"id": "multi", "phash": PHASH},
+            {"id": "multi", "phash": PHASH ^ 1},
+            {"id": "video", "frame_hashes": [other ^ 0b11, PHASH, None]},
+            {"id": "clean", "phash": ~PHASH & (2**64 - 1)},
+            {"id": "flat"},
+        ]
+    )
+    benchmarks = pictures(
+        [
+            {"benchmark": "mmmu", "item": "7", "phash": PHASH},
+            {"benchmark": "video", "item": "v", "frame_hashes": [other]},
+            {"benchmark": "mmmu", "item": "8"},
+            {"benchmark": "broken", "item": "x"},
+        ]
+    )
+    found = keye_pretrain(samples, benchmarks)
+    assert hits(found) == [
+        ("multi", "mmmu", "7", "image"),
+        ("multi", "video", "v", "frame"),
+        ("video", "mmmu", "7", "frame"),
+    ]
+    assert found.hits["similarity"].to_pylist() == [1.0, 1.0, 1.0]
+    assert (found.samples, found.unreadable) == (4, 1)
+    assert found.report.to_pylist() == [
+        {"benchmark": "broken", "items": 1, "unreadable": 1, "hit_items": 0, "hits": 0},
+        {"benchmark": "mmmu", "items": 2, "unreadable": 1, "hit_items": 1, "hits": 2},
+        {"benchmark": "video", "items": 1, "unreadable": 0, "hit_items": 1, "hits": 1},
+    ]
+
+
+def test_order_of_the_rows_does_not_matter() -> None:
+    rng = np.random.default_rng(3)
+    values = [int(v) for v in rng.integers(0, 2**64, 30, dtype=np.uint64)]
+    samples = pictures([{"id": f"{n % 50}", "phash": values[n % 30]} for n in range(90)])
+    benchmarks = pictures([{"benchmark": f"{n % 3}", "item": f"{n}", "phash": v} for n, v in enumerate(values)])
+    once = keye_pretrain(samples, benchmarks)
+    shuffled = (t.take(pa.array(rng.permutation(len(t)))) for t in (samples, benchmarks))
+    again = keye_pretrain(*shuffled)
+    assert once.hits.equals(again.hits) and once.report.equals(again.report) and len(once.hits) > 50
+
+
+def test_keye_posttrain_needs_picture_and_text_of_one_item() -> None:
+    def unit(cosine: float, *rest: float) -> list[float]:
+        return [cosine, (1 - cosine**2) ** 0.5, *rest]
+
+    samples = embedded(
+        {"id": ["both", "picture", "text", "split", "edge", "null", "zero", "nan"]},
+        [unit(0.99, 0), unit(0.99, 0), unit(0.9, 0), unit(1, 0), unit(0.98, 0), None, [0, 0, 0], [float("nan"), 0, 0]],
+        [unit(0.6), unit(0.4), unit(0.9), [0, 1], unit(0.9), [1, 0], [1, 0], [1, 0]],
+    )
+    benchmarks = embedded(
+        {"benchmark": ["b", "b", "b"], "item": ["1", "2", "3"]},
+        [[2, 0, 0], [0, 0, 1], [1, 0, 0]],
+        [[3, 0], [0, 1], None],
+    )
+    found = keye_posttrain(samples, benchmarks)
+    assert hits(found) == [("both", "b", "1", "image+text")]
+    assert found.hits["similarity"].to_pylist() == [0.99] and found.hits["text_similarity"].to_pylist() == [0.6]
+    assert (found.samples, found.unreadable) == (8, 3)
+    assert found.report.to_pylist() == [{"benchmark": "b", "items": 3, "unreadable": 1, "hit_items": 1, "hits": 1}]
+
+
+def test_keye_posttrain_equals_all_with_all() -> None:
+    rng = np.random.default_rng(1)
+    theirs = rng.normal(size=(200, 64)).astype(np.float32)
+    ours = theirs[rng.integers(0, 200, 3000)] + rng.uniform(0, 0.5, (3000, 1)) * rng.normal(size=(3000, 64))
+    words, said = rng.normal(size=(200, 16)), rng.normal(size=(3000, 16)) + 1
+
+    def table(names: dict[str, list[str]], image: Any, text: Any) -> pa.Table:
+        lists = [
+            pa.FixedSizeListArray.from_arrays(pa.array(m.astype(np.float16).ravel()), m.shape[1]) for m in (image, text)
+        ]
+        return pa.table({**names, "image": lists[0], "text": lists[1]})
+
+    found = keye_posttrain(
+        table({"id": [f"{n:04}" for n in range(3000)]}, ours, said),
+        table({"benchmark": ["b"] * 200, "item": [f"{n:04}" for n in range(200)]}, theirs, words),
+    )
+
+    def cosine(a: Any, b: Any) -> Any:
+        a, b = (m.astype(np.float16).astype(np.float64) for m in (a, b))
+        return np.round((a / np.linalg.norm(a, axis=1)[:, None]) @ (b / np.linalg.norm(b, axis=1)[:, None]).T, 4)
+
+    i, j = np.nonzero((cosine(ours, theirs) > 0.98) & (cosine(said, words) > 0.5))
+    assert [(int(a), int(b)) for a, _, b, _ in hits(found)] == list(zip(i.tolist(), j.tolist(), strict=True)) != []
+
+
+def test_ngrams_of_questions() -> None:
+    question = "How many red cubes are to the left of the small metal sphere that is behind the cylinder?"
+    samples = pa.table(
+        {
+            "id": ["quoted", "cut", "other", "short", "none"],
+            "text": [
+                f"Look: {question.upper()} Answer 3.",
+                " ".join(question.split()[:12]),
+                "A cat. " * 20,
+                "How many",
+                None,
+            ],
+        }
+    )
+    benchmarks = pa.table(
+        {"benchmark": ["q", "q", "q"], "item": ["1", "2", "3"], "text": [question, "How many", None]},
+    )
+    found = ngram(samples, benchmarks)
+    assert hits(found) == [("quoted", "q", "1", "ngram")] and found.hits["similarity"].to_pylist() == [1.0]
+    assert found.unreadable == 3
+    assert found.report.to_pylist() == [{"benchmark": "q", "items": 3, "unreadable": 2, "hit_items": 1, "hits": 1}]
+    assert {i for i, *_ in hits(ngram(samples, benchmarks, n=12))} == {"quoted", "cut"}
+    assert {i for i, *_ in hits(ngram(samples, benchmarks, n=12, least=0.5))} == {"quoted"}
+    with pytest.raises(ValueError, match="shingles"):
+        ngram(samples, benchmarks, n=0)
+
+
+def test_empty_tables() -> None:
+    benchmarks = pictures([{"benchmark": "b", "item": "1", "phash": PHASH}])
+    samples = pictures([{"id": "a", "phash": PHASH}])
+    assert hits(keye_pretrain(samples.slice(0, 0), benchmarks)) == []
+    nothing = keye_pretrain(samples, benchmarks.slice(0, 0))
+    assert hits(nothing) == [] and len(nothing.report) == 0
+    questions = pa.table(
+        {"benchmark": pa.array([], pa.string()), "item": pa.array([], pa.string()), "text": pa.array([], pa.string())}
+    )
+    assert hits(ngram(pa.table({"id": ["a"], "text": ["b " * 20]}), questions)) == []
+    empty = embedded({"id": []}, [], [])
+    assert hits(keye_posttrain(empty, embedded({"benchmark": ["b"], "item": ["1"]}, [[1, 0, 0]], [[1, 0]]))) == []
