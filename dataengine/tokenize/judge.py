@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from dataengine.tokenize.kelix.evaluate import Evaluation
 
 
+#: Codebooks whose figures are shown one by one.
+_SHOWN = 16
+
+
 def judge(run: Run) -> Evaluation:
     """On held-out pictures and stills of held-out videos. Raises RunError where there are too few."""
     from dataengine.tokenize.kelix.evaluate import evaluate
@@ -39,8 +43,9 @@ def rows(found: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         return (name, *values)
 
     def each(values: Sequence[float], form: str) -> str:
-        low, high = (format(f(values), form) for f in (min, max))
-        return low if low == high else f"{low} to {high}"
+        if len(values) <= _SHOWN:
+            return " ".join(format(value, form) for value in values)
+        return f"{min(values):{form}} to {max(values):{form}}"
 
     return [
         row("pictures", *(f"{e.pictures:,}" for e in found)),
@@ -48,8 +53,8 @@ def rows(found: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         row("tokens a picture", *(f"{e.tokens / e.pictures:.1f}" for e in found)),
         row("codebooks", *(f"{len(e.usage)}" for e in found)),
         row("bits a pixel", *(f"{e.bits_a_pixel:.4f}" for e in found)),
-        row("perplexity a codebook", *(each(e.perplexity, ".1f") for e in found)),
-        row("entries used", *(each(e.usage, ".1%") for e in found)),
+        row("perplexity a codebook", *(each(e.perplexity, ".0f") for e in found)),
+        row("entries used", *(each(e.usage, ".0%") for e in found)),
         row("PSNR, dB", *("-" if e.psnr is None else f"{e.psnr:.2f}" for e in found)),
         row("variance of features kept", *(f"{e.features:.3f}" for e in found)),
         row("probe on codes", *(f"{e.probe:.3f}" for e in found)),
