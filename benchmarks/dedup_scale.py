@@ -168,25 +168,6 @@ def text_ours(n: int, threads: int) -> Outcome:
     return seconds, {"pairs": len(found.i), "candidates": found.candidates}
 
 
-def text_datasketch(n: int, threads: int) -> Outcome:
-    from datasketch import MinHash, MinHashLSH
-
-    from dataengine.dedup.shingles import normalise
-
-    texts = [normalise(text) for text in captions(n).to_pylist()]
-
-    def search() -> int:
-        sets = [[text[k : k + 5].encode() for k in range(max(1, len(text) - 4))] for text in texts]
-        index, found = MinHashLSH(JACCARD, 128), 0
-        for k, made in enumerate(MinHash.bulk(sets, num_perm=128)):
-            found += len(index.query(made))
-            index.insert(k, made)
-        return found
-
-    seconds, pairs = timed(search)
-    return seconds, {"candidates": pairs}
-
-
 Measure = tuple[str, str, int, dict[str, Any]]
 MEASURES: dict[str, list[Measure]] = {
     "hamming": [
@@ -208,7 +189,6 @@ MEASURES: dict[str, list[Measure]] = {
     ],
     "text": [
         ("ours", "text_ours", 100_000, {}),
-        ("datasketch MinHashLSH, unverified", "text_datasketch", 100_000, {}),
         ("ours", "text_ours", 1_000_000, {}),
     ],
 }
