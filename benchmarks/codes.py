@@ -1,6 +1,6 @@
 """Visual codes a second, and Slow-Fast frames a second, each beside the bare work it cannot do without.
 
-``python benchmarks/tokenize.py [--images N] [--repeat R] [--only codes|video]``. All ways run in turn in one process and the
+``python benchmarks/codes.py [--images N] [--repeat R] [--only codes|video]``. All ways run in turn in one process and the
 best of R rounds is shown, so that they compare on a machine that does other things too.
 
 Codes: (a) the bare network, forward on ready tensors, a picture at a time and in padded batches of like length; (b) what the
@@ -12,10 +12,6 @@ Video: (a) bare decode of the frames that are looked at, by decord, one thread; 
 """
 
 from __future__ import annotations
-
-import sys
-
-sys.path.pop(0)  # this folder, where the file would hide the standard library's module of its name
 
 import argparse
 import io
