@@ -21,6 +21,7 @@ from dataengine.workspace import Output, commit_part
 
 _TRIES = 3
 _TICK = 2.0
+_GOODBYE = 10.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class _Crew:
     """A fixed number of actors, each with one job in hand."""
 
     def __init__(self, ray: Any, hire: Callable[[], Any]) -> None:
-        self.ray, self.hire = ray, hire
+        self.ray, self._hire = ray, hire
+        self.hired: list[Any] = []
         self.busy: dict[Any, tuple[Any, Job]] = {}
         self.idle: list[Any] = []
 
@@ -144,6 +146,10 @@ class _Crew:
                 self.idle.append(actor)
                 yield job.part, output
 
+    def hire(self) -> Any:
+        self.hired.append(self._hire())
+        return self.hired[-1]
+
     def _again(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
         tries[job.part.name] += 1
         if tries[job.part.name] >= _TRIES:
@@ -151,9 +157,11 @@ class _Crew:
         waiting.append(job)
 
     def dismiss(self) -> None:
-        for actor in self.idle:
-            actor.close.remote()
-        for actor in [a for a, _ in self.busy.values()]:
+        """All actors end, so that their CPUs are free for the next stage; idle ones give back first what they hold."""
+        closing = [actor.close.remote() for actor in self.idle]
+        if closing:
+            self.ray.wait(closing, num_returns=len(closing), timeout=_GOODBYE)
+        for actor in self.hired:
             self.ray.kill(actor)
 
 

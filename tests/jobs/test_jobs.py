@@ -45,13 +45,15 @@ def _wait_for_agent(address: str) -> None:
 @pytest.fixture(scope="module")
 def head() -> Iterator[str]:
     """A Ray head with its job server, in a process group of its own."""
-    port, dashboard = free_port(), free_port()
+    port, dashboard, agent = free_port(), free_port(), free_port()
     command = [str(BIN / "ray"), "start", "--head", "--block", "--num-cpus", "2", "--port", str(port)]
     command += [
         "--dashboard-host",
         "127.0.0.1",
         "--dashboard-port",
         str(dashboard),
+        "--dashboard-agent-listen-port",
+        str(agent),  # the usual one is taken by the Ray of this process
         "--object-store-memory",
         "200000000",
     ]
