@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from dataengine.command import exits
+from dataengine.release.forms import Form, MediaAs
 
 app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
-
-
-class As(StrEnum):
-    segments = "segments"
-    messages = "messages"
-    t2i = "t2i"
-    cot = "cot"
-
-
-class Media(StrEnum):
-    inline = "inline"
-    files = "files"
-    none = "none"
 
 
 @app.callback()
@@ -38,20 +25,20 @@ def kelix(
     ],
     out: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to; must be empty.")],
     form: Annotated[
-        As,
+        Form,
         typer.Option(
             "--as",
             help="segments: media and caption, for pre-training. messages: media from the user, caption from the assistant. "
             "t2i: caption from the user, picture from the assistant (sides nearer than 3:4). cot: the chain-of-thought records.",
         ),
-    ] = As.segments,
+    ] = Form.segments,
     media: Annotated[
-        Media,
+        MediaAs,
         typer.Option(
             help="inline: pictures as base64 in the rows. files: beside them, in OUT/media. none: codes only. "
             "Videos are files unless none."
         ),
-    ] = Media.inline,
+    ] = MediaAs.inline,
     rows: Annotated[int, typer.Option(min=1, help="Rows a file.")] = 1000,
     split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
     codes: Annotated[
@@ -80,9 +67,8 @@ def kelix(
     """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
     from dataengine import console
     from dataengine.release.kelix import Options, export
-    from dataengine.release.kelix_rows import Form, MediaAs
 
-    options = Options(Form(form.value), MediaAs(media.value), split, rows, prompt, prefix, source, codes, tool_pictures)
+    options = Options(form, media, split, rows, prompt, prefix, source, codes, tool_pictures)
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:

@@ -68,7 +68,7 @@ def stages(recipe: Recipe) -> list[Stage]:
         except UsageError as error:
             mistakes.append(str(error))
     if mistakes:
-        raise UsageError("\n".join(mistakes))
+        raise UsageError("\n".join(dict.fromkeys(mistakes)))
     return active
 
 

@@ -16,13 +16,12 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.errors import RunError, UsageError
+from dataengine.release.forms import Form, MediaAs
 from dataengine.release.kelix_rows import (
     PROMPTS,
     Draft,
-    Form,
     Item,
     LeftOut,
-    MediaAs,
     body_of,
     captioned,
     item_of,

@@ -11,32 +11,14 @@ import json
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from dataengine.release.forms import Form
 from dataengine.shards.sample import FAMILIES, canonical
 
 Blocks = list[dict[str, Any]]
 #: Shorter over longer side must be more than this for a picture that is to be generated.
 ASPECT = 0.75
-
-
-class Form(StrEnum):
-    """What rows are for: captions as plain sequences or chats, pictures from captions, chain-of-thought chats."""
-
-    segments = "segments"
-    messages = "messages"
-    t2i = "t2i"
-    cot = "cot"
-
-
-class MediaAs(StrEnum):
-    """Where pixels are. The reader takes videos by path alone: they are files in either case."""
-
-    inline = "inline"
-    files = "files"
-    none = "none"
-
 
 PROMPTS = {
     Form.messages: "Describe this {kind}.",

@@ -56,7 +56,7 @@ def start_torch(device: str, threads: int) -> str:
     import torch
 
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError(f"score.device is {device}, but torch sees no CUDA device here: use `auto` or `cpu`")
+        raise RunError(f"device is {device}, but torch sees no CUDA device here: use `auto` or `cpu`")
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from dataengine.assets import cache_dir, publish
 from dataengine.errors import RunError, UsageError
 from dataengine.score import checkpoint as weights
 from dataengine.tokenize.checkpoint import FILE, unpack
@@ -30,14 +31,21 @@ class GivenConfig(BaseModel):
         """SHA-256 of the file."""
         return weights.digest(self.local())
 
+    def check(self) -> None:
+        """Find out that the file is undamaged and of a known tokenizer; once for each file. Raises UsageError."""
+        proof = cache_dir() / "checkpoints" / "tokenizers" / self.identity()
+        if not proof.exists():
+            self._try()
+            publish(proof, b"")
+
     def read(self) -> bytes:
-        """The checkpoint, undamaged and of a known tokenizer. Raises UsageError."""
+        return self.local().read_bytes()
+
+    def _try(self) -> None:
         from dataengine.tokenize.factory import known
 
-        data = self.local().read_bytes()
         try:
-            config, _ = unpack(data)
+            config, _ = unpack(self.read())
             known(str(config.get("name")))
         except RunError as error:
             raise UsageError(f"tokenizer {self.path}: {error}") from None
-        return data

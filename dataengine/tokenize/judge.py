@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from dataengine.errors import UsageError
 from dataengine.ingest.stage import limits_of
 from dataengine.stage import Run
 from dataengine.tokenize.factory import load
-from dataengine.tokenize.stage import DecodingWorker, held_out
+from dataengine.tokenize.stage import DecodingWorker, split
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.evaluate import Evaluation
@@ -19,19 +20,20 @@ _SHOWN = 16
 
 
 def judge(run: Run) -> Evaluation:
-    """On held-out pictures and stills of held-out videos. Raises RunError where there are too few."""
+    """On held-out pictures and stills of held-out videos. Raises RunError where there are too few, UsageError for another
+    tokenizer than kelix."""
     from dataengine.tokenize.kelix.evaluate import evaluate
     from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 
     [file] = run.records["tokenize.fit"].files("tokenizer")
     tokenizer = load(run.workspace.store.get(file.key))
     if not isinstance(tokenizer, KelixTokenizer):
-        raise TypeError(f"no evaluation for tokenizer {tokenizer.name}")
+        raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {tokenizer.name}")
     worker = DecodingWorker(tokenizer.config, limits_of(run.recipe), run.workspace)
     worker.setup()
     try:
-        rows = sorted(held_out(run), key=lambda r: (r.media, r.offset))
-        return evaluate(tokenizer, [(row.id, pixels) for row, pixels in worker.stills(rows)])
+        _, held = split(run)
+        return evaluate(tokenizer, [(row.id, pixels) for row, pixels in worker.stills(held)])
     finally:
         worker.close()
 

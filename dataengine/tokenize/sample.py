@@ -24,7 +24,7 @@ def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def chosen(ids: Iterable[str], *, seed: int, count: int, use: str = "fit") -> list[str]:
     """At most ``count`` of the ids, sorted; each one's chance is the same whatever the others are, and another for each
     ``use``."""
-    return sorted(heapq.nsmallest(count, ids, key=lambda id_: (_key(seed, id_, use), id_)))
+    return sorted(heapq.nsmallest(count, ids, key=lambda id_: (draw(seed, id_, use), id_)))
 
 
 class PatchSample:
@@ -40,7 +40,7 @@ class PatchSample:
     def add(self, sample: str, features: NDArray[Any]) -> None:
         """Offer the ``(T, D)`` features of one sample, once; holds at most twice the limit and the rows given."""
         steps = np.arange(1, len(features) + 1, dtype=np.uint64) * _GAMMA
-        self._keys.append(mix(steps + np.uint64(_key(self._seed, sample))))
+        self._keys.append(mix(steps + np.uint64(draw(self._seed, sample))))
         self._rows.append(features)
         self._waiting += len(features)
         if self._waiting > 2 * self._limit:
@@ -64,5 +64,6 @@ class PatchSample:
         self._keys, self._rows, self._waiting = [keys], [rows], len(keys)
 
 
-def _key(seed: int, sample: str, use: str = "fit") -> int:
+def draw(seed: int, sample: str, use: str = "fit") -> int:
+    """64 bits for a sample, others for each seed and use."""
     return int.from_bytes(hashlib.sha256(f"{use}\0{seed}\0{sample}".encode()).digest()[:8], "big")

@@ -25,8 +25,7 @@ from dataengine.tokenize import checkpoint
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import configure, load, tokenizer_class
-from dataengine.tokenize.given import GivenConfig
-from dataengine.tokenize.product import ProductConfig, ProductTokenizer
+from dataengine.tokenize.product import ProductTokenizer
 from dataengine.tokenize.sample import chosen
 from dataengine.workspace import File, Output, Workspace, digest
 
@@ -43,33 +42,31 @@ def kept(run: Run) -> list[Located]:
     return locate(rows.filter(pc.is_in(rows["id"], value_set=ids.combine_chunks())))
 
 
-def held_out(run: Run) -> list[Located]:
-    """Kept samples that no tokenizer of this recipe is fitted on: a fixed share, by id and seed."""
+def split(run: Run) -> tuple[list[Located], list[Located]]:
+    """Kept samples that a tokenizer is fitted on, and those held out from it: shares by id and seed, each in the order of
+    their bytes."""
     config = run.recipe.tokenize
-    rows = kept(run)
-    count = round(len(rows) * config.held_out) if config else 0
-    ids = set(chosen([r.id for r in rows], seed=run.recipe.seed, count=count, use="held out"))
-    return [r for r in rows if r.id in ids]
-
-
-def fitted_on(run: Run) -> list[Located]:
-    """The samples a tokenizer is fitted on, in the order of their bytes."""
-    config = run.recipe.tokenize
-    not_these = {r.id for r in held_out(run)}
-    rows = {r.id: r for r in kept(run) if r.id not in not_these}
-    ids = chosen(rows, seed=run.recipe.seed, count=config.fit_samples if config else 0)
-    return sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset))
+    if config is None:
+        raise ValueError("the recipe has no tokenizer")
+    rows, seed = {r.id: r for r in kept(run)}, run.recipe.seed
+    held = chosen(rows, seed=seed, count=round(len(rows) * config.held_out), use="held out")
+    fit = chosen(rows.keys() - set(held), seed=seed, count=config.fit_samples)
+    fitted, left = (sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset)) for ids in (fit, held))
+    return fitted, left
 
 
 class TokenizeStage(RecordStage):
-    """Active where the recipe's tokenizer is configured by one of ``configs``."""
+    """Active for the tokenizer called ``tokenizer``, or for all."""
 
-    configs: ClassVar[tuple[type[Any], ...]] = ()
+    tokenizer: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("dedup", "filter")
     version = "2"
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.tokenize is not None and isinstance(self.config(recipe), self.configs or object)
+        return recipe.tokenize is not None and self.tokenizer in (None, recipe.tokenize.tokenizer.get("name"))
+
+    def validate(self, recipe: Recipe) -> None:
+        self.config(recipe)
 
     def config(self, recipe: Recipe) -> Any:
         if recipe.tokenize is None:
@@ -89,10 +86,10 @@ class ProductFit(TokenizeStage):
     """One part: a choice of samples by id and seed, on one worker."""
 
     name = "tokenize.fit"
-    configs = (ProductConfig,)
+    tokenizer = "product"
 
     def plan(self, run: Run) -> list[Part]:
-        rows = fitted_on(run)
+        rows, _ = split(run)
         key = digest(self.version, self.settings(run.recipe), sorted(r.id for r in rows))
         return [Part("all", key, rows)]
 
@@ -104,10 +101,10 @@ class TokenizerGiven(TokenizeStage):
     """A tokenizer made elsewhere: its checkpoint is copied into the workspace, once."""
 
     name = "tokenize.fit"
-    configs = (GivenConfig,)
+    tokenizer = "checkpoint"
 
     def validate(self, recipe: Recipe) -> None:
-        self.config(recipe).read()
+        self.config(recipe).check()
 
     def settings(self, recipe: Recipe) -> Any:
         return self.config(recipe).identity()
@@ -150,7 +147,8 @@ class DecodingWorker:
 
     def setup(self) -> None:
         preparer = tokenizer_class(self.config.name).preparer(self.config)
-        self._decoder = Decoder("dataengine.tokenize.prepare:prepare_stills", (self.limits, preparer), self.limits)
+        function = "dataengine.tokenize.prepare:prepare_stills"
+        self._decoder = Decoder(function, (self.limits, preparer), self.limits, _AHEAD)
 
     def close(self) -> None:
         if self._decoder is not None:

@@ -16,19 +16,30 @@ from typer.testing import CliRunner
 
 from dataengine.cli import app
 from dataengine.errors import RunError, UsageError
+from dataengine.recipe import Recipe
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
 from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.factory import configure, load
 from dataengine.tokenize.given import GivenConfig
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.crops import Picture, few
 from dataengine.tokenize.kelix.names import from_published
 from dataengine.tokenize.kelix.network import Network, Student
 from dataengine.tokenize.kelix.quantiser import Coder, nearest
+from dataengine.tokenize.kelix.stage import KelixEncoder
+from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 from dataengine.tokenize.kelix.train import Trainer
 from dataengine.tokenize.kelix.vision import merged_order, rotary, rotated
 
 SMALL = KelixConfig.model_validate(tiny_kelix.SMALL)
+RECIPE = {
+    "name": "r",
+    "workspace": "w",
+    "sources": [{"type": "folder", "name": "f", "path": "p"}],
+    "filter": {"policy": "p.yaml"},
+    "release": {"title": "t", "license": "l", "description": "d"},
+}
 
 
 def test_patches_come_back_and_lie_by_tokens() -> None:
@@ -112,6 +123,38 @@ def test_codes_do_not_depend_on_neighbours_or_order() -> None:
     again = load(tokenizer.save())
     again.setup("cpu", 1)
     assert again.encode(prepared) == alone and again.id == tokenizer.id
+
+
+def test_the_id_is_that_of_the_stored_weights_whatever_they_are_computed_in() -> None:
+    config = SMALL.model_copy(update={"dtype": "bfloat16"})
+    stored = KelixTokenizer(config, tiny_kelix.small().network).save()
+    ready = load(stored)
+    ready.setup("cpu", 1)
+    assert ready.id == load(stored).id
+    [codes] = ready.encode([ready.prepare([tiny_kelix.photos()[4]])])
+    assert codes.tokens.shape == (4, 4)
+
+
+def test_what_is_held_to_train_on_has_a_bound_and_does_not_depend_on_order() -> None:
+    found = [Picture(f"{i:02d}/{n}", p, "") for i in range(8) for n, p in enumerate(tiny_kelix.photos())]
+    kept = few(iter(found), 10, 2, seed=3)
+    assert len(kept) == 10 and max(max(p.frame.shape[:2]) for p in kept) == 4 * 28
+    assert all(p.frame.base is None for p in kept), "no view that keeps a whole picture alive"
+    again = few(reversed(found), 10, 2, seed=3)
+    assert [(p.id, p.frame.tobytes()) for p in kept] == [(p.id, p.frame.tobytes()) for p in again]
+    assert [p.id for p in few(iter(found), 10, 2, seed=4)] != [p.id for p in kept]
+
+
+def test_the_encoder_is_made_anew_for_what_it_depends_on_and_nothing_else() -> None:
+    def settings(**changes: object) -> object:
+        tokenize = {"tokenizer": {**tiny_kelix.SMALL, **changes.pop("tokenizer", {})}, **changes}  # type: ignore[dict-item]
+        return KelixEncoder().settings(Recipe.model_validate({**RECIPE, "tokenize": tokenize}))
+
+    quantiser = tiny_kelix.SMALL["quantiser"]
+    same = ({}, {"tokenizer": {"quantiser": {**quantiser, "entries": 32}}}, {"tokenizer": {"video": "paper"}})  # type: ignore[dict-item]
+    assert [settings(**change) for change in same] == [settings()] * 3
+    other = ({"held_out": 0.5}, {"fit_samples": 3}, {"tokenizer": {"quantiser": {**quantiser, "dim": 4}}})  # type: ignore[dict-item]
+    assert all(settings(**change) != settings() for change in other)
 
 
 def test_frames_of_a_video_are_slow_or_fast() -> None:

@@ -3,14 +3,16 @@ goes on after a kill as if nothing had been."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.errors import RunError
 from dataengine.tokenize.kelix.pixels import TOKEN
+from dataengine.tokenize.sample import draw
 
 _Frames = NDArray[np.uint8]
 
@@ -22,6 +24,19 @@ class Picture:
     id: str
     frame: _Frames
     caption: str = ""
+
+
+def few(found: Iterable[Picture], most: int, side: int, seed: int) -> list[Picture]:
+    """At most ``most`` of the pictures, each cut to a window of twice ``side`` tokens a side, all by id and seed: what is held
+    in memory does not depend on the size of the pictures, nor on how many frames of videos there are."""
+    windows = ((draw(seed, p.id, "window"), p) for p in found)
+    small = (replace(p, frame=_window(p.frame, 2 * side * TOKEN, word)) for word, p in windows)
+    return heapq.nsmallest(most, small, key=lambda p: (draw(seed, p.id, "picture"), p.id))
+
+
+def _window(frame: _Frames, side: int, word: int) -> _Frames:
+    top, left = (at % max(1, n - side + 1) for at, n in zip(divmod(word, 1 << 32), frame.shape, strict=False))
+    return frame[top : top + side, left : left + side].copy()
 
 
 class Crops:

@@ -20,7 +20,7 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.sample import PatchSample
-from dataengine.tokenize.stage import DecodingWorker, TokenizeStage, fitted_on
+from dataengine.tokenize.stage import DecodingWorker, TokenizeStage, split
 from dataengine.workspace import File, Output, Workspace, digest
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _TOLD = 5
 
 
 class _Kelix(TokenizeStage):
-    configs = (KelixConfig,)
+    tokenizer = "kelix"
     before: ClassVar[str | None] = None
     """Stage whose file this one goes on from."""
     role: ClassVar[str] = ""
@@ -46,7 +46,7 @@ class _Kelix(TokenizeStage):
         return digest(self.name, self.version, self.settings(run.recipe), earlier)
 
     def plan(self, run: Run) -> list[Part]:
-        rows = fitted_on(run)
+        rows, _ = split(run)
         return [Part("all", digest(self.base(run), [(r.id, r.captions) for r in rows]), rows)]
 
     def progress(self, run: Run, part: Part) -> str | None:
@@ -63,10 +63,11 @@ class KelixEncoder(_Kelix):
     name = "tokenize.encoder"
 
     def settings(self, recipe: Recipe) -> Any:
-        config: KelixConfig = self.config(recipe)
-        told = config.model_dump(mode="json", exclude={"video": True, "quantiser": {"entries", "beta"}})
-        told["training"] = {k: v for k, v in told["training"].items() if k not in _CODES_ONLY}
-        return [told, recipe.tokenize.fit_samples if recipe.tokenize else 0, recipe.limits.model_dump()]
+        told, *rest = super().settings(recipe)
+        kept = {k: v for k, v in told.items() if k not in ("video", "batch")}
+        for part, names in _CODES_ONLY.items():
+            kept[part] = {k: v for k, v in told[part].items() if k not in names}
+        return [kept, *rest]
 
     def worker(self, run: Run) -> Worker:
         return EncoderWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace, self.device(run.recipe))
@@ -84,7 +85,7 @@ class KelixFeatures(_Kelix):
         base = self.base(run)
         return [
             Part(media.removeprefix("media/").removesuffix(".tar"), digest(base, [r.id for r in rows]), rows)
-            for media, rows in by_media(fitted_on(run)).items()
+            for media, rows in by_media(split(run)[0]).items()
         ]
 
     def worker(self, run: Run) -> Worker:
@@ -121,7 +122,11 @@ class KelixFit(_Kelix):
         return FitWorker(config, limits, run.workspace, self.device(run.recipe), encoder, self.given(run))
 
 
-_CODES_ONLY = ("steps", "centre_tokens", "centre_iterations", "save_every")
+#: What the continuous encoder does not depend on.
+_CODES_ONLY = {
+    "quantiser": ("entries", "beta", "codebook_weight"),
+    "training": ("steps", "centre_tokens", "centre_iterations", "save_every"),
+}
 
 
 @dataclass
@@ -137,14 +142,14 @@ class _Learner(DecodingWorker):
         super().setup()
 
     def crops(self, part: Part) -> Crops:
-        from dataengine.tokenize.kelix.crops import Crops, Picture
+        from dataengine.tokenize.kelix.crops import Crops, Picture, few
 
-        training = self.config.training
-        found = [
+        training, seed = self.config.training, self.config.seed
+        found = (
             Picture(f"{row.id}/{n:08d}", pixels.frames[0], row.captions[0] if row.captions else "")
             for n, (row, pixels) in enumerate(self.stills(part.spec))
-        ]
-        return Crops(found, training.side, training.crops, self.config.seed)
+        )
+        return Crops(few(found, len(part.spec), training.side, seed), training.side, training.crops, seed)
 
     def train(self, name: str, part: Part, trainer: Trainer) -> None:
         """To the end, from where a killed run of the same part was."""

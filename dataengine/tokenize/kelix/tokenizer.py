@@ -59,6 +59,7 @@ class KelixTokenizer:
 
     def setup(self, device: str, threads: int) -> None:
         """Raises RunError where there is no such device."""
+        _ = self.id  # of the weights as they are stored, before they are rounded to ``dtype``
         where = start_torch(device, threads)
         dtype = torch.bfloat16 if self.config.dtype == "bfloat16" else torch.float32
         self._network = self._network.to(where, dtype)
