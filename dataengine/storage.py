@@ -1,23 +1,33 @@
 """One face for folders and S3: objects are put whole or not at all, and never renamed.
 
 Everything the engine keeps goes through here (obstore, a Rust client with the same calls for both). Objects carry no
-pickled connection: a Store pickles as its URL and connects where it is used.
+pickled connection: a Store pickles as its URL and connects where it is used. What is tried again and what each error
+says: docs/s3.md.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, S3Store
+from obstore.store import LocalStore
 
+from dataengine import s3
 from dataengine.errors import RunError
+
+_T = TypeVar("_T")
+
+#: Bytes of one request of a stream, and how often bytes are read again that are not the expected ones.
+CHUNK = 8 << 20
+_READS = 3
+#: Name of the user metadata that says the SHA-256 of an object that was created with it.
+_SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
@@ -32,8 +42,7 @@ class Entry:
 class Store:
     """A folder (``path`` or ``file://…``) or a bucket prefix (``s3://bucket/prefix``).
 
-    S3 is set up by the usual AWS variables: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
-    AWS_ENDPOINT_URL.
+    S3 is set up by the usual AWS variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and so on) or by a profile.
     """
 
     def __init__(self, url: str | Path) -> None:
@@ -60,10 +69,25 @@ class Store:
         """What to show or hand to another tool for ``key``."""
         return f"{self.url}/{key}"
 
-    def get(self, key: str) -> bytes:
-        """Bytes of an object. Raises FileNotFoundError, RunError."""
-        with _named(self, key):
-            return bytes(obstore.get(self._client, key).bytes())
+    def get(self, key: str, sha256: str = "") -> bytes:
+        """Bytes of an object; read again where they have not the given digest. Raises FileNotFoundError, RunError."""
+        for _ in range(_READS):
+            with _named(self, key):
+                data = bytes(obstore.get(self._client, key).bytes())
+            if not sha256 or (found := hashlib.sha256(data).hexdigest()) == sha256:
+                return data
+        raise RunError(
+            f"{self.uri(key)} has SHA-256 {found}, not {sha256} (read {_READS} times): it was changed or damaged"
+        )
+
+    def stream(self, key: str, size: int) -> Iterator[bytes]:
+        """The first ``size`` bytes of an object in pieces, each a request of its own that is tried again alone. Raises as
+        ``get``; RunError where there are fewer."""
+        for start in range(0, size, CHUNK):
+            data = self.get_range(key, start, wanted := min(CHUNK, size - start))
+            if len(data) < wanted:
+                raise RunError(f"{self.uri(key)} ends after {start + len(data):,} of {size:,} bytes")
+            yield data
 
     def get_range(self, key: str, start: int, length: int) -> bytes:
         """``length`` bytes from ``start``. Raises FileNotFoundError, RunError."""
@@ -79,21 +103,37 @@ class Store:
 
     def put(self, key: str, data: bytes | Path) -> str:
         """Write an object in one step (a file by multipart upload); its SHA-256."""
-        with _named(self, key):
+        with _named(self, key, writes=True):
             obstore.put(self._client, key, data)
         if isinstance(data, Path):
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()
         return hashlib.sha256(data).hexdigest()
 
-    def create(self, key: str, data: bytes) -> bool:
-        """Write an object only if there is none (If-None-Match on S3); False if there was one."""
+    def create(self, key: str, data: bytes, sha256: str = "") -> bool:
+        """Write an object only if there is none (If-None-Match on S3); False if there was one. ``sha256`` is recorded with
+        it. Where the answer was lost, the bytes that are there tell whose they are."""
+        attributes = {_SHA256: sha256} if sha256 and self.remote else None
+        tries = 0
+
+        def write() -> None:
+            nonlocal tries
+            tries += 1
+            obstore.put(self._client, key, data, mode="create", use_multipart=False, attributes=attributes)
+
         try:
-            with _named(self, key):
-                obstore.put(self._client, key, data, mode="create", use_multipart=False)
+            with _named(self, key, writes=True):
+                _again(write)
         except FileExistsError:
-            return False
+            return tries > 1 and self.get(key) == data
         return True
+
+    def recorded(self, key: str) -> str:
+        """The SHA-256 that was recorded when the object was created, "" where none was."""
+        if not self.remote:
+            return ""
+        with _named(self, key):
+            return str(obstore.get(self._client, key, options={"head": True}).attributes.get(_SHA256, ""))
 
     def head(self, key: str) -> Entry | None:
         """Size and tag of an object, None if there is none."""
@@ -108,8 +148,8 @@ class Store:
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """All objects below ``prefix``, ordered by key."""
-        with _named(self, prefix):
-            found = [_entry(o) for page in obstore.list(self._client, prefix or None) for o in page]
+        with _named(self, prefix, writes=True):
+            found = _again(lambda: [_entry(o) for page in obstore.list(self._client, prefix or None) for o in page])
         return iter(sorted(found, key=lambda e: e.key))
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -123,28 +163,35 @@ class Store:
 
 
 class _named:  # noqa: N801  a context manager, used as a verb
-    """Turns a client's error into one that names the object and what to check."""
+    """Turns a client's error into one that names the object and what to check. For what ``writes`` or lists, 404 says that
+    the bucket or the folder is missing, not the object."""
 
-    def __init__(self, store: Store, key: str) -> None:
-        self.store, self.key = store, key
+    def __init__(self, store: Store, key: str, writes: bool = False) -> None:
+        self.store, self.key, self.writes = store, key, writes
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        uri = self.store.uri(self.key).rstrip("/")
         if isinstance(error, AlreadyExistsError):
-            raise FileExistsError(self.store.uri(self.key)) from None
-        if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(f"{self.store.uri(self.key)} does not exist") from None
+            raise FileExistsError(uri) from None
+        if isinstance(error, FileNotFoundError) and not self.writes and not s3.missing_bucket(error):
+            raise FileNotFoundError(f"{uri} does not exist") from None
         if isinstance(error, BaseError | OSError):
-            reason = str(error).split("\n\n")[0]
-            raise RunError(f"{self.store.uri(self.key)}: {reason}{_hint(reason)}") from None
+            raise RunError(f"{uri}: {s3.explained(error)}") from None
 
 
-def _hint(reason: str) -> str:
-    if "403" in reason or "credentials" in reason.lower() or "PermissionDenied" in reason:
-        return "\nCheck AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the rights on the bucket."
-    return "\nCheck AWS_ENDPOINT_URL and the bucket's name." if "NoSuchBucket" in reason else ""
+def _again(call: Callable[[], _T]) -> _T:
+    """For what the client does not try again itself."""
+    for number in range(1, s3.attempts()):
+        try:
+            return call()
+        except BaseError as error:
+            if isinstance(error, AlreadyExistsError) or not s3.passing(error):
+                raise
+            time.sleep(min(0.1 * 2**number, 10))
+    return call()
 
 
 def _entry(meta: Any) -> Entry:
@@ -154,14 +201,6 @@ def _entry(meta: Any) -> Entry:
 def _connect(url: str) -> Any:
     if "://" not in url:
         return LocalStore(Path(url).absolute(), mkdir=True)
-    scheme, _, rest = url.partition("://")
-    if scheme != "s3":
-        raise RunError(f"{url}: cannot store on {scheme}://; use a folder or s3://bucket/prefix")
-    bucket, _, prefix = rest.partition("/")
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: dict[str, Any] = {"client_options": {"timeout": "300s"}}
-    if endpoint:
-        options["endpoint"] = endpoint
-        options["client_options"]["allow_http"] = endpoint.startswith("http://")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    return S3Store(bucket, prefix=prefix or None, region=region, **options)
+    if not url.startswith("s3://"):
+        raise RunError(f"{url}: cannot store on {url.partition('://')[0]}://; use a folder or s3://bucket/prefix")
+    return s3.connect(url)
