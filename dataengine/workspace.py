@@ -83,8 +83,13 @@ class Record:
         return total
 
     def files(self, role: str) -> list[File]:
-        """Files of one role, by part name."""
-        return [out.files[role] for _, out in sorted(self.parts.items()) if role in out.files]
+        """Files of one role, by part name; a table in several files has them as ``role/0``, ``role/1``, …"""
+        return [
+            file
+            for _, out in sorted(self.parts.items())
+            for name, file in sorted(out.files.items())
+            if name == role or name.startswith(f"{role}/")
+        ]
 
     def to_bytes(self) -> bytes:
         parts = {name: asdict(out) for name, out in self.parts.items()}
@@ -94,6 +99,13 @@ class Record:
     def from_bytes(cls, data: bytes) -> Record:
         raw = json.loads(data)
         return cls(raw["stage"], raw["key"], {k: Output.from_json(v) for k, v in raw["parts"].items()})
+
+
+def roles(role: str, files: Sequence[File]) -> dict[str, File]:
+    """Files of one table, named for an Output."""
+    if len(files) == 1:
+        return {role: files[0]}
+    return {f"{role}/{n:06d}": file for n, file in enumerate(files)}
 
 
 class Workspace:

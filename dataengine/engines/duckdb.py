@@ -9,12 +9,16 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
-from dataengine.engines.tables import Parameter, Relation, canonical
+from dataengine.engines.graph import connected
+from dataengine.engines.tables import Function, Parameter, Relation, by_prefix, canonical, prefix_digits, publish
 from dataengine.errors import RunError
+
+if TYPE_CHECKING:
+    from dataengine.workspace import File, Workspace
 
 
 class DuckDBEngine:
@@ -48,6 +52,36 @@ class DuckDBEngine:
             raise RunError(f"DuckDB could not answer: {error}\n{sql}") from error
         finally:
             cursor.close()
+
+    def frame(self, table: pa.Table) -> pa.Table:
+        return canonical(table)
+
+    def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> pa.Table:
+        return canonical(workspace.read_table(files, schema))
+
+    def sql(self, sql: str, frames: Mapping[str, pa.Table], parameters: Sequence[Parameter] = ()) -> pa.Table:
+        return self.query(sql, frames, parameters)
+
+    def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
+        return canonical(function(frame).select(schema.names).cast(schema))
+
+    def whole(self, frame: pa.Table, function: Function, schema: pa.Schema) -> pa.Table:
+        return self.local(frame, (), function, schema)
+
+    def kept(self, frame: pa.Table) -> pa.Table:
+        return frame
+
+    def components(self, edges: pa.Table) -> pa.Table:
+        return connected(edges)
+
+    def collect(self, frame: pa.Table) -> pa.Table:
+        return frame
+
+    def write(
+        self, workspace: Workspace, base: str, frame: pa.Table, schema: pa.Schema, order: Sequence[str]
+    ) -> list[File]:
+        cut = by_prefix(frame, order[0], prefix_digits(frame.num_rows))
+        return [publish(workspace, base, name, rows, schema, order) for name, rows in cut]
 
     def close(self) -> None:
         self._database.close()

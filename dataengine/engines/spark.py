@@ -1,4 +1,7 @@
-"""Portable SQL on Spark: the tables may outgrow one machine, at about six seconds to start a local session.
+"""Frames on Spark: the tables may outgrow one machine, at about six seconds to start a local session.
+
+Rows are read, worked on and written by the executors, through the same Store as everything else (so no Hadoop connector is
+needed for S3); the driver sees counts and the names of files. Executors need Python and this package.
 
 Under ``spark-submit`` the job's own session is joined, else a local one is started. Either way the engine works in
 a child session, so that its settings and views do not touch anybody else's, and stops only what it started.
@@ -9,9 +12,12 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -20,11 +26,32 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from pyarrow.fs import LocalFileSystem
 
-from dataengine.engines.tables import Parameter, Relation, canonical
+from dataengine.engines.graph import COMPONENTS, connected, contract
+from dataengine.engines.tables import (
+    Function,
+    Parameter,
+    Relation,
+    by_prefix,
+    canonical,
+    canonical_schema,
+    prefix_digits,
+    publish,
+)
 from dataengine.errors import RunError, UsageError
+from dataengine.workspace import File, Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+#: Graphs of so many edges fit one task, which is faster than rounds of shuffles.
+_EDGES_IN_ONE_TASK = 2_000_000
+_FILE: list[pa.Field[Any]] = [
+    pa.field("key", pa.string()),
+    pa.field("sha256", pa.string()),
+    pa.field("bytes", pa.int64()),
+    pa.field("rows", pa.int64()),
+]
+_FILES = pa.schema(_FILE)
 
 _SQL = {
     "spark.sql.session.timeZone": "UTC",
@@ -56,7 +83,8 @@ class SparkEngine:
 
     name = "spark"
 
-    def __init__(self, master: str | None = None) -> None:
+    def __init__(self, master: str | None = None, edges_in_one_task: int = _EDGES_IN_ONE_TASK) -> None:
+        self.edges_in_one_task = edges_in_one_task
         self._scratch = tempfile.TemporaryDirectory(prefix="dataengine-spark-")
         try:
             with warnings.catch_warnings():
@@ -76,6 +104,7 @@ class SparkEngine:
 
         self._errors = (PySparkException, Py4JError)
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # our RunError tells it in one piece
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image says its own
         running = SparkSession.getActiveSession()
         self._owned = running is None
         try:
@@ -108,15 +137,84 @@ class SparkEngine:
 
     def query(self, sql: str, tables: Mapping[str, Relation], parameters: Sequence[Parameter] = ()) -> pa.Table:
         """Rows of ``sql``, collected to this process as Arrow."""
+        return self.collect(self.sql(sql, {name: self._frame(table) for name, table in tables.items()}, parameters))
+
+    def frame(self, table: pa.Table) -> DataFrame:
+        return self._frame(table)
+
+    def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> DataFrame:
+        """A task a file."""
+        listed = [(f.key, f.sha256, f.bytes, f.rows) for f in files if f.rows]
+        if not listed:
+            return self._frame(schema.empty_table())
+        context = self._session.sparkContext
+        named = self._session.createDataFrame(context.parallelize(listed, len(listed)), _spark_schema(_FILES))
+        return _mapped(named, partial(_read, workspace, schema), schema)
+
+    def sql(self, sql: str, frames: Mapping[str, DataFrame], parameters: Sequence[Parameter] = ()) -> DataFrame:
         try:
-            for name, table in tables.items():
-                self._frame(table).createOrReplaceTempView(name)
-            return canonical(self._session.sql(sql, args=list(parameters)).toArrow())
+            for name, frame in frames.items():
+                frame.createOrReplaceTempView(name)
+            return self._session.sql(sql, args=list(parameters))
         except self._errors as error:
             raise RunError(f"Spark could not answer: {error}\n{sql}") from error
         finally:
-            for name in tables:
+            for name in frames:
                 self._session.catalog.dropTempView(name)
+
+    def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
+        """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
+        parted = frame.repartition(*keys) if keys else frame
+        return _mapped(parted, partial(_apply, function, schema, bool(keys)), schema)
+
+    def whole(self, frame: DataFrame, function: Function, schema: pa.Schema) -> DataFrame:
+        return _mapped(frame.repartition(1), partial(_apply, function, schema, True), schema)
+
+    def kept(self, frame: DataFrame) -> DataFrame:
+        frame.persist()
+        return frame
+
+    def components(self, edges: DataFrame) -> DataFrame:
+        edges = self.kept(edges.select("a", "b"))
+        if self._counted(edges) <= self.edges_in_one_task:
+            return self.whole(edges, connected, COMPONENTS)
+        durable = self._session.sparkContext.getCheckpointDir() is not None
+        labels: DataFrame = contract(
+            lambda sql, frame: self.sql(sql, {"edges": frame}),
+            edges,
+            lambda frame: frame.checkpoint() if durable else frame.localCheckpoint(),
+        )
+        return labels
+
+    def collect(self, frame: DataFrame) -> pa.Table:
+        try:
+            return canonical(frame.toArrow())
+        except self._errors as error:
+            raise RunError(f"Spark could not answer: {_cause(error)}") from error
+
+    def write(
+        self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, order: Sequence[str]
+    ) -> list[File]:
+        """A task a file; only their names and digests come back."""
+        from pyspark.sql import functions as sf
+
+        frame = self.kept(frame)
+        rows = self._counted(frame)
+        digits = prefix_digits(rows)
+        if not rows:
+            frame.unpersist()
+            return [publish(workspace, base, "", schema.empty_table(), schema, order)]
+        parted = frame.repartition(sf.substring(order[0], 1, digits)) if digits else frame.repartition(1)
+        work = partial(_publish, workspace, base, digits, schema, tuple(order))
+        written = self.collect(_mapped(parted, work, _FILES).sort("key"))
+        frame.unpersist()
+        return [File(**row) for row in written.to_pylist()]
+
+    def _counted(self, frame: DataFrame) -> int:
+        try:
+            return int(frame.count())
+        except self._errors as error:
+            raise RunError(f"Spark could not answer: {_cause(error)}") from error
 
     def _frame(self, table: Relation) -> DataFrame:
         """Local Parquet data sets are read by Spark itself; all else is handed over as Arrow."""
@@ -145,3 +243,57 @@ class SparkEngine:
 
 def _is_local_parquet(dataset: Any) -> bool:
     return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, pads.ParquetFileFormat)
+
+
+def _spark_schema(schema: pa.Schema) -> Any:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(canonical_schema(schema))
+
+
+def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # as in SparkEngine
+        mapped: DataFrame = frame.mapInArrow(function, _spark_schema(schema))
+    return mapped
+
+
+def _batches(table: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    yield from canonical(table.select(schema.names).cast(schema)).combine_chunks().to_batches(max_chunksize=100_000)
+
+
+def _read(workspace: Workspace, schema: pa.Schema, listed: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in listed:
+        for row in batch.to_pylist():
+            yield from _batches(workspace.read_table([File(**row)], schema), schema)
+
+
+def _apply(
+    function: Function, schema: pa.Schema, together: bool, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows or not together]
+    for table in [pa.concat_tables(some)] if together and some else some:
+        yield from _batches(function(table), schema)
+
+
+def _publish(
+    workspace: Workspace,
+    base: str,
+    digits: int,
+    schema: pa.Schema,
+    order: Sequence[str],
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows]
+    if not some:
+        return
+    for prefix, rows in by_prefix(pa.concat_tables(some), order[0], digits):
+        file = publish(workspace, base, prefix, rows, schema, order)
+        yield from pa.Table.from_pylist([asdict(file)], schema=_FILES).to_batches()
+
+
+def _cause(error: BaseException) -> str:
+    """The last line of what happened in a worker says it; the rest is how Spark got there."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
+    ours = [line for line in lines if line.startswith("dataengine.errors")]
+    return (ours or lines or [type(error).__name__])[0]

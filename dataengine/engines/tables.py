@@ -1,6 +1,8 @@
-"""What a table stage asks of an engine: SQL over Arrow tables, the same rows from DuckDB and from Spark.
+"""What a table stage asks of an engine: SQL, functions over the rows of a key, connected components; the same rows from
+DuckDB and from Spark.
 
-The trade-off: only the SQL on which both agree may be used. That subset is
+A *frame* is the engine's own table: Arrow in this process with DuckDB, a lazy DataFrame with Spark, whose rows never pass
+through the driver. The trade-off: only the SQL on which both agree may be used. That subset is
 
 - SELECT, FROM (tables and sub-selects), WHERE, GROUP BY, INNER and LEFT JOIN ... ON, UNION ALL, ORDER BY, LIMIT;
 - ``"double-quoted"`` identifiers, so that ``offset`` and ``match`` may be columns; names differ by more than case;
@@ -18,20 +20,38 @@ A result has an order only through ORDER BY; strings sort by their UTF-8 bytes, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as pads
+
+if TYPE_CHECKING:
+    from dataengine.workspace import File, Workspace
 
 #: What an engine takes as a table.
 Relation = pa.Table | pads.Dataset
 
+#: An engine's own table: pa.Table with DuckDB, a DataFrame with Spark.
+Frame = Any
+
+#: A function of rows; picklable, and importable where the engine's workers are.
+Function = Callable[[pa.Table], pa.Table]
+
 #: What may stand for a ``?``.
 Parameter = float | int | str | bool
 
-_UNSIGNED: dict[pa.DataType, pa.DataType] = {pa.uint8(): pa.int16(), pa.uint16(): pa.int32(), pa.uint32(): pa.int64()}
+#: Rows of a table that go into one file, on average.
+ROWS_A_FILE = 1_000_000
+
+_WIDER: dict[pa.DataType, pa.DataType] = {
+    pa.uint8(): pa.int16(),
+    pa.uint16(): pa.int32(),
+    pa.uint32(): pa.int64(),
+    pa.float16(): pa.float32(),
+}
 
 
 class TableEngine(Protocol):
@@ -41,6 +61,47 @@ class TableEngine(Protocol):
 
     def query(self, sql: str, tables: Mapping[str, Relation], parameters: Sequence[Parameter] = ()) -> pa.Table:
         """Rows of ``sql`` over ``tables``, in ``canonical`` types. Raises RunError with the SQL that failed."""
+        ...
+
+    def frame(self, table: pa.Table) -> Frame:
+        """A small table as a frame."""
+        ...
+
+    def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> Frame:
+        """Committed files as a frame (as ``Workspace.read_table``)."""
+        ...
+
+    def sql(self, sql: str, frames: Mapping[str, Frame], parameters: Sequence[Parameter] = ()) -> Frame:
+        """As ``query``, from frames to a frame."""
+        ...
+
+    def local(self, frame: Frame, keys: Sequence[str], function: Function, schema: pa.Schema) -> Frame:
+        """``function`` of the rows, to rows of ``schema`` in no order. It must be *local*: of tables that share no value of
+        ``keys`` together it makes what it makes of each. Without keys it makes the same of each row by itself."""
+        ...
+
+    def whole(self, frame: Frame, function: Function, schema: pa.Schema) -> Frame:
+        """``function`` of all rows at once, in one worker: for what has no local form, bounded by that worker's memory."""
+        ...
+
+    def kept(self, frame: Frame) -> Frame:
+        """The same rows, made once however often they are asked for."""
+        ...
+
+    def components(self, edges: Frame) -> Frame:
+        """Connected components of ``a``, ``b`` (strings): (id, component) of each sample with an edge, where ``component`` is
+        the smallest id in it."""
+        ...
+
+    def collect(self, frame: Frame) -> pa.Table:
+        """The rows, in this process: for counts and other small results."""
+        ...
+
+    def write(
+        self, workspace: Workspace, base: str, frame: Frame, schema: pa.Schema, order: Sequence[str]
+    ) -> list[File]:
+        """Publish as Parquet ordered by ``order``, whose first column holds hex ids: ``base``.parquet, or for many rows a file
+        for each prefix of the id. The same files, byte for byte, from every engine."""
         ...
 
     def close(self) -> None:
@@ -54,17 +115,50 @@ class TableEngine(Protocol):
     ) -> None: ...
 
 
+def prefix_digits(rows: int) -> int:
+    """Hex digits of the id by which a table of so many rows is cut into files of about ROWS_A_FILE."""
+    digits = 0
+    while rows > ROWS_A_FILE * 16**digits:
+        digits += 1
+    return digits
+
+
+def by_prefix(rows: pa.Table, column: str, digits: int) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each prefix of ``column`` that there is, in order; all under "" for no digits."""
+    if not digits:
+        yield "", rows
+        return
+    prefix: Any = pc.utf8_slice_codeunits(rows[column], 0, digits)
+    for name in sorted(str(p) for p in pc.unique(prefix).to_pylist()):
+        yield name, rows.filter(pc.equal(prefix, pa.scalar(name)))
+
+
+def publish(
+    workspace: Workspace, base: str, prefix: str, rows: pa.Table, schema: pa.Schema, order: Sequence[str]
+) -> File:
+    """One file of ``TableEngine.write``: the rows of one prefix ("" where it is the only one)."""
+    ordered = canonical(rows).select(schema.names).sort_by([(name, "ascending") for name in order])
+    name = f"{base}/{prefix}.parquet" if prefix else f"{base}.parquet"
+    return workspace.write_table(name, ordered.combine_chunks(), schema)
+
+
 def canonical(table: pa.Table) -> pa.Table:
-    """The same rows in the types both engines have: signed integers, plain strings, nullable fields, ``item`` lists."""
-    schema = pa.schema([pa.field(f.name, _canonical_type(f.type)) for f in table.schema])
+    """The same rows in the types both engines have: signed integers, no half floats, plain strings, nullable fields,
+    ``item`` lists."""
+    schema = canonical_schema(table.schema)
     return table if table.schema.equals(schema) else table.cast(schema)
+
+
+def canonical_schema(schema: pa.Schema) -> pa.Schema:
+    """``schema`` in the types of ``canonical``."""
+    return pa.schema([pa.field(f.name, _canonical_type(f.type)) for f in schema])
 
 
 def _canonical_type(type_: pa.DataType) -> pa.DataType:
     kind: Any = type_
     if pa.types.is_dictionary(type_):
         return _canonical_type(kind.value_type)
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_):
         return pa.list_(pa.field("item", _canonical_type(kind.value_type)))
     if pa.types.is_struct(type_):
         return pa.struct([pa.field(f.name, _canonical_type(f.type)) for f in kind])
@@ -72,4 +166,4 @@ def _canonical_type(type_: pa.DataType) -> pa.DataType:
         return pa.string()
     if pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
         return pa.binary()
-    return _UNSIGNED.get(type_, type_)
+    return _WIDER.get(type_, type_)
