@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataengine.contamination.embed import ContaminationEmbed
+from dataengine.contamination.find import ContaminationFind
+from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.stage import CotDraft, CotMix, CotWrite
 from dataengine.dedup.stage import Dedup
 from dataengine.ingest.stage import Ingest
@@ -17,6 +20,9 @@ STAGES: tuple[Stage, ...] = (
     Ingest(),
     Dedup(),
     Score(),
+    ContaminationRead(),
+    ContaminationEmbed(),
+    ContaminationFind(),
     Filter(),
     KelixEncoder(),
     KelixFeatures(),

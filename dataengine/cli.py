@@ -85,6 +85,7 @@ def _stage_command(name: str, text: str) -> None:
 _stage_command("ingest", "Read, name, check and pack the media of all sources.")
 _stage_command("dedup", "Find duplicates among all samples and choose who stands for each group.")
 _stage_command("score", "Annotate the representatives with the recipe's scorers.")
+_stage_command("contamination", "Compare all samples with the recipe's benchmark lists.")
 _stage_command("filter", "Decide by the policy's rules; reads columns only.")
 _stage_command("tokenize", "Fit the tokenizer if it needs it, and encode kept samples into discrete visual codes.")
 _stage_command("shard", "Write the shuffled WebDataset shards.")

@@ -126,6 +126,45 @@ GROUPS = pa.schema(
     ]
 )
 
+#: One row an item of a benchmark, readable or not; its texts, and the hashes of its picture or video.
+BENCHMARK_ITEMS = pa.schema(
+    [
+        _required("benchmark", pa.string()),
+        _required("item", pa.string()),
+        pa.field("kind", pa.string()),  # image | video; null where there is none that could be read
+        pa.field("phash", pa.int64()),
+        _required("frame_hashes", pa.list_(pa.int64())),
+        _required("questions", pa.list_(pa.string())),
+        _required("answers", pa.list_(pa.string())),
+    ]
+)
+
+#: A sample that is in a benchmark, by one preset, and the sample that stands for its group.
+CONTAMINATION = pa.schema(
+    [
+        _required("representative", pa.string()),
+        _required("id", pa.string()),
+        _required("preset", pa.string()),
+        _required("benchmark", pa.string()),
+        _required("item", pa.string()),
+        _required("kind", pa.string()),  # image | frame | image+text | ngram
+        _required("similarity", pa.float64()),
+        pa.field("text_similarity", pa.float64()),
+    ]
+)
+
+#: What each preset found in each benchmark; ``hits`` are samples.
+CONTAMINATION_REPORT = pa.schema(
+    [
+        _required("preset", pa.string()),
+        _required("benchmark", pa.string()),
+        _required("items", pa.int64()),
+        _required("not_compared", pa.int64()),  # items
+        _required("hit_items", pa.int64()),
+        _required("hits", pa.int64()),
+    ]
+)
+
 #: One row a representative: kept, or dropped by the first rule it did not pass.
 DECISIONS = pa.schema(
     [
@@ -201,6 +240,9 @@ TABLES: dict[str, pa.Schema] = {
     "unique": UNIQUE,
     "edges": EDGES,
     "groups": GROUPS,
+    "benchmark_items": BENCHMARK_ITEMS,
+    "contamination": CONTAMINATION,
+    "contamination_report": CONTAMINATION_REPORT,
     "decisions": DECISIONS,
     "codes": CODES,
     "codes_index": CODES_INDEX,

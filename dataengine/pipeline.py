@@ -16,7 +16,7 @@ from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
 from dataengine.workspace import Output, Record
 
 #: What the command line calls a stage, and what it is made of.
-GROUPS = ("ingest", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+GROUPS = ("ingest", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
 
 
 @dataclass

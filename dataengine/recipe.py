@@ -125,6 +125,87 @@ class ScoreConfig(Model):
     threads: Annotated[int, Field(ge=1)] = 1
 
 
+class BenchmarkModel(Model):
+    """A list of benchmark items that nothing in a release may repeat. ``question`` and ``answer``: columns of a table, or keys
+    of the JSON beside the media; captions are questions, too."""
+
+    name: Name
+    path: str
+    question: str | None = "question"
+    answer: str | None = "answer"
+
+
+class FolderBenchmark(BenchmarkModel):
+    type: Literal["folder"]
+
+
+class TableBenchmark(BenchmarkModel):
+    """``media: null`` is a list of questions without pictures."""
+
+    type: Literal["table"]
+    media: str | None = "path"
+
+
+class WebDatasetBenchmark(BenchmarkModel):
+    type: Literal["webdataset"]
+
+
+Benchmark = Annotated[FolderBenchmark | TableBenchmark | WebDatasetBenchmark, Field(discriminator="type")]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class KeyePretrain(Model):
+    """By pHash and MinHash: a hit above this Jaccard similarity (arXiv 2507.01949, Appendix A)."""
+
+    name: Literal["keye_pretrain"] = "keye_pretrain"
+    jaccard: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    permutations: Annotated[int, Field(ge=16, le=1024)] = 128
+
+
+class KeyePosttrain(Model):
+    """By embeddings: a hit above both cosines with one item (the same appendix)."""
+
+    name: Literal["keye_posttrain"] = "keye_posttrain"
+    image: Share = 0.98
+    text: Share = 0.50
+
+
+class PhashPreset(Model):
+    """By pHash: a hit within ``radius`` of 64 bits."""
+
+    name: Literal["phash"] = "phash"
+    radius: Annotated[int, Field(ge=0, le=8)] = 6
+
+
+class NgramPreset(Model):
+    """By text: a hit where more than the share ``least`` of an item's runs of ``n`` words recur, and one at least."""
+
+    name: Literal["ngram"] = "ngram"
+    n: Annotated[int, Field(ge=1, le=64)] = 13
+    least: Share = 0.0
+
+
+Preset = Annotated[
+    Annotated[KeyePretrain | KeyePosttrain | PhashPreset | NgramPreset, Field(discriminator="name")],
+    BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given),
+]
+
+
+class ContaminationConfig(Model):
+    """Samples that are in a benchmark are dropped before the policy is asked."""
+
+    benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
+    presets: Annotated[list[Preset], Field(min_length=1)] = [KeyePretrain(), PhashPreset(), NgramPreset()]
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> ContaminationConfig:
+        for what, named in (("benchmarks are", self.benchmarks), ("presets are", self.presets)):
+            names = [one.name for one in named]
+            if twice := sorted({n for n in names if names.count(n) > 1}):
+                raise ValueError(f"two {what} called `{twice[0]}`: each name may stand once")
+        return self
+
+
 class FilterConfig(Model):
     policy: str
 
@@ -178,6 +259,7 @@ class Recipe(Model):
     limits: LimitsConfig = LimitsConfig()
     dedup: DedupConfig = DedupConfig()
     score: ScoreConfig = ScoreConfig()
+    contamination: ContaminationConfig | None = None
     filter: FilterConfig
     tokenize: TokenizeConfig | None = TokenizeConfig()
     shard: ShardConfig = ShardConfig()

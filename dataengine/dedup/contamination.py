@@ -1,12 +1,14 @@
-"""Which samples are in a benchmark: presets as Keye-VL describes its own (arXiv 2507.01949, Appendix A), and shared n-grams.
+"""Which samples are in a benchmark: presets as Keye-VL describes its own (arXiv 2507.01949, Appendix A), and two of ours.
 
 ``keye_pretrain``: pictures (and frames of videos) by perceptual hash; ``keye_posttrain``: by the embeddings of picture and
-text together; ``ngram``: by runs of words of the question. Inputs are tables of hashes, embeddings and texts. What
-cannot be compared (no hash, a zero vector, a blank text) is counted, for the benchmark and for the samples.
+text together; ``near``: by perceptual hash within a radius; ``ngram``: by runs of words of the question. Inputs are tables of
+hashes, embeddings and texts. What cannot be compared (no hash, a zero vector, a blank text) is counted, for the benchmark
+and for the samples. Samples are taken in pieces, so that memory is bounded by the benchmark, the hits, and 16 bytes a hash.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dataengine.dedup.crossing import Hashes, expand, first_of, owners, ranks, witnesses
+from dataengine.dedup.hamming import near_pairs
 from dataengine.dedup.hits import Contamination, hits_of
 from dataengine.dedup.minhash import bands_for, cross_candidates, jaccard, shared, signatures
 from dataengine.dedup.semantic import DECIMALS
@@ -23,76 +27,121 @@ from dataengine.dedup.video import HashSets
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
 
 KEYE_JACCARD = 0.95
 KEYE_IMAGE, KEYE_TEXT = 0.98, 0.50
+_PIECE = 1 << 18  # rows of samples at a time
 _PRODUCTS = 1 << 22
+_AXES = 64  # of the bound on the cosine
+_SLACK = 1e-3  # more than float32 rounds
 
 
-def keye_pretrain(samples: pa.Table, benchmarks: pa.Table, permutations: int = 128, seed: int = 1) -> Contamination:
+def keye_pretrain(
+    samples: pa.Table, benchmarks: pa.Table, permutations: int = 128, seed: int = 1, above: float = KEYE_JACCARD
+) -> Contamination:
     """By picture: the positions of the set bits of the pHash as a set, MinHash, LSH, and a hit where the Jaccard
     similarity is above 0.95. One duplicated picture, or frame, of a sample is enough.
 
     Columns of ``samples``: id, and phash (int64), frame_hashes (list of int64) or both; an id may have several rows.
     ``benchmarks``: benchmark, item, and the same. A pHash has as many bits set as not (they are those above the median),
     so two hashes differ in an even number of bits, and already two of them make 31/33 = 0.94: among ordinary pictures
-    this preset is equality of the hash. ``near_pairs`` sees more."""
-    ours, theirs = _Pictures(samples), _Pictures(benchmarks)
+    this preset is equality of the hash. ``near`` sees more."""
+    ours, theirs = Hashes.of(samples), Hashes.of(benchmarks)
     values, known = np.unique(ours.hashes), np.unique(theirs.hashes)
-    a, b = (bit_sets(hashes) for hashes in (values, known))
-    bands = bands_for(KEYE_JACCARD, permutations)
-    i, j = cross_candidates(signatures(a, permutations, seed), signatures(b, permutations, seed), bands)
-    some = (a.sizes[i] > 0) & (b.sizes[j] > 0)
-    i, j = i[some], j[some]
-    alike = jaccard(a, b, i, j)
-    near = alike > KEYE_JACCARD
-    x, y, which = _expand(values[i[near]], known[j[near]], ours.hashes, theirs.hashes)
-    kinds = np.where(ours.framed[x] | theirs.framed[y], "frame", "image")
-    return hits_of(
-        samples, benchmarks, ours.rows[x], theirs.rows[y], kinds, alike[near][which], None, ours.rows, theirs.rows
-    )
+    b, bands = bit_sets(known), bands_for(above, permutations)
+    signed = signatures(b, permutations, seed)
+    found: list[tuple[Int64, Int64, Float64]] = []
+    for start in range(0, len(values), _PIECE):
+        a = bit_sets(values[start : start + _PIECE])
+        i, j = cross_candidates(signatures(a, permutations, seed), signed, bands)
+        some = (a.sizes[i] > 0) & (b.sizes[j] > 0)
+        i, j = i[some], j[some]
+        alike = jaccard(a, b, i, j)
+        hit = alike > above
+        found.append((values[i[hit] + start], known[j[hit]], alike[hit]))
+    return _by_picture(samples, benchmarks, ours, theirs, *_joined(found))
 
 
-def keye_posttrain(samples: pa.Table, benchmarks: pa.Table) -> Contamination:
+def near(samples: pa.Table, benchmarks: pa.Table, radius: int = 6) -> Contamination:
+    """By picture: a hit where pHashes differ in at most ``radius`` (0..8) bits; all such pairs are found. The similarity is
+    the share of equal bits.
+
+    Columns as for ``keye_pretrain``. Raises ValueError for a radius out of range."""
+    ours, theirs = Hashes.of(samples), Hashes.of(benchmarks)
+    values, known = np.unique(ours.hashes), np.unique(theirs.hashes)
+    merged = np.union1d(values, known)
+    mine, listed = (np.isin(merged, side, assume_unique=True) for side in (values, known))
+    i, j, distance = near_pairs(merged, radius)
+    forth, back = mine[i] & listed[j], mine[j] & listed[i]
+    same = np.flatnonzero(mine & listed)
+    a = merged[np.concatenate([i[forth], j[back], same])]
+    b = merged[np.concatenate([j[forth], i[back], same])]
+    apart = np.concatenate([distance[forth], distance[back], np.zeros(len(same), np.int64)])
+    return _by_picture(samples, benchmarks, ours, theirs, a, b, 1 - apart / 64)
+
+
+def keye_posttrain(
+    samples: pa.Table, benchmarks: pa.Table, image: float = KEYE_IMAGE, text: float = KEYE_TEXT
+) -> Contamination:
     """By picture and text: a hit where both cosines with one and the same item, rounded to 1e-4, are above 0.98 (image) and
     0.50 (text).
 
     Columns of ``samples``: id, image, text (fixed-size lists of float16 or float32, null where there is none);
-    ``benchmarks``: benchmark, item, image, text. Compares all with all, in pieces of bounded memory."""
-    ours, theirs = _Embedded(samples), _Embedded(benchmarks)
+    ``benchmarks``: benchmark, item, image, text; either may have several rows of one id or item. Exact, and yet seldom
+    all with all: the product in the 64 main axes of the benchmark, and of the lengths of what is left (Cauchy and Schwarz),
+    is a bound that few pairs reach."""
+    theirs = _Embedded(benchmarks)
+    axes = theirs.axes()
+    short = _shortened(theirs.image, axes)
+    rank, owner = ranks(benchmarks)[theirs.rows], owners(benchmarks)[theirs.rows]
     found: list[tuple[Int64, Int64, Float64, Float64]] = []
-    step = max(1, _PRODUCTS // max(1, len(theirs.rows)))
-    for start in range(0, len(ours.rows), step):
-        near = ours.image[start : start + step] @ theirs.image.T >= KEYE_IMAGE - 1e-3
-        i, j = np.nonzero(near)
-        i += start
-        image = np.round(_products(ours.image, theirs.image, i, j), DECIMALS)
-        text = np.round(_products(ours.text, theirs.text, i, j), DECIMALS)
-        hit = (image > KEYE_IMAGE) & (text > KEYE_TEXT)
-        found.append((i[hit], j[hit], image[hit], text[hit]))
-    i, j = (np.concatenate([np.zeros(0, np.int64), *(f[n] for f in found)]) for n in (0, 1))
-    image, text = (np.concatenate([np.zeros(0), *(f[n] for f in found)]) for n in (2, 3))
+    readable = [np.zeros(0, np.int64)]
+    for start in range(0, len(samples), _PIECE):
+        ours = _Embedded(samples.slice(start, _PIECE))
+        readable.append(ours.rows + start)
+        for i, j in _likely(_shortened(ours.image, axes), short, image):
+            seen = _cosines(ours.image, theirs.image, i, j)
+            alike = seen > image
+            i, j, seen = i[alike], j[alike], seen[alike]
+            told = _cosines(ours.text, theirs.text, i, j)
+            hit = np.flatnonzero(told > text)
+            hit = hit[first_of(i[hit], owner[j[hit]], rank[j[hit]])]
+            found.append((ours.rows[i[hit]] + start, theirs.rows[j[hit]], seen[hit], told[hit]))
+    i, j, seen, told = _joined(found, 2)
     kinds = np.full(len(i), "image+text")
-    return hits_of(samples, benchmarks, ours.rows[i], theirs.rows[j], kinds, image, text, ours.rows, theirs.rows)
+    return hits_of(samples, benchmarks, i, j, kinds, seen, told, np.concatenate(readable), theirs.rows)
 
 
 def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0.0) -> Contamination:
     """By question: a hit where a sample's text has one of an item's runs of ``n`` words and, with ``least``, more than that
     share of them. A text of fewer words has no run, and is counted as unreadable.
 
-    Columns of ``samples``: id, text; of ``benchmarks``: benchmark, item, text. Raises ValueError for n below 1."""
+    Columns of ``samples``: id, text; of ``benchmarks``: benchmark, item, text; either may have several rows of one id or
+    item. Raises ValueError for n below 1."""
     how = Shingles("word", n, whole_short=False)
-    ours, theirs = shingle_sets(_chunked(samples, "text"), how), shingle_sets(_chunked(benchmarks, "text"), how)
-    x, y, _ = _expand(*_equal(ours.hashes, theirs.hashes), ours.hashes, theirs.hashes)
-    sample, item = (np.repeat(np.arange(len(s.sizes)), s.sizes)[rows] for s, rows in ((ours, x), (theirs, y)))
-    pairs = np.unique(sample * max(len(theirs.sizes), 1) + item)
-    i, j = pairs // max(len(theirs.sizes), 1), pairs % max(len(theirs.sizes), 1)
-    both = shared(ours.starts, ours.hashes, theirs.starts, theirs.hashes, i, j)
-    share = both / theirs.sizes[j]
-    hit = share > least
-    kinds = np.full(int(hit.sum()), "ngram")
-    readable = np.flatnonzero(ours.sizes), np.flatnonzero(theirs.sizes)
-    return hits_of(samples, benchmarks, i[hit], j[hit], kinds, share[hit], None, *readable)
+    theirs = shingle_sets(_column(benchmarks, "text"), how)
+    item = np.repeat(np.arange(len(theirs.sizes)), theirs.sizes)
+    told = np.flatnonzero(witnesses(theirs.hashes, item, benchmarks))
+    hashes, item = theirs.hashes[told], item[told]
+    known, count = np.unique(hashes), max(len(theirs.sizes), 1)
+    found: list[tuple[Int64, Int64, Float64]] = []
+    readable = [np.zeros(0, np.int64)]
+    for start in range(0, len(samples), _PIECE):
+        ours = shingle_sets(_column(samples.slice(start, _PIECE), "text"), how)
+        readable.append(np.flatnonzero(ours.sizes) + start)
+        both = np.intersect1d(ours.hashes, known)
+        x, y, _ = expand(both, both, ours.hashes, hashes)
+        sample = np.repeat(np.arange(len(ours.sizes)), ours.sizes)[x]
+        pairs = np.unique(sample * count + item[y])
+        i, j = pairs // count, pairs % count
+        share = shared(ours.starts, ours.hashes, theirs.starts, theirs.hashes, i, j) / theirs.sizes[j]
+        hit = share > least
+        found.append((i[hit] + start, j[hit], share[hit]))
+    i, j, share = _joined(found)
+    kinds = np.full(len(i), "ngram")
+    known_rows = np.flatnonzero(theirs.sizes)
+    return hits_of(samples, benchmarks, i, j, kinds, share, None, np.concatenate(readable), known_rows)
 
 
 def bit_sets(hashes: Int64) -> HashSets:
@@ -102,27 +151,21 @@ def bit_sets(hashes: Int64) -> HashSets:
     return HashSets(np.searchsorted(row, np.arange(len(hashes) + 1)), position.astype(np.int64))
 
 
-class _Pictures:
-    """Hashes of a table's pictures and frames: row, hash, whether of a frame."""
-
-    def __init__(self, table: pa.Table) -> None:
-        rows, hashes, framed = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
-        if "phash" in table.column_names:
-            column = _chunked(table, "phash")
-            there = column.is_valid().to_numpy(zero_copy_only=False)
-            rows.append(np.flatnonzero(there))
-            hashes.append(column.drop_null().to_numpy())
-            framed.append(np.zeros(len(rows[-1]), np.bool_))
-        if "frame_hashes" in table.column_names:
-            lists: Any = _chunked(table, "frame_hashes").combine_chunks()
-            values, owner = pc.list_flatten(lists), pc.list_parent_indices(lists)
-            there = values.is_valid().to_numpy(zero_copy_only=False)
-            rows.append(owner.to_numpy(zero_copy_only=False).astype(np.int64)[there])
-            hashes.append(values.drop_null().to_numpy(zero_copy_only=False))
-            framed.append(np.ones(len(rows[-1]), np.bool_))
-        self.rows: Int64 = np.concatenate(rows)
-        self.hashes: Int64 = np.concatenate(hashes)
-        self.framed: NDArray[np.bool_] = np.concatenate(framed)
+def _by_picture(
+    samples: pa.Table,
+    benchmarks: pa.Table,
+    ours: Hashes,
+    theirs: Hashes,
+    a: Int64,
+    b: Int64,
+    similarity: Float64,
+) -> Contamination:
+    """The outcome where hashes ``a`` of samples meet hashes ``b`` of benchmarks."""
+    told = theirs.take(witnesses(theirs.hashes, theirs.rows, benchmarks))
+    x, y, which = expand(a, b, ours.hashes, told.hashes)
+    kinds = np.where(ours.framed[x] | told.framed[y], "frame", "image")
+    rows = ours.rows[x], told.rows[y]
+    return hits_of(samples, benchmarks, *rows, kinds, similarity[which], None, ours.rows, theirs.rows)
 
 
 class _Embedded:
@@ -132,45 +175,58 @@ class _Embedded:
         image, text = (_matrix(table, name) for name in ("image", "text"))
         long, wide = lengths(image), lengths(text)
         self.rows = np.flatnonzero(np.isfinite(long) & (long > 0) & np.isfinite(wide) & (wide > 0))
-        self.image = (image[self.rows] / long[self.rows, None]).astype(np.float32)
-        self.text = (text[self.rows] / wide[self.rows, None]).astype(np.float32)
+        self.image: Float32 = (image[self.rows] / long[self.rows, None]).astype(np.float32)
+        self.text: Float32 = (text[self.rows] / wide[self.rows, None]).astype(np.float32)
+
+    def axes(self) -> Float32:
+        """``(d, k)``: the directions in which the pictures are long, orthonormal."""
+        dim = self.image.shape[1]
+        if dim <= _AXES:
+            return np.eye(dim, dtype=np.float32)
+        step = max(1, len(self.image) // 20_000)
+        some = self.image[::step]
+        vectors: Float32 = np.linalg.eigh((some.T @ some).astype(np.float64))[1][:, -_AXES:].astype(np.float32)
+        return vectors
+
+
+def _shortened(rows: Float32, axes: Float32) -> Float32:
+    """``(n, k + 1)``: along the axes, and the length of the rest. Products are no less than those of the rows."""
+    along = rows @ axes
+    rest = np.sqrt(np.maximum(0, 1 - np.einsum("ij,ij->i", along, along)))
+    return np.concatenate([along, rest[:, None]], 1).astype(np.float32)
+
+
+def _likely(ours: Float32, theirs: Float32, above: float) -> Iterator[tuple[Int64, Int64]]:
+    """Pairs ``(i, j)`` whose bound reaches the threshold, a block at a time."""
+    step = max(1, _PRODUCTS // max(1, len(theirs)))
+    for start in range(0, len(ours), step):
+        i, j = np.nonzero(ours[start : start + step] @ theirs.T >= above - _SLACK)
+        if len(i):
+            yield i + start, j
+
+
+def _cosines(a: Float32, b: Float32, i: Int64, j: Int64) -> Float64:
+    out = np.empty(len(i))
+    for start in range(0, len(i), 4096):
+        x, y = a[i[start : start + 4096]].astype(np.float64), b[j[start : start + 4096]].astype(np.float64)
+        out[start : start + 4096] = np.einsum("ij,ij->i", x, y)
+    return np.round(out, DECIMALS)
 
 
 def _matrix(table: pa.Table, name: str) -> NDArray[Any]:
     """``(n, d)`` of a column of fixed-size lists; NaN where null."""
-    column: Any = _chunked(table, name).combine_chunks()
+    column: Any = table[name].combine_chunks()
     filled = column.fill_null([float("nan")] * column.type.list_size) if column.null_count else column
     return np.asarray(pc.list_flatten(filled).to_numpy(zero_copy_only=False)).reshape(
         len(column), column.type.list_size
     )
 
 
-def _products(a: NDArray[np.float32], b: NDArray[np.float32], i: Int64, j: Int64) -> Float64:
-    products: Float64 = np.einsum("ij,ij->i", a[i].astype(np.float64), b[j].astype(np.float64))
-    return products
+def _joined(found: Sequence[tuple[NDArray[Any], ...]], floats: int = 1) -> Any:
+    """The pieces of two columns of integers and ``floats`` of floats, one after another."""
+    none = [np.zeros(0, np.int64)] * 2 + [np.zeros(0)] * floats
+    return (np.concatenate([empty, *(piece[n] for piece in found)]) for n, empty in enumerate(none))
 
 
-def _chunked(table: pa.Table, name: str) -> Any:
+def _column(table: pa.Table, name: str) -> Any:
     return table[name]
-
-
-def _equal(left: Int64, right: Int64) -> tuple[Int64, Int64]:
-    both = np.intersect1d(left, right)
-    return both, both
-
-
-def _expand(a: Int64, b: Int64, left: Int64, right: Int64) -> tuple[Int64, Int64, Int64]:
-    """Pairs of values to pairs of all their places in ``left`` and ``right``, and which pair of values each is."""
-    for_left, x = _places(a, left)
-    for_right, y = _places(b[for_left], right)
-    return x[for_right], y, for_left[for_right]
-
-
-def _places(asked: Int64, values: Int64) -> tuple[Int64, Int64]:
-    """``(index into asked, place in values)`` of every occurrence."""
-    order = np.argsort(values, kind="stable")
-    low, high = (np.searchsorted(values[order], asked, side) for side in ("left", "right"))
-    count = high - low
-    which = np.repeat(np.arange(len(asked)), count)
-    inside = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
-    return which, order[inside + np.repeat(low, count)]

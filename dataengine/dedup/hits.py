@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ _HITS: list[pa.Field[Any]] = [
     pa.field("benchmark", pa.string(), nullable=False),
     pa.field("item", pa.string(), nullable=False),
     pa.field("kind", pa.string(), nullable=False),  # image | frame | image+text | ngram
-    # Jaccard (image, frame), image cosine, or share of the item's n-grams
+    # Jaccard or share of equal bits (image, frame), image cosine, or share of the item's n-grams
     pa.field("similarity", pa.float64(), nullable=False),
     pa.field("text_similarity", pa.float64()),  # image+text
 ]
@@ -26,11 +27,12 @@ _REPORT: list[pa.Field[Any]] = [
     pa.field("benchmark", pa.string(), nullable=False),
     pa.field("items", pa.int64(), nullable=False),
     pa.field("unreadable", pa.int64(), nullable=False),  # items that nothing could be compared with
-    pa.field("hit_items", pa.int64(), nullable=False),
+    pa.field("hit_items", pa.int64(), nullable=False),  # that hits name; of items that are equal only some are named
     pa.field("hits", pa.int64(), nullable=False),  # samples
 ]
 
 HITS, REPORT = pa.schema(_HITS), pa.schema(_REPORT)
+_TOTALS = pa.schema(_REPORT[:3])
 
 
 @dataclass(frozen=True)
@@ -87,21 +89,31 @@ def _most_similar(hits: pa.Table) -> pa.Table:
     return ordered.filter(pa.array(fresh))
 
 
+def merged(parts: Sequence[Contamination]) -> Contamination:
+    """One outcome for samples that were compared in parts (each id in one of them) with the same benchmarks."""
+    hits = _most_similar(pa.concat_tables([part.hits for part in parts]))
+    totals = parts[0].report.select(["benchmark", "items", "unreadable"])
+    return Contamination(hits, _counted(totals, hits), sum(p.samples for p in parts), sum(p.unreadable for p in parts))
+
+
 def _report(benchmarks: pa.Table, hits: pa.Table, known: Int64) -> pa.Table:
     readable = np.zeros(len(benchmarks), np.bool_)
     readable[known] = True
     listed = benchmarks.select(["benchmark", "item"]).append_column("readable", pa.array(readable))
     items = listed.group_by(["benchmark", "item"]).aggregate([("readable", "max")])
     summed = items.group_by("benchmark").aggregate([("item", "count"), ("readable_max", "sum")])
-    totals = {name: (count, good) for name, count, good in zip(*_columns(summed), strict=True)}
+    names, counts, good = _columns(summed)
+    rows = [(name, n, n - (g or 0)) for name, n, g in sorted(zip(names, counts, good, strict=True))]
+    totals = pa.table([list(c) for c in zip(*rows, strict=True)] if rows else [[], [], []], schema=_TOTALS)
+    return _counted(totals, hits)
+
+
+def _counted(totals: pa.Table, hits: pa.Table) -> pa.Table:
     found = hits.group_by("benchmark").aggregate([("item", "count_distinct"), ("id", "count_distinct")])
     counts = {name: (item, id_) for name, item, id_ in zip(*_columns(found), strict=True)}
-    rows = [
-        {"benchmark": name, "items": count, "unreadable": count - good}
-        | dict(zip(("hit_items", "hits"), counts.get(name, (0, 0)), strict=True))
-        for name, (count, good) in sorted(totals.items())
-    ]
-    return pa.Table.from_pylist(rows, schema=REPORT)
+    each = [counts.get(name, (0, 0)) for name in totals["benchmark"].to_pylist()]
+    numbers = [pa.array([pair[n] for pair in each], pa.int64()) for n in (0, 1)]
+    return pa.table([*totals.columns, *numbers], schema=REPORT)
 
 
 def _columns(table: pa.Table) -> list[list[Any]]:

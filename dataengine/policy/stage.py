@@ -1,4 +1,4 @@
-"""Filter: facts and scores of the representatives → kept, or the rule that dropped each. Reads columns only."""
+"""Filter: facts, scores and contamination of the representatives → kept, or the rule that dropped each. Reads columns only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from dataengine import contracts
+from dataengine.contamination.outcome import contaminated
 from dataengine.policy.decide import decide
 from dataengine.policy.load import load
 from dataengine.policy.model import Policy
+from dataengine.policy.screen import screened
 from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated, known_columns
 from dataengine.stage import Run, TableStage
@@ -20,7 +22,7 @@ class Filter(TableStage):
 
     name = "filter"
     version = "1"
-    needs = ("dedup", "score")
+    needs = ("dedup", "score", "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
         self._policy(recipe)
@@ -30,7 +32,11 @@ class Filter(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         policy = self._policy(run.recipe)
-        decisions, funnel = decide(run.engine, policy, "annotated", {"annotated": annotated(run)})
+        found, rows = contaminated(run), annotated(run)
+        if found is None:
+            decisions, funnel = decide(run.engine, policy, "annotated", {"annotated": rows})
+        else:
+            decisions, funnel = screened(run.engine, policy, rows, found)
         file = run.workspace.write_table(f"decisions/{key}.parquet", decisions, contracts.DECISIONS)
         counts = {"in": decisions.num_rows, "kept": funnel[-1].remaining if funnel else decisions.num_rows}
         told = {"name": policy.name, "version": policy.version, "digest": policy.digest}

