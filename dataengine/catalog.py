@@ -9,6 +9,7 @@ from dataengine.cot.stage import CotDraft, CotMix, CotWrite
 from dataengine.dedup.stage import Dedup
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
+from dataengine.release.publish_stage import ReleasePublish
 from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
 from dataengine.shards.stage import ShardAssign, ShardWrite
@@ -37,4 +38,5 @@ STAGES: tuple[Stage, ...] = (
     CotMix(),
     CotWrite(),
     ReleaseStage(),
+    ReleasePublish(),
 )

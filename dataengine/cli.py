@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine import export_cli, tokenizer_cli
+from dataengine import export_cli, release_cli, tokenizer_cli
 from dataengine.command import (
     DryRunOption,
     Engine,
@@ -95,6 +95,7 @@ _stage_command("release", "Balance the ledger and publish card and manifest.")
 
 app.add_typer(tokenizer_cli.app, name="tokenizer")
 app.add_typer(export_cli.app, name="export")
+release_cli.register(app)
 
 
 @app.command()

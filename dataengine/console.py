@@ -11,7 +11,7 @@ from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
 
-from dataengine.pipeline import StageReport
+from dataengine.pipeline import StageReport, group_of
 from dataengine.recipe import Recipe
 from dataengine.workspace import Workspace
 
@@ -67,13 +67,15 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         counts = " · ".join(f"{v:,} {k}" for k, v in sorted(r.counts.items(), key=lambda kv: (-kv[1], kv[0])))
         table.add_row(r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)
     _out.print(table)
-    if dry_run or reports[-1].name != "release":
+    if dry_run or group_of(reports[-1].name) != "release":
         return
     from dataengine.release.report import funnel_rows, read_manifest
 
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
     print_rows("funnel", funnel_rows(manifest))
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
+    if recipe.release.publish:
+        _out.print(f"published  {recipe.release.publish.rstrip('/')}/")
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:

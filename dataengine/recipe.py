@@ -241,6 +241,8 @@ class ReleaseConfig(Model):
     intended_use: str | None = None
     biases: str | None = None
     language: list[str] = ["en"]
+    publish: str | None = Field(default=None, exclude=True)
+    """Folder or s3:// prefix that the finished release is copied to; no part of what the release is."""
 
 
 class RayConfig(Model):

@@ -129,7 +129,7 @@ class Workspace:
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
-            parquet = pq.ParquetFile(io.BytesIO(self.store.get(file.key)))
+            parquet = pq.ParquetFile(io.BytesIO(self.store.get(file.key, file.sha256)))
             later = [f for f in wanted if f.nullable and f.name not in parquet.schema_arrow.names]
             found = parquet.read([n for n in wanted.names if n in parquet.schema_arrow.names])
             for absent in later:

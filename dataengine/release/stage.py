@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
+from dataengine.errors import RunError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
 from dataengine.release.card import card
@@ -51,7 +52,7 @@ class ReleaseStage(TableStage):
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
-        files["manifest"] = self._put(run, f"{base}/manifest.json", canonical(manifest))
+        files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
         return Output(files, counts(ledger)["outcome"])
 
     def _ledger(self, run: Run) -> pa.Table:
@@ -133,6 +134,13 @@ class ReleaseStage(TableStage):
 
     def _put(self, run: Run, key: str, data: bytes) -> File:
         run.workspace.store.put(key, data)
+        return File(key, hashlib.sha256(data).hexdigest(), len(data))
+
+    def _publish(self, run: Run, key: str, data: bytes) -> File:
+        """The manifest makes the release; where another run has written one since this began, that one stays."""
+        store = run.workspace.store
+        if not store.create(key, data) and store.get(key) != data:
+            raise RunError(f"{store.uri(key)}: another run has published this release meanwhile; run one at a time")
         return File(key, hashlib.sha256(data).hexdigest(), len(data))
 
     def _listed(self, file: File, base: str) -> dict[str, Any]:

@@ -1,0 +1,236 @@
+"""Copies a finished release to where readers get it: every object is created, none overwritten, the manifest last.
+
+Readers go by the manifest, so they see the whole release or none. A claim, created first, keeps a second publisher with
+another release from mixing its files in; the manifest's own If-None-Match decides who has won. All of it rests on a
+server that honours If-None-Match, which is tried out on the claim. What an interrupted call has sent is not sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from dataengine.errors import RunError
+from dataengine.multipart import PART, create_large
+from dataengine.release.published import open_release
+from dataengine.storage import Entry, Store
+from dataengine.workspace import canonical
+
+MANIFEST, CLAIM = "manifest.json", ".publishing.json"
+
+#: Files under way at once. Larger ones are sent in parts.
+_PARALLEL = 8
+_LARGE = 2 * PART
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was done: ``files`` and ``bytes`` of the release, and how many files of it were ``sent`` this time."""
+
+    target: str
+    files: int
+    bytes: int
+    sent: int
+    already: bool
+    """The same release had been published there before."""
+
+
+@dataclass(frozen=True, order=True)
+class Item:
+    """A file of a release, as its manifest lists it."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+def publish(
+    release: str,
+    target: str,
+    *,
+    unconditional: bool = False,
+    read_back: bool = False,
+    progress: Progress | None = None,
+) -> Publication:
+    """Publish the release in ``release`` to ``target`` (folders or s3:// prefixes).
+
+    ``unconditional`` goes on where the server ignores If-None-Match; ``read_back`` reads all bytes from the target before
+    the manifest is written. Raises RunError for a release that is not whole, and where another one is or is being
+    published; nothing of it is overwritten.
+    """
+    source = open_release(release).store
+    data = source.get(MANIFEST)
+    to = Store(target)
+    if to.url == source.url:
+        raise RunError(f"{target} is the release itself; name another place")
+    items = listed(json.loads(data), source)
+    _whole(source, items)
+    return _Publisher(source, to, data, items, unconditional, read_back, progress or _silent).publish()
+
+
+def listed(manifest: dict[str, Any], store: Store) -> list[Item]:
+    """The files of a manifest, by path. Raises RunError for a path that leads elsewhere or stands twice."""
+    try:
+        items = sorted(Item(f["path"], f["sha256"], f["bytes"]) for f in manifest["files"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{store.uri(MANIFEST)}: `files` is not a list of path, sha256 and bytes ({error})") from None
+    paths = [item.path for item in items]
+    for path in paths:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts or path in (MANIFEST, CLAIM) or paths.count(path) > 1:
+            raise RunError(
+                f"{store.uri(MANIFEST)}: `files` names {path!r}, which is no file of its own below the release"
+            )
+    return items
+
+
+def _whole(source: Store, items: Sequence[Item]) -> None:
+    there = {e.key: e.size for e in source.list()}
+    missing = [i for i in items if i.path not in there]
+    if missing:
+        raise RunError(
+            f"{source.uri(missing[0].path)} is in the manifest, but not there ({len(missing)} of {len(items)} files missing)"
+        )
+    for item in items:
+        if there[item.path] != item.bytes:
+            raise RunError(
+                f"{source.uri(item.path)} has {there[item.path]:,} bytes, the manifest says {item.bytes:,}: "
+                "it was changed; make the release again"
+            )
+
+
+@dataclass
+class _Publisher:
+    source: Store
+    to: Store
+    manifest: bytes
+    items: list[Item]
+    unconditional: bool
+    read_back: bool
+    progress: Progress
+    sent: int = 0
+    done: int = 0
+    there: dict[str, Entry] = field(default_factory=dict)
+
+    def publish(self) -> Publication:
+        self.there = {e.key: e for e in self.to.list()}
+        already = MANIFEST in self.there
+        if already and self.to.get(MANIFEST) != self.manifest:
+            raise self._lost("another release is published here")
+        self._no_strays()
+        if not already:
+            self._claim()
+        self._send_all()
+        self._complete()
+        if not already and not self._create(MANIFEST, self.manifest) and self.to.get(MANIFEST) != self.manifest:
+            raise self._lost("another publisher was faster")
+        self._unclaim()
+        total = sum(i.bytes for i in self.items) + len(self.manifest)
+        return Publication(self.to.url, len(self.items) + 1, total, self.sent, already)
+
+    def _lost(self, why: str) -> RunError:
+        return RunError(
+            f"{self.to.uri(MANIFEST)}: {why}, with another manifest than that of {self.source.url}; nothing was "
+            "overwritten. Publish to another prefix"
+        )
+
+    def _no_strays(self) -> None:
+        strays = sorted(self.there.keys() - {i.path for i in self.items} - {MANIFEST, CLAIM})
+        if strays:
+            raise RunError(
+                f"{self.to.uri(strays[0])} is no file of this release ({len(strays)} such objects): readers would take "
+                "them for parts of it. Publish to an empty prefix"
+            )
+
+    def _claim(self) -> None:
+        """From here to the manifest only this release may be written to the target, by however many publishers."""
+        claim = canonical({"manifest_sha256": hashlib.sha256(self.manifest).hexdigest()})
+        while CLAIM in self.there or not self.to.create(CLAIM, claim):
+            try:
+                held = self.to.get(CLAIM).strip()
+            except FileNotFoundError:  # its publisher has finished just now
+                self.there.pop(CLAIM, None)
+                continue
+            if held != claim:
+                raise self._lost(f"another release is being published here ({self.to.uri(CLAIM)} holds its place)")
+            break
+        # More than once, for another publisher of this release may have taken the claim away just before.
+        if all(self.to.create(CLAIM, claim + b"\n" * n) for n in (1, 2, 3)) and not self.unconditional:
+            self.to.delete([CLAIM])
+            raise RunError(
+                f"{self.to.url}: this server ignores If-None-Match, so that two publishers could overwrite each other. "
+                "Publish to one that honours it, or use --unconditional if nobody else publishes there"
+            )
+        # Whoever finished before the claim was ours has written the manifest before.
+        if self.to.exists(MANIFEST) and self.to.get(MANIFEST) != self.manifest:
+            self._unclaim()
+            raise self._lost("another release is published here")
+
+    def _unclaim(self) -> None:
+        try:
+            self.to.delete([CLAIM])
+        except RunError:
+            return  # without the right to delete it stays, and says nothing beside a manifest
+
+    def _send_all(self) -> None:
+        self.progress(0, len(self.items))
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            futures = [pool.submit(self._send, item) for item in self.items]
+            _, rest = wait(futures, return_when=FIRST_EXCEPTION)
+            for future in rest:
+                future.cancel()
+            for future in futures:
+                if not future.cancelled():
+                    self.sent += future.result()
+                    self.done += 1
+                    self.progress(self.done, len(self.items))
+
+    def _send(self, item: Item) -> bool:
+        """True if the file was sent, False if it was there. Raises RunError where something else is there."""
+        if item.path not in self.there and self._create_item(item):
+            if self.read_back:
+                self._same(item, trust=False)
+            return True
+        self._same(item, trust=not self.read_back)
+        return False
+
+    def _create_item(self, item: Item) -> bool:
+        if item.bytes <= _LARGE:
+            return self._create(item.path, self.source.get(item.path, item.sha256), item.sha256)
+        return create_large(self.to, item.path, self.source.stream(item.path, item.bytes), item.bytes, item.sha256)
+
+    def _create(self, key: str, data: bytes, sha256: str = "") -> bool:
+        """As Store.create; a conflict between two writers may leave nothing there, and is tried again."""
+        return self.to.create(key, data, sha256) or (not self.to.exists(key) and self.to.create(key, data, sha256))
+
+    def _same(self, item: Item, trust: bool) -> None:
+        entry = self.to.head(item.path)
+        if entry is not None and entry.size == item.bytes:
+            found = self.to.recorded(item.path) if trust else ""
+            if not found:
+                digest = hashlib.sha256()
+                for piece in self.to.stream(item.path, item.bytes):
+                    digest.update(piece)
+                found = digest.hexdigest()
+            if found == item.sha256:
+                return
+        raise RunError(
+            f"{self.to.uri(item.path)}: what is there is not {self.source.uri(item.path)}; nothing was overwritten. "
+            "Publish to an empty prefix"
+        )
+
+    def _complete(self) -> None:
+        there = {e.key: e.size for e in self.to.list()}
+        for item in self.items:
+            if there.get(item.path) != item.bytes:
+                raise RunError(f"{self.to.uri(item.path)} vanished or was changed while the release was published")
+
+
+def _silent(done: int, total: int) -> None: ...
