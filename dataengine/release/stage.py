@@ -27,7 +27,12 @@ def content_of(recipe: Recipe) -> dict[str, Any]:
     """The part of a recipe that a release depends on: no path, no engine, no worker count."""
     dumped = recipe.model_dump(mode="json")
     sources = [{k: v for k, v in s.items() if k != "path"} for s in dumped["sources"]]
-    return {**{k: dumped[k] for k in _CONTENT}, "name": recipe.name, "sources": sources, "filter": None}
+    screened = dumped["contamination"]
+    if screened:
+        named = [{k: v for k, v in b.items() if k != "path"} for b in screened["benchmarks"]]
+        screened = {"contamination": {**screened, "benchmarks": named}}
+    content = {k: dumped[k] for k in _CONTENT} | (screened or {})
+    return {**content, "name": recipe.name, "sources": sources, "filter": None}
 
 
 class ReleaseStage(TableStage):
@@ -36,7 +41,7 @@ class ReleaseStage(TableStage):
     name = "release"
     version = "1"
     needs = (
-        *("ingest", "dedup", "score", "filter", "tokenize.fit", "tokenize.encode"),
+        *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.draft", "cot.mix", "cot.write"),
     )
     in_place = True
