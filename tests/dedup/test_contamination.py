@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataengine.dedup.contamination import bit_sets, keye_posttrain, keye_pretrain, ngram
-from dataengine.dedup.hits import HITS, REPORT, Contamination
+from dataengine.dedup import contamination
+from dataengine.dedup.contamination import bit_sets, keye_posttrain, keye_pretrain, near, ngram
+from dataengine.dedup.crossing import WITNESSES
+from dataengine.dedup.hits import HITS, REPORT, Contamination, merged
 
 PHASH = 0x0F0F_3C3C_5A5A_9696  # 32 bits set
 
@@ -169,15 +171,9 @@ def test_keye_posttrain_equals_all_with_all() -> None:
     ours = theirs[rng.integers(0, 200, 3000)] + rng.uniform(0, 0.5, (3000, 1)) * rng.normal(size=(3000, 64))
     words, said = rng.normal(size=(200, 16)), rng.normal(size=(3000, 16)) + 1
 
-    def table(names: dict[str, list[str]], image: Any, text: Any) -> pa.Table:
-        lists = [
-            pa.FixedSizeListArray.from_arrays(pa.array(m.astype(np.float16).ravel()), m.shape[1]) for m in (image, text)
-        ]
-        return pa.table({**names, "image": lists[0], "text": lists[1]})
-
     found = keye_posttrain(
-        table({"id": [f"{n:04}" for n in range(3000)]}, ours, said),
-        table({"benchmark": ["b"] * 200, "item": [f"{n:04}" for n in range(200)]}, theirs, words),
+        vectors({"id": [f"{n:04}" for n in range(3000)]}, ours, said),
+        vectors({"benchmark": ["b"] * 200, "item": [f"{n:04}" for n in range(200)]}, theirs, words),
     )
 
     def cosine(a: Any, b: Any) -> Any:
@@ -186,6 +182,91 @@ def test_keye_posttrain_equals_all_with_all() -> None:
 
     i, j = np.nonzero((cosine(ours, theirs) > 0.98) & (cosine(said, words) > 0.5))
     assert [(int(a), int(b)) for a, _, b, _ in hits(found)] == list(zip(i.tolist(), j.tolist(), strict=True)) != []
+
+
+def vectors(names: dict[str, list[str]], image: Any, text: Any) -> pa.Table:
+    lists = [
+        pa.FixedSizeListArray.from_arrays(pa.array(m.astype(np.float16).ravel()), m.shape[1]) for m in (image, text)
+    ]
+    return pa.table({**names, "image": lists[0], "text": lists[1]})
+
+
+def test_the_bound_loses_no_pair_in_many_dimensions() -> None:
+    """More dimensions than the bound has axes, and pictures that mostly are long in few of them, as real ones are."""
+    rng = np.random.default_rng(5)
+    scale = np.r_[np.full(20, 3.0), np.full(236, 0.5)]
+    theirs = rng.normal(size=(300, 256)) * scale + 1
+    ours = theirs[rng.integers(0, 300, 2000)] + rng.uniform(0, 0.3, (2000, 1)) * rng.normal(size=(2000, 256)) * scale
+    words, said = np.ones((300, 8)), np.ones((2000, 8))
+    found = keye_posttrain(
+        vectors({"id": [f"{n:04}" for n in range(2000)]}, ours, said),
+        vectors({"benchmark": ["b"] * 300, "item": [f"{n:04}" for n in range(300)]}, theirs, words),
+    )
+
+    def units(m: Any) -> Any:
+        m = m.astype(np.float16).astype(np.float64)
+        return m / np.linalg.norm(m, axis=1)[:, None]
+
+    i, j = np.nonzero(np.round(units(ours) @ units(theirs).T, 4) > 0.98)
+    assert [(int(a), int(b)) for a, _, b, _ in hits(found)] == list(zip(i.tolist(), j.tolist(), strict=True))
+    assert 500 < len(i) < 1900
+
+
+@given(st.lists(_hashes, min_size=1, max_size=12), st.lists(_hashes, min_size=1, max_size=12), st.integers(0, 8))
+@settings(deadline=None, max_examples=100)
+def test_near_is_all_pairs_within_the_radius(ours: list[int], theirs: list[int], radius: int) -> None:
+    samples = pictures([{"id": f"{n:02}", "phash": h} for n, h in enumerate(ours)])
+    benchmarks = pictures([{"benchmark": str(n), "item": "i", "phash": h} for n, h in enumerate(theirs)])
+    found = near(samples, benchmarks, radius)
+    told = {(r["id"], r["benchmark"]): r["similarity"] for r in found.hits.to_pylist()}
+    apart = {(f"{n:02}", str(m)): (a ^ b).bit_count() for n, a in enumerate(ours) for m, b in enumerate(theirs)}
+    assert told == {pair: 1 - d / 64 for pair, d in apart.items() if d <= radius}
+
+
+def test_near_finds_frames_and_what_keye_pretrain_does_not() -> None:
+    benchmarks = pictures([{"benchmark": "b", "item": "1", "phash": PHASH}])
+    samples = pictures([{"id": "video", "frame_hashes": [0, PHASH ^ 0b1010]}, {"id": "far", "phash": PHASH ^ 0xFF}])
+    assert hits(keye_pretrain(samples, benchmarks)) == []
+    assert hits(near(samples, benchmarks)) == [("video", "b", "1", "frame")]
+    with pytest.raises(ValueError, match="radius"):
+        near(samples, benchmarks, 9)
+
+
+@pytest.mark.parametrize("preset", [keye_pretrain, near, ngram])
+def test_what_every_item_has_is_told_with_a_few_of_them_and_hits_every_sample(preset: Any) -> None:
+    """A blank picture, or "answer with the letter of the option": no quadratic table of hits."""
+    rows = 500
+    columns = {
+        "phash": pa.array([PHASH] * rows, pa.int64()),
+        "text": ["Answer with the letter of the right option. " * 3] * rows,
+    }
+    samples = pa.table({"id": [f"{n:03}" for n in range(rows)], **columns})
+    listed = [f"{n:03}" for n in reversed(range(rows))]
+    benchmarks = pa.table({"benchmark": [f"b{n % 2}" for n in range(rows)], "item": listed, **columns})
+    found = preset(samples, benchmarks)
+    assert len(found.hits) == rows * 2 * WITNESSES
+    assert [r["hits"] for r in found.report.to_pylist()] == [rows, rows]
+    assert set(found.hits["item"].to_pylist()) == {f"{n:03}" for n in range(2 * WITNESSES)}
+
+
+def test_pieces_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    values = rng.integers(-(2**63), 2**63, 60)
+    texts = [" ".join(map(str, rng.integers(0, 3, 12))) for _ in range(60)]
+    benchmarks = pa.table(
+        {"benchmark": ["b"] * 60, "item": [f"{n}" for n in range(60)], "phash": values, "text": texts}
+    )
+    order = rng.integers(0, 60, 200)
+    samples = pa.table({"id": [f"{n}" for n in range(200)], "phash": values[order], "text": [texts[n] for n in order]})
+    presets = (keye_pretrain, lambda a, b: ngram(a, b, 5, 0.2))
+    whole = [preset(samples, benchmarks) for preset in presets]
+    monkeypatch.setattr(contamination, "_PIECE", 7)
+    for preset, once in zip(presets, whole, strict=True):
+        again = preset(samples, benchmarks)
+        assert once.hits.equals(again.hits) and once.report.equals(again.report) and len(once.hits) >= 200
+        parts = merged([preset(samples.slice(0, 90), benchmarks), preset(samples.slice(90), benchmarks)])
+        assert parts.hits.equals(once.hits) and parts.report.equals(once.report)
+        assert (parts.samples, parts.unreadable) == (once.samples, once.unreadable)
 
 
 def test_ngrams_of_questions() -> None:
