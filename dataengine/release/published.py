@@ -134,7 +134,8 @@ def open_release(url: str) -> Published:
         raise RunError(f"{store.uri('manifest.json')} is not the manifest of a release")
     if manifest.get("schema_version") != contracts.VERSION:
         raise RunError(
-            f"{url} has schema version {manifest.get('schema_version')}, this command reads {contracts.VERSION}"
+            f"{store.uri('manifest.json')}: schema_version is {manifest.get('schema_version')}, this dataengine reads "
+            f"{contracts.VERSION}; use the version that made the release, or a newer one"
         )
     return Published(store, manifest)
 

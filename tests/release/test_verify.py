@@ -1,0 +1,276 @@
+"""``dataengine verify`` finds each way in which a release can be wrong, and names the key."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_release import dataengine
+from spoil import Members, edit, manifest, members, relist, rewrite
+
+from dataengine.release import verify as module
+from dataengine.release.verify import Verified, verify
+from dataengine.storage import Store
+
+
+def image(release: Path) -> Path:
+    return min((release / "shards").glob("*-image-*.tar"))
+
+
+def record(release: Path, family: str = "picture") -> Path:
+    return min((release / "cot").glob(f"*-{family}-*.tar"))
+
+
+def told(release: Path) -> Verified:
+    return verify(str(release))
+
+
+def test_a_release_as_it_was_made(small: Path) -> None:
+    found = told(small)
+    made = manifest(small)
+    assert found.errors == []
+    assert found.samples == made["samples"] == len(pq.read_table(small / "ledger.parquet")) == found.inputs
+    assert found.records == sum(s["records"] for s in made["cot"]["shards"]) > 0
+    assert found.files == len(made["files"]) + 1
+    assert found.bytes == sum(f["bytes"] for f in made["files"])
+    assert all(0 <= share < 1 for share in found.spread.values())
+
+
+def test_the_command_prints_a_table_and_ends_with_1_where_something_is_wrong(copy: Path) -> None:
+    done = dataengine("verify", str(copy), "--workers", "8", "--ranks", "64")
+    assert re.search(rf"samples +{manifest(copy)['samples']}\b", done.stdout)
+    assert re.search(r"warning: train-image has \d+ shards for 512 readers", done.stdout)
+    gone = image(copy)
+    gone.unlink()
+    done = dataengine("verify", str(copy), ok=False)
+    assert done.returncode == 1
+    assert f"shards/{gone.name}: is in the manifest, but not there" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def flip(path: Path, at: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_one_changed_byte_of_a_picture(copy: Path) -> None:
+    flip(image(copy), 3000)
+    [error] = told(copy).errors
+    assert re.match(rf"shards/{image(copy).name}: has [\d,]+ bytes and SHA-256 \w+, the manifest says", error)
+
+
+def test_a_damaged_header_and_a_cut_tar_are_still_read_to_their_end(copy: Path) -> None:
+    first, second = sorted((copy / "shards").glob("*.tar"))[:2]
+    flip(first, 10)
+    second.write_bytes(second.read_bytes()[:-1024])
+    errors = told(copy).errors
+    assert [e for e in errors if e.startswith(f"shards/{first.name}: has a damaged or foreign header at byte 0")]
+    assert len([e for e in errors if "SHA-256" in e]) == 2
+
+
+def test_a_tar_that_is_gone_and_one_that_nobody_knows(copy: Path) -> None:
+    gone = record(copy)
+    gone.rename(copy / "cot" / "stray.tar")
+    errors = told(copy).errors
+    assert f"cot/{gone.name}: is in the manifest, but not there" in errors
+    assert "cot/stray.tar: is not in the manifest" in errors
+
+
+def codes(data: bytes, change: Callable[[Any], Any]) -> bytes:
+    import io
+
+    array = change(np.load(io.BytesIO(data)))
+    out = io.BytesIO()
+    np.lib.format.write_array(out, np.ascontiguousarray(array), version=(1, 0))
+    return out.getvalue()
+
+
+def swapped(found: Members, ext: str, change: Callable[[bytes], bytes]) -> Members:
+    """With the first member of that extension changed."""
+    at = next(i for i, (name, _) in enumerate(found) if name.endswith(ext))
+    return [*found[:at], (found[at][0], change(found[at][1])), *found[at + 1 :]]
+
+
+def of_json(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def edited(data: bytes) -> bytes:
+        value = json.loads(data)
+        change(value)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    return edited
+
+
+WRONG_SAMPLES: dict[str, tuple[Callable[[Members], Members], str]] = {
+    "a member is missing": (lambda m: m[:1] + m[2:], r"lacks \.txt"),
+    "a member too many": (lambda m: [(m[0][0] + ".bak", b""), *m], r"has \.jpg\.bak"),
+    "members apart": (lambda m: [*m[1:], m[0]], "not adjacent"),
+    "no JSON": (lambda m: swapped(m, ".json", lambda d: d[:-1]), r"\.json is not JSON"),
+    "a field is missing": (lambda m: swapped(m, ".json", of_json(lambda t: t.pop("width"))), r"\.json\.width: missing"),
+    "an unknown field": (lambda m: swapped(m, ".json", of_json(lambda t: t.update(x=1))), r"\.json\.x: unknown"),
+    "a wrong type": (
+        lambda m: swapped(m, ".json", of_json(lambda t: t.update(width="9"))),
+        r"\.json\.width: '9' is no",
+    ),
+    "another's JSON": (
+        lambda m: swapped(m, ".json", of_json(lambda t: t.update(id="0" * 32, sha256="0" * 64))),
+        r"tells of sample 0{32}",
+    ),
+    "other media": (lambda m: swapped(m, ".jpg", lambda d: d + b"x"), r"\.jpg has [\d,]+ bytes, \.json says"),
+    "codes past the codebook": (
+        lambda m: swapped(m, ".npy", lambda d: codes(d, lambda a: a + 200)),
+        r"code 2\d\d in codebook 0, which has 32",
+    ),
+    "codes of another grid": (lambda m: swapped(m, ".npy", lambda d: codes(d, lambda a: a[1:])), "has the shape"),
+    "codes of another kind": (lambda m: swapped(m, ".npy", lambda d: codes(d, lambda a: a * 0.5)), r"\.codes\.npy"),
+    "codes cut short": (lambda m: swapped(m, ".npy", lambda d: d[:-1]), "bytes of codes"),
+    "no codes": (lambda m: swapped(m, ".json", of_json(lambda t: t.pop("codes"))), "lacks codes"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SAMPLES)
+def test_a_sample_that_is_wrong_is_named(copy: Path, case: str) -> None:
+    change, says = WRONG_SAMPLES[case]
+    key = members(image(copy))[0][0].partition(".")[0]
+    rewrite(image(copy), change)
+    errors = told(copy).errors
+    assert any(re.match(rf"shards/{image(copy).name}: {key}\S*: .*{says}", e) for e in errors), errors
+
+
+def test_a_sample_lost_from_a_shard_misses_in_manifest_ledger_and_records(copy: Path) -> None:
+    key = members(image(copy))[0][0].partition(".")[0]
+    rewrite(image(copy), lambda m: [(n, d) for n, d in m if not n.startswith(key)])
+    text = "\n".join(told(copy).errors)
+    assert re.search(r"holds \d+ entries, the manifest says", text)
+    assert re.search(rf"ledger.parquet: the ledger does not balance: 1 samples were kept but are not .*{key}", text)
+    assert "manifest.json: samples is" in text
+
+
+def test_a_sample_in_two_shards(copy: Path) -> None:
+    first, second = sorted((copy / "shards").glob("*-image-*.tar"))[:2]
+    again = [m for m in members(first) if m[0].partition(".")[0] == members(first)[0][0].partition(".")[0]]
+    rewrite(second, lambda m: [*m, *again])
+    assert any("stand twice in the release" in e for e in told(copy).errors)
+
+
+WRONG_RECORDS: dict[str, tuple[Callable[[Members], Members], str]] = {
+    "no record": (lambda m: swapped(m, ".json", lambda d: b"{}"), r"\.json: \w+ Field required"),
+    "another key": (lambda m: swapped(m, ".json", of_json(lambda r: r.update(id="0" * 32))), "tells of record 0{32}"),
+    "another family": (lambda m: swapped(m, ".json", of_json(lambda r: r.update(family="clip"))), "of clip, not of"),
+    "a picture too many": (lambda m: [m[0], (m[0][0].replace(".json", ".obs9.png"), b""), *m[1:]], r"has \.obs9\.png"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_RECORDS)
+def test_a_record_that_is_wrong_is_named(copy: Path, case: str) -> None:
+    change, says = WRONG_RECORDS[case]
+    key = members(record(copy))[0][0].partition(".")[0]
+    rewrite(record(copy), change)
+    errors = told(copy).errors
+    assert re.match(rf"cot/{record(copy).name}: {key}: .*{says}", errors[0]), errors
+
+
+def test_a_record_of_a_sample_that_is_not_there(copy: Path) -> None:
+    change = of_json(lambda r: r.update(parents=["f" * 32]))
+    rewrite(record(copy), lambda m: swapped(m, ".json", change))
+    assert any(
+        re.match(r"cot: 1 samples that records point at are in no shard, the first f{32}", e) for e in told(copy).errors
+    )
+
+
+def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    relist(path)
+    assert any(
+        re.search(r"ledger.parquet: the ledger does not balance: .*inputs came in", e) for e in told(copy).errors
+    )
+
+
+def test_a_ledger_of_other_outcomes_and_one_that_is_no_table(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    edit(copy, lambda m: m["ledger"]["outcome"].update(kept=0))
+    assert any(e.startswith("ledger.parquet: outcome") for e in told(copy).errors)
+    path.write_bytes(b"no table")
+    relist(path)
+    assert any(e.startswith("ledger.parquet: ") for e in told(copy).errors)
+
+
+def test_a_manifest_that_is_not_of_its_schema(copy: Path) -> None:
+    edit(copy, lambda m: m.pop("policy"))
+    assert told(copy).errors == ["manifest.json: policy: missing"]
+    edit(copy, lambda m: m.update(policy={"name": "x", "version": 1, "digest": ""}))
+    assert told(copy).errors[0].startswith("manifest.json: policy.version: 1 is no string")
+
+
+def test_a_manifest_that_contradicts_itself(copy: Path) -> None:
+    edit(copy, lambda m: m["shards"][0].update(sha256="0" * 64))
+    assert any("`files` and the list of shards differ" in e for e in told(copy).errors)
+    edit(copy, lambda m: m["files"].pop())
+    assert any("is in the list of shards, but not in `files`" in e for e in told(copy).errors)
+
+
+def test_a_manifest_of_a_newer_schema_is_refused(copy: Path) -> None:
+    edit(copy, lambda m: m.update(schema_version="99"))
+    done = dataengine("verify", str(copy), ok=False)
+    assert done.returncode == 1 and re.search(r"manifest.json: schema_version is 99.*reads 1", done.stderr)
+
+
+def test_paths_that_lead_out_of_the_release_are_refused(copy: Path) -> None:
+    edit(copy, lambda m: m["files"][0].update(path="../../etc/passwd"))
+    done = dataengine("verify", str(copy), ok=False)
+    assert done.returncode == 1 and "../../etc/passwd" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_of_many_errors_the_first_are_shown(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHOWN", 2)
+    for path in (copy / "shards").glob("*.tar"):
+        flip(path, 3000)
+    found = told(copy)
+    assert len(found.errors) > 2
+    assert found.text().count("\n") == 3 and found.text().endswith(f"and {len(found.errors) - 2} more")
+
+
+def test_over_s3_as_from_a_folder(small: Path, s3: str) -> None:
+    store = Store(f"{s3}/rel")
+    for path in small.rglob("*"):
+        if path.is_file():
+            store.put(path.relative_to(small).as_posix(), path.read_bytes())
+    far, near = verify(f"{s3}/rel"), told(small)
+    assert (far.errors, far.bytes, far.samples, far.records) == ([], near.bytes, near.samples, near.records)
+    shard = image(small)
+    store.put(f"shards/{shard.name}", shard.read_bytes()[:5000])
+    [error] = [e for e in verify(f"{s3}/rel").errors if e.startswith("shards/")]
+    assert shard.name in error
+
+
+@pytest.mark.parametrize("piece", [512, 700, 4096, 100_001])
+def test_pieces_of_any_length_tell_the_same(small: Path, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_PIECE", piece)
+    assert told(small).errors == []
+
+
+def test_half_a_release_is_refused(copy: Path) -> None:
+    (copy / "manifest.json").unlink()
+    done = dataengine("verify", str(copy), ok=False)
+    assert done.returncode == 2 and "no manifest.json" in done.stderr
+    shutil.rmtree(copy)
+    assert dataengine("verify", str(copy), ok=False).returncode == 2
+
+
+def test_an_unknown_input_outcome_is_no_ledger(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    table = pq.read_table(path)
+    outcome = pa.array([None, *table["outcome"].to_pylist()[1:]], pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("outcome"), "outcome", outcome), path)
+    relist(path)
+    assert any("have no outcome" in e for e in told(copy).errors)
