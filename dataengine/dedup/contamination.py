@@ -96,7 +96,7 @@ def keye_posttrain(
     short = _shortened(theirs.image, axes)
     rank, owner = ranks(benchmarks)[theirs.rows], owners(benchmarks)[theirs.rows]
     found: list[tuple[Int64, Int64, Float64, Float64]] = []
-    readable = [np.zeros(0, np.int64)]
+    readable, touched = [np.zeros(0, np.int64)], np.zeros(len(theirs.rows), np.bool_)
     for start in range(0, len(samples), _PIECE):
         ours = _Embedded(samples.slice(start, _PIECE))
         readable.append(ours.rows + start)
@@ -106,11 +106,14 @@ def keye_posttrain(
             i, j, seen = i[alike], j[alike], seen[alike]
             told = _cosines(ours.text, theirs.text, i, j)
             hit = np.flatnonzero(told > text)
-            hit = hit[first_of(i[hit], owner[j[hit]], rank[j[hit]])]
+            touched[j[hit]] = True
+            order = np.lexsort((rank[j[hit]], -told[hit], -seen[hit]))
+            hit = hit[order][first_of(i[hit[order]], owner[j[hit[order]]], np.arange(len(hit)))]
             found.append((ours.rows[i[hit]] + start, theirs.rows[j[hit]], seen[hit], told[hit]))
     i, j, seen, told = _joined(found, 2)
     kinds = np.full(len(i), "image+text")
-    return hits_of(samples, benchmarks, i, j, kinds, seen, told, np.concatenate(readable), theirs.rows)
+    rows = np.concatenate(readable), theirs.rows, theirs.rows[touched]
+    return hits_of(samples, benchmarks, i, j, kinds, seen, told, *rows)
 
 
 def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0.0) -> Contamination:
@@ -122,26 +125,38 @@ def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0
     how = Shingles("word", n, whole_short=False)
     theirs = shingle_sets(_column(benchmarks, "text"), how)
     item = np.repeat(np.arange(len(theirs.sizes)), theirs.sizes)
-    told = np.flatnonzero(witnesses(theirs.hashes, item, benchmarks))
-    hashes, item = theirs.hashes[told], item[told]
-    known, count = np.unique(hashes), max(len(theirs.sizes), 1)
+    first = np.flatnonzero(witnesses(theirs.hashes, item, benchmarks) if least == 0 else _rarest(theirs, item, least))
+    known, count = np.unique(theirs.hashes), max(len(theirs.sizes), 1)
     found: list[tuple[Int64, Int64, Float64]] = []
-    readable = [np.zeros(0, np.int64)]
+    readable, met = [np.zeros(0, np.int64)], np.zeros(len(known), np.bool_)
     for start in range(0, len(samples), _PIECE):
         ours = shingle_sets(_column(samples.slice(start, _PIECE), "text"), how)
         readable.append(np.flatnonzero(ours.sizes) + start)
         both = np.intersect1d(ours.hashes, known)
-        x, y, _ = expand(both, both, ours.hashes, hashes)
+        met |= np.isin(known, both, assume_unique=True)
+        x, y, _ = expand(both, both, ours.hashes, theirs.hashes[first])
         sample = np.repeat(np.arange(len(ours.sizes)), ours.sizes)[x]
-        pairs = np.unique(sample * count + item[y])
+        pairs = np.unique(sample * count + item[first[y]])
         i, j = pairs // count, pairs % count
         share = shared(ours.starts, ours.hashes, theirs.starts, theirs.hashes, i, j) / theirs.sizes[j]
         hit = share > least
         found.append((i[hit] + start, j[hit], share[hit]))
     i, j, share = _joined(found)
     kinds = np.full(len(i), "ngram")
-    known_rows = np.flatnonzero(theirs.sizes)
-    return hits_of(samples, benchmarks, i, j, kinds, share, None, np.concatenate(readable), known_rows)
+    touched = item[np.isin(theirs.hashes, known[met])] if least == 0 else j
+    rows = np.concatenate(readable), np.flatnonzero(theirs.sizes), touched
+    return hits_of(samples, benchmarks, i, j, kinds, share, None, *rows)
+
+
+def _rarest(theirs: HashSets, item: Int64, least: float) -> NDArray[np.bool_]:
+    """``(n,)``: which runs of words must be looked up. A sample that shares more than ``least`` of an item's m runs, so k at
+    least, shares one of any m - k + 1 of them (prefix filtering, see video.py); the rarest leave out what all items say."""
+    _, code, count = np.unique(theirs.hashes, return_inverse=True, return_counts=True)
+    order = np.lexsort((theirs.hashes, count[code], item))
+    place = np.arange(len(order)) - theirs.starts[item[order]]
+    asked = np.zeros(len(order), np.bool_)
+    asked[order] = place < (theirs.sizes - np.floor(least * theirs.sizes - 1e-9))[item[order]]
+    return asked
 
 
 def bit_sets(hashes: Int64) -> HashSets:
@@ -164,8 +179,9 @@ def _by_picture(
     told = theirs.take(witnesses(theirs.hashes, theirs.rows, benchmarks))
     x, y, which = expand(a, b, ours.hashes, told.hashes)
     kinds = np.where(ours.framed[x] | told.framed[y], "frame", "image")
-    rows = ours.rows[x], told.rows[y]
-    return hits_of(samples, benchmarks, *rows, kinds, similarity[which], None, ours.rows, theirs.rows)
+    touched = theirs.rows[np.isin(theirs.hashes, b)]
+    pairs, rows = (ours.rows[x], told.rows[y]), (ours.rows, theirs.rows, touched)
+    return hits_of(samples, benchmarks, *pairs, kinds, similarity[which], None, *rows)
 
 
 class _Embedded:

@@ -1,7 +1,7 @@
 """Rows of two tables that meet: their hashes, the places where a value occurs, and a bound on how often one pair is told.
 
-One picture may be in a thousand items of a benchmark and in a million samples. A hit names the first ``WITNESSES`` items of
-each benchmark that hold the value, so that the cost stays linear in the samples; that there is a hit is never lost.
+One picture may be in a thousand items of a benchmark and in a million samples. A hit names the first item of each benchmark
+that holds the value, so that the cost stays linear in the samples; that there is a hit is never lost.
 """
 
 from __future__ import annotations
@@ -14,9 +14,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
-
-#: Items of one benchmark that are named for one picture or run of words.
-WITNESSES = 8
 
 
 class Hashes:
@@ -47,20 +44,18 @@ class Hashes:
         return Hashes(self.rows[places], self.hashes[places], self.framed[places])
 
 
-def witnesses(values: Int64, rows: Int64, benchmarks: pa.Table, most: int = WITNESSES) -> NDArray[np.bool_]:
-    """``(n,)``: which of the pairs (value, row of ``benchmarks``) are among the first ``most`` rows of their value and
-    benchmark, by item."""
-    return first_of(values, owners(benchmarks)[rows], ranks(benchmarks)[rows], most)
+def witnesses(values: Int64, rows: Int64, benchmarks: pa.Table) -> NDArray[np.bool_]:
+    """``(n,)``: which of the pairs (value, row of ``benchmarks``) are the first of their value and benchmark, by item."""
+    return first_of(values, owners(benchmarks)[rows], ranks(benchmarks)[rows])
 
 
-def first_of(values: Int64, owner: Int64, rank: Int64, most: int = WITNESSES) -> NDArray[np.bool_]:
-    """``(n,)``: which are among the ``most`` lowest in ``rank`` of their value and owner."""
+def first_of(values: Int64, owner: Int64, rank: NDArray[Any]) -> NDArray[np.bool_]:
+    """``(n,)``: which are the lowest in ``rank`` of their value and owner, one each."""
     order = np.lexsort((rank, owner, values))
     v, b = values[order], owner[order]
-    fresh = np.flatnonzero(np.r_[True, (v[1:] != v[:-1]) | (b[1:] != b[:-1])][: len(v)])
-    place = np.arange(len(v)) - np.repeat(fresh, np.diff(np.r_[fresh, len(v)]))
+    fresh = np.r_[True, (v[1:] != v[:-1]) | (b[1:] != b[:-1])][: len(v)]
     told = np.zeros(len(v), np.bool_)
-    told[order[place < most]] = True
+    told[order[fresh]] = True
     return told
 
 

@@ -27,7 +27,7 @@ _REPORT: list[pa.Field[Any]] = [
     pa.field("benchmark", pa.string(), nullable=False),
     pa.field("items", pa.int64(), nullable=False),
     pa.field("unreadable", pa.int64(), nullable=False),  # items that nothing could be compared with
-    pa.field("hit_items", pa.int64(), nullable=False),  # that hits name; of items that are equal only some are named
+    pa.field("hit_items", pa.int64(), nullable=False),  # of items that are equal the hits name one
     pa.field("hits", pa.int64(), nullable=False),  # samples
 ]
 
@@ -42,6 +42,7 @@ class Contamination:
 
     hits: pa.Table
     report: pa.Table
+    items: pa.Table
     samples: int
     unreadable: int
 
@@ -56,9 +57,10 @@ def hits_of(
     text: Float64 | None,
     readable: Int64,
     known: Int64,
+    touched: Int64,
 ) -> Contamination:
     """The outcome for row pairs (i of samples, j of benchmarks) that hit; ``readable`` and ``known`` are the rows of each
-    that could be compared (repeated or not)."""
+    that could be compared (repeated or not), ``touched`` all rows of benchmarks that were hit, told in a pair or not."""
     rows, items = pa.array(i, pa.int64()), pa.array(j, pa.int64())
     columns = [
         samples["id"].take(rows),
@@ -72,7 +74,9 @@ def hits_of(
     ids = samples["id"]
     readable_ids = pc.count_distinct(ids.take(pa.array(np.unique(readable), pa.int64()))).as_py()
     distinct = pc.count_distinct(ids).as_py()
-    return Contamination(hits, _report(benchmarks, hits, known), distinct, distinct - readable_ids)
+    reached = benchmarks.select(["benchmark", "item"]).take(pa.array(np.unique(touched), pa.int64()))
+    reached = _distinct(reached)
+    return Contamination(hits, _report(benchmarks, hits, reached, known), reached, distinct, distinct - readable_ids)
 
 
 def _most_similar(hits: pa.Table) -> pa.Table:
@@ -93,10 +97,12 @@ def merged(parts: Sequence[Contamination]) -> Contamination:
     """One outcome for samples that were compared in parts (each id in one of them) with the same benchmarks."""
     hits = _most_similar(pa.concat_tables([part.hits for part in parts]))
     totals = parts[0].report.select(["benchmark", "items", "unreadable"])
-    return Contamination(hits, _counted(totals, hits), sum(p.samples for p in parts), sum(p.unreadable for p in parts))
+    items = _distinct(pa.concat_tables([part.items for part in parts]))
+    counts = sum(p.samples for p in parts), sum(p.unreadable for p in parts)
+    return Contamination(hits, _counted(totals, hits, items), items, *counts)
 
 
-def _report(benchmarks: pa.Table, hits: pa.Table, known: Int64) -> pa.Table:
+def _report(benchmarks: pa.Table, hits: pa.Table, reached: pa.Table, known: Int64) -> pa.Table:
     readable = np.zeros(len(benchmarks), np.bool_)
     readable[known] = True
     listed = benchmarks.select(["benchmark", "item"]).append_column("readable", pa.array(readable))
@@ -105,15 +111,21 @@ def _report(benchmarks: pa.Table, hits: pa.Table, known: Int64) -> pa.Table:
     names, counts, good = _columns(summed)
     rows = [(name, n, n - (g or 0)) for name, n, g in sorted(zip(names, counts, good, strict=True))]
     totals = pa.table([list(c) for c in zip(*rows, strict=True)] if rows else [[], [], []], schema=_TOTALS)
-    return _counted(totals, hits)
+    return _counted(totals, hits, reached)
 
 
-def _counted(totals: pa.Table, hits: pa.Table) -> pa.Table:
-    found = hits.group_by("benchmark").aggregate([("item", "count_distinct"), ("id", "count_distinct")])
-    counts = {name: (item, id_) for name, item, id_ in zip(*_columns(found), strict=True)}
-    each = [counts.get(name, (0, 0)) for name in totals["benchmark"].to_pylist()]
-    numbers = [pa.array([pair[n] for pair in each], pa.int64()) for n in (0, 1)]
+def _counted(totals: pa.Table, hits: pa.Table, reached: pa.Table) -> pa.Table:
+    items = dict(zip(*_columns(reached.group_by("benchmark").aggregate([("item", "count")])), strict=True))
+    samples = dict(zip(*_columns(hits.group_by("benchmark").aggregate([("id", "count_distinct")])), strict=True))
+    names = totals["benchmark"].to_pylist()
+    numbers = [pa.array([found.get(name, 0) for name in names], pa.int64()) for found in (items, samples)]
     return pa.table([*totals.columns, *numbers], schema=REPORT)
+
+
+def _distinct(items: pa.Table) -> pa.Table:
+    return (
+        items.group_by(["benchmark", "item"]).aggregate([]).sort_by([("benchmark", "ascending"), ("item", "ascending")])
+    )
 
 
 def _columns(table: pa.Table) -> list[list[Any]]:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from dataengine.dedup import contamination
 from dataengine.dedup.contamination import bit_sets, keye_posttrain, keye_pretrain, near, ngram
-from dataengine.dedup.crossing import WITNESSES
 from dataengine.dedup.hits import HITS, REPORT, Contamination, merged
 
 PHASH = 0x0F0F_3C3C_5A5A_9696  # 32 bits set
@@ -65,8 +64,8 @@ _hashes = st.builds(
 @settings(deadline=None, max_examples=60)
 def test_keye_pretrain_hits_only_by_its_definition_and_equal_hashes_always(ours: list[int], theirs: list[int]) -> None:
     samples = pictures([{"id": str(n), "phash": h} for n, h in enumerate(ours)])
-    benchmarks = pictures([{"benchmark": "b", "item": str(n), "phash": h} for n, h in enumerate(theirs)])
-    found = {(i, item) for i, _, item, _ in hits(keye_pretrain(samples, benchmarks))}
+    benchmarks = pictures([{"benchmark": str(n), "item": "i", "phash": h} for n, h in enumerate(theirs)])
+    found = {(i, name) for i, name, _, _ in hits(keye_pretrain(samples, benchmarks))}
     for n, one in enumerate(ours):
         for m, other in enumerate(theirs):
             union = bits(one) | bits(other)
@@ -233,7 +232,7 @@ def test_near_finds_frames_and_what_keye_pretrain_does_not() -> None:
 
 
 @pytest.mark.parametrize("preset", [keye_pretrain, near, ngram])
-def test_what_every_item_has_is_told_with_a_few_of_them_and_hits_every_sample(preset: Any) -> None:
+def test_what_every_item_has_is_told_with_one_of_them_and_hits_every_sample(preset: Any) -> None:
     """A blank picture, or "answer with the letter of the option": no quadratic table of hits."""
     rows = 500
     columns = {
@@ -244,9 +243,32 @@ def test_what_every_item_has_is_told_with_a_few_of_them_and_hits_every_sample(pr
     listed = [f"{n:03}" for n in reversed(range(rows))]
     benchmarks = pa.table({"benchmark": [f"b{n % 2}" for n in range(rows)], "item": listed, **columns})
     found = preset(samples, benchmarks)
-    assert len(found.hits) == rows * 2 * WITNESSES
-    assert [r["hits"] for r in found.report.to_pylist()] == [rows, rows]
-    assert set(found.hits["item"].to_pylist()) == {f"{n:03}" for n in range(2 * WITNESSES)}
+    assert len(found.hits) == rows * 2
+    assert [(r["hits"], r["hit_items"]) for r in found.report.to_pylist()] == [(rows, rows // 2)] * 2
+    assert set(found.hits["item"].to_pylist()) == {"000", "001"}
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 2), max_size=9), min_size=1, max_size=8),
+    st.lists(st.lists(st.integers(0, 2), max_size=9), min_size=1, max_size=8),
+    st.sampled_from([0.0, 0.25, 0.5, 0.75, 0.99]),
+)
+@settings(deadline=None, max_examples=150)
+def test_ngram_is_its_definition(ours: list[list[int]], theirs: list[list[int]], least: float) -> None:
+    def runs(words: list[int]) -> set[tuple[int, ...]]:
+        return {tuple(words[n : n + 2]) for n in range(len(words) - 1)}
+
+    said, asked = ([" ".join(map(str, words)) for words in texts] for texts in (ours, theirs))
+    benchmarks = pa.table({"benchmark": [f"{n}" for n in range(len(asked))], "item": ["i"] * len(asked), "text": asked})
+    found = ngram(pa.table({"id": [f"{n}" for n in range(len(said))], "text": said}), benchmarks, 2, least)
+    shares = {
+        (f"{n}", f"{m}"): len(runs(a) & runs(b)) / len(runs(b)) if runs(b) else 0.0
+        for n, a in enumerate(ours)
+        for m, b in enumerate(theirs)
+    }
+    told = {(r["id"], r["benchmark"]): r["similarity"] for r in found.hits.to_pylist()}
+    expected = {pair: share for pair, share in shares.items() if share > least}
+    assert told == expected if least else set(told) == set(expected)
 
 
 def test_pieces_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
