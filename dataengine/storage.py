@@ -8,6 +8,7 @@ says: docs/s3.md.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,8 @@ class Store:
 
     @property
     def _client(self) -> Any:
+        if self.remote:
+            _no_fork(self.url)
         if self._store is None:
             self._store = _connect(self.url)
         return self._store
@@ -192,6 +195,20 @@ def _again(call: Callable[[], _T]) -> _T:
                 raise
             time.sleep(min(0.1 * 2**number, 10))
     return call()
+
+
+#: The process whose S3 client works: its threads do not exist in a process that is forked from it.
+_used_in: int | None = None
+
+
+def _no_fork(url: str) -> None:
+    global _used_in
+    _used_in = _used_in or os.getpid()
+    if _used_in != os.getpid():
+        raise RunError(
+            f"{url}: this process was forked from one that had used S3, and would wait for ever. Start workers with "
+            'spawn: DataLoader(..., multiprocessing_context="spawn")'
+        )
 
 
 def _entry(meta: Any) -> Entry:

@@ -78,3 +78,17 @@ def test_attempts_must_be_a_number(s3: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "many")
     with pytest.raises(RunError, match="AWS_MAX_ATTEMPTS"):
         Store(s3).get("k")
+
+
+def test_a_forked_process_is_told_instead_of_waiting_for_ever(s3: str) -> None:
+    Store(s3).put("k", b"v")
+    code = (
+        f"import os; from dataengine.storage import Store; s = Store({s3!r}); s.get('k')\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    try: s.get('k')\n"
+        "    except Exception as error: print(error)\n"
+        "else: os.waitpid(child, 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "spawn" in done.stdout
