@@ -91,6 +91,11 @@ def listed(manifest: dict[str, Any], store: Store) -> list[Item]:
     return items
 
 
+def of_reader(key: str) -> bool:
+    """True for what a reader keeps beside a release: Megatron-Energon's metadata and its index of each tar."""
+    return key.startswith(".nv-meta/") or key.endswith(".tar.idx")
+
+
 def _whole(source: Store, items: Sequence[Item]) -> None:
     there = {e.key: e.size for e in source.list()}
     missing = [i for i in items if i.path not in there]
@@ -143,6 +148,8 @@ class _Publisher:
 
     def _no_strays(self) -> None:
         strays = sorted(self.there.keys() - {i.path for i in self.items} - {MANIFEST, CLAIM})
+        if MANIFEST in self.there:
+            strays = [key for key in strays if not of_reader(key)]
         if strays:
             raise RunError(
                 f"{self.to.uri(strays[0])} is no file of this release ({len(strays)} such objects): readers would take "
