@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +15,11 @@ from pydantic import ValidationError
 from dataengine import schemas
 from dataengine.cot.record import Record
 from dataengine.errors import RunError
-from dataengine.shape import check_of
+from dataengine.shape import Shape
 from dataengine.shards.sample import FAMILIES
 from dataengine.tokenize.codec import from_npy
 
-_SAMPLE = check_of(schemas.SAMPLE)
+_SAMPLE = Shape(schemas.SAMPLE)
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([|<]u[124])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n"
 )
@@ -80,11 +79,9 @@ class SampleCheck:
             odd = sorted(group.sizes.keys() ^ wanted)
             return f"{'has' if odd[0] in group.sizes else 'lacks'} .{odd[0]}"
         try:
-            told = json.loads(group.data["json"])
+            told = _SAMPLE.parsed(group.data["json"])
         except ValueError as error:
-            return f".json is not JSON: {error}"
-        if said := _SAMPLE(told):
-            return f".json{said}"
+            return f".json: {error}"
         if told["id"] != group.key or not told["sha256"].startswith(told["id"]):
             return f".json tells of sample {told['id']}"
         if told["kind"] != self.family or told["bytes"] != group.sizes[media]:

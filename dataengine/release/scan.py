@@ -12,6 +12,9 @@ from dataengine.errors import RunError
 from dataengine.tar import BLOCK, header
 
 _ZERO = bytes(BLOCK)
+_FORM = header("a", 0)
+#: What a header adds up to but for its name and size; ``dataengine.tar`` knows it of a name of one byte.
+_SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136])
 
 
 @dataclass
@@ -78,11 +81,13 @@ class Scanner:
 
 
 def _read(head: bytes, at: int) -> tuple[str, int]:
+    """As comparing with ``header(name, size)``, at half its cost."""
+    raw, digits = head[:100].rstrip(b"\0"), head[124:136]
     try:
-        name, size = head[:100].rstrip(b"\0").decode(), int(head[124:135], 8)
-        same = header(name, size) == head
-    except (ValueError, RunError):
-        same = False
-    if not same:
+        name, size, stated = raw.decode(), int(digits[:11], 8), int(head[148:154], 8)
+    except ValueError:
+        stated = -1
+    fixed = head[100:124] == _FORM[100:124] and head[136:148] == _FORM[136:148] and head[154:] == _FORM[154:]
+    if not fixed or not raw or digits[11] or stated != _SUM + sum(raw) + sum(digits):
         raise RunError(f"has a damaged or foreign header at byte {at:,}")
     return name, size

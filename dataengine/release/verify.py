@@ -26,14 +26,14 @@ from dataengine.release.members import Group, RecordCheck, SampleCheck, groups, 
 from dataengine.release.publish import CLAIM, MANIFEST, Item, listed, of_reader
 from dataengine.release.published import open_release
 from dataengine.release.scan import Scanner
-from dataengine.shape import check_of
+from dataengine.shape import Shape
 from dataengine.storage import Store
 
 #: What is shown of all that is wrong, and how much of it is kept of one file.
 SHOWN, _KEPT = 20, 20
 LEDGER = "ledger.parquet"
-_PIECE = 1 << 20
-_MANIFEST = check_of(schemas.MANIFEST)
+_PIECE = 8 << 20
+_MANIFEST = Shape(schemas.MANIFEST)
 
 Progress = Callable[[int, int], None]
 
@@ -85,9 +85,9 @@ def verify(release: str, *, workers: int = 1, ranks: int = 1, progress: Progress
     published = open_release(release)
     store, manifest = published.store, published.manifest
     found = Verified(store.url)
-    if said := _MANIFEST(manifest):
-        found.errors.append(f"{MANIFEST}: {said.removeprefix('.')}")
-        if "missing" in said or not isinstance(manifest.get("files"), list):
+    if said := _MANIFEST.wrong(manifest):
+        found.errors.append(f"{MANIFEST}: {said}")
+        if "Field required" in said or not isinstance(manifest.get("files"), list):
             return found
     items = listed(manifest, store)
     _places(store, items, found)
