@@ -1,0 +1,11 @@
+"""``ray job submit --working-dir . -- python jobs/ray/contamination.py RECIPE [--workspace W]``: the comparison with benchmarks, on Ray.
+
+Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
+"""
+
+import sys
+
+from dataengine.cli import app
+
+if __name__ == "__main__":
+    app(["contamination", *sys.argv[1:]])
