@@ -1,4 +1,4 @@
-"""``ray job submit --working-dir . -- python jobs/ray/contamination.py RECIPE [--workspace W]``: the comparison with benchmarks, on Ray.
+"""``ray job submit --working-dir . -- python jobs/ray/contamination.py RECIPE [--workspace W]``: on Ray.
 
 Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
 """
