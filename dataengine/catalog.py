@@ -6,7 +6,7 @@ from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.stage import CotDraft, CotMix, CotWrite
-from dataengine.dedup.stage import Dedup
+from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
 from dataengine.release.publish_stage import ReleasePublish
@@ -19,6 +19,8 @@ from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 
 STAGES: tuple[Stage, ...] = (
     Ingest(),
+    DedupUnique(),
+    DedupEdges(),
     Dedup(),
     Score(),
     ContaminationRead(),

@@ -25,6 +25,11 @@ def input_id(source: str, uri: str) -> str:
     return hashlib.sha256(f"{source}\0{uri}".encode()).hexdigest()[:32]
 
 
+def columns(**types: pa.DataType) -> pa.Schema:
+    """A schema of nullable columns."""
+    return pa.schema([pa.field(name, type_) for name, type_ in types.items()])
+
+
 def _required(name: str, type_: pa.DataType) -> pa.Field[Any]:
     return pa.field(name, type_, nullable=False)
 
@@ -105,13 +110,15 @@ UNIQUE = pa.schema(
     ]
 )
 
-#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video.
+#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video, 1 - cosine for semantic,
+#: 1 - Jaccard similarity for text, 0 for pixels. ``version``: of what was measured.
 EDGES = pa.schema(
     [
         _required("a", pa.string()),
         _required("b", pa.string()),
         _required("kind", pa.string()),
         _required("distance", pa.float64()),
+        _required("version", pa.string()),
     ]
 )
 

@@ -113,10 +113,44 @@ class LimitsConfig(Model):
     memory: Size = 4 << 30
 
 
+class TextConfig(Model):
+    """Edges between samples whose longest captions share this much of their shingles (Jaccard similarity)."""
+
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
+
+
 class DedupConfig(Model):
     radius: Annotated[int, Field(ge=0, le=8)] = 6
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
-    keep: list[Literal["resolution", "bytes", "caption_length"]] = ["resolution", "bytes", "caption_length"]
+    text: TextConfig | None = None
+    group: list[Literal["perceptual", "video", "text"]] | None = None
+    """Kinds of edges that make groups; None: all that are found, but for text."""
+    reach: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
+    """How many times the bound of an edge a member may be from its representative; None: any."""
+    keep: list[Literal["resolution", "bytes", "caption_length", "captions", "mentions", "duration", "frames"]] = [
+        "resolution",
+        "bytes",
+        "caption_length",
+    ]
+
+    @property
+    def found(self) -> list[str]:
+        """Kinds of edges that are looked for."""
+        return ["perceptual", "video", *(["text"] if self.text is not None else [])]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of edges that make groups, from the surest."""
+        return [kind for kind in self.found if (kind != "text" if self.group is None else kind in self.group)]
+
+    @model_validator(mode="after")
+    def _groups_by_what_is_found(self) -> DedupConfig:
+        lost = [kind for kind in self.group or [] if kind not in self.found]
+        if lost or self.group == []:
+            raise ValueError(
+                f"group: {lost[0] if lost else 'no kind'}: groups are made by edges of {', '.join(self.found)}"
+            )
+        return self
 
 
 class ScoreConfig(Model):

@@ -79,6 +79,10 @@ class Run:
         """A committed table of an earlier stage."""
         return self.workspace.read_table(self.records[stage].files(role), schema, columns)
 
+    def frame(self, stage: str, role: str, schema: pa.Schema) -> Any:
+        """A committed table of an earlier stage, as the table engine's own."""
+        return self.engine.scan(self.workspace, self.records[stage].files(role), schema)
+
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()

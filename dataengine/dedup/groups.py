@@ -1,163 +1,212 @@
-"""Groups of alike samples, and the one that stands for each: connected components, then a stated keep-best policy.
+"""Groups of alike samples, and the one that stands for each: connected components, cut where they chain too far.
 
-A component may chain samples that are not alike directly; each member is told its measured distance to its
-representative, and the number that is farther than the search's own bound is reported, not hidden.
+A component may chain samples that are not alike: a like b, b like c, and so on. So its best sample takes the members
+within ``reach`` times the bound of an edge, the best of the rest takes its own, until none is left; a group then is no
+wider than twice that. How many are farther than an edge from their representative, and how many were cut off, is told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.contracts import GROUPS
-from dataengine.dedup.find import PERCEPTUAL, VIDEO
-from dataengine.dedup.video import hash_sets, matches, required
+from dataengine.contracts import UNIQUE, columns
+from dataengine.dedup.measure import COLUMNS, Bounds, Measure, longest_captions, measures
 from dataengine.errors import RunError, UsageError
 from dataengine.yamlfile import did_you_mean
 
+if TYPE_CHECKING:
+    from dataengine.engines.tables import Frame, TableEngine
+
 Int64 = NDArray[np.int64]
-#: ``(distance, within the bound of the search)`` of members and their representatives.
-Measured = tuple[NDArray[np.float64], NDArray[np.bool_]]
+
+_NEARLY = 1e-9
+_ROUNDS = 10_000
+_COVERED = columns(
+    id=pa.string(),
+    representative=pa.string(),
+    kind=pa.string(),
+    distance=pa.float64(),
+    chained=pa.bool_(),
+    cut=pa.bool_(),
+)
+_GROUPS = """
+SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(s.n, 1) AS size, c.kind AS kind,
+       c.distance AS distance
+FROM u LEFT JOIN c ON u.id = c.id
+LEFT JOIN (SELECT representative, count(*) AS n FROM c GROUP BY representative) AS s ON c.representative = s.representative
+"""
+_SIZES = """
+SELECT n AS size, CAST(count(*) AS BIGINT) AS groups
+FROM (SELECT count(*) AS n FROM c GROUP BY representative) AS s GROUP BY n ORDER BY n
+"""
+_FACTS = """
+SELECT CAST(count(*) AS BIGINT) AS members, CAST(sum(CASE WHEN chained THEN 1 ELSE 0 END) AS BIGINT) AS chained,
+       CAST(sum(CASE WHEN cut THEN 1 ELSE 0 END) AS BIGINT) AS cut
+FROM c
+"""
 
 
-class Bound(NamedTuple):
-    """What counted as alike when the edges were found."""
-
-    radius: int
-    video_overlap: float
-
-
-class Edges(NamedTuple):
-    """Rows of samples and of KINDS."""
-
-    a: Int64
-    b: Int64
-    kind: Int64
-    distance: NDArray[np.float64]
+def caption_count(samples: pa.Table) -> Int64:
+    """Distinct captions, ``(n,)``."""
+    lists: Any = samples["captions"]
+    return np.asarray(pc.list_value_length(lists).to_numpy(), np.int64)
 
 
-def resolution(unique: pa.Table) -> Int64:
+def resolution(samples: pa.Table) -> Int64:
     """Pixels, ``(n,)``."""
-    width, height = (unique[name].to_numpy().astype(np.int64) for name in ("width", "height"))
+    width, height = (samples[name].to_numpy().astype(np.int64) for name in ("width", "height"))
     return width * height
 
 
-def caption_length(unique: pa.Table) -> Int64:
+def caption_length(samples: pa.Table) -> Int64:
     """Characters of the longest caption, ``(n,)``; 0 where there is none."""
-    lists = unique["captions"].combine_chunks()
-    texts = pc.struct_field(pc.list_flatten(lists), "text")
-    longest = np.zeros(len(unique), np.int64)
-    owner = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-    np.maximum.at(longest, owner, pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False))
-    return longest
+    longest: Any = longest_captions(samples)
+    length: Any = pc.utf8_length(longest)
+    return np.asarray(length.fill_null(0).to_numpy(zero_copy_only=False), np.int64)
 
 
-#: What ``keep`` may name; more is better, and the smaller id breaks ties.
-KEEP: dict[str, Callable[[pa.Table], Int64]] = {
-    "resolution": resolution,
-    "bytes": lambda unique: unique["bytes"].to_numpy(),
-    "caption_length": caption_length,
+def duration(samples: pa.Table) -> Int64:
+    """Milliseconds, ``(n,)``; 0 for stills."""
+    seconds: Any = samples["duration"]
+    return np.asarray(np.round(1000 * seconds.fill_null(0).to_numpy()), np.int64)
+
+
+#: What ``keep`` may name, with the columns that it looks at; more is better, and the smaller id breaks ties.
+KEEP: dict[str, tuple[Callable[[pa.Table], Int64], tuple[str, ...]]] = {
+    "resolution": (resolution, ("width", "height")),
+    "bytes": (lambda samples: samples["bytes"].to_numpy(), ("bytes",)),
+    "caption_length": (caption_length, ("captions",)),
+    "captions": (caption_count, ("captions",)),
+    "mentions": (lambda samples: samples["mentions"].to_numpy(), ("mentions",)),
+    "duration": (duration, ("duration",)),
+    "frames": (lambda samples: samples["frames"].to_numpy(), ("frames",)),
 }
 
 
-def group(
-    unique: pa.Table, edges: pa.Table, keep: Sequence[str], radius: int, video_overlap: float
-) -> tuple[pa.Table, int]:
-    """contracts.GROUPS ordered by id, and how many members are like their representative only through a chain.
+@dataclass(frozen=True)
+class Rules:
+    """``kinds``: of edges, that make groups; ``keep``: names of KEEP, the first decides; ``reach``: how many times the bound
+    of an edge a member may be from its representative, None for any."""
 
-    ``keep`` names columns of KEEP, the first decides. ``radius`` and ``video_overlap`` are those the edges were found
-    with. Raises UsageError for an unknown name, RunError for an edge to an unknown id."""
-    unknown = [name for name in keep if name not in KEEP]
-    if unknown:
-        raise UsageError(f"keep: `{unknown[0]}` cannot be compared; {did_you_mean(unknown[0], KEEP)}")
-    unique = unique.sort_by("id")
-    a, b = (_positions(edges[end], unique["id"]) for end in ("a", "b"))
-    kind = _positions(edges["kind"], pa.chunked_array([pa.array(KINDS)]))
-    component = _components(a, b, len(unique))
-    representative = _best(unique, component, keep)[component]
-    members = np.flatnonzero(representative != np.arange(len(unique)))
-    kinds = _kinds(Edges(a, b, kind, edges["distance"].to_numpy()), representative)[members]
-    distance, within = _measure(unique, members, representative[members], kinds, Bound(radius, video_overlap))
-    return _groups(unique["id"], component, representative, kinds, distance), int((~within).sum())
+    kinds: tuple[str, ...]
+    bounds: Bounds
+    keep: tuple[str, ...]
+    reach: float | None = 2.0
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.keep if name not in KEEP]
+        if unknown:
+            raise UsageError(f"keep: `{unknown[0]}` cannot be compared; {did_you_mean(unknown[0], KEEP)}")
 
 
-def _groups(
-    ids: pa.ChunkedArray[Any], component: Int64, representative: Int64, kinds: Int64, distance: NDArray[np.float64]
-) -> pa.Table:
-    alone = representative == np.arange(len(ids))
-    place = pa.array(np.cumsum(~alone) - 1, pa.int64(), mask=alone)  # among the members
-    columns = [
-        ids,
-        ids.take(pa.array(representative, pa.int64())),
-        pa.array(np.bincount(component, minlength=1)[component], pa.int32()),
-        pa.array(KINDS).take(pa.array(kinds, pa.int64())).take(place),
-        pa.array(distance).take(place),
+@dataclass(frozen=True)
+class Grouped:
+    """contracts.GROUPS, in no order; ``facts``: chained, cut and the sizes of groups of two and more."""
+
+    groups: Frame
+    facts: Callable[[], dict[str, Any]]
+
+
+def group(engine: TableEngine, unique: Frame, features: Frame | None, edges: Frame, rules: Rules) -> Grouped:
+    """Groups of contracts.UNIQUE by ``edges``; ``features`` has what semantic and pixel likeness are measured by.
+
+    Raises RunError for an edge to an unknown sample."""
+    listed = ", ".join("?" for _ in rules.kinds)
+    chosen = engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
+    components = engine.kept(engine.components(chosen))
+    members = _members(engine, unique, features, components, rules)
+    covered = engine.kept(engine.local(members, ("component",), partial(cover, rules), _COVERED))
+    groups = engine.sql(_GROUPS, {"u": engine.sql("SELECT id FROM u", {"u": unique}), "c": covered})
+
+    def facts() -> dict[str, Any]:
+        found = engine.collect(engine.sql(_FACTS, {"c": covered})).to_pylist()[0]
+        there = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM c", {"c": components}))
+        if there["n"][0].as_py() != found["members"]:
+            raise RunError(f"an edge names {_stranger(engine, components, unique)}, which is no sample that is known")
+        sizes = engine.collect(engine.sql(_SIZES, {"c": covered})).to_pylist()
+        several = {str(row["size"]): row["groups"] for row in sizes if row["size"] > 1}
+        return {"chained": found["chained"] or 0, "cut": found["cut"] or 0, "group_sizes": several}
+
+    return Grouped(groups, facts)
+
+
+def _members(engine: TableEngine, unique: Frame, features: Frame | None, components: Frame, rules: Rules) -> Frame:
+    """Samples that have an edge, with their component and the columns that the rules look at."""
+    wanted = {name for kind in rules.kinds for name in COLUMNS[kind]}
+    wanted |= {name for keep in rules.keep for name in KEEP[keep][1]}
+    facts = [f'u."{name}"' for name in UNIQUE.names if name in wanted and name != "id"]
+    measured = [f'f."{name}"' for name in ("pixels", "embedding") if name in wanted]
+    tables = {"u": unique, "c": components} | ({"f": features} if measured else {})
+    join = "LEFT JOIN f ON f.id = c.id" if measured else ""
+    asked = ", ".join(["c.id", "c.component", *facts, *measured])
+    return engine.sql(f"SELECT {asked} FROM c JOIN u ON u.id = c.id {join}", tables)
+
+
+def _stranger(engine: TableEngine, components: Frame, unique: Frame) -> str:
+    sql = "SELECT min(c.id) AS id FROM c LEFT JOIN u ON c.id = u.id WHERE u.id IS NULL"
+    return str(engine.collect(engine.sql(sql, {"c": components, "u": unique}))["id"][0].as_py())
+
+
+def cover(rules: Rules, members: pa.Table) -> pa.Table:
+    """_COVERED for whole components: each round the best remaining sample of each takes who is within reach of it."""
+    members = members.sort_by("id").combine_chunks()
+    component: Any = members["component"].combine_chunks().dictionary_encode()
+    code = component.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    worst_last = [-KEEP[name][0](members).astype(np.int64) for name in rules.keep]
+    left = np.lexsort((np.arange(len(code)), *reversed(worst_last), code))
+    asked = measures(members, rules.kinds, rules.bounds)
+    rows: list[tuple[NDArray[Any], ...]] = []
+    for number in range(_ROUNDS):
+        if not len(left):
+            break
+        first = np.r_[True, code[left][1:] != code[left][:-1]]
+        best = left[first][np.cumsum(first) - 1]
+        kind, distance, state = judge(asked, left, best, rules.reach)
+        state[first] = DIRECT
+        taken = state != OUT
+        rows.append(tuple(x[taken] for x in (left, best, kind, distance, state, np.full(len(left), number))))
+        left = left[~taken]
+    rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
+    member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))
+    alone = member == best
+    ids = members["id"]
+    told: list[Any] = [
+        ids.take(pa.array(member)),
+        ids.take(pa.array(best)),
+        pa.array(np.array([*rules.kinds])).cast(pa.string()).take(pa.array(kind, mask=alone)),
+        pa.array(distance, mask=alone),
+        pa.array(state == CHAINED),
+        pa.array(turn > 0),
     ]
-    return pa.table(columns, schema=GROUPS)
+    return pa.table(told, schema=_COVERED)
 
 
-def _positions(values: pa.ChunkedArray[Any], known: pa.ChunkedArray[Any]) -> Int64:
-    found = pc.index_in(values, value_set=known.combine_chunks())
-    if found.null_count:
-        raise RunError(f"an edge names {values.filter(pc.is_null(found))[0]}, which is no sample or kind that is known")
-    return found.to_numpy().astype(np.int64)
+#: How a sample is to its representative: an edge's length away, within reach, or out of it.
+DIRECT, CHAINED, OUT = 0, 1, 2
 
 
-def _components(a: Int64, b: Int64, n: int) -> Int64:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    graph = coo_array((np.ones(len(a), np.int8), (a, b)), (n, n))
-    labels = connected_components(graph, directed=False)[1] if n else np.zeros(0)
-    return np.asarray(labels, np.int64)
-
-
-def _best(unique: pa.Table, component: Int64, keep: Sequence[str]) -> Int64:
-    """Row of the best sample of each component."""
-    worst_last = [-KEEP[name](unique) for name in keep]
-    order = np.lexsort((np.arange(len(unique)), *reversed(worst_last), component))
-    first = np.unique(component[order], return_index=True)[1]
-    return order[first]
-
-
-def _kinds(edges: Edges, representative: Int64) -> Int64:
-    """Kind of each sample's edge to its representative, else of its closest edge; -1 where it has none."""
-    sample, other = np.concatenate([edges.a, edges.b]), np.concatenate([edges.b, edges.a])
-    kind, distance = np.tile(edges.kind, 2), np.tile(edges.distance, 2)
-    chained = representative[sample] != other
-    order = np.lexsort((kind, distance, chained, sample))
-    linked, first = np.unique(sample[order], return_index=True)
-    kinds = np.full(len(representative), -1, np.int64)
-    kinds[linked] = kind[order][first]
-    return kinds
-
-
-def _measure(unique: pa.Table, members: Int64, others: Int64, kinds: Int64, bound: Bound) -> Measured:
-    distance, within = np.zeros(len(members)), np.ones(len(members), np.bool_)
-    for code, name in enumerate(KINDS):
-        rows = np.flatnonzero(kinds == code)
-        distance[rows], within[rows] = MEASURES[name](unique, members[rows], others[rows], bound)
-    return distance, within
-
-
-def _bits(unique: pa.Table, members: Int64, others: Int64, bound: Bound) -> Measured:
-    column: Any = unique["phash"]
-    hashes = column.fill_null(0).to_numpy().view(np.uint64)
-    distance = np.bitwise_count(hashes[members] ^ hashes[others]).astype(np.float64)
-    return distance, distance <= bound.radius
-
-
-def _overlap(unique: pa.Table, members: Int64, others: Int64, bound: Bound) -> Measured:
-    sets = hash_sets(unique["frame_hashes"])
-    matched, smaller = matches(sets, members, others, bound.radius)
-    return 1 - matched / smaller, matched >= required(smaller, bound.video_overlap)
-
-
-#: How far a sample is from its representative, by the kind of likeness.
-MEASURES: dict[str, Callable[[pa.Table, Int64, Int64, Bound], Measured]] = {PERCEPTUAL: _bits, VIDEO: _overlap}
-KINDS = tuple(MEASURES)
+def judge(
+    asked: Sequence[Measure], members: Int64, others: Int64, reach: float | None
+) -> tuple[Int64, NDArray[np.float64], Int64]:
+    """For pairs of rows ``(kind, distance, state)``: the first kind by which they are alike, else the one that they are
+    nearest by, as a multiple of its bound."""
+    kind, distance = np.zeros(len(members), np.int64), np.full(len(members), np.nan)
+    times = np.full(len(members), np.inf)
+    for number, measure in enumerate(asked):
+        found = measure.distance(members, others)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            multiple = np.where(found <= measure.bound + _NEARLY, 0.0, found / measure.bound)
+        better = np.isfinite(found) & ((multiple < times) | np.isnan(distance))
+        kind[better], distance[better], times[better] = number, found[better], multiple[better]
+    state = np.where(times == 0, DIRECT, CHAINED)
+    if reach is not None:
+        state[times > reach + _NEARLY] = OUT
+    return kind, distance, state.astype(np.int64)

@@ -16,10 +16,10 @@ the connected components are those of all pairs.
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import combinations, pairwise
 from math import comb
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def near_pairs(hashes: NDArray[np.int64], radius: int, threads: int | None = Non
         raise ValueError(f"radius {radius} is not in 0..{MAX_RADIUS}")
     bits = np.ascontiguousarray(hashes, dtype=np.int64).view(np.uint64)
     distinct, firsts, copies, originals = _collapse(bits)
-    i, j, distance = _distinct_pairs(distinct, radius, threads)
+    i, j, distance = distinct_pairs(distinct, radius, threads)
     a, b = firsts[i], firsts[j]
     return _sorted(
         np.concatenate([np.minimum(a, b), originals]),
@@ -80,21 +80,24 @@ def _sorted(i: Int64, j: Int64, distance: Int64, n: int) -> Pairs:
     return Pairs(i[order], j[order], distance[order])
 
 
-def _distinct_pairs(hashes: Hashes, radius: int, threads: int | None) -> Pairs:
-    """Pairs of unlike hashes, unsorted."""
-    if radius == 0 or len(hashes) < 2:
+def distinct_pairs(hashes: Hashes, radius: int, threads: int | None = None, fresh: int | None = None) -> Pairs:
+    """Pairs of unlike hashes, (n,) uint64, in no order. With ``fresh`` only those with one of the first so many: what a new
+    batch adds to pairs that are known."""
+    fresh = len(hashes) if fresh is None else fresh
+    if radius == 0 or len(hashes) < 2 or not fresh:
         return Pairs(*(np.zeros(0, np.int64) for _ in range(3)))
     if len(hashes) <= _BRUTE_FORCE:
-        return brute_force(hashes, radius)
-    return multi_index(hashes, radius, k_for(len(hashes), radius), threads)
+        return brute_force(hashes, radius, fresh)
+    return multi_index(hashes, radius, k_for(len(hashes), radius), threads, fresh)
 
 
-def brute_force(hashes: Hashes, radius: int) -> Pairs:
-    """All with all, in pieces of bounded memory: (n,) uint64."""
+def brute_force(hashes: Hashes, radius: int, fresh: int | None = None) -> Pairs:
+    """All with all (or the first ``fresh`` with all), in pieces of bounded memory: (n,) uint64."""
     found: list[tuple[Int64, Int64, Int64]] = []
     step = max(1, (1 << 22) // max(1, len(hashes)))
-    for start in range(0, len(hashes), step):
-        distance = np.bitwise_count(hashes[start : start + step, None] ^ hashes[None, start:])
+    last = len(hashes) if fresh is None else fresh
+    for start in range(0, last, step):
+        distance = np.bitwise_count(hashes[start : min(start + step, last), None] ^ hashes[None, start:])
         i, j = np.nonzero(distance <= radius)
         keep = i < j
         i, j = i[keep], j[keep]
@@ -112,24 +115,40 @@ def k_for(n: int, radius: int) -> int:
     return min((1, 2, 3, 4), key=work)
 
 
-def multi_index(hashes: Hashes, radius: int, k: int, threads: int | None) -> Pairs:
-    """Pairs of distinct hashes by multi-index hashing with ``radius + k`` blocks, any ``k`` equal (see the module)."""
-    from dataengine.dedup.kernel import part, part_pairs
+def block_edges(radius: int, k: int) -> Int64:
+    """Where the ``radius + k`` blocks of 64 bits begin and end."""
+    return np.array([64 * b // (radius + k) for b in range(radius + k + 1)], np.int64)
 
-    edges = np.array([64 * b // (radius + k) for b in range(radius + k + 1)], np.int64)
+
+def part_width(edges: Int64, block: int) -> int:
+    """Bits of a block, from its lowest, by which a pass parts the hashes."""
+    return min(int(edges[block + 1] - edges[block]), _PART_BITS)
+
+
+def multi_index(hashes: Hashes, radius: int, k: int, threads: int | None = None, fresh: int | None = None) -> Pairs:
+    """Pairs of distinct hashes by multi-index hashing with ``radius + k`` blocks, any ``k`` equal (see the module)."""
+    fresh = len(hashes) if fresh is None else fresh
     workers = threads or os.cpu_count() or 1
-    found: list[NDArray[np.int32]] = []
     with ThreadPoolExecutor(workers) as pool:
-        for block in range(radius + 1):
-            width = min(int(edges[block + 1] - edges[block]), _PART_BITS)
-            starts, rows, values = part(hashes, edges[block], width)
-            rest = combinations(range(block + 1, radius + k), k - 1)
-            tables = np.array([(block, *others) for others in rest], np.int64)
-            cuts = np.unique(np.searchsorted(starts, np.linspace(0, len(hashes), 16 * workers + 1)))
-            found += pool.map(
-                lambda ends, s=starts, r=rows, v=values, t=tables: part_pairs(s, r, v, *ends, t, edges, radius),  # type: ignore[call-arg]
-                pairwise(cuts.tolist()),
-            )
+        found = [one_pass(hashes, radius, k, block, fresh, workers, pool) for block in range(radius + 1)]
     together = np.concatenate(found)
     i, j = together[:, 0].astype(np.int64), together[:, 1].astype(np.int64)
     return Pairs(np.minimum(i, j), np.maximum(i, j), np.bitwise_count(hashes[i] ^ hashes[j]).astype(np.int64))
+
+
+def one_pass(
+    hashes: Hashes, radius: int, k: int, block: int, fresh: int, workers: int, pool: Executor
+) -> NDArray[np.int32]:
+    """``(m, 2)`` rows found by the tables whose lowest block is ``block``. A part of the hashes, by the bits of
+    ``part_width``, gives its own pairs whatever the others are."""
+    from dataengine.dedup import kernel
+
+    search: Any = kernel.part_pairs
+    edges = block_edges(radius, k)
+    starts, rows, values = kernel.part(hashes, edges[block], part_width(edges, block))
+    tables = np.array([(block, *others) for others in combinations(range(block + 1, radius + k), k - 1)], np.int64)
+    cuts = np.unique(np.searchsorted(starts, np.linspace(0, len(hashes), 16 * workers + 1)))
+    found = pool.map(
+        lambda ends: search(starts, rows, values, *ends, tables, edges, radius, fresh), pairwise(cuts.tolist())
+    )
+    return np.concatenate([np.zeros((0, 2), np.int32), *found])

@@ -107,8 +107,10 @@ def part_pairs(
     tables: NDArray[np.int64],
     edges: NDArray[np.int64],
     radius: int,
+    fresh: int,
 ) -> NDArray[np.int32]:
-    """``(m, 2)`` int32 rows within ``radius``, of parts ``first`` to ``last`` (exclusive) of ``part``.
+    """``(m, 2)`` int32 rows within ``radius``, of parts ``first`` to ``last`` (exclusive) of ``part``, of which one at least is
+    below ``fresh``: sorting keeps the order of rows, so a bucket begins with those, and ends for us where they end.
 
     ``tables`` ``(t, k)`` int64: the blocks that are equal, first the one whose (lowest) bits parted; block b is bits
     ``edges[b]`` to ``edges[b + 1]``. A pair is reported by the table of its k lowest equal blocks."""
@@ -133,6 +135,8 @@ def part_pairs(
             for b in range(1 << bits):
                 end = bounds[b + 1]
                 for x in range(bounds[b], end - 1):
+                    if rows[low + local[x]] >= fresh:
+                        break
                     value = filed[x]
                     near = 0
                     for y in range(x + 1, end):  # no branch inside: eight comparisons at a time

@@ -25,6 +25,7 @@ class DuckDBEngine:
     """One in-memory database; ``threads`` bounds its workers (all cores by default) and never changes a result."""
 
     name = "duckdb"
+    spread = False
 
     def __init__(self, threads: int | None = None) -> None:
         import duckdb

@@ -82,6 +82,7 @@ class SparkEngine:
     """A Spark session. ``master`` such as ``local[2]`` or ``spark://host:7077`` counts where none runs yet."""
 
     name = "spark"
+    spread = True
 
     def __init__(self, master: str | None = None, edges_in_one_task: int = _EDGES_IN_ONE_TASK) -> None:
         self.edges_in_one_task = edges_in_one_task

@@ -58,6 +58,8 @@ class TableEngine(Protocol):
     """Answers portable SQL (see the module) over named tables. Usable as a context manager."""
 
     name: str
+    spread: bool
+    """True where ``local`` spreads the keys over workers."""
 
     def query(self, sql: str, tables: Mapping[str, Relation], parameters: Sequence[Parameter] = ()) -> pa.Table:
         """Rows of ``sql`` over ``tables``, in ``canonical`` types. Raises RunError with the SQL that failed."""

@@ -1,0 +1,167 @@
+"""How far two samples are apart, by each kind of likeness: what groups are told and held together by.
+
+A measure is prepared once for a table of samples and then asked for pairs of its rows; NaN where the kind says nothing
+about a pair (a picture without hash, a sample without caption). The bound is the distance up to which an edge is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dataengine.dedup.find import PERCEPTUAL, PIXELS, SEMANTIC, TEXT, VIDEO
+from dataengine.dedup.video import hash_sets, matches
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+Distance = Callable[[Int64, Int64], Float64]
+
+#: Columns of UNIQUE and of features that a kind is measured by.
+COLUMNS = {
+    PIXELS: ("pixels",),
+    PERCEPTUAL: ("kind", "phash"),
+    VIDEO: ("kind", "frame_hashes"),
+    SEMANTIC: ("embedding",),
+    TEXT: ("captions",),
+}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What counts as alike: bits, share of frames, cosine, Jaccard similarity."""
+
+    radius: int
+    video_overlap: float
+    semantic: float = 1.0
+    text: float = 1.0
+
+    def of(self, kind: str) -> float:
+        """The largest distance of an edge."""
+        return {
+            PIXELS: 0.0,
+            PERCEPTUAL: float(self.radius),
+            VIDEO: 1 - self.video_overlap,
+            SEMANTIC: 1 - self.semantic,
+            TEXT: 1 - self.text,
+        }[kind]
+
+
+class Measure(NamedTuple):
+    kind: str
+    bound: float
+    distance: Distance
+
+
+def measures(samples: pa.Table, kinds: Sequence[str], bounds: Bounds) -> list[Measure]:
+    """The measures of ``kinds`` over rows of ``samples``, which has the COLUMNS of each."""
+    return [Measure(kind, bounds.of(kind), _PREPARE[kind](samples, bounds)) for kind in kinds]
+
+
+def longest_captions(samples: pa.Table) -> pa.Array[Any]:
+    """Text of the longest caption of each row, the first of equally long ones; null where there is none."""
+    lists = samples["captions"].combine_chunks()
+    texts = pc.struct_field(pc.list_flatten(lists), "text")
+    owner = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    length = pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False)
+    order = np.lexsort((np.arange(len(owner)), -length, owner))
+    owners, first = np.unique(owner[order], return_index=True)
+    place = np.full(len(samples), -1, np.int64)
+    place[owners] = order[first]
+    longest: pa.Array[Any] = texts.take(pa.array(place, pa.int64(), mask=place < 0))
+    return longest
+
+
+def vectors(samples: pa.Table) -> NDArray[np.float32]:
+    """(n, d) float32 of the ``embedding`` column, which has no null."""
+    lists: Any = samples["embedding"].combine_chunks()
+    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return np.asarray(flat.reshape(len(lists), -1))
+
+
+def _pixels(samples: pa.Table, bounds: Bounds) -> Distance:
+    codes = _codes(samples["pixels"])
+    return lambda m, r: np.where((codes[m] == codes[r]) & (codes[m] >= 0), 0.0, np.nan)
+
+
+def _bits(samples: pa.Table, bounds: Bounds) -> Distance:
+    column: Any = samples["phash"]
+    there = _is(samples, "image") & column.is_valid().to_numpy()
+    hashes = column.fill_null(0).to_numpy().view(np.uint64)
+
+    def distance(m: Int64, r: Int64) -> Float64:
+        bits = np.bitwise_count(hashes[m] ^ hashes[r]).astype(np.float64)
+        return np.where(there[m] & there[r], bits, np.nan)
+
+    return distance
+
+
+def _overlap(samples: pa.Table, bounds: Bounds) -> Distance:
+    sets = hash_sets(samples["frame_hashes"])
+    there = _is(samples, "video") & (sets.sizes > 0)
+
+    def distance(m: Int64, r: Int64) -> Float64:
+        found = np.full(len(m), np.nan)
+        both = np.flatnonzero(there[m] & there[r])
+        matched, smaller = matches(sets, m[both], r[both], bounds.radius)
+        found[both] = 1 - matched / smaller
+        return found
+
+    return distance
+
+
+def _cosine(samples: pa.Table, bounds: Bounds) -> Distance:
+    from dataengine.dedup.vectors import cosines, lengths
+
+    there = samples["embedding"].is_valid().to_numpy()
+    rows = vectors(samples.filter(pa.array(there))) if there.any() else np.zeros((0, 1), np.float32)
+    length, place = lengths(rows), np.cumsum(there) - 1
+    good = there.copy()
+    good[there] = np.isfinite(length) & (length > 0)
+
+    def distance(m: Int64, r: Int64) -> Float64:
+        found = np.full(len(m), np.nan)
+        both = np.flatnonzero(good[m] & good[r])
+        found[both] = np.round(1 - np.round(cosines(rows, length, place[m[both]], place[r[both]]), 4), 4)
+        return found
+
+    return distance
+
+
+def _words(samples: pa.Table, bounds: Bounds) -> Distance:
+    from dataengine.dedup.minhash import jaccard
+    from dataengine.dedup.shingles import Shingles, shingle_sets
+
+    sets = shingle_sets(pa.chunked_array([longest_captions(samples)]), Shingles())
+
+    def distance(m: Int64, r: Int64) -> Float64:
+        found = np.full(len(m), np.nan)
+        both = np.flatnonzero((sets.sizes[m] > 0) & (sets.sizes[r] > 0))
+        found[both] = 1 - jaccard(sets, sets, m[both], r[both])
+        return found
+
+    return distance
+
+
+def _is(samples: pa.Table, kind: str) -> NDArray[np.bool_]:
+    return pc.equal(samples["kind"], pa.scalar(kind)).to_numpy(zero_copy_only=False)
+
+
+def _codes(column: pa.ChunkedArray[Any]) -> Int64:
+    """A number for each value; -1 for null."""
+    encoded: Any = column.combine_chunks().dictionary_encode()
+    return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
+
+
+_PREPARE: dict[str, Callable[[pa.Table, Bounds], Distance]] = {
+    PIXELS: _pixels,
+    PERCEPTUAL: _bits,
+    VIDEO: _overlap,
+    SEMANTIC: _cosine,
+    TEXT: _words,
+}

@@ -1,0 +1,3 @@
+from engine_fixtures import duck
+
+__all__ = ["duck"]
