@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.dedup.crossing import Hashes, expand, first_of, owners, ranks, witnesses
-from dataengine.dedup.hamming import near_pairs
+from dataengine.dedup.hamming import MAX_RADIUS, distinct_pairs
 from dataengine.dedup.hits import Contamination, hits_of
 from dataengine.dedup.minhash import bands_for, cross_candidates, jaccard, shared, signatures
 from dataengine.dedup.semantic import DECIMALS
@@ -68,15 +68,18 @@ def near(samples: pa.Table, benchmarks: pa.Table, radius: int = 6) -> Contaminat
     the share of equal bits.
 
     Columns as for ``keye_pretrain``. Raises ValueError for a radius out of range."""
+    if not 0 <= radius <= MAX_RADIUS:
+        raise ValueError(f"radius {radius} is not in 0..{MAX_RADIUS}")
     ours, theirs = Hashes.of(samples), Hashes.of(benchmarks)
     values, known = np.unique(ours.hashes), np.unique(theirs.hashes)
-    merged = np.union1d(values, known)
-    mine, listed = (np.isin(merged, side, assume_unique=True) for side in (values, known))
-    i, j, distance = near_pairs(merged, radius)
-    forth, back = mine[i] & listed[j], mine[j] & listed[i]
-    same = np.flatnonzero(mine & listed)
-    a = merged[np.concatenate([i[forth], j[back], same])]
-    b = merged[np.concatenate([j[forth], i[back], same])]
+    both = np.concatenate([known, np.setdiff1d(values, known, assume_unique=True)])
+    mine = np.isin(both, values, assume_unique=True)
+    # Only pairs with a hash of the benchmark are looked for, and i is one in all of them.
+    i, j, distance = distinct_pairs(both.view(np.uint64), radius, fresh=len(known))
+    forth, back = mine[j], mine[i] & (j < len(known))
+    same = np.flatnonzero(mine[: len(known)])
+    a = both[np.concatenate([j[forth], i[back], same])]
+    b = both[np.concatenate([i[forth], j[back], same])]
     apart = np.concatenate([distance[forth], distance[back], np.zeros(len(same), np.int64)])
     return _by_picture(samples, benchmarks, ours, theirs, a, b, 1 - apart / 64)
 

@@ -222,6 +222,18 @@ def test_near_is_all_pairs_within_the_radius(ours: list[int], theirs: list[int],
     assert told == {pair: 1 - d / 64 for pair, d in apart.items() if d <= radius}
 
 
+def test_near_finds_all_pairs_of_many_hashes_too() -> None:
+    rng = np.random.default_rng(9)
+    theirs = rng.integers(-(2**63), 2**63, 1500)
+    flips = np.array([sum(1 << int(b) for b in rng.permutation(63)[: n % 9]) for n in range(4000)], np.int64)
+    ours = np.concatenate([theirs[rng.integers(0, 1500, 4000)] ^ flips, rng.integers(-(2**63), 2**63, 2000)])
+    samples = pa.table({"id": [f"{n:04}" for n in range(6000)], "phash": ours})
+    benchmarks = pa.table({"benchmark": [f"{n:04}" for n in range(1500)], "item": ["i"] * 1500, "phash": theirs})
+    i, j = np.nonzero(np.bitwise_count(ours[:, None].view(np.uint64) ^ theirs[None].view(np.uint64)) <= 6)
+    found = [(int(a), int(b)) for a, b, _, _ in hits(near(samples, benchmarks, 6))]
+    assert found == list(zip(i.tolist(), j.tolist(), strict=True)) and len(found) > 3000
+
+
 def test_near_finds_frames_and_what_keye_pretrain_does_not() -> None:
     benchmarks = pictures([{"benchmark": "b", "item": "1", "phash": PHASH}])
     samples = pictures([{"id": "video", "frame_hashes": [0, PHASH ^ 0b1010]}, {"id": "far", "phash": PHASH ^ 0xFF}])
