@@ -152,5 +152,6 @@ class ReleaseStage(TableStage):
         return {"path": file.key.removeprefix(f"{base}/"), "sha256": file.sha256, "bytes": file.bytes}
 
     def _tidy(self, run: Run, base: str, wanted: set[str]) -> None:
-        """Delete what an earlier release of this name left behind."""
+        """Delete what an earlier release of this name left behind; a manifest that is there is another run's."""
+        wanted |= {f"{base}/manifest.json"}
         run.workspace.store.delete([e.key for e in run.workspace.store.list(base) if e.key not in wanted])
