@@ -119,7 +119,13 @@ _SOURCE: Schema = {"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUN
 #: Of the inputs, those cut out of longer videos, and how many videos that were.
 _CUT: Schema = {"clips": COUNT, "videos_cut": COUNT}
 _FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": COUNT, "remaining": COUNT})
-_DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT}
+#: What only some recipes say, or say since later versions.
+_DEDUP_LATER = {
+    "text": _nullable(struct({"threshold": REAL}), True),
+    "group": _nullable(array(TEXT), True),
+    "reach": _nullable(REAL, True),
+}
+_DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT, **_DEDUP_LATER}
 _VIDEO = {
     **dict.fromkeys(("fps", "threshold", "fast_ratio"), REAL),
     **dict.fromkeys(("budget", "min_tokens", "max_tokens"), COUNT),
@@ -155,7 +161,7 @@ MANIFEST: Schema = struct(
         "shards": array(struct({**_SPLIT, "samples": COUNT})),
         "ledger": struct(dict.fromkeys(("outcome", "kind", "rule", "failure"), _COUNTS)),
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
-        "dedup": struct(_DEDUP),
+        "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
         "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
         "funnel": array(_FUNNEL),
         "scorers": array(struct({"name": TEXT, "version": TEXT})),
