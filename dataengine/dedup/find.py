@@ -35,15 +35,15 @@ _FRESH = "SELECT f.hash, CASE WHEN k.hash IS NULL THEN ? ELSE ? END AS fresh FRO
 _STILL = "SELECT o.x, o.y, o.distance FROM o JOIN f AS a ON o.x = a.hash JOIN f AS b ON o.y = b.hash"
 _ORDERED = "CASE WHEN x.id < y.id THEN x.id ELSE y.id END AS a, CASE WHEN x.id < y.id THEN y.id ELSE x.id END AS b"
 _NEAR = f"""
-SELECT {_ORDERED}, CAST(? AS VARCHAR) AS kind, CAST(v.distance AS DOUBLE) AS distance
+SELECT {_ORDERED}, ? AS kind, CAST(v.distance AS DOUBLE) AS distance
 FROM v JOIN f AS x ON v.x = x.hash JOIN f AS y ON v.y = y.hash
 """
 _STAR = """
-SELECT f.id AS a, p.id AS b, CAST(? AS VARCHAR) AS kind, CAST(0 AS DOUBLE) AS distance
+SELECT f.id AS a, p.id AS b, ? AS kind, CAST(0 AS DOUBLE) AS distance
 FROM p JOIN f ON p.phash = f.hash WHERE p.id <> f.id
 """
 _SAME = """
-SELECT m.id AS a, f.id AS b, CAST(? AS VARCHAR) AS kind, CAST(0 AS DOUBLE) AS distance
+SELECT m.id AS a, f.id AS b, ? AS kind, CAST(0 AS DOUBLE) AS distance
 FROM f JOIN (SELECT pixels, min(id) AS id FROM f GROUP BY pixels) AS m ON f.pixels = m.pixels WHERE f.id <> m.id
 """
 
