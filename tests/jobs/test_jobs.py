@@ -99,8 +99,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tables(workspace: Path) -> dict[str, list[dict[str, object]]]:
-    found = [*(workspace / "dedup").glob("*.parquet"), *(workspace / "decisions").glob("*.parquet")]
-    return {p.name: pq.read_table(p).to_pylist() for p in found}
+    found = [*(workspace / "dedup").rglob("*.parquet"), *(workspace / "decisions").glob("*.parquet")]
+    return {str(p.relative_to(workspace)): pq.read_table(p).to_pylist() for p in found}
 
 
 def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
@@ -115,4 +115,4 @@ def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
     other = recipe.parent / "duckdb"
     for stage in ("ingest", "dedup", "score", "filter"):
         call(str(BIN / "dataengine"), stage, str(recipe), "--workspace", str(other))
-    assert tables(workspace) == tables(other) and len(tables(other)) == 4
+    assert tables(workspace) == tables(other) and len(tables(other)) == 7
