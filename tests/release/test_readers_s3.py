@@ -49,7 +49,10 @@ def test_webdataset(small: Path, release: str, family: str) -> None:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-def test_huggingface(small: Path, release: str, streaming: bool, tmp_path: Path) -> None:
+def test_huggingface(
+    small: Path, release: str, streaming: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)  # other tests keep it from the hub, and so from S3
     files = {"train": f"{release}/shards/train-image-*.tar"}
     rows = datasets.load_dataset(
         "webdataset", data_files=files, split="train", cache_dir=str(tmp_path), streaming=streaming

@@ -65,7 +65,8 @@ def test_every_published_model_has_the_preprocessing_of_one_of_its_weights() -> 
 
 
 def test_every_model_that_open_clip_knows_is_found_under_its_name() -> None:
-    assert {find(model).register() for model in open_clip.list_models()} == set(open_clip.list_models())
+    shipped = [m for m in open_clip.list_models() if not m.startswith("tiny-")]  # other tests register theirs
+    assert len(shipped) > 100 and {find(model).register() for model in shipped} == set(shipped)
 
 
 def test_scores_are_those_of_open_clip(tiny: Path, photos: dict[str, Frame]) -> None:
