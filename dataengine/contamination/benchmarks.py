@@ -16,7 +16,8 @@ from dataengine.ingest.items import CAPTION_KEYS, Item, SourceReader
 from dataengine.ingest.stage import reader_of
 from dataengine.ingest.table import TableReader
 from dataengine.media.limits import Limits
-from dataengine.recipe import Benchmark, FolderBenchmark, FolderSource, TableBenchmark, TableSource, WebDatasetSource
+from dataengine.recipe import Benchmark, FolderBenchmark, TableBenchmark
+from dataengine.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.stage import Part
 
 _FOLDER_BUCKETS, _TABLE_BUCKETS = 16, 4

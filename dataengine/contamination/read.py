@@ -16,12 +16,12 @@ from dataengine.contamination.benchmarks import Reader
 from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.items import Item
+from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.media.sandbox import Failed, Sandbox
 from dataengine.recipe import Recipe
-from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.stage import Part, Run, Worker
 from dataengine.workspace import Output, Workspace, digest
 
 
@@ -46,31 +46,17 @@ def parts(recipe: Recipe, base: str) -> list[Part]:
     return sorted(found, key=lambda p: p.name)
 
 
-class ContaminationRead(RecordStage):
-    """One part a hash bucket of a folder or table, or a tar; the listing is kept for the run that follows."""
+class ContaminationRead(ListingStage):
+    """One part a hash bucket of a folder or table, or a tar."""
 
     name = "contamination.read"
     version = "1"
 
-    def __init__(self) -> None:
-        self._listed: tuple[Recipe, list[Part]] | None = None
-
     def active(self, recipe: Recipe) -> bool:
         return recipe.contamination is not None
 
-    def validate(self, recipe: Recipe) -> None:
-        self._listed = (recipe, parts(recipe, digest(self.name, self.version, self.settings(recipe))))
-
-    def settings(self, recipe: Recipe) -> Any:
-        return [recipe.limits.model_dump(), HASH_VERSION]
-
-    def key(self, run: Run) -> str:
-        return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
-
-    def plan(self, run: Run) -> list[Part]:
-        if self._listed is None or self._listed[0] is not run.recipe:
-            self.validate(run.recipe)
-        return self._listed[1] if self._listed else []
+    def listed(self, recipe: Recipe, base: str) -> list[Part]:
+        return parts(recipe, base)
 
     def worker(self, run: Run) -> Worker:
         return ReadWorker(readers(run.recipe), limits_of(run.recipe), run.workspace)

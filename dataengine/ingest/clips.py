@@ -23,7 +23,7 @@ from dataengine.media import inspect as whole
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import video_format
 from dataengine.media.video import Video, probe
-from dataengine.recipe import ClipsConfig
+from dataengine.sources import ClipsConfig
 
 _ROUNDING = 1e-6
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.items import Item, fetch, read_sidecars
 from dataengine.media.limits import Limits
-from dataengine.recipe import FolderSource
+from dataengine.sources import FolderSource
 from dataengine.stage import Part
 from dataengine.storage import Store
 from dataengine.workspace import digest

@@ -8,13 +8,14 @@ from typing import Any
 from dataengine.errors import UsageError
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.items import SourceReader
+from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.table import TableReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
 from dataengine.media.limits import Limits
-from dataengine.media.phash import VERSION as HASH_VERSION
-from dataengine.recipe import FolderSource, Recipe, Source, TableSource
-from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.recipe import Recipe
+from dataengine.sources import FolderSource, Source, TableSource
+from dataengine.stage import Part, Run, Worker
 from dataengine.workspace import digest
 
 #: Raised when the boundaries of clips or their bytes could change.
@@ -40,18 +41,14 @@ def _clips(source: Source) -> list[Any]:
     return [[CLIPS_VERSION, source.clips.model_dump()]] if source.clips else []
 
 
-class Ingest(RecordStage):
+class Ingest(ListingStage):
     """One part a hash bucket of a folder or table, or a tar."""
 
     name = "ingest"
     version = "1"
 
-    def __init__(self) -> None:
-        self._listed: tuple[Recipe, list[Part]] | None = None
-
-    def validate(self, recipe: Recipe) -> None:
-        """Lists the sources; the listing is kept for the run that follows."""
-        base, parts, mistakes = digest(self.name, self.version, self.settings(recipe)), [], []
+    def listed(self, recipe: Recipe, base: str) -> list[Part]:
+        parts, mistakes = [], []
         for source in recipe.sources:
             try:
                 for part in reader_of(source, limits_of(recipe)).parts():
@@ -65,18 +62,7 @@ class Ingest(RecordStage):
         ]
         if mistakes:
             raise UsageError("\n".join(mistakes))
-        self._listed = (recipe, sorted(parts, key=lambda p: p.name))
-
-    def settings(self, recipe: Recipe) -> Any:
-        return [recipe.limits.model_dump(), HASH_VERSION]
-
-    def key(self, run: Run) -> str:
-        return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
-
-    def plan(self, run: Run) -> list[Part]:
-        if self._listed is None or self._listed[0] is not run.recipe:
-            self.validate(run.recipe)
-        return self._listed[1] if self._listed else []
+        return sorted(parts, key=lambda p: p.name)
 
     def worker(self, run: Run) -> Worker:
         limits = limits_of(run.recipe)

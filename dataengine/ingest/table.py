@@ -19,7 +19,7 @@ from dataengine.ingest.folder import bucket_of
 from dataengine.ingest.items import Item, fetch, sidecar
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
-from dataengine.recipe import TableSource
+from dataengine.sources import TableSource
 from dataengine.stage import Part
 from dataengine.workspace import digest
 

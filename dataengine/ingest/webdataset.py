@@ -18,7 +18,7 @@ from dataengine.errors import InputError
 from dataengine.ingest.items import Item, read_sidecars
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
-from dataengine.recipe import WebDatasetSource
+from dataengine.sources import WebDatasetSource
 from dataengine.stage import Part
 from dataengine.storage import Store
 from dataengine.workspace import digest

@@ -22,7 +22,7 @@ from dataengine.errors import InputError
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.recipe import ClipsConfig
+from dataengine.sources import ClipsConfig
 from dataengine.stage import Part
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace

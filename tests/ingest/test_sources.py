@@ -19,7 +19,7 @@ from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.table import TableReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.media.limits import Limits
-from dataengine.recipe import FolderSource, TableSource, WebDatasetSource
+from dataengine.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.storage import Store
 
 

@@ -1,0 +1,36 @@
+"""What ingest and benchmark lists share: a record stage whose parts come from listing what the recipe names."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.recipe import Recipe
+from dataengine.stage import Part, RecordStage, Run
+from dataengine.workspace import digest
+
+
+class ListingStage(RecordStage):
+    """Lists once: what ``validate`` found is kept for the run that follows. Its key tells every listed part."""
+
+    def __init__(self) -> None:
+        self._listed: tuple[Recipe, list[Part]] | None = None
+
+    @abstractmethod
+    def listed(self, recipe: Recipe, base: str) -> list[Part]:
+        """The parts, in a fixed order, their keys made from ``base``. Raises UsageError naming every mistake."""
+
+    def validate(self, recipe: Recipe) -> None:
+        self._listed = (recipe, self.listed(recipe, digest(self.name, self.version, self.settings(recipe))))
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [recipe.limits.model_dump(), HASH_VERSION]
+
+    def key(self, run: Run) -> str:
+        return digest(super().key(run), [(p.name, p.key) for p in self.plan(run)])
+
+    def plan(self, run: Run) -> list[Part]:
+        if self._listed is None or self._listed[0] is not run.recipe:
+            self.validate(run.recipe)
+        return self._listed[1] if self._listed else []
