@@ -110,8 +110,8 @@ UNIQUE = pa.schema(
     ]
 )
 
-#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video, 1 - cosine for semantic,
-#: 1 - Jaccard similarity for text, 0 for pixels. ``version``: of what was measured.
+#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video, 1 - Jaccard similarity
+#: for text. ``version``: of what was measured.
 EDGES = pa.schema(
     [
         _required("a", pa.string()),

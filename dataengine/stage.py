@@ -79,9 +79,10 @@ class Run:
         """A committed table of an earlier stage."""
         return self.workspace.read_table(self.records[stage].files(role), schema, columns)
 
-    def frame(self, stage: str, role: str, schema: pa.Schema) -> Any:
-        """A committed table of an earlier stage, as the table engine's own."""
-        return self.engine.scan(self.workspace, self.records[stage].files(role), schema)
+    def frame(self, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> Any:
+        """A committed table of an earlier stage, or some columns of it, as the table engine's own."""
+        wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+        return self.engine.scan(self.workspace, self.records[stage].files(role), wanted)
 
     def close(self) -> None:
         if self._engine is not None:

@@ -1,7 +1,7 @@
 """Who is alike: edges between distinct samples, one function a kind of likeness, from frames to frames.
 
 Exact kinds find every pair, so they give the same edges whatever the order, the machine, or how many batches the samples
-came in. Samples that are equal under a kind's own measure (hash, set of hashes, pixels, words, vector) are a star
+came in. Samples that are equal under a kind's own measure (hash, set of hashes, words) are a star
 around the smallest id, so a million blank pictures cost a million edges.
 """
 
@@ -24,9 +24,7 @@ from dataengine.dedup.video import hash_sets, video_pairs
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine
 
-PIXELS, PERCEPTUAL, VIDEO, SEMANTIC, TEXT = "pixels", "perceptual", "video", "semantic", "text"
-#: From the surest; the first that holds between a sample and its representative is told.
-KINDS = (PIXELS, PERCEPTUAL, VIDEO, SEMANTIC, TEXT)
+PERCEPTUAL, VIDEO, TEXT = "perceptual", "video", "text"
 
 _TOLD = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), told=pa.string())
 _HASHES = "SELECT id, phash FROM u WHERE kind = 'image' AND phash IS NOT NULL"
@@ -42,11 +40,6 @@ _STAR = """
 SELECT f.id AS a, p.id AS b, ? AS kind, CAST(0 AS DOUBLE) AS distance
 FROM p JOIN f ON p.phash = f.hash WHERE p.id <> f.id
 """
-_SAME = """
-SELECT m.id AS a, f.id AS b, ? AS kind, CAST(0 AS DOUBLE) AS distance
-FROM f JOIN (SELECT pixels, min(id) AS id FROM f GROUP BY pixels) AS m ON f.pixels = m.pixels WHERE f.id <> m.id
-"""
-
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
 
@@ -87,12 +80,6 @@ def perceptual(engine: TableEngine, unique: Frame, radius: int, known: Known | N
     return Found(edges, known=Known(engine.sql("SELECT hash FROM f", {"f": firsts}), pairs))
 
 
-def pixels(engine: TableEngine, features: Frame) -> Found:
-    """Pictures that decode to the same pixels from other bytes."""
-    some = engine.sql("SELECT id, pixels FROM f WHERE pixels IS NOT NULL", {"f": features})
-    return Found(engine.sql(_SAME, {"f": engine.kept(some)}, (PIXELS,)))
-
-
 def video(engine: TableEngine, unique: Frame, radius: int, overlap: float) -> Found:
     """Videos of which the shorter shares ``overlap`` (0..1] of its frame hashes with the other; one worker's memory."""
     videos = engine.sql("SELECT id, frame_hashes FROM u WHERE kind = 'video'", {"u": unique})
@@ -103,13 +90,6 @@ def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
     """Samples whose longest captions share ``threshold`` (0..1] of their shingles; one worker's memory."""
     captioned = engine.sql("SELECT id, captions FROM u", {"u": unique})
     return _at_once(engine, captioned, partial(_texts, threshold))
-
-
-def semantic(engine: TableEngine, features: Frame, threshold: float, recall: float, seed: int) -> Found:
-    """Pictures whose embeddings have a cosine of ``threshold`` or more; one worker's memory. What of brute force's pairs may be
-    missed is measured and told."""
-    some = engine.sql("SELECT id, embedding FROM f WHERE embedding IS NOT NULL", {"f": features})
-    return _at_once(engine, some, partial(_vectors, threshold, recall, seed))
 
 
 def _at_once(engine: TableEngine, frame: Frame, function: Callable[[pa.Table], pa.Table]) -> Found:
@@ -138,31 +118,12 @@ def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
     return _edges(ordered, TEXT, (found.i, found.j, 1 - found.similarity), told)
 
 
-def _vectors(threshold: float, recall: float, seed: int, features: pa.Table) -> pa.Table:
-    from dataengine.dedup.measure import vectors
-    from dataengine.dedup.semantic import semantic_pairs
-
-    ordered = features.sort_by("id")
-    if not ordered.num_rows:
-        return _edges(ordered, SEMANTIC, tuple(np.zeros(0, t) for t in (np.int64, np.int64, np.float64)), {})  # type: ignore[arg-type]
-    found = semantic_pairs(vectors(ordered), threshold, recall, seed)
-    told = {
-        "left_out": found.left_out,
-        "exact": found.exact,
-        "recall": found.recall,
-        "recall_of_pairs": found.sampled,
-        "comparisons": found.comparisons,
-        "brute_force": found.brute_force,
-    }
-    return _edges(ordered, SEMANTIC, (found.i, found.j, np.round(1 - found.similarity, 4)), told)
-
-
 def _edges(samples: pa.Table, kind: str, pairs: Pairs, told: dict[str, Any]) -> pa.Table:
+    if not samples.num_rows:
+        return _TOLD.empty_table()
     i, j, distance = pairs
     a, b = (samples["id"].take(pa.array(rows, pa.int64())) for rows in (i, j))
     nothing = pa.nulls(len(i), pa.string())
     edges = pa.table([a, b, pa.repeat(kind, len(i)), pa.array(distance), nothing], names=_TOLD.names)
-    if not samples.num_rows:
-        return _TOLD.empty_table()
     row = {"a": "", "b": "", "kind": kind, "distance": 0.0, "told": json.dumps(told, sort_keys=True)}
     return pa.concat_tables([edges.cast(_TOLD), pa.Table.from_pylist([row], schema=_TOLD)])

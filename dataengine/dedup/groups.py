@@ -106,6 +106,13 @@ class Rules:
         if unknown:
             raise UsageError(f"keep: `{unknown[0]}` cannot be compared; {did_you_mean(unknown[0], KEEP)}")
 
+    @property
+    def columns(self) -> list[str]:
+        """Columns of UNIQUE that the rules look at, id first."""
+        wanted = {name for kind in self.kinds for name in COLUMNS[kind]}
+        wanted |= {name for keep in self.keep for name in KEEP[keep][1]}
+        return ["id", *(name for name in UNIQUE.names if name in wanted)]
+
 
 @dataclass(frozen=True)
 class Grouped:
@@ -115,14 +122,14 @@ class Grouped:
     facts: Callable[[], dict[str, Any]]
 
 
-def group(engine: TableEngine, unique: Frame, features: Frame | None, edges: Frame, rules: Rules) -> Grouped:
-    """Groups of contracts.UNIQUE by ``edges``; ``features`` has what semantic and pixel likeness are measured by.
+def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Grouped:
+    """Groups of ``unique``, which has the ``rules.columns`` of contracts.UNIQUE, by ``edges``.
 
     Raises RunError for an edge to an unknown sample."""
     listed = ", ".join("?" for _ in rules.kinds)
     chosen = engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
     components = engine.kept(engine.components(chosen))
-    members = _members(engine, unique, features, components, rules)
+    members = _members(engine, unique, components, rules)
     covered = engine.kept(engine.local(members, ("component",), partial(cover, rules), _COVERED))
     groups = engine.sql(_GROUPS, {"u": engine.sql("SELECT id FROM u", {"u": unique}), "c": covered})
 
@@ -138,16 +145,10 @@ def group(engine: TableEngine, unique: Frame, features: Frame | None, edges: Fra
     return Grouped(groups, facts)
 
 
-def _members(engine: TableEngine, unique: Frame, features: Frame | None, components: Frame, rules: Rules) -> Frame:
+def _members(engine: TableEngine, unique: Frame, components: Frame, rules: Rules) -> Frame:
     """Samples that have an edge, with their component and the columns that the rules look at."""
-    wanted = {name for kind in rules.kinds for name in COLUMNS[kind]}
-    wanted |= {name for keep in rules.keep for name in KEEP[keep][1]}
-    facts = [f'u."{name}"' for name in UNIQUE.names if name in wanted and name != "id"]
-    measured = [f'f."{name}"' for name in ("pixels", "embedding") if name in wanted]
-    tables = {"u": unique, "c": components} | ({"f": features} if measured else {})
-    join = "LEFT JOIN f ON f.id = c.id" if measured else ""
-    asked = ", ".join(["c.id", "c.component", *facts, *measured])
-    return engine.sql(f"SELECT {asked} FROM c JOIN u ON u.id = c.id {join}", tables)
+    asked = ", ".join(f'u."{name}"' for name in rules.columns)
+    return engine.sql(f"SELECT c.component, {asked} FROM c JOIN u ON u.id = c.id", {"u": unique, "c": components})
 
 
 def _stranger(engine: TableEngine, components: Frame, unique: Frame) -> str:

@@ -15,39 +15,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.dedup.find import PERCEPTUAL, PIXELS, SEMANTIC, TEXT, VIDEO
+from dataengine.dedup.find import PERCEPTUAL, TEXT, VIDEO
 from dataengine.dedup.video import hash_sets, matches
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 Distance = Callable[[Int64, Int64], Float64]
 
-#: Columns of UNIQUE and of features that a kind is measured by.
+#: Columns of UNIQUE that a kind is measured by.
 COLUMNS = {
-    PIXELS: ("pixels",),
     PERCEPTUAL: ("kind", "phash"),
     VIDEO: ("kind", "frame_hashes"),
-    SEMANTIC: ("embedding",),
     TEXT: ("captions",),
 }
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What counts as alike: bits, share of frames, cosine, Jaccard similarity."""
+    """What counts as alike: bits, share of frames, Jaccard similarity."""
 
     radius: int
     video_overlap: float
-    semantic: float = 1.0
     text: float = 1.0
 
     def of(self, kind: str) -> float:
         """The largest distance of an edge."""
         return {
-            PIXELS: 0.0,
             PERCEPTUAL: float(self.radius),
             VIDEO: 1 - self.video_overlap,
-            SEMANTIC: 1 - self.semantic,
             TEXT: 1 - self.text,
         }[kind]
 
@@ -77,18 +72,6 @@ def longest_captions(samples: pa.Table) -> pa.Array[Any]:
     return longest
 
 
-def vectors(samples: pa.Table) -> NDArray[np.float32]:
-    """(n, d) float32 of the ``embedding`` column, which has no null."""
-    lists: Any = samples["embedding"].combine_chunks()
-    flat = lists.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return np.asarray(flat.reshape(len(lists), -1))
-
-
-def _pixels(samples: pa.Table, bounds: Bounds) -> Distance:
-    codes = _codes(samples["pixels"])
-    return lambda m, r: np.where((codes[m] == codes[r]) & (codes[m] >= 0), 0.0, np.nan)
-
-
 def _bits(samples: pa.Table, bounds: Bounds) -> Distance:
     column: Any = samples["phash"]
     there = _is(samples, "image") & column.is_valid().to_numpy()
@@ -115,24 +98,6 @@ def _overlap(samples: pa.Table, bounds: Bounds) -> Distance:
     return distance
 
 
-def _cosine(samples: pa.Table, bounds: Bounds) -> Distance:
-    from dataengine.dedup.vectors import cosines, lengths
-
-    there = samples["embedding"].is_valid().to_numpy()
-    rows = vectors(samples.filter(pa.array(there))) if there.any() else np.zeros((0, 1), np.float32)
-    length, place = lengths(rows), np.cumsum(there) - 1
-    good = there.copy()
-    good[there] = np.isfinite(length) & (length > 0)
-
-    def distance(m: Int64, r: Int64) -> Float64:
-        found = np.full(len(m), np.nan)
-        both = np.flatnonzero(good[m] & good[r])
-        found[both] = np.round(1 - np.round(cosines(rows, length, place[m[both]], place[r[both]]), 4), 4)
-        return found
-
-    return distance
-
-
 def _words(samples: pa.Table, bounds: Bounds) -> Distance:
     from dataengine.dedup.minhash import jaccard
     from dataengine.dedup.shingles import Shingles, shingle_sets
@@ -152,16 +117,8 @@ def _is(samples: pa.Table, kind: str) -> NDArray[np.bool_]:
     return pc.equal(samples["kind"], pa.scalar(kind)).to_numpy(zero_copy_only=False)
 
 
-def _codes(column: pa.ChunkedArray[Any]) -> Int64:
-    """A number for each value; -1 for null."""
-    encoded: Any = column.combine_chunks().dictionary_encode()
-    return np.asarray(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False), np.int64)
-
-
 _PREPARE: dict[str, Callable[[pa.Table, Bounds], Distance]] = {
-    PIXELS: _pixels,
     PERCEPTUAL: _bits,
     VIDEO: _overlap,
-    SEMANTIC: _cosine,
     TEXT: _words,
 }

@@ -66,14 +66,19 @@ class DedupEdges(TableStage):
 
     def _found(self, run: Run) -> dict[str, tuple[Found, str]]:
         config, engine = run.recipe.dedup, run.engine
-        unique = run.frame("dedup.unique", "unique", contracts.UNIQUE)
+        pictures = self._unique(run, "phash")
+        videos = self._unique(run, "frame_hashes")
         found = {
-            PERCEPTUAL: (find.perceptual(engine, unique, config.radius, self._before(run)), HASH_VERSION),
-            VIDEO: (find.video(engine, unique, config.radius, config.video_overlap), HASH_VERSION),
+            PERCEPTUAL: (find.perceptual(engine, pictures, config.radius, self._before(run)), HASH_VERSION),
+            VIDEO: (find.video(engine, videos, config.radius, config.video_overlap), HASH_VERSION),
         }
         if config.text is not None:
-            found[TEXT] = (find.text(engine, unique, config.text.threshold), _TEXT_VERSION)
+            found[TEXT] = (find.text(engine, self._unique(run, "captions"), config.text.threshold), _TEXT_VERSION)
         return found
+
+    def _unique(self, run: Run, column: str) -> Frame:
+        """Only what a kind looks at is read."""
+        return run.frame("dedup.unique", "unique", contracts.UNIQUE, ("id", "kind", column))
 
     def _known(self, run: Run, found: Found, kind: str, key: str) -> dict[str, File]:
         """Publish what a later batch starts from."""
@@ -104,6 +109,8 @@ class DedupEdges(TableStage):
         if best is None:
             return None
         hashes, pairs = (best[2].files(f"{role}/{PERCEPTUAL}") for role in ("hashes", "pairs"))
+        if not all(store.exists(f.key) for f in (*hashes, *pairs)):
+            return None  # tidied away by hand: search all again
         scan = run.engine.scan
         return Known(scan(run.workspace, hashes, _HASHES), scan(run.workspace, pairs, VALUE_PAIRS))
 
@@ -124,9 +131,10 @@ class Dedup(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         engine, base = run.engine, f"dedup/groups-{key}"
-        unique = run.frame("dedup.unique", "unique", contracts.UNIQUE)
-        edges = run.frame("dedup.edges", "edges", contracts.EDGES)
-        grouped = group(engine, unique, self._features(run), edges, self._rules(run.recipe))
+        rules = self._rules(run.recipe)
+        unique = run.frame("dedup.unique", "unique", contracts.UNIQUE, rules.columns)
+        edges = run.frame("dedup.edges", "edges", contracts.EDGES, ("a", "b", "kind"))
+        grouped = group(engine, unique, edges, rules)
         written = engine.write(run.workspace, base, grouped.groups, contracts.GROUPS, ("id",))
         facts = grouped.facts()
         several = sum(int(size) * n for size, n in facts["group_sizes"].items())
@@ -136,9 +144,6 @@ class Dedup(TableStage):
         found = run.records["dedup.edges"].counts
         counts = {"inputs": inputs, "distinct": distinct, "edges": sum(found.values()), "kept": kept}
         return Output(roles("groups", written) | self._earlier(run), counts, facts | {"edges": found})
-
-    def _features(self, run: Run) -> Frame | None:
-        return None
 
     def _earlier(self, run: Run) -> dict[str, File]:
         """Samples and edges are told with the groups: who reads dedup's tables need not know its stages."""

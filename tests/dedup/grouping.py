@@ -30,7 +30,7 @@ def edges_of(engine: TableEngine, unique: pa.Table, radius: int = 6, overlap: fl
 
 def groups_of(engine: TableEngine, unique: pa.Table, edges: pa.Table, how: Rules) -> tuple[pa.Table, dict[str, Any]]:
     """GROUPS ordered by id, and the facts."""
-    found = group(engine, engine.frame(unique), None, engine.frame(edges), how)
+    found = group(engine, engine.frame(unique), engine.frame(edges), how)
     return engine.collect(found.groups).select(GROUPS.names).cast(GROUPS).sort_by("id"), found.facts()
 
 

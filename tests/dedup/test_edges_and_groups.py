@@ -169,12 +169,6 @@ def test_mistakes_are_named(duck: DuckDBEngine) -> None:
         groups_of(duck, table, pa.Table.from_pylist([stranger], schema=EDGES), rules())
 
 
-def test_pictures_of_the_same_pixels_are_a_star(duck: DuckDBEngine) -> None:
-    features = pa.table({"id": ["c", "a", "b", "d", "e"], "pixels": ["x", "x", "x", None, None]})
-    edges = duck.collect(find.pixels(duck, features).edges).sort_by("b")
-    assert rows_of(edges) == [("a", "b", "pixels", 0.0), ("a", "c", "pixels", 0.0)]
-
-
 def test_captions_alike_are_edges_and_what_was_skipped_is_told(duck: DuckDBEngine) -> None:
     said = ["a red car on a long road", "a red car on a long roads", "two dogs", None]
     table = unique(*({"id": f"{n}", "captions": [caption(t)] if t else []} for n, t in enumerate(said)))

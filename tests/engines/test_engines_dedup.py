@@ -68,7 +68,7 @@ def test_perceptual_edges_and_groups_are_the_same(duck: DuckDBEngine, spark: Spa
     for engine, order in ((duck, list(range(len(rows)))), (spark, rng.sample(range(len(rows)), len(rows)))):
         frame = engine.frame(table.take(pa.array(order)))
         edges = engine.kept(find.perceptual(engine, frame, 6).edges)
-        grouped = group(engine, frame, None, edges, rules)
+        grouped = group(engine, frame, edges, rules)
         found = engine.collect(edges).sort_by([("a", "ascending"), ("b", "ascending")])
         told.append((found, engine.collect(grouped.groups).sort_by("id"), grouped.facts()))
     assert told[0] == told[1] and told[0][2]["group_sizes"] and told[0][0].num_rows > 200
