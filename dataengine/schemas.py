@@ -124,8 +124,18 @@ _DEDUP_LATER = {
     "text": _nullable(struct({"threshold": REAL}), True),
     "group": _nullable(array(TEXT), True),
     "reach": _nullable(REAL, True),
+    **dict.fromkeys(("edges", "group_sizes"), _COUNTS),
+    **dict.fromkeys(("chained", "cut"), COUNT),
 }
 _DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT, **_DEDUP_LATER}
+_CONTAMINATION = struct(
+    {
+        "benchmarks": array(
+            struct({"name": TEXT, "items": COUNT, "unreadable": COUNT, "not_compared": _COUNTS, "hits": _COUNTS})
+        ),
+        "presets": {"type": "object"},
+    }
+)
 _VIDEO = {
     **dict.fromkeys(("fps", "threshold", "fast_ratio"), REAL),
     **dict.fromkeys(("budget", "min_tokens", "max_tokens"), COUNT),
@@ -162,13 +172,15 @@ MANIFEST: Schema = struct(
         "ledger": struct(dict.fromkeys(("outcome", "kind", "rule", "failure"), _COUNTS)),
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
         "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
+        "contamination": _nullable(_CONTAMINATION, True),
         "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
         "funnel": array(_FUNNEL),
         "scorers": array(struct({"name": TEXT, "version": TEXT})),
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=("drafted", "shortages")),
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
-    }
+    },
+    optional=("contamination",),
 )
 
 

@@ -23,6 +23,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         _sources(manifest),
         _ledger(manifest),
         _dedup(manifest),
+        _contamination(manifest),
         _filters(manifest),
         _codes(manifest),
         _cot(manifest),
@@ -131,7 +132,38 @@ def _dedup(m: Mapping[str, Any]) -> str:
         f"videos by frame hashes with an overlap of at least {d['video_overlap']:g}. The best of each group stands for it, by "
         f"{', '.join(d['keep'])}, then id."
     )
-    return f"## Duplicates\n\n{text}\n\n{table(('kind', 'inputs'), m['ledger']['kind'].items())}"
+    if d.get("text"):
+        text += (
+            f" Captions whose shingles have a Jaccard similarity of {d['text']['threshold']:g} are told as edges, too."
+        )
+    kinds = table(("kind", "inputs"), m["ledger"]["kind"].items())
+    sizes = table(
+        ("samples in a group", "groups"), [(s, d["group_sizes"][s]) for s in sorted(d["group_sizes"], key=int)]
+    )
+    far = (
+        f"Of the members, {d['chained']:,} are farther from the one that stands for them than two samples with an edge, and "
+        f"{d['cut']:,} samples were cut off groups that had chained too far."
+    )
+    return "\n\n".join([f"## Duplicates\n\n{text}", kinds, *([sizes, far] if d["group_sizes"] else [])])
+
+
+def _contamination(m: Mapping[str, Any]) -> str:
+    found = m["contamination"]
+    if found is None:
+        return ""
+    rows = [
+        (
+            b["name"],
+            b["items"],
+            b["unreadable"],
+            ", ".join(f"{preset}: {n:,}" for preset, n in b["hits"].items()),
+            ", ".join(f"{preset}: {n:,}" for preset, n in b["not_compared"].items() if n) or "none",
+        )
+        for b in found["benchmarks"]
+    ]
+    text = "Samples like an item of these benchmarks were dropped, with their groups, before the filters were asked."
+    head = ("benchmark", "items", "unreadable", "samples that hit", "items that could not be compared")
+    return f"## Decontamination\n\n{text}\n\n{table(head, rows)}"
 
 
 def _filters(m: Mapping[str, Any]) -> str:

@@ -100,13 +100,22 @@ class ReleaseStage(TableStage):
                 }
                 for s in recipe.sources
             ],
-            "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION},
+            "dedup": {
+                **recipe.dedup.model_dump(),
+                "hash_version": HASH_VERSION,
+                **run.records["dedup"].parts["all"].facts,
+            },
+            "contamination": self._contamination(run),
             "policy": filtering["policy"],
             "funnel": filtering["funnel"],
             "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
         }
+
+    def _contamination(self, run: Run) -> dict[str, Any] | None:
+        record = run.records.get("contamination.find")
+        return record.parts["all"].facts if record is not None else None
 
     def _cut(self, run: Run) -> dict[str, dict[str, int]]:
         """For each source with clips, how many there are and of how many videos."""

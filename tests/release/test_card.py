@@ -36,7 +36,17 @@ def manifest(**changes: Any) -> dict[str, Any]:
             "failure": {"empty": 1},
         },
         "sources": [{"name": "photos", "type": "folder", "license": None, "inputs": 7}],
-        "dedup": {"radius": 8, "video_overlap": 0.6, "keep": ["resolution"], "hash_version": "1"},
+        "dedup": {
+            "radius": 8,
+            "video_overlap": 0.6,
+            "keep": ["resolution"],
+            "hash_version": "1",
+            "text": None,
+            "group_sizes": {"2": 1, "10": 3},
+            "chained": 4,
+            "cut": 5,
+        },
+        "contamination": None,
         "policy": {"name": "p", "version": "1", "digest": "e"},
         "funnel": [{"rule": "blur", "reason": "out of focus", "entering": 5, "dropped": 2, "remaining": 3}],
         "scorers": [{"name": "technical", "version": "1"}],
@@ -65,6 +75,22 @@ def header(text: str) -> dict[str, Any]:
 def test_the_header_is_yaml_whatever_the_title(title: str) -> None:
     told = header(card(manifest(title=title)))
     assert (told["pretty_name"], told["license"], told["language"]) == (title, "cc0-1.0", ["en"])
+
+
+def test_groups_and_benchmarks_are_told() -> None:
+    benchmark = {
+        "name": "quiz",
+        "items": 20,
+        "unreadable": 1,
+        "not_compared": {"ngram": 2},
+        "hits": {"phash": 3, "ngram": 0},
+    }
+    text = card(manifest(contamination={"benchmarks": [benchmark], "presets": {}}))
+    assert "| quiz | 20 | 1 | phash: 3, ngram: 0 | ngram: 2 |" in text
+    assert (
+        text.index("| 2 | 1 |") < text.index("| 10 | 3 |") and "4 are farther" in text and "5 samples were cut" in text
+    )
+    assert "Decontamination" not in card(manifest())
 
 
 def test_cells_cannot_break_a_table() -> None:
