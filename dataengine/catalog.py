@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
-from dataengine.cot.stage import CotDraft, CotMix, CotWrite
+from dataengine.cot.stages.check import CotCheck
+from dataengine.cot.stages.mix import CotMix
+from dataengine.cot.stages.paths import CotPaths
+from dataengine.cot.stages.questions import CotQuestions
+from dataengine.cot.stages.review import CotReview
+from dataengine.cot.stages.score import CotScore
+from dataengine.cot.stages.write import CotWrite
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
@@ -36,7 +42,11 @@ STAGES: tuple[Stage, ...] = (
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),
-    CotDraft(),
+    CotQuestions(),
+    CotPaths(),
+    CotCheck(),
+    CotReview(),
+    CotScore(),
     CotMix(),
     CotWrite(),
     ReleaseStage(),

@@ -156,7 +156,9 @@ _COT = {
     "modes": _COUNTS,
     "rejected": _COUNTS,
     "drafted": COUNT,
-    "shortages": _COUNTS,
+    **dict.fromkeys(("shortages", "grades", "planted", "caught", "review", "quality"), _COUNTS),
+    "funnel": array(struct({"step": TEXT, **dict.fromkeys(("entering", "dropped", "remaining"), COUNT)})),
+    "yield": {"type": "object"},
 }
 MANIFEST: Schema = struct(
     {
@@ -177,7 +179,7 @@ MANIFEST: Schema = struct(
         "funnel": array(_FUNNEL),
         "scorers": array(struct({"name": TEXT, "version": TEXT})),
         "tokenizer": _nullable(_TOKENIZER, True),
-        "cot": struct(_COT, optional=("drafted", "shortages")),
+        "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
     optional=("contamination",),

@@ -1,9 +1,9 @@
-"""What became of each candidate: kept, or rejected at a step for a reason. Counts add up over samples and workers."""
+"""What became of each question: kept, rejected at a step for a reason, or failed; and how these add up."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -41,40 +41,22 @@ class Rejected:
 Outcome = Kept | Rejected
 
 
-@dataclass(frozen=True)
-class Accounting:
-    """Candidates by ``(mode, style, task)`` where kept and ``(mode, task, step, reason)`` where not; ``a + b`` adds."""
+STEPS = ("questions", "paths", "check", "review", "contamination", "mix")
+"""Where a question can end, in order."""
 
-    kept: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    rejected: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
-    @classmethod
-    def of(cls, outcomes: Iterable[Outcome]) -> Accounting:
-        found = cls()
-        for outcome in outcomes:
-            if isinstance(outcome, Kept):
-                found.kept[outcome.record.mode, outcome.record.style, outcome.record.task] += 1
-            else:
-                found.rejected[outcome.mode, outcome.task, outcome.step.value, outcome.reason] += 1
-        return found
+def funnel(outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """How many questions enter each step and are dropped there: rows of tables.OUTCOMES in, one row a step out."""
+    dropped = Counter(o["step"] for o in outcomes if o["outcome"] != "kept")
+    left, rows = len(outcomes), []
+    for step in STEPS:
+        rows.append({"step": step, "entering": left, "dropped": dropped[step], "remaining": left - dropped[step]})
+        left -= dropped[step]
+    return rows
 
-    def __add__(self, other: Accounting) -> Accounting:
-        return Accounting(self.kept + other.kept, self.rejected + other.rejected)
 
-    @property
-    def considered(self) -> int:
-        """All candidates: kept + rejected."""
-        return self.kept.total() + self.rejected.total()
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts by ``"mode/style/task"`` and ``"mode/task/step/reason"``, sorted."""
-        return {
-            "considered": self.considered,
-            "kept": {"/".join(key): n for key, n in sorted(self.kept.items())},
-            "rejected": {"/".join(key): n for key, n in sorted(self.rejected.items())},
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Accounting:
-        counts = [Counter({tuple(key.split("/")): n for key, n in data[name].items()}) for name in ("kept", "rejected")]
-        return cls(*counts)
+def yields(outcomes: Sequence[Mapping[str, Any]], by: str) -> dict[str, dict[str, int]]:
+    """Questions and kept ones by mode, task or teacher; those that no teacher has answered have none."""
+    asked = Counter(str(o[by]) for o in outcomes if o[by])
+    kept = Counter(str(o[by]) for o in outcomes if o[by] and o["outcome"] == "kept")
+    return {name: {"questions": count, "kept": kept[name]} for name, count in sorted(asked.items())}

@@ -11,13 +11,14 @@ from dataengine.cot.account import Kept, Outcome, Rejected, Step
 from dataengine.cot.draw import Draw, derive_seed
 from dataengine.cot.members import encode_png, observations
 from dataengine.cot.mix import PRESETS
+from dataengine.cot.difficulty import difficulty
 from dataengine.cot.record import VERSION, Record, Style, VerdictModel, facts_of, params_of, record_id
 from dataengine.cot.registry import TASKS
 from dataengine.cot.source import CotInput
-from dataengine.cot.task import Facts, Params, Task, Unsure, messages
+from dataengine.cot.task import Facts, Params, Task, Unsure, messages, words
 from dataengine.cot.verify import verify_record
+from dataengine.cot.written import TEACHER
 
-TEACHER = "programmatic"
 EVEN = PRESETS["even"]
 
 
@@ -60,7 +61,7 @@ def attempt(task: Task, style: Style, source: CotInput, seed: int) -> Outcome:
 
 def compose(task: Task, style: Style, source: CotInput, seed: int, params: Params, facts: Facts, answer: str) -> Kept:
     """The record for a question, its facts and its answer; ``seed`` chooses the words."""
-    exchange = task.write(source.id, params, facts, answer, style, words(seed))
+    exchange = task.write(source.id, params, facts, answer, style, words(seed, 0))
     images = tuple(encode_png(pixels) for pixels in task.observe(params, source))
     parents = (source.id,)
     record = Record(
@@ -70,6 +71,7 @@ def compose(task: Task, style: Style, source: CotInput, seed: int, params: Param
         task=task.name,
         style=style,
         family=task.family,
+        difficulty=difficulty(task.name, params, facts),
         teacher=TEACHER,
         seed=seed,
         parents=parents,
@@ -82,11 +84,6 @@ def compose(task: Task, style: Style, source: CotInput, seed: int, params: Param
         verdict=VerdictModel(status="passed"),
     )
     return Kept(record, images)
-
-
-def words(seed: int) -> Draw:
-    """The stream that chooses a record's words."""
-    return Draw(seed).fork("words")
 
 
 def _sure(task: Task, source: CotInput, draw: Draw) -> tuple[Params, Facts, str] | Rejected:

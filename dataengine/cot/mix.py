@@ -34,6 +34,14 @@ _STYLES = {(task.mode, style) for task in TASKS.values() for style in task.style
 _CELLS = {*MODES, *(f"{mode}/{style}" for mode, style in _STYLES)}
 
 
+class Facets(NamedTuple):
+    """Task and difficulty of each record, and the shares that these are to have in every cell; no shares: as they come."""
+
+    of: Mapping[str, tuple[str, str]]
+    tasks: Mapping[str, float]
+    difficulties: Mapping[str, float]
+
+
 class Picked(NamedTuple):
     """Chosen record ids, ascending, and how many records each short cell lacks."""
 
@@ -57,12 +65,19 @@ def resolve(config: str | Mapping[str, float]) -> dict[str, float]:
     return {name: float(share) for name, share in sorted(config.items())}
 
 
-def pick(records: Iterable[tuple[str, str]], shares: Mapping[str, float], total: int | None, seed: int = 0) -> Picked:
+def pick(
+    records: Iterable[tuple[str, str]],
+    shares: Mapping[str, float],
+    total: int | None,
+    seed: int = 0,
+    facets: Facets | None = None,
+) -> Picked:
     """Choose ``total`` records by their shares; None: as many as the shares allow without shortage in any cell that has
     records.
 
     ``records`` are pairs of id and ``mode/style``, or of id and mode alone: then a mode's cells count as one. Which records
-    of a cell are chosen depends on the seed and their ids. Records without a share are never chosen.
+    of a cell are chosen depends on the seed and their ids. Records without a share are never chosen. With ``facets`` the
+    records of a cell are split by task, then by difficulty, in the same exact way.
     """
     given = sorted(records)
     if not any("/" in name for _, name in given):
@@ -75,10 +90,30 @@ def pick(records: Iterable[tuple[str, str]], shares: Mapping[str, float], total:
         _fitting({c: len(ids) for c, ids in by_cell.items()}, shares) if total is None else total, shares
     )
     chosen: list[str] = []
+    short: Counter[str] = Counter()
     for cell, ids in by_cell.items():
-        chosen += sorted(ids, key=lambda id_: (_place(seed, id_), id_))[: wanted[cell]]
-    short = {cell: wanted[cell] - len(ids) for cell, ids in by_cell.items() if wanted[cell] > len(ids)}
-    return Picked(sorted(chosen), short)
+        order = sorted(ids, key=lambda id_: (_place(seed, id_), id_))
+        some, missing = _by_facet(order, wanted[cell], facets, 0)
+        chosen += some
+        short.update({f"{cell}{facet}": count for facet, count in missing.items()})
+    return Picked(sorted(chosen), dict(sorted(short.items())))
+
+
+def _by_facet(order: list[str], wanted: int, facets: Facets | None, depth: int) -> tuple[list[str], dict[str, int]]:
+    """``wanted`` of the ids in ``order``, and what is missing by facet: tasks at depth 0, difficulties at 1."""
+    shares = (facets.tasks, facets.difficulties)[depth] if facets is not None and depth < 2 else {}
+    if facets is None or depth == 2:
+        return order[:wanted], {"": wanted - len(order)} if wanted > len(order) else {}
+    present = {facets.of[id_][depth] for id_ in order}
+    mine = {name: share for name, share in shares.items() if name in present and share}
+    if not mine:
+        return _by_facet(order, wanted, facets, depth + 1)
+    chosen, missing = [], {}
+    for name, count in apportion(wanted, mine).items():
+        some, lacking = _by_facet([i for i in order if facets.of[i][depth] == name], count, facets, depth + 1)
+        chosen += some
+        missing |= {f"/{name}{facet}": n for facet, n in lacking.items()}
+    return chosen, missing
 
 
 def apportion(total: int, shares: Mapping[str, float]) -> dict[str, int]:

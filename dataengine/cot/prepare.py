@@ -8,7 +8,7 @@ from typing import Any
 
 from dataengine.cot.account import Kept, Outcome
 from dataengine.cot.build import candidates
-from dataengine.cot.record import VERSION
+from dataengine.cot.record import VERSION, canonical
 from dataengine.cot.source import decoded
 from dataengine.media.limits import Limits
 
@@ -22,7 +22,7 @@ Item = tuple[str, str, bytes, Sequence[str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Draft:
-    """A candidate on its way to a shard. Kept: ``record`` is the canonical JSON, ``images`` are member extensions and
+    """A question on its way to the teachers. Kept: ``record`` is the canonical JSON, ``images`` are member extensions and
     bytes. Rejected: ``rid`` is the sample's id, ``rejected`` is ``"step: reason"``."""
 
     rid: str
@@ -33,6 +33,10 @@ class Draft:
     rejected: str | None
     style: str = ""
     family: str = ""
+    difficulty: str = ""
+    asked: str = ""
+    """What was asked, as JSON: the same for questions that a text alone cannot tell apart."""
+    answer: str = ""
 
 
 def make(context: Context, item: Item) -> list[Draft]:
@@ -49,4 +53,6 @@ def _draft(outcome: Outcome) -> Draft:
         return Draft(outcome.sample, outcome.mode, outcome.task, b"", (), why)
     record = outcome.record
     images = tuple((o.name, data) for o, data in zip(record.observations, outcome.images, strict=True))
-    return Draft(record.id, record.mode, record.task, record.to_bytes(), images, None, record.style, record.family)
+    asked = canonical(record.asked).decode()
+    told = (record.style, record.family, record.difficulty, asked, record.answer)
+    return Draft(record.id, record.mode, record.task, record.to_bytes(), images, None, *told)

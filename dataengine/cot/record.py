@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dataengine.errors import InputError
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
-VERSION = "1"
+VERSION = "2"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
 Family = Literal["picture", "tools", "clip", "frames"]
 AnswerType = Literal["choice", "text", "number", "order"]
+Difficulty = Literal["easy", "medium", "hard"]
+Grade = Literal["A", "B", "C"]
 
 MODES: tuple[Mode, ...] = ("thinking", "non_thinking", "auto_think", "think_with_image", "video")
 SAMPLE, OBSERVATION = "sample:", "obs:"
@@ -88,9 +90,27 @@ class VerdictModel(_Model):
     reason: str = ""
 
 
+class PathTold(_Model):
+    """A path of reasoning that was made for the question, without its text. ``confidence`` is the mean log-probability a
+    token, 0 where the server gave none; ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
+    rejected."""
+
+    index: Annotated[int, Field(ge=0)]
+    teacher: str
+    seed: Annotated[int, Field(ge=0, lt=1 << 53)]
+    prompt: str
+    grade: Grade
+    answer: str
+    confidence: float
+    reasons: Annotated[tuple[str, ...], Field(strict=False)]
+
+
 class Record(_Model):
     """One question and its answer. ``answer`` is what a grader compares: a letter, a word, a whole number, or letters
-    joined by ``", "``. ``seed`` is the record's own, derived from the run's."""
+    joined by ``", "``. ``seed`` is the record's own, derived from the run's. ``path`` is the index of the path that became
+    the reply, ``prompt`` the digest of what its teacher was asked (empty for the programmatic one). ``answer_shown``: the
+    teacher knew the answer. ``blind``: what the same teacher answers without the picture, ``right`` or ``wrong``, empty where
+    it was not asked. ``scores`` are numbers by name: quality (1 to 5), agreement, prior, weight, repeat."""
 
     version: str
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -98,7 +118,13 @@ class Record(_Model):
     task: str
     style: Style
     family: Family
+    difficulty: Difficulty
     teacher: str
+    prompt: str = ""
+    path: Annotated[int, Field(ge=0)] = 0
+    edited: bool = False
+    answer_shown: bool = False
+    blind: Literal["", "right", "wrong"] = ""
     seed: Annotated[int, Field(ge=0, lt=1 << 53)]
     parents: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
     messages: Annotated[tuple[Message, ...], Field(min_length=2, strict=False)]
@@ -107,6 +133,8 @@ class Record(_Model):
     params: Annotated[tuple[Param, ...], Field(min_length=1, strict=False)]
     evidence: Annotated[tuple[Fact, ...], Field(min_length=1, strict=False)]
     observations: Annotated[tuple[Observation, ...], Field(strict=False)]
+    paths: Annotated[tuple[PathTold, ...], Field(strict=False)] = ()
+    scores: Annotated[tuple[Fact, ...], Field(strict=False)] = ()
     verdict: VerdictModel
 
     def to_bytes(self) -> bytes:

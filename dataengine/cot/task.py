@@ -82,6 +82,11 @@ class Task(ABC):
         return self.tolerances.get(fact, 2.0)
 
 
+def words(seed: int, path: int) -> Draw:
+    """The stream that chooses the words of a path."""
+    return Draw(seed).fork(f"words {path}" if path else "words")
+
+
 def messages(exchange: Exchange, style: Style) -> tuple[Message, Message]:
     """The exchange as messages, the mode switch on the question. Raises FormatError."""
     asked = (*exchange.shown, *to_blocks(with_switch(exchange.question, style)))

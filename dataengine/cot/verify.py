@@ -15,12 +15,14 @@ import numpy as np
 from PIL import Image
 
 from dataengine.cot import formats, tools
-from dataengine.cot.draw import Draw
+from dataengine.cot.answers import answer_of, matches
 from dataengine.cot.members import decode_png
+from dataengine.cot.process import flaws
 from dataengine.cot.record import OBSERVATION, VERSION, Record, record_id
 from dataengine.cot.registry import TASKS
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import Facts, Task, Unsure, messages
+from dataengine.cot.written import TEACHER, exchange
 from dataengine.errors import InputError
 from dataengine.media.pixels import Pixels
 
@@ -36,7 +38,8 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """``step`` is the check that failed: record, media, evidence, answer, format, text, observations or tools."""
+    """``step`` is the check that failed: record, media, evidence, answer, format,
+    process, text, observations or tools."""
 
     status: Status
     step: str = ""
@@ -119,16 +122,25 @@ def _answer(case: _Case) -> str:
 def _format(case: _Case) -> str:
     """The exact form of the mode, and the answer in it."""
     text, _ = formats.to_text(case.record.messages[-1].content)
-    box = formats.boxed(formats.parse(case.record.style, text))
-    return "" if box in (None, case.record.answer) else f"the box holds {box}, not {case.record.answer}"
+    said = answer_of(case.record, formats.parse(case.record.style, text))
+    return "" if matches(case.record, said) else f"the reply says {said}, not {case.record.answer}"
+
+
+def _process(case: _Case) -> str:
+    """Reasoning that the facts do not deny. A person's text is that person's."""
+    record = case.record
+    text, _ = formats.to_text(record.messages[-1].content)
+    found = [] if record.edited else flaws(record, formats.parse(record.style, text))
+    return f"its reasoning: {', '.join(found)}" if found else ""
 
 
 def _text(case: _Case) -> str:
-    """The messages, letter by letter."""
+    """The messages, letter by letter, where a program wrote them; the question in any case."""
     record = case.record
-    draw = Draw(record.seed).fork("words")
-    exchange = case.task.write(record.parents[0], record.asked, record.measured, record.answer, record.style, draw)
-    return "" if messages(exchange, record.style) == record.messages else "the text does not follow from the facts"
+    expected = messages(exchange(record, record.path), record.style)
+    if record.teacher == TEACHER and not record.edited:
+        return "" if expected == record.messages else "the text does not follow from the facts"
+    return "" if expected[0] == record.messages[0] else "the question is not the one that was asked"
 
 
 def _observations(case: _Case) -> str:
@@ -169,6 +181,7 @@ _CHECKS: dict[str, Callable[[_Case], str]] = {
     "evidence": _evidence,
     "answer": _answer,
     "format": _format,
+    "process": _process,
     "observations": _observations,
     "tools": _tools,
     "text": _text,

@@ -42,7 +42,7 @@ class ReleaseStage(TableStage):
     version = "1"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
-        *("shard.assign", "shard.write", "cot.draft", "cot.mix", "cot.write"),
+        *("shard.assign", "shard.write", "cot.mix", "cot.write"),
     )
     in_place = True
 

@@ -1,0 +1,50 @@
+"""From the graded paths of a question to its reply: which path, whether a person has to see it, and why there is none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Check = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """``chosen``: index of a path, None where no path will do; then ``outcome`` (rejected or failed) and ``reason`` say why.
+    ``why``: process or redundant, where a person is to see it first. ``agreement``: share of the paths with this answer."""
+
+    chosen: int | None
+    why: str = ""
+    agreement: float = 0.0
+    outcome: str = "kept"
+    reason: str = ""
+
+
+def choose(checks: Sequence[Check], redundant: float) -> Choice:
+    """Of sound paths (grade A) the surest by its teacher's log-probability, then the shortest. One that is ``redundant`` times
+    as long as the shortest of its question's is for a person, as are paths with flaws (B) where there is no sound one."""
+    said = [c for c in checks if c["failure"] is None]
+    if not said:
+        return Choice(None, outcome="failed", reason=_most(c["failure"] for c in checks) or "no path")
+    right = [c for c in said if c["grade"] in ("A", "B")]
+    if not right:
+        return Choice(None, outcome="rejected", reason=_most(c["reasons"][0] for c in said))
+    agreement = len(right) / len(said)
+    shortest = min(c["words"] for c in right)
+    order = sorted(right, key=lambda c: (c["grade"], c["words"] > redundant * shortest, *_surest(c)))
+    best = order[0]
+    why = "process" if best["grade"] == "B" else "redundant" if best["words"] > redundant * shortest else ""
+    return Choice(best["index"], why, round(agreement, 4))
+
+
+def _surest(check: Check) -> tuple[float, int, int]:
+    confidence = check["confidence"]
+    return (-(confidence if confidence is not None else 0.0), check["words"], check["index"])
+
+
+def _most(reasons: Any) -> str:
+    """The most frequent, ties by name."""
+    counts = Counter(reasons)
+    return min(counts, key=lambda r: (-counts[r], r)) if counts else ""

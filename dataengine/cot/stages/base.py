@@ -1,0 +1,17 @@
+"""What the stages of CoT share."""
+
+from __future__ import annotations
+
+from dataengine.recipe import CotConfig, Recipe
+
+
+class Cot:
+    """Left out where the recipe says ``cot: null``."""
+
+    def active(self, recipe: Recipe) -> bool:
+        return recipe.cot is not None
+
+    def config(self, recipe: Recipe) -> CotConfig:
+        if recipe.cot is None:
+            raise ValueError("the recipe has no cot")
+        return recipe.cot

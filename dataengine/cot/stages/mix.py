@@ -1,0 +1,142 @@
+"""cot.mix: chooses records so that the shares of the mix are exact, says what became of each question, plans the shards."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine.cot.account import funnel, yields
+from dataengine.cot.mix import Facets, pick, resolve
+from dataengine.cot.record import MODES
+from dataengine.cot.stages.base import Cot
+from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
+from dataengine.recipe import Recipe
+from dataengine.stage import Run, TableStage
+from dataengine.workspace import Output
+
+_RECORDS_A_SHARD = 10_000
+_COLUMNS = ("rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected")
+
+
+class CotMix(Cot, TableStage):
+    name = "cot.mix"
+    version = "2"
+    needs = ("cot.questions", "cot.check", "cot.review", "cot.score")
+
+    def settings(self, recipe: Recipe) -> Any:
+        config = self.config(recipe)
+        return [resolve(config.mix), config.total, config.tasks, config.difficulties, recipe.seed]
+
+    def compute(self, run: Run, key: str) -> Output:
+        config = self.config(run.recipe)
+        questions = run.table("cot.questions", "questions", QUESTIONS, _COLUMNS).to_pylist()
+        reviewed = {r["rid"]: r for r in run.table("cot.review", "reviewed", REVIEWED).to_pylist()}
+        scores = {r["rid"]: r for r in run.table("cot.score", "scores", SCORES).to_pylist()}
+        outcomes = [_outcome(q, reviewed.get(q["rid"]), scores.get(q["rid"])) for q in questions]
+        good = {q["rid"]: q for q, o in zip(questions, outcomes, strict=True) if o["outcome"] == "kept"}
+        cells = [(rid, f"{q['mode']}/{q['style']}") for rid, q in sorted(good.items())]
+        facets = Facets({rid: (q["task"], q["difficulty"]) for rid, q in good.items()}, config.tasks, config.difficulties)
+        picked = pick(cells, resolve(config.mix), config.total, run.recipe.seed, facets)
+        chosen = set(picked.ids)
+        for outcome in outcomes:
+            if outcome["outcome"] == "kept" and outcome["rid"] not in chosen:
+                outcome.update(outcome="rejected", step="mix", reason="more than the mix asks for")
+        files = {}
+        for name, rows in _tars([good[rid] for rid in picked.ids]).items():
+            planned = _plan(run, rows, reviewed, scores)
+            files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", planned, PLAN)
+        table = pa.Table.from_pylist(sorted(outcomes, key=lambda o: (o["rid"], o["task"])), OUTCOMES)
+        files["outcomes"] = run.workspace.write_table(f"cot/{key}/outcomes.parquet", table)
+        facts = self._facts(run, outcomes) | {"shortages": picked.shortages}
+        counts = Counter(o["outcome"] for o in outcomes)
+        return Output(files, {"questions": len(questions), **dict(sorted(counts.items()))}, facts)
+
+    def _facts(self, run: Run, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
+        kept = [o for o in outcomes if o["outcome"] == "kept"]
+        lost = Counter(f"{o['step']}: {o['reason']}" for o in outcomes if o["outcome"] != "kept")
+        modes = Counter(o["mode"] for o in kept)
+        checks = [out.facts for out in run.records["cot.check"].parts.values()]
+        return {
+            "modes": {mode: modes[mode] for mode in MODES},
+            "drafted": len(outcomes),
+            "rejected": dict(sorted(lost.items())),
+            "funnel": funnel(outcomes),
+            "yield": {by: yields(outcomes, by) for by in ("mode", "task", "teacher")},
+            **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
+            "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
+            "quality": dict(run.records["cot.score"].parts["all"].facts["quality"]),
+        }
+
+
+def _summed(facts: list[dict[str, Any]], name: str) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in facts:
+        total.update(one[name])
+    return dict(sorted(total.items()))
+
+
+def _outcome(
+    question: Mapping[str, Any], reviewed: Mapping[str, Any] | None, score: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    told: dict[str, Any] = {name: question[name] for name in ("rid", "sample", "mode", "style", "task")}
+    told |= {"teacher": "", "outcome": "kept", "step": "", "reason": ""}
+    if question["rejected"] is not None:
+        step, _, reason = question["rejected"].partition(": ")
+        outcome = "failed" if step == "failed" else "rejected"
+        return told | {"outcome": outcome, "step": "questions", "reason": reason}
+    if reviewed is None or score is None:
+        return told | {"outcome": "failed", "step": "paths", "reason": "no path"}
+    if reviewed["outcome"] == "kept" and score["benchmark"] is not None:
+        return told | {"outcome": "rejected", "step": "contamination", "reason": score["benchmark"]}
+    return told | {name: reviewed[name] for name in ("outcome", "step", "reason")} | {"teacher": _teacher(reviewed)}
+
+
+def _teacher(reviewed: Mapping[str, Any]) -> str:
+    told = [p for p in json.loads(reviewed["told"]) if p["index"] == reviewed["chosen"]]
+    return str(told[0]["teacher"]) if told else ""
+
+
+def _plan(
+    run: Run, rows: list[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]
+) -> pa.Table:
+    """Rows of PLAN for one shard. Texts and records are read here, those of the chosen alone."""
+    wanted = pa.array([r["rid"] for r in rows], pa.string())
+    found = {}
+    for file in run.records["cot.questions"].files("questions"):
+        table = run.workspace.read_table([file], QUESTIONS, ("rid", "record", "pack", "members"))
+        found |= {r["rid"]: r for r in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist()}
+    texts = dict(_texts(run, wanted, reviewed))
+    planned = []
+    for row in rows:
+        rid = row["rid"]
+        review, score = reviewed[rid], scores[rid]
+        told = {"rid": rid, "split": row["split"], "family": row["family"], **found[rid]}
+        told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement")}
+        told |= {name: float(score[name]) for name in ("quality", "prior", "weight", "repeat")}
+        edited = review["text"] is not None
+        planned.append(told | {"edited": edited, "text": review["text"] if edited else texts[rid]})
+    return pa.Table.from_pylist(planned, PLAN)
+
+
+def _texts(run: Run, wanted: pa.Array, reviewed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for file in run.records["cot.paths"].files("paths"):
+        table = run.workspace.read_table([file], PATHS, ("rid", "kind", "index", "text"))
+        for row in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist():
+            if row["kind"] == "path" and row["index"] == reviewed[row["rid"]]["chosen"]:
+                yield row["rid"], row["text"]
+
+
+def _tars(rows: list[dict[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Rows by shard: one split and family each (their records have the same members), ordered by id, which is a hash."""
+    tars: dict[str, list[Mapping[str, Any]]] = {}
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in sorted(rows, key=lambda r: str(r["rid"])):
+        group = (row["split"], row["family"])
+        tars.setdefault(f"{group[0]}-{group[1]}-{counts[group] // _RECORDS_A_SHARD:05d}", []).append(row)
+        counts[group] += 1
+    return tars
