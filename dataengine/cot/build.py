@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataengine.cot.account import Kept, Outcome, Rejected, Step
+from dataengine.cot.difficulty import difficulty
 from dataengine.cot.draw import Draw, derive_seed
 from dataengine.cot.members import encode_png, observations
 from dataengine.cot.mix import PRESETS
-from dataengine.cot.difficulty import difficulty
 from dataengine.cot.record import VERSION, Record, Style, VerdictModel, facts_of, params_of, record_id
 from dataengine.cot.registry import TASKS
 from dataengine.cot.source import CotInput

@@ -108,7 +108,8 @@ def _by_facet(order: list[str], wanted: int, facets: Facets | None, depth: int) 
     mine = {name: share for name, share in shares.items() if name in present and share}
     if not mine:
         return _by_facet(order, wanted, facets, depth + 1)
-    chosen, missing = [], {}
+    chosen: list[str] = []
+    missing: dict[str, int] = {}
     for name, count in apportion(wanted, mine).items():
         some, lacking = _by_facet([i for i in order if facets.of[i][depth] == name], count, facets, depth + 1)
         chosen += some

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 
 _MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
 
 
-def _strings(*names: str) -> list[pa.Field]:
+def _strings(*names: str) -> list[Any]:
     return [pa.field(name, pa.string()) for name in names]
 
 

@@ -7,7 +7,7 @@ from dataengine.cot.teachers.config import OpenAIConfig
 from dataengine.errors import RunError
 from dataengine.storage import Store
 
-_STOPS = (Failure.CONNECTION, Failure.BUDGET)
+_STOPS = (Failure.CONNECTION, Failure.DENIED, Failure.BUDGET)
 """Failures that the next question would meet as well."""
 
 

@@ -25,7 +25,7 @@ class ReviewPath:
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """A question that wants a person. ``media``: ids of the samples it is about, in order; ``images``: names of observation pictures."""
+    """A question that wants a person. ``media``: ids of the samples it is about, in order; ``images``: names of pictures."""
 
     qid: str
     mode: str

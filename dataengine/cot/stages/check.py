@@ -21,9 +21,9 @@ from dataengine.cot.shower import Shower
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
+from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Said, Teacher
 from dataengine.cot.teachers.config import OpenAIConfig
-from dataengine.cot.teach import stop, teacher_of
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits

@@ -40,7 +40,11 @@ class CotMix(Cot, TableStage):
         outcomes = [_outcome(q, reviewed.get(q["rid"]), scores.get(q["rid"])) for q in questions]
         good = {q["rid"]: q for q, o in zip(questions, outcomes, strict=True) if o["outcome"] == "kept"}
         cells = [(rid, f"{q['mode']}/{q['style']}") for rid, q in sorted(good.items())]
-        facets = Facets({rid: (q["task"], q["difficulty"]) for rid, q in good.items()}, config.tasks, config.difficulties)
+        facets = Facets(
+            {rid: (q["task"], q["difficulty"]) for rid, q in good.items()},
+            config.tasks,
+            {str(k): v for k, v in config.difficulties.items()},
+        )
         picked = pick(cells, resolve(config.mix), config.total, run.recipe.seed, facets)
         chosen = set(picked.ids)
         for outcome in outcomes:
@@ -101,12 +105,10 @@ def _teacher(reviewed: Mapping[str, Any]) -> str:
     return str(told[0]["teacher"]) if told else ""
 
 
-def _plan(
-    run: Run, rows: list[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]
-) -> pa.Table:
+def _plan(run: Run, rows: list[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]) -> pa.Table:
     """Rows of PLAN for one shard. Texts and records are read here, those of the chosen alone."""
     wanted = pa.array([r["rid"] for r in rows], pa.string())
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for file in run.records["cot.questions"].files("questions"):
         table = run.workspace.read_table([file], QUESTIONS, ("rid", "record", "pack", "members"))
         found |= {r["rid"]: r for r in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist()}
@@ -123,7 +125,7 @@ def _plan(
     return pa.Table.from_pylist(planned, PLAN)
 
 
-def _texts(run: Run, wanted: pa.Array, reviewed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _texts(run: Run, wanted: Any, reviewed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for file in run.records["cot.paths"].files("paths"):
         table = run.workspace.read_table([file], PATHS, ("rid", "kind", "index", "text"))
         for row in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist():

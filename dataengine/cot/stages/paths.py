@@ -20,9 +20,9 @@ from dataengine.cot.shower import Shower
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import PATHS, QUESTIONS
+from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
 from dataengine.cot.teachers.config import OpenAIConfig
-from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.written import TEACHER, exchange
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
@@ -49,7 +49,15 @@ class CotPaths(Cot, RecordStage):
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         told = [teacher_of(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
-        return [told, asks.VERSION, config.paths, config.temperature, config.max_tokens, config.blind, config.show_answer]
+        return [
+            told,
+            asks.VERSION,
+            config.paths,
+            config.temperature,
+            config.max_tokens,
+            config.blind,
+            config.show_answer,
+        ]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe), run.recipe.limits.model_dump())
@@ -168,5 +176,3 @@ def _told(said: Said | NotSaid) -> dict[str, Any]:
         return {"text": said.text.strip(), "confidence": said.confidence}
     stop(said)
     return {"failure": said.failure.value, "message": said.message[:300]}
-
-

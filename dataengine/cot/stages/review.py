@@ -109,9 +109,7 @@ def _item(
     return ReviewItem(*told, images)
 
 
-def _decide(
-    choice: Choice, item: tuple[ReviewItem, Record] | None, decision: Decision | None
-) -> dict[str, Any]:
+def _decide(choice: Choice, item: tuple[ReviewItem, Record] | None, decision: Decision | None) -> dict[str, Any]:
     """What becomes of a question, by choice and decision."""
     told: dict[str, Any] = {"why": choice.why, "action": "", "text": None, "chosen": choice.chosen, "step": ""}
     if choice.chosen is None:
@@ -123,7 +121,10 @@ def _decide(
     if decision is None or decision.item != item_digest(item[0]):
         waits = told | {"outcome": "rejected", "step": "review", "reason": "not reviewed"}
         return (kept if choice.why == "redundant" else waits) | {"action": "waiting"}
-    acted = kept | {"action": decision.action.value, "chosen": choice.chosen if decision.path is None else decision.path}
+    acted = kept | {
+        "action": decision.action.value,
+        "chosen": choice.chosen if decision.path is None else decision.path,
+    }
     if decision.action is Action.REJECT:
         return acted | {"outcome": "rejected", "step": "review", "reason": "rejected by a reviewer"}
     if decision.action is Action.EDIT and decision.text is not None:
@@ -147,7 +148,9 @@ def _told(choice: Choice, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             confidence=c["confidence"] or 0.0,
             reasons=tuple(c["reasons"]),
         ).model_dump(mode="json")
-        for c in sorted((c for c in rows if c["kind"] == "path" and c["failure"] is None), key=lambda c: int(c["index"]))
+        for c in sorted(
+            (c for c in rows if c["kind"] == "path" and c["failure"] is None), key=lambda c: int(c["index"])
+        )
     ]
     of_chosen = next((c for c in rows if c["kind"] == "path" and c["index"] == choice.chosen), None)
     blind = [c for c in rows if c["kind"] == "blind" and c["failure"] is None]
@@ -173,5 +176,3 @@ def items_of(run: Run) -> list[ReviewItem]:
         told |= {name: tuple(told[name]) for name in ("media", "images")}
         found.append(ReviewItem(**told, paths=paths))
     return found
-
-

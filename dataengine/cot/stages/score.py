@@ -43,10 +43,11 @@ class CotScore(Cot, TableStage):
         reviewed = {r["rid"]: r for r in run.table("cot.review", "reviewed", REVIEWED).to_pylist()}
         prior = _priors(asked)
         hits = contaminated([_text(q["record"]) for q in asked] if run.recipe.contamination else [], run)
+        uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).uses.items()}
         rows = []
         for place, question in enumerate(asked):
             quality = _quality(question, reviewed[question["rid"]], prior[question["rid"]])
-            use = self.config(run.recipe).uses[quality]
+            use = uses[quality]
             hit = hits[place] if hits else None
             told = {"rid": question["rid"], "benchmark": hit.benchmark if hit else None, "quality": quality}
             rows.append(told | {"prior": prior[question["rid"]][0], "weight": use, "repeat": max(1, int(use))})

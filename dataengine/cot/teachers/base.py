@@ -23,6 +23,7 @@ class Failure(StrEnum):
     TRUNCATED = "truncated"
     REPETITION = "repetition"
     BAD_REQUEST = "bad_request"
+    DENIED = "denied"
     BUDGET = "budget"
 
 

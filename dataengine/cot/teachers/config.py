@@ -29,7 +29,7 @@ class OpenAIConfig(Model):
     """Tokens, in and out, that may be paid for in one run of a worker; finished answers of earlier runs cost nothing."""
     logprobs: bool = True
     """Ask for log-probabilities; a server that has none gives no confidence."""
-    extra_body: dict[str, Any] = {}
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     """More fields of the request, as the server takes them."""
-    refusals: list[str] = ["I can't", "I cannot", "I'm sorry", "I am sorry", "As an AI"]
+    refusals: tuple[str, ...] = ("I can't", "I cannot", "I'm sorry", "I am sorry", "As an AI")
     """Openings by which a reply is told as refused."""

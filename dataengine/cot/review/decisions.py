@@ -1,0 +1,87 @@
+"""Decisions of reviewers: one object each, created and never changed, so that no reviewer can undo another's in silence.
+
+Works on a folder and on S3 alike, without locks. Of one reviewer the latest decision about an item counts. Where several people
+have decided, a rejection counts before an edit and an edit before an acceptance; of two edits that of the first name.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from dataengine.cot.review.base import Action, Decision, ReviewItem
+from dataengine.errors import UsageError
+from dataengine.storage import Store
+from dataengine.workspace import canonical, digest
+
+_RANK = {Action.REJECT: 2, Action.EDIT: 1, Action.ACCEPT: 0}
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A decision and its number among those of one reviewer about one item."""
+
+    number: int
+    decision: Decision
+
+
+def item_digest(item: ReviewItem) -> str:
+    """Changes with anything that a reviewer was shown."""
+    return digest(asdict(item))
+
+
+def log(store: Store, base: str, decision: Decision) -> str:
+    """Write a decision; its key. The same decision twice is one object."""
+    mine = [one for one in logged(store, base, decision.qid) if one.decision.reviewer == decision.reviewer]
+    if mine and mine[-1].decision == decision:
+        return _key(base, decision, mine[-1].number)
+    number = mine[-1].number + 1 if mine else 0
+    while not store.create(_key(base, decision, number), canonical(asdict(decision))):
+        number += 1
+    return _key(base, decision, number)
+
+
+def logged(store: Store, base: str, qid: str = "") -> list[Logged]:
+    """All decisions, or those about one item, by item, reviewer and number."""
+    prefix = f"{base}/{qid}" if qid else base
+    found = [Logged(_number(e.key), decision_of(json.loads(store.get(e.key)))) for e in store.list(prefix)]
+    return sorted(found, key=lambda one: (one.decision.qid, one.decision.reviewer, one.number))
+
+
+def read_decisions(store: Store, base: str) -> dict[str, Decision]:
+    """The decision that counts for each item."""
+    latest: dict[tuple[str, str], Decision] = {}
+    for one in logged(store, base):
+        latest[one.decision.qid, one.decision.reviewer] = one.decision
+    best: dict[str, Decision] = {}
+    for (qid, _), decision in sorted(latest.items()):
+        if qid not in best or _RANK[decision.action] > _RANK[best[qid].action]:
+            best[qid] = decision
+    return best
+
+
+def decision_of(told: object) -> Decision:
+    """From JSON. Raises UsageError naming what is wrong."""
+    if not isinstance(told, dict):
+        raise UsageError("a decision is a JSON object")
+    if unknown := sorted(told.keys() - Decision.__dataclass_fields__.keys()):
+        raise UsageError(f"a decision has no field `{unknown[0]}`")
+    try:
+        decision = Decision(**{**told, "action": Action(told["action"])})
+    except KeyError as error:
+        raise UsageError(f"a decision without {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"not a decision: {error}") from error
+    if not all(isinstance(v, str) and v for v in (decision.qid, decision.reviewer)):
+        raise UsageError("a decision names an item (qid) and a reviewer")
+    if decision.action is Action.EDIT and not decision.text:
+        raise UsageError(f"{decision.qid}: an edit without text")
+    return decision
+
+
+def _key(base: str, decision: Decision, number: int) -> str:
+    return f"{base}/{decision.qid}/{digest(decision.reviewer)[:16]}-{number:06d}.json"
+
+
+def _number(key: str) -> int:
+    return int(key.rpartition("-")[2].removesuffix(".json"))
