@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine import export_cli, release_cli, tokenizer_cli
+from dataengine import cot_cli, export_cli, release_cli, tokenizer_cli
 from dataengine.command import (
     DryRunOption,
     Engine,
@@ -89,10 +89,10 @@ _stage_command("contamination", "Compare all samples with the recipe's benchmark
 _stage_command("filter", "Decide by the policy's rules; reads columns only.")
 _stage_command("tokenize", "Fit the tokenizer if it needs it, and encode kept samples into discrete visual codes.")
 _stage_command("shard", "Write the shuffled WebDataset shards.")
-_stage_command("cot", "Construct chain-of-thought shards on top of the release's samples.")
 _stage_command("release", "Balance the ledger and publish card and manifest.")
 
 
+app.add_typer(cot_cli.app, name="cot")
 app.add_typer(tokenizer_cli.app, name="tokenizer")
 app.add_typer(export_cli.app, name="export")
 release_cli.register(app)

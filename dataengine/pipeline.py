@@ -108,10 +108,13 @@ def until(recipe: Recipe, stage: str, reporter: Reporter | None = None) -> tuple
     return run, reports
 
 
-def committed(recipe: Recipe) -> Run:
-    """A recipe's run with all its commits, to read tables from. Raises UsageError if a stage is not up to date."""
+def committed(recipe: Recipe, group: str | None = None) -> Run:
+    """A recipe's run with all its commits, or those down to a group's, to read tables from. Raises UsageError if a stage is
+    not up to date."""
     run = Run(recipe)
     plan = stages(recipe)
+    if group is not None:
+        plan = plan[: [s.name for s in plan].index(_last_of(plan, group)) + 1]
     reports = _Pass(run, RayEngine(None, None), None, True, Silent()).over(plan)
     behind = [r.name for r in reports if r.state != "up to date"]
     if behind:

@@ -1,0 +1,98 @@
+"""Items out and decisions in, for teams that review elsewhere: JSONL, or tasks and exports of Label Studio."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from dataengine.cot.review.base import Decision, ReviewItem
+from dataengine.cot.review.board import checked
+from dataengine.cot.review.decisions import item_digest
+from dataengine.errors import UsageError
+
+#: The labelling interface for the tasks, to paste into the project's settings.
+LABEL_STUDIO_CONFIG = """\
+<View>
+  <Text name="question" value="$question"/>
+  <Text name="answer" value="$answer"/>
+  <Text name="paths" value="$paths"/>
+  <Choices name="action" toName="question" choice="single" required="true">
+    <Choice value="accept"/> <Choice value="edit"/> <Choice value="reject"/>
+  </Choices>
+  <Number name="path" toName="question" min="0"/>
+  <TextArea name="text" toName="question" rows="12" maxSubmissions="1"/>
+  <TextArea name="comment" toName="question" maxSubmissions="1"/>
+</View>
+"""
+
+
+def export_jsonl(items: Sequence[ReviewItem]) -> bytes:
+    """An item a line, with the digest that a decision about it has to name (``item``)."""
+    told = (json.dumps({**asdict(i), "item": item_digest(i)}, sort_keys=True, ensure_ascii=False) for i in items)
+    return "".join(f"{line}\n" for line in told).encode()
+
+
+def export_label_studio(items: Sequence[ReviewItem]) -> bytes:
+    """Tasks to import into a project whose interface is LABEL_STUDIO_CONFIG."""
+    tasks = []
+    for item in items:
+        paths = "\n\n".join(f"[{p.index}] {p.grade} {', '.join(p.reasons)}\n{p.text}" for p in item.paths)
+        about = {"qid": item.qid, "item": item_digest(item), "mode": item.mode, "task": item.task, "why": item.why}
+        told = {"question": item.question, "answer": item.answer, "paths": paths, "media": list(item.media)}
+        tasks.append({"data": {**about, **told}})
+    return (json.dumps(tasks, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def decisions_in(data: bytes, items: Sequence[ReviewItem]) -> list[Decision]:
+    """Decisions from JSONL (fields of ``review.base.Decision``) or from a JSON export of Label Studio. Raises UsageError naming
+    the line or task that is wrong; then none is taken."""
+    known = {item.qid: item for item in items}
+    found = []
+    for place, told in _label_studio(data) if data.lstrip().startswith(b"[") else _lines(data):
+        item = known.get(str(told.get("qid")))
+        if item is None:
+            raise UsageError(f"{place}: there is no item {told.get('qid')!r} in this run")
+        try:
+            found.append(checked(item, dict(told)))
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from None
+    return found
+
+
+def _lines(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.strip():
+            try:
+                told = json.loads(line)
+            except ValueError as error:
+                raise UsageError(f"line {number}: not JSON: {error}") from None
+            if not isinstance(told, dict):
+                raise UsageError(f"line {number}: a decision is a JSON object")
+            yield f"line {number}", told
+
+
+def _label_studio(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        tasks = json.loads(data)
+    except ValueError as error:
+        raise UsageError(f"not JSON: {error}") from None
+    for number, task in enumerate(tasks, 1):
+        if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
+            raise UsageError(f"task {number}: has no data")
+        for annotation in task.get("annotations") or []:
+            yield f"task {number}", {**_annotated(annotation), **{k: task["data"].get(k) for k in ("qid", "item")}}
+
+
+def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """Of one annotation what was chosen and written; its author is the reviewer."""
+    author = annotation.get("completed_by")
+    told: dict[str, Any] = {"reviewer": str(author.get("email") if isinstance(author, dict) else author)}
+    for result in annotation.get("result") or []:
+        value = result.get("value") or {}
+        given = value.get("choices") or value.get("text") or [value.get("number")]
+        first = given[0] if isinstance(given, list) else given
+        if first is not None:
+            told[str(result.get("from_name"))] = int(first) if result.get("from_name") == "path" else first
+    return told
