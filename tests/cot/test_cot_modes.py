@@ -22,7 +22,7 @@ from cot_corpus import (
     three_shots,
 )
 
-from dataengine.cot.account import Accounting, Kept, Rejected, Step
+from dataengine.cot.account import Kept, Rejected, Step
 from dataengine.cot.build import attempt, candidates
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import boxed, parse, to_text, without_switch
@@ -44,12 +44,8 @@ def test_every_task_makes_records() -> None:
     assert {kept.record.task for kept in records()} == set(TASKS)
 
 
-def test_each_sample_is_accounted_for() -> None:
-    accounting = Accounting.of(outcomes())
-    assert accounting.considered == len(outcomes())
-    assert accounting.kept.total() == len(records()) > 100
-    halves = Accounting.of(outcomes()[::2]) + Accounting.of(outcomes()[1::2])
-    assert halves == accounting and Accounting.from_json(accounting.to_json()) == accounting
+def test_candidates_are_kept_or_have_a_reason() -> None:
+    assert len(records()) > 100
     assert all(isinstance(o, Kept) or (o.step is not Step.VERIFY and o.reason) for o in outcomes())
 
 

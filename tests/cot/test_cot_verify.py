@@ -127,7 +127,7 @@ def test_changed_numbers_in_the_reasoning_are_caught() -> None:
                 continue
             true = block["text"]
             block["text"] = text[: found.start()] + str(int(found[0]) + 7) + text[found.end() :]
-            assert verdict(told, images_of(kept)) in ("text", "tools")
+            assert verdict(told, images_of(kept)) in ("process", "text", "tools")
             block["text"] = true
             changed += 1
     assert changed > 100
@@ -184,7 +184,7 @@ def test_changed_code_is_caught() -> None:
         text = kept.record.to_bytes().decode()
         for code, false, steps in (
             ("```python\\n", "```python\\nrotate(180)\\n", ("tools", "text")),
-            ("measure(", "open(", ("tool_call",)),
+            ("measure(", "open(", ("process",)),
         ):
             planted = verify_record(text.replace(code, false, 1).encode(), sample, images_of(kept))
             assert planted.step in steps

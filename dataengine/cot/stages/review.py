@@ -146,7 +146,7 @@ def _told(choice: Choice, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             grade=c["grade"],
             answer=c["answer"],
             confidence=c["confidence"] or 0.0,
-            reasons=tuple(c["reasons"]),
+            reasons="; ".join(c["reasons"]),
         ).model_dump(mode="json")
         for c in sorted(
             (c for c in rows if c["kind"] == "path" and c["failure"] is None), key=lambda c: int(c["index"])

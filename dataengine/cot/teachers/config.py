@@ -20,6 +20,8 @@ class OpenAIConfig(Model):
     model: str
     api_key_env: str | None = None
     """Name of the environment variable that holds the key; the key itself stands in no file."""
+    pictures: bool = True
+    """False for a model that takes text alone: it is asked without the pictures."""
     concurrency: Annotated[int, Field(ge=1, le=1024)] = 16
     timeout: Seconds = 120.0
     retries: Annotated[int, Field(ge=0, le=20)] = 5

@@ -46,8 +46,8 @@ class OpenAITeacher:
     @property
     def id(self) -> str:
         """The model, and a digest of what else is told to it."""
-        more = digest(self.config.extra_body)[:8] if self.config.extra_body else ""
-        return f"openai:{self.config.model}" + (f":{more}" if more else "")
+        more = [self.config.extra_body] if self.config.pictures else [self.config.extra_body, "text alone"]
+        return f"openai:{self.config.model}" + (f":{digest(more)[:8]}" if more != [{}] else "")
 
     def validate(self) -> None:
         """Raises UsageError where the environment holds no key."""

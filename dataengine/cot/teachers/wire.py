@@ -22,7 +22,7 @@ def body_of(ask: Ask, media: Media, config: OpenAIConfig) -> dict[str, Any]:
     """The request's JSON."""
     body: dict[str, Any] = {
         "model": config.model,
-        "messages": [_message(m, media) for m in ask.messages],
+        "messages": [_message(m, media, config.pictures) for m in ask.messages],
         "seed": ask.seed & 0x7FFFFFFF,
         "temperature": ask.temperature,
         "max_tokens": ask.max_tokens,
@@ -88,9 +88,9 @@ def _confidence(logprobs: Any) -> float | None:
     return round(sum(float(t["logprob"]) for t in tokens) / len(tokens), 4) if tokens else None
 
 
-def _message(message: Message, media: Media) -> dict[str, Any]:
+def _message(message: Message, media: Media, pictures: bool) -> dict[str, Any]:
     """Text alone goes as a string, which servers without pictures take, too."""
-    if all(isinstance(b, TextBlock) for b in message.content):
+    if not pictures or all(isinstance(b, TextBlock) for b in message.content):
         return {"role": message.role, "content": "".join(b.text for b in message.content if isinstance(b, TextBlock))}
     parts: list[dict[str, Any]] = []
     for block in message.content:

@@ -1,0 +1,136 @@
+"""Paths of reasoning and their checks: sound ones pass, wrong ones are caught, whoever wrote them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+from cot_corpus import records
+
+from dataengine.cot import formats
+from dataengine.cot.account import funnel, yields
+from dataengine.cot.answers import matches
+from dataengine.cot.choose import choose
+from dataengine.cot.draw import Draw
+from dataengine.cot.grade import blind, grade
+from dataengine.cot.mix import Facets, pick
+from dataengine.cot.plant import planted
+from dataengine.cot.process import flaws
+from dataengine.cot.record import Record
+from dataengine.cot.written import exchange
+
+
+def of_task(task: str, style: str = "") -> Record:
+    return next(k.record for k in records() if k.record.task == task and style in ("", k.record.style))
+
+
+def test_every_honest_path_is_sound() -> None:
+    for kept in records():
+        for path in range(3):
+            graded = grade(kept.record, exchange(kept.record, path).reply.render())
+            assert (graded.grade, graded.reasons) == ("A", ()), (kept.record.task, path)
+
+
+def test_errors_made_on_purpose_are_caught() -> None:
+    made: Counter[str] = Counter()
+    missed: Counter[str] = Counter()
+    for kept in records():
+        for path in range(4):
+            wrong = planted(kept.record, exchange(kept.record, path).reply, Draw(kept.record.seed, path))
+            if wrong is not None:
+                made[wrong[0]] += 1
+                missed[wrong[0]] += grade(kept.record, wrong[1]).grade == "A"
+    assert set(made) == {"answer", "conclusion", "format", "language", "reading", "repetition", "swap"}
+    assert made.total() > 500 and missed.total() <= 0.01 * made.total(), missed
+
+
+def test_paths_differ_in_words_and_odd_ones_are_longer() -> None:
+    record = of_task("compare_parts")
+    texts = [exchange(record, path).reply.render() for path in range(4)]
+    assert len(set(texts)) == 4
+    assert len(texts[1]) > len(texts[0]) and len(texts[3]) > len(texts[2])
+
+
+@pytest.mark.parametrize(
+    ("said", "right"), [("{a}", True), ("({a})", True), ("{a}. the thing", True), ("the {words}", True), ("Z", False)]
+)
+def test_a_choice_is_its_letter_or_its_words(said: str, right: bool) -> None:
+    record = of_task("compare_parts")
+    words = record.asked["parts"].split("|")["ABCDEF".index(record.answer)]
+    assert matches(record, said.format(a=record.answer, words=words)) is right
+
+
+def test_numbers_and_orders_are_compared_by_value() -> None:
+    count, order = of_task("count_shots_16"), of_task("order_frames")
+    assert matches(count, f"{count.answer}.0") and not matches(count, "many")
+    assert matches(order, order.answer.replace(", ", " < ")) and not matches(order, order.answer[::-1])
+
+
+def test_a_models_own_words_are_read_against_the_facts() -> None:
+    record = of_task("compare_parts")
+    facts = {name: round(value) for name, value in record.measured.items()}
+    told = " ".join(f"I would put the {name} at {value}." for name, value in facts.items())
+    good = formats.Thinking(told, f"So it is {formats.box(record.answer)}")
+    assert flaws(record, good) == []
+    name, value = next(iter(facts.items()))
+    wrong = formats.Thinking(told.replace(f"{name} at {value}", f"{name} at {value + 40}"), good.answer)
+    assert {"wrong reading"} <= set(flaws(record, wrong)) <= {"wrong reading", "unsupported number"}
+    other = next(letter for letter in "ABCD" if letter != record.answer)
+    assert flaws(record, formats.Thinking(f"{told} Hence option {other}.", good.answer)) == ["contradiction"]
+
+
+def test_a_guess_without_the_picture_is_read_leniently() -> None:
+    record = of_task("dominant_colour")
+    assert blind(record, f"Probably {record.answer}.") and not blind(record, "I do not know")
+
+
+def check(index: int, grade_: str | None, words: int = 10, **more: object) -> dict[str, object]:
+    told = {"index": index, "grade": grade_, "words": words, "failure": None, "confidence": None, "reasons": ["x"]}
+    return told | more
+
+
+def test_the_surest_sound_path_is_chosen() -> None:
+    assert choose([check(0, "B"), check(1, "A", 12), check(2, "A", 11)], 1.5).chosen == 2
+    assert choose([check(0, "A", confidence=-0.5), check(1, "A", confidence=-0.1)], 1.5).chosen == 1
+
+
+def test_doubtful_replies_go_to_people() -> None:
+    assert choose([check(0, "B"), check(1, "C")], 1.5).why == "process"
+    assert choose([check(0, "A", 40), check(1, "B", 10)], 1.5).why == "redundant"
+    assert choose([check(0, "A", 14), check(1, "A", 10)], 1.5).why == ""
+
+
+def test_questions_without_a_path_have_a_reason() -> None:
+    lost = choose(
+        [check(0, "C", reasons=["format"]), check(1, "C", reasons=["answer"]), check(2, "C", reasons=["format"])], 2
+    )
+    assert (lost.outcome, lost.reason) == ("rejected", "format")
+    failed = choose([check(0, None, failure="timeout")], 2)
+    assert (failed.outcome, failed.reason) == ("failed", "timeout")
+
+
+def test_the_funnel_adds_up() -> None:
+    told = [
+        ("kept", "", "a"),
+        ("rejected", "check", "a"),
+        ("failed", "paths", "b"),
+        ("rejected", "mix", "b"),
+        ("kept", "", ""),
+    ]
+    outcomes = [{"outcome": o, "step": s, "teacher": t} for o, s, t in told]
+    rows = funnel(outcomes)
+    assert rows[0]["entering"] == 5 and rows[-1]["remaining"] == 2
+    assert all(a["remaining"] == b["entering"] for a, b in pairwise(rows))
+    assert yields(outcomes, "teacher") == {"a": {"questions": 2, "kept": 1}, "b": {"questions": 2, "kept": 0}}
+
+
+def test_shares_within_a_cell_are_exact_and_shortages_told() -> None:
+    rows = [(f"{n:032x}", "thinking/thinking") for n in range(40)]
+    facets = {rid: (("x", "y")[n % 2], ("easy", "hard")[n // 20]) for n, (rid, _) in enumerate(rows)}
+    picked = pick(rows, {"thinking/thinking": 1.0}, 16, 3, Facets(facets, {"x": 3, "y": 1}, {"easy": 1, "hard": 1}))
+    assert Counter(facets[rid] for rid in picked.ids) == {
+        ("x", "easy"): 6, ("x", "hard"): 6, ("y", "easy"): 2, ("y", "hard"): 2
+    }  # fmt: skip
+    short = pick(rows, {"thinking/thinking": 1.0}, 36, 3, Facets(facets, {"x": 1}, {}))
+    assert short.shortages == {"thinking/thinking/x": 16}
