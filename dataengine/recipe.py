@@ -184,7 +184,7 @@ class ProgrammaticTeacher(Model):
     tell what the checks catch."""
 
     type: Literal["programmatic"] = "programmatic"
-    planted: Share = 0.0
+    planted: Annotated[float, Field(ge=0, le=1)] = 0.0
 
 
 class ReviewConfig(Model):

@@ -107,10 +107,13 @@ class PathTold(_Model):
 
 class Record(_Model):
     """One question and its answer. ``answer`` is what a grader compares: a letter, a word, a whole number, or letters
-    joined by ``", "``. ``seed`` is the record's own, derived from the run's. ``path`` is the index of the path that became
-    the reply, ``prompt`` the digest of what its teacher was asked (empty for the programmatic one). ``answer_shown``: the
-    teacher knew the answer. ``blind``: what the same teacher answers without the picture, ``right`` or ``wrong``, empty where
-    it was not asked. ``scores`` are numbers by name: quality (1 to 5), agreement, prior, weight, repeat."""
+    joined by ``", "``. ``seed`` is the record's own, derived from the run's.
+
+    ``path`` is the index of the path that became the reply, ``prompt`` the digest of the template that its teacher was asked
+    with (empty for the programmatic one), ``review`` what a person did with it. ``answer_shown``: the teacher knew the answer.
+    ``blind``: what the same teacher answers without the picture, empty where it was not asked. ``scores`` are numbers by name:
+    quality (1 to 5), agreement, prior, weight, repeat.
+    """
 
     version: str
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -122,7 +125,7 @@ class Record(_Model):
     teacher: str
     prompt: str = ""
     path: Annotated[int, Field(ge=0)] = 0
-    edited: bool = False
+    review: Literal["", "accepted", "edited"] = ""
     answer_shown: bool = False
     blind: Literal["", "right", "wrong"] = ""
     seed: Annotated[int, Field(ge=0, lt=1 << 53)]

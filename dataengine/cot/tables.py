@@ -73,10 +73,9 @@ OUTCOMES = pa.schema(_strings("rid", "sample", "mode", "style", "task", "teacher
 #: A record that is to be written, with all that the steps have told of it.
 PLAN = pa.schema(
     [
-        *_strings("rid", "split", "family", "record", "text", "told", "pack", "blind"),
+        *_strings("rid", "split", "family", "record", "text", "told", "pack", "blind", "review"),
         pa.field("members", pa.list_(_MEMBER)),
         pa.field("chosen", pa.int32()),
-        pa.field("edited", pa.bool_()),
         *(pa.field(name, pa.float64()) for name in ("quality", "agreement", "prior", "weight", "repeat")),
     ]
 )

@@ -127,10 +127,10 @@ def _format(case: _Case) -> str:
 
 
 def _process(case: _Case) -> str:
-    """Reasoning that the facts do not deny. A person's text is that person's."""
+    """Reasoning that the facts do not deny. What a person has let pass is that person's."""
     record = case.record
     text, _ = formats.to_text(record.messages[-1].content)
-    found = [] if record.edited else flaws(record, formats.parse(record.style, text))
+    found = [] if record.review else flaws(record, formats.parse(record.style, text))
     return f"its reasoning: {', '.join(found)}" if found else ""
 
 
@@ -138,7 +138,7 @@ def _text(case: _Case) -> str:
     """The messages, letter by letter, where a program wrote them; the question in any case."""
     record = case.record
     expected = messages(exchange(record, record.path), record.style)
-    if record.teacher == TEACHER and not record.edited:
+    if record.teacher == TEACHER and not record.review:
         return "" if expected == record.messages else "the text does not follow from the facts"
     return "" if expected[0] == record.messages[0] else "the question is not the one that was asked"
 

@@ -155,7 +155,16 @@ def _committed(workspace: str, stage: str) -> bool:
 def _kill_points(base: Setup, rng: random.Random) -> list[tuple[str, int]]:
     """Record stages with the number of finished parts after which to kill; -1: once the stage is committed, so that
     the table stage after it is hit."""
-    inside = ("ingest", "score", "tokenize.encode", "shard.write", "cot.questions", "cot.paths", "cot.check", "cot.write")
+    inside = (
+        "ingest",
+        "score",
+        "tokenize.encode",
+        "shard.write",
+        "cot.questions",
+        "cot.paths",
+        "cot.check",
+        "cot.write",
+    )
     points = [(s, rng.randint(1, len(found) - 1)) for s in inside if len(found := _parts(base.workspace, s)) > 1]
     points.insert(1, ("ingest", -1))
     return [*points, (points[-1][0], -1)]

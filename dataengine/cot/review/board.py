@@ -48,7 +48,8 @@ class Board:
             at = names.index(after) + 1 if after in names else 0
             for qid in names[at:] + names[:at]:
                 if qid not in self._decided and qid not in self._held:
-                    self._held[qid] = (reviewer, now + self.hold)
+                    if reviewer:
+                        self._held[qid] = (reviewer, now + self.hold)
                     return self._told(qid)
             return {"item": None, **self._progress()}
 

@@ -139,7 +139,11 @@ by("next").addEventListener("click", next);
 by("save").addEventListener("click", decide("edit"));
 by("cancel").addEventListener("click", () => (by("editor").hidden = true));
 by("reviewer").value = localStorage.getItem("reviewer") || "";
-by("reviewer").addEventListener("change", () => localStorage.setItem("reviewer", reviewer()));
+by("reviewer").addEventListener("change", () => {
+  localStorage.setItem("reviewer", reviewer());
+  shown = null;
+  next();
+});
 
 guarded(async () => {
   const wanted = location.hash.slice(1);

@@ -94,8 +94,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif parts.path in _STATIC:
             self._send(HTTPStatus.OK, f"{_STATIC[parts.path]}; charset=utf-8", _file(parts.path[1:]))
         elif parts.path == "/api/next":
-            told = self.server.board.next(asked.get("reviewer", ""), asked.get("after", ""))
-            self._json(told | {"reviewer": self.server.reviewer})
+            reviewer = asked.get("reviewer") or self.server.reviewer
+            self._json(self.server.board.next(reviewer, asked.get("after", "")) | {"reviewer": reviewer})
         elif parts.path.startswith("/api/item/"):
             self._json(self.server.board.show(parts.path.removeprefix("/api/item/")))
         elif parts.path.startswith("/media/"):

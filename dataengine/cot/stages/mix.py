@@ -20,6 +20,7 @@ from dataengine.stage import Run, TableStage
 from dataengine.workspace import Output
 
 _RECORDS_A_SHARD = 10_000
+_REVIEWS = {"accept": "accepted", "edit": "edited"}
 _COLUMNS = ("rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected")
 
 
@@ -121,7 +122,8 @@ def _plan(run: Run, rows: list[Mapping[str, Any]], reviewed: Mapping[str, Any], 
         told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement")}
         told |= {name: float(score[name]) for name in ("quality", "prior", "weight", "repeat")}
         edited = review["text"] is not None
-        planned.append(told | {"edited": edited, "text": review["text"] if edited else texts[rid]})
+        told["review"] = _REVIEWS.get(review["action"], "")
+        planned.append(told | {"text": review["text"] if edited else texts[rid]})
     return pa.Table.from_pylist(planned, PLAN)
 
 

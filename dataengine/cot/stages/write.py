@@ -83,7 +83,7 @@ def finished(row: Mapping[str, Any], show_answer: bool) -> Record:
         "teacher": chosen.teacher,
         "prompt": chosen.prompt,
         "path": chosen.index,
-        "edited": row["edited"],
+        "review": row["review"],
         "answer_shown": show_answer and bool(chosen.prompt),
         "blind": row["blind"],
         "paths": paths,

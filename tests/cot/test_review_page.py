@@ -1,0 +1,141 @@
+"""The review page as a reviewer uses it, in headless Chromium."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from review_items import items, media
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import WebDriverWait
+
+from dataengine.cot.review.base import Action
+from dataengine.cot.review.board import Board
+from dataengine.cot.review.decisions import logged, read_decisions
+from dataengine.cot.review.server import ReviewServer
+from dataengine.storage import Store
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[WebDriver]:
+    options = webdriver.ChromeOptions()
+    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,860"):
+        options.add_argument(option)
+    service = webdriver.ChromeService(executable_path=_found("chromedriver"))
+    options.binary_location = _found("chromium")
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+def _found(name: str) -> str:
+    paths = [Path(folder, name) for folder in os.environ["PATH"].split(":")]
+    return str(next(path for path in paths if path.exists()))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ReviewServer]:
+    with ReviewServer(Board(items(), Store(tmp_path), "log"), media, "127.0.0.1", 0, "ann") as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def open_page(browser: WebDriver, server: ReviewServer) -> None:
+    browser.get(server.address)
+    wait(browser, "#work:not([hidden]) .path")
+    WebDriverWait(browser, 10).until(lambda b: b.find_element(By.ID, "reviewer").get_property("value") == "ann")
+
+
+def wait(browser: WebDriver, selector: str) -> None:
+    WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, selector))
+
+
+def wait_for(browser: WebDriver, place: str, text: str) -> None:
+    WebDriverWait(browser, 10).until(lambda b: text in b.find_element(By.ID, place).text)
+
+
+def press(browser: WebDriver, *keys: str) -> None:
+    browser.execute_script("document.activeElement.blur()")
+    for key in keys:
+        ActionChains(browser).send_keys(key).perform()
+
+
+def decisions(server: ReviewServer) -> list[tuple[Action, int | None, str]]:
+    return [(d.action, d.path, d.comment) for d in read_decisions(server.board.store, "log").values()]
+
+
+def test_accept_edit_reject_and_reload(browser: WebDriver, server: ReviewServer) -> None:
+    open_page(browser, server)
+    first = browser.current_url
+    assert browser.title == "Review"  # markup in a reply is text
+    assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".path .text").text
+    loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 100)"
+    WebDriverWait(browser, 10).until(lambda b: b.execute_script(loaded))
+    if place := os.environ.get("SCREENSHOT"):
+        browser.save_screenshot(place)
+    press(browser, "2", "a")
+    wait_for(browser, "progress", "1 of 3")
+    assert decisions(server) == [(Action.ACCEPT, 1, "")]
+
+    press(browser, "e")
+    box = browser.find_element(By.ID, "text")
+    good = box.get_property("value")
+    assert isinstance(good, str)
+    browser.execute_script("arguments[0].value = 'no form'", box)
+    browser.find_element(By.ID, "save").click()
+    wait_for(browser, "error", "not in the exact form of thinking")
+    browser.execute_script("arguments[0].value = arguments[1]", box, good.replace("<think>", "<think>Shorter. "))
+    browser.find_element(By.ID, "save").click()
+    wait_for(browser, "progress", "2 of 3")
+
+    browser.find_element(By.ID, "comment").send_keys("unclear", Keys.ESCAPE)
+    press(browser, "r")
+    wait(browser, "#done:not([hidden])")
+    assert sorted(decisions(server)) == sorted(
+        [(Action.ACCEPT, 1, ""), (Action.EDIT, 0, ""), (Action.REJECT, 0, "unclear")]
+    )
+    browser.get(first)
+    browser.refresh()
+    wait_for(browser, "decided", "ann: accept")
+    assert browser.find_element(By.CSS_SELECTOR, ".path.chosen").get_attribute("data-index") == "1"
+
+
+def test_two_reviewers_are_shown_different_items(browser: WebDriver, server: ReviewServer) -> None:
+    open_page(browser, server)
+    press(browser, "j")
+    shown = server.board.next("bob")["item"]["qid"]
+    wait(browser, "#work:not([hidden]) .path")
+    assert shown not in browser.current_url
+    assert not logged(server.board.store, "log")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/", {}, 403),
+        ("/?token=wrong", {}, 403),
+        ("/?token={token}", {"Host": "elsewhere.example"}, 403),
+        ("/api/next?token={token}&reviewer=x", {"Origin": "http://elsewhere.example"}, 403),
+        ("/media/../../etc/passwd?token={token}", {}, 200),
+        ("/api/item/none?token={token}", {}, 409),
+        ("/nothing?token={token}", {}, 404),
+    ],
+)
+def test_strangers_are_refused(server: ReviewServer, path: str, headers: dict[str, str], status: int) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1])
+    connection.request("GET", path.format(token=server.token), headers=headers)
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    assert reply.status == status and b"root:" not in body

