@@ -81,3 +81,28 @@ def kelix(
     told += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
     console.print_rows("written", [(name, f"{count:,}") for name, count in told])
     print(f"\n{out.rstrip('/')}/")
+
+
+@app.command()
+@exits
+def messages(
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Folder or s3:// prefix of a release: WORKSPACE/releases/NAME.")
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder to write to; must be empty.")],
+    split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
+) -> None:
+    """Write the chain-of-thought records of RELEASE as JSONL chats with their media, as LLaMA-Factory and TRL load them."""
+    from dataengine import console
+    from dataengine.release.messages import export
+
+    with console.Progress() as bar:
+
+        def progress(done: int, total: int) -> None:
+            if done == 1:
+                bar.start("export", total, total)
+            bar.advance("export")
+
+        written = export(release, out, split, progress)
+    console.print_rows("written", [("records", f"{written.records:,}"), ("media", f"{written.media:,}")])
+    print(f"\n{out.rstrip('/')}/")

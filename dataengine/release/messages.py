@@ -1,0 +1,121 @@
+"""CoT records as JSONL chats with their media beside them: what LLaMA-Factory and TRL load.
+
+A line has ``messages`` (role and content, a picture's or video's place marked ``<image>`` or ``<video>``), ``images`` and
+``videos`` (paths, in the order of the marks) and what a mix is made by: id, mode, task, difficulty, quality, weight, repeat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataengine.cot.record import OBSERVATION, SAMPLE, ImageBlock, Record, TextBlock
+from dataengine.errors import UsageError
+from dataengine.release.published import Place, Published, open_release
+from dataengine.shards.sample import FAMILIES
+
+DATASET_INFO = "dataset_info.json"
+
+
+@dataclass(frozen=True)
+class Written:
+    records: int
+    media: int
+
+
+def export(
+    release: str, out: str, split: str = "train", progress: Callable[[int, int], None] = lambda *_: None
+) -> Written:
+    """Write ``OUT/SPLIT.jsonl``, ``OUT/media`` and LLaMA-Factory's ``dataset_info.json``. Raises UsageError."""
+    published, folder = open_release(release), Path(out)
+    tars = published.cot(split)
+    if not tars:
+        raise UsageError(f"{release} has no chain-of-thought records in the split {split}")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{out} is not empty: name a new folder")
+    (folder / "media").mkdir(parents=True)
+    done, written, total = 0, set[str](), sum(tar.entries for tar in tars)
+    with (folder / f"{split}.jsonl").open("wb") as lines:
+        for record, images, places in _records(published, split):
+            chat = _chat(record)
+            lines.write(json.dumps(chat, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+            for reference in _references(record):
+                _save(published, folder / _name(record, reference), reference, images, places, written)
+            done += 1
+            progress(done, total)
+    (folder / DATASET_INFO).write_text(json.dumps(_info(published.manifest["name"], split), indent=2) + "\n")
+    return Written(done, len(written))
+
+
+def _records(published: Published, split: str) -> Iterator[tuple[Record, dict[str, bytes], dict[str, Place]]]:
+    shards = [tar for name in published.splits for tar in published.shards(name)]
+    for tar in published.cot(split):
+        read = [(Record.from_bytes(m.pop("json")), m) for _, m in published.read(tar)]
+        places = published.locate(shards, {parent for record, _ in read for parent in record.parents})
+        for record, images in read:
+            yield record, images, places
+
+
+def _chat(record: Record) -> dict[str, Any]:
+    scores = {fact.name: fact.value for fact in record.scores}
+    told = {"id": record.id, "mode": record.mode, "task": record.task, "difficulty": record.difficulty}
+    references = _references(record)
+    return {
+        **told,
+        **{name: scores.get(name, 0.0) for name in ("quality", "weight", "repeat")},
+        "messages": [{"role": m.role, "content": "".join(map(_marked, m.content))} for m in record.messages],
+        "images": [_name(record, r) for r in references if not r[1]],
+        "videos": [_name(record, r) for r in references if r[1]],
+    }
+
+
+Reference = tuple[str, bool]
+"""What a block points at, and whether it is a video."""
+
+
+def _references(record: Record) -> list[Reference]:
+    blocks = [block for message in record.messages for block in message.content if not isinstance(block, TextBlock)]
+    return [(b.image, False) if isinstance(b, ImageBlock) else (b.video, True) for b in blocks]
+
+
+def _marked(block: Any) -> str:
+    if isinstance(block, TextBlock):
+        return block.text
+    return "<image>" if isinstance(block, ImageBlock) else "<video>"
+
+
+def _name(record: Record, reference: Reference) -> str:
+    target, video = reference
+    if target.startswith(SAMPLE):
+        return f"media/{target.removeprefix(SAMPLE)}.{FAMILIES['video' if video else 'image']}"
+    return f"media/{record.id}.obs{target.removeprefix(OBSERVATION)}.png"
+
+
+def _save(
+    published: Published,
+    path: Path,
+    reference: Reference,
+    images: dict[str, bytes],
+    places: dict[str, Place],
+    written: set[str],
+) -> None:
+    if path.name in written:
+        return
+    written.add(path.name)
+    target, video = reference
+    if target.startswith(SAMPLE):
+        data = published.member(places[target.removeprefix(SAMPLE)], FAMILIES["video" if video else "image"])
+    else:
+        data = images[path.name.partition(".")[2]]
+    path.write_bytes(data)
+
+
+def _info(name: str, split: str) -> dict[str, Any]:
+    """LLaMA-Factory's entry: chats in the OpenAI shape."""
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
+    columns = {"messages": "messages", "images": "images", "videos": "videos"}
+    told = {"file_name": f"{split}.jsonl", "formatting": "sharegpt", "columns": columns, "tags": tags}
+    return {f"{name}_{split}": told}
