@@ -159,6 +159,7 @@ _COT = {
     **dict.fromkeys(("shortages", "grades", "planted", "caught", "review", "quality"), _COUNTS),
     "funnel": array(struct({"step": TEXT, **dict.fromkeys(("entering", "dropped", "remaining"), COUNT)})),
     "yield": {"type": "object"},
+    "examples": array(struct(dict.fromkeys(("id", "mode", "question", "reply"), TEXT))),
 }
 MANIFEST: Schema = struct(
     {

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from dataengine.cot import told
+
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _LARGER = (
     *((10**8, "10M<n<100M"), (10**9, "100M<n<1B"), (10**10, "1B<n<10B")),
@@ -196,11 +198,15 @@ def _cot(m: Mapping[str, Any]) -> str:
     cot = m["cot"]
     if not cot["shards"]:
         return ""
-    rejected = f" {sum(cot['rejected'].values()):,} candidates were rejected." if cot["rejected"] else ""
     text = (
-        f"Records in `cot/` point at samples of this release by id; every answer was measured from the media.{rejected}"
+        "Records in `cot/` point at samples of this release by id; every answer was measured from the media, every reply was "
+        "checked against the measurements (`dataengine cot verify` does it again). Each question is kept, rejected or failed."
     )
-    return f"## Chain-of-thought data\n\n{text}\n\n{table(('mode', 'records'), cot['modes'].items())}"
+    parts = [f"## Chain-of-thought data\n\n{text}", table(("mode", "records"), cot["modes"].items())]
+    parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in told.tables(cot)]
+    for one in cot.get("examples", []):
+        parts.append(f"**{one['mode']}**, record `{one['id']}`\n\n````text\n{one['question']}\n\n{one['reply']}\n````")
+    return "\n\n".join(parts)
 
 
 def _people(m: Mapping[str, Any]) -> str:

@@ -11,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.cot.account import funnel, yields
+from dataengine.cot.formats import to_text
 from dataengine.cot.mix import Facets, pick, resolve
-from dataengine.cot.record import MODES
+from dataengine.cot.record import MODES, Record
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output
+from dataengine.workspace import File, Output
 
 _RECORDS_A_SHARD = 10_000
 _REVIEWS = {"accept": "accepted", "edit": "edited"}
@@ -51,13 +52,16 @@ class CotMix(Cot, TableStage):
         for outcome in outcomes:
             if outcome["outcome"] == "kept" and outcome["rid"] not in chosen:
                 outcome.update(outcome="rejected", step="mix", reason="more than the mix asks for")
-        files = {}
+        files: dict[str, File] = {}
+        examples: dict[str, dict[str, str]] = {}
         for name, rows in _tars([good[rid] for rid in picked.ids]).items():
             planned = _plan(run, rows, reviewed, scores)
             files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", planned, PLAN)
+            _examples(planned.to_pylist(), examples)
         table = pa.Table.from_pylist(sorted(outcomes, key=lambda o: (o["rid"], o["task"])), OUTCOMES)
         files["outcomes"] = run.workspace.write_table(f"cot/{key}/outcomes.parquet", table)
         facts = self._facts(run, outcomes) | {"shortages": picked.shortages}
+        facts["examples"] = [examples[mode] for mode in sorted(examples)]
         counts = Counter(o["outcome"] for o in outcomes)
         return Output(files, {"questions": len(questions), **dict(sorted(counts.items()))}, facts)
 
@@ -76,6 +80,16 @@ class CotMix(Cot, TableStage):
             "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
             "quality": dict(run.records["cot.score"].parts["all"].facts["quality"]),
         }
+
+
+def _examples(planned: list[dict[str, Any]], found: dict[str, dict[str, str]]) -> None:
+    """Add the record of the lowest id of each mode and style."""
+    for row in planned:
+        told = json.loads(row["record"])
+        name = f"{told['mode']}/{told['style']}"
+        if name not in found or row["rid"] < found[name]["id"]:
+            question = to_text(Record.model_validate_json(row["record"]).messages[0].content)[0]
+            found[name] = {"id": row["rid"], "mode": name, "question": question, "reply": row["text"]}
 
 
 def _summed(facts: list[dict[str, Any]], name: str) -> dict[str, int]:
