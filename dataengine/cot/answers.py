@@ -10,10 +10,15 @@ import re
 
 from dataengine.cot.colours import COLOURS
 from dataengine.cot.formats import AutoPlain, Plain, Reply, boxed
+from dataengine.cot.modes.locate_cell import CELLS, label
 from dataengine.cot.record import Record
 from dataengine.cot.task import LETTERS
 
-_CLOSED = (frozenset({"yes", "no"}), frozenset(COLOURS), frozenset({"portrait", "landscape", "square"}))
+_CLOSED = (
+    frozenset({"yes", "no"}),
+    frozenset(COLOURS),
+    frozenset({"portrait", "landscape", "square"}),
+)
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _ORDER = re.compile(rf"\b[{LETTERS}](?:\s*[,<>\-–→ ]\s*[{LETTERS}])+\b")
 
@@ -35,6 +40,8 @@ def matches(record: Record, said: str | None) -> bool:
         return bool(_NUMBER.fullmatch(said.strip())) and float(said) == float(answer)
     if kind == "order":
         return re.findall(rf"[{LETTERS}]", said) == re.findall(rf"[{LETTERS}]", answer)
+    if kind == "box":
+        return said.strip() == answer
     if kind == "choice":
         letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", said.strip(), re.DOTALL)
         return letter[1] == answer if letter else _words(said) == _words(options(record).get(answer, answer))
@@ -57,8 +64,14 @@ def others(record: Record) -> list[str]:
         return [", ".join([letters[-1], *letters[:-1]]), ", ".join([*letters[1:], letters[0]])]
     if record.answer_type == "choice":
         return [letter for letter in options(record) if letter != answer]
-    closed = next((words for words in _CLOSED if answer in words), frozenset())
-    return sorted(closed - {answer})
+    if record.answer_type == "box":
+        return sorted({label(cell) for cell in CELLS} - {answer})
+    return sorted(alike(record) - {answer}) or [answer[1:] + answer[0]]
+
+
+def alike(record: Record) -> frozenset[str]:
+    """The words that such a question can be answered with; the answer alone where they are without number."""
+    return next((words for words in _CLOSED if record.answer in words), frozenset({record.answer}))
 
 
 def _plain(record: Record, text: str) -> str | None:
@@ -67,8 +80,7 @@ def _plain(record: Record, text: str) -> str | None:
     elif record.answer_type == "order":
         found = set(_ORDER.findall(text))
     else:
-        closed = next((words for words in _CLOSED if record.answer in words), frozenset({record.answer}))
-        found = set(_words(text).split()) & closed
+        found = set(_words(text).split()) & alike(record)
     return found.pop() if len(found) == 1 else None
 
 

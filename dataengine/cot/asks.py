@@ -96,7 +96,7 @@ def views(record: Record, of_sample: dict[int, list[bytes]], own: Sequence[bytes
     blocks = record.messages[0].content
     if any(isinstance(b, VideoBlock) for b in blocks):
         return of_sample.get(next(b.nframes for b in blocks if isinstance(b, VideoBlock)), [])
-    return list(own) if record.family == "frames" else of_sample.get(1, [])
+    return list(own) if record.family in ("frames", "made") else of_sample.get(1, [])
 
 
 def _message(record: Record, pictures: Sequence[str], head: str) -> Message:

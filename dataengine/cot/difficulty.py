@@ -12,7 +12,7 @@ from dataengine.cot.measure import QUALITIES
 from dataengine.cot.record import Difficulty
 from dataengine.cot.task import Facts, Params
 
-_EASY = frozenset({"glance", "dominant_colour", "orientation"})
+_EASY = frozenset({"glance", "dominant_colour", "orientation", "read_text"})
 _CLOSE, _WIDE = 1.6, 3.0
 """Smallest gap between neighbours, in margins of the quality."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from dataengine.cot import formats, tools
-from dataengine.cot.answers import matches
+from dataengine.cot.answers import alike, matches
 from dataengine.cot.measure import PARTS
 from dataengine.cot.record import Record
 from dataengine.errors import InputError
@@ -24,9 +24,10 @@ _TOLERANCE = 2.0
 _FREE = frozenset({0.0, 1.0, 2.0, 4.0, 255.0})
 """Numbers that every text may use: counts of steps, the grid, the ends of the scale."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
+_LABEL = re.compile(r"<\|(\w+)_start\|>.*?<\|\1_end\|>", re.DOTALL)
 _SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\d)[^.!?\n]*)*[.!?]?")
 _CONCLUSION = re.compile(
-    r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?|\b[Tt]herefore option)\s+([A-F](?:, [A-F])*\b|yes\b|no\b|\d+\b)"
+    r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?)\s+([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)"
 )
 
 
@@ -51,7 +52,10 @@ def sentences(text: str) -> list[str]:
     return [s.strip() for s in _SENTENCE.findall(text) if s.strip()]
 
 
-def _of_text(record: Record, text: str) -> Iterator[str]:
+def _of_text(record: Record, whole: str) -> Iterator[str]:
+    if any(_concludes(record, said) and not matches(record, said) for said in _CONCLUSION.findall(whole)):
+        yield "contradiction"
+    text = _LABEL.sub("", whole)
     words = text.split()
     if len(words) > MOST_WORDS or (record.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
         yield "length"
@@ -64,8 +68,17 @@ def _of_text(record: Record, text: str) -> Iterator[str]:
         yield "unsupported number"
     if any(_misread(record, s) for s in said):
         yield "wrong reading"
-    if any(not matches(record, found) for found in _CONCLUSION.findall(text)):
-        yield "contradiction"
+
+
+def _concludes(record: Record, said: str) -> bool:
+    """Could these words be an answer to the question? ``the answer is clearly …`` ends at no answer yet."""
+    if record.answer_type in ("choice", "order"):
+        return bool(re.fullmatch("[A-F](, [A-F])*", said))
+    if record.answer_type == "number":
+        return said.isdigit()
+    if record.answer_type == "box":
+        return said.startswith("<|")
+    return said.lower() in alike(record) or (record.answer.isupper() and said.isupper())
 
 
 def _supported(number: float, record: Record) -> bool:

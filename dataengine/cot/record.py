@@ -20,8 +20,8 @@ VERSION = "2"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
-Family = Literal["picture", "tools", "clip", "frames"]
-AnswerType = Literal["choice", "text", "number", "order"]
+Family = Literal["picture", "tools", "clip", "frames", "made"]
+AnswerType = Literal["choice", "text", "number", "order", "box"]
 Difficulty = Literal["easy", "medium", "hard"]
 Grade = Literal["A", "B", "C"]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataengine.cot.modes.auto_think import Glance, RankParts
+from dataengine.cot.modes.clip_facts import Change, CutTime
+from dataengine.cot.modes.locate_cell import LocateCell
 from dataengine.cot.modes.non_thinking import DominantColour, Orientation
+from dataengine.cot.modes.read_text import ReadText
 from dataengine.cot.modes.think_with_image import FindCell, InspectView
 from dataengine.cot.modes.thinking import CompareParts
 from dataengine.cot.modes.video import CountShots, OrderFrames
@@ -22,5 +25,9 @@ TASKS: dict[str, Task] = {
         CountShots(16),
         CountShots(32),
         OrderFrames(),
+        LocateCell(),
+        ReadText(),
+        CutTime(),
+        Change(),
     )
 }

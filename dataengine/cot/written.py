@@ -30,6 +30,8 @@ def exchange(record: Record, path: int) -> Exchange:
 
 def _again(record: Record, reply: formats.Reply, draw: Draw) -> formats.Reply:
     readings = [f"The {name} has {round(value)}." for name, value in record.measured.items() if name in PARTS]
+    if not readings:
+        return reply
     more = " ".join(["", draw.fork("again").choice(_AGAIN), *readings, "Nothing changes."])
     if isinstance(reply, formats.Thinking | formats.AutoThinking):
         return replace(reply, think=reply.think + more)
