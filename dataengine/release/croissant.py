@@ -1,0 +1,159 @@
+"""croissant.json: the release in the Croissant 1.1 vocabulary with its responsible-AI (RAI) extension.
+
+Every tar is a file with its SHA-256; the samples are record sets over the members of the tars, the ledger one over
+its Parquet file. ``mlcroissant`` validates it and loads records by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dataengine.release import prose
+from dataengine.shards.sample import FAMILIES
+from dataengine.workspace import File
+
+Json = dict[str, Any]
+
+CONFORMS = ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]
+_CONTEXT: Json = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "sc": "https://schema.org/",
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    **{
+        name: f"cr:{name}"
+        for name in (
+            *(
+                "arrayShape",
+                "citeAs",
+                "column",
+                "containedIn",
+                "equivalentProperty",
+                "extract",
+                "field",
+                "fileProperty",
+            ),
+            *("fileObject", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5"),
+            *("parentField", "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate"),
+            *("separator", "source", "subField", "transform"),
+        )
+    },
+}
+_LEDGER = ("input_id", "source", "uri", "id", "outcome", "kind", "rule", "failure", "message")
+
+
+def croissant(m: Mapping[str, Any], ledger: File, base: str) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the ledger's key."""
+    about: Json = {
+        "@context": _CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": CONFORMS,
+        "name": m["name"],
+        "description": m["description"],
+        "license": m["license"],
+        "url": m["url"] or f"urn:dataengine:{m['recipe_digest']}",
+        "version": m["version"],
+        "citeAs": m["citation"] or f"{m['title']}, version {m['version']}. Made with {prose.maker(m)}.",
+        "inLanguage": m["language"],
+        **({"datePublished": m["date"]} if m["date"] else {}),
+        **({"creator": {"@type": "sc:Organization", "name": m["contact"]}} if m["contact"] else {}),
+        **_rai(m),
+        "distribution": [*_ledger_file(ledger, base), *_tars(m), *_sets(m)],
+        "recordSet": [_ledger_records(), *(one for family in prose.kinds(m) for one in _samples(family))],
+    }
+    return (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _rai(m: Mapping[str, Any]) -> Json:
+    return {
+        "rai:dataCollection": prose.collection(m),
+        "rai:dataCollectionMissingData": prose.missing(m),
+        "rai:dataPreprocessingProtocol": prose.steps(m),
+        "rai:machineAnnotationTools": [f"{s['name']} {s['version']}" for s in m["scorers"]],
+        "rai:dataUseCases": prose.stated(m, "intended_use"),
+        "rai:dataBiases": prose.stated(m, "biases"),
+        "rai:dataLimitations": prose.stated(m, "limitations"),
+        "rai:personalSensitiveInformation": prose.stated(m, "personal_information"),
+    }
+
+
+def _ledger_file(ledger: File, base: str) -> list[Json]:
+    name = ledger.key.removeprefix(f"{base}/")
+    return [_file("ledger", name, "application/x-parquet", ledger.sha256, ledger.bytes)]
+
+
+def _tars(m: Mapping[str, Any]) -> list[Json]:
+    listed = [("shards", shard) for shard in m["shards"]] + [("cot", shard) for shard in m["cot"]["shards"]]
+    return [
+        _file(f"{folder}/{s['name']}", f"{folder}/{s['name']}.tar", "application/x-tar", s["sha256"], s["bytes"])
+        for folder, s in listed
+    ]
+
+
+def _file(id_: str, url: str, kind: str, sha256: str, size: int) -> Json:
+    told = {"@type": "cr:FileObject", "@id": id_, "name": url, "contentUrl": url, "encodingFormat": kind}
+    return told | {"sha256": sha256, "contentSize": f"{size} B"}
+
+
+def _sets(m: Mapping[str, Any]) -> list[Json]:
+    """Of the members of all shards of a family the media, and the ``.json`` that tell of them."""
+    found: list[Json] = []
+    for family in prose.kinds(m):
+        tars = [{"@id": f"shards/{s['name']}"} for s in m["shards"] if s["family"] == family]
+        for what, ext, kind in (
+            (family, FAMILIES[family], f"{family}/{FAMILIES[family]}"),
+            ("json", "json", "application/json"),
+        ):
+            told = {"@type": "cr:FileSet", "@id": f"{family}-{what}", "name": f"{family}-{what}"}
+            found.append(told | {"containedIn": tars, "encodingFormat": kind, "includes": f"*.{ext}"})
+    return found
+
+
+def _ledger_records() -> Json:
+    fields = [
+        _field(f"inputs/{name}", "sc:Text", {"fileObject": {"@id": "ledger"}, "extract": {"column": name}})
+        for name in _LEDGER
+    ]
+    return _records("inputs", "Every input and what became of it.", fields)
+
+
+def _samples(family: str) -> list[Json]:
+    """Media of a family, and beside them what their ``.json`` tell: the n-th of both are one sample."""
+    kind = "sc:ImageObject" if family == "image" else "sc:VideoObject"
+    return [
+        _records(family, f"The {family}s of the release, by the name of their file.", _members(family, family, kind)),
+        _records(
+            f"{family}-facts",
+            f"What is known of each {family}, as JSON.",
+            _members(f"{family}-facts", "json", "sc:Text"),
+        ),
+    ]
+
+
+def _members(name: str, what: str, kind: str) -> list[Json]:
+    """Id and content of the members of a file set."""
+    family = name.partition("-")[0]
+    source = {"fileSet": {"@id": f"{family}-{what}"}}
+    key = {**source, "extract": {"fileProperty": "filename"}, "transform": {"regex": "^(?:.*/)?([0-9a-f]{32})[.].*$"}}
+    return [
+        _field(f"{name}/id", "sc:Text", key),
+        _field(f"{name}/content", kind, {**source, "extract": {"fileProperty": "content"}}),
+    ]
+
+
+def _records(name: str, text: str, fields: Sequence[Json]) -> Json:
+    return {"@type": "cr:RecordSet", "@id": name, "name": name, "description": text, "field": list(fields)}
+
+
+def _field(id_: str, kind: str, source: Json) -> Json:
+    return {"@type": "cr:Field", "@id": id_, "name": id_, "dataType": kind, "source": source}

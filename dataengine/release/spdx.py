@@ -1,0 +1,136 @@
+"""spdx.json: the release as an SPDX 3.0.1 document with the dataset profile.
+
+The moment of creation is the recipe's ``release.date``, or the first moment of 1970 where it names none: a clock would make two
+runs of one recipe differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dataengine.release import prose
+from dataengine.workspace import File
+
+Json = dict[str, Any]
+
+CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
+_UNDATED = "1970-01-01"
+
+
+def spdx(m: Mapping[str, Any], ledger: File, base: str) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the ledger's key."""
+    graph = _Graph(m)
+    files = [(ledger.key.removeprefix(f"{base}/"), ledger.sha256)]
+    files += [(f"shards/{s['name']}.tar", s["sha256"]) for s in m["shards"]]
+    files += [(f"cot/{s['name']}.tar", s["sha256"]) for s in m["cot"]["shards"]]
+    elements = [
+        graph.creation(),
+        graph.element("Organization", "maker", name=m["contact"] or "not stated"),
+        graph.dataset(),
+        graph.element("simplelicensing_LicenseExpression", "licence", simplelicensing_licenseExpression=graph.licence),
+        graph.relationship("declared", "hasDeclaredLicense", "dataset", ["licence"]),
+        *(graph.file(number, path, sha256) for number, (path, sha256) in enumerate(files)),
+        graph.relationship("files", "contains", "dataset", [f"file-{n}" for n in range(len(files))]),
+    ]
+    told = {"@context": CONTEXT, "@graph": [*elements, graph.document(elements)]}
+    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+class _Graph:
+    """Elements of one document; they share a creation and a prefix of names."""
+
+    def __init__(self, m: Mapping[str, Any]) -> None:
+        self._m = m
+        self._base = f"urn:dataengine:{m['name']}:{m['recipe_digest']}"
+
+    @property
+    def licence(self) -> str:
+        """An SPDX expression: names that SPDX does not know become a reference."""
+        name = str(self._m["license"])
+        known = name.lower() in _LICENCES
+        return (
+            _LICENCES[name.lower()]
+            if known
+            else "LicenseRef-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in name)
+        )
+
+    def creation(self) -> Json:
+        return {
+            "type": "CreationInfo",
+            "@id": "_:creation",
+            "specVersion": "3.0.1",
+            "created": f"{self._m['date'] or _UNDATED}T00:00:00Z",
+            "createdBy": [self._id("maker")],
+        }
+
+    def element(self, kind: str, id_: str, **fields: Any) -> Json:
+        return {"type": kind, "spdxId": self._id(id_), "creationInfo": "_:creation", **fields}
+
+    def dataset(self) -> Json:
+        m = self._m
+        size = sum(s["bytes"] for s in (*m["shards"], *m["cot"]["shards"]))
+        return self.element(
+            "dataset_DatasetPackage",
+            "dataset",
+            name=m["name"],
+            summary=m["title"],
+            description=m["description"],
+            originatedBy=[self._id("maker")],
+            builtTime=f"{m['date'] or _UNDATED}T00:00:00Z",
+            releaseTime=f"{m['date'] or _UNDATED}T00:00:00Z",
+            software_packageVersion=m["version"],
+            software_primaryPurpose="data",
+            software_downloadLocation=m["url"] or "urn:dataengine:not-stated",
+            software_sourceInfo=prose.maker(m),
+            dataset_datasetType=[*prose.kinds(m), "text"],
+            dataset_datasetSize=size,
+            dataset_dataCollectionProcess=prose.collection(m),
+            dataset_dataPreprocessing=prose.steps(m),
+            dataset_datasetNoise=prose.missing(m),
+            dataset_intendedUse=prose.stated(m, "intended_use"),
+            dataset_knownBias=[prose.stated(m, "biases")],
+            dataset_hasSensitivePersonalInformation="noAssertion",
+        )
+
+    def file(self, number: int, path: str, sha256: str) -> Json:
+        digest = {"type": "Hash", "algorithm": "sha256", "hashValue": sha256}
+        fields: Json = {"name": path, "verifiedUsing": [digest], "software_primaryPurpose": "data"}
+        return self.element("software_File", f"file-{number}", **fields)
+
+    def relationship(self, name: str, kind: str, source: str, targets: list[str]) -> Json:
+        told: Json = {"from": self._id(source), "to": [self._id(t) for t in targets], "relationshipType": kind}
+        return self.element("Relationship", name, **told)
+
+    def document(self, elements: list[Json]) -> Json:
+        return self.element(
+            "SpdxDocument",
+            "document",
+            profileConformance=["core", "software", "dataset", "simpleLicensing"],
+            rootElement=[self._id("dataset")],
+            element=[e["spdxId"] for e in elements if "spdxId" in e],
+        )
+
+    def _id(self, name: str) -> str:
+        return f"{self._base}:{name}"
+
+
+_LICENCES = {
+    name.lower(): name
+    for name in (
+        *(
+            "Apache-2.0",
+            "MIT",
+            "BSD-2-Clause",
+            "BSD-3-Clause",
+            "GPL-2.0-only",
+            "GPL-3.0-only",
+            "LGPL-3.0-only",
+            "MPL-2.0",
+        ),
+        *("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-ND-4.0", "CC-BY-NC-ND-4.0"),
+        *("CC-BY-3.0", "CC-BY-SA-3.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-2.0", "CDLA-Sharing-1.0"),
+    )
+}
+"""Licences of data sets that SPDX has a name for, by that name in small letters, which is Hugging Face's."""
