@@ -81,19 +81,26 @@ def _items(published: Published, names: list[str]) -> Iterator[Item]:
             for key, members in published.read(tar):
                 names.append(f"{tar.path}: {key}")
                 images = {ext: data for ext, data in members.items() if ext != "json"}
-                yield _item(published, places, members["json"], images)
+                yield _item(published, places, members.get("json", b""), images)
 
 
 def _parents(published: Published, tar: Tar) -> Iterator[str]:
     for _, members in published.read(tar):
-        yield from Record.model_validate_json(members["json"]).parents
+        yield from _parent(members.get("json", b""))
+
+
+def _parent(record: bytes) -> tuple[str, ...]:
+    """The sample that a record is about; none for what is no record, which the check will say."""
+    try:
+        return Record.from_bytes(record).parents[:1]
+    except InputError:
+        return ()
 
 
 def _item(published: Published, places: dict[str, Place], record: bytes, images: dict[str, bytes]) -> Item:
-    try:
-        parent = Record.from_bytes(record).parents[0]
-    except InputError:
+    parents = _parent(record)
+    if not parents:
         return "", "image", b"", {}, record, images
-    place = places[parent]
+    place = places[parents[0]]
     data = published.member(place, FAMILIES[place.told["kind"]])
-    return parent, place.told["kind"], data, {"duration": place.told["duration"]}, record, images
+    return parents[0], place.told["kind"], data, {"duration": place.told["duration"]}, record, images
