@@ -230,6 +230,7 @@ class ReleaseConfig(Model):
     license: str
     description: str
     intended_use: str | None = None
+    out_of_scope_use: str | None = None
     biases: str | None = None
     limitations: str | None = None
     personal_information: str | None = None

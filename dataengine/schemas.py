@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.cot.record import Record
+from dataengine.score.distribution import QUANTILES
 
 Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -156,12 +157,23 @@ _COT = {
     "modes": _COUNTS,
     "rejected": _COUNTS,
     "drafted": COUNT,
-    **dict.fromkeys(("shortages", "grades", "planted", "caught", "review", "quality"), _COUNTS),
+    **dict.fromkeys(("shortages", "grades", "planted", "caught", "review", "reviewed", "quality"), _COUNTS),
     "funnel": array(struct({"step": TEXT, **dict.fromkeys(("entering", "dropped", "remaining"), COUNT)})),
     "yield": {"type": "object"},
     "examples": array(struct(dict.fromkeys(("id", "mode", "question", "reply"), TEXT))),
 }
-_WRITTEN = ("intended_use", "biases", "limitations", "personal_information", "date", "citation", "url", "contact")
+_SPREAD = struct({"count": COUNT, **dict.fromkeys(QUANTILES, REAL)}, optional=tuple(QUANTILES))
+_WRITTEN = (
+    "intended_use",
+    "out_of_scope_use",
+    "biases",
+    "limitations",
+    "personal_information",
+    "date",
+    "citation",
+    "url",
+    "contact",
+)
 MANIFEST: Schema = struct(
     {
         **dict.fromkeys(
@@ -179,12 +191,18 @@ MANIFEST: Schema = struct(
         "contamination": _nullable(_CONTAMINATION, True),
         "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
         "funnel": array(_FUNNEL),
+        "scores": {"type": "object", "additionalProperties": struct({"before": _SPREAD, "after": _SPREAD})},
         "scorers": array(struct({"name": TEXT, "version": TEXT})),
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
-    optional=("contamination", "version", *(name for name in _WRITTEN if name not in ("intended_use", "biases"))),
+    optional=(
+        "contamination",
+        "scores",
+        "version",
+        *(name for name in _WRITTEN if name not in ("intended_use", "biases")),
+    ),
 )
 
 

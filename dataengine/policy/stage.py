@@ -13,6 +13,7 @@ from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
 from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated, known_columns
+from dataengine.score.distribution import distributions
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import Output
 
@@ -21,7 +22,7 @@ class Filter(TableStage):
     """Moving a threshold runs this stage and what follows it, nothing before."""
 
     name = "filter"
-    version = "1"
+    version = "2"
     needs = ("dedup", "score", "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
@@ -40,7 +41,9 @@ class Filter(TableStage):
         file = run.workspace.write_table(f"decisions/{key}.parquet", decisions, contracts.DECISIONS)
         counts = {"in": decisions.num_rows, "kept": funnel[-1].remaining if funnel else decisions.num_rows}
         told = {"name": policy.name, "version": policy.version, "digest": policy.digest}
-        return Output({"decisions": file}, counts, {"policy": told, "funnel": [asdict(row) for row in funnel]})
+        kept = [str(id_) for id_ in decisions.filter(decisions["kept"])["id"].to_pylist()]
+        facts = {"policy": told, "funnel": [asdict(row) for row in funnel], "scores": distributions(rows, kept)}
+        return Output({"decisions": file}, counts, facts)
 
     def _policy(self, recipe: Recipe) -> Policy:
         return load(recipe.filter.policy, known_columns(recipe))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
 
 from dataengine.cot import told
+from dataengine.release.prose import stated
+from dataengine.score.distribution import QUANTILES
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
 _LARGER = (
@@ -18,19 +21,19 @@ _LARGER = (
 
 def card(manifest: Mapping[str, Any]) -> str:
     """README.md of a release: YAML header, then what is in it and how it came to be."""
+    process = (_sources, _ledger, _dedup, _contamination, _filters, _scores, _codes, _cot, _making)
     sections = [
-        f"# {manifest['title']}\n\n{manifest['description']}",
-        _contents(manifest),
-        _loading(manifest),
-        _sources(manifest),
-        _ledger(manifest),
-        _dedup(manifest),
-        _contamination(manifest),
-        _filters(manifest),
-        _codes(manifest),
-        _cot(manifest),
+        f"# {manifest['title']}",
+        _details(manifest),
+        _uses(manifest),
+        "## Dataset Structure",
+        *_under(_contents(manifest), _loading(manifest)),
+        "## Dataset Creation",
+        f"### Curation Rationale\n\n{manifest['description']}",
+        "### Source Data\n\n#### Data Collection and Processing",
+        *_under(*(section(manifest) for section in process), levels=3),
+        _annotations(manifest),
         _people(manifest),
-        _making(manifest),
     ]
     header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{header}---\n\n" + "\n\n".join(s for s in sections if s) + "\n"
@@ -209,12 +212,55 @@ def _cot(m: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _people(m: Mapping[str, Any]) -> str:
-    missing = "*Not stated: the recipe's `release.{}` is empty.*"
+def _details(m: Mapping[str, Any]) -> str:
+    rows = [
+        ("Curated by", stated(m, "contact")),
+        ("Language", ", ".join(m["language"])),
+        ("License", m["license"]),
+        ("Version", f"{m.get('version', '')}{' of ' + m['date'] if m.get('date') else ''}"),
+        ("Home", stated(m, "url")),
+    ]
+    about = "\n".join(f"- **{name}:** {value}" for name, value in rows)
+    return f"## Dataset Details\n\n### Dataset Description\n\n{m['description']}\n\n{about}"
+
+
+def _uses(m: Mapping[str, Any]) -> str:
     return (
-        f"## Intended use\n\n{m['intended_use'] or missing.format('intended_use')}\n\n"
-        f"## Biases, risks and limitations\n\n{m['biases'] or missing.format('biases')}"
+        f"## Uses\n\n### Direct Use\n\n{stated(m, 'intended_use')}\n\n"
+        f"### Out-of-Scope Use\n\n{stated(m, 'out_of_scope_use')}"
     )
+
+
+def _scores(m: Mapping[str, Any]) -> str:
+    """Quantiles of each score among the samples that were asked, and among those that were kept."""
+    rows = [
+        (name, when, spread["count"], *(f"{spread[q]:g}" if q in spread else "" for q in QUANTILES))
+        for name, both in m.get("scores", {}).items()
+        for when, spread in both.items()
+    ]
+    head = ("score", "filter", "samples", *QUANTILES)
+    return f"## Scores before and after filtering\n\n{table(head, rows)}" if rows else ""
+
+
+def _annotations(m: Mapping[str, Any]) -> str:
+    scorers = ", ".join(f"{s['name']} ({s['version']})" for s in m["scorers"])
+    people = sum(n for action, n in m["cot"].get("reviewed", {}).items() if action != "waiting")
+    review = f" People have decided about {people:,} replies of the chain-of-thought data." if people else ""
+    return f"### Annotations\n\nBy machine: scores by {scorers}.{review}"
+
+
+def _people(m: Mapping[str, Any]) -> str:
+    biases = f"{stated(m, 'biases')}\n\n{stated(m, 'limitations')}"
+    return (
+        f"### Personal and Sensitive Information\n\n{stated(m, 'personal_information')}\n\n"
+        f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
+        f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
+    )
+
+
+def _under(*sections: str, levels: int = 1) -> list[str]:
+    """Sections with their headings so many levels further down."""
+    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]
 
 
 def _making(m: Mapping[str, Any]) -> str:

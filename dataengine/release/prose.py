@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-NOT_STATED = "Not stated: the recipe's release.{} is empty."
+NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
 
 
 def stated(m: Mapping[str, Any], name: str) -> str:

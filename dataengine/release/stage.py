@@ -112,6 +112,7 @@ class ReleaseStage(TableStage):
             "contamination": self._contamination(run),
             "policy": filtering["policy"],
             "funnel": filtering["funnel"],
+            "scores": filtering["scores"],
             "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),

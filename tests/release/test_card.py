@@ -174,3 +174,30 @@ def test_the_funnel_goes_from_inputs_to_kept() -> None:
     assert list(rows)[:5] == ["inputs", "- failed: empty", "- duplicate: exact", "- filtered: blur", "= kept"]
     losses = sum(int(n) for name, n in rows.items() if name.startswith("- "))
     assert int(rows["inputs"]) + losses == int(rows["= kept"])
+
+
+def test_the_sections_are_those_of_the_hub() -> None:
+    text = card(manifest(contact="the cat people", citation="Cats, 2026.", limitations="No dogs."))
+    wanted = [
+        *("## Dataset Details", "### Dataset Description", "## Uses", "### Direct Use", "### Out-of-Scope Use"),
+        *(
+            "## Dataset Structure",
+            "## Dataset Creation",
+            "### Curation Rationale",
+            "### Source Data",
+            "### Annotations",
+        ),
+        *("#### Data Collection and Processing", "##### Sources", "### Personal and Sensitive Information"),
+        *("## Bias, Risks, and Limitations", "## Citation", "## Dataset Card Contact"),
+    ]
+    lines = text.splitlines()
+    assert [heading for heading in wanted if heading not in lines] == []
+    assert "the cat people" in text and "Cats, 2026." in text and "No dogs." in text
+    assert text.count("`release.personal_information` is empty") == 1
+
+
+def test_scores_before_and_after_are_told() -> None:
+    spread = {"count": 5, "min": 0.5, "p10": 1.0, "p50": 2.0, "p90": 3.0, "max": 4.25}
+    text = card(manifest(scores={"blur": {"before": spread, "after": {"count": 0}}}))
+    assert "| blur | before | 5 | 0.5 | 1 | 2 | 3 | 4.25 |" in text
+    assert "| blur | after | 0 |  |  |  |  |  |" in text

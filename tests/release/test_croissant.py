@@ -61,6 +61,6 @@ def test_every_file_is_named_with_its_digest(small: Path) -> None:
 
 
 def test_what_nobody_has_written_is_said_to_be_missing(small: Path) -> None:
-    assert "release.biases is empty" in told(small)["rai:dataBiases"]
+    assert "`release.biases` is empty" in told(small)["rai:dataBiases"]
     assert any("perceptual hash" in step for step in told(small)["rai:dataPreprocessingProtocol"])
     assert "ledger.parquet" in told(small)["rai:dataCollectionMissingData"]

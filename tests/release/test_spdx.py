@@ -26,7 +26,7 @@ def test_the_model_reads_it(small: Path) -> None:
     assert dataset.name == manifest["name"] and dataset.software_packageVersion == manifest["version"]
     assert {kind.rpartition("/")[2] for kind in dataset.dataset_datasetType} == {"image", "video", "text"}
     assert dataset.dataset_datasetSize == sum(s["bytes"] for s in (*manifest["shards"], *manifest["cot"]["shards"]))
-    assert "release.biases is empty" in dataset.dataset_knownBias[0]
+    assert "`release.biases` is empty" in dataset.dataset_knownBias[0]
     [document] = objects.foreach_type(v3_0_1.SpdxDocument)
     assert document.rootElement == [dataset]
     assert objects.missing_ids == set()

@@ -78,6 +78,7 @@ class CotMix(Cot, TableStage):
             "yield": {by: yields(outcomes, by) for by in ("mode", "task", "teacher")},
             **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
             "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
+            "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
             "quality": dict(run.records["cot.score"].parts["all"].facts["quality"]),
         }
 
