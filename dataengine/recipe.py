@@ -242,6 +242,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
+    previous: str | None = Field(default=None, exclude=True)
+    """Folder or s3:// prefix of an earlier release that the card compares this one with."""
     publish: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix that the finished release is copied to; no part of what the release is."""
 

@@ -162,6 +162,16 @@ _COT = {
     "yield": {"type": "object"},
     "examples": array(struct(dict.fromkeys(("id", "mode", "question", "reply"), TEXT))),
 }
+_POLICY = struct({"name": TEXT, "version": TEXT, "digest": TEXT})
+_DIFFERENCE = struct(
+    {
+        "previous": struct({"name": TEXT, "recipe_digest": TEXT, "version": TEXT}),
+        **dict.fromkeys(("added", "removed", "same"), COUNT),
+        "removed_because": _COUNTS,
+        "policy_before": _POLICY,
+        "tokenizer_before": TEXT,
+    }
+)
 _SPREAD = struct({"count": COUNT, **dict.fromkeys(QUANTILES, REAL)}, optional=tuple(QUANTILES))
 _WRITTEN = (
     "intended_use",
@@ -189,16 +199,18 @@ MANIFEST: Schema = struct(
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
         "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
         "contamination": _nullable(_CONTAMINATION, True),
-        "policy": struct({"name": TEXT, "version": TEXT, "digest": TEXT}),
+        "policy": _POLICY,
         "funnel": array(_FUNNEL),
         "scores": {"type": "object", "additionalProperties": struct({"before": _SPREAD, "after": _SPREAD})},
         "scorers": array(struct({"name": TEXT, "version": TEXT})),
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
+        "difference": _nullable(_DIFFERENCE, True),
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
     optional=(
         "contamination",
+        "difference",
         "scores",
         "version",
         *(name for name in _WRITTEN if name not in ("intended_use", "biases")),

@@ -34,6 +34,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         *_under(*(section(manifest) for section in process), levels=3),
         _annotations(manifest),
         _people(manifest),
+        _difference(manifest),
     ]
     header = yaml.safe_dump(_header(manifest), sort_keys=False, allow_unicode=True, width=100)
     return f"---\n{header}---\n\n" + "\n\n".join(s for s in sections if s) + "\n"
@@ -256,6 +257,23 @@ def _people(m: Mapping[str, Any]) -> str:
         f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
         f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
     )
+
+
+def _difference(m: Mapping[str, Any]) -> str:
+    d = m.get("difference")
+    if d is None:
+        return ""
+    before, rows = d["previous"], [("added", d["added"]), ("removed", d["removed"]), ("kept in both", d["same"])]
+    rows += [(f"removed, now {why}", n) for why, n in d["removed_because"].items()]
+    changed = [
+        f"The filter policy was `{d['policy_before']['name']}` version {d['policy_before']['version']}."
+        if d["policy_before"] != m["policy"]
+        else "The filter policy is the same.",
+        "The tokenizer is another." if m["tokenizer"] and d["tokenizer_before"] != m["tokenizer"]["id"] else "",
+    ]
+    since = f"Since `{before['name']}` {before['version']} (recipe digest `{before['recipe_digest']}`)."
+    text = " ".join([since, *filter(None, changed)])
+    return f"## Changes\n\n{text}\n\n{table(('samples', 'count'), rows)}"
 
 
 def _under(*sections: str, levels: int = 1) -> list[str]:

@@ -15,7 +15,9 @@ from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
+from dataengine.release.difference import difference
 from dataengine.release.ledger import balance, build, counts
+from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
 from dataengine.score.annotated import broken
 from dataengine.score.factory import build as build_scorers
@@ -50,6 +52,16 @@ class ReleaseStage(TableStage):
 
     def settings(self, recipe: Recipe) -> Any:
         return [content_of(recipe), installed("dataengine-multimodal")]
+
+    def validate(self, recipe: Recipe) -> None:
+        if recipe.release.previous is not None:
+            open_release(recipe.release.previous)
+
+    def key(self, run: Run) -> str:
+        """An earlier release that this one is compared with is an input."""
+        previous = run.recipe.release.previous
+        key = super().key(run)
+        return key if previous is None else digest(key, open_release(previous).manifest)
 
     def compute(self, run: Run, key: str) -> Output:
         base = f"releases/{run.recipe.name}"
@@ -116,6 +128,9 @@ class ReleaseStage(TableStage):
             "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
+            "difference": None
+            if recipe.release.previous is None
+            else difference(ledger, open_release(recipe.release.previous)),
         }
 
     def _contamination(self, run: Run) -> dict[str, Any] | None:

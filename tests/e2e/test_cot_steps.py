@@ -111,3 +111,18 @@ def test_a_missing_key_stops_before_anything_runs(copy: Setup) -> None:
 def test_mistakes_in_the_recipe_are_told(copy: Setup, change: dict[str, Any], message: str) -> None:
     done = changed(copy, **change).run(ok=False)
     assert done.returncode == 2 and message in done.stderr
+
+
+def test_questions_of_a_benchmark_are_not_asked(copy: Setup) -> None:
+    asked = [json.loads(r["record"]) for r in tables(copy, "questions") if r["record"]]
+    text = next(b["text"] for b in asked[0]["messages"][0]["content"] if b["type"] == "text")
+    listed = copy.folder / "benchmark.jsonl"
+    listed.write_text(json.dumps({"question": text, "answer": "x"}) + "\n")
+    benchmark = {"type": "table", "name": "exam", "path": str(listed), "media": None}
+    told = {"benchmarks": [benchmark], "presets": [{"name": "ngram", "n": 5, "least": 0.5}]}
+    setup = Setup(copy.folder, copy.corpus, copy.workspace, {"contamination": told}).write()
+    setup.run()
+    found = manifest(setup.release)["cot"]
+    assert found["rejected"]["contamination: exam"] >= 1
+    [step] = [row for row in found["funnel"] if row["step"] == "contamination"]
+    assert step["dropped"] == found["rejected"]["contamination: exam"]

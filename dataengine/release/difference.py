@@ -1,0 +1,55 @@
+"""What has changed since an earlier release: samples that came, samples that went and why, and the rules behind it."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataengine.release.published import Published
+
+_COLUMNS = ["id", "outcome", "kind", "rule"]
+
+
+def difference(ledger: pa.Table, previous: Published) -> dict[str, Any]:
+    """``added`` and ``removed`` kept samples by id, ``same`` those kept in both; ``removed_because`` counts what the removed ones
+    are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy`` and ``tokenizer``: did they change?"""
+    before = pq.read_table(io.BytesIO(previous.store.get("ledger.parquet")), columns=_COLUMNS)
+    old, new = _kept(before), _kept(ledger)
+    gone = old - new
+    told = previous.manifest
+    return {
+        "previous": {"name": told["name"], "recipe_digest": told["recipe_digest"], "version": told.get("version", "")},
+        "added": len(new - old),
+        "removed": len(gone),
+        "same": len(new & old),
+        "removed_because": dict(sorted(Counter(_now(ledger, gone)).items())),
+        "policy_before": told["policy"],
+        "tokenizer_before": (told["tokenizer"] or {}).get("id", ""),
+    }
+
+
+def _kept(ledger: pa.Table) -> set[str]:
+    kept = pc.equal(ledger["outcome"], pa.scalar("kept"))
+    return {str(id_) for id_ in ledger.filter(kept)["id"].to_pylist()}
+
+
+def _now(ledger: pa.Table, gone: set[str]) -> list[str]:
+    """For each of the ids what the new ledger says of it."""
+    rows = (
+        ledger.select(_COLUMNS)
+        .filter(pc.is_in(ledger["id"], value_set=pa.array(sorted(gone), pa.string())))
+        .to_pylist()
+    )
+    found: dict[str, str] = {}
+    for row in sorted(rows, key=lambda r: (r["id"], r["outcome"], r["rule"] or "", r["kind"] or "")):
+        why = row["rule"] if row["outcome"] == "filtered" else row["kind"]
+        told = f"{row['outcome']}: {why}" if why else str(row["outcome"])
+        # The same bytes twice: the second mention is a duplicate of the first, whatever became of that.
+        if row["id"] not in found or found[row["id"]] == "duplicate: exact":
+            found[row["id"]] = told
+    return [found.get(id_, "absent") for id_ in gone]
