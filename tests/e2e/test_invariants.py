@@ -321,7 +321,7 @@ def test_a_release_tells_nothing_of_where_and_when(base: Setup) -> None:
     words = [w for w in (socket.gethostname(), getpass.getuser()) if len(w) > 3]
     for path in base.release.rglob("*"):
         if path.is_file():
-            data = path.read_bytes()
+            data = path.read_bytes().replace(b'"rootElement"', b"")  # SPDX's word, though root may be the user
             assert [s for s in (*secrets, *words) if s.encode() in data] == [], path
     for path in base.release.rglob("*.tar"):
         with tarfile.open(path) as tar:
