@@ -11,12 +11,12 @@ import typer
 from dataengine import cot_cli, export_cli, release_cli, tokenizer_cli
 from dataengine.command import (
     DryRunOption,
-    Engine,
     EngineOption,
     RecipeArgument,
     RetryOption,
     WorkersOption,
     WorkspaceOption,
+    bring_up_to_date,
     exits,
 )
 from dataengine.errors import RunError
@@ -31,29 +31,6 @@ app = typer.Typer(
 )
 
 
-def _execute(
-    path: str,
-    only: str | None,
-    workspace: str | None,
-    workers: int | None,
-    engine: Engine | None,
-    dry_run: bool,
-    retry: bool = False,
-) -> None:
-    from dataengine import console, recipe
-    from dataengine.pipeline import execute
-
-    loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
-    if retry and not dry_run:
-        from dataengine.ingest.retry import forget_failed
-        from dataengine.stage import Run
-
-        forget_failed(Run(loaded))
-    with console.Progress() as progress:
-        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
-    console.summary(loaded, reports, dry_run)
-
-
 @app.command()
 @exits
 def run(
@@ -65,7 +42,7 @@ def run(
     retry_failed: RetryOption = False,
 ) -> None:
     """Bring every stage of RECIPE up to date, down to the release."""
-    _execute(recipe, None, workspace, workers, engine, dry_run, retry_failed)
+    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, retry_failed)
 
 
 def _stage_command(name: str, text: str) -> None:
@@ -77,7 +54,7 @@ def _stage_command(name: str, text: str) -> None:
         engine: EngineOption = None,
         dry_run: DryRunOption = False,
     ) -> None:
-        _execute(recipe, name, workspace, workers, engine, dry_run)
+        bring_up_to_date(recipe, name, workspace, workers, engine, dry_run)
 
     app.command(name, help=text)(command)
 

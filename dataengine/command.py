@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable
 from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dataengine.errors import BalanceError, DataEngineError, UsageError
+
+if TYPE_CHECKING:
+    from dataengine.recipe import Recipe
 
 
 class Engine(StrEnum):
@@ -44,3 +47,28 @@ def exits(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(130) from None
 
     return run
+
+
+def bring_up_to_date(
+    path: str,
+    only: str | None,
+    workspace: str | None,
+    workers: int | None,
+    engine: Engine | None,
+    dry_run: bool,
+    retry: bool = False,
+) -> Recipe:
+    """Load the recipe, run its stages (``only``: one group of them) with progress and a summary; the recipe as it was run."""
+    from dataengine import console, recipe
+    from dataengine.pipeline import execute
+
+    loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
+    if retry and not dry_run:
+        from dataengine.ingest.retry import forget_failed
+        from dataengine.stage import Run
+
+        forget_failed(Run(loaded))
+    with console.Progress() as progress:
+        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
+    console.summary(loaded, reports, dry_run)
+    return loaded

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dataengine.command import DryRunOption, EngineOption, RecipeArgument, WorkersOption, WorkspaceOption, exits
+from dataengine.command import (
+    DryRunOption,
+    EngineOption,
+    RecipeArgument,
+    WorkersOption,
+    WorkspaceOption,
+    bring_up_to_date,
+    exits,
+)
 from dataengine.errors import RunError
 from dataengine.release_cli import ReleaseArgument
 
@@ -42,17 +50,11 @@ def run(
 ) -> None:
     """Questions, paths, checks, review, scores, mix and shards; prints what became of every question."""
     from dataengine import console
-    from dataengine import recipe as recipes
-    from dataengine.pipeline import execute
+    from dataengine.cot.told import tables
+    from dataengine.pipeline import committed
 
-    loaded = recipes.load(recipe, workspace=workspace, workers=workers, engine=engine and engine.value)
-    with console.Progress() as progress:
-        reports = execute(loaded, only="cot", dry_run=dry_run, reporter=progress)
-    console.summary(loaded, reports, dry_run)
+    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run)
     if not dry_run:
-        from dataengine.cot.told import tables
-        from dataengine.pipeline import committed
-
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):
             console.print_table(title, columns, rows)
@@ -96,6 +98,19 @@ def review(
     ] = None,
 ) -> None:
     """Serve the doubtful replies of RECIPE's last run to reviewers on a local page; run `dataengine cot RECIPE` again after."""
-    from dataengine.cot.review import desk
+    from dataengine.cot_desk import desk
 
-    desk.work(recipe, workspace, host, port, reviewer, export, label_studio, take_in)
+    found = desk(recipe, workspace)
+    again = f"run `dataengine cot {recipe}` to take the decisions in"
+    if take_in is not None:
+        print(f"{found.take_in(take_in)} decisions logged; {again}")
+    elif export is not None or label_studio is not None:
+        found.write(export, label_studio)
+        print(f"{len(found.items)} items written")
+    else:
+        with found.server(host, port, reviewer) as server:
+            print(f"{len(found.items)} items wait for review: {server.address}\nCtrl-C ends it.", flush=True)
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print(f"\n{again}")

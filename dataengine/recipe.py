@@ -13,7 +13,7 @@ from pydantic import (
 )
 
 from dataengine import yamlfile
-from dataengine.cot.teachers.config import OpenAIConfig
+from dataengine.cot_config import CotConfig
 from dataengine.sources import Model, Name, Size, Source
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
@@ -176,52 +176,6 @@ class ShardConfig(Model):
     def _sums_to_one(self) -> ShardConfig:
         if abs(sum(self.splits.values()) - 1) > 1e-9:
             raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}, they must add up to 1")
-        return self
-
-
-class ProgrammaticTeacher(Model):
-    """Writes reasoning from measured facts, without a network. ``planted``: share of its paths that are wrong on purpose, to
-    tell what the checks catch."""
-
-    type: Literal["programmatic"] = "programmatic"
-    planted: Annotated[float, Field(ge=0, le=1)] = 0.0
-
-
-class ReviewConfig(Model):
-    """A sound reply that is ``redundant`` times as long as the shortest of its question's is for a person to shorten."""
-
-    redundant: Annotated[float, Field(ge=1)] = 1.5
-
-
-class CotConfig(Model):
-    mix: str | dict[str, float] = "even"
-    """Shares by mode or ``mode/style``, or a preset: even, keye-vl."""
-    tasks: dict[str, Annotated[float, Field(ge=0)]] = {}
-    difficulties: dict[Literal["easy", "medium", "hard"], Annotated[float, Field(ge=0)]] = {}
-    """Shares within each cell of the mix; empty: as they come."""
-    total: Annotated[int, Field(ge=1)] | None = None
-    """Records in all; null: as many as the mix allows without a shortage."""
-    per_sample: Annotated[int, Field(ge=0, le=16)] = 2
-    teachers: Annotated[
-        list[Annotated[ProgrammaticTeacher | OpenAIConfig, Field(discriminator="type")]], Field(min_length=1)
-    ] = [ProgrammaticTeacher()]
-    paths: Annotated[int, Field(ge=1, le=16)] = 2
-    """Paths of reasoning for each question by each teacher."""
-    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
-    max_tokens: Annotated[int, Field(ge=16)] = 1024
-    show_answer: bool = False
-    """Tell models the answer that their reasoning has to reach (a column of the records)."""
-    blind: bool = True
-    """Ask models each question without its picture, too."""
-    judge: OpenAIConfig | None = None
-    review: ReviewConfig = ReviewConfig()
-    uses: dict[Literal[1, 2, 3, 4, 5], Annotated[float, Field(ge=0)]] = {1: 0.25, 2: 0.5, 3: 1.0, 4: 2.0, 5: 3.0}
-    """How often a record is to be used, by its quality score."""
-
-    @model_validator(mode="after")
-    def _every_score_has_a_use(self) -> CotConfig:
-        if missing := sorted({1, 2, 3, 4, 5} - self.uses.keys()):
-            raise ValueError(f"uses: no number for score {missing[0]}")
         return self
 
 

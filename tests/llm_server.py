@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from servers import free_port
+from servers import free_port, serving
 
 
 def weights() -> Path:
@@ -68,13 +68,10 @@ class LlmServer(ThreadingHTTPServer):
 @contextmanager
 def llm_server() -> Iterator[LlmServer]:
     server = LlmServer()
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
     try:
-        yield server
+        with serving(server):
+            yield server
     finally:
-        server.shutdown()
-        server.server_close()
         server.kill()
 
 

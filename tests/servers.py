@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from socketserver import BaseServer
 
 
 def free_port() -> int:
@@ -36,3 +39,16 @@ def serve(command: list[str], port: int, env: dict[str, str] | None = None) -> I
     finally:
         process.terminate()
         process.wait(10)
+
+
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    """A server of this process at work in a thread; closed at the end."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

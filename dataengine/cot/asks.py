@@ -17,10 +17,10 @@ from PIL import Image
 from dataengine.cot import formats
 from dataengine.cot.record import Block, ImageBlock, Message, Record, TextBlock, VideoBlock
 from dataengine.cot.teachers.base import Ask
+from dataengine.cot_config import CotConfig
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.media.video import frames_even
-from dataengine.recipe import CotConfig
 from dataengine.workspace import digest
 
 VERSION = "1"

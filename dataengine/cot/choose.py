@@ -24,13 +24,18 @@ class Choice:
 
 def choose(checks: Sequence[Check], redundant: float) -> Choice:
     """Of sound paths (grade A) the surest by its teacher's log-probability, then the shortest. One that is ``redundant`` times
-    as long as the shortest of its question's is for a person, as are paths with flaws (B) where there is no sound one."""
+    as long as the shortest of its question's is for a person, as are paths with flaws (B) where there is no sound one. A
+    path that is wrong on purpose is never chosen as a sound one, whatever the checks make of it."""
     said = [c for c in checks if c["failure"] is None]
     if not said:
         return Choice(None, outcome="failed", reason=_most(c["failure"] for c in checks) or "no path")
-    right = [c for c in said if c["grade"] in ("A", "B")]
+    right = [c for c in said if c["grade"] in ("A", "B") and not (c["planted"] and c["grade"] == "A")]
     if not right:
-        return Choice(None, outcome="rejected", reason=_most(c["reasons"][0] for c in said))
+        return Choice(
+            None,
+            outcome="rejected",
+            reason=_most(c["reasons"][0] if c["reasons"] else "wrong on purpose" for c in said),
+        )
     agreement = len(right) / len(said)
     shortest = min(c["words"] for c in right)
     order = sorted(right, key=lambda c: (c["grade"], c["words"] > redundant * shortest, *_surest(c)))

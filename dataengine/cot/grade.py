@@ -7,7 +7,6 @@ form of the mode; it is discarded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from dataengine.cot import formats
 from dataengine.cot.answers import answer_of, matches
@@ -55,13 +54,3 @@ def blind(record: Record, text: str) -> bool:
 def pictures(record: Record) -> list[str]:
     """References of the pictures in the reply."""
     return formats.to_text(record.messages[-1].content)[1]
-
-
-def row(graded: Graded) -> dict[str, Any]:
-    return {
-        "grade": graded.grade,
-        "answer": graded.answer,
-        "right": graded.right,
-        "reasons": list(graded.reasons),
-        "words": graded.words,
-    }

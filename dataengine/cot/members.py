@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
 from dataengine.cot.account import Kept
 from dataengine.cot.record import Observation
-from dataengine.errors import InputError
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
@@ -48,11 +47,3 @@ def record_members(kept: Kept) -> list[tuple[str, bytes]]:
     record = kept.record
     named = zip(record.observations, kept.images, strict=True)
     return [(f"{record.id}.json", record.to_bytes()), *((f"{record.id}.{o.name}", data) for o, data in named)]
-
-
-def split_members(members: Mapping[str, bytes]) -> tuple[bytes, dict[str, bytes]]:
-    """``(record JSON, PNG bytes by observation name)`` of one record's members. Raises InputError ``bad_record``."""
-    parts = {name.partition(".")[2]: data for name, data in members.items()}
-    if "json" not in parts:
-        raise InputError("bad_record", "its members hold no .json")
-    return parts.pop("json"), parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataengine.cot.teachers.base import Failure, NotSaid, Teacher
-from dataengine.cot.teachers.config import OpenAIConfig
+from dataengine.cot_config import OpenAIConfig
 from dataengine.errors import RunError
 from dataengine.storage import Store
 

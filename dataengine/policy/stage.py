@@ -41,7 +41,7 @@ class Filter(TableStage):
         file = run.workspace.write_table(f"decisions/{key}.parquet", decisions, contracts.DECISIONS)
         counts = {"in": decisions.num_rows, "kept": funnel[-1].remaining if funnel else decisions.num_rows}
         told = {"name": policy.name, "version": policy.version, "digest": policy.digest}
-        kept = [str(id_) for id_ in decisions.filter(decisions["kept"])["id"].to_pylist()]
+        kept = decisions.filter(decisions["kept"])["id"]
         facts = {"policy": told, "funnel": [asdict(row) for row in funnel], "scores": distributions(rows, kept)}
         return Output({"decisions": file}, counts, facts)
 

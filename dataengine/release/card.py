@@ -29,7 +29,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         "## Dataset Structure",
         *_under(_contents(manifest), _loading(manifest)),
         "## Dataset Creation",
-        f"### Curation Rationale\n\n{manifest['description']}",
+        "### Curation Rationale\n\nWhat the description above says; what was kept was decided by the policy below.",
         "### Source Data\n\n#### Data Collection and Processing",
         *_under(*(section(manifest) for section in process), levels=3),
         _annotations(manifest),

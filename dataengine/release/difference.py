@@ -17,34 +17,30 @@ _COLUMNS = ["id", "outcome", "kind", "rule"]
 
 def difference(ledger: pa.Table, previous: Published) -> dict[str, Any]:
     """``added`` and ``removed`` kept samples by id, ``same`` those kept in both; ``removed_because`` counts what the removed ones
-    are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy`` and ``tokenizer``: did they change?"""
+    are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy_before`` and ``tokenizer_before`` are the other's."""
     before = pq.read_table(io.BytesIO(previous.store.get("ledger.parquet")), columns=_COLUMNS)
     old, new = _kept(before), _kept(ledger)
-    gone = old - new
+    gone = old.filter(pc.invert(pc.is_in(old, value_set=new)))
+    same = len(old) - len(gone)
     told = previous.manifest
     return {
         "previous": {"name": told["name"], "recipe_digest": told["recipe_digest"], "version": told.get("version", "")},
-        "added": len(new - old),
+        "added": len(new) - same,
         "removed": len(gone),
-        "same": len(new & old),
-        "removed_because": dict(sorted(Counter(_now(ledger, gone)).items())),
+        "same": same,
+        "removed_because": dict(sorted(_now(ledger, gone).items())),
         "policy_before": told["policy"],
         "tokenizer_before": (told["tokenizer"] or {}).get("id", ""),
     }
 
 
-def _kept(ledger: pa.Table) -> set[str]:
-    kept = pc.equal(ledger["outcome"], pa.scalar("kept"))
-    return {str(id_) for id_ in ledger.filter(kept)["id"].to_pylist()}
+def _kept(ledger: pa.Table) -> Any:
+    return pc.unique(ledger.filter(pc.equal(ledger["outcome"], pa.scalar("kept")))["id"])
 
 
-def _now(ledger: pa.Table, gone: set[str]) -> list[str]:
-    """For each of the ids what the new ledger says of it."""
-    rows = (
-        ledger.select(_COLUMNS)
-        .filter(pc.is_in(ledger["id"], value_set=pa.array(sorted(gone), pa.string())))
-        .to_pylist()
-    )
+def _now(ledger: pa.Table, gone: Any) -> Counter[str]:
+    """What the new ledger says of the ids, how often."""
+    rows = ledger.select(_COLUMNS).filter(pc.is_in(ledger["id"], value_set=gone)).to_pylist()
     found: dict[str, str] = {}
     for row in sorted(rows, key=lambda r: (r["id"], r["outcome"], r["rule"] or "", r["kind"] or "")):
         why = row["rule"] if row["outcome"] == "filtered" else row["kind"]
@@ -52,4 +48,4 @@ def _now(ledger: pa.Table, gone: set[str]) -> list[str]:
         # The same bytes twice: the second mention is a duplicate of the first, whatever became of that.
         if row["id"] not in found or found[row["id"]] == "duplicate: exact":
             found[row["id"]] = told
-    return [found.get(id_, "absent") for id_ in gone]
+    return Counter({"absent": len(gone) - len(found)} if len(gone) > len(found) else {}) + Counter(found.values())

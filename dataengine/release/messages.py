@@ -37,9 +37,10 @@ def export(
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{out} is not empty: name a new folder")
     (folder / "media").mkdir(parents=True)
+    places = published.cot_places([split], lambda data: Record.from_bytes(data).parents)
     done, written, total = 0, set[str](), sum(tar.entries for tar in tars)
     with (folder / f"{split}.jsonl").open("wb") as lines:
-        for record, images, places in _records(published, split):
+        for record, images in _records(published, split):
             chat = _chat(record)
             lines.write(json.dumps(chat, sort_keys=True, ensure_ascii=False).encode() + b"\n")
             for reference in _references(record):
@@ -50,13 +51,10 @@ def export(
     return Written(done, len(written))
 
 
-def _records(published: Published, split: str) -> Iterator[tuple[Record, dict[str, bytes], dict[str, Place]]]:
-    shards = [tar for name in published.splits for tar in published.shards(name)]
+def _records(published: Published, split: str) -> Iterator[tuple[Record, dict[str, bytes]]]:
     for tar in published.cot(split):
-        read = [(Record.from_bytes(m.pop("json")), m) for _, m in published.read(tar)]
-        places = published.locate(shards, {parent for record, _ in read for parent in record.parents})
-        for record, images in read:
-            yield record, images, places
+        for _, members in published.read(tar):
+            yield Record.from_bytes(members.pop("json")), members
 
 
 def _chat(record: Record) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,13 @@ class Published:
         """``(key, {extension: bytes})`` of each entry. Raises RunError for a tar that is missing or another than listed."""
         with self.local(tar) as path:
             yield from read_shard(path)
+
+    def cot_places(self, splits: Collection[str], parents: Callable[[bytes], Iterable[str]]) -> dict[str, Place]:
+        """Places of all samples that the CoT records of these splits are about, in one pass over all shards. ``parents`` reads
+        them from a record's JSON."""
+        records = (members for split in splits for tar in self.cot(split) for _, members in self.read(tar))
+        wanted = {parent for members in records for parent in parents(members.get("json", b""))}
+        return self.locate([tar for split in self.splits for tar in self.shards(split)], wanted)
 
     def locate(self, tars: Collection[Tar], wanted: Collection[str]) -> dict[str, Place]:
         """Places of the samples with these ids. Raises RunError as ``read``, and for a sample that is in none of the tars."""

@@ -17,7 +17,7 @@ from dataengine.cot.verify import Verdict, verify_record
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.release.published import Place, Published, Tar, open_release
+from dataengine.release.published import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
 Item = tuple[str, str, bytes, dict[str, Any], bytes, dict[str, bytes]]
@@ -74,19 +74,13 @@ def check(limits: Limits, item: Item) -> Verdict:
 
 
 def _items(published: Published, names: list[str]) -> Iterator[Item]:
+    places = published.cot_places(published.splits, _parent)
     for split in published.splits:
-        tars, shards = published.cot(split), published.shards(split)
-        for tar in tars:
-            places = published.locate(shards, set(_parents(published, tar)))
+        for tar in published.cot(split):
             for key, members in published.read(tar):
                 names.append(f"{tar.path}: {key}")
                 images = {ext: data for ext, data in members.items() if ext != "json"}
                 yield _item(published, places, members.get("json", b""), images)
-
-
-def _parents(published: Published, tar: Tar) -> Iterator[str]:
-    for _, members in published.read(tar):
-        yield from _parent(members.get("json", b""))
 
 
 def _parent(record: bytes) -> tuple[str, ...]:

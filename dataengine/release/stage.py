@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.errors import RunError
+from dataengine.errors import RunError, UsageError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
 from dataengine.release.card import card
@@ -22,7 +22,7 @@ from dataengine.release.spdx import spdx
 from dataengine.score.annotated import broken
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import File, Output, canonical, digest
+from dataengine.workspace import File, Output, Workspace, canonical, digest
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 
@@ -54,8 +54,11 @@ class ReleaseStage(TableStage):
         return [content_of(recipe), installed("dataengine-multimodal")]
 
     def validate(self, recipe: Recipe) -> None:
-        if recipe.release.previous is not None:
-            open_release(recipe.release.previous)
+        previous, own = recipe.release.previous, Workspace(recipe.workspace).store.uri(f"releases/{recipe.name}")
+        if previous is None:
+            return
+        if open_release(previous).store.url.rstrip("/") == own:
+            raise UsageError(f"release.previous is this release itself ({own}): name a copy of an earlier one")
 
     def key(self, run: Run) -> str:
         """An earlier release that this one is compared with is an input."""

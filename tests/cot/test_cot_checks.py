@@ -86,7 +86,15 @@ def test_a_guess_without_the_picture_is_read_leniently() -> None:
 
 
 def check(index: int, grade_: str | None, words: int = 10, **more: object) -> dict[str, object]:
-    told = {"index": index, "grade": grade_, "words": words, "failure": None, "confidence": None, "reasons": ["x"]}
+    told = {
+        "index": index,
+        "grade": grade_,
+        "words": words,
+        "failure": None,
+        "planted": None,
+        "confidence": None,
+        "reasons": ["x"],
+    }
     return told | more
 
 
@@ -99,6 +107,12 @@ def test_doubtful_replies_go_to_people() -> None:
     assert choose([check(0, "B"), check(1, "C")], 1.5).why == "process"
     assert choose([check(0, "A", 40), check(1, "B", 10)], 1.5).why == "redundant"
     assert choose([check(0, "A", 14), check(1, "A", 10)], 1.5).why == ""
+
+
+def test_a_path_that_is_wrong_on_purpose_is_never_chosen_as_sound() -> None:
+    assert choose([check(0, "A", 5, planted="reading"), check(1, "A", 9)], 1.5).chosen == 1
+    alone = choose([check(0, "A", planted="reading", reasons=[])], 1.5)
+    assert (alone.chosen, alone.outcome, alone.reason) == (None, "rejected", "wrong on purpose")
 
 
 def test_questions_without_a_path_have_a_reason() -> None:

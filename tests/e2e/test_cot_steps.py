@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from chat_server import Turn, chat_server
 from llm_server import LlmServer, llm_server
-from small_corpus import Setup, dataengine, digests, manifest
+from small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
+
+from dataengine.cot import asks
 
 STEPS = ("questions", "paths", "check", "review", "score", "mix", "write")
 
@@ -126,3 +131,63 @@ def test_questions_of_a_benchmark_are_not_asked(copy: Setup) -> None:
     assert found["rejected"]["contamination: exam"] >= 1
     [step] = [row for row in found["funnel"] if row["step"] == "contamination"]
     assert step["dropped"] == found["rejected"]["contamination: exam"]
+
+
+ANSWER = re.compile(r"The right answer is known: (.+?)\. Your reasoning")
+FORMS = {
+    "thinking": "<think>I look at what is shown, part by part.</think> <answer>So it is {box}</answer>",
+    "non_thinking": "{plain}.",
+    "auto": "<analysis>It takes steps. Therefore, /think mode is more appropriate.</analysis>"
+    "<think>I look at what is shown, part by part.</think><answer>So it is {box}</answer>",
+}
+
+
+def as_told(body: dict[str, Any]) -> Turn:
+    """A model that answers as it was told to, and a judge that likes every other reply."""
+    content = body["messages"][0]["content"]
+    text = content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+    if "response_format" in body:
+        good = int(hashlib.sha256(text.encode()).hexdigest(), 16) % 2 == 0
+        return Turn(text=json.dumps({"process": good, "reason": "not what is shown", "score": 4}))
+    if not (told := ANSWER.search(text)):
+        return Turn(text="no idea")
+    style = next(s for s in ("auto", "non_thinking", "thinking") if text.startswith(asks.template(s)))
+    return Turn(text=FORMS[style].format(box=f"\\boxed{{{told[1]}}}", plain=told[1]), logprobs=[-0.5])
+
+
+def test_a_models_replies_are_checked_judged_and_released(copy: Setup) -> None:
+    with chat_server() as server:
+        server.reply = as_told
+        teacher = {"type": "openai", "endpoint": server.endpoint, "model": "told"}
+        judge = {"type": "openai", "endpoint": server.endpoint, "model": "judge"}
+        cot = {"teachers": [teacher], "judge": judge, "show_answer": True}
+        setup = changed(copy, **cot)
+        setup.run("--workers", "1")
+        seen = [body for body in server.bodies if isinstance(body["messages"][0]["content"], list)]
+        assert seen and all(
+            part["image_url"]["url"].startswith("data:image/")
+            for body in seen
+            for part in body["messages"][0]["content"]
+            if part["type"] == "image_url"
+        )
+        asked = server.requests
+        elsewhere = [{**teacher, "endpoint": server.endpoint + "/", "concurrency": 3}]
+        again = changed(copy, **{**cot, "teachers": elsewhere}).run("--workers", "1").stdout
+        assert server.requests == asked and set(stage_lines(again).values()) == {("up-to-date", 0)}
+    told = manifest(setup.release)["cot"]
+    assert told["rejected"]["paths: no teacher takes such questions"] > 0  # think-with-image
+    assert told["grades"]["A"] > 0 and told["grades"]["B"] > 0 and told["review"]["process"] > 0
+    checks = tables(setup, "checks")
+    assert any("judge: not what is shown" in c["reasons"] for c in checks if c["grade"] == "B")
+    kept = [
+        json.loads(data)
+        for name, data in members(sorted((setup.release / "cot").glob("*.tar"))).items()
+        if name.endswith(".json")
+    ]
+    assert (
+        kept
+        and {r["teacher"] for r in kept} == {"openai:told"}
+        and all(r["answer_shown"] and r["prompt"] for r in kept)
+    )
+    assert {r["blind"] for r in kept} <= {"right", "wrong"} and all(r["paths"][0]["confidence"] == -0.5 for r in kept)
+    assert "(100.00%)" in dataengine("cot", "verify", str(setup.release)).stdout

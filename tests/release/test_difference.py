@@ -44,3 +44,7 @@ def test_a_recipe_names_the_release_before(workspace: Path, small: Path, tmp_pat
     (tmp_path / "next.yaml").write_text(yaml.safe_dump(told))
     done = dataengine("run", str(tmp_path / "next.yaml"), "--workspace", str(ws), ok=False)
     assert done.returncode == 2 and "nowhere" in done.stderr
+    told["release"]["previous"] = str(release)
+    (tmp_path / "next.yaml").write_text(yaml.safe_dump(told))
+    done = dataengine("run", str(tmp_path / "next.yaml"), "--workspace", str(ws), ok=False)
+    assert done.returncode == 2 and "is this release itself" in done.stderr and (release / "manifest.json").exists()

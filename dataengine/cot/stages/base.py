@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataengine.recipe import CotConfig, Recipe
+from dataengine.cot_config import CotConfig
+from dataengine.recipe import Recipe
 
 
 class Cot:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
 
 from dataengine.cot import asks
-from dataengine.cot.grade import blind, grade, row
+from dataengine.cot.grade import blind, grade
 from dataengine.cot.record import Record
 from dataengine.cot.shower import Shower
 from dataengine.cot.stages.base import Cot
@@ -23,7 +23,7 @@ from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
 from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Said, Teacher
-from dataengine.cot.teachers.config import OpenAIConfig
+from dataengine.cot_config import OpenAIConfig
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
@@ -60,7 +60,7 @@ class CotCheck(Cot, RecordStage):
         return [
             Part(
                 name,
-                digest(base, out.files["paths"].sha256),
+                digest(base, questions[name].files["questions"].sha256, out.files["paths"].sha256),
                 (questions[name].files["questions"], out.files["paths"], located.get(name, [])),
             )
             for name, out in sorted(run.records["cot.paths"].parts.items())
@@ -149,7 +149,7 @@ def _check(record: Record, path: dict[str, Any]) -> dict[str, Any]:
     if path["kind"] == "blind":
         right = blind(record, path["text"])
         return told | {"grade": None, "answer": path["text"][:80], "right": right, "reasons": [], "words": 0}
-    return told | row(grade(record, path["text"]))
+    return told | asdict(grade(record, path["text"]))
 
 
 def _verdict(text: str) -> dict[str, Any] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ _COLUMNS = ("rid", "sample", "mode", "style", "task", "family", "split", "diffic
 class CotMix(Cot, TableStage):
     name = "cot.mix"
     version = "2"
-    needs = ("cot.questions", "cot.check", "cot.review", "cot.score")
+    needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
@@ -54,8 +55,9 @@ class CotMix(Cot, TableStage):
                 outcome.update(outcome="rejected", step="mix", reason="more than the mix asks for")
         files: dict[str, File] = {}
         examples: dict[str, dict[str, str]] = {}
+        made = _Made.of(run, picked.ids, reviewed)
         for name, rows in _tars([good[rid] for rid in picked.ids]).items():
-            planned = _plan(run, rows, reviewed, scores)
+            planned = _plan(made, rows, reviewed, scores)
             files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", planned, PLAN)
             _examples(planned.to_pylist(), examples)
         table = pa.Table.from_pylist(sorted(outcomes, key=lambda o: (o["rid"], o["task"])), OUTCOMES)
@@ -110,7 +112,7 @@ def _outcome(
         outcome = "failed" if step == "failed" else "rejected"
         return told | {"outcome": outcome, "step": "questions", "reason": reason}
     if reviewed is None or score is None:
-        return told | {"outcome": "failed", "step": "paths", "reason": "no path"}
+        return told | {"outcome": "rejected", "step": "paths", "reason": "no teacher takes such questions"}
     if reviewed["outcome"] == "kept" and score["benchmark"] is not None:
         return told | {"outcome": "rejected", "step": "contamination", "reason": score["benchmark"]}
     return told | {name: reviewed[name] for name in ("outcome", "step", "reason")} | {"teacher": _teacher(reviewed)}
@@ -121,33 +123,48 @@ def _teacher(reviewed: Mapping[str, Any]) -> str:
     return str(told[0]["teacher"]) if told else ""
 
 
-def _plan(run: Run, rows: list[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]) -> pa.Table:
-    """Rows of PLAN for one shard. Texts and records are read here, those of the chosen alone."""
-    wanted = pa.array([r["rid"] for r in rows], pa.string())
-    found: dict[str, dict[str, Any]] = {}
-    for file in run.records["cot.questions"].files("questions"):
-        table = run.workspace.read_table([file], QUESTIONS, ("rid", "record", "pack", "members"))
-        found |= {r["rid"]: r for r in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist()}
-    texts = dict(_texts(run, wanted, reviewed))
+@dataclass(frozen=True)
+class _Made:
+    """Records and texts of the chosen questions alone, by id; the files of all are read once, one at a time."""
+
+    questions: dict[str, dict[str, Any]]
+    texts: dict[str, str]
+
+    @classmethod
+    def of(cls, run: Run, ids: list[str], reviewed: Mapping[str, Any]) -> _Made:
+        wanted = pa.array(ids, pa.string())
+        questions: dict[str, dict[str, Any]] = {}
+        texts: dict[str, str] = {}
+        for row in _rows(run, "cot.questions", "questions", QUESTIONS, ("rid", "record", "pack", "members"), wanted):
+            questions[row["rid"]] = row
+        for row in _rows(run, "cot.paths", "paths", PATHS, ("rid", "kind", "index", "text"), wanted):
+            if row["kind"] == "path" and row["index"] == reviewed[row["rid"]]["chosen"]:
+                texts[row["rid"]] = row["text"]
+        return cls(questions, texts)
+
+
+def _rows(
+    run: Run, stage: str, role: str, schema: pa.Schema, columns: Sequence[str], wanted: Any
+) -> Iterator[dict[str, Any]]:
+    for file in run.records[stage].files(role):
+        table = run.workspace.read_table([file], schema, columns)
+        yield from table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist()
+
+
+def _plan(
+    made: _Made, rows: Sequence[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]
+) -> pa.Table:
+    """Rows of PLAN for one shard."""
     planned = []
     for row in rows:
         rid = row["rid"]
         review, score = reviewed[rid], scores[rid]
-        told = {"rid": rid, "split": row["split"], "family": row["family"], **found[rid]}
+        told = {"rid": rid, "split": row["split"], "family": row["family"], **made.questions[rid]}
         told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement")}
         told |= {name: float(score[name]) for name in ("quality", "prior", "weight", "repeat")}
-        edited = review["text"] is not None
-        told["review"] = _REVIEWS.get(review["action"], "")
-        planned.append(told | {"text": review["text"] if edited else texts[rid]})
+        text = made.texts[rid] if review["text"] is None else review["text"]
+        planned.append(told | {"review": _REVIEWS.get(review["action"], ""), "text": text})
     return pa.Table.from_pylist(planned, PLAN)
-
-
-def _texts(run: Run, wanted: Any, reviewed: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for file in run.records["cot.paths"].files("paths"):
-        table = run.workspace.read_table([file], PATHS, ("rid", "kind", "index", "text"))
-        for row in table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist():
-            if row["kind"] == "path" and row["index"] == reviewed[row["rid"]]["chosen"]:
-                yield row["rid"], row["text"]
 
 
 def _tars(rows: list[dict[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

@@ -22,12 +22,12 @@ from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import PATHS, QUESTIONS
 from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
-from dataengine.cot.teachers.config import OpenAIConfig
 from dataengine.cot.written import TEACHER, exchange
+from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
-from dataengine.recipe import CotConfig, Recipe
+from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import Output, Workspace, digest
 

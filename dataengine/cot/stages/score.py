@@ -7,6 +7,7 @@ all other questions but no picture (``prior``), and the difficulty. The report g
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -37,10 +38,11 @@ class CotScore(Cot, TableStage):
         return [sorted(self.config(recipe).uses.items()), presets]
 
     def compute(self, run: Run, key: str) -> Output:
-        columns = ("rid", "task", "style", "difficulty", "asked", "answer", "record", "rejected")
+        columns = ["rid", "task", "style", "difficulty", "asked", "answer", "rejected"]
+        columns += ["record"] if run.recipe.contamination else []
         questions = run.table("cot.questions", "questions", QUESTIONS, columns).to_pylist()
-        asked = sorted((q for q in questions if q["rejected"] is None), key=lambda q: str(q["rid"]))
         reviewed = {r["rid"]: r for r in run.table("cot.review", "reviewed", REVIEWED).to_pylist()}
+        asked = sorted((q for q in questions if q["rid"] in reviewed), key=lambda q: str(q["rid"]))
         prior = _priors(asked)
         hits = contaminated([_text(q["record"]) for q in asked] if run.recipe.contamination else [], run)
         uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).uses.items()}
@@ -50,7 +52,7 @@ class CotScore(Cot, TableStage):
             use = uses[quality]
             hit = hits[place] if hits else None
             told = {"rid": question["rid"], "benchmark": hit.benchmark if hit else None, "quality": quality}
-            rows.append(told | {"prior": prior[question["rid"]][0], "weight": use, "repeat": max(1, int(use))})
+            rows.append(told | {"prior": prior[question["rid"]][0], "weight": use, "repeat": math.ceil(use)})
         file = run.workspace.write_table(f"cot/scores-{key}.parquet", pa.Table.from_pylist(rows, SCORES))
         counts = Counter(str(row["quality"]) for row in rows)
         return Output({"scores": file}, {"scored": len(rows)}, {"quality": dict(sorted(counts.items()))})

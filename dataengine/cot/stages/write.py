@@ -14,7 +14,7 @@ from dataengine.cot.grade import pictures
 from dataengine.cot.record import Message, PathTold, Record, facts_of
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import PLAN
-from dataengine.recipe import CotConfig
+from dataengine.cot_config import CotConfig
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace, digest

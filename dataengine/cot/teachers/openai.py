@@ -1,6 +1,6 @@
 """A teacher behind an OpenAI-compatible endpoint: ``POST {endpoint}/chat/completions``.
 
-Requests run side by side in an event loop of their own thread, so the stage around it stays plain. What is finished is kept in
+Requests run side by side in an event loop of the teacher's own, so the stage around it stays plain. What is finished is kept in
 the workspace at once, by the content of the question, pictures and settings: a job that is killed pays for no answer twice, and
 the same answers give the same records.
 """
@@ -11,18 +11,16 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from queue import SimpleQueue
-from threading import Thread
 
 import httpx
 
 from dataengine.cot.record import ImageBlock
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
-from dataengine.cot.teachers.config import OpenAIConfig
 from dataengine.cot.teachers.pace import Pace
 from dataengine.cot.teachers.wire import PAID, body_of, guessed_tokens, read
+from dataengine.cot_config import OpenAIConfig
 from dataengine.errors import UsageError
 from dataengine.storage import Store
 from dataengine.workspace import canonical, digest
@@ -46,8 +44,8 @@ class OpenAITeacher:
     @property
     def id(self) -> str:
         """The model, and a digest of what else is told to it."""
-        more = [self.config.extra_body] if self.config.pictures else [self.config.extra_body, "text alone"]
-        return f"openai:{self.config.model}" + (f":{digest(more)[:8]}" if more != [{}] else "")
+        told = self.config.model_dump(exclude_defaults=True, exclude={"type", "model"})
+        return f"openai:{self.config.model}" + (f":{digest(told)[:8]}" if told else "")
 
     def validate(self) -> None:
         """Raises UsageError where the environment holds no key."""
@@ -76,11 +74,11 @@ class OpenAITeacher:
             else:
                 yield index, kept
         if open_:
-            yield from _in_thread(self._all(asks, open_, media, self._pace))
+            yield from _stepwise(self._all(asks, open_, media, self._pace))
 
     async def _all(
         self, asks: Sequence[Ask], open_: Sequence[tuple[int, str]], media: Media, pace: Pace
-    ) -> AsyncIterator[tuple[int, Answer]]:
+    ) -> AsyncGenerator[tuple[int, Answer], None]:
         """As many at once as the recipe allows."""
         room = asyncio.Semaphore(self.config.concurrency)
 
@@ -156,25 +154,18 @@ def _digests(ask: Ask, media: Media) -> list[str]:
     return [hashlib.sha256(media(b.image)).hexdigest() for b in blocks if isinstance(b, ImageBlock)]
 
 
-def _in_thread(answers: AsyncIterator[tuple[int, Answer]]) -> Iterator[tuple[int, Answer]]:
-    """An asynchronous iterator, read from plain code."""
-    arrived: SimpleQueue[tuple[int, Answer] | BaseException | None] = SimpleQueue()
+def _stepwise(answers: AsyncGenerator[tuple[int, Answer], None]) -> Iterator[tuple[int, Answer]]:
+    """An asynchronous generator, read from plain code: its loop runs while the next answer is waited for."""
 
-    async def drain() -> None:
-        async for one in answers:
-            arrived.put(one)
+    async def step() -> tuple[int, Answer] | None:
+        return await anext(answers, None)
 
-    def work() -> None:
+    async def end() -> None:
+        await answers.aclose()
+
+    with asyncio.Runner() as runner:
         try:
-            asyncio.run(drain())
-            arrived.put(None)
-        except BaseException as error:
-            arrived.put(error)
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    while (one := arrived.get()) is not None:
-        if isinstance(one, BaseException):
-            raise one
-        yield one
-    thread.join()
+            while (one := runner.run(step())) is not None:
+                yield one
+        finally:
+            runner.run(end())

@@ -9,7 +9,7 @@ from typing import Any
 
 from dataengine.cot.record import ImageBlock, Message, TextBlock
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
-from dataengine.cot.teachers.config import OpenAIConfig
+from dataengine.cot_config import OpenAIConfig
 
 PAID = frozenset({Failure.REFUSED, Failure.TRUNCATED, Failure.REPETITION})
 """Failures of finished generations: asked again with the same seed they would be the same."""

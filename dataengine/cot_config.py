@@ -1,0 +1,84 @@
+"""The recipe's ``cot``: mix, teachers, checks and uses of chain-of-thought data (docs/cot.md)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from dataengine.sources import Model
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class OpenAIConfig(Model):
+    """Rates, budget and concurrency are those of one worker process. How a server is reached and how fast it is asked changes no
+    answer, so these fields are no part of what a release is."""
+
+    type: Literal["openai"]
+    model: str
+    pictures: bool = True
+    """False for a model that takes text alone: it is asked without the pictures."""
+    logprobs: bool = True
+    """Ask for log-probabilities; a server that has none gives no confidence."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """More fields of the request, as the server takes them."""
+    refusals: tuple[str, ...] = ("I can't", "I cannot", "I'm sorry", "I am sorry", "As an AI")
+    """Openings by which a reply is told as refused."""
+    endpoint: Annotated[str, Field(pattern=r"^https?://", exclude=True)]
+    """Base URL, up to and with ``/v1``."""
+    api_key_env: Annotated[str | None, Field(exclude=True)] = None
+    """Name of the environment variable that holds the key; the key itself stands in no file."""
+    concurrency: Annotated[int, Field(ge=1, le=1024, exclude=True)] = 16
+    timeout: Annotated[float, Field(gt=0, exclude=True)] = 120.0
+    retries: Annotated[int, Field(ge=0, le=20, exclude=True)] = 5
+    requests_per_minute: Annotated[float | None, Field(gt=0, exclude=True)] = None
+    tokens_per_minute: Annotated[float | None, Field(gt=0, exclude=True)] = None
+    budget_tokens: Annotated[int | None, Field(ge=1, exclude=True)] = None
+    """Tokens, in and out, that may be paid for in one run of a worker; finished answers of earlier runs cost nothing."""
+
+
+class ProgrammaticTeacher(Model):
+    """Writes reasoning from measured facts, without a network. ``planted``: share of its paths that are wrong on purpose, to
+    tell what the checks catch."""
+
+    type: Literal["programmatic"] = "programmatic"
+    planted: Share = 0.0
+
+
+class ReviewConfig(Model):
+    """A sound reply that is ``redundant`` times as long as the shortest of its question's is for a person to shorten."""
+
+    redundant: Annotated[float, Field(ge=1)] = 1.5
+
+
+class CotConfig(Model):
+    mix: str | dict[str, float] = "even"
+    """Shares by mode or ``mode/style``, or a preset: even, keye-vl."""
+    tasks: dict[str, Annotated[float, Field(ge=0)]] = {}
+    difficulties: dict[Literal["easy", "medium", "hard"], Annotated[float, Field(ge=0)]] = {}
+    """Shares within each cell of the mix; empty: as they come."""
+    total: Annotated[int, Field(ge=1)] | None = None
+    """Records in all; null: as many as the mix allows without a shortage."""
+    per_sample: Annotated[int, Field(ge=0, le=16)] = 2
+    teachers: Annotated[
+        list[Annotated[ProgrammaticTeacher | OpenAIConfig, Field(discriminator="type")]], Field(min_length=1)
+    ] = [ProgrammaticTeacher()]
+    paths: Annotated[int, Field(ge=1, le=16)] = 2
+    """Paths of reasoning for each question by each teacher."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    show_answer: bool = False
+    """Tell models the answer that their reasoning has to reach (a column of the records)."""
+    blind: bool = True
+    """Ask models each question without its picture, too."""
+    judge: OpenAIConfig | None = None
+    review: ReviewConfig = ReviewConfig()
+    uses: dict[Literal[1, 2, 3, 4, 5], Annotated[float, Field(ge=0)]] = {1: 0.25, 2: 0.5, 3: 1.0, 4: 2.0, 5: 3.0}
+    """How often a record is to be used, by its quality score."""
+
+    @model_validator(mode="after")
+    def _every_score_has_a_use(self) -> CotConfig:
+        if missing := sorted({1, 2, 3, 4, 5} - self.uses.keys()):
+            raise ValueError(f"uses: no number for score {missing[0]}")
+        return self

@@ -1,0 +1,82 @@
+"""Items of a recipe's last run to people, and what they decide back into its workspace: ``dataengine cot review``."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataengine import recipe as recipes
+from dataengine.cot.review.base import ReviewItem
+from dataengine.cot.review.board import Board
+from dataengine.cot.review.decisions import log
+from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
+from dataengine.cot.review.server import Media, ReviewServer
+from dataengine.cot.stages.questions import samples
+from dataengine.cot.stages.review import base, items_of
+from dataengine.cot.tables import QUESTIONS
+from dataengine.errors import UsageError
+from dataengine.pipeline import committed
+from dataengine.stage import Run
+
+
+def desk(recipe: str, workspace: str | None) -> Desk:
+    """The items of the recipe's last run. Raises UsageError where its CoT is not up to date."""
+    run = committed(recipes.load(recipe, workspace=workspace), "cot")
+    return Desk(run, items_of(run))
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Where people and a run meet."""
+
+    run: Run
+    items: Sequence[ReviewItem]
+
+    def write(self, jsonl: Path | None, label_studio: Path | None) -> None:
+        """Items for other tools; beside Label Studio's tasks its interface, as ``.xml``."""
+        if jsonl is not None:
+            jsonl.write_bytes(export_jsonl(self.items))
+        if label_studio is not None:
+            label_studio.write_bytes(export_label_studio(self.items))
+            label_studio.with_suffix(".xml").write_text(LABEL_STUDIO_CONFIG)
+
+    def take_in(self, path: Path) -> int:
+        """Log the decisions in a file, all or none; how many. Raises UsageError naming file and line."""
+        try:
+            decisions = decisions_in(path.read_bytes(), self.items)
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from None
+        except UsageError as error:
+            raise UsageError(f"{path}: {error}") from None
+        for decision in decisions:
+            log(self.run.workspace.store, base(self.run.recipe), decision)
+        return len(decisions)
+
+    def server(self, host: str, port: int, reviewer: str) -> ReviewServer:
+        """The page, not serving yet. Raises UsageError where the port is taken."""
+        board = Board(self.items, self.run.workspace.store, base(self.run.recipe))
+        try:
+            return ReviewServer(board, media_of(self.run), host, port, reviewer)
+        except OSError as error:
+            raise UsageError(f"{host}:{port}: {error.strerror}: name another --port, or 0 for a free one") from None
+
+
+def media_of(run: Run) -> Media:
+    """Media of samples by id, and pictures of questions by ``QID/NAME``."""
+    store = run.workspace.store
+    located = {row.id: row for rows in samples(run).values() for row in rows}
+    questions = run.table("cot.questions", "questions", QUESTIONS, ("rid", "pack", "members")).to_pylist()
+    packed = {
+        f"{q['rid']}/{m['name']}": (q["pack"], m["offset"], m["size"]) for q in questions for m in q["members"] or []
+    }
+
+    def media(name: str) -> tuple[str, bytes]:
+        if name in packed:
+            return "image/png", store.get_range(*packed[name])
+        row = located[name]
+        kind = mimetypes.guess_type(f"x.{row.ext}")[0] or "application/octet-stream"
+        return kind, store.get_range(row.media, row.offset, row.bytes)
+
+    return media
