@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from dataengine.media import image, video
+from dataengine.media.borders import bars
 from dataengine.media.limits import Limits
 from dataengine.media.phash import MIN_SIDE, VERSION, phash
 from dataengine.media.pixels import to_gray
@@ -86,8 +87,7 @@ def _video(limits: Limits, data: bytes) -> dict[str, Any]:
     clip = video.probe(data, limits)
     wanted = np.append(clip.at(hash_times(clip.duration)), clip.frames - 1)
     frames = video.read(data, clip, wanted, short_side=MIN_SIDE)
-    grays = (np.asarray(to_gray(Image.fromarray(frame))) for frame in frames[:-1])
-    hashes = [h for h in map(phash, grays) if h is not None]
+    grays = [np.asarray(to_gray(Image.fromarray(frame))) for frame in frames[:-1]]
     return {
         "kind": "video",
         "format": clip.media.format,
@@ -102,6 +102,13 @@ def _video(limits: Limits, data: bytes) -> dict[str, Any]:
         "codec": clip.codec,
         "audio": clip.audio,
         "phash": None,
-        "frame_hashes": hashes,
+        "frame_hashes": _frame_hashes(grays),
         "hash_version": VERSION,
     }
+
+
+def _frame_hashes(grays: list[npt.NDArray[np.uint8]]) -> list[int]:
+    """Of the frames and, in a letterbox, of what is between its bars: a copy has them or has them not."""
+    box = bars(grays)
+    inner = [] if box is None else [gray[box[0] : box[1], box[2] : box[3]] for gray in grays]
+    return [h for h in map(phash, [*grays, *inner]) if h is not None]

@@ -92,7 +92,7 @@ def test_facts_of_each_container(files: dict[str, bytes], name: str) -> None:
         "codec": codec,
         "audio": False,
         "phash": None,
-        "hash_version": "phash-dct-1",
+        "hash_version": "phash-dct-2",
     }
     assert facts["mode"] == "yuv420p" and abs(facts["duration"] - COUNT / 25) < 0.005
     assert (sniff(files[name]).kind, sniff(files[name]).ext) == ("video", ext)
@@ -178,6 +178,15 @@ def test_flat_frames_are_not_hashed() -> None:
     still = np.asarray(photo(size=(320, 208)))
     data = clip([np.zeros_like(still)] * 30 + [still] * 30)
     assert len(inspect(LIMITS, data)["frame_hashes"]) == 1
+
+
+def test_a_letterbox_is_hashed_with_its_bars_and_without(bikes: bytes) -> None:
+    frames = frames_at(bikes, [i / 12 for i in range(60)], LIMITS, short_side=136)
+    boxed = [np.pad(frame, ((40, 40), (0, 0), (0, 0))) for frame in frames]
+    plain, twice = (inspect(LIMITS, clip(list(f), "mp4", "libx264", rate=12))["frame_hashes"] for f in (frames, boxed))
+    assert len(plain) == 5 and len(twice) == 10
+    apart = [((a ^ b) & (1 << 64) - 1).bit_count() for a, b in zip(plain, twice[5:], strict=True)]
+    assert sum(d <= 8 for d in apart) >= 4
 
 
 def test_the_hash_grid_of_a_long_video_is_part_of_a_finer_one() -> None:

@@ -1,0 +1,90 @@
+"""Where a picture ends and its frame begins: margins of one colour, bars of a letterbox, and such frames in one another.
+
+Found on the brightness of a small copy, so a margin thinner than 1/256 of the longer side counts as picture. A cut-out on
+white ends at its bounding box. What is left may differ by a line or two between copies of one picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dataengine.media.pixels import Pixels
+
+Box = tuple[int, int, int, int]
+
+_SIDE = 256
+_TOLERANCE = 24
+"""Levels by which pixels of a margin may differ; JPEG and video codecs ring."""
+_EVEN = 0.98
+_LEAST = 0.3
+"""Share of a side that must be left, or what is left is no picture."""
+_FRAMES = 3
+_BLACK, _SHIFT = 48, 0.02
+"""Brightest level of a bar, and how much thicker, of the side, one may be than the other."""
+_SHORT = 8
+"""Pixels of a line that are too few to tell whether it is even."""
+
+
+def inside(gray: Pixels) -> Box | None:
+    """``(top, bottom, left, right)`` of ``(H, W) uint8`` without its margins; None where too little is left."""
+    height, width = gray.shape
+    ratio = max(1.0, max(height, width) / _SIDE)
+    small = gray
+    if ratio > 1:
+        size = (max(1, round(width / ratio)), max(1, round(height / ratio)))
+        small = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BOX))
+    rows, columns = small.shape
+    top, bottom, left, right = 0, rows, 0, columns
+    for _ in range(_FRAMES):
+        part = small[top:bottom, left:right]
+        cut = [_margin(lines) for lines in (part, part[::-1], part.T, part.T[::-1])]
+        top, bottom, left, right = top + cut[0], bottom - cut[1], left + cut[2], right - cut[3]
+        if bottom - top < _LEAST * rows or right - left < _LEAST * columns:
+            return None
+        if not any(cut):
+            break
+    down, across = height / rows, width / columns
+    return round(top * down), round(bottom * down), round(left * across), round(right * across)
+
+
+def trimmed(rgb: Pixels) -> Pixels:
+    """``(H, W, 3) uint8`` without its margins; the same array where there are none, or nothing else."""
+    box = inside(np.asarray(Image.fromarray(rgb).convert("L")))
+    if box is None or box == (0, rgb.shape[0], 0, rgb.shape[1]):
+        return rgb
+    return np.ascontiguousarray(rgb[box[0] : box[1], box[2] : box[3]])
+
+
+def bars(frames: Sequence[Pixels]) -> Box | None:
+    """``(top, bottom, left, right)`` of a clip's frames, ``(H, W) uint8`` each and equal in size, without the bars that stay
+    black at both opposite sides; None where there are none. Black at one side only may be night."""
+    dark = np.max(np.stack(frames), axis=0) <= _BLACK
+    height, width = dark.shape
+    (top, bottom), (left, right) = _opposite(dark), _opposite(dark.T)
+    if not top and not left:
+        return None
+    if height - top - bottom < _LEAST * height or width - left - right < _LEAST * width:
+        return None
+    return top, height - bottom, left, width - right
+
+
+def _opposite(dark: NDArray[np.bool_]) -> tuple[int, int]:
+    """How many lines are dark at the beginning and at the end; none where that is not about as many."""
+    even = dark.mean(axis=1) >= _EVEN
+    if even.all():
+        return 0, 0
+    first, last = int(np.argmin(even)), int(np.argmin(even[::-1]))
+    return (first, last) if first and last and abs(first - last) <= max(2, _SHIFT * len(even)) else (0, 0)
+
+
+def _margin(lines: NDArray[np.uint8]) -> int:
+    """How many lines from the first on are of its colour."""
+    if lines.shape[1] < _SHORT:
+        return 0
+    level = int(np.median(lines[0]))
+    even = (np.abs(lines.astype(np.int16) - level) <= _TOLERANCE).mean(axis=1) >= _EVEN
+    return len(lines) if even.all() else int(np.argmin(even))
