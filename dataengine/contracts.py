@@ -49,7 +49,7 @@ FACTS = [
     pa.field("codec", pa.string()),
     _required("audio", pa.bool_()),
     pa.field("phash", pa.int64()),  # null for flat pictures and videos
-    _required("frame_hashes", pa.list_(pa.int64())),  # videos: every 1, 2, 4, … s, at most 64
+    _required("frame_hashes", pa.list_(pa.int64())),  # videos: every 1, 2, 4, … s, at most 64; twice in a letterbox
     _required("hash_version", pa.string()),
 ]
 

@@ -160,6 +160,12 @@ class FilterConfig(Model):
     policy: str
 
 
+class MediaConfig(Model):
+    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates."""
+
+    exif: Literal["keep", "strip", "strip_gps"] = "keep"
+
+
 class TokenizeConfig(Model):
     tokenizer: dict[str, Any] = {"name": "kelix", "preset": "tiny"}
     fit_samples: Annotated[int, Field(ge=1)] = 4096
@@ -220,6 +226,7 @@ class Recipe(Model):
     score: ScoreConfig = ScoreConfig()
     contamination: ContaminationConfig | None = None
     filter: FilterConfig
+    media: MediaConfig = MediaConfig()
     tokenize: TokenizeConfig | None = TokenizeConfig()
     shard: ShardConfig = ShardConfig()
     cot: CotConfig | None = CotConfig()

@@ -97,7 +97,7 @@ _CODES = struct({"tokenizer": TEXT, "grid": _GRID, **_FRAMES}, optional=tuple(_F
 SAMPLE: Schema = struct(
     {
         "id": ID,
-        "sha256": SHA256,
+        **dict.fromkeys(("sha256", "media_sha256"), SHA256),
         "kind": {"enum": ["image", "video"]},
         "codes": _CODES,
         "audio": {"type": "boolean"},
@@ -110,7 +110,7 @@ SAMPLE: Schema = struct(
         "captions": array(struct({"text": TEXT, "source": TEXT})),
         "scores": array(struct({"name": TEXT, "value": REAL})),
     },
-    optional=("codes", "parent", "clip_start", "clip_end"),
+    optional=("codes", "media_sha256", "parent", "clip_start", "clip_end"),
 )
 
 _COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
@@ -197,6 +197,11 @@ MANIFEST: Schema = struct(
         "shards": array(struct({**_SPLIT, "samples": COUNT})),
         "ledger": struct(dict.fromkeys(("outcome", "kind", "rule", "failure"), _COUNTS)),
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
+        "opt_outs": _COUNTS,
+        "media": struct(
+            {"exif": TEXT, **dict.fromkeys(("metadata_removed", "gps_removed", "metadata_kept"), COUNT)},
+            optional=("metadata_removed", "gps_removed", "metadata_kept"),
+        ),
         "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
         "contamination": _nullable(_CONTAMINATION, True),
         "policy": _POLICY,
@@ -211,6 +216,8 @@ MANIFEST: Schema = struct(
     optional=(
         "contamination",
         "difference",
+        "media",
+        "opt_outs",
         "scores",
         "version",
         *(name for name in _WRITTEN if name not in ("intended_use", "biases")),

@@ -63,6 +63,44 @@ class SourceModel(Model):
         return {k: v for k, v in dumped.items() if k != "clips" or v is not None}
 
 
+Polite = Field(exclude=True)
+"""Of what is no part of the result: it may change without anything being downloaded again."""
+
+
+class HttpConfig(Model):
+    """How a source is downloaded, and what keeps it from being. Times in seconds."""
+
+    concurrency: Annotated[int, Field(ge=1, le=1024), Polite] = 32
+    """Requests of one worker at once."""
+    per_host: Annotated[int, Field(ge=1, le=64), Polite] = 2
+    delay: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 0.1
+    """Between the beginnings of two requests to one host."""
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Polite] = 30.0
+    """For one request, to the last byte of its body."""
+    tries: Annotated[int, Field(ge=1, le=10), Polite] = 3
+    backoff: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 1.0
+    """Before the second try; twice as long before each one after it."""
+    max_wait: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 60.0
+    """A server that asks for more than this (Retry-After) is not asked again."""
+    give_up: Annotated[Annotated[int, Field(ge=1)] | None, Polite] = 20
+    """Requests in a row that a host does not answer before the rest of its URLs fail unasked; null: never."""
+    redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    user_agent: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[\x21-\x7e]+)?( [\x20-\x7e]+)?$")] = "dataengine"
+    """What servers are told; directives and robots.txt groups for its first word are heeded."""
+    respect: list[Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]] = ["noai", "noimageai", "noindex", "noimageindex"]
+    """Directives of X-Robots-Tag that keep a file out."""
+    tdm: bool = True
+    """TDM-Reservation: 1 keeps a file out."""
+    robots_txt: bool = False
+    allow_private: bool = False
+    """Ask addresses that are not public (loopback, private networks), too."""
+
+    @property
+    def product(self) -> str:
+        """The name by which directives address us, in lower case."""
+        return self.user_agent.split("/")[0].split(" ")[0].lower()
+
+
 class FolderSource(SourceModel):
     """Media files below a folder or prefix; NAME.txt (one caption a line) or NAME.json beside each."""
 
@@ -73,17 +111,43 @@ class FolderSource(SourceModel):
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
 
 
-class TableSource(SourceModel):
-    """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob, media paths are relative to the table."""
+class RowsSource(SourceModel):
+    """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob."""
 
-    type: Literal["table"]
     name: Name
     path: str
-    media: str = "path"
     caption: str | None = "caption"
     license_column: str | None = "license"
     license: str | None = None
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    http: HttpConfig = HttpConfig()
+
+    @property
+    def column(self) -> str:
+        """Of the path or URL."""
+        raise NotImplementedError
+
+
+class TableSource(RowsSource):
+    """``media`` is a path relative to the table, or a URL."""
+
+    type: Literal["table"]
+    media: str = "path"
+
+    @property
+    def column(self) -> str:
+        return self.media
+
+
+class UrlsSource(RowsSource):
+    """``url`` is an http(s) URL; all rows of one host are in one part."""
+
+    type: Literal["urls"]
+    url: str = "url"
+
+    @property
+    def column(self) -> str:
+        return self.url
 
 
 class WebDatasetSource(SourceModel):
@@ -95,4 +159,4 @@ class WebDatasetSource(SourceModel):
     license: str | None = None
 
 
-Source = Annotated[FolderSource | TableSource | WebDatasetSource, Field(discriminator="type")]
+Source = Annotated[FolderSource | TableSource | UrlsSource | WebDatasetSource, Field(discriminator="type")]

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx
-
 from dataengine.errors import InputError, PartitionError, RunError
+from dataengine.ingest.download import fetch_once
 from dataengine.media.limits import Limits
+from dataengine.sources import HttpConfig
 from dataengine.stage import Part
 from dataengine.storage import Store
 
 CAPTION_KEYS = ("caption", "captions", "text")
-_DOWNLOAD_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Item:
     """Set where the source itself is at fault (a bad row, a tar that ends early)."""
 
     def read(self, limits: Limits) -> bytes:
-        """The media bytes. Raises InputError (missing, unreadable, download, empty, too_many_bytes)."""
+        """The media bytes. Raises InputError (missing, unreadable, empty, too_many_bytes, and those of downloads)."""
         if self.error:
             raise self.error
         data = self.data if self.data is not None else fetch(self.location, limits)
@@ -56,7 +55,7 @@ class SourceReader(Protocol):
 def fetch(location: str, limits: Limits) -> bytes:
     """Bytes at a local path, s3:// or http(s):// URL. Raises InputError."""
     if location.startswith(("http://", "https://")):
-        return _download(location, limits)
+        return fetch_once(location, limits, HttpConfig())
     if "://" in location:
         return _from_store(location, limits)
     try:
@@ -87,31 +86,6 @@ def _from_store(location: str, limits: Limits) -> bytes:
 def _missing(name: str) -> InputError:
     """The same words for a folder and for S3: the ledger is part of the release and must not tell where it was made."""
     return InputError("missing", f"there is no file {name}; the source names a path that does not exist")
-
-
-def _download(url: str, limits: Limits) -> bytes:
-    last = ""
-    for _ in range(_DOWNLOAD_TRIES):
-        try:
-            with httpx.stream("GET", url, timeout=limits.seconds, follow_redirects=True) as response:
-                if response.status_code in (404, 410):
-                    raise InputError("missing", f"HTTP {response.status_code}")
-                if response.status_code < 400:
-                    return _bounded_body(response, limits)
-                last = f"HTTP {response.status_code}"
-                if response.status_code < 500 and response.status_code != 429:
-                    break
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            last = f"{type(error).__name__}: {error}"
-    raise InputError("download", last)
-
-
-def _bounded_body(response: httpx.Response, limits: Limits) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_bytes():
-        body += chunk
-        _bound(len(body), limits)
-    return bytes(body)
 
 
 def _bound(size: int, limits: Limits) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataengine import contracts
+from dataengine.ingest import download
 from dataengine.ingest.stage import Ingest
 from dataengine.stage import Run
 
 #: Failures that another day may not have.
-PASSING = frozenset({"missing", "unreadable", "download", "timeout", "crashed", "out_of_memory"})
+PASSING = frozenset({"missing", "unreadable", "timeout", "crashed", "out_of_memory", "http_404"}) | download.PASSING
 
 
 def forget_failed(run: Run) -> int:

@@ -9,12 +9,12 @@ from dataengine.errors import UsageError
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.items import SourceReader
 from dataengine.ingest.listing_stage import ListingStage
-from dataengine.ingest.table import TableReader
+from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
 from dataengine.media.limits import Limits
 from dataengine.recipe import Recipe
-from dataengine.sources import FolderSource, Source, TableSource
+from dataengine.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.stage import Part, Run, Worker
 from dataengine.workspace import digest
 
@@ -33,6 +33,8 @@ def reader_of(source: Source, limits: Limits) -> SourceReader:
         return FolderReader(source)
     if isinstance(source, TableSource):
         return TableReader(source)
+    if isinstance(source, UrlsSource):
+        return UrlsReader(source)
     return WebDatasetReader(source, limits)
 
 
@@ -45,7 +47,7 @@ class Ingest(ListingStage):
     """One part a hash bucket of a folder or table, or a tar."""
 
     name = "ingest"
-    version = "1"
+    version = "2"
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
@@ -68,4 +70,5 @@ class Ingest(ListingStage):
         limits = limits_of(run.recipe)
         readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
-        return IngestWorker(readers, limits, run.workspace, clips)
+        web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
+        return IngestWorker(readers, limits, run.workspace, clips, web)

@@ -1,10 +1,11 @@
-"""Table source: JSONL, CSV or Parquet, one row an input. Rows are read on the workers, never all at once."""
+"""Sources that are tables: JSONL, CSV or Parquet, one row an input. Rows are read on the workers, never all at once."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,11 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataengine.errors import InputError, UsageError
+from dataengine.ingest.download import host_of
 from dataengine.ingest.folder import bucket_of
 from dataengine.ingest.items import Item, fetch, sidecar
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
-from dataengine.sources import TableSource
+from dataengine.sources import RowsSource, TableSource, UrlsSource
 from dataengine.stage import Part
 from dataengine.workspace import digest
 
@@ -34,10 +36,18 @@ class _Slice:
 
 
 @dataclass(frozen=True)
-class TableReader:
-    """Parts are hash buckets of each table's rows, by the media path in them."""
+class RowsReader(ABC):
+    """Parts are hash buckets of each table's rows."""
 
-    source: TableSource
+    source: RowsSource
+
+    @abstractmethod
+    def bucket(self, item: Item) -> int:
+        """Which part of its table an item is in."""
+
+    @abstractmethod
+    def location(self, table: str, media: str) -> str:
+        """Where ``media`` of a row of ``table`` lies. Raises InputError."""
 
     def parts(self) -> list[Part]:
         parts = []
@@ -56,7 +66,7 @@ class TableReader:
         items = []
         for row, value in _rows(spec.path):
             item = self._item(spec.path, row, value)
-            if bucket_of(item.uri, self.source.buckets) != spec.bucket:
+            if self.bucket(item) != spec.bucket:
                 continue
             seen[item.uri] += 1
             again = f"#{seen[item.uri]}" if seen[item.uri] > 1 else ""
@@ -67,20 +77,43 @@ class TableReader:
         name = relative(self.source.path, table)
         if isinstance(value, str):
             return Item(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
-        media = value.pop(self.source.media, None)
+        media = value.pop(self.source.column, None)
         if not isinstance(media, str) or not media:
-            said = f"row {row} of {name} has no media path in column `{self.source.media}`; it has {', '.join(value)}"
+            said = f"row {row} of {name} has no path or URL in column `{self.source.column}`; it has {', '.join(value)}"
             return Item(f"{name}#row {row}", error=InputError("bad_row", said))
         captions = value.pop(self.source.caption, None) if self.source.caption else None
         given = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
         side = sidecar(given, value, self.source.license_column or "license")
-        return Item(f"{name}#{media}", _at(table, media), side.captions, side.license or self.source.license, side.meta)
+        license_ = side.license or self.source.license
+        return Item(f"{name}#{media}", self.location(table, media), side.captions, license_, side.meta)
 
 
-def _at(table: str, media: str) -> str:
-    if "://" in media or media.startswith("/"):
+@dataclass(frozen=True)
+class TableReader(RowsReader):
+    """Paths relative to the table, or URLs; buckets by what is written there."""
+
+    source: TableSource
+
+    def bucket(self, item: Item) -> int:
+        return bucket_of(item.uri, self.source.buckets)
+
+    def location(self, table: str, media: str) -> str:
+        if "://" in media or media.startswith("/"):
+            return media
+        return f"{table.rpartition('/')[0] or '.'}/{media}"
+
+
+@dataclass(frozen=True)
+class UrlsReader(RowsReader):
+    """URLs; buckets by host, so that the limits of a host hold on a cluster, where each part is made by one worker."""
+
+    source: UrlsSource
+
+    def bucket(self, item: Item) -> int:
+        return bucket_of(host_of(item.location) or item.uri, self.source.buckets)
+
+    def location(self, table: str, media: str) -> str:
         return media
-    return f"{table.rpartition('/')[0] or '.'}/{media}"
 
 
 def _rows(path: str) -> Iterator[tuple[int, dict[str, Any] | str]]:

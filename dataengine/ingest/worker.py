@@ -8,7 +8,7 @@ rows, and a row is a mention of something that may be released. ``counts`` tells
 from __future__ import annotations
 
 import tempfile
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,10 +19,12 @@ import pyarrow as pa
 from dataengine.assets import TRANSNETV2
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
+from dataengine.ingest.crawl import crawl, in_turn
 from dataengine.ingest.items import Item, SourceReader
+from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.sources import ClipsConfig
+from dataengine.sources import ClipsConfig, HttpConfig
 from dataengine.stage import Part
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace
@@ -40,6 +42,13 @@ class _Rows:
     failures: list[dict[str, Any]] = field(default_factory=list)
     packed: set[str] = field(default_factory=set)
     parents: int = 0
+    opt_outs: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, item: Item, error: InputError) -> None:
+        """Note what could not be read, and who did not want it to be."""
+        self.fail(item, error.failure, error.message, None)
+        if isinstance(error, OptedOutError):
+            self.opt_outs[error.signal] += 1
 
     def fail(self, item: Item, failure: str, message: str, size: int | None) -> None:
         row = {"failure": failure, "message": message, "bytes": size}
@@ -76,6 +85,8 @@ class IngestWorker:
     limits: Limits
     workspace: Workspace
     clips: dict[str, ClipsConfig] = field(default_factory=dict)
+    web: dict[str, HttpConfig] = field(default_factory=dict)
+    """How the URLs of a source are downloaded."""
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
 
     def setup(self) -> None:
@@ -90,8 +101,11 @@ class IngestWorker:
     def process(self, part: Part) -> Output:
         source, spec = part.spec
         rows = _Rows(source)
-        files = self._pack(rows, self.readers[source].items(spec), self._sandbox(self.clips.get(source)))
         name = f"{part.name}-{part.key[:16]}.parquet"
+        items = self.readers[source].items(spec)
+        if source in self.web:
+            items = self._downloaded(items, self.web[source], f"samples/{name}")
+        files = self._pack(rows, items, self._sandbox(self.clips.get(source)))
         samples = sorted(rows.samples, key=lambda r: r["uri"])
         failures = sorted(rows.failures, key=lambda r: r["uri"])
         for role, made, schema in (("samples", samples, SAMPLES), ("failures", failures, FAILURES)):
@@ -101,7 +115,27 @@ class IngestWorker:
         counts = {"inputs": len(samples) + len(failures), "samples": len(samples), "failed": len(failures)}
         if rows.parents:
             counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
-        return Output(files, counts)
+        facts = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
+        return Output(files, counts, facts)
+
+    def _downloaded(self, items: Iterator[Item], config: HttpConfig, earlier: str) -> Iterator[Item]:
+        """The items with the bytes of their URLs. What an earlier try at this very part has packed is not asked for
+        again: ``earlier`` is where its samples would be."""
+        known = self._packed(earlier)
+        wanted = in_turn(list(items))
+        downloads = crawl([i for i in wanted if i.uri not in known], config, self.limits)
+        for item in wanted:
+            if item.uri in known:
+                yield replace(item, data=self.workspace.store.get_range(*known[item.uri]))
+            else:
+                yield next(downloads)
+
+    def _packed(self, key: str) -> dict[str, tuple[str, int, int]]:
+        """``(media, offset, bytes)`` by uri of the samples at ``key``; clips are not what was downloaded."""
+        if not self.workspace.store.exists(key):
+            return {}
+        rows = self.workspace.read_table([File(key, "", 0, 1)], SAMPLES, ["uri", "media", "offset", "bytes", "parent"])
+        return {r["uri"]: (r["media"], r["offset"], r["bytes"]) for r in rows.to_pylist() if r["parent"] is None}
 
     def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
         """The children that do this; started on first use."""
@@ -149,7 +183,7 @@ class IngestWorker:
             try:
                 data = item.read(self.limits)
             except InputError as error:
-                rows.fail(item, error.failure, error.message, None)
+                rows.refuse(item, error)
                 continue
             held.append((item, data))
             yield data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from importlib.metadata import version as installed
 from typing import Any
 
@@ -36,6 +37,8 @@ def content_of(recipe: Recipe) -> dict[str, Any]:
         named = [{k: v for k, v in b.items() if k != "path"} for b in screened["benchmarks"]]
         screened = {"contamination": {**screened, "benchmarks": named}}
     content = {k: dumped[k] for k in _CONTENT} | (screened or {})
+    if recipe.media.exif != "keep":
+        content["media"] = dumped["media"]
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
 
 
@@ -43,7 +46,7 @@ class ReleaseStage(TableStage):
     """Publishes nothing unless every input is accounted for."""
 
     name = "release"
-    version = "2"
+    version = "3"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),
@@ -119,6 +122,8 @@ class ReleaseStage(TableStage):
                 }
                 for s in recipe.sources
             ],
+            "opt_outs": self._opt_outs(run),
+            "media": {"exif": recipe.media.exif, **self._cleaned(run)},
             "dedup": {
                 **recipe.dedup.model_dump(),
                 "hash_version": HASH_VERSION,
@@ -139,6 +144,16 @@ class ReleaseStage(TableStage):
     def _contamination(self, run: Run) -> dict[str, Any] | None:
         record = run.records.get("contamination.find")
         return record.parts["all"].facts if record is not None else None
+
+    def _opt_outs(self, run: Run) -> dict[str, int]:
+        """Inputs whose servers did not want them used, by signal."""
+        parts = run.records["ingest"].parts.values()
+        total = sum((Counter(out.facts.get("opt_outs", {})) for out in parts), Counter[str]())
+        return dict(sorted(total.items()))
+
+    def _cleaned(self, run: Run) -> dict[str, int]:
+        counted = run.records["shard.write"].counts if "shard.write" in run.records else {}
+        return {name: n for name, n in sorted(counted.items()) if name not in ("samples", "bytes")}
 
     def _cut(self, run: Run) -> dict[str, dict[str, int]]:
         """For each source with clips, how many there are and of how many videos."""

@@ -2,7 +2,8 @@
 
 Hugging Face infers types from the first five samples, so in the JSON nothing is null, no list is empty and a number
 keeps its type: unknown text is ``""``, unknown fps and duration are ``0.0``, and one empty entry stands for none. Videos
-also tell which ``parent`` they are a clip of, and from when to when: ``""`` and ``0.0`` where they are whole.
+also tell which ``parent`` they are a clip of, and from when to when: ``""`` and ``0.0`` where they are whole. Where a release
+does not keep metadata, ``media_sha256`` and ``bytes`` are of what it holds, ``id`` and ``sha256`` of the original.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ def _described(
     if row["kind"] == "video":
         told |= {"parent": row.get("parent") or ""}
         told |= {name: _finite(row.get(name)) or 0.0 for name in ("clip_start", "clip_end")}
+    if "media_sha256" in row:
+        told["media_sha256"] = row["media_sha256"]
     members = [("txt", captions[0]["text"].encode())]
     if codes is not None:
         told["codes"] = _codes(codes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.locate import representatives
+from dataengine.media.exif import Policy, clean
 from dataengine.recipe import Recipe
 from dataengine.score.annotated import FACT_COLUMNS, annotated
 from dataengine.shards.assign import assign
@@ -34,6 +37,8 @@ PLAN = pa.schema(
     ]
 )
 _READ_AT_ONCE = 64 << 20
+#: Raised when the bytes that media.exif leaves could change.
+EXIF_VERSION = "1"
 
 
 class ShardAssign(TableStage):
@@ -76,40 +81,54 @@ class ShardWrite(RecordStage):
     def plan(self, run: Run) -> list[Part]:
         files = run.records["shard.assign"].parts["all"].files
         plans = {role.removeprefix("plan/"): f for role, f in files.items() if role.startswith("plan/")}
-        return [Part(name, digest(self.version, f.sha256), f.key) for name, f in sorted(plans.items())]
+        exif = run.recipe.media.exif
+        made = [self.version] if exif == "keep" else [self.version, EXIF_VERSION, exif]
+        return [Part(name, digest(*made, f.sha256), f.key) for name, f in sorted(plans.items())]
 
     def worker(self, run: Run) -> Worker:
-        return ShardWorker(run.workspace, run.recipe.name)
+        return ShardWorker(run.workspace, run.recipe.name, run.recipe.media.exif)
 
 
 @dataclass
 class ShardWorker:
     workspace: Workspace
     release: str
+    exif: Policy = "keep"
 
     def setup(self) -> None: ...
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
         rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN).to_pylist()
+        cleaned = Counter[str]()
         key = f"releases/{self.release}/shards/{part.name}.tar"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
-                info = write_tar(out, flatten(self._samples(rows)))
+                info = write_tar(out, flatten(self._samples(rows, cleaned)))
             self.workspace.store.put(key, path)
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
-        counts = {"samples": len(rows), "bytes": info.bytes}
+        counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
         return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, counts, shard.to_json())
 
-    def _samples(self, rows: list[dict[str, Any]]) -> Iterator[Members]:
+    def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
         for batch in _batches(rows):
             reads = [(r["media"], r["offset"], r["bytes"]) for r in batch]
             codes = [(r["codes_pack"], r["codes_offset"], r["codes_size"]) for r in batch if r["codes_pack"]]
             found = self.workspace.each(lambda place: self.workspace.store.get_range(*place), reads + codes)
             media, coded = found[: len(batch)], iter(found[len(batch) :])
             for row, data in zip(batch, media, strict=True):
-                yield _members(row, data, next(coded) if row["codes_pack"] else None)
+                told, kept = self._cleaned(row, data, cleaned)
+                yield _members(told, kept, next(coded) if row["codes_pack"] else None)
+
+    def _cleaned(self, row: dict[str, Any], data: bytes, cleaned: Counter[str]) -> tuple[dict[str, Any], bytes]:
+        """The sample with metadata as the recipe wants them; counts what was done, and what could not be."""
+        if self.exif == "keep":
+            return row, data
+        found = clean(data, row["format"], row["orientation"], self.exif)
+        cleaned.update(metadata_removed=found.changed, gps_removed=found.gps, metadata_kept=not found.handled)
+        sha256 = hashlib.sha256(found.data).hexdigest()
+        return {**row, "bytes": len(found.data), "media_sha256": sha256}, found.data
 
 
 def plan_rows(run: Run) -> list[dict[str, Any]]:

@@ -1,0 +1,59 @@
+"""What the headers of an answer say against its use: ``X-Robots-Tag`` and ``TDM-Reservation``.
+
+``X-Robots-Tag`` (as search engines document it) is a list of directives; a directive behind ``name:`` is for that agent
+only, and so are those that follow it in the same header. ``TDM-Reservation: 1`` reserves text and data mining (W3C
+community group, TDM Reservation Protocol); a policy that it may point to is not read, so that it stays reserved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from dataengine.errors import InputError
+from dataengine.sources import HttpConfig
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+_AGENT = re.compile(r"[a-z*][a-z0-9_-]*")
+_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
+_SHORT = {"none": ("noindex", "nofollow")}
+
+
+class OptedOutError(InputError):
+    """Whoever serves the file does not want it used; ``signal`` is what said so."""
+
+    def __init__(self, signal: str) -> None:
+        super().__init__("opted_out", f"its server says {signal}")
+        self.signal = signal
+
+    def __reduce__(self) -> tuple[type[OptedOutError], tuple[str]]:
+        return type(self), (self.signal,)
+
+
+def check(headers: Headers, config: HttpConfig) -> None:
+    """Raises OptedOutError for the first signal that the recipe respects: ``X-Robots-Tag: …``, then ``TDM-Reservation: 1``."""
+    said = set(directives(headers, config.product))
+    for name in config.respect:
+        if name in said:
+            raise OptedOutError(f"X-Robots-Tag: {name}")
+    if config.tdm and any(value.strip() == b"1" for value in _values(headers, b"tdm-reservation")):
+        raise OptedOutError("TDM-Reservation: 1")
+
+
+def directives(headers: Headers, product: str) -> Iterator[str]:
+    """Directives of X-Robots-Tag for all agents and for ``product``, in lower case."""
+    for value in _values(headers, b"x-robots-tag"):
+        mine = True
+        for piece in value.decode("latin-1").lower().split(","):
+            name, colon, rest = (part.strip() for part in piece.partition(":"))
+            if colon and name in _WITH_VALUE:
+                continue
+            if colon and _AGENT.fullmatch(name):
+                mine, name = name in ("*", product), rest
+            if mine:
+                yield from _SHORT.get(name, (name,))
+
+
+def _values(headers: Headers, wanted: bytes) -> Iterator[bytes]:
+    return (value for name, value in headers if name.lower() == wanted)

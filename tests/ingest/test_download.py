@@ -1,0 +1,214 @@
+"""Downloads from a real server on loopback: every end has its class, and no host is asked more than it should be."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from web_server import HOSTS, Page, Web, web
+
+from dataengine.errors import InputError
+from dataengine.ingest.addresses import is_public
+from dataengine.ingest.crawl import crawl, in_turn
+from dataengine.ingest.download import PASSING, fetch_once
+from dataengine.ingest.items import Item, fetch
+from dataengine.ingest.optout import OptedOutError
+from dataengine.media.limits import Limits
+from dataengine.sources import HttpConfig
+
+BODY = bytes(range(256)) * 40
+LIMITS = Limits(bytes=100_000)
+
+
+@pytest.fixture
+def site() -> Iterator[Web]:
+    with web() as server:
+        yield server
+
+
+def polite(**changes: Any) -> HttpConfig:
+    quick = {"delay": 0, "backoff": 0.01, "timeout": 1, "max_wait": 2, "allow_private": True}
+    return HttpConfig.model_validate(quick | changes)
+
+
+def outcomes(urls: list[str], config: HttpConfig) -> dict[str, bytes | str]:
+    """The body, or the class of failure."""
+    items = in_turn([Item(f"t#{n}", url) for n, url in enumerate(urls)])
+    found: dict[str, bytes | str] = {}
+    for item, asked in zip(crawl(items, config, LIMITS), items, strict=True):
+        try:
+            found[asked.location] = item.read(LIMITS)
+        except InputError as error:
+            found[asked.location] = error.failure
+    return found
+
+
+ENDS = {
+    "/good": (Page(BODY), BODY, 1),
+    "/chunkless": (Page(BODY, length=-1), BODY, 1),
+    "/empty": (Page(b""), "empty", 1),
+    "/gone": (Page(status=404), "http_404", 1),
+    "/forbidden": (Page(status=403), "http_403", 1),
+    "/nothing-new": (Page(status=304), "http_304", 1),
+    "/broken": (Page(status=500), "http_500", 3),
+    "/broken-once": (Page(BODY, first=[Page(status=500)]), BODY, 2),
+    "/busy": (Page(BODY, first=[Page(status=429, headers=(("Retry-After", "0"),))] * 2), BODY, 3),
+    "/come-back-tomorrow": (Page(status=503, headers=(("Retry-After", "86400"),)), "http_503", 1),
+    "/reset": (Page(BODY, how="reset"), "http_reset", 3),
+    "/truncated": (Page(BODY, how="truncated"), "http_truncated", 3),
+    "/truncated-once": (Page(BODY, first=[Page(BODY, how="truncated")]), BODY, 2),
+    "/silent": (Page(how="silent", seconds=3), "http_timeout", 2),
+    "/slow": (Page(BODY, how="slow"), "http_timeout", 2),
+    "/large": (Page(bytes(100_001)), "too_many_bytes", 1),
+    "/larger-than-said": (Page(bytes(100_001), length=-1), "too_many_bytes", 1),
+    "/huge": (Page(b"x", length=10**12), "too_many_bytes", 1),
+    "/packed": (Page(b"x", headers=(("Content-Encoding", "gzip"),)), "http_encoding", 1),
+    "/moved": (Page(status=302, headers=(("Location", "/good"),)), BODY, 1),
+    "/loop": (Page(status=301, headers=(("Location", "loop"),)), "http_redirects", 6),
+    "/to-a-file": (Page(status=302, headers=(("Location", "file:///etc/passwd"),)), "bad_url", 1),
+    "/noai": (Page(BODY, headers=(("X-Robots-Tag", "nosnippet, NoAI"),)), "opted_out", 1),
+    "/tdm": (Page(BODY, headers=(("tdm-reservation", "1"), ("tdm-policy", "/policy.json"))), "opted_out", 1),
+    "/tdm-free": (Page(BODY, headers=(("tdm-reservation", "0"),)), BODY, 1),
+}  # fmt: skip
+
+
+def test_every_end_has_its_class(site: Web) -> None:
+    site.pages = {path: page for path, (page, _, _) in ENDS.items()}
+    tries = {"/silent": 2, "/slow": 2}
+    found = outcomes([site.url(p) for p in ENDS if p not in tries], polite(per_host=8))
+    found |= outcomes([site.url(p) for p in tries], polite(tries=2, timeout=0.3))
+    assert found == {site.url(path): end for path, (_, end, _) in ENDS.items()}
+    asked = {path: site.asked(path) for path in ENDS}
+    assert asked == {path: count + (path == "/good") for path, (_, _, count) in ENDS.items()}
+    assert site.agents == {"dataengine"}
+
+
+def test_what_cannot_be_asked_for() -> None:
+    urls = ["http://", "http://[::1", "http://nobody.invalid/x", "http://127.0.0.1:9/"]
+    found = outcomes(urls, polite(tries=1))
+    assert found == dict(zip(urls, ["bad_url", "bad_url", "http_dns", "http_connect"], strict=True))
+
+
+def test_private_addresses_are_not_asked(site: Web) -> None:
+    site.pages["/a"] = Page(BODY)
+    site.pages["/inside"] = Page(status=302, headers=(("Location", site.url("/a", HOSTS[1])),))
+    urls = [
+        site.url("/a"),
+        f"http://localhost:{site.port}/a",
+        f"http://2130706433:{site.port}/a",
+        "http://[::ffff:10.0.0.1]/",
+    ]
+    assert set(outcomes(urls, polite(allow_private=False)).values()) == {"http_blocked"}
+    with pytest.raises(InputError, match="http_blocked"):
+        fetch(urls[0], LIMITS)
+    assert site.seen == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("93.184.215.14", True), ("2606:2800:220:1::1", True), ("10.1.2.3", False), ("169.254.169.254", False),
+        ("100.64.0.1", False), ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False),
+        ("::ffff:192.168.0.1", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("0.0.0.0", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_are_public(address: str, public: bool) -> None:
+    assert is_public(address) is public
+
+
+def test_a_host_is_asked_gently(site: Web) -> None:
+    urls = [site.url(f"/{n}", host) for host in HOSTS for n in range(8)]
+    site.pages = {f"/{n}": Page(BODY) for n in range(8)}
+    outcomes(urls, polite(per_host=1, delay=0.05))
+    for host in HOSTS:
+        times = [at for at, h, _ in site.seen if h == host]
+        assert len(times) == 8 and min(b - a for a, b in itertools.pairwise(times)) > 0.03
+        assert site.most[host] == 1
+    hosts = [h for _, h, _ in site.seen]
+    assert sum(a != b for a, b in itertools.pairwise(hosts)) > 4, "hosts take turns"
+
+
+def test_retry_after_holds_for_the_whole_host(site: Web) -> None:
+    wait = (("Retry-After", "1"),)
+    site.pages = {f"/{n}": Page(BODY) for n in range(6)}
+    site.pages["/0"].first = [Page(status=429, headers=wait)]
+    found = outcomes([site.url(f"/{n}") for n in range(6)], polite(per_host=1))
+    assert set(found.values()) == {BODY}
+    times = [at for at, _, _ in site.seen]
+    assert site.seen[0][2] == "/0" and times[1] - times[0] > 0.9, "nothing came in between"
+
+
+def test_a_host_that_does_not_answer_is_given_up(site: Web) -> None:
+    site.pages = {f"/{n}": Page(how="silent", seconds=2) for n in range(9)}
+    found = outcomes([site.url(f"/{n}") for n in range(9)], polite(per_host=1, timeout=0.1, tries=1, give_up=3))
+    assert sorted(found.values(), key=str) == ["http_host"] * 6 + ["http_timeout"] * 3
+    assert len(site.seen) == 3
+    assert {"http_host", "http_timeout"} <= PASSING
+
+
+OPT_OUTS: list[tuple[tuple[tuple[str, str], ...], dict[str, Any], str]] = [
+    ((("X-Robots-Tag", "noimageai"),), {}, "X-Robots-Tag: noimageai"),
+    ((("X-Robots-Tag", "none"),), {}, "X-Robots-Tag: noindex"),
+    ((("X-Robots-Tag", "noindex, noai"),), {"respect": ["noai"]}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "noindex"),), {"respect": ["noai"]}, ""),
+    ((("X-Robots-Tag", "otherbot: noai"),), {}, ""),
+    ((("X-Robots-Tag", "otherbot: nofollow, noai"),), {}, ""),
+    ((("X-Robots-Tag", "otherbot: nofollow, DataEngine: noai"),), {}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "otherbot: noai"), ("X-Robots-Tag", "noai")), {}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "somebot: noai"),), {"user_agent": "SomeBot/2.1 (+https://x.test)"}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "*: noai"),), {}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "unavailable_after: 25 Jun 2030 15:00:00 PST, max-snippet: 5"),), {}, ""),
+    ((("X-Robots-Tag", "unavailable_after: 25 Jun 2030 15:00:00 PST, noai"),), {}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "all"),), {}, ""),
+    ((("TDM-Reservation", " 1 "),), {}, "TDM-Reservation: 1"),
+    ((("TDM-Reservation", "1"),), {"tdm": False}, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "changes", "signal"), OPT_OUTS)
+def test_who_opts_out(site: Web, headers: tuple[tuple[str, str], ...], changes: dict[str, Any], signal: str) -> None:
+    site.pages["/x"] = Page(BODY, headers=headers)
+    if not signal:
+        assert fetch_once(site.url("/x"), LIMITS, polite(**changes)) == BODY
+        return
+    with pytest.raises(OptedOutError) as caught:
+        fetch_once(site.url("/x"), LIMITS, polite(**changes))
+    assert caught.value.signal == pickle.loads(pickle.dumps(caught.value)).signal == signal
+    assert caught.value.failure == "opted_out" and signal in caught.value.message
+
+
+def test_an_opt_out_on_the_way_counts(site: Web) -> None:
+    site.pages["/x"] = Page(BODY)
+    site.pages["/from"] = Page(status=307, headers=(("Location", "/x"), ("X-Robots-Tag", "noai")))
+    assert outcomes([site.url("/from")], polite()) == {site.url("/from"): "opted_out"}
+    assert site.asked("/x") == 0
+
+
+def test_robots_txt_is_asked_for_once_and_heeded(site: Web) -> None:
+    rules = b"User-agent: other\nDisallow: /\n\nUser-agent: *\nDisallow: /private\nAllow: /private/but-this\n"
+    site.pages = {p: Page(BODY) for p in ("/a", "/private/x", "/private/but-this")}
+    site.pages["/robots.txt"] = Page(rules, first=[Page(status=500)])
+    urls = [site.url(p) for p in ("/a", "/private/x", "/private/but-this")]
+    found = outcomes(urls, polite(robots_txt=True))
+    assert found == dict(zip(urls, [BODY, "opted_out", BODY], strict=True))
+    assert site.asked("/private/x") == 0 and site.asked("/robots.txt") == 2
+    del site.pages["/robots.txt"]
+    assert set(outcomes(urls, polite(robots_txt=True)).values()) == {BODY}, "none there, none to heed"
+    site.pages["/robots.txt"] = Page(status=500)
+    assert set(outcomes(urls, polite(robots_txt=True, tries=1)).values()) == {"http_robots"}
+
+
+def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path) -> None:
+    site.pages = {f"/{n}": Page(BODY, first=[Page(status=500)] * (n % 3)) for n in range(20)}
+    local = tmp_path / "a.jpg"
+    local.write_bytes(b"local")
+    items = in_turn([Item(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Item("t#z", str(local))])
+    assert [i.uri for i in items[:3]] == ["t#z", "t#00", "t#01"]
+    assert [i.uri for i in crawl(items, polite(), LIMITS)] == [i.uri for i in items]
+    running = crawl(items, polite(), LIMITS)
+    assert next(running).read(LIMITS) == b"local" and next(running).read(LIMITS) == BODY
+    running.close()  # type: ignore[attr-defined]

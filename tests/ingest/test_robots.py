@@ -1,0 +1,61 @@
+"""robots.txt by RFC 9309's rules and its examples (section 5)."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataengine.ingest.robots import parse
+
+SIMPLE = """
+User-Agent: *
+Disallow: *.gif$
+Disallow: /example/
+Allow: /publications/
+
+User-Agent: foobot
+Disallow:/
+Allow:/example/page.html
+Allow:/example/allowed.gif
+
+User-Agent: barbot
+User-Agent: bazbot
+Disallow: /example/page.html
+
+User-Agent: quxbot
+"""
+
+
+@pytest.mark.parametrize(
+    ("agent", "path", "allowed"),
+    [
+        ("anybot", "/", True), ("anybot", "/example/x", False), ("anybot", "/a.gif", False), ("anybot", "/a.gif?x", True),
+        ("foobot", "/example/page.html", True), ("foobot", "/example/allowed.gif", True), ("foobot", "/example/", False),
+        ("foobot", "/publications/", False), ("barbot", "/example/page.html", False), ("bazbot", "/a.gif", True),
+        ("quxbot", "/example/page.html", True),
+    ],
+)  # fmt: skip
+def test_groups(agent: str, path: str, allowed: bool) -> None:
+    assert parse(SIMPLE, agent).allows(path) is allowed
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "allowed"),
+    [
+        ("Disallow: /example/page/\nAllow: /example/page/disallowed.gif$", "/example/page/disallowed.gif", True),
+        ("Allow: /p\nDisallow: /", "/page", True),
+        ("Disallow: /page\nAllow: /page", "/page", True),
+        ("Disallow:", "/x", True),
+        ("Disallow: /a%3cd", "/a<d", False),
+        ("Disallow: /ü", "/%C3%BC/x", False),
+        ("Disallow: /*/b*c  # comment", "/a/bxxc/d", False),
+        ("Disallow: /.*", "/ab", True),
+        ("Nonsense\n: x\nDisallow /x", "/x", True),
+    ],
+)
+def test_rules(rules: str, path: str, allowed: bool) -> None:
+    assert parse(f"\ufeffuser-agent: *\r\n{rules}", "anybot").allows(path) is allowed
+
+
+def test_groups_of_one_name_are_one() -> None:
+    robots = parse("User-agent: a\nDisallow: /x\n\nUser-agent: b\nDisallow: /\n\nUser-agent: A\nDisallow: /y\n", "a")
+    assert [robots.allows(p) for p in ("/x", "/y", "/z")] == [False, False, True]

@@ -1,0 +1,122 @@
+"""Tables of URLs through ingest: every URL ends in the ledger, and nothing that is committed is asked for again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import sklearn
+from web_server import HOSTS, Page, Web, web
+
+from dataengine import contracts
+from dataengine.ingest.retry import forget_failed
+from dataengine.ingest.stage import Ingest
+from dataengine.ingest.table import UrlsReader
+from dataengine.pipeline import StageReport, execute
+from dataengine.recipe import Recipe
+from dataengine.sources import UrlsSource
+from dataengine.stage import Run
+from dataengine.workspace import Record
+
+PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
+CHINA, FLOWER = ((PICTURES / name).read_bytes() for name in ("china.jpg", "flower.jpg"))
+
+
+@pytest.fixture
+def site() -> Iterator[Web]:
+    with web() as server:
+        server.pages = {
+            "/china.jpg": Page(CHINA),
+            "/again.jpg": Page(status=301, headers=(("Location", "/china.jpg"),)),
+            "/flower.jpg": Page(FLOWER),
+            "/noai.jpg": Page(CHINA, headers=(("X-Robots-Tag", "noai"),)),
+            "/tdm.jpg": Page(FLOWER, headers=(("TDM-Reservation", "1"),)),
+            "/page.html": Page(b"<html>not a picture</html>"),
+            "/down.jpg": Page(status=500),
+        }
+        yield server
+
+
+def recipe(site: Web, folder: Path, **changes: Any) -> Recipe:
+    rows = [
+        {"url": site.url(path, HOSTS[n % 2]), "caption": f"no {n}", "license": "cc-by-4.0" if n % 2 else None, "w": n}
+        for n, path in enumerate([*site.pages, "/gone.jpg"])
+    ]
+    if not (folder / "t.jsonl").exists():
+        (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    http = {"delay": 0, "backoff": 0.01, "timeout": 5, "allow_private": True, **changes}
+    source = {"type": "urls", "name": "web", "path": str(folder / "t.jsonl"), "buckets": 4, "license": "other"}
+    return Recipe.model_validate(
+        {
+            "name": "r",
+            "workspace": str(folder / "ws"),
+            "workers": 2,
+            "sources": [{**source, "http": http}],
+            "filter": {"policy": "p"},
+            "release": {"title": "t", "license": "cc0-1.0", "description": "d"},
+        }
+    )
+
+
+def ingest(recipe: Recipe) -> tuple[StageReport, Record, pa.Table, pa.Table]:
+    [report] = execute(recipe, plan=[Ingest()])
+    run = Run(recipe)
+    record = run.workspace.record(Ingest().record_path(run, Ingest().key(run)))
+    assert record is not None
+    run.records["ingest"] = record
+    samples = run.table("ingest", "samples", contracts.SAMPLES)
+    return report, record, samples, run.table("ingest", "failures", contracts.FAILURES)
+
+
+def test_every_url_ends_in_a_table(site: Web, tmp_path: Path) -> None:
+    report, record, samples, failures = ingest(recipe(site, tmp_path))
+    assert report.counts == {"inputs": 8, "samples": 3, "failed": 5}
+    by_path = {row["uri"].rpartition("/")[2]: row for row in samples.to_pylist()}
+    assert by_path["china.jpg"]["id"] == by_path["again.jpg"]["id"] == contracts.sample_id(CHINA)[0]
+    assert by_path["flower.jpg"]["id"] == contracts.sample_id(FLOWER)[0]
+    assert by_path["china.jpg"]["license"] == "other" and by_path["again.jpg"]["license"] == "cc-by-4.0"
+    assert by_path["flower.jpg"]["captions"] == ["no 2"] and json.loads(by_path["flower.jpg"]["meta"]) == {"w": 2}
+    ends = {row["uri"].rpartition("/")[2]: row["failure"] for row in failures.to_pylist()}
+    assert ends == {
+        "noai.jpg": "opted_out",
+        "tdm.jpg": "opted_out",
+        "page.html": "not_media",
+        "down.jpg": "http_500",
+        "gone.jpg": "http_404",
+    }
+    opt_outs = [out.facts["opt_outs"] for out in record.parts.values() if out.facts]
+    assert {k: v for part in opt_outs for k, v in part.items()} == {"X-Robots-Tag: noai": 1, "TDM-Reservation: 1": 1}
+
+
+def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> None:
+    first = ingest(recipe(site, tmp_path))
+    asked = len(site.seen)
+    again = recipe(site, tmp_path, concurrency=1, per_host=1, timeout=3, tries=2)
+    assert ingest(again)[0].state == "up to date" and len(site.seen) == asked, "politeness changes no key"
+    site.pages["/down.jpg"] = Page(FLOWER)
+    assert forget_failed(Run(again)) == 2, "the hosts of /down.jpg and /gone.jpg"
+    _, record, samples, failures = ingest(again)
+    assert {row["failure"] for row in failures.to_pylist()} == {"opted_out", "not_media", "http_404"}
+    assert site.asked("/china.jpg") == 2 and site.asked("/flower.jpg") == 1, "one of them was a redirect"
+    assert samples.num_rows == 4
+    fresh = ingest(again.model_copy(update={"workspace": str(tmp_path / "other")}))
+    assert fresh[1].digest == record.digest != first[1].digest
+    assert ingest(recipe(site, tmp_path, respect=[]))[0].counts["samples"] == 5, "what is respected changes the key"
+
+
+def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:
+    rows = [{"url": f"https://h{n % 5}.example/{n}.jpg"} for n in range(50)] + [{"url": "not one"}]
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    reader = UrlsReader(UrlsSource(type="urls", name="u", path=str(tmp_path / "t.jsonl"), buckets=7))
+    places: dict[str, set[str]] = {}
+    total = 0
+    for part in reader.parts():
+        for item in reader.items(part.spec):
+            total += 1
+            places.setdefault(item.location.rpartition("/")[0], set()).add(part.name)
+    assert total == 51 and all(len(parts) == 1 for parts in places.values())
+    assert len(set().union(*places.values())) > 1
