@@ -35,11 +35,24 @@ class TextConfig(Model):
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 
+class SemanticConfig(Model):
+    """Edges between pictures whose embeddings have this cosine or more: of the recipe's ``clip``, else of a stand-in."""
+
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
+    text: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Cosine that the embeddings of their longest captions must have, too; None: captions are not asked."""
+    confirm: bool = True
+    """Only pictures of which one can be laid on the other, edited as copies are; without it, all that show alike things."""
+
+
 class DedupConfig(Model):
     radius: Annotated[int, Field(ge=0, le=8)] = 6
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
+    pixels: bool = False
+    """Edges between pictures with equal pixels, whatever file they came in."""
+    semantic: SemanticConfig | None = None
     text: TextConfig | None = None
-    group: list[Literal["perceptual", "video", "text"]] | None = None
+    group: list[Literal["pixels", "perceptual", "video", "semantic", "text"]] | None = None
     """Kinds of edges that make groups; None: all that are found, but for text."""
     reach: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
     """How many times the bound of an edge a member may be from its representative; None: any."""
@@ -51,8 +64,9 @@ class DedupConfig(Model):
 
     @property
     def found(self) -> list[str]:
-        """Kinds of edges that are looked for."""
-        return ["perceptual", "video", *(["text"] if self.text is not None else [])]
+        """Kinds of edges that are looked for, from the surest."""
+        asked = {"pixels": self.pixels, "semantic": self.semantic is not None, "text": self.text is not None}
+        return [kind for kind in ("pixels", "perceptual", "video", "semantic", "text") if asked.get(kind, True)]
 
     @property
     def kinds(self) -> list[str]:
