@@ -43,7 +43,8 @@ def steps(m: Mapping[str, Any]) -> list[str]:
     dedup, policy = m["dedup"], m["policy"]
     found = [
         f"Duplicates: exact by SHA-256; pictures by perceptual hash within {dedup['radius']} of 64 bits; videos by frame hashes "
-        f"with an overlap of {dedup['video_overlap']:g}{_also(dedup)}; of each group the best by {', '.join(dedup['keep'])} is kept.",
+        f"with an overlap of {dedup['video_overlap']:g}{_also(dedup)}; of each group the best by "
+        f"{', '.join(dedup['keep'])} is kept.",
         f"Filters: policy {policy['name']} version {policy['version']} over scores by "
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
