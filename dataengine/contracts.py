@@ -123,8 +123,8 @@ FINGERPRINTS = pa.schema(
     ]
 )
 
-#: Two samples that are alike; ``a < b``. ``distance``: 0 for pixels, bits for perceptual, 1 - overlap for video, 1 - cosine
-#: for semantic, 1 - Jaccard similarity for text. ``version``: of what was measured.
+#: Two samples that are alike; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
+#: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of what was measured.
 EDGES = pa.schema(
     [
         _required("a", pa.string()),
@@ -245,7 +245,7 @@ LEDGER = pa.schema(
         pa.field("id", pa.string()),  # null for failed
         _required("outcome", pa.string()),
         pa.field("representative", pa.string()),  # duplicate: of which sample
-        pa.field("kind", pa.string()),  # duplicate: exact | pixels | perceptual | video | semantic | text
+        pa.field("kind", pa.string()),  # duplicate: exact | pixels | perceptual | aligned | video | semantic | text
         pa.field("distance", pa.float64()),
         pa.field("rule", pa.string()),  # filtered: by which rule
         pa.field("value", pa.string()),

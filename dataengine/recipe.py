@@ -50,9 +50,11 @@ class DedupConfig(Model):
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
     pixels: bool = False
     """Edges between pictures with equal pixels, whatever file they came in."""
+    aligned: Annotated[int, Field(ge=0, le=12)] | None = None
+    """Bits up to which pictures farther apart than ``radius`` are laid on one another; an edge where one fits. None: not."""
     semantic: SemanticConfig | None = None
     text: TextConfig | None = None
-    group: list[Literal["pixels", "perceptual", "video", "semantic", "text"]] | None = None
+    group: list[Literal["pixels", "perceptual", "aligned", "video", "semantic", "text"]] | None = None
     """Kinds of edges that make groups; None: all that are found, but for text."""
     reach: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
     """How many times the bound of an edge a member may be from its representative; None: any."""
@@ -65,8 +67,8 @@ class DedupConfig(Model):
     @property
     def found(self) -> list[str]:
         """Kinds of edges that are looked for, from the surest."""
-        asked = {"pixels": self.pixels, "semantic": self.semantic is not None, "text": self.text is not None}
-        return [kind for kind in ("pixels", "perceptual", "video", "semantic", "text") if asked.get(kind, True)]
+        kinds = ("pixels", "perceptual", "aligned", "video", "semantic", "text")
+        return [kind for kind in kinds if getattr(self, kind, True) not in (False, None)]
 
     @property
     def kinds(self) -> list[str]:

@@ -124,6 +124,7 @@ _FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": CO
 _SEMANTIC = struct({"threshold": REAL, "text": _nullable(REAL, True), "confirm": {"type": "boolean"}})
 _DEDUP_LATER = {
     "pixels": {"type": "boolean"},
+    "aligned": _nullable(COUNT, True),
     "semantic": _nullable(_SEMANTIC, True),
     "text": _nullable(struct({"threshold": REAL}), True),
     "group": _nullable(array(TEXT), True),

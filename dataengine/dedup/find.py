@@ -61,13 +61,17 @@ def pixels(engine: TableEngine, prints: Frame) -> Found:
 def perceptual(engine: TableEngine, unique: Frame, radius: int, known: Known | None = None) -> Found:
     """Pictures whose pHashes differ in at most ``radius`` bits (0..8), all of them. Those without a hash (flat) are like no
     other. Pairs that are ``known`` are not looked for again."""
-    pictures = engine.kept(engine.sql(_PICTURES, {"u": unique}))
-    firsts = engine.kept(engine.sql(_FIRSTS, {"p": pictures}))
 
     def search(values: Frame) -> Frame:
         return value_pairs(engine, values, radius)
 
-    return _by_value(engine, PERCEPTUAL, pictures, firsts, search, HASHES, known)
+    return between_values(engine, PERCEPTUAL, *hashed(engine, unique), search, HASHES, known)
+
+
+def hashed(engine: TableEngine, unique: Frame) -> tuple[Frame, Frame]:
+    """Pictures that have a hash (id, value), and the first of each (hash, id)."""
+    pictures = engine.kept(engine.sql(_PICTURES, {"u": unique}))
+    return pictures, engine.kept(engine.sql(_FIRSTS, {"p": pictures}))
 
 
 def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known: Known | None = None) -> Found:
@@ -81,7 +85,7 @@ def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known
         sets = engine.sql(_SETS, {"v": values, "f": firsts, "p": valued})
         return engine.whole(sets, partial(_set_pairs, radius, overlap), _SET_PAIRS)
 
-    return _by_value(engine, VIDEO, valued, firsts, search, SETS, known)
+    return between_values(engine, VIDEO, valued, firsts, search, SETS, known)
 
 
 def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
@@ -91,7 +95,7 @@ def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
     return Found(*edges_told(engine, found))
 
 
-def _by_value(
+def between_values(
     engine: TableEngine,
     kind: str,
     valued: Frame,

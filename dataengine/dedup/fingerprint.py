@@ -1,7 +1,7 @@
 """dedup.fingerprint: what distinct pictures are compared by beyond their hashes, from one decode each.
 
 A part is a media tar, so a new batch decodes and embeds only its own pictures. Runs only where the recipe looks for equal
-pixels or for semantic likeness; a model is loaded for the latter only.
+pixels, aligned or semantic edges; a model is loaded for the last only.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DedupFingerprint(RecordStage):
     needs = ("dedup.unique",)
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.dedup.pixels or recipe.dedup.semantic is not None
+        return bool({"pixels", "aligned", "semantic"} & set(recipe.dedup.found))
 
     def validate(self, recipe: Recipe) -> None:
         if recipe.dedup.semantic is not None:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_RADIUS = 8
+MAX_RADIUS = 12
 _BRUTE_FORCE = 2048
 _PART_BITS = 10  # of a block that is wider, the other bits go to the tables
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dataengine.dedup.aligned import ALIGNED
 from dataengine.dedup.find import PERCEPTUAL, PIXELS, TEXT, VIDEO
 from dataengine.dedup.semantic_edges import SEMANTIC
 from dataengine.dedup.video import hash_sets, matches
@@ -35,7 +36,7 @@ COLUMNS = {
 }
 
 #: Kinds that are measured by their edges: by the column ``ties`` of the other sample, kind and distance.
-TIED = (PIXELS, SEMANTIC)
+TIED = (PIXELS, ALIGNED, SEMANTIC)
 TIE = pa.struct([("other", pa.string()), ("kind", pa.string()), ("distance", pa.float64())])
 
 
@@ -47,12 +48,14 @@ class Bounds:
     video_overlap: float
     text: float = 1.0
     semantic: float = 1.0
+    aligned: int = 0
 
     def of(self, kind: str) -> float:
         """The largest distance of an edge."""
         return {
             PIXELS: 0.0,
             PERCEPTUAL: float(self.radius),
+            ALIGNED: float(self.aligned),
             VIDEO: 1 - self.video_overlap,
             SEMANTIC: 1 - self.semantic,
             TEXT: 1 - self.text,

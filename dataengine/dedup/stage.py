@@ -12,12 +12,14 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.dedup import find
+from dataengine.dedup.aligned import ALIGNED, JUDGED, aligned
 from dataengine.dedup.exact import unique_samples
 from dataengine.dedup.find import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
 from dataengine.dedup.found import Found, Known
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.measure import Bounds
-from dataengine.dedup.semantic_edges import SEMANTIC, VERDICTS, semantic
+from dataengine.dedup.semantic_edges import SEMANTIC, semantic
+from dataengine.dedup.verdicts import VERDICTS
 from dataengine.dedup.views import CONFIRM_VERSION
 from dataengine.engines.tables import Frame
 from dataengine.media.phash import VERSION as HASH_VERSION
@@ -82,6 +84,9 @@ class DedupEdges(TableStage):
         if kind == VIDEO:
             videos, known = self._unique(run, "frame_hashes"), self._before(run, kind, SETS)
             return find.video(engine, videos, config.radius, config.video_overlap, known)
+        if kind == ALIGNED and config.aligned is not None:
+            pictures, prints = self._unique(run, "phash"), self._prints(run, "id", "thumbnail")
+            return aligned(engine, pictures, prints, config.radius, config.aligned, self._before(run, kind, JUDGED))
         if kind == SEMANTIC and (asked := config.semantic) is not None:
             known = self._before(run, kind, {"verdicts": VERDICTS}) if asked.confirm else None
             prints = self._prints(run)
@@ -106,8 +111,8 @@ class DedupEdges(TableStage):
 
     def _searched(self, kind: str, recipe: Recipe) -> list[Any]:
         """Settings that what is handed on depends on."""
-        of = {VIDEO: [recipe.dedup.video_overlap]}
-        return [self.version, version_of(kind, recipe), recipe.dedup.radius, *of.get(kind, [])]
+        of: dict[str, tuple[Any, ...]] = {VIDEO: (recipe.dedup.video_overlap,), ALIGNED: (recipe.dedup.aligned,)}
+        return [self.version, version_of(kind, recipe), recipe.dedup.radius, *of.get(kind, ())]
 
     def _told(self, record: Record) -> dict[str, Any]:
         searched = record.parts["all"].facts.get("searched")
@@ -134,7 +139,8 @@ def version_of(kind: str, recipe: Recipe) -> str:
     """Of what is measured for edges of a kind."""
     if kind == SEMANTIC and (asked := recipe.dedup.semantic) is not None:
         return "/".join([towers_of(recipe).version, *([CONFIRM_VERSION] if asked.confirm else [])])
-    return {PIXELS: "rgb8", TEXT: _TEXT_VERSION}.get(kind, HASH_VERSION)
+    others = {PIXELS: "rgb8", TEXT: _TEXT_VERSION, ALIGNED: f"{HASH_VERSION}/{CONFIRM_VERSION}"}
+    return others.get(kind, HASH_VERSION)
 
 
 class Dedup(TableStage):

@@ -140,6 +140,8 @@ def _dedup(m: Mapping[str, Any]) -> str:
     )
     if d.get("pixels"):
         text += " Pictures with equal pixels, whatever file they came in, are duplicates."
+    if d.get("aligned"):
+        text += f" Pictures up to {d['aligned']} bits apart are near-duplicates where one can be laid on the other."
     if d.get("semantic"):
         text += (
             f" Pictures whose embeddings have a cosine of {d['semantic']['threshold']:g} or more"

@@ -34,7 +34,12 @@ def missing(m: Mapping[str, Any]) -> str:
 
 
 def _also(dedup: Mapping[str, Any]) -> str:
-    asked = {"pixels": "pictures by equal pixels", "semantic": "pictures by embeddings", "text": "captions by shingles"}
+    asked = {
+        "pixels": "pictures by equal pixels",
+        "aligned": "pictures by alignment",
+        "semantic": "pictures by embeddings",
+        "text": "captions by shingles",
+    }
     return "".join(f"; {words}" for kind, words in asked.items() if dedup.get(kind))
 
 

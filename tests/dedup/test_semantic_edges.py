@@ -15,9 +15,11 @@ from sklearn.datasets import load_sample_image
 
 from dataengine.contracts import FINGERPRINTS, GROUPS
 from dataengine.dedup import find
+from dataengine.dedup.aligned import aligned
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.measure import Bounds
-from dataengine.dedup.semantic_edges import VERDICTS, candidates, semantic
+from dataengine.dedup.semantic_edges import candidates, semantic
+from dataengine.dedup.verdicts import VERDICTS
 from dataengine.dedup.views import pixel_digest, thumbnail, views
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.tables import TableEngine
@@ -196,3 +198,21 @@ def test_semantic_likeness_does_not_chain(duck: DuckDBEngine) -> None:
     table = sized(a=9, b=1, c=1)
     chain = [("a", "b", "semantic", 0.1), ("b", "c", "semantic", 0.15)]
     assert [row[1] for row in grouped(duck, table, chain)] == ["a", "a", "c"]
+
+
+def test_pictures_a_little_farther_apart_are_laid_on_one_another(duck: DuckDBEngine) -> None:
+    bordered = ImageOps.expand(CHINA, 20, "black")
+    table = prints(looked_at(CHINA, 1), looked_at(bordered, 1), looked_at(FLOWER, 1), looked_at(FLOWER, 1))
+    hashes = unique(*({"id": i, "phash": h} for i, h in zip("abcd", (0, 0x3FF, 0xFFC00, 0xFFC01), strict=True)))
+    found = aligned(duck, duck.frame(hashes), duck.frame(table), 6, 12)
+    assert duck.collect(found.edges).to_pylist() == [{"a": "a", "b": "b", "kind": "aligned", "distance": 10.0}]
+    told = duck.collect(found.known["verdicts"]).to_pylist()
+    assert sorted((v["a"], v["b"], v["alike"]) for v in told) == [
+        ("a", "b", True),
+        ("a", "c", False),
+        ("a", "d", False),
+    ]
+    wrong = [{"a": "a", "b": "c", "alike": True}]
+    later = {**found.known, "verdicts": pa.Table.from_pylist(wrong, VERDICTS)}
+    again = duck.collect(aligned(duck, duck.frame(hashes), duck.frame(table), 6, 12, later).edges)
+    assert sorted(r["b"] for r in again.to_pylist()) == ["b", "c"]  # c as if judged before
