@@ -45,7 +45,7 @@ class Filter(TableStage):
         facts = {
             "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
             "funnel": [asdict(row) for row in decided.funnel],
-            "scores": distributions(engine, rows, decided.decisions, names),
+            "scores": distributions(engine, rows, decided.decisions, names, decided.asked),
         }
         return Output(roles("decisions", files), counts, facts)
 

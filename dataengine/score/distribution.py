@@ -1,12 +1,14 @@
 """How each score lies before and after filtering: what a threshold has done to the corpus, in five numbers.
 
-In one process the values of a column are partitioned around the ranks wanted. Spread over workers, a value's rank is found
-without sorting: four passes count the values by 16 more bits of their place in the order of floats each time, and only what
-shares the bits found so far is counted on; the driver sees counts. Both give the same values, which occur.
+In one process the values of a column are partitioned around the ranks wanted, as they are for few rows on a cluster, in one
+task. For many rows a value's rank is found without sorting: four passes count the values by 16 more bits of their place in
+the order of floats each time, and only what shares the bits found so far is counted on; the driver sees counts. Both give
+the same values, which occur.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -23,8 +25,12 @@ QUANTILES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
 #: Whether the policy has kept the row.
 KEPT = "__kept"
 
+#: Rows that one task of a cluster looks at together.
+ROWS_AT_ONCE = 1_000_000
+
 _SERIES = ("before", "after")
 _BITS, _PASSES = 16, 4
+_NEAR = columns(told=pa.string())
 _COUNTS = columns(name=pa.string(), prefix=pa.int64(), before=pa.int64(), after=pa.int64())
 _SUM = """
 SELECT name, prefix, CAST(sum(before) AS BIGINT) AS before, CAST(sum(after) AS BIGINT) AS after
@@ -40,12 +46,16 @@ def numeric(known: Mapping[str, pa.DataType]) -> list[str]:
     return sorted(name for name, t in known.items() if pa.types.is_floating(t) or pa.types.is_integer(t))
 
 
-def distributions(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str]) -> Spread:
-    """By column of ``rows`` the quantiles of all of them (``before``) and of those that ``decisions`` keep (``after``), as
-    values that occur, so that no arithmetic rounds them. ``count`` is how many have a finite value; a column without one is
-    left out."""
+def distributions(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str], count: int) -> Spread:
+    """By column of ``rows``, ``count`` of them, the quantiles of all (``before``) and of those that ``decisions`` keep
+    (``after``), as values that occur, so that no arithmetic rounds them. The ``count`` told is how many have a finite value; a
+    column without one is left out."""
     flagged = _flagged(engine, rows, decisions, names)
-    found = _far(engine, flagged, names) if engine.spread else near(flagged, names)
+    if count > ROWS_AT_ONCE and engine.spread:
+        found = _far(engine, flagged, names)
+    else:
+        told = engine.collect(engine.whole(flagged, partial(_near, tuple(names)), _NEAR))
+        found = json.loads(str(told["told"][0])) if told.num_rows else {}
     return {name: both for name, both in sorted(found.items()) if both["before"]["count"]}
 
 
@@ -55,6 +65,10 @@ def _flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence
     listed = ", ".join(f'a."{name}"' for name in names)
     sql = f'SELECT {listed}, d."kept" AS "{KEPT}" FROM a INNER JOIN d ON a."id" = d."id"'
     return engine.sql(sql, {"a": rows, "d": decisions})
+
+
+def _near(names: Sequence[str], flagged: pa.Table) -> pa.Table:
+    return pa.table([[json.dumps(near(flagged, names))]], schema=_NEAR)
 
 
 def near(flagged: pa.Table, names: Iterable[str]) -> Spread:
@@ -92,7 +106,7 @@ def _far(engine: TableEngine, flagged: Frame, names: Sequence[str]) -> Spread:
     searches: dict[tuple[str, str], _Search] = {}
     for turn in range(_PASSES):
         wanted = {n: sorted({p for s in _SERIES for p in searches[n, s].prefixes}) for n in names} if turn else None
-        counted = engine.local(flagged, (), partial(count, tuple(names), turn, wanted), _COUNTS)
+        counted = engine.local(flagged, (), partial(count_by_bits, tuple(names), turn, wanted), _COUNTS)
         table = engine.collect(engine.sql(_SUM, {"c": counted}))
         for name in names:
             mine = table.filter(pc.equal(table["name"], pa.scalar(name)))
@@ -102,7 +116,9 @@ def _far(engine: TableEngine, flagged: Frame, names: Sequence[str]) -> Spread:
     return {name: {series: searches[name, series].found() for series in _SERIES} for name in names}
 
 
-def count(names: Sequence[str], turn: int, wanted: Mapping[str, Sequence[int]] | None, flagged: pa.Table) -> pa.Table:
+def count_by_bits(
+    names: Sequence[str], turn: int, wanted: Mapping[str, Sequence[int]] | None, flagged: pa.Table
+) -> pa.Table:
     """_COUNTS of values by the first 16, 32, 48 or 64 bits of their place, of those whose place begins as ``wanted``."""
     kept = flagged[KEPT].to_numpy(zero_copy_only=False).astype(bool)
     tables = [_COUNTS.empty_table()]

@@ -23,7 +23,7 @@ from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_
 from dataengine.shards.order import halves, mixed, split_of
 from dataengine.shards.sample import FAMILIES
 
-#: Rows of a range, on average.
+#: Rows of a range, on average; so many and fewer are assigned in one task.
 ROWS_A_RANGE = 250_000
 
 _RANGED = columns(id=pa.string(), run=pa.int32(), part=pa.int32(), bytes=pa.int64())
@@ -67,10 +67,11 @@ class Layout:
 
 def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
     """contracts.ASSIGNMENT, in no order, of id, kind and bytes. Raises RunError as ``assign``."""
-    if not engine.spread:
-        return engine.whole(sizes, partial(_assign, rules), ASSIGNMENT)
     counted = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM s", {"s": sizes}))
-    bits = max(0, int(counted["n"][0].as_py()) // ROWS_A_RANGE).bit_length()
+    rows = int(counted["n"][0].as_py())
+    if not engine.spread or rows <= ROWS_A_RANGE:
+        return engine.whole(sizes, partial(_assign, rules), ASSIGNMENT)
+    bits = (rows // ROWS_A_RANGE).bit_length()
     ranged = engine.kept(engine.local(sizes, (), partial(ranges, rules, bits), _RANGED))
     layout = _layout(engine.collect(engine.sql(_SUMS, {"r": ranged}, (rules.target_bytes,) * 3)), rules.target_bytes)
     found = engine.collect(engine.local(ranged, ("run", "part"), partial(cuts_of, rules, layout), _CUTS))

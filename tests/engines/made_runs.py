@@ -162,7 +162,7 @@ def outcomes(
         decided = decide(engine, policy, "r", {"r": readable})
     decisions = engine.kept(decided.decisions)
     told["decisions"], told["funnel"] = _rows(engine, decisions), decided.funnel
-    told["statistics"] = distributions(engine, readable, decisions, NUMBERS)
+    told["statistics"] = distributions(engine, readable, decisions, NUMBERS, decided.asked)
     sizes = engine.sql(
         'SELECT a.id, a.kind, a."bytes" FROM a JOIN d ON a.id = d.id WHERE d.kept', {"a": readable, "d": decisions}
     )

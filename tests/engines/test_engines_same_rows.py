@@ -19,6 +19,7 @@ from dataengine.engines.spark import SparkEngine
 from dataengine.policy.evaluate import Verdict, verdict
 from dataengine.policy.grammar import parse
 from dataengine.policy.model import Policy, Rule, kind_of
+from dataengine.score import distribution
 from dataengine.shards import spread
 
 KINDS = {name: kind for name, type_ in COLUMNS.items() if (kind := kind_of(type_)) is not None}
@@ -54,6 +55,7 @@ def test_partitions_do_not_show(
     expected = outcomes(duck, run, decides, random.Random(0), contaminated)
     with pytest.MonkeyPatch.context() as patch, Parted(parts, seed) as engine:
         patch.setattr(spread, "ROWS_A_RANGE", 5)
+        patch.setattr(distribution, "ROWS_AT_ONCE", 5)
         same(outcomes(engine, run, decides, random.Random(seed), contaminated), expected)
 
 
@@ -66,6 +68,7 @@ def test_spark_gives_every_row_of_duckdb(
     expected = outcomes(duck, run, decides, random.Random(0))
     with pytest.MonkeyPatch.context() as patch, spark.partitions(parts):
         patch.setattr(spread, "ROWS_A_RANGE", 40)
+        patch.setattr(distribution, "ROWS_AT_ONCE", 40)
         same(outcomes(spark, run, decides, random.Random(seed)), expected)
     _oracle(expected["decisions"], run.unique, decides)
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataengine.engines.duckdb import DuckDBEngine
-from dataengine.score.distribution import KEPT, QUANTILES, _Search, count, distributions, near, numeric
+from dataengine.score.distribution import KEPT, QUANTILES, _Search, count_by_bits, distributions, near, numeric
 
 values = st.lists(st.floats(width=32) | st.none() | st.sampled_from([0.0, -0.0, 5e-324, -1e308]), max_size=60)
 
@@ -19,16 +19,16 @@ values = st.lists(st.floats(width=32) | st.none() | st.sampled_from([0.0, -0.0, 
 def test_values_that_are_no_numbers_do_not_count(duck: DuckDBEngine) -> None:
     rows = pa.table({"id": ["a", "b", "c", "d"], "x": [1.0, None, math.nan, 3.0], "y": [None, math.inf, None, None]})
     kept = pa.table({"id": ["a", "b", "c", "d"], "kept": [True, True, False, False]})
-    found = distributions(duck, rows, kept, ["x", "y"])
+    found = distributions(duck, rows, kept, ["x", "y"], 4)
     assert found == {
         "x": {
             "before": {"count": 2, "min": 1.0, "p10": 1.0, "p50": 1.0, "p90": 3.0, "max": 3.0},
             "after": {"count": 1, "min": 1.0, "p10": 1.0, "p50": 1.0, "p90": 1.0, "max": 1.0},
         }
     }
-    assert distributions(duck, rows, kept.take([3, 1, 0, 2]), ["x", "y"]) == found  # joined, not side by side
+    assert distributions(duck, rows, kept.take([3, 1, 0, 2]), ["x", "y"], 4) == found  # joined, not side by side
     none = kept.set_column(1, "kept", pa.array([False] * 4))
-    assert distributions(duck, rows, none, ["x"])["x"]["after"] == {"count": 0}
+    assert distributions(duck, rows, none, ["x"], 4)["x"]["after"] == {"count": 0}
     assert numeric({"b": pa.int8(), "a": pa.float32(), "s": pa.string(), "t": pa.bool_()}) == ["a", "b"]
 
 
@@ -55,7 +55,7 @@ def test_counting_by_bits_finds_the_same_values(given_: list[float | None], data
         search = _Search()
         for turn in range(4):
             wanted = {"x": sorted(search.prefixes)} if turn else None
-            some = [count(["x"], turn, wanted, part) for part in (table.slice(0, cut), table.slice(cut))]
+            some = [count_by_bits(["x"], turn, wanted, part) for part in (table.slice(0, cut), table.slice(cut))]
             summed = pa.concat_tables(some).group_by("prefix").aggregate([(series, "sum")]).sort_by("prefix")
             search.narrow(summed["prefix"].to_numpy(), summed[f"{series}_sum"].to_numpy())
         found[series] = search.found()
