@@ -50,9 +50,6 @@ class Parted(DuckDBEngine):
         parts = [frame.filter(pa.array(part == number)) for number in range(self._parts)]
         return pa.concat_tables([super(Parted, self).local(p, keys, function, schema) for p in parts if p.num_rows])
 
-    def whole(self, frame: pa.Table, function: Function, schema: pa.Schema) -> pa.Table:
-        return super().local(frame, (), function, schema)
-
 
 def _tuples(frame: pa.Table, keys: Sequence[str]) -> Iterator[tuple[object, ...]]:
     return zip(*(frame[key].to_pylist() for key in keys), strict=True)

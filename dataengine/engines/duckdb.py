@@ -31,6 +31,8 @@ from dataengine.errors import RunError
 if TYPE_CHECKING:
     from dataengine.workspace import File, Workspace
 
+_ROWS_AT_ONCE = 1_000_000
+
 
 class DuckDBEngine:
     """One in-memory database; ``threads`` bounds its workers (all cores by default) and never changes a result."""
@@ -75,10 +77,15 @@ class DuckDBEngine:
         return self.query(sql, frames, parameters)
 
     def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
-        return canonical(function(frame).select(schema.names).cast(schema))
+        """Rows that need no others are worked on by a million, some at a time."""
+        if keys or frame.num_rows <= _ROWS_AT_ONCE:
+            return self.whole(frame, function, schema)
+        slices = [frame.slice(at, _ROWS_AT_ONCE) for at in range(0, frame.num_rows, _ROWS_AT_ONCE)]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            return pa.concat_tables(pool.map(lambda some: self.whole(some, function, schema), slices))
 
     def whole(self, frame: pa.Table, function: Function, schema: pa.Schema) -> pa.Table:
-        return self.local(frame, (), function, schema)
+        return canonical(function(frame).select(schema.names).cast(schema))
 
     def kept(self, frame: pa.Table) -> pa.Table:
         return frame
