@@ -79,13 +79,13 @@ def execute(
     reporter: Reporter | None = None,
     plan: Sequence[Stage] | None = None,
 ) -> list[StageReport]:
-    """Bring a recipe's stages up to date, or ``only`` the named group (all it needs must be up to date already).
+    """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
     ``plan`` replaces the project's own stages. Raises UsageError before anything runs, RunError and BalanceError from
     the stages.
     """
     plan = stages(recipe) if plan is None else plan
-    if only is not None and only not in {group_of(s.name) for s in plan}:
+    if only is not None and only not in {name for s in plan for name in (s.name, group_of(s.name))}:
         raise UsageError(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
@@ -136,7 +136,7 @@ class _Pass:
             report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
             reports.append(report)
             self.reporter.end(report)
-            if self.only == group_of(stage.name) and stage.name == _last_of(plan, self.only):
+            if self.only is not None and stage.name == _last_of(plan, self.only):
                 break
         return reports
 
@@ -150,7 +150,7 @@ class _Pass:
             return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
         if self.dry_run:
             return self._foresee(stage)
-        if self.only is not None and group_of(stage.name) != self.only:
+        if self.only is not None and self.only not in (stage.name, group_of(stage.name)):
             raise UsageError(
                 f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
                 "or `dataengine run RECIPE` for all stages"
@@ -212,5 +212,6 @@ def withdraw(run: Run) -> None:
     run.workspace.store.delete([f"releases/{run.recipe.name}/manifest.json"])
 
 
-def _last_of(plan: Sequence[Stage], group: str) -> str:
-    return [s.name for s in plan if group_of(s.name) == group][-1]
+def _last_of(plan: Sequence[Stage], name: str) -> str:
+    """Of a group, or a stage itself."""
+    return [s.name for s in plan if name in (s.name, group_of(s.name))][-1]

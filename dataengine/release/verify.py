@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataengine import contracts, schemas
+from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import BalanceError, RunError
-from dataengine.release.ledger import balance, counts
+from dataengine.release.ledger import balance, counts, is_ledger, tally
 from dataengine.release.members import Group, RecordCheck, SampleCheck, groups, needed
 from dataengine.release.publish import CLAIM, MANIFEST, Item, listed, of_reader
 from dataengine.release.published import open_release
@@ -158,7 +159,7 @@ def _read(store: Store, item: Item, told: dict[str, dict[str, Any]]) -> _Seen:
                 continue
         else:
             for piece in pieces():
-                seen.data += piece if item.path == LEDGER else b""
+                seen.data += piece if is_ledger(item.path) else b""
     except FileNotFoundError:
         seen.wrong("", "is in the manifest, but not there")
         return seen
@@ -225,18 +226,21 @@ def _account(manifest: dict[str, Any], seen: dict[str, _Seen], found: Verified) 
         found.errors.append(
             f"cot: {len(parents):,} samples that records point at are in no shard, the first {min(parents)}"
         )
-    if LEDGER in seen and not seen[LEDGER].errors:
-        found.errors += _ledger(manifest, seen[LEDGER].data, ids, found)
-    elif LEDGER not in seen:
+    ledger = [path for path in seen if is_ledger(path)]
+    if ledger and not any(seen[path].errors for path in ledger):
+        found.errors += _ledger(manifest, [seen[path].data for path in ledger], ids, found)
+    elif not ledger:
         found.errors.append(f"{LEDGER}: is not in `files`")
 
 
-def _ledger(manifest: dict[str, Any], data: bytes, ids: list[str], found: Verified) -> list[str]:
+def _ledger(manifest: dict[str, Any], files: list[bytes], ids: list[str], found: Verified) -> list[str]:
     try:
-        ledger = pq.read_table(io.BytesIO(data), columns=contracts.LEDGER.names)
+        tables = [pq.read_table(io.BytesIO(data), columns=contracts.LEDGER.names) for data in files]
+        ledger, released = pa.concat_tables(tables), pa.table({"id": pa.array(ids, pa.string())})
         found.inputs = ledger.num_rows
-        balance(ledger, sum(s["inputs"] for s in manifest["sources"]), pa.chunked_array([ids], pa.string()))
-        told = counts(ledger)
+        with DuckDBEngine() as engine:
+            told = counts(tally(engine, ledger))
+            balance(engine, ledger, found.inputs, sum(s["inputs"] for s in manifest["sources"]), released)
     except (pa.ArrowInvalid, BalanceError) as error:
         return [f"{LEDGER}: {error}"]
     return [

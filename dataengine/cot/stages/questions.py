@@ -24,7 +24,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
 from dataengine.recipe import Recipe
 from dataengine.shards.manifest import split_and_family
-from dataengine.shards.stage import PLAN
+from dataengine.shards.plan import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import File, Output, Workspace, digest
 
