@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataengine.release.published import Published
+from dataengine.workspace import parquet
 
 _COLUMNS = ["id", "outcome", "kind", "rule"]
 
@@ -18,7 +17,7 @@ _COLUMNS = ["id", "outcome", "kind", "rule"]
 def difference(ledger: pa.Table, previous: Published) -> dict[str, Any]:
     """``added`` and ``removed`` kept samples by id, ``same`` those kept in both; ``removed_because`` counts what the removed ones
     are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy_before`` and ``tokenizer_before`` are the other's."""
-    before = pq.read_table(io.BytesIO(previous.store.get("ledger.parquet")), columns=_COLUMNS)
+    before = parquet(previous.store.get("ledger.parquet"), _COLUMNS)
     old, new = _kept(before), _kept(ledger)
     gone = old.filter(pc.invert(pc.is_in(old, value_set=new)))
     same = len(old) - len(gone)
