@@ -17,15 +17,20 @@ from dataengine.recipe import Recipe
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
+from dataengine.release.examples import choose
 from dataengine.release.ledger import balance, build, counts
+from dataengine.release.page import page
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
+from dataengine.release.thumbnails import altered, thumbnails
 from dataengine.score.annotated import broken
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import File, Output, Workspace, canonical, digest
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+#: Of what the release needs, the stages that touch media or text.
+_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 
 def content_of(recipe: Recipe) -> dict[str, Any]:
@@ -46,7 +51,7 @@ class ReleaseStage(TableStage):
     """Publishes nothing unless every input is accounted for."""
 
     name = "release"
-    version = "3"
+    version = "4"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),
@@ -54,7 +59,7 @@ class ReleaseStage(TableStage):
     in_place = True
 
     def settings(self, recipe: Recipe) -> Any:
-        return [content_of(recipe), installed("dataengine-multimodal")]
+        return [content_of(recipe), recipe.release.thumbnails, installed("dataengine-multimodal")]
 
     def validate(self, recipe: Recipe) -> None:
         previous, own = recipe.release.previous, Workspace(recipe.workspace).store.uri(f"releases/{recipe.name}")
@@ -77,10 +82,18 @@ class ReleaseStage(TableStage):
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         for name, form in (("croissant", croissant), ("spdx", spdx)):
             files[name] = self._put(run, f"{base}/{name}.json", form(manifest, files["ledger"], base))
+        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, ledger))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
         return Output(files, counts(ledger)["outcome"])
+
+    def _report(self, run: Run, manifest: dict[str, Any], ledger: pa.Table) -> bytes:
+        changed, count = altered(run.recipe), run.recipe.release.thumbnails
+        hidden = f"media.{changed} changes pixels, and the originals are no part of the release" if changed else ""
+        hidden = hidden or ("" if count else "release.thumbnails is 0")
+        examples = choose(ledger, 0 if hidden else count)
+        return page(manifest, examples, thumbnails(run, examples.shown), hidden)
 
     def _ledger(self, run: Run) -> pa.Table:
         samples = run.table("ingest", "samples", contracts.SAMPLES, ["input_id", "source", "uri", "id"])
@@ -136,6 +149,7 @@ class ReleaseStage(TableStage):
             "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
+            "cost": self._cost(run),
             "difference": None
             if recipe.release.previous is None
             else difference(ledger, open_release(recipe.release.previous)),
@@ -179,6 +193,23 @@ class ReleaseStage(TableStage):
         if "cot.mix" not in run.records:
             return {"shards": [], "modes": {}, "rejected": {}}
         return {"shards": self._facts(run, "cot.write"), **run.records["cot.mix"].parts["all"].facts}
+
+    def _cost(self, run: Run) -> dict[str, Any]:
+        """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.costs``."""
+        there = [(name, run.records[name]) for name in _WORK if name in run.records]
+        samples = run.table("ingest", "samples", contracts.SAMPLES, ["bytes"])["bytes"]
+        failed = run.table("ingest", "failures", contracts.FAILURES, ["bytes"])["bytes"]
+        stages = [
+            {
+                "stage": name,
+                "parts": len(record.parts),
+                "files": sum(len(out.files) for out in record.parts.values()),
+                "bytes": sum(f.bytes for out in record.parts.values() for f in out.files.values()),
+            }
+            for name, record in there
+        ]
+        read = sum((pc.sum(column).as_py() or 0) for column in (samples, failed))
+        return {"inputs": len(samples) + len(failed), "bytes": read, "stages": stages}
 
     def _tars(self, run: Run) -> list[File]:
         records = [run.records[name] for name in ("shard.write", "cot.write") if name in run.records]
