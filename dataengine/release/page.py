@@ -21,15 +21,15 @@ _ROWS = 60
 """Rows of one plot: the largest, where a policy has more rules."""
 
 
-def page(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes], hidden: str = "") -> bytes:
-    """The report of the release with manifest ``m``. ``pictures`` are JPEGs by sample id; ``hidden`` says why there are none."""
+def page(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> bytes:
+    """The report of the release with manifest ``m``. ``pictures`` are JPEGs by sample id."""
     style = files("dataengine.release").joinpath("report.css").read_text()
     body = "\n".join(
         [
             _head(m),
             _section("From inputs to samples", bars(_funnel(m)), _sources(m)),
-            _section("Kept", _kept(examples, pictures, hidden)),
-            _section("Duplicates", *_duplicates(m, examples, pictures, hidden)),
+            _section("Kept", _kept(examples, pictures)),
+            _section("Duplicates", *_duplicates(m, examples, pictures)),
             _section("Filtered", *_filtered(m, examples)),
             _section("Failed", *_failed(m, examples)),
             _section("Scores", *_scores(m)),
@@ -71,19 +71,19 @@ def _sources(m: Mapping[str, Any]) -> str:
     return _table(("source", "type", "licence", "inputs"), rows)
 
 
-def _kept(examples: Examples, pictures: Mapping[str, bytes], hidden: str) -> str:
-    if hidden:
-        return f"<p>No pictures are shown: {escape(hidden)}.</p>"
+def _kept(examples: Examples, pictures: Mapping[str, bytes]) -> str:
+    if not examples.kept:
+        return "<p>No pictures are shown.</p>"
     return f'<div class="grid">{"".join(_figure(row, pictures) for row in examples.kept)}</div>'
 
 
-def _duplicates(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes], hidden: str) -> Iterable[str]:
+def _duplicates(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> Iterable[str]:
     kinds = [(name, n, "duplicate") for name, n in m["ledger"]["kind"].items()]
     yield bars(kinds) if kinds else "<p>None.</p>"
     sizes = m["dedup"].get("group_sizes") or {}
     if sizes:
         yield "<h3>Samples in a group</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
-    for kind, pairs in examples.pairs.items() if not hidden else ():
+    for kind, pairs in examples.pairs.items():
         yield f"<h3>{escape(kind)}: the farthest from what stands for them</h3>"
         for dropped, stands in pairs:
             near = f"distance {dropped['distance']:g}"

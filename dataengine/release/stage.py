@@ -22,7 +22,7 @@ from dataengine.release.ledger import balance, build, counts
 from dataengine.release.page import page
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
-from dataengine.release.thumbnails import altered, thumbnails
+from dataengine.release.thumbnails import thumbnails
 from dataengine.score.annotated import broken
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
@@ -89,11 +89,8 @@ class ReleaseStage(TableStage):
         return Output(files, counts(ledger)["outcome"])
 
     def _report(self, run: Run, manifest: dict[str, Any], ledger: pa.Table) -> bytes:
-        changed, count = altered(run.recipe), run.recipe.release.thumbnails
-        hidden = f"media.{changed} changes pixels, and the originals are no part of the release" if changed else ""
-        hidden = hidden or ("" if count else "release.thumbnails is 0")
-        examples = choose(ledger, 0 if hidden else count)
-        return page(manifest, examples, thumbnails(run, examples.shown), hidden)
+        examples = choose(ledger, run.recipe.release.thumbnails)
+        return page(manifest, examples, thumbnails(run, examples.shown))
 
     def _ledger(self, run: Run) -> pa.Table:
         samples = run.table("ingest", "samples", contracts.SAMPLES, ["input_id", "source", "uri", "id"])

@@ -1,4 +1,8 @@
-"""Small JPEGs of a few samples for the report, decoded in a killable child as all media are."""
+"""Small JPEGs of a few samples for the report, decoded in a killable child as all media are.
+
+They are made from what ingest has kept, which is what the shards are made from: where the recipe blurs faces, it never
+held them.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +15,7 @@ from dataengine import contracts
 from dataengine.locate import by_media, locate, payloads
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok, Sandbox
-from dataengine.recipe import Recipe
 from dataengine.stage import Run
-
-#: What `media:` may ask for that leaves the pixels as they came; after anything else the originals must not be shown.
-_HARMLESS = ("exif", "c2pa")
-
-
-def altered(recipe: Recipe) -> str:
-    """The field of `media:` that changes the pixels of a release, "" where none does."""
-    told = recipe.media.model_dump(mode="json")
-    asked = (
-        name for name, value in told.items() if name not in _HARMLESS and value not in (None, False, "keep", "none")
-    )
-    return next(asked, "")
 
 
 def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:

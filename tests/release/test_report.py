@@ -8,15 +8,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from test_card import manifest
 
 from dataengine.contracts import LEDGER
-from dataengine.recipe import MediaConfig
 from dataengine.release.drawing import bars, spreads
 from dataengine.release.examples import NAMES, PAIRS, choose
 from dataengine.release.page import page
-from dataengine.release.thumbnails import altered
 
 
 def ledger(*rows: dict[str, Any]) -> pa.Table:
@@ -112,9 +109,9 @@ def test_a_page_loads_nothing_from_elsewhere_and_escapes_what_it_is_told() -> No
     assert data == page(told(title=hostile, description=hostile), choose(rows, 12), pictures)
 
 
-def test_where_pixels_are_changed_no_original_is_shown() -> None:
-    data = page(told(), choose(ledger(*ROWS), 0), {}, "media.faces changes pixels")
-    assert read(data).figures == [] and b"No pictures are shown: media.faces changes pixels." in data
+def test_a_recipe_may_ask_for_no_pictures() -> None:
+    data = page(told(), choose(ledger(*ROWS), 0), {})
+    assert read(data).figures == [] and b"No pictures are shown." in data
 
 
 def test_funnel_and_reasons_are_told() -> None:
@@ -131,31 +128,3 @@ def test_plots_have_a_bar_a_row_within_their_frame() -> None:
     assert "NaN" not in spreads(told()["scores"]).upper().replace("NAN", "NaN")
     places = [float(x) for x in re.findall(r' x="([\d.]+)"', spreads(told()["scores"]))]
     assert all(0 <= x <= 720 for x in places)
-
-
-def test_only_what_changes_pixels_hides_them() -> None:
-    class Media:
-        def __init__(self, **told: Any) -> None:
-            self.told = told
-
-        def model_dump(self, mode: str) -> dict[str, Any]:
-            return self.told
-
-    class Recipe:
-        media: Any = MediaConfig(exif="strip")
-
-    recipe: Any = Recipe()
-    assert altered(recipe) == ""
-    recipe.media = Media(exif="strip", faces="blur")
-    assert altered(recipe) == "faces"
-
-
-@pytest.mark.parametrize("nothing", [None, False, "keep", "none"])
-def test_what_is_left_out_changes_nothing(nothing: object) -> None:
-    class Recipe:
-        class media:  # noqa: N801
-            @staticmethod
-            def model_dump(mode: str) -> dict[str, Any]:
-                return {"exif": "keep", "faces": nothing}
-
-    assert altered(Recipe()) == ""  # type: ignore[arg-type]
