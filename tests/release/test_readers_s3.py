@@ -12,6 +12,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 import yaml
@@ -20,7 +21,9 @@ from spoil import manifest
 from dataengine.described import load_dataset
 from dataengine.errors import RunError, UsageError
 from dataengine.readers import Stream, open_url, register, shards
+from dataengine.release.explain import explain
 from dataengine.release.publish import publish
+from dataengine.release.published import open_release
 from dataengine.release.verify import verify
 from dataengine.shards.read import read_shards
 from dataengine.storage import Store
@@ -186,3 +189,9 @@ def test_a_configuration_that_the_card_lacks_is_named(release: str) -> None:
         load_dataset(release, "image")
     with pytest.raises(UsageError, match=r"no manifest\.json"):
         load_dataset(f"{release}/nowhere", "image")
+
+
+def test_explain_asks_a_release_on_s3(small: Path, release: str) -> None:
+    row = pq.read_table(small / "ledger.parquet").to_pylist()[0]
+    [lines] = explain(open_release(release), row["uri"])
+    assert dict(lines)["outcome"] == row["outcome"] == "kept" and dict(lines)["sample"] == row["id"]
