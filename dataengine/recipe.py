@@ -210,7 +210,9 @@ class ReleaseConfig(Model):
     biases: str | None = None
     limitations: str | None = None
     personal_information: str | None = None
-    """What only a person can say; the card says where it is missing."""
+    compute: str | None = None
+    """What only a person can say; the card says where it is missing. ``compute``: time and machines, which `dataengine cost`
+    tells."""
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """Day of publication; no clock is asked, so that two runs give the same bytes."""
@@ -218,6 +220,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
+    thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
+    """How many kept samples the report shows; 0: neither them nor duplicates."""
     previous: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix of an earlier release that the card compares this one with."""
     publish: str | None = Field(default=None, exclude=True)

@@ -177,12 +177,21 @@ _DIFFERENCE = struct(
     }
 )
 _SPREAD = struct({"count": COUNT, **dict.fromkeys(QUANTILES, REAL)}, optional=tuple(QUANTILES))
+#: Bytes that came in, and what each stage has written for the release, the same in equal runs.
+_COST = struct(
+    {
+        "inputs": COUNT,
+        "bytes": COUNT,
+        "stages": array(struct({"stage": TEXT, **dict.fromkeys(("parts", "files", "bytes"), COUNT)})),
+    }
+)
 _WRITTEN = (
     "intended_use",
     "out_of_scope_use",
     "biases",
     "limitations",
     "personal_information",
+    "compute",
     "date",
     "citation",
     "url",
@@ -215,10 +224,12 @@ MANIFEST: Schema = struct(
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "difference": _nullable(_DIFFERENCE, True),
+        "cost": _COST,
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
     optional=(
         "contamination",
+        "cost",
         "difference",
         "media",
         "opt_outs",

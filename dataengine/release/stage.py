@@ -11,18 +11,23 @@ from dataengine import contracts
 from dataengine.errors import RunError, UsageError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
-from dataengine.release.account import Account, account, clips
+from dataengine.release.account import Account, account, clips, cost
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
+from dataengine.release.examples import choose, few
 from dataengine.release.ledger import counted, counts
+from dataengine.release.page import page
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
+from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import File, Output, Workspace, canonical, digest, roles
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+#: Of what the release needs, the stages that touch media or text.
+_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 
 def content_of(recipe: Recipe) -> dict[str, Any]:
@@ -51,7 +56,7 @@ class ReleaseStage(TableStage):
     in_place = True
 
     def settings(self, recipe: Recipe) -> Any:
-        return [content_of(recipe), installed("dataengine-multimodal")]
+        return [content_of(recipe), recipe.release.thumbnails, installed("dataengine-multimodal")]
 
     def validate(self, recipe: Recipe) -> None:
         previous, own = recipe.release.previous, Workspace(recipe.workspace).store.uri(f"releases/{recipe.name}")
@@ -74,10 +79,17 @@ class ReleaseStage(TableStage):
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         for name, form in (("croissant", croissant), ("spdx", spdx)):
             files[name] = self._put(run, f"{base}/{name}.json", form(manifest, made.files, base))
+        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, made))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
         return Output(files, counts(made.told)["outcome"])
+
+    def _report(self, run: Run, manifest: dict[str, Any], made: Account) -> bytes:
+        ledger = run.engine.scan(run.workspace, made.files, contracts.LEDGER)
+        count = run.recipe.release.thumbnails
+        examples = choose(few(run.engine, ledger, count), count)
+        return page(manifest, examples, thumbnails(run, examples.shown))
 
     def _manifest(self, run: Run, made: Account) -> dict[str, Any]:
         recipe, told = run.recipe, counts(made.told)
@@ -119,6 +131,7 @@ class ReleaseStage(TableStage):
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
             "difference": self._difference(run, made),
+            "cost": cost(run, _WORK),
         }
 
     def _difference(self, run: Run, made: Account) -> dict[str, Any] | None:
