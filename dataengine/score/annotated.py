@@ -17,7 +17,7 @@ from dataengine.stage import Run
 #: Facts that policies may ask about.
 FACT_COLUMNS = (
     *("id", "kind", "format", "mode", "bytes", "width", "height", "orientation", "frames", "fps", "duration"),
-    *("codec", "audio", "license", "mentions"),
+    *("codec", "audio", "license", "faces", "mentions"),
 )
 _WHY = ("failure", "message")
 

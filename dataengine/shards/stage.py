@@ -45,7 +45,7 @@ class ShardAssign(TableStage):
     """The assignment is a table of its own; each shard's plan is a file, and its digest the shard's key."""
 
     name = "shard.assign"
-    version = "2"
+    version = "3"
     needs = ("dedup", "score", "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -122,7 +122,10 @@ class ShardWorker:
                 yield _members(told, kept, next(coded) if row["codes_pack"] else None)
 
     def _cleaned(self, row: dict[str, Any], data: bytes, cleaned: Counter[str]) -> tuple[dict[str, Any], bytes]:
-        """The sample with metadata as the recipe wants them; counts what was done, and what could not be."""
+        """The sample with metadata as the recipe wants them; counts what was done, here and to faces at ingest, and what could
+        not be."""
+        if row["faces"] is not None:
+            cleaned.update(faces_blurred=row["faces"], with_faces=row["faces"] > 0)
         if self.exif == "keep":
             return row, data
         found = clean(data, row["format"], row["orientation"], self.exif)
