@@ -175,10 +175,11 @@ def _held(seen: Sequence[list[Box]]) -> list[list[Box]]:
 
 
 def _between(before: Sequence[Box], after: Sequence[Box]) -> Iterator[Box]:
-    """The hulls of boxes that overlap."""
+    """The hulls of boxes that are no farther from one another than they are large: a face that has moved, or two."""
     for a in before:
         for b in after:
-            if a != b and max(a[0], b[0]) < min(a[2], b[2]) and max(a[1], b[1]) < min(a[3], b[3]):
+            apart = (max(a[0], b[0]) - min(a[2], b[2]), max(a[1], b[1]) - min(a[3], b[3]))
+            if a != b and apart[0] < max(a[2] - a[0], b[2] - b[0]) and apart[1] < max(a[3] - a[1], b[3] - b[1]):
                 yield min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 

@@ -1,4 +1,4 @@
-"""Wishes in C2PA manifests that its own library has written, in each container; what is damaged, foreign or absent says nothing."""
+"""Wishes in C2PA manifests that its own library has written; what is damaged or foreign says nothing, or the worst."""
 
 from __future__ import annotations
 
