@@ -3,8 +3,8 @@
     python benchmarks/faces.py
 
 The set is as small as what packages ship: 15 faces in 10 photographs, counted by eye, and 22 pictures without any. A face
-counts as found where one box's middle is inside its box at full size; small faces are the same photographs scaled down and put into a
-large one. Also told: seconds a picture, and a clip of 4 s with a face through ``media.blur``.
+counts as found where one box's middle is inside its box at full size; small faces are the same photographs scaled down and
+put into a large one. Also told: seconds a picture, and a clip of 4 s with a face through ``media.blur``.
 """
 
 from __future__ import annotations

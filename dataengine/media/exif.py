@@ -20,6 +20,7 @@ Policy = Literal["keep", "strip", "strip_gps"]
 
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE, _MPF, _ICC = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0", b"ICC_PROFILE\0"
+_JFIF, _JFIF_BYTES = b"JFIF\0", 14
 _HOLDS_EXIF = (b"8BIM\x04\x22", b"8BIM\x04\x23", b"8BIM\x04\x24")
 """Photoshop's resources that hold EXIF or XMP."""
 _GPS_IN_XMP = (
@@ -80,7 +81,7 @@ def _jpeg(data: bytes, orientation: int, strip: bool, found: _Found) -> bytes:
         if marker != 0xFE and not 0xE0 <= marker <= 0xEF:
             out.append(data[start:end])
         elif (body := _application(marker, data[payload:end], strip, found)) is not None:
-            out.append(data[start:payload] + body)
+            out.append(data[start : payload - 2] + struct.pack(">H", len(body) + 2) + body)
     if strip and orientation != 1:
         exif = _EXIF + _oriented(orientation)
         at = 2 if out[1][:2] == b"\xff\xe0" else 1  # behind JFIF, which has to come first
@@ -98,7 +99,9 @@ def _application(marker: int, body: bytes, strip: bool, found: _Found) -> bytes 
         left = _blanked(body, found)
     elif body.startswith((_XMP_MORE, _MPF)) or any(sign in body for sign in _HOLDS_EXIF):
         left = None
-    if strip and not (marker in (0xE0, 0xEE) or (marker == 0xE2 and body.startswith(_ICC))):
+    if strip and marker == 0xE0 and body.startswith(_JFIF):
+        left = body if len(body) <= _JFIF_BYTES else body[: _JFIF_BYTES - 2] + b"\0\0"  # without its thumbnail
+    elif strip and not (marker == 0xEE or (marker == 0xE2 and body.startswith(_ICC))):
         left = None
     found.dropped |= left is None
     return left

@@ -38,7 +38,7 @@ PLAN = pa.schema(
 )
 _READ_AT_ONCE = 64 << 20
 #: Raised when the bytes that media.exif leaves could change.
-EXIF_VERSION = "1"
+EXIF_VERSION = "2"
 
 
 class ShardAssign(TableStage):
