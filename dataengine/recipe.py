@@ -14,7 +14,7 @@ from pydantic import (
 
 from dataengine import yamlfile
 from dataengine.cot_config import CotConfig
-from dataengine.sources import Model, Name, Size, Source
+from dataengine.sources import FacesConfig, Model, Name, Size, Source
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
@@ -176,10 +176,22 @@ class FilterConfig(Model):
     policy: str
 
 
+def _faces(given: Any) -> Any:
+    """``keep`` and ``blur`` are short for the absence of a FacesConfig and for its defaults."""
+    return {"keep": None, "blur": {}}.get(given, given) if isinstance(given, str) else given
+
+
 class MediaConfig(Model):
-    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates."""
+    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates.
+    ``faces``: keep, blur, or how. ``respect``: uses that C2PA and CAWG assertions in a file may forbid."""
 
     exif: Literal["keep", "strip", "strip_gps"] = "keep"
+    faces: Annotated[FacesConfig | None, BeforeValidator(_faces)] = None
+    respect: list[Literal["data_mining", "ai_training", "ai_generative_training", "ai_inference"]] = [
+        "data_mining",
+        "ai_training",
+        "ai_generative_training",
+    ]
 
 
 class TokenizeConfig(Model):

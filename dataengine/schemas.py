@@ -102,7 +102,7 @@ SAMPLE: Schema = struct(
         "codes": _CODES,
         "audio": {"type": "boolean"},
         **dict.fromkeys(("format", "ext", "mode", "codec", "license"), TEXT),
-        **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions"), COUNT),
+        **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions", "faces"), COUNT),
         **dict.fromkeys(("fps", "duration"), REAL),
         "phash": {"type": "string", "pattern": "^([0-9a-f]{16})?$"},
         "parent": {"type": "string", "pattern": "^([0-9a-f]{32})?$"},
@@ -110,7 +110,7 @@ SAMPLE: Schema = struct(
         "captions": array(struct({"text": TEXT, "source": TEXT})),
         "scores": array(struct({"name": TEXT, "value": REAL})),
     },
-    optional=("codes", "media_sha256", "parent", "clip_start", "clip_end"),
+    optional=("codes", "faces", "media_sha256", "parent", "clip_start", "clip_end"),
 )
 
 _COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
@@ -197,6 +197,7 @@ _WRITTEN = (
     "url",
     "contact",
 )
+_MEDIA_COUNTS = ("metadata_removed", "gps_removed", "metadata_kept", "with_faces", "faces_blurred")
 MANIFEST: Schema = struct(
     {
         **dict.fromkeys(
@@ -212,8 +213,13 @@ MANIFEST: Schema = struct(
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
         "opt_outs": _COUNTS,
         "media": struct(
-            {"exif": TEXT, **dict.fromkeys(("metadata_removed", "gps_removed", "metadata_kept"), COUNT)},
-            optional=("metadata_removed", "gps_removed", "metadata_kept"),
+            {
+                "exif": TEXT,
+                "faces": {"enum": ["keep", "blur"]},
+                "respect": array(TEXT),
+                **dict.fromkeys(_MEDIA_COUNTS, COUNT),
+            },
+            optional=("faces", "respect", *_MEDIA_COUNTS),
         ),
         "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
         "contamination": _nullable(_CONTAMINATION, True),

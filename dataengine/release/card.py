@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from dataengine.cot import told
+from dataengine.release import consent
 from dataengine.release.prose import stated, table
 from dataengine.score.distribution import QUANTILES
 
@@ -21,7 +22,7 @@ _LARGER = (
 
 def card(manifest: Mapping[str, Any]) -> str:
     """README.md of a release: YAML header, then what is in it and how it came to be."""
-    process = (_sources, _ledger, _dedup, _contamination, _filters, _scores, _codes, _cot, _making, _cost)
+    process = (_sources, _ledger, _opt_outs, _dedup, _contamination, _filters, _scores, _codes, _cot, _making, _cost)
     sections = [
         f"# {manifest['title']}",
         _details(manifest),
@@ -79,9 +80,10 @@ def configs(m: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _contents(m: Mapping[str, Any]) -> str:
     rows = [(s["name"], s["samples"], s["bytes"]) for s in m["shards"]]
     text = f"{m['samples']:,} samples in {len(rows):,} WebDataset shards, schema version {m['schema_version']}."
+    as_is = "without what is told below" if consent.private(m) else "in original bytes"
     members = (
-        "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its media): the media in "
-        "original bytes, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
+        "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its original media): the "
+        f"media {as_is}, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
     )
     return f"## Contents\n\n{text} {members}\n\n{table(('shard', 'samples', 'bytes'), rows)}"
 
@@ -117,6 +119,12 @@ def _ledger(m: Mapping[str, Any]) -> str:
     if failed:
         parts.append(table(("failed because", "inputs"), failed.items()))
     return "\n\n".join(parts)
+
+
+def _opt_outs(m: Mapping[str, Any]) -> str:
+    text, counts = consent.heeded(m), m.get("opt_outs", {})
+    parts = [f"## Opt-outs\n\n{text}", *([table(("signal", "inputs"), counts.items())] if counts else [])]
+    return "\n\n".join(parts) if text else ""
 
 
 def _dedup(m: Mapping[str, Any]) -> str:
@@ -250,7 +258,7 @@ def _annotations(m: Mapping[str, Any]) -> str:
 def _people(m: Mapping[str, Any]) -> str:
     biases = f"{stated(m, 'biases')}\n\n{stated(m, 'limitations')}"
     return (
-        f"### Personal and Sensitive Information\n\n{stated(m, 'personal_information')}\n\n"
+        f"### Personal and Sensitive Information\n\n{' '.join([stated(m, 'personal_information'), *consent.private(m)])}\n\n"
         f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
         f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dataengine.release import consent
+
 NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
 
 
@@ -43,7 +45,7 @@ def missing(m: Mapping[str, Any]) -> str:
     """What became of the inputs that are not in the release."""
     counts = m["ledger"]["outcome"]
     told = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
-    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each."
+    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{consent.opted_out(m)}"
 
 
 def _also(dedup: Mapping[str, Any]) -> str:
@@ -67,6 +69,7 @@ def steps(m: Mapping[str, Any]) -> list[str]:
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
     found += [f"Filter {r['rule']} ({r['reason']}) dropped {r['dropped']:,} of {r['entering']:,}." for r in m["funnel"]]
+    found += consent.private(m)
     if m["contamination"]:
         names = ", ".join(b["name"] for b in m["contamination"]["benchmarks"])
         found.append(f"Samples like items of these benchmarks were dropped: {names}.")

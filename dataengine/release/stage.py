@@ -39,8 +39,8 @@ def content_of(recipe: Recipe) -> dict[str, Any]:
         named = [{k: v for k, v in b.items() if k != "path"} for b in screened["benchmarks"]]
         screened = {"contamination": {**screened, "benchmarks": named}}
     content = {k: dumped[k] for k in _CONTENT} | (screened or {})
-    if recipe.media.exif != "keep":
-        content["media"] = dumped["media"]
+    if wished := recipe.media.model_dump(mode="json", exclude_defaults=True):
+        content["media"] = wished
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
 
 
@@ -117,7 +117,12 @@ class ReleaseStage(TableStage):
                 for s in recipe.sources
             ],
             "opt_outs": self._opt_outs(run),
-            "media": {"exif": recipe.media.exif, **self._cleaned(run)},
+            "media": {
+                "exif": recipe.media.exif,
+                "faces": "blur" if recipe.media.faces else "keep",
+                "respect": recipe.media.respect,
+                **self._cleaned(run),
+            },
             "dedup": {
                 **recipe.dedup.model_dump(),
                 "hash_version": HASH_VERSION,
@@ -146,7 +151,7 @@ class ReleaseStage(TableStage):
         return record.parts["all"].facts if record is not None else None
 
     def _opt_outs(self, run: Run) -> dict[str, int]:
-        """Inputs whose servers did not want them used, by signal."""
+        """Inputs that whoever made or serves them did not want used, by signal."""
         parts = run.records["ingest"].parts.values()
         total = sum((Counter(out.facts.get("opt_outs", {})) for out in parts), Counter[str]())
         return dict(sorted(total.items()))
