@@ -93,6 +93,7 @@ def check(index: int, grade_: str | None, words: int = 10, **more: object) -> di
         "failure": None,
         "planted": None,
         "confidence": None,
+        "step_means": [],
         "reasons": ["x"],
     }
     return told | more
