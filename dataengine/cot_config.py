@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dataengine.media.sampling import PRESETS, SlowFast
+from dataengine.media.sampling import PRESETS, SlowFast, preset
 from dataengine.sources import Model
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -86,18 +86,12 @@ class QuestionsConfig(Model):
     """A model that makes existing questions harder, without changing their answers."""
 
 
-def _preset(given: Any) -> Any:
-    if isinstance(given, str) and given not in PRESETS:
-        raise ValueError(f"known presets are {', '.join(sorted(PRESETS))}, not {given!r}")
-    return PRESETS[given] if isinstance(given, str) else given
-
-
 class VideoConfig(Model):
     """Which frames of a video its records show: so many evenly spaced ones, or those of Slow-Fast sampling; several are
     several ways. 16 and 32 are Keye-VL's."""
 
     frames: Annotated[tuple[Literal[16, 32, "slow-fast"], ...], Field(min_length=1)] = (16, 32)
-    slow_fast: Annotated[SlowFast, BeforeValidator(_preset)] = PRESETS["released"]
+    slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
     """released, paper, or fields of one's own (as ``tokenize.tokenizer.video``)."""
 
 

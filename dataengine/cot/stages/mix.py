@@ -15,6 +15,7 @@ from dataengine.cot.account import funnel, yields
 from dataengine.cot.formats import to_text
 from dataengine.cot.mix import Facets, pick, resolve
 from dataengine.cot.record import MODES, Record
+from dataengine.cot.registry import TASKS
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.recipe import Recipe
@@ -70,6 +71,7 @@ class CotMix(Cot, TableStage):
 
     def _facts(self, run: Run, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         kept = [o for o in outcomes if o["outcome"] == "kept"]
+        asked = [o | {"basis": TASKS[o["task"]].basis if o["task"] in TASKS else ""} for o in outcomes]
         lost = Counter(f"{o['step']}: {o['reason']}" for o in outcomes if o["outcome"] != "kept")
         modes = Counter(o["mode"] for o in kept)
         checks = [out.facts for out in run.records["cot.check"].parts.values()]
@@ -78,7 +80,7 @@ class CotMix(Cot, TableStage):
             "drafted": len(outcomes),
             "rejected": dict(sorted(lost.items())),
             "funnel": funnel(outcomes),
-            "yield": {by: yields(outcomes, by) for by in ("mode", "task", "teacher")},
+            "yield": {by: yields(asked, by) for by in ("mode", "task", "basis", "teacher")},
             **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
             "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
             "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
