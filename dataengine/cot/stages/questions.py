@@ -40,6 +40,8 @@ from dataengine.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
 """Samples whose drafts are held at once."""
+_MOST_BESIDE = 64 << 20
+"""Bytes of other videos that are read for one sample; clips are not matched where they are more."""
 
 
 class CotQuestions(Cot, RecordStage):
@@ -156,6 +158,7 @@ class QuestionWorker:
         pairs = tuple(Pair(**{**p, "choices": tuple(p["choices"])}) for p in json.loads(told["pairs"]))
         rivals = tuple(Rival(**r) for r in json.loads(told["rivals"]))
         beside = [videos[id_] for id_ in told["partners"]]
+        beside = beside if sum(v.bytes for v in beside) <= _MOST_BESIDE else []
         read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), beside)
         partners = tuple((v.id, data, v.facts) for v, data in zip(beside, read, strict=True))
         return Item(row.id, row.kind, data, row.captions, row.facts, pairs, rivals, partners)
