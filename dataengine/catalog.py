@@ -12,6 +12,7 @@ from dataengine.cot.stages.questions import CotQuestions
 from dataengine.cot.stages.review import CotReview
 from dataengine.cot.stages.score import CotScore
 from dataengine.cot.stages.write import CotWrite
+from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
@@ -26,6 +27,7 @@ from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 STAGES: tuple[Stage, ...] = (
     Ingest(),
     DedupUnique(),
+    DedupFingerprint(),
     DedupEdges(),
     Dedup(),
     Score(),

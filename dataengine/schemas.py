@@ -121,7 +121,11 @@ _SOURCE: Schema = {"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUN
 _CUT: Schema = {"clips": COUNT, "videos_cut": COUNT}
 _FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": COUNT, "remaining": COUNT})
 #: What only some recipes say, or say since later versions.
+_SEMANTIC = struct({"threshold": REAL, "text": _nullable(REAL, True), "confirm": {"type": "boolean"}})
 _DEDUP_LATER = {
+    "pixels": {"type": "boolean"},
+    "aligned": _nullable(COUNT, True),
+    "semantic": _nullable(_SEMANTIC, True),
     "text": _nullable(struct({"threshold": REAL}), True),
     "group": _nullable(array(TEXT), True),
     "reach": _nullable(REAL, True),

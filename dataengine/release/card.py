@@ -138,6 +138,15 @@ def _dedup(m: Mapping[str, Any]) -> str:
         f"videos by frame hashes with an overlap of at least {d['video_overlap']:g}. The best of each group stands for it, by "
         f"{', '.join(d['keep'])}, then id."
     )
+    if d.get("pixels"):
+        text += " Pictures with equal pixels, whatever file they came in, are duplicates."
+    if d.get("aligned"):
+        text += f" Pictures up to {d['aligned']} bits apart are near-duplicates where one can be laid on the other."
+    if d.get("semantic"):
+        text += (
+            f" Pictures whose embeddings have a cosine of {d['semantic']['threshold']:g} or more"
+            f"{' and of which one can be laid on the other' if d['semantic']['confirm'] else ''} are near-duplicates."
+        )
     if d.get("text"):
         text += (
             f" Captions whose shingles have a Jaccard similarity of {d['text']['threshold']:g} are told as edges, too."

@@ -33,12 +33,23 @@ def missing(m: Mapping[str, Any]) -> str:
     return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each."
 
 
+def _also(dedup: Mapping[str, Any]) -> str:
+    asked = {
+        "pixels": "pictures by equal pixels",
+        "aligned": "pictures by alignment",
+        "semantic": "pictures by embeddings",
+        "text": "captions by shingles",
+    }
+    return "".join(f"; {words}" for kind, words in asked.items() if dedup.get(kind))
+
+
 def steps(m: Mapping[str, Any]) -> list[str]:
     """What was done to the data, a sentence a step."""
     dedup, policy = m["dedup"], m["policy"]
     found = [
         f"Duplicates: exact by SHA-256; pictures by perceptual hash within {dedup['radius']} of 64 bits; videos by frame hashes "
-        f"with an overlap of {dedup['video_overlap']:g}; of each group the best by {', '.join(dedup['keep'])} is kept.",
+        f"with an overlap of {dedup['video_overlap']:g}{_also(dedup)}; of each group the best by "
+        f"{', '.join(dedup['keep'])} is kept.",
         f"Filters: policy {policy['name']} version {policy['version']} over scores by "
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
