@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from dataengine.contracts import columns
 from dataengine.dedup.found import TOLD, Found, Known, Searched, edges_told, told_rows
+from dataengine.dedup.text_spread import text_edges
 from dataengine.dedup.values import VALUE_PAIRS, value_pairs
 from dataengine.dedup.video import digests, hash_sets, near_sets
 
@@ -89,8 +90,10 @@ def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known
 
 
 def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
-    """Samples whose longest captions share ``threshold`` (0..1] of their shingles; one worker's memory."""
+    """Samples whose longest captions share ``threshold`` (0..1] of their shingles."""
     captioned = engine.sql("SELECT id, captions FROM u", {"u": unique})
+    if engine.spread:
+        return Found(*text_edges(engine, captioned, TEXT, threshold))
     found = engine.kept(engine.whole(captioned, partial(_texts, threshold), TOLD))
     return Found(*edges_told(engine, found))
 

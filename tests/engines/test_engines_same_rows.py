@@ -60,7 +60,7 @@ def test_partitions_do_not_show(
 
 
 @given(st.integers(0, 10**6), st.lists(rules, min_size=1, max_size=3), st.integers(1, 7))
-@settings(SLOW, max_examples=3)
+@settings(SLOW, max_examples=2)
 def test_spark_gives_every_row_of_duckdb(
     duck: DuckDBEngine, spark: SparkEngine, seed: int, asked: list[Rule], parts: int
 ) -> None:
