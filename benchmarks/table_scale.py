@@ -97,6 +97,7 @@ def scanned(engine: TableEngine, table: pa.Table) -> Iterator[tuple[Workspace, C
             for at in range(0, table.num_rows, step)
         ]
         schema = table.schema
+        del table
         yield workspace, lambda: engine.scan(workspace, files, schema)
 
 
