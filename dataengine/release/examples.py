@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 #: Of each kind of duplicate the pairs, and of each rule and failure the inputs, that are shown.
 PAIRS, NAMES = 4, 3
-_COLUMNS = (
+COLUMNS = (
     "source",
     "uri",
     "id",
@@ -52,7 +52,7 @@ class Examples:
 def choose(ledger: pa.Table, count: int) -> Examples:
     """``count`` kept samples by id (0: no pictures at all, and so no pairs), and examples of each loss."""
     by_id: Any = [("id", "ascending"), ("source", "ascending"), ("uri", "ascending")]
-    rows = ledger.select(_COLUMNS)
+    rows = ledger.select(COLUMNS)
     kept = _of(rows, "kept").sort_by(by_id)
     filtered = _grouped(_of(rows, "filtered").sort_by(by_id), "rule")
     failed = _grouped(_of(rows, "failed").sort_by(by_id[1:]), "failure")

@@ -17,7 +17,7 @@ from dataengine.recipe import Recipe
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
-from dataengine.release.examples import choose
+from dataengine.release.examples import COLUMNS, choose
 from dataengine.release.ledger import balance, build, counts
 from dataengine.release.page import page
 from dataengine.release.published import open_release
@@ -82,13 +82,14 @@ class ReleaseStage(TableStage):
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         for name, form in (("croissant", croissant), ("spdx", spdx)):
             files[name] = self._put(run, f"{base}/{name}.json", form(manifest, files["ledger"], base))
-        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, ledger))
+        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, [files["ledger"]]))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
         return Output(files, counts(ledger)["outcome"])
 
-    def _report(self, run: Run, manifest: dict[str, Any], ledger: pa.Table) -> bytes:
+    def _report(self, run: Run, manifest: dict[str, Any], files: list[File]) -> bytes:
+        ledger = run.workspace.read_table(files, contracts.LEDGER, COLUMNS)
         examples = choose(ledger, run.recipe.release.thumbnails)
         return page(manifest, examples, thumbnails(run, examples.shown))
 
