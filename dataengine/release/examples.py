@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Of each kind of duplicate the pairs, and of each rule and failure the inputs, that are shown.
 PAIRS, NAMES = 4, 3
-_COLUMNS = (
+COLUMNS = (
     "source",
     "uri",
     "id",
@@ -69,7 +69,7 @@ class Examples:
 
 def few(engine: TableEngine, ledger: Frame, count: int) -> pa.Table:
     """The rows of contracts.LEDGER that ``choose`` would choose, and some others: all that leaves the engine."""
-    names, mine = (", ".join(f'{table}"{name}"' for name in _COLUMNS) for table in ("", "l."))
+    names, mine = (", ".join(f'{table}"{name}"' for name in COLUMNS) for table in ("", "l."))
     kept = engine.sql("SELECT id FROM l WHERE outcome = 'kept'", {"l": ledger})
     pairs = engine.kept(engine.sql(_FARTHEST.format(names, PAIRS), {"l": ledger, "k": kept}))
     representatives = engine.sql("SELECT DISTINCT representative FROM d", {"d": pairs})
@@ -80,13 +80,13 @@ def few(engine: TableEngine, ledger: Frame, count: int) -> pa.Table:
         engine.sql(_STANDING.format(mine), {"l": ledger, "d": representatives}),
     ]
     found = pa.concat_tables([engine.collect(frame) for frame in asked])
-    return found.group_by(list(_COLUMNS)).aggregate([])
+    return found.group_by(list(COLUMNS)).aggregate([])
 
 
 def choose(ledger: pa.Table, count: int) -> Examples:
     """``count`` kept samples by id (0: no pictures at all, and so no pairs), and examples of each loss."""
     by_id: Any = [("id", "ascending"), ("source", "ascending"), ("uri", "ascending")]
-    rows = ledger.select(_COLUMNS)
+    rows = ledger.select(COLUMNS)
     kept = _of(rows, "kept").sort_by(by_id)
     filtered = _grouped(_of(rows, "filtered").sort_by(by_id), "rule")
     failed = _grouped(_of(rows, "failed").sort_by(by_id[1:]), "failure")

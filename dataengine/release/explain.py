@@ -14,10 +14,8 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.errors import UsageError
-from dataengine.release.ledger import is_ledger
 from dataengine.release.published import Published
 from dataengine.stage import Run
-from dataengine.workspace import parquet
 
 Lines = list[tuple[str, str]]
 #: Inputs that one question is answered for, and others that an answer names.
@@ -29,8 +27,7 @@ _SHORTEST = 6
 def explain(published: Published, what: str, run: Run | None = None) -> list[Lines]:
     """For each input that ``what`` names (its uri or the end of it, its input id, a sample's id or the beginning of one) what
     became of it, at most SHOWN. Raises UsageError where there is none."""
-    listed = [f["path"] for f in published.manifest["files"] if is_ledger(f["path"])]
-    ledger = pa.concat_tables([parquet(published.store.get(path), contracts.LEDGER.names) for path in listed])
+    ledger = published.ledger()
     rows = _named(ledger, what)
     if not rows:
         raise UsageError(

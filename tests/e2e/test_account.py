@@ -7,7 +7,6 @@ import io
 import re
 from pathlib import Path
 
-import pytest
 from PIL import Image
 from small_corpus import Setup, dataengine, ledger
 
@@ -61,8 +60,3 @@ def test_cost_of_what_has_not_run(base: Setup, tmp_path: Path) -> None:
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
     done = dataengine("cost", str(setup.recipe), ok=False)
     assert done.returncode == 2 and "nothing of" in done.stderr
-
-
-@pytest.mark.parametrize("command", ["explain", "cost", "publish", "verify"])
-def test_help_is_quick_and_says_what_it_takes(command: str) -> None:
-    assert re.search(r"RELEASE|RECIPE", dataengine(command, "--help").stdout)

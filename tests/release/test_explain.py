@@ -30,7 +30,7 @@ ROWS = (
 @pytest.fixture
 def published(tmp_path: Path) -> Published:
     pq.write_table(ledger(*ROWS), tmp_path / "ledger.parquet")
-    return Published(Store(tmp_path), manifest())
+    return Published(Store(tmp_path), manifest(files=[{"path": "ledger.parquet"}]))
 
 
 def told(published: Published, what: str) -> dict[str, str]:
