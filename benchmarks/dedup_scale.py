@@ -1,9 +1,10 @@
 """How near-duplicate search grows: time and peak memory of each kind of pair, beside faiss and imagededup where they can.
 
-``python benchmarks/dedup_scale.py [hamming] [semantic] [text] [--large] [--threads T]``. Each line is measured in a process
-of its own (peak: its resource usage, so inputs and interpreter count; compiled code is loaded from the cache, a first
-run compiles for a few seconds before the clock starts). Every contender gets the same input in the same run, at a size it
-does in a few minutes; pairs of unlike items are counted, and those of an exact method must be ours.
+``python benchmarks/dedup_scale.py [hamming] [semantic] [text] [groups] [decisions] [tables] [--large] [--threads T]``.
+Each line is measured in a process of its own (peak: its resource usage, so inputs and interpreter count; of Spark the larger
+of Python and the JVM; compiled code is loaded from the cache, a first run compiles for a few seconds before the clock starts).
+Every contender gets the same input in the same run, at a size it does in a few minutes; pairs of unlike items are counted,
+and those of an exact method must be ours. The sections of tables are in ``table_scale.py``.
 
 Hashes: DCT coefficients with the falling spectrum and the offsets of photographs, bits above their median, then 20 % copies
 with up to 8 bits flipped, 20 % exact duplicates (Zipf), 2 % blank (all zero). Vectors: 512 × float16, topics and noise with a
@@ -14,6 +15,7 @@ word or two changed, 10 % equal.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import resource
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,6 +194,24 @@ MEASURES: dict[str, list[Measure]] = {
         ("ours", "text_ours", 100_000, {}),
         ("ours", "text_ours", 1_000_000, {}),
     ],
+    "groups": [
+        ("components, scipy", "components", 1_000_000, {}),
+        ("components, Spark, star contraction", "components", 1_000_000, {"engine": "spark"}),
+        ("components, scipy", "components", 10_000_000, {}),
+        ("groups cut and chosen, DuckDB", "groups", 10_000_000, {}),
+    ],
+    "decisions": [
+        ("decisions, DuckDB", "decisions", 1_000_000, {}),
+        ("decisions, Spark", "decisions", 1_000_000, {"engine": "spark"}),
+        ("decisions, DuckDB", "decisions", 10_000_000, {}),
+    ],
+    "tables": [
+        *(
+            (f"{name}, {engine}", name, n, {"engine": engine.lower()})
+            for name in ("statistics", "assignment", "ledger")
+            for n, engine in ((1_000_000, "DuckDB"), (1_000_000, "Spark"), (10_000_000, "DuckDB"))
+        ),
+    ],
 }
 LARGE: dict[str, list[Measure]] = {
     "hamming": [
@@ -199,11 +220,16 @@ LARGE: dict[str, list[Measure]] = {
     ],
     "semantic": [("ours", "semantic_ours", 1_000_000, {})],
     "text": [],
+    "groups": [],
+    "decisions": [("decisions, Spark", "decisions", 10_000_000, {"engine": "spark"})],
+    "tables": [],
 }
 
 
 def one(name: str, n: int, threads: int, options: dict[str, Any]) -> None:
-    seconds, found = globals()[name](n, threads, **options)
+    sys.path.append(str(Path(__file__).parent))  # last: no file here hides a module of the standard library
+    work = globals().get(name) or getattr(importlib.import_module("table_scale"), name)
+    seconds, found = work(n, threads, **options)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(json.dumps({"seconds": seconds, "peak": peak / 1e6, **found}))
 
@@ -221,7 +247,7 @@ def line(label: str, name: str, n: int, options: dict[str, Any], threads: int) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("kinds", nargs="*", metavar="hamming|semantic|text", help="all by default")
+    parser.add_argument("kinds", nargs="*", metavar="SECTION", help="all by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--large", action="store_true", help="the largest sizes too (minutes)")
     parser.add_argument("--one", help=argparse.SUPPRESS)
@@ -234,7 +260,9 @@ def main() -> None:
     print(f"{options.threads} threads; load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     for kind in options.kinds or MEASURES:
         print(
-            {"hamming": f"Hamming radius {RADIUS}", "semantic": f"cosine {COSINE}", "text": f"Jaccard {JACCARD}"}[kind]
+            {"hamming": f"Hamming radius {RADIUS}", "semantic": f"cosine {COSINE}", "text": f"Jaccard {JACCARD}"}.get(
+                kind, kind
+            )
         )
         for label, name, n, rest in MEASURES[kind] + (LARGE[kind] if options.large else []):
             print(line(label, name, n, rest, options.threads), flush=True)

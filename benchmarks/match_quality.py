@@ -13,15 +13,13 @@ categories that are drawings and signs throughout (symbols, seasonal, medical, p
 from __future__ import annotations
 
 import argparse
-import shutil
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from debian import unpacked
 from scipy.stats import rankdata
 
-from dataengine.assets import cache_dir
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.score.conse import Conse
@@ -29,34 +27,6 @@ from dataengine.score.conse import Conse
 PACKAGE = "tuxpaint-stamps-default"
 DRAWN = ("symbols", "seasonal", "medical", "people", "town/flags", "town/roadsigns")
 _BATCH = 32
-
-
-def stamps() -> Path:
-    """Folder of the unpacked stamps, fetched on first use."""
-    folder = cache_dir() / "debian"
-    unpacked = folder / PACKAGE
-    if not unpacked.exists():
-        for tool in ("apt-get", "dpkg-deb"):
-            if shutil.which(tool) is None:
-                raise SystemExit(f"{tool} is missing: this benchmark needs the Debian package {PACKAGE}")
-        folder.mkdir(parents=True, exist_ok=True)
-        if not list(folder.glob(f"{PACKAGE}_*.deb")):
-            fetch(folder)
-        partial = folder / f"{PACKAGE}.partial"
-        archive = max(folder.glob(f"{PACKAGE}_*.deb"))
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(partial)], check=True)
-        partial.rename(unpacked)
-    return unpacked / "usr/share/tuxpaint/stamps"
-
-
-def fetch(folder: Path) -> None:
-    """Download the archive; where apt does not know it, refresh apt's lists once."""
-    command = ["apt-get", "download", "-qq", PACKAGE]
-    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"apt-get could not download {PACKAGE}:\n{done.stderr.strip()}")
 
 
 def captioned(folder: Path) -> list[tuple[Path, str]]:
@@ -115,7 +85,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
-    folder = stamps()
+    folder = unpacked(PACKAGE) / "usr/share/tuxpaint/stamps"
     rows = captioned(folder)
     scorer = Conse()
     scorer.setup("cpu", options.threads)

@@ -6,12 +6,14 @@ from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.stages.check import CotCheck
+from dataengine.cot.stages.given import CotGiven
 from dataengine.cot.stages.mix import CotMix
 from dataengine.cot.stages.paths import CotPaths
 from dataengine.cot.stages.questions import CotQuestions
 from dataengine.cot.stages.review import CotReview
 from dataengine.cot.stages.score import CotScore
 from dataengine.cot.stages.write import CotWrite
+from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
@@ -26,6 +28,7 @@ from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 STAGES: tuple[Stage, ...] = (
     Ingest(),
     DedupUnique(),
+    DedupFingerprint(),
     DedupEdges(),
     Dedup(),
     Score(),
@@ -42,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),
+    CotGiven(),
     CotQuestions(),
     CotPaths(),
     CotCheck(),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine import cot_cli, export_cli, release_cli, tokenizer_cli
+from dataengine import account_cli, cot_cli, export_cli, release_cli, tokenizer_cli
 from dataengine.command import (
     DryRunOption,
     EngineOption,
@@ -45,7 +45,7 @@ def run(
     bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, retry_failed)
 
 
-def _stage_command(name: str, text: str) -> None:
+def _stage_command(name: str, text: str, stage: str | None = None) -> None:
     @exits
     def command(
         recipe: RecipeArgument,
@@ -54,7 +54,7 @@ def _stage_command(name: str, text: str) -> None:
         engine: EngineOption = None,
         dry_run: DryRunOption = False,
     ) -> None:
-        bring_up_to_date(recipe, name, workspace, workers, engine, dry_run)
+        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run)
 
     app.command(name, help=text)(command)
 
@@ -65,6 +65,9 @@ _stage_command("score", "Annotate the representatives with the recipe's scorers.
 _stage_command("contamination", "Compare all samples with the recipe's benchmark lists.")
 _stage_command("filter", "Decide by the policy's rules; reads columns only.")
 _stage_command("tokenize", "Fit the tokenizer if it needs it, and encode kept samples into discrete visual codes.")
+_stage_command(
+    "assign", "Decide which sample goes where in the shards (the first half of shard); columns only.", "shard.assign"
+)
 _stage_command("shard", "Write the shuffled WebDataset shards.")
 _stage_command("release", "Balance the ledger and publish card and manifest.")
 
@@ -73,6 +76,7 @@ app.add_typer(cot_cli.app, name="cot")
 app.add_typer(tokenizer_cli.app, name="tokenizer")
 app.add_typer(export_cli.app, name="export")
 release_cli.register(app)
+account_cli.register(app)
 
 
 @app.command()

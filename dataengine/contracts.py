@@ -119,8 +119,21 @@ UNIQUE = pa.schema(
     ]
 )
 
-#: Two samples that are alike; ``a < b``. ``distance``: bits for perceptual, 1 - overlap for video, 1 - Jaccard similarity
-#: for text. ``version``: of what was measured.
+#: One row a distinct picture, where the recipe compares pictures by more than hashes. Vectors are float16, little-endian, of
+#: unit length; all but the id is null where the picture could not be decoded again.
+FINGERPRINTS = pa.schema(
+    [
+        _required("id", pa.string()),
+        pa.field("pixels", pa.string()),  # digest of size and pixels as RGB; null for animations, too
+        pa.field("thumbnail", pa.binary()),  # gray, (2, 65, 64) uint8: whole and without margins (dedup/views.py)
+        pa.field("vector", pa.binary()),  # of the picture
+        pa.field("inner", pa.binary()),  # of what is inside its margins; null where it has none
+        pa.field("text", pa.binary()),  # of its longest caption, where captions are compared
+    ]
+)
+
+#: Two samples that are alike; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
+#: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of what was measured.
 EDGES = pa.schema(
     [
         _required("a", pa.string()),
@@ -241,7 +254,7 @@ LEDGER = pa.schema(
         pa.field("id", pa.string()),  # null for failed
         _required("outcome", pa.string()),
         pa.field("representative", pa.string()),  # duplicate: of which sample
-        pa.field("kind", pa.string()),  # duplicate: exact | perceptual | video
+        pa.field("kind", pa.string()),  # duplicate: exact | pixels | perceptual | aligned | video | semantic | text
         pa.field("distance", pa.float64()),
         pa.field("rule", pa.string()),  # filtered: by which rule
         pa.field("value", pa.string()),
@@ -254,6 +267,7 @@ TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "failures": FAILURES,
     "unique": UNIQUE,
+    "fingerprints": FINGERPRINTS,
     "edges": EDGES,
     "groups": GROUPS,
     "benchmark_items": BENCHMARK_ITEMS,

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dataengine.costs import spent
 from dataengine.engines.ray import Job, RayEngine
 from dataengine.errors import UsageError
 from dataengine.recipe import Recipe
@@ -79,13 +80,13 @@ def execute(
     reporter: Reporter | None = None,
     plan: Sequence[Stage] | None = None,
 ) -> list[StageReport]:
-    """Bring a recipe's stages up to date, or ``only`` the named group (all it needs must be up to date already).
+    """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
     ``plan`` replaces the project's own stages. Raises UsageError before anything runs, RunError and BalanceError from
     the stages.
     """
     plan = stages(recipe) if plan is None else plan
-    if only is not None and only not in {group_of(s.name) for s in plan}:
+    if only is not None and only not in {name for s in plan for name in (s.name, group_of(s.name))}:
         raise UsageError(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
@@ -122,6 +123,13 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     return run
 
 
+def known(recipe: Recipe) -> Run:
+    """A recipe's run with the commits of the stages that are up to date, as far as they go."""
+    run = Run(recipe)
+    _Pass(run, RayEngine(None, None), None, True, Silent()).over(stages(recipe))
+    return run
+
+
 @dataclass
 class _Pass:
     run: Run
@@ -136,7 +144,7 @@ class _Pass:
             report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
             reports.append(report)
             self.reporter.end(report)
-            if self.only == group_of(stage.name) and stage.name == _last_of(plan, self.only):
+            if self.only is not None and stage.name == _last_of(plan, self.only):
                 break
         return reports
 
@@ -150,7 +158,7 @@ class _Pass:
             return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
         if self.dry_run:
             return self._foresee(stage)
-        if self.only is not None and group_of(stage.name) != self.only:
+        if self.only is not None and self.only not in (stage.name, group_of(stage.name)):
             raise UsageError(
                 f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
                 "or `dataengine run RECIPE` for all stages"
@@ -165,17 +173,19 @@ class _Pass:
 
     def _make(self, stage: Stage, key: str) -> StageReport:
         begun = time.monotonic()
-        if stage.in_place:
-            withdraw(self.run)
-        if isinstance(stage, TableStage):
-            self.reporter.start(stage.name, 1, 1)
-            outputs, made = {"all": stage.compute(self.run, key)}, 1
-        elif isinstance(stage, RecordStage):
-            jobs, outputs = self._jobs(stage)
-            made = len(jobs)
-            self.reporter.start(stage.name, made + len(outputs), made)
-            if jobs:
-                outputs = {**outputs, **self._work(stage, jobs)}
+        with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
+            if stage.in_place:
+                withdraw(self.run)
+            if isinstance(stage, TableStage):
+                self.reporter.start(stage.name, 1, 1)
+                outputs, made = {"all": stage.compute(self.run, key)}, 1
+            elif isinstance(stage, RecordStage):
+                jobs, outputs = self._jobs(stage)
+                made = len(jobs)
+                self.reporter.start(stage.name, made + len(outputs), made)
+                if jobs:
+                    outputs = {**outputs, **self._work(stage, jobs)}
+            cost.parts = made
         told = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
         self.run.workspace.store.put(stage.record_path(self.run, key), told)
         # As a later run will read it: the order of facts must not tell who made them.
@@ -212,5 +222,6 @@ def withdraw(run: Run) -> None:
     run.workspace.store.delete([f"releases/{run.recipe.name}/manifest.json"])
 
 
-def _last_of(plan: Sequence[Stage], group: str) -> str:
-    return [s.name for s in plan if group_of(s.name) == group][-1]
+def _last_of(plan: Sequence[Stage], name: str) -> str:
+    """Of a group, or a stage itself."""
+    return [s.name for s in plan if name in (s.name, group_of(s.name))][-1]

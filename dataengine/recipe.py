@@ -35,11 +35,26 @@ class TextConfig(Model):
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 
+class SemanticConfig(Model):
+    """Edges between pictures whose embeddings have this cosine or more: of the recipe's ``clip``, else of a stand-in."""
+
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
+    text: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Cosine that the embeddings of their longest captions must have, too; None: captions are not asked."""
+    confirm: bool = True
+    """Only pictures of which one can be laid on the other, edited as copies are; without it, all that show alike things."""
+
+
 class DedupConfig(Model):
     radius: Annotated[int, Field(ge=0, le=8)] = 6
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
+    pixels: bool = False
+    """Edges between pictures with equal pixels, whatever file they came in."""
+    aligned: Annotated[int, Field(ge=0, le=12)] | None = None
+    """Bits up to which pictures farther apart than ``radius`` are laid on one another; an edge where one fits. None: not."""
+    semantic: SemanticConfig | None = None
     text: TextConfig | None = None
-    group: list[Literal["perceptual", "video", "text"]] | None = None
+    group: list[Literal["pixels", "perceptual", "aligned", "video", "semantic", "text"]] | None = None
     """Kinds of edges that make groups; None: all that are found, but for text."""
     reach: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
     """How many times the bound of an edge a member may be from its representative; None: any."""
@@ -51,8 +66,9 @@ class DedupConfig(Model):
 
     @property
     def found(self) -> list[str]:
-        """Kinds of edges that are looked for."""
-        return ["perceptual", "video", *(["text"] if self.text is not None else [])]
+        """Kinds of edges that are looked for, from the surest."""
+        kinds = ("pixels", "perceptual", "aligned", "video", "semantic", "text")
+        return [kind for kind in kinds if getattr(self, kind, True) not in (False, None)]
 
     @property
     def kinds(self) -> list[str]:
@@ -206,7 +222,9 @@ class ReleaseConfig(Model):
     biases: str | None = None
     limitations: str | None = None
     personal_information: str | None = None
-    """What only a person can say; the card says where it is missing."""
+    compute: str | None = None
+    """What only a person can say; the card says where it is missing. ``compute``: time and machines, which `dataengine cost`
+    tells."""
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """Day of publication; no clock is asked, so that two runs give the same bytes."""
@@ -214,6 +232,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
+    thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
+    """How many kept samples the report shows; 0: neither them nor duplicates."""
     previous: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix of an earlier release that the card compares this one with."""
     publish: str | None = Field(default=None, exclude=True)

@@ -121,7 +121,11 @@ _SOURCE: Schema = {"name": TEXT, "type": TEXT, "license": _MAYBE, "inputs": COUN
 _CUT: Schema = {"clips": COUNT, "videos_cut": COUNT}
 _FUNNEL = struct({"rule": TEXT, "reason": TEXT, "entering": COUNT, "dropped": COUNT, "remaining": COUNT})
 #: What only some recipes say, or say since later versions.
+_SEMANTIC = struct({"threshold": REAL, "text": _nullable(REAL, True), "confirm": {"type": "boolean"}})
 _DEDUP_LATER = {
+    "pixels": {"type": "boolean"},
+    "aligned": _nullable(COUNT, True),
+    "semantic": _nullable(_SEMANTIC, True),
     "text": _nullable(struct({"threshold": REAL}), True),
     "group": _nullable(array(TEXT), True),
     "reach": _nullable(REAL, True),
@@ -173,12 +177,21 @@ _DIFFERENCE = struct(
     }
 )
 _SPREAD = struct({"count": COUNT, **dict.fromkeys(QUANTILES, REAL)}, optional=tuple(QUANTILES))
+#: Bytes that came in, and what each stage has written for the release, the same in equal runs.
+_COST = struct(
+    {
+        "inputs": COUNT,
+        "bytes": COUNT,
+        "stages": array(struct({"stage": TEXT, **dict.fromkeys(("parts", "files", "bytes"), COUNT)})),
+    }
+)
 _WRITTEN = (
     "intended_use",
     "out_of_scope_use",
     "biases",
     "limitations",
     "personal_information",
+    "compute",
     "date",
     "citation",
     "url",
@@ -217,10 +230,12 @@ MANIFEST: Schema = struct(
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "difference": _nullable(_DIFFERENCE, True),
+        "cost": _COST,
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
     optional=(
         "contamination",
+        "cost",
         "difference",
         "media",
         "opt_outs",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
+from dataengine.engines.tables import Function, Parameter, canonical
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +24,32 @@ def spark() -> Iterator[SparkEngine]:
 def duck() -> Iterator[DuckDBEngine]:
     with DuckDBEngine() as engine:
         yield engine
+
+
+class Parted(DuckDBEngine):
+    """Parts rows as a cluster does, without one: in another order, functions of rows see a batch, functions of keys one of
+    ``parts`` partitions, and nothing sees all. What stages do on Spark is tried by the hundred with it."""
+
+    spread = True
+
+    def __init__(self, parts: int, seed: int) -> None:
+        super().__init__(threads=1)
+        self._parts, self._random = parts, np.random.default_rng(seed)
+
+    def sql(self, sql: str, frames: Mapping[str, pa.Table], parameters: Sequence[Parameter] = ()) -> pa.Table:
+        found = super().sql(sql, frames, parameters)
+        return found if "ORDER BY" in sql else found.take(self._random.permutation(found.num_rows))
+
+    def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
+        if not frame.num_rows:  # Spark may call a function with nothing, or not at all
+            return canonical(schema.empty_table())
+        part = self._random.integers(0, self._parts, frame.num_rows)
+        if keys:
+            salt = str(self._random.integers(1 << 30))
+            part = np.array([zlib.crc32(repr((salt, row)).encode()) % self._parts for row in _tuples(frame, keys)])
+        parts = [frame.filter(pa.array(part == number)) for number in range(self._parts)]
+        return pa.concat_tables([super(Parted, self).local(p, keys, function, schema) for p in parts if p.num_rows])
+
+
+def _tuples(frame: pa.Table, keys: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    return zip(*(frame[key].to_pylist() for key in keys), strict=True)

@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contamination.read import parts, readers
-from dataengine.contamination.towers import Towers, towers_of
 from dataengine.contracts import UNIQUE
 from dataengine.decode import Decoder
 from dataengine.errors import InputError
@@ -27,6 +26,7 @@ from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.media.sniff import video_format
 from dataengine.recipe import KeyePosttrain, Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.towers import Towers, towers_of
 from dataengine.workspace import Output, Workspace, digest
 
 _CHUNK = 256

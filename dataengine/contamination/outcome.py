@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataengine.contracts import CONTAMINATION
+from dataengine.contracts import CONTAMINATION, columns
+from dataengine.engines.tables import Frame
 from dataengine.stage import Run
 
 REASONS: Mapping[str, str] = {
@@ -25,17 +26,18 @@ REASONS: Mapping[str, str] = {
 _FIRST = """
 SELECT "representative" AS "id", "preset", "benchmark", "item" FROM (
   SELECT "representative", "preset", "benchmark", "item", CAST(row_number() OVER (
-    PARTITION BY "representative" ORDER BY "place", "benchmark", "item", "id", "kind") AS BIGINT) AS "n" FROM hits
-) AS numbered WHERE "n" = 1 ORDER BY "id"
+    PARTITION BY "representative" ORDER BY {place}, "benchmark", "item", "id", "kind") AS BIGINT) AS "n" FROM hits
+) AS numbered WHERE "n" = 1
 """
+_TOLD = columns(id=pa.string(), rule=pa.string(), value=pa.string())
 
 
 @dataclass(frozen=True)
 class Contaminated:
-    """``table``: id, rule (``contamination:PRESET``) and value (``BENCHMARK/ITEM``), one row a representative, ordered by id;
+    """``table``: id, rule (``contamination:PRESET``) and value (``BENCHMARK/ITEM``), one row a representative, in no order;
     ``rules``: every rule that the recipe asks, in its order, with the reason for the funnel."""
 
-    table: pa.Table
+    table: Frame
     rules: dict[str, str]
 
 
@@ -45,10 +47,14 @@ def contaminated(run: Run) -> Contaminated | None:
     if config is None:
         return None
     names = [preset.name for preset in config.presets]
-    hits = run.table("contamination.find", "hits", CONTAMINATION)
-    place = pc.index_in(hits["preset"], value_set=pa.array(names, pa.string())).cast(pa.int64())
-    first = run.engine.query(_FIRST, {"hits": hits.append_column("place", place)})
+    hits = run.frame("contamination.find", "hits", CONTAMINATION)
+    place = " ".join(f"WHEN ? THEN {number}" for number in range(len(names)))
+    first = run.engine.sql(_FIRST.format(place=f'CASE "preset" {place} END'), {"hits": hits}, names)
+    table = run.engine.local(first, (), _told, _TOLD)
+    return Contaminated(table, {f"contamination:{name}": REASONS[name] for name in names})
+
+
+def _told(first: pa.Table) -> pa.Table:
     join: Any = pc.binary_join_element_wise
     rule, value = join("contamination", first["preset"], ":"), join(first["benchmark"], first["item"], "/")
-    table = pa.table({"id": first["id"], "rule": rule, "value": value})
-    return Contaminated(table, {f"contamination:{name}": REASONS[name] for name in names})
+    return pa.table([first["id"], rule, value], schema=_TOLD)

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-#: Side of the pictures that are compared finely.
-SIDE = 64
+from dataengine.dedup.views import SIDE
+
 _COARSE = SIDE // 2
 _KEPT = 4
 """Placings that are looked at finely."""

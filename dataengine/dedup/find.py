@@ -1,34 +1,32 @@
 """Who is alike: edges between distinct samples, one function a kind of likeness, from frames to frames.
 
 Exact kinds find every pair, so they give the same edges whatever the order, the machine, or how many batches the samples
-came in. Samples that are equal under a kind's own measure (hash, set of hashes, words) are a star
+came in. Samples that are equal under a kind's own measure (pixels, hash, set of hashes, words) are a star
 around the smallest id, so a million blank pictures cost a million edges.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.values import value_pairs
-from dataengine.dedup.video import hash_sets, video_pairs
+from dataengine.dedup.found import TOLD, Found, Known, Searched, edges_told, told_rows
+from dataengine.dedup.text_spread import text_edges
+from dataengine.dedup.values import VALUE_PAIRS, value_pairs
+from dataengine.dedup.video import digests, hash_sets, near_sets
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine
 
-PERCEPTUAL, VIDEO, TEXT = "perceptual", "video", "text"
+PIXELS, PERCEPTUAL, VIDEO, TEXT = "pixels", "perceptual", "video", "text"
 
-_TOLD = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), told=pa.string())
-_HASHES = "SELECT id, phash FROM u WHERE kind = 'image' AND phash IS NOT NULL"
-_FIRSTS = "SELECT phash AS hash, min(id) AS id FROM p GROUP BY phash"
+_PICTURES = "SELECT id, phash AS value FROM u WHERE kind = 'image' AND phash IS NOT NULL"
+_FIRSTS = "SELECT value AS hash, min(id) AS id FROM p GROUP BY value"
 _FRESH = "SELECT f.hash, CASE WHEN k.hash IS NULL THEN ? ELSE ? END AS fresh FROM f LEFT JOIN k ON f.hash = k.hash"
 _STILL = "SELECT o.x, o.y, o.distance FROM o JOIN f AS a ON o.x = a.hash JOIN f AS b ON o.y = b.hash"
 _ORDERED = "CASE WHEN x.id < y.id THEN x.id ELSE y.id END AS a, CASE WHEN x.id < y.id THEN y.id ELSE x.id END AS b"
@@ -38,92 +36,115 @@ FROM v JOIN f AS x ON v.x = x.hash JOIN f AS y ON v.y = y.hash
 """
 _STAR = """
 SELECT f.id AS a, p.id AS b, ? AS kind, CAST(0 AS DOUBLE) AS distance
-FROM p JOIN f ON p.phash = f.hash WHERE p.id <> f.id
+FROM p JOIN f ON p.value = f.hash WHERE p.id <> f.id
 """
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+_VALUED = columns(id=pa.string(), value=pa.string(), frame_hashes=pa.list_(pa.int64()))
+_SETS = """
+SELECT v.hash AS hash, v.fresh AS fresh, p.frame_hashes AS frame_hashes
+FROM v JOIN f ON v.hash = f.hash JOIN p ON p.id = f.id
+"""
+_SET_PAIRS = columns(x=pa.string(), y=pa.string(), distance=pa.float64())
+
+#: What perceptual and video hand on to a later search.
+HASHES = {"hashes": columns(hash=VALUE_PAIRS.field("x").type), "pairs": VALUE_PAIRS}
+SETS = {"hashes": columns(hash=pa.string()), "pairs": _SET_PAIRS}
+
+#: From distinct values (hash, fresh) to pairs of them (x, y, distance) of which one is fresh.
+Search = Callable[["Frame"], "Frame"]
 
 
-@dataclass(frozen=True)
-class Known:
-    """Hashes that were searched before, and the pairs that were found."""
-
-    hashes: Frame
-    pairs: Frame
-
-
-@dataclass(frozen=True)
-class Found:
-    """Edges of one kind (a, b, kind, distance), and what there is to tell of the search. ``known`` is what a later batch
-    starts from, where the kind has such."""
-
-    edges: Frame
-    told: Callable[[], dict[str, Any]] = field(default=dict)
-    known: Known | None = None
+def pixels(engine: TableEngine, prints: Frame) -> Found:
+    """Pictures of contracts.FINGERPRINTS with equal pixels."""
+    valued = engine.kept(engine.sql("SELECT id, pixels AS value FROM f WHERE pixels IS NOT NULL", {"f": prints}))
+    return Found(engine.sql(_STAR, {"p": valued, "f": engine.sql(_FIRSTS, {"p": valued})}, (PIXELS,)))
 
 
 def perceptual(engine: TableEngine, unique: Frame, radius: int, known: Known | None = None) -> Found:
     """Pictures whose pHashes differ in at most ``radius`` bits (0..8), all of them. Those without a hash (flat) are like no
     other. Pairs that are ``known`` are not looked for again."""
-    pictures = engine.kept(engine.sql(_HASHES, {"u": unique}))
-    firsts = engine.kept(engine.sql(_FIRSTS, {"p": pictures}))
-    if known is None:
-        values = engine.sql("SELECT hash, ? AS fresh FROM f", {"f": firsts}, (True,))
-        pairs = engine.kept(value_pairs(engine, values, radius))
-    else:
-        values = engine.sql(_FRESH, {"f": firsts, "k": known.hashes}, (True, False))
-        old = engine.sql(_STILL, {"o": known.pairs, "f": firsts})
-        new = value_pairs(engine, values, radius)
-        pairs = engine.kept(engine.sql("SELECT * FROM o UNION ALL SELECT * FROM n", {"o": old, "n": new}))
-    near = engine.sql(_NEAR, {"v": pairs, "f": firsts}, (PERCEPTUAL,))
-    star = engine.sql(_STAR, {"p": pictures, "f": firsts}, (PERCEPTUAL,))
-    edges = engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star})
-    return Found(edges, known=Known(engine.sql("SELECT hash FROM f", {"f": firsts}), pairs))
+
+    def search(values: Frame) -> Frame:
+        return value_pairs(engine, values, radius)
+
+    return between_values(engine, PERCEPTUAL, *hashed(engine, unique), search, HASHES, known)
 
 
-def video(engine: TableEngine, unique: Frame, radius: int, overlap: float) -> Found:
-    """Videos of which the shorter shares ``overlap`` (0..1] of its frame hashes with the other; one worker's memory."""
+def hashed(engine: TableEngine, unique: Frame) -> tuple[Frame, Frame]:
+    """Pictures that have a hash (id, value), and the first of each (hash, id)."""
+    pictures = engine.kept(engine.sql(_PICTURES, {"u": unique}))
+    return pictures, engine.kept(engine.sql(_FIRSTS, {"p": pictures}))
+
+
+def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known: Known | None = None) -> Found:
+    """Videos of which the shorter shares ``overlap`` (0..1] of its frame hashes with the other; distinct sets of hashes in one
+    worker's memory. Pairs that are ``known`` are not looked for again."""
     videos = engine.sql("SELECT id, frame_hashes FROM u WHERE kind = 'video'", {"u": unique})
-    return _at_once(engine, videos, partial(_videos, radius, overlap))
+    valued = engine.kept(engine.local(videos, (), _valued, _VALUED))
+    firsts = engine.kept(engine.sql(_FIRSTS, {"p": valued}))
+
+    def search(values: Frame) -> Frame:
+        sets = engine.sql(_SETS, {"v": values, "f": firsts, "p": valued})
+        return engine.whole(sets, partial(_set_pairs, radius, overlap), _SET_PAIRS)
+
+    return between_values(engine, VIDEO, valued, firsts, search, SETS, known)
 
 
 def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
-    """Samples whose longest captions share ``threshold`` (0..1] of their shingles; one worker's memory."""
+    """Samples whose longest captions share ``threshold`` (0..1] of their shingles."""
     captioned = engine.sql("SELECT id, captions FROM u", {"u": unique})
-    return _at_once(engine, captioned, partial(_texts, threshold))
+    if engine.spread:
+        return Found(*text_edges(engine, captioned, TEXT, threshold))
+    found = engine.kept(engine.whole(captioned, partial(_texts, threshold), TOLD))
+    return Found(*edges_told(engine, found))
 
 
-def _at_once(engine: TableEngine, frame: Frame, function: Callable[[pa.Table], pa.Table]) -> Found:
-    """Edges by a function that sees all samples, and what it says in one more row, of no edge."""
-    found = engine.kept(engine.whole(frame, function, _TOLD))
+def between_values(
+    engine: TableEngine,
+    kind: str,
+    valued: Frame,
+    firsts: Frame,
+    search: Search,
+    schemas: Mapping[str, pa.Schema],
+    known: Known | None,
+) -> Found:
+    """Edges between the first samples of near values (``valued``: id, value; ``firsts``: hash, id), and stars of equal ones."""
+    if known is None:
+        pairs = engine.kept(search(engine.sql("SELECT hash, ? AS fresh FROM f", {"f": firsts}, (True,))))
+    else:
+        values = engine.sql(_FRESH, {"f": firsts, "k": known["hashes"]}, (True, False))
+        old = engine.sql(_STILL, {"o": known["pairs"], "f": firsts})
+        pairs = engine.kept(engine.sql("SELECT * FROM o UNION ALL SELECT * FROM n", {"o": old, "n": search(values)}))
+    near = engine.sql(_NEAR, {"v": pairs, "f": firsts}, (kind,))
+    star = engine.sql(_STAR, {"p": valued, "f": firsts}, (kind,))
+    edges = engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star})
+    hashes = Searched(engine.sql("SELECT hash FROM f", {"f": firsts}), schemas["hashes"], ("hash",))
+    return Found(edges, searched={"hashes": hashes, "pairs": Searched(pairs, schemas["pairs"], ("x", "y"))})
 
-    def told() -> dict[str, Any]:
-        said = engine.collect(engine.sql("SELECT told FROM f WHERE told IS NOT NULL", {"f": found}))
-        return {k: v for row in said["told"].to_pylist() for k, v in json.loads(str(row)).items()}
 
-    return Found(engine.sql("SELECT a, b, kind, distance FROM f WHERE told IS NULL", {"f": found}), told)
+def _valued(videos: pa.Table) -> pa.Table:
+    """_VALUED of the videos that have hashes."""
+    sets = hash_sets(videos["frame_hashes"])
+    told = [videos["id"], pa.array(digests(sets)), videos["frame_hashes"]]
+    return pa.table(told, schema=_VALUED).filter(pa.array(sets.sizes > 0))
 
 
-def _videos(radius: int, overlap: float, videos: pa.Table) -> pa.Table:
-    ordered = videos.sort_by("id")
-    return _edges(ordered, VIDEO, video_pairs(hash_sets(ordered["frame_hashes"]), radius, overlap), {})
+def _set_pairs(radius: int, overlap: float, values: pa.Table) -> pa.Table:
+    ordered = values.sort_by("hash")
+    if not len(ordered):
+        return _SET_PAIRS.empty_table()
+    fresh = ordered["fresh"].to_numpy()
+    i, j, distance = near_sets(hash_sets(ordered["frame_hashes"]), radius, overlap, fresh)
+    x, y = (ordered["hash"].take(pa.array(rows, pa.int64())) for rows in (i, j))
+    return pa.table([x, y, pa.array(distance)], schema=_SET_PAIRS)
 
 
 def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
     from dataengine.dedup.measure import longest_captions
     from dataengine.dedup.text import text_pairs
 
+    if not captioned.num_rows:
+        return TOLD.empty_table()
     ordered = captioned.sort_by("id")
     found = text_pairs(pa.chunked_array([longest_captions(ordered)]), threshold)
-    told = {"left_out": found.left_out, "candidates": found.candidates, "skipped": found.skipped}
-    return _edges(ordered, TEXT, (found.i, found.j, 1 - found.similarity), told)
-
-
-def _edges(samples: pa.Table, kind: str, pairs: Pairs, told: dict[str, Any]) -> pa.Table:
-    if not samples.num_rows:
-        return _TOLD.empty_table()
-    i, j, distance = pairs
-    a, b = (samples["id"].take(pa.array(rows, pa.int64())) for rows in (i, j))
-    nothing = pa.nulls(len(i), pa.string())
-    edges = pa.table([a, b, pa.repeat(kind, len(i)), pa.array(distance), nothing], names=_TOLD.names)
-    row = {"a": "", "b": "", "kind": kind, "distance": 0.0, "told": json.dumps(told, sort_keys=True)}
-    return pa.concat_tables([edges.cast(_TOLD), pa.Table.from_pylist([row], schema=_TOLD)])
+    told: dict[str, Any] = {"left_out": found.left_out, "candidates": found.candidates, "skipped": found.skipped}
+    return told_rows(ordered["id"], TEXT, (found.i, found.j, np.asarray(1 - found.similarity)), told)

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import UNIQUE, columns
-from dataengine.dedup.measure import COLUMNS, Bounds, Measure, longest_captions, measures
+from dataengine.dedup.measure import COLUMNS, TIE, TIED, Bounds, Measure, longest_captions, measures
 from dataengine.errors import RunError, UsageError
 from dataengine.yamlfile import did_you_mean
 
@@ -37,6 +37,11 @@ _COVERED = columns(
     chained=pa.bool_(),
     cut=pa.bool_(),
 )
+_TIES = columns(tied=pa.string(), ties=pa.list_(TIE))
+_ENDS = """
+SELECT a AS id, b AS other, kind, distance FROM e WHERE kind IN (KINDS)
+UNION ALL SELECT b AS id, a AS other, kind, distance FROM e WHERE kind IN (KINDS)
+"""
 _GROUPS = """
 SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(s.n, 1) AS size, c.kind AS kind,
        c.distance AS distance
@@ -109,7 +114,7 @@ class Rules:
     @property
     def columns(self) -> list[str]:
         """Columns of UNIQUE that the rules look at, id first."""
-        wanted = {name for kind in self.kinds for name in COLUMNS[kind]}
+        wanted = {name for kind in self.kinds for name in COLUMNS.get(kind, ())}
         wanted |= {name for keep in self.keep for name in KEEP[keep][1]}
         return ["id", *(name for name in UNIQUE.names if name in wanted)]
 
@@ -129,7 +134,7 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Gro
     listed = ", ".join("?" for _ in rules.kinds)
     chosen = engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
     components = engine.kept(engine.components(chosen))
-    members = _members(engine, unique, components, rules)
+    members = _members(engine, unique, components, rules, edges)
     covered = engine.kept(engine.local(members, ("component",), partial(cover, rules), _COVERED))
     groups = engine.sql(_GROUPS, {"u": engine.sql("SELECT id FROM u", {"u": unique}), "c": covered})
 
@@ -145,10 +150,30 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Gro
     return Grouped(groups, facts)
 
 
-def _members(engine: TableEngine, unique: Frame, components: Frame, rules: Rules) -> Frame:
+def _members(engine: TableEngine, unique: Frame, components: Frame, rules: Rules, edges: Frame) -> Frame:
     """Samples that have an edge, with their component and the columns that the rules look at."""
     asked = ", ".join(f'u."{name}"' for name in rules.columns)
-    return engine.sql(f"SELECT c.component, {asked} FROM c JOIN u ON u.id = c.id", {"u": unique, "c": components})
+    members = engine.sql(f"SELECT c.component, {asked} FROM c JOIN u ON u.id = c.id", {"u": unique, "c": components})
+    tied = [kind for kind in rules.kinds if kind in TIED]
+    if not tied:
+        return members
+    ends = engine.sql(_ENDS.replace("KINDS", ", ".join("?" for _ in tied)), {"e": edges}, (*tied, *tied))
+    ties = engine.local(ends, ("id",), fold, _TIES)
+    return engine.sql("SELECT m.*, t.ties AS ties FROM m LEFT JOIN t ON m.id = t.tied", {"m": members, "t": ties})
+
+
+def fold(ends: pa.Table) -> pa.Table:
+    """_TIES of the rows (id, other, kind, distance) of whole ids."""
+    ordered = ends.sort_by([(name, "ascending") for name in ("id", "kind", "other")]).combine_chunks()
+    if not len(ordered):
+        return _TIES.empty_table()
+    ids = ordered["id"].to_numpy()
+    starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+    offsets = pa.array(np.r_[starts, len(ids)], pa.int32())
+    told = pa.StructArray.from_arrays([ordered[f.name].combine_chunks() for f in TIE], fields=list(TIE))
+    return pa.table(
+        [ordered["id"].take(pa.array(starts, pa.int64())), pa.ListArray.from_arrays(offsets, told)], schema=_TIES
+    )
 
 
 def _stranger(engine: TableEngine, components: Frame, unique: Frame) -> str:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_RADIUS = 8
+MAX_RADIUS = 12
 _BRUTE_FORCE = 2048
 _PART_BITS = 10  # of a block that is wider, the other bits go to the tables
 
@@ -44,7 +44,7 @@ def near_pairs(hashes: NDArray[np.int64], radius: int, threads: int | None = Non
     """Pairs of ``hashes`` ((n,) int64 bit patterns) within ``radius`` bits; equal ones as a star (see the module).
 
     The result is the same for any number of ``threads`` (all cores by default). Raises ValueError for a radius outside
-    0..8."""
+    0..12."""
     if not 0 <= radius <= MAX_RADIUS:
         raise ValueError(f"radius {radius} is not in 0..{MAX_RADIUS}")
     bits = np.ascontiguousarray(hashes, dtype=np.int64).view(np.uint64)

@@ -2,12 +2,16 @@
 
 A measure is prepared once for a table of samples and then asked for pairs of its rows; NaN where the kind says nothing
 about a pair (a picture without hash, a sample without caption). The bound is the distance up to which an edge is drawn.
+
+Kinds that are told by edges alone (TIED: what they compare is too large to carry along) are measured by those: samples that
+equal ones tie together are as one, and what no edge ties is not alike.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.dedup.find import PERCEPTUAL, TEXT, VIDEO
+from dataengine.dedup.aligned import ALIGNED
+from dataengine.dedup.find import PERCEPTUAL, PIXELS, TEXT, VIDEO
+from dataengine.dedup.semantic_edges import SEMANTIC
 from dataengine.dedup.video import hash_sets, matches
 
 Int64 = NDArray[np.int64]
@@ -29,20 +35,29 @@ COLUMNS = {
     TEXT: ("captions",),
 }
 
+#: Kinds that are measured by their edges: by the column ``ties`` of the other sample, kind and distance.
+TIED = (PIXELS, ALIGNED, SEMANTIC)
+TIE = pa.struct([("other", pa.string()), ("kind", pa.string()), ("distance", pa.float64())])
+
 
 @dataclass(frozen=True)
 class Bounds:
-    """What counts as alike: bits, share of frames, Jaccard similarity."""
+    """What counts as alike: bits, share of frames, Jaccard similarity, cosine."""
 
     radius: int
     video_overlap: float
     text: float = 1.0
+    semantic: float = 1.0
+    aligned: int = 0
 
     def of(self, kind: str) -> float:
         """The largest distance of an edge."""
         return {
+            PIXELS: 0.0,
             PERCEPTUAL: float(self.radius),
+            ALIGNED: float(self.aligned),
             VIDEO: 1 - self.video_overlap,
+            SEMANTIC: 1 - self.semantic,
             TEXT: 1 - self.text,
         }[kind]
 
@@ -113,6 +128,42 @@ def _words(samples: pa.Table, bounds: Bounds) -> Distance:
     return distance
 
 
+def _tied(kind: str, samples: pa.Table, bounds: Bounds) -> Distance:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    row, other, apart = _ties(kind, samples)
+    n, equal = len(samples), apart == 0
+    graph = coo_array((np.ones(int(equal.sum()), np.int8), (row[equal], other[equal])), (n, n))
+    one = connected_components(graph, directed=False)[1].astype(np.int64)
+    keys = one[row] * n + one[other]
+    order = np.lexsort((apart, keys))
+    keys, apart = keys[order], apart[order]
+
+    def distance(m: Int64, r: Int64) -> Float64:
+        asked = one[m] * n + one[r]
+        at = np.searchsorted(keys, asked)
+        there = np.flatnonzero(at < len(keys))
+        there = there[keys[at[there]] == asked[there]]
+        found = np.where(one[m] == one[r], 0.0, np.nan)
+        found[there] = np.fmin(found[there], apart[at[there]])
+        return found
+
+    return distance
+
+
+def _ties(kind: str, samples: pa.Table) -> tuple[Int64, Int64, Float64]:
+    """``(row, other row, distance)`` of the edges of one kind, each from both ends."""
+    lists = samples["ties"].combine_chunks()
+    ties, owner = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    asked = pc.equal(pc.struct_field(ties, "kind"), pa.scalar(kind)).to_numpy(zero_copy_only=False)
+    other = pc.index_in(pc.struct_field(ties, "other"), value_set=samples["id"].combine_chunks())
+    known = asked & other.is_valid().to_numpy(zero_copy_only=False)
+    apart = pc.struct_field(ties, "distance").to_numpy(zero_copy_only=False)
+    rows = other.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return owner.astype(np.int64)[known], rows[known], apart[known]
+
+
 def _is(samples: pa.Table, kind: str) -> NDArray[np.bool_]:
     return pc.equal(samples["kind"], pa.scalar(kind)).to_numpy(zero_copy_only=False)
 
@@ -121,4 +172,5 @@ _PREPARE: dict[str, Callable[[pa.Table, Bounds], Distance]] = {
     PERCEPTUAL: _bits,
     VIDEO: _overlap,
     TEXT: _words,
+    **{kind: partial(_tied, kind) for kind in TIED},
 }

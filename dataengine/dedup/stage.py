@@ -5,22 +5,29 @@ Columns only, on the table engine of the recipe: a laptop's DuckDB and a Spark c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.dedup import find
+from dataengine.dedup.aligned import ALIGNED, JUDGED, aligned
 from dataengine.dedup.exact import unique_samples
-from dataengine.dedup.find import PERCEPTUAL, TEXT, VIDEO, Found, Known
+from dataengine.dedup.find import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
+from dataengine.dedup.found import Found, Known
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.measure import Bounds
-from dataengine.dedup.values import VALUE_PAIRS
+from dataengine.dedup.semantic_edges import SEMANTIC, semantic
+from dataengine.dedup.verdicts import VERDICTS
+from dataengine.dedup.views import CONFIRM_VERSION
 from dataengine.engines.tables import Frame
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import File, Output, roles
+from dataengine.towers import towers_of
+from dataengine.workspace import File, Output, Record, roles
 
-_HASHES = contracts.columns(hash=VALUE_PAIRS.field("x").type)
 _TEXT_VERSION = "shingles-char5"
 
 
@@ -41,85 +48,106 @@ class DedupUnique(TableStage):
 
 
 class DedupEdges(TableStage):
-    """One table a kind of likeness. Hashes that an earlier run of the same settings has searched are not searched again."""
+    """One table a kind of likeness. What an earlier run of the same settings has searched is not searched again."""
 
     name = "dedup.edges"
-    version = "1"
-    needs = ("dedup.unique",)
+    version = "2"
+    needs = ("dedup.unique", "dedup.fingerprint")
 
     def settings(self, recipe: Recipe) -> Any:
         told = recipe.dedup.model_dump()
-        return [HASH_VERSION, _TEXT_VERSION, {k: v for k, v in told.items() if k not in ("keep", "group", "reach")}]
+        asked = {k: v for k, v in told.items() if k not in ("keep", "group", "reach")}
+        return [[version_of(kind, recipe) for kind in recipe.dedup.found], asked]
 
     def compute(self, run: Run, key: str) -> Output:
         files: dict[str, File] = {}
-        facts: dict[str, Any] = {"searched": self._searched(run.recipe)}
+        searched = {kind: self._searched(kind, run.recipe) for kind in run.recipe.dedup.found}
+        facts: dict[str, Any] = {"searched": searched}
         counts = {}
-        for kind, (found, version) in self._found(run).items():
+        for kind in run.recipe.dedup.found:
+            found = self._found(run, kind)
+            version = version_of(kind, run.recipe)
             edges = run.engine.sql("SELECT e.*, ? AS version FROM e", {"e": found.edges}, (version,))
-            base = f"dedup/edges/{kind}-{key}"
-            written = run.engine.write(run.workspace, base, edges, contracts.EDGES, ("a", "b"))
-            files |= roles(f"edges/{kind}", written) | self._known(run, found, kind, key)
+            written = run.engine.write(run.workspace, f"dedup/edges/{kind}-{key}", edges, contracts.EDGES, ("a", "b"))
+            files |= roles(f"edges/{kind}", written) | self._handed_on(run, found, kind, key)
             counts[f"{kind}_edges"] = sum(f.rows for f in written)
             facts[kind] = found.told()
         return Output(files, counts, facts)
 
-    def _found(self, run: Run) -> dict[str, tuple[Found, str]]:
+    def _found(self, run: Run, kind: str) -> Found:
         config, engine = run.recipe.dedup, run.engine
-        pictures = self._unique(run, "phash")
-        videos = self._unique(run, "frame_hashes")
-        found = {
-            PERCEPTUAL: (find.perceptual(engine, pictures, config.radius, self._before(run)), HASH_VERSION),
-            VIDEO: (find.video(engine, videos, config.radius, config.video_overlap), HASH_VERSION),
-        }
-        if config.text is not None:
-            found[TEXT] = (find.text(engine, self._unique(run, "captions"), config.text.threshold), _TEXT_VERSION)
-        return found
+        if kind == PIXELS:
+            return find.pixels(engine, self._prints(run, "id", "pixels"))
+        if kind == PERCEPTUAL:
+            pictures = self._unique(run, "phash")
+            return find.perceptual(engine, pictures, config.radius, self._before(run, kind, HASHES))
+        if kind == VIDEO:
+            videos, known = self._unique(run, "frame_hashes"), self._before(run, kind, SETS)
+            return find.video(engine, videos, config.radius, config.video_overlap, known)
+        if kind == ALIGNED and config.aligned is not None:
+            pictures, prints = self._unique(run, "phash"), self._prints(run, "id", "thumbnail")
+            return aligned(engine, pictures, prints, config.radius, config.aligned, self._before(run, kind, JUDGED))
+        if kind == SEMANTIC and (asked := config.semantic) is not None:
+            known = self._before(run, kind, {"verdicts": VERDICTS}) if asked.confirm else None
+            prints = self._prints(run)
+            return semantic(engine, prints, asked.threshold, text=asked.text, confirm=asked.confirm, known=known)
+        return find.text(engine, self._unique(run, "captions"), config.text.threshold if config.text else 1.0)
 
     def _unique(self, run: Run, column: str) -> Frame:
         """Only what a kind looks at is read."""
         return run.frame("dedup.unique", "unique", contracts.UNIQUE, ("id", "kind", column))
 
-    def _known(self, run: Run, found: Found, kind: str, key: str) -> dict[str, File]:
+    def _prints(self, run: Run, *columns: str) -> Frame:
+        return run.frame("dedup.fingerprint", "fingerprints", contracts.FINGERPRINTS, columns or None)
+
+    def _handed_on(self, run: Run, found: Found, kind: str, key: str) -> dict[str, File]:
         """Publish what a later batch starts from."""
-        if found.known is None:
-            return {}
-        told = (
-            ("hashes", found.known.hashes, _HASHES, ("hash",)),
-            ("pairs", found.known.pairs, VALUE_PAIRS, ("x", "y")),
-        )
         files: dict[str, File] = {}
-        for role, frame, schema, order in told:
-            written = run.engine.write(run.workspace, f"dedup/{role}/{kind}-{key}", frame, schema, order)
+        for role, table in found.searched.items():
+            base = f"dedup/{role}/{kind}-{key}"
+            written = run.engine.write(run.workspace, base, table.frame, table.schema, table.order)
             files |= roles(f"{role}/{kind}", written)
         return files
 
-    def _searched(self, recipe: Recipe) -> list[Any]:
-        return [self.version, HASH_VERSION, recipe.dedup.radius]
+    def _searched(self, kind: str, recipe: Recipe) -> list[Any]:
+        """Settings that what is handed on depends on."""
+        of: dict[str, tuple[Any, ...]] = {VIDEO: (recipe.dedup.video_overlap,), ALIGNED: (recipe.dedup.aligned,)}
+        return [self.version, version_of(kind, recipe), recipe.dedup.radius, *of.get(kind, ())]
 
-    def _before(self, run: Run) -> Known | None:
+    def _told(self, record: Record) -> dict[str, Any]:
+        searched = record.parts["all"].facts.get("searched")
+        return searched if isinstance(searched, dict) else {}
+
+    def _before(self, run: Run, kind: str, schemas: Mapping[str, pa.Schema]) -> Known | None:
         """The largest search of the same settings that is committed in this workspace. Pairs do not depend on what else was
         searched, so which one it is changes no row."""
         store, best = run.workspace.store, None
         for entry in store.list("stages/dedup.edges"):
             record = run.workspace.record(entry.key)
-            if record is not None and record.parts["all"].facts.get("searched") == self._searched(run.recipe):
-                rows = sum(f.rows for f in record.files(f"hashes/{PERCEPTUAL}"))
+            if record is not None and self._told(record).get(kind) == self._searched(kind, run.recipe):
+                rows = sum(f.rows for f in record.files(f"{next(iter(schemas))}/{kind}"))
                 best = max(best or (0, "", record), (rows, entry.key, record), key=lambda r: r[:2])
         if best is None:
             return None
-        hashes, pairs = (best[2].files(f"{role}/{PERCEPTUAL}") for role in ("hashes", "pairs"))
-        if not all(store.exists(f.key) for f in (*hashes, *pairs)):
+        files = {role: best[2].files(f"{role}/{kind}") for role in schemas}
+        if not all(store.exists(f.key) for some in files.values() for f in some):
             return None  # tidied away by hand: search all again
-        scan = run.engine.scan
-        return Known(scan(run.workspace, hashes, _HASHES), scan(run.workspace, pairs, VALUE_PAIRS))
+        return {role: run.engine.scan(run.workspace, files[role], schema) for role, schema in schemas.items()}
+
+
+def version_of(kind: str, recipe: Recipe) -> str:
+    """Of what is measured for edges of a kind."""
+    if kind == SEMANTIC and (asked := recipe.dedup.semantic) is not None:
+        return "/".join([towers_of(recipe).version, *([CONFIRM_VERSION] if asked.confirm else [])])
+    others = {PIXELS: "rgb8", TEXT: _TEXT_VERSION, ALIGNED: f"{HASH_VERSION}/{CONFIRM_VERSION}"}
+    return others.get(kind, HASH_VERSION)
 
 
 class Dedup(TableStage):
     """Groups by the edges of all chosen kinds; changing what is kept finds no edge again."""
 
     name = "dedup"
-    version = "2"
+    version = "3"
     needs = ("dedup.unique", "dedup.edges")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -133,7 +161,7 @@ class Dedup(TableStage):
         engine, base = run.engine, f"dedup/groups-{key}"
         rules = self._rules(run.recipe)
         unique = run.frame("dedup.unique", "unique", contracts.UNIQUE, rules.columns)
-        edges = run.frame("dedup.edges", "edges", contracts.EDGES, ("a", "b", "kind"))
+        edges = run.frame("dedup.edges", "edges", contracts.EDGES, ("a", "b", "kind", "distance"))
         grouped = group(engine, unique, edges, rules)
         written = engine.write(run.workspace, base, grouped.groups, contracts.GROUPS, ("id",))
         facts = grouped.facts()
@@ -152,5 +180,8 @@ class Dedup(TableStage):
 
     def _rules(self, recipe: Recipe) -> Rules:
         config = recipe.dedup
-        bounds = Bounds(config.radius, config.video_overlap, text=config.text.threshold if config.text else 1.0)
+        text = config.text.threshold if config.text else 1.0
+        bounds = Bounds(
+            config.radius, config.video_overlap, text, config.semantic.threshold if config.semantic else 1.0
+        )
         return Rules(tuple(config.kinds), bounds, tuple(config.keep), config.reach)

@@ -9,6 +9,8 @@ hash sets are paired with the first of them only, like equal hashes (see hamming
 
 from __future__ import annotations
 
+import hashlib
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,16 +65,23 @@ def video_pairs(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int
     some = np.flatnonzero(sets.sizes)
     code, first = equal_sets(sets.take(some))
     copies = np.flatnonzero(first[code] != np.arange(len(some)))
-    distinct = sets.take(some[first])
-    i, j = _candidates(distinct, radius, overlap)
-    matched, smaller = matches(distinct, i, j, radius)
-    near = matched >= required(smaller, overlap)
-    a = np.concatenate([some[first[i[near]]], some[first[code[copies]]]])
-    b = np.concatenate([some[first[j[near]]], some[copies]])
-    distance = np.concatenate([1 - matched[near] / smaller[near], np.zeros(len(copies))])
+    i, j, apart = near_sets(sets.take(some[first]), radius, overlap)
+    a = np.concatenate([some[first[i]], some[first[code[copies]]]])
+    b = np.concatenate([some[first[j]], some[copies]])
+    distance = np.concatenate([apart, np.zeros(len(copies))])
     a, b = np.minimum(a, b), np.maximum(a, b)
     order = np.lexsort((b, a))
     return a[order], b[order], distance[order]
+
+
+def near_sets(
+    distinct: HashSets, radius: int, overlap: float, fresh: NDArray[np.bool_] | None = None
+) -> tuple[Int64, Int64, Float64]:
+    """As ``video_pairs``, of sets of which no two are equal and none is empty; given ``fresh``, only pairs with one of those."""
+    i, j = _candidates(distinct, radius, overlap, fresh)
+    matched, smaller = matches(distinct, i, j, radius)
+    near = matched >= required(smaller, overlap)
+    return i[near], j[near], 1 - matched[near] / smaller[near]
 
 
 def matches(sets: HashSets, i: Int64, j: Int64, radius: int) -> tuple[Int64, Int64]:
@@ -119,6 +128,12 @@ def _spread(starts: Int64, sizes: Int64) -> Int64:
     return spread
 
 
+def digests(sets: HashSets) -> list[str]:
+    """128 bits of SHA-256 over the hashes of each set, in hex."""
+    data, ends = sets.hashes.astype("<i8").tobytes(), (8 * sets.starts).tolist()
+    return [hashlib.sha256(data[start:end]).hexdigest()[:32] for start, end in pairwise(ends)]
+
+
 def equal_sets(sets: HashSets) -> tuple[Int64, Int64]:
     """``(code of each set, first set of each code)``."""
     offsets, data = (pa.py_buffer(x.tobytes()) for x in (sets.starts * 8, sets.hashes))
@@ -127,8 +142,10 @@ def equal_sets(sets: HashSets) -> tuple[Int64, Int64]:
     return codes, np.unique(codes, return_index=True)[1].astype(np.int64)
 
 
-def _candidates(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int64]:
-    """Pairs i < j of sets, a superset of those that overlap enough."""
+def _candidates(
+    sets: HashSets, radius: int, overlap: float, fresh: NDArray[np.bool_] | None = None
+) -> tuple[Int64, Int64]:
+    """Pairs i < j of sets, a superset of those that overlap enough (and have a ``fresh`` one)."""
     from scipy.sparse import csr_array
 
     values, code = np.unique(sets.hashes, return_inverse=True)
@@ -138,11 +155,20 @@ def _candidates(sets: HashSets, radius: int, overlap: float) -> tuple[Int64, Int
     probes = member.copy()
     probes.data = _rarest(sets, frequency[code], overlap).astype(np.int32)
     probes.eliminate_zeros()
-    met = (probes @ near @ member.T).tocoo()
-    i, j = met.row.astype(np.int64), met.col.astype(np.int64)
+    every = np.arange(len(sets.sizes))
+    new = every if fresh is None else np.flatnonzero(fresh)
+    old = np.setdiff1d(every, new)
+    met = [_met(probes, near, member, new, every), _met(probes, near, member, old, new)]
+    i, j = (np.concatenate([pair[side] for pair in met]) for side in (0, 1))
     asked = (i != j) & (sets.sizes[i] <= sets.sizes[j])
     pairs = np.unique(np.minimum(i, j)[asked] * len(sets.sizes) + np.maximum(i, j)[asked])
     return pairs // len(sets.sizes), pairs % len(sets.sizes)
+
+
+def _met(probes: Any, near: Any, member: Any, asking: Int64, asked: Int64) -> tuple[Int64, Int64]:
+    """Of the sets ``asking``, by their probes, and those ``asked``: who meet."""
+    found = (probes[asking] @ near @ member[asked].T).tocoo()
+    return asking[found.row], asked[found.col]
 
 
 def _rarest(sets: HashSets, frequency: Int64, overlap: float) -> NDArray[np.bool_]:

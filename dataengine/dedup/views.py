@@ -1,4 +1,4 @@
-"""The pictures that are embedded for one: itself, and what is inside its margins.
+"""The pictures that are embedded for one: itself, and what is inside its margins; and small gray copies of both.
 
 Two pictures are near when any view of one is near the first view of the other. A second view costs a second pass through
 the model, and only pictures with margins have one. With the stand-in embedding centre crops of 80 and 90 % and a blurred
@@ -7,11 +7,63 @@ view add no copy of the usual edits (docs/dedup.md) at cosine 0.75 or 0.8; from 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
 from dataengine.media.borders import trimmed
+from dataengine.media.image import decode_rgb
+from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
+
+if TYPE_CHECKING:
+    from dataengine.score.base import Scorer
+
+#: Of what confirms a pair (confirm.py), from thumbnails on; here, so that who names it need not compile it.
+CONFIRM_VERSION = "gradients-1"
+#: Of the pictures in a thumbnail.
+SIDE = 64
+#: What ``thumbnail`` gives: whole and trimmed picture, of each 64 rows and one more that tells its sides.
+SHAPE = (2, SIDE + 1, SIDE)
+
+
+def look(context: tuple[Limits, Scorer | None], item: tuple[bytes, int]) -> dict[str, Any]:
+    """``item`` is (bytes of a picture, its frames): ``pixels``, ``thumbnail`` and, given a scorer, its prepared ``views``.
+    For a decode child. Raises InputError."""
+    limits, scorer = context
+    data, frames = item
+    rgb = decode_rgb(data, limits)
+    shown = views(rgb)
+    return {
+        "pixels": pixel_digest(rgb) if frames == 1 else None,
+        "thumbnail": thumbnail(shown),
+        "views": [scorer.prepare([view]) for view in shown] if scorer is not None else [],
+    }
 
 
 def views(rgb: Pixels) -> list[Pixels]:
     """One or two ``(H, W, 3) uint8``: the picture, and, where it has margins, the picture without them."""
     inner = trimmed(rgb)
     return [rgb] if inner is rgb else [rgb, inner]
+
+
+def pixel_digest(rgb: Pixels) -> str:
+    """128 bits of SHA-256 over size and pixels, ``(H, W, 3) uint8``, in hex."""
+    height, width = rgb.shape[:2]
+    found = hashlib.sha256(f"{height} {width} ".encode())
+    found.update(np.ascontiguousarray(rgb).data)
+    return found.hexdigest()[:32]
+
+
+def thumbnail(shown: Sequence[Pixels]) -> Pixels:
+    """``SHAPE uint8`` of a picture's ``views``."""
+    made = np.zeros(SHAPE, np.uint8)
+    for k, picture in enumerate((shown[0], shown[-1])):
+        height, width = picture.shape[:2]
+        image = Image.fromarray(picture).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
+        made[k, :-1] = np.asarray(image)
+        made[k, -1, :2] = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
+    return made

@@ -21,7 +21,7 @@ def check(folder: Path, recipe: Recipe) -> Evaluation:
     run = committed(recipe)
     try:
         ledger = run.table("release", "ledger", contracts.LEDGER)
-        scores = annotated(run).select(["id", "match"])
+        scores = run.engine.collect(annotated(run, ["match"]))
     finally:
         run.close()
     return evaluate(json.loads(labels.read_text()), ledger, scores)

@@ -6,19 +6,32 @@ a cursor of its own that sees the given tables and nothing else (no Python varia
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
 
 from dataengine.engines.graph import connected
-from dataengine.engines.tables import Function, Parameter, Relation, by_prefix, canonical, prefix_digits, publish
+from dataengine.engines.tables import (
+    Function,
+    Parameter,
+    Relation,
+    by_prefix,
+    by_value,
+    canonical,
+    prefix_digits,
+    publish,
+)
 from dataengine.errors import RunError
 
 if TYPE_CHECKING:
     from dataengine.workspace import File, Workspace
+
+_ROWS_AT_ONCE = 1_000_000
 
 
 class DuckDBEngine:
@@ -64,10 +77,15 @@ class DuckDBEngine:
         return self.query(sql, frames, parameters)
 
     def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
-        return canonical(function(frame).select(schema.names).cast(schema))
+        """Rows that need no others are worked on by a million, some at a time."""
+        if keys or frame.num_rows <= _ROWS_AT_ONCE:
+            return self.whole(frame, function, schema)
+        slices = [frame.slice(at, _ROWS_AT_ONCE) for at in range(0, frame.num_rows, _ROWS_AT_ONCE)]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            return pa.concat_tables(pool.map(lambda some: self.whole(some, function, schema), slices))
 
     def whole(self, frame: pa.Table, function: Function, schema: pa.Schema) -> pa.Table:
-        return self.local(frame, (), function, schema)
+        return canonical(function(frame).select(schema.names).cast(schema))
 
     def kept(self, frame: pa.Table) -> pa.Table:
         return frame
@@ -79,10 +97,37 @@ class DuckDBEngine:
         return frame
 
     def write(
-        self, workspace: Workspace, base: str, frame: pa.Table, schema: pa.Schema, order: Sequence[str]
+        self,
+        workspace: Workspace,
+        base: str,
+        frame: pa.Table,
+        schema: pa.Schema,
+        order: Sequence[str],
+        ids: str | None = None,
     ) -> list[File]:
-        cut = by_prefix(frame, order[0], prefix_digits(frame.num_rows))
-        return [publish(workspace, base, name, rows, schema, order) for name, rows in cut]
+        cut = by_prefix(frame, ids or order[0], prefix_digits(frame.num_rows))
+        return self._published(workspace, base, cut, schema, order)
+
+    def split(
+        self, workspace: Workspace, base: str, frame: pa.Table, schema: pa.Schema, by: str, order: Sequence[str]
+    ) -> dict[str, File]:
+        listed = ", ".join(f'"{name}"' for name in (by, *order))
+        ordered = self.sql(f"SELECT * FROM f ORDER BY {listed}", {"f": frame})
+        cut = list(by_value(ordered, ordered[by]))
+        files = self._published(workspace, base, cut, schema, order)
+        return {name: file for (name, _), file in zip(cut, files, strict=True)}
+
+    def _published(
+        self,
+        workspace: Workspace,
+        base: str,
+        cut: Iterable[tuple[str, pa.Table]],
+        schema: pa.Schema,
+        order: Sequence[str],
+    ) -> list[File]:
+        """Some files at a time; Parquet is written without the GIL."""
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            return list(pool.map(lambda one: publish(workspace, base, one[0], one[1], schema, order), cut))
 
     def close(self) -> None:
         self._database.close()

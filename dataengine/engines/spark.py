@@ -15,8 +15,8 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from pyarrow.fs import LocalFileSystem
 
+from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
 from dataengine.engines.tables import (
     Function,
     Parameter,
     Relation,
-    by_prefix,
     canonical,
     canonical_schema,
     prefix_digits,
@@ -45,14 +45,6 @@ if TYPE_CHECKING:
 
 #: Graphs of so many edges fit one task, which is faster than rounds of shuffles.
 _EDGES_IN_ONE_TASK = 2_000_000
-_FILE: list[pa.Field[Any]] = [
-    pa.field("key", pa.string()),
-    pa.field("sha256", pa.string()),
-    pa.field("bytes", pa.int64()),
-    pa.field("rows", pa.int64()),
-]
-_FILES = pa.schema(_FILE)
-
 _SQL = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -149,8 +141,8 @@ class SparkEngine:
         if not listed:
             return self._frame(schema.empty_table())
         context = self._session.sparkContext
-        named = self._session.createDataFrame(context.parallelize(listed, len(listed)), _spark_schema(_FILES))
-        return _mapped(named, partial(_read, workspace, schema), schema)
+        named = self._session.createDataFrame(context.parallelize(listed, len(listed)), _spark_schema(tasks.FILES))
+        return _mapped(named, partial(tasks.read, workspace, schema), schema)
 
     def sql(self, sql: str, frames: Mapping[str, DataFrame], parameters: Sequence[Parameter] = ()) -> DataFrame:
         try:
@@ -166,10 +158,10 @@ class SparkEngine:
     def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
         """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
         parted = frame.repartition(*keys) if keys else frame
-        return _mapped(parted, partial(_apply, function, schema, bool(keys)), schema)
+        return _mapped(parted, partial(tasks.apply, function, schema, bool(keys)), schema)
 
     def whole(self, frame: DataFrame, function: Function, schema: pa.Schema) -> DataFrame:
-        return _mapped(frame.repartition(1), partial(_apply, function, schema, True), schema)
+        return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
         frame.persist()
@@ -194,7 +186,13 @@ class SparkEngine:
             raise RunError(f"Spark could not answer: {_cause(error)}") from error
 
     def write(
-        self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, order: Sequence[str]
+        self,
+        workspace: Workspace,
+        base: str,
+        frame: DataFrame,
+        schema: pa.Schema,
+        order: Sequence[str],
+        ids: str | None = None,
     ) -> list[File]:
         """A task a file; only their names and digests come back."""
         from pyspark.sql import functions as sf
@@ -205,11 +203,21 @@ class SparkEngine:
         if not rows:
             frame.unpersist()
             return [publish(workspace, base, "", schema.empty_table(), schema, order)]
-        parted = frame.repartition(sf.substring(order[0], 1, digits)) if digits else frame.repartition(1)
-        work = partial(_publish, workspace, base, digits, schema, tuple(order))
-        written = self.collect(_mapped(parted, work, _FILES).sort("key"))
+        named = ids or order[0]
+        parted = frame.repartition(sf.substring(named, 1, digits)) if digits else frame.repartition(1)
+        work = partial(tasks.publish, workspace, base, named, digits, schema, tuple(order))
+        written = self.collect(_mapped(parted, work, tasks.FILES).sort("key"))
         frame.unpersist()
         return [File(**row) for row in written.to_pylist()]
+
+    def split(
+        self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, by: str, order: Sequence[str]
+    ) -> dict[str, File]:
+        """A task holds the rows of one value at a time."""
+        parted = frame.repartition(by).sortWithinPartitions(by, *order)
+        work = partial(tasks.publish_each, workspace, base, by, schema, tuple(order))
+        written = self.collect(_mapped(parted, work, tasks.FILES).sort("key")).to_pylist()
+        return {row["key"].removeprefix(f"{base}/").removesuffix(".parquet"): File(**row) for row in written}
 
     def _counted(self, frame: DataFrame) -> int:
         try:
@@ -227,6 +235,17 @@ class SparkEngine:
         if not table.num_rows:  # pyspark stumbles over columns without any chunk
             table = table.schema.empty_table()
         return self._session.createDataFrame(canonical(table))
+
+    @contextmanager
+    def partitions(self, number: int) -> Iterator[None]:
+        """So many partitions after each shuffle, for a while."""
+        name = "spark.sql.shuffle.partitions"
+        before = self._session.conf.get(name)
+        self._session.conf.set(name, str(number))
+        try:
+            yield
+        finally:
+            self._session.conf.set(name, str(before))
 
     def close(self) -> None:
         if self._owned:
@@ -257,40 +276,6 @@ def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
         warnings.simplefilter("ignore", FutureWarning)  # as in SparkEngine
         mapped: DataFrame = frame.mapInArrow(function, _spark_schema(schema))
     return mapped
-
-
-def _batches(table: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    yield from canonical(table.select(schema.names).cast(schema)).combine_chunks().to_batches(max_chunksize=100_000)
-
-
-def _read(workspace: Workspace, schema: pa.Schema, listed: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in listed:
-        for row in batch.to_pylist():
-            yield from _batches(workspace.read_table([File(**row)], schema), schema)
-
-
-def _apply(
-    function: Function, schema: pa.Schema, together: bool, batches: Iterable[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows or not together]
-    for table in [pa.concat_tables(some)] if together and some else some:
-        yield from _batches(function(table), schema)
-
-
-def _publish(
-    workspace: Workspace,
-    base: str,
-    digits: int,
-    schema: pa.Schema,
-    order: Sequence[str],
-    batches: Iterable[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows]
-    if not some:
-        return
-    for prefix, rows in by_prefix(pa.concat_tables(some), order[0], digits):
-        file = publish(workspace, base, prefix, rows, schema, order)
-        yield from pa.Table.from_pylist([asdict(file)], schema=_FILES).to_batches()
 
 
 def _cause(error: BaseException) -> str:

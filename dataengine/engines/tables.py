@@ -24,9 +24,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
+
+from dataengine.errors import RunError
 
 if TYPE_CHECKING:
     from dataengine.workspace import File, Workspace
@@ -100,10 +103,24 @@ class TableEngine(Protocol):
         ...
 
     def write(
-        self, workspace: Workspace, base: str, frame: Frame, schema: pa.Schema, order: Sequence[str]
+        self,
+        workspace: Workspace,
+        base: str,
+        frame: Frame,
+        schema: pa.Schema,
+        order: Sequence[str],
+        ids: str | None = None,
     ) -> list[File]:
-        """Publish as Parquet ordered by ``order``, whose first column holds hex ids: ``base``.parquet, or for many rows a file
-        for each prefix of the id. The same files, byte for byte, from every engine."""
+        """Publish as Parquet ordered by ``order``: ``base``.parquet, or for many rows a file for each prefix of the hex ids in
+        column ``ids`` (by default the first of ``order``). The same files, byte for byte, from every engine. Raises RunError
+        where two rows are equal in all of ``order``: which comes first would be chance."""
+        ...
+
+    def split(
+        self, workspace: Workspace, base: str, frame: Frame, schema: pa.Schema, by: str, order: Sequence[str]
+    ) -> dict[str, File]:
+        """Publish a file ``base``/VALUE.parquet for each value of the string column ``by``, ordered and checked as by ``write``;
+        ``by`` and ``order`` need not be in ``schema``."""
         ...
 
     def close(self) -> None:
@@ -130,18 +147,65 @@ def by_prefix(rows: pa.Table, column: str, digits: int) -> Iterator[tuple[str, p
     if not digits:
         yield "", rows
         return
-    prefix: Any = pc.utf8_slice_codeunits(rows[column], 0, digits)
-    for name in sorted(str(p) for p in pc.unique(prefix).to_pylist()):
-        yield name, rows.filter(pc.equal(prefix, pa.scalar(name)))
+    yield from by_value(rows, pc.utf8_slice_codeunits(rows[column], 0, digits))
+
+
+def by_value(rows: pa.Table, values: Any) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of each of ``values`` (a string for each row), in their order: without a copy where they lie together."""
+    if not rows.num_rows:
+        return
+    changed = np.asarray(pc.not_equal(values[1:], values[:-1]))
+    starts = np.flatnonzero(np.r_[True, changed])
+    names = [str(values[int(at)].as_py()) for at in starts]
+    if len(set(names)) == len(names):
+        lengths = np.diff(np.r_[starts, rows.num_rows])
+        runs = zip(names, starts.tolist(), lengths.tolist(), strict=True)
+        yield from sorted((name, rows.slice(start, length)) for name, start, length in runs)
+        return
+    for name in sorted(set(names)):
+        yield name, rows.filter(pc.equal(values, pa.scalar(name)))
 
 
 def publish(
     workspace: Workspace, base: str, prefix: str, rows: pa.Table, schema: pa.Schema, order: Sequence[str]
 ) -> File:
     """One file of ``TableEngine.write``: the rows of one prefix ("" where it is the only one)."""
-    ordered = canonical(rows).select(schema.names).sort_by([(name, "ascending") for name in order])
     name = f"{base}/{prefix}.parquet" if prefix else f"{base}.parquet"
+    ordered = _in_order(canonical(rows), order, name).select(schema.names)
     return workspace.write_table(name, ordered.combine_chunks(), schema)
+
+
+def _in_order(rows: pa.Table, order: Sequence[str], name: str) -> pa.Table:
+    if _rises(rows, order):
+        return rows
+    ordered = rows.sort_by([(column, "ascending") for column in order])
+    if not _rises(ordered, order):
+        equal = _equal_neighbours(ordered, order)
+        if equal is not None:
+            told = ", ".join(str(value) for value in equal.values())
+            raise RunError(f"{name}: {told} stands twice in the table; each {' and '.join(order)} may come once")
+    return ordered
+
+
+def _rises(rows: pa.Table, order: Sequence[str]) -> bool:
+    """Is each row above the one before it?"""
+    above: Any = None
+    level: Any = None
+    for column in order:
+        before, after = rows[column][:-1], rows[column][1:]
+        greater, equal = pc.greater(after, before), pc.equal(after, before)
+        above = greater if above is None else pc.or_kleene(above, pc.and_kleene(level, greater))
+        level = equal if level is None else pc.and_kleene(level, equal)
+    return bool(pc.all(pc.fill_null(above, False)).as_py())
+
+
+def _equal_neighbours(rows: pa.Table, order: Sequence[str]) -> dict[str, Any] | None:
+    level: Any = None
+    for column in order:
+        equal: Any = pc.equal(rows[column][1:], rows[column][:-1])
+        level = equal if level is None else pc.and_kleene(level, equal)
+    at = pc.index(pc.fill_null(level, False), True).as_py()
+    return None if at < 0 else {c: rows[c][at].as_py() for c in order}
 
 
 def canonical(table: pa.Table) -> pa.Table:

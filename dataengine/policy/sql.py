@@ -28,12 +28,12 @@ class Sql:
 
 
 def policy_sql(policy: Policy, relation: str) -> Sql:
-    """Rows (id, verdict, one column a value column) by id. Verdict 0 is kept, n dropped by the n-th rule from 1, -n a
+    """Rows (id, verdict, one column a value column). Verdict 0 is kept, n dropped by the n-th rule from 1, -n a
     value missing where the n-th rule calls that an error. ``relation`` is a table name or a SELECT."""
     decided = _decided(policy, relation)
     shown = [_shown(policy, column) for column in value_columns(policy)]
     columns = ", ".join([quoted("id"), f"{_VERDICT} AS verdict", *shown])
-    return Sql(f"SELECT {columns} FROM ({decided.text}) AS decided ORDER BY {quoted('id')}", decided.parameters)
+    return Sql(f"SELECT {columns} FROM ({decided.text}) AS decided", decided.parameters)
 
 
 def missing_sql(policy: Policy, relation: str, number: int) -> Sql:

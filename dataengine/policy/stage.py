@@ -13,16 +13,16 @@ from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
 from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated, known_columns
-from dataengine.score.distribution import distributions
+from dataengine.score.distribution import distributions, numeric
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output
+from dataengine.workspace import Output, roles
 
 
 class Filter(TableStage):
     """Moving a threshold runs this stage and what follows it, nothing before."""
 
     name = "filter"
-    version = "2"
+    version = "3"
     needs = ("dedup", "score", "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
@@ -32,18 +32,22 @@ class Filter(TableStage):
         return self._policy(recipe).digest
 
     def compute(self, run: Run, key: str) -> Output:
-        policy = self._policy(run.recipe)
-        found, rows = contaminated(run), annotated(run)
+        engine, policy = run.engine, self._policy(run.recipe)
+        names = numeric(known_columns(run.recipe))
+        rows = engine.kept(annotated(run, {*names, *policy.columns}))
+        found = contaminated(run)
         if found is None:
-            decisions, funnel = decide(run.engine, policy, "annotated", {"annotated": rows})
+            decided = decide(engine, policy, "annotated", {"annotated": rows})
         else:
-            decisions, funnel = screened(run.engine, policy, rows, found)
-        file = run.workspace.write_table(f"decisions/{key}.parquet", decisions, contracts.DECISIONS)
-        counts = {"in": decisions.num_rows, "kept": funnel[-1].remaining if funnel else decisions.num_rows}
-        told = {"name": policy.name, "version": policy.version, "digest": policy.digest}
-        kept = decisions.filter(decisions["kept"])["id"]
-        facts = {"policy": told, "funnel": [asdict(row) for row in funnel], "scores": distributions(rows, kept)}
-        return Output({"decisions": file}, counts, facts)
+            decided = screened(engine, policy, rows, found)
+        files = engine.write(run.workspace, f"decisions/{key}", decided.decisions, contracts.DECISIONS, ("id",))
+        counts = {"in": decided.asked, "kept": decided.funnel[-1].remaining if decided.funnel else decided.asked}
+        facts = {
+            "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
+            "funnel": [asdict(row) for row in decided.funnel],
+            "scores": distributions(engine, rows, decided.decisions, names, decided.asked),
+        }
+        return Output(roles("decisions", files), counts, facts)
 
     def _policy(self, recipe: Recipe) -> Policy:
         return load(recipe.filter.policy, known_columns(recipe))

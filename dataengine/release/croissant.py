@@ -52,8 +52,8 @@ _CONTEXT: Json = {
 _LEDGER = ("input_id", "source", "uri", "id", "outcome", "kind", "rule", "failure", "message")
 
 
-def croissant(m: Mapping[str, Any], ledger: File, base: str) -> bytes:
-    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the ledger's key."""
+def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
     about: Json = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -68,8 +68,11 @@ def croissant(m: Mapping[str, Any], ledger: File, base: str) -> bytes:
         **({"datePublished": m["date"]} if m["date"] else {}),
         **({"creator": {"@type": "sc:Organization", "name": m["contact"]}} if m["contact"] else {}),
         **_rai(m),
-        "distribution": [*_ledger_file(ledger, base), *_tars(m), *_sets(m)],
-        "recordSet": [_ledger_records(), *(one for family in prose.kinds(m) for one in _samples(family))],
+        "distribution": [*_ledger_files(ledger, base), *_tars(m), *_sets(m)],
+        "recordSet": [
+            *map(_ledger_records, _ledger_names(ledger, base)),
+            *(one for family in prose.kinds(m) for one in _samples(family)),
+        ],
     }
     return (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()
 
@@ -87,9 +90,14 @@ def _rai(m: Mapping[str, Any]) -> Json:
     }
 
 
-def _ledger_file(ledger: File, base: str) -> list[Json]:
-    name = ledger.key.removeprefix(f"{base}/")
-    return [_file("ledger", name, "application/x-parquet", ledger.sha256, ledger.bytes)]
+def _ledger_names(ledger: Sequence[File], base: str) -> list[str]:
+    """``ledger``, or ``ledger/0``, ``ledger/1``, … where it is in several files."""
+    return [file.key.removeprefix(f"{base}/").removesuffix(".parquet") for file in ledger]
+
+
+def _ledger_files(ledger: Sequence[File], base: str) -> list[Json]:
+    named = zip(_ledger_names(ledger, base), ledger, strict=True)
+    return [_file(name, f"{name}.parquet", "application/x-parquet", f.sha256, f.bytes) for name, f in named]
 
 
 def _tars(m: Mapping[str, Any]) -> list[Json]:
@@ -119,12 +127,13 @@ def _sets(m: Mapping[str, Any]) -> list[Json]:
     return found
 
 
-def _ledger_records() -> Json:
+def _ledger_records(file: str) -> Json:
+    records = file.replace("ledger", "inputs", 1)
     fields = [
-        _field(f"inputs/{name}", "sc:Text", {"fileObject": {"@id": "ledger"}, "extract": {"column": name}})
+        _field(f"{records}/{name}", "sc:Text", {"fileObject": {"@id": file}, "extract": {"column": name}})
         for name in _LEDGER
     ]
-    return _records("inputs", "Every input and what became of it.", fields)
+    return _records(records, "Every input and what became of it.", fields)
 
 
 def _samples(family: str) -> list[Json]:

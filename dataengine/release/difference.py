@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-import io
-from collections import Counter
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
+from dataengine.contracts import LEDGER
+from dataengine.engines.tables import Frame, TableEngine
+from dataengine.release.ledger import is_ledger
 from dataengine.release.published import Published
+from dataengine.workspace import File, Workspace
 
-_COLUMNS = ["id", "outcome", "kind", "rule"]
+_KEPT = "SELECT DISTINCT id FROM l WHERE outcome = 'kept'"
+_GONE = "SELECT o.id FROM o LEFT JOIN n ON o.id = n.id WHERE n.id IS NULL"
+_COUNTS = """
+SELECT CAST((SELECT count(*) FROM o) AS BIGINT) AS old, CAST((SELECT count(*) FROM n) AS BIGINT) AS new,
+       CAST((SELECT count(*) FROM gone) AS BIGINT) AS gone
+"""
+#: What the new ledger says of the ids, once each. The same bytes twice: the second mention is a duplicate of the first,
+#: whatever became of that.
+_NOW = """
+SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM (
+  SELECT outcome, why, CAST(row_number() OVER (PARTITION BY id ORDER BY again, outcome, by_rule, by_kind) AS BIGINT) AS place
+  FROM (
+    SELECT l.id, l.outcome, CASE WHEN l.outcome = 'filtered' THEN l.rule ELSE l.kind END AS why,
+           COALESCE(l.rule, '') AS by_rule, COALESCE(l.kind, '') AS by_kind,
+           CASE WHEN l.outcome = 'duplicate' AND l.kind = 'exact' THEN 1 ELSE 0 END AS again
+    FROM l JOIN gone ON l.id = gone.id
+  ) AS told
+) AS numbered WHERE place = 1 GROUP BY outcome, why
+"""
 
 
-def difference(ledger: pa.Table, previous: Published) -> dict[str, Any]:
+def difference(engine: TableEngine, ledger: Frame, previous: Published) -> dict[str, Any]:
     """``added`` and ``removed`` kept samples by id, ``same`` those kept in both; ``removed_because`` counts what the removed ones
     are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy_before`` and ``tokenizer_before`` are the other's."""
-    before = pq.read_table(io.BytesIO(previous.store.get("ledger.parquet")), columns=_COLUMNS)
-    old, new = _kept(before), _kept(ledger)
-    gone = old.filter(pc.invert(pc.is_in(old, value_set=new)))
-    same = len(old) - len(gone)
+    before = engine.scan(Workspace(previous.store.url), _files(previous), LEDGER)
+    old, new = (engine.kept(engine.sql(_KEPT, {"l": frame})) for frame in (before, ledger))
+    gone = engine.kept(engine.sql(_GONE, {"o": old, "n": new}))
+    [n] = engine.collect(engine.sql(_COUNTS, {"o": old, "n": new, "gone": gone})).to_pylist()
+    same = n["old"] - n["gone"]
     told = previous.manifest
     return {
         "previous": {"name": told["name"], "recipe_digest": told["recipe_digest"], "version": told.get("version", "")},
-        "added": len(new) - same,
-        "removed": len(gone),
+        "added": n["new"] - same,
+        "removed": n["gone"],
         "same": same,
-        "removed_because": dict(sorted(_now(ledger, gone).items())),
+        "removed_because": _because(engine, ledger, gone, n["gone"]),
         "policy_before": told["policy"],
         "tokenizer_before": (told["tokenizer"] or {}).get("id", ""),
     }
 
 
-def _kept(ledger: pa.Table) -> Any:
-    return pc.unique(ledger.filter(pc.equal(ledger["outcome"], pa.scalar("kept")))["id"])
+def _files(previous: Published) -> list[File]:
+    listed = [f for f in previous.manifest["files"] if is_ledger(f["path"])]
+    return [File(f["path"], f["sha256"], f["bytes"], 1) for f in listed]
 
 
-def _now(ledger: pa.Table, gone: Any) -> Counter[str]:
-    """What the new ledger says of the ids, how often."""
-    rows = ledger.select(_COLUMNS).filter(pc.is_in(ledger["id"], value_set=gone)).to_pylist()
-    found: dict[str, str] = {}
-    for row in sorted(rows, key=lambda r: (r["id"], r["outcome"], r["rule"] or "", r["kind"] or "")):
-        why = row["rule"] if row["outcome"] == "filtered" else row["kind"]
-        told = f"{row['outcome']}: {why}" if why else str(row["outcome"])
-        # The same bytes twice: the second mention is a duplicate of the first, whatever became of that.
-        if row["id"] not in found or found[row["id"]] == "duplicate: exact":
-            found[row["id"]] = told
-    return Counter({"absent": len(gone) - len(found)} if len(gone) > len(found) else {}) + Counter(found.values())
+def _because(engine: TableEngine, ledger: Frame, gone: Frame, count: int) -> dict[str, int]:
+    rows = engine.collect(engine.sql(_NOW, {"l": ledger, "gone": gone})).to_pylist()
+    found = {f"{r['outcome']}: {r['why']}" if r["why"] else str(r["outcome"]): int(r["n"]) for r in rows}
+    absent = count - sum(found.values())
+    return dict(sorted((found | ({"absent": absent} if absent else {})).items()))

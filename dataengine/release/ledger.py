@@ -1,21 +1,27 @@
-"""The ledger: what became of each input, and the proof that nothing was lost or counted twice."""
+"""The ledger: what became of each input, and the proof that nothing was lost or counted twice.
+
+All of it is portable SQL over frames: the driver sees counts, and of what is wrong three examples.
+"""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from dataengine.contracts import LEDGER
 from dataengine.errors import BalanceError
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import TableEngine
+    from dataengine.engines.tables import Frame, TableEngine
 
 OUTCOMES = ("kept", "duplicate", "filtered", "failed")
+#: Rows of ``tally``: how many inputs of a source had this outcome.
+Tally = Sequence[Mapping[str, str | int | None]]
+
+_FILE = re.compile(r"ledger(/[0-9a-f]+)?\.parquet")
+_EXAMPLES = 3
 
 #: A sample's first mention, by source and uri, tells its fate; later mentions of the same bytes are exact duplicates.
 #: A row without an outcome would be a lost input: ``balance`` refuses it.
@@ -37,7 +43,7 @@ WITH mentions AS (
 SELECT input_id, source, uri, id, outcome,
        CASE WHEN outcome = 'duplicate' THEN CASE WHEN n > 1 THEN id ELSE representative END END AS representative,
        CASE WHEN outcome = 'duplicate' THEN CASE WHEN n > 1 THEN 'exact' ELSE kind END END AS kind,
-       CASE WHEN outcome = 'duplicate' THEN CASE WHEN n > 1 THEN 0.0 ELSE distance END END AS distance,
+       CASE WHEN outcome = 'duplicate' THEN CASE WHEN n > 1 THEN CAST(0 AS DOUBLE) ELSE distance END END AS distance,
        CASE WHEN outcome = 'filtered' THEN rule END AS rule,
        CASE WHEN outcome = 'filtered' THEN value END AS value,
        CASE WHEN outcome = 'failed' THEN failure END AS failure,
@@ -47,69 +53,82 @@ UNION ALL
 SELECT input_id, source, uri, NULL AS id, 'failed' AS outcome, NULL AS representative, NULL AS kind, NULL AS distance,
        NULL AS rule, NULL AS value, failure, message
 FROM failures
-ORDER BY input_id
+"""
+_TALLY = """
+SELECT source, outcome, kind, rule, failure, CAST(count(*) AS BIGINT) AS n FROM ledger
+GROUP BY source, outcome, kind, rule, failure ORDER BY source, outcome, kind, rule, failure
+"""
+_KEPT = "(SELECT DISTINCT id FROM ledger WHERE outcome = 'kept') AS k"
+_THERE = "(SELECT DISTINCT id FROM released) AS r"
+#: What may be wrong, and a query for the cases of it.
+_WRONG = {
+    "inputs stand twice in the ledger": """
+SELECT input_id AS what FROM (SELECT input_id, count(*) AS n FROM ledger GROUP BY input_id) AS t WHERE n > 1""",
+    "inputs have no outcome": "SELECT uri AS what FROM ledger WHERE outcome IS NULL",
+    "samples were kept but are not in the release": f"""
+SELECT k.id AS what FROM {_KEPT} LEFT JOIN {_THERE} ON k.id = r.id WHERE r.id IS NULL""",
+    "samples are in the release but were not kept": f"""
+SELECT r.id AS what FROM {_THERE} LEFT JOIN {_KEPT} ON r.id = k.id WHERE k.id IS NULL""",
+    "samples stand twice in the release": """
+SELECT id AS what FROM (SELECT id, count(*) AS n FROM released GROUP BY id) AS t WHERE n > 1""",
+    "representatives are not among the samples": """
+SELECT p.representative AS what FROM (SELECT DISTINCT representative FROM ledger WHERE representative IS NOT NULL) AS p
+LEFT JOIN (SELECT DISTINCT id FROM ledger) AS i ON p.representative = i.id WHERE i.id IS NULL""",
+}
+_CASES = " UNION ALL ".join(f"SELECT {n} AS wrong, what FROM ({sql}) AS w{n}" for n, sql in enumerate(_WRONG.values()))
+_TOLD = f"""
+SELECT wrong, what, cases FROM (
+  SELECT wrong, what, CAST(row_number() OVER (PARTITION BY wrong ORDER BY what) AS BIGINT) AS n,
+         CAST(count(*) OVER (PARTITION BY wrong) AS BIGINT) AS cases
+  FROM ({_CASES}) AS found
+) AS numbered WHERE n <= {_EXAMPLES} ORDER BY wrong, what
 """
 
 
-def build(engine: TableEngine, tables: Mapping[str, pa.Table]) -> pa.Table:
-    """contracts.LEDGER from ``samples``, ``failures``, ``groups``, ``decisions`` and ``broken`` (id, failure, message of
-    samples that a later stage could not read), ordered by input_id."""
-    found = engine.query(_SQL, tables).select(LEDGER.names)
-    nullable = pa.schema([f.with_nullable(True) for f in LEDGER])
-    return found.cast(nullable)
+def build(engine: TableEngine, frames: Mapping[str, Frame]) -> Frame:
+    """contracts.LEDGER, in no order, from ``samples``, ``failures``, ``groups``, ``decisions`` and ``broken`` (id, failure,
+    message of samples that a later stage could not read). ``outcome`` may be null: see ``balance``."""
+    return engine.sql(f"SELECT {', '.join(LEDGER.names)} FROM ({_SQL}) AS told", frames)
 
 
-def balance(ledger: pa.Table, inputs: int, released: pa.ChunkedArray[Any]) -> None:
-    """Check that ``inputs = kept + duplicate + filtered + failed`` and that the kept are the ``released``.
-    Raises BalanceError that names what is wrong, with examples."""
-    wrong = [
-        *_amount(ledger, inputs),
-        *_examples("inputs stand twice in the ledger", _twice(ledger["input_id"])),
-        *_examples("inputs have no outcome", _texts(ledger.filter(pc.is_null(ledger["outcome"]))["uri"])),
-        *_released(ledger, released),
-        *_dangling(ledger),
-    ]
+def tally(engine: TableEngine, ledger: Frame) -> Tally:
+    """How many inputs by source, outcome, kind, rule and failure."""
+    rows: Tally = engine.collect(engine.sql(_TALLY, {"ledger": ledger})).to_pylist()
+    return rows
+
+
+def balance(engine: TableEngine, ledger: Frame, rows: int, inputs: int, released: Frame) -> None:
+    """Check that ``inputs = kept + duplicate + filtered + failed`` and that the kept are the ``released`` (id).
+    ``rows``: of the ledger. Raises BalanceError that names what is wrong, with examples."""
+    cases: dict[int, list[str]] = {}
+    counts: dict[int, int] = {}
+    for row in engine.collect(engine.sql(_TOLD, {"ledger": ledger, "released": released})).to_pylist():
+        cases.setdefault(row["wrong"], []).append(str(row["what"]))
+        counts[row["wrong"]] = row["cases"]
+    wrong = [] if rows == inputs else [f"{inputs:,} inputs came in, {rows:,} stand in the ledger"]
+    for number, what in enumerate(_WRONG):
+        if number in cases:
+            more = ", …" if counts[number] > _EXAMPLES else ""
+            wrong.append(f"{counts[number]:,} {what} ({', '.join(cases[number])}{more})")
     if wrong:
         raise BalanceError("the ledger does not balance: " + "; ".join(wrong))
 
 
-def counts(ledger: pa.Table) -> dict[str, dict[str, int]]:
+def counts(told: Tally) -> dict[str, dict[str, int]]:
     """How many inputs by outcome, and within them by duplicate kind, rule and failure class."""
     columns = {"outcome": OUTCOMES, "kind": (), "rule": (), "failure": ()}
-    found: dict[str, dict[str, int]] = {}
-    for column, always in columns.items():
-        counted = Counter(v for v in ledger[column].to_pylist() if v is not None)
-        found[column] = {**dict.fromkeys(always, 0), **dict(sorted(counted.items()))}
-    return found
+    return {column: {**dict.fromkeys(always, 0), **counted(told, column)} for column, always in columns.items()}
 
 
-def _amount(ledger: pa.Table, inputs: int) -> list[str]:
-    return [] if ledger.num_rows == inputs else [f"{inputs:,} inputs came in, {ledger.num_rows:,} stand in the ledger"]
+def counted(told: Tally, column: str) -> dict[str, int]:
+    """How many inputs by the values of one column."""
+    found = Counter[str]()
+    for row in told:
+        if row[column] is not None:
+            found[str(row[column])] += int(row["n"] or 0)
+    return dict(sorted(found.items()))
 
 
-def _twice(column: pa.ChunkedArray[Any]) -> list[str]:
-    return sorted(v for v, n in Counter(_texts(column)).items() if n > 1)
-
-
-def _texts(column: pa.ChunkedArray[Any]) -> list[str]:
-    return [str(v) for v in column.to_pylist() if v is not None]
-
-
-def _released(ledger: pa.Table, released: pa.ChunkedArray[Any]) -> list[str]:
-    rows = zip(ledger["id"].to_pylist(), ledger["outcome"].to_pylist(), strict=True)
-    kept = {str(id_) for id_, outcome in rows if outcome == "kept"}
-    there = set(_texts(released))
-    return [
-        *_examples("samples were kept but are not in the release", sorted(kept - there)),
-        *_examples("samples are in the release but were not kept", sorted(there - kept)),
-        *_examples("samples stand twice in the release", _twice(released)),
-    ]
-
-
-def _dangling(ledger: pa.Table) -> list[str]:
-    known, pointed = set(_texts(ledger["id"])), set(_texts(ledger["representative"]))
-    return _examples("representatives are not among the samples", sorted(pointed - known))
-
-
-def _examples(what: str, found: list[str]) -> list[str]:
-    return [f"{len(found):,} {what} ({', '.join(found[:3])}{', …' if len(found) > 3 else ''})"] if found else []
+def is_ledger(path: str) -> bool:
+    """Of a file in a release: a ledger of many rows is in several, by the first digits of ``input_id``."""
+    return _FILE.fullmatch(path) is not None

@@ -1,13 +1,27 @@
-"""Sentences about a release that more than one of its descriptions needs, from the manifest alone."""
+"""Sentences about a release that more than one of its descriptions needs, from the manifest alone; and how tables are written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dataengine.release import consent
 
 NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
+
+
+#: What the recipe's `release:` asks a person for.
+ASKED = (
+    *("intended_use", "out_of_scope_use", "biases", "limitations", "personal_information", "compute", "citation"),
+    *("contact", "url", "date"),
+)
+
+
+def unsaid(m: Mapping[str, Any]) -> list[str]:
+    """Fields of the recipe that a person has left empty, and sources without a licence."""
+    lost = [f"release.{name}" for name in ASKED if not m.get(name)]
+    return lost + [f"license of source {s['name']}" for s in m["sources"] if not s["license"]]
 
 
 def stated(m: Mapping[str, Any], name: str) -> str:
@@ -35,12 +49,23 @@ def missing(m: Mapping[str, Any]) -> str:
     return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{consent.opted_out(m)}"
 
 
+def _also(dedup: Mapping[str, Any]) -> str:
+    asked = {
+        "pixels": "pictures by equal pixels",
+        "aligned": "pictures by alignment",
+        "semantic": "pictures by embeddings",
+        "text": "captions by shingles",
+    }
+    return "".join(f"; {words}" for kind, words in asked.items() if dedup.get(kind))
+
+
 def steps(m: Mapping[str, Any]) -> list[str]:
     """What was done to the data, a sentence a step."""
     dedup, policy = m["dedup"], m["policy"]
     found = [
         f"Duplicates: exact by SHA-256; pictures by perceptual hash within {dedup['radius']} of 64 bits; videos by frame hashes "
-        f"with an overlap of {dedup['video_overlap']:g}; of each group the best by {', '.join(dedup['keep'])} is kept.",
+        f"with an overlap of {dedup['video_overlap']:g}{_also(dedup)}; of each group the best by "
+        f"{', '.join(dedup['keep'])} is kept.",
         f"Filters: policy {policy['name']} version {policy['version']} over scores by "
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
@@ -61,3 +86,20 @@ def steps(m: Mapping[str, Any]) -> list[str]:
 
 def maker(m: Mapping[str, Any]) -> str:
     return f"dataengine {m['code_version']}, recipe {m['recipe_digest']}, seed {m['seed']}"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table; numbers get thousands separators."""
+    lines = [list(head), *([_cell(c) for c in row] for row in rows)]
+    body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([body[0], "|" + " --- |" * len(lines[0]), *body[1:]])
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def under(*sections: str, levels: int = 1) -> list[str]:
+    """Sections with their headings so many levels further down."""
+    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]

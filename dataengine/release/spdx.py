@@ -7,7 +7,7 @@ runs of one recipe differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataengine.release import consent, prose
@@ -19,10 +19,10 @@ CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 _UNDATED = "1970-01-01"
 
 
-def spdx(m: Mapping[str, Any], ledger: File, base: str) -> bytes:
-    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the ledger's key."""
+def spdx(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
     graph = _Graph(m)
-    files = [(ledger.key.removeprefix(f"{base}/"), ledger.sha256)]
+    files = [(file.key.removeprefix(f"{base}/"), file.sha256) for file in ledger]
     files += [(f"shards/{s['name']}.tar", s["sha256"]) for s in m["shards"]]
     files += [(f"cot/{s['name']}.tar", s["sha256"]) for s in m["cot"]["shards"]]
     elements = [

@@ -7,25 +7,27 @@ from collections import Counter
 from importlib.metadata import version as installed
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dataengine import contracts
 from dataengine.errors import RunError, UsageError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
+from dataengine.release.account import Account, account, clips, cost
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
-from dataengine.release.ledger import balance, build, counts
+from dataengine.release.examples import choose, few
+from dataengine.release.ledger import counted, counts
+from dataengine.release.page import page
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
-from dataengine.score.annotated import broken
+from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import File, Output, Workspace, canonical, digest
+from dataengine.workspace import File, Output, Workspace, canonical, digest, roles
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+#: Of what the release needs, the stages that touch media or text.
+_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 
 def content_of(recipe: Recipe) -> dict[str, Any]:
@@ -46,7 +48,7 @@ class ReleaseStage(TableStage):
     """Publishes nothing unless every input is accounted for."""
 
     name = "release"
-    version = "3"
+    version = "4"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),
@@ -54,7 +56,7 @@ class ReleaseStage(TableStage):
     in_place = True
 
     def settings(self, recipe: Recipe) -> Any:
-        return [content_of(recipe), installed("dataengine-multimodal")]
+        return [content_of(recipe), recipe.release.thumbnails, installed("dataengine-multimodal")]
 
     def validate(self, recipe: Recipe) -> None:
         previous, own = recipe.release.previous, Workspace(recipe.workspace).store.uri(f"releases/{recipe.name}")
@@ -71,37 +73,29 @@ class ReleaseStage(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         base = f"releases/{run.recipe.name}"
-        ledger = self._ledger(run)
-        files = {"ledger": run.workspace.write_table(f"{base}/ledger.parquet", ledger, contracts.LEDGER)}
-        manifest = self._manifest(run, ledger)
+        made = account(run, base)
+        files = roles("ledger", made.files)
+        manifest = self._manifest(run, made)
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         for name, form in (("croissant", croissant), ("spdx", spdx)):
-            files[name] = self._put(run, f"{base}/{name}.json", form(manifest, files["ledger"], base))
+            files[name] = self._put(run, f"{base}/{name}.json", form(manifest, made.files, base))
+        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, made))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
-        return Output(files, counts(ledger)["outcome"])
+        return Output(files, counts(made.told)["outcome"])
 
-    def _ledger(self, run: Run) -> pa.Table:
-        samples = run.table("ingest", "samples", contracts.SAMPLES, ["input_id", "source", "uri", "id"])
-        failures = run.table("ingest", "failures", contracts.FAILURES)
-        tables = {
-            "samples": samples,
-            "failures": failures,
-            "groups": run.table("dedup", "groups", contracts.GROUPS),
-            "decisions": run.table("filter", "decisions", contracts.DECISIONS),
-            "broken": broken(run),
-        }
-        ledger = build(run.engine, tables)
-        assigned = run.table("shard.assign", "assignment", contracts.ASSIGNMENT)
-        balance(ledger, run.records["ingest"].counts.get("inputs", 0), assigned["id"])
-        return ledger
+    def _report(self, run: Run, manifest: dict[str, Any], made: Account) -> bytes:
+        ledger = run.engine.scan(run.workspace, made.files, contracts.LEDGER)
+        count = run.recipe.release.thumbnails
+        examples = choose(few(run.engine, ledger, count), count)
+        return page(manifest, examples, thumbnails(run, examples.shown))
 
-    def _manifest(self, run: Run, ledger: pa.Table) -> dict[str, Any]:
-        recipe, told = run.recipe, counts(ledger)
+    def _manifest(self, run: Run, made: Account) -> dict[str, Any]:
+        recipe, told = run.recipe, counts(made.told)
         filtering = run.records["filter"].parts["all"].facts
         shards = self._facts(run, "shard.write")
-        mentions, cut = ledger["source"].to_pylist(), self._cut(run)
+        mentions, cut = counted(made.told, "source"), clips(run)
         return {
             "schema_version": contracts.VERSION,
             "name": recipe.name,
@@ -117,7 +111,7 @@ class ReleaseStage(TableStage):
                     "name": s.name,
                     "type": s.type,
                     "license": s.license,
-                    "inputs": mentions.count(s.name),
+                    "inputs": mentions.get(s.name, 0),
                     **cut.get(s.name, {}),
                 }
                 for s in recipe.sources
@@ -141,10 +135,16 @@ class ReleaseStage(TableStage):
             "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
-            "difference": None
-            if recipe.release.previous is None
-            else difference(ledger, open_release(recipe.release.previous)),
+            "difference": self._difference(run, made),
+            "cost": cost(run, _WORK),
         }
+
+    def _difference(self, run: Run, made: Account) -> dict[str, Any] | None:
+        previous = run.recipe.release.previous
+        if previous is None:
+            return None
+        ledger = run.engine.scan(run.workspace, made.files, contracts.LEDGER)
+        return difference(run.engine, ledger, open_release(previous))
 
     def _contamination(self, run: Run) -> dict[str, Any] | None:
         record = run.records.get("contamination.find")
@@ -159,15 +159,6 @@ class ReleaseStage(TableStage):
     def _cleaned(self, run: Run) -> dict[str, int]:
         counted = run.records["shard.write"].counts if "shard.write" in run.records else {}
         return {name: n for name, n in sorted(counted.items()) if name not in ("samples", "bytes")}
-
-    def _cut(self, run: Run) -> dict[str, dict[str, int]]:
-        """For each source with clips, how many there are and of how many videos."""
-        samples = run.table("ingest", "samples", contracts.SAMPLES, ["source", "uri", "parent"])
-        clips = samples.filter(pc.is_valid(samples["parent"])).to_pylist()
-        found: dict[str, list[str]] = {}
-        for row in clips:
-            found.setdefault(row["source"], []).append(row["uri"].rpartition("#t=")[0])
-        return {source: {"clips": len(uris), "videos_cut": len(set(uris))} for source, uris in sorted(found.items())}
 
     def _facts(self, run: Run, stage: str) -> list[dict[str, Any]]:
         if stage not in run.records:

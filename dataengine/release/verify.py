@@ -7,9 +7,9 @@ with its key instead of raised, so that one call tells all of it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,23 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataengine import contracts, schemas
+from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import BalanceError, RunError
-from dataengine.release.ledger import balance, counts
+from dataengine.release.ledger import balance, counts, is_ledger, tally
 from dataengine.release.members import Group, RecordCheck, SampleCheck, groups, needed
 from dataengine.release.publish import CLAIM, MANIFEST, Item, listed, of_reader
 from dataengine.release.published import open_release
 from dataengine.release.scan import Scanner
 from dataengine.shape import Shape
 from dataengine.storage import Store
+from dataengine.workspace import parquet
 
 #: What is shown of all that is wrong, and how much of it is kept of one file.
 SHOWN, _KEPT = 20, 20
 LEDGER = "ledger.parquet"
-_PIECE = 8 << 20
+_PIECE = 1 << 20
+"""Of a local file: what has been read is still in the processor's cache when it is hashed and looked at."""
 _MANIFEST = Shape(schemas.MANIFEST)
+_mine = threading.local()
 
 Progress = Callable[[int, int], None]
 
@@ -158,7 +161,7 @@ def _read(store: Store, item: Item, told: dict[str, dict[str, Any]]) -> _Seen:
                 continue
         else:
             for piece in pieces():
-                seen.data += piece if item.path == LEDGER else b""
+                seen.data += piece if is_ledger(item.path) else b""
     except FileNotFoundError:
         seen.wrong("", "is in the manifest, but not there")
         return seen
@@ -203,11 +206,17 @@ def _pieces(store: Store, item: Item) -> Iterator[memoryview]:
         for piece in store.stream(item.path, item.bytes):
             yield memoryview(piece)
         return
-    buffer = bytearray(_PIECE)
-    view = memoryview(buffer)
+    view = _buffer(_PIECE)
     with Path(store.url, item.path).open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
+        while count := file.readinto(view):
             yield view[:count]
+
+
+def _buffer(size: int) -> memoryview:
+    """This thread's own, whatever it reads: a new one for each file costs more than the checks of its samples."""
+    if len(getattr(_mine, "buffer", b"")) != size:
+        _mine.buffer = bytearray(size)
+    return memoryview(_mine.buffer)
 
 
 def _account(manifest: dict[str, Any], seen: dict[str, _Seen], found: Verified) -> None:
@@ -225,18 +234,21 @@ def _account(manifest: dict[str, Any], seen: dict[str, _Seen], found: Verified) 
         found.errors.append(
             f"cot: {len(parents):,} samples that records point at are in no shard, the first {min(parents)}"
         )
-    if LEDGER in seen and not seen[LEDGER].errors:
-        found.errors += _ledger(manifest, seen[LEDGER].data, ids, found)
-    elif LEDGER not in seen:
+    ledger = [path for path in seen if is_ledger(path)]
+    if ledger and not any(seen[path].errors for path in ledger):
+        found.errors += _ledger(manifest, [seen[path].data for path in ledger], ids, found)
+    elif not ledger:
         found.errors.append(f"{LEDGER}: is not in `files`")
 
 
-def _ledger(manifest: dict[str, Any], data: bytes, ids: list[str], found: Verified) -> list[str]:
+def _ledger(manifest: dict[str, Any], files: list[bytes], ids: list[str], found: Verified) -> list[str]:
     try:
-        ledger = pq.read_table(io.BytesIO(data), columns=contracts.LEDGER.names)
+        tables = [parquet(data, contracts.LEDGER.names) for data in files]
+        ledger, released = pa.concat_tables(tables), pa.table({"id": pa.array(ids, pa.string())})
         found.inputs = ledger.num_rows
-        balance(ledger, sum(s["inputs"] for s in manifest["sources"]), pa.chunked_array([ids], pa.string()))
-        told = counts(ledger)
+        with DuckDBEngine() as engine:
+            told = counts(tally(engine, ledger))
+            balance(engine, ledger, found.inputs, sum(s["inputs"] for s in manifest["sources"]), released)
     except (pa.ArrowInvalid, BalanceError) as error:
         return [f"{LEDGER}: {error}"]
     return [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from dataengine.contracts import UNIQUE
-from dataengine.locate import representatives
+from dataengine import contracts
+from dataengine.contracts import GROUPS, UNIQUE
+from dataengine.engines.tables import Frame
 from dataengine.recipe import Recipe
 from dataengine.score.factory import build
 from dataengine.score.stage import annotation_schema
@@ -19,7 +20,12 @@ FACT_COLUMNS = (
     *("id", "kind", "format", "mode", "bytes", "width", "height", "orientation", "frames", "fps", "duration"),
     *("codec", "audio", "license", "faces", "mentions"),
 )
-_WHY = ("failure", "message")
+_FIRST_FAILURE = """
+SELECT id, failure, message FROM (
+  SELECT id, failure, message, CAST(row_number() OVER (PARTITION BY id ORDER BY failure, message) AS BIGINT) AS n
+  FROM ({every}) AS every WHERE failure IS NOT NULL
+) AS numbered WHERE n = 1
+"""
 
 
 def is_scalar(field: pa.Field[Any]) -> bool:
@@ -38,32 +44,31 @@ def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
     return facts | {f.name: f.type for f in score_fields(recipe)}
 
 
-def annotated(run: Run) -> pa.Table:
-    """FACT_COLUMNS and scores, one row a representative that could be scored, ordered by id."""
-    tables = {"facts": representatives(run, FACT_COLUMNS)}
-    columns = [f'f."{name}"' for name in FACT_COLUMNS]
-    joins, readable = [], []
+def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
+    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored, in no order."""
+    facts = [name for name in FACT_COLUMNS if name == "id" or columns is None or name in columns]
+    frames = {
+        "f": run.frame("dedup", "unique", UNIQUE, facts),
+        "g": run.frame("dedup", "groups", GROUPS, ["id", "representative"]),
+    }
+    asked, joins, readable = [f'f."{name}"' for name in facts], [], ['g."id" = g."representative"']
     for n, scorer in enumerate(build(run.recipe.score.scorers)):
-        schema = annotation_schema(scorer)
-        wanted = ["id", *(f.name for f in scorer.fields if is_scalar(f)), "failure"]
-        tables[f"s{n}"] = run.table("score", scorer.name, schema, wanted)
-        columns += [f's{n}."{name}"' for name in wanted[1:-1]]
+        scores = [f.name for f in scorer.fields if is_scalar(f) and (columns is None or f.name in columns)]
+        frames[f"s{n}"] = run.frame("score", scorer.name, annotation_schema(scorer), ["id", *scores, "failure"])
+        asked += [f's{n}."{name}"' for name in scores]
         joins.append(f'LEFT JOIN s{n} ON f."id" = s{n}."id"')
         readable.append(f's{n}."failure" IS NULL')
-    where = f"WHERE {' AND '.join(readable)}" if readable else ""
-    sql = f'SELECT {", ".join(columns)} FROM facts AS f {" ".join(joins)} {where} ORDER BY f."id"'
-    return run.engine.query(sql, tables)
+    joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
+    return run.engine.sql(f"SELECT {', '.join(asked)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
 
 
-def broken(run: Run) -> pa.Table:
-    """Representatives that no later stage could read: id, failure, message; one row each, ordered by id."""
-    schema = pa.schema([(name, pa.string()) for name in ("id", *_WHY)])
-    found = [schema.empty_table()]
-    for scorer in build(run.recipe.score.scorers):
-        table = run.table("score", scorer.name, annotation_schema(scorer), schema.names)
-        found.append(table.filter(pc.is_valid(table["failure"])))
+def broken(run: Run) -> Frame:
+    """Representatives that no later stage could read: id, failure, message; one row each, in no order."""
+    schema = contracts.columns(id=pa.string(), failure=pa.string(), message=pa.string())
+    frames = {"none": run.engine.frame(schema.empty_table())}
+    for n, scorer in enumerate(build(run.recipe.score.scorers)):
+        frames[f"s{n}"] = run.frame("score", scorer.name, annotation_schema(scorer), schema.names)
     if "tokenize.encode" in run.records:
-        found.append(run.table("tokenize.encode", "failures", schema))
-    lost = pa.concat_tables(found).sort_by([("id", "ascending"), ("failure", "ascending"), ("message", "ascending")])
-    first = lost.group_by("id", use_threads=False).aggregate([("failure", "first"), ("message", "first")])
-    return first.rename_columns(["id", *_WHY]).sort_by("id")
+        frames["codes"] = run.frame("tokenize.encode", "failures", schema)
+    every = " UNION ALL ".join(f"SELECT id, failure, message FROM {name}" for name in frames)
+    return run.engine.sql(_FIRST_FAILURE.format(every=every), frames)

@@ -31,9 +31,9 @@ def assign(kept: pa.Table, *, target_bytes: int, seed: int, splits: Mapping[str,
     """
     high, low = halves(kept["id"])
     order = shuffled(high, low, seed)
-    _unique(high[order], low[order])
+    refuse_twins(high[order], low[order])
     names = sorted(splits)
-    split, kind, size = split_of(low, splits)[order], _kinds(kept)[order], kept["bytes"].to_numpy()[order]
+    split, kind, size = split_of(low, splits)[order], kinds(kept)[order], kept["bytes"].to_numpy()[order]
     tables = []
     for s, split_name in enumerate(names):
         for k, family in enumerate(FAMILIES):
@@ -49,19 +49,34 @@ def cuts(sizes: _I64, shards: int) -> _I64:
     ends = np.cumsum(sizes)
     if len(ends) == 0:
         return np.empty(0, np.int64)
-    marks = np.array([i * int(ends[-1]) // shards for i in range(1, shards)], np.int64)
-    after = np.searchsorted(ends, marks, side="left")
-    before = np.where(after > 0, ends[after - 1], 0)
-    nearest = np.where(marks - before <= ends[after] - marks, after, after + 1)
+    nearest = nearest_cuts(ends, 0, marks(int(ends[-1]), shards))
     return np.unique(nearest[(nearest > 0) & (nearest < len(sizes))])
+
+
+def marks(total: int, shards: int) -> _I64:
+    """``(shards - 1,)``: where even shards of so many bytes would end."""
+    return np.array([i * total // shards for i in range(1, shards)], np.int64)
+
+
+def shards_of(total: int, target: int) -> int:
+    """Of how many shards the mean is nearest to ``target`` bytes."""
+    return max(1, (2 * total + target) // (2 * target))
+
+
+def nearest_cuts(ends: _I64, before: int, wanted: _I64) -> _I64:
+    """For each mark the row to cut before, nearest to it; rows end at ``ends``, the first begins at ``before``, and no mark lies
+    behind the last."""
+    after = np.searchsorted(ends, wanted, side="left")
+    begin = np.where(after > 0, ends[after - 1], before)
+    nearest: _I64 = np.where(wanted - begin <= ends[after] - wanted, after, after + 1)
+    return nearest
 
 
 def _shards(sizes: _I64, target: int) -> tuple[_I64, _I64, _I64]:
     """``(shard number, position, row)`` of a shuffled sequence; larger samples than ``target`` come last, alone."""
     alone = sizes > target
     rest, giants = np.flatnonzero(~alone), np.flatnonzero(alone)
-    total = int(sizes[rest].sum())
-    starts = cuts(sizes[rest], max(1, (2 * total + target) // (2 * target)))
+    starts = cuts(sizes[rest], shards_of(int(sizes[rest].sum()), target))
     number = np.searchsorted(starts, np.arange(len(rest)), side="right")
     position = np.arange(len(rest)) - np.concatenate([np.zeros(1, np.int64), starts])[number]
     first = len(starts) + 1 if len(rest) else 0
@@ -72,7 +87,8 @@ def _shards(sizes: _I64, target: int) -> tuple[_I64, _I64, _I64]:
     )
 
 
-def _unique(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
+def refuse_twins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
+    """Raises RunError where an id comes twice; ids in an order that puts equal ones side by side."""
     twice = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1]))
     if len(twice):
         raise RunError(
@@ -80,7 +96,8 @@ def _unique(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
         )
 
 
-def _kinds(kept: pa.Table) -> _I64:
+def kinds(kept: pa.Table) -> _I64:
+    """Index into FAMILIES of each sample. Raises RunError for a kind without one."""
     found = pc.index_in(kept["kind"], value_set=pa.array(list(FAMILIES)))
     if found.null_count:
         unknown = pc.unique(kept["kind"].filter(pc.is_null(found))).to_pylist()

@@ -37,8 +37,13 @@ def split_of(low: _U64, splits: Mapping[str, float]) -> NDArray[np.int64]:
 
 def shuffled(high: _U64, low: _U64, seed: int) -> NDArray[np.int64]:
     """Row numbers in shuffled order: by a keyed mix of the high bits, then by the low ones."""
+    return np.lexsort((low, mixed(high, seed))).astype(np.int64)
+
+
+def mixed(high: _U64, seed: int) -> _U64:
+    """What the shuffle goes by: uniform whatever the samples are, so ranges of it hold about as many each."""
     key = np.uint64(int.from_bytes(hashlib.sha256(f"shuffle\0{seed}".encode()).digest()[:8], "big"))
-    return np.lexsort((low, mix(high ^ key))).astype(np.int64)
+    return mix(high ^ key)
 
 
 def _nibbles(ids: pa.Array[Any]) -> NDArray[np.uint8]:

@@ -11,31 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dataengine import contracts
-from dataengine.locate import representatives
 from dataengine.media.exif import Policy, clean
 from dataengine.recipe import Recipe
-from dataengine.score.annotated import FACT_COLUMNS, annotated
-from dataengine.shards.assign import assign
 from dataengine.shards.manifest import Shard, split_and_family
-from dataengine.shards.sample import Members, flatten, longest, sample_members, sample_size
+from dataengine.shards.plan import PLAN, codes_of, planned
+from dataengine.shards.sample import Members, flatten, sample_members
+from dataengine.shards.spread import Rules, assigned
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.tar import write_tar
-from dataengine.workspace import File, Output, Workspace, canonical, digest
+from dataengine.workspace import File, Output, Workspace, digest, roles
 
-_CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]
-#: What a shard is written from: the samples in their order, with all that goes into their members.
-PLAN = pa.schema(
-    [
-        *contracts.UNIQUE,
-        pa.field("best", pa.int32()),
-        pa.field("scores", pa.string()),
-        *(pa.field(f"codes_{f.name}", f.type) for f in _CODES),
-    ]
-)
 _READ_AT_ONCE = 64 << 20
 #: Raised when the bytes that media.exif leaves could change.
 EXIF_VERSION = "2"
@@ -52,22 +38,21 @@ class ShardAssign(TableStage):
         return [recipe.shard.model_dump(), recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
-        rows = plan_rows(run)
+        engine, workspace, base = run.engine, run.workspace, f"shards/{key}"
         config = run.recipe.shard
-        sizes = pa.Table.from_pylist(
-            [{"id": r["id"], "kind": r["kind"], "bytes": _size(r)} for r in rows],
-            pa.schema([contracts.UNIQUE.field(name) for name in ("id", "kind", "bytes")]),
+        rows = engine.kept(planned(run))
+        sizes = engine.sql("SELECT id, kind, size AS bytes FROM r", {"r": rows})
+        rules = Rules(config.target_bytes, run.recipe.seed, config.splits)
+        placed = engine.kept(assigned(engine, sizes, rules))
+        listed = ", ".join(f'r."{name}"' for name in PLAN.names)
+        plans = engine.sql(
+            f"SELECT {listed}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": placed}
         )
-        assignment = assign(sizes, target_bytes=config.target_bytes, seed=run.recipe.seed, splits=config.splits)
-        write = run.workspace.write_table
-        files = {"assignment": write(f"shards/{key}/assignment.parquet", assignment, contracts.ASSIGNMENT)}
-        by_id = {r["id"]: r for r in rows}
-        shards: dict[str, list[Mapping[str, Any]]] = {}
-        for placed in assignment.to_pylist():
-            shards.setdefault(placed["shard"], []).append(by_id[placed["id"]])
-        for name, members in shards.items():
-            files[f"plan/{name}"] = write(f"shards/{key}/{name}.parquet", pa.Table.from_pylist(members, PLAN))
-        return Output(files, {"samples": len(rows), "shards": len(shards)})
+        shards = engine.split(workspace, base, plans, PLAN, "shard", ("position",))
+        order = ("shard", "position")
+        table = engine.write(workspace, f"{base}/assignment", placed, contracts.ASSIGNMENT, order, ids="id")
+        files = roles("assignment", table) | {f"plan/{name}": file for name, file in shards.items()}
+        return Output(files, {"samples": sum(f.rows for f in table), "shards": len(shards)})
 
 
 class ShardWrite(RecordStage):
@@ -134,40 +119,9 @@ class ShardWorker:
         return {**row, "bytes": len(found.data), "media_sha256": sha256}, found.data
 
 
-def plan_rows(run: Run) -> list[dict[str, Any]]:
-    """Rows of PLAN for all samples that go into the release, ordered by id."""
-    decisions = run.table("filter", "decisions", contracts.DECISIONS, ["id", "kept"])
-    ids = decisions.filter(decisions["kept"])["id"].combine_chunks()
-    codes: dict[str, dict[str, Any]] = {}
-    if "tokenize.encode" in run.records:
-        index = run.table("tokenize.encode", "codes", contracts.CODES_INDEX)
-        codes = {row["id"]: row for row in index.to_pylist()}
-        ids = ids.filter(pc.is_in(ids, value_set=index["id"].combine_chunks()))
-    unique = representatives(run)
-    scores = {row["id"]: row for row in annotated(run).to_pylist()}
-    rows = []
-    for row in unique.filter(pc.is_in(unique["id"], value_set=ids)).to_pylist():
-        told = {k: v for k, v in scores[row["id"]].items() if k not in FACT_COLUMNS and isinstance(v, int | float)}
-        best = told.pop("match_caption", None)
-        row["best"] = longest(row["captions"]) if best is None else int(best)
-        row["scores"] = canonical(told).decode()
-        row |= {f"codes_{f.name}": codes[row["id"]][f.name] if row["id"] in codes else None for f in _CODES}
-        rows.append(row)
-    return rows
-
-
-def _size(row: Mapping[str, Any]) -> int:
-    codes = _codes(row, bytes(row["codes_size"])) if row["codes_pack"] else None
-    return sample_size(row, best=row["best"], scores=json.loads(row["scores"]), codes=codes)
-
-
 def _members(row: Mapping[str, Any], media: bytes, codes: bytes | None) -> Members:
-    told = _codes(row, codes) if codes is not None else None
+    told = codes_of(row, codes) if codes is not None else None
     return sample_members(row, media, best=row["best"], scores=json.loads(row["scores"]), codes=told)
-
-
-def _codes(row: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    return {f.name: row[f"codes_{f.name}"] for f in _CODES} | {"id": row["id"], "codes": data}
 
 
 def _batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

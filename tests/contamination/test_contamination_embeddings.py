@@ -13,9 +13,9 @@ from planted_lists import PHOTOS, recipe
 
 from dataengine import contracts
 from dataengine.contamination.embed import embedded, schema
-from dataengine.contamination.towers import ClipTowers, StandIn, towers_of
 from dataengine.pipeline import until
 from dataengine.score.clip import Clip
+from dataengine.towers import ClipTowers, StandIn, towers_of
 
 TINY = {
     "embed_dim": 32,

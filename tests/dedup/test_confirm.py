@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
-from dataengine.dedup.confirm import SHAPE, compared, confirm, thumbnail
+from dataengine.dedup.confirm import compared, confirm
+from dataengine.dedup.views import SHAPE, thumbnail, views
 
 _CHINA, _FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
 PHOTOS = {
@@ -62,7 +63,7 @@ EDITS = {
 
 
 def thumbnails(pictures: list[Image.Image]) -> NDArray[np.uint8]:
-    return np.stack([thumbnail(np.asarray(p)) for p in pictures])
+    return np.stack([thumbnail(views(np.asarray(p))) for p in pictures])
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -82,7 +83,7 @@ def test_other_photos_are_not() -> None:
 
 
 def test_blank_pictures_confirm_nothing() -> None:
-    blank = thumbnail(np.full((50, 60, 3), 128, np.uint8))[None]
+    blank = thumbnail(views(np.full((50, 60, 3), 128, np.uint8)))[None]
     photo = thumbnails([PHOTOS["petals"]])
     assert not confirm(blank, photo).any() and not confirm(photo, blank).any() and not confirm(blank, blank).any()
 
@@ -94,7 +95,7 @@ def test_no_pairs_no_answers() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (3, 2)])
 def test_pictures_of_any_size_have_a_thumbnail(size: tuple[int, int]) -> None:
-    small = thumbnail(np.asarray(PHOTOS["petals"].resize(size)))
+    small = thumbnail(views(np.asarray(PHOTOS["petals"].resize(size))))
     assert small.shape == SHAPE and small[:, -1, :2].min() >= 1
     assert not confirm(small[None], thumbnails([PHOTOS["china"]])).any()
 

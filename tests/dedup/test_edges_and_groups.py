@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from dataengine.contracts import EDGES, GROUPS, UNIQUE
 from dataengine.dedup import find
-from dataengine.dedup.find import Known
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import RunError, UsageError
 
@@ -195,7 +194,10 @@ def test_a_new_batch_gives_the_edges_of_all_at_once(duck: DuckDBEngine, hashes: 
 
 def test_known_pairs_are_not_searched_again(duck: DuckDBEngine) -> None:
     table = unique(picture("a", 0), picture("b", 1), picture("c", 1 << 40))
-    known = Known(pa.table({"hash": [0, 1]}), pa.table({"x": [0], "y": [1], "distance": [5]}))  # as if found before
+    known = {
+        "hashes": pa.table({"hash": [0, 1]}),
+        "pairs": pa.table({"x": [0], "y": [1], "distance": [5]}),
+    }  # as if found before
     found = duck.collect(find.perceptual(duck, duck.frame(table), 1, known).edges).sort_by("b")
     assert rows_of(found) == [("a", "b", "perceptual", 5.0), ("a", "c", "perceptual", 1.0)]
 

@@ -114,13 +114,19 @@ def test_a_stage_that_the_recipe_leaves_out_ends_with_2(base: Setup, tmp_path: P
 def test_spark_jobs_make_the_tables_of_duckdb(base: Setup, copy: Setup) -> None:
     """The scripts that spark-submit runs, by plain python: the same files with the same bytes."""
     dedup = ("dedup", "stages/dedup.unique", "stages/dedup.edges", "stages/dedup")
-    for stage, tables in (("dedup", dedup), ("filter", ("decisions", "stages/filter"))):
+    assigned = ("shards", "stages/shard.assign")
+    jobs = (
+        ("dedup", "dedup", dedup),
+        ("filter", "filter", ("decisions", "stages/filter")),
+        ("assign", "shard.assign", assigned),
+    )
+    for job, stage, tables in jobs:
         before = {t: digests(Path(copy.workspace, t)) for t in tables}
         for table in tables:
             for path in Path(copy.workspace, table).rglob("*"):
                 if path.is_file():
                     path.unlink()
-        command = [sys.executable, str(JOBS / "spark" / f"{stage}.py"), str(copy.recipe)]
+        command = [sys.executable, str(JOBS / "spark" / f"{job}.py"), str(copy.recipe)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert stage_lines(done.stdout)[stage] == ("done", 1)
         assert {t: digests(Path(copy.workspace, t)) for t in tables} == before

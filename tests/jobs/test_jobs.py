@@ -83,7 +83,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     policy = {
         "name": "p",
         "version": "1",
-        "rules": [{"name": "wide", "keep": "aspect > 1.5", "on_missing": "drop", "reason": "r"}],
+        "rules": [{"name": "wide", "keep": "aspect > 1.2", "on_missing": "drop", "reason": "r"}],
     }
     (folder / "policy.yaml").write_text(yaml.safe_dump(policy))
     told = {
@@ -92,6 +92,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sources": [{"type": "folder", "name": "photos", "path": str(folder / "photos"), "buckets": 2}],
         "score": {"scorers": [{"name": "technical"}]},
         "filter": {"policy": str(folder / "policy.yaml")},
+        "tokenize": None,
+        "cot": None,
         "release": {"title": "t", "license": "cc0-1.0", "description": "d"},
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(told))
@@ -99,11 +101,13 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def tables(workspace: Path) -> dict[str, list[dict[str, object]]]:
-    found = [*(workspace / "dedup").rglob("*.parquet"), *(workspace / "decisions").glob("*.parquet")]
+    folders = ("dedup", "decisions", "shards", "releases")
+    found = [path for folder in folders for path in (workspace / folder).rglob("*.parquet")]
     return {str(p.relative_to(workspace)): pq.read_table(p).to_pylist() for p in found}
 
 
 def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
+    """Record stages to Ray, table stages to Spark; then all of it again in one process each, by DuckDB."""
     workspace = recipe.parent / "ws"
     submit = [str(BIN / "ray"), "job", "submit", "--address", head, "--", sys.executable]
     spark = [str(BIN / "spark-submit"), "--master", "local[2]"]
@@ -112,7 +116,13 @@ def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
     call(*spark, "jobs/spark/dedup.py", str(recipe))
     call(*submit, str(ROOT / "jobs/ray/score.py"), str(recipe))
     assert "2 in" in call(*spark, "jobs/spark/filter.py", str(recipe))
+    assert "2 samples" in call(*spark, "jobs/spark/assign.py", str(recipe))
+    call(*submit, str(ROOT / "jobs/ray/shard.py"), str(recipe))
+    assert "2 kept · 1 failed" in call(*spark, "jobs/spark/ledger.py", str(recipe))
     other = recipe.parent / "duckdb"
-    for stage in ("ingest", "dedup", "score", "filter"):
-        call(str(BIN / "dataengine"), stage, str(recipe), "--workspace", str(other))
-    assert tables(workspace) == tables(other) and len(tables(other)) == 7
+    call(str(BIN / "dataengine"), "run", str(recipe), "--workspace", str(other))
+    made = tables(other)
+    assert tables(workspace) == made
+    assert {name.partition("/")[0] for name in made} == {"dedup", "decisions", "shards", "releases"}
+    manifests = [(ws / "releases" / "jobs" / "manifest.json").read_bytes() for ws in (workspace, other)]
+    assert manifests[0] == manifests[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -21,6 +22,7 @@ from dataengine.policy.evaluate import Verdict, verdict
 from dataengine.policy.grammar import parse
 from dataengine.policy.model import OnMissing, Policy, Rule, kind_of
 from dataengine.policy.sql import rule_case
+from dataengine.workspace import Workspace
 
 KINDS = {name: kind for name, type_ in COLUMNS.items() if (kind := kind_of(type_)) is not None}
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -32,6 +34,12 @@ def policy(*rules: Rule) -> Policy:
 
 def rule(name: str, keep: str, on_missing: OnMissing = "drop", when: str | None = None) -> Rule:
     return Rule(name, parse(keep), on_missing, f"{name} because", parse(when) if when else None)
+
+
+def decided(engine: TableEngine, asked: Policy, relation: str, table: pa.Table) -> tuple[pa.Table, list[FunnelRow]]:
+    """Decisions by id, and the funnel."""
+    found = decide(engine, asked, relation, {"t": engine.frame(table)})
+    return engine.collect(found.decisions).sort_by("id").cast(contracts.DECISIONS), found.funnel
 
 
 def verdicts(engine: TableEngine, table: pa.Table, rules: list[Rule]) -> list[dict[str, Any]]:
@@ -73,7 +81,7 @@ def test_the_first_rule_that_does_not_pass_decides(
     duck: DuckDBEngine, table: pa.Table, asked: list[Rule], random: Any
 ) -> None:
     named = [Rule(f"r{n}", r.keep, "drop", r.reason, r.when) for n, r in enumerate(asked)]
-    decisions, funnel = decide(duck, policy(*named), "t", {"t": table})
+    decisions, funnel = decided(duck, policy(*named), "t", table)
     for row, made in zip(table.sort_by("id").to_pylist(), decisions.to_pylist(), strict=True):
         failing = [r for r in named if verdict(r, row) is Verdict.DROP]
         assert (made["id"], made["kept"]) == (row["id"], not failing)
@@ -84,7 +92,7 @@ def test_the_first_rule_that_does_not_pass_decides(
     assert sum(row.dropped for row in funnel) == kept.count(False)
     assert all(row.entering - row.dropped == row.remaining for row in funnel)
     order = pa.array(random.sample(range(len(table)), len(table)), pa.int64())
-    assert decide(duck, policy(*named), "t", {"t": table.take(order)}) == (decisions, funnel)
+    assert decided(duck, policy(*named), "t", table.take(order)) == (decisions, funnel)
 
 
 def sample_table() -> pa.Table:
@@ -111,7 +119,7 @@ def test_decisions_and_funnel(name: str, relation: str, request: pytest.FixtureR
         rule("silent", "audio = false", "keep"),
         rule("bytes", "bytes < 9007199254740992", "keep"),
     )
-    decisions, funnel = decide(engine, asked, relation, {"t": sample_table()})
+    decisions, funnel = decided(engine, asked, relation, sample_table())
     assert decisions.schema == contracts.DECISIONS
     assert [tuple(row.values()) for row in decisions.to_pylist()] == [
         ("a", False, "side", "width", "32"),
@@ -128,22 +136,26 @@ def test_decisions_and_funnel(name: str, relation: str, request: pytest.FixtureR
 def test_an_error_rule_names_rule_columns_and_rows(duck: DuckDBEngine) -> None:
     asked = policy(rule("side", "width >= 64"), rule("score", "score >= 0.3 and audio = false", "error"))
     with pytest.raises(RunError, match=r"rule `score`: 1 rows .*`score` in 1, `audio` in 1"):
-        decide(duck, asked, "t", {"t": sample_table()})
+        decided(duck, asked, "t", sample_table())
 
 
 def test_rows_dropped_before_are_not_asked(duck: DuckDBEngine) -> None:
     asked = policy(rule("has-score", "score is not null"), rule("score", "score >= 0.3", "error"))
-    assert decide(duck, asked, "t", {"t": sample_table()})[1][1] == FunnelRow("score", "score because", 4, 1, 3)
+    assert decided(duck, asked, "t", sample_table())[1][1] == FunnelRow("score", "score because", 4, 1, 3)
 
 
 def test_no_rules_keep_all_and_no_rows_give_an_empty_table(duck: DuckDBEngine) -> None:
-    decisions, funnel = decide(duck, policy(), "t", {"t": sample_table()})
+    decisions, funnel = decided(duck, policy(), "t", sample_table())
     assert (decisions["kept"].to_pylist(), funnel) == ([True] * 6, [])
-    empty, funnel = decide(duck, policy(rule("side", "width >= 64")), "t", {"t": sample_table().slice(0, 0)})
+    empty, funnel = decided(duck, policy(rule("side", "width >= 64")), "t", sample_table().slice(0, 0))
     assert (empty, funnel) == (contracts.DECISIONS.empty_table(), [FunnelRow("side", "side because", 0, 0, 0)])
 
 
-def test_an_id_that_comes_twice_is_refused(duck: DuckDBEngine) -> None:
+@pytest.mark.parametrize("name", ["duck", "spark"])
+def test_an_id_that_comes_twice_is_not_written(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    engine: TableEngine = request.getfixturevalue(name)
     twice = pa.concat_tables([sample_table(), sample_table().slice(2, 1)])
-    with pytest.raises(RunError, match="sample d stands twice"):
-        decide(duck, policy(rule("side", "width >= 64")), "t", {"t": twice})
+    found = decide(engine, policy(rule("side", "width >= 64")), "t", {"t": engine.frame(twice)})
+    with pytest.raises(RunError, match=r"d/x.parquet: d stands twice"):
+        engine.write(Workspace(str(tmp_path)), "d/x", found.decisions, contracts.DECISIONS, ("id",))
+    assert not list(tmp_path.rglob("*.parquet"))

@@ -8,22 +8,26 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import yaml
 from small_release import dataengine
 
 from dataengine.contracts import LEDGER
+from dataengine.engines.tables import TableEngine
 from dataengine.release.difference import difference
 from dataengine.release.published import open_release
 
 
-def test_samples_that_went_have_a_reason(small: Path) -> None:
+@pytest.mark.parametrize("name", ["duck", "spark"])
+def test_samples_that_went_have_a_reason(small: Path, name: str, request: pytest.FixtureRequest) -> None:
+    engine: TableEngine = request.getfixturevalue(name)
     rows = pq.read_table(small / "ledger.parquet").to_pylist()
     kept = [r for r in rows if r["outcome"] == "kept"]
     kept[0].update(outcome="filtered", rule="side")
     kept[1].update(outcome="duplicate", kind="perceptual")
     changed = [r for r in rows if r is not kept[2]]
     changed.append({**kept[3], "input_id": "new", "id": "f" * 32, "outcome": "kept"})
-    told = difference(pa.Table.from_pylist(changed, LEDGER), open_release(str(small)))
+    told = difference(engine, engine.frame(pa.Table.from_pylist(changed, LEDGER)), open_release(str(small)))
     assert (told["added"], told["removed"], told["same"]) == (1, 3, len(kept) - 3)
     assert told["removed_because"] == {"absent": 1, "duplicate: perceptual": 1, "filtered: side": 1}
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from dataengine import contracts
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
+from dataengine.engines.tables import TableEngine
 from dataengine.errors import BalanceError
-from dataengine.release.ledger import balance, build, counts
+from dataengine.release.ledger import balance, build, counts, is_ledger, tally
 
 SAMPLES = pa.schema([contracts.SAMPLES.field(n) for n in ("input_id", "source", "uri", "id")])
 BROKEN = pa.schema([(n, pa.string()) for n in ("id", "failure", "message")])
@@ -110,13 +111,23 @@ def outcome(row: dict[str, Any]) -> tuple[Any, ...]:
     return (row["outcome"], *(row[name] for name in told))
 
 
-def check(ledger: pa.Table, made: Made) -> None:
+def built(engine: TableEngine, made: Made) -> pa.Table:
+    frames = {name: engine.frame(table) for name, table in made.tables().items()}
+    return engine.collect(build(engine, frames)).sort_by("input_id")
+
+
+def balanced(engine: TableEngine, ledger: pa.Table, inputs: int, released: list[str]) -> None:
+    there = engine.frame(pa.table({"id": pa.array(released, pa.string())}))
+    balance(engine, engine.frame(ledger), ledger.num_rows, inputs, there)
+
+
+def check(engine: TableEngine, ledger: pa.Table, made: Made) -> None:
     assert ledger.schema.names == contracts.LEDGER.names
     rows = ledger.to_pylist()
     assert [r["input_id"] for r in rows] == sorted(made.expected)
     assert {r["input_id"]: outcome(r) for r in rows} == made.expected
-    balance(ledger, len(made.expected), pa.chunked_array([made.kept], pa.string()))
-    told = counts(ledger)["outcome"]
+    balanced(engine, ledger, len(made.expected), made.kept)
+    told = counts(tally(engine, engine.frame(ledger)))["outcome"]
     assert sum(told.values()) == len(made.expected)
     assert told == {**dict.fromkeys(told, 0), **Counter(o[0] for o in made.expected.values())}
 
@@ -124,7 +135,7 @@ def check(ledger: pa.Table, made: Made) -> None:
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(made=fates())
 def test_in_is_kept_plus_duplicate_plus_filtered_plus_failed(duck: DuckDBEngine, made: Made) -> None:
-    check(build(duck, made.tables()), made)
+    check(duck, built(duck, made), made)
 
 
 def _mixed() -> Made:
@@ -144,8 +155,8 @@ def _unread() -> Made:
 @pytest.mark.parametrize("make", [_mixed, _unread, Made])
 def test_spark_gives_the_ledger_of_duckdb(duck: DuckDBEngine, spark: SparkEngine, make: Callable[[], Made]) -> None:
     made = make()
-    check(build(duck, made.tables()), made)
-    assert build(spark, made.tables()).equals(build(duck, made.tables()))
+    check(spark, built(spark, made), made)
+    assert built(spark, made).equals(built(duck, made))
 
 
 def _ledger(**changes: Any) -> pa.Table:
@@ -170,18 +181,34 @@ def _ledger(**changes: Any) -> pa.Table:
         ({"representative": "Z"}, 2, ["A"], r"1 representatives are not among the samples \(Z\)"),
     ],
 )
-def test_every_imbalance_is_refused(changes: dict[str, Any], inputs: int, released: list[str], said: str) -> None:
-    balance(_ledger(), 2, pa.chunked_array([["A"]]))
+@pytest.mark.parametrize("name", ["duck", "spark"])
+def test_every_imbalance_is_refused(
+    name: str,
+    request: pytest.FixtureRequest,
+    changes: dict[str, Any],
+    inputs: int,
+    released: list[str],
+    said: str,
+) -> None:
+    engine: TableEngine = request.getfixturevalue(name)
+    if name == "duck":
+        balanced(engine, _ledger(), 2, ["A"])
     with pytest.raises(BalanceError, match=f"the ledger does not balance: .*{said}"):
-        balance(_ledger(**changes), inputs, pa.chunked_array([released], pa.string()))
+        balanced(engine, _ledger(**changes), inputs, released)
 
 
-def test_a_sample_shipped_twice_is_refused() -> None:
-    with pytest.raises(BalanceError, match="twice"):
-        balance(_ledger(), 2, pa.chunked_array([["A", "A"]]))
+def test_a_sample_shipped_twice_is_refused(duck: DuckDBEngine) -> None:
+    with pytest.raises(BalanceError, match=r"1 samples stand twice in the release \(A\)"):
+        balanced(duck, _ledger(), 2, ["A", "A"])
 
 
-def test_all_mistakes_are_told_with_three_examples() -> None:
-    released = pa.chunked_array([["A", *"VWXYZ"]])
+def test_all_mistakes_are_told_with_three_examples(duck: DuckDBEngine) -> None:
     with pytest.raises(BalanceError, match=r"9 inputs came in.*5 samples are in the release .* \(V, W, X, …\)"):
-        balance(_ledger(), 9, released)
+        balanced(duck, _ledger(), 9, ["A", *"VWXYZ"])
+
+
+def test_names_of_the_ledgers_files() -> None:
+    assert is_ledger("ledger.parquet") and is_ledger("ledger/0f.parquet")
+    assert (
+        not is_ledger("shards/ledger.parquet") and not is_ledger("ledger/x.parquet") and not is_ledger("ledgerxparquet")
+    )

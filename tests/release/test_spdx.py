@@ -45,7 +45,7 @@ def test_every_file_is_there_with_its_digest(small: Path) -> None:
 def test_licences_become_spdx_expressions(small: Path, tmp_path: Path, given: str, expression: str) -> None:
     manifest = json.loads((small / "manifest.json").read_bytes()) | {"license": given, "date": "2026-01-31"}
     path = tmp_path / "spdx.json"
-    path.write_bytes(spdx(manifest, File("base/ledger.parquet", "0" * 64, 5), "base"))
+    path.write_bytes(spdx(manifest, [File("base/ledger.parquet", "0" * 64, 5)], "base"))
     objects = read(path)
     [licence] = objects.foreach_type(v3_0_1.simplelicensing_LicenseExpression)
     assert licence.simplelicensing_licenseExpression == expression

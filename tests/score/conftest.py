@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine_fixtures import duck
 from PIL import Image
 from tiny_clip import TINY
 
@@ -16,6 +17,8 @@ from dataengine.assets import SCIKIT_IMAGE, SCIKIT_LEARN
 from dataengine.score.base import Frame
 from dataengine.score.conse import Conse
 from dataengine.score.nsfw import Nsfw
+
+__all__ = ["conse", "crops", "duck", "nsfw", "photos", "tiny"]
 
 _PLACES = {
     **{n: (SCIKIT_LEARN, f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower")},

@@ -5,11 +5,13 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
+from engine_fixtures import Parted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataengine import contracts
 from dataengine.errors import RunError
+from dataengine.shards import spread
 from dataengine.shards.assign import assign, cuts
 from dataengine.shards.order import halves, split_of
 
@@ -177,3 +179,16 @@ def test_cuts_leave_no_run_empty(sizes: list[int], shards: int) -> None:
     found = cuts(np.array(sizes, np.int64), shards)
     assert len(found) < shards and (np.diff(found) > 0).all()
     assert ((found > 0) & (found < len(sizes))).all()
+
+
+@settings(deadline=None)
+@given(tables(), st.integers(1, 10**6), st.integers(0, 3), st.integers(1, 4), st.integers(1, 20))
+def test_ranges_of_the_order_give_the_rows_of_one_pass(
+    kept: pa.Table, target: int, seed: int, parts: int, rows: int
+) -> None:
+    """As on a cluster: each worker sees some ranges of the shuffled order, and what comes before them as sums."""
+    whole = assign(kept, target_bytes=target, seed=seed, splits=SPLITS)
+    with pytest.MonkeyPatch.context() as patch, Parted(parts, seed) as engine:
+        patch.setattr(spread, "ROWS_A_RANGE", rows)
+        found = engine.collect(spread.assigned(engine, engine.frame(kept), spread.Rules(target, seed, SPLITS)))
+    assert found.sort_by([("shard", "ascending"), ("position", "ascending")]).cast(contracts.ASSIGNMENT) == whole

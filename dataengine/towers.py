@@ -1,4 +1,5 @@
-"""Embeddings of picture and text for the preset keye_posttrain: the recipe's CLIP or, without one, a stand-in.
+"""Embeddings of picture and text, for semantic duplicates and the preset keye_posttrain: the recipe's CLIP or, without one,
+a stand-in. Above the wings, for pictures are embedded before they are scored and after.
 
 The stand-in is two models that know nothing of each other, which is enough here: pictures are compared with pictures and
 texts with texts. Its pooled features of EfficientNet-lite0 move more under strong compression than CLIP's embedding does.

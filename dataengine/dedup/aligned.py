@@ -1,0 +1,40 @@
+"""Aligned edges: pictures whose pHashes are farther apart than copies' usually are, but of which one can be laid on the other.
+
+Finds cropped, framed and captioned copies without any model: candidates are all pairs up to ``reach`` bits apart, exactly,
+and each is confirmed on thumbnails (confirm.py). Up to 10 bits chance pairs are rare, so these are held to less.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataengine.dedup.find import HASHES, between_values, hashed
+from dataengine.dedup.found import Found, Known
+from dataengine.dedup.values import value_pairs
+from dataengine.dedup.verdicts import VERDICTS, confirmed
+
+if TYPE_CHECKING:
+    from dataengine.engines.tables import Frame, TableEngine
+
+ALIGNED = "aligned"
+
+#: What is handed on to a later search.
+JUDGED = {**HASHES, "verdicts": VERDICTS}
+
+#: Bits within which chance pairs are rare.
+CLOSE_BITS = 10.0
+
+
+def aligned(
+    engine: TableEngine, unique: Frame, prints: Frame, radius: int, reach: int, known: Known | None = None
+) -> Found:
+    """Pictures whose pHashes differ in more than ``radius`` and at most ``reach`` bits (0..12) and which are confirmed as copies.
+    Pairs that are ``known`` are neither looked for nor judged again."""
+
+    def search(values: Frame) -> Frame:
+        return value_pairs(engine, values, reach)
+
+    found = between_values(engine, ALIGNED, *hashed(engine, unique), search, HASHES, known)
+    far = engine.kept(engine.sql("SELECT * FROM e WHERE distance > ?", {"e": found.edges}, (float(radius),)))
+    edges, verdicts = confirmed(engine, far, prints, CLOSE_BITS, known)
+    return Found(edges, searched={**found.searched, "verdicts": verdicts})

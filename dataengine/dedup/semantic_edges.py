@@ -1,0 +1,98 @@
+"""Semantic edges: pictures with near embeddings, of which one can be laid on the other.
+
+Candidates are found anew with each batch, by products of matrices; what costs is to embed a picture and to confirm a pair
+(6 ms and core), and neither is done twice: embeddings are files of their own, and verdicts are handed on to the next batch.
+So the edges are those of a search of all at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dataengine.dedup.found import TOLD, Found, Known, edges_told, told_rows
+from dataengine.dedup.verdicts import confirmed, rows_of
+
+if TYPE_CHECKING:
+    from dataengine.engines.tables import Frame, TableEngine
+
+SEMANTIC = "semantic"
+
+_VECTORS = 'SELECT id, vector, "inner" AS "inner", text FROM f WHERE vector IS NOT NULL'
+_DECIMALS = 4
+_NOT_CLOSE = -1.0
+_F2 = np.dtype("<f2")
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+
+def semantic(
+    engine: TableEngine,
+    prints: Frame,
+    threshold: float,
+    *,
+    text: float | None = None,
+    confirm: bool = True,
+    known: Known | None = None,
+) -> Found:
+    """Pictures of contracts.FINGERPRINTS at cosine ``threshold`` or more, at cosine ``text`` or more of their captions where that
+    is given, and confirmed as copies. Candidates are compared in one worker's memory, confirmed in all."""
+    vectors = engine.sql(_VECTORS, {"f": prints})
+    found = engine.kept(engine.whole(vectors, partial(candidates, threshold, text), TOLD))
+    near, told = edges_told(engine, found)
+    if not confirm:
+        return Found(near, told)
+    edges, verdicts = confirmed(engine, near, prints, _NOT_CLOSE, known)
+    return Found(edges, told, {"verdicts": verdicts})
+
+
+def candidates(threshold: float, text: float | None, prints: pa.Table) -> pa.Table:
+    """TOLD (distance: 1 - cosine) of all fingerprints at once."""
+    from dataengine.dedup.semantic import semantic_pairs
+
+    if not prints.num_rows:
+        return TOLD.empty_table()
+    ordered = prints.sort_by("id")
+    first, inner = rows_of(ordered["vector"], _F2), rows_of(ordered["inner"], _F2)
+    # First views stand first: of equal vectors the first one has all edges, and an edge of two inner views is none.
+    found = semantic_pairs(np.concatenate([first, inner.reshape(-1, first.shape[1])]), threshold)
+    owner = np.r_[np.arange(len(first)), np.flatnonzero(ordered["inner"].is_valid().to_numpy())]
+    a, b = owner[found.i], owner[found.j]
+    asked = (found.i < len(first)) & (a != b)
+    a, b, cosine = _nearest(np.minimum(a, b)[asked], np.maximum(a, b)[asked], found.similarity[asked])
+    if text is not None:
+        agree = _captions_agree(ordered["text"], a, b, text)
+        a, b, cosine = a[agree], b[agree], cosine[agree]
+    told = {
+        "vectors": len(owner),
+        "left_out": found.left_out,
+        "candidates": len(a),
+        "comparisons": found.comparisons,
+        "brute_force": found.brute_force,
+        "recall": found.recall,
+        "recall_of": found.sampled,
+    }
+    return told_rows(ordered["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), told)
+
+
+def _nearest(a: Int64, b: Int64, cosine: Float64) -> tuple[Int64, Int64, Float64]:
+    """Of several views of one pair the nearest; sorted."""
+    order = np.lexsort((-cosine, b, a))
+    a, b, cosine = a[order], b[order], cosine[order]
+    fresh = np.r_[True, (a[1:] != a[:-1]) | (b[1:] != b[:-1])][: len(a)]
+    return a[fresh], b[fresh], cosine[fresh]
+
+
+def _captions_agree(column: pa.ChunkedArray[Any], a: Int64, b: Int64, threshold: float) -> NDArray[np.bool_]:
+    """Which pairs have captions that are near, too; a picture without one agrees with none."""
+    from dataengine.dedup.semantic import also_similar
+
+    told = rows_of(column, _F2)
+    every = np.zeros((len(column), told.shape[1] or 1), np.float16)
+    every[column.is_valid().to_numpy()] = told
+    return also_similar((a, b), every, threshold)

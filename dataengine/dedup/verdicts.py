@@ -1,0 +1,107 @@
+"""Pairs of pictures confirmed on their thumbnails, each pair once: what an earlier search has judged is not judged again.
+
+A verdict depends on two fingerprints alone, so the verdicts of batches are those of a search of all at once.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dataengine.contracts import columns
+from dataengine.dedup.found import Known, Searched
+from dataengine.dedup.views import SHAPE
+
+if TYPE_CHECKING:
+    from dataengine.engines.tables import Frame, TableEngine
+
+#: Whether a pair of pictures is one picture edited; ``a < b``.
+VERDICTS = columns(a=pa.string(), b=pa.string(), alike=pa.bool_())
+_BESIDE = """
+SELECT p.a AS a, p.b AS b, p.close AS close, x.thumbnail AS x, y.thumbnail AS y
+FROM p JOIN t AS x ON p.a = x.id JOIN t AS y ON p.b = y.id
+"""
+_NEW = "SELECT c.a AS a, c.b AS b, c.close AS close FROM c LEFT JOIN k ON c.a = k.a AND c.b = k.b WHERE k.a IS NULL"
+_STILL = "SELECT k.a AS a, k.b AS b, k.alike AS alike FROM k JOIN c ON c.a = k.a AND c.b = k.b"
+_ALIKE = "SELECT c.a AS a, c.b AS b, c.kind, c.distance FROM c JOIN v ON c.a = v.a AND c.b = v.b WHERE v.alike"
+_CHUNK = 256
+
+Int64 = NDArray[np.int64]
+
+
+def confirmed(
+    engine: TableEngine, near: Frame, prints: Frame, close: float, known: Known | None
+) -> tuple[Frame, Searched]:
+    """Of ``near`` (a, b, kind, distance) the edges that are confirmed on contracts.FINGERPRINTS, and the verdicts. Pairs at a
+    distance of ``close`` or less are held to less (confirm.py)."""
+    pairs = engine.sql("SELECT a, b, distance <= ? AS close FROM c", {"c": near}, (close,))
+    thumbnails = engine.sql("SELECT id, thumbnail FROM f WHERE thumbnail IS NOT NULL", {"f": prints})
+    if known is None:
+        verdicts = engine.kept(_judged(engine, pairs, thumbnails))
+    else:
+        asked = {"c": pairs, "k": known["verdicts"]}
+        both = {"s": engine.sql(_STILL, asked), "n": _judged(engine, engine.sql(_NEW, asked), thumbnails)}
+        verdicts = engine.kept(engine.sql("SELECT * FROM s UNION ALL SELECT * FROM n", both))
+    return engine.sql(_ALIKE, {"c": near, "v": verdicts}), Searched(verdicts, VERDICTS, ("a", "b"))
+
+
+def rows_of(column: pa.ChunkedArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """``(n, width)`` of binary values of one length, nulls left out; ``(0, 0)`` where there are none."""
+    found = []
+    for chunk in column.drop_null().chunks:
+        _, offsets, data = (memoryview(b) if b is not None else b"" for b in chunk.buffers())
+        if len(chunk):
+            first, last = np.frombuffer(offsets, np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
+            values = np.frombuffer(data, np.uint8)[first:last].view(dtype)
+            found.append(values.reshape(len(chunk), -1))
+    return np.concatenate(found) if found else np.zeros((0, 0), dtype)
+
+
+def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
+    """VERDICTS of pairs (a, b, close). In one process thumbnails are looked up, on a cluster they travel beside the pairs."""
+    if engine.spread:
+        return engine.local(engine.sql(_BESIDE, {"p": pairs, "t": thumbnails}), (), _beside, VERDICTS)
+    return engine.local(pairs, (), partial(_looked_up, thumbnails), VERDICTS)
+
+
+def _beside(pairs: pa.Table) -> pa.Table:
+    from dataengine.dedup.confirm import confirm
+
+    alike = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _close(pairs))
+    return pa.table([pairs["a"], pairs["b"], pa.array(alike)], schema=VERDICTS)
+
+
+def _looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
+    from dataengine.dedup.confirm import confirm
+
+    x, y = (_places(thumbnails["id"], pairs[side]) for side in ("a", "b"))
+    every, close = _pictures(thumbnails["thumbnail"]), _close(pairs)
+
+    def chunk(start: int) -> NDArray[np.bool_]:
+        some = slice(start, start + _CHUNK)
+        return confirm(every[x[some]], every[y[some]], close[some])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        alike = list(pool.map(chunk, range(0, len(pairs), _CHUNK)))
+    told = np.concatenate([np.zeros(0, np.bool_), *alike])
+    return pa.table([pairs["a"], pairs["b"], pa.array(told)], schema=VERDICTS)
+
+
+def _pictures(column: pa.ChunkedArray[Any]) -> NDArray[np.uint8]:
+    return rows_of(column, np.dtype(np.uint8)).reshape(-1, *SHAPE)
+
+
+def _close(pairs: pa.Table) -> NDArray[np.bool_]:
+    return pairs["close"].to_numpy().astype(np.bool_)
+
+
+def _places(ids: pa.ChunkedArray[Any], asked: pa.ChunkedArray[Any]) -> Int64:
+    found: Int64 = pc.index_in(asked, value_set=ids.combine_chunks()).to_numpy().astype(np.int64)
+    return found

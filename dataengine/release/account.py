@@ -1,0 +1,86 @@
+"""What a run's tables tell a release: the ledger, balanced and published, and what is counted for the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine import contracts
+from dataengine.release.ledger import Tally, balance, build, tally
+from dataengine.score.annotated import broken
+from dataengine.stage import Run
+from dataengine.workspace import File
+
+_VIDEOS = contracts.columns(source=pa.string(), video=pa.string())
+_CLIPS = """
+SELECT source, CAST(count(*) AS BIGINT) AS clips, CAST(count(DISTINCT video) AS BIGINT) AS videos_cut FROM v
+GROUP BY source ORDER BY source
+"""
+_READ = "SELECT CAST(count(*) AS BIGINT) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM s"
+
+
+@dataclass(frozen=True)
+class Account:
+    """The ledger lies in ``files``; ``told`` are its counts."""
+
+    files: list[File]
+    told: Tally
+
+
+def account(run: Run, base: str) -> Account:
+    """Publishes the ledger below ``base``. Raises BalanceError before anything is written."""
+    engine = run.engine
+    samples = run.frame("ingest", "samples", contracts.SAMPLES, ["input_id", "source", "uri", "id"])
+    frames = {
+        "samples": samples,
+        "failures": run.frame(
+            "ingest", "failures", contracts.FAILURES, ["input_id", "source", "uri", "failure", "message"]
+        ),
+        "groups": run.frame("dedup", "groups", contracts.GROUPS, ["id", "representative", "kind", "distance"]),
+        "decisions": run.frame("filter", "decisions", contracts.DECISIONS, ["id", "kept", "rule", "value"]),
+        "broken": broken(run),
+    }
+    ledger = engine.kept(build(engine, frames))
+    told = tally(engine, ledger)
+    rows = sum(int(row["n"] or 0) for row in told)
+    released = run.frame("shard.assign", "assignment", contracts.ASSIGNMENT, ["id"])
+    balance(engine, ledger, rows, run.records["ingest"].counts.get("inputs", 0), released)
+    files = engine.write(run.workspace, f"{base}/ledger", ledger, contracts.LEDGER, ("input_id",))
+    return Account(files, told)
+
+
+def clips(run: Run) -> dict[str, dict[str, int]]:
+    """For each source with clips, how many there are and of how many videos."""
+    samples = run.frame("ingest", "samples", contracts.SAMPLES, ["source", "uri", "parent"])
+    cut = run.engine.sql("SELECT source, uri FROM s WHERE parent IS NOT NULL", {"s": samples})
+    videos = run.engine.local(cut, (), _videos, _VIDEOS)
+    rows = run.engine.collect(run.engine.sql(_CLIPS, {"v": videos})).to_pylist()
+    return {row.pop("source"): row for row in rows}
+
+
+def cost(run: Run, stages: Sequence[str]) -> dict[str, Any]:
+    """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.costs``."""
+    read = {"inputs": 0, "bytes": 0}
+    for role, schema in (("samples", contracts.SAMPLES), ("failures", contracts.FAILURES)):
+        frame = run.frame("ingest", role, schema, ["bytes"])
+        [row] = run.engine.collect(run.engine.sql(_READ, {"s": frame})).to_pylist()
+        read = {"inputs": read["inputs"] + row["n"], "bytes": read["bytes"] + row["bytes"]}
+    there = [(name, run.records[name].parts) for name in stages if name in run.records]
+    made = [
+        {
+            "stage": name,
+            "parts": len(parts),
+            "files": sum(len(out.files) for out in parts.values()),
+            "bytes": sum(f.bytes for out in parts.values() for f in out.files.values()),
+        }
+        for name, parts in there
+    ]
+    return {**read, "stages": made}
+
+
+def _videos(cut: pa.Table) -> pa.Table:
+    names = [str(uri).rpartition("#t=")[0] for uri in cut["uri"].to_pylist()]
+    return pa.table([cut["source"], pa.array(names, pa.string())], schema=_VIDEOS)

@@ -1,0 +1,173 @@
+"""The assignment of samples to shards on frames: in one process, or a range of the shuffled order at a time.
+
+The shuffled order is that of 64 mixed bits of the ids, so its first bits part it into ranges of like size. What comes before
+a range (rows, bytes, samples with a shard of their own) is a sum over the ranges before it, few numbers; with it a worker
+finds the cuts that fall into its range, and, when all cuts are known, the place of each of its rows. The rows are those of
+``assign``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dataengine.contracts import ASSIGNMENT, columns
+from dataengine.engines.tables import Frame, TableEngine
+from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_twins, shards_of
+from dataengine.shards.order import halves, mixed, split_of
+from dataengine.shards.sample import FAMILIES
+
+#: Rows of a range, on average; so many and fewer are assigned in one task.
+ROWS_A_RANGE = 250_000
+
+_RANGED = columns(id=pa.string(), run=pa.int32(), part=pa.int32(), bytes=pa.int64())
+_CUTS = columns(run=pa.int32(), row=pa.int64())
+_SUMS = """
+SELECT run, part, CAST(sum(CASE WHEN bytes > ? THEN 0 ELSE 1 END) AS BIGINT) AS n,
+       CAST(sum(CASE WHEN bytes > ? THEN 0 ELSE bytes END) AS BIGINT) AS bytes,
+       CAST(sum(CASE WHEN bytes > ? THEN 1 ELSE 0 END) AS BIGINT) AS giants
+FROM r GROUP BY run, part ORDER BY run, part
+"""
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How samples are shuffled, split and cut into shards."""
+
+    target_bytes: int
+    seed: int
+    splits: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What of a run comes before one of its ranges: samples, their bytes, and those with a shard of their own."""
+
+    rows: int = 0
+    bytes: int = 0
+    giants: int = 0
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A *run* is what is shuffled and cut together: a split's samples of one family. By run and part what comes before;
+    by run the marks and, later, the first row of each shard but the first."""
+
+    before: Mapping[tuple[int, int], Before]
+    marks: Mapping[int, Int64]
+    rows: Mapping[int, int]
+
+
+def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
+    """contracts.ASSIGNMENT, in no order, of id, kind and bytes. Raises RunError as ``assign``."""
+    counted = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM s", {"s": sizes}))
+    rows = int(counted["n"][0].as_py())
+    if not engine.spread or rows <= ROWS_A_RANGE:
+        return engine.whole(sizes, partial(_assign, rules), ASSIGNMENT)
+    bits = (rows // ROWS_A_RANGE).bit_length()
+    ranged = engine.kept(engine.local(sizes, (), partial(ranges, rules, bits), _RANGED))
+    layout = _layout(engine.collect(engine.sql(_SUMS, {"r": ranged}, (rules.target_bytes,) * 3)), rules.target_bytes)
+    found = engine.collect(engine.local(ranged, ("run", "part"), partial(cuts_of, rules, layout), _CUTS))
+    return engine.local(ranged, ("run", "part"), partial(places, rules, layout, _starts(layout, found)), ASSIGNMENT)
+
+
+def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
+    return assign(sizes, target_bytes=rules.target_bytes, seed=rules.seed, splits=rules.splits)
+
+
+def ranges(rules: Rules, bits: int, sizes: pa.Table) -> pa.Table:
+    """_RANGED: each sample's run, and the part of the shuffled order it is in by the first ``bits`` of its place."""
+    high, low = halves(_chunked(sizes["id"]))
+    run = split_of(low, rules.splits) * len(FAMILIES) + kinds(sizes)
+    part = (mixed(high, rules.seed) >> np.uint64(1)).astype(np.int64) >> np.int64(63 - bits)
+    columns_ = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
+    return pa.table(columns_, schema=_RANGED)
+
+
+def _layout(sums: pa.Table, target: int) -> Layout:
+    before: dict[tuple[int, int], Before] = {}
+    totals: dict[int, Before] = {}
+    for row in sums.to_pylist():
+        so_far = totals.get(row["run"], Before())
+        before[row["run"], row["part"]] = so_far
+        told = (so_far.rows + row["n"], so_far.bytes + row["bytes"], so_far.giants + row["giants"])
+        totals[row["run"]] = Before(*told)
+    wanted = {run: marks(t.bytes, shards_of(t.bytes, target)) for run, t in totals.items()}
+    return Layout(before, wanted, {run: t.rows for run, t in totals.items()})
+
+
+def _starts(layout: Layout, found: pa.Table) -> dict[int, Int64]:
+    run, row = found["run"].to_numpy(), found["row"].to_numpy()
+    starts = {}
+    for number, rows in layout.rows.items():
+        mine = row[run == number]
+        starts[number] = np.unique(mine[(mine > 0) & (mine < rows)])
+    return starts
+
+
+@dataclass(frozen=True)
+class _Range:
+    run: int
+    before: Before
+    ids: Any
+    alone: NDArray[np.bool_]
+    sizes: Int64
+
+
+def _ranges(rules: Rules, layout: Layout, ranged: pa.Table) -> Iterator[_Range]:
+    """The ranges among the rows, each in the shuffled order."""
+    high, low = halves(_chunked(ranged["id"]))
+    run, part = ranged["run"].to_numpy().astype(np.int64), ranged["part"].to_numpy().astype(np.int64)
+    order = np.lexsort((low, mixed(high, rules.seed), part, run))
+    refuse_twins(high[order], low[order])
+    run, part, size = run[order], part[order], ranged["bytes"].to_numpy()[order]
+    starts = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (part[1:] != part[:-1])][: len(run)])
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(run)], strict=True):
+        ids = ranged["id"].take(pa.array(order[start:end], pa.int64()))
+        place = int(run[start]), int(part[start])
+        sizes = size[start:end]
+        yield _Range(place[0], layout.before[place], ids, sizes > rules.target_bytes, sizes)
+
+
+def cuts_of(rules: Rules, layout: Layout, ranged: pa.Table) -> pa.Table:
+    """_CUTS nearest to the marks that fall into the ranges of ``ranged``, as rows of the run."""
+    tables = [_CUTS.empty_table()]
+    for one in _ranges(rules, layout, ranged):
+        ends = one.before.bytes + np.cumsum(one.sizes[~one.alone])
+        if len(ends):
+            all_marks = layout.marks[one.run]
+            mine = all_marks[(all_marks > one.before.bytes) & (all_marks <= ends[-1])]
+            rows = one.before.rows + nearest_cuts(ends, one.before.bytes, mine)
+            tables.append(pa.table([pa.array(np.full(len(rows), one.run, np.int32)), pa.array(rows)], schema=_CUTS))
+    return pa.concat_tables(tables)
+
+
+def places(rules: Rules, layout: Layout, starts: Mapping[int, Int64], ranged: pa.Table) -> pa.Table:
+    """contracts.ASSIGNMENT of the rows of ``ranged``; ``starts``: by run the first row of each shard but the first."""
+    tables = [ASSIGNMENT.empty_table()]
+    for one in _ranges(rules, layout, ranged):
+        cut = starts[one.run]
+        rows = one.before.rows + np.cumsum(~one.alone) - 1
+        number = np.searchsorted(cut, rows, side="right")
+        position = rows - np.r_[0, cut][number]
+        giants = one.before.giants + np.cumsum(one.alone) - 1
+        number = np.where(one.alone, len(cut) + (layout.rows[one.run] > 0) + giants, number)
+        split, family = divmod(one.run, len(FAMILIES))
+        name = f"{sorted(rules.splits)[split]}-{list(FAMILIES)[family]}"
+        shards, which = np.unique(number, return_inverse=True)
+        named = pa.array([f"{name}-{n:05d}" for n in shards.tolist()], pa.string()).take(pa.array(which, pa.int64()))
+        position = pa.array(np.where(one.alone, 0, position).astype(np.int32))
+        split_name = pa.repeat(name.rpartition("-")[0], len(one.ids))
+        tables.append(pa.table([one.ids, split_name, named, position], schema=ASSIGNMENT))
+    return pa.concat_tables(tables)
+
+
+def _chunked(ids: Any) -> pa.ChunkedArray[Any]:
+    return ids if isinstance(ids, pa.ChunkedArray) else pa.chunked_array([ids])

@@ -1,0 +1,11 @@
+"""``spark-submit jobs/spark/assign.py RECIPE [--workspace W]``: shards planned with Spark as table engine; Ray writes them.
+
+Uses the session that spark-submit sets up; the rows are those of the DuckDB engine.
+"""
+
+import sys
+
+from dataengine.cli import app
+
+if __name__ == "__main__":
+    app(["assign", "--engine", "spark", *sys.argv[1:]])

@@ -1,0 +1,11 @@
+"""``spark-submit jobs/spark/ledger.py RECIPE [--workspace W]``: ledger, its balance, statistics and the release with Spark.
+
+Uses the session that spark-submit sets up; the rows are those of the DuckDB engine.
+"""
+
+import sys
+
+from dataengine.cli import app
+
+if __name__ == "__main__":
+    app(["release", "--engine", "spark", *sys.argv[1:]])

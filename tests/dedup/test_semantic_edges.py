@@ -1,0 +1,218 @@
+"""Semantic and pixel edges from fingerprints: views, captions, bad vectors, verdicts that are handed on, groups by ties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from dedup_tables import unique
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageOps
+from sklearn.datasets import load_sample_image
+
+from dataengine.contracts import FINGERPRINTS, GROUPS
+from dataengine.dedup import find
+from dataengine.dedup.aligned import aligned
+from dataengine.dedup.groups import Rules, group
+from dataengine.dedup.measure import Bounds
+from dataengine.dedup.semantic_edges import candidates, semantic
+from dataengine.dedup.verdicts import VERDICTS
+from dataengine.dedup.views import pixel_digest, thumbnail, views
+from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.engines.tables import TableEngine
+
+CHINA, FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
+THUMBNAIL = thumbnail(views(np.asarray(CHINA))).tobytes()
+
+
+def vector(*values: float) -> bytes:
+    return np.array(values, "<f2").tobytes()
+
+
+def prints(*rows: dict[str, Any]) -> pa.Table:
+    """contracts.FINGERPRINTS, ids a, b, c … where none are given."""
+    named = [{"id": chr(97 + n), "thumbnail": THUMBNAIL, **row} for n, row in enumerate(rows)]
+    return pa.Table.from_pylist([{n: row.get(n) for n in FINGERPRINTS.names} for row in named], schema=FINGERPRINTS)
+
+
+def looked_at(picture: Image.Image, *values: float) -> dict[str, Any]:
+    shown = views(np.asarray(picture.convert("RGB")))
+    return {"thumbnail": thumbnail(shown).tobytes(), "pixels": pixel_digest(shown[0]), "vector": vector(*values)}
+
+
+def edges(engine: TableEngine, table: pa.Table, threshold: float = 0.9, **how: Any) -> list[tuple[str, str, float]]:
+    found = engine.collect(semantic(engine, engine.frame(table), threshold, **how).edges)
+    return sorted((r["a"], r["b"], r["distance"]) for r in found.to_pylist())
+
+
+def told(engine: TableEngine, table: pa.Table, threshold: float = 0.9) -> dict[str, Any]:
+    return semantic(engine, engine.frame(table), threshold, confirm=False).told()
+
+
+def test_any_view_may_be_near_the_first_of_the_other(duck: DuckDBEngine) -> None:
+    table = prints(
+        {"vector": vector(1, 0, 0)},
+        {"vector": vector(0, 1, 0), "inner": vector(1, 0.1, 0)},  # in a frame: its inside is a
+        {"vector": vector(0, 0, 1), "inner": vector(1, 0, 0)},  # in another: its inside is a, exactly
+        {"vector": vector(0, -1, 0), "inner": vector(0, 0.1, -1)},
+    )
+    assert edges(duck, table, confirm=False) == [("a", "b", 0.005), ("a", "c", 0.0)]  # no edge of two insides
+
+
+def test_own_views_and_the_nearest_of_several_count_once(duck: DuckDBEngine) -> None:
+    table = prints(
+        {"vector": vector(1, 0), "inner": vector(1, 0.02)}, {"vector": vector(1, 0.4), "inner": vector(1, 0.1)}
+    )
+    assert edges(duck, table, confirm=False) == [("a", "b", 0.005)]
+
+
+def test_bad_vectors_are_left_out_and_counted(duck: DuckDBEngine) -> None:
+    table = prints(
+        {"vector": vector(1, 0)},
+        {"vector": vector(float("nan"), 0)},
+        {"vector": vector(0, 0)},
+        {"vector": vector(float("inf"), 1)},
+        {"vector": None, "thumbnail": None},
+        {"vector": vector(1, 0.1)},
+    )
+    assert edges(duck, table) == [("a", "f", 0.005)]
+    found = told(duck, table)
+    assert (found["vectors"], found["left_out"], found["candidates"]) == (5, 3, 1)
+
+
+@pytest.mark.parametrize("rows", [[], [{"vector": None, "thumbnail": None}], [{"vector": vector(1, 0)}]])
+def test_nothing_to_compare(duck: DuckDBEngine, rows: list[dict[str, Any]]) -> None:
+    assert edges(duck, prints(*rows)) == []
+    assert duck.collect(find.pixels(duck, duck.frame(prints(*rows))).edges).num_rows == 0
+
+
+def test_captions_must_agree_where_they_are_asked(duck: DuckDBEngine) -> None:
+    table = prints(
+        {"vector": vector(1, 0), "text": vector(1, 0, 0)},
+        {"vector": vector(1, 0.1), "text": vector(1, 1, 0)},
+        {"vector": vector(1, 0.2), "text": vector(0, 0, 1)},
+        {"vector": vector(1, 0.3)},
+    )
+    assert len(edges(duck, table)) == 6
+    assert [e[:2] for e in edges(duck, table, text=0.5)] == [("a", "b")]
+
+
+def test_only_copies_are_confirmed(duck: DuckDBEngine) -> None:
+    part = CHINA.crop((30, 20, 610, 400))
+    table = prints(looked_at(CHINA, 1, 0), looked_at(part, 1, 0.1), looked_at(FLOWER, 1, 0.2))
+    assert [e[:2] for e in edges(duck, table, confirm=False)] == [("a", "b"), ("a", "c"), ("b", "c")]
+    assert [e[:2] for e in edges(duck, table)] == [("a", "b")]
+
+
+def test_a_verdict_that_is_known_is_not_asked_for_again(duck: DuckDBEngine) -> None:
+    table = prints(looked_at(CHINA, 1, 0), looked_at(ImageOps.mirror(CHINA), 1, 0.1), looked_at(FLOWER, 1, 0.2))
+    wrong = pa.Table.from_pylist(
+        [
+            {"a": "a", "b": "b", "alike": False},
+            {"a": "b", "b": "c", "alike": True},
+            {"a": "a", "b": "z", "alike": True},
+        ],
+        schema=VERDICTS,
+    )
+    found = semantic(duck, duck.frame(table), 0.9, known={"verdicts": wrong})
+    assert [(r["a"], r["b"]) for r in duck.collect(found.edges).to_pylist()] == [("b", "c")]
+    verdicts = duck.collect(found.known["verdicts"]).sort_by([("a", "ascending"), ("b", "ascending")])
+    assert [tuple(r.values()) for r in verdicts.to_pylist()] == [("a", "b", False), ("a", "c", False), ("b", "c", True)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12), st.data())
+@settings(deadline=None, max_examples=15)
+def test_a_new_batch_gives_the_edges_of_all_at_once(
+    duck: DuckDBEngine, looks: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    table = prints(*(looked_at(ImageOps.expand((CHINA, FLOWER)[n % 2], 4 * n), 1, 0.2 * m) for n, m in looks))
+    rows = pa.array(sorted(data.draw(st.sets(st.sampled_from(range(len(looks)))))), pa.int64())
+    before = semantic(duck, duck.frame(table.take(rows)), 0.95)
+    later = semantic(duck, duck.frame(table), 0.95, known=before.known)
+    assert sorted(duck.collect(later.edges).to_pylist(), key=str) == sorted(
+        duck.collect(semantic(duck, duck.frame(table), 0.95).edges).to_pylist(), key=str
+    )
+
+
+def test_equal_pixels_are_a_star_whatever_the_file(duck: DuckDBEngine) -> None:
+    table = prints(*({"pixels": p} for p in ("x", "y", "x", None, None, "x")))
+    found = duck.collect(find.pixels(duck, duck.frame(table)).edges)
+    assert sorted((r["a"], r["b"], r["kind"], r["distance"]) for r in found.to_pylist()) == [
+        ("a", "c", "pixels", 0.0),
+        ("a", "f", "pixels", 0.0),
+    ]
+
+
+def test_a_million_blank_pictures_are_linear(duck: DuckDBEngine) -> None:
+    n = 200_000
+    ids = pa.array([f"{k:06d}" for k in range(n)])
+    blank = np.zeros((n, 8), "<f2")
+    blank[:, 0] = 1
+    same = pa.array([bytes(row) for row in blank], pa.binary())
+    table = pa.table({"id": ids, "vector": same, "inner": pa.nulls(n, pa.binary()), "text": pa.nulls(n, pa.binary())})
+    found = candidates(0.9, None, table)
+    assert found.num_rows == n  # n - 1 edges and what is told
+
+
+def grouped(engine: TableEngine, table: pa.Table, found: list[tuple[str, str, str, float]]) -> list[tuple[Any, ...]]:
+    """(id, representative, kind, distance) by pixels, pHash and semantic edges at 0.2."""
+    rows = pa.Table.from_pylist([dict(zip(("a", "b", "kind", "distance"), e, strict=True)) for e in found])
+    rules = Rules(("pixels", "perceptual", "semantic"), Bounds(6, 0.6, semantic=0.8), ("resolution",))
+    groups = engine.collect(group(engine, engine.frame(table), engine.frame(rows), rules).groups).sort_by("id")
+    return [
+        tuple(row[n] for n in ("id", "representative", "kind", "distance"))
+        for row in groups.select(GROUPS.names).to_pylist()
+    ]
+
+
+def sized(**widths: int) -> pa.Table:
+    return unique(*({"id": name, "width": width} for name, width in widths.items()))
+
+
+def test_equal_ones_are_as_one_to_their_representative(duck: DuckDBEngine) -> None:
+    table = sized(a=1, b=9, c=1, d=1)
+    star = [("a", "b", "pixels", 0.0), ("a", "c", "pixels", 0.0), ("a", "d", "semantic", 0.1)]
+    assert grouped(duck, table, star) == [
+        ("a", "b", "pixels", 0.0),
+        ("b", "b", None, None),
+        ("c", "b", "pixels", 0.0),  # tied to a only
+        ("d", "d", None, None),  # near a, and nobody says how far from b
+    ]
+
+
+def test_semantic_copies_of_equal_vectors_keep_their_edges(duck: DuckDBEngine) -> None:
+    table = sized(a=1, b=9, c=1, d=1)
+    star = [("a", "b", "semantic", 0.0), ("a", "c", "semantic", 0.0), ("a", "d", "semantic", 0.1)]
+    assert [row[1:] for row in grouped(duck, table, star)] == [
+        ("b", "semantic", 0.0),
+        ("b", None, None),
+        ("b", "semantic", 0.0),
+        ("b", "semantic", 0.1),
+    ]
+
+
+def test_semantic_likeness_does_not_chain(duck: DuckDBEngine) -> None:
+    table = sized(a=9, b=1, c=1)
+    chain = [("a", "b", "semantic", 0.1), ("b", "c", "semantic", 0.15)]
+    assert [row[1] for row in grouped(duck, table, chain)] == ["a", "a", "c"]
+
+
+def test_pictures_a_little_farther_apart_are_laid_on_one_another(duck: DuckDBEngine) -> None:
+    bordered = ImageOps.expand(CHINA, 20, "black")
+    table = prints(looked_at(CHINA, 1), looked_at(bordered, 1), looked_at(FLOWER, 1), looked_at(FLOWER, 1))
+    hashes = unique(*({"id": i, "phash": h} for i, h in zip("abcd", (0, 0x3FF, 0xFFC00, 0xFFC01), strict=True)))
+    found = aligned(duck, duck.frame(hashes), duck.frame(table), 6, 12)
+    assert duck.collect(found.edges).to_pylist() == [{"a": "a", "b": "b", "kind": "aligned", "distance": 10.0}]
+    told = duck.collect(found.known["verdicts"]).to_pylist()
+    assert sorted((v["a"], v["b"], v["alike"]) for v in told) == [
+        ("a", "b", True),
+        ("a", "c", False),
+        ("a", "d", False),
+    ]
+    wrong = [{"a": "a", "b": "c", "alike": True}]
+    later = {**found.known, "verdicts": pa.Table.from_pylist(wrong, VERDICTS)}
+    again = duck.collect(aligned(duck, duck.frame(hashes), duck.frame(table), 6, 12, later).edges)
+    assert sorted(r["b"] for r in again.to_pylist()) == ["b", "c"]  # c as if judged before

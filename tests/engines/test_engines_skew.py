@@ -1,0 +1,136 @@
+"""Tables at their worst: all alike, one endless chain, a crowded bucket, nothing at all. Each ends in a clear outcome, the same
+on both engines, at a cost that does not grow with the square."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from engine_fixtures import Parted
+from made_runs import WORDS, name
+
+from dataengine import contracts
+from dataengine.dedup import find
+from dataengine.dedup.groups import Rules, group
+from dataengine.dedup.measure import Bounds
+from dataengine.dedup.text_spread import text_edges
+from dataengine.engines import tables
+from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.engines.spark import SparkEngine
+from dataengine.engines.tables import TableEngine
+from dataengine.errors import RunError
+from dataengine.workspace import Workspace
+
+RULES = Rules((find.PERCEPTUAL,), Bounds(6, 0.6), ("bytes",), 1.0)
+
+
+def pictures(hashes: list[int | None]) -> pa.Table:
+    rows = len(hashes)
+    raw = np.random.default_rng(0).bytes(16 * rows)
+    ids = [raw[16 * n : 16 * n + 16].hex() for n in range(rows)]
+    columns = [ids, ["image"] * rows, pa.array(hashes, pa.int64()), [1] * rows]
+    return pa.table(columns, names=["id", "kind", "phash", "bytes"])
+
+
+def grouped(engine: TableEngine, table: pa.Table) -> tuple[int, pa.Table, dict[str, Any]]:
+    frame = engine.kept(engine.frame(table))
+    edges = engine.kept(find.perceptual(engine, frame, 6).edges)
+    count = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM e", {"e": edges}))["n"][0].as_py()
+    found = group(engine, frame, edges, RULES)
+    return count, engine.collect(found.groups).sort_by("id"), found.facts()
+
+
+@pytest.mark.parametrize(("fixture", "count"), [("duck", 1_000_000), ("spark", 30_000)])
+def test_blank_pictures_are_a_star_and_one_group(fixture: str, count: int, request: pytest.FixtureRequest) -> None:
+    engine: TableEngine = request.getfixturevalue(fixture)
+    table = pictures([7] * count)
+    begun = time.monotonic()
+    edges, groups, facts = grouped(engine, table)
+    assert edges == count - 1 and facts == {"chained": 0, "cut": 0, "group_sizes": {str(count): 1}}
+    assert groups["representative"].unique().to_pylist() == [min(table["id"].to_pylist())]
+    assert time.monotonic() - begun < 300, "a million squared would take days"
+
+
+def test_one_chain_through_all_is_one_component_that_is_cut(duck: DuckDBEngine, spark: SparkEngine) -> None:
+    hashes: list[int | None] = [0]
+    rng = random.Random(0)
+    while len(hashes) < 1500:
+        hashes.append((hashes[-1] or 0) ^ sum(1 << bit for bit in rng.sample(range(62), 3)))
+    table = pictures([*hashes, None, None])
+    edges, groups, facts = grouped(duck, table)
+    assert facts["cut"] > 100 and groups.num_rows == 1502
+    spark.edges_in_one_task, before = 0, spark.edges_in_one_task  # by star contraction
+    try:
+        assert grouped(spark, table) == (edges, groups, facts)
+    finally:
+        spark.edges_in_one_task = before
+
+
+@pytest.mark.parametrize("fixture", ["duck", "spark"])
+def test_a_crowded_bucket_is_capped_and_told(fixture: str, request: pytest.FixtureRequest, duck: DuckDBEngine) -> None:
+    """Captions that all share most words: more would-be pairs than are looked at, and how many is said."""
+    engine: TableEngine = request.getfixturevalue(fixture)
+    texts = [" ".join(WORDS) + f" {n}" for n in range(1100)]
+    captions = [[{"text": text, "source": "s", "uri": "u"}] for text in texts]
+    ids = [name("crowd", n) for n in range(len(texts))]
+    table = pa.table({"id": ids, "captions": pa.array(captions, pa.list_(contracts.CAPTION))})
+    expected = find.text(duck, duck.frame(table), 0.8)
+    told = expected.told()
+    assert told["skipped"] > 0 and told["left_out"] == 0 and expected.edges.num_rows == told["candidates"]
+    edges, said = text_edges(engine, engine.frame(table), find.TEXT, 0.8)
+    assert engine.collect(edges).sort_by([("a", "ascending"), ("b", "ascending")]) == expected.edges
+    assert said() == told
+
+
+@pytest.mark.parametrize("fixture", ["duck", "spark"])
+def test_no_rows_are_an_empty_table_or_no_file(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    engine: TableEngine = request.getfixturevalue(fixture)
+    workspace = Workspace(str(tmp_path))
+    nothing = engine.frame(contracts.ASSIGNMENT.empty_table())
+    [file] = engine.write(workspace, "t/x", nothing, contracts.ASSIGNMENT, ("shard", "position"), ids="id")
+    assert workspace.read_table([file], contracts.ASSIGNMENT) == contracts.ASSIGNMENT.empty_table() and file.rows == 0
+    assert engine.split(workspace, "t/y", nothing, contracts.ASSIGNMENT, "shard", ("position",)) == {}
+    assert grouped(engine, pictures([]))[0] == 0
+
+
+@pytest.mark.parametrize("fixture", ["duck", "spark"])
+def test_files_by_value_are_those_of_the_other_engine(
+    fixture: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine: TableEngine = request.getfixturevalue(fixture)
+    rows = [{"id": name("v", n), "split": "s", "shard": f"s-image-{n % 7:05d}", "position": n // 7} for n in range(100)]
+    table = pa.Table.from_pylist(rows, contracts.ASSIGNMENT)
+    schema = pa.schema([contracts.ASSIGNMENT.field("id")])
+    given = engine.frame(table.take(np.random.default_rng(1).permutation(100)))
+    here = Workspace(str(tmp_path))
+    files = engine.split(here, "p/q", given, schema, "shard", ("position",))
+    assert sorted(files) == sorted({r["shard"] for r in rows})
+    for shard, file in files.items():
+        assert file.key == f"p/q/{shard}.parquet"
+        assert here.read_table([file], schema)["id"].to_pylist() == [r["id"] for r in rows if r["shard"] == shard]
+    with Parted(3, 0) as other:
+        again = other.split(
+            Workspace(str(tmp_path / "other")), "p/q", other.frame(table), schema, "shard", ("position",)
+        )
+    assert again == files
+    monkeypatch.setattr(tables, "ROWS_A_FILE", 10)
+    many = engine.write(here, "a", given, contracts.ASSIGNMENT, ("shard", "position"), ids="id")
+    read = here.read_table(many, contracts.ASSIGNMENT)
+    assert len(many) == 16 and read.num_rows == 100
+    first = here.read_table(many[:1], contracts.ASSIGNMENT)
+    assert first == first.sort_by([("shard", "ascending"), ("position", "ascending")])
+    assert {i[0] for i in first["id"].to_pylist()} == {"0"}
+
+
+@pytest.mark.parametrize("fixture", ["duck", "spark"])
+def test_two_rows_of_one_key_are_refused(fixture: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    engine: TableEngine = request.getfixturevalue(fixture)
+    twice = pa.table({"a": ["x", "x", "y"], "b": [1, 1, 1]})
+    schema = contracts.columns(a=pa.string(), b=pa.int64())
+    with pytest.raises(RunError, match=r"t/x.parquet: x, 1 stands twice in the table; each a and b may come once"):
+        engine.write(Workspace(str(tmp_path)), "t/x", engine.frame(twice), schema, ("a", "b"))

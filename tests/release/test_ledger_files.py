@@ -1,0 +1,58 @@
+"""A ledger of many rows lies in several files: whoever reads a release reads all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlcroissant
+import pyarrow.parquet as pq
+import pytest
+from spoil import edit, manifest
+
+from dataengine.contracts import LEDGER
+from dataengine.engines import tables
+from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.release.croissant import croissant
+from dataengine.release.difference import difference
+from dataengine.release.published import open_release
+from dataengine.release.spdx import spdx
+from dataengine.release.verify import verify
+from dataengine.workspace import File, Workspace
+
+
+@pytest.fixture
+def parts(copy: Path, duck: DuckDBEngine, monkeypatch: pytest.MonkeyPatch) -> list[File]:
+    """The ledger of the small release cut into files, and the manifest with it."""
+    rows = pq.read_table(copy / "ledger.parquet")
+    monkeypatch.setattr(tables, "ROWS_A_FILE", 1)
+    made = duck.write(Workspace(str(copy)), "ledger", duck.frame(rows), LEDGER, ("input_id",))
+    (copy / "ledger.parquet").unlink()
+    listed = [{"path": f.key, "sha256": f.sha256, "bytes": f.bytes} for f in made]
+    edit(copy, lambda m: m.update(files=[*listed, *(f for f in m["files"] if f["path"] != "ledger.parquet")]))
+    return made
+
+
+def test_all_of_it_is_verified(copy: Path, parts: list[File]) -> None:
+    assert len(parts) > 3
+    found = verify(str(copy))
+    assert found.errors == [] and found.inputs == sum(f.rows for f in parts)
+    lost = parts[0].key
+    (copy / lost).unlink()
+    edit(copy, lambda m: m.update(files=[f for f in m["files"] if f["path"] != lost]))
+    assert any("the ledger does not balance" in error for error in verify(str(copy)).errors)
+
+
+def test_a_later_release_is_compared_with_all_of_it(copy: Path, parts: list[File], duck: DuckDBEngine) -> None:
+    ledger = duck.scan(Workspace(str(copy)), parts, LEDGER)
+    found = difference(duck, ledger, open_release(str(copy)))
+    assert (found["added"], found["removed"]) == (0, 0) and found["same"] == manifest(copy)["samples"]
+
+
+def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog: pytest.LogCaptureFixture) -> None:
+    told = manifest(copy)
+    (copy / "croissant.json").write_bytes(croissant(told, parts, "releases/x"))
+    dataset = mlcroissant.Dataset(copy / "croissant.json")
+    assert dataset.metadata.ctx.issues.errors == set()
+    first = parts[0].key.removesuffix(".parquet").replace("ledger", "inputs")
+    assert len(list(dataset.records(first))) == parts[0].rows
+    assert all(f.key.encode() in spdx(told, parts, "releases/x") for f in parts)
