@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ import yaml
 
 from dataengine.cot import told
 from dataengine.release import consent
-from dataengine.release.prose import stated, table
+from dataengine.release.prose import stated, table, under
 from dataengine.score.distribution import QUANTILES
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -28,11 +27,11 @@ def card(manifest: Mapping[str, Any]) -> str:
         _details(manifest),
         _uses(manifest),
         "## Dataset Structure",
-        *_under(_contents(manifest), _loading(manifest)),
+        *under(_contents(manifest), _loading(manifest)),
         "## Dataset Creation",
         "### Curation Rationale\n\nWhat the description above says; what was kept was decided by the policy below.",
         "### Source Data\n\n#### Data Collection and Processing",
-        *_under(*(section(manifest) for section in process), levels=3),
+        *under(*(section(manifest) for section in process), levels=3),
         _annotations(manifest),
         _people(manifest),
         _difference(manifest),
@@ -123,8 +122,8 @@ def _ledger(m: Mapping[str, Any]) -> str:
 
 def _opt_outs(m: Mapping[str, Any]) -> str:
     text, counts = consent.heeded(m), m.get("opt_outs", {})
-    parts = [f"## Opt-outs\n\n{text}", *([table(("signal", "inputs"), counts.items())] if counts else [])]
-    return "\n\n".join(parts) if text else ""
+    listed = f"\n\n{table(('signal', 'inputs'), counts.items())}" if counts else ""
+    return f"## Opt-outs\n\n{text}{listed}" if text else ""
 
 
 def _dedup(m: Mapping[str, Any]) -> str:
@@ -281,9 +280,12 @@ def _difference(m: Mapping[str, Any]) -> str:
     return f"## Changes\n\n{text}\n\n{table(('samples', 'count'), rows)}"
 
 
-def _under(*sections: str, levels: int = 1) -> list[str]:
-    """Sections with their headings so many levels further down."""
-    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]
+def _making(m: Mapping[str, Any]) -> str:
+    return (
+        f"## How it was made\n\ndataengine {m['code_version']}, recipe digest `{m['recipe_digest']}`, seed {m['seed']}. The same "
+        "inputs and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. "
+        "`report.html` shows what was kept, what duplicates it and what was lost."
+    )
 
 
 def _cost(m: Mapping[str, Any]) -> str:
@@ -297,11 +299,3 @@ def _cost(m: Mapping[str, Any]) -> str:
         f"{cost['inputs']:,} inputs of {cost['bytes']:,} bytes, and written on the way to this release:"
     )
     return f"## Cost\n\n{stated(m, 'compute')}\n\n{text}\n\n{table(('stage', 'parts', 'files', 'bytes'), rows)}"
-
-
-def _making(m: Mapping[str, Any]) -> str:
-    return (
-        f"## How it was made\n\ndataengine {m['code_version']}, recipe digest `{m['recipe_digest']}`, seed {m['seed']}. The same "
-        "inputs and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. "
-        "`report.html` shows what was kept, what duplicates it and what was lost."
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -97,3 +98,8 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 def _cell(value: Any) -> str:
     text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+def under(*sections: str, levels: int = 1) -> list[str]:
+    """Sections with their headings so many levels further down."""
+    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]
