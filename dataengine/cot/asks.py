@@ -65,7 +65,7 @@ def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, 
     head = template(name)
     if config.show_answer:
         head = f"{head}\n{template('shown_answer').format(answer=record.answer)}"
-    asked = (_message(record, pictures, head),)
+    asked = (_message(record, pictures if teacher.pictures else (), head),)
     calls = name == "agentic_calls"
     return Ask(asked, seed, config.temperature, config.max_tokens, logprobs=True, tools=calls)
 
@@ -114,7 +114,7 @@ def views(record: Record, of_sample: dict[str, list[bytes]], own: Sequence[bytes
 
 
 def _message(record: Record, pictures: Sequence[str], head: str) -> Message:
-    """The question; each frame of a video with the time when it is shown."""
+    """The question; each frame of a video with the time when it is shown. Without pictures its text alone."""
     names, content = iter(pictures), list[Block]()
     for block in record.messages[0].content:
         if isinstance(block, TextBlock):
