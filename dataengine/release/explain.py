@@ -103,6 +103,12 @@ def _near(published: Published, row: Mapping[str, Any]) -> str:
     dedup, distance = published.manifest["dedup"], row["distance"]
     if row["kind"] == "exact":
         return "exact, the same bytes"
+    if row["kind"] == "pixels":
+        return "pixels, the same picture once decoded"
+    if row["kind"] == "aligned":
+        return f"aligned, {distance:g} of 64 bits differ, and one can be laid on the other"
+    if row["kind"] == "semantic":
+        return f"semantic, cosine {1 - distance:.4g} (an edge: at least {dedup['semantic']['threshold']:g})"
     if row["kind"] == "perceptual":
         return f"perceptual, {distance:g} of 64 bits differ (an edge: at most {dedup['radius']})"
     if row["kind"] == "video":

@@ -54,6 +54,23 @@ def test_a_duplicate_tells_how_near_and_what_became_of_the_other(published: Publ
     assert found["its outcome"] == "filtered: blur" and found["value"] == "0.25"
 
 
+@pytest.mark.parametrize(
+    ("kind", "distance", "said"),
+    [
+        ("pixels", 0.0, "pixels, the same picture once decoded"),
+        ("aligned", 10.0, "aligned, 10 of 64 bits differ, and one can be laid on the other"),
+        ("semantic", 0.125, "semantic, cosine 0.875 (an edge: at least 0.75)"),
+        ("text", 0.25, "text, distance 0.25"),
+    ],
+)
+def test_every_kind_of_likeness_is_told(tmp_path: Path, kind: str, distance: float, said: str) -> None:
+    rows = ({"uri": "one.jpg", "id": A, "outcome": "kept"}, {"uri": "two.jpg", **dup(B, A, distance, kind)})
+    pq.write_table(ledger(*rows), tmp_path / "ledger.parquet")
+    listed = manifest(files=[{"path": "ledger.parquet"}])
+    listed["dedup"] = {**listed["dedup"], "semantic": {"threshold": 0.75, "text": None, "confirm": True}}
+    assert told(Published(Store(tmp_path), listed), "two.jpg")["outcome"] == f"duplicate: {said}"
+
+
 def test_a_filtered_one_tells_the_reason_and_the_value(published: Published) -> None:
     found = told(published, "y/one.jpg")
     assert found["rule"] == "out of focus (policy p version 1)" and found["value"] == "0.25"
