@@ -113,7 +113,7 @@ def train(vectors: Int16, count: int, rng: np.random.Generator, pool: Executor) 
         cells = Cells(centroids, np.zeros((0, 0), np.float32))
         homes = in_order(pool, lambda n, c=cells: c.homes(sample[n * _ROWS : (n + 1) * _ROWS]), parts)  # type: ignore[misc]
         centroids = _means(sample, np.concatenate(list(homes)), centroids)
-    return Cells(centroids, _apart(centroids)), _ROUNDS * len(sample) * count
+    return Cells(centroids, apart(centroids)), _ROUNDS * len(sample) * count
 
 
 def _means(sample: Int16, home: Int64, before: Float32) -> Float32:
@@ -129,7 +129,7 @@ def _means(sample: Int16, home: Int64, before: Float32) -> Float32:
     return centroids
 
 
-def _apart(centroids: Float32) -> Float32:
+def apart(centroids: Float32) -> Float32:
     exact = np.empty((len(centroids),) * 2, np.float32)
     length = (centroids.astype(np.float64) ** 2).sum(1)
     for start in range(0, len(centroids), _ROWS):

@@ -5,6 +5,9 @@ missed is measured: the search reaches (see cells.py) as far as ``BUDGET`` goes,
 no farther, and where a pilot sample needs more for the wanted recall as far as that. Recall is then measured on a second
 sample against brute force and told beside the comparisons made. The same pairs for any number of threads.
 
+Cells and reach come from the first ``SAMPLE`` distinct vectors alone, so a cluster that holds the others elsewhere plans the
+same search (semantic_spread.py). Give vectors in an order that says nothing of them, such as that of content ids.
+
 Equal vectors are the first and its copies (similarity 1, each paired with the first only), as in hamming.py.
 """
 
@@ -26,7 +29,8 @@ from dataengine.errors import RunError
 DECIMALS = 4
 BUDGET = 0.01  #: share of brute force's comparisons that is spent whether or not the pilot needs it
 MAX_PAIRS = 200_000_000
-_ALL_WITH_ALL = 8192
+SAMPLE = 1 << 17  #: distinct vectors that cells and reach are chosen by
+ALL_WITH_ALL = 8192  #: so few are compared without cells
 _QUERIES = 1024
 _FEW = 200  # pairs in the pilot, below which it makes its own
 _ROWS = 1024
@@ -71,11 +75,11 @@ def semantic_pairs(
     good = np.flatnonzero(np.isfinite(length) & (length > 0))
     first, copies, originals = collapse(vectors, good)
     with threadpool_limits(1), ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        search = _Search(vectors, length, first, threshold, pool)
-        pairs, cells, exact = search.run(recall, np.random.default_rng(seed))
+        search = Search(vectors, length, first, threshold, pool)
+        pairs, cells, exact = search.run(recall, seed)
         a, b = first[pairs[0]], first[pairs[1]]
         a, b, similarity = search.verified(np.minimum(a, b), np.maximum(a, b))
-        found, sampled = search.measure(a, b, np.random.default_rng(seed + 1))
+        found, sampled = search.measure(a, b, seed)
     i, j = np.concatenate([a, originals]), np.concatenate([b, copies])
     order = np.lexsort((j, i))
     both = np.concatenate([similarity, np.ones(len(copies))])
@@ -99,7 +103,17 @@ def also_similar(pairs: Pair, vectors: NDArray[Any], threshold: float) -> NDArra
     return agrees
 
 
-class _Search:
+@dataclass(frozen=True)
+class Plan:
+    """How a search in cells goes: ``reach`` as in cells.py, ``comparisons`` spent on finding it out."""
+
+    cells: Cells
+    reach: float
+    exact: bool
+    comparisons: int
+
+
+class Search:
     """One search among distinct vectors; indices are places in ``first`` unless said otherwise."""
 
     def __init__(self, vectors: Floats, length: NDArray[np.float64], first: Int64, threshold: float, pool: Executor):
@@ -113,22 +127,38 @@ class _Search:
         self.product = np.float32(scale(dim) ** 2 * lowest - scale(dim) * slack(dim) - dim / 4)
         self.comparisons = 0
 
-    def run(self, recall: float, rng: np.random.Generator) -> tuple[Pair, int, bool]:
+    def run(self, recall: float, seed: int) -> tuple[Pair, int, bool]:
         """``(pairs, number of cells, whether exact)``."""
         n = len(self.rows)
-        if n <= _ALL_WITH_ALL:
+        if n <= ALL_WITH_ALL:
             return self._search(np.zeros(n, np.int64), (np.zeros(0, np.int64),) * 2, 1), 1, True
-        count = round(2 * n**0.5)
-        cells, spent = train(self.rows, count, rng, self.pool)
-        self.comparisons += spent
-        reach = self._reach(cells, recall, rng)
-        parts = -(-n // _ROWS)
-        found = list(in_order(self.pool, lambda p: cells.visits(self.rows[p * _ROWS : (p + 1) * _ROWS], reach), parts))
-        self.comparisons += n * count
+        plan = self.sample().plan(n, recall, seed)
+        count, parts = len(plan.cells.centroids), -(-n // _ROWS)
+
+        def part(p: int) -> tuple[Int64, Int64, Int64]:
+            return plan.cells.visits(self.rows[p * _ROWS : (p + 1) * _ROWS], plan.reach)
+
+        found = list(in_order(self.pool, part, parts))
+        self.comparisons += plan.comparisons + n * count
         home = np.concatenate([part[0] for part in found])
         visitor = np.concatenate([part[1] + p * _ROWS for p, part in enumerate(found)])
         visited = np.concatenate([part[2] for part in found])
-        return self._search(home, (visitor, visited), count), count, reach == self.reach
+        return self._search(home, (visitor, visited), count), count, plan.exact
+
+    def sample(self) -> Search:
+        """The search among the first SAMPLE of them."""
+        return Search(self.vectors, self.length, self.first[:SAMPLE], self.threshold, self.pool)
+
+    def plan(self, n: int, recall: float, seed: int) -> Plan:
+        """Of a search among ``n`` vectors of which these are a sample."""
+        rng = np.random.default_rng(seed)
+        cells, spent = train(self.rows, round(2 * n**0.5), rng, self.pool)
+        reach = self._reach(cells, recall, rng)
+        return Plan(cells, reach, reach == self.reach, spent + self.comparisons)
+
+    def asked(self, seed: int) -> Int64:
+        """Of which vectors recall is measured."""
+        return np.sort(np.random.default_rng(seed + 1).permutation(len(self.rows))[:_QUERIES])
 
     def _queries(self, rng: np.random.Generator) -> Int64:
         n = len(self.rows)
@@ -202,19 +232,7 @@ class _Search:
 
     def _cell(self, residents: Int64, guests: Int64) -> Pair:
         """Pairs among residents, and of guests with residents."""
-        here = self.rows[residents].astype(np.float32)
-        step = max(1, _PRODUCTS // max(1, len(here)))
-        found = []
-        for start in range(0, len(residents), step):
-            x, y = np.nonzero(here[start : start + step] @ here[start:].T >= self.product)
-            found.append((residents[start + x[x < y]], residents[start + y[x < y]]))
-        for start in range(0, len(guests), step):
-            some = guests[start : start + step]
-            x, y = np.nonzero(self.rows[some].astype(np.float32) @ here.T >= self.product)
-            found.append((some[x], residents[y]))
-        empty = np.zeros(0, np.int64)
-        x, y = (np.concatenate([empty, *(f[side] for f in found)]) for side in (0, 1))
-        return x, y
+        return in_cell(self.rows, residents, guests, self.product)
 
     def verified(self, a: Int64, b: Int64) -> tuple[Int64, Int64, NDArray[np.float64]]:
         """Those (rows of ``vectors``) whose cosine reaches the threshold, with it."""
@@ -222,12 +240,28 @@ class _Search:
         near = similarity >= self.threshold
         return a[near], b[near], similarity[near]
 
-    def measure(self, a: Int64, b: Int64, rng: np.random.Generator) -> tuple[int, int]:
+    def measure(self, a: Int64, b: Int64, seed: int) -> tuple[int, int]:
         """Of the pairs that brute force finds for a sample of vectors: how many are among (a, b), and how many there are."""
         if len(self.rows) == 0:
             return 0, 0
-        queries = np.sort(rng.permutation(len(self.rows))[:_QUERIES])
-        x, y = (self.first[side] for side in self.neighbours(queries))
+        x, y = (self.first[side] for side in self.neighbours(self.sample().asked(seed)))
         n = len(self.vectors)
-        found = np.isin(np.minimum(x, y) * n + np.maximum(x, y), a * n + b)
+        found = np.isin(np.unique(np.minimum(x, y) * n + np.maximum(x, y)), a * n + b)
         return int(found.sum()), len(found)
+
+
+def in_cell(rows: Int16, residents: Int64, guests: Int64, product: np.float32) -> Pair:
+    """Of ``rows``: pairs among residents, and of guests with residents, whose product is ``product`` or more."""
+    here = rows[residents].astype(np.float32)
+    step = max(1, _PRODUCTS // max(1, len(here)))
+    found = []
+    for start in range(0, len(residents), step):
+        x, y = np.nonzero(here[start : start + step] @ here[start:].T >= product)
+        found.append((residents[start + x[x < y]], residents[start + y[x < y]]))
+    for start in range(0, len(guests), step):
+        some = guests[start : start + step]
+        x, y = np.nonzero(rows[some].astype(np.float32) @ here.T >= product)
+        found.append((some[x], residents[y]))
+    empty = np.zeros(0, np.int64)
+    x, y = (np.concatenate([empty, *(f[side] for f in found)]) for side in (0, 1))
+    return x, y

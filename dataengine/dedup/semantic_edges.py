@@ -7,14 +7,18 @@ So the edges are those of a search of all at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dataengine.contracts import columns
 from dataengine.dedup.found import TOLD, Found, Known, edges_told, told_rows
+from dataengine.dedup.semantic_spread import VIEWS, spread_pairs
 from dataengine.dedup.verdicts import confirmed, rows_of
 
 if TYPE_CHECKING:
@@ -23,6 +27,11 @@ if TYPE_CHECKING:
 SEMANTIC = "semantic"
 
 _VECTORS = 'SELECT id, vector, "inner" AS "inner", text FROM f WHERE vector IS NOT NULL'
+_SAID = """
+SELECT p.a AS a, p.b AS b, p.cosine AS cosine, q.text AS x, r.text AS y FROM p JOIN t AS q ON p.a = q.id JOIN t AS r ON p.b = r.id
+"""
+_COSINES = columns(a=pa.string(), b=pa.string(), cosine=pa.float64())
+_EDGES = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64())
 _DECIMALS = 4
 _NOT_CLOSE = -1.0
 _F2 = np.dtype("<f2")
@@ -41,10 +50,13 @@ def semantic(
     known: Known | None = None,
 ) -> Found:
     """Pictures of contracts.FINGERPRINTS at cosine ``threshold`` or more, at cosine ``text`` or more of their captions where that
-    is given, and confirmed as copies. Candidates are compared in one worker's memory, confirmed in all."""
+    is given, and confirmed as copies."""
     vectors = engine.sql(_VECTORS, {"f": prints})
-    found = engine.kept(engine.whole(vectors, partial(candidates, threshold, text), TOLD))
-    near, told = edges_told(engine, found)
+    if engine.spread:
+        near, told = _spread(engine, vectors, threshold, text)
+    else:
+        found = engine.whole(vectors, partial(candidates, threshold, text), TOLD)
+        near, told = edges_told(engine, found)
     if not confirm:
         return Found(near, told)
     edges, verdicts = confirmed(engine, near, prints, _NOT_CLOSE, known)
@@ -78,6 +90,53 @@ def candidates(threshold: float, text: float | None, prints: pa.Table) -> pa.Tab
         "recall_of": found.sampled,
     }
     return told_rows(ordered["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), told)
+
+
+def _spread(
+    engine: TableEngine, vectors: Frame, threshold: float, text: float | None
+) -> tuple[Frame, Callable[[], dict[str, Any]]]:
+    """What ``candidates`` tells, by all workers."""
+    pairs, told = spread_pairs(engine, engine.local(vectors, (), _views, VIEWS), threshold)
+    named = engine.local(pairs, (), _named, _COSINES)
+    near = engine.sql("SELECT a, b, max(cosine) AS cosine FROM p GROUP BY a, b", {"p": named})
+    if text is not None:
+        near = engine.local(engine.sql(_SAID, {"p": near, "t": vectors}), (), partial(_agreed, text), _COSINES)
+    edges = engine.kept(engine.local(near, (), _edges, _EDGES))
+    count = engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM e", {"e": edges})
+    return edges, lambda: {**told(), "candidates": engine.collect(count)["n"][0].as_py()}
+
+
+def _views(vectors: pa.Table) -> pa.Table:
+    inner = vectors.filter(vectors["inner"].is_valid())
+    keys = [_key("0", vectors["id"]), _key("1", inner["id"])]
+    told = [pa.chunked_array(keys), pa.chunked_array([*vectors["vector"].chunks, *inner["inner"].chunks], pa.binary())]
+    return pa.table(told, schema=VIEWS)
+
+
+def _key(view: str, ids: pa.ChunkedArray[Any]) -> Any:
+    named: Any = pc.binary_join_element_wise(pa.scalar(view), ids.combine_chunks(), pa.scalar(""))  # type: ignore[call-overload]
+    return named
+
+
+def _named(pairs: pa.Table) -> pa.Table:
+    """Pairs of views as pairs of samples; two insides are none."""
+    view, other = (pc.utf8_slice_codeunits(pairs[side], 0, 1) for side in ("x", "y"))
+    a, b = (pc.utf8_slice_codeunits(pairs[side], 1) for side in ("x", "y"))
+    first = pc.or_(pc.equal(view, pa.scalar("0")), pc.equal(other, pa.scalar("0")))
+    told = [pc.min_element_wise(a, b), pc.max_element_wise(a, b), pairs["cosine"]]
+    return pa.table(told, schema=_COSINES).filter(pc.and_(first, pc.not_equal(a, b)))
+
+
+def _agreed(threshold: float, pairs: pa.Table) -> pa.Table:
+    both = pa.chunked_array([*pairs["x"].chunks, *pairs["y"].chunks], pa.binary())
+    n = np.arange(len(pairs))
+    agree = _captions_agree(both, n, n + len(n), threshold)
+    return pairs.select(_COSINES.names).filter(pa.array(agree))
+
+
+def _edges(near: pa.Table) -> pa.Table:
+    distance = np.round(1 - near["cosine"].to_numpy(), _DECIMALS)
+    return pa.table([near["a"], near["b"], pa.repeat(SEMANTIC, len(near)), pa.array(distance)], schema=_EDGES)
 
 
 def _nearest(a: Int64, b: Int64, cosine: Float64) -> tuple[Int64, Int64, Float64]:
