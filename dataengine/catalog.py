@@ -6,6 +6,7 @@ from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.stages.check import CotCheck
+from dataengine.cot.stages.given import CotGiven
 from dataengine.cot.stages.mix import CotMix
 from dataengine.cot.stages.paths import CotPaths
 from dataengine.cot.stages.questions import CotQuestions
@@ -44,6 +45,7 @@ STAGES: tuple[Stage, ...] = (
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),
+    CotGiven(),
     CotQuestions(),
     CotPaths(),
     CotCheck(),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine import cot_cli, export_cli, release_cli, tokenizer_cli
+from dataengine import account_cli, cot_cli, export_cli, release_cli, tokenizer_cli
 from dataengine.command import (
     DryRunOption,
     EngineOption,
@@ -76,6 +76,7 @@ app.add_typer(cot_cli.app, name="cot")
 app.add_typer(tokenizer_cli.app, name="tokenizer")
 app.add_typer(export_cli.app, name="export")
 release_cli.register(app)
+account_cli.register(app)
 
 
 @app.command()

@@ -10,6 +10,7 @@ from typing import Self
 from rich import progress as bars
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dataengine.pipeline import StageReport, group_of
 from dataengine.recipe import Recipe
@@ -69,10 +70,13 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     _out.print(table)
     if dry_run or group_of(reports[-1].name) != "release":
         return
+    from dataengine.release.prose import unsaid
     from dataengine.release.report import funnel_rows, read_manifest
 
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
     print_rows("funnel", funnel_rows(manifest))
+    if gaps := unsaid(manifest):
+        print(f"\nthe card has gaps where the recipe says nothing: {', '.join(gaps)}")
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
     if recipe.release.publish:
         _out.print(f"published  {recipe.release.publish.rstrip('/')}/")
@@ -85,6 +89,17 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(justify="right")
     for row in rows:
         table.add_row(*row)
+    _out.print(table)
+
+
+def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
+    """Names and the sentences that belong to them, nothing cut off."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows:
+        table.add_row(name, Text(text))
+    _out.print()
     _out.print(table)
 
 

@@ -61,6 +61,13 @@ CLIP: list[pa.Field[Any]] = [
     pa.field("clip_end", pa.float64()),
 ]
 
+#: Where a recipe has faces blurred: how many there are (of a video, at most at once), and the SHA-256 of what is kept, which
+#: is the original's where there are none. ``bytes`` and FACTS, but for the hashes, are of what is kept; null elsewhere.
+KEPT: list[pa.Field[Any]] = [
+    pa.field("faces", pa.int32()),
+    pa.field("media_sha256", pa.string()),
+]
+
 #: One row an input that could be read; a video that was cut is not one of them, its clips are.
 SAMPLES = pa.schema(
     [
@@ -72,6 +79,7 @@ SAMPLES = pa.schema(
         _required("bytes", pa.int64()),
         *FACTS,
         *CLIP,
+        *KEPT,
         _required("captions", pa.list_(pa.string())),
         pa.field("license", pa.string()),
         pa.field("meta", pa.string()),  # JSON of whatever else the source said
@@ -102,6 +110,7 @@ UNIQUE = pa.schema(
         _required("bytes", pa.int64()),
         *FACTS,
         *CLIP,
+        *KEPT,
         _required("captions", pa.list_(CAPTION)),
         pa.field("license", pa.string()),
         _required("media", pa.string()),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from dataengine.media.sampling import PRESETS, SlowFast, preset
 from dataengine.sources import Model
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -21,6 +22,8 @@ class OpenAIConfig(Model):
     """False for a model that takes text alone: it is asked without the pictures."""
     logprobs: bool = True
     """Ask for log-probabilities; a server that has none gives no confidence."""
+    tools: Literal["fence", "calls", "none"] = "fence"
+    """How the model uses tools on a picture: a ``python`` fence in its text, the interface's tool calls, or not at all."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
     """More fields of the request, as the server takes them."""
     refusals: tuple[str, ...] = ("I can't", "I cannot", "I'm sorry", "I am sorry", "As an AI")
@@ -52,6 +55,46 @@ class ReviewConfig(Model):
     redundant: Annotated[float, Field(ge=1)] = 1.5
 
 
+class ConfidenceConfig(Model):
+    """``least_step``: a path with a sentence whose mean log-probability lies below is unsure: others come first, and where
+    there is none it is for a person to see."""
+
+    least_step: Annotated[float, Field(le=0)] | None = None
+
+
+class ExistingConfig(Model):
+    """Where a sample's question-answer pairs are in what its source says of it (a sidecar's JSON, a table's columns): a list
+    of objects under ``key``, or, with ``key: null``, one pair in the sample's own keys. The others name the keys of a pair."""
+
+    key: str | None = "qa"
+    question: str = "question"
+    answer: str = "answer"
+    choices: str = "choices"
+    answer_type: str = "answer_type"
+    """choice, number, word or text; where it is missing it is told from the answer."""
+
+
+class QuestionsConfig(Model):
+    """Questions that are not measured from the media."""
+
+    existing: ExistingConfig | None = None
+    metadata: dict[str, str] = {}
+    """A question by the key of the sample's metadata that answers it."""
+    captions: Annotated[int, Field(ge=0, le=5)] = 0
+    """Captions of other samples beside a sample's own, one of which is to be chosen; 0: no such questions."""
+    enhance: OpenAIConfig | None = None
+    """A model that makes existing questions harder, without changing their answers."""
+
+
+class VideoConfig(Model):
+    """Which frames of a video its records show: so many evenly spaced ones, or those of Slow-Fast sampling; several are
+    several ways. 16 and 32 are Keye-VL's."""
+
+    frames: Annotated[tuple[Literal[16, 32, "slow-fast"], ...], Field(min_length=1)] = (16, 32)
+    slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
+    """released, paper, or fields of one's own (as ``tokenize.tokenizer.video``)."""
+
+
 class CotConfig(Model):
     mix: str | dict[str, float] = "even"
     """Shares by mode or ``mode/style``, or a preset: even, keye-vl."""
@@ -66,6 +109,11 @@ class CotConfig(Model):
     ] = [ProgrammaticTeacher()]
     paths: Annotated[int, Field(ge=1, le=16)] = 2
     """Paths of reasoning for each question by each teacher."""
+    questions: QuestionsConfig = QuestionsConfig()
+    video: VideoConfig = VideoConfig()
+    tool_turns: Annotated[int, Field(ge=1, le=4)] = 3
+    """Times that a model may use its tools in one path."""
+    confidence: ConfidenceConfig = ConfidenceConfig()
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     show_answer: bool = False

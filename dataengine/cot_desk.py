@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from dataengine import recipe as recipes
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
@@ -14,8 +16,8 @@ from dataengine.cot.review.decisions import log
 from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
 from dataengine.cot.review.server import Media, ReviewServer
 from dataengine.cot.stages.questions import samples
-from dataengine.cot.stages.review import base, items_of
-from dataengine.cot.tables import QUESTIONS
+from dataengine.cot.stages.review import base, items_of, picture_of
+from dataengine.cot.tables import PATHS, QUESTIONS
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
 from dataengine.stage import Run
@@ -64,13 +66,17 @@ class Desk:
 
 
 def media_of(run: Run) -> Media:
-    """Media of samples by id, and pictures of questions by ``QID/NAME``."""
+    """Media of samples by id, and pictures of questions and of models' tools by ``QID/NAME``."""
     store = run.workspace.store
     located = {row.id: row for rows in samples(run).values() for row in rows}
     questions = run.table("cot.questions", "questions", QUESTIONS, ("rid", "pack", "members")).to_pylist()
     packed = {
         f"{q['rid']}/{m['name']}": (q["pack"], m["offset"], m["size"]) for q in questions for m in q["members"] or []
     }
+    paths = run.table("cot.paths", "paths", PATHS, ("rid", "index", "pack", "members"))
+    for path in paths.filter(pc.is_valid(paths["pack"])).to_pylist():
+        for m in path["members"] or []:
+            packed[f"{path['rid']}/{picture_of(path['index'], m['name'])}"] = (path["pack"], m["offset"], m["size"])
 
     def media(name: str) -> tuple[str, bytes]:
         if name in packed:

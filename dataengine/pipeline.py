@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dataengine.costs import spent
 from dataengine.engines.ray import Job, RayEngine
 from dataengine.errors import UsageError
 from dataengine.recipe import Recipe
@@ -122,6 +123,13 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     return run
 
 
+def known(recipe: Recipe) -> Run:
+    """A recipe's run with the commits of the stages that are up to date, as far as they go."""
+    run = Run(recipe)
+    _Pass(run, RayEngine(None, None), None, True, Silent()).over(stages(recipe))
+    return run
+
+
 @dataclass
 class _Pass:
     run: Run
@@ -165,17 +173,19 @@ class _Pass:
 
     def _make(self, stage: Stage, key: str) -> StageReport:
         begun = time.monotonic()
-        if stage.in_place:
-            withdraw(self.run)
-        if isinstance(stage, TableStage):
-            self.reporter.start(stage.name, 1, 1)
-            outputs, made = {"all": stage.compute(self.run, key)}, 1
-        elif isinstance(stage, RecordStage):
-            jobs, outputs = self._jobs(stage)
-            made = len(jobs)
-            self.reporter.start(stage.name, made + len(outputs), made)
-            if jobs:
-                outputs = {**outputs, **self._work(stage, jobs)}
+        with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
+            if stage.in_place:
+                withdraw(self.run)
+            if isinstance(stage, TableStage):
+                self.reporter.start(stage.name, 1, 1)
+                outputs, made = {"all": stage.compute(self.run, key)}, 1
+            elif isinstance(stage, RecordStage):
+                jobs, outputs = self._jobs(stage)
+                made = len(jobs)
+                self.reporter.start(stage.name, made + len(outputs), made)
+                if jobs:
+                    outputs = {**outputs, **self._work(stage, jobs)}
+            cost.parts = made
         told = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
         self.run.workspace.store.put(stage.record_path(self.run, key), told)
         # As a later run will read it: the order of facts must not tell who made them.

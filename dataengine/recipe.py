@@ -14,7 +14,7 @@ from pydantic import (
 
 from dataengine import yamlfile
 from dataengine.cot_config import CotConfig
-from dataengine.sources import Model, Name, Size, Source
+from dataengine.sources import FacesConfig, Model, Name, Size, Source
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
@@ -176,10 +176,22 @@ class FilterConfig(Model):
     policy: str
 
 
+def _faces(given: Any) -> Any:
+    """``keep`` and ``blur`` are short for the absence of a FacesConfig and for its defaults."""
+    return {"keep": None, "blur": {}}.get(given, given) if isinstance(given, str) else given
+
+
 class MediaConfig(Model):
-    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates."""
+    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates.
+    ``faces``: keep, blur, or how. ``respect``: uses that C2PA and CAWG assertions in a file may forbid."""
 
     exif: Literal["keep", "strip", "strip_gps"] = "keep"
+    faces: Annotated[FacesConfig | None, BeforeValidator(_faces)] = None
+    respect: list[Literal["data_mining", "ai_training", "ai_generative_training", "ai_inference"]] = [
+        "data_mining",
+        "ai_training",
+        "ai_generative_training",
+    ]
 
 
 class TokenizeConfig(Model):
@@ -210,7 +222,9 @@ class ReleaseConfig(Model):
     biases: str | None = None
     limitations: str | None = None
     personal_information: str | None = None
-    """What only a person can say; the card says where it is missing."""
+    compute: str | None = None
+    """What only a person can say; the card says where it is missing. ``compute``: time and machines, which `dataengine cost`
+    tells."""
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
     """Day of publication; no clock is asked, so that two runs give the same bytes."""
@@ -218,6 +232,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
+    thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
+    """How many kept samples the report shows; 0: neither them nor duplicates."""
     previous: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix of an earlier release that the card compares this one with."""
     publish: str | None = Field(default=None, exclude=True)

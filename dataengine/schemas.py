@@ -102,7 +102,7 @@ SAMPLE: Schema = struct(
         "codes": _CODES,
         "audio": {"type": "boolean"},
         **dict.fromkeys(("format", "ext", "mode", "codec", "license"), TEXT),
-        **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions"), COUNT),
+        **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions", "faces"), COUNT),
         **dict.fromkeys(("fps", "duration"), REAL),
         "phash": {"type": "string", "pattern": "^([0-9a-f]{16})?$"},
         "parent": {"type": "string", "pattern": "^([0-9a-f]{32})?$"},
@@ -110,7 +110,7 @@ SAMPLE: Schema = struct(
         "captions": array(struct({"text": TEXT, "source": TEXT})),
         "scores": array(struct({"name": TEXT, "value": REAL})),
     },
-    optional=("codes", "media_sha256", "parent", "clip_start", "clip_end"),
+    optional=("codes", "faces", "media_sha256", "parent", "clip_start", "clip_end"),
 )
 
 _COUNTS: Schema = {"type": "object", "additionalProperties": COUNT}
@@ -177,17 +177,27 @@ _DIFFERENCE = struct(
     }
 )
 _SPREAD = struct({"count": COUNT, **dict.fromkeys(QUANTILES, REAL)}, optional=tuple(QUANTILES))
+#: Bytes that came in, and what each stage has written for the release, the same in equal runs.
+_COST = struct(
+    {
+        "inputs": COUNT,
+        "bytes": COUNT,
+        "stages": array(struct({"stage": TEXT, **dict.fromkeys(("parts", "files", "bytes"), COUNT)})),
+    }
+)
 _WRITTEN = (
     "intended_use",
     "out_of_scope_use",
     "biases",
     "limitations",
     "personal_information",
+    "compute",
     "date",
     "citation",
     "url",
     "contact",
 )
+_MEDIA_COUNTS = ("metadata_removed", "gps_removed", "metadata_kept", "with_faces", "faces_blurred")
 MANIFEST: Schema = struct(
     {
         **dict.fromkeys(
@@ -203,8 +213,13 @@ MANIFEST: Schema = struct(
         "sources": array(struct(_SOURCE | _CUT, optional=tuple(_CUT))),
         "opt_outs": _COUNTS,
         "media": struct(
-            {"exif": TEXT, **dict.fromkeys(("metadata_removed", "gps_removed", "metadata_kept"), COUNT)},
-            optional=("metadata_removed", "gps_removed", "metadata_kept"),
+            {
+                "exif": TEXT,
+                "faces": {"enum": ["keep", "blur"]},
+                "respect": array(TEXT),
+                **dict.fromkeys(_MEDIA_COUNTS, COUNT),
+            },
+            optional=("faces", "respect", *_MEDIA_COUNTS),
         ),
         "dedup": struct(_DEDUP, optional=tuple(_DEDUP_LATER)),
         "contamination": _nullable(_CONTAMINATION, True),
@@ -215,10 +230,12 @@ MANIFEST: Schema = struct(
         "tokenizer": _nullable(_TOKENIZER, True),
         "cot": struct(_COT, optional=tuple(n for n in _COT if n not in ("shards", "modes", "rejected"))),
         "difference": _nullable(_DIFFERENCE, True),
+        "cost": _COST,
         "files": array(struct({"path": TEXT, "sha256": SHA256, "bytes": COUNT})),
     },
     optional=(
         "contamination",
+        "cost",
         "difference",
         "media",
         "opt_outs",

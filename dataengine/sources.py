@@ -52,6 +52,16 @@ class ClipsConfig(Model):
         return self
 
 
+class FacesConfig(Model):
+    """Faces are blurred before anything is stored. ``every``: seconds between the frames of a video that are looked at;
+    ``seconds`` of wall clock for one file, in place of the limit."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    every: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.15
+    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), Field(exclude=True)] = 600.0
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+
+
 class SourceModel(Model):
     """What all sources can say; what is not said is not dumped, so that older keys stay as they are."""
 

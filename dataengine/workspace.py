@@ -101,6 +101,15 @@ class Record:
         return cls(raw["stage"], raw["key"], {k: Output.from_json(v) for k, v in raw["parts"].items()})
 
 
+def parquet(data: bytes, columns: Sequence[str]) -> pa.Table:
+    """Columns of a Parquet file in memory, read by this thread alone. Raises pa.ArrowInvalid.
+
+    Arrow's own threads, where they call back into a Python file while the interpreter ends, take the process down with
+    them ("terminate called without an active exception"); so they get bytes, and a short command does without them.
+    """
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(list(columns), use_threads=False)
+
+
 def roles(role: str, files: Sequence[File]) -> dict[str, File]:
     """Files of one table, named for an Output."""
     if len(files) == 1:
@@ -129,9 +138,9 @@ class Workspace:
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
-            parquet = pq.ParquetFile(io.BytesIO(self.store.get(file.key, file.sha256)))
-            later = [f for f in wanted if f.nullable and f.name not in parquet.schema_arrow.names]
-            found = parquet.read([n for n in wanted.names if n in parquet.schema_arrow.names])
+            data = pq.ParquetFile(pa.BufferReader(self.store.get(file.key, file.sha256)))
+            later = [f for f in wanted if f.nullable and f.name not in data.schema_arrow.names]
+            found = data.read([n for n in wanted.names if n in data.schema_arrow.names])
             for absent in later:
                 found = found.append_column(absent, pa.nulls(found.num_rows, absent.type))
             return found.select(wanted.names).cast(wanted)

@@ -29,6 +29,7 @@ class Turn:
     headers: dict[str, str] = field(default_factory=dict)
     message: Body = field(default_factory=dict)
     logprobs: list[float] | None = None
+    tokens: list[Body] | None = None
     seconds: float = 0.0
 
 
@@ -36,6 +37,7 @@ class ChatServer(ThreadingHTTPServer):
     """``turns`` are used up first, then every request is answered by ``reply(body)``."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -107,4 +109,6 @@ def _completion(turn: Turn) -> Body:
     choice["finish_reason"] = turn.finish
     if turn.logprobs is not None:
         choice["logprobs"] = {"content": [{"token": "x", "logprob": p} for p in turn.logprobs]}
+    if turn.tokens is not None:
+        choice["logprobs"] = {"content": turn.tokens}
     return {"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}

@@ -50,6 +50,7 @@ def test_a_good_recipe(tmp_path: Path) -> None:
         ("validation: 0.25", "validation: 0.5", r"r\.yaml:10: .*add up to 1.25"),
         ("workspace: w\n", "", r"`workspace` is missing"),
         ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:4: `seed` stands twice, first in line 3"),
+        ("  license: cc0-1.0\n", "", r"r\.yaml:13: `release.license` is missing"),
         ("seed: 3", "seed: [3", r"r\.yaml:\d+: not valid YAML"),
     ],
 )

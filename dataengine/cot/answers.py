@@ -6,6 +6,7 @@ two of them in one sentence are no answer at all.
 
 from __future__ import annotations
 
+import json
 import re
 
 from dataengine.cot.colours import COLOURS
@@ -20,6 +21,8 @@ _CLOSED = (
     frozenset({"portrait", "landscape", "square"}),
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_LEADING = re.compile(rf"\(?([{LETTERS}])(?:[.):]|$)")
+_NAMED = re.compile(rf"\b(?:[Oo]ption|[Cc]andidate|[Aa]nswer(?: is|:)) \(?([{LETTERS}])\b")
 _ORDER = re.compile(rf"\b[{LETTERS}](?:\s*[,<>\-–→ ]\s*[{LETTERS}])+\b")
 
 
@@ -45,12 +48,18 @@ def matches(record: Record, said: str | None) -> bool:
     if kind == "choice":
         letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", said.strip(), re.DOTALL)
         return letter[1] == answer if letter else _words(said) == _words(options(record).get(answer, answer))
+    if kind == "word" and re.fullmatch(r"-?\d+(\.\d+)?", answer):
+        return said.strip() == answer
     return _words(said) == _words(answer)
 
 
 def options(record: Record) -> dict[str, str]:
     """The options of a choice by letter; none for other questions."""
-    parts = record.asked.get("parts", "").split("|")
+    if "choices" in record.asked:
+        return dict(zip(LETTERS, json.loads(record.asked["choices"]), strict=False))
+    if "parts" not in record.asked:
+        return {letter: f"candidate {letter}" for letter in LETTERS if letter in record.measured}
+    parts = record.asked["parts"].split("|")
     return dict(zip(LETTERS, parts, strict=False)) if record.answer_type in ("choice", "order") else {}
 
 
@@ -58,7 +67,8 @@ def others(record: Record) -> list[str]:
     """Wrong answers of the same kind, in a fixed order."""
     answer = record.answer
     if record.answer_type == "number":
-        return [str(int(answer) + 1), str(int(answer) + 2)]
+        whole = int(float(answer))
+        return [str(whole + 1), str(whole + 2)]
     if record.answer_type == "order":
         letters = answer.split(", ")
         return [", ".join([letters[-1], *letters[:-1]]), ", ".join([*letters[1:], letters[0]])]
@@ -66,6 +76,8 @@ def others(record: Record) -> list[str]:
         return [letter for letter in options(record) if letter != answer]
     if record.answer_type == "box":
         return sorted({label(cell) for cell in CELLS} - {answer})
+    if record.basis == "given":
+        return ["something else"]
     return sorted(alike(record) - {answer}) or [answer[1:] + answer[0]]
 
 
@@ -79,9 +91,23 @@ def _plain(record: Record, text: str) -> str | None:
         found = set(_NUMBER.findall(text))
     elif record.answer_type == "order":
         found = set(_ORDER.findall(text))
+    elif record.answer_type == "text":
+        return text.strip()
+    elif record.answer_type == "choice":
+        return _picked(record, text)
+    elif record.basis == "given":
+        return record.answer if f" {_words(record.answer)} " in f" {_words(text)} " else None
     else:
         found = set(_words(text).split()) & alike(record)
     return found.pop() if len(found) == 1 else None
+
+
+def _picked(record: Record, text: str) -> str | None:
+    """The letter that a sentence begins with or names as the option, else the one option whose words it holds."""
+    if match := _LEADING.match(text.strip()) or _NAMED.search(text):
+        return match[1]
+    told = [letter for letter, words in options(record).items() if f" {_words(words)} " in f" {_words(text)} "]
+    return told[0] if len(told) == 1 else None
 
 
 def _words(text: str) -> str:

@@ -1,32 +1,24 @@
 """What a model is asked: prompt templates from ``prompts/``, pictures by digest, and the same question without them.
 
-A template's file name holds its version; its digest is told in every record that it led to. Code for think-with-image is not
-asked for: its replies come from the programmatic teacher.
+A template's file name holds its version; its digest is told in every record that it led to. What is shown is made in
+``show.py``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-
-from PIL import Image
+from typing import Any
 
 from dataengine.cot import formats
-from dataengine.cot.record import Block, ImageBlock, Message, Record, TextBlock, VideoBlock
+from dataengine.cot.record import Block, ImageBlock, Message, Record, TextBlock
 from dataengine.cot.teachers.base import Ask
-from dataengine.cot_config import CotConfig
-from dataengine.media.image import decode_rgb
-from dataengine.media.limits import Limits
-from dataengine.media.video import frames_even
+from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.workspace import digest
 
 VERSION = "1"
-_SIDE, _FRAME_SIDE = 768, 252
-"""Pixels of the shorter side of a picture and of a frame that a model is shown."""
-_COUNTS = (16, 32)
 _JUDGED = {
     "type": "object",
     "properties": {
@@ -49,17 +41,42 @@ def prompt_of(name: str) -> str:
     return digest(template(name))
 
 
-def answerable(record: Record) -> bool:
-    """Can a model be asked this in one turn?"""
-    return record.style != "agentic"
+_MERGED = {
+    "type": "object",
+    "properties": {"question": {"type": "string"}},
+    "required": ["question"],
+    "additionalProperties": False,
+}
 
 
-def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig) -> Ask:
+def answerable(record: Record, config: OpenAIConfig) -> bool:
+    """Can this model be asked this? Tools on a picture are for those that see it."""
+    return record.style != "agentic" or (config.tools != "none" and config.pictures)
+
+
+def head_of(record: Record, config: OpenAIConfig) -> str:
+    """Name of the template by which a path is asked for."""
+    return "agentic_calls" if record.style == "agentic" and config.tools == "calls" else record.style
+
+
+def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Ask:
     """One path of reasoning. ``pictures`` are references, in the order in which they are shown."""
-    head = template(record.style)
+    name = head_of(record, teacher)
+    head = template(name)
     if config.show_answer:
         head = f"{head}\n{template('shown_answer').format(answer=record.answer)}"
-    return Ask((_message(record, pictures, head),), seed, config.temperature, config.max_tokens, logprobs=True)
+    asked = (_message(record, pictures if teacher.pictures else (), head),)
+    calls = name == "agentic_calls"
+    return Ask(asked, seed, config.temperature, config.max_tokens, logprobs=True, tools=calls)
+
+
+def enhanced(record: Record, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig) -> Ask:
+    """A harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
+    answer = record.asked.get("answer", record.answer)
+    told = {"question": record.asked["question"], "answer": answer, "others": " | ".join(others) or "none"}
+    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**told)))
+    message = Message(role="user", content=content)
+    return Ask((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
 
 
 def blind(record: Record, seed: int) -> Ask:
@@ -69,10 +86,17 @@ def blind(record: Record, seed: int) -> Ask:
 
 
 def judge(record: Record, pictures: Sequence[str], reply: str) -> Ask:
-    """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON."""
-    text = template("judge").format(answer=record.answer, question=_question(record), reply=reply)
-    content: tuple[Block, ...] = (*(ImageBlock(image=name) for name in pictures), TextBlock(text=text))
-    return Ask((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=_JUDGED)
+    """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it is the
+    right one (answer)."""
+    free = record.answer_type == "text"
+    text = template("judge_text" if free else "judge")
+    text = text.format(answer=record.answer, question=_question(record), reply=reply)
+    schema: dict[str, Any] = _JUDGED
+    if free:
+        properties = {"answer": {"type": "boolean"}, **_JUDGED["properties"]}  # type: ignore[dict-item]
+        schema = _JUDGED | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
+    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
+    return Ask((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=schema)
 
 
 def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
@@ -82,33 +106,30 @@ def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
     return names
 
 
-def shown(limits: Limits, item: tuple[str, bytes]) -> dict[int, list[bytes]]:
-    """JPEGs of a sample by the number of frames; a picture is one. Runs in the decode child. Raises InputError."""
-    kind, data = item
-    if kind == "image":
-        return {1: [_jpeg(Image.fromarray(decode_rgb(data, limits, _SIDE)), _SIDE)]}
-    taken = {count: frames_even(data, count, limits, _FRAME_SIDE)[0] for count in _COUNTS}
-    return {count: [_jpeg(Image.fromarray(one), _FRAME_SIDE) for one in frames] for count, frames in taken.items()}
-
-
-def views(record: Record, of_sample: dict[int, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
+def views(record: Record, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
     """What is shown with a question, in its order: the sample, its frames, or the question's own pictures."""
-    blocks = record.messages[0].content
-    if any(isinstance(b, VideoBlock) for b in blocks):
-        return of_sample.get(next(b.nframes for b in blocks if isinstance(b, VideoBlock)), [])
-    return list(own) if record.family in ("frames", "made") else of_sample.get(1, [])
+    if record.family in ("frames", "made"):
+        return list(own)
+    return of_sample.get(record.asked.get("sampling", ""), [])
 
 
 def _message(record: Record, pictures: Sequence[str], head: str) -> Message:
+    """The question; each frame of a video with the time when it is shown. Without pictures its text alone."""
     names, content = iter(pictures), list[Block]()
     for block in record.messages[0].content:
         if isinstance(block, TextBlock):
             content.append(block)
+        elif isinstance(block, ImageBlock):
+            content += map(_image, [name for _, name in zip(range(1), names, strict=False)])
         else:
-            count = block.nframes if isinstance(block, VideoBlock) else 1
-            content += [ImageBlock(image=name) for _, name in zip(range(count), names, strict=False)]
+            for time, name in zip(block.times, names, strict=False):
+                content += [TextBlock(text=f"[{time:.1f} s]"), _image(name)]
     text = f"{head}\n\nThe question:"
     return Message(role="user", content=(TextBlock(text=text), *_bare(content, record)))
+
+
+def _image(name: str) -> ImageBlock:
+    return ImageBlock(image=name)
 
 
 def _bare(content: Sequence[Block], record: Record) -> list[Block]:
@@ -123,13 +144,3 @@ def _bare(content: Sequence[Block], record: Record) -> list[Block]:
 def _question(record: Record) -> str:
     text = formats.to_text(record.messages[0].content)[0].removesuffix(formats.SWITCHES["card"][record.style])
     return text.replace(formats.IMAGE_MARK, "").strip()
-
-
-def _jpeg(picture: Image.Image, side: int) -> bytes:
-    scale = side / min(picture.size)
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=90)
-    return out.getvalue()

@@ -13,7 +13,8 @@ Check = Mapping[str, Any]
 @dataclass(frozen=True)
 class Choice:
     """``chosen``: index of a path, None where no path will do; then ``outcome`` (rejected or failed) and ``reason`` say why.
-    ``why``: process or redundant, where a person is to see it first. ``agreement``: share of the paths with this answer."""
+    ``why``: process, redundant or unsure, where a person is to see it first. ``agreement``: share of the paths with this
+    answer."""
 
     chosen: int | None
     why: str = ""
@@ -22,8 +23,9 @@ class Choice:
     reason: str = ""
 
 
-def choose(checks: Sequence[Check], redundant: float) -> Choice:
-    """Of sound paths (grade A) the surest by its teacher's log-probability, then the shortest. One that is ``redundant`` times
+def choose(checks: Sequence[Check], redundant: float, least_step: float | None = None) -> Choice:
+    """Of sound paths (grade A) the surest by its teacher's log-probability, then the shortest; those with a step below
+    ``least_step`` come last and are for a person, too. One that is ``redundant`` times
     as long as the shortest of its question's is for a person, as are paths with flaws (B) where there is no sound one. A
     path that is wrong on purpose is never chosen as a sound one, whatever the checks make of it."""
     said = [c for c in checks if c["failure"] is None]
@@ -38,10 +40,15 @@ def choose(checks: Sequence[Check], redundant: float) -> Choice:
         )
     agreement = len(right) / len(said)
     shortest = min(c["words"] for c in right)
-    order = sorted(right, key=lambda c: (c["grade"], c["words"] > redundant * shortest, *_surest(c)))
-    best = order[0]
-    why = "process" if best["grade"] == "B" else "redundant" if best["words"] > redundant * shortest else ""
+    flaws = {id(c): (c["grade"], _unsure(c, least_step), c["words"] > redundant * shortest) for c in right}
+    best = min(right, key=lambda c: (*flaws[id(c)], *_surest(c)))
+    grade, unsure, long = flaws[id(best)]
+    why = "process" if grade == "B" else "unsure" if unsure else "redundant" if long else ""
     return Choice(best["index"], why, round(agreement, 4))
+
+
+def _unsure(check: Check, least_step: float | None) -> bool:
+    return least_step is not None and min(check["step_means"] or (), default=0.0) < least_step
 
 
 def _surest(check: Check) -> tuple[float, int, int]:

@@ -215,6 +215,11 @@ def _groups(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
     return match.groups()
 
 
+def tagged(text: str) -> bool:
+    """Does a tag of the text forms, or a fence, stand in it?"""
+    return any(tag in text for tag in (*_TAGS, _FENCE))
+
+
 def _free(text: str, *more: str) -> None:
     """Free text is not blank and holds no tag. Raises FormatError."""
     if not text.strip():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dataengine.cot import formats
 from dataengine.cot.answers import answer_of, matches
 from dataengine.cot.process import flaws
-from dataengine.cot.record import Grade, Record
+from dataengine.cot.record import OBSERVATION, Grade, Record
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ def grade(record: Record, text: str) -> Graded:
     words = len(text.split())
     try:
         reply = formats.parse(record.style, text)
-        formats.to_blocks(text, pictures(record))
+        formats.to_blocks(text, pictures(record, text))
+        _only_tools_show(reply, text)
     except formats.FormatError:
         return Graded("C", "", False, ("format",), words)
     said = answer_of(record, reply)
@@ -51,6 +52,13 @@ def blind(record: Record, text: str) -> bool:
         return False
 
 
-def pictures(record: Record) -> list[str]:
-    """References of the pictures in the reply."""
-    return formats.to_text(record.messages[-1].content)[1]
+def _only_tools_show(reply: formats.Reply, text: str) -> None:
+    """A picture stands where a tool has given it. Raises FormatError."""
+    shown = sum(s.output == formats.IMAGE_MARK for s in reply.steps) if isinstance(reply, formats.Agentic) else 0
+    if shown != text.count(formats.IMAGE_MARK):
+        raise formats.FormatError.because("a place for a picture that no tool has given")
+
+
+def pictures(record: Record, text: str) -> list[str]:
+    """References of the pictures in a reply: all that its tools have given. Other replies show none."""
+    return [f"{OBSERVATION}{i}" for i in range(text.count(formats.IMAGE_MARK))] if record.style == "agentic" else []

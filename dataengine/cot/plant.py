@@ -78,6 +78,20 @@ def _conclusion(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
 
 
+def _output(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """A number that the tool has not given."""
+    if not isinstance(reply, formats.Agentic):
+        return None
+    read = [n for n, step in enumerate(reply.steps) if re.fullmatch(r"(-?\d+\n?)+", step.output)]
+    if not read:
+        return None
+    at = draw.choice(read)
+    first, *rest = reply.steps[at].output.split("\n")
+    output = "\n".join([str(int(first) + 20 + draw.below(60)), *rest])
+    steps = (*reply.steps[:at], replace(reply.steps[at], output=output), *reply.steps[at + 1 :])
+    return replace(reply, steps=steps).render()
+
+
 def _repetition(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     if not isinstance(reply, Thinks):
         return None
@@ -108,6 +122,7 @@ _KINDS: dict[str, Callable[[Record, formats.Reply, Draw], str | None]] = {
     "conclusion": _conclusion,
     "format": _format,
     "language": _language,
+    "output": _output,
     "reading": _reading,
     "repetition": _repetition,
     "swap": _swap,

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dataengine.cot.account import Kept, Outcome
 from dataengine.cot.build import candidates
+from dataengine.cot.given import Pair, Rival
 from dataengine.cot.record import VERSION, canonical
 from dataengine.cot.source import decoded
+from dataengine.cot.taken import KEYE
 from dataengine.media.limits import Limits
 
 __all__ = ["VERSION", "Draft", "make"]
 
-Context = tuple[Limits, int, int]
-"""Limits, the run's seed, and how many records a sample may give."""
-Item = tuple[str, str, bytes, Sequence[str], dict[str, Any]]
-"""Sample id, kind (image | video), media bytes, captions, facts (``duration`` in seconds, if known)."""
+
+@dataclass(frozen=True)
+class Context:
+    """``per_sample``: how many records a sample may give; ``ways``: of taking a video's frames; ``models``: are there teachers
+    that answer what a program cannot?"""
+
+    limits: Limits
+    seed: int
+    per_sample: int
+    ways: tuple[str, ...] = KEYE
+    models: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """A sample: its bytes, what its source says (facts: ``duration`` in seconds, if known), and other videos with their bytes
+    and facts."""
+
+    id: str
+    kind: str
+    data: bytes
+    captions: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    pairs: tuple[Pair, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    partners: tuple[tuple[str, bytes, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,10 +65,11 @@ class Draft:
 
 def make(context: Context, item: Item) -> list[Draft]:
     """The candidates of one sample. Raises InputError."""
-    limits, seed, per_sample = context
-    id_, kind, data, captions, facts = item
-    source = decoded(id_, kind, data, limits, tuple(captions), facts)
-    return [_draft(outcome) for outcome in candidates(source, seed, per_sample)]
+    source = decoded(item.id, item.kind, item.data, context.limits, item.captions, item.facts)
+    beside = {id_: decoded(id_, "video", data, context.limits, (), facts) for id_, data, facts in item.partners}
+    source = replace(source, ways=context.ways, pairs=item.pairs, rivals=item.rivals, partners=beside)
+    found = candidates(source, context.seed, context.per_sample, models=context.models)
+    return [_draft(outcome) for outcome in found]
 
 
 def _draft(outcome: Outcome) -> Draft:

@@ -17,6 +17,7 @@ from dataengine.cot import formats, tools
 from dataengine.cot.answers import alike, matches
 from dataengine.cot.measure import PARTS
 from dataengine.cot.record import Record
+from dataengine.cot.sure import SENTENCE
 from dataengine.errors import InputError
 
 LEAST_WORDS, MOST_WORDS = 3, 2000
@@ -25,7 +26,6 @@ _FREE = frozenset({0.0, 1.0, 2.0, 4.0, 255.0})
 """Numbers that every text may use: counts of steps, the grid, the ends of the scale."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
 _LABEL = re.compile(r"<\|(\w+)_start\|>.*?<\|\1_end\|>", re.DOTALL)
-_SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\d)[^.!?\n]*)*[.!?]?")
 _CONCLUSION = re.compile(
     r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?)\s+([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)"
 )
@@ -33,8 +33,12 @@ _CONCLUSION = re.compile(
 
 def flaws(record: Record, reply: formats.Reply) -> list[str]:
     """Names of what is wrong with the reasoning, sorted; none for a sound one."""
-    text = prose(reply)
-    return sorted({*_of_text(record, text), *(_of_tools(record, reply) if isinstance(reply, formats.Agentic) else ())})
+    text, read = prose(reply), frozenset[float]()
+    if isinstance(reply, formats.Agentic):
+        read = frozenset(float(n) for step in reply.steps for n in _NUMBER.findall(step.output))
+    return sorted(
+        {*_of_text(record, text, read), *(_of_tools(record, reply) if isinstance(reply, formats.Agentic) else ())}
+    )
 
 
 def prose(reply: formats.Reply) -> str:
@@ -49,10 +53,11 @@ def prose(reply: formats.Reply) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    return [s.strip() for s in _SENTENCE.findall(text) if s.strip()]
+    return [s.strip() for s in SENTENCE.findall(text) if s.strip()]
 
 
-def _of_text(record: Record, whole: str) -> Iterator[str]:
+def _of_text(record: Record, whole: str, read: frozenset[float]) -> Iterator[str]:
+    """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
     if any(_concludes(record, said) and not matches(record, said) for said in _CONCLUSION.findall(whole)):
         yield "contradiction"
     text = _LABEL.sub("", whole)
@@ -64,7 +69,8 @@ def _of_text(record: Record, whole: str) -> Iterator[str]:
     said = sentences(text)
     if _repeats(said, words):
         yield "repetition"
-    if any(not _supported(float(n), record) for n in _NUMBER.findall(text)):
+    numbers = [float(n) for n in _NUMBER.findall(text)] if record.basis == "measured" else []
+    if any(n not in read and not _supported(n, record) for n in numbers):
         yield "unsupported number"
     if any(_misread(record, s) for s in said):
         yield "wrong reading"
@@ -78,6 +84,8 @@ def _concludes(record: Record, said: str) -> bool:
         return said.isdigit()
     if record.answer_type == "box":
         return said.startswith("<|")
+    if record.basis == "given":
+        return False
     return said.lower() in alike(record) or (record.answer.isupper() and said.isupper())
 
 
@@ -94,6 +102,7 @@ def _known(record: Record) -> set[float]:
     found |= {value + 1 for name, value in record.measured.items() if name == "cuts"}
     found |= {float(len(record.asked.get("parts", "").split("|")))}
     found |= {float(n) for n in _NUMBER.findall(_question(record))}
+    found |= {float(time) for time in record.asked.get("times", "").split()}
     return found | ({float(record.answer)} if record.answer_type == "number" else set())
 
 
@@ -121,6 +130,9 @@ def _of_tools(record: Record, reply: formats.Agentic) -> Iterator[str]:
     """Outputs of ``measure`` calls are the facts of the parts that they measure."""
     boxes = {box: name for name, box in PARTS.items()}
     for step in reply.steps:
+        if step.output.startswith(tools.REFUSED):
+            yield "tool call"
+            continue
         try:
             calls = [call for call in tools.parse(step.code) if call.name == "measure"]
         except InputError:

@@ -16,12 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from dataengine.errors import InputError
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
-VERSION = "2"
+VERSION = "3"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
-Family = Literal["picture", "tools", "clip", "frames", "made"]
-AnswerType = Literal["choice", "text", "number", "order", "box"]
+Family = Literal["picture", "tools", "clip", "frames", "made", "tools_0", "tools_2", "tools_3", "tools_4"]
+"""``tools`` have one picture of a tool, ``tools_N`` so many."""
+AnswerType = Literal["choice", "word", "text", "number", "order", "box"]
+Basis = Literal["measured", "caption", "given"]
+"""What an answer rests on: the media, the sample's own captions, or a question-answer pair of the source."""
 Difficulty = Literal["easy", "medium", "hard"]
 Grade = Literal["A", "B", "C"]
 
@@ -46,11 +49,15 @@ class ImageBlock(_Model):
 
 
 class VideoBlock(_Model):
-    """``nframes`` frames from the middles of as many equal spans of the sample."""
+    """``nframes`` frames of the sample, at ``times`` (seconds from its first frame) and of ``kinds`` (0 slow, 1 fast).
+    ``sampling`` is ``even`` (the middles of equal spans, all slow) or ``slow-fast``."""
 
     type: Literal["video"] = "video"
     video: Annotated[str, Field(pattern=r"^sample:[0-9a-f]{32}$")]
     nframes: int
+    sampling: Literal["even", "slow-fast"] = "even"
+    times: Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
+    kinds: Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
 
 
 Block = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
@@ -92,7 +99,8 @@ class VerdictModel(_Model):
 
 class PathTold(_Model):
     """A path of reasoning that was made for the question, without its text. ``confidence`` is the mean log-probability a
-    token, 0 where the server gave none; ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
+    token, ``least_token`` the lowest, ``least_step`` the mean of the sentence that has the lowest; 0 where the server gave
+    none. ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
     rejected for ``reasons``, joined by ``"; "``."""
 
     index: Annotated[int, Field(ge=0)]
@@ -102,12 +110,16 @@ class PathTold(_Model):
     grade: Grade
     answer: str
     confidence: float
+    least_token: float = 0.0
+    least_step: float = 0.0
     reasons: str
 
 
 class Record(_Model):
-    """One question and its answer. ``answer`` is what a grader compares: a letter, a word, a whole number, or letters
-    joined by ``", "``. ``seed`` is the record's own, derived from the run's.
+    """One question and its answer. ``answer`` is what a grader compares: a letter, a word or some, a number, letters joined
+    by ``", "``, a box, or free text. ``basis``: what it rests on. ``judged``: that the reply says the same in other words is
+    a judge's or a reviewer's word. ``parents``: the sample that the question is about, then others that it shows or quotes.
+    ``seed`` is the record's own, derived from the run's.
 
     ``path`` is the index of the path that became the reply, ``prompt`` the digest of the template that its teacher was asked
     with (empty for the programmatic one), ``review`` what a person did with it. ``answer_shown``: the teacher knew the answer.
@@ -133,6 +145,8 @@ class Record(_Model):
     messages: Annotated[tuple[Message, ...], Field(min_length=2, strict=False)]
     answer: Annotated[str, Field(min_length=1)]
     answer_type: AnswerType
+    basis: Basis = "measured"
+    judged: bool = False
     params: Annotated[tuple[Param, ...], Field(min_length=1, strict=False)]
     evidence: Annotated[tuple[Fact, ...], Field(min_length=1, strict=False)]
     observations: Annotated[tuple[Observation, ...], Field(strict=False)]

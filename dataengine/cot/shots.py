@@ -20,7 +20,7 @@ from dataengine.media.pixels import Pixels
 _GRID = (16, 9)
 _REACH = 3
 _SPANS, _APART, _EVERY = (6, 12), 16.0, 2
-_EDGE = 0.04
+EDGE = 0.04
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,10 @@ def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
     return Unsure("gradual change") if _blends(frames, cuts, clarity) else cuts
 
 
-def shots_seen(cuts: Sequence[float], duration: float, count: int) -> int:
-    """How many shots show, not just at their very edges, in the frames from the middles of ``count`` equal spans. ``cuts``
-    and ``duration`` in seconds."""
-    sampled = (np.arange(count) + 0.5) * duration / count
+def shots_seen(cuts: Sequence[float], duration: float, sampled: npt.NDArray[np.float64]) -> int:
+    """How many shots show, not just at their very edges, in frames taken at ``sampled``; all in seconds."""
     edges = pairwise([0.0, *cuts, duration])
-    return sum(bool(np.any((sampled >= start + _EDGE) & (sampled <= stop - _EDGE))) for start, stop in edges)
+    return sum(bool(np.any((sampled >= start + EDGE) & (sampled <= stop - EDGE))) for start, stop in edges)
 
 
 def _surroundings(change: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

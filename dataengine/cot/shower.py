@@ -1,29 +1,48 @@
-"""Pictures for a model: of samples, through the decode child, and a question's own from its pack."""
+"""Pictures for a model, through the decode child: of samples, of what its tools make of them, and a question's own."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from dataengine.cot.record import Record
 from dataengine.decode import Decoder
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok
+from dataengine.media.sandbox import Failed, Ok
 from dataengine.workspace import Workspace
 
 
 class Shower:
-    """Owns a decode child: close it."""
+    """Owns decode children: close it."""
 
     def __init__(self, limits: Limits, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._decoder = Decoder("dataengine.cot.asks:shown", limits, limits)
+        self._limits = limits
+        self._decoder = Decoder("dataengine.cot.show:shown", limits, limits)
+        self._bench: Decoder | None = None
 
-    def over(self, ids: Iterable[str], located: Mapping[str, Located]) -> dict[str, dict[int, list[bytes]]]:
-        """JPEGs of samples by id and number of frames; samples that cannot be decoded are left out."""
-        rows = sorted((located[i] for i in set(ids) if i in located), key=lambda r: (r.media, r.offset))
-        seen = self._decoder.over(self._workspace.store, rows, lambda row, data: (row.kind, data))
+    def over(self, records: Iterable[Record], located: Mapping[str, Located]) -> dict[str, dict[str, list[bytes]]]:
+        """JPEGs of the samples that records are about, by id and way of taking frames; what cannot be decoded is left out."""
+        ways: dict[str, set[str]] = {}
+        for record in records:
+            ways.setdefault(record.parents[0], set()).add(record.asked.get("sampling", ""))
+        rows = sorted((located[i] for i in ways if i in located), key=lambda r: (r.media, r.offset))
+        seen = self._decoder.over(self._workspace.store, rows, lambda row, data: (row.kind, data, ways[row.id] - {""}))
         return {row.id: outcome.value for row, outcome in seen if isinstance(outcome, Ok)}
+
+    def run(self, programs: Sequence[tuple[Located, str]]) -> list[bytes | str | Failed]:
+        """What each program makes of its picture, in order: a PNG, text, or the failure of the child that ran it."""
+        if self._bench is None:
+            self._bench = Decoder("dataengine.cot.show:ran", self._limits, self._limits)
+        order = sorted(range(len(programs)), key=lambda n: (programs[n][0].media, programs[n][0].offset, n))
+        codes = iter([programs[n][1] for n in order])
+        rows = [programs[n][0] for n in order]
+        seen = self._bench.over(self._workspace.store, rows, lambda row, data: (data, next(codes)))
+        found: dict[int, bytes | str | Failed] = {}
+        for place, (_, outcome) in zip(order, seen, strict=True):
+            found[place] = outcome if isinstance(outcome, Failed) else outcome.value
+        return [found[n] for n in range(len(programs))]
 
     def own(self, row: Mapping[str, Any]) -> list[bytes]:
         """PNGs of a question, from its pack."""
@@ -33,3 +52,5 @@ class Shower:
 
     def close(self) -> None:
         self._decoder.close()
+        if self._bench is not None:
+            self._bench.close()

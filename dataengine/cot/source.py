@@ -1,4 +1,4 @@
-"""A sample as tasks see it: pixels of a fixed working size, decoded when first asked for.
+"""A sample as tasks see it: pixels of a fixed working size, decoded when first asked for, and what its source says of it.
 
 The size is part of the contract (``record.VERSION``): what is measured does not depend on how large the original was, at
 the price of details below it.
@@ -7,13 +7,15 @@ the price of details below it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dataengine.cot.given import Pair, Rival
+from dataengine.cot.taken import KEYE, Taken, take
 from dataengine.errors import InputError
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
@@ -27,10 +29,18 @@ Frames = tuple[Pixels, list[float]]
 """``(F, H, W, 3) uint8`` and the seconds when each begins to be shown."""
 
 
+def _nothing(*_: Any) -> Any:
+    raise InputError("wrong_kind", "a task for videos was given a sample of another kind")
+
+
 @dataclass(frozen=True)
 class CotInput:
     """One sample. ``picture()`` is ``(H, W, 3) uint8`` at working size; ``frames(count, short_side)`` are the frames from
-    the middles of ``count`` equal spans. ``facts`` of a video hold its ``duration`` in seconds."""
+    the middles of ``count`` equal spans; ``taken(way)`` says which frames a record shows, ``ways`` which ways the recipe
+    wants. ``facts`` of a video hold its ``duration`` in seconds.
+
+    ``pairs`` are the source's questions about it, ``rivals`` captions of other samples, ``partners`` other videos by id.
+    """
 
     id: str
     kind: str
@@ -38,6 +48,15 @@ class CotInput:
     frames: Callable[[int, int], Frames] = field(repr=False)
     captions: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    taken: Callable[[str], Taken] = field(repr=False, default=_nothing)
+    ways: tuple[str, ...] = KEYE
+    pairs: tuple[Pair, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
+
+    def among(self, partners: Mapping[str, CotInput]) -> CotInput:
+        """The same sample beside these others."""
+        return replace(self, partners=partners)
 
 
 def decoded(
@@ -55,7 +74,9 @@ def decoded(
         known["duration"] = probe(data, limits).duration
     picture = cache(lambda: working_size(decode_rgb(data, limits, PICTURE_SIDE)))
     frames = cache(lambda count, side: frames_even(data, count, limits, side))
-    return CotInput(id_, kind, _only("image", kind, picture), _only("video", kind, frames), captions, known)
+    taken = cache(lambda way: take(data, way, limits))
+    of = _only("image", kind, picture), _only("video", kind, frames)
+    return CotInput(id_, kind, *of, captions, known, _only("video", kind, taken))
 
 
 def working_size(pixels: Pixels) -> Pixels:

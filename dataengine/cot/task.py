@@ -13,16 +13,17 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar
 
+from dataengine.cot import given
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import Reply, to_blocks, with_switch
-from dataengine.cot.record import SAMPLE, AnswerType, Block, Family, ImageBlock, Message, Mode, Style
+from dataengine.cot.record import SAMPLE, AnswerType, Basis, Block, Family, ImageBlock, Message, Mode, Style
 from dataengine.cot.source import CotInput
 from dataengine.media.pixels import Pixels
 
 Params = dict[str, str]
 Facts = dict[str, float]
 
-LETTERS = "ABCDEF"
+LETTERS = given.LETTERS
 SEPARATOR = "|"
 """Between the names in a parameter that is a list."""
 
@@ -36,7 +37,8 @@ class Unsure:
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a task writes: the user's blocks before the question, the question, the reply."""
+    """What a task writes: the user's blocks before the question, the question, the reply (the bare answer where only a model
+    can write one)."""
 
     question: str
     reply: Reply
@@ -54,11 +56,32 @@ class Task(ABC):
     styles: ClassVar[tuple[Style, ...]]
     family: ClassVar[Family] = "picture"
     answer_type: ClassVar[AnswerType]
+    basis: ClassVar[Basis] = "measured"
     tolerances: ClassVar[Mapping[str, float]] = MappingProxyType({})
+
+    def takes(self, source: CotInput) -> bool:
+        """Has such a sample what the task asks about?"""
+        return source.kind == self.kind
+
+    def variants(self, source: CotInput) -> Sequence[str]:
+        """Names of the questions that may be asked side by side; a task asks one of a sample, where it has no others."""
+        return ("",)
+
+    def programs(self, style: Style) -> bool:
+        """Can a program write the reply? Others are for models alone."""
+        return True
+
+    def type_of(self, params: Params) -> AnswerType:
+        return self.answer_type
+
+    def parents(self, source_id: str, params: Params) -> tuple[str, ...]:
+        """The sample asked about, then others that are shown or quoted."""
+        return (source_id, *names(params, "others")) if "others" in params else (source_id,)
 
     @abstractmethod
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
-        """Questions to try, in drawn order; the first with a sure answer is asked."""
+        """Questions to try, in drawn order; the first with a sure answer is asked. Of a task with variants: those of all, by
+        ``variant``."""
 
     @abstractmethod
     def measure(self, params: Params, source: CotInput) -> Facts | Unsure:

@@ -24,6 +24,9 @@ MAX_LINES = 16
 MAX_SIDE = 448
 """``zoom`` stops where the longer side of its result would pass this."""
 
+REFUSED = "error: "
+"""Before the reason why a program was not run."""
+
 Value = int | float | str
 
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
@@ -69,6 +72,14 @@ def run(code: str, picture: Pixels) -> Pixels | str:
         else:
             view = TRANSFORMS[call.name](view, *call.arguments)
     return "\n".join(numbers) if numbers else view
+
+
+def tried(code: str, picture: Pixels) -> Pixels | str:
+    """As ``run``; what it refuses is told as text, as a model is told."""
+    try:
+        return run(code, picture)
+    except ToolError as error:
+        return f"{REFUSED}{error.message}"
 
 
 def crop(view: Pixels, left: Value, top: Value, right: Value, bottom: Value) -> Pixels:

@@ -60,17 +60,22 @@ class _Case:
 
 
 def verify_record(
-    record_json: bytes, load_media: Callable[[str], CotInput], images: Mapping[str, bytes] | None = None
+    record_json: bytes,
+    load_media: Callable[[str], CotInput],
+    images: Mapping[str, bytes] | None = None,
+    draft: bool = False,
 ) -> Verdict:
     """Check a record. ``load_media`` gives a sample by id; ``images`` are the record's pictures by member extension
-    (``obs0.png``). The first check that fails ends it."""
+    (``obs0.png``). The first check that fails ends it. A ``draft`` has no reply yet: its question is checked."""
     try:
         record = Record.from_bytes(record_json)
         if reason := _contract(record):
             return Verdict(Status.FAILED, "record", reason)
         task, source = TASKS[record.task], load_media(record.parents[0])
+        if task.family == "frames" and len(record.parents) > 1:
+            source = source.among({id_: load_media(id_) for id_ in record.parents[1:]})
         case = _Case(record, task, source, images or {}, task.measure(record.asked, source))
-        return next(_problems(case), Verdict(Status.PASSED))
+        return next(_problems(case, _OF_DRAFTS if draft else tuple(_CHECKS)), Verdict(Status.PASSED))
     except InputError as error:
         return Verdict(Status.FAILED, "record" if error.failure == "bad_record" else error.failure, error.message)
     except (LookupError, ValueError) as error:
@@ -84,18 +89,20 @@ def _contract(record: Record) -> str:
         return f"version {record.version}, this code checks {VERSION}"
     if task is None:
         return f"no task is called {record.task}"
-    if (record.mode, record.family, record.answer_type) != (task.mode, task.family, task.answer_type):
-        return "mode, family or answer type are not the task's"
-    if record.style not in task.styles or len(record.parents) != 1 or record.verdict.status != "passed":
+    told = (record.mode, record.family.partition("_")[0], record.answer_type, record.basis)
+    if told != (task.mode, task.family, task.type_of(record.asked), task.basis):
+        return "mode, family, answer type or basis are not the task's"
+    parents = task.parents(record.parents[0], record.asked)
+    if record.style not in task.styles or record.parents != parents or record.verdict.status != "passed":
         return "style, parents or verdict are not as the task makes them"
     return (
         "" if record.id == record_id(record.mode, record.task, record.seed, record.parents) else "the id does not fit"
     )
 
 
-def _problems(case: _Case) -> Iterator[Verdict]:
-    for step, check in _CHECKS.items():
-        if reason := check(case):
+def _problems(case: _Case, steps: tuple[str, ...]) -> Iterator[Verdict]:
+    for step in steps:
+        if reason := _CHECKS[step](case):
             yield Verdict(Status.FAILED, step, reason)
 
 
@@ -123,6 +130,8 @@ def _format(case: _Case) -> str:
     """The exact form of the mode, and the answer in it."""
     text, _ = formats.to_text(case.record.messages[-1].content)
     said = answer_of(case.record, formats.parse(case.record.style, text))
+    if said is not None and case.record.judged and case.record.answer_type == "text":
+        return ""
     return "" if matches(case.record, said) else f"the reply says {said}, not {case.record.answer}"
 
 
@@ -144,34 +153,39 @@ def _text(case: _Case) -> str:
 
 
 def _observations(case: _Case) -> str:
-    """The stored pictures are those that the media give."""
-    expected = case.task.observe(case.record.asked, case.source)
-    told = case.record.observations
-    if [o.name for o in told] != [f"obs{i}.png" for i in range(len(expected))] or {o.name for o in told} != set(
-        case.images
-    ):
+    """The stored pictures have their digests; those of the question are what the media give. What tools gave, ``tools``
+    compares."""
+    record, told = case.record, case.record.observations
+    if {o.name for o in told} != set(case.images) or [o.name for o in told] != [
+        f"obs{i}.png" for i in range(len(told))
+    ]:
         return "pictures are missing or too many"
-    for told_one, pixels in zip(told, expected, strict=True):
-        data = case.images[told_one.name]
-        if hashlib.sha256(data).hexdigest() != told_one.sha256:
-            return f"{told_one.name} has another digest"
-        if not _alike(decode_png(data), pixels):
-            return f"{told_one.name} shows something else"
-    return ""
+    for one in told:
+        if hashlib.sha256(case.images[one.name]).hexdigest() != one.sha256:
+            return f"{one.name} has another digest"
+    if record.style == "agentic" and record.teacher != TEACHER:
+        return ""
+    expected = case.task.observe(record.asked, case.source)
+    if len(told) != len(expected):
+        return "pictures are missing or too many"
+    wrong = [o.name for o, p in zip(told, expected, strict=True) if not _alike(decode_png(case.images[o.name]), p)]
+    return f"{wrong[0]} shows something else" if wrong else ""
 
 
 def _tools(case: _Case) -> str:
     """Run the code again: it gives what the record says that it gave."""
     text, shown = formats.to_text(case.record.messages[-1].content)
     reply = formats.parse(case.record.style, text)
-    names = iter(shown)
+    names = [f"obs{name.removeprefix(OBSERVATION)}.png" for name in shown]
+    if isinstance(reply, formats.Agentic) and names != [o.name for o in case.record.observations]:
+        return "not the pictures that the tools gave, each once"
+    left = iter(names)
     for step in reply.steps if isinstance(reply, formats.Agentic) else ():
-        made = tools.run(step.code, case.source.picture())
+        made = tools.tried(step.code, case.source.picture())
         if isinstance(made, str):
             same = _close(made, step.output)
         else:
-            name = next(names).removeprefix(OBSERVATION)
-            same = step.output == formats.IMAGE_MARK and _alike(decode_png(case.images[f"obs{name}.png"]), made)
+            same = step.output == formats.IMAGE_MARK and _alike(decode_png(case.images[next(left)]), made)
         if not same:
             return f"{step.code.splitlines()[-1]} gives something else"
     return ""
@@ -188,8 +202,13 @@ _CHECKS: dict[str, Callable[[_Case], str]] = {
 }
 
 
+_OF_DRAFTS = ("evidence", "answer", "observations", "text")
+
+
 def _close(made: str, told: str) -> bool:
-    """Numbers line by line, each within 2."""
+    """Numbers line by line, each within 2; what tools refuse, word by word."""
+    if made.startswith(tools.REFUSED):
+        return made == told
     found, expected = told.split("\n"), made.split("\n")
     return len(found) == len(expected) and all(abs(int(a) - int(b)) <= 2 for a, b in zip(found, expected, strict=True))
 

@@ -35,7 +35,7 @@ class DedupUnique(TableStage):
     """The same bytes twice are one sample, mentioned twice."""
 
     name = "dedup.unique"
-    version = "1"
+    version = "2"
     needs = ("ingest",)
 
     def compute(self, run: Run, key: str) -> Output:

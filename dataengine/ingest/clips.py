@@ -31,12 +31,13 @@ _ROUNDING = 1e-6
 @dataclass(frozen=True)
 class Clip:
     """``data`` of a video file, ``facts`` as of any input, ``start`` and ``end`` in seconds from the first frame of the video
-    that it was cut from."""
+    that it was cut from. ``stored``: the bytes to keep in place of ``data``, if any."""
 
     data: bytes = field(repr=False)
     facts: dict[str, Any]
     start: float
     end: float
+    stored: bytes | None = field(default=None, repr=False)
 
 
 def inspect(context: tuple[ClipsConfig, Limits], data: bytes) -> dict[str, Any] | list[Clip]:

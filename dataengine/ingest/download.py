@@ -80,7 +80,7 @@ class Downloader:
             moved = await self._request(url, target, self.limits.bytes, heed=True)
             if moved is None:
                 return
-            url = parsed(str(url.join(moved)))
+            url = parsed(moved, url)
         raise InputError("http_redirects", f"more than {self.config.redirects} redirects")
 
     async def _request(self, url: httpx.URL, target: Path, most: int, *, heed: bool) -> str | None:
@@ -152,7 +152,7 @@ class Downloader:
                 moved = await self._request(url, target, robots.MAX_BYTES, heed=False)
                 if moved is None:
                     return robots.parse(target.read_bytes().decode("utf-8", "replace"), self.config.product)
-                url = parsed(str(url.join(moved)))
+                url = parsed(moved, url)
         except InputError as error:
             if error.failure not in PASSING and error.failure.startswith("http_4"):
                 return robots.Robots()
@@ -168,14 +168,16 @@ class Downloader:
         ]
 
 
-def parsed(url: str) -> httpx.URL:
-    """Raises InputError ``bad_url``."""
+def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
+    """A URL, or what it is from ``base``. Raises InputError ``bad_url``."""
     try:
-        found = httpx.URL(url.strip())
+        found = httpx.URL(url.strip()) if base is None else base.join(url)
     except (httpx.InvalidURL, ValueError) as error:
         raise InputError("bad_url", f"no URL: {error}") from None
     if found.scheme not in ("http", "https") or not found.host:
         raise InputError("bad_url", "no http:// or https:// URL with a host")
+    if found.port is not None and not 0 < found.port < 1 << 16:
+        raise InputError("bad_url", f"{found.port} is no port")
     return found
 
 
@@ -237,5 +239,5 @@ def _retry_after(headers: dict[bytes, str]) -> float | None:
         return float(said)
     try:
         return max(0.0, (parsedate_to_datetime(said) - parsedate_to_datetime(headers[b"date"])).total_seconds())
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None

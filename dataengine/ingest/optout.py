@@ -1,4 +1,5 @@
-"""What the headers of an answer say against its use: ``X-Robots-Tag`` and ``TDM-Reservation``.
+"""What the headers of an answer say against its use: ``X-Robots-Tag`` and ``TDM-Reservation``. (What the file itself says:
+``media/c2pa.py``.)
 
 ``X-Robots-Tag`` (as search engines document it) is a list of directives; a directive behind ``name:`` is for that agent
 only, and so are those that follow it in the same header. ``TDM-Reservation: 1`` reserves text and data mining (W3C
@@ -21,14 +22,14 @@ _SHORT = {"none": ("noindex", "nofollow")}
 
 
 class OptedOutError(InputError):
-    """Whoever serves the file does not want it used; ``signal`` is what said so."""
+    """Whoever made or serves the file does not want it used; ``signal`` is what said so, ``by`` where."""
 
-    def __init__(self, signal: str) -> None:
-        super().__init__("opted_out", f"its server says {signal}")
-        self.signal = signal
+    def __init__(self, signal: str, by: str = "its server") -> None:
+        super().__init__("opted_out", f"{by} says {signal}")
+        self.signal, self.by = signal, by
 
-    def __reduce__(self) -> tuple[type[OptedOutError], tuple[str]]:
-        return type(self), (self.signal,)
+    def __reduce__(self) -> tuple[type[OptedOutError], tuple[str, str]]:
+        return type(self), (self.signal, self.by)
 
 
 def check(headers: Headers, config: HttpConfig) -> None:

@@ -5,8 +5,7 @@ The standard library's parser takes the first rule that fits and knows no wildca
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -58,6 +57,23 @@ def _normal(path: str) -> str:
 
 
 def _fits(pattern: str, path: str) -> bool:
-    end = pattern.endswith("$")
-    parts = [re.escape(part) for part in pattern.removesuffix("$").split("*")]
-    return re.match(".*".join(parts) + ("$" if end else ""), path, re.DOTALL) is not None
+    """Piece by piece, each where it first is: a regular expression could be made to take for ever."""
+    first, *rest = pattern.removesuffix("$").split("*")
+    if not path.startswith(first):
+        return False
+    if not pattern.endswith("$"):
+        return _from(rest, path, len(first)) >= 0
+    if not rest:
+        return path == first
+    at = _from(rest[:-1], path, len(first))
+    return 0 <= at <= len(path) - len(rest[-1]) and path.endswith(rest[-1])
+
+
+def _from(pieces: Sequence[str], path: str, at: int) -> int:
+    """Where the last of ``pieces`` ends, each looked for from the end of the one before; -1 where one is not there."""
+    for piece in pieces:
+        found = path.find(piece, at)
+        if found < 0:
+            return -1
+        at = found + len(piece)
+    return at

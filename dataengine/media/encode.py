@@ -8,7 +8,7 @@ and made other bytes of the same frames about once in fifty times.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +29,10 @@ _HALVED = {"yuv420p", "yuvj420p", "yuv420p10le"}
 _KEPT = {"yuv444p", "yuvj444p", "yuv444p10le", "gray", "gray10le"}
 _OTHER = "yuv444p"
 _TURN = {1: [("transpose", "cclock")], 2: [("hflip", ""), ("vflip", "")], 3: [("transpose", "clock")]}
+
+
+#: A frame and its seconds from the first one, to the frame to encode.
+Change = Callable[[VideoFrame, float], VideoFrame]
 
 
 class Frames:
@@ -86,9 +90,14 @@ class Frames:
 
 
 def h264(
-    target: OutputContainer, source: VideoStream, clip: Video, frames: Iterator[VideoFrame]
+    target: OutputContainer,
+    source: VideoStream,
+    clip: Video,
+    frames: Iterator[VideoFrame],
+    change: Change | None = None,
 ) -> Iterator[Packet[Any]]:
-    """A new track of ``target`` and its packets, of frames out of ``source`` with their times in its ticks."""
+    """A new track of ``target`` and its packets, of frames out of ``source`` with their times in its ticks. ``change`` is
+    made to each frame as it goes to the encoder: upright, 8 or 10 bits, in planes."""
     stored = (clip.width, clip.height)[:: -1 if clip.turns % 2 else 1]
     stream = target.add_stream("libx264", rate=round(clip.fps) or 1, options=dict(_OPTIONS))
     context = stream.codec_context
@@ -108,6 +117,7 @@ def h264(
         for frame in _turned(frames, source, clip.turns):
             last = max(last + 1, frame.pts or 0)
             shown = frame.reformat(format=context.pix_fmt) if frame.format.name != context.pix_fmt else frame
+            shown = change(shown, float(last * tick)) if change else shown
             shown.pts, shown.time_base, shown.pict_type = last, tick, PictureType.NONE
             yield from stream.encode(shown)
         yield from stream.encode(None)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from dataengine.media.containers import chunks, riff, segments
 
 Policy = Literal["keep", "strip", "strip_gps"]
 
 _EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _XMP_MORE, _MPF, _ICC = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0", b"ICC_PROFILE\0"
+_JFIF, _JFIF_BYTES = b"JFIF\0", 14
 _HOLDS_EXIF = (b"8BIM\x04\x22", b"8BIM\x04\x23", b"8BIM\x04\x24")
 """Photoshop's resources that hold EXIF or XMP."""
-_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _GPS_IN_XMP = (
     re.compile(rb"<([A-Za-z]\w*:GPS\w+)\b[^>]*?(?:/>|>.*?</\1\s*>)", re.DOTALL),
     re.compile(rb"""\b[A-Za-z]\w*:GPS\w+\s*=\s*(?:"[^"]*"|'[^']*')"""),
@@ -75,11 +77,11 @@ class _Found:
 
 def _jpeg(data: bytes, orientation: int, strip: bool, found: _Found) -> bytes:
     out = [b"\xff\xd8"]
-    for marker, start, payload, end in _segments(data):
+    for marker, start, payload, end in segments(data):
         if marker != 0xFE and not 0xE0 <= marker <= 0xEF:
             out.append(data[start:end])
         elif (body := _application(marker, data[payload:end], strip, found)) is not None:
-            out.append(data[start:payload] + body)
+            out.append(data[start : payload - 2] + struct.pack(">H", len(body) + 2) + body)
     if strip and orientation != 1:
         exif = _EXIF + _oriented(orientation)
         at = 2 if out[1][:2] == b"\xff\xe0" else 1  # behind JFIF, which has to come first
@@ -97,38 +99,17 @@ def _application(marker: int, body: bytes, strip: bool, found: _Found) -> bytes 
         left = _blanked(body, found)
     elif body.startswith((_XMP_MORE, _MPF)) or any(sign in body for sign in _HOLDS_EXIF):
         left = None
-    if strip and not (marker in (0xE0, 0xEE) or (marker == 0xE2 and body.startswith(_ICC))):
+    if strip and marker == 0xE0 and body.startswith(_JFIF):
+        left = body if len(body) <= _JFIF_BYTES else body[: _JFIF_BYTES - 2] + b"\0\0"  # without its thumbnail
+    elif strip and not (marker == 0xEE or (marker == 0xE2 and body.startswith(_ICC))):
         left = None
     found.dropped |= left is None
     return left
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """``(marker, start, payload, end)`` of each segment behind SOI; picture data belong to their SOS. The last is EOI, or
-    what is left of a file that does not go on as it should."""
-    at = 2
-    while match := _MARKER.search(data, at):
-        start, marker, here = match.start(), match[1][0], match.end()
-        if marker == 0xD9:
-            yield marker, start, here, here
-            return
-        if marker in (0x01, 0xD8):
-            at = here
-            continue
-        end = here + int.from_bytes(data[here : here + 2])
-        if end < here + 2 or end > len(data):
-            yield 0, start, start, len(data)
-            return
-        if marker == 0xDA:
-            following = _MARKER.search(data, end)
-            end = following.start() if following else len(data)
-        yield marker, start, here + 2, end
-        at = end
-
-
 def _png(data: bytes, orientation: int, strip: bool, found: _Found) -> bytes:
     out, first = [data[:8]], 0
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         body = data[start + 8 : end - 4]
         left: bytes | None = body
         if kind == b"eXIf":
@@ -147,15 +128,6 @@ def _png(data: bytes, orientation: int, strip: bool, found: _Found) -> bytes:
     return b"".join(out)
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """``(kind, start, end)`` to IEND."""
-    at, kind = 8, b""
-    while kind != b"IEND" and at + 12 <= len(data):
-        kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
-        yield kind, at, min(end, len(data))
-        at = end
-
-
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -170,11 +142,8 @@ def _text(kind: bytes, body: bytes, found: _Found) -> bytes | None:
 
 def _webp(data: bytes, orientation: int, strip: bool, found: _Found) -> bytes:
     parts: list[tuple[bytes, bytes]] = []
-    at, most = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
-    while at + 8 <= most:
-        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
-        body: bytes | None = data[at + 8 : min(at + 8 + size, most)]
-        at += 8 + size + size % 2
+    for kind, start, end in riff(data):
+        body: bytes | None = data[start:end]
         if kind == b"EXIF":
             body = _webp_exif(body or b"", found)
         elif kind == b"XMP ":

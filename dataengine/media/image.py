@@ -24,6 +24,8 @@ from dataengine.media.sniff import Media, video_format
 
 Image.MAX_IMAGE_PIXELS = None
 
+#: Formats that may hold several frames or pages.
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 _SURE = ("PNG", "GIF", "JPEG", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PSD", "ICO")
 _REFUSED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 _ORIENTATION = 0x0112

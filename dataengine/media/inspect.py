@@ -19,7 +19,6 @@ from dataengine.media.phash import MIN_SIDE, VERSION, phash
 from dataengine.media.pixels import to_gray
 from dataengine.media.sniff import video_format
 
-_ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 _MAX_HASHES = 64
 _ROUNDING = 0.02
 """Seconds by which containers disagree on how long a video is."""
@@ -46,7 +45,7 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
 
 def _image(limits: Limits, data: bytes) -> dict[str, Any]:
     with image.opened(data, limits) as picture:
-        frames = getattr(picture, "n_frames", 1) if picture.format in _ANIMATED else 1
+        frames = getattr(picture, "n_frames", 1) if picture.format in image.ANIMATED else 1
         limits.check_frames(frames)
         media, mode, given = image.describe(picture), picture.mode, image.orientation(picture)
         gray = image.gray(picture, data, MIN_SIDE)

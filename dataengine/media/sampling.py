@@ -51,3 +51,10 @@ class SlowFast:
 
 #: ``released``: keye-vl-utils 1.5.2; ``paper``: the report.
 PRESETS = {"released": SlowFast(), "paper": SlowFast(threshold=0.95, inclusive=False, budget=75_000)}
+
+
+def preset(given: Any) -> Any:
+    """Settings in a configuration: the preset of this name, anything else as it is. Raises ValueError."""
+    if isinstance(given, str) and given not in PRESETS:
+        raise ValueError(f"known presets are {', '.join(sorted(PRESETS))}, not {given!r}")
+    return PRESETS[given] if isinstance(given, str) else given

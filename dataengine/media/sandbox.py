@@ -37,12 +37,15 @@ memory, an operator), and that must not decide what is in a release."""
 class Sandbox:
     """``workers`` child processes that call ``function(context, item)``.
 
-    ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. Use it as a context manager; it
-    serves one ``map`` at a time.
+    ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload`` are modules that
+    reserve gigabytes of addresses as they are imported (torch, ONNX Runtime), before the memory is bounded. Use it as a
+    context manager; it serves one ``map`` at a time.
     """
 
-    def __init__(self, function: str, context: Any, *, workers: int, limits: Limits) -> None:
-        self._hello = Hello(function, context, limits.memory)
+    def __init__(
+        self, function: str, context: Any, *, workers: int, limits: Limits, preload: tuple[str, ...] = ()
+    ) -> None:
+        self._hello = Hello(function, context, limits.memory, preload)
         self._workers = workers
         self._limits = limits
         self._children: list[Child] = []

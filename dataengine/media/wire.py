@@ -35,12 +35,13 @@ class Broken:
 
 @dataclass(frozen=True)
 class Hello:
-    """First message to a child: what to call (``package.module:function``), its first argument, and the bytes of memory
-    it may take beside its libraries."""
+    """First message to a child: what to call (``package.module:function``), its first argument, the bytes of memory
+    it may take beside its libraries, and modules to import before that bound holds."""
 
     function: str
     context: Any
     memory: int
+    preload: tuple[str, ...] = ()
 
 
 def pack(message: Any) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,6 +19,7 @@ _CLIPS = """
 SELECT source, CAST(count(*) AS BIGINT) AS clips, CAST(count(DISTINCT video) AS BIGINT) AS videos_cut FROM v
 GROUP BY source ORDER BY source
 """
+_READ = "SELECT CAST(count(*) AS BIGINT) AS n, CAST(COALESCE(sum(bytes), 0) AS BIGINT) AS bytes FROM s"
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,26 @@ def clips(run: Run) -> dict[str, dict[str, int]]:
     videos = run.engine.local(cut, (), _videos, _VIDEOS)
     rows = run.engine.collect(run.engine.sql(_CLIPS, {"v": videos})).to_pylist()
     return {row.pop("source"): row for row in rows}
+
+
+def cost(run: Run, stages: Sequence[str]) -> dict[str, Any]:
+    """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.costs``."""
+    read = {"inputs": 0, "bytes": 0}
+    for role, schema in (("samples", contracts.SAMPLES), ("failures", contracts.FAILURES)):
+        frame = run.frame("ingest", role, schema, ["bytes"])
+        [row] = run.engine.collect(run.engine.sql(_READ, {"s": frame})).to_pylist()
+        read = {"inputs": read["inputs"] + row["n"], "bytes": read["bytes"] + row["bytes"]}
+    there = [(name, run.records[name].parts) for name in stages if name in run.records]
+    made = [
+        {
+            "stage": name,
+            "parts": len(parts),
+            "files": sum(len(out.files) for out in parts.values()),
+            "bytes": sum(f.bytes for out in parts.values() for f in out.files.values()),
+        }
+        for name, parts in there
+    ]
+    return {**read, "stages": made}
 
 
 def _videos(cut: pa.Table) -> pa.Table:

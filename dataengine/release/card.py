@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
 from dataengine.cot import told
-from dataengine.release.prose import stated
+from dataengine.release import consent
+from dataengine.release.prose import stated, table, under
 from dataengine.score.distribution import QUANTILES
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -21,17 +21,17 @@ _LARGER = (
 
 def card(manifest: Mapping[str, Any]) -> str:
     """README.md of a release: YAML header, then what is in it and how it came to be."""
-    process = (_sources, _ledger, _dedup, _contamination, _filters, _scores, _codes, _cot, _making)
+    process = (_sources, _ledger, _opt_outs, _dedup, _contamination, _filters, _scores, _codes, _cot, _making, _cost)
     sections = [
         f"# {manifest['title']}",
         _details(manifest),
         _uses(manifest),
         "## Dataset Structure",
-        *_under(_contents(manifest), _loading(manifest)),
+        *under(_contents(manifest), _loading(manifest)),
         "## Dataset Creation",
         "### Curation Rationale\n\nWhat the description above says; what was kept was decided by the policy below.",
         "### Source Data\n\n#### Data Collection and Processing",
-        *_under(*(section(manifest) for section in process), levels=3),
+        *under(*(section(manifest) for section in process), levels=3),
         _annotations(manifest),
         _people(manifest),
         _difference(manifest),
@@ -76,24 +76,13 @@ def configs(m: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; numbers get thousands separators."""
-    lines = [list(head), *([_cell(c) for c in row] for row in rows)]
-    body = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([body[0], "|" + " --- |" * len(lines[0]), *body[1:]])
-
-
-def _cell(value: Any) -> str:
-    text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
 def _contents(m: Mapping[str, Any]) -> str:
     rows = [(s["name"], s["samples"], s["bytes"]) for s in m["shards"]]
     text = f"{m['samples']:,} samples in {len(rows):,} WebDataset shards, schema version {m['schema_version']}."
+    as_is = "without what is told below" if consent.private(m) else "in original bytes"
     members = (
-        "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its media): the media in "
-        "original bytes, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
+        "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its original media): the "
+        f"media {as_is}, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
     )
     return f"## Contents\n\n{text} {members}\n\n{table(('shard', 'samples', 'bytes'), rows)}"
 
@@ -129,6 +118,12 @@ def _ledger(m: Mapping[str, Any]) -> str:
     if failed:
         parts.append(table(("failed because", "inputs"), failed.items()))
     return "\n\n".join(parts)
+
+
+def _opt_outs(m: Mapping[str, Any]) -> str:
+    text, counts = consent.heeded(m), m.get("opt_outs", {})
+    listed = f"\n\n{table(('signal', 'inputs'), counts.items())}" if counts else ""
+    return f"## Opt-outs\n\n{text}{listed}" if text else ""
 
 
 def _dedup(m: Mapping[str, Any]) -> str:
@@ -262,7 +257,7 @@ def _annotations(m: Mapping[str, Any]) -> str:
 def _people(m: Mapping[str, Any]) -> str:
     biases = f"{stated(m, 'biases')}\n\n{stated(m, 'limitations')}"
     return (
-        f"### Personal and Sensitive Information\n\n{stated(m, 'personal_information')}\n\n"
+        f"### Personal and Sensitive Information\n\n{' '.join([stated(m, 'personal_information'), *consent.private(m)])}\n\n"
         f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
         f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
     )
@@ -285,13 +280,22 @@ def _difference(m: Mapping[str, Any]) -> str:
     return f"## Changes\n\n{text}\n\n{table(('samples', 'count'), rows)}"
 
 
-def _under(*sections: str, levels: int = 1) -> list[str]:
-    """Sections with their headings so many levels further down."""
-    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]
-
-
 def _making(m: Mapping[str, Any]) -> str:
     return (
         f"## How it was made\n\ndataengine {m['code_version']}, recipe digest `{m['recipe_digest']}`, seed {m['seed']}. The same "
-        "inputs and recipe give the same bytes; `manifest.json` has the SHA-256 of every file."
+        "inputs and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. "
+        "`report.html` shows what was kept, what duplicates it and what was lost."
     )
+
+
+def _cost(m: Mapping[str, Any]) -> str:
+    """Bytes by stage; time is a person's to state, for a clock in the card would make equal runs differ."""
+    cost = m.get("cost")
+    if cost is None:
+        return ""
+    rows = [(s["stage"], s["parts"], s["files"], s["bytes"]) for s in cost["stages"]]
+    text = (
+        "Time differs from run to run, and is no part of a release: `dataengine cost RECIPE` tells it. Read were "
+        f"{cost['inputs']:,} inputs of {cost['bytes']:,} bytes, and written on the way to this release:"
+    )
+    return f"## Cost\n\n{stated(m, 'compute')}\n\n{text}\n\n{table(('stage', 'parts', 'files', 'bytes'), rows)}"

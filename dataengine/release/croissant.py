@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataengine.release import prose
+from dataengine.release import consent, prose
 from dataengine.shards.sample import FAMILIES
 from dataengine.workspace import File
 
@@ -86,7 +86,7 @@ def _rai(m: Mapping[str, Any]) -> Json:
         "rai:dataUseCases": prose.stated(m, "intended_use"),
         "rai:dataBiases": prose.stated(m, "biases"),
         "rai:dataLimitations": prose.stated(m, "limitations"),
-        "rai:personalSensitiveInformation": prose.stated(m, "personal_information"),
+        "rai:personalSensitiveInformation": " ".join([prose.stated(m, "personal_information"), *consent.private(m)]),
     }
 
 

@@ -99,6 +99,9 @@ def _t2i(item: Item, caption: str, prompt: str) -> Blocks:
     return [_turn("user", [asked]), _turn("assistant", [_seen(item, 0)])]
 
 
+_FRAMES = ("nframes", "sampling", "times", "kinds")
+
+
 def reasoned(
     record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tool_pictures: bool
 ) -> Draft | LeftOut:
@@ -125,7 +128,7 @@ def reasoned(
             reference = block[block["type"]]
             if reference not in items:
                 items[reference] = _referred(record, reference, find, pictures)
-                items[reference].told |= {k: block[k] for k in ("nframes",) if k in block}
+                items[reference].told |= {k: block[k] for k in _FRAMES if k in block}
             content.append(_seen(items[reference], list(items).index(reference)))
         turns.append(_turn(turn["role"], content))
     kept = ("mode", "style", "task", "family", "teacher", "answer", "answer_type", "parents")

@@ -101,6 +101,8 @@ class SampleCheck:
             return f".codes.npy has the shape ({tokens}, {books}), its grid {about['grid']} {len(sizes)} codebooks"
         if len(data) - form.end() != tokens * books * kind.itemsize:
             return f".codes.npy has {len(data) - form.end():,} bytes of codes"
+        if 256**kind.itemsize <= min(sizes):  # no code of that kind can be beyond
+            return ""
         return _beyond(np.frombuffer(data, kind, offset=form.end()), sizes)
 
 

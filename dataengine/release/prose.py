@@ -1,11 +1,27 @@
-"""Sentences about a release that more than one of its descriptions needs, from the manifest alone."""
+"""Sentences about a release that more than one of its descriptions needs, from the manifest alone; and how tables are written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from dataengine.release import consent
+
 NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
+
+
+#: What the recipe's `release:` asks a person for.
+ASKED = (
+    *("intended_use", "out_of_scope_use", "biases", "limitations", "personal_information", "compute", "citation"),
+    *("contact", "url", "date"),
+)
+
+
+def unsaid(m: Mapping[str, Any]) -> list[str]:
+    """Fields of the recipe that a person has left empty, and sources without a licence."""
+    lost = [f"release.{name}" for name in ASKED if not m.get(name)]
+    return lost + [f"license of source {s['name']}" for s in m["sources"] if not s["license"]]
 
 
 def stated(m: Mapping[str, Any], name: str) -> str:
@@ -30,7 +46,7 @@ def missing(m: Mapping[str, Any]) -> str:
     """What became of the inputs that are not in the release."""
     counts = m["ledger"]["outcome"]
     told = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
-    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each."
+    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{consent.opted_out(m)}"
 
 
 def _also(dedup: Mapping[str, Any]) -> str:
@@ -54,6 +70,7 @@ def steps(m: Mapping[str, Any]) -> list[str]:
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
     found += [f"Filter {r['rule']} ({r['reason']}) dropped {r['dropped']:,} of {r['entering']:,}." for r in m["funnel"]]
+    found += consent.private(m)
     if m["contamination"]:
         names = ", ".join(b["name"] for b in m["contamination"]["benchmarks"])
         found.append(f"Samples like items of these benchmarks were dropped: {names}.")
@@ -69,3 +86,20 @@ def steps(m: Mapping[str, Any]) -> list[str]:
 
 def maker(m: Mapping[str, Any]) -> str:
     return f"dataengine {m['code_version']}, recipe {m['recipe_digest']}, seed {m['seed']}"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A Markdown table; numbers get thousands separators."""
+    lines = [list(head), *([_cell(c) for c in row] for row in rows)]
+    body = ["| " + " | ".join(line) + " |" for line in lines]
+    return "\n".join([body[0], "|" + " --- |" * len(lines[0]), *body[1:]])
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def under(*sections: str, levels: int = 1) -> list[str]:
+    """Sections with their headings so many levels further down."""
+    return [re.sub(r"^(?=#+ )", "#" * levels, section, count=1) for section in sections if section]

@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dataengine import contracts
 from dataengine.errors import RunError, UsageError
+from dataengine.release.ledger import is_ledger
 from dataengine.shards.manifest import Shard
 from dataengine.shards.read import Sample, read_members, read_shard
 from dataengine.storage import Store
 from dataengine.tar import BLOCK, member_size
+from dataengine.workspace import parquet
 
 _AT_ONCE = 16 << 20
 
@@ -50,6 +54,11 @@ class Published:
     @property
     def splits(self) -> list[str]:
         return sorted({shard["split"] for shard in self.manifest["shards"]})
+
+    def ledger(self) -> pa.Table:
+        """What became of each input, from the file or files that the manifest lists. Raises as ``Store.get``."""
+        listed = sorted(file["path"] for file in self.manifest["files"] if is_ledger(file["path"]))
+        return pa.concat_tables([parquet(self.store.get(n), contracts.LEDGER.names) for n in listed])
 
     def shards(self, split: str) -> list[Tar]:
         """Shards of samples, by name."""

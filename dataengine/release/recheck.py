@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataengine.cot.record import Record
-from dataengine.cot.source import decoded
+from dataengine.cot.source import CotInput, decoded
 from dataengine.cot.verify import Verdict, verify_record
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
@@ -20,16 +20,43 @@ from dataengine.media.sandbox import Failed, Sandbox
 from dataengine.release.published import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
-Item = tuple[str, str, bytes, dict[str, Any], bytes, dict[str, bytes]]
-"""Sample id, kind, media, facts, the record's JSON, its pictures."""
+
+@dataclass(frozen=True)
+class Seen:
+    """A sample of the release: what a record about it, or beside it, is checked on."""
+
+    id: str
+    kind: str
+    data: bytes
+    captions: tuple[str, ...]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A record's JSON, its pictures, and the samples that it is about; none where it is no record."""
+
+    record: bytes
+    images: dict[str, bytes]
+    samples: tuple[Seen, ...]
+
+
 _WORST = 10
+_TOLD = {
+    "measured": "answer measured again",
+    "caption": "answer looked up in the captions",
+    "given": "answer given by the source, not measured",
+}
 
 
 @dataclass
 class Rechecked:
-    """``wrong``: records that do not hold, by the check that failed; ``errors`` names the first of them."""
+    """``wrong``: records that do not hold, by the check that failed; ``errors`` names the first of them. ``basis``: of the right
+    ones, what their answers rest on; ``judged``: how many say the given answer in other words, by a judge."""
 
     right: int = 0
+    basis: Counter[str] = field(default_factory=Counter)
+    judged: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
 
@@ -40,6 +67,8 @@ class Rechecked:
     def rows(self) -> list[tuple[str, str]]:
         share = f" ({self.right / self.records:.2%})" if self.records else ""
         told = [("records", f"{self.records:,}"), ("right", f"{self.right:,}{share}")]
+        told += [(f"- {_TOLD[basis]}", f"{count:,}") for basis, count in sorted(self.basis.items())]
+        told += [("- right in other words, by a judge", f"{self.judged:,}")] if self.judged else []
         return told + [(f"- wrong: {step}", f"{count:,}") for step, count in sorted(self.wrong.items())]
 
 
@@ -56,25 +85,37 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
             progress(at, total)
             if isinstance(outcome, Failed):
                 step, reason = outcome.failure, outcome.message
-            elif outcome.value.passed:
-                found.right += 1
-                continue
             else:
-                step, reason = outcome.value.step, outcome.value.reason
+                verdict, basis, judged = outcome.value
+                if verdict.passed:
+                    found.right += 1
+                    found.basis[basis] += 1
+                    found.judged += judged
+                    continue
+                step, reason = verdict.step, verdict.reason
             found.wrong[step] += 1
             if len(found.errors) < _WORST:
                 found.errors.append(f"{names[at - 1]}: {step}: {reason}")
     return found
 
 
-def check(limits: Limits, item: Item) -> Verdict:
-    """One record, in the decode child."""
-    id_, kind, data, facts, record, images = item
-    return verify_record(record, lambda _: decoded(id_, kind, data, limits, (), facts), images)
+def check(limits: Limits, item: Item) -> tuple[Verdict, str, bool]:
+    """One record, in the decode child: the verdict, what the answer rests on, and whether a judge found it equal."""
+    known = {s.id: s for s in item.samples}
+
+    def load(id_: str) -> CotInput:
+        one = known[id_]
+        return decoded(one.id, one.kind, one.data, limits, one.captions, one.facts)
+
+    verdict = verify_record(item.record, load, item.images)
+    if not verdict.passed:
+        return verdict, "", False
+    record = Record.from_bytes(item.record)
+    return verdict, record.basis, record.judged
 
 
 def _items(published: Published, names: list[str]) -> Iterator[Item]:
-    places = published.cot_places(published.splits, _parent)
+    places = published.cot_places(published.splits, _parents)
     for split in published.splits:
         for tar in published.cot(split):
             for key, members in published.read(tar):
@@ -83,18 +124,26 @@ def _items(published: Published, names: list[str]) -> Iterator[Item]:
                 yield _item(published, places, members.get("json", b""), images)
 
 
-def _parent(record: bytes) -> tuple[str, ...]:
-    """The sample that a record is about; none for what is no record, which the check will say."""
+def _parents(record: bytes) -> tuple[str, ...]:
+    """The samples that a record is about; none for what is no record, which the check will say."""
     try:
-        return Record.from_bytes(record).parents[:1]
+        return Record.from_bytes(record).parents
     except InputError:
         return ()
 
 
 def _item(published: Published, places: dict[str, Place], record: bytes, images: dict[str, bytes]) -> Item:
-    parents = _parent(record)
-    if not parents:
-        return "", "image", b"", {}, record, images
-    place = places[parents[0]]
-    data = published.member(place, FAMILIES[place.told["kind"]])
-    return parents[0], place.told["kind"], data, {"duration": place.told["duration"]}, record, images
+    return Item(record, images, tuple(_seen(published, id_, places[id_]) for id_ in _wanted(record)))
+
+
+def _wanted(record: bytes) -> tuple[str, ...]:
+    """Of these samples the media are needed: of captions that are quoted, only whose they are is told."""
+    parents = _parents(record)
+    return parents if parents and Record.from_bytes(record).basis == "measured" else parents[:1]
+
+
+def _seen(published: Published, id_: str, place: Place) -> Seen:
+    told = place.told
+    captions = tuple(c["text"] for c in told["captions"] if c["text"])
+    data = published.member(place, FAMILIES[told["kind"]])
+    return Seen(id_, told["kind"], data, captions, {"duration": told["duration"]})

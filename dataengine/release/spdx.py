@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataengine.release import prose
+from dataengine.release import consent, prose
 from dataengine.workspace import File
 
 Json = dict[str, Any]
@@ -89,6 +89,7 @@ class _Graph:
             dataset_dataCollectionProcess=prose.collection(m),
             dataset_dataPreprocessing=prose.steps(m),
             dataset_datasetNoise=prose.missing(m),
+            **({"dataset_anonymizationMethodUsed": done} if (done := consent.private(m)) else {}),
             dataset_intendedUse=prose.stated(m, "intended_use"),
             dataset_knownBias=[prose.stated(m, "biases")],
             dataset_hasSensitivePersonalInformation="noAssertion",

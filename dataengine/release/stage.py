@@ -11,18 +11,23 @@ from dataengine import contracts
 from dataengine.errors import RunError, UsageError
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.recipe import Recipe
-from dataengine.release.account import Account, account, clips
+from dataengine.release.account import Account, account, clips, cost
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
+from dataengine.release.examples import choose, few
 from dataengine.release.ledger import counted, counts
+from dataengine.release.page import page
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
+from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import File, Output, Workspace, canonical, digest, roles
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+#: Of what the release needs, the stages that touch media or text.
+_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 
 def content_of(recipe: Recipe) -> dict[str, Any]:
@@ -34,8 +39,8 @@ def content_of(recipe: Recipe) -> dict[str, Any]:
         named = [{k: v for k, v in b.items() if k != "path"} for b in screened["benchmarks"]]
         screened = {"contamination": {**screened, "benchmarks": named}}
     content = {k: dumped[k] for k in _CONTENT} | (screened or {})
-    if recipe.media.exif != "keep":
-        content["media"] = dumped["media"]
+    if wished := recipe.media.model_dump(mode="json", exclude_defaults=True):
+        content["media"] = wished
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
 
 
@@ -51,7 +56,7 @@ class ReleaseStage(TableStage):
     in_place = True
 
     def settings(self, recipe: Recipe) -> Any:
-        return [content_of(recipe), installed("dataengine-multimodal")]
+        return [content_of(recipe), recipe.release.thumbnails, installed("dataengine-multimodal")]
 
     def validate(self, recipe: Recipe) -> None:
         previous, own = recipe.release.previous, Workspace(recipe.workspace).store.uri(f"releases/{recipe.name}")
@@ -74,10 +79,17 @@ class ReleaseStage(TableStage):
         files["card"] = self._put(run, f"{base}/README.md", card(manifest).encode())
         for name, form in (("croissant", croissant), ("spdx", spdx)):
             files[name] = self._put(run, f"{base}/{name}.json", form(manifest, made.files, base))
+        files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, made))
         manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
         self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
         files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
         return Output(files, counts(made.told)["outcome"])
+
+    def _report(self, run: Run, manifest: dict[str, Any], made: Account) -> bytes:
+        ledger = run.engine.scan(run.workspace, made.files, contracts.LEDGER)
+        count = run.recipe.release.thumbnails
+        examples = choose(few(run.engine, ledger, count), count)
+        return page(manifest, examples, thumbnails(run, examples.shown))
 
     def _manifest(self, run: Run, made: Account) -> dict[str, Any]:
         recipe, told = run.recipe, counts(made.told)
@@ -105,7 +117,12 @@ class ReleaseStage(TableStage):
                 for s in recipe.sources
             ],
             "opt_outs": self._opt_outs(run),
-            "media": {"exif": recipe.media.exif, **self._cleaned(run)},
+            "media": {
+                "exif": recipe.media.exif,
+                "faces": "blur" if recipe.media.faces else "keep",
+                "respect": recipe.media.respect,
+                **self._cleaned(run),
+            },
             "dedup": {
                 **recipe.dedup.model_dump(),
                 "hash_version": HASH_VERSION,
@@ -119,6 +136,7 @@ class ReleaseStage(TableStage):
             "tokenizer": self._tokenizer(run),
             "cot": self._cot(run),
             "difference": self._difference(run, made),
+            "cost": cost(run, _WORK),
         }
 
     def _difference(self, run: Run, made: Account) -> dict[str, Any] | None:
@@ -133,7 +151,7 @@ class ReleaseStage(TableStage):
         return record.parts["all"].facts if record is not None else None
 
     def _opt_outs(self, run: Run) -> dict[str, int]:
-        """Inputs whose servers did not want them used, by signal."""
+        """Inputs that whoever made or serves them did not want used, by signal."""
         parts = run.records["ingest"].parts.values()
         total = sum((Counter(out.facts.get("opt_outs", {})) for out in parts), Counter[str]())
         return dict(sorted(total.items()))

@@ -7,9 +7,9 @@ with its key instead of raised, so that one call tells all of it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataengine import contracts, schemas
 from dataengine.engines.duckdb import DuckDBEngine
@@ -29,12 +28,15 @@ from dataengine.release.published import open_release
 from dataengine.release.scan import Scanner
 from dataengine.shape import Shape
 from dataengine.storage import Store
+from dataengine.workspace import parquet
 
 #: What is shown of all that is wrong, and how much of it is kept of one file.
 SHOWN, _KEPT = 20, 20
 LEDGER = "ledger.parquet"
-_PIECE = 8 << 20
+_PIECE = 1 << 20
+"""Of a local file: what has been read is still in the processor's cache when it is hashed and looked at."""
 _MANIFEST = Shape(schemas.MANIFEST)
+_mine = threading.local()
 
 Progress = Callable[[int, int], None]
 
@@ -204,11 +206,17 @@ def _pieces(store: Store, item: Item) -> Iterator[memoryview]:
         for piece in store.stream(item.path, item.bytes):
             yield memoryview(piece)
         return
-    buffer = bytearray(_PIECE)
-    view = memoryview(buffer)
+    view = _buffer(_PIECE)
     with Path(store.url, item.path).open("rb", buffering=0) as file:
-        while count := file.readinto(buffer):
+        while count := file.readinto(view):
             yield view[:count]
+
+
+def _buffer(size: int) -> memoryview:
+    """This thread's own, whatever it reads: a new one for each file costs more than the checks of its samples."""
+    if len(getattr(_mine, "buffer", b"")) != size:
+        _mine.buffer = bytearray(size)
+    return memoryview(_mine.buffer)
 
 
 def _account(manifest: dict[str, Any], seen: dict[str, _Seen], found: Verified) -> None:
@@ -235,7 +243,7 @@ def _account(manifest: dict[str, Any], seen: dict[str, _Seen], found: Verified) 
 
 def _ledger(manifest: dict[str, Any], files: list[bytes], ids: list[str], found: Verified) -> list[str]:
     try:
-        tables = [pq.read_table(io.BytesIO(data), columns=contracts.LEDGER.names) for data in files]
+        tables = [parquet(data, contracts.LEDGER.names) for data in files]
         ledger, released = pa.concat_tables(tables), pa.table({"id": pa.array(ids, pa.string())})
         found.inputs = ledger.num_rows
         with DuckDBEngine() as engine:

@@ -18,7 +18,7 @@ from dataengine.stage import Run
 #: Facts that policies may ask about.
 FACT_COLUMNS = (
     *("id", "kind", "format", "mode", "bytes", "width", "height", "orientation", "frames", "fps", "duration"),
-    *("codec", "audio", "license", "mentions"),
+    *("codec", "audio", "license", "faces", "mentions"),
 )
 _FIRST_FAILURE = """
 SELECT id, failure, message FROM (

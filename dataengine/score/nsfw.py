@@ -14,8 +14,8 @@ import pyarrow as pa
 from PIL import Image
 
 from dataengine.assets import OPEN_NSFW
+from dataengine.media.onnx import session
 from dataengine.score.base import Columns, Frame, batch_of, padded, stored
-from dataengine.score.models.onnx import session
 
 _SIDE, _CROP = 256, 224
 _MEAN_BGR = np.array([104.0, 117.0, 123.0], np.float32)

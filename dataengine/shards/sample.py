@@ -89,8 +89,10 @@ def _described(
     if row["kind"] == "video":
         told |= {"parent": row.get("parent") or ""}
         told |= {name: _finite(row.get(name)) or 0.0 for name in ("clip_start", "clip_end")}
-    if "media_sha256" in row:
+    if row.get("media_sha256"):
         told["media_sha256"] = row["media_sha256"]
+    if row.get("faces") is not None:
+        told["faces"] = int(row["faces"])
     members = [("txt", captions[0]["text"].encode())]
     if codes is not None:
         told["codes"] = _codes(codes)

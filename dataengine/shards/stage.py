@@ -24,7 +24,7 @@ from dataengine.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
 #: Raised when the bytes that media.exif leaves could change.
-EXIF_VERSION = "1"
+EXIF_VERSION = "2"
 
 
 class ShardAssign(TableStage):
@@ -107,7 +107,10 @@ class ShardWorker:
                 yield _members(told, kept, next(coded) if row["codes_pack"] else None)
 
     def _cleaned(self, row: dict[str, Any], data: bytes, cleaned: Counter[str]) -> tuple[dict[str, Any], bytes]:
-        """The sample with metadata as the recipe wants them; counts what was done, and what could not be."""
+        """The sample with metadata as the recipe wants them; counts what was done, here and to faces at ingest, and what could
+        not be."""
+        if row["faces"] is not None:
+            cleaned.update(faces_blurred=row["faces"], with_faces=row["faces"] > 0)
         if self.exif == "keep":
             return row, data
         found = clean(data, row["format"], row["orientation"], self.exif)

@@ -10,20 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from dataengine.media.sampling import FAST, PRESETS, SLOW, SlowFast
+from dataengine.media.sampling import FAST, SLOW, SlowFast, preset
 
 Grid = tuple[int, int, int]
 Frame = NDArray[np.uint8]
 
 
-def _preset(given: Any) -> Any:
-    if isinstance(given, str) and given not in PRESETS:
-        raise ValueError(f"known presets are {', '.join(sorted(PRESETS))}, not {given!r}")
-    return PRESETS[given] if isinstance(given, str) else given
-
-
 #: Slow-Fast sampling in a configuration: the name of a preset, or its fields.
-Video = Annotated[SlowFast, BeforeValidator(_preset)]
+Video = Annotated[SlowFast, BeforeValidator(preset)]
 
 
 def code_dtype(codebook_sizes: Sequence[int]) -> np.dtype[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,12 +17,19 @@ from PIL import Image
 from dataengine.contracts import sample_id
 from dataengine.cot.account import Kept, Outcome
 from dataengine.cot.build import candidates
+from dataengine.cot.given import Pair
 from dataengine.cot.source import CotInput, decoded
+from dataengine.cot.taken import KEYE, way_of
 from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
+from dataengine.media.sampling import PRESETS
 
 _IMAGES = Path(sklearn.datasets.__file__).parent / "images"
 _RATE = 24
+PAIRS = (
+    Pair("What is shown here?", "B", "choice", ("a car", "a thing of beauty", "a cat"), "set/0.jpg"),
+    Pair("How many suns are in the sky?", "1", "number", (), "set/0.jpg"),
+)
 
 
 @cache
@@ -92,13 +100,29 @@ def dissolving() -> bytes:
 
 
 @cache
+def tinted() -> bytes:
+    """One shot in other colours than all others have."""
+    frames = pan("china.jpg", 60, 2, top=100)
+    return encode([np.stack([f[..., 2] // 3, f[..., 0], f[..., 1] // 4], axis=-1) for f in frames])
+
+
+@cache
 def videos() -> dict[str, bytes]:
-    return {sample_id(data)[0]: data for data in (three_shots(), one_shot(), dissolving())}
+    return {sample_id(data)[0]: data for data in (three_shots(), one_shot(), dissolving(), tinted())}
 
 
 @cache
 def sample(id_: str) -> CotInput:
-    """A sample of ``pictures`` or ``videos``, decoded as the engine does."""
+    """A sample of ``pictures`` or ``videos`` with questions of its source, a video also with all others beside it and with
+    Slow-Fast frames wanted, too; decoded as the engine does."""
+    told = replace(alone(id_), pairs=PAIRS, ways=(*KEYE, way_of("slow-fast", PRESETS["released"])))
+    if id_ in pictures():
+        return told
+    return told.among({other: alone(other) for other in sorted(videos()) if other != id_})
+
+
+@cache
+def alone(id_: str) -> CotInput:
     kind = "image" if id_ in pictures() else "video"
     return decoded(id_, kind, (pictures() | videos())[id_], Limits())
 

@@ -41,7 +41,8 @@ def test_errors_made_on_purpose_are_caught() -> None:
             if wrong is not None:
                 made[wrong[0]] += 1
                 missed[wrong[0]] += grade(kept.record, wrong[1]).grade == "A"
-    assert set(made) == {"answer", "conclusion", "format", "language", "reading", "repetition", "swap"}
+    kinds = {"answer", "conclusion", "format", "language", "output", "reading", "repetition", "swap"}
+    assert set(made) == kinds and not missed["output"]
     assert made.total() > 500 and missed.total() <= 0.01 * made.total(), missed
 
 
@@ -93,6 +94,7 @@ def check(index: int, grade_: str | None, words: int = 10, **more: object) -> di
         "failure": None,
         "planted": None,
         "confidence": None,
+        "step_means": [],
         "reasons": ["x"],
     }
     return told | more

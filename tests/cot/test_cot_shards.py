@@ -14,13 +14,13 @@ import datasets
 import numpy as np
 import pytest
 import webdataset as wds
-from cot_corpus import pictures, records, sample, videos
+from cot_corpus import PAIRS, pictures, records, sample, videos
 from PIL import Image
 
 from dataengine.cot.account import Kept
 from dataengine.cot.build import candidates
 from dataengine.cot.members import decode_png, encode_png, record_members
-from dataengine.cot.prepare import Draft
+from dataengine.cot.prepare import Context, Draft, Item
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.tar import write_tar
@@ -42,9 +42,15 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_the_child_makes_what_the_parent_would() -> None:
     media = pictures() | videos()
     ids = [sorted(pictures())[0], sorted(videos())[0]]
-    items = [(i, "image" if i in pictures() else "video", media[i], (), {}) for i in ids]
-    broken = ("0" * 32, "image", media[ids[0]][:500], (), {})
-    with Sandbox("dataengine.cot.prepare:make", (Limits(), 3, 4), workers=1, limits=Limits()) as sandbox:
+    others = [tuple((o, videos()[o], {}) for o in sample(i).partners) for i in ids]
+    items = [
+        Item(i, "image" if i in pictures() else "video", media[i], pairs=PAIRS, partners=o)
+        for i, o in zip(ids, others, strict=True)
+    ]
+    broken = Item("0" * 32, "image", media[ids[0]][:500])
+    with Sandbox(
+        "dataengine.cot.prepare:make", Context(Limits(), 3, 4, sample(ids[0]).ways), workers=1, limits=Limits()
+    ) as sandbox:
         *made, failed = sandbox.map([*items, broken])
     assert isinstance(failed, Failed) and failed.failure == "truncated"
     for id_, outcome in zip(ids, made, strict=True):

@@ -22,6 +22,7 @@ from dataengine.cot.members import encode_png, record_members
 from dataengine.cot.record import Record, canonical, record_id
 from dataengine.cot.registry import TASKS
 from dataengine.cot.source import CotInput, working_size
+from dataengine.cot.taken import take
 from dataengine.cot.task import LETTERS
 from dataengine.cot.verify import verify_record
 from dataengine.errors import InputError
@@ -64,7 +65,8 @@ def _other_decoder(id_: str) -> CotInput:
         shrunk = [np.asarray(decoded[i].resize(size, Image.Resampling.BILINEAR)) for i in wanted]
         return np.stack(shrunk), clip.times[wanted].tolist()
 
-    return CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, facts={"duration": clip.duration})
+    facts = {"duration": clip.duration}
+    return CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, (), facts, lambda way: take(data, way, Limits()))
 
 
 def test_another_decoder_comes_to_the_same_verdicts() -> None:

@@ -72,7 +72,7 @@ def test_a_model_of_text_alone_is_sent_no_pictures(server: ChatServer) -> None:
 
 def test_confidence_is_the_mean_log_probability(server: ChatServer) -> None:
     said = one(server, Turn(logprobs=[-1.0, -2.0]))
-    assert said == Said("fine", -1.5, 7, 5)
+    assert said == Said("fine", -1.5, 7, 5, least=-2.0)
     assert one(server, Turn()) == Said("fine", None, 7, 5)
 
 

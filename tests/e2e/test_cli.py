@@ -22,7 +22,9 @@ def fresh(base: Setup, tmp_path: Path, **changes: object) -> Setup:
 
 def test_help_names_every_command_and_the_exit_codes() -> None:
     text = dataengine("--help", env={**os.environ, "COLUMNS": "120"}).stdout
-    assert [w for w in (*STAGES, "run", "status", "Exit codes") if w not in text] == []
+    assert [
+        w for w in (*STAGES, "run", "status", "explain", "cost", "publish", "verify", "Exit codes") if w not in text
+    ] == []
     assert dataengine("--version").stdout.count(".") == 2
 
 

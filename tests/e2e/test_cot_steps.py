@@ -17,7 +17,7 @@ from small_corpus import Setup, dataengine, digests, manifest, members, stage_li
 
 from dataengine.cot import asks
 
-STEPS = ("questions", "paths", "check", "review", "score", "mix", "write")
+STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "write")
 
 
 def changed(copy: Setup, **cot: Any) -> Setup:
@@ -139,6 +139,7 @@ FORMS = {
     "non_thinking": "{plain}.",
     "auto": "<analysis>It takes steps. Therefore, /think mode is more appropriate.</analysis>"
     "<think>I look at what is shown, part by part.</think><answer>So it is {box}</answer>",
+    "agentic": "<think>I enlarge the upper left.\n```python\ncrop(0, 0, 500, 500)\nzoom(2)\n```",
 }
 
 
@@ -151,7 +152,10 @@ def as_told(body: dict[str, Any]) -> Turn:
         return Turn(text=json.dumps({"process": good, "reason": "not what is shown", "score": 4}))
     if not (told := ANSWER.search(text)):
         return Turn(text="no idea")
-    style = next(s for s in ("auto", "non_thinking", "thinking") if text.startswith(asks.template(s)))
+    if len(body["messages"]) > 1:
+        return Turn(text=f"Now it is clear.</think> <answer>So it is \\boxed{{{told[1]}}}</answer>", logprobs=[-0.5])
+    styles = ("auto", "non_thinking", "thinking", "agentic")
+    style = next(s for s in styles if text.startswith(asks.template(s)))
     return Turn(text=FORMS[style].format(box=f"\\boxed{{{told[1]}}}", plain=told[1]), logprobs=[-0.5])
 
 
@@ -175,7 +179,9 @@ def test_a_models_replies_are_checked_judged_and_released(copy: Setup) -> None:
         again = changed(copy, **{**cot, "teachers": elsewhere}).run("--workers", "1").stdout
         assert server.requests == asked and set(stage_lines(again).values()) == {("up-to-date", 0)}
     told = manifest(setup.release)["cot"]
-    assert told["rejected"]["paths: no teacher takes such questions"] > 0  # think-with-image
+    mine = [p for p in tables(setup, "paths") if p["teacher"] == "openai:told"]
+    looked = [p for p in mine if "<sandbox_output> <image> </sandbox_output>" in (p["text"] or "")]
+    assert looked and all(len(p["members"]) == 1 for p in looked)  # the model's own tool calls were run
     assert told["grades"]["A"] > 0 and told["grades"]["B"] > 0 and told["review"]["process"] > 0
     checks = tables(setup, "checks")
     assert any("judge: not what is shown" in c["reasons"] for c in checks if c["grade"] == "B")

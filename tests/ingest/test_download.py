@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,9 @@ ENDS = {
     "/moved": (Page(status=302, headers=(("Location", "/good"),)), BODY, 1),
     "/loop": (Page(status=301, headers=(("Location", "loop"),)), "http_redirects", 6),
     "/to-a-file": (Page(status=302, headers=(("Location", "file:///etc/passwd"),)), "bad_url", 1),
+    "/to-no-place": (Page(status=302, headers=(("Location", "http://[::1"),)), "bad_url", 1),
+    "/to-no-port": (Page(status=302, headers=(("Location", "//127.0.0.1:99999/"),)), "bad_url", 1),
+    "/odd-wait": (Page(BODY, first=[Page(status=503, headers=(("Retry-After", "Mon, 1 Jan 9999999999 0:0:0 GMT"),))]), BODY, 2),
     "/noai": (Page(BODY, headers=(("X-Robots-Tag", "nosnippet, NoAI"),)), "opted_out", 1),
     "/tdm": (Page(BODY, headers=(("tdm-reservation", "1"), ("tdm-policy", "/policy.json"))), "opted_out", 1),
     "/tdm-free": (Page(BODY, headers=(("tdm-reservation", "0"),)), BODY, 1),
@@ -88,9 +92,12 @@ def test_every_end_has_its_class(site: Web) -> None:
 
 
 def test_what_cannot_be_asked_for() -> None:
-    urls = ["http://", "http://[::1", "http://nobody.invalid/x", "http://127.0.0.1:9/"]
-    found = outcomes(urls, polite(tries=1))
-    assert found == dict(zip(urls, ["bad_url", "bad_url", "http_dns", "http_connect"], strict=True))
+    ends = {
+        **dict.fromkeys(("http://", "http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:0/"), "bad_url"),
+        "http://nobody.invalid/x": "http_dns",
+        "http://127.0.0.1:9/": "http_connect",
+    }
+    assert outcomes(list(ends), polite(tries=1)) == ends
 
 
 def test_private_addresses_are_not_asked(site: Web) -> None:
@@ -126,7 +133,10 @@ def test_a_host_is_asked_gently(site: Web) -> None:
     outcomes(urls, polite(per_host=1, delay=0.05))
     for host in HOSTS:
         times = [at for at, h, _ in site.seen if h == host]
-        assert len(times) == 8 and min(b - a for a, b in itertools.pairwise(times)) > 0.03
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        assert len(times) == 8 and statistics.median(gaps) > 0.04, (
+            "as they arrive; a busy machine makes single gaps shorter"
+        )
         assert site.most[host] == 1
     hosts = [h for _, h, _ in site.seen]
     assert sum(a != b for a, b in itertools.pairwise(hosts)) > 4, "hosts take turns"

@@ -49,6 +49,11 @@ def test_groups(agent: str, path: str, allowed: bool) -> None:
         ("Disallow: /ü", "/%C3%BC/x", False),
         ("Disallow: /*/b*c  # comment", "/a/bxxc/d", False),
         ("Disallow: /.*", "/ab", True),
+        ("Disallow: /a*b*$", "/axbx", False),
+        ("Disallow: /a*b$", "/axbx", True),
+        ("Disallow: /a*bb*b$", "/abb", True),
+        ("Disallow: /a$", "/ab", True),
+        ("Disallow: /" + "*a" * 40 + "b", "/" + "a" * 5000, True),
         ("Nonsense\n: x\nDisallow /x", "/x", True),
     ],
 )

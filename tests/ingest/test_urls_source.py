@@ -13,11 +13,12 @@ import sklearn
 from web_server import HOSTS, Page, Web, web
 
 from dataengine import contracts
+from dataengine.assets import SCIKIT_IMAGE
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
 from dataengine.pipeline import StageReport, execute
-from dataengine.recipe import Recipe
+from dataengine.recipe import MediaConfig, Recipe
 from dataengine.sources import UrlsSource
 from dataengine.stage import Run
 from dataengine.workspace import Record
@@ -106,6 +107,27 @@ def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> 
     fresh = ingest(again.model_copy(update={"workspace": str(tmp_path / "other")}))
     assert fresh[1].digest == record.digest != first[1].digest
     assert ingest(recipe(site, tmp_path, respect=[]))[0].counts["samples"] == 5, "what is respected changes the key"
+
+
+def test_faces_of_what_is_tried_again(site: Web, tmp_path: Path) -> None:
+    """Of a picture with a face the original is not there to be taken again: it is asked for again, with the same result."""
+    face = SCIKIT_IMAGE.read("skimage/data/astronaut.png")
+    site.pages = {
+        "/face.png": Page(face),
+        "/flower.jpg": Page(FLOWER),
+        "/down.jpg": Page(status=500),
+        "/x": Page(status=404),
+    }
+    blurred = recipe(site, tmp_path).model_copy(update={"media": MediaConfig.model_validate({"faces": "blur"})})
+    _, first, samples, _ = ingest(blurred)
+    [row] = [row for row in samples.to_pylist() if row["faces"]]
+    assert row["sha256"] == contracts.sample_id(face)[1] != row["media_sha256"]
+    site.pages["/down.jpg"] = Page(CHINA)
+    assert forget_failed(Run(blurred)) > 0
+    _, again, samples, _ = ingest(blurred)
+    assert samples.num_rows == 3 and first.digest != again.digest
+    assert (site.asked("/face.png"), site.asked("/flower.jpg")) == (2, 1)
+    assert ingest(blurred.model_copy(update={"workspace": str(tmp_path / "other")}))[1].digest == again.digest
 
 
 def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:

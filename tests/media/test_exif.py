@@ -153,3 +153,19 @@ _SMALL = {kind: picture(kind) for kind in ("jpeg", "png", "webp")}
 
 def test_the_corpus_is_not_flat() -> None:
     assert np.frombuffer(shown(_SMALL["png"])[0], np.uint8).std() > 20
+
+
+def test_thumbnails_in_the_first_segment_go() -> None:
+    """JFIF and JFXX may hold a small picture of what was there before somebody cropped it."""
+    given = picture("jpeg", 1)
+    assert given[2:4] == b"\xff\xe0"
+    end = 4 + int.from_bytes(given[4:6])
+    thumbnail = bytes(range(75))
+    jfif = given[6 : end - 2] + b"\x05\x05" + thumbnail
+    jfxx = b"JFXX\0\x13\x05\x05" + thumbnail
+    segments = b"".join(b"\xff\xe0" + (len(body) + 2).to_bytes(2) + body for body in (jfif, jfxx))
+    data = given[:2] + segments + given[end:]
+    assert shown(data) == shown(given) and data.count(thumbnail) == 2
+    found = clean(data, "jpeg", 1, "strip").data
+    assert thumbnail not in found and found == clean(given, "jpeg", 1, "strip").data
+    assert clean(data, "jpeg", 1, "strip_gps").data.count(thumbnail) == 2

@@ -27,6 +27,11 @@ def edit(release: Path, change: Callable[[dict[str, Any]], None]) -> None:
     (release / "manifest.json").write_bytes(canonical(told))
 
 
+def image(release: Path) -> Path:
+    """The first shard of pictures."""
+    return min((release / "shards").glob("*-image-*.tar"))
+
+
 def members(path: Path) -> Members:
     return list(read_members(path))
 

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from dataengine.media.sampling import SlowFast
-from dataengine.release.card import card, configs, size_category, table
+from dataengine.recipe import ReleaseConfig
+from dataengine.release.card import card, configs, size_category
+from dataengine.release.prose import ASKED, table, unsaid
 from dataengine.release.report import funnel_rows
 
 
@@ -201,3 +203,19 @@ def test_scores_before_and_after_are_told() -> None:
     text = card(manifest(scores={"blur": {"before": spread, "after": {"count": 0}}}))
     assert "| blur | before | 5 | 0.5 | 1 | 2 | 3 | 4.25 |" in text
     assert "| blur | after | 0 |  |  |  |  |  |" in text
+
+
+def test_what_a_person_has_left_out_is_told_by_name() -> None:
+    told = manifest(biases="Many cats.", date="2026-01-02")
+    assert {"release.intended_use", "release.compute", "license of source photos"} <= set(unsaid(told))
+    assert not {"release.biases", "release.date"} & set(unsaid(told))
+    assert all(f"release.{name}" in str(unsaid(manifest())) for name in ASKED)
+    assert set(ASKED) <= ReleaseConfig.model_fields.keys()
+
+
+def test_cost_tells_bytes_and_leaves_time_to_a_person() -> None:
+    stages = [{"stage": "ingest", "parts": 2, "files": 5, "bytes": 12_345}]
+    text = card(manifest(cost={"inputs": 7, "bytes": 67_890, "stages": stages}))
+    assert "7 inputs of 67,890 bytes" in text and "| ingest | 2 | 5 | 12,345 |" in text
+    assert "`release.compute` is empty" in text and "Cost" not in card(manifest())
+    assert "3 h on 8 cores" in card(manifest(compute="3 h on 8 cores", cost={"inputs": 0, "bytes": 0, "stages": []}))

@@ -92,7 +92,16 @@ def test_a_licence_decides_and_metadata_go(corpus: Path) -> None:
     assert found.keys() == {"no 0", "no 1", ""}
     assert [found[name][1]["license"] for name in ("no 0", "no 1", "")] == ["cc-by-4.0", "cc0-1.0", "cc0-1.0"]
     assert manifest["ledger"]["rule"] == {"licence": 1}
-    assert manifest["media"] == {"exif": "strip", "gps_removed": 2, "metadata_kept": 1, "metadata_removed": 2}
+    assert manifest["media"] == {
+        "exif": "strip",
+        "gps_removed": 2,
+        "metadata_kept": 1,
+        "metadata_removed": 2,
+        "faces": "keep",
+        "respect": ["data_mining", "ai_training", "ai_generative_training"],
+    }
+    card = (corpus / "ws-strip-cc0-1.0" / "releases" / "r" / "README.md").read_text()
+    assert "taken out of 2 files, coordinates among them in 2; 1 files are of formats that keep theirs" in card
     for n, kind in enumerate(("jpeg", "png")):
         media, told = found[f"no {n}"]
         original = photo(n, kind)
@@ -107,7 +116,7 @@ def test_originals_are_kept_by_default(corpus: Path) -> None:
     assert found.keys() == {"no 0"}, "no licence is none that is allowed"
     media, told = found["no 0"]
     assert media == photo(0, "jpeg") and "media_sha256" not in told
-    assert manifest["media"] == {"exif": "keep"} and manifest["opt_outs"] == {}
+    assert (manifest["media"]["exif"], manifest["media"]["faces"]) == ("keep", "keep") and manifest["opt_outs"] == {}
 
 
 def test_an_unknown_wish_is_a_mistake(corpus: Path) -> None:

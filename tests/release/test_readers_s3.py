@@ -8,17 +8,22 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 import yaml
 from spoil import manifest
 
+from dataengine.described import load_dataset
 from dataengine.errors import RunError, UsageError
 from dataengine.readers import Stream, open_url, register, shards
+from dataengine.release.explain import explain
 from dataengine.release.publish import publish
+from dataengine.release.published import open_release
 from dataengine.release.verify import verify
 from dataengine.shards.read import read_shards
 from dataengine.storage import Store
@@ -151,3 +156,42 @@ def test_fsspec_lists_and_reads_what_is_there(s3: str) -> None:
         files.open(f"{s3}/d/new", "wb")
     with pytest.raises(RunError, match="NoSuchBucket"):
         files.ls("no-such-bucket")
+
+
+@pytest.mark.parametrize("name", ["image", "video", None, "cot-picture"])
+def test_huggingface_by_the_card(
+    small: Path, release: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line on s3:// gives the rows that the same card gives a user of the folder."""
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    far = load_dataset(release, name, split="train", cache_dir=str(tmp_path))
+    near = datasets.load_dataset(str(small), name, split="train", cache_dir=str(tmp_path))
+    assert far.features.keys() == near.features.keys()
+    media = [c for c, kind in far.features.items() if isinstance(kind, datasets.Image | datasets.Video)]
+    assert media or name == "cot-picture"
+    for column in media:
+        far, near = (rows.cast_column(column, rows.features[column].__class__(decode=False)) for rows in (far, near))
+    lost = {"__url__"}
+    found, told = ([_bytes_only(row, media, lost) for row in rows] for rows in (far, near))
+    assert found and sorted(found, key=lambda r: r["__key__"]) == sorted(told, key=lambda r: r["__key__"])
+
+
+def _bytes_only(row: dict[str, Any], media: list[str], lost: set[str]) -> dict[str, Any]:
+    """Without the paths, which differ."""
+    return {k: v["bytes"] if k in media else v for k, v in row.items() if k not in lost}
+
+
+def test_a_configuration_that_the_card_lacks_is_named(release: str) -> None:
+    with pytest.raises(UsageError, match=r"no configuration `audio`; its card has .*image, video"):
+        load_dataset(release, "audio")
+    Store(release).delete(["README.md"])
+    with pytest.raises(RunError, match=r"README\.md does not exist"):
+        load_dataset(release, "image")
+    with pytest.raises(UsageError, match=r"no manifest\.json"):
+        load_dataset(f"{release}/nowhere", "image")
+
+
+def test_explain_asks_a_release_on_s3(small: Path, release: str) -> None:
+    row = pq.read_table(small / "ledger.parquet").to_pylist()[0]
+    [lines] = explain(open_release(release), row["uri"])
+    assert dict(lines)["outcome"] == row["outcome"] == "kept" and dict(lines)["sample"] == row["id"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small_release import dataengine
-from spoil import Members, edit, manifest, members, relist, rewrite
+from spoil import Members, edit, image, manifest, members, relist, rewrite
 
 from dataengine.release import verify as module
 from dataengine.release.verify import Verified, verify
 from dataengine.storage import Store
-
-
-def image(release: Path) -> Path:
-    return min((release / "shards").glob("*-image-*.tar"))
 
 
 def record(release: Path, family: str = "picture") -> Path:
@@ -54,6 +52,25 @@ def test_the_command_prints_a_table_and_ends_with_1_where_something_is_wrong(cop
     assert done.returncode == 1
     assert f"shards/{gone.name}: is in the manifest, but not there" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+_THREADS = """
+import os, sys
+from dataengine.release.verify import verify
+def alive():
+    names = [open(f"/proc/self/task/{t}/comm").read().strip() for t in os.listdir("/proc/self/task")]
+    return sum(not name.startswith("tokio") for name in names)
+before = alive()
+found = verify(sys.argv[1])
+print(found.inputs, alive() - before)
+"""
+
+
+def test_nothing_that_calls_back_into_python_is_alive_when_it_ends(small: Path) -> None:
+    """Arrow's threads outlive the call that has started them, and have once taken a process down at its exit."""
+    done = subprocess.run([sys.executable, "-c", _THREADS, str(small)], capture_output=True, text=True, check=True)
+    inputs, left = done.stdout.split()
+    assert int(inputs) == len(pq.read_table(small / "ledger.parquet")) and left == "0"
 
 
 def flip(path: Path, at: int) -> None:

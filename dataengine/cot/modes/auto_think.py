@@ -34,7 +34,7 @@ class Glance(Task):
     name = "glance"
     mode = "auto_think"
     styles = ("auto",)
-    answer_type = "text"
+    answer_type = "word"
     tolerances = MappingProxyType({"aspect": 20.0})
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:

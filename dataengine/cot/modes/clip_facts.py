@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from types import MappingProxyType
 
+from dataengine.cot import taken
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import Plain, Thinking, box
 from dataengine.cot.measure import QUALITIES, mean
 from dataengine.cot.modes.video import CountShots
-from dataengine.cot.record import SAMPLE, Style, VideoBlock
+from dataengine.cot.record import Style
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import Exchange, Facts, Params, Task, Unsure
 
@@ -49,8 +50,14 @@ class CutTime(CountShots):
     """When the first cut comes."""
 
     def __init__(self) -> None:
-        super().__init__(_FRAMES)
+        super().__init__("")
         self.name = "cut_time"
+
+    def _of(self, source: CotInput) -> list[str]:
+        return list(source.ways)
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        return [taken.params_of(way, source.taken(way)) for way in draw.shuffled(self._of(source))]
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
         if "cut 1" not in facts:
@@ -62,7 +69,7 @@ class CutTime(CountShots):
         return str(whole) if margin <= facts["cut 1"] - whole <= 1 - margin else Unsure("between two seconds")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        video = (VideoBlock(video=SAMPLE + source_id, nframes=_FRAMES),)
+        video = (taken.block(source_id, params),)
         question, told = draw.choice(_TIME_QUESTIONS), {"n": answer, "at": f"{facts['cut 1']:.1f}", "box": box(answer)}
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(_TIME_ANSWERS).format(**told)), video)
@@ -78,15 +85,19 @@ class Change(Task):
     kind = "video"
     styles = ("thinking", "non_thinking")
     family = "clip"
-    answer_type = "text"
+    answer_type = "word"
     tolerances = MappingProxyType({"first": 3.0, "last": 3.0})
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
         if len(source.frames(_FRAMES, _SIDE)[0]) < 2:
             return Unsure("too few frames")
-        return [{"quality": quality, "nframes": str(_FRAMES)} for quality in draw.shuffled(sorted(QUALITIES))]
+        way = draw.choice(source.ways)
+        shown = taken.params_of(way, source.taken(way))
+        return [{"quality": quality} | shown for quality in draw.shuffled(sorted(QUALITIES))]
 
-    def measure(self, params: Params, source: CotInput) -> Facts:
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        if not taken.same(params, source.taken(params["sampling"])):
+            return Unsure("other frames")
         frames, _ = source.frames(_FRAMES, _SIDE)
         return {name: mean(params["quality"], frames[at]) for name, at in (("first", 0), ("last", -1))}
 
@@ -97,7 +108,7 @@ class Change(Task):
         return "yes" if gap > 0 else "no"
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        quality, video = QUALITIES[params["quality"]], (VideoBlock(video=SAMPLE + source_id, nframes=_FRAMES),)
+        quality, video = QUALITIES[params["quality"]], (taken.block(source_id, params),)
         told = {"noun": quality.noun, "scale": quality.scale, "more": quality.more, "box": box(answer)}
         told |= {name: str(round(value)) for name, value in facts.items()}
         question = draw.choice(_CHANGE_QUESTIONS).format(**told)

@@ -47,7 +47,7 @@ class DominantColour(Task):
     name = "dominant_colour"
     mode = "non_thinking"
     styles = ("non_thinking",)
-    answer_type = "text"
+    answer_type = "word"
     tolerances = MappingProxyType(dict.fromkeys((*COLOURS, "lead"), 10.0))
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
@@ -77,7 +77,7 @@ class Orientation(Task):
     name = "orientation"
     mode = "non_thinking"
     styles = ("non_thinking",)
-    answer_type = "text"
+    answer_type = "word"
     tolerances = MappingProxyType({"aspect": 20.0})
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:

@@ -44,7 +44,7 @@ class ReadText(Task):
     mode = "thinking"
     styles = ("thinking",)
     family = "made"
-    answer_type = "text"
+    answer_type = "word"
     tolerances = MappingProxyType({"contrast": 3.0})
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:

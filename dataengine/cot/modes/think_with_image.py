@@ -28,7 +28,7 @@ class InspectView(Task):
     mode = "think_with_image"
     styles = ("agentic",)
     family = "tools"
-    answer_type = "text"
+    answer_type = "word"
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
         asked = [(view, q, halves) for view in views.VIEWS for q in QUALITIES for halves in (SIDES, LEVELS)]

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 import numpy as np
+import numpy.typing as npt
 
+from dataengine.cot import taken
 from dataengine.cot.draw import Draw
 from dataengine.cot.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
 from dataengine.cot.modes import wording_video as w
 from dataengine.cot.order import differences, follows, shuffles
-from dataengine.cot.record import OBSERVATION, SAMPLE, Style, VideoBlock
-from dataengine.cot.shots import LENIENT, STRICT, find_cuts, shots_seen
+from dataengine.cot.record import OBSERVATION, Style
+from dataengine.cot.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import LETTERS, Exchange, Facts, Params, Task, Unsure
 from dataengine.media.pixels import Pixels
@@ -28,7 +30,8 @@ _IMAGES = [f"{OBSERVATION}{i}" for i in range(_SHOWN)]
 
 
 class CountShots(Task):
-    """``nframes``: how many frames the trainer samples; the report uses every video at 16 and at 32."""
+    """``frames``: which a trainer takes, so many evenly spaced ones or those of Slow-Fast; the report uses every video at 16
+    and at 32."""
 
     mode = "video"
     kind = "video"
@@ -37,27 +40,36 @@ class CountShots(Task):
     answer_type = "number"
     tolerances = MappingProxyType({"cuts": 0.0, "seen": 0.0, "clear": 1.0})
 
-    def __init__(self, nframes: int) -> None:
-        self.name = f"count_shots_{nframes}"
-        self._nframes = nframes
+    def __init__(self, frames: int | str) -> None:
+        self.name = f"count_shots_{frames}".replace("-", "_")
+        self._way = frames if isinstance(frames, str) else f"even {frames}"
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        return [{"nframes": str(self._nframes)}]
+    def takes(self, source: CotInput) -> bool:
+        return super().takes(source) and any(self._of(source))
+
+    def _of(self, source: CotInput) -> list[str]:
+        return [way for way in source.ways if f"{way} ".startswith(f"{self._way} ")]
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+        return [taken.params_of(way, source.taken(way)) for way in self._of(source)]
 
     def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
         duration = float(source.facts["duration"])
         if duration > _MOST_SECONDS:
             return Unsure("too long")
         frames, times = source.frames(_ALL, _TINY_SIDE)
-        if len(frames) < int(params["nframes"]):
+        name, _, count = params["sampling"].partition(" ")
+        if name == taken.EVEN and len(frames) < int(count):
             return Unsure("too few frames")
+        if not taken.same(params, source.taken(params["sampling"])):
+            return Unsure("other frames")
         cuts, clear = find_cuts(frames, STRICT), 1.0
         if isinstance(cuts, Unsure):
             cuts, clear = find_cuts(frames, LENIENT), 0.0
         if isinstance(cuts, Unsure):
             return cuts
         at = [times[i] for i in cuts]
-        seen = shots_seen(at, duration, int(params["nframes"]))
+        seen = shots_seen(at, duration, _sampled(params, duration))
         known = {"cuts": len(cuts), "seen": seen, "clear": clear, "duration": round(duration, 1)}
         return known | {f"cut {i}": round(t, 1) for i, t in enumerate(at, 1)}
 
@@ -69,7 +81,7 @@ class CountShots(Task):
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         times = [f"{facts[f'cut {i}']:.1f} s" for i in range(1, round(facts["cuts"]) + 1)]
-        video = VideoBlock(video=SAMPLE + source_id, nframes=int(params["nframes"]))
+        video = taken.block(source_id, params)
         question = draw.choice(w.SHOT_QUESTIONS)
         if style == "non_thinking":
             said = draw.choice(w.SHOTS if times else w.ONE_SHOT)
@@ -77,6 +89,14 @@ class CountShots(Task):
         think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(times, facts['duration'], draw)}"
         final = draw.choice(w.SHOT_FINALS[not times]).format(box=box(answer))
         return Exchange(question, Thinking(think, final), (video,))
+
+
+def _sampled(params: Params, duration: float) -> npt.NDArray[np.float64]:
+    """Seconds at which frames are taken; those of Slow-Fast a little after they begin to be shown."""
+    name, _, count = params["sampling"].partition(" ")
+    if name == taken.EVEN:
+        return (np.arange(int(count)) + 0.5) * duration / int(count)
+    return np.array(taken.told(params).times) + EDGE
 
 
 class OrderFrames(Task):

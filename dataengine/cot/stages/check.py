@@ -1,7 +1,8 @@
 """cot.check: the two-level quality check of every path, its answer and its reasoning.
 
-By rule first (``cot.grade``); where the recipe names a judge, a model reads what the rules find sound and says whether the
-steps are true of the picture. A judge can only lower a grade.
+By rule first (``cot.grade``); where the recipe names a judge, a model reads what the rules find right and says whether the
+steps are true of the picture. A judge can only lower a grade, but for answers in free text, which no rule can compare: there
+it says whether a reply that differs in words means the same.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from dataengine.cot.record import Record
 from dataengine.cot.shower import Shower
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.stages.questions import samples
-from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
+from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS, SURE
 from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Said, Teacher
 from dataengine.cot_config import OpenAIConfig
@@ -31,7 +32,7 @@ from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import Output, Workspace, digest
 
-RULES = "1"
+RULES = "2"
 """Raised when a rule changes what it finds."""
 _CHUNK = 64
 
@@ -40,7 +41,7 @@ class CotCheck(Cot, RecordStage):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "1"
+    version = "2"
     needs = ("shard.assign", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
@@ -50,7 +51,8 @@ class CotCheck(Cot, RecordStage):
 
     def settings(self, recipe: Recipe) -> Any:
         judge = self.config(recipe).judge
-        told = None if judge is None else [teacher_of(judge, None).id, asks.prompt_of("judge")]
+        prompts = [asks.prompt_of("judge"), asks.prompt_of("judge_text")]
+        told = None if judge is None else [teacher_of(judge, None).id, *prompts]
         return [RULES, told]
 
     def plan(self, run: Run) -> list[Part]:
@@ -97,7 +99,7 @@ class CheckWorker:
         records = {rid: Record.model_validate_json(r["record"]) for rid, r in rows.items()}
         told = self.workspace.read_table([paths], PATHS).to_pylist()
         checks = [_check(records[p["rid"]], p) for p in told]
-        sound = [(c, p) for c, p in zip(checks, told, strict=True) if c["grade"] in ("A", "B") and c["kind"] == "path"]
+        sound = [(c, p) for c, p in zip(checks, told, strict=True) if _for_judge(c, records[p["rid"]])]
         for start in range(0, len(sound) if self._teacher else 0, _CHUNK):
             self._judge(sound[start : start + _CHUNK], rows, records, {one.id: one for one in located})
         written = self.workspace.write_table(
@@ -121,7 +123,7 @@ class CheckWorker:
         """Ask the judge about a chunk of paths, and lower the grades of those it finds flawed."""
         if self._teacher is None or self._shower is None:
             raise RuntimeError("setup() comes before process()")
-        shown = self._shower.over({rows[p["rid"]]["sample"] for _, p in sound}, located)
+        shown = self._shower.over([records[p["rid"]] for _, p in sound], located)
         pictures: dict[str, bytes] = {}
         wanted = []
         for _, path in sound:
@@ -129,21 +131,42 @@ class CheckWorker:
             views = asks.views(record, shown.get(question["sample"], {}), self._shower.own(question))
             wanted.append(asks.judge(record, asks.register(views, pictures), path["text"]))
         for at, said in self._teacher.answer(wanted, pictures.__getitem__):
-            check = sound[at][0]
-            verdict = _verdict(said.text) if isinstance(said, Said) else None
+            check, path = sound[at]
+            free = records[path["rid"]].answer_type == "text"
+            verdict = _verdict(said.text, free) if isinstance(said, Said) else None
             if not isinstance(said, Said):
                 stop(said)
-            if verdict is None:
-                check |= {"grade": "B", "reasons": [*check["reasons"], "judge gave no verdict"]}
-            else:
-                check["judged"] = verdict["score"]
-                if not verdict["process"]:
-                    check |= {"grade": "B", "reasons": [*check["reasons"], f"judge: {verdict['reason'][:120]}"]}
+            _hold(check, verdict)
+
+
+def _for_judge(check: dict[str, Any], record: Record) -> bool:
+    """What the rules find right, and free answers in other words."""
+    if check["kind"] != "path" or check["grade"] is None:
+        return False
+    other_words = record.answer_type == "text" and bool(check["answer"]) and list(check["reasons"][:1]) == ["answer"]
+    return check["grade"] in ("A", "B") or other_words
+
+
+def _hold(check: dict[str, Any], verdict: dict[str, Any] | None) -> None:
+    """Change a check by what a judge says; none: it has said nothing that can be read."""
+    if verdict is None:
+        grade_ = "C" if check["grade"] == "C" else "B"
+        check |= {"grade": grade_, "reasons": [*check["reasons"], "judge gave no verdict"]}
+        return
+    check["judged"] = verdict["score"]
+    if verdict.get("answer") is False:
+        check |= {"grade": "C", "right": False, "reasons": ["answer", *check["reasons"], "judge: another answer"]}
+        return
+    if not check["right"]:
+        rest = check["reasons"][1:]
+        check |= {"grade": "B" if rest else "A", "right": True, "equal": True, "reasons": rest}
+    if not verdict["process"]:
+        check |= {"grade": "B", "reasons": [*check["reasons"], f"judge: {verdict['reason'][:120]}"]}
 
 
 def _check(record: Record, path: dict[str, Any]) -> dict[str, Any]:
-    same = ("rid", "kind", "teacher", "prompt", "planted", "failure", "index", "seed", "confidence")
-    told = {name: path[name] for name in same} | {"judged": None}
+    same = ("rid", "kind", "teacher", "prompt", "planted", "failure", "index", "seed", *SURE)
+    told = {name: path[name] for name in same} | {"judged": None, "equal": False}
     if path["failure"] is not None:
         return told | {"grade": None, "answer": "", "right": False, "reasons": [path["failure"]], "words": 0}
     if path["kind"] == "blind":
@@ -152,7 +175,7 @@ def _check(record: Record, path: dict[str, Any]) -> dict[str, Any]:
     return told | asdict(grade(record, path["text"]))
 
 
-def _verdict(text: str) -> dict[str, Any] | None:
+def _verdict(text: str, free: bool) -> dict[str, Any] | None:
     try:
         told = json.loads(text)
     except ValueError:
@@ -162,4 +185,4 @@ def _verdict(text: str) -> dict[str, Any] | None:
     score, reason = told.get("score"), told.get("reason")
     if not isinstance(score, int) or not 1 <= score <= 5 or not isinstance(reason, str):
         return None
-    return told
+    return told if not free or isinstance(told.get("answer"), bool) else None

@@ -15,6 +15,7 @@ from dataengine.cot.account import funnel, yields
 from dataengine.cot.formats import to_text
 from dataengine.cot.mix import Facets, pick, resolve
 from dataengine.cot.record import MODES, Record
+from dataengine.cot.registry import TASKS
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.recipe import Recipe
@@ -23,12 +24,13 @@ from dataengine.workspace import File, Output
 
 _RECORDS_A_SHARD = 10_000
 _REVIEWS = {"accept": "accepted", "edit": "edited"}
+_PATH = ("rid", "kind", "index", "text", "pack", "members")
 _COLUMNS = ("rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected")
 
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "2"
+    version = "3"
     needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -56,7 +58,7 @@ class CotMix(Cot, TableStage):
         files: dict[str, File] = {}
         examples: dict[str, dict[str, str]] = {}
         made = _Made.of(run, picked.ids, reviewed)
-        for name, rows in _tars([good[rid] for rid in picked.ids]).items():
+        for name, rows in _tars([good[rid] | {"family": made.family(good[rid])} for rid in picked.ids]).items():
             planned = _plan(made, rows, reviewed, scores)
             files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", planned, PLAN)
             _examples(planned.to_pylist(), examples)
@@ -69,6 +71,7 @@ class CotMix(Cot, TableStage):
 
     def _facts(self, run: Run, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
         kept = [o for o in outcomes if o["outcome"] == "kept"]
+        asked = [o | {"basis": TASKS[o["task"]].basis if o["task"] in TASKS else ""} for o in outcomes]
         lost = Counter(f"{o['step']}: {o['reason']}" for o in outcomes if o["outcome"] != "kept")
         modes = Counter(o["mode"] for o in kept)
         checks = [out.facts for out in run.records["cot.check"].parts.values()]
@@ -77,7 +80,7 @@ class CotMix(Cot, TableStage):
             "drafted": len(outcomes),
             "rejected": dict(sorted(lost.items())),
             "funnel": funnel(outcomes),
-            "yield": {by: yields(outcomes, by) for by in ("mode", "task", "teacher")},
+            "yield": {by: yields(asked, by) for by in ("mode", "task", "basis", "teacher")},
             **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
             "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
             "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
@@ -125,22 +128,28 @@ def _teacher(reviewed: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Made:
-    """Records and texts of the chosen questions alone, by id; the files of all are read once, one at a time."""
+    """Records and chosen paths of the chosen questions alone, by id; the files of all are read once, one at a time."""
 
     questions: dict[str, dict[str, Any]]
-    texts: dict[str, str]
+    paths: dict[str, dict[str, Any]]
+
+    def family(self, question: Mapping[str, Any]) -> str:
+        """Records of one shard have the same members: where a model used tools, the pictures that these gave."""
+        path = self.paths[question["rid"]]
+        count = 1 if path["pack"] is None else len(path["members"])
+        return str(question["family"]) if count == 1 else f"{question['family']}_{count}"
 
     @classmethod
     def of(cls, run: Run, ids: list[str], reviewed: Mapping[str, Any]) -> _Made:
         wanted = pa.array(ids, pa.string())
         questions: dict[str, dict[str, Any]] = {}
-        texts: dict[str, str] = {}
+        paths: dict[str, dict[str, Any]] = {}
         for row in _rows(run, "cot.questions", "questions", QUESTIONS, ("rid", "record", "pack", "members"), wanted):
             questions[row["rid"]] = row
-        for row in _rows(run, "cot.paths", "paths", PATHS, ("rid", "kind", "index", "text"), wanted):
+        for row in _rows(run, "cot.paths", "paths", PATHS, _PATH, wanted):
             if row["kind"] == "path" and row["index"] == reviewed[row["rid"]]["chosen"]:
-                texts[row["rid"]] = row["text"]
-        return cls(questions, texts)
+                paths[row["rid"]] = row
+        return cls(questions, paths)
 
 
 def _rows(
@@ -160,9 +169,11 @@ def _plan(
         rid = row["rid"]
         review, score = reviewed[rid], scores[rid]
         told = {"rid": rid, "split": row["split"], "family": row["family"], **made.questions[rid]}
-        told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement")}
+        path = made.paths[rid]
+        told |= {name: path[name] for name in ("pack", "members") if path["pack"] is not None}
+        told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement", "equal")}
         told |= {name: float(score[name]) for name in ("quality", "prior", "weight", "repeat")}
-        text = made.texts[rid] if review["text"] is None else review["text"]
+        text = path["text"] if review["text"] is None else review["text"]
         planned.append(told | {"review": _REVIEWS.get(review["action"], ""), "text": text})
     return pa.Table.from_pylist(planned, PLAN)
 

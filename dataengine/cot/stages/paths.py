@@ -6,22 +6,26 @@ that memory does not grow with the part; finished generations lie in the workspa
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from dataengine.cot import asks
-from dataengine.cot.draw import Draw, derive_seed
+from dataengine.cot.asking import Asking, PathRow, path_row
+from dataengine.cot.draw import Draw
 from dataengine.cot.plant import planted
 from dataengine.cot.record import Record
+from dataengine.cot.registry import TASKS
 from dataengine.cot.shower import Shower
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import PATHS, QUESTIONS
-from dataengine.cot.teach import stop, teacher_of
-from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
+from dataengine.cot.teach import teacher_of
+from dataengine.cot.teachers.base import Teacher
 from dataengine.cot.written import TEACHER, exchange
 from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.ingest.stage import limits_of
@@ -29,7 +33,7 @@ from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.workspace import Output, Workspace, digest
+from dataengine.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
 _COLUMNS = ("rid", "sample", "record", "pack", "members")
@@ -39,7 +43,7 @@ class CotPaths(Cot, RecordStage):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "1"
+    version = "2"
     needs = ("shard.assign", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:
@@ -57,6 +61,7 @@ class CotPaths(Cot, RecordStage):
             config.max_tokens,
             config.blind,
             config.show_answer,
+            *([config.tool_turns] if models(config) else []),
         ]
 
     def plan(self, run: Run) -> list[Part]:
@@ -81,26 +86,23 @@ class PathWorker:
     config: CotConfig
     limits: Limits
     workspace: Workspace
-    _teachers: list[tuple[int, Teacher]] = field(default_factory=list)
+    _teachers: list[Teacher] = field(default_factory=list)
+    _asking: list[Asking] = field(default_factory=list)
     _shower: Shower | None = None
 
-    @property
-    def shower(self) -> Shower:
-        if self._shower is None:
-            raise RuntimeError("setup() comes before process()")
-        return self._shower
-
     def setup(self) -> None:
+        if not models(self.config):
+            return
+        self._shower = Shower(self.limits, self.workspace)
         for place, config in enumerate(self.config.teachers):
             if isinstance(config, OpenAIConfig):
-                self._teachers.append((place, teacher_of(config, self.workspace.store)))
-        for _, teacher in self._teachers:
-            teacher.setup()
-        if self._teachers:
-            self._shower = Shower(self.limits, self.workspace)
+                teacher = teacher_of(config, self.workspace.store)
+                teacher.setup()
+                self._teachers.append(teacher)
+                self._asking.append(Asking(self.config, config, place, teacher, self._shower))
 
     def close(self) -> None:
-        for _, teacher in self._teachers:
+        for teacher in self._teachers:
             teacher.close()
         if self._shower is not None:
             self._shower.close()
@@ -111,19 +113,32 @@ class PathWorker:
         rows = [row for row in table.to_pylist() if row["record"] is not None]
         paths = [path for row in rows for path in self._programmatic(Record.model_validate_json(row["record"]))]
         by_id = {one.id: one for one in located}
-        for start in range(0, len(rows) if self._teachers else 0, _CHUNK):
+        for start in range(0, len(rows) if self._asking else 0, _CHUNK):
             paths += self._asked(rows[start : start + _CHUNK], by_id)
         paths.sort(key=lambda p: (p["rid"], p["kind"], p["index"]))
-        written = self.workspace.write_table(
-            f"cot/paths/{part.name}-{part.key[:16]}.parquet", pa.Table.from_pylist(paths, PATHS)
-        )
+        base = f"cot/paths/{part.name}-{part.key[:16]}"
+        files = self._packed(paths, f"{base}.bin")
+        files["paths"] = self.workspace.write_table(f"{base}.parquet", pa.Table.from_pylist(paths, PATHS))
         failed = sum(p["failure"] is not None for p in paths)
         planted_ = sum(p["planted"] is not None for p in paths)
-        return Output({"paths": written}, {"paths": len(paths), "failed": failed, "planted": planted_})
+        return Output(files, {"paths": len(paths), "failed": failed, "planted": planted_})
+
+    def _packed(self, paths: Sequence[PathRow], key: str) -> dict[str, File]:
+        """Put the pictures of tools into one file, in the order of the paths."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "pack")
+            with path.open("wb") as pack:
+                for row in (p for p in paths if "pictures" in p):
+                    row["pack"] = key
+                    for number, data in enumerate(row.pop("pictures")):
+                        row["members"].append({"name": f"obs{number}.png", "offset": pack.tell(), "size": len(data)})
+                        pack.write(data)
+                size = pack.tell()
+            return {"pack": File(key, self.workspace.store.put(key, path), size)} if size else {}
 
     def _programmatic(self, record: Record) -> Iterator[dict[str, Any]]:
         for place, config in enumerate(self.config.teachers):
-            if isinstance(config, OpenAIConfig):
+            if isinstance(config, OpenAIConfig) or not TASKS[record.task].programs(record.style):
                 continue
             for path in range(place * self.config.paths, (place + 1) * self.config.paths):
                 reply, wrong = exchange(record, path).reply, None
@@ -131,48 +146,15 @@ class PathWorker:
                 if draw.below(1_000_000) < config.planted * 1_000_000:
                     wrong = planted(record, reply, draw)
                 kind, text = wrong or (None, reply.render())
-                yield _row(record, path, TEACHER, "", record.seed) | {"text": text, "planted": kind}
+                yield path_row(record, path, TEACHER, "", record.seed) | {"text": text, "planted": kind}
 
-    def _asked(self, rows: Sequence[dict[str, Any]], located: dict[str, Located]) -> Iterator[dict[str, Any]]:
-        """Paths of a chunk of questions by all models."""
-        asked = [(Record.model_validate_json(row["record"]), row) for row in rows]
-        asked = [(record, row) for record, row in asked if asks.answerable(record)]
-        shown = self.shower.over({row["sample"] for _, row in asked}, located)
-        for place, teacher in self._teachers:
-            batch: list[tuple[dict[str, Any], Ask]] = []
-            pictures: dict[str, bytes] = {}
-            for record, row in asked:
-                views = asks.views(record, shown.get(row["sample"], {}), self.shower.own(row))
-                if views:
-                    batch += self._questions(record, place, teacher, views, pictures)
-                else:
-                    told = _row(record, place * self.config.paths, teacher.id, "", record.seed)
-                    yield told | {"failure": "media", "message": "the sample cannot be shown"}
-            for at, said in teacher.answer([ask for _, ask in batch], pictures.__getitem__):
-                yield batch[at][0] | _told(said)
-
-    def _questions(
-        self, record: Record, place: int, teacher: Teacher, views: Sequence[bytes], pictures: dict[str, bytes]
-    ) -> Iterator[tuple[dict[str, Any], Ask]]:
-        names = asks.register(views, pictures)
-        for path in range(self.config.paths):
-            seed = derive_seed(record.seed, teacher.id, path)
-            ask = asks.path(record, names, seed, self.config)
-            row = _row(record, place * self.config.paths + path, teacher.id, asks.prompt_of(record.style), seed)
-            yield row, ask
-        if self.config.blind:
-            ask = asks.blind(record, derive_seed(record.seed, teacher.id, "blind"))
-            row = _row(record, place * self.config.paths, teacher.id, asks.prompt_of("blind"), ask.seed)
-            yield row | {"kind": "blind"}, ask
-
-
-def _row(record: Record, index: int, teacher: str, prompt: str, seed: int) -> dict[str, Any]:
-    told = {"rid": record.id, "kind": "path", "index": index, "teacher": teacher, "prompt": prompt, "seed": seed}
-    return told | {"text": None, "planted": None, "failure": None, "message": None, "confidence": None}
-
-
-def _told(said: Said | NotSaid) -> dict[str, Any]:
-    if isinstance(said, Said):
-        return {"text": said.text.strip(), "confidence": said.confidence}
-    stop(said)
-    return {"failure": said.failure.value, "message": said.message[:300]}
+    def _asked(self, rows: Sequence[dict[str, Any]], located: dict[str, Located]) -> Iterator[PathRow]:
+        """Paths of a chunk of questions by all models; what is shown is decoded once."""
+        if self._shower is None:
+            raise RuntimeError("setup() comes before process()")
+        records = [Record.model_validate_json(row["record"]) for row in rows]
+        asked = list(zip(records, rows, strict=True))
+        taken = [r for r in records if any(asks.answerable(r, one.model) for one in self._asking)]
+        shown = self._shower.over(taken, located)
+        for one in self._asking:
+            yield from one.paths(asked, shown, located)

@@ -1,7 +1,8 @@
 """cot.review: chooses the reply of each question, and takes in what people have decided about the doubtful ones.
 
-Flawed replies (B) and redundant sound ones go to people (``dataengine cot review RECIPE``). Until somebody has looked, the
-first are left out, the second stay as they are. A decision counts only for the item as it was shown.
+Flawed replies (B), sound ones that their model was unsure of and redundant ones go to people (``dataengine cot review RECIPE``).
+Until somebody has looked, the last stay as they are, the others are left out. A decision counts only for the item as it was
+shown.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from dataengine.workspace import Output, digest
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "1"
+    version = "2"
     needs = ("cot.questions", "cot.paths", "cot.check")
 
     def settings(self, recipe: Recipe) -> Any:
-        return self.config(recipe).review.model_dump()
+        config = self.config(recipe)
+        return [config.review.model_dump(), config.confidence.model_dump()]
 
     def key(self, run: Run) -> str:
         """A new decision is a new input."""
@@ -42,18 +44,20 @@ class CotReview(Cot, TableStage):
         return digest(super().key(run), sorted(entries))
 
     def compute(self, run: Run, key: str) -> Output:
-        redundant = self.config(run.recipe).review.redundant
+        config = self.config(run.recipe)
         by_question: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in run.table("cot.check", "checks", CHECKS).to_pylist():
             by_question[row["rid"]].append(row)
         paths = {rid: [c for c in rows if c["kind"] == "path"] for rid, rows in sorted(by_question.items())}
-        chosen = {rid: choose(rows, redundant) for rid, rows in paths.items()}
+        chosen = {
+            rid: choose(rows, config.review.redundant, config.confidence.least_step) for rid, rows in paths.items()
+        }
         items = self._items(run, chosen, paths)
         decided = read_decisions(run.workspace.store, base(run.recipe))
         rows = []
         for rid, choice in chosen.items():
             verdict = _decide(choice, items.get(rid), decided.get(rid))
-            rows.append({"rid": rid, **verdict, **_told(choice, by_question[rid])})
+            rows.append({"rid": rid, **_told(choice, by_question[rid]), **verdict})
         files = {
             "reviewed": run.workspace.write_table(f"cot/reviewed-{key}.parquet", pa.Table.from_pylist(rows, REVIEWED)),
             "items": run.workspace.write_table(f"cot/items-{key}.parquet", _table(items)),
@@ -69,7 +73,7 @@ class CotReview(Cot, TableStage):
         wanted = pa.array([rid for rid, choice in chosen.items() if choice.why], pa.string())
         questions = run.table("cot.questions", "questions", QUESTIONS, ("rid", "record"))
         texts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        paths = run.table("cot.paths", "paths", PATHS, ("rid", "kind", "index", "text"))
+        paths = run.table("cot.paths", "paths", PATHS, ("rid", "kind", "index", "text", "members"))
         for row in paths.filter(pc.is_in(paths["rid"], value_set=wanted)).to_pylist():
             if row["kind"] == "path" and row["text"] is not None:
                 texts[row["rid"]].append(row)
@@ -101,12 +105,18 @@ def _item(
     )
     media = [b.video if isinstance(b, VideoBlock) else getattr(b, "image", "") for b in record.messages[0].content]
     samples = tuple(m.removeprefix(SAMPLE) for m in media if m.startswith(SAMPLE)) or record.parents
-    images = tuple(o.name for o in record.observations)
+    images = [o.name for o in record.observations]
+    images += [picture_of(t["index"], m["name"]) for t in texts for m in t["members"] or ()]
     question = formats.to_text(record.messages[0].content)[0]
     if choice.chosen is None:
         raise ValueError("an item without a path")
     told = (record.id, record.mode, record.task, question, record.answer, samples, paths, choice.chosen, choice.why)
-    return ReviewItem(*told, images)
+    return ReviewItem(*told, tuple(images))
+
+
+def picture_of(index: int, name: str) -> str:
+    """Name of a picture that a model's tools have given, in the path with this index."""
+    return f"path{index}.{name}"
 
 
 def _decide(choice: Choice, item: tuple[ReviewItem, Record] | None, decision: Decision | None) -> dict[str, Any]:
@@ -129,9 +139,15 @@ def _decide(choice: Choice, item: tuple[ReviewItem, Record] | None, decision: De
         return acted | {"outcome": "rejected", "step": "review", "reason": "rejected by a reviewer"}
     if decision.action is Action.EDIT and decision.text is not None:
         edited = grade(item[1], decision.text)
-        if not edited.right:
-            return acted | {"outcome": "rejected", "step": "review", "reason": f"edited: {edited.reasons[0]}"}
-        return acted | {"text": decision.text}
+        other_words = item[1].answer_type == "text" and bool(edited.answer) and edited.reasons[:1] == ("answer",)
+        pictures = {p.text.count(formats.IMAGE_MARK) for p in item[0].paths if p.index == acted["chosen"]}
+        reasons = (
+            "" if edited.right or other_words else edited.reasons[0],
+            "" if pictures == {decision.text.count(formats.IMAGE_MARK)} else "pictures",
+        )
+        if any(reasons):
+            return acted | {"outcome": "rejected", "step": "review", "reason": f"edited: {reasons[0] or reasons[1]}"}
+        return acted | {"text": decision.text, "equal": other_words}
     return acted
 
 
@@ -146,6 +162,8 @@ def _told(choice: Choice, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             grade=c["grade"],
             answer=c["answer"],
             confidence=c["confidence"] or 0.0,
+            least_token=c["least_token"] or 0.0,
+            least_step=min(c["step_means"] or (), default=0.0),
             reasons="; ".join(c["reasons"]),
         ).model_dump(mode="json")
         for c in sorted(
@@ -158,6 +176,7 @@ def _told(choice: Choice, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "agreement": choice.agreement,
         "blind": ("right" if any(c["right"] for c in blind) else "wrong") if blind else "",
         "judged": of_chosen["judged"] if of_chosen else None,
+        "equal": bool(of_chosen and of_chosen["equal"]),
         "told": canonical(paths).decode(),
     }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dataengine.cot import formats
 from dataengine.cot.grade import pictures
+from dataengine.cot.members import observations
 from dataengine.cot.record import Message, PathTold, Record, facts_of
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import PLAN
@@ -26,7 +27,7 @@ class CotWrite(Cot, RecordStage):
     """One part a CoT shard."""
 
     name = "cot.write"
-    version = "2"
+    version = "3"
     needs = ("cot.mix",)
     in_place = True
 
@@ -65,20 +66,24 @@ class CotShardWorker:
 
     def _members(self, rows: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
-            yield f"{row['rid']}.json", finished(row, self.config.show_answer).to_bytes()
             places = [(row["pack"], m["offset"], m["size"]) for m in row["members"]]
             found = self.workspace.each(lambda place: self.workspace.store.get_range(*place), places)
+            yield f"{row['rid']}.json", finished(row, found, self.config.show_answer).to_bytes()
             for member, data in zip(row["members"], found, strict=True):
                 yield f"{row['rid']}.{member['name']}", data
 
 
-def finished(row: Mapping[str, Any], show_answer: bool) -> Record:
-    """The record of a row of PLAN: its question, the chosen path as the reply, and what the steps have told."""
+def finished(row: Mapping[str, Any], images: Sequence[bytes], show_answer: bool) -> Record:
+    """The record of a row of PLAN with these pictures: its question, the chosen path as the reply, and what the steps have
+    told."""
     record = Record.model_validate_json(row["record"])
     paths = tuple(PathTold.model_validate(p) for p in json.loads(row["told"]))
     chosen = next(p for p in paths if p.index == row["chosen"])
-    reply = Message(role="assistant", content=formats.to_blocks(row["text"], pictures(record)))
+    reply = Message(role="assistant", content=formats.to_blocks(row["text"], pictures(record, row["text"])))
     changes = {
+        "family": row["family"],
+        "observations": observations(images),
+        "judged": row["equal"],
         "messages": (record.messages[0], reply),
         "teacher": chosen.teacher,
         "prompt": chosen.prompt,

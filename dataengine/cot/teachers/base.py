@@ -23,6 +23,10 @@ class Failure(StrEnum):
     TRUNCATED = "truncated"
     REPETITION = "repetition"
     BAD_REQUEST = "bad_request"
+    TURNS = "turns"
+    """Tools were asked for more often than the recipe allows."""
+    TOOLS = "tools"
+    """The process that ran a tool died, took too long or too much memory."""
     DENIED = "denied"
     BUDGET = "budget"
 
@@ -37,24 +41,29 @@ class Ask:
     max_tokens: int = 1024
     logprobs: bool = False
     json_schema: Mapping[str, Any] | None = field(default=None, hash=False)
+    tools: bool = False
+    """Offer the tools on pictures as the interface's tool calls."""
 
     def key(self, teacher: str, media: Sequence[str] = ()) -> str:
         """Digest of all that decides the answer: the teacher's identity, the text, the media (SHA-256 of each picture)."""
         told = [m.model_dump(mode="json") for m in self.messages]
-        return digest(
-            teacher, told, list(media), self.seed, self.temperature, self.max_tokens, self.logprobs, self.json_schema
-        )
+        how = (self.seed, self.temperature, self.max_tokens, self.logprobs, self.json_schema)
+        return digest(teacher, told, list(media), *how, *(["tools"] if self.tools else []))
 
 
 @dataclass(frozen=True)
 class Said:
-    """A finished generation. ``confidence``: mean log-probability a token, where the server gives it."""
+    """A finished generation. ``confidence``: mean log-probability a token, where the server gives it; ``least``: the lowest;
+    ``step_means`` and ``step_leasts``: of each sentence of the reasoning."""
 
     text: str
     confidence: float | None = None
     tokens_in: int = 0
     tokens_out: int = 0
     cached: bool = False
+    least: float | None = None
+    step_means: tuple[float, ...] = ()
+    step_leasts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

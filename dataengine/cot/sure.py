@@ -1,0 +1,68 @@
+"""How sure a model was of each step: log-probabilities by sentence of its reasoning (Keye-VL-1.5, arXiv 2509.01563, step 2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\d)[^.!?\n]*)*[.!?]?")
+_PLACES = 4
+
+
+@dataclass(frozen=True)
+class Sureness:
+    """``mean`` and ``least`` log-probability a token; of each sentence the same. Means and sums are rounded to four places, so
+    that equal answers give equal bytes."""
+
+    mean: float | None = None
+    least: float | None = None
+    step_means: tuple[float, ...] = ()
+    step_leasts: tuple[float, ...] = ()
+
+
+def sureness(text: str, tokens: Sequence[Mapping[str, Any]]) -> Sureness:
+    """From the tokens of a completion (``token``, ``logprob``); without steps where they do not spell the text. Raises
+    LookupError, TypeError or ValueError for tokens of another shape."""
+    if not tokens:
+        return Sureness()
+    values = [float(t["logprob"]) for t in tokens]
+    whole = (_mean(values), round(min(values), _PLACES))
+    joined = "".join(str(t["token"]) for t in tokens)
+    shift = joined.find(text)
+    if not text or shift < 0:
+        return Sureness(*whole)
+    starts, at = [], -shift
+    for token in tokens:
+        starts.append(at)
+        at += len(str(token["token"]))
+    steps, stops = [], [*starts[1:], at]
+    for begin, end in _sentences(text):
+        inside = [v for v, first, stop in zip(values, starts, stops, strict=True) if first < end and stop > begin]
+        if inside:
+            steps.append(inside)
+    return Sureness(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
+
+
+def together(parts: Sequence[tuple[Sureness, int]]) -> Sureness:
+    """Of a text that came in several completions, each with its number of tokens."""
+    told = [(s, max(n, 1)) for s, n in parts if s.mean is not None]
+    if not told:
+        return Sureness()
+    mean = round(sum((s.mean or 0.0) * n for s, n in told) / sum(n for _, n in told), _PLACES)
+    least = min(s.least for s, _ in told if s.least is not None)
+    means = tuple(v for s, _ in told for v in s.step_means)
+    return Sureness(mean, least, means, tuple(v for s, _ in told for v in s.step_leasts))
+
+
+def _sentences(text: str) -> list[tuple[int, int]]:
+    """Where the sentences of the reasoning begin and end: what stands within ``<think>``, else all."""
+    begin = text.find("<think>") + len("<think>") if "<think>" in text else 0
+    end = text.find("</think>") if "</think>" in text else len(text)
+    found = SENTENCE.finditer(text, begin, max(begin, end))
+    return [match.span() for match in found if any(map(str.isalnum, match[0]))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), _PLACES)

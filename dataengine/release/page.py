@@ -1,0 +1,144 @@
+"""report.html: the story of a release on one page without a script or an outside file, from manifest, ledger and thumbnails.
+
+Its size is bounded by the number of examples, whatever the number of samples, and equal releases have equal pages.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from dataengine.release.drawing import bars, spreads
+from dataengine.release.examples import Examples, Row
+from dataengine.release.prose import maker, stated
+
+_LONGEST = 160
+"""Characters of a uri, value or message; the ledger has them whole."""
+_ROWS = 60
+"""Rows of one plot: the largest, where a policy has more rules."""
+
+
+def page(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> bytes:
+    """The report of the release with manifest ``m``. ``pictures`` are JPEGs by sample id."""
+    style = files("dataengine.release").joinpath("report.css").read_text()
+    body = "\n".join(
+        [
+            _head(m),
+            _section("From inputs to samples", bars(_funnel(m)), _sources(m)),
+            _section("Kept", _kept(examples, pictures)),
+            _section("Duplicates", *_duplicates(m, examples, pictures)),
+            _section("Filtered", *_filtered(m, examples)),
+            _section("Failed", *_failed(m, examples)),
+            _section("Scores", *_scores(m)),
+            *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
+            _section("What a person says", _said(m)),
+        ]
+    )
+    csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f'content="{csp}"><title>{escape(m["title"])}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n'
+    ).encode()
+
+
+def _head(m: Mapping[str, Any]) -> str:
+    facts = (
+        f"{m['samples']:,} samples in {len(m['shards']):,} shards of {sum(s['bytes'] for s in m['shards']):,} bytes · "
+        f"licence {m['license']} · version {m.get('version', '')} · {maker(m)}"
+    )
+    return f'<h1>{escape(m["title"])}</h1>\n<p>{escape(m["description"])}</p>\n<p class="facts">{escape(facts)}</p>'
+
+
+def _section(title: str, *parts: str) -> str:
+    return "\n".join([f"<section><h2>{escape(title)}</h2>", *filter(None, parts), "</section>"])
+
+
+def _funnel(m: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    ledger = m["ledger"]
+    lost = [(f"failed: {name}", n, "failed") for name, n in ledger["failure"].items()]
+    lost += [(f"duplicate: {name}", n, "duplicate") for name, n in ledger["kind"].items()]
+    lost += [(f"filtered: {name}", n, "filtered") for name, n in ledger["rule"].items()]
+    most = {row[0] for row in sorted(lost, key=lambda row: (-row[1], row[0]))[:_ROWS]}
+    inputs = ("inputs", sum(ledger["outcome"].values()), "inputs")
+    return [inputs, *(row for row in lost if row[0] in most), ("kept", ledger["outcome"]["kept"], "kept")]
+
+
+def _sources(m: Mapping[str, Any]) -> str:
+    rows = [(s["name"], s["type"], s["license"] or "not stated", f"{s['inputs']:,}") for s in m["sources"]]
+    return _table(("source", "type", "licence", "inputs"), rows)
+
+
+def _kept(examples: Examples, pictures: Mapping[str, bytes]) -> str:
+    if not examples.kept:
+        return "<p>No pictures are shown.</p>"
+    return f'<div class="grid">{"".join(_figure(row, pictures) for row in examples.kept)}</div>'
+
+
+def _duplicates(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> Iterable[str]:
+    kinds = [(name, n, "duplicate") for name, n in m["ledger"]["kind"].items()]
+    yield bars(kinds) if kinds else "<p>None.</p>"
+    sizes = m["dedup"].get("group_sizes") or {}
+    if sizes:
+        yield "<h3>Samples in a group</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
+    for kind, pairs in examples.pairs.items():
+        yield f"<h3>{escape(kind)}: the farthest from what stands for them</h3>"
+        for dropped, stands in pairs:
+            near = f"distance {dropped['distance']:g}"
+            both = _figure(dropped, pictures, f"dropped, {near}") + _figure(stands, pictures, "kept")
+            yield f'<div class="pair">{both}</div>'
+
+
+def _filtered(m: Mapping[str, Any], examples: Examples) -> Iterable[str]:
+    policy = f"{m['policy']['name']} version {m['policy']['version']}"
+    yield f"<p>Policy {escape(policy)}. Pictures that a rule has dropped are not shown.</p>"
+    rules = [(r["rule"], r["reason"], f"{r['entering']:,}", f"{r['dropped']:,}") for r in m["funnel"]]
+    yield _table(("rule", "reason", "entering", "dropped"), rules)
+    rows = [(rule, r["uri"], r["value"] or "missing") for rule, found in examples.filtered.items() for r in found]
+    yield _table(("rule", "for example", "value"), rows) if rows else ""
+
+
+def _failed(m: Mapping[str, Any], examples: Examples) -> Iterable[str]:
+    rows = [(name, r["uri"], r["message"]) for name, found in examples.failed.items() for r in found]
+    yield _table(("failure", "for example", "message"), rows) if rows else "<p>None.</p>"
+    if m.get("opt_outs"):
+        yield _table(("opted out by", "inputs"), [(name, f"{n:,}") for name, n in m["opt_outs"].items()])
+
+
+def _scores(m: Mapping[str, Any]) -> Iterable[str]:
+    found = m.get("scores") or {}
+    if not found:
+        yield "<p>None.</p>"
+        return
+    yield "<p>Range, middle 80 % and median of all samples (above) and of the kept (below).</p>"
+    yield spreads(found)
+
+
+def _modes(m: Mapping[str, Any]) -> list[tuple[str, int, str]]:
+    return [(name, n, "kept") for name, n in m["cot"]["modes"].items()]
+
+
+def _said(m: Mapping[str, Any]) -> str:
+    names = ("intended_use", "out_of_scope_use", "biases", "limitations", "personal_information", "compute", "contact")
+    return _table(("", ""), [(name.replace("_", " "), stated(m, name)) for name in names], longest=2000)
+
+
+def _figure(row: Row, pictures: Mapping[str, bytes], note: str = "") -> str:
+    data = pictures.get(row["id"])
+    shown = (
+        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">' if data else "<i>no picture</i>"
+    )
+    text = " · ".join(filter(None, (_cut(row["uri"], 60), note)))
+    return f'<figure title="{row["id"]}">{shown}<figcaption>{escape(text)}</figcaption></figure>'
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], longest: int = _LONGEST) -> str:
+    lines = "".join(f"<tr>{''.join(f'<td>{escape(_cut(cell, longest))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table>"
+
+
+def _cut(text: str, longest: int) -> str:
+    """The end of what is too long tells more than its beginning: most of these are paths."""
+    return text if len(text) <= longest else f"…{text[1 - longest :]}"

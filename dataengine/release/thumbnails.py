@@ -1,0 +1,33 @@
+"""Small JPEGs of a few samples for the report, decoded in a killable child as all media are.
+
+They are made from what ingest has kept, which is what the shards are made from: where the recipe blurs faces, it never
+held them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine import contracts
+from dataengine.locate import by_media, locate, payloads
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.stage import Run
+
+
+def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:
+    """A JPEG by sample id; a sample that cannot be decoded after all has none."""
+    if not ids:
+        return {}
+    unique = run.table("dedup", "unique", contracts.UNIQUE)
+    rows = [
+        r for group in by_media(locate(unique.filter(pc.is_in(unique["id"], pa.array(ids))))).values() for r in group
+    ]
+    limits = Limits(**run.recipe.limits.model_dump())
+    with Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits) as sandbox:
+        items = ((data, row.kind) for row, data in payloads(run.workspace.store, rows))
+        outcomes = zip(rows, sandbox.map(items), strict=True)
+        return {row.id: outcome.value for row, outcome in outcomes if isinstance(outcome, Ok)}

@@ -1,0 +1,130 @@
+"""What a source says, as questions: pairs in many shapes, captions of others, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataengine.cot.beside import Ring, Sample
+from dataengine.cot.given import Pair, pairs_of
+from dataengine.cot_config import ExistingConfig, QuestionsConfig
+
+QA = QuestionsConfig(existing=ExistingConfig())
+
+
+def pairs(meta: Any, config: QuestionsConfig = QA) -> list[Pair]:
+    return pairs_of(json.dumps(meta), config, "src/a.jpg")
+
+
+def one(**pair: Any) -> Pair:
+    [found] = pairs({"qa": [pair]})
+    return found
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "answer"),
+    [
+        ({"answer": "42"}, "number", "42"),
+        ({"answer": 42}, "number", "42"),
+        ({"answer": "-1.5"}, "number", "-1.5"),
+        ({"answer": "yes"}, "word", "yes"),
+        ({"answer": "a red fire engine"}, "text", "a red fire engine"),
+        ({"answer": "12", "answer_type": "word"}, "word", "12"),
+        ({"answer": ["dog", "dog"]}, "word", "dog"),
+        ({"answer": "B", "choices": ["cat", "dog"]}, "choice", "B"),
+        ({"answer": "(b)".upper(), "choices": ["cat", "dog"]}, "choice", "B"),
+        ({"answer": "dog", "choices": ["cat", "dog"]}, "choice", "B"),
+        ({"answer": 0, "choices": ["cat", "dog"]}, "choice", "A"),
+        ({"answer": 4, "choices": [3, 4]}, "choice", "B"),
+        ({"answer": "dog", "choices": {"A": "cat", "B": "dog"}}, "choice", "B"),
+    ],
+)
+def test_answers_are_of_a_type(told: dict[str, Any], kind: str, answer: str) -> None:
+    found = one(question="what?", **told)
+    assert (found.answer_type, found.answer, found.wrong, found.place) == (kind, answer, "", "src/a.jpg")
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"answer": "mouse", "choices": ["cat", "dog"]}, "the answer is none of the choices"),
+        ({"answer": 7, "choices": ["cat", "dog"]}, "the answer is none of the choices"),
+        ({"answer": "cat", "choices": ["cat"]}, "not 2 to 6 choices"),
+        ({"answer": "cat", "choices": [*"abcdefg", "cat"]}, "not 2 to 6 choices"),
+        ({"answer": "cat", "choices": ["cat", "cat"]}, "choices that are alike or empty"),
+        ({"answer": "cat", "choices": "cat or dog"}, "choices are no list"),
+        ({"answer": "many", "answer_type": "number"}, "the answer is no number"),
+        ({"answer": ["dog", "cat"]}, "no question with one answer"),
+        ({"answer": None}, "no question with one answer"),
+        ({"answer": " "}, "no question with one answer"),
+    ],
+)
+def test_what_cannot_be_asked_says_why(told: dict[str, Any], why: str) -> None:
+    assert one(question="what?", **told).wrong == why
+
+
+def test_pairs_are_found_where_the_recipe_says() -> None:
+    own = QuestionsConfig(existing=ExistingConfig(key=None, question="q", answer="a"))
+    assert [p.question for p in pairs({"q": "why?", "a": "so"}, own)] == ["why?"]
+    assert [p.question for p in pairs({"qa": json.dumps([{"question": "<image>\nwhy?", "answer": "so"}])})] == ["why?"]
+    assert [p.answer for p in pairs({"qa": {"question": "why?", "answer": "so"}})] == ["so"]
+    assert pairs({"other": 1}) == pairs({"qa": "no json"}) == pairs({"qa": [1, None]}) == pairs_of(None, QA, "") == []
+
+
+def test_conversations_are_pairs_of_turns() -> None:
+    turns = [("human", "<image>\nHow many?"), ("gpt", "3"), ("human", "Of what?"), ("gpt", "birds"), ("human", "?")]
+    config = QuestionsConfig(existing=ExistingConfig(key="conversations"))
+    found = pairs({"conversations": [{"from": who, "value": said} for who, said in turns]}, config)
+    assert [(p.question, p.answer) for p in found] == [("How many?", "3"), ("Of what?", "birds")]
+
+
+def test_metadata_answers_the_recipes_questions() -> None:
+    config = QuestionsConfig(metadata={"place": "Where is this?", "year": "When was this?", "none": "?"})
+    found = pairs({"place": "Lhasa", "year": 1998, "x": 1}, config)
+    assert [(p.question, p.answer, p.answer_type) for p in found] == [
+        ("Where is this?", "Lhasa", "word"),
+        ("When was this?", "1998", "number"),
+    ]
+
+
+def sample(number: int, caption: str = "", parent: str = "") -> Sample:
+    captions = (caption,) if caption else ()
+    return Sample(f"{number:032x}", "image", "train", parent or f"{number:032x}", captions)
+
+
+CAPTIONS = (
+    "a dog runs over grass",
+    "two boats at sea",
+    "the old town hall",
+    "snow on high mountains",
+    "bread on a table",
+)
+
+
+@given(st.permutations(range(5)), st.integers(0, 50))
+def test_neighbours_do_not_depend_on_the_order_of_arrival(order: list[int], seed: int) -> None:
+    samples = [sample(n, CAPTIONS[n]) for n in range(5)]
+    first, other = Ring(samples, seed, {}), Ring([samples[n] for n in order], seed, {})
+    for one_ in samples:
+        assert first.rivals(one_, 3) == other.rivals(one_, 3)
+        assert first.partners(one_, 3) == other.partners(one_, 3)
+        assert len({r.id for r in first.rivals(one_, 3)} - {one_.id}) == 3
+
+
+def test_nothing_alike_stands_beside_a_sample() -> None:
+    samples = [sample(n, CAPTIONS[n]) for n in range(4)]
+    samples += [sample(8, "a dog runs over wet grass"), sample(9, CAPTIONS[4], parent=samples[0].id)]
+    near = {samples[0].id: {samples[1].id}}
+    found = Ring(samples, 1, near).rivals(samples[0], 5)
+    assert {r.text for r in found} == {CAPTIONS[2], CAPTIONS[3]}
+    assert set(Ring(samples, 1, near).partners(samples[0], 3)) == {samples[n].id for n in (2, 3, 4)}
+    assert Ring(samples, 1, near).partners(samples[0], 4) == []
+
+
+def test_samples_without_captions_have_no_rivals() -> None:
+    samples = [sample(0), *(sample(n, CAPTIONS[n]) for n in range(1, 4))]
+    assert Ring(samples, 1, {}).rivals(samples[0], 3) == []

@@ -1,0 +1,127 @@
+"""Frames of a video as its records tell them: evenly spaced or Slow-Fast, shown with their times."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from chat_server import ChatServer, Turn, chat_server
+from cot_corpus import alone, one_shot, sample, three_shots, videos
+from cot_workers import Workshop
+from PIL import Image
+
+from dataengine.contracts import sample_id
+from dataengine.cot import show
+from dataengine.cot.account import Kept
+from dataengine.cot.build import attempt
+from dataengine.cot.record import Record, VideoBlock, canonical
+from dataengine.cot.registry import TASKS
+from dataengine.cot.taken import KEYE, params_of, same, take, told, way_of
+from dataengine.cot.verify import verify_record
+from dataengine.errors import InputError
+from dataengine.media import slowfast
+from dataengine.media.limits import Limits
+from dataengine.media.sampling import FAST, PRESETS, SlowFast
+
+WAY = way_of("slow-fast", PRESETS["released"])
+CUT = sample_id(three_shots())[0]
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with chat_server() as running:
+        yield running
+
+
+def record(task: str, id_: str = CUT, ways: tuple[str, ...] = (WAY,)) -> Record:
+    outcome = attempt(TASKS[task], "thinking", replace(sample(id_), ways=ways), 3)
+    assert isinstance(outcome, Kept), outcome
+    return outcome.record
+
+
+def block(one: Record) -> VideoBlock:
+    [found] = [b for b in one.messages[0].content if isinstance(b, VideoBlock)]
+    return found
+
+
+@pytest.mark.parametrize("name", ["released", "paper"])
+def test_slow_fast_frames_are_those_of_its_sampling(name: str) -> None:
+    for data in videos().values():
+        plan = slowfast.plan(data, PRESETS[name], Limits())
+        taken = take(data, way_of("slow-fast", PRESETS[name]), Limits())
+        assert taken.kinds == plan.kinds and len(taken.times) == len(plan.times)
+        assert all(0 <= t - exact < 0.01 for t, exact in zip(taken.times, plan.times, strict=True))
+
+
+def test_even_frames_are_the_middles_of_equal_spans() -> None:
+    taken = take(one_shot(), "even 16", Limits())
+    _, times = alone(sample_id(one_shot())[0]).frames(16, 64)
+    assert len(taken.times) == 16 and set(taken.kinds) == {0}
+    assert all(0 <= t - exact < 0.01 for t, exact in zip(taken.times, times, strict=True))
+
+
+@pytest.mark.parametrize("task", ["count_shots_slow_fast", "cut_time", "change"])
+def test_clip_records_tell_their_slow_fast_frames(task: str) -> None:
+    one = record(task)
+    shown, plan = block(one), slowfast.plan(three_shots(), PRESETS["released"], Limits())
+    assert (shown.sampling, shown.nframes, shown.kinds) == ("slow-fast", len(plan.times), plan.kinds)
+    assert {0, 1} == set(shown.kinds)
+    assert verify_record(one.to_bytes(), sample).passed
+    for change in ({"times": " ".join(str(t + 0.5) for t in shown.times)}, {"kinds": " ".join("0" * shown.nframes)}):
+        told_ = json.loads(one.to_bytes())
+        told_["params"] = [p | {"value": change.get(p["name"], p["value"])} for p in told_["params"]]
+        found = verify_record(canonical(told_), sample)
+        assert not found.passed and "other frames" in found.reason
+
+
+def test_the_recipe_says_which_frames_are_asked_about() -> None:
+    only = replace(sample(CUT), ways=(WAY,))
+    assert TASKS["count_shots_slow_fast"].takes(only) and not TASKS["count_shots_16"].takes(only)
+    keye = replace(sample(CUT), ways=KEYE)
+    assert [TASKS[f"count_shots_{n}"].takes(keye) for n in ("16", "32", "slow_fast")] == [True, True, False]
+    assert {block(record("change", ways=KEYE)).sampling} == {"even"}
+
+
+def test_shots_that_slow_fast_does_not_show_are_not_asked_for() -> None:
+    sparse = way_of("slow-fast", SlowFast(fps=0.5))
+    outcome = attempt(TASKS["count_shots_slow_fast"], "thinking", replace(sample(CUT), ways=(sparse,)), 3)
+    assert not isinstance(outcome, Kept) and outcome.reason == "a shot between the frames"
+
+
+def test_frames_but_for_a_decoders_rounding_are_the_same() -> None:
+    taken = take(three_shots(), WAY, Limits())
+    params = params_of(WAY, taken)
+    assert told(params) == taken and same(params, taken)
+    assert same(params, replace(taken, times=tuple(t + 0.05 for t in taken.times)))
+    assert not same(params, replace(taken, times=taken.times[:-1], kinds=taken.kinds[:-1]))
+    assert not same(params, replace(taken, kinds=tuple(1 - k for k in taken.kinds)))
+
+
+@pytest.mark.parametrize("way", ["even 0", "even 9999", "even x", "odd 3", "slow-fast {}x", 'slow-fast {"fps": -1}'])
+def test_a_way_that_nobody_takes_is_a_bad_record(way: str) -> None:
+    with pytest.raises(InputError, match="bad_record"):
+        take(one_shot(), way, Limits())
+
+
+def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: ChatServer, tmp_path: Path) -> None:
+    shown = show.shown(Limits(), ("video", three_shots(), {WAY}))[WAY]
+    taken = take(three_shots(), WAY, Limits())
+    sides = [min(Image.open(io.BytesIO(data)).size) for data in shown]
+    assert sides == [show.FAST_SIDE if kind == FAST else min(240, show.FRAME_SIDE) for kind in taken.kinds]
+    server.reply = lambda body: Turn(text="?")
+    model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
+    shop = Workshop(tmp_path, [CUT], {"teachers": [model], "video": {"frames": ["slow-fast"]}, "per_sample": 4})
+    asked = [q for q in shop.questions() if q["family"] == "clip" and q["record"]]
+    shop.paths()
+    assert asked
+    bodies = [b["messages"][0]["content"] for b in server.bodies if "[0.0 s]" in json.dumps(b)]
+    for content in bodies:
+        times = [float(t) for part in content for t in re.findall(r"^\[([\d.]+) s\]$", part.get("text", ""))]
+        assert times == [float(f"{t:.1f}") for t in taken.times]
+        assert sum(part["type"] == "image_url" for part in content) == len(times)
+    assert len(bodies) == len(asked)

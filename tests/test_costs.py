@@ -1,0 +1,47 @@
+"""The account of time: it adds up, survives damage, and is no part of what stages commit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dataengine.costs import costs, spent
+from dataengine.errors import RunError
+from dataengine.storage import Store
+
+
+def test_runs_add_up(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for parts in (3, 2):
+        with spent(store, "cats", "ingest") as cost:
+            cost.parts = parts
+    with spent(store, "cats", "score"):
+        pass
+    found = costs(store, "cats")
+    assert {name: (c.parts, c.runs) for name, c in found.items()} == {"ingest": (5, 2), "score": (0, 1)}
+    assert 0 <= found["ingest"].last <= found["ingest"].seconds + 0.002
+    assert costs(store, "dogs") == {} and costs(store, "cat") == {}
+
+
+def test_a_failed_run_counts_and_keeps_its_error(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(RunError, match="lost"), spent(store, "cats", "ingest") as cost:
+        cost.parts = 1
+        raise RunError("lost")
+    assert costs(store, "cats")["ingest"].runs == 1
+
+
+def test_the_error_within_is_not_hidden_by_one_in_the_account() -> None:
+    with pytest.raises(RunError, match="lost"), spent(Store("gs://nowhere"), "cats", "ingest"):
+        raise RunError("lost")
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"stage": 1, "hours": 2}'])
+def test_what_is_no_account_is_begun_anew(tmp_path: Path, data: bytes) -> None:
+    store = Store(tmp_path)
+    store.put("costs/cats/ingest.json", data)
+    with spent(store, "cats", "ingest"):
+        pass
+    assert json.loads(store.get("costs/cats/ingest.json"))["runs"] == 1
