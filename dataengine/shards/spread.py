@@ -57,8 +57,8 @@ class Before:
 
 @dataclass(frozen=True)
 class Layout:
-    """A *run* is what is shuffled and cut together: a split's samples of one family. By run and part what comes before;
-    by run the marks and, later, the first row of each shard but the first."""
+    """A *run* is what is shuffled and cut together: a split's samples of one family. By run and part what comes before; by
+    run the marks to cut at, and how many rows share shards."""
 
     before: Mapping[tuple[int, int], Before]
     marks: Mapping[int, Int64]
@@ -87,8 +87,8 @@ def ranges(rules: Rules, bits: int, sizes: pa.Table) -> pa.Table:
     high, low = halves(_chunked(sizes["id"]))
     run = split_of(low, rules.splits) * len(FAMILIES) + kinds(sizes)
     part = (mixed(high, rules.seed) >> np.uint64(1)).astype(np.int64) >> np.int64(63 - bits)
-    columns_ = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
-    return pa.table(columns_, schema=_RANGED)
+    told = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
+    return pa.table(told, schema=_RANGED)
 
 
 def _layout(sums: pa.Table, target: int) -> Layout:

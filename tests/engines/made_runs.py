@@ -144,11 +144,11 @@ def outcomes(
         find.TEXT: find.text(engine, unique, 0.8),
     }
     every = " UNION ALL ".join(f"SELECT a, b, kind, distance FROM {kind}" for kind in kinds)
-    edges = engine.kept(engine.sql(every, {kind: found.edges for kind, found in kinds.items()}))
+    told["edges"] = _rows(engine, engine.sql(every, {kind: found.edges for kind, found in kinds.items()}))
     rules = Rules(tuple(kinds), Bounds(6, 0.6, text=0.8), ("resolution", "caption_length"), 1.5)
-    grouped = group(engine, unique, edges, rules)
-    groups = engine.kept(grouped.groups)
-    told["edges"], told["groups"], told["facts"] = _rows(engine, edges), _rows(engine, groups), grouped.facts()
+    grouped = group(engine, unique, frame(told["edges"]), rules)
+    told["groups"], told["facts"] = _rows(engine, grouped.groups), grouped.facts()
+    groups = frame(told["groups"])  # as the next stage reads it
     alone = engine.sql(
         "SELECT u.* FROM u JOIN g ON u.id = g.id WHERE g.id = g.representative", {"u": unique, "g": groups}
     )
@@ -160,20 +160,20 @@ def outcomes(
         decided = screened(engine, policy, readable, Contaminated(frame(run.hits), {"contamination:phash": "listed"}))
     else:
         decided = decide(engine, policy, "r", {"r": readable})
-    decisions = engine.kept(decided.decisions)
-    told["decisions"], told["funnel"] = _rows(engine, decisions), decided.funnel
+    told["decisions"], told["funnel"] = _rows(engine, decided.decisions), decided.funnel
+    decisions = frame(told["decisions"])
     told["statistics"] = distributions(engine, readable, decisions, NUMBERS, decided.asked)
     sizes = engine.sql(
         'SELECT a.id, a.kind, a."bytes" FROM a JOIN d ON a.id = d.id WHERE d.kept', {"a": readable, "d": decisions}
     )
-    placed = engine.kept(assigned(engine, sizes, ShardRules(5000, 7, {"train": 0.7, "test": 0.3})))
-    told["assignment"] = _rows(engine, placed)
+    told["assignment"] = _rows(engine, assigned(engine, sizes, ShardRules(5000, 7, {"train": 0.7, "test": 0.3})))
     frames = {"samples": frame(run.mentions), "failures": frame(run.failures), "groups": groups}
     lost = engine.sql("SELECT b.* FROM b JOIN a ON a.id = b.id", {"b": broken, "a": alone})
-    ledger = engine.kept(build(engine, {**frames, "decisions": decisions, "broken": lost}))
-    told["ledger"], told["tally"] = _rows(engine, ledger), tally(engine, ledger)
+    told["ledger"] = _rows(engine, build(engine, {**frames, "decisions": decisions, "broken": lost}))
+    ledger = frame(told["ledger"])
+    told["tally"] = tally(engine, ledger)
     inputs = len(run.mentions) + len(run.failures)
-    balance(engine, ledger, sum(int(r["n"] or 0) for r in told["tally"]), inputs, placed)
+    balance(engine, ledger, sum(int(r["n"] or 0) for r in told["tally"]), inputs, frame(told["assignment"]))
     return told
 
 
