@@ -130,6 +130,10 @@ _DEDUP_LATER = {
     "group": _nullable(array(TEXT), True),
     "reach": _nullable(REAL, True),
     **dict.fromkeys(("edges", "group_sizes"), _COUNTS),
+    "search": {
+        "type": "object",
+        "additionalProperties": {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
+    },
     **dict.fromkeys(("chained", "cut"), COUNT),
 }
 _DEDUP = {"radius": COUNT, "video_overlap": REAL, "keep": array(TEXT), "hash_version": TEXT, **_DEDUP_LATER}

@@ -171,7 +171,9 @@ class Dedup(TableStage):
         inputs = run.records["dedup.unique"].counts["inputs"]
         found = run.records["dedup.edges"].counts
         counts = {"inputs": inputs, "distinct": distinct, "edges": sum(found.values()), "kept": kept}
-        return Output(roles("groups", written) | self._earlier(run), counts, facts | {"edges": found})
+        told = run.records["dedup.edges"].parts["all"].facts
+        search = {kind: told[kind] for kind in run.recipe.dedup.found if told[kind]}
+        return Output(roles("groups", written) | self._earlier(run), counts, facts | {"edges": found, "search": search})
 
     def _earlier(self, run: Run) -> dict[str, File]:
         """Samples and edges are told with the groups: who reads dedup's tables need not know its stages."""

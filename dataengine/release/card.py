@@ -9,6 +9,7 @@ import yaml
 
 from dataengine.cot import told
 from dataengine.release import consent
+from dataengine.release.likeness import duplicates
 from dataengine.release.prose import stated, table, under
 from dataengine.score.distribution import QUANTILES
 
@@ -21,7 +22,19 @@ _LARGER = (
 
 def card(manifest: Mapping[str, Any]) -> str:
     """README.md of a release: YAML header, then what is in it and how it came to be."""
-    process = (_sources, _ledger, _opt_outs, _dedup, _contamination, _filters, _scores, _codes, _cot, _making, _cost)
+    process = (
+        _sources,
+        _ledger,
+        _opt_outs,
+        duplicates,
+        _contamination,
+        _filters,
+        _scores,
+        _codes,
+        _cot,
+        _making,
+        _cost,
+    )
     sections = [
         f"# {manifest['title']}",
         _details(manifest),
@@ -124,37 +137,6 @@ def _opt_outs(m: Mapping[str, Any]) -> str:
     text, counts = consent.heeded(m), m.get("opt_outs", {})
     listed = f"\n\n{table(('signal', 'inputs'), counts.items())}" if counts else ""
     return f"## Opt-outs\n\n{text}{listed}" if text else ""
-
-
-def _dedup(m: Mapping[str, Any]) -> str:
-    d = m["dedup"]
-    text = (
-        f"Exact by SHA-256; pictures by 64-bit DCT perceptual hash ({d['hash_version']}) within {d['radius']} bits, all pairs; "
-        f"videos by frame hashes with an overlap of at least {d['video_overlap']:g}. The best of each group stands for it, by "
-        f"{', '.join(d['keep'])}, then id."
-    )
-    if d.get("pixels"):
-        text += " Pictures with equal pixels, whatever file they came in, are duplicates."
-    if d.get("aligned"):
-        text += f" Pictures up to {d['aligned']} bits apart are near-duplicates where one can be laid on the other."
-    if d.get("semantic"):
-        text += (
-            f" Pictures whose embeddings have a cosine of {d['semantic']['threshold']:g} or more"
-            f"{' and of which one can be laid on the other' if d['semantic']['confirm'] else ''} are near-duplicates."
-        )
-    if d.get("text"):
-        text += (
-            f" Captions whose shingles have a Jaccard similarity of {d['text']['threshold']:g} are told as edges, too."
-        )
-    kinds = table(("kind", "inputs"), m["ledger"]["kind"].items())
-    sizes = table(
-        ("samples in a group", "groups"), [(s, d["group_sizes"][s]) for s in sorted(d["group_sizes"], key=int)]
-    )
-    far = (
-        f"Of the members, {d['chained']:,} are farther from the one that stands for them than two samples with an edge, and "
-        f"{d['cut']:,} samples were cut off groups that had chained too far."
-    )
-    return "\n\n".join([f"## Duplicates\n\n{text}", kinds, *([sizes, far] if d["group_sizes"] else [])])
 
 
 def _contamination(m: Mapping[str, Any]) -> str:

@@ -95,6 +95,16 @@ def test_groups_and_benchmarks_are_told() -> None:
     assert "Decontamination" not in card(manifest())
 
 
+def test_what_a_search_may_have_missed_is_told() -> None:
+    near = {"comparisons": 50, "brute_force": 1000, "recall": 0.995, "recall_of": 200, "left_out": 3}
+    semantic = {"threshold": 0.75, "text": None, "confirm": True}
+    more = {"pixels": True, "aligned": 12, "semantic": semantic, "search": {"semantic": near, "text": {"skipped": 7}}}
+    text = card(manifest(dedup={**manifest()["dedup"], **more}))
+    for said in ("equal pixels", "up to 12 bits", "cosine of 0.75 or more", "50 of 1,000 pairs", "99.5% of the 200"):
+        assert said in text
+    assert "7 pairs of captions were not looked at" in text and "compared" not in card(manifest())
+
+
 def test_cells_cannot_break_a_table() -> None:
     text = table(("a", "b"), [("x | y\nz", 1234), (None, 0)])
     assert text.splitlines() == ["| a | b |", "| --- | --- |", "| x \\| y z | 1,234 |", "|  | 0 |"]
