@@ -33,6 +33,8 @@ SELECT p.a AS a, p.b AS b, p.cosine AS cosine, q.text AS x, r.text AS y FROM p J
 _COSINES = columns(a=pa.string(), b=pa.string(), cosine=pa.float64())
 _EDGES = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64())
 _DECIMALS = 4
+#: Pictures that are compared in one task of a cluster: sooner done than its many small ones.
+FEW = 100_000
 _NOT_CLOSE = -1.0
 _F2 = np.dtype("<f2")
 
@@ -52,7 +54,7 @@ def semantic(
     """Pictures of contracts.FINGERPRINTS at cosine ``threshold`` or more, at cosine ``text`` or more of their captions where that
     is given, and confirmed as copies."""
     vectors = engine.sql(_VECTORS, {"f": prints})
-    if engine.spread:
+    if engine.spread and _many(engine, vectors):
         near, told = _spread(engine, vectors, threshold, text)
     else:
         found = engine.whole(vectors, partial(candidates, threshold, text), TOLD)
@@ -104,6 +106,11 @@ def _spread(
     edges = engine.kept(engine.local(near, (), _edges, _EDGES))
     count = engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM e", {"e": edges})
     return edges, lambda: {**told(), "candidates": engine.collect(count)["n"][0].as_py()}
+
+
+def _many(engine: TableEngine, vectors: Frame) -> bool:
+    told = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM v", {"v": vectors}))
+    return bool(told["n"][0].as_py() > FEW)
 
 
 def _views(vectors: pa.Table) -> pa.Table:

@@ -240,7 +240,7 @@ def test_near_finds_frames_and_what_keye_pretrain_does_not() -> None:
     assert hits(keye_pretrain(samples, benchmarks)) == []
     assert hits(near(samples, benchmarks)) == [("video", "b", "1", "frame")]
     with pytest.raises(ValueError, match="radius"):
-        near(samples, benchmarks, 9)
+        near(samples, benchmarks, 13)
 
 
 @pytest.mark.parametrize("preset", [keye_pretrain, near, ngram])
