@@ -229,8 +229,8 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
         "broken": broken.empty_table(),
     }
     ledger = build(run.engine, tables)
-    kept = ledger.filter(pa.compute.equal(ledger["outcome"], "kept"))["id"]
-    balance(ledger, run.records["ingest"].counts["inputs"], kept)
+    kept = ledger.filter(pa.compute.equal(ledger["outcome"], "kept")).select(["id"])
+    balance(run.engine, ledger, ledger.num_rows, run.records["ingest"].counts["inputs"], kept)
     exact = [r for r in ledger.to_pylist() if r["kind"] == "exact"]
     first = next(r for r in clips.values() if r["clip_start"] > 0)
     told = {m.partition(".")[2]: data for m, data in sample_members(first, b"")}

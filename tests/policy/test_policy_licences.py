@@ -24,10 +24,10 @@ def test_the_example_of_the_page(name: str, request: pytest.FixtureRequest, tmp_
     path.write_text(f"name: free\nversion: 1\nrules:\n{rule}\n")
     policy = load(path, {field.name: field.type for field in UNIQUE})
     table = pa.table({"id": list(LICENCES), "license": list(LICENCES.values())})
-    decisions, funnel = decide(engine, policy, "t", {"t": table})
-    rows = decisions.to_pylist()
+    decided = decide(engine, policy, "t", {"t": engine.frame(table)})
+    rows = engine.collect(decided.decisions).sort_by("id").to_pylist()
     assert [row["id"] for row in rows if row["kept"]] == ["a", "b"], (
         "as it is written, and none is none that is allowed"
     )
     assert {row["id"]: row["value"] for row in rows if not row["kept"]} == {k: LICENCES[k] for k in "cdefg"}
-    assert (funnel[0].entering, funnel[0].dropped) == (7, 5)
+    assert (decided.funnel[0].entering, decided.funnel[0].dropped) == (7, 5)
