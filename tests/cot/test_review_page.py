@@ -110,9 +110,10 @@ def test_accept_edit_reject_and_reload(browser: WebDriver, server: ReviewServer)
 
 def test_two_reviewers_are_shown_different_items(browser: WebDriver, server: ReviewServer) -> None:
     open_page(browser, server)
+    first = browser.current_url
     press(browser, "j")
+    WebDriverWait(browser, 10).until(lambda b: b.current_url != first)
     shown = server.board.next("bob")["item"]["qid"]
-    wait(browser, "#work:not([hidden]) .path")
     assert shown not in browser.current_url
     assert not logged(server.board.store, "log")
 
