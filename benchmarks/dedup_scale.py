@@ -1,8 +1,9 @@
 """How near-duplicate search grows: time and peak memory of each kind of pair, beside faiss and imagededup where they can.
 
 ``python benchmarks/dedup_scale.py [hamming] [semantic] [text] [groups] [decisions] [tables] [--large] [--threads T]``.
-Each line is measured in a process of its own (peak: its resource usage, so inputs and interpreter count; of Spark the larger
-of Python and the JVM; compiled code is loaded from the cache, a first run compiles for a few seconds before the clock starts).
+Each line is measured in a process of its own (peak: its largest resident size and those of the processes it started, added
+up, so inputs and interpreter count, and Spark's JVM; compiled code is loaded from the cache, a first run compiles for a few
+seconds before the clock starts).
 Every contender gets the same input in the same run, at a size it does in a few minutes; pairs of unlike items are counted,
 and those of an exact method must be ours. The sections of tables are in ``table_scale.py``.
 
@@ -18,7 +19,6 @@ import argparse
 import importlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -230,8 +231,15 @@ def one(name: str, n: int, threads: int, options: dict[str, Any]) -> None:
     sys.path.append(str(Path(__file__).parent))  # last: no file here hides a module of the standard library
     work = globals().get(name) or getattr(importlib.import_module("table_scale"), name)
     seconds, found = work(n, threads, **options)
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(json.dumps({"seconds": seconds, "peak": peak / 1e6, **found}))
+    print(json.dumps({"seconds": seconds, "peak": peak(), **found}))
+
+
+def peak() -> float:
+    """GB: the largest resident size of this process and of those below it that still run (Spark's JVM, its workers), added up."""
+    me = psutil.Process()
+    files = [Path(f"/proc/{p.pid}/status") for p in (me, *me.children(recursive=True))]
+    sizes = [line.split()[1] for f in files if f.exists() for line in f.read_text().splitlines() if "VmHWM" in line]
+    return sum(map(int, sizes)) / 1e6
 
 
 def line(label: str, name: str, n: int, options: dict[str, Any], threads: int) -> str:

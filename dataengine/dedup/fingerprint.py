@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 class DedupFingerprint(RecordStage):
     name = "dedup.fingerprint"
-    version = "1"
+    version = "2"
     needs = ("dedup.unique",)
 
     def active(self, recipe: Recipe) -> bool:

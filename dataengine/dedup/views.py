@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from dataengine.score.base import Scorer
 
 #: Of what confirms a pair (confirm.py), from thumbnails on; here, so that who names it need not compile it.
-CONFIRM_VERSION = "gradients-1"
+CONFIRM_VERSION = "gradients-2"
 #: Of the pictures in a thumbnail.
 SIDE = 64
-#: What ``thumbnail`` gives: whole and trimmed picture, of each 64 rows and one more that tells its sides.
+#: What ``thumbnail`` gives: whole and trimmed picture, of each 64 rows and one more that tells its height and width, 255
+#: for the longer one, and the pixels of the shorter one (at most 255).
 SHAPE = (2, SIDE + 1, SIDE)
 
 
@@ -66,4 +67,5 @@ def thumbnail(shown: Sequence[Pixels]) -> Pixels:
         image = Image.fromarray(picture).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
         made[k, :-1] = np.asarray(image)
         made[k, -1, :2] = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
+        made[k, -1, 2] = min(255, height, width)
     return made

@@ -82,10 +82,27 @@ def test_other_photos_are_not() -> None:
     assert compared(left, right).max() < 0.6
 
 
+FAINT = {
+    "tiny": lambda p: p.resize((12, 9)),
+    "JPEG 3 of a small one": lambda p: jpeg(p.resize((100, 75)), 3),
+}
+
+
+@pytest.mark.parametrize("edit", FAINT)
+def test_copies_without_detail_are_confirmed_only_where_hashes_are_near(edit: str) -> None:
+    originals = thumbnails(list(PHOTOS.values()))
+    copies = thumbnails([FAINT[edit](p) for p in PHOTOS.values()])
+    near = np.ones(len(PHOTOS), np.bool_)
+    assert confirm(originals, copies, near).all() and confirm(copies, originals, near).all()
+    assert not confirm(originals, copies, ~near).all()
+    assert not confirm(originals, np.roll(copies, 1, axis=0), near).any()
+
+
 def test_blank_pictures_confirm_nothing() -> None:
     blank = thumbnail(views(np.full((50, 60, 3), 128, np.uint8)))[None]
     photo = thumbnails([PHOTOS["petals"]])
-    assert not confirm(blank, photo).any() and not confirm(photo, blank).any() and not confirm(blank, blank).any()
+    for near in (None, np.ones(1, np.bool_)):
+        assert not any(confirm(a, b, near).any() for a, b in ((blank, photo), (photo, blank), (blank, blank)))
 
 
 def test_no_pairs_no_answers() -> None:
