@@ -38,7 +38,6 @@ from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 from dataengine.assets import EFFICIENTNET_LITE0
-from dataengine.dedup.aligned import CLOSE_BITS
 from dataengine.dedup.confirm import confirm
 from dataengine.dedup.video import hash_sets, matches, required
 from dataengine.dedup.views import thumbnail, views
@@ -113,7 +112,7 @@ def edges(a: dict[str, Any], b: dict[str, Any], cosine: float) -> dict[str, NDAr
     semantic[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right])
     far = (bits > RADIUS) & (bits <= REACH) & ~a["missing"][:, None] & ~b["missing"]
     left, right = np.nonzero(far)
-    far[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right], bits[left, right] <= CLOSE_BITS)
+    far[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right], bits[left, right])
     return {
         "perceptual": perceptual,
         "and aligned": perceptual | far,

@@ -21,9 +21,6 @@ ALIGNED = "aligned"
 #: What is handed on to a later search.
 JUDGED = {**HASHES, "verdicts": VERDICTS}
 
-#: Bits within which chance pairs are rare.
-CLOSE_BITS = 10.0
-
 
 def aligned(
     engine: TableEngine, unique: Frame, prints: Frame, radius: int, reach: int, known: Known | None = None
@@ -36,5 +33,5 @@ def aligned(
 
     found = between_values(engine, ALIGNED, *hashed(engine, unique), search, HASHES, known)
     far = engine.kept(engine.sql("SELECT * FROM e WHERE distance > ?", {"e": found.edges}, (float(radius),)))
-    edges, verdicts = confirmed(engine, far, prints, CLOSE_BITS, known)
+    edges, verdicts = confirmed(engine, far, prints, known, bits=True)
     return Found(edges, searched={**found.searched, "verdicts": verdicts})

@@ -8,6 +8,8 @@ gradients left to compare, tiny and much compressed copies, passes by its areas 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,26 +20,28 @@ from dataengine.media.pixels import Pixels
 #: well, and the rest, under a caption, not too badly.
 ALL_OVER = (0.7, 0.7)
 IN_PARTS = (0.5, 0.8)
-#: The same for pairs whose hashes are near. Of 409 pictures no two unlike ones within 10 bits have more than 0.5.
-CLOSE = (0.6, 0.6)
-#: And for those of them whose brightness in 8 x 8 areas correlates to ``SAME_AREAS`` (unlike ones: 0.956, copies: 0.99). Of
-#: pictures with a side of ``TINY`` pixels or less nothing more is asked.
-FAINT, SAME_AREAS, TINY = (0.4, 0.4), 0.98, 20
+#: Where hashes are ``CLOSE_BITS`` apart or less: of 409 pictures no two unlike ones have more than 0.5.
+CLOSE_BITS, CLOSE = 10, (0.6, 0.6)
+#: Where they are ``FAINT_BITS`` apart or less and brightness in 8 x 8 areas correlates to ``SAME_AREAS`` (unlike ones among 205
+#: pictures to 0.96, copies to 0.988). Of pictures with a side of ``TINY`` pixels or less nothing more is asked.
+FAINT_BITS, FAINT, SAME_AREAS, TINY = 12, (0.4, 0.4), 0.98, 20
 _AREAS = 8
 
 
-def confirm(left: Pixels, right: Pixels, close: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+def confirm(left: Pixels, right: Pixels, bits: NDArray[Any] | None = None) -> NDArray[np.bool_]:
     """``(n,)``: True where ``left[k]`` and ``right[k]``, ``(n, *SHAPE)`` of ``views.thumbnail``, are copies of one picture. Those
-    that something else says to be ``close`` are held to less."""
+    whose hashes are known to be few ``bits`` apart are held to less."""
     likeness, agreement = compared(left, right).T
-    found: NDArray[np.bool_] = np.zeros(len(left), np.bool_)
-    for bounds in (ALL_OVER, IN_PARTS):
-        found |= (likeness >= bounds[0]) & (agreement >= bounds[1])
-    if close is not None:
+
+    def reach(bounds: tuple[float, float]) -> NDArray[np.bool_]:
+        reached: NDArray[np.bool_] = (likeness >= bounds[0]) & (agreement >= bounds[1])
+        return reached
+
+    found = reach(ALL_OVER) | reach(IN_PARTS)
+    if bits is not None:
         tiny = np.minimum(left[:, 0, -1, 2], right[:, 0, -1, 2]) <= TINY
-        faint = tiny | ((likeness >= FAINT[0]) & (agreement >= FAINT[1]))
-        faint &= areas(left, right) >= SAME_AREAS
-        found |= close & (faint | ((likeness >= CLOSE[0]) & (agreement >= CLOSE[1])))
+        faint = (tiny | reach(FAINT)) & (areas(left, right) >= SAME_AREAS)
+        found |= (bits <= CLOSE_BITS) & reach(CLOSE) | (bits <= FAINT_BITS) & faint
     return found
 
 

@@ -35,7 +35,6 @@ _EDGES = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.flo
 _DECIMALS = 4
 #: Pictures that are compared in one task of a cluster: sooner done than its many small ones.
 FEW = 100_000
-_NOT_CLOSE = -1.0
 _F2 = np.dtype("<f2")
 
 Int64 = NDArray[np.int64]
@@ -61,7 +60,7 @@ def semantic(
         near, told = edges_told(engine, found)
     if not confirm:
         return Found(near, told)
-    edges, verdicts = confirmed(engine, near, prints, _NOT_CLOSE, known)
+    edges, verdicts = confirmed(engine, near, prints, known)
     return Found(edges, told, {"verdicts": verdicts})
 
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 #: Whether a pair of pictures is one picture edited; ``a < b``.
 VERDICTS = columns(a=pa.string(), b=pa.string(), alike=pa.bool_())
 _BESIDE = """
-SELECT p.a AS a, p.b AS b, p.close AS close, x.thumbnail AS x, y.thumbnail AS y
+SELECT p.a AS a, p.b AS b, p.bits AS bits, x.thumbnail AS x, y.thumbnail AS y
 FROM p JOIN t AS x ON p.a = x.id JOIN t AS y ON p.b = y.id
 """
-_NEW = "SELECT c.a AS a, c.b AS b, c.close AS close FROM c LEFT JOIN k ON c.a = k.a AND c.b = k.b WHERE k.a IS NULL"
+_NEW = "SELECT c.a AS a, c.b AS b, c.bits AS bits FROM c LEFT JOIN k ON c.a = k.a AND c.b = k.b WHERE k.a IS NULL"
 _STILL = "SELECT k.a AS a, k.b AS b, k.alike AS alike FROM k JOIN c ON c.a = k.a AND c.b = k.b"
 _ALIKE = "SELECT c.a AS a, c.b AS b, c.kind, c.distance FROM c JOIN v ON c.a = v.a AND c.b = v.b WHERE v.alike"
 _CHUNK = 256
@@ -37,11 +37,12 @@ Int64 = NDArray[np.int64]
 
 
 def confirmed(
-    engine: TableEngine, near: Frame, prints: Frame, close: float, known: Known | None
+    engine: TableEngine, near: Frame, prints: Frame, known: Known | None, *, bits: bool = False
 ) -> tuple[Frame, Searched]:
-    """Of ``near`` (a, b, kind, distance) the edges that are confirmed on contracts.FINGERPRINTS, and the verdicts. Pairs at a
-    distance of ``close`` or less are held to less (confirm.py)."""
-    pairs = engine.sql("SELECT a, b, distance <= ? AS close FROM c", {"c": near}, (close,))
+    """Of ``near`` (a, b, kind, distance) the edges that are confirmed on contracts.FINGERPRINTS, and the verdicts. ``bits``:
+    distances are bits of hashes, and pairs of few are held to less (confirm.py)."""
+    apart = "distance" if bits else "CAST(NULL AS DOUBLE)"
+    pairs = engine.sql(f"SELECT a, b, {apart} AS bits FROM c", {"c": near})
     thumbnails = engine.sql("SELECT id, thumbnail FROM f WHERE thumbnail IS NOT NULL", {"f": prints})
     if known is None:
         verdicts = engine.kept(_judged(engine, pairs, thumbnails))
@@ -65,7 +66,7 @@ def rows_of(column: pa.ChunkedArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
-    """VERDICTS of pairs (a, b, close). In one process thumbnails are looked up, on a cluster they travel beside the pairs."""
+    """VERDICTS of pairs (a, b, bits). In one process thumbnails are looked up, on a cluster they travel beside the pairs."""
     if engine.spread:
         return engine.local(engine.sql(_BESIDE, {"p": pairs, "t": thumbnails}), (), _beside, VERDICTS)
     return engine.local(pairs, (), partial(_looked_up, thumbnails), VERDICTS)
@@ -74,7 +75,7 @@ def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
 def _beside(pairs: pa.Table) -> pa.Table:
     from dataengine.dedup.confirm import confirm
 
-    alike = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _close(pairs))
+    alike = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _bits(pairs))
     return pa.table([pairs["a"], pairs["b"], pa.array(alike)], schema=VERDICTS)
 
 
@@ -82,11 +83,11 @@ def _looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
     from dataengine.dedup.confirm import confirm
 
     x, y = (_places(thumbnails["id"], pairs[side]) for side in ("a", "b"))
-    every, close = _pictures(thumbnails["thumbnail"]), _close(pairs)
+    every, bits = _pictures(thumbnails["thumbnail"]), _bits(pairs)
 
     def chunk(start: int) -> NDArray[np.bool_]:
         some = slice(start, start + _CHUNK)
-        return confirm(every[x[some]], every[y[some]], close[some])
+        return confirm(every[x[some]], every[y[some]], bits[some])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         alike = list(pool.map(chunk, range(0, len(pairs), _CHUNK)))
@@ -98,8 +99,9 @@ def _pictures(column: pa.ChunkedArray[Any]) -> NDArray[np.uint8]:
     return rows_of(column, np.dtype(np.uint8)).reshape(-1, *SHAPE)
 
 
-def _close(pairs: pa.Table) -> NDArray[np.bool_]:
-    return pairs["close"].to_numpy().astype(np.bool_)
+def _bits(pairs: pa.Table) -> NDArray[np.float64]:
+    """Not a number, and so not few, where there are none."""
+    return pairs["bits"].to_numpy().astype(np.float64)
 
 
 def _places(ids: pa.ChunkedArray[Any], asked: pa.ChunkedArray[Any]) -> Int64:
