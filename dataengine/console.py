@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -19,8 +20,13 @@ from dataengine.workspace import Workspace
 _out = Console(width=None if sys.stdout.isatty() else 160)
 
 
+_EVERY = 30.0
+"""Seconds between two lines about one stage, where there is no terminal."""
+
+
 class Progress:
-    """A Reporter: one bar a stage on a terminal, silence elsewhere."""
+    """A Reporter, on standard error: one bar a stage on a terminal; elsewhere, as in the log of a batch job, a line when a stage
+    begins, when it ends, and every half minute between."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -32,8 +38,10 @@ class Progress:
             bars.TimeRemainingColumn(),
             bars.TextColumn("{task.fields[note]}"),
         )
-        self._bars = bars.Progress(*columns, console=console, disable=not console.is_terminal)
+        self._lines = not console.is_terminal
+        self._bars = bars.Progress(*columns, console=console, disable=self._lines)
         self._tasks: dict[str, bars.TaskID] = {}
+        self._said = 0.0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -46,16 +54,32 @@ class Progress:
 
     def start(self, stage: str, parts: int, pending: int) -> None:
         self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
+        self._line(stage)
 
     def advance(self, stage: str) -> None:
         self._bars.advance(self._tasks[stage])
+        self._now_and_then(stage)
 
     def note(self, stage: str, text: str) -> None:
         self._bars.update(self._tasks[stage], note=text)
+        self._now_and_then(stage)
 
     def end(self, report: StageReport) -> None:
         if report.name in self._tasks:
-            self._bars.update(self._tasks[report.name], completed=report.parts, note="")
+            self._bars.update(self._tasks[report.name], completed=report.parts, note=f"in {report.seconds:.1f} s")
+            self._line(report.name)
+            self._bars.update(self._tasks[report.name], note="")
+
+    def _now_and_then(self, stage: str) -> None:
+        if time.monotonic() - self._said >= _EVERY:
+            self._line(stage)
+
+    def _line(self, stage: str) -> None:
+        self._said = time.monotonic()
+        if self._lines:
+            task = next(t for t in self._bars.tasks if t.id == self._tasks[stage])
+            told = f"{time.strftime('%H:%M:%S')} {stage} {task.completed:.0f}/{task.total:.0f} {task.fields['note']}"
+            print(told.rstrip(), file=sys.stderr, flush=True)
 
 
 def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
