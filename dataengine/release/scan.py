@@ -29,61 +29,63 @@ class Scanner:
 
     wanted: Callable[[str], bool]
     at: int = 0
-    name: str = ""
-    size: int = 0
+    """Bytes gone by, but for those that are held."""
     skip: int = 0
     need: int = BLOCK
+    """Bytes that must be held before they can be looked at: a header, or a member with its payload."""
     zeros: int = 0
     """Bytes of closing blocks seen; no member follows the first of them."""
     held: bytearray = field(default_factory=bytearray)
 
     def feed(self, data: memoryview) -> Iterator[tuple[str, int, bytes | None]]:
         """``(name, size, payload or None)`` of each member that is complete. Raises RunError for anything else than members."""
-        here, end = 0, len(data)
-        while here < end:
+        while len(data):
             if self.skip:
-                step = min(self.skip, end - here)
+                step = min(self.skip, len(data))
                 self.skip -= step
-                here += step
-                continue
-            source, start = data, here
-            if self.held or end - here < self.need:
-                step = min(self.need - len(self.held), end - here)
-                self.held += data[here : here + step]
-                here += step
-                if len(self.held) < self.need:
-                    break
-                source, start = memoryview(bytes(self.held)), 0
-                self.held.clear()
+                self.at += step
+                data = data[step:]
+            elif self.held:
+                step = self.need - len(self.held)
+                self.held += data[:step]
+                data = data[step:]
+                if len(self.held) >= self.need:
+                    source, self.held = memoryview(self.held), bytearray()
+                    yield from self._members(source)
             else:
-                here += self.need
-            if self.name:
-                yield self.name, self.size, bytes(source[start : start + self.size])
-                self.name, self.need = "", BLOCK
-            elif (member := self._header(source, start, self.at + here - BLOCK)) is not None:
-                yield member
-        self.at += end
+                yield from self._members(data)
+                return
 
     def finish(self) -> None:
         """Raises RunError where the archive ends without its closing blocks."""
-        if self.zeros < 2 * BLOCK or self.held or self.skip or self.name:
-            raise RunError(f"ends at byte {self.at:,} in the middle, without its closing blocks")
+        if self.zeros < 2 * BLOCK or self.held or self.skip:
+            raise RunError(f"ends at byte {self.at + len(self.held):,} in the middle, without its closing blocks")
 
-    def _header(self, source: memoryview, start: int, at: int) -> tuple[str, int, bytes | None] | None:
-        if not source[start] and source[start : start + BLOCK] == _ZERO:
-            self.zeros += BLOCK
-            return None
-        name, size = _read(source, start, at)
-        if self.zeros:
-            raise RunError(f"{name} at byte {at:,} comes after the closing blocks")
-        padded = -(-size // BLOCK) * BLOCK
-        if not self.wanted(name):
-            self.skip = padded
-            return name, size, None
-        if not size:
-            return name, 0, b""
-        self.name, self.size, self.need = name, size, padded
-        return None
+    def _members(self, source: memoryview) -> Iterator[tuple[str, int, bytes | None]]:
+        """Those that are whole in ``source``, which begins with a header; what comes behind is to be skipped or held."""
+        here, end, self.need = 0, len(source), BLOCK
+        while end - here >= BLOCK:
+            if not source[here] and source[here : here + BLOCK] == _ZERO:
+                self.zeros += BLOCK
+                here += BLOCK
+                continue
+            name, size = _read(source, here, self.at + here)
+            if self.zeros:
+                raise RunError(f"{name} at byte {self.at + here:,} comes after the closing blocks")
+            payload = here + BLOCK
+            after = payload - size // -BLOCK * BLOCK
+            if not self.wanted(name):
+                yield name, size, None
+            elif after <= end:
+                yield name, size, bytes(source[payload : payload + size])
+            else:
+                self.need = after - here
+                break
+            here = after
+        if here < end:
+            self.held += source[here:]
+        self.skip = max(0, here - end)
+        self.at += min(here, end)
 
 
 def _read(source: memoryview, start: int, at: int) -> tuple[str, int]:
