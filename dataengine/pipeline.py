@@ -186,6 +186,7 @@ class _Pass:
                 if jobs:
                     outputs = {**outputs, **self._work(stage, jobs)}
             cost.parts = made
+            self.run.forget()
         told = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
         self.run.workspace.store.put(stage.record_path(self.run, key), told)
         # As a later run will read it: the order of facts must not tell who made them.

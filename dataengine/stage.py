@@ -84,6 +84,11 @@ class Run:
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         return self.engine.scan(self.workspace, self.records[stage].files(role), wanted)
 
+    def forget(self) -> None:
+        """A stage is done: what its engine kept for it goes."""
+        if self._engine is not None:
+            self._engine.forget()
+
     def close(self) -> None:
         if self._engine is not None:
             self._engine.close()

@@ -90,6 +90,9 @@ class DuckDBEngine:
     def kept(self, frame: pa.Table) -> pa.Table:
         return frame
 
+    def forget(self) -> None:
+        """Frames are Arrow tables, which go with their last name."""
+
     def components(self, edges: pa.Table) -> pa.Table:
         return connected(edges)
 

@@ -78,6 +78,7 @@ class SparkEngine:
 
     def __init__(self, master: str | None = None, edges_in_one_task: int = _EDGES_IN_ONE_TASK) -> None:
         self.edges_in_one_task = edges_in_one_task
+        self._kept: list[DataFrame] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="dataengine-spark-")
         try:
             with warnings.catch_warnings():
@@ -164,8 +165,12 @@ class SparkEngine:
         return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
-        frame.persist()
+        self._kept.append(frame.persist())
         return frame
+
+    def forget(self) -> None:
+        while self._kept:
+            self._kept.pop().unpersist()
 
     def components(self, edges: DataFrame) -> DataFrame:
         edges = self.kept(edges.select("a", "b"))
@@ -197,7 +202,7 @@ class SparkEngine:
         """A task a file; only their names and digests come back."""
         from pyspark.sql import functions as sf
 
-        frame = self.kept(frame)
+        frame = frame.persist()
         rows = self._counted(frame)
         digits = prefix_digits(rows)
         if not rows:

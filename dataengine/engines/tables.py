@@ -90,7 +90,11 @@ class TableEngine(Protocol):
         ...
 
     def kept(self, frame: Frame) -> Frame:
-        """The same rows, made once however often they are asked for."""
+        """The same rows, made once however often they are asked for, until ``forget``."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of what was kept: no frame of before is asked again."""
         ...
 
     def components(self, edges: Frame) -> Frame:

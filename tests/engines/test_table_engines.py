@@ -131,3 +131,11 @@ def test_nothing_heavy_is_imported_before_an_engine_starts() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_what_spark_kept_is_let_go(spark: SparkEngine) -> None:
+    frame = spark.kept(spark.frame(TABLE.select(["id", "i"])))
+    assert len(spark.collect(frame)) == 6 and frame.storageLevel.useMemory
+    spark.forget()
+    assert not frame.storageLevel.useMemory
+    assert len(spark.collect(frame)) == 6
