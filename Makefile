@@ -13,7 +13,7 @@ demo: .venv/installed
 	$(BIN)/dataengine demo-check $(CORPUS) jobs/recipes/demo.yaml --workspace $(WORKSPACE)
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 25
+	$(BIN)/python -m pytest --durations 25
 
 check: .venv/dev lint types test
 

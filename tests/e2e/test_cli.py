@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from small_corpus import POLICY, Setup, dataengine, digests, stage_lines
 
-JOBS = Path(__file__).parents[2] / "jobs"
 STAGES = ("ingest", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 
 
@@ -111,28 +108,6 @@ def test_a_stage_that_the_recipe_leaves_out_ends_with_2(base: Setup, tmp_path: P
     setup = fresh(base, tmp_path, cot=None)
     done = setup.run(command="cot", ok=False)
     assert done.returncode == 2 and "this recipe has no cot stage" in done.stderr
-
-
-def test_spark_jobs_make_the_tables_of_duckdb(base: Setup, copy: Setup) -> None:
-    """The scripts that spark-submit runs, by plain python: the same files with the same bytes."""
-    dedup = ("dedup", "stages/dedup.unique", "stages/dedup.edges", "stages/dedup")
-    assigned = ("shards", "stages/shard.assign")
-    jobs = (
-        ("dedup", "dedup", dedup),
-        ("filter", "filter", ("decisions", "stages/filter")),
-        ("assign", "shard.assign", assigned),
-    )
-    for job, stage, tables in jobs:
-        before = {t: digests(Path(copy.workspace, t)) for t in tables}
-        for table in tables:
-            for path in Path(copy.workspace, table).rglob("*"):
-                if path.is_file():
-                    path.unlink()
-        command = [sys.executable, str(JOBS / "spark" / f"{job}.py"), str(copy.recipe)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert stage_lines(done.stdout)[stage] == ("done", 1)
-        assert {t: digests(Path(copy.workspace, t)) for t in tables} == before
-    assert set(stage_lines(copy.run("--dry-run").stdout).values()) == {("up-to-date", 0)}
 
 
 def test_stages_one_by_one_are_the_whole_run(base: Setup, copy: Setup) -> None:
