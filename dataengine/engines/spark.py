@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -60,6 +61,8 @@ _LOCAL = {
     "spark.driver.maxResultSize": "0",
     "spark.sql.shuffle.partitions": "8",
 }
+#: How Python ends a traceback.
+_RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
 _QUIET = """rootLogger.level = error
 rootLogger.appenderRef.console.ref = console
 appender.console.type = Console
@@ -287,4 +290,5 @@ def _cause(error: BaseException) -> str:
     """The last line of what happened in a worker says it; the rest is how Spark got there."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
     ours = [line for line in lines if line.startswith("dataengine.errors")]
-    return (ours or lines or [type(error).__name__])[0]
+    raised = [line for line in lines if _RAISED.match(line)]
+    return (ours or raised or lines or [type(error).__name__])[0]
