@@ -1,4 +1,4 @@
-"""What the command line shows: progress on a terminal, tables at the end."""
+"""What the command line shows: progress, and tables at the end."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from dataengine.recipe import Recipe
 from dataengine.workspace import Workspace
 
 _out = Console(width=None if sys.stdout.isatty() else 160)
-
-
 _EVERY = 30.0
 """Seconds between two lines about one stage, where there is no terminal."""
 

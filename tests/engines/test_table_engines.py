@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from operator import methodcaller
 from pathlib import Path
 
 import pyarrow as pa
@@ -131,6 +132,12 @@ def test_nothing_heavy_is_imported_before_an_engine_starts() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_spark_names_what_a_function_raised(spark: SparkEngine) -> None:
+    broken = spark.local(spark.frame(TABLE.select(["id"])), (), methodcaller("column", "nothing"), TABLE.schema)
+    with pytest.raises(RunError, match=r"^Spark could not answer: KeyError: .*nothing"):
+        spark.collect(broken)
 
 
 def test_what_spark_kept_is_let_go(spark: SparkEngine) -> None:
