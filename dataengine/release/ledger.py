@@ -21,7 +21,10 @@ OUTCOMES = ("kept", "duplicate", "filtered", "failed")
 Tally = Sequence[Mapping[str, str | int | None]]
 
 _FILE = re.compile(r"ledger(/[0-9a-f]+)?\.parquet")
-_EXAMPLES = 3
+#: How many cases of what is wrong are named.
+EXAMPLES = 3
+#: Columns whose values are counted.
+TOLD_APART = ("outcome", "kind", "rule", "failure")
 
 #: A sample's first mention, by source and uri, tells its fate; later mentions of the same bytes are exact duplicates.
 #: A row without an outcome would be a lost input: ``balance`` refuses it.
@@ -81,7 +84,7 @@ SELECT wrong, what, cases FROM (
   SELECT wrong, what, CAST(row_number() OVER (PARTITION BY wrong ORDER BY what) AS BIGINT) AS n,
          CAST(count(*) OVER (PARTITION BY wrong) AS BIGINT) AS cases
   FROM ({_CASES}) AS found
-) AS numbered WHERE n <= {_EXAMPLES} ORDER BY wrong, what
+) AS numbered WHERE n <= {EXAMPLES} ORDER BY wrong, what
 """
 
 
@@ -100,24 +103,29 @@ def tally(engine: TableEngine, ledger: Frame) -> Tally:
 def balance(engine: TableEngine, ledger: Frame, rows: int, inputs: int, released: Frame) -> None:
     """Check that ``inputs = kept + duplicate + filtered + failed`` and that the kept are the ``released`` (id).
     ``rows``: of the ledger. Raises BalanceError that names what is wrong, with examples."""
-    cases: dict[int, list[str]] = {}
-    counts: dict[int, int] = {}
+    cases: dict[int, tuple[int, list[str]]] = {}
     for row in engine.collect(engine.sql(_TOLD, {"ledger": ledger, "released": released})).to_pylist():
-        cases.setdefault(row["wrong"], []).append(str(row["what"]))
-        counts[row["wrong"]] = row["cases"]
+        _, first = cases.get(row["wrong"], (0, []))
+        cases[row["wrong"]] = (row["cases"], [*first, str(row["what"])])
+    if wrong := imbalance(rows, inputs, cases):
+        raise BalanceError(wrong)
+
+
+def imbalance(rows: int, inputs: int, cases: Mapping[int, tuple[int, list[str]]]) -> str:
+    """In words, or "" where nothing is wrong; ``cases``: how many and the first of them, by their place in ``_WRONG``."""
     wrong = [] if rows == inputs else [f"{inputs:,} inputs came in, {rows:,} stand in the ledger"]
     for number, what in enumerate(_WRONG):
-        if number in cases:
-            more = ", …" if counts[number] > _EXAMPLES else ""
-            wrong.append(f"{counts[number]:,} {what} ({', '.join(cases[number])}{more})")
-    if wrong:
-        raise BalanceError("the ledger does not balance: " + "; ".join(wrong))
+        count, first = cases.get(number, (0, []))
+        if count:
+            more = ", …" if count > len(first) else ""
+            wrong.append(f"{count:,} {what} ({', '.join(first)}{more})")
+    return "the ledger does not balance: " + "; ".join(wrong) if wrong else ""
 
 
 def counts(told: Tally) -> dict[str, dict[str, int]]:
     """How many inputs by outcome, and within them by duplicate kind, rule and failure class."""
-    columns = {"outcome": OUTCOMES, "kind": (), "rule": (), "failure": ()}
-    return {column: {**dict.fromkeys(always, 0), **counted(told, column)} for column, always in columns.items()}
+    always = {"outcome": OUTCOMES}
+    return {name: {**dict.fromkeys(always.get(name, ()), 0), **counted(told, name)} for name in TOLD_APART}
 
 
 def counted(told: Tally, column: str) -> dict[str, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -82,23 +83,24 @@ class SampleCheck:
             told = _SAMPLE.parsed(group.data["json"])
         except ValueError as error:
             return f".json: {error}"
-        if told["id"] != group.key or not told["sha256"].startswith(told["id"]):
-            return f".json tells of sample {told['id']}"
-        if told["kind"] != self.family or told["bytes"] != group.sizes[media]:
-            return f".{media} has {group.sizes[media]:,} bytes, .json says {told['kind']} of {told['bytes']:,}"
-        return self._codes(told, group.data.get("codes.npy", b"")) if self.codebooks else ""
+        if told.id != group.key or not told.sha256.startswith(told.id):
+            return f".json tells of sample {told.id}"
+        if told.kind != self.family or told.bytes != group.sizes[media]:
+            return f".{media} has {group.sizes[media]:,} bytes, .json says {told.kind} of {told.bytes:,}"
+        return self._codes(told.codes, group.data.get("codes.npy", b"")) if self.codebooks else ""
 
-    def _codes(self, told: Mapping[str, Any], data: bytes) -> str:
-        about, sizes = told.get("codes"), self.codebooks or ()
+    def _codes(self, about: Any, data: bytes) -> str:
+        """``about``: ``codes`` of the sample's JSON, as schemas.SAMPLE has it, or None."""
+        sizes = self.codebooks or ()
         if about is None:
             return ".json lacks codes"
-        if self.tokenizer and about["tokenizer"] != self.tokenizer:
-            return f".json names the tokenizer {about['tokenizer']}, the manifest {self.tokenizer}"
+        if self.tokenizer and about.tokenizer != self.tokenizer:
+            return f".json names the tokenizer {about.tokenizer}, the manifest {self.tokenizer}"
         if (form := _NPY.match(data)) is None:
             return _unread(data)
         kind, tokens, books = _form(form[1], form[2], form[3])
         if books != len(sizes) or tokens != _tokens(about):
-            return f".codes.npy has the shape ({tokens}, {books}), its grid {about['grid']} {len(sizes)} codebooks"
+            return f".codes.npy has the shape ({tokens}, {books}), its grid {about.grid} {len(sizes)} codebooks"
         if len(data) - form.end() != tokens * books * kind.itemsize:
             return f".codes.npy has {len(data) - form.end():,} bytes of codes"
         if 256**kind.itemsize <= min(sizes):  # no code of that kind can be beyond
@@ -143,12 +145,12 @@ def _form(kind: bytes, tokens: bytes, books: bytes) -> tuple[np.dtype[Any], int,
     return np.dtype(kind.decode()), int(tokens), int(books)
 
 
-def _tokens(about: Mapping[str, Any]) -> int:
-    t, h, w = about["grid"]
-    if "frame_kinds" not in about:
+def _tokens(about: Any) -> int:
+    t, h, w = about.grid
+    if about.frame_kinds is None:
         return int(t * h * w)
-    fast, slow = sum(about["frame_kinds"]), len(about["frame_kinds"]) - sum(about["frame_kinds"])
-    return int(slow * h * w + fast * about["fast_grid"][0] * about["fast_grid"][1])
+    fast = sum(about.frame_kinds)
+    return int((len(about.frame_kinds) - fast) * h * w + fast * math.prod(about.fast_grid or (0, 0)))
 
 
 def _unread(data: bytes) -> str:

@@ -8,14 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from zlib import adler32
 
 from dataengine.errors import RunError
 from dataengine.tar import BLOCK, header
 
 _ZERO = bytes(BLOCK)
 _FORM = header("a", 0)
-#: What a header adds up to but for its name and size; ``dataengine.tar`` knows it of a name of one byte.
-_SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136])
+#: What a header adds up to but for its name and size (``dataengine.tar`` knows it of a name of one byte), less the 1 that
+#: Adler-32 begins with: its lower half is the sum of so few bytes, in a quarter of the time of ``sum``.
+_SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136]) - 1
 #: Name, size and checksum; all else is the same in every header. One call, where slices would cost twice as much.
 _HEADER = re.compile(
     b"(.{100})%b([0-7]{11})\\x00%b([0-7]{6})%b" % tuple(map(re.escape, (_FORM[100:124], _FORM[136:148], _FORM[154:]))),
@@ -93,7 +95,7 @@ def _read(source: memoryview, start: int, at: int) -> tuple[str, int]:
     if (found := _HEADER.match(source, start)) is not None:
         padded, digits, stated = found.groups()
         raw = padded.rstrip(b"\0")
-        if raw and 0 not in raw and int(stated, 8) == _SUM + sum(raw) + sum(digits):
+        if raw and 0 not in raw and int(stated, 8) == _SUM + (adler32(padded + digits) & 0xFFFF):
             try:
                 return raw.decode(), int(digits, 8)
             except UnicodeDecodeError:

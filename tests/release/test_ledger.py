@@ -17,6 +17,7 @@ from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import TableEngine
 from dataengine.errors import BalanceError
+from dataengine.release import audit
 from dataengine.release.ledger import balance, build, counts, is_ledger, tally
 
 SAMPLES = pa.schema([contracts.SAMPLES.field(n) for n in ("input_id", "source", "uri", "id")])
@@ -117,8 +118,15 @@ def built(engine: TableEngine, made: Made) -> pa.Table:
 
 
 def balanced(engine: TableEngine, ledger: pa.Table, inputs: int, released: list[str]) -> None:
+    """By the engine's SQL; what the auditor says of the same ledger must be the same."""
     there = engine.frame(pa.table({"id": pa.array(released, pa.string())}))
-    balance(engine, engine.frame(ledger), ledger.num_rows, inputs, there)
+    audited = audit.unbalanced(ledger, inputs, released)
+    try:
+        balance(engine, engine.frame(ledger), ledger.num_rows, inputs, there)
+    except BalanceError as error:
+        assert str(error) == audited
+        raise
+    assert audited == ""
 
 
 def check(engine: TableEngine, ledger: pa.Table, made: Made) -> None:
@@ -127,7 +135,8 @@ def check(engine: TableEngine, ledger: pa.Table, made: Made) -> None:
     assert [r["input_id"] for r in rows] == sorted(made.expected)
     assert {r["input_id"]: outcome(r) for r in rows} == made.expected
     balanced(engine, ledger, len(made.expected), made.kept)
-    told = counts(tally(engine, engine.frame(ledger)))["outcome"]
+    assert counts(tally(engine, engine.frame(ledger))) == counts(audit.tally(ledger))
+    told = counts(audit.tally(ledger))["outcome"]
     assert sum(told.values()) == len(made.expected)
     assert told == {**dict.fromkeys(told, 0), **Counter(o[0] for o in made.expected.values())}
 
@@ -178,6 +187,7 @@ def _ledger(**changes: Any) -> pa.Table:
         ({"outcome": None}, 2, ["A"], r"1 inputs have no outcome \(b\)"),
         ({}, 2, [], r"1 samples were kept but are not in the release \(A\)"),
         ({}, 2, ["A", "C"], r"1 samples are in the release but were not kept \(C\)"),
+        ({"outcome": "kept", "id": None}, 2, ["A"], r"1 samples were kept but are not in the release \(None\)"),
         ({"representative": "Z"}, 2, ["A"], r"1 representatives are not among the samples \(Z\)"),
     ],
 )
