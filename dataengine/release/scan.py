@@ -5,9 +5,9 @@ Stricter than a tar reader: a header must be, byte for byte, the one that ``data
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from struct import Struct
 from zlib import adler32
 
 from dataengine.errors import RunError
@@ -18,11 +18,9 @@ _FORM = header("a", 0)
 #: What a header adds up to but for its name and size (``dataengine.tar`` knows it of a name of one byte), less the 1 that
 #: Adler-32 begins with: its lower half is the sum of so few bytes, in a quarter of the time of ``sum``.
 _SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136]) - 1
-#: Name, size and checksum; all else is the same in every header. One call, where slices would cost twice as much.
-_HEADER = re.compile(
-    b"(.{100})%b([0-7]{11})\\x00%b([0-7]{6})%b" % tuple(map(re.escape, (_FORM[100:124], _FORM[136:148], _FORM[154:]))),
-    re.DOTALL,
-)
+#: Name, size and checksum, and between them what is the same in every header.
+_FIELDS = Struct("100s24s11s13s6s358s").unpack_from
+_SAME = (_FORM[100:124], _FORM[135:148], _FORM[154:])
 
 
 @dataclass
@@ -92,12 +90,12 @@ class Scanner:
 
 def _read(source: memoryview, start: int, at: int) -> tuple[str, int]:
     """As comparing with ``header(name, size)``, at a fraction of its cost."""
-    if (found := _HEADER.match(source, start)) is not None:
-        padded, digits, stated = found.groups()
+    padded, before, digits, between, stated, after = _FIELDS(source, start)
+    if (before, between, after) == _SAME and digits.isdigit() and stated.isdigit():
         raw = padded.rstrip(b"\0")
-        if raw and 0 not in raw and int(stated, 8) == _SUM + (adler32(padded + digits) & 0xFFFF):
-            try:
+        try:
+            if raw and 0 not in raw and int(stated, 8) == _SUM + (adler32(padded + digits) & 0xFFFF):
                 return raw.decode(), int(digits, 8)
-            except UnicodeDecodeError:
-                pass
+        except ValueError:  # no octal digits, no UTF-8
+            pass
     raise RunError(f"has a damaged or foreign header at byte {at:,}")
