@@ -81,13 +81,14 @@ def listed(manifest: dict[str, Any], store: Store) -> list[Item]:
         items = sorted(Item(f["path"], f["sha256"], f["bytes"]) for f in manifest["files"])
     except (KeyError, TypeError) as error:
         raise RunError(f"{store.uri(MANIFEST)}: `files` is not a list of path, sha256 and bytes ({error})") from None
-    paths = [item.path for item in items]
-    for path in paths:
+    known = {MANIFEST, CLAIM}
+    for path in (item.path for item in items):
         parts = PurePosixPath(path).parts
-        if not parts or path.startswith("/") or ".." in parts or path in (MANIFEST, CLAIM) or paths.count(path) > 1:
+        if not parts or path.startswith("/") or ".." in parts or path in known:
             raise RunError(
                 f"{store.uri(MANIFEST)}: `files` names {path!r}, which is no file of its own below the release"
             )
+        known.add(path)
     return items
 
 
