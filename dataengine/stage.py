@@ -40,10 +40,10 @@ class Resources:
 
 
 class Worker(Protocol):
-    """Makes parts; picklable, one in each process that works for the stage."""
+    """Makes parts; picklable, one in each process that works for the stage. The process may serve other stages after it."""
 
     def setup(self) -> None:
-        """Load models, start children; once a process."""
+        """Load models, start children; once in each process."""
 
     def process(self, part: Part) -> Output:
         """Make one part and publish its files. Called again for the same part after a crash."""

@@ -40,6 +40,10 @@ class CountWorker:
     def process(self, part: Part) -> Output:
         time.sleep(self.seconds)
         root = Path(self.workspace.store.url)
+        (root / "pids").mkdir(exist_ok=True)
+        (root / "pids" / part.name).write_text(str(os.getpid()))
+        if (root / "torch").exists():
+            import torch  # noqa: F401
         if (root / "die" / part.spec).exists():
             (root / "die" / part.spec).unlink()
             os.kill(os.getpid(), 9)
@@ -67,14 +71,42 @@ class Count(RecordStage):
         return CountWorker(run.workspace, self.seconds)
 
 
+class Again(Count):
+    """The same work, after what ``needs`` says."""
+
+    name = "again"
+    needs = ("sum",)
+
+    def plan(self, run: Run) -> list[Part]:
+        return [Part(f"again-{c}", digest(c), c) for c in self.text]
+
+
 class Sum(TableStage):
     name = "sum"
     version = "1"
     needs = ("count",)
 
     def compute(self, run: Run, key: str) -> Output:
+        root = Path(run.workspace.store.url)
+        if (root / "kill").exists():
+            for pid in {path.read_text() for path in (root / "pids").iterdir()}:
+                os.kill(int(pid), 9)
         return Output(counts=run.records["count"].counts)
 
 
 def plan(text: str, seconds: float = 0.0) -> Sequence[Stage]:
     return [Count(text, seconds), Sum()]
+
+
+class Unreadable(CountWorker):
+    """Cannot be unpickled where the work is done."""
+
+    def __setstate__(self, state: object) -> None:
+        raise ValueError("another version of this class")
+
+
+class Foreign(Count):
+    name = "foreign"
+
+    def worker(self, run: Run) -> Worker:
+        return Unreadable(run.workspace, 0)

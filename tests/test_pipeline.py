@@ -54,6 +54,36 @@ def test_a_worker_that_dies_is_replaced_and_its_part_made(tmp_path: Path) -> Non
     assert not (tmp_path / "die" / "c").exists()
 
 
+def processes(workspace: Path) -> tuple[set[str], set[str]]:
+    """Those that have made the parts of the first stage, and of a later one."""
+    made = execute(letters.recipe(workspace), plan=[*letters.plan("abcdef", 0.1), letters.Again("abcdef", 0.1)])
+    assert states(made) == {"count": ("done", 6), "sum": ("done", 1), "again": ("done", 6)}
+    first, later = ({path.read_text() for path in (workspace / "pids").glob(f"{name}-*")} for name in ("part", "again"))
+    return first, later
+
+
+def test_small_processes_go_from_stage_to_stage(tmp_path: Path) -> None:
+    first, later = processes(tmp_path)
+    assert later <= first
+
+
+def test_processes_with_torch_do_not(tmp_path: Path) -> None:
+    (tmp_path / "torch").touch()
+    first, later = processes(tmp_path)
+    assert not later & first
+
+
+def test_processes_that_died_between_stages_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "kill").touch()
+    first, later = processes(tmp_path)
+    assert not later & first
+
+
+def test_a_worker_that_cannot_be_read_where_it_works(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"(?s)partition part-a: .*another version of this class"):
+        execute(letters.recipe(tmp_path), plan=[letters.Foreign("a", 0)])
+
+
 def test_a_part_that_fails_for_good_names_itself_and_keeps_the_others(tmp_path: Path) -> None:
     (tmp_path / "fail").mkdir()
     (tmp_path / "fail" / "c").touch()

@@ -2,16 +2,22 @@
 
 The driver sends a part's description and gets back what was published. A part is committed by the actor itself (its
 marker, written last), so killing the driver loses only the parts in flight. A lost actor is replaced and its part
-tried again, three times at most.
+tried again, three times at most. On a local Ray small actors go from stage to stage: starting one takes longer than
+most stages of a small run.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
+import pickle
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
@@ -22,6 +28,8 @@ from dataengine.workspace import Output, commit_part
 _TRIES = 3
 _TICK = 2.0
 _GOODBYE = 10.0
+_IDLE_SHARE = 8
+"""One part in so many of the machine's memory is what idle actors may hold between stages."""
 
 
 @dataclass(frozen=True)
@@ -36,22 +44,30 @@ class Job:
 class _Servant:
     """Runs inside an actor: sets its worker up on first use and commits what it makes."""
 
-    def __init__(self, worker: Worker, store: Store) -> None:
-        self.worker, self.store, self.ready = worker, store, False
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+
+    def serve(self, packed: bytes) -> None:
+        """From now on a stage's worker, pickled with its store."""
+        self.packed = packed
 
     def make(self, job: Job) -> Output:
-        if not self.ready:
+        if self.worker is None:
+            self.worker, self.store = pickle.loads(self.packed)
             self.worker.setup()
-            self.ready = True
         if job.in_place:
             self.store.delete([job.marker])
         output = self.worker.process(job.part)
         commit_part(self.store, job.marker, job.part.key, output)
         return output
 
-    def close(self) -> None:
-        if self.ready:
+    def close(self) -> float:
+        """Bytes that a process may hold which has done its work, infinite if it should not live on: torch keeps what one
+        stage has set (threads, precision, memory of a GPU) for the next."""
+        if self.worker is not None:
             self.worker.close()
+            self.worker = None
+        return math.inf if "torch" in sys.modules else getrusage(RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 class RayEngine:
@@ -60,6 +76,9 @@ class RayEngine:
 
     _started: ClassVar[bool] = False
     """A local Ray of this process was started here and may be replaced by a larger one."""
+    _spare: ClassVar[list[Any]] = []
+    """Actors without work, each of which occupies ``_spare_of``."""
+    _spare_of: ClassVar[Resources] = Resources()
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         self.address, self.workers = address, workers
@@ -72,11 +91,22 @@ class RayEngine:
         ray = self._start()
         if resources.gpus is None:
             resources = replace(resources, gpus=float(ray.cluster_resources().get("GPU", 0) >= 1))
-        crew = _Crew(ray, lambda: _actor(ray, worker, store, resources))
+        size = self._size(ray, resources, len(jobs))
+        if self._spare_of != resources:
+            self._retire(ray)
+        crew = _Crew(ray, resources, ray.cloudpickle.dumps((worker, store)), self._spare)
         try:
-            yield from crew.work(jobs, self._size(ray, resources, len(jobs)), tick)
+            yield from crew.work(jobs, size, tick)
         finally:
-            crew.dismiss()
+            RayEngine._spare, RayEngine._spare_of = crew.dismiss(self._room(ray)), resources
+
+    def _retire(self, ray: Any) -> None:
+        while self._spare:
+            ray.kill(self._spare.pop())
+
+    def _room(self, ray: Any) -> float:
+        """Bytes that idle actors may hold between stages. On a cluster they would hold CPUs that others wait for."""
+        return ray.cluster_resources().get("memory", 0) / _IDLE_SHARE if self._started else 0.0
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -88,6 +118,7 @@ class RayEngine:
         if self._started and ray.is_initialized() and resources().get("CPU", 0) < cpus:
             ray.shutdown()
         if not ray.is_initialized():
+            self._spare.clear()
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
             local: dict[str, Any] = {"include_dashboard": False, "object_store_memory": 256 << 20, "num_cpus": cpus}
             ray.init(address, **quiet, **(local if address == "local" else {}))
@@ -107,16 +138,12 @@ class RayEngine:
         return max(1, min(self.workers or int(room), int(room), jobs))
 
 
-def _actor(ray: Any, worker: Worker, store: Store, resources: Resources) -> Any:
-    options = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_restarts": 0}
-    return ray.remote(**options)(_Servant).remote(worker, store)
-
-
 class _Crew:
-    """A fixed number of actors, each with one job in hand."""
+    """A fixed number of actors, each with one job in hand; ``spare`` ones of an earlier stage are hired first."""
 
-    def __init__(self, ray: Any, hire: Callable[[], Any]) -> None:
-        self.ray, self._hire = ray, hire
+    def __init__(self, ray: Any, resources: Resources, packed: bytes, spare: list[Any]) -> None:
+        self.ray, self.packed, self.spare = ray, packed, spare
+        self.actor = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)(_Servant)
         self.hired: list[Any] = []
         self.busy: dict[Any, tuple[Any, Job]] = {}
         self.idle: list[Any] = []
@@ -136,6 +163,7 @@ class _Crew:
                 output = self.ray.get(ref)
             except self.ray.exceptions.RayActorError as error:
                 self._again(waiting, tries, job, f"its worker process died: {error}")
+                self.spare.clear()  # they may have died as well, and a part is tried three times only
                 self.idle.append(self.hire())
             except self.ray.exceptions.RayTaskError as error:
                 if not isinstance(error.cause, PartitionError):
@@ -147,8 +175,10 @@ class _Crew:
                 yield job.part, output
 
     def hire(self) -> Any:
-        self.hired.append(self._hire())
-        return self.hired[-1]
+        actor = self.spare.pop() if self.spare else self.actor.remote()
+        actor.serve.remote(self.packed)
+        self.hired.append(actor)
+        return actor
 
     def _again(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
         tries[job.part.name] += 1
@@ -156,13 +186,22 @@ class _Crew:
             raise RunError(f"partition {job.part.name} failed {_TRIES} times, last because {why}")
         waiting.append(job)
 
-    def dismiss(self) -> None:
-        """All actors end, so that their CPUs are free for the next stage; idle ones give back first what they hold."""
-        closing = [actor.close.remote() for actor in self.idle]
-        if closing:
-            self.ray.wait(closing, num_returns=len(closing), timeout=_GOODBYE)
+    def dismiss(self, room: float) -> list[Any]:
+        """Idle actors give back what they hold, and those live on that together hold no more than ``room`` bytes. All others
+        end, so that their CPUs are free for the next stage."""
+        closing = {actor.close.remote(): actor for actor in self.idle}
+        done = self.ray.wait(list(closing), num_returns=len(closing), timeout=_GOODBYE)[0] if closing else []
+        kept = list(self.spare)
+        for ref in done:
+            with suppress(self.ray.exceptions.RayError):
+                held = self.ray.get(ref)
+                if held <= room:
+                    kept.append(closing[ref])
+                    room -= held
         for actor in self.hired:
-            self.ray.kill(actor)
+            if actor not in kept:
+                self.ray.kill(actor)
+        return kept
 
 
 def _plain(error: Any, job: Job) -> DataEngineError:
