@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,22 @@ from dataengine.engines.tables import Function, Parameter, canonical
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkEngine]:
+    """Its partitions are not made fewer for being small, as those of large tables are not."""
     with SparkEngine("local[2]") as engine:
+        engine._session.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
         yield engine
+
+
+@contextmanager
+def partitions(spark: SparkEngine, number: int) -> Iterator[None]:
+    """So many after each shuffle, for a while."""
+    name, conf = "spark.sql.shuffle.partitions", spark._session.conf
+    before = conf.get(name)
+    conf.set(name, str(number))
+    try:
+        yield
+    finally:
+        conf.set(name, str(before))
 
 
 @pytest.fixture(scope="session")

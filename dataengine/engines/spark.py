@@ -16,8 +16,7 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -51,6 +50,8 @@ _SQL = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Without it what is kept has a task for each of spark.sql.shuffle.partitions, 200 of them for two rows.
+    "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
 }
 _LOCAL = {
     "spark.ui.enabled": "false",
@@ -243,17 +244,6 @@ class SparkEngine:
         if not table.num_rows:  # pyspark stumbles over columns without any chunk
             table = table.schema.empty_table()
         return self._session.createDataFrame(canonical(table))
-
-    @contextmanager
-    def partitions(self, number: int) -> Iterator[None]:
-        """So many partitions after each shuffle, for a while."""
-        name = "spark.sql.shuffle.partitions"
-        before = self._session.conf.get(name)
-        self._session.conf.set(name, str(number))
-        try:
-            yield
-        finally:
-            self._session.conf.set(name, str(before))
 
     def close(self) -> None:
         if self._owned:

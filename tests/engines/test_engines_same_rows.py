@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from engine_fixtures import Parted
+from engine_fixtures import Parted, partitions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_runs import made, outcomes
@@ -66,7 +66,7 @@ def test_spark_gives_every_row_of_duckdb(
 ) -> None:
     run, decides = made(300, seed), policy([Rule("some", parse("width > 100"), "drop", "r"), *asked])
     expected = outcomes(duck, run, decides, random.Random(0))
-    with pytest.MonkeyPatch.context() as patch, spark.partitions(parts):
+    with pytest.MonkeyPatch.context() as patch, partitions(spark, parts):
         patch.setattr(spread, "ROWS_A_RANGE", 40)
         patch.setattr(distribution, "ROWS_AT_ONCE", 40)
         same(outcomes(spark, run, decides, random.Random(seed)), expected)
