@@ -169,8 +169,17 @@ class SparkEngine:
         return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
-        self._kept.append(frame.persist())
-        return frame
+        """Rows without the plan that has made them, else each query over them would have it analysed anew, as often as it names
+        them: minutes, for a ledger. What is lost with an executor is still made again."""
+        from pyspark.sql import DataFrame
+
+        try:
+            rows = frame._jdf.queryExecution().toRdd()
+        except self._errors as error:
+            raise RunError(f"Spark could not answer: {_cause(error)}") from error
+        cut = self._session._jsparkSession.internalCreateDataFrame(rows, frame._jdf.schema(), False)
+        self._kept.append(DataFrame(cut, self._session).persist())
+        return self._kept[-1]
 
     def forget(self) -> None:
         while self._kept:
