@@ -1,7 +1,6 @@
 """Holds JSON against the contracts in ``schemas.py``: the part of JSON Schema that they use, and no more.
 
-msgspec does it in 4 µs for the JSON of a sample, parsing included; a general JSON Schema validator takes a hundred times
-as long.
+msgspec does it in 5 µs for the JSON of a sample, parsing included; jsonschema takes seventy times as long.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from operator import or_
+from sys import float_info
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -49,11 +49,12 @@ def _type(schema: Mapping[str, Any]) -> Any:
         return reduce(or_, (_type(s) for s in schema["anyOf"]))
     kind = schema.get("type")
     if isinstance(kind, list):
-        return reduce(or_, (_SCALARS[k] for k in kind))
+        return reduce(or_, (_type({"type": k}) for k in kind))
     if kind == "object":
         return _object(schema)
     plain = Any if kind is None else list[_type(schema["items"])] if kind == "array" else _SCALARS[kind]  # type: ignore[misc]
-    bounds = {_BOUNDS[name]: schema[name] for name in _BOUNDS.keys() & schema.keys()}
+    finite = {"ge": -float_info.max, "le": float_info.max} if kind == "number" else {}  # JSON has no NaN, Python's may
+    bounds = finite | {_BOUNDS[name]: schema[name] for name in _BOUNDS.keys() & schema.keys()}
     return Annotated[plain, msgspec.Meta(**bounds)] if bounds else plain
 
 

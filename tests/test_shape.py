@@ -66,6 +66,13 @@ def test_what_is_no_sample_at_all(data: bytes) -> None:
         Shape(schemas.SAMPLE).parsed(data)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_does_not_have(value: float) -> None:
+    assert "`$.fps`" in Shape(schemas.SAMPLE).wrong({**SAMPLE, "fps": value})
+    either = Shape(schemas.struct({"n": {"type": ["number", "string"]}}))
+    assert either.wrong({"n": "a"}) == either.wrong({"n": 1.5}) == "" and either.wrong({"n": value})
+
+
 def test_a_map_a_union_and_anything() -> None:
     number = {"type": ["number", "null"]}
     shape = Shape(schemas.struct({"map": {"type": "object", "additionalProperties": number}, "any": {}}))

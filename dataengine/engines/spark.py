@@ -175,9 +175,9 @@ class SparkEngine:
 
         try:
             rows = frame._jdf.queryExecution().toRdd()
+            cut = self._session._jsparkSession.internalCreateDataFrame(rows, frame._jdf.schema(), False)
         except self._errors as error:
             raise RunError(f"Spark could not answer: {_cause(error)}") from error
-        cut = self._session._jsparkSession.internalCreateDataFrame(rows, frame._jdf.schema(), False)
         self._kept.append(DataFrame(cut, self._session).persist())
         return self._kept[-1]
 

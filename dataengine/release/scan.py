@@ -16,7 +16,7 @@ from dataengine.tar import BLOCK, header
 _ZERO = bytes(BLOCK)
 _FORM = header("a", 0)
 #: What a header adds up to but for its name and size (``dataengine.tar`` knows it of a name of one byte), less the 1 that
-#: Adler-32 begins with: its lower half is the sum of so few bytes, in a quarter of the time of ``sum``.
+#: Adler-32 begins with: its lower half is the sum of so few bytes.
 _SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136]) - 1
 #: Name, size and checksum, and between them what is the same in every header.
 _FIELDS = Struct("100s24s11s13s6s358s").unpack_from

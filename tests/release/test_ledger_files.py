@@ -1,13 +1,15 @@
-"""A ledger of many rows lies in several files: whoever reads a release reads all of them."""
+"""A ledger of many rows lies in several files: whoever reads a release reads all of them, and ``verify`` finds what is wrong."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import mlcroissant
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from spoil import edit, manifest
+from spoil import edit, manifest, relist
 
 from dataengine.contracts import LEDGER
 from dataengine.engines import tables
@@ -56,3 +58,35 @@ def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog
     first = parts[0].key.removesuffix(".parquet").replace("ledger", "inputs")
     assert len(list(dataset.records(first))) == parts[0].rows
     assert all(f.key.encode() in spdx(told, parts, "releases/x") for f in parts)
+
+
+def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    relist(path)
+    assert any(
+        re.search(r"ledger.parquet: the ledger does not balance: .*inputs came in", e) for e in verify(str(copy)).errors
+    )
+
+
+def test_a_ledger_of_other_outcomes_and_one_that_is_no_table(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    edit(copy, lambda m: m["ledger"]["outcome"].update(kept=0))
+    assert any(e.startswith("ledger.parquet: outcome") for e in verify(str(copy)).errors)
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, "input_id", pa.array([[1]] * len(table))), path)
+    relist(path)
+    assert any(re.match("ledger.parquet: .*cast", e) for e in verify(str(copy)).errors)
+    path.write_bytes(b"no table")
+    relist(path)
+    assert any(e.startswith("ledger.parquet: ") for e in verify(str(copy)).errors)
+
+
+def test_an_unknown_input_outcome_is_no_ledger(copy: Path) -> None:
+    path = copy / "ledger.parquet"
+    table = pq.read_table(path)
+    outcome = pa.array([None, *table["outcome"].to_pylist()[1:]], pa.string())
+    pq.write_table(table.set_column(table.schema.get_field_index("outcome"), "outcome", outcome), path)
+    relist(path)
+    assert any("have no outcome" in e for e in verify(str(copy)).errors)

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from small_release import dataengine
-from spoil import Members, edit, image, manifest, members, relist, rewrite
+from spoil import Members, edit, image, manifest, members, rewrite
 
 from dataengine.release import verify as module
 from dataengine.release.verify import Verified, verify
@@ -209,29 +208,6 @@ def test_a_record_of_a_sample_that_is_not_there(copy: Path) -> None:
     )
 
 
-def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
-    path = copy / "ledger.parquet"
-    table = pq.read_table(path)
-    pq.write_table(table.slice(1), path)
-    relist(path)
-    assert any(
-        re.search(r"ledger.parquet: the ledger does not balance: .*inputs came in", e) for e in told(copy).errors
-    )
-
-
-def test_a_ledger_of_other_outcomes_and_one_that_is_no_table(copy: Path) -> None:
-    path = copy / "ledger.parquet"
-    edit(copy, lambda m: m["ledger"]["outcome"].update(kept=0))
-    assert any(e.startswith("ledger.parquet: outcome") for e in told(copy).errors)
-    table = pq.read_table(path)
-    pq.write_table(table.set_column(0, "input_id", pa.array([[1]] * len(table))), path)
-    relist(path)
-    assert any(re.match("ledger.parquet: .*cast", e) for e in told(copy).errors)
-    path.write_bytes(b"no table")
-    relist(path)
-    assert any(e.startswith("ledger.parquet: ") for e in told(copy).errors)
-
-
 def test_a_manifest_that_is_not_of_its_schema(copy: Path) -> None:
     edit(copy, lambda m: m.pop("policy"))
     assert told(copy).errors == ["manifest.json: Object missing required field `policy`"]
@@ -297,12 +273,3 @@ def test_half_a_release_is_refused(copy: Path) -> None:
     assert done.returncode == 2 and "no manifest.json" in done.stderr
     shutil.rmtree(copy)
     assert dataengine("verify", str(copy), ok=False).returncode == 2
-
-
-def test_an_unknown_input_outcome_is_no_ledger(copy: Path) -> None:
-    path = copy / "ledger.parquet"
-    table = pq.read_table(path)
-    outcome = pa.array([None, *table["outcome"].to_pylist()[1:]], pa.string())
-    pq.write_table(table.set_column(table.schema.get_field_index("outcome"), "outcome", outcome), path)
-    relist(path)
-    assert any("have no outcome" in e for e in told(copy).errors)
