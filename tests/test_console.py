@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataengine import console
+from dataengine.cli import console
 from dataengine.pipeline import StageReport
 
 

@@ -200,7 +200,7 @@ def test_killed_at_every_stage_it_resumes_to_the_same_bytes(base: Setup, tmp_pat
 def test_a_second_run_makes_nothing_and_starts_nothing(base: Setup) -> None:
     """Invariant 5 and "start-up is felt": every stage up to date, no Ray, torch or Spark imported."""
     before = digests(Path(base.workspace))
-    script = "import sys; from dataengine.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    script = "import sys; from dataengine.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
     script += "print(sorted({'ray', 'torch', 'pyspark', 'onnxruntime'} & set(sys.modules)), file=sys.stderr)"
     for command in ("run", "status"):
         done = subprocess.run(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from dataengine.cli import app
+from dataengine.cli.main import app
 from dataengine.errors import RunError, UsageError
 from dataengine.recipe import Recipe
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.command import exits
+from dataengine.cli.common import exits
 from dataengine.errors import RunError
 
 ReleaseArgument = Annotated[
@@ -35,7 +35,7 @@ def publish(
     ] = False,
 ) -> None:
     """Copy RELEASE to TARGET, the manifest last: readers see all of it or nothing, and of two publishers one wins."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.release import publish as publishing
 
     with console.Progress() as bar:
@@ -58,7 +58,7 @@ def verify(
     ranks: Annotated[int, typer.Option(min=1, help="Training processes that share the shards.")] = 1,
 ) -> None:
     """Read every byte of RELEASE and hold it against its manifest: hashes, counts, keys, records, codes, ledger."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.release.verify import verify as check
 
     with console.Progress() as bar:

@@ -59,7 +59,8 @@ def bring_up_to_date(
     retry: bool = False,
 ) -> Recipe:
     """Load the recipe, run its stages (``only``: one group of them) with progress and a summary; the recipe as it was run."""
-    from dataengine import console, recipe
+    from dataengine import recipe
+    from dataengine.cli import console
     from dataengine.pipeline import execute
 
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)

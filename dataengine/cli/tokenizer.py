@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.command import RecipeArgument, WorkersOption, WorkspaceOption, exits
+from dataengine.cli.common import RecipeArgument, WorkersOption, WorkspaceOption, exits
 from dataengine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ app = typer.Typer(help="Train, judge and hand on the visual tokenizer of a recip
 
 def _fitted(recipe: Recipe, show: bool = True) -> Run:
     """Bring everything up to the tokenizer up to date."""
-    from dataengine import console, pipeline
+    from dataengine import pipeline
+    from dataengine.cli import console
 
     with console.Progress() as progress:
         run, reports = pipeline.until(recipe, "tokenize.fit", progress)
@@ -31,8 +32,8 @@ def _fitted(recipe: Recipe, show: bool = True) -> Run:
 @exits
 def train(recipe: RecipeArgument, workspace: WorkspaceOption = None, workers: WorkersOption = None) -> None:
     """Train the tokenizer of RECIPE on its kept samples; goes on where a killed run was."""
-    from dataengine import console
     from dataengine import recipe as recipes
+    from dataengine.cli import console
 
     run = _fitted(recipes.load(recipe, workspace=workspace, workers=workers))
     output = run.records["tokenize.fit"].parts["all"]
@@ -51,8 +52,8 @@ def evaluate(
     ] = True,
 ) -> None:
     """Judge the tokenizer of RECIPE on held-out samples: codebooks, pixels, features, a linear probe."""
-    from dataengine import console
     from dataengine import recipe as recipes
+    from dataengine.cli import console
     from dataengine.tokenize.judge import judge, rows
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.command import exits
+from dataengine.cli.common import exits
 from dataengine.release.forms import Form, MediaAs
 
 app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
@@ -65,7 +65,7 @@ def kelix(
     ] = False,
 ) -> None:
     """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.release.kelix import Options, export
 
     options = Options(form, media, split, rows, prompt, prefix, source, codes, tool_pictures)
@@ -93,7 +93,7 @@ def messages(
     split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
 ) -> None:
     """Write the chain-of-thought records of RELEASE as JSONL chats with their media, as LLaMA-Factory and TRL load them."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.release.messages import export
 
     with console.Progress() as bar:

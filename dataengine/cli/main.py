@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from dataengine import account_cli, cot_cli, export_cli, release_cli, tokenizer_cli
-from dataengine.command import (
+from dataengine.cli import account, cot, export, release, tokenizer
+from dataengine.cli.common import (
     DryRunOption,
     EngineOption,
     RecipeArgument,
@@ -72,19 +72,19 @@ _stage_command("shard", "Write the shuffled WebDataset shards.")
 _stage_command("release", "Balance the ledger and publish card and manifest.")
 
 
-app.add_typer(cot_cli.app, name="cot")
-app.add_typer(tokenizer_cli.app, name="tokenizer")
-app.add_typer(export_cli.app, name="export")
-release_cli.register(app)
-account_cli.register(app)
+app.add_typer(cot.app, name="cot")
+app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(export.app, name="export")
+release.register(app)
+account.register(app)
 
 
 @app.command()
 @exits
 def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Say which stages of RECIPE are up to date."""
-    from dataengine import console
     from dataengine import recipe as recipes
+    from dataengine.cli import console
     from dataengine.pipeline import execute
 
     loaded = recipes.load(recipe, workspace=workspace)
@@ -108,8 +108,8 @@ def demo_check(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Compare a run on the demo corpus with what was planted in it."""
-    from dataengine import console
     from dataengine import recipe as recipes
+    from dataengine.cli import console
     from dataengine.demo.check import check
 
     found = check(folder, recipes.load(recipe, workspace=workspace))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dataengine.command import (
+from dataengine.cli.common import (
     DryRunOption,
     EngineOption,
     RecipeArgument,
@@ -18,8 +18,8 @@ from dataengine.command import (
     bring_up_to_date,
     exits,
 )
+from dataengine.cli.release import ReleaseArgument
 from dataengine.errors import RunError
-from dataengine.release_cli import ReleaseArgument
 
 
 class _Group(TyperGroup):
@@ -49,7 +49,7 @@ def run(
     dry_run: DryRunOption = False,
 ) -> None:
     """Questions, paths, checks, review, scores, mix and shards; prints what became of every question."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.cot.told import tables
     from dataengine.pipeline import committed
 
@@ -67,7 +67,7 @@ def verify(
     workers: Annotated[int | None, typer.Option(min=1, help="Decode processes (default: all CPUs).")] = None,
 ) -> None:
     """Measure every record of RELEASE again from its media: facts, answers, reasoning, tool calls, pictures."""
-    from dataengine import console
+    from dataengine.cli import console
     from dataengine.release.recheck import recheck
 
     with console.Progress() as bar:
@@ -98,7 +98,7 @@ def review(
     ] = None,
 ) -> None:
     """Serve the doubtful replies of RECIPE's last run to reviewers on a local page; run `dataengine cot RECIPE` again after."""
-    from dataengine.cot_desk import desk
+    from dataengine.cli.review_desk import desk
 
     found = desk(recipe, workspace)
     again = f"run `dataengine cot {recipe}` to take the decisions in"
