@@ -24,11 +24,11 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import Ingest
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
-from dataengine.recipe import Recipe
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
 SIZE = (500, 375)

@@ -9,10 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dataengine.config.recipe import Recipe
 from dataengine.costs import spent
 from dataengine.engines.ray import Job, RayEngine
 from dataengine.errors import UsageError
-from dataengine.recipe import Recipe
 from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
 from dataengine.workspace import Output, Record
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pyarrow as pa
 
-from dataengine.recipe import Recipe
+from dataengine.config.recipe import Recipe
 from dataengine.workspace import Output, Record, Workspace, digest
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.assets import EFFICIENTNET_LITE0
-from dataengine.recipe import Recipe
+from dataengine.config.recipe import Recipe
 from dataengine.score.base import Frame, Scorer, batch_of, padded, start_torch
 from dataengine.score.clip import Clip
 from dataengine.score.conse import WEIGHTS, Conse

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Stage, TableStage, Worker
 from dataengine.workspace import File, Output, Workspace, digest
 

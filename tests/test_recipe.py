@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataengine import recipe
+from dataengine.config import recipe
 from dataengine.errors import UsageError
 from dataengine.storage import Store
 

@@ -29,8 +29,8 @@ def explain(
 ) -> None:
     """Tell the fate of one input: the rule that dropped it, what it duplicates and how nearly, why it failed. A recipe tells
     its scores and its place in the shards, too."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
     from dataengine.pipeline import committed
     from dataengine.release.explain import SHOWN
     from dataengine.release.explain import explain as told
@@ -59,8 +59,8 @@ def explain(
 @exits
 def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Tell the seconds that runs of RECIPE have spent on each stage, and the bytes that its files have."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
     from dataengine.costs import costs
     from dataengine.pipeline import known
 

@@ -13,7 +13,7 @@ import typer
 from dataengine.errors import BalanceError, DataEngineError, UsageError
 
 if TYPE_CHECKING:
-    from dataengine.recipe import Recipe
+    from dataengine.config.recipe import Recipe
 
 
 class Engine(StrEnum):
@@ -59,8 +59,8 @@ def bring_up_to_date(
     retry: bool = False,
 ) -> Recipe:
     """Load the recipe, run its stages (``only``: one group of them) with progress and a summary; the recipe as it was run."""
-    from dataengine import recipe
     from dataengine.cli import console
+    from dataengine.config import recipe
     from dataengine.pipeline import execute
 
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)

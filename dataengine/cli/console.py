@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dataengine.config.recipe import Recipe
 from dataengine.pipeline import StageReport, group_of
-from dataengine.recipe import Recipe
 from dataengine.workspace import Workspace
 
 _out = Console(width=None if sys.stdout.isatty() else 160)

@@ -83,8 +83,8 @@ account.register(app)
 @exits
 def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Say which stages of RECIPE are up to date."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
     from dataengine.pipeline import execute
 
     loaded = recipes.load(recipe, workspace=workspace)
@@ -108,8 +108,8 @@ def demo_check(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Compare a run on the demo corpus with what was planted in it."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
     from dataengine.demo.check import check
 
     found = check(folder, recipes.load(recipe, workspace=workspace))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from dataengine import recipe as recipes
+from dataengine.config import recipe as recipes
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import log

@@ -10,7 +10,7 @@ from dataengine.cli.common import RecipeArgument, WorkersOption, WorkspaceOption
 from dataengine.errors import UsageError
 
 if TYPE_CHECKING:
-    from dataengine.recipe import Recipe
+    from dataengine.config.recipe import Recipe
     from dataengine.stage import Run
 
 app = typer.Typer(help="Train, judge and hand on the visual tokenizer of a recipe.", no_args_is_help=True)
@@ -32,8 +32,8 @@ def _fitted(recipe: Recipe, show: bool = True) -> Run:
 @exits
 def train(recipe: RecipeArgument, workspace: WorkspaceOption = None, workers: WorkersOption = None) -> None:
     """Train the tokenizer of RECIPE on its kept samples; goes on where a killed run was."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
 
     run = _fitted(recipes.load(recipe, workspace=workspace, workers=workers))
     output = run.records["tokenize.fit"].parts["all"]
@@ -52,8 +52,8 @@ def evaluate(
     ] = True,
 ) -> None:
     """Judge the tokenizer of RECIPE on held-out samples: codebooks, pixels, features, a linear probe."""
-    from dataengine import recipe as recipes
     from dataengine.cli import console
+    from dataengine.config import recipe as recipes
     from dataengine.tokenize.judge import judge, rows
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers)
@@ -70,7 +70,7 @@ def export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Copy the tokenizer of RECIPE, with configuration, card and loss curve, to where other recipes can name it."""
-    from dataengine import recipe as recipes
+    from dataengine.config import recipe as recipes
     from dataengine.storage import Store
 
     run = _fitted(recipes.load(recipe, workspace=workspace), show=False)
@@ -92,7 +92,7 @@ def convert(
     """Bring published Kelix tokenizer weights under our names, as a checkpoint that recipes can name."""
     from safetensors.torch import load_file
 
-    from dataengine import yamlfile
+    from dataengine.config import yaml_loader
     from dataengine.score.checkpoint import local
     from dataengine.storage import Store
     from dataengine.tokenize.checkpoint import members
@@ -100,7 +100,7 @@ def convert(
     from dataengine.tokenize.kelix.names import from_published
     from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 
-    told = yamlfile.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
+    told = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
     if told.objective.kind == "reconstruct":
         told = told.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
     tokenizer = KelixTokenizer(told, from_published(load_file(local(weights)), told))

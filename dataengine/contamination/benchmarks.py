@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dataengine.config.recipe import Benchmark, FolderBenchmark, TableBenchmark
+from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import UsageError
 from dataengine.ingest.items import CAPTION_KEYS, Item, SourceReader
 from dataengine.ingest.stage import reader_of
 from dataengine.ingest.table import TableReader
 from dataengine.media.limits import Limits
-from dataengine.recipe import Benchmark, FolderBenchmark, TableBenchmark
-from dataengine.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.stage import Part
 
 _FOLDER_BUCKETS, _TABLE_BUCKETS = 16, 4

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.config.recipe import KeyePosttrain, Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contamination.read import parts, readers
 from dataengine.contracts import UNIQUE
@@ -24,7 +25,6 @@ from dataengine.locate import Located, by_media, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.media.sniff import video_format
-from dataengine.recipe import KeyePosttrain, Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.towers import Towers, towers_of
 from dataengine.workspace import Output, Workspace, digest

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataengine.config.recipe import KeyePosttrain, KeyePretrain, PhashPreset, Preset, Recipe
 from dataengine.contamination.embed import embedded
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE
 from dataengine.dedup.hits import Contamination, merged
 from dataengine.errors import RunError
-from dataengine.recipe import KeyePosttrain, KeyePretrain, PhashPreset, Preset, Recipe
 from dataengine.stage import Run, TableStage
 from dataengine.towers import towers_of
 from dataengine.workspace import Output

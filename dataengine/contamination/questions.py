@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from dataengine.config.recipe import NgramPreset
 from dataengine.contamination.find import texts_of
 from dataengine.contracts import BENCHMARK_ITEMS
-from dataengine.recipe import NgramPreset
 from dataengine.stage import Run
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
 from dataengine.errors import InputError, UsageError
@@ -20,7 +21,6 @@ from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, Run, Worker
 from dataengine.workspace import Output, Workspace, digest
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot import asks
 from dataengine.cot.converse import converse
 from dataengine.cot.draw import derive_seed
@@ -13,7 +14,6 @@ from dataengine.cot.record import Record
 from dataengine.cot.shower import Shower
 from dataengine.cot.teach import stop
 from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
-from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.locate import Located
 from dataengine.media.sandbox import Failed
 

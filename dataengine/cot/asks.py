@@ -12,10 +12,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot import formats
 from dataengine.cot.record import Block, ImageBlock, Message, Record, TextBlock
 from dataengine.cot.teachers.base import Ask
-from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.workspace import digest
 
 VERSION = "1"

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from dataengine.config.cot import CotConfig
 from dataengine.cot import asks
 from dataengine.cot.difficulty import difficulty
 from dataengine.cot.draw import derive_seed
@@ -23,7 +24,6 @@ from dataengine.cot.task import messages
 from dataengine.cot.teach import stop
 from dataengine.cot.teachers.base import Said, Teacher
 from dataengine.cot.written import exchange
-from dataengine.cot_config import CotConfig
 from dataengine.locate import Located
 
 _MOST_WORDS = 200

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataengine.cot_config import ExistingConfig, QuestionsConfig
+from dataengine.config.cot import ExistingConfig, QuestionsConfig
 
 LETTERS = "ABCDEF"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataengine.config.cot import OpenAIConfig
 from dataengine.cot.teachers.base import Failure, NotSaid, Teacher
-from dataengine.cot_config import OpenAIConfig
 from dataengine.errors import RunError
 from dataengine.storage import Store
 

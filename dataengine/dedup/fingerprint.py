@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located, by_media, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.towers import Towers, towers_of
 from dataengine.workspace import Output, Workspace, digest

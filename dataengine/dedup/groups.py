@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dataengine.config.yaml_loader import did_you_mean
 from dataengine.contracts import UNIQUE, columns
 from dataengine.dedup.measure import COLUMNS, TIE, TIED, Bounds, Measure, longest_captions, measures
 from dataengine.errors import RunError, UsageError
-from dataengine.yamlfile import did_you_mean
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine

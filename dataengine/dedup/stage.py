@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.dedup import find
 from dataengine.dedup.aligned import ALIGNED, JUDGED, aligned
 from dataengine.dedup.exact import unique_samples
@@ -23,7 +24,6 @@ from dataengine.dedup.verdicts import VERDICTS
 from dataengine.dedup.views import CONFIRM_VERSION
 from dataengine.engines.tables import Frame
 from dataengine.media.phash import VERSION as HASH_VERSION
-from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
 from dataengine.towers import towers_of
 from dataengine.workspace import File, Output, Record, roles

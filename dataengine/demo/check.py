@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.demo.evaluate import Evaluation, evaluate
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
-from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated
 
 

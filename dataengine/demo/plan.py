@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataengine import yamlfile
+from dataengine.config import yaml_loader
 
 _HERE = Path(__file__).parent
 _FILES = ("captions.yaml", "planted.yaml")
@@ -125,8 +125,8 @@ class _Planted(_Model):
 
 def load() -> Plan:
     """The plan in this folder. Raises UsageError if a file is not as it should be."""
-    seen = yamlfile.load(_HERE / _FILES[0], _Captions)
-    planted = yamlfile.load(_HERE / _FILES[1], _Planted)
+    seen = yaml_loader.load(_HERE / _FILES[0], _Captions)
+    planted = yaml_loader.load(_HERE / _FILES[1], _Planted)
     return Plan(**dict(seen), **dict(planted))
 
 

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dataengine.config.sources import ClipsConfig
 from dataengine.errors import InputError
 from dataengine.media import cut, shots
 from dataengine.media import inspect as whole
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import video_format
 from dataengine.media.video import Video, probe
-from dataengine.sources import ClipsConfig
 
 _ROUNDING = 1e-6
 

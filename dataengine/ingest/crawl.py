@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, RunError
 from dataengine.ingest.download import Downloader, host_of
 from dataengine.ingest.items import Item
 from dataengine.media.limits import Limits
-from dataengine.sources import HttpConfig
 
 _AHEAD = 1024
 """Items that may be asked for, or wait on disk, beyond the one whose turn it is."""

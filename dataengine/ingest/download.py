@@ -16,12 +16,12 @@ from pathlib import Path
 import httpcore
 import httpx
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest import optout, robots
 from dataengine.ingest.addresses import Network, UnresolvedError
 from dataengine.ingest.hosts import Host, Hosts
 from dataengine.media.limits import Limits
-from dataengine.sources import HttpConfig
 
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)
 _SILENCE = ("http_timeout", "http_connect", "http_dns")

@@ -6,6 +6,7 @@ import functools
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dataengine.config.sources import ClipsConfig, FacesConfig
 from dataengine.errors import InputError
 from dataengine.ingest import clips
 from dataengine.ingest.clips import Clip
@@ -14,7 +15,6 @@ from dataengine.media import c2pa
 from dataengine.media import inspect as whole
 from dataengine.media.blur import Finder, blurred_picture, blurred_video
 from dataengine.media.limits import Limits
-from dataengine.sources import ClipsConfig, FacesConfig
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from dataengine.config.sources import FolderSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.items import Item, fetch, read_sidecars
 from dataengine.media.limits import Limits
-from dataengine.sources import FolderSource
 from dataengine.stage import Part
 from dataengine.storage import Store
 from dataengine.workspace import digest

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
-from dataengine.sources import HttpConfig
 
 
 @dataclass

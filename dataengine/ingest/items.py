@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, PartitionError, RunError
 from dataengine.ingest.download import fetch_once
 from dataengine.media.limits import Limits
-from dataengine.sources import HttpConfig
 from dataengine.stage import Part
 from dataengine.storage import Store
 

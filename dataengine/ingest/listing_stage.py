@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+from dataengine.config.recipe import Recipe
 from dataengine.media.phash import VERSION as HASH_VERSION
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run
 from dataengine.workspace import digest
 

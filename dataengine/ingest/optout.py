@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
-from dataengine.sources import HttpConfig
 
 Headers = Sequence[tuple[bytes, bytes]]
 

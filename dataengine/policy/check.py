@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 
 import pyarrow as pa
 
+from dataengine.config.yaml_loader import did_you_mean
 from dataengine.policy import nodes
 from dataengine.policy.model import Kind, kind_of
-from dataengine.yamlfile import did_you_mean
 
 Columns = Mapping[str, pa.DataType]
 

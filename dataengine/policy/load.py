@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from dataengine import yamlfile
+from dataengine.config import yaml_loader
 from dataengine.errors import UsageError
 from dataengine.policy import check, grammar
 from dataengine.policy.model import Policy, Rule, kind_of
@@ -42,9 +42,9 @@ class _PolicyFile(_Model):
 def load(path: str | Path, columns: check.Columns) -> Policy:
     """The policy in ``path`` over a table with ``columns``. Raises UsageError with every mistake, one a line:
     ``file:line: what, and what would be right``."""
-    file = yamlfile.load(path, _PolicyFile)
-    root = yamlfile.parse(yamlfile.read_text(path), str(path))
-    mistakes = [f"{path}:{yamlfile.line_of(root, loc)}: {what}" for loc, what in _mistakes(file, columns)]
+    file = yaml_loader.load(path, _PolicyFile)
+    root = yaml_loader.parse(yaml_loader.read_text(path), str(path))
+    mistakes = [f"{path}:{yaml_loader.line_of(root, loc)}: {what}" for loc, what in _mistakes(file, columns)]
     if mistakes:
         raise UsageError("\n".join(mistakes))
     rules = tuple(_rule(rule) for rule in file.rules)

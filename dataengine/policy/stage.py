@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.outcome import contaminated
 from dataengine.policy.decide import decide
 from dataengine.policy.load import load
 from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
-from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated, known_columns
 from dataengine.score.distribution import distributions, numeric
 from dataengine.stage import Run, TableStage

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.recipe import Recipe
 from dataengine.release.publish import publish
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import Output

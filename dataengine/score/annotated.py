@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
 from dataengine.engines.tables import Frame
-from dataengine.recipe import Recipe
 from dataengine.score.factory import build
 from dataengine.score.stage import annotation_schema
 from dataengine.stage import Run

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
 from dataengine.score.base import Frame
-from dataengine.yamlfile import did_you_mean
 
 Triple = tuple[float, float, float]
 _OPENAI: tuple[Triple, Triple] = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
 from dataengine.score.base import Scorer
-from dataengine.yamlfile import did_you_mean
 
 _KNOWN = {
     "technical": ("dataengine.score.technical", "Technical"),

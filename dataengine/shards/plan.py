@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.engines.tables import Frame
-from dataengine.recipe import Recipe
 from dataengine.score.annotated import annotated, score_fields
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run

@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 from cot_corpus import alone, pictures, videos
 
+from dataengine.config.cot import CotConfig
 from dataengine.cot.stages.check import CheckWorker
 from dataengine.cot.stages.paths import PathWorker
 from dataengine.cot.stages.questions import QuestionWorker
 from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
-from dataengine.cot_config import CotConfig
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, Worker

@@ -18,7 +18,8 @@ import yaml
 from chat_server import Body, ChatServer, Turn, chat_server
 from cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
 
-from dataengine import pipeline, recipe
+from dataengine import pipeline
+from dataengine.config import recipe
 from dataengine.cot.record import Record
 from dataengine.engines.ray import Job
 from dataengine.release.messages import export

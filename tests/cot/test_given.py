@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataengine.config.cot import ExistingConfig, QuestionsConfig
 from dataengine.cot.beside import Ring, Sample
 from dataengine.cot.given import Pair, pairs_of
-from dataengine.cot_config import ExistingConfig, QuestionsConfig
 
 QA = QuestionsConfig(existing=ExistingConfig())
 

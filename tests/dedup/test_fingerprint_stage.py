@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from dataengine import contracts
 from dataengine.assets import SCIKIT_LEARN
+from dataengine.config.recipe import Recipe
 from dataengine.pipeline import until
-from dataengine.recipe import Recipe
 from dataengine.stage import Run
 
 CHINA = SCIKIT_LEARN.read("sklearn/datasets/images/china.jpg")

@@ -86,7 +86,7 @@ def test_a_source_whose_bucket_is_missing_is_named(base: Setup, tmp_path: Path, 
 
 def test_a_manifest_that_another_run_wrote_meanwhile_stays(base: Setup, copy: Setup) -> None:
     """The release stage finds a manifest although it had withdrawn its own."""
-    from dataengine import recipe
+    from dataengine.config import recipe
     from dataengine.errors import RunError
     from dataengine.pipeline import committed
     from dataengine.release.stage import ReleaseStage

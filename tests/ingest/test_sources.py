@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.table import TableReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.media.limits import Limits
-from dataengine.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.storage import Store
 
 

@@ -14,12 +14,12 @@ from web_server import HOSTS, Page, Web, web
 
 from dataengine import contracts
 from dataengine.assets import SCIKIT_IMAGE
+from dataengine.config.recipe import MediaConfig, Recipe
+from dataengine.config.sources import UrlsSource
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
 from dataengine.pipeline import StageReport, execute
-from dataengine.recipe import MediaConfig, Recipe
-from dataengine.sources import UrlsSource
 from dataengine.stage import Run
 from dataengine.workspace import Record
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dataengine.config.recipe import ReleaseConfig
 from dataengine.media.sampling import SlowFast
-from dataengine.recipe import ReleaseConfig
 from dataengine.release.card import card, configs, size_category
 from dataengine.release.prose import ASKED, table, unsaid
 from dataengine.release.report import funnel_rows

@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
-from dataengine.recipe import Recipe
 from dataengine.release.verify import verify
 
 POLICY = """

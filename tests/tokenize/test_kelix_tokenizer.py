@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from dataengine.cli.main import app
+from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
-from dataengine.recipe import Recipe
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
 from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.factory import configure, load

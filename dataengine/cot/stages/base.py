@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataengine.cot_config import CotConfig
-from dataengine.recipe import Recipe
+from dataengine.config.cot import CotConfig
+from dataengine.config.recipe import Recipe
 
 
 class Cot:

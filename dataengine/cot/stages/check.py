@@ -15,6 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.config.cot import OpenAIConfig
+from dataengine.config.recipe import Recipe
 from dataengine.cot import asks
 from dataengine.cot.grade import blind, grade
 from dataengine.cot.record import Record
@@ -24,11 +26,9 @@ from dataengine.cot.stages.questions import samples
 from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS, SURE
 from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Said, Teacher
-from dataengine.cot_config import OpenAIConfig
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import Output, Workspace, digest
 

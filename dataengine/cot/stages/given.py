@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
+from dataengine.config.recipe import Recipe
 from dataengine.cot.beside import Ring, Sample
 from dataengine.cot.given import Pair, pairs_of
 from dataengine.cot.modes.match_clips import RIVALS
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import GIVEN
-from dataengine.recipe import Recipe
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Run, TableStage

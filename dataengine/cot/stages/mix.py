@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataengine.config.recipe import Recipe
 from dataengine.cot.account import funnel, yields
 from dataengine.cot.formats import to_text
 from dataengine.cot.mix import Facets, pick, resolve
@@ -18,7 +19,6 @@ from dataengine.cot.record import MODES, Record
 from dataengine.cot.registry import TASKS
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
-from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import File, Output
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.config.cot import CotConfig, OpenAIConfig
+from dataengine.config.recipe import Recipe
 from dataengine.cot import asks
 from dataengine.cot.asking import Asking, PathRow, path_row
 from dataengine.cot.draw import Draw
@@ -27,11 +29,9 @@ from dataengine.cot.tables import PATHS, QUESTIONS
 from dataengine.cot.teach import teacher_of
 from dataengine.cot.teachers.base import Teacher
 from dataengine.cot.written import TEACHER, exchange
-from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.workspace import File, Output, Workspace, digest
 

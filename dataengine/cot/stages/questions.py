@@ -16,6 +16,8 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
+from dataengine.config.cot import CotConfig, OpenAIConfig
+from dataengine.config.recipe import Recipe
 from dataengine.cot import asks
 from dataengine.cot.enhance import Enhancer
 from dataengine.cot.given import Pair, Rival
@@ -26,13 +28,11 @@ from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import GIVEN, QUESTIONS
 from dataengine.cot.taken import way_of
 from dataengine.cot.teach import teacher_of
-from dataengine.cot_config import CotConfig, OpenAIConfig
 from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
-from dataengine.recipe import Recipe
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker

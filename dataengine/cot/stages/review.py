@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataengine.config.recipe import Recipe
 from dataengine.cot import formats
 from dataengine.cot.choose import Choice, choose
 from dataengine.cot.grade import grade
@@ -24,7 +25,6 @@ from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
 from dataengine.cot.review.decisions import item_digest, read_decisions
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
-from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import Output, digest
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.questions import contaminated
 from dataengine.cot import formats
 from dataengine.cot.record import Record
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import QUESTIONS, REVIEWED, SCORES
-from dataengine.recipe import Recipe
 from dataengine.stage import Run, TableStage
 from dataengine.workspace import Output
 

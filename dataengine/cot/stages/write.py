@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataengine.config.cot import CotConfig
 from dataengine.cot import formats
 from dataengine.cot.grade import pictures
 from dataengine.cot.members import observations
 from dataengine.cot.record import Message, PathTold, Record, facts_of
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import PLAN
-from dataengine.cot_config import CotConfig
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.tar import write_tar
 from dataengine.workspace import File, Output, Workspace, digest

@@ -7,11 +7,11 @@ import json
 import re
 from typing import Any
 
+from dataengine.config.cot import OpenAIConfig
 from dataengine.cot.record import ImageBlock, Message, TextBlock
 from dataengine.cot.sure import sureness
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
 from dataengine.cot.teachers.calls import as_fence, definitions
-from dataengine.cot_config import OpenAIConfig
 
 PAID = frozenset({Failure.REFUSED, Failure.TRUNCATED, Failure.REPETITION})
 """Failures of finished generations: asked again with the same seed they would be the same."""

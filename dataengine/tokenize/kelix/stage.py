@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import by_media
-from dataengine.recipe import Recipe
 from dataengine.stage import Part, Run, Worker
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig

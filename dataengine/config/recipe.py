@@ -12,9 +12,9 @@ from pydantic import (
     model_validator,
 )
 
-from dataengine import yamlfile
-from dataengine.cot_config import CotConfig
-from dataengine.sources import FacesConfig, Model, Name, Size, Source
+from dataengine.config import yaml_loader
+from dataengine.config.cot import CotConfig
+from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
@@ -276,6 +276,6 @@ class Recipe(Model):
 def load(path: str | Path, **changes: Any) -> Recipe:
     """The recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace and --workers).
     Raises UsageError naming every mistake by line."""
-    recipe = yamlfile.load(path, Recipe)
+    recipe = yaml_loader.load(path, Recipe)
     given = {k: v for k, v in changes.items() if v is not None}
     return recipe.model_copy(update=given) if given else recipe
