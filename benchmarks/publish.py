@@ -40,9 +40,9 @@ from dataengine.release.ledger import OUTCOMES
 from dataengine.release.publish import publish
 from dataengine.release.verify import verify
 from dataengine.shards.sample import Members, sample_members
-from dataengine.storage import Store
-from dataengine.tar import write_tar
-from dataengine.workspace import canonical
+from dataengine.storage.store import Store
+from dataengine.storage.tar import write_tar
+from dataengine.storage.workspace import canonical
 
 CODEBOOKS, TOKENS = 4, 196
 

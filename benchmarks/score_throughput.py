@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dataengine.assets import SCIKIT_LEARN
 from dataengine.locate import Prefetch
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok, Sandbox
 from dataengine.score import conse
 from dataengine.score.base import Scorer
 from dataengine.score.clip import Clip
+from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
 _AHEAD, _CHUNK = 32, 256
 _MODEL = "ViT-B-32"

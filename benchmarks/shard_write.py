@@ -19,7 +19,7 @@ import numpy as np
 import webdataset
 
 from dataengine.shards.sample import Members, canonical
-from dataengine.tar import write_tar
+from dataengine.storage.tar import write_tar
 
 Way = Callable[[Path, list[Members]], object]
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.engines.tables import Frame, TableEngine, canonical
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 Outcome = tuple[float, dict[str, Any]]
 RULES = (

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
 from dataengine.errors import DataEngineError
-from dataengine.storage import Store
-from dataengine.workspace import canonical
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import canonical
 
 
 @dataclass

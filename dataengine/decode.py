@@ -9,7 +9,7 @@ from typing import Any
 from dataengine.locate import Located, Prefetch, payloads
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 class Decoder:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.stage import Run
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from dataengine.costs import spent
 from dataengine.engines.ray import Job, RayEngine
 from dataengine.errors import UsageError
 from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
-from dataengine.workspace import Output, Record
+from dataengine.storage.workspace import Output, Record
 
 #: What the command line calls a stage, and what it is made of.
 GROUPS = ("ingest", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")

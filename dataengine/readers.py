@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from dataengine.storage import CHUNK, Store
+from dataengine.storage.store import CHUNK, Store
 
 
 class Stream(io.RawIOBase):

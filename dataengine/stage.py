@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
-from dataengine.workspace import Output, Record, Workspace, digest
+from dataengine.storage.workspace import Output, Record, Workspace, digest
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import TableEngine

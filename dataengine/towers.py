@@ -13,7 +13,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.assets import EFFICIENTNET_LITE0
 from dataengine.config.recipe import Recipe
 from dataengine.score.base import Frame, Scorer, batch_of, padded, start_torch
 from dataengine.score.clip import Clip
@@ -21,6 +20,7 @@ from dataengine.score.conse import WEIGHTS, Conse
 from dataengine.score.factory import build
 from dataengine.score.match import unit
 from dataengine.score.models import minilm
+from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 Float16 = NDArray[np.float16]
 

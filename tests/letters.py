@@ -11,7 +11,7 @@ from pathlib import Path
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError
 from dataengine.stage import Part, RecordStage, Run, Stage, TableStage, Worker
-from dataengine.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 
 def recipe(workspace: Path, workers: int = 2) -> Recipe:

@@ -9,7 +9,7 @@ import pytest
 
 from dataengine.costs import costs, spent
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def test_runs_add_up(tmp_path: Path) -> None:

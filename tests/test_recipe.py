@@ -6,7 +6,7 @@ import pytest
 
 from dataengine.config import recipe
 from dataengine.errors import UsageError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 GOOD = """\
 name: r1

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @pytest.fixture(params=["folder", "s3"])

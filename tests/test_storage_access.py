@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_variables_go_before_the_profile(s3: str, profile: Path, nanio: str, mon
 
 
 def test_botocore_is_not_imported_where_no_profile_is_asked_for(s3: str) -> None:
-    code = f"import sys; from dataengine.storage import Store; Store({s3!r}).put('k', b'v'); print('botocore' in sys.modules)"
+    code = f"import sys; from dataengine.storage.store import Store; Store({s3!r}).put('k', b'v'); print('botocore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -83,7 +83,7 @@ def test_attempts_must_be_a_number(s3: str, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_forked_process_is_told_instead_of_waiting_for_ever(s3: str) -> None:
     Store(s3).put("k", b"v")
     code = (
-        f"import os; from dataengine.storage import Store; s = Store({s3!r}); s.get('k')\n"
+        f"import os; from dataengine.storage.store import Store; s = Store({s3!r}); s.get('k')\n"
         "child = os.fork()\n"
         "if not child:\n"
         "    try: s.get('k')\n"

@@ -11,7 +11,7 @@ import pytest
 from faulty_proxy import Fault, FaultyProxy, faulty
 
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 DATA = bytes(range(256)) * 3000
 SHA256 = hashlib.sha256(DATA).hexdigest()

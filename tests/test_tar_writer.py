@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine import tar
 from dataengine.errors import RunError
 from dataengine.shards.read import read_members
-from dataengine.tar import Member, TarWriter, header, member_size, write_tar
+from dataengine.storage import tar
+from dataengine.storage.tar import Member, TarWriter, header, member_size, write_tar
 
 Members = list[tuple[str, bytes]]
 

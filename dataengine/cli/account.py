@@ -35,7 +35,7 @@ def explain(
     from dataengine.release.explain import SHOWN
     from dataengine.release.explain import explain as told
     from dataengine.release.published import open_release
-    from dataengine.workspace import Workspace
+    from dataengine.storage.workspace import Workspace
 
     if where.endswith((".yaml", ".yml")):
         loaded = recipes.load(where, workspace=workspace)

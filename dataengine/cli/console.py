@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import StageReport, group_of
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 _out = Console(width=None if sys.stdout.isatty() else 160)
 _EVERY = 30.0

@@ -71,7 +71,7 @@ def export(
 ) -> None:
     """Copy the tokenizer of RECIPE, with configuration, card and loss curve, to where other recipes can name it."""
     from dataengine.config import recipe as recipes
-    from dataengine.storage import Store
+    from dataengine.storage.store import Store
 
     run = _fitted(recipes.load(recipe, workspace=workspace), show=False)
     target = Store(folder)
@@ -94,7 +94,7 @@ def convert(
 
     from dataengine.config import yaml_loader
     from dataengine.score.checkpoint import local
-    from dataengine.storage import Store
+    from dataengine.storage.store import Store
     from dataengine.tokenize.checkpoint import members
     from dataengine.tokenize.kelix.config import KelixConfig, NextToken
     from dataengine.tokenize.kelix.names import from_published

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dataengine.errors import RunError, UsageError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 M = TypeVar("M", bound=BaseModel)
 

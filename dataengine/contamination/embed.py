@@ -26,8 +26,8 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.media.sniff import video_format
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.workspace import Output, Workspace, digest
 from dataengine.towers import Towers, towers_of
-from dataengine.workspace import Output, Workspace, digest
 
 _CHUNK = 256
 _ROWS = 1 << 17  # vectors compared at a time

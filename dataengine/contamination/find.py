@@ -17,8 +17,8 @@ from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_R
 from dataengine.dedup.hits import Contamination, merged
 from dataengine.errors import RunError
 from dataengine.stage import Run, TableStage
+from dataengine.storage.workspace import Output
 from dataengine.towers import towers_of
-from dataengine.workspace import Output
 
 #: Part of the key: raised when a preset would find other hits.
 PRESETS_VERSION = "1"

@@ -22,7 +22,7 @@ from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
 from dataengine.stage import Part, Run, Worker
-from dataengine.workspace import Output, Workspace, digest
+from dataengine.storage.workspace import Output, Workspace, digest
 
 
 def readers(recipe: Recipe) -> dict[str, Reader]:

@@ -16,7 +16,7 @@ from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot import formats
 from dataengine.cot.record import Block, ImageBlock, Message, Record, TextBlock
 from dataengine.cot.teachers.base import Ask
-from dataengine.workspace import digest
+from dataengine.storage.workspace import digest
 
 VERSION = "1"
 _JUDGED = {

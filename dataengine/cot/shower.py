@@ -10,7 +10,7 @@ from dataengine.decode import Decoder
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 
 class Shower:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataengine.config.cot import OpenAIConfig
 from dataengine.cot.teachers.base import Failure, NotSaid, Teacher
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 _STOPS = (Failure.CONNECTION, Failure.DENIED, Failure.BUDGET)
 """Failures that the next question would meet as well."""

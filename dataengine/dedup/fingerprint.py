@@ -22,8 +22,8 @@ from dataengine.locate import Located, by_media, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.workspace import Output, Workspace, digest
 from dataengine.towers import Towers, towers_of
-from dataengine.workspace import Output, Workspace, digest
 
 _CHUNK = 256
 _LOOK = "dataengine.dedup.views:look"

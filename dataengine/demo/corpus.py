@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine import assets
 from dataengine.demo import broken, clips, images, layout, plan
 from dataengine.demo.layout import Entry
 from dataengine.demo.plan import Exact, Near, Original, Plan
 from dataengine.errors import UsageError
+from dataengine.storage import pinned_packages
 
 _LABELS = "labels.json"
 _MARK = ".dataengine-demo"
@@ -62,7 +62,7 @@ def build(target: Path) -> CorpusSummary:
     uris = layout.write(target, entries)
     text = json.dumps(made.labels(uris), indent=1) + "\n"
     layout.freeze(target)
-    assets.publish(labels, text.encode())
+    pinned_packages.publish(labels, text.encode())
     labels.chmod(0o644)
     layout.freeze(target)
     return _summary(target, json.loads(text), built=True)
@@ -99,7 +99,7 @@ class _Builder:
 
     def __init__(self, corpus: Plan) -> None:
         self._plan = corpus
-        self._packages = {p.name: p for p in assets.DEMO_MEDIA}
+        self._packages = {p.name: p for p in pinned_packages.DEMO_MEDIA}
         self._members = self._read_members()
         self._done: dict[str, Entry] = {}
 

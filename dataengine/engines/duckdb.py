@@ -29,7 +29,7 @@ from dataengine.engines.tables import (
 from dataengine.errors import RunError
 
 if TYPE_CHECKING:
-    from dataengine.workspace import File, Workspace
+    from dataengine.storage.workspace import File, Workspace
 
 _ROWS_AT_ONCE = 1_000_000
 

@@ -22,8 +22,8 @@ from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
 from dataengine.stage import Part, Resources, Worker
-from dataengine.storage import Store
-from dataengine.workspace import Output, commit_part
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import Output, commit_part
 
 _TRIES = 3
 _TICK = 2.0

@@ -38,7 +38,7 @@ from dataengine.engines.tables import (
     publish,
 )
 from dataengine.errors import RunError, UsageError
-from dataengine.workspace import File, Workspace
+from dataengine.storage.workspace import File, Workspace
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -32,7 +32,7 @@ import pyarrow.dataset as pads
 from dataengine.errors import RunError
 
 if TYPE_CHECKING:
-    from dataengine.workspace import File, Workspace
+    from dataengine.storage.workspace import File, Workspace
 
 #: What an engine takes as a table.
 Relation = pa.Table | pads.Dataset

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dataengine.engines.tables import Function, by_prefix, by_value, canonical
 from dataengine.engines.tables import publish as published
-from dataengine.workspace import File, Workspace
+from dataengine.storage.workspace import File, Workspace
 
 _FILE: list[pa.Field[Any]] = [
     pa.field("key", pa.string()),

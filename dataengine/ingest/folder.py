@@ -14,8 +14,8 @@ from dataengine.errors import InputError, UsageError
 from dataengine.ingest.items import Item, fetch, read_sidecars
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
-from dataengine.storage import Store
-from dataengine.workspace import digest
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import digest
 
 _SIDECARS = (".txt", ".json")
 _SIDECAR_LIMITS = Limits(bytes=16 << 20)

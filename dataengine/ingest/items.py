@@ -13,7 +13,7 @@ from dataengine.errors import InputError, PartitionError, RunError
 from dataengine.ingest.download import fetch_once
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 CAPTION_KEYS = ("caption", "captions", "text")
 

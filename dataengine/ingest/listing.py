@@ -7,8 +7,8 @@ from glob import glob as local_glob
 from pathlib import Path, PurePosixPath
 
 from dataengine.errors import UsageError
-from dataengine.storage import Entry, Store
-from dataengine.workspace import digest
+from dataengine.storage.store import Entry, Store
+from dataengine.storage.workspace import digest
 
 _WILD = "*?["
 

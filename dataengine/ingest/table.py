@@ -23,7 +23,7 @@ from dataengine.ingest.items import Item, fetch, sidecar
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
-from dataengine.workspace import digest
+from dataengine.storage.workspace import digest
 
 _FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
 _TABLE_LIMITS = Limits(bytes=8 << 30)

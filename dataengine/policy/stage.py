@@ -15,7 +15,7 @@ from dataengine.policy.screen import screened
 from dataengine.score.annotated import annotated, known_columns
 from dataengine.score.distribution import distributions, numeric
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output, roles
+from dataengine.storage.workspace import Output, roles
 
 
 class Filter(TableStage):

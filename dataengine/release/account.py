@@ -12,7 +12,7 @@ from dataengine import contracts
 from dataengine.release.ledger import Tally, balance, build, tally
 from dataengine.score.annotated import broken
 from dataengine.stage import Run
-from dataengine.workspace import File
+from dataengine.storage.workspace import File
 
 _VIDEOS = contracts.columns(source=pa.string(), video=pa.string())
 _CLIPS = """

@@ -12,7 +12,7 @@ from typing import Any
 
 from dataengine.release import consent, prose
 from dataengine.shards.sample import FAMILIES
-from dataengine.workspace import File
+from dataengine.storage.workspace import File
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from dataengine.contracts import LEDGER
 from dataengine.engines.tables import Frame, TableEngine
 from dataengine.release.ledger import is_ledger
 from dataengine.release.published import Published
-from dataengine.workspace import File, Workspace
+from dataengine.storage.workspace import File, Workspace
 
 _KEPT = "SELECT DISTINCT id FROM l WHERE outcome = 'kept'"
 _GONE = "SELECT o.id FROM o LEFT JOIN n ON o.id = n.id WHERE n.id IS NULL"

@@ -32,7 +32,7 @@ from dataengine.release.kelix_rows import (
 from dataengine.release.parts import Parts
 from dataengine.release.published import Place, Published, Tar, open_release
 from dataengine.shards.sample import canonical
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @dataclass(frozen=True)

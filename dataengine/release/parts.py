@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 _GROUP_BYTES = 32 << 20
 

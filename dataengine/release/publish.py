@@ -16,10 +16,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dataengine.errors import RunError
-from dataengine.multipart import PART, create_large
 from dataengine.release.published import open_release
-from dataengine.storage import Entry, Store
-from dataengine.workspace import canonical
+from dataengine.storage.multipart import PART, create_large
+from dataengine.storage.store import Entry, Store
+from dataengine.storage.workspace import canonical
 
 MANIFEST, CLAIM = "manifest.json", ".publishing.json"
 

@@ -8,7 +8,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.release.publish import publish
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output
+from dataengine.storage.workspace import Output
 
 
 class ReleasePublish(TableStage):

@@ -18,9 +18,9 @@ from dataengine.errors import RunError, UsageError
 from dataengine.release.ledger import is_ledger
 from dataengine.shards.manifest import Shard
 from dataengine.shards.read import Sample, read_members, read_shard
-from dataengine.storage import Store
-from dataengine.tar import BLOCK, member_size
-from dataengine.workspace import parquet
+from dataengine.storage.store import Store
+from dataengine.storage.tar import BLOCK, member_size
+from dataengine.storage.workspace import parquet
 
 _AT_ONCE = 16 << 20
 

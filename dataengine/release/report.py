@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataengine.errors import UsageError
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 
 def read_manifest(workspace: Workspace, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Members of a tar while its bytes go by: media are passed over, what describes them is handed out, nothing is kept.
 
-Stricter than a tar reader: a header must be, byte for byte, the one that ``dataengine.tar`` writes.
+Stricter than a tar reader: a header must be, byte for byte, the one that ``dataengine.storage.tar`` writes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from struct import Struct
 from zlib import adler32
 
 from dataengine.errors import RunError
-from dataengine.tar import BLOCK, header
+from dataengine.storage.tar import BLOCK, header
 
 _ZERO = bytes(BLOCK)
 _FORM = header("a", 0)
-#: What a header adds up to but for its name and size (``dataengine.tar`` knows it of a name of one byte), less the 1 that
+#: What a header adds up to but for its name and size (``dataengine.storage.tar`` knows it of a name of one byte), less the 1 that
 #: Adler-32 begins with: its lower half is the sum of so few bytes.
 _SUM = int(_FORM[148:154], 8) - ord("a") - sum(_FORM[124:136]) - 1
 #: Name, size and checksum, and between them what is the same in every header.

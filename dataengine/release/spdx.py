@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataengine.release import consent, prose
-from dataengine.workspace import File
+from dataengine.storage.workspace import File
 
 Json = dict[str, Any]
 

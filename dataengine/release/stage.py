@@ -23,7 +23,7 @@ from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import File, Output, Workspace, canonical, digest, roles
+from dataengine.storage.workspace import File, Output, Workspace, canonical, digest, roles
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 #: Of what the release needs, the stages that touch media or text.

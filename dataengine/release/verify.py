@@ -27,8 +27,8 @@ from dataengine.release.publish import CLAIM, MANIFEST, Item, listed, of_reader
 from dataengine.release.published import open_release
 from dataengine.release.scan import Scanner
 from dataengine.shape import Shape
-from dataengine.storage import Store
-from dataengine.workspace import parquet
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import parquet
 
 #: What is shown of all that is wrong, and how much of it is kept of one file.
 SHOWN, _KEPT = 20, 20

@@ -9,9 +9,9 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from dataengine.assets import cache_dir, publish
 from dataengine.errors import UsageError
-from dataengine.storage import Entry, Store
+from dataengine.storage.pinned_packages import cache_dir, publish
+from dataengine.storage.store import Entry, Store
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _CHUNK = 64 << 20

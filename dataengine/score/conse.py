@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataengine.assets import EFFICIENTNET_LITE0
 from dataengine.score.base import Columns, Frame, batch_of, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
 from dataengine.score.models import minilm
+from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 _LABELS = Path(__file__).with_name("imagenet_labels.txt")
 _SIDE, _TOP = 224, 50

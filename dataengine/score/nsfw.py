@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from dataengine.assets import OPEN_NSFW
 from dataengine.media.onnx import session
 from dataengine.score.base import Columns, Frame, batch_of, padded, stored
+from dataengine.storage.pinned_packages import OPEN_NSFW
 
 _SIDE, _CROP = 256, 224
 _MEAN_BGR = np.array([104.0, 117.0, 123.0], np.float32)

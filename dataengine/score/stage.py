@@ -17,7 +17,7 @@ from dataengine.media.sandbox import Failed, Ok
 from dataengine.score.base import Scorer
 from dataengine.score.factory import build
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 #: Samples whose prepared arrays are held at once; fixed, so that batches never depend on the machine.
 _CHUNK = 256

@@ -19,7 +19,7 @@ from dataengine.engines.tables import Frame
 from dataengine.score.annotated import annotated, score_fields
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run
-from dataengine.workspace import canonical
+from dataengine.storage.workspace import canonical
 
 CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]
 _PLAN: list[pa.Field[Any]] = [

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from dataengine.errors import RunError
-from dataengine.tar import BLOCK
+from dataengine.storage.tar import BLOCK
 
 Buffer = bytes | mmap.mmap
 Sample = tuple[str, dict[str, bytes]]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dataengine.errors import RunError
-from dataengine.tar import member_size
+from dataengine.storage.tar import member_size
 from dataengine.tokenize.codec import row_to_npy
 
 #: Families of shards by kind of media, with the one extension that all media of a family have there.

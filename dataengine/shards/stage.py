@@ -19,8 +19,8 @@ from dataengine.shards.plan import PLAN, codes_of, planned
 from dataengine.shards.sample import Members, flatten, sample_members
 from dataengine.shards.spread import Rules, assigned
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
-from dataengine.tar import write_tar
-from dataengine.workspace import File, Output, Workspace, digest, roles
+from dataengine.storage.tar import write_tar
+from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
 #: Raised when the bytes that media.exif leaves could change.

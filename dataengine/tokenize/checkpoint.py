@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import File, Output
 from dataengine.tokenize.base import Tokenizer, facts
 from dataengine.tokenize.card import card
-from dataengine.workspace import File, Output
 
 _KEY = "tokenizer"
 FILE = "tokenizer.safetensors"

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dataengine.assets import cache_dir, publish
 from dataengine.errors import RunError, UsageError
 from dataengine.score import checkpoint as weights
+from dataengine.storage.pinned_packages import cache_dir, publish
 from dataengine.tokenize.checkpoint import FILE, unpack
 
 

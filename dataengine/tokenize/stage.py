@@ -21,13 +21,13 @@ from dataengine.locate import Located, by_media, chunks, locate, representatives
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import configure, load, tokenizer_class
 from dataengine.tokenize.product import ProductTokenizer
 from dataengine.tokenize.sample import chosen
-from dataengine.workspace import File, Output, Workspace, digest
 
 FAILURES = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
 #: Prepared samples that wait for the model: a video may have 150 MB of pixels.

@@ -15,7 +15,7 @@ from itertools import pairwise
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
-from dataengine.assets import Package
+from dataengine.storage.pinned_packages import Package
 
 DASHSCOPE = Package(
     "dashscope",

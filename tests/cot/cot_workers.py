@@ -18,7 +18,7 @@ from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, Worker
-from dataengine.workspace import Output, Workspace, digest
+from dataengine.storage.workspace import Output, Workspace, digest
 
 Row = dict[str, Any]
 NOTHING: Row = {"pairs": "[]", "rivals": "[]", "partners": []}

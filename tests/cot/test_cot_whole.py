@@ -27,8 +27,8 @@ from dataengine.release.published import open_release
 from dataengine.release.recheck import recheck
 from dataengine.release.verify import verify
 from dataengine.stage import Part, Resources, Worker
-from dataengine.storage import Store
-from dataengine.workspace import Output, commit_part
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import Output, commit_part
 
 CAPTIONS = ("a temple seen from below", "steps that lead upward", "lanterns under the eaves", "grey stone and sky",
             "petals in the morning", "a bee that was not there", "leaves after rain")  # fmt: skip

@@ -18,7 +18,7 @@ from dataengine.cot.teachers.base import Ask, Failure, NotSaid, Said
 from dataengine.cot.teachers.openai import OpenAITeacher
 from dataengine.cot.teachers.pace import Pace
 from dataengine.errors import UsageError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 PICTURES = {"obs:1": b"\x89PNG one", "obs:2": b"\xff\xd8 two"}
 

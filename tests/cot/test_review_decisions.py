@@ -13,7 +13,7 @@ from dataengine.cot.review.board import Board, checked
 from dataengine.cot.review.decisions import item_digest, log, logged, read_decisions
 from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
 from dataengine.errors import UsageError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def decided(reviewer: str, action: Action, text: str | None = None, qid: str = "q") -> Decision:

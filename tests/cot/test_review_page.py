@@ -21,7 +21,7 @@ from dataengine.cot.review.base import Action
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import logged, read_decisions
 from dataengine.cot.review.server import ReviewServer
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @pytest.fixture(scope="module")

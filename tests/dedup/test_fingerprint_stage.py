@@ -12,10 +12,10 @@ import yaml
 from PIL import Image, ImageOps
 
 from dataengine import contracts
-from dataengine.assets import SCIKIT_LEARN
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import until
 from dataengine.stage import Run
+from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
 CHINA = SCIKIT_LEARN.read("sklearn/datasets/images/china.jpg")
 EDGES = [(n, "ascending") for n in ("a", "b", "kind")]

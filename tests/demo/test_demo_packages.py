@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from dataengine import assets
 from dataengine.errors import RunError
+from dataengine.storage import pinned_packages
 
 FILES = "iscc_samples-0.6.0/iscc_samples/files/image"
 
 
-@pytest.mark.parametrize("package", [assets.IMGAUG, assets.SCIKIT_IMAGE], ids=["any machine", "one platform"])
+@pytest.mark.parametrize(
+    "package", [pinned_packages.IMGAUG, pinned_packages.SCIKIT_IMAGE], ids=["any machine", "one platform"]
+)
 def test_wheels_download_as_pinned_whatever_python_runs(
-    package: assets.Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: pinned_packages.Package, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATAENGINE_CACHE", str(tmp_path))
     fresh = dataclasses.replace(package)
@@ -25,12 +27,12 @@ def test_wheels_download_as_pinned_whatever_python_runs(
 @pytest.mark.parametrize(
     ("package", "wanted"),
     [
-        (assets.ISCC_SAMPLES, [f"{FILES}/demo.jpg", f"{FILES}/demo.bmp"]),
-        (assets.IMGAUG, ["imgaug/quokka.jpg"]),
+        (pinned_packages.ISCC_SAMPLES, [f"{FILES}/demo.jpg", f"{FILES}/demo.bmp"]),
+        (pinned_packages.IMGAUG, ["imgaug/quokka.jpg"]),
     ],
     ids=["tar", "wheel"],
 )
-def test_several_members_in_one_pass_are_those_read_alone(package: assets.Package, wanted: list[str]) -> None:
+def test_several_members_in_one_pass_are_those_read_alone(package: pinned_packages.Package, wanted: list[str]) -> None:
     found = package.read_all(wanted)
     assert found == {name: package.read(name) for name in wanted}
     assert all(found.values())
@@ -38,4 +40,4 @@ def test_several_members_in_one_pass_are_those_read_alone(package: assets.Packag
 
 def test_a_member_that_is_not_there_is_named() -> None:
     with pytest.raises(RunError, match=r"has no file nothing\.jpg"):
-        assets.ISCC_SAMPLES.read_all([f"{FILES}/demo.jpg", "nothing.jpg"])
+        pinned_packages.ISCC_SAMPLES.read_all([f"{FILES}/demo.jpg", "nothing.jpg"])

@@ -11,7 +11,7 @@ from PIL import Image
 from small_corpus import Setup, dataengine, ledger
 
 from dataengine.costs import costs
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def test_the_report_shows_kept_samples_and_their_duplicates_only(base: Setup) -> None:

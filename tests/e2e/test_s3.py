@@ -6,7 +6,7 @@ from pathlib import Path
 
 from small_corpus import NAME, Setup, digests, stage_lines
 
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def test_sources_and_workspace_on_s3_give_the_same_shards(base: Setup, s3: str, tmp_path: Path) -> None:

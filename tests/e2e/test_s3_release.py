@@ -11,7 +11,7 @@ import pytest
 from faulty_proxy import Fault, FaultyProxy, faulty
 from small_corpus import NAME, Setup, dataengine, digests, stage_lines
 
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def fetched(url: str, to: Path) -> Path:

@@ -17,7 +17,7 @@ from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.graph import COMPONENTS
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import TableEngine
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 
 def name(n: int) -> str:

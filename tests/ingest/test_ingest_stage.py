@@ -14,7 +14,7 @@ from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.pipeline import StageReport, execute
 from dataengine.stage import Run
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
 

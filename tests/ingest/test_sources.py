@@ -20,7 +20,7 @@ from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.table import TableReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.media.limits import Limits
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def folder(path: Path | str, buckets: int = 3) -> FolderReader:

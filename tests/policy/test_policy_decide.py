@@ -22,7 +22,7 @@ from dataengine.policy.evaluate import Verdict, verdict
 from dataengine.policy.grammar import parse
 from dataengine.policy.model import OnMissing, Policy, Rule, kind_of
 from dataengine.policy.sql import rule_case
-from dataengine.workspace import Workspace
+from dataengine.storage.workspace import Workspace
 
 KINDS = {name: kind for name, type_ in COLUMNS.items() if (kind := kind_of(type_)) is not None}
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))

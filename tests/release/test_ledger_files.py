@@ -19,7 +19,7 @@ from dataengine.release.difference import difference
 from dataengine.release.published import open_release
 from dataengine.release.spdx import spdx
 from dataengine.release.verify import verify
-from dataengine.workspace import File, Workspace
+from dataengine.storage.workspace import File, Workspace
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from faulty_proxy import Fault, FaultyProxy, faulty
 from small_release import COMMAND, NAME, dataengine, recipe
 from spoil import edit, manifest
 
-from dataengine import multipart
 from dataengine.errors import RunError
 from dataengine.release import publish as module
 from dataengine.release.publish import CLAIM, MANIFEST, publish
 from dataengine.release.verify import verify
-from dataengine.storage import Store
+from dataengine.storage import multipart
+from dataengine.storage.store import Store
 
 
 def contents(folder: Path) -> dict[str, bytes]:

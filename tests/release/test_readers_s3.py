@@ -26,7 +26,7 @@ from dataengine.release.publish import publish
 from dataengine.release.published import open_release
 from dataengine.release.verify import verify
 from dataengine.shards.read import read_shards
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 ROOT = Path(__file__).parents[2]
 

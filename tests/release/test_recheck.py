@@ -13,7 +13,7 @@ from spoil import Members, rewrite
 
 from dataengine.errors import UsageError
 from dataengine.release.recheck import recheck
-from dataengine.workspace import canonical
+from dataengine.storage.workspace import canonical
 
 
 def test_a_good_release_is_right(small: Path) -> None:

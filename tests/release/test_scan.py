@@ -1,4 +1,4 @@
-"""The scanner of passing tars takes what ``dataengine.tar`` writes, in pieces of any length, and not one byte else."""
+"""The scanner of passing tars takes what ``dataengine.storage.tar`` writes, in pieces of any length, and not one byte else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataengine.errors import RunError
 from dataengine.release.scan import Scanner
-from dataengine.tar import BLOCK, header, write_tar
+from dataengine.storage.tar import BLOCK, header, write_tar
 
 MEMBERS = [("ab.jpg", b"p" * 700), ("ab.json", b"{}"), ("ab.txt", b""), ("c.json", b"x" * 1500), ("d.jpg", b"")]
 

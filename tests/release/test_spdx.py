@@ -9,7 +9,7 @@ import pytest
 from spdx_python_model import v3_0_1
 
 from dataengine.release.spdx import spdx
-from dataengine.workspace import File
+from dataengine.storage.workspace import File
 
 
 def read(path: Path) -> v3_0_1.SHACLObjectSet:

@@ -19,7 +19,7 @@ from spoil import Members, edit, image, manifest, members, rewrite
 
 from dataengine.release import verify as module
 from dataengine.release.verify import Verified, verify
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 def record(release: Path, family: str = "picture") -> Path:

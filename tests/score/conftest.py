@@ -13,10 +13,10 @@ from engine_fixtures import duck
 from PIL import Image
 from tiny_clip import TINY
 
-from dataengine.assets import SCIKIT_IMAGE, SCIKIT_LEARN
 from dataengine.score.base import Frame
 from dataengine.score.conse import Conse
 from dataengine.score.nsfw import Nsfw
+from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_LEARN
 
 __all__ = ["conse", "crops", "duck", "nsfw", "photos", "tiny"]
 

@@ -20,7 +20,7 @@ from dataengine.errors import UsageError
 from dataengine.score.architecture import find
 from dataengine.score.base import Columns, Frame
 from dataengine.score.clip import Clip
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from dataengine.contracts import sample_id
 from dataengine.shards.assign import assign
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.sample import Members, flatten, longest, sample_members, sample_size
-from dataengine.tar import write_tar
+from dataengine.storage.tar import write_tar
 from dataengine.tokenize.base import FAST, SLOW, Timeline
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import configure

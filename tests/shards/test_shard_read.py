@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dataengine.errors import RunError
 from dataengine.shards.read import read_members, read_shard, read_shards
-from dataengine.tar import write_tar
+from dataengine.storage.tar import write_tar
 
 MEMBERS = [("a.txt", b"one"), ("a.json", b"{}"), ("b.txt", b""), ("b.json", b"x" * 700)]
 

@@ -21,7 +21,7 @@ from shard_release import Release
 
 from dataengine.shards.read import read_shards
 from dataengine.shards.sample import FAMILIES, flatten, sample_members
-from dataengine.tar import write_tar
+from dataengine.storage.tar import write_tar
 
 PLACES = list(itertools.product(("train", "validation"), FAMILIES))
 FIELDS = ["txt", "json", "codes.npy"]

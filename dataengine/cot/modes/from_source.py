@@ -17,7 +17,7 @@ from dataengine.cot.given import Pair
 from dataengine.cot.record import AnswerType, Block, Family, Mode, Style
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure, picture
-from dataengine.workspace import digest
+from dataengine.storage.workspace import digest
 
 _MOST_LETTERS = 4000
 _LEAST_WORDS = 3

@@ -13,7 +13,7 @@ from dataengine.cot.record import Style
 from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.cot.review.decisions import item_digest, log, logged
 from dataengine.errors import InputError, UsageError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 HOLD_SECONDS = 900.0
 """An item is given to another reviewer when its holder has not decided for so long."""

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 
 from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.errors import UsageError
-from dataengine.storage import Store
-from dataengine.workspace import canonical, digest
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import canonical, digest
 
 _RANK = {Action.REJECT: 2, Action.EDIT: 1, Action.ACCEPT: 0}
 

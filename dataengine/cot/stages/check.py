@@ -30,7 +30,7 @@ from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.workspace import Output, Workspace, digest
+from dataengine.storage.workspace import Output, Workspace, digest
 
 RULES = "2"
 """Raised when a rule changes what it finds."""

@@ -24,7 +24,7 @@ from dataengine.cot.tables import GIVEN
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output
+from dataengine.storage.workspace import Output
 
 _MOST_PAIRS = 64
 """Pairs of one sample that are looked at."""

@@ -20,7 +20,7 @@ from dataengine.cot.registry import TASKS
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import File, Output
+from dataengine.storage.workspace import File, Output
 
 _RECORDS_A_SHARD = 10_000
 _REVIEWS = {"accept": "accepted", "edit": "edited"}

@@ -33,7 +33,7 @@ from dataengine.ingest.stage import limits_of
 from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
 _COLUMNS = ("rid", "sample", "record", "pack", "members")

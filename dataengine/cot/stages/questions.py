@@ -36,7 +36,7 @@ from dataengine.media.sandbox import Failed, Ok
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
 """Samples whose drafts are held at once."""

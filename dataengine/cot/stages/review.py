@@ -26,7 +26,7 @@ from dataengine.cot.review.decisions import item_digest, read_decisions
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output, digest
+from dataengine.storage.workspace import Output, digest
 
 
 class CotReview(Cot, TableStage):

@@ -20,7 +20,7 @@ from dataengine.cot.record import Record
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import QUESTIONS, REVIEWED, SCORES
 from dataengine.stage import Run, TableStage
-from dataengine.workspace import Output
+from dataengine.storage.workspace import Output
 
 _GUESSED, _LEAST = 0.9, 8
 """A prior from this on says that the picture is not needed; it is trusted from this many other questions on."""

@@ -17,8 +17,8 @@ from dataengine.cot.record import Message, PathTold, Record, facts_of
 from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.tar import write_tar
-from dataengine.workspace import File, Output, Workspace, digest
+from dataengine.storage.tar import write_tar
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _SCORES = ("quality", "agreement", "prior", "weight", "repeat")
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from dataengine.cot.record import Message
-from dataengine.workspace import digest
+from dataengine.storage.workspace import digest
 
 
 class Failure(StrEnum):

@@ -22,8 +22,8 @@ from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
 from dataengine.cot.teachers.pace import Pace
 from dataengine.cot.teachers.wire import PAID, body_of, guessed_tokens, read
 from dataengine.errors import UsageError
-from dataengine.storage import Store
-from dataengine.workspace import canonical, digest
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import canonical, digest
 
 Answer = Said | NotSaid
 _LONGEST_WAIT = 60.0

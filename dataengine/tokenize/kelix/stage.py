@@ -17,11 +17,11 @@ from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
 from dataengine.locate import by_media
 from dataengine.stage import Part, Run, Worker
+from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.sample import PatchSample
 from dataengine.tokenize.stage import DecodingWorker, TokenizeStage, split
-from dataengine.workspace import File, Output, Workspace, digest
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops

@@ -19,8 +19,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
-from dataengine import s3
 from dataengine.errors import RunError
+from dataengine.storage import s3
 
 _T = TypeVar("_T")
 

@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from dataengine import s3
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage import s3
+from dataengine.storage.store import Store
 
 #: Smallest part, parts an object may have, and how many of one object are under way at once.
 PART = 16 << 20

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataengine.errors import RunError
-from dataengine.storage import Store
+from dataengine.storage.store import Store
 
 #: Number of objects read or checked at once.
 _PARALLEL = 16
