@@ -27,11 +27,11 @@ from PIL import Image
 
 from dataengine.demo.corpus import build
 from dataengine.errors import InputError
-from dataengine.locate import Prefetch
 from dataengine.media import frames, slowfast, video
 from dataengine.media.limits import Limits
 from dataengine.media.sampling import PRESETS
 from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.samples.locate import Prefetch
 from dataengine.score.base import start_torch
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 from dataengine.tokenize.factory import configure

@@ -44,7 +44,7 @@ from dataengine.demo import clips, corpus, plan
 from dataengine.media.image import decode_rgb
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.score.models import efficientnet
+from dataengine.models import efficientnet
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 RADIUS, REACH, OVERLAP = 8, 12, 0.6

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from dataengine.locate import Prefetch
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.samples.locate import Prefetch
 from dataengine.score import conse
 from dataengine.score.base import Scorer
 from dataengine.score.clip import Clip

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dataengine.config.recipe import Recipe
-from dataengine.costs import spent
 from dataengine.engines.ray import Job, RayEngine
 from dataengine.errors import UsageError
 from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
 from dataengine.storage.workspace import Output, Record
+from dataengine.timings import spent
 
 #: What the command line calls a stage, and what it is made of.
 GROUPS = ("ingest", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dataengine.costs import costs, spent
 from dataengine.errors import RunError
 from dataengine.storage.store import Store
+from dataengine.timings import costs, spent
 
 
 def test_runs_add_up(tmp_path: Path) -> None:

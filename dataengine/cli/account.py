@@ -61,8 +61,8 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Tell the seconds that runs of RECIPE have spent on each stage, and the bytes that its files have."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
-    from dataengine.costs import costs
     from dataengine.pipeline import known
+    from dataengine.timings import costs
 
     loaded = recipes.load(recipe, workspace=workspace)
     run = known(loaded)

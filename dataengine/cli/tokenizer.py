@@ -93,7 +93,7 @@ def convert(
     from safetensors.torch import load_file
 
     from dataengine.config import yaml_loader
-    from dataengine.score.checkpoint import local
+    from dataengine.models.checkpoint import local
     from dataengine.storage.store import Store
     from dataengine.tokenize.checkpoint import members
     from dataengine.tokenize.kelix.config import KelixConfig, NextToken

@@ -17,17 +17,17 @@ from dataengine.config.recipe import KeyePosttrain, Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contamination.read import parts, readers
 from dataengine.contracts import UNIQUE
-from dataengine.decode import Decoder
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
 from dataengine.media.sniff import video_format
+from dataengine.models.encoders import Towers, towers_of
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located, by_media, chunks, locate
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
-from dataengine.towers import Towers, towers_of
 
 _CHUNK = 256
 _ROWS = 1 << 17  # vectors compared at a time

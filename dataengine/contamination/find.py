@@ -16,9 +16,9 @@ from dataengine.contamination.embed import embedded
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE
 from dataengine.dedup.hits import Contamination, merged
 from dataengine.errors import RunError
+from dataengine.models.encoders import towers_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output
-from dataengine.towers import towers_of
 
 #: Part of the key: raised when a preset would find other hits.
 PRESETS_VERSION = "1"

@@ -14,8 +14,8 @@ from dataengine.cot.record import Record
 from dataengine.cot.shower import Shower
 from dataengine.cot.teach import stop
 from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
-from dataengine.locate import Located
 from dataengine.media.sandbox import Failed
+from dataengine.samples.locate import Located
 
 PathRow = dict[str, Any]
 """A row of tables.PATHS; while it is made, ``pictures`` are the PNGs that tools have given."""

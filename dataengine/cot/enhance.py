@@ -24,7 +24,7 @@ from dataengine.cot.task import messages
 from dataengine.cot.teach import stop
 from dataengine.cot.teachers.base import Said, Teacher
 from dataengine.cot.written import exchange
-from dataengine.locate import Located
+from dataengine.samples.locate import Located
 
 _MOST_WORDS = 200
 _CHUNK = 64

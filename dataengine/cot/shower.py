@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dataengine.cot.record import Record
-from dataengine.decode import Decoder
-from dataengine.locate import Located
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located
 from dataengine.storage.workspace import Workspace
 
 

@@ -16,14 +16,14 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok
+from dataengine.models.encoders import Towers, towers_of
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located, by_media, chunks, locate
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
-from dataengine.towers import Towers, towers_of
 
 _CHUNK = 256
 _LOOK = "dataengine.dedup.views:look"

@@ -24,9 +24,9 @@ from dataengine.dedup.verdicts import VERDICTS
 from dataengine.dedup.views import CONFIRM_VERSION
 from dataengine.engines.tables import Frame
 from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.models.encoders import towers_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, Record, roles
-from dataengine.towers import towers_of
 
 _TEXT_VERSION = "shingles-char5"
 

@@ -62,7 +62,7 @@ def clips(run: Run) -> dict[str, dict[str, int]]:
 
 
 def cost(run: Run, stages: Sequence[str]) -> dict[str, Any]:
-    """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.costs``."""
+    """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.timings``."""
     read = {"inputs": 0, "bytes": 0}
     for role, schema in (("samples", contracts.SAMPLES), ("failures", contracts.FAILURES)):
         frame = run.frame("ingest", role, schema, ["bytes"])

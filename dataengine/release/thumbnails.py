@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.locate import by_media, locate, payloads
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.samples.locate import by_media, locate, payloads
 from dataengine.stage import Run
 
 

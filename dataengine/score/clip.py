@@ -19,8 +19,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.errors import UsageError
-from dataengine.score import checkpoint as weights
-from dataengine.score.architecture import find
+from dataengine.models import checkpoint as weights
+from dataengine.models.architecture import find
 from dataengine.score.base import Columns, Frame, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
 from dataengine.storage.pinned_packages import cache_dir, publish

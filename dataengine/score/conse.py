@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dataengine.models import minilm
 from dataengine.score.base import Columns, Frame, batch_of, padded, start_torch
 from dataengine.score.match import match_columns, match_fields, unit
-from dataengine.score.models import minilm
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 _LABELS = Path(__file__).with_name("imagenet_labels.txt")
@@ -48,7 +48,7 @@ class Conse:
         return np.stack([_squeezed(frame) for frame in frames])
 
     def setup(self, device: str, threads: int) -> None:
-        from dataengine.score.models import efficientnet
+        from dataengine.models import efficientnet
 
         self._device = start_torch(device, threads)
         self._batch = batch_of(self._device)

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
-from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, chunks, locate, representatives
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located, by_media, chunks, locate, representatives
 from dataengine.score.base import Scorer
 from dataengine.score.factory import build
 from dataengine.stage import Part, RecordStage, Run, Worker

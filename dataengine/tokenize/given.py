@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from dataengine.errors import RunError, UsageError
-from dataengine.score import checkpoint as weights
+from dataengine.models import checkpoint as weights
 from dataengine.storage.pinned_packages import cache_dir, publish
 from dataengine.tokenize.checkpoint import FILE, unpack
 

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, by_media, chunks, locate, representatives
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located, by_media, chunks, locate, representatives
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint

@@ -13,9 +13,9 @@ from planted_lists import PHOTOS, recipe
 
 from dataengine import contracts
 from dataengine.contamination.embed import embedded, schema
+from dataengine.models.encoders import ClipTowers, StandIn, towers_of
 from dataengine.pipeline import until
 from dataengine.score.clip import Clip
-from dataengine.towers import ClipTowers, StandIn, towers_of
 
 TINY = {
     "embed_dim": 32,
@@ -119,7 +119,7 @@ def test_a_clip_of_the_recipe_takes_the_place_of_the_stand_in(tmp_path: Path) ->
     import torch
     from safetensors.torch import save_model
 
-    from dataengine.score.architecture import find
+    from dataengine.models.architecture import find
 
     (tmp_path / "tiny.json").write_text(json.dumps(TINY))
     torch.manual_seed(0)

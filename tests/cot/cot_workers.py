@@ -15,8 +15,8 @@ from dataengine.cot.stages.check import CheckWorker
 from dataengine.cot.stages.paths import PathWorker
 from dataengine.cot.stages.questions import QuestionWorker
 from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
-from dataengine.locate import Located
 from dataengine.media.limits import Limits
+from dataengine.samples.locate import Located
 from dataengine.stage import Part, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 

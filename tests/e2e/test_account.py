@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 from small_corpus import Setup, dataengine, ledger
 
-from dataengine.costs import costs
 from dataengine.storage.store import Store
+from dataengine.timings import costs
 
 
 def test_the_report_shows_kept_samples_and_their_duplicates_only(base: Setup) -> None:

@@ -64,7 +64,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model: tiny.json, tiny.safetensors and tiny.pt, the weights random and the same."""
     from safetensors.torch import save_model
 
-    from dataengine.score.architecture import find
+    from dataengine.models.architecture import find
 
     folder = tmp_path_factory.mktemp("tiny")
     (folder / "tiny.json").write_text(json.dumps(TINY))

@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from dataengine.errors import UsageError
-from dataengine.score.architecture import find
+from dataengine.models.architecture import find
 from dataengine.score.base import Columns, Frame
 from dataengine.score.clip import Clip
 from dataengine.storage.store import Store

@@ -27,8 +27,8 @@ from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS, SURE
 from dataengine.cot.teach import stop, teacher_of
 from dataengine.cot.teachers.base import Said, Teacher
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located
 from dataengine.media.limits import Limits
+from dataengine.samples.locate import Located
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 

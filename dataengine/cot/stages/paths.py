@@ -30,8 +30,8 @@ from dataengine.cot.teach import teacher_of
 from dataengine.cot.teachers.base import Teacher
 from dataengine.cot.written import TEACHER, exchange
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located
 from dataengine.media.limits import Limits
+from dataengine.samples.locate import Located
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 

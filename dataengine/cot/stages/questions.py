@@ -28,11 +28,11 @@ from dataengine.cot.stages.base import Cot
 from dataengine.cot.tables import GIVEN, QUESTIONS
 from dataengine.cot.taken import way_of
 from dataengine.cot.teach import teacher_of
-from dataengine.decode import Decoder
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import Located, chunks, locate
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok
+from dataengine.samples.decode import Decoder
+from dataengine.samples.locate import Located, chunks, locate
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker

@@ -15,7 +15,7 @@ import numpy as np
 
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
-from dataengine.locate import by_media
+from dataengine.samples.locate import by_media
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.config.recipe import Recipe
+from dataengine.models import minilm
 from dataengine.score.base import Frame, Scorer, batch_of, padded, start_torch
 from dataengine.score.clip import Clip
 from dataengine.score.conse import WEIGHTS, Conse
 from dataengine.score.factory import build
 from dataengine.score.match import unit
-from dataengine.score.models import minilm
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 Float16 = NDArray[np.float16]
@@ -98,7 +98,7 @@ class StandIn:
     def setup(self, device: str, threads: int) -> None:
         from torch import nn
 
-        from dataengine.score.models import efficientnet
+        from dataengine.models import efficientnet
 
         self._device = start_torch(device, threads)
         self._batch = batch_of(self._device)

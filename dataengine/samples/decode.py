@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dataengine.locate import Located, Prefetch, payloads
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.samples.locate import Located, Prefetch, payloads
 from dataengine.storage.store import Store
 
 
