@@ -27,10 +27,11 @@ from PIL import Image
 
 from dataengine.demo.corpus import build
 from dataengine.errors import InputError
-from dataengine.media import frames, slowfast, video
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import PRESETS
-from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.media.sandbox.pool import Ok, Sandbox
+from dataengine.media.video import frames, slowfast
+from dataengine.media.video import reader as video
+from dataengine.media.video.sampling import PRESETS
 from dataengine.samples.locate import Prefetch
 from dataengine.score.base import start_torch
 from dataengine.storage.pinned_packages import SCIKIT_LEARN

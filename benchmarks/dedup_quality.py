@@ -41,7 +41,7 @@ from dataengine.dedup.confirm import confirm
 from dataengine.dedup.video import hash_sets, matches, required
 from dataengine.dedup.views import thumbnail, views
 from dataengine.demo import clips, corpus, plan
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.models import efficientnet

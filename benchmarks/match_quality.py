@@ -20,7 +20,7 @@ import numpy as np
 from debian import unpacked
 from scipy.stats import rankdata
 
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.score.conse import Conse
 

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.samples.locate import Prefetch
 from dataengine.score import conse
 from dataengine.score.base import Scorer

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from keye_vl_utils import vision_process as keye
 
-from dataengine.media import frames, slowfast
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import PRESETS
+from dataengine.media.video import frames, slowfast
+from dataengine.media.video.sampling import PRESETS
 
 frames.decord()  # before keye-vl-utils imports it with the CUDA libraries that crash torch
 

@@ -56,7 +56,8 @@ def test_variables_go_before_the_profile(s3: str, profile: Path, nanio: str, mon
 
 
 def test_botocore_is_not_imported_where_no_profile_is_asked_for(s3: str) -> None:
-    code = f"import sys; from dataengine.storage.store import Store; Store({s3!r}).put('k', b'v'); print('botocore' in sys.modules)"
+    code = f"import sys; from dataengine.storage.store import Store; Store({s3!r}).put('k', b'v'); "
+    code += "print('botocore' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

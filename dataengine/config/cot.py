@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config.sources import Model
-from dataengine.media.sampling import PRESETS, SlowFast, preset
+from dataengine.media.video.sampling import PRESETS, SlowFast, preset
 
 Share = Annotated[float, Field(ge=0, le=1)]
 

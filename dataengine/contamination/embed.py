@@ -21,7 +21,7 @@ from dataengine.errors import InputError
 from dataengine.ingest.items import Item
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.media.sniff import video_format
 from dataengine.models.encoders import Towers, towers_of
 from dataengine.samples.decode import Decoder

@@ -20,7 +20,7 @@ from dataengine.ingest.items import Item
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Sandbox
+from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 

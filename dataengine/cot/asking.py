@@ -14,7 +14,7 @@ from dataengine.cot.record import Record
 from dataengine.cot.shower import Shower
 from dataengine.cot.teach import stop
 from dataengine.cot.teachers.base import Ask, NotSaid, Said, Teacher
-from dataengine.media.sandbox import Failed
+from dataengine.media.sandbox.pool import Failed
 from dataengine.samples.locate import Located
 
 PathRow = dict[str, Any]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataengine.cot.measure import thumbnail
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 COLOURS = ("black", "grey", "white", "red", "orange", "brown", "yellow", "green", "blue", "purple", "pink")
 _SIDE = 64

@@ -15,7 +15,7 @@ from dataengine.cot.formats import IMAGE_MARK
 from dataengine.cot.record import Block, ImageBlock, Message, TextBlock
 from dataengine.cot.sure import Sureness, together
 from dataengine.cot.teachers.base import Ask, Failure, NotSaid, Said
-from dataengine.media.sandbox import Failed
+from dataengine.media.sandbox.pool import Failed
 
 _PROGRAM = re.compile(r"```(?:python)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _THINK, _END = "<think>", "</think>"

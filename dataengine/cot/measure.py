@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 Box = tuple[int, int, int, int]
 

@@ -16,9 +16,9 @@ from PIL import Image
 
 from dataengine.cot.account import Kept
 from dataengine.cot.record import Observation
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
 
 _LIMITS = Limits(bytes=16 << 20, pixels=4_000_000)
 

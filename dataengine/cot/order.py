@@ -10,7 +10,7 @@ import numpy as np
 from dataengine.cot.draw import Draw
 from dataengine.cot.measure import thumbnail
 from dataengine.cot.task import LETTERS, Facts
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _GRID = (32, 18)
 

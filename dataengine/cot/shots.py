@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from dataengine.cot.measure import thumbnail
 from dataengine.cot.task import Unsure
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _GRID = (16, 9)
 _REACH = 3

@@ -11,11 +11,11 @@ from PIL import Image
 from dataengine.cot import taken, tools
 from dataengine.cot.members import encode_png
 from dataengine.cot.source import working_size
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.sampling import FAST
-from dataengine.media.video import frames_at
+from dataengine.media.video.reader import frames_at
+from dataengine.media.video.sampling import FAST
 
 SIDE, FRAME_SIDE = 768, 252
 """Pixels of the shorter side of a picture and of a frame, at most; a fast frame has about a third of the area."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from dataengine.cot.record import Record
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok
+from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located
 from dataengine.storage.workspace import Workspace

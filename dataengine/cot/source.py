@@ -17,10 +17,10 @@ from PIL import Image
 from dataengine.cot.given import Pair, Rival
 from dataengine.cot.taken import KEYE, Taken, take
 from dataengine.errors import InputError
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.video import frames_even, probe
+from dataengine.media.video.reader import frames_even, probe
 
 PICTURE_SIDE = 448
 """Pixels of the shorter side of a picture that is measured; smaller pictures stay as they are."""

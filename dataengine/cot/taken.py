@@ -16,10 +16,10 @@ import numpy as np
 
 from dataengine.cot.record import SAMPLE, VideoBlock
 from dataengine.errors import InputError
-from dataengine.media import slowfast
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import SLOW, SlowFast
-from dataengine.media.video import probe
+from dataengine.media.video import slowfast
+from dataengine.media.video.reader import probe
+from dataengine.media.video.sampling import SLOW, SlowFast
 
 EVEN, SLOW_FAST = "even", "slow-fast"
 KEYE = (f"{EVEN} 16", f"{EVEN} 32")

@@ -18,7 +18,7 @@ from dataengine.cot.draw import Draw
 from dataengine.cot.formats import Reply, to_blocks, with_switch
 from dataengine.cot.record import SAMPLE, AnswerType, Basis, Block, Family, ImageBlock, Message, Mode, Style
 from dataengine.cot.source import CotInput
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 Params = dict[str, str]
 Facts = dict[str, float]

@@ -18,7 +18,7 @@ from PIL import Image
 
 from dataengine.cot.measure import QUALITIES, cut, extreme, mean
 from dataengine.errors import InputError
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 MAX_LINES = 16
 MAX_SIDE = 448

@@ -24,7 +24,7 @@ from dataengine.cot.source import CotInput
 from dataengine.cot.task import Facts, Task, Unsure, messages
 from dataengine.cot.written import TEACHER, exchange
 from dataengine.errors import InputError
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _PIXEL_TOLERANCE = 4.0
 """Mean absolute difference that two decoders may make in a picture."""

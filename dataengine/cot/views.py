@@ -8,7 +8,7 @@ import numpy as np
 
 from dataengine.cot.measure import LEVELS, PARTS, QUARTERS, SIDES, cut
 from dataengine.cot.tools import Call, zoom
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 #: Views by name, in words that follow "the picture".
 VIEWS = {

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.dedup import align
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 #: Least likeness and agreement (align.py) of a copy, by two ways: alike all over, or the half that agrees best does so
 #: well, and the rest, under a caption, not too badly.

@@ -18,7 +18,7 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok
+from dataengine.media.sandbox.pool import Ok
 from dataengine.models.encoders import Towers, towers_of
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, by_media, chunks, locate

@@ -23,7 +23,7 @@ from dataengine.dedup.semantic_edges import SEMANTIC, semantic
 from dataengine.dedup.verdicts import VERDICTS
 from dataengine.dedup.views import CONFIRM_VERSION
 from dataengine.engines.tables import Frame
-from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.models.encoders import towers_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, Record, roles

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dataengine.media.borders import trimmed
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.borders import trimmed
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
 
 if TYPE_CHECKING:
     from dataengine.score.base import Scorer

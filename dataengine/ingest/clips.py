@@ -19,11 +19,11 @@ import numpy.typing as npt
 
 from dataengine.config.sources import ClipsConfig
 from dataengine.errors import InputError
-from dataengine.media import cut, shots
 from dataengine.media import inspect as whole
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import video_format
-from dataengine.media.video import Video, probe
+from dataengine.media.video import cut, shots
+from dataengine.media.video.reader import Video, probe
 
 _ROUNDING = 1e-6
 

@@ -13,7 +13,7 @@ from dataengine.ingest.clips import Clip
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media import c2pa
 from dataengine.media import inspect as whole
-from dataengine.media.blur import Finder, blurred_picture, blurred_video
+from dataengine.media.face_blur import Finder, blurred_picture, blurred_video
 from dataengine.media.limits import Limits
 
 
@@ -36,7 +36,9 @@ class Wishes:
     def preload(self) -> tuple[str, ...]:
         """Modules that have to be there before a child's memory is bounded."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
-        return (("dataengine.media.transnet",) if network else ()) + (("dataengine.media.faces",) if self.faces else ())
+        return (("dataengine.media.video.reader.transnet",) if network else ()) + (
+            ("dataengine.media.faces",) if self.faces else ()
+        )
 
 
 @dataclass(frozen=True)

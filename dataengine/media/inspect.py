@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataengine.media import image, video
-from dataengine.media.borders import bars
+from dataengine.media.image import decode
+from dataengine.media.image.borders import bars
+from dataengine.media.image.phash import MIN_SIDE, VERSION, phash
+from dataengine.media.image.pixels import to_gray
 from dataengine.media.limits import Limits
-from dataengine.media.phash import MIN_SIDE, VERSION, phash
-from dataengine.media.pixels import to_gray
 from dataengine.media.sniff import video_format
+from dataengine.media.video import reader
 
 _MAX_HASHES = 64
 _ROUNDING = 0.02
@@ -44,12 +45,12 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
 
 
 def _image(limits: Limits, data: bytes) -> dict[str, Any]:
-    with image.opened(data, limits) as picture:
-        frames = getattr(picture, "n_frames", 1) if picture.format in image.ANIMATED else 1
+    with decode.opened(data, limits) as picture:
+        frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(frames)
-        media, mode, given = image.describe(picture), picture.mode, image.orientation(picture)
-        gray = image.gray(picture, data, MIN_SIDE)
-        turned = image.orientation(picture)
+        media, mode, given = decode.describe(picture), picture.mode, decode.orientation(picture)
+        gray = decode.gray(picture, data, MIN_SIDE)
+        turned = decode.orientation(picture)
         width, height = picture.size[::-1] if turned >= 5 else picture.size
         duration = _play(picture, data, frames) if frames > 1 else None
     return {
@@ -77,15 +78,15 @@ def _play(picture: Image.Image, data: bytes, frames: int) -> float | None:
     total = float(picture.info.get("duration", 0))
     for index in range(1, frames):
         picture.seek(index)
-        image.load(picture, data)
+        decode.load(picture, data)
         total += float(picture.info.get("duration", 0))
     return round(total / 1000, 6) or None
 
 
 def _video(limits: Limits, data: bytes) -> dict[str, Any]:
-    clip = video.probe(data, limits)
+    clip = reader.probe(data, limits)
     wanted = np.append(clip.at(hash_times(clip.duration)), clip.frames - 1)
-    frames = video.read(data, clip, wanted, short_side=MIN_SIDE)
+    frames = reader.read(data, clip, wanted, short_side=MIN_SIDE)
     grays = [np.asarray(to_gray(Image.fromarray(frame))) for frame in frames[:-1]]
     return {
         "kind": "video",

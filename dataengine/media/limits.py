@@ -1,5 +1,5 @@
 """What one input may cost. Bytes, pixels and frames are checked from headers, before memory is spent; seconds and
-memory cannot be known beforehand and are enforced on the child process (``dataengine.media.sandbox``).
+memory cannot be known beforehand and are enforced on the child process (``dataengine.media.sandbox.pool``).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dataengine.errors import InputError
-from dataengine.media.extent import ASF
+from dataengine.media.truncation import ASF
 
 _STILL_BRANDS = (b"avif", b"avis", b"mif1", b"msf1", b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis")
 _HEIF_BRANDS = _STILL_BRANDS[2:]

@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
-from dataengine.media.video import frames_even
+from dataengine.media.video.reader import frames_even
 
 #: Longer side in pixels, and JPEG quality: some 5 KB each.
 _SIDE, _QUALITY = 160, 78

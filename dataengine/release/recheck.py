@@ -16,7 +16,7 @@ from dataengine.cot.source import CotInput, decoded
 from dataengine.cot.verify import Verdict, verify_record
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Sandbox
+from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.release.published import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 

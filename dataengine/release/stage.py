@@ -10,7 +10,7 @@ from typing import Any
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
-from dataengine.media.phash import VERSION as HASH_VERSION
+from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.release.account import Account, account, clips, cost
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant

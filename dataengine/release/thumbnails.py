@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok, Sandbox
+from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.samples.locate import by_media, locate, payloads
 from dataengine.stage import Run
 

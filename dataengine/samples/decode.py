@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.samples.locate import Located, Prefetch, payloads
 from dataengine.storage.store import Store
 

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
-from dataengine.media.video import frames_even
+from dataengine.media.video.reader import frames_even
 from dataengine.score.base import Frame, Scorer
 
 _JPEG = b"\xff\xd8\xff"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok
+from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, by_media, chunks, locate, representatives
 from dataengine.score.base import Scorer

@@ -13,7 +13,7 @@ from typing import Any
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.media.exif import Policy, clean
+from dataengine.media.image.exif import Policy, clean
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.plan import PLAN, codes_of, planned
 from dataengine.shards.sample import Members, flatten, sample_members

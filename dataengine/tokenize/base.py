@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator
 
-from dataengine.media.sampling import FAST, SLOW, SlowFast, preset
+from dataengine.media.video.sampling import FAST, SLOW, SlowFast, preset
 
 Grid = tuple[int, int, int]
 Frame = NDArray[np.uint8]

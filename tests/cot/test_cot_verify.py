@@ -26,9 +26,9 @@ from dataengine.cot.taken import take
 from dataengine.cot.task import LETTERS
 from dataengine.cot.verify import verify_record
 from dataengine.errors import InputError
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.video import probe
+from dataengine.media.video.reader import probe
 
 
 def verdict(told: dict[str, Any], images: dict[str, bytes]) -> str:

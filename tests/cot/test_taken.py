@@ -24,9 +24,9 @@ from dataengine.cot.registry import TASKS
 from dataengine.cot.taken import KEYE, params_of, same, take, told, way_of
 from dataengine.cot.verify import verify_record
 from dataengine.errors import InputError
-from dataengine.media import slowfast
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import FAST, PRESETS, SlowFast
+from dataengine.media.video import slowfast
+from dataengine.media.video.sampling import FAST, PRESETS, SlowFast
 
 WAY = way_of("slow-fast", PRESETS["released"])
 CUT = sample_id(three_shots())[0]

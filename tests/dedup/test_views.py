@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from dataengine.dedup.views import views
-from dataengine.media.borders import bars, inside
+from dataengine.media.image.borders import bars, inside
 
 CHINA = Image.fromarray(load_sample_image("china.jpg"))
 

@@ -11,9 +11,9 @@ from keye_vl_utils import vision_process as keye
 from slowfast_oracle import oracle, ours
 
 from dataengine.errors import InputError
-from dataengine.media import frames, slowfast, video
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import PRESETS
+from dataengine.media.video import frames, reader, slowfast
+from dataengine.media.video.sampling import PRESETS
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +23,7 @@ def videos(corpus: Path) -> dict[str, bytes]:
     for path in sorted(p for p in (corpus / "videos").rglob("*") if p.is_file()):
         data = path.read_bytes()
         try:
-            video.probe(data, Limits())
+            reader.probe(data, Limits())
         except InputError:
             continue
         found[str(path.relative_to(corpus))] = data
@@ -32,7 +32,7 @@ def videos(corpus: Path) -> dict[str, bytes]:
 
 def exact(data: bytes) -> bool:
     """Whether decord, which keye-vl-utils reads by, hands out the frames it was asked for."""
-    clip = video.probe(data, Limits())
+    clip = reader.probe(data, Limits())
     return frames.decord_is_exact(clip.media.demuxer, clip.codec, clip.closed)
 
 
@@ -49,7 +49,7 @@ def test_of_the_others_the_right_frames_are_sampled_as_it_would(videos: dict[str
     checked = {name: data for name, data in videos.items() if not exact(data)}
     for name, data in checked.items():
         plan = slowfast.plan(data, PRESETS["released"], Limits())
-        pixels = np.stack(list(video.stream(data, video.probe(data, Limits()), np.array(plan.indices))))
+        pixels = np.stack(list(reader.stream(data, reader.probe(data, Limits()), np.array(plan.indices))))
         kinds = keye.extract_slow_fast_frames(torch.from_numpy(pixels).permute(0, 3, 1, 2), 0.9)
         assert list(plan.kinds) == kinds.tolist(), name
         assert slowfast.budgeted(plan.kinds, *pixels.shape[1:3], PRESETS["released"]) == (plan.slow, plan.fast)

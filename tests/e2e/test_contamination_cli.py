@@ -12,7 +12,7 @@ from small_corpus import INPUTS, Setup, digests, ledger, manifest, members, stag
 
 from dataengine.contracts import sample_id
 from dataengine.media.limits import Limits
-from dataengine.media.video import frames_at
+from dataengine.media.video.reader import frames_at
 
 BEFORE = ("ingest", "dedup", "score")
 

@@ -23,7 +23,7 @@ from dataengine.ingest.clips import plan
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.media.limits import Limits
-from dataengine.media.video import probe
+from dataengine.media.video.reader import probe
 from dataengine.pipeline import StageReport, execute
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members

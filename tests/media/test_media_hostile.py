@@ -12,7 +12,7 @@ from media_samples import animation, counting, photo, save
 from dataengine.errors import InputError
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 
 LIMITS = Limits(seconds=20.0, memory=2 << 30)
 MAKERS: dict[str, Callable[[], bytes]] = {

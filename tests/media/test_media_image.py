@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataengine.contracts import FACTS
 from dataengine.errors import InputError
-from dataengine.media.image import decode_gray, decode_rgb, sniff
+from dataengine.media.image.decode import decode_gray, decode_rgb, sniff
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 

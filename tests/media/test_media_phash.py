@@ -8,9 +8,9 @@ import pytest
 from media_samples import bits, photo, save
 from PIL import Image, ImageEnhance
 
+from dataengine.media.image.phash import phash
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.media.phash import phash
 
 LIMITS = Limits()
 #: Different pictures: photos, and parts of photos that have nothing in common.

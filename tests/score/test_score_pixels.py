@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from dataengine.media.image import decode_rgb
+from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.score.base import Frame, padded
 from dataengine.score.conse import Conse

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataengine.media.sampling import FAST, SLOW
+from dataengine.media.video.sampling import FAST, SLOW
 from dataengine.tokenize.base import Codes, Timeline
 from dataengine.tokenize.pack import IGNORED, Sample, assistant_turns, chat, document, labels_of, pack, weights_of
 from dataengine.tokenize.rows import codes_of, global_ids, is_visual, rows_of

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataengine.errors import InputError
-from dataengine.media.resize import smart_resize
+from dataengine.media.image.resize import smart_resize
 
 sides = st.integers(1, 5000)
 

@@ -17,7 +17,7 @@ from dataengine.cot.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
 from dataengine.cot.record import OBSERVATION, Style
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 RIVALS = 3
 """Videos beside the sample's own that candidates come from."""

@@ -17,7 +17,7 @@ from dataengine.cot.measure import PARTS, QUARTERS, cut, mean
 from dataengine.cot.record import OBSERVATION, ImageBlock, Style
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import Exchange, Facts, Params, Task, Unsure
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _LETTERS = "ACDEFHJKLMNPRTUVWXY"
 _LENGTHS = (4, 5, 6)

@@ -16,7 +16,7 @@ from dataengine.cot.modes import wording_tools as w
 from dataengine.cot.record import OBSERVATION, Style
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import SEPARATOR, Exchange, Facts, Params, Task, Unsure, listed, names, picture
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _SHOWN = (f"{OBSERVATION}0",)
 

@@ -21,7 +21,7 @@ from dataengine.cot.record import OBSERVATION, Style
 from dataengine.cot.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
 from dataengine.cot.source import CotInput
 from dataengine.cot.task import LETTERS, Exchange, Facts, Params, Task, Unsure
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _ALL, _TINY_SIDE, _MOST_SECONDS = 1800, 36, 120.0
 _SAMPLED, _SHOWN, _FRAME_SIDE, _TRIES = 32, 6, 168, 24

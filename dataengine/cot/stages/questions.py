@@ -30,7 +30,7 @@ from dataengine.cot.taken import way_of
 from dataengine.cot.teach import teacher_of
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox import Failed, Ok
+from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, chunks, locate
 from dataengine.shards.manifest import split_and_family

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from dataengine.media.sampling import PRESETS as VIDEO_PRESETS
+from dataengine.media.video.sampling import PRESETS as VIDEO_PRESETS
 from dataengine.tokenize.base import Video
 
 Count = Annotated[int, Field(ge=1)]

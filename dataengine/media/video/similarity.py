@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 PATCH = 28
 _ALIKE = 0.7

@@ -22,7 +22,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 from dataengine.errors import InputError
-from dataengine.media.video import Video
+from dataengine.media.video.reader import Video
 
 _OPTIONS = {"preset": "fast", "crf": "18", "x264-params": "mbtree=0"}
 _HALVED = {"yuv420p", "yuvj420p", "yuv420p10le"}

@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from dataengine.media import video
+from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resize import PATCH, smart_resize
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.resize import PATCH, smart_resize
-from dataengine.media.sampling import FAST, SLOW, SlowFast
-from dataengine.media.similarity import Reducer, similarity
+from dataengine.media.video import reader
+from dataengine.media.video.sampling import FAST, SLOW, SlowFast
+from dataengine.media.video.similarity import Reducer, similarity
 
 Size = tuple[int, int]
 
@@ -59,7 +59,7 @@ def sampled(data: bytes, how: SlowFast, limits: Limits) -> tuple[Plan, Iterator[
     """The plan and its frames in order, ``(H, W, 3) uint8`` RGB upright at the sizes of their kinds. Raises InputError, the
     iterator too."""
     found, clip, held = _looked(data, how, limits, _HELD)
-    native = iter(held) if held is not None else video.stream(data, clip, np.array(found.indices))
+    native = iter(held) if held is not None else reader.stream(data, clip, np.array(found.indices))
     return found, (_at(f, found.fast if k == FAST else found.slow) for f, k in zip(native, found.kinds, strict=True))
 
 
@@ -106,15 +106,15 @@ def frame_text(plan: Plan) -> list[str]:
     return [f"<|frame|>{time:.1f}{pads[kind]}" for time, kind in zip(plan.times, plan.kinds, strict=True)]
 
 
-def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, video.Video, list[Pixels] | None]:
-    clip = video.probe(data, limits)
+def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, reader.Video, list[Pixels] | None]:
+    clip = reader.probe(data, limits)
     indices = chosen(clip.frames, clip.rate, how)
     to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
     held: list[Pixels] | None = [] if len(indices) * clip.height * clip.width * 3 <= hold else None
     reduce = Reducer(clip.height, clip.width, to)
 
     def pictures() -> Iterator[Pixels]:
-        for frame in video.stream(data, clip, indices):
+        for frame in reader.stream(data, clip, indices):
             if held is not None:
                 held.append(frame)
             yield reduce(frame)

@@ -13,7 +13,7 @@ from typing import Literal
 import simplejpeg
 
 from dataengine.errors import InputError
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 _END = b"\xff\xd9"
 _LOST = ("premature end of data segment", "bad Huffman code", "instead of RST")

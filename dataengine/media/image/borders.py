@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 
 Box = tuple[int, int, int, int]
 

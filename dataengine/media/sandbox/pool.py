@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from dataengine.errors import RunError
 from dataengine.media.limits import Limits
-from dataengine.media.process import Child, Job
-from dataengine.media.wire import Broken, Failed, Hello, Ok, pack
+from dataengine.media.sandbox.process import Child, Job
+from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, pack
 
 __all__ = ["Failed", "Ok", "Sandbox"]
 

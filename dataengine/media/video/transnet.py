@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
 from dataengine.storage.pinned_packages import TRANSNETV2
 
 #: Height and width of the frames that the network sees.

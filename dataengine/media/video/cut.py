@@ -29,9 +29,9 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dataengine.errors import InputError
-from dataengine.media import demux, encode
 from dataengine.media.limits import Limits
-from dataengine.media.video import Video, probe
+from dataengine.media.video import demux, encode
+from dataengine.media.video.reader import Video, probe
 
 _MP4 = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video")
 _OWN = ("flv", "asf")

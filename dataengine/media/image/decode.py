@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from dataengine.errors import InputError
-from dataengine.media import jpeg, pixels
-from dataengine.media.extent import shortfall
+from dataengine.media.image import jpeg, pixels
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
 from dataengine.media.sniff import Media, video_format
+from dataengine.media.truncation import shortfall
 
 Image.MAX_IMAGE_PIXELS = None
 

@@ -1,6 +1,6 @@
 """The decode child: imports one function, then answers items one by one until its pipe ends.
 
-Started by ``dataengine.media.process`` as ``python -m``; it dies with its parent, however that dies.
+Started by ``dataengine.media.sandbox.process`` as ``python -m``; it dies with its parent, however that dies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataengine.errors import DataEngineError, InputError, RunError
-from dataengine.media.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, body_size, pack
+from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, body_size, pack
 
 Outcome = Ok | Failed | Broken
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine.media.wire import HEAD_BYTES, Failed, Hello, Ok, body_size, pack
+from dataengine.media.sandbox.wire import HEAD_BYTES, Failed, Hello, Ok, body_size, pack
 
 _PIPE_BYTES = 1 << 20
 _READ_BYTES = 1 << 20
@@ -140,7 +140,7 @@ def _start() -> subprocess.Popen[bytes]:
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
     light = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "dataengine.media.child", str(os.getpid())],
+        [sys.executable, "-P", "-m", "dataengine.media.sandbox.child", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **light, "PYTHONPATH": path},

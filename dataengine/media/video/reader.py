@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dataengine.errors import InputError
-from dataengine.media import demux, frames
-from dataengine.media.extent import shortfall
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
 from dataengine.media.sniff import Media, video_format
+from dataengine.media.truncation import shortfall
+from dataengine.media.video import demux, frames
 
 _TOLERANCE = 2e-3
 """Seconds; Matroska and FLV round times to milliseconds."""

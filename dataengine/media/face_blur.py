@@ -20,9 +20,10 @@ from av.video.frame import VideoFrame
 from PIL import Image, JpegImagePlugin
 
 from dataengine.errors import InputError
-from dataengine.media import cut, image, pixels, video
+from dataengine.media.image import decode, pixels
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
+from dataengine.media.video import cut, reader
 
 #: ``(N, 4)`` left, top, right, bottom of faces in ``(H, W, 3) uint8``, as shares of its sides.
 Finder = Callable[[Pixels], npt.NDArray[np.float64]]
@@ -44,8 +45,8 @@ _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 def blurred_picture(data: bytes, limits: Limits, finder: Finder) -> tuple[int, bytes | None]:
     """How many faces there are, and the picture without them; None where there are none. Raises InputError;
     ``faces_not_blurred`` for animations with a face."""
-    with image.opened(data, limits) as picture:
-        frames = getattr(picture, "n_frames", 1) if picture.format in image.ANIMATED else 1
+    with decode.opened(data, limits) as picture:
+        frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(frames)
         if frames > 1:
             _refuse_faces(picture, data, frames, finder)
@@ -65,11 +66,11 @@ def blurred_video(data: bytes, limits: Limits, finder: Finder, every: float) -> 
     """The most faces at once, and the video without them; None where there are none. Frames are looked at ``every`` so many
     seconds; what is found holds from two looks before to two looks after. Raises InputError; ``faces_not_blurred`` where the
     video cannot be encoded again."""
-    clip = video.probe(data, limits)
+    clip = reader.probe(data, limits)
     looks = np.unique(np.append(clip.at(np.arange(0.0, clip.duration, every)), clip.frames - 1))
     longer = max(clip.width, clip.height)
     short = round(min(clip.width, clip.height) * _LONGEST / longer) if longer > _LONGEST else None
-    seen = [_listed(finder(frame)) for frame in video.stream(data, clip, looks, short)]
+    seen = [_listed(finder(frame)) for frame in reader.stream(data, clip, looks, short)]
     if not any(seen):
         return 0, None
     starts, held = clip.times[looks], _held(seen)
@@ -120,7 +121,7 @@ def _listed(found: npt.NDArray[np.float64]) -> list[Box]:
 def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder) -> None:
     for index in range(frames):
         picture.seek(index)
-        image.load(picture, data)
+        decode.load(picture, data)
         if len(finder(np.asarray(picture.convert("RGB")))):
             raise InputError(
                 "faces_not_blurred", f"a face in frame {index + 1:,} of {frames:,}: animations are not encoded again"
@@ -129,12 +130,12 @@ def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder
 
 def _plain(picture: Image.Image, data: bytes) -> Pixels:
     """``(H, W)``, ``(H, W, 3)`` or, with transparency, ``(H, W, 4) uint8``, upright."""
-    image.load(picture, data)
+    decode.load(picture, data)
     if picture.mode in _ALPHA or "transparency" in picture.info:
         plain = picture.convert("RGBA")
     else:
         plain = picture if picture.mode == "L" else pixels.to_rgb(picture)
-    return pixels.upright(np.asarray(plain), image.orientation(picture))
+    return pixels.upright(np.asarray(plain), decode.orientation(picture))
 
 
 def _color(shown: Pixels) -> Pixels:
@@ -146,7 +147,7 @@ def _written(picture: Image.Image, data: bytes, shown: Pixels) -> bytes:
     """A file of the picture's own format, if that is one of the usual three, else PNG."""
     out, made = io.BytesIO(), Image.fromarray(shown)
     profile = picture.info.get("icc_profile") if picture.mode not in ("CMYK", "LAB", "YCCK") else None
-    if image.is_jpeg(picture) and made.mode in ("L", "RGB"):
+    if decode.is_jpeg(picture) and made.mode in ("L", "RGB"):
         made.save(out, "JPEG", icc_profile=profile, **_as_before(picture, made.mode))
     elif picture.format == "WEBP":
         made.save(out, "WEBP", icc_profile=profile, quality=_QUALITY, lossless=b"VP8L" in data[:64], exact=True)

@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 
 from dataengine.errors import InputError
-from dataengine.media import demux
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.pixels import Pixels
-from dataengine.media.video import Video, probe
+from dataengine.media.video import demux
+from dataengine.media.video.reader import Video, probe
 
 _HEIGHT, _WIDTH = 27, 48
 _SLACK = 1.0
@@ -85,7 +85,7 @@ def _small(data: bytes, clip: Video, times: list[float]) -> Iterator[Pixels]:
 
 
 def _transnetv2() -> Detector:
-    from dataengine.media import transnet
+    from dataengine.media.video import transnet
 
     model = transnet.load()
 

@@ -23,8 +23,8 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from dataengine.errors import InputError
-from dataengine.media import demux
-from dataengine.media.pixels import Pixels
+from dataengine.media.image.pixels import Pixels
+from dataengine.media.video import demux
 
 #: Demuxers whose key frames can be found by time, and that store the times of display.
 SEEKABLE = ("mov", "matroska")
