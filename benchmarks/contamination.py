@@ -22,8 +22,8 @@ import pyarrow as pa
 from dedup_scale import hashes, vectors
 from numpy.typing import NDArray
 
-from dataengine.dedup import contamination
-from dataengine.dedup.hits import Contamination
+from dataengine.contamination import presets
+from dataengine.contamination.hits import Contamination
 
 SIZES = {"keye_pretrain": 1_000_000, "phash": 1_000_000, "ngram": 1_000_000, "keye_posttrain": 100_000}
 _WORDS = 16
@@ -65,10 +65,10 @@ def rows(matrix: NDArray[np.float16]) -> pa.Array[Any]:
 
 
 PRESETS: dict[str, tuple[Callable[[int, int], tuple[pa.Table, pa.Table]], Callable[..., Contamination]]] = {
-    "keye_pretrain": (pictures, contamination.keye_pretrain),
-    "phash": (pictures, contamination.near),
-    "ngram": (texts, contamination.ngram),
-    "keye_posttrain": (embeddings, contamination.keye_posttrain),
+    "keye_pretrain": (pictures, presets.keye_pretrain),
+    "phash": (pictures, presets.near),
+    "ngram": (texts, presets.ngram),
+    "keye_posttrain": (embeddings, presets.keye_posttrain),
 }
 
 

@@ -38,8 +38,8 @@ from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 from dataengine.dedup.confirm import confirm
+from dataengine.dedup.fingerprint_views import thumbnail, views
 from dataengine.dedup.video import hash_sets, matches, required
-from dataengine.dedup.views import thumbnail, views
 from dataengine.demo import clips, corpus, plan
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.inspect import inspect

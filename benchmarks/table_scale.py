@@ -207,9 +207,9 @@ def components(n: int, threads: int, engine: str = "duckdb") -> Outcome:
 
 def groups(n: int, threads: int, engine: str = "duckdb") -> Outcome:
     """Edges to groups: components, cut where they chain, the best of each, written."""
-    from dataengine.dedup import find
+    from dataengine.dedup import edges as find
+    from dataengine.dedup.distances import Bounds
     from dataengine.dedup.groups import Rules, group
-    from dataengine.dedup.measure import Bounds
 
     edges = _edges(n)
     rng = np.random.default_rng(5)

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from dataengine.config.recipe import KeyePosttrain, KeyePretrain, PhashPreset, Preset, Recipe
 from dataengine.contamination.embed import embedded
+from dataengine.contamination.hits import Contamination, merged
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE
-from dataengine.dedup.hits import Contamination, merged
 from dataengine.errors import RunError
 from dataengine.models.encoders import towers_of
 from dataengine.stage import Run, TableStage
@@ -67,7 +67,7 @@ class ContaminationFind(TableStage):
 
 
 def _search(preset: Preset, run: Run, items: pa.Table) -> Contamination:
-    from dataengine.dedup.contamination import keye_posttrain, keye_pretrain, near, ngram
+    from dataengine.contamination.presets import keye_posttrain, keye_pretrain, near, ngram
 
     if isinstance(preset, KeyePosttrain):
         mine, listed = embedded(run)

@@ -45,7 +45,7 @@ def questions_of(run: Run) -> Questions | None:
 
 def contaminated(texts: Sequence[str], known: Run | Questions | None) -> list[Hit | None]:
     """For each text the item that it repeats, by the n-gram preset; None where there is none."""
-    from dataengine.dedup.contamination import ngram
+    from dataengine.contamination.presets import ngram
 
     questions = questions_of(known) if isinstance(known, Run) else known
     if questions is None:

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.dedup.views import SIDE
+from dataengine.dedup.fingerprint_views import SIDE
 
 _COARSE = SIDE // 2
 _KEPT = 4

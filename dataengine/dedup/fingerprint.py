@@ -26,7 +26,7 @@ from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 
 _CHUNK = 256
-_LOOK = "dataengine.dedup.views:look"
+_LOOK = "dataengine.dedup.fingerprint_views:look"
 
 Row = dict[str, Any]
 

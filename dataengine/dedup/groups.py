@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.contracts import UNIQUE, columns
-from dataengine.dedup.measure import COLUMNS, TIE, TIED, Bounds, Measure, longest_captions, measures
+from dataengine.dedup.distances import COLUMNS, TIE, TIED, Bounds, Measure, longest_captions, measures
 from dataengine.errors import RunError, UsageError
 
 if TYPE_CHECKING:

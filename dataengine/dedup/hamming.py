@@ -141,11 +141,11 @@ def one_pass(
 ) -> NDArray[np.int32]:
     """``(m, 2)`` rows found by the tables whose lowest block is ``block``. A part of the hashes, by the bits of
     ``part_width``, gives its own pairs whatever the others are."""
-    from dataengine.dedup import kernel
+    from dataengine.dedup import hamming_kernel
 
-    search: Any = kernel.part_pairs
+    search: Any = hamming_kernel.part_pairs
     edges = block_edges(radius, k)
-    starts, rows, values = kernel.part(hashes, edges[block], part_width(edges, block))
+    starts, rows, values = hamming_kernel.part(hashes, edges[block], part_width(edges, block))
     tables = np.array([(block, *others) for others in combinations(range(block + 1, radius + k), k - 1)], np.int64)
     cuts = np.unique(np.searchsorted(starts, np.linspace(0, len(hashes), 16 * workers + 1)))
     found = pool.map(

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from dataengine.dedup.cells import Cells, Int16, Int64, in_order, quantise, scale, slack, train
+from dataengine.dedup.ivf_cells import Cells, Int16, Int64, in_order, quantise, scale, slack, train
 from dataengine.dedup.vectors import Floats, collapse, cosines, lengths
 from dataengine.errors import RunError
 

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.found import TOLD, Found, Known, edges_told, told_rows
-from dataengine.dedup.semantic_spread import VIEWS, spread_pairs
-from dataengine.dedup.verdicts import confirmed, rows_of
+from dataengine.dedup.confirmation_cache import confirmed, rows_of
+from dataengine.dedup.search_result import TOLD, Found, Known, edges_told, told_rows
+from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine

@@ -12,16 +12,16 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.dedup import find
-from dataengine.dedup.aligned import ALIGNED, JUDGED, aligned
-from dataengine.dedup.exact import unique_samples
-from dataengine.dedup.find import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
-from dataengine.dedup.found import Found, Known
+from dataengine.dedup import edges as find
+from dataengine.dedup.aligned_edges import ALIGNED, JUDGED, aligned
+from dataengine.dedup.confirmation_cache import VERDICTS
+from dataengine.dedup.distances import Bounds
+from dataengine.dedup.edges import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
+from dataengine.dedup.fingerprint_views import CONFIRM_VERSION
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
+from dataengine.dedup.search_result import Found, Known
 from dataengine.dedup.semantic_edges import SEMANTIC, semantic
-from dataengine.dedup.verdicts import VERDICTS
-from dataengine.dedup.views import CONFIRM_VERSION
+from dataengine.dedup.unique_samples import unique_samples
 from dataengine.engines.tables import Frame
 from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.models.encoders import towers_of

@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.contracts import EDGES, GROUPS
-from dataengine.dedup import find
+from dataengine.dedup import edges as find
+from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
 from dataengine.engines.tables import TableEngine
 
 KEEP = ("resolution", "bytes", "caption_length")

@@ -12,7 +12,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
 from dataengine.dedup.confirm import compared, confirm
-from dataengine.dedup.views import SHAPE, thumbnail, views
+from dataengine.dedup.fingerprint_views import SHAPE, thumbnail, views
 
 _CHINA, _FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
 PHOTOS = {

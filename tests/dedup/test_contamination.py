@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataengine.dedup import contamination
-from dataengine.dedup.contamination import bit_sets, keye_posttrain, keye_pretrain, near, ngram
-from dataengine.dedup.hits import HITS, REPORT, Contamination, merged
+from dataengine.contamination import presets as contamination
+from dataengine.contamination.hits import HITS, REPORT, Contamination, merged
+from dataengine.contamination.presets import bit_sets, keye_posttrain, keye_pretrain, near, ngram
 
 PHASH = 0x0F0F_3C3C_5A5A_9696  # 32 bits set
 

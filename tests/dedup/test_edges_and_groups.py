@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataengine.contracts import EDGES, GROUPS, UNIQUE
-from dataengine.dedup import find
+from dataengine.dedup import edges as find
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import RunError, UsageError
 

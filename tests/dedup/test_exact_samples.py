@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataengine.contracts import SAMPLES, UNIQUE
-from dataengine.dedup.exact import unique_samples
+from dataengine.dedup.unique_samples import unique_samples
 
 
 def test_facts_of_the_first_mention_and_captions_of_all() -> None:

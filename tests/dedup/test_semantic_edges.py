@@ -14,13 +14,13 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 from dataengine.contracts import FINGERPRINTS, GROUPS
-from dataengine.dedup import find
-from dataengine.dedup.aligned import aligned
+from dataengine.dedup import edges as find
+from dataengine.dedup.aligned_edges import aligned
+from dataengine.dedup.confirmation_cache import VERDICTS
+from dataengine.dedup.distances import Bounds
+from dataengine.dedup.fingerprint_views import pixel_digest, thumbnail, views
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
 from dataengine.dedup.semantic_edges import candidates, semantic
-from dataengine.dedup.verdicts import VERDICTS
-from dataengine.dedup.views import pixel_digest, thumbnail, views
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.tables import TableEngine
 

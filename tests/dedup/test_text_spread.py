@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataengine.contracts import CAPTION
-from dataengine.dedup import find, text_spread
-from dataengine.dedup.text_spread import text_edges
+from dataengine.dedup import edges as find
+from dataengine.dedup import text_distributed
+from dataengine.dedup.text_distributed import text_edges
 from dataengine.engines.duckdb import DuckDBEngine
 
 WORDS = ["a", "red", "fox", "runs", "over", "the", "old", "stone", "bridge", "near", "two", "tall", "trees"]
@@ -39,7 +40,7 @@ def test_parts_do_not_show(duck: DuckDBEngine, count: int, seed: int, parts: int
 
 
 def test_a_crowded_bucket_is_capped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_spread, "LARGEST", 3)
+    monkeypatch.setattr(text_distributed, "LARGEST", 3)
     texts = [" ".join(WORDS) + f" {n}" for n in range(30)]
     rows = pa.array([[{"text": t, "source": "s", "uri": "u"}] for t in texts], pa.list_(CAPTION))
     with Parted(3, 0) as engine:

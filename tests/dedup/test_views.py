@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from dataengine.dedup.views import views
+from dataengine.dedup.fingerprint_views import views
 from dataengine.media.image.borders import bars, inside
 
 CHINA = Image.fromarray(load_sample_image("china.jpg"))

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.contamination.outcome import Contaminated
-from dataengine.dedup import find
+from dataengine.dedup import edges
+from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
 from dataengine.engines.tables import Frame, TableEngine
 from dataengine.policy.decide import decide
 from dataengine.policy.model import Policy
@@ -139,9 +139,9 @@ def outcomes(
     unique = engine.kept(frame(run.unique))
     told: dict[str, Any] = {}
     kinds = {
-        find.PERCEPTUAL: find.perceptual(engine, unique, 6),
-        find.VIDEO: find.video(engine, unique, 6, 0.6),
-        find.TEXT: find.text(engine, unique, 0.8),
+        edges.PERCEPTUAL: edges.perceptual(engine, unique, 6),
+        edges.VIDEO: edges.video(engine, unique, 6, 0.6),
+        edges.TEXT: edges.text(engine, unique, 0.8),
     }
     every = " UNION ALL ".join(f"SELECT a, b, kind, distance FROM {kind}" for kind in kinds)
     told["edges"] = _rows(engine, engine.sql(every, {kind: found.edges for kind, found in kinds.items()}))

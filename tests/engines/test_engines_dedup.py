@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dataengine.dedup import find
+from dataengine.dedup import edges as find
+from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
 from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.graph import COMPONENTS

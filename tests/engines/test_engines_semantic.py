@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from dataengine.contracts import FINGERPRINTS
 from dataengine.dedup import semantic as search
 from dataengine.dedup import semantic_edges
+from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 from dataengine.dedup.semantic_edges import semantic
-from dataengine.dedup.semantic_spread import VIEWS, spread_pairs
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import TableEngine

@@ -15,10 +15,10 @@ from engine_fixtures import Parted
 from made_runs import WORDS, name
 
 from dataengine import contracts
-from dataengine.dedup import find
+from dataengine.dedup import edges as find
+from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.measure import Bounds
-from dataengine.dedup.text_spread import text_edges
+from dataengine.dedup.text_distributed import text_edges
 from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine

@@ -124,7 +124,7 @@ def test_canonical_types() -> None:
 
 def test_nothing_heavy_is_imported_before_an_engine_starts() -> None:
     code = (
-        "import sys, dataengine.engines.duckdb, dataengine.engines.spark, dataengine.policy.decide, dataengine.dedup.find\n"
+        "import sys, dataengine.engines.duckdb, dataengine.engines.spark, dataengine.policy.decide, dataengine.dedup.edges\n"
         "heavy = {'duckdb', '_duckdb', 'pyspark', 'py4j', 'numba', 'scipy', 'ray', 'torch'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.found import Known, Searched
-from dataengine.dedup.views import SHAPE
+from dataengine.dedup.fingerprint_views import SHAPE
+from dataengine.dedup.search_result import Known, Searched
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine

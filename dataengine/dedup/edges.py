@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from dataengine.contracts import columns
-from dataengine.dedup.found import TOLD, Found, Known, Searched, edges_told, told_rows
-from dataengine.dedup.text_spread import text_edges
-from dataengine.dedup.values import VALUE_PAIRS, value_pairs
+from dataengine.dedup.hash_pairs import VALUE_PAIRS, value_pairs
+from dataengine.dedup.search_result import TOLD, Found, Known, Searched, edges_told, told_rows
+from dataengine.dedup.text_distributed import text_edges
 from dataengine.dedup.video import digests, hash_sets, near_sets
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _set_pairs(radius: int, overlap: float, values: pa.Table) -> pa.Table:
 
 
 def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
-    from dataengine.dedup.measure import longest_captions
+    from dataengine.dedup.distances import longest_captions
     from dataengine.dedup.text import text_pairs
 
     if not captioned.num_rows:

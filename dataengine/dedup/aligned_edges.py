@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dataengine.dedup.find import HASHES, between_values, hashed
-from dataengine.dedup.found import Found, Known
-from dataengine.dedup.values import value_pairs
-from dataengine.dedup.verdicts import VERDICTS, confirmed
+from dataengine.dedup.confirmation_cache import VERDICTS, confirmed
+from dataengine.dedup.edges import HASHES, between_values, hashed
+from dataengine.dedup.hash_pairs import value_pairs
+from dataengine.dedup.search_result import Found, Known
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine

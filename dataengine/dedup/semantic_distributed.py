@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dataengine.contracts import columns
-from dataengine.dedup.cells import Cells, apart, quantise
+from dataengine.dedup.confirmation_cache import rows_of
+from dataengine.dedup.ivf_cells import Cells, apart, quantise
 from dataengine.dedup.semantic import ALL_WITH_ALL, DECIMALS, SAMPLE, Search, in_cell
 from dataengine.dedup.vectors import cosines, lengths
-from dataengine.dedup.verdicts import rows_of
 
 if TYPE_CHECKING:
     from dataengine.engines.tables import Frame, TableEngine

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.dedup.crossing import Hashes, expand, first_of, owners, ranks, witnesses
+from dataengine.contamination.hits import Contamination, hits_of
+from dataengine.contamination.matching import Hashes, expand, first_of, owners, ranks, witnesses
 from dataengine.dedup.hamming import MAX_RADIUS, distinct_pairs
-from dataengine.dedup.hits import Contamination, hits_of
 from dataengine.dedup.minhash import bands_for, cross_candidates, jaccard, shared, signatures
 from dataengine.dedup.semantic import DECIMALS
 from dataengine.dedup.shingles import Shingles, shingle_sets

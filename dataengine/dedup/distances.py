@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.dedup.aligned import ALIGNED
-from dataengine.dedup.find import PERCEPTUAL, PIXELS, TEXT, VIDEO
+from dataengine.dedup.aligned_edges import ALIGNED
+from dataengine.dedup.edges import PERCEPTUAL, PIXELS, TEXT, VIDEO
 from dataengine.dedup.semantic_edges import SEMANTIC
 from dataengine.dedup.video import hash_sets, matches
 

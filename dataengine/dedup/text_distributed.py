@@ -67,7 +67,7 @@ def text_edges(
 
 def shingled(captioned: pa.Table) -> pa.Table:
     """_SETS: the shingles of each longest caption, ascending, and a digest of them; both null where there are none."""
-    from dataengine.dedup.measure import longest_captions
+    from dataengine.dedup.distances import longest_captions
     from dataengine.dedup.shingles import Shingles, shingle_sets
 
     sets = shingle_sets(pa.chunked_array([longest_captions(captioned)]), Shingles())
