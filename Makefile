@@ -26,7 +26,7 @@ types: .venv/dev
 	$(BIN)/mypy
 
 schemas: .venv/installed
-	$(BIN)/python -m dataengine.schemas schemas
+	$(BIN)/python -m dataengine.verify.json_schemas schemas
 
 clean:
 	rm -rf .venv workspace

@@ -22,7 +22,7 @@ import yaml
 from PIL import Image
 
 from dataengine.demo.corpus import build
-from dataengine.release.published import open_release
+from dataengine.release.reader import open_release
 
 COMMAND = str(Path(sys.executable).with_name("dataengine"))
 _SAMPLES_A_RECORD = 0.5

@@ -34,15 +34,16 @@ import webdataset
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from servers import free_port, serve
 
-from dataengine import contracts, schemas
-from dataengine.readers import register, shards
+from dataengine import contracts
+from dataengine.readers.fsspec_s3 import register, shards
 from dataengine.release.ledger import OUTCOMES
 from dataengine.release.publish import publish
-from dataengine.release.verify import verify
 from dataengine.shards.sample import Members, sample_members
 from dataengine.storage.store import Store
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import canonical
+from dataengine.verify import json_schemas
+from dataengine.verify.verify import verify
 
 CODEBOOKS, TOKENS = 4, 196
 
@@ -88,17 +89,17 @@ def make(folder: Path, megabytes: int, shard_mb: int, sample_kb: int) -> None:
     rows = [{"input_id": i, "source": "made", "uri": i, "id": i, "outcome": "kept"} for i in ids]
     nullable = pa.schema([f.with_nullable(True) for f in contracts.LEDGER])
     pq.write_table(pa.Table.from_pylist(rows, nullable), folder / "ledger.parquet")
-    manifest = least(schemas.MANIFEST)
+    manifest = least(json_schemas.MANIFEST)
     manifest |= {"schema_version": contracts.VERSION, "name": "made", "samples": len(ids)}
     manifest["shards"] = [{**s, "split": "train", "family": "image", "samples": each} for s in listed]
-    manifest["sources"] = [{**least(schemas.MANIFEST["properties"]["sources"]["items"]), "inputs": len(ids)}]
+    manifest["sources"] = [{**least(json_schemas.MANIFEST["properties"]["sources"]["items"]), "inputs": len(ids)}]
     manifest["ledger"] = {
         "outcome": {**dict.fromkeys(OUTCOMES, 0), "kept": len(ids)},
         "kind": {},
         "rule": {},
         "failure": {},
     }
-    tokenizer = least(schemas.MANIFEST["properties"]["tokenizer"]["anyOf"][0])
+    tokenizer = least(json_schemas.MANIFEST["properties"]["tokenizer"]["anyOf"][0])
     manifest["tokenizer"] = {**tokenizer, "id": "t" * 32, "codebook_sizes": [256] * CODEBOOKS}
     manifest["files"] = [
         {"path": f"shards/{s['name']}.tar", "sha256": s["sha256"], "bytes": s["bytes"]} for s in listed

@@ -19,7 +19,7 @@ import webdataset as wds
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from dataengine.readers import register, shards
+from dataengine.readers.fsspec_s3 import register, shards
 
 register()  # s3:// for webdataset, here and in each worker
 

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from dataengine import schemas
+from dataengine.verify import json_schemas
 
 ROOT = Path(__file__).parents[1] / "schemas"
-NAMES = sorted(schemas.all_schemas())
+NAMES = sorted(json_schemas.all_schemas())
 
 
 def validate(name: str, value: Any) -> None:
-    Draft202012Validator(schemas.all_schemas()[name]).validate(value)
+    Draft202012Validator(json_schemas.all_schemas()[name]).validate(value)
 
 
 def test_the_files_are_the_export(tmp_path: Path) -> None:
-    schemas.export(tmp_path)
+    json_schemas.export(tmp_path)
     made = {p.relative_to(tmp_path): p.read_text() for p in tmp_path.rglob("*.json")}
     kept = {p.relative_to(ROOT): p.read_text() for p in ROOT.glob("*/v*.json")}
     assert made == kept, "run `make schemas`; a change that breaks a reader needs a new version"
@@ -28,7 +28,7 @@ def test_the_files_are_the_export(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_schema_is_one_and_has_examples(name: str) -> None:
-    Draft202012Validator.check_schema(schemas.all_schemas()[name])
+    Draft202012Validator.check_schema(json_schemas.all_schemas()[name])
     valid, invalid = (sorted((ROOT / name / "examples" / kind).glob("*.json")) for kind in ("valid", "invalid"))
     assert valid and invalid
     for path in valid:

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from dataengine import schemas
-from dataengine.shape import Shape
+from dataengine.verify import json_schemas
+from dataengine.verify.json_shape import Shape
 
 SAMPLE: dict[str, Any] = {
     **dict.fromkeys(("format", "ext", "mode", "codec", "license", "phash"), ""),
@@ -47,8 +47,8 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_sample(name: str) -> None:
     sample = json.loads(json.dumps(SAMPLE))
     CHANGES[name](sample)
-    right = jsonschema.Draft202012Validator(schemas.SAMPLE).is_valid(sample)
-    shape = Shape(schemas.SAMPLE)
+    right = jsonschema.Draft202012Validator(json_schemas.SAMPLE).is_valid(sample)
+    shape = Shape(json_schemas.SAMPLE)
     assert (
         (shape.wrong(sample) == "") is right is (name in ("nothing", "optional fields absent", "optional fields there"))
     )
@@ -63,23 +63,23 @@ def test_a_sample(name: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"null", b"{}{}", b'{"id":"\xff"}', b'{"fps":NaN}'])
 def test_what_is_no_sample_at_all(data: bytes) -> None:
     with pytest.raises(ValueError):
-        Shape(schemas.SAMPLE).parsed(data)
+        Shape(json_schemas.SAMPLE).parsed(data)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_numbers_that_json_does_not_have(value: float) -> None:
-    assert "`$.fps`" in Shape(schemas.SAMPLE).wrong({**SAMPLE, "fps": value})
-    either = Shape(schemas.struct({"n": {"type": ["number", "string"]}}))
+    assert "`$.fps`" in Shape(json_schemas.SAMPLE).wrong({**SAMPLE, "fps": value})
+    either = Shape(json_schemas.struct({"n": {"type": ["number", "string"]}}))
     assert either.wrong({"n": "a"}) == either.wrong({"n": 1.5}) == "" and either.wrong({"n": value})
 
 
 def test_a_map_a_union_and_anything() -> None:
     number = {"type": ["number", "null"]}
-    shape = Shape(schemas.struct({"map": {"type": "object", "additionalProperties": number}, "any": {}}))
+    shape = Shape(json_schemas.struct({"map": {"type": "object", "additionalProperties": number}, "any": {}}))
     assert shape.wrong({"map": {"a": 1, "b": None}, "any": [1]}) == ""
     assert shape.wrong({"map": {"a": "1"}, "any": 0}) == "Expected `float | null`, got `str` - at `$.map[...]`"
 
 
 def test_a_schema_that_asks_for_more_than_is_known() -> None:
     with pytest.raises(ValueError, match="cannot check uniqueItems"):
-        Shape({"type": "array", "items": schemas.TEXT, "uniqueItems": True})
+        Shape({"type": "array", "items": json_schemas.TEXT, "uniqueItems": True})

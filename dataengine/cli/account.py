@@ -34,7 +34,7 @@ def explain(
     from dataengine.pipeline import committed
     from dataengine.release.explain import SHOWN
     from dataengine.release.explain import explain as told
-    from dataengine.release.published import open_release
+    from dataengine.release.reader import open_release
     from dataengine.storage.workspace import Workspace
 
     if where.endswith((".yaml", ".yml")):

@@ -92,8 +92,8 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     _out.print(table)
     if dry_run or group_of(reports[-1].name) != "release":
         return
-    from dataengine.release.prose import unsaid
-    from dataengine.release.report import funnel_rows, read_manifest
+    from dataengine.release.card_text import unsaid
+    from dataengine.release.funnel import funnel_rows, read_manifest
 
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
     print_rows("funnel", funnel_rows(manifest))

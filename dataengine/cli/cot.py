@@ -68,7 +68,7 @@ def verify(
 ) -> None:
     """Measure every record of RELEASE again from its media: facts, answers, reasoning, tool calls, pictures."""
     from dataengine.cli import console
-    from dataengine.release.recheck import recheck
+    from dataengine.verify.cot_records import recheck
 
     with console.Progress() as bar:
 

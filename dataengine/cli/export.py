@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dataengine.cli.common import exits
-from dataengine.release.forms import Form, MediaAs
+from dataengine.export.options import Form, MediaAs
 
 app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def kelix(
 ) -> None:
     """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
     from dataengine.cli import console
-    from dataengine.release.kelix import Options, export
+    from dataengine.export.kelix import Options, export
 
     options = Options(form, media, split, rows, prompt, prefix, source, codes, tool_pictures)
     with console.Progress() as bar:
@@ -94,7 +94,7 @@ def messages(
 ) -> None:
     """Write the chain-of-thought records of RELEASE as JSONL chats with their media, as LLaMA-Factory and TRL load them."""
     from dataengine.cli import console
-    from dataengine.release.messages import export
+    from dataengine.export.messages import export
 
     with console.Progress() as bar:
 

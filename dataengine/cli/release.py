@@ -59,7 +59,7 @@ def verify(
 ) -> None:
     """Read every byte of RELEASE and hold it against its manifest: hashes, counts, keys, records, codes, ledger."""
     from dataengine.cli import console
-    from dataengine.release.verify import verify as check
+    from dataengine.verify.verify import verify as check
 
     with console.Progress() as bar:
 

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from dataengine.cot import told
-from dataengine.release import consent
-from dataengine.release.likeness import duplicates
-from dataengine.release.prose import stated, table, under
+from dataengine.release import privacy_section
+from dataengine.release.card_text import stated, table, under
+from dataengine.release.duplicates_section import duplicates
 from dataengine.score.distribution import QUANTILES
 
 _SIZES = ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M"))
@@ -92,7 +92,7 @@ def configs(m: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _contents(m: Mapping[str, Any]) -> str:
     rows = [(s["name"], s["samples"], s["bytes"]) for s in m["shards"]]
     text = f"{m['samples']:,} samples in {len(rows):,} WebDataset shards, schema version {m['schema_version']}."
-    as_is = "without what is told below" if consent.private(m) else "in original bytes"
+    as_is = "without what is told below" if privacy_section.private(m) else "in original bytes"
     members = (
         "Each sample is a run of adjacent members that share its id (128 bits of the SHA-256 of its original media): the "
         f"media {as_is}, `.txt` (the chosen caption), `.json` (facts, all captions, scores) and `.codes.npy` (visual codes)."
@@ -134,7 +134,7 @@ def _ledger(m: Mapping[str, Any]) -> str:
 
 
 def _opt_outs(m: Mapping[str, Any]) -> str:
-    text, counts = consent.heeded(m), m.get("opt_outs", {})
+    text, counts = privacy_section.heeded(m), m.get("opt_outs", {})
     listed = f"\n\n{table(('signal', 'inputs'), counts.items())}" if counts else ""
     return f"## Opt-outs\n\n{text}{listed}" if text else ""
 
@@ -239,7 +239,7 @@ def _annotations(m: Mapping[str, Any]) -> str:
 def _people(m: Mapping[str, Any]) -> str:
     biases = f"{stated(m, 'biases')}\n\n{stated(m, 'limitations')}"
     return (
-        f"### Personal and Sensitive Information\n\n{' '.join([stated(m, 'personal_information'), *consent.private(m)])}\n\n"
+        f"### Personal and Sensitive Information\n\n{' '.join([stated(m, 'personal_information'), *privacy_section.private(m)])}\n\n"
         f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
         f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
     )

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataengine.release import consent, prose
+from dataengine.release import card_text, privacy_section
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.workspace import File
 
@@ -63,7 +63,7 @@ def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
         "license": m["license"],
         "url": m["url"] or f"urn:dataengine:{m['recipe_digest']}",
         "version": m["version"],
-        "citeAs": m["citation"] or f"{m['title']}, version {m['version']}. Made with {prose.maker(m)}.",
+        "citeAs": m["citation"] or f"{m['title']}, version {m['version']}. Made with {card_text.maker(m)}.",
         "inLanguage": m["language"],
         **({"datePublished": m["date"]} if m["date"] else {}),
         **({"creator": {"@type": "sc:Organization", "name": m["contact"]}} if m["contact"] else {}),
@@ -71,7 +71,7 @@ def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
         "distribution": [*_ledger_files(ledger, base), *_tars(m), *_sets(m)],
         "recordSet": [
             *map(_ledger_records, _ledger_names(ledger, base)),
-            *(one for family in prose.kinds(m) for one in _samples(family)),
+            *(one for family in card_text.kinds(m) for one in _samples(family)),
         ],
     }
     return (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()
@@ -79,14 +79,16 @@ def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
 
 def _rai(m: Mapping[str, Any]) -> Json:
     return {
-        "rai:dataCollection": prose.collection(m),
-        "rai:dataCollectionMissingData": prose.missing(m),
-        "rai:dataPreprocessingProtocol": prose.steps(m),
+        "rai:dataCollection": card_text.collection(m),
+        "rai:dataCollectionMissingData": card_text.missing(m),
+        "rai:dataPreprocessingProtocol": card_text.steps(m),
         "rai:machineAnnotationTools": [f"{s['name']} {s['version']}" for s in m["scorers"]],
-        "rai:dataUseCases": prose.stated(m, "intended_use"),
-        "rai:dataBiases": prose.stated(m, "biases"),
-        "rai:dataLimitations": prose.stated(m, "limitations"),
-        "rai:personalSensitiveInformation": " ".join([prose.stated(m, "personal_information"), *consent.private(m)]),
+        "rai:dataUseCases": card_text.stated(m, "intended_use"),
+        "rai:dataBiases": card_text.stated(m, "biases"),
+        "rai:dataLimitations": card_text.stated(m, "limitations"),
+        "rai:personalSensitiveInformation": " ".join(
+            [card_text.stated(m, "personal_information"), *privacy_section.private(m)]
+        ),
     }
 
 
@@ -116,7 +118,7 @@ def _file(id_: str, url: str, kind: str, sha256: str, size: int) -> Json:
 def _sets(m: Mapping[str, Any]) -> list[Json]:
     """Of the members of all shards of a family the media, and the ``.json`` that tell of them."""
     found: list[Json] = []
-    for family in prose.kinds(m):
+    for family in card_text.kinds(m):
         tars = [{"@id": f"shards/{s['name']}"} for s in m["shards"] if s["family"] == family]
         for what, ext, kind in (
             (family, FAMILIES[family], f"{family}/{FAMILIES[family]}"),

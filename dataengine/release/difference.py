@@ -7,7 +7,7 @@ from typing import Any
 from dataengine.contracts import LEDGER
 from dataengine.engines.tables import Frame, TableEngine
 from dataengine.release.ledger import is_ledger
-from dataengine.release.published import Published
+from dataengine.release.reader import Published
 from dataengine.storage.workspace import File, Workspace
 
 _KEPT = "SELECT DISTINCT id FROM l WHERE outcome = 'kept'"

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.errors import UsageError
-from dataengine.release.published import Published
+from dataengine.release.reader import Published
 from dataengine.stage import Run
 
 Lines = list[tuple[str, str]]

@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from dataengine.errors import RunError
-from dataengine.release.published import open_release
+from dataengine.release.reader import open_release
 from dataengine.storage.multipart import PART, create_large
 from dataengine.storage.store import Entry, Store
 from dataengine.storage.workspace import canonical

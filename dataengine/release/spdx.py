@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataengine.release import consent, prose
+from dataengine.release import card_text, privacy_section
 from dataengine.storage.workspace import File
 
 Json = dict[str, Any]
@@ -83,15 +83,15 @@ class _Graph:
             software_packageVersion=m["version"],
             software_primaryPurpose="data",
             software_downloadLocation=m["url"] or "urn:dataengine:not-stated",
-            software_sourceInfo=prose.maker(m),
-            dataset_datasetType=[*prose.kinds(m), "text"],
+            software_sourceInfo=card_text.maker(m),
+            dataset_datasetType=[*card_text.kinds(m), "text"],
             dataset_datasetSize=size,
-            dataset_dataCollectionProcess=prose.collection(m),
-            dataset_dataPreprocessing=prose.steps(m),
-            dataset_datasetNoise=prose.missing(m),
-            **({"dataset_anonymizationMethodUsed": done} if (done := consent.private(m)) else {}),
-            dataset_intendedUse=prose.stated(m, "intended_use"),
-            dataset_knownBias=[prose.stated(m, "biases")],
+            dataset_dataCollectionProcess=card_text.collection(m),
+            dataset_dataPreprocessing=card_text.steps(m),
+            dataset_datasetNoise=card_text.missing(m),
+            **({"dataset_anonymizationMethodUsed": done} if (done := privacy_section.private(m)) else {}),
+            dataset_intendedUse=card_text.stated(m, "intended_use"),
+            dataset_knownBias=[card_text.stated(m, "biases")],
             dataset_hasSensitivePersonalInformation="noAssertion",
         )
 

@@ -16,9 +16,9 @@ from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
 from dataengine.release.examples import choose, few
+from dataengine.release.html_report import page
 from dataengine.release.ledger import counted, counts
-from dataengine.release.page import page
-from dataengine.release.published import open_release
+from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers

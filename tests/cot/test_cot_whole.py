@@ -22,13 +22,13 @@ from dataengine import pipeline
 from dataengine.config import recipe
 from dataengine.cot.record import Record
 from dataengine.engines.ray import Job
-from dataengine.release.messages import export
-from dataengine.release.published import open_release
-from dataengine.release.recheck import recheck
-from dataengine.release.verify import verify
+from dataengine.export.messages import export
+from dataengine.release.reader import open_release
 from dataengine.stage import Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
+from dataengine.verify.cot_records import recheck
+from dataengine.verify.verify import verify
 
 CAPTIONS = ("a temple seen from below", "steps that lead upward", "lanterns under the eaves", "grey stone and sky",
             "petals in the morning", "a bee that was not there", "leaves after rain")  # fmt: skip

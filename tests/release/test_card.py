@@ -11,8 +11,8 @@ import yaml
 from dataengine.config.recipe import ReleaseConfig
 from dataengine.media.video.sampling import SlowFast
 from dataengine.release.card import card, configs, size_category
-from dataengine.release.prose import ASKED, table, unsaid
-from dataengine.release.report import funnel_rows
+from dataengine.release.card_text import ASKED, table, unsaid
+from dataengine.release.funnel import funnel_rows
 
 
 def manifest(**changes: Any) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataengine.errors import UsageError
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
-from dataengine.release.verify import verify
+from dataengine.verify.verify import verify
 
 POLICY = """
 name: free

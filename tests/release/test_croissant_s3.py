@@ -12,8 +12,8 @@ from mlcroissant._src.operation_graph.operations import extract
 from PIL import ImageChops
 from spoil import image, manifest, rewrite
 
-from dataengine.described import croissant
 from dataengine.errors import RunError, UsageError
+from dataengine.readers.loaders import croissant
 from dataengine.release.publish import publish
 from dataengine.shards.read import read_shards
 from dataengine.storage.store import Store

@@ -15,7 +15,7 @@ from small_release import dataengine
 from dataengine.contracts import LEDGER
 from dataengine.engines.tables import TableEngine
 from dataengine.release.difference import difference
-from dataengine.release.published import open_release
+from dataengine.release.reader import open_release
 
 
 @pytest.mark.parametrize("name", ["duck", "spark"])

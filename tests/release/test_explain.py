@@ -11,7 +11,7 @@ from test_report import dup, ledger
 
 from dataengine.errors import UsageError
 from dataengine.release.explain import SHOWN, explain
-from dataengine.release.published import Published
+from dataengine.release.reader import Published
 from dataengine.storage.store import Store
 
 A, B, C, N = (letter * 32 for letter in "abce")

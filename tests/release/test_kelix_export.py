@@ -18,8 +18,8 @@ from PIL import Image
 from small_release import NAME, PICTURES, dataengine
 
 from dataengine.errors import UsageError
-from dataengine.release.forms import Form, MediaAs
-from dataengine.release.kelix import Options, export
+from dataengine.export.kelix import Options, export
+from dataengine.export.options import Form, MediaAs
 from dataengine.shards.codes import codes_of_sample
 from dataengine.shards.read import read_shards
 from dataengine.storage.store import Store

@@ -13,8 +13,8 @@ from exported import rows_of
 from small_release import dataengine
 
 from dataengine.errors import RunError, UsageError
-from dataengine.release.forms import Form, MediaAs
-from dataengine.release.kelix import Options, export
+from dataengine.export.kelix import Options, export
+from dataengine.export.options import Form, MediaAs
 
 
 def test_wrong_commands_end_with_2_and_name_what_is_wrong(

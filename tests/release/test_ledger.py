@@ -17,8 +17,8 @@ from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import TableEngine
 from dataengine.errors import BalanceError
-from dataengine.release import audit
 from dataengine.release.ledger import balance, build, counts, is_ledger, tally
+from dataengine.verify import ledger_audit
 
 SAMPLES = pa.schema([contracts.SAMPLES.field(n) for n in ("input_id", "source", "uri", "id")])
 BROKEN = pa.schema([(n, pa.string()) for n in ("id", "failure", "message")])
@@ -120,7 +120,7 @@ def built(engine: TableEngine, made: Made) -> pa.Table:
 def balanced(engine: TableEngine, ledger: pa.Table, inputs: int, released: list[str]) -> None:
     """By the engine's SQL; what the auditor says of the same ledger must be the same."""
     there = engine.frame(pa.table({"id": pa.array(released, pa.string())}))
-    audited = audit.unbalanced(ledger, inputs, released)
+    audited = ledger_audit.unbalanced(ledger, inputs, released)
     try:
         balance(engine, engine.frame(ledger), ledger.num_rows, inputs, there)
     except BalanceError as error:
@@ -135,8 +135,8 @@ def check(engine: TableEngine, ledger: pa.Table, made: Made) -> None:
     assert [r["input_id"] for r in rows] == sorted(made.expected)
     assert {r["input_id"]: outcome(r) for r in rows} == made.expected
     balanced(engine, ledger, len(made.expected), made.kept)
-    assert counts(tally(engine, engine.frame(ledger))) == counts(audit.tally(ledger))
-    told = counts(audit.tally(ledger))["outcome"]
+    assert counts(tally(engine, engine.frame(ledger))) == counts(ledger_audit.tally(ledger))
+    told = counts(ledger_audit.tally(ledger))["outcome"]
     assert sum(told.values()) == len(made.expected)
     assert told == {**dict.fromkeys(told, 0), **Counter(o[0] for o in made.expected.values())}
 

@@ -16,10 +16,10 @@ from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
-from dataengine.release.published import open_release
+from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
-from dataengine.release.verify import verify
 from dataengine.storage.workspace import File, Workspace
+from dataengine.verify.verify import verify
 
 
 @pytest.fixture

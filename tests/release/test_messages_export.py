@@ -11,7 +11,7 @@ from PIL import Image
 from small_release import dataengine
 
 from dataengine.errors import UsageError
-from dataengine.release.messages import export
+from dataengine.export.messages import export
 
 
 def test_chats_load_and_point_at_their_media(small: Path, tmp_path: Path) -> None:

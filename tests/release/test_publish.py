@@ -20,9 +20,9 @@ from spoil import edit, manifest
 from dataengine.errors import RunError
 from dataengine.release import publish as module
 from dataengine.release.publish import CLAIM, MANIFEST, publish
-from dataengine.release.verify import verify
 from dataengine.storage import multipart
 from dataengine.storage.store import Store
+from dataengine.verify.verify import verify
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -18,15 +18,15 @@ import webdataset as wds
 import yaml
 from spoil import manifest
 
-from dataengine.described import load_dataset
 from dataengine.errors import RunError, UsageError
-from dataengine.readers import Stream, open_url, register, shards
+from dataengine.readers.fsspec_s3 import Stream, open_url, register, shards
+from dataengine.readers.loaders import load_dataset
 from dataengine.release.explain import explain
 from dataengine.release.publish import publish
-from dataengine.release.published import open_release
-from dataengine.release.verify import verify
+from dataengine.release.reader import open_release
 from dataengine.shards.read import read_shards
 from dataengine.storage.store import Store
+from dataengine.verify.verify import verify
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,7 +125,7 @@ def test_shards_are_those_of_the_manifest(small: Path, release: str) -> None:
 
 
 def test_a_stream_reads_forward_and_only_reads(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataengine.readers as module
+    import dataengine.readers.fsspec_s3 as module
 
     monkeypatch.setattr(module, "CHUNK", 1000)
     data = np.random.default_rng(0).bytes(4321)

@@ -12,8 +12,8 @@ from small_release import dataengine
 from spoil import Members, rewrite
 
 from dataengine.errors import UsageError
-from dataengine.release.recheck import recheck
 from dataengine.storage.workspace import canonical
+from dataengine.verify.cot_records import recheck
 
 
 def test_a_good_release_is_right(small: Path) -> None:

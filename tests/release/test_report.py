@@ -16,7 +16,7 @@ from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.release.drawing import bars, spreads
 from dataengine.release.examples import NAMES, PAIRS, choose, few
-from dataengine.release.page import page
+from dataengine.release.html_report import page
 
 
 def ledger(*rows: dict[str, Any]) -> pa.Table:

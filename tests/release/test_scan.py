@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataengine.errors import RunError
-from dataengine.release.scan import Scanner
 from dataengine.storage.tar import BLOCK, header, write_tar
+from dataengine.verify.tar_scanner import Scanner
 
 MEMBERS = [("ab.jpg", b"p" * 700), ("ab.json", b"{}"), ("ab.txt", b""), ("c.json", b"x" * 1500), ("d.jpg", b"")]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from dataengine.release.kelix import export
+from dataengine.export.kelix import export
 from dataengine.shards.codes import codes_of_sample
 from dataengine.shards.read import read_shards
 from dataengine.tokenize.pack import document, labels_of, weights_of

@@ -17,9 +17,9 @@ import pytest
 from small_release import dataengine
 from spoil import Members, edit, image, manifest, members, rewrite
 
-from dataengine.release import verify as module
-from dataengine.release.verify import Verified, verify
 from dataengine.storage.store import Store
+from dataengine.verify import verify as module
+from dataengine.verify.verify import Verified, verify
 
 
 def record(release: Path, family: str = "picture") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataengine.release.prose import table
+from dataengine.release.card_text import table
 
 
 def duplicates(m: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 ``register()`` once a process. webdataset knows no s3:// itself (its documentation pipes a command line tool), and fsspec,
 which Hugging Face's datasets reads by, only through a further package. Reads go forward in large ranges, the next one
-fetched while this one is used. What reads by a release's card or description: ``dataengine.described``.
+fetched while this one is used. What reads by a release's card or description: ``dataengine.readers.fsspec_s3.loaders``.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def register() -> None:
 def shards(release: str, split: str = "train", family: str = "image") -> list[str]:
     """Paths or URLs of a release's shards of samples, by name. Raises as ``open_release``; UsageError where there are none."""
     from dataengine.errors import UsageError
-    from dataengine.release.published import open_release
+    from dataengine.release.reader import open_release
 
     published = open_release(release)
     found = [s["name"] for s in published.manifest["shards"] if (s["split"], s["family"]) == (split, family)]

@@ -16,8 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.errors import RunError, UsageError
-from dataengine.release.forms import Form, MediaAs
-from dataengine.release.kelix_rows import (
+from dataengine.export.kelix_rows import (
     PROMPTS,
     Draft,
     Item,
@@ -29,8 +28,9 @@ from dataengine.release.kelix_rows import (
     reasoned,
     row_of,
 )
-from dataengine.release.parts import Parts
-from dataengine.release.published import Place, Published, Tar, open_release
+from dataengine.export.options import Form, MediaAs
+from dataengine.export.parquet_parts import Parts
+from dataengine.release.reader import Place, Published, Tar, open_release
 from dataengine.shards.sample import canonical
 from dataengine.storage.store import Store
 

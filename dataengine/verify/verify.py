@@ -18,28 +18,29 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine import contracts, schemas
+from dataengine import contracts
 from dataengine.errors import RunError
-from dataengine.release.audit import tally, unbalanced
 from dataengine.release.ledger import counts, is_ledger
-from dataengine.release.members import Group, RecordCheck, SampleCheck, groups, needed
 from dataengine.release.publish import CLAIM, MANIFEST, Item, listed, of_reader
-from dataengine.release.published import open_release
-from dataengine.release.scan import Scanner
-from dataengine.shape import Shape
+from dataengine.release.reader import open_release
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
+from dataengine.verify import json_schemas
+from dataengine.verify.json_shape import Shape
+from dataengine.verify.ledger_audit import tally, unbalanced
+from dataengine.verify.shard_checks import Group, RecordCheck, SampleCheck, groups, needed
+from dataengine.verify.tar_scanner import Scanner
 
 #: What is shown of all that is wrong, and how much of it is kept of one file.
 SHOWN, _KEPT = 20, 20
 LEDGER = "ledger.parquet"
 _PIECE = 4 << 20
 """Of a local file. With 1 MB verifying took a tenth longer: after each piece hashed, the first samples looked at cost most."""
-_MANIFEST = Shape(schemas.MANIFEST)
+_MANIFEST = Shape(json_schemas.MANIFEST)
 _USED = ("shards", "cot", "files", "samples", "sources", "ledger", "tokenizer")
 #: What the other checks stand on.
 _BASE = Shape(
-    {"type": "object", "properties": {n: schemas.MANIFEST["properties"][n] for n in _USED}, "required": _USED}
+    {"type": "object", "properties": {n: json_schemas.MANIFEST["properties"][n] for n in _USED}, "required": _USED}
 )
 _LEDGER = pa.schema([f.with_nullable(True) for f in contracts.LEDGER])  # nulls where none may be are told of later
 _mine = threading.local()

@@ -11,9 +11,9 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from dataengine.release.card_text import maker, stated
 from dataengine.release.drawing import bars, spreads
 from dataengine.release.examples import Examples, Row
-from dataengine.release.prose import maker, stated
 
 _LONGEST = 160
 """Characters of a uri, value or message; the ledger has them whole."""

@@ -17,7 +17,7 @@ from dataengine.cot.verify import Verdict, verify_record
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
-from dataengine.release.published import Place, Published, open_release
+from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
 
@@ -80,7 +80,7 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
         raise UsageError(f"{release} has no chain-of-thought records")
     found, names = Rechecked(), list[str]()
     progress(0, total)
-    with Sandbox("dataengine.release.recheck:check", Limits(), workers=workers, limits=Limits()) as sandbox:
+    with Sandbox("dataengine.verify.cot_records:check", Limits(), workers=workers, limits=Limits()) as sandbox:
         for at, outcome in enumerate(sandbox.map(_items(published, names)), 1):
             progress(at, total)
             if isinstance(outcome, Failed):

@@ -1,4 +1,4 @@
-"""The contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.schemas schemas``.
+"""The contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.verify.json_schemas schemas``.
 
 The truth is the code (``contracts.py``, ``cot/record.py``, ``shards/sample.py``); the files are its export and are never
 read at run time. A test fails where they differ.

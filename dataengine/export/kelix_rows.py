@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataengine.release.forms import Form
+from dataengine.export.options import Form
 from dataengine.shards.sample import FAMILIES, canonical
 
 Blocks = list[dict[str, Any]]

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from dataengine.errors import RunError, UsageError
-from dataengine.release.published import Published, Tar, open_release
+from dataengine.release.reader import Published, Tar, open_release
 
 _PARALLEL = 4
 
@@ -29,7 +29,7 @@ def load_dataset(release: str, name: str | None = None, **options: Any) -> Any:
     ``open_release``; UsageError for a configuration that the card does not have."""
     import datasets
 
-    from dataengine.readers import register
+    from dataengine.readers.fsspec_s3 import register
 
     files = data_files(release, name)
     register()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dataengine.release import consent
+from dataengine.release import privacy_section
 
 NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
 
@@ -46,7 +46,7 @@ def missing(m: Mapping[str, Any]) -> str:
     """What became of the inputs that are not in the release."""
     counts = m["ledger"]["outcome"]
     told = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
-    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{consent.opted_out(m)}"
+    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{privacy_section.opted_out(m)}"
 
 
 def _also(dedup: Mapping[str, Any]) -> str:
@@ -70,7 +70,7 @@ def steps(m: Mapping[str, Any]) -> list[str]:
         f"{', '.join(s['name'] for s in m['scorers'])}.",
     ]
     found += [f"Filter {r['rule']} ({r['reason']}) dropped {r['dropped']:,} of {r['entering']:,}." for r in m["funnel"]]
-    found += consent.private(m)
+    found += privacy_section.private(m)
     if m["contamination"]:
         names = ", ".join(b["name"] for b in m["contamination"]["benchmarks"])
         found.append(f"Samples like items of these benchmarks were dropped: {names}.")

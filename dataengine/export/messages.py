@@ -14,7 +14,7 @@ from typing import Any
 
 from dataengine.cot.record import OBSERVATION, SAMPLE, ImageBlock, Record, TextBlock
 from dataengine.errors import UsageError
-from dataengine.release.published import Place, Published, open_release
+from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
 DATASET_INFO = "dataset_info.json"

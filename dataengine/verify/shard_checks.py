@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from dataengine import schemas
 from dataengine.cot.record import Record
 from dataengine.errors import RunError
-from dataengine.shape import Shape
 from dataengine.shards.sample import FAMILIES
 from dataengine.tokenize.codec import from_npy
+from dataengine.verify import json_schemas
+from dataengine.verify.json_shape import Shape
 
-_SAMPLE = Shape(schemas.SAMPLE)
+_SAMPLE = Shape(json_schemas.SAMPLE)
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([|<]u[124])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n"
 )
