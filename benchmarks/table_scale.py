@@ -138,7 +138,7 @@ def statistics(n: int, threads: int, engine: str = "duckdb") -> Outcome:
 
 def assignment(n: int, threads: int, engine: str = "duckdb") -> Outcome:
     """Sizes in files to the assignment in files; shards of 256 MB."""
-    from dataengine.shards.spread import Rules, assigned
+    from dataengine.shards.assign_distributed import Rules, assigned
 
     table = annotated(n).select(["id", "kind", "bytes"])
     rules = Rules(256 << 20, 7, {"train": 0.99, "validation": 0.01})

@@ -54,7 +54,7 @@ def evaluate(
     """Judge the tokenizer of RECIPE on held-out samples: codebooks, pixels, features, a linear probe."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
-    from dataengine.tokenize.judge import judge, rows
+    from dataengine.tokenize.quality import judge, rows
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers)
     variants = {"tokenizer": loaded} | ({"one codebook": with_one_codebook(loaded)} if single else {})

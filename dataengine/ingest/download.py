@@ -20,7 +20,7 @@ from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest import optout, robots
 from dataengine.ingest.addresses import Network, UnresolvedError
-from dataengine.ingest.hosts import Host, Hosts
+from dataengine.ingest.rate_limit import Host, Hosts
 from dataengine.media.limits import Limits
 
 _AGAIN = (408, 425, 429, 500, 502, 503, 504)

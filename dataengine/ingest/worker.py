@@ -20,7 +20,7 @@ from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, in_turn
-from dataengine.ingest.examine import Whole, Wishes
+from dataengine.ingest.decode_task import Whole, Wishes
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -154,7 +154,7 @@ class IngestWorker:
         if clips not in self._sandboxes:
             wishes = Wishes(self.limits, self.respect, clips, self.faces)
             limits, preload = replace(self.limits, seconds=wishes.seconds), wishes.preload
-            made = Sandbox("dataengine.ingest.examine:examine", wishes, workers=1, limits=limits, preload=preload)
+            made = Sandbox("dataengine.ingest.decode_task:examine", wishes, workers=1, limits=limits, preload=preload)
             self._sandboxes[clips] = made.__enter__()
         return self._sandboxes[clips]
 

@@ -14,10 +14,10 @@ from typing import Any
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.exif import Policy, clean
+from dataengine.shards.assign_distributed import Rules, assigned
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.plan import PLAN, codes_of, planned
 from dataengine.shards.sample import Members, flatten, sample_members
-from dataengine.shards.spread import Rules, assigned
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles

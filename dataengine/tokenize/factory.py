@@ -22,7 +22,7 @@ _KNOWN = {
         "KelixTokenizer",
     ),
 }
-_GIVEN = ("dataengine.tokenize.given", "GivenConfig")
+_GIVEN = ("dataengine.tokenize.external", "GivenConfig")
 
 
 def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:

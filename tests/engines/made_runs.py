@@ -21,8 +21,8 @@ from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
 from dataengine.release.ledger import balance, build, tally
 from dataengine.score.distribution import distributions
-from dataengine.shards.spread import Rules as ShardRules
-from dataengine.shards.spread import assigned
+from dataengine.shards.assign_distributed import Rules as ShardRules
+from dataengine.shards.assign_distributed import assigned
 
 WORDS = [
     "a",

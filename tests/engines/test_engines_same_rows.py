@@ -20,7 +20,7 @@ from dataengine.policy.evaluate import Verdict, verdict
 from dataengine.policy.grammar import parse
 from dataengine.policy.model import Policy, Rule, kind_of
 from dataengine.score import distribution
-from dataengine.shards import spread
+from dataengine.shards import assign_distributed
 
 KINDS = {name: kind for name, type_ in COLUMNS.items() if (kind := kind_of(type_)) is not None}
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
@@ -54,7 +54,7 @@ def test_partitions_do_not_show(
     run, decides = made(count, seed), policy(asked)
     expected = outcomes(duck, run, decides, random.Random(0), contaminated)
     with pytest.MonkeyPatch.context() as patch, Parted(parts, seed) as engine:
-        patch.setattr(spread, "ROWS_A_RANGE", 5)
+        patch.setattr(assign_distributed, "ROWS_A_RANGE", 5)
         patch.setattr(distribution, "ROWS_AT_ONCE", 5)
         same(outcomes(engine, run, decides, random.Random(seed), contaminated), expected)
 
@@ -67,7 +67,7 @@ def test_spark_gives_every_row_of_duckdb(
     run, decides = made(300, seed), policy([Rule("some", parse("width > 100"), "drop", "r"), *asked])
     expected = outcomes(duck, run, decides, random.Random(0))
     with pytest.MonkeyPatch.context() as patch, partitions(spark, parts):
-        patch.setattr(spread, "ROWS_A_RANGE", 40)
+        patch.setattr(assign_distributed, "ROWS_A_RANGE", 40)
         patch.setattr(distribution, "ROWS_AT_ONCE", 40)
         same(outcomes(spark, run, decides, random.Random(seed)), expected)
     _oracle(expected["decisions"], run.unique, decides)

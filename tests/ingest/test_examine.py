@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from dataengine.config.sources import ClipsConfig, FacesConfig
-from dataengine.ingest import examine as examined
-from dataengine.ingest.examine import Whole, Wishes, examine
+from dataengine.ingest import decode_task as examined
+from dataengine.ingest.decode_task import Whole, Wishes, examine
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits

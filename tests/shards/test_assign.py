@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataengine import contracts
 from dataengine.errors import RunError
-from dataengine.shards import spread
+from dataengine.shards import assign_distributed
 from dataengine.shards.assign import assign, cuts
 from dataengine.shards.order import halves, split_of
 
@@ -189,6 +189,8 @@ def test_ranges_of_the_order_give_the_rows_of_one_pass(
     """As on a cluster: each worker sees some ranges of the shuffled order, and what comes before them as sums."""
     whole = assign(kept, target_bytes=target, seed=seed, splits=SPLITS)
     with pytest.MonkeyPatch.context() as patch, Parted(parts, seed) as engine:
-        patch.setattr(spread, "ROWS_A_RANGE", rows)
-        found = engine.collect(spread.assigned(engine, engine.frame(kept), spread.Rules(target, seed, SPLITS)))
+        patch.setattr(assign_distributed, "ROWS_A_RANGE", rows)
+        found = engine.collect(
+            assign_distributed.assigned(engine, engine.frame(kept), assign_distributed.Rules(target, seed, SPLITS))
+        )
     assert found.sort_by([("shard", "ascending"), ("position", "ascending")]).cast(contracts.ASSIGNMENT) == whole

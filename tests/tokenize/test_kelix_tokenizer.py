@@ -19,8 +19,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
 from dataengine.tokenize.checkpoint import pack, unpack
+from dataengine.tokenize.external import GivenConfig
 from dataengine.tokenize.factory import configure, load
-from dataengine.tokenize.given import GivenConfig
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.crops import Picture, few
