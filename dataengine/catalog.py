@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
-from dataengine.cot.stages.check import CotCheck
-from dataengine.cot.stages.given import CotGiven
-from dataengine.cot.stages.mix import CotMix
-from dataengine.cot.stages.paths import CotPaths
-from dataengine.cot.stages.questions import CotQuestions
-from dataengine.cot.stages.review import CotReview
-from dataengine.cot.stages.score import CotScore
-from dataengine.cot.stages.write import CotWrite
+from dataengine.cot.checks.stage import CotCheck
+from dataengine.cot.mix.score_stage import CotScore
+from dataengine.cot.mix.stage import CotMix
+from dataengine.cot.mix.write_stage import CotWrite
+from dataengine.cot.paths.stage import CotPaths
+from dataengine.cot.questions.source_metadata_stage import CotGiven
+from dataengine.cot.questions.stage import CotQuestions
+from dataengine.cot.review.stage import CotReview
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.ingest.stage import Ingest

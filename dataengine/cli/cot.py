@@ -50,7 +50,7 @@ def run(
 ) -> None:
     """Questions, paths, checks, review, scores, mix and shards; prints what became of every question."""
     from dataengine.cli import console
-    from dataengine.cot.told import tables
+    from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
     loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run)

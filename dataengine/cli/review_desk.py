@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from dataengine.config import recipe as recipes
+from dataengine.cot.core.tables import PATHS, QUESTIONS
+from dataengine.cot.questions.stage import samples
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import log
 from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
 from dataengine.cot.review.server import Media, ReviewServer
-from dataengine.cot.stages.questions import samples
-from dataengine.cot.stages.review import base, items_of, picture_of
-from dataengine.cot.tables import PATHS, QUESTIONS
+from dataengine.cot.review.stage import base, items_of, picture_of
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
 from dataengine.stage import Run

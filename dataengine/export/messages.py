@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine.cot.record import OBSERVATION, SAMPLE, ImageBlock, Record, TextBlock
+from dataengine.cot.core.record import OBSERVATION, SAMPLE, ImageBlock, Record, TextBlock
 from dataengine.errors import UsageError
 from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from dataengine.cot import told
+from dataengine.cot.mix import summary
 from dataengine.release import privacy_section
 from dataengine.release.card_text import stated, table, under
 from dataengine.release.duplicates_section import duplicates
@@ -193,7 +193,7 @@ def _cot(m: Mapping[str, Any]) -> str:
         "checked against the measurements (`dataengine cot verify` does it again). Each question is kept, rejected or failed."
     )
     parts = [f"## Chain-of-thought data\n\n{text}", table(("mode", "records"), cot["modes"].items())]
-    parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in told.tables(cot)]
+    parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in summary.tables(cot)]
     for one in cot.get("examples", []):
         parts.append(f"**{one['mode']}**, record `{one['id']}`\n\n````text\n{one['question']}\n\n{one['reply']}\n````")
     return "\n\n".join(parts)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataengine.cot.record import Record
-from dataengine.cot.source import CotInput, decoded
-from dataengine.cot.verify import Verdict, verify_record
+from dataengine.cot.checks.verify import Verdict, verify_record
+from dataengine.cot.core.record import Record
+from dataengine.cot.core.sample import CotInput, decoded
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox

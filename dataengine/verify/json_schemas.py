@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
-from dataengine.cot.record import Record
+from dataengine.cot.core.record import Record
 from dataengine.score.distribution import QUANTILES
 
 Schema = dict[str, Any]

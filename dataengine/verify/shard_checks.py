@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from dataengine.cot.record import Record
+from dataengine.cot.core.record import Record
 from dataengine.errors import RunError
 from dataengine.shards.sample import FAMILIES
 from dataengine.tokenize.codec import from_npy

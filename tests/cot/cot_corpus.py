@@ -15,11 +15,11 @@ import sklearn.datasets
 from PIL import Image
 
 from dataengine.contracts import sample_id
-from dataengine.cot.account import Kept, Outcome
-from dataengine.cot.build import candidates
-from dataengine.cot.given import Pair
-from dataengine.cot.source import CotInput, decoded
-from dataengine.cot.taken import KEYE, way_of
+from dataengine.cot.core.frame_sampling import KEYE, way_of
+from dataengine.cot.core.outcomes import Kept, Outcome
+from dataengine.cot.core.sample import CotInput, decoded
+from dataengine.cot.core.source_qa import Pair
+from dataengine.cot.questions.build import candidates
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video.sampling import PRESETS

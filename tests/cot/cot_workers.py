@@ -11,10 +11,10 @@ import pyarrow as pa
 from cot_corpus import alone, pictures, videos
 
 from dataengine.config.cot import CotConfig
-from dataengine.cot.stages.check import CheckWorker
-from dataengine.cot.stages.paths import PathWorker
-from dataengine.cot.stages.questions import QuestionWorker
-from dataengine.cot.tables import CHECKS, PATHS, QUESTIONS
+from dataengine.cot.checks.stage import CheckWorker
+from dataengine.cot.core.tables import CHECKS, PATHS, QUESTIONS
+from dataengine.cot.paths.stage import PathWorker
+from dataengine.cot.questions.stage import QuestionWorker
 from dataengine.media.limits import Limits
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, Worker

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from cot_corpus import original, pictures, records
 
-from dataengine.cot import formats
+from dataengine.cot.core import formats
 from dataengine.cot.review.base import ReviewItem, ReviewPath
-from dataengine.cot.written import exchange
+from dataengine.cot.tasks.programmatic import exchange
 
 
 def items(count: int = 3) -> list[ReviewItem]:

@@ -15,12 +15,12 @@ from chat_server import Body, ChatServer, Turn, chat_server
 from cot_corpus import PAIRS, alone, pictures, sample
 from cot_workers import Row, Workshop
 
-from dataengine.cot import tools
-from dataengine.cot.formats import IMAGE_MARK, box
-from dataengine.cot.members import decode_png, observations
-from dataengine.cot.record import Record
-from dataengine.cot.stages.write import finished
-from dataengine.cot.verify import verify_record
+from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core import tools
+from dataengine.cot.core.formats import IMAGE_MARK, box
+from dataengine.cot.core.record import Record
+from dataengine.cot.core.shard_files import decode_png, observations
+from dataengine.cot.mix.write_stage import finished
 
 PICTURE = sorted(pictures())[0]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"

@@ -8,17 +8,17 @@ from itertools import pairwise
 import pytest
 from cot_corpus import records
 
-from dataengine.cot import formats
-from dataengine.cot.account import funnel, yields
-from dataengine.cot.answers import matches
-from dataengine.cot.choose import choose
-from dataengine.cot.draw import Draw
-from dataengine.cot.grade import blind, grade
-from dataengine.cot.mix import Facets, pick
-from dataengine.cot.plant import planted
-from dataengine.cot.process import flaws
-from dataengine.cot.record import Record
-from dataengine.cot.written import exchange
+from dataengine.cot.checks.answers import matches
+from dataengine.cot.checks.grade import blind, grade
+from dataengine.cot.checks.reasoning import flaws
+from dataengine.cot.core import formats
+from dataengine.cot.core.outcomes import funnel, yields
+from dataengine.cot.core.record import Record
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.mix.quotas import Facets, pick
+from dataengine.cot.paths.error_injection import planted
+from dataengine.cot.review.choose import choose
+from dataengine.cot.tasks.programmatic import exchange
 
 
 def of_task(task: str, style: str = "") -> Record:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.cot.formats import (
+from dataengine.cot.core.formats import (
     IMAGE_MARK,
     Agentic,
     AutoPlain,
@@ -26,7 +26,7 @@ from dataengine.cot.formats import (
     with_switch,
     without_switch,
 )
-from dataengine.cot.record import Style
+from dataengine.cot.core.record import Style
 
 _TAGS = (
     "<think",

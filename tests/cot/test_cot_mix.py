@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.cot.mix import PRESETS, apportion, pick, resolve
+from dataengine.cot.mix.quotas import PRESETS, apportion, pick, resolve
 from dataengine.errors import UsageError
 
 _shares = st.dictionaries(st.sampled_from("abcde"), st.floats(0, 1e6), min_size=1).filter(lambda s: any(s.values()))

@@ -23,14 +23,14 @@ from cot_corpus import (
 )
 
 from dataengine.contracts import sample_id
-from dataengine.cot.account import Kept, Rejected, Step
-from dataengine.cot.answers import options
-from dataengine.cot.build import attempt, candidates
-from dataengine.cot.draw import Draw
-from dataengine.cot.formats import boxed, parse, to_text, without_switch
-from dataengine.cot.members import decode_png
-from dataengine.cot.record import Record
-from dataengine.cot.registry import TASKS
+from dataengine.cot.checks.answers import options
+from dataengine.cot.core.formats import boxed, parse, to_text, without_switch
+from dataengine.cot.core.outcomes import Kept, Rejected, Step
+from dataengine.cot.core.record import Record
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.core.shard_files import decode_png
+from dataengine.cot.questions.build import attempt, candidates
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.errors import InputError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cot_corpus import records, sample, videos
 
-from dataengine.cot.formats import parse, to_text, without_switch
-from dataengine.cot.record import MODES, Record
+from dataengine.cot.core.formats import parse, to_text, without_switch
+from dataengine.cot.core.record import MODES, Record
 from dataengine.errors import InputError
 
 

@@ -17,10 +17,10 @@ import webdataset as wds
 from cot_corpus import PAIRS, pictures, records, sample, videos
 from PIL import Image
 
-from dataengine.cot.account import Kept
-from dataengine.cot.build import candidates
-from dataengine.cot.members import decode_png, encode_png, record_members
-from dataengine.cot.prepare import Context, Draft, Item
+from dataengine.cot.core.outcomes import Kept
+from dataengine.cot.core.shard_files import decode_png, encode_png, record_members
+from dataengine.cot.questions.build import candidates
+from dataengine.cot.questions.worker import Context, Draft, Item
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.storage.tar import write_tar
@@ -49,7 +49,7 @@ def test_the_child_makes_what_the_parent_would() -> None:
     ]
     broken = Item("0" * 32, "image", media[ids[0]][:500])
     with Sandbox(
-        "dataengine.cot.prepare:make", Context(Limits(), 3, 4, sample(ids[0]).ways), workers=1, limits=Limits()
+        "dataengine.cot.questions.worker:make", Context(Limits(), 3, 4, sample(ids[0]).ways), workers=1, limits=Limits()
     ) as sandbox:
         *made, failed = sandbox.map([*items, broken])
     assert isinstance(failed, Failed) and failed.failure == "truncated"

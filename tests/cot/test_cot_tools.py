@@ -8,7 +8,7 @@ from cot_corpus import pixels_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.cot.tools import MAX_SIDE, Call, ToolError, parse, run
+from dataengine.cot.core.tools import MAX_SIDE, Call, ToolError, parse, run
 
 _thousandths = st.integers(0, 1000)
 _calls = (

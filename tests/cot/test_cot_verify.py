@@ -15,16 +15,16 @@ import pytest
 from cot_corpus import images_of, pictures, records, sample, videos
 from PIL import Image
 
-from dataengine.cot.account import Kept
-from dataengine.cot.build import compose
-from dataengine.cot.formats import box
-from dataengine.cot.members import encode_png, record_members
-from dataengine.cot.record import Record, canonical, record_id
-from dataengine.cot.registry import TASKS
-from dataengine.cot.source import CotInput, working_size
-from dataengine.cot.taken import take
-from dataengine.cot.task import LETTERS
-from dataengine.cot.verify import verify_record
+from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core.formats import box
+from dataengine.cot.core.frame_sampling import take
+from dataengine.cot.core.outcomes import Kept
+from dataengine.cot.core.record import Record, canonical, record_id
+from dataengine.cot.core.sample import CotInput, working_size
+from dataengine.cot.core.shard_files import encode_png, record_members
+from dataengine.cot.questions.build import compose
+from dataengine.cot.tasks.base import LETTERS
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits

@@ -20,7 +20,7 @@ from cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tint
 
 from dataengine import pipeline
 from dataengine.config import recipe
-from dataengine.cot.record import Record
+from dataengine.cot.core.record import Record
 from dataengine.engines.ray import Job
 from dataengine.export.messages import export
 from dataengine.release.reader import open_release

@@ -12,9 +12,9 @@ from chat_server import Body, ChatServer, Turn, chat_server
 from cot_corpus import pictures
 from cot_workers import Row, Workshop
 
-from dataengine.cot.choose import choose
-from dataengine.cot.stages.mix import _outcome
-from dataengine.cot.stages.review import _decide, _told
+from dataengine.cot.mix.stage import _outcome
+from dataengine.cot.review.choose import choose
+from dataengine.cot.review.stage import _decide, _told
 
 TURNS = {
     "rate_limit": Turn(status=429),

@@ -13,16 +13,16 @@ from chat_server import Body, ChatServer, Turn, chat_server
 from cot_corpus import PAIRS, alone, pictures, sample, videos
 from cot_workers import Workshop
 
-from dataengine.cot.account import Kept, Rejected
-from dataengine.cot.answers import matches
-from dataengine.cot.build import attempt, candidates
-from dataengine.cot.formats import Plain, Thinking, box, to_text
-from dataengine.cot.given import Pair, Rival
-from dataengine.cot.grade import grade
-from dataengine.cot.record import Record, Style, canonical
-from dataengine.cot.registry import TASKS
-from dataengine.cot.source import CotInput
-from dataengine.cot.verify import verify_record
+from dataengine.cot.checks.answers import matches
+from dataengine.cot.checks.grade import grade
+from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core.formats import Plain, Thinking, box, to_text
+from dataengine.cot.core.outcomes import Kept, Rejected
+from dataengine.cot.core.record import Record, Style, canonical
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.source_qa import Pair, Rival
+from dataengine.cot.questions.build import attempt, candidates
+from dataengine.cot.tasks.registry import TASKS
 
 PICTURE, CLIP = sorted(pictures())[0], sorted(videos())[0]
 OWN = "a temple with a yellow roof"

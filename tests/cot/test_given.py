@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataengine.config.cot import ExistingConfig, QuestionsConfig
-from dataengine.cot.beside import Ring, Sample
-from dataengine.cot.given import Pair, pairs_of
+from dataengine.cot.core.source_qa import Pair, pairs_of
+from dataengine.cot.questions.distractors import Ring, Sample
 
 QA = QuestionsConfig(existing=ExistingConfig())
 

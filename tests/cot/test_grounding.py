@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.cot.formats import FormatError
-from dataengine.cot.grounding import Label, Span, parse, parse_span
+from dataengine.cot.core.formats import FormatError
+from dataengine.cot.core.grounding import Label, Span, parse, parse_span
 
 NUMBER = st.integers(0, 998)
 

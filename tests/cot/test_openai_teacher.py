@@ -13,7 +13,7 @@ import pytest
 from chat_server import ChatServer, Turn, chat_server
 
 from dataengine.config.cot import OpenAIConfig
-from dataengine.cot.record import ImageBlock, Message, TextBlock
+from dataengine.cot.core.record import ImageBlock, Message, TextBlock
 from dataengine.cot.teachers.base import Ask, Failure, NotSaid, Said
 from dataengine.cot.teachers.openai import OpenAITeacher
 from dataengine.cot.teachers.pace import Pace

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cot_checks import check
 
-from dataengine.cot.choose import choose
-from dataengine.cot.formats import Thinking, box
-from dataengine.cot.sure import Sureness, sureness, together
+from dataengine.cot.core.confidence import Sureness, sureness, together
+from dataengine.cot.core.formats import Thinking, box
+from dataengine.cot.review.choose import choose
 
 TEXT = "<think>The left is dark. It has 1.5 of it!</think> <answer>So A</answer>"
 

@@ -16,13 +16,13 @@ from cot_workers import Workshop
 from PIL import Image
 
 from dataengine.contracts import sample_id
-from dataengine.cot import show
-from dataengine.cot.account import Kept
-from dataengine.cot.build import attempt
-from dataengine.cot.record import Record, VideoBlock, canonical
-from dataengine.cot.registry import TASKS
-from dataengine.cot.taken import KEYE, params_of, same, take, told, way_of
-from dataengine.cot.verify import verify_record
+from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core.frame_sampling import KEYE, params_of, same, take, told, way_of
+from dataengine.cot.core.outcomes import Kept
+from dataengine.cot.core.record import Record, VideoBlock, canonical
+from dataengine.cot.questions.build import attempt
+from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.teachers import render
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.video import slowfast
@@ -109,10 +109,10 @@ def test_a_way_that_nobody_takes_is_a_bad_record(way: str) -> None:
 
 
 def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: ChatServer, tmp_path: Path) -> None:
-    shown = show.shown(Limits(), ("video", three_shots(), {WAY}))[WAY]
+    shown = render.shown(Limits(), ("video", three_shots(), {WAY}))[WAY]
     taken = take(three_shots(), WAY, Limits())
     sides = [min(Image.open(io.BytesIO(data)).size) for data in shown]
-    assert sides == [show.FAST_SIDE if kind == FAST else min(240, show.FRAME_SIDE) for kind in taken.kinds]
+    assert sides == [render.FAST_SIDE if kind == FAST else min(240, render.FRAME_SIDE) for kind in taken.kinds]
     server.reply = lambda body: Turn(text="?")
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
     shop = Workshop(tmp_path, [CUT], {"teachers": [model], "video": {"frames": ["slow-fast"]}, "per_sample": 4})

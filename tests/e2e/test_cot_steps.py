@@ -15,7 +15,7 @@ from chat_server import Turn, chat_server
 from llm_server import LlmServer, llm_server
 from small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
 
-from dataengine.cot import asks
+from dataengine.cot.teachers import prompt_text
 
 STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "write")
 
@@ -155,7 +155,7 @@ def as_told(body: dict[str, Any]) -> Turn:
     if len(body["messages"]) > 1:
         return Turn(text=f"Now it is clear.</think> <answer>So it is \\boxed{{{told[1]}}}</answer>", logprobs=[-0.5])
     styles = ("auto", "non_thinking", "thinking", "agentic")
-    style = next(s for s in styles if text.startswith(asks.template(s)))
+    style = next(s for s in styles if text.startswith(prompt_text.template(s)))
     return Turn(text=FORMS[style].format(box=f"\\boxed{{{told[1]}}}", plain=told[1]), logprobs=[-0.5])
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from dataengine.cot import formats
-from dataengine.cot.record import Style
+from dataengine.cot.core import formats
+from dataengine.cot.core.record import Style
 from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.cot.review.decisions import item_digest, log, logged
 from dataengine.errors import InputError, UsageError

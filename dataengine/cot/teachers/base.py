@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from dataengine.cot.record import Message
+from dataengine.cot.core.record import Message
 from dataengine.storage.workspace import digest
 
 

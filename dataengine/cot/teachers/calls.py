@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dataengine.cot.measure import QUALITIES
+from dataengine.cot.core.measure import QUALITIES
 
 _EDGES = ("left", "top", "right", "bottom")
 _WHOLE = {"type": "integer", "minimum": 0, "maximum": 1000}

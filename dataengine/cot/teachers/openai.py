@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 import httpx
 
 from dataengine.config.cot import OpenAIConfig
-from dataengine.cot.record import ImageBlock
+from dataengine.cot.core.record import ImageBlock
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
 from dataengine.cot.teachers.pace import Pace
 from dataengine.cot.teachers.wire import PAID, body_of, guessed_tokens, read

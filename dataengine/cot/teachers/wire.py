@@ -8,8 +8,8 @@ import re
 from typing import Any
 
 from dataengine.config.cot import OpenAIConfig
-from dataengine.cot.record import ImageBlock, Message, TextBlock
-from dataengine.cot.sure import sureness
+from dataengine.cot.core.confidence import sureness
+from dataengine.cot.core.record import ImageBlock, Message, TextBlock
 from dataengine.cot.teachers.base import Ask, Failure, Media, NotSaid, Said
 from dataengine.cot.teachers.calls import as_fence, definitions
 

@@ -1,0 +1,64 @@
+"""How a path fared: A, B or C, as in Keye-VL-1.5 (arXiv 2509.01563, the LongCoT pipeline).
+
+A: the answer and the reasoning are right. B: the answer is right, the reasoning flawed. C: a wrong answer or not the exact
+form of the mode; it is discarded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataengine.cot.checks.answers import answer_of, matches
+from dataengine.cot.checks.reasoning import flaws
+from dataengine.cot.core import formats
+from dataengine.cot.core.record import OBSERVATION, Grade, Record
+
+
+@dataclass(frozen=True)
+class Graded:
+    """``answer`` is what the path says, empty where nothing; ``words`` its length."""
+
+    grade: Grade
+    answer: str
+    right: bool
+    reasons: tuple[str, ...]
+    words: int
+
+
+def grade(record: Record, text: str) -> Graded:
+    """By rule, from the measured facts; says nothing of what only a model can judge."""
+    words = len(text.split())
+    try:
+        reply = formats.parse(record.style, text)
+        formats.to_blocks(text, pictures(record, text))
+        _only_tools_show(reply, text)
+    except formats.FormatError:
+        return Graded("C", "", False, ("format",), words)
+    said = answer_of(record, reply)
+    found = tuple(flaws(record, reply))
+    if not matches(record, said):
+        return Graded("C", said or "", False, ("answer", *found), words)
+    return Graded("B" if found else "A", said or "", True, found, words)
+
+
+def blind(record: Record, text: str) -> bool:
+    """Is a few words' guess the answer?"""
+    said = text.strip().removesuffix(".")
+    if matches(record, said):
+        return True
+    try:
+        return matches(record, answer_of(record, formats.Plain(text)))
+    except formats.FormatError:
+        return False
+
+
+def _only_tools_show(reply: formats.Reply, text: str) -> None:
+    """A picture stands where a tool has given it. Raises FormatError."""
+    shown = sum(s.output == formats.IMAGE_MARK for s in reply.steps) if isinstance(reply, formats.Agentic) else 0
+    if shown != text.count(formats.IMAGE_MARK):
+        raise formats.FormatError.because("a place for a picture that no tool has given")
+
+
+def pictures(record: Record, text: str) -> list[str]:
+    """References of the pictures in a reply: all that its tools have given. Other replies show none."""
+    return [f"{OBSERVATION}{i}" for i in range(text.count(formats.IMAGE_MARK))] if record.style == "agentic" else []

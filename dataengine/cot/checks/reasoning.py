@@ -1,0 +1,170 @@
+"""Is the reasoning sound? Rules that hold for any teacher's text: they read it against the facts that were measured.
+
+They find what can be found without a model: a number that nothing supports, a reading told of the wrong part, a conclusion
+other than the answer, sentences that come again and again, another script, a length out of bounds, a tool's output that the
+facts deny. What needs understanding (is a picture described as it is?) is the judge's, where the recipe names one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations
+
+from dataengine.cot.checks.answers import alike, matches
+from dataengine.cot.core import formats, tools
+from dataengine.cot.core.confidence import SENTENCE
+from dataengine.cot.core.measure import PARTS
+from dataengine.cot.core.record import Record
+from dataengine.errors import InputError
+
+LEAST_WORDS, MOST_WORDS = 3, 2000
+_TOLERANCE = 2.0
+_FREE = frozenset({0.0, 1.0, 2.0, 4.0, 255.0})
+"""Numbers that every text may use: counts of steps, the grid, the ends of the scale."""
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
+_LABEL = re.compile(r"<\|(\w+)_start\|>.*?<\|\1_end\|>", re.DOTALL)
+_CONCLUSION = re.compile(
+    r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?)\s+([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)"
+)
+
+
+def flaws(record: Record, reply: formats.Reply) -> list[str]:
+    """Names of what is wrong with the reasoning, sorted; none for a sound one."""
+    text, read = prose(reply), frozenset[float]()
+    if isinstance(reply, formats.Agentic):
+        read = frozenset(float(n) for step in reply.steps for n in _NUMBER.findall(step.output))
+    return sorted(
+        {*_of_text(record, text, read), *(_of_tools(record, reply) if isinstance(reply, formats.Agentic) else ())}
+    )
+
+
+def prose(reply: formats.Reply) -> str:
+    """The reply's own sentences: no code, no outputs."""
+    if isinstance(reply, formats.Agentic):
+        return "\n".join([*(step.thought for step in reply.steps), reply.closing, reply.answer])
+    if isinstance(reply, formats.Thinking):
+        return f"{reply.think}\n{reply.answer}"
+    if isinstance(reply, formats.AutoThinking):
+        return f"{reply.analysis}\n{reply.think}\n{reply.answer}"
+    return f"{reply.analysis}\n{reply.text}" if isinstance(reply, formats.AutoPlain) else reply.text
+
+
+def sentences(text: str) -> list[str]:
+    return [s.strip() for s in SENTENCE.findall(text) if s.strip()]
+
+
+def _of_text(record: Record, whole: str, read: frozenset[float]) -> Iterator[str]:
+    """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
+    if any(_concludes(record, said) and not matches(record, said) for said in _CONCLUSION.findall(whole)):
+        yield "contradiction"
+    text = _LABEL.sub("", whole)
+    words = text.split()
+    if len(words) > MOST_WORDS or (record.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
+        yield "length"
+    if _foreign(text, _question(record)):
+        yield "language"
+    said = sentences(text)
+    if _repeats(said, words):
+        yield "repetition"
+    numbers = [float(n) for n in _NUMBER.findall(text)] if record.basis == "measured" else []
+    if any(n not in read and not _supported(n, record) for n in numbers):
+        yield "unsupported number"
+    if any(_misread(record, s) for s in said):
+        yield "wrong reading"
+
+
+def _concludes(record: Record, said: str) -> bool:
+    """Could these words be an answer to the question? ``the answer is clearly …`` ends at no answer yet."""
+    if record.answer_type in ("choice", "order"):
+        return bool(re.fullmatch("[A-F](, [A-F])*", said))
+    if record.answer_type == "number":
+        return said.isdigit()
+    if record.answer_type == "box":
+        return said.startswith("<|")
+    if record.basis == "given":
+        return False
+    return said.lower() in alike(record) or (record.answer.isupper() and said.isupper())
+
+
+def _supported(number: float, record: Record) -> bool:
+    return number in _FREE or any(abs(number - known) < 0.051 for known in _known(record))
+
+
+def _known(record: Record) -> set[float]:
+    """Facts, their differences, counts of what was asked about, and numbers that the question itself holds."""
+    values = list(record.measured.values())
+    found = {*values, *map(round, values)}
+    rounded = [round(v) for v in values]
+    found |= {abs(a - b) for a, b in combinations(rounded, 2)} | {round(abs(a - b)) for a, b in combinations(values, 2)}
+    found |= {value + 1 for name, value in record.measured.items() if name == "cuts"}
+    found |= {float(len(record.asked.get("parts", "").split("|")))}
+    found |= {float(n) for n in _NUMBER.findall(_question(record))}
+    found |= {float(time) for time in record.asked.get("times", "").split()}
+    return found | ({float(record.answer)} if record.answer_type == "number" else set())
+
+
+def _misread(record: Record, sentence: str) -> bool:
+    """A sentence about one measured thing with one number: is it that thing's?"""
+    left, named = sentence.lower(), []
+    for name in sorted(record.measured, key=len, reverse=True):
+        if re.search(rf"\b{re.escape(name.lower())}\b", left):
+            named.append(name)
+            left = left.replace(name.lower(), " ")
+    numbers = [float(n) for n in _NUMBER.findall(sentence)]
+    if len(named) != 1 or len(numbers) != 1 or named[0] not in PARTS:
+        return False
+    return abs(numbers[0] - record.measured[named[0]]) > _TOLERANCE and not _difference(record, numbers[0], sentence)
+
+
+def _difference(record: Record, number: float, sentence: str) -> bool:
+    """May the number be a gap between two facts?"""
+    values = [round(v) for v in record.measured.values()]
+    told = re.search(r"\b(gap|lead|ahead|behind|away|apart|closer|difference|less|more)\b", sentence)
+    return bool(told) and any(abs(a - b) == number for a, b in combinations(values, 2))
+
+
+def _of_tools(record: Record, reply: formats.Agentic) -> Iterator[str]:
+    """Outputs of ``measure`` calls are the facts of the parts that they measure."""
+    boxes = {box: name for name, box in PARTS.items()}
+    for step in reply.steps:
+        if step.output.startswith(tools.REFUSED):
+            yield "tool call"
+            continue
+        try:
+            calls = [call for call in tools.parse(step.code) if call.name == "measure"]
+        except InputError:
+            yield "tool call"
+            continue
+        lines = step.output.split("\n") if calls else []
+        if len(lines) != len(calls) or not all(re.fullmatch(r"-?\d+", line) for line in lines):
+            yield "tool output"
+            continue
+        for call, line in zip(calls, lines, strict=True):
+            part = boxes.get(tuple(int(edge) for edge in call.arguments[1:]))  # type: ignore[arg-type]
+            known = record.measured.get(part) if part else None
+            if known is not None and abs(known - int(line)) > _TOLERANCE:
+                yield "tool output"
+
+
+def _repeats(said: list[str], words: list[str]) -> bool:
+    """A sentence three times, or a run of eight words four times."""
+    runs = Counter(tuple(words[i : i + 8]) for i in range(len(words) - 7))
+    most = Counter(s for s in said if len(s) > 20).most_common(1)
+    return bool(most and most[0][1] >= 3) or bool(runs and runs.most_common(1)[0][1] >= 4)
+
+
+def _foreign(text: str, question: str) -> bool:
+    """Letters of a script that the question does not use, more than 2 in 100."""
+    told, known = Counter(map(_script, filter(str.isalpha, text))), set(map(_script, filter(str.isalpha, question)))
+    return sum(n for script, n in told.items() if script not in known) > 0.02 * max(told.total(), 1)
+
+
+def _script(letter: str) -> str:
+    return "LATIN" if letter.isascii() else unicodedata.name(letter, "?").partition(" ")[0]
+
+
+def _question(record: Record) -> str:
+    return formats.to_text(record.messages[0].content)[0]

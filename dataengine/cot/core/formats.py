@@ -1,0 +1,243 @@
+r"""The text forms of the modes, letter by letter, and parsers that take nothing else.
+
+As in Keye-VL (arXiv 2507.01949, Appendix C and model card). Its case of agentic thinking shows code without a fence, which
+may have been lost; here the code stands in a ``python`` fence, without which its borders could not be told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dataengine.cot.core.record import Block, ImageBlock, Style, TextBlock
+from dataengine.errors import InputError
+
+#: Stands in flat text where a picture goes.
+IMAGE_MARK = "<image>"
+_TAGS = tuple(f"<{slash}{tag}>" for tag in ("think", "answer", "analysis", "sandbox_output") for slash in ("", "/"))
+_FENCE = "```"
+
+#: What the user's text ends with, by style. The model card knows three switches, the paper two more.
+SWITCHES: dict[str, dict[Style, str]] = {
+    "card": {"thinking": "/think", "non_thinking": "/no_think", "auto": "", "agentic": "/think"},
+    "paper": {"thinking": "/think", "non_thinking": "/no_think", "auto": "/auto_think", "agentic": "/agentic_think"},
+}
+
+
+class FormatError(InputError):
+    """Text that is not in the form it should have."""
+
+    @classmethod
+    def because(cls, message: str) -> FormatError:
+        return cls("format", message)
+
+
+@dataclass(frozen=True)
+class Plain:
+    """Non-thinking: the answer, without tags."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        _free(self.text)
+
+    def render(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """``answer`` holds exactly one box."""
+
+    think: str
+    answer: str
+
+    def __post_init__(self) -> None:
+        _free(self.think)
+        _boxed(self.answer)
+
+    def render(self) -> str:
+        return f"<think>{self.think}</think> <answer>{self.answer}</answer>"
+
+
+@dataclass(frozen=True)
+class AutoPlain:
+    """Auto-think that decides against: ``analysis`` says why."""
+
+    analysis: str
+    text: str
+    decision: ClassVar[str] = " Therefore, /no_think mode is more appropriate."
+
+    def __post_init__(self) -> None:
+        _free(self.analysis)
+        _free(self.text)
+
+    def render(self) -> str:
+        return f"<analysis>{self.analysis}{self.decision}</analysis> {self.text}"
+
+
+@dataclass(frozen=True)
+class AutoThinking:
+    """Auto-think that decides to think."""
+
+    analysis: str
+    think: str
+    answer: str
+    decision: ClassVar[str] = " Therefore, /think mode is more appropriate."
+
+    def __post_init__(self) -> None:
+        _free(self.analysis)
+        _free(self.think)
+        _boxed(self.answer)
+
+    def render(self) -> str:
+        head = f"<analysis>{self.analysis}{self.decision}</analysis>"
+        return f"{head}<think>{self.think}</think><answer>{self.answer}</answer>"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A thought, the code that it leads to, and what the code gave: text, or IMAGE_MARK for a picture."""
+
+    thought: str
+    code: str
+    output: str
+
+    def __post_init__(self) -> None:
+        for text in (self.thought, self.code, self.output):
+            _free(text, _FENCE)
+
+    def render(self) -> str:
+        code = f"{_FENCE}python\n{self.code}\n{_FENCE}"
+        return f"{self.thought}\n{code}\n<sandbox_output> {self.output} </sandbox_output>\n"
+
+
+@dataclass(frozen=True)
+class Agentic:
+    """Thinking with pictures: at least one step, a closing thought, the answer."""
+
+    steps: tuple[Step, ...]
+    closing: str
+    answer: str
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise FormatError.because("agentic thinking without a step")
+        _free(self.closing, _FENCE)
+        _boxed(self.answer)
+
+    def render(self) -> str:
+        steps = "".join(step.render() for step in self.steps)
+        return f"<think>{steps}{self.closing}</think> <answer>{self.answer}</answer>"
+
+
+Reply = Plain | Thinking | AutoPlain | AutoThinking | Agentic
+
+_THINKING = re.compile(r"<think>(.+?)</think> <answer>(.+?)</answer>", re.DOTALL)
+_AUTO_PLAIN = re.compile(rf"<analysis>(.+?){re.escape(AutoPlain.decision)}</analysis> (.+)", re.DOTALL)
+_AUTO_THINKING = re.compile(
+    rf"<analysis>(.+?){re.escape(AutoThinking.decision)}</analysis><think>(.+?)</think><answer>(.+?)</answer>",
+    re.DOTALL,
+)
+_STEP = re.compile(r"(.+?)\n```python\n(.+?)\n```\n<sandbox_output> (.+?) </sandbox_output>\n", re.DOTALL)
+
+
+def parse(style: Style, text: str) -> Reply:
+    """The reply that renders to exactly ``text``. Raises FormatError."""
+    if style == "non_thinking":
+        return Plain(text)
+    if style == "auto":
+        if match := _AUTO_PLAIN.fullmatch(text):
+            return AutoPlain(*match.groups())
+        return AutoThinking(*_groups(_AUTO_THINKING, text))
+    think, answer = _groups(_THINKING, text)
+    return Thinking(think, answer) if style == "thinking" else _agentic(think, answer)
+
+
+def boxed(reply: Reply) -> str | None:
+    r"""What stands in ``\boxed{}``; None for replies without one."""
+    return None if isinstance(reply, Plain | AutoPlain) else _boxed(reply.answer)
+
+
+def box(answer: str) -> str:
+    return rf"\boxed{{{answer}}}"
+
+
+def with_switch(text: str, style: Style, switches: str = "card") -> str:
+    """The user's text with its mode switch. Raises FormatError where it ends in one already."""
+    if any(text.endswith(s) for table in SWITCHES.values() for s in table.values() if s):
+        raise FormatError.because("the question ends in a mode switch of its own")
+    return text + SWITCHES[switches][style]
+
+
+def without_switch(text: str, style: Style, switches: str = "card") -> str:
+    """The inverse of ``with_switch``. Raises FormatError."""
+    bare = text.removesuffix(SWITCHES[switches][style])
+    if with_switch(bare, style, switches) != text:
+        raise FormatError.because(f"the question does not end in {SWITCHES[switches][style]!r}")
+    return bare
+
+
+def to_blocks(text: str, images: Sequence[str] = ()) -> tuple[Block, ...]:
+    """``text`` with each IMAGE_MARK replaced by the next of ``images`` (references). Raises FormatError where their numbers
+    differ."""
+    pieces = text.split(IMAGE_MARK)
+    if len(pieces) != len(images) + 1:
+        raise FormatError.because(f"{len(pieces) - 1} places for {len(images)} pictures")
+    found: list[Block] = [TextBlock(text=pieces[0])] if pieces[0] else []
+    for image, piece in zip(images, pieces[1:], strict=True):
+        found.append(ImageBlock(image=image))
+        if piece:
+            found.append(TextBlock(text=piece))
+    return tuple(found)
+
+
+def to_text(blocks: Sequence[Block]) -> tuple[str, list[str]]:
+    """The inverse of ``to_blocks``; video blocks are left out."""
+    texts = [IMAGE_MARK if isinstance(b, ImageBlock) else b.text if isinstance(b, TextBlock) else "" for b in blocks]
+    return "".join(texts), [b.image for b in blocks if isinstance(b, ImageBlock)]
+
+
+def _agentic(think: str, answer: str) -> Agentic:
+    steps, at = [], 0
+    while match := _STEP.match(think, at):
+        steps.append(Step(*match.groups()))
+        at = match.end()
+    return Agentic(tuple(steps), think[at:], answer)
+
+
+def _groups(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
+    match = pattern.fullmatch(text)
+    if not match:
+        raise FormatError.because(f"the text does not have the form {pattern.pattern}")
+    return match.groups()
+
+
+def tagged(text: str) -> bool:
+    """Does a tag of the text forms, or a fence, stand in it?"""
+    return any(tag in text for tag in (*_TAGS, _FENCE))
+
+
+def _free(text: str, *more: str) -> None:
+    """Free text is not blank and holds no tag. Raises FormatError."""
+    if not text.strip():
+        raise FormatError.because("an empty part")
+    if found := [tag for tag in (*_TAGS, *more) if tag in text]:
+        raise FormatError.because(f"{found[0]} inside a part")
+
+
+def _boxed(answer: str) -> str:
+    r"""What stands in the only ``\boxed{}`` of ``answer``, braces inside balanced. Raises FormatError."""
+    _free(answer)
+    _, _, rest = answer.partition(r"\boxed{")
+    depth = 1
+    for place, letter in enumerate(rest):
+        depth += {"{": 1, "}": -1}.get(letter, 0)
+        if depth == 0:
+            inside, after = rest[:place], rest[place + 1 :]
+            if inside.strip() and r"\boxed{" not in inside + after:
+                return inside
+            break
+    raise FormatError.because(r"an answer has exactly one \boxed{} with something in it")

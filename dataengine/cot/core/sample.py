@@ -1,0 +1,99 @@
+"""A sample as tasks see it: pixels of a fixed working size, decoded when first asked for, and what its source says of it.
+
+The size is part of the contract (``record.VERSION``): what is measured does not depend on how large the original was, at
+the price of details below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from dataengine.cot.core.frame_sampling import KEYE, Taken, take
+from dataengine.cot.core.source_qa import Pair, Rival
+from dataengine.errors import InputError
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
+from dataengine.media.limits import Limits
+from dataengine.media.video.reader import frames_even, probe
+
+PICTURE_SIDE = 448
+"""Pixels of the shorter side of a picture that is measured; smaller pictures stay as they are."""
+
+Frames = tuple[Pixels, list[float]]
+"""``(F, H, W, 3) uint8`` and the seconds when each begins to be shown."""
+
+
+def _nothing(*_: Any) -> Any:
+    raise InputError("wrong_kind", "a task for videos was given a sample of another kind")
+
+
+@dataclass(frozen=True)
+class CotInput:
+    """One sample. ``picture()`` is ``(H, W, 3) uint8`` at working size; ``frames(count, short_side)`` are the frames from
+    the middles of ``count`` equal spans; ``taken(way)`` says which frames a record shows, ``ways`` which ways the recipe
+    wants. ``facts`` of a video hold its ``duration`` in seconds.
+
+    ``pairs`` are the source's questions about it, ``rivals`` captions of other samples, ``partners`` other videos by id.
+    """
+
+    id: str
+    kind: str
+    picture: Callable[[], Pixels] = field(repr=False)
+    frames: Callable[[int, int], Frames] = field(repr=False)
+    captions: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    taken: Callable[[str], Taken] = field(repr=False, default=_nothing)
+    ways: tuple[str, ...] = KEYE
+    pairs: tuple[Pair, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
+
+    def among(self, partners: Mapping[str, CotInput]) -> CotInput:
+        """The same sample beside these others."""
+        return replace(self, partners=partners)
+
+
+def decoded(
+    id_: str,
+    kind: str,
+    data: bytes,
+    limits: Limits,
+    captions: tuple[str, ...] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> CotInput:
+    """The sample in ``data``; each form is decoded once. Its functions (and a video without known duration, at once)
+    raise InputError."""
+    known = dict(facts or {})
+    if kind == "video" and not known.get("duration"):
+        known["duration"] = probe(data, limits).duration
+    picture = cache(lambda: working_size(decode_rgb(data, limits, PICTURE_SIDE)))
+    frames = cache(lambda count, side: frames_even(data, count, limits, side))
+    taken = cache(lambda way: take(data, way, limits))
+    of = _only("image", kind, picture), _only("video", kind, frames)
+    return CotInput(id_, kind, *of, captions, known, _only("video", kind, taken))
+
+
+def working_size(pixels: Pixels) -> Pixels:
+    """``(H, W, 3)`` shrunk to a shorter side of PICTURE_SIDE; smaller ones as they are."""
+    height, width = pixels.shape[:2]
+    shorter = min(height, width)
+    if shorter <= PICTURE_SIDE:
+        return pixels
+    size = (max(1, round(width * PICTURE_SIDE / shorter)), max(1, round(height * PICTURE_SIDE / shorter)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+
+
+def _only(wanted: str, kind: str, load: Callable[..., Any]) -> Callable[..., Any]:
+    if kind == wanted:
+        return load
+
+    def refuse(*_: Any) -> Any:
+        raise InputError("wrong_kind", f"a task for {wanted}s was given a sample of kind {kind}")
+
+    return refuse

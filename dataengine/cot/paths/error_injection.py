@@ -1,0 +1,129 @@
+"""Paths that are wrong on purpose, each in one way, so that a run can say what share of such errors its checks catch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from dataengine.cot.checks.answers import others
+from dataengine.cot.core import formats
+from dataengine.cot.core.measure import PARTS
+from dataengine.cot.core.record import Record
+from dataengine.cot.core.seeded import Draw
+
+Thinks = formats.Thinking | formats.AutoThinking
+_FOREIGN = (
+    "Хорошо видно, что это именно так и никак иначе.",
+    "从图中可以清楚地看出这一点没有疑问。",
+    "これは画像からはっきりと読み取れます。",
+)
+
+
+def planted(record: Record, reply: formats.Reply, draw: Draw) -> tuple[str, str] | None:
+    """``(kind of error, the text with it)``; None where no kind fits this reply."""
+    for kind in draw.shuffled(sorted(_KINDS)):
+        text = _KINDS[kind](record, reply, draw)
+        if text is not None and text != reply.render():
+            return kind, text
+    return None
+
+
+def _answer(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """Another answer, everything else as it was."""
+    wrong = others(record)
+    if not wrong:
+        return None
+    new = draw.choice(wrong)
+    if formats.boxed(reply) is not None:
+        return reply.render().replace(formats.box(record.answer), formats.box(new))
+    if record.answer_type == "order":
+        return reply.render().replace(record.answer, new)
+    head, mark, text = reply.render().rpartition("</analysis> ")
+    changed = re.sub(rf"\b{re.escape(record.answer)}\b", new, text, flags=re.IGNORECASE)
+    return head + mark + changed
+
+
+def _reading(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """One number that nothing supports."""
+    if not isinstance(reply, Thinks):
+        return None
+    numbers = re.findall(r"(?<![\w.-])\d{2,3}(?![\w.])", reply.think)
+    if not numbers:
+        return None
+    return _thinking(reply, reply.think.replace(draw.choice(numbers), str(700 + draw.below(200)), 1))
+
+
+def _swap(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """Two readings told of each other's parts."""
+    if not isinstance(reply, Thinks) or record.task not in ("compare_parts", "rank_parts"):
+        return None
+    values = {name: round(value) for name, value in record.measured.items() if name in PARTS}
+    apart = [(a, b) for a in values for b in values if a < b and abs(values[a] - values[b]) > 5]
+    if not apart:
+        return None
+    a, b = (str(values[name]) for name in draw.choice(apart))
+    swapped = re.sub(rf"(?<![\w.-])(?:{a}|{b})(?![\w])(?!\.\d)", lambda m: b if m[0] == a else a, reply.think)
+    return _thinking(reply, swapped)
+
+
+def _conclusion(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """Reasoning that ends at another answer than the one given."""
+    wrong = others(record)
+    if not wrong or formats.boxed(reply) is None:
+        return None
+    said = f" So the answer is {draw.choice(wrong)}."
+    if isinstance(reply, formats.Agentic):
+        return replace(reply, closing=reply.closing + said).render()
+    return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
+
+
+def _output(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """A number that the tool has not given."""
+    if not isinstance(reply, formats.Agentic):
+        return None
+    read = [n for n, step in enumerate(reply.steps) if re.fullmatch(r"(-?\d+\n?)+", step.output)]
+    if not read:
+        return None
+    at = draw.choice(read)
+    first, *rest = reply.steps[at].output.split("\n")
+    output = "\n".join([str(int(first) + 20 + draw.below(60)), *rest])
+    steps = (*reply.steps[:at], replace(reply.steps[at], output=output), *reply.steps[at + 1 :])
+    return replace(reply, steps=steps).render()
+
+
+def _repetition(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    if not isinstance(reply, Thinks):
+        return None
+    return _thinking(reply, reply.think + " Let me look at the picture once more." * (4 + draw.below(8)))
+
+
+def _language(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    said = f" {draw.choice(_FOREIGN)}"
+    if isinstance(reply, formats.Agentic):
+        return replace(reply, closing=reply.closing + said).render()
+    return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
+
+
+def _format(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+    """A tag that is missing, or one that has no place there."""
+    text = reply.render()
+    if isinstance(reply, formats.Plain):
+        return f"<answer>{text}</answer>"
+    return text.replace(draw.choice([tag for tag in ("</think>", "<answer>", "</analysis>") if tag in text]), "", 1)
+
+
+def _thinking(reply: Thinks, think: str) -> str:
+    return replace(reply, think=think).render()
+
+
+_KINDS: dict[str, Callable[[Record, formats.Reply, Draw], str | None]] = {
+    "answer": _answer,
+    "conclusion": _conclusion,
+    "format": _format,
+    "language": _language,
+    "output": _output,
+    "reading": _reading,
+    "repetition": _repetition,
+    "swap": _swap,
+}

@@ -1,0 +1,119 @@
+"""From a sample to records: which tasks are tried is drawn from seed and id, so it depends on no other sample.
+
+A task that finds no sure answer is counted and the next one in the draw is tried, until ``per_sample`` records are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core.outcomes import Kept, Outcome, Rejected, Step
+from dataengine.cot.core.record import VERSION, Record, Style, VerdictModel, facts_of, params_of, record_id
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw, derive_seed
+from dataengine.cot.core.shard_files import encode_png, observations
+from dataengine.cot.mix.quotas import PRESETS
+from dataengine.cot.tasks.base import Facts, Params, Task, Unsure, messages, words
+from dataengine.cot.tasks.difficulty import difficulty
+from dataengine.cot.tasks.programmatic import TEACHER
+from dataengine.cot.tasks.registry import TASKS
+
+EVEN = PRESETS["even"]
+
+
+def candidates(
+    source: CotInput, seed: int, per_sample: int, mix: Mapping[str, float] = EVEN, models: bool = False
+) -> list[Outcome]:
+    """Records of one sample, at most ``per_sample``, one a task and one a question of the source, and the candidates that
+    failed, in the order tried. ``models``: ask also what only a model can answer.
+
+    ``mix`` weighs which modes come first; by itself it promises no shares (``mix.pick`` does). Raises InputError where the
+    media cannot be decoded.
+    """
+    draw = Draw(seed, source.id, "tasks")
+    queues = [_choices(cell, source, draw, models) for cell in draw.race(mix)]
+    found: list[Outcome] = []
+    tried: set[str] = set()
+    while any(queues) and sum(isinstance(o, Kept) for o in found) < per_sample:
+        queue = queues.pop(0)
+        while queue:
+            task, style, variant = queue.pop(0)
+            if (variant or task.name) not in tried:
+                tried.add(variant or task.name)
+                found.append(attempt(task, style, source, seed, variant))
+                if isinstance(found[-1], Kept):
+                    break
+        queues.append(queue)
+    return found
+
+
+def attempt(task: Task, style: Style, source: CotInput, seed: int, variant: str = "") -> Outcome:
+    """One candidate: the first question of the task with a sure answer, written and verified."""
+    own = derive_seed(seed, source.id, task.name, *([variant] if variant else []))
+    sure = _sure(task, source, Draw(own).fork("question"), variant)
+    if isinstance(sure, Rejected):
+        return sure
+    kept = compose(task, style, source, own, *sure)
+    images = {o.name: data for o, data in zip(kept.record.observations, kept.images, strict=True)}
+    beside = {source.id: source} | dict(source.partners)
+    verdict = verify_record(kept.record.to_bytes(), beside.__getitem__, images, draft=not task.programs(style))
+    if not verdict.passed:
+        return Rejected(source.id, task.mode, task.name, Step.VERIFY, verdict.step)
+    return kept
+
+
+def compose(task: Task, style: Style, source: CotInput, seed: int, params: Params, facts: Facts, answer: str) -> Kept:
+    """The record for a question, its facts and its answer; ``seed`` chooses the words."""
+    exchange = task.write(source.id, params, facts, answer, style, words(seed, 0))
+    images = tuple(encode_png(pixels) for pixels in task.observe(params, source))
+    parents = task.parents(source.id, params)
+    record = Record(
+        version=VERSION,
+        id=record_id(task.mode, task.name, seed, parents),
+        mode=task.mode,
+        task=task.name,
+        style=style,
+        family=task.family,
+        difficulty=difficulty(task.name, params, facts),
+        teacher=TEACHER,
+        seed=seed,
+        parents=parents,
+        messages=messages(exchange, style),
+        answer=answer,
+        answer_type=task.type_of(params),
+        basis=task.basis,
+        params=params_of(params),
+        evidence=facts_of(facts),
+        observations=observations(images),
+        verdict=VerdictModel(status="passed"),
+    )
+    return Kept(record, images)
+
+
+def _sure(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:
+    """The first question with a sure answer, else why the first one had none."""
+    options = task.options(source, draw)
+    if isinstance(options, Unsure):
+        return Rejected(source.id, task.mode, task.name, Step.PROPOSE, options.reason)
+    why: Unsure | None = None
+    for params in options:
+        if params.get("variant", "") != variant:
+            continue
+        facts = task.measure(params, source)
+        answer = facts if isinstance(facts, Unsure) else task.decide(params, facts, strict=True)
+        if isinstance(answer, str) and not isinstance(facts, Unsure):
+            return params, facts, answer
+        why = why or (answer if isinstance(answer, Unsure) else None)
+    return Rejected(source.id, task.mode, task.name, Step.DECIDE, why.reason if why else "no question")
+
+
+def _choices(cell: str, source: CotInput, draw: Draw, models: bool) -> list[tuple[Task, Style, str]]:
+    """Tasks of a cell that take such a sample, each with a style and a variant, in drawn order."""
+    mode, _, style = cell.partition("/")
+    found: list[tuple[Task, Style, str]] = []
+    for task in draw.shuffled([TASKS[name] for name in sorted(TASKS)]):
+        styles = [s for s in task.styles if style in ("", s) and (models or task.programs(s))]
+        if task.mode == mode and styles and task.takes(source):
+            found += [(task, draw.choice(styles), variant) for variant in draw.shuffled(task.variants(source))]
+    return found

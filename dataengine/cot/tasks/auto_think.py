@@ -1,0 +1,96 @@
+"""Auto-think: the reply says first whether thinking is worth it. One impression of the whole is not; an order of parts is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from dataengine.cot.core.formats import AutoPlain, AutoThinking, box
+from dataengine.cot.core.measure import BANDS, COLUMNS, PARTS, QUALITIES, QUARTERS, cut, mean
+from dataengine.cot.core.record import Style
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks import wording_auto as w
+from dataengine.cot.tasks.base import (
+    LETTERS,
+    SEPARATOR,
+    Exchange,
+    Facts,
+    Params,
+    Task,
+    Unsure,
+    listed,
+    names,
+    picture,
+    ranked,
+)
+
+_DARK, _BRIGHT, _MIDDLE = 85, 150, 117
+
+
+class Glance(Task):
+    """``brightness`` of the whole from 0 to 255, ``aspect`` width by height in thousandths."""
+
+    name = "glance"
+    mode = "auto_think"
+    styles = ("auto",)
+    answer_type = "word"
+    tolerances = MappingProxyType({"aspect": 20.0})
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        for subject in draw.shuffled(sorted(w.GLANCES)):
+            yield {"subject": subject}
+
+    def measure(self, params: Params, source: CotInput) -> Facts:
+        pixels = source.picture()
+        height, width = pixels.shape[:2]
+        if params["subject"] in ("dark", "bright"):
+            return {"brightness": mean("brightness", pixels)}
+        return {"aspect": round(1000 * width / height)}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        if params["subject"] in ("dark", "bright"):
+            value, low, high, middle = facts["brightness"], _DARK, _BRIGHT, _MIDDLE
+        else:
+            value, low, high, middle = facts["aspect"], 870, 1150, 1000
+        if strict and low < value < high:
+            return Unsure("in between")
+        return "yes" if (value > middle) == (params["subject"] in ("bright", "wide")) else "no"
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        reply = AutoPlain(draw.choice(w.EASY), draw.choice(w.SHORT[answer]))
+        return Exchange(draw.choice(w.GLANCES[params["subject"]]), reply, picture(source_id))
+
+
+class RankParts(Task):
+    name = "rank_parts"
+    mode = "auto_think"
+    styles = ("auto",)
+    answer_type = "order"
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        asked = [(quality, layout) for quality in QUALITIES for layout in (COLUMNS, BANDS, QUARTERS)]
+        for quality, layout in draw.shuffled(asked):
+            yield {"quality": quality, "parts": SEPARATOR.join(draw.shuffled(layout))}
+
+    def measure(self, params: Params, source: CotInput) -> Facts:
+        pixels = source.picture()
+        return {part: mean(params["quality"], cut(pixels, PARTS[part])) for part in names(params, "parts")}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        parts = names(params, "parts")
+        order = ranked(facts, parts, QUALITIES[params["quality"]].margin * (0.8 if strict else 0.4))
+        return order if isinstance(order, Unsure) else ", ".join(LETTERS[parts.index(part)] for part in order)
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        quality, parts = QUALITIES[params["quality"]], names(params, "parts")
+        letters = dict(zip(LETTERS, parts, strict=False))
+        chain = " < ".join(f"{letter} ({round(facts[letters[letter]])})" for letter in answer.split(", "))
+        told = {"noun": quality.noun, "scale": quality.scale, "n": len(parts), "chain": chain, "box": box(answer)}
+        readings = [
+            draw.choice(w.READINGS).format(letter=letter, part=part, value=round(facts[part]))
+            for letter, part in letters.items()
+        ]
+        think = " ".join([draw.choice(w.OPENINGS).format(**told), *readings, draw.choice(w.SORTED).format(**told)])
+        reply = AutoThinking(draw.choice(w.HARD).format(**told), think, draw.choice(w.ANSWERS).format(**told))
+        return Exchange(draw.choice(w.RANKINGS).format(options=listed(parts), **told), reply, picture(source_id))

@@ -1,0 +1,118 @@
+"""Video: when something happens, and what has changed from the first frame to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+from dataengine.cot.core import frame_sampling
+from dataengine.cot.core.formats import Plain, Thinking, box
+from dataengine.cot.core.measure import QUALITIES, mean
+from dataengine.cot.core.record import Style
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.video import CountShots
+
+_FRAMES, _SIDE = 32, 168
+_MARGIN = 2.0
+"""In margins of the quality: two frames are a narrower look than two parts."""
+
+_TIME_QUESTIONS = (
+    "In which second does the first cut of this video come? Give the whole seconds that have passed.",
+    "After how many whole seconds is this clip cut for the first time?",
+)
+_TIME_ANSWERS = ("{n} whole seconds have passed.", "After {n} seconds.")
+_TIME_THINKS = (
+    "I look for the first place where the whole view is replaced at once. That happens at about {at} s, so {n} whole "
+    "seconds have passed.",
+    "The first jump from one view to another comes at {at} s. Whole seconds until then: {n}.",
+)
+_TIME_FINALS = ("Whole seconds before the first cut: {box}", "The first cut comes after {box}")
+
+_CHANGE_QUESTIONS = (
+    "Is the last frame of this video {more} than its first one, on average?",
+    "Taken as a whole, is the picture at the end of this clip {more} than at its start?",
+    "Compare the first frame of the video with the last one: is the last one {more} on average?",
+)
+_CHANGE_THINKS = (
+    "I compare the {noun} of the two frames, where {scale}: {first} in the first, {last} in the last.",
+    "What counts is {noun} ({scale}). The first frame has {first} and the last {last}.",
+)
+_CHANGE_FINALS = {
+    "yes": ("Yes, it is {more} at the end: {box}", "The last frame is indeed {more}: {box}"),
+    "no": ("No, it is not {more} at the end: {box}", "The last frame is not {more}: {box}"),
+}
+_CHANGE_ANSWERS = {"yes": ("Yes.", "Yes, it is."), "no": ("No.", "No, it is not.")}
+
+
+class CutTime(CountShots):
+    """When the first cut comes."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        self.name = "cut_time"
+
+    def _of(self, source: CotInput) -> list[str]:
+        return list(source.ways)
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        return [frame_sampling.params_of(way, source.taken(way)) for way in draw.shuffled(self._of(source))]
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        if "cut 1" not in facts:
+            return Unsure("no cut")
+        if strict and not facts["clear"]:
+            return Unsure("unclear cut")
+        margin = 0.2 if strict else 0.1
+        whole = int(facts["cut 1"])
+        return str(whole) if margin <= facts["cut 1"] - whole <= 1 - margin else Unsure("between two seconds")
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        video = (frame_sampling.block(source_id, params),)
+        question, told = draw.choice(_TIME_QUESTIONS), {"n": answer, "at": f"{facts['cut 1']:.1f}", "box": box(answer)}
+        if style == "non_thinking":
+            return Exchange(question, Plain(draw.choice(_TIME_ANSWERS).format(**told)), video)
+        reply = Thinking(draw.choice(_TIME_THINKS).format(**told), draw.choice(_TIME_FINALS).format(**told))
+        return Exchange(question, reply, video)
+
+
+class Change(Task):
+    """Means over the first and the last of evenly spaced frames."""
+
+    name = "change"
+    mode = "video"
+    kind = "video"
+    styles = ("thinking", "non_thinking")
+    family = "clip"
+    answer_type = "word"
+    tolerances = MappingProxyType({"first": 3.0, "last": 3.0})
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+        if len(source.frames(_FRAMES, _SIDE)[0]) < 2:
+            return Unsure("too few frames")
+        way = draw.choice(source.ways)
+        shown = frame_sampling.params_of(way, source.taken(way))
+        return [{"quality": quality} | shown for quality in draw.shuffled(sorted(QUALITIES))]
+
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        if not frame_sampling.same(params, source.taken(params["sampling"])):
+            return Unsure("other frames")
+        frames, _ = source.frames(_FRAMES, _SIDE)
+        return {name: mean(params["quality"], frames[at]) for name, at in (("first", 0), ("last", -1))}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        gap = facts["last"] - facts["first"]
+        if abs(gap) < QUALITIES[params["quality"]].margin * (_MARGIN if strict else 0.5 * _MARGIN):
+            return Unsure("too close")
+        return "yes" if gap > 0 else "no"
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        quality, video = QUALITIES[params["quality"]], (frame_sampling.block(source_id, params),)
+        told = {"noun": quality.noun, "scale": quality.scale, "more": quality.more, "box": box(answer)}
+        told |= {name: str(round(value)) for name, value in facts.items()}
+        question = draw.choice(_CHANGE_QUESTIONS).format(**told)
+        if style == "non_thinking":
+            return Exchange(question, Plain(draw.choice(_CHANGE_ANSWERS[answer])), video)
+        reply = Thinking(draw.choice(_CHANGE_THINKS).format(**told), draw.choice(_CHANGE_FINALS[answer]).format(**told))
+        return Exchange(question, reply, video)

@@ -1,0 +1,63 @@
+"""Names of colours, and how much of a picture each covers.
+
+Eleven basic colour terms (Berlin and Kay 1969) less purple's neighbours; borders are by hand, so a picture counts as of one
+colour only where that colour leads by far.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dataengine.cot.core.measure import thumbnail
+from dataengine.media.image.pixels import Pixels
+
+COLOURS = ("black", "grey", "white", "red", "orange", "brown", "yellow", "green", "blue", "purple", "pink")
+_SIDE = 64
+_DARK, _LIGHT, _GREY = 48, 205, 28
+_HUES = ((15, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (300, "purple"), (345, "pink"))
+
+
+def reduced(pixels: Pixels) -> npt.NDArray[np.int32]:
+    """``(H, W, 3)`` as ``(64, 64, 3)`` means: grain and texture count as the colour that they make together."""
+    return thumbnail(pixels, _SIDE, _SIDE)
+
+
+def shares(small: npt.NDArray[np.int32]) -> dict[str, int]:
+    """Per cent of ``(H, W, 3)`` by colour name, each rounded for itself; all of COLOURS."""
+    names = classify(small.reshape(-1, 3))
+    counts = np.bincount(names, minlength=len(COLOURS))
+    return {name: round(100 * int(n) / len(names)) for name, n in zip(COLOURS, counts, strict=True)}
+
+
+def classify(rgb: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Index into COLOURS for each row of ``(N, 3)``."""
+    high, low = rgb.max(axis=1), rgb.min(axis=1)
+    gap = high - low
+    hue = _hue(rgb, high, gap)
+    found = np.full(len(rgb), COLOURS.index("red"))
+    start = _HUES[0][0]
+    for stop, name in _HUES[1:]:
+        found[(hue >= start) & (hue < stop)] = COLOURS.index(name)
+        start = stop
+    warm = np.isin(found, [COLOURS.index("red"), COLOURS.index("orange")])
+    found[warm & (hue >= 10) & (hue < 60) & (high < 150)] = COLOURS.index("brown")
+    found[np.isin(found, [COLOURS.index("red")]) & (low > 110)] = COLOURS.index("pink")
+    found[gap < _GREY] = COLOURS.index("grey")
+    found[(gap < _GREY) & (low > _LIGHT)] = COLOURS.index("white")
+    found[high < _DARK] = COLOURS.index("black")
+    return found
+
+
+def _hue(
+    rgb: npt.NDArray[np.int32], high: npt.NDArray[np.int32], gap: npt.NDArray[np.int32]
+) -> npt.NDArray[np.float64]:
+    """Degrees, 0 where there is no colour."""
+    red, green, blue = rgb.T
+    part = np.select(
+        [high == red, high == green],
+        [(green - blue) % (6 * np.maximum(gap, 1)), blue - red + 2 * gap],
+        red - green + 4 * gap,
+    )
+    hue: npt.NDArray[np.float64] = 60.0 * part / np.maximum(gap, 1)
+    return hue

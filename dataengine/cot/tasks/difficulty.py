@@ -1,0 +1,55 @@
+"""How hard a question is, from the facts its answer rests on: how many things are compared, and how close they come.
+
+An estimate before anybody has answered. Keye-VL (arXiv 2507.01949, section on post-training data) also takes correctness and
+length of several models' answers; agreement between paths is a score of its own here.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations, pairwise
+
+from dataengine.cot.core.measure import QUALITIES
+from dataengine.cot.core.record import Difficulty
+from dataengine.cot.tasks.base import Facts, Params
+
+_EASY = frozenset({"glance", "dominant_colour", "orientation", "read_text"})
+_CLOSE, _WIDE = 1.6, 3.0
+"""Smallest gap between neighbours, in margins of the quality."""
+_FAR = 20.0
+"""Points of colour between the clip that matches and the next."""
+_SHORT, _LONG, _NEAR = 12, 40, 0.25
+"""Words of a question; words that two choices share, of all their words."""
+
+
+def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
+    """easy, medium or hard."""
+    if task in _EASY:
+        return "easy"
+    if "choices" in params or "question" in params:
+        return _of_source(params)
+    if "candidates" in params:
+        first, second = sorted(facts.values())[:2]
+        return "medium" if second - first >= _FAR else "hard"
+    if "cuts" in facts:
+        return "easy" if facts["cuts"] < 1 else "medium" if facts["cuts"] < 4 else "hard"
+    if "quality" not in params or task == "rank_parts":
+        return "hard"
+    values = sorted(facts.values(), reverse=params.get("end") == "highest")
+    gaps = [abs(a - b) for a, b in pairwise(values)][:1]
+    ratio = min(gaps) / QUALITIES[params["quality"]].margin
+    return "hard" if ratio < _CLOSE else "medium" if ratio < _WIDE or len(values) > 2 else "easy"
+
+
+def _of_source(params: Params) -> Difficulty:
+    """Of questions that nothing was measured for: by the length of what is asked, how open the answer is, and how much the
+    choices have in common. A question that a model has made harder is hard."""
+    choices, words = json.loads(params.get("choices", "[]")), len(params.get("question", "").split())
+    if "original" in params or words > _LONG or params.get("answer_type") == "text":
+        return "hard"
+    bags = [set(c.lower().split()) for c in choices]
+    near = max((len(a & b) / max(len(a | b), 1) for a, b in combinations(bags, 2)), default=0.0)
+    if near >= _NEAR:
+        return "hard"
+    plain = params.get("answer", "").lower() in ("yes", "no") or 0 < len(choices) <= 2
+    return "easy" if plain and words <= _SHORT else "medium"

@@ -1,0 +1,157 @@
+"""Questions that the source asks: its question-answer pairs, and which of some captions is the sample's own.
+
+Answers of pairs are *given*: nobody has measured them, and a check can only say that record and reply agree with what was given.
+That a caption is the sample's own can be looked up in the release. A program writes the short reply to a pair, the given answer;
+all reasoning is for models.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from dataengine.cot.core import frame_sampling
+from dataengine.cot.core.formats import IMAGE_MARK, SWITCHES, Plain, tagged
+from dataengine.cot.core.record import AnswerType, Block, Family, Mode, Style
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.core.source_qa import Pair
+from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure, picture
+from dataengine.storage.workspace import digest
+
+_MOST_LETTERS = 4000
+_LEAST_WORDS = 3
+_CAPTION_QUESTIONS = (
+    "Which of these captions belongs to the {kind}?\n{options}",
+    "One of these sentences was written about this {kind}. Which one?\n{options}",
+    "Choose the caption that describes what is shown in the {kind}.\n{options}",
+)
+
+
+class FromSource(Task):
+    """A task of one mode and kind of sample; of a video it shows the frames that the recipe wants."""
+
+    def __init__(self, name: str, mode: Mode, styles: tuple[Style, ...]) -> None:
+        self.name = name
+        self.mode = mode  # type: ignore[misc]
+        self.styles = styles  # type: ignore[misc]
+        self.kind = "video" if mode == "video" else "image"  # type: ignore[misc]
+        families: dict[str, Family] = {"video": "clip", "think_with_image": "tools"}
+        self.family = families.get(mode, "picture")  # type: ignore[misc]
+
+    def programs(self, style: Style) -> bool:
+        return False
+
+    def _shown(self, source: CotInput, draw: Draw) -> Params:
+        if self.kind != "video":
+            return {}
+        way = draw.choice(source.ways)
+        return frame_sampling.params_of(way, source.taken(way))
+
+    def _seen(self, params: Params, source: CotInput) -> Unsure | None:
+        other = "sampling" in params and not frame_sampling.same(params, source.taken(params["sampling"]))
+        return Unsure("other frames") if other else None
+
+    def _blocks(self, source_id: str, params: Params) -> tuple[Block, ...]:
+        return (frame_sampling.block(source_id, params),) if self.kind == "video" else picture(source_id)
+
+
+class Given(FromSource):
+    """A question-answer pair of the source; each is asked in one mode."""
+
+    basis = "given"
+
+    def takes(self, source: CotInput) -> bool:
+        return super().takes(source) and bool(source.pairs)
+
+    def variants(self, source: CotInput) -> Sequence[str]:
+        return list(dict.fromkeys(_named(pair) for pair in source.pairs))
+
+    def programs(self, style: Style) -> bool:
+        return style == "non_thinking"
+
+    def type_of(self, params: Params) -> AnswerType:
+        return params["answer_type"]  # type: ignore[return-value]
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        shown = self._shown(source, draw)
+        for pair in source.pairs:
+            told = {"variant": _named(pair), "question": pair.question, "answer": pair.answer, "place": pair.place}
+            told |= {"answer_type": pair.answer_type} | shown
+            told |= {"choices": json.dumps(pair.choices, ensure_ascii=False)} if pair.choices else {}
+            wrong = pair.wrong or unfit(pair.question, pair.answer, *pair.choices)
+            yield told | ({"wrong": wrong} if wrong else {})
+
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        if "wrong" in params:
+            return Unsure(params["wrong"])
+        return self._seen(params, source) or {"given": 1.0}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        return params["answer"]
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        choices = json.loads(params.get("choices", "[]"))
+        question = f"{params['question']}\n{lettered(choices)}" if choices else params["question"]
+        reply = f"{answer}. {choices[LETTERS.index(answer)]}" if choices else answer
+        return Exchange(question, Plain(reply), self._blocks(source_id, params))
+
+
+class CaptionMatch(FromSource):
+    """One of the sample's captions among those of others; ``others`` are whose they are."""
+
+    answer_type = "choice"
+    basis = "caption"
+
+    def takes(self, source: CotInput) -> bool:
+        return super().takes(source) and bool(source.rivals)
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+        own = [c for c in source.captions if len(c.split()) >= _LEAST_WORDS and not unfit(c)]
+        rivals = [r for r in source.rivals if not unfit(r.text)]
+        if not own or not rivals:
+            return Unsure("no caption to choose" if not own else "no captions of others")
+        others = {"others": SEPARATOR.join(r.id for r in rivals)}
+        shown = self._shown(source, draw)
+        return [
+            {"choices": json.dumps(draw.shuffled([one, *(r.text for r in rivals)]), ensure_ascii=False)}
+            | others
+            | shown
+            for one in draw.shuffled(own)
+        ]
+
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        choices = json.loads(params["choices"])
+        facts = {letter: float(text in source.captions) for letter, text in zip(LETTERS, choices, strict=False)}
+        return self._seen(params, source) or facts
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        own = [letter for letter, mine in facts.items() if mine]
+        return own[0] if len(own) == 1 else Unsure("not one caption of its own")
+
+    def tolerance(self, fact: str) -> float:
+        return 0.0
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        kind = "video" if self.kind == "video" else "picture"
+        question = draw.choice(_CAPTION_QUESTIONS).format(kind=kind, options=lettered(json.loads(params["choices"])))
+        return Exchange(question, Plain(answer), self._blocks(source_id, params))
+
+
+def lettered(choices: Sequence[str]) -> str:
+    """Choices a line each, in one line each."""
+    return "\n".join(f"{letter}. {' '.join(text.split())}" for letter, text in zip(LETTERS, choices, strict=False))
+
+
+def unfit(*texts: str) -> str:
+    """Why texts cannot stand in a question or its answer; empty where they can."""
+    if any(len(t) > _MOST_LETTERS for t in texts):
+        return "too long"
+    if any(tagged(t) or IMAGE_MARK in t or r"\boxed" in t or t.count("{") != t.count("}") for t in texts):
+        return "a tag of the text forms inside"
+    switches = [s for table in SWITCHES.values() for s in table.values() if s]
+    return "a mode switch at the end" if any(t.endswith(s) for t in texts for s in switches) else ""
+
+
+def _named(pair: Pair) -> str:
+    return f"pair {digest(pair.question, pair.answer, pair.choices)[:12]}"

@@ -1,0 +1,137 @@
+"""Video: which of some clips comes from the same video as two others (Keye-VL, arXiv 2507.01949, on matching of videos).
+
+Clips are spans of a third of a video, each seen in three frames. The source is known by construction; it is asked only where
+colours tell it too, so that the reasoning rests on something that is measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from dataengine.cot.core.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
+from dataengine.cot.core.record import OBSERVATION, Style
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.colours import reduced, shares
+from dataengine.media.image.pixels import Pixels
+
+RIVALS = 3
+"""Videos beside the sample's own that candidates come from."""
+_THIRDS, _FRAMES, _SIDE = 3, 32, 96
+_CANDIDATES = LETTERS[: RIVALS + 1]
+_FACTOR, _LEAD = 1.3, 4.0
+"""The next best differs by so many times as much as the right one, and so many points more."""
+_SHOWN = (
+    f"Clip 1: {IMAGE_MARK}\nClip 2: {IMAGE_MARK}\n",
+    "\n".join(f"Candidate {letter}: {IMAGE_MARK}" for letter in _CANDIDATES),
+)
+_QUESTIONS = (
+    "\nEach picture shows three frames of a clip, in order. Clips 1 and 2 come from one video. Which candidate comes from the "
+    "same video?",
+    "\nThree frames stand for each clip. One of the candidates was cut from the video that clips 1 and 2 are from. Which one?",
+)
+_OPENINGS = (
+    "Clips of one video tend to share their colours, so I compare how much of the area differs in colour from clips 1 and 2.",
+    "I go by colours: for each candidate, what share of the area has another colour than in clips 1 and 2?",
+)
+_READINGS = ("Candidate {letter}: {value} per cent.", "For {letter} it is {value} per cent.")
+_CLOSINGS = (
+    "The least is {value} per cent, for {letter}; the next, {other}, has {far}.",
+    "{letter} is nearest with {value} per cent, clearly before {other} with {far}.",
+)
+_FINALS = (
+    "It comes from the same video as candidate {letter}: {box}",
+    "The matching clip is candidate {letter}. {box}",
+)
+_SHORT = ("Candidate {letter}.", "The matching clip is candidate {letter}.")
+
+
+class MatchClips(Task):
+    """Facts are shares of the area, in per cent, whose colour name differs from the two clips', by candidate."""
+
+    name = "match_clips"
+    mode = "video"
+    kind = "video"
+    styles = ("thinking", "non_thinking")
+    family = "frames"
+    answer_type = "choice"
+
+    def takes(self, source: CotInput) -> bool:
+        return super().takes(source) and len(source.partners) >= RIVALS
+
+    def tolerance(self, fact: str) -> float:
+        return 5.0
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
+        others = list(source.partners)[:RIVALS]
+        for own in draw.shuffled(range(_THIRDS)):
+            spans = [(source.id, own), *((other, draw.below(_THIRDS)) for other in others)]
+            yield {"candidates": json.dumps(draw.shuffled(spans)), "others": SEPARATOR.join(others)}
+
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        given, candidates = _spans(params, source)
+        if any(len(span) < 3 for span in (*given, *candidates.values())):
+            return Unsure("too few frames")
+        group = [_colours(span) for span in given]
+        mean = {name: (group[0][name] + group[1][name]) / 2 for name in group[0]}
+        return {letter: _apart(mean, _colours(span)) for letter, span in candidates.items()}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        others = params["others"].split(SEPARATOR)
+        [own] = [letter for letter, (id_, _) in _named(params).items() if id_ not in others]
+        rivals = min(value for letter, value in facts.items() if letter != own)
+        factor, lead = (_FACTOR, _LEAD) if strict else (1.0, 0.0)
+        enough = rivals >= factor * facts[own] and rivals > facts[own] + lead
+        return own if enough else Unsure("colours do not tell the clips apart")
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        order = sorted(facts, key=lambda letter: (facts[letter], letter))
+        told = {"letter": answer, "value": f"{facts[answer]:g}", "other": order[1], "far": f"{facts[order[1]]:g}"}
+        question, shown = draw.choice(_QUESTIONS), to_blocks("".join(_SHOWN), _pictures())
+        if style == "non_thinking":
+            return Exchange(question, Plain(draw.choice(_SHORT).format(**told)), shown)
+        readings = [draw.choice(_READINGS).format(letter=at, value=f"{facts[at]:g}") for at in sorted(facts)]
+        think = " ".join([draw.choice(_OPENINGS), *readings, draw.choice(_CLOSINGS).format(**told)])
+        return Exchange(question, Thinking(think, draw.choice(_FINALS).format(box=box(answer), **told)), shown)
+
+    def observe(self, params: Params, source: CotInput) -> list[Pixels]:
+        given, candidates = _spans(params, source)
+        return [np.concatenate([*span[[0, len(span) // 2, -1]]], axis=1) for span in (*given, *candidates.values())]
+
+
+def _pictures() -> list[str]:
+    return [f"{OBSERVATION}{i}" for i in range(2 + len(_CANDIDATES))]
+
+
+def _named(params: Params) -> dict[str, tuple[str, int]]:
+    """Video and third of each candidate."""
+    told = json.loads(params["candidates"])
+    return {letter: (str(id_), int(third)) for letter, (id_, third) in zip(_CANDIDATES, told, strict=True)}
+
+
+def _spans(params: Params, source: CotInput) -> tuple[list[Pixels], dict[str, Pixels]]:
+    """Frames ``(F, H, W, 3)`` of the two clips that are given, and of the candidates."""
+    named = _named(params)
+    [own] = [third for id_, third in named.values() if id_ == source.id]
+    videos = {source.id: source} | dict(source.partners)
+    given = [_third(source, third) for third in range(_THIRDS) if third != own]
+    return given, {letter: _third(videos[id_], third) for letter, (id_, third) in named.items()}
+
+
+def _third(source: CotInput, third: int) -> Pixels:
+    frames, _ = source.frames(_FRAMES, _SIDE)
+    return frames[third * len(frames) // _THIRDS : (third + 1) * len(frames) // _THIRDS]
+
+
+def _colours(span: Pixels) -> Mapping[str, float]:
+    """Mean shares of colours over three frames, in per cent."""
+    found = [shares(reduced(frame)) for frame in span[[0, len(span) // 2, -1]]]
+    return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+
+
+def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> float:
+    return round(sum(abs(a[name] - b[name]) for name in a) / 2, 1)

@@ -1,0 +1,141 @@
+"""Video: how many shots a clip has, and the order of six shuffled frames (Keye-VL, arXiv 2507.01949, on frame re-ordering).
+
+Shots are counted on all frames, but only asked where each shot shows in the frames that a trainer samples. Frames carry no
+arrow of time, so the first one is given and the rest must follow from likeness: each next frame is by far the nearest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from dataengine.cot.core import frame_sampling
+from dataengine.cot.core.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
+from dataengine.cot.core.record import OBSERVATION, Style
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks import wording_video as w
+from dataengine.cot.tasks.base import LETTERS, Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.frame_order import differences, follows, shuffles
+from dataengine.cot.tasks.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
+from dataengine.media.image.pixels import Pixels
+
+_ALL, _TINY_SIDE, _MOST_SECONDS = 1800, 36, 120.0
+_SAMPLED, _SHOWN, _FRAME_SIDE, _TRIES = 32, 6, 168, 24
+_FRAMES = "\n".join(f"Frame {letter}: {IMAGE_MARK}" for letter in LETTERS[:_SHOWN])
+_IMAGES = [f"{OBSERVATION}{i}" for i in range(_SHOWN)]
+
+
+class CountShots(Task):
+    """``frames``: which a trainer takes, so many evenly spaced ones or those of Slow-Fast; the report uses every video at 16
+    and at 32."""
+
+    mode = "video"
+    kind = "video"
+    styles = ("thinking", "non_thinking")
+    family = "clip"
+    answer_type = "number"
+    tolerances = MappingProxyType({"cuts": 0.0, "seen": 0.0, "clear": 1.0})
+
+    def __init__(self, frames: int | str) -> None:
+        self.name = f"count_shots_{frames}".replace("-", "_")
+        self._way = frames if isinstance(frames, str) else f"even {frames}"
+
+    def takes(self, source: CotInput) -> bool:
+        return super().takes(source) and any(self._of(source))
+
+    def _of(self, source: CotInput) -> list[str]:
+        return [way for way in source.ways if f"{way} ".startswith(f"{self._way} ")]
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+        return [frame_sampling.params_of(way, source.taken(way)) for way in self._of(source)]
+
+    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+        duration = float(source.facts["duration"])
+        if duration > _MOST_SECONDS:
+            return Unsure("too long")
+        frames, times = source.frames(_ALL, _TINY_SIDE)
+        name, _, count = params["sampling"].partition(" ")
+        if name == frame_sampling.EVEN and len(frames) < int(count):
+            return Unsure("too few frames")
+        if not frame_sampling.same(params, source.taken(params["sampling"])):
+            return Unsure("other frames")
+        cuts, clear = find_cuts(frames, STRICT), 1.0
+        if isinstance(cuts, Unsure):
+            cuts, clear = find_cuts(frames, LENIENT), 0.0
+        if isinstance(cuts, Unsure):
+            return cuts
+        at = [times[i] for i in cuts]
+        seen = shots_seen(at, duration, _sampled(params, duration))
+        known = {"cuts": len(cuts), "seen": seen, "clear": clear, "duration": round(duration, 1)}
+        return known | {f"cut {i}": round(t, 1) for i, t in enumerate(at, 1)}
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        if strict and not facts["clear"]:
+            return Unsure("unclear cut")
+        count = round(facts["cuts"]) + 1
+        return str(count) if round(facts["seen"]) == count else Unsure("a shot between the frames")
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        times = [f"{facts[f'cut {i}']:.1f} s" for i in range(1, round(facts["cuts"]) + 1)]
+        video = frame_sampling.block(source_id, params)
+        question = draw.choice(w.SHOT_QUESTIONS)
+        if style == "non_thinking":
+            said = draw.choice(w.SHOTS if times else w.ONE_SHOT)
+            return Exchange(question, Plain(said.format(n=answer)), (video,))
+        think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(times, facts['duration'], draw)}"
+        final = draw.choice(w.SHOT_FINALS[not times]).format(box=box(answer))
+        return Exchange(question, Thinking(think, final), (video,))
+
+
+def _sampled(params: Params, duration: float) -> npt.NDArray[np.float64]:
+    """Seconds at which frames are taken; those of Slow-Fast a little after they begin to be shown."""
+    name, _, count = params["sampling"].partition(" ")
+    if name == frame_sampling.EVEN:
+        return (np.arange(int(count)) + 0.5) * duration / int(count)
+    return np.array(frame_sampling.told(params).times) + EDGE
+
+
+class OrderFrames(Task):
+    """Facts are mean absolute differences between frames (0 to 255), ``"A-B"`` and so on by the letters shown."""
+
+    name = "order_frames"
+    mode = "video"
+    kind = "video"
+    styles = ("thinking", "non_thinking")
+    family = "frames"
+    answer_type = "order"
+
+    def tolerance(self, fact: str) -> float:
+        return 1.0
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+        count = len(source.frames(_SAMPLED, _FRAME_SIDE)[0])
+        chosen = shuffles(count, _SHOWN, draw)
+        if not chosen:
+            return Unsure("too few frames")
+        return [{"nframes": str(_SAMPLED), "frames": ",".join(map(str, places))} for places in chosen[:_TRIES]]
+
+    def measure(self, params: Params, source: CotInput) -> Facts:
+        return differences(self.observe(params, source))
+
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+        places = [int(i) for i in params["frames"].split(",")]
+        order = [LETTERS[i] for i in np.argsort(places)]
+        return ", ".join(order) if follows(facts, order, strict) else Unsure("order not visible")
+
+    def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
+        order = answer.split(", ")
+        question = "\n" + draw.choice(w.ORDER_QUESTIONS).format(first=order[0])
+        if style == "non_thinking":
+            return Exchange(question, Plain(draw.choice(w.ORDERS).format(order=answer)), to_blocks(_FRAMES, _IMAGES))
+        think = f"{draw.choice(w.ORDER_OPENINGS).format(first=order[0])} {w.chain(facts, order, draw)}"
+        final = draw.choice(w.ORDER_FINALS).format(box=box(answer))
+        return Exchange(question, Thinking(think, final), to_blocks(_FRAMES, _IMAGES))
+
+    def observe(self, params: Params, source: CotInput) -> list[Pixels]:
+        frames, _ = source.frames(int(params["nframes"]), _FRAME_SIDE)
+        return [frames[int(i)] for i in params["frames"].split(",")]

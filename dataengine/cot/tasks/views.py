@@ -1,0 +1,57 @@
+"""Views of a picture: a quarter of it, or the whole turned or mirrored; as array operations and as tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dataengine.cot.core.measure import LEVELS, PARTS, QUARTERS, SIDES, cut
+from dataengine.cot.core.tools import Call, zoom
+from dataengine.media.image.pixels import Pixels
+
+#: Views by name, in words that follow "the picture".
+VIEWS = {
+    **{part: f"cropped to its {part}" for part in QUARTERS},
+    "rotate 90": "turned clockwise by a quarter",
+    "rotate 180": "turned upside down",
+    "rotate 270": "turned counter-clockwise by a quarter",
+    "flip horizontal": "mirrored left to right",
+    "flip vertical": "mirrored top to bottom",
+}
+
+#: Views that leave halves where they are, so that a question about these would not need the view.
+IDLE = {("flip vertical", SIDES), ("flip horizontal", LEVELS)}
+
+
+def see(view: str, pixels: Pixels) -> Pixels:
+    """What a view shows of ``(H, W, 3)``, without the tools."""
+    if view in PARTS:
+        return cut(pixels, PARTS[view])
+    kind, _, how = view.partition(" ")
+    if kind == "rotate":
+        return np.rot90(pixels, -int(how) // 90)
+    return pixels[:, ::-1] if how == "horizontal" else pixels[::-1]
+
+
+def call(view: str) -> str:
+    """The tool call that makes a view."""
+    if view in PARTS:
+        return Call("crop", PARTS[view]).render()
+    kind, _, how = view.partition(" ")
+    return Call(kind, (int(how) if kind == "rotate" else how,)).render()
+
+
+def shown(view: str, pixels: Pixels) -> Pixels:
+    """The view as a picture to look at: quarters are enlarged."""
+    return zoom(see(view, pixels), 2) if view in PARTS else see(view, pixels)
+
+
+def show(view: str) -> str:
+    """The tool calls that give ``shown``."""
+    return f"{call(view)}\nzoom(2)" if view in PARTS else call(view)
+
+
+def measures(what: str, parts: Sequence[str]) -> str:
+    """The tool calls that measure ``parts``, a line each."""
+    return "\n".join(Call("measure", (what, *PARTS[part])).render() for part in parts)

@@ -1,0 +1,146 @@
+"""What a model is asked: prompt templates from ``prompts/``, pictures by digest, and the same question without them.
+
+A template's file name holds its version; its digest is told in every record that it led to. What is shown is made in
+``show.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from dataengine.config.cot import CotConfig, OpenAIConfig
+from dataengine.cot.core import formats
+from dataengine.cot.core.record import Block, ImageBlock, Message, Record, TextBlock
+from dataengine.cot.teachers.base import Ask
+from dataengine.storage.workspace import digest
+
+VERSION = "1"
+_JUDGED = {
+    "type": "object",
+    "properties": {
+        "process": {"type": "boolean"},
+        "reason": {"type": "string"},
+        "score": {"type": "integer", "minimum": 1, "maximum": 5},
+    },
+    "required": ["process", "reason", "score"],
+    "additionalProperties": False,
+}
+
+
+@cache
+def template(name: str) -> str:
+    return files("dataengine.cot.teachers").joinpath(f"prompts/{name}.v{VERSION}.txt").read_text("utf-8").strip()
+
+
+def prompt_of(name: str) -> str:
+    """Digest of a template."""
+    return digest(template(name))
+
+
+_MERGED = {
+    "type": "object",
+    "properties": {"question": {"type": "string"}},
+    "required": ["question"],
+    "additionalProperties": False,
+}
+
+
+def answerable(record: Record, config: OpenAIConfig) -> bool:
+    """Can this model be asked this? Tools on a picture are for those that see it."""
+    return record.style != "agentic" or (config.tools != "none" and config.pictures)
+
+
+def head_of(record: Record, config: OpenAIConfig) -> str:
+    """Name of the template by which a path is asked for."""
+    return "agentic_calls" if record.style == "agentic" and config.tools == "calls" else record.style
+
+
+def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Ask:
+    """One path of reasoning. ``pictures`` are references, in the order in which they are shown."""
+    name = head_of(record, teacher)
+    head = template(name)
+    if config.show_answer:
+        head = f"{head}\n{template('shown_answer').format(answer=record.answer)}"
+    asked = (_message(record, pictures if teacher.pictures else (), head),)
+    calls = name == "agentic_calls"
+    return Ask(asked, seed, config.temperature, config.max_tokens, logprobs=True, tools=calls)
+
+
+def enhanced(record: Record, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig) -> Ask:
+    """A harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
+    answer = record.asked.get("answer", record.answer)
+    told = {"question": record.asked["question"], "answer": answer, "others": " | ".join(others) or "none"}
+    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**told)))
+    message = Message(role="user", content=content)
+    return Ask((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
+
+
+def blind(record: Record, seed: int) -> Ask:
+    """The question alone, answered in a few words."""
+    text = f"{template('blind')}\n\n{_question(record)}"
+    return Ask((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
+
+
+def judge(record: Record, pictures: Sequence[str], reply: str) -> Ask:
+    """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it is the
+    right one (answer)."""
+    free = record.answer_type == "text"
+    text = template("judge_text" if free else "judge")
+    text = text.format(answer=record.answer, question=_question(record), reply=reply)
+    schema: dict[str, Any] = _JUDGED
+    if free:
+        properties = {"answer": {"type": "boolean"}, **_JUDGED["properties"]}  # type: ignore[dict-item]
+        schema = _JUDGED | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
+    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
+    return Ask((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=schema)
+
+
+def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
+    """References to pictures, named by their bytes so that the same question has the same name in any batch."""
+    names = [f"obs:{int.from_bytes(hashlib.sha256(data).digest()[:6], 'big')}" for data in views]
+    pictures.update(zip(names, views, strict=True))
+    return names
+
+
+def views(record: Record, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
+    """What is shown with a question, in its order: the sample, its frames, or the question's own pictures."""
+    if record.family in ("frames", "made"):
+        return list(own)
+    return of_sample.get(record.asked.get("sampling", ""), [])
+
+
+def _message(record: Record, pictures: Sequence[str], head: str) -> Message:
+    """The question; each frame of a video with the time when it is shown. Without pictures its text alone."""
+    names, content = iter(pictures), list[Block]()
+    for block in record.messages[0].content:
+        if isinstance(block, TextBlock):
+            content.append(block)
+        elif isinstance(block, ImageBlock):
+            content += map(_image, [name for _, name in zip(range(1), names, strict=False)])
+        else:
+            for time, name in zip(block.times, names, strict=False):
+                content += [TextBlock(text=f"[{time:.1f} s]"), _image(name)]
+    text = f"{head}\n\nThe question:"
+    return Message(role="user", content=(TextBlock(text=text), *_bare(content, record)))
+
+
+def _image(name: str) -> ImageBlock:
+    return ImageBlock(image=name)
+
+
+def _bare(content: Sequence[Block], record: Record) -> list[Block]:
+    """Without the mode switch, which is for the model that will be trained."""
+    switch = formats.SWITCHES["card"][record.style]
+    *front, last = content
+    if isinstance(last, TextBlock) and switch:
+        return [*front, TextBlock(text=last.text.removesuffix(switch))]
+    return list(content)
+
+
+def _question(record: Record) -> str:
+    text = formats.to_text(record.messages[0].content)[0].removesuffix(formats.SWITCHES["card"][record.style])
+    return text.replace(formats.IMAGE_MARK, "").strip()
