@@ -36,7 +36,7 @@ class Wishes:
     def preload(self) -> tuple[str, ...]:
         """Modules that have to be there before a child's memory is bounded."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
-        return (("dataengine.media.video.reader.transnet",) if network else ()) + (
+        return (("dataengine.media.video.transnet",) if network else ()) + (
             ("dataengine.media.faces",) if self.faces else ()
         )
 

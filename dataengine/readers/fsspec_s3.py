@@ -2,7 +2,7 @@
 
 ``register()`` once a process. webdataset knows no s3:// itself (its documentation pipes a command line tool), and fsspec,
 which Hugging Face's datasets reads by, only through a further package. Reads go forward in large ranges, the next one
-fetched while this one is used. What reads by a release's card or description: ``dataengine.readers.fsspec_s3.loaders``.
+fetched while this one is used. What reads by a release's card or description: ``dataengine.readers.loaders``.
 """
 
 from __future__ import annotations
