@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,14 @@ import boto3
 import hypothesis
 import pytest
 from botocore.config import Config
-from servers import free_port, serve
+from support.engine_fixtures import duck, spark
+from support.servers import free_port, serve
+from support.small_release import copy, small, workspace
+
+__all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "spark", "workspace"]
+
+# Workers of Ray and decode children import `support` by its name.
+os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 hypothesis.settings.register_profile(
     "machine", deadline=None

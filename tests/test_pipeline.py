@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,11 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-
-import letters
+from support import letters
 
 from dataengine.errors import RunError, UsageError
 from dataengine.pipeline import StageReport, execute
@@ -95,7 +90,7 @@ def test_a_part_that_fails_for_good_names_itself_and_keeps_the_others(tmp_path: 
 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
-    script = "import letters, pathlib, sys; from dataengine.pipeline import execute; "
+    script = "from support import letters; import pathlib, sys; from dataengine.pipeline import execute; "
     script += "execute(letters.recipe(pathlib.Path(sys.argv[1]), 1), plan=letters.plan('abcdef', 0.4))"
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], start_new_session=True)
     markers = tmp_path / "stages" / "count" / "parts"

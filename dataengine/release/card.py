@@ -238,8 +238,9 @@ def _annotations(m: Mapping[str, Any]) -> str:
 
 def _people(m: Mapping[str, Any]) -> str:
     biases = f"{stated(m, 'biases')}\n\n{stated(m, 'limitations')}"
+    private = " ".join([stated(m, "personal_information"), *privacy_section.private(m)])
     return (
-        f"### Personal and Sensitive Information\n\n{' '.join([stated(m, 'personal_information'), *privacy_section.private(m)])}\n\n"
+        f"### Personal and Sensitive Information\n\n{private}\n\n"
         f"## Bias, Risks, and Limitations\n\n{biases}\n\n"
         f"## Citation\n\n{stated(m, 'citation')}\n\n## Dataset Card Contact\n\n{stated(m, 'contact')}"
     )

@@ -46,7 +46,8 @@ def missing(m: Mapping[str, Any]) -> str:
     """What became of the inputs that are not in the release."""
     counts = m["ledger"]["outcome"]
     told = ", ".join(f"{n:,} {outcome}" for outcome, n in counts.items())
-    return f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each.{privacy_section.opted_out(m)}"
+    rows = f"Of {sum(counts.values()):,} inputs: {told}. ledger.parquet has a row and a reason for each."
+    return rows + privacy_section.opted_out(m)
 
 
 def _also(dedup: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from planted_lists import PHOTOS, recipe
+from support.planted_lists import PHOTOS, recipe
 
 from dataengine import contracts
 from dataengine.contamination.embed import embedded, schema

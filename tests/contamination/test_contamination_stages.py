@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, recipe
+from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, recipe
 
 from dataengine import contracts
 from dataengine.contamination.questions import contaminated, questions_of

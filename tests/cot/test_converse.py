@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chat_server import Body, ChatServer, Turn, chat_server
-from cot_corpus import PAIRS, alone, pictures, sample
-from cot_workers import Row, Workshop
+from support.chat_server import Body, ChatServer, Turn, chat_server
+from support.cot_corpus import PAIRS, alone, pictures, sample
+from support.cot_workers import Row, Workshop
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core import tools

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
-from cot_corpus import records
+from support.cot_corpus import records
 
 from dataengine.cot.checks.answers import matches
 from dataengine.cot.checks.grade import blind, grade

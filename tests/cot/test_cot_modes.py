@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
-from cot_corpus import (
+from support.cot_corpus import (
     dissolving,
     encode,
     images_of,

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from cot_corpus import records, sample, videos
+from support.cot_corpus import records, sample, videos
 
 from dataengine.cot.core.formats import parse, to_text, without_switch
 from dataengine.cot.core.record import MODES, Record

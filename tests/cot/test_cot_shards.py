@@ -14,8 +14,8 @@ import datasets
 import numpy as np
 import pytest
 import webdataset as wds
-from cot_corpus import PAIRS, pictures, records, sample, videos
 from PIL import Image
+from support.cot_corpus import PAIRS, pictures, records, sample, videos
 
 from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.core.shard_files import decode_png, encode_png, record_members

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cot_corpus import pixels_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support.cot_corpus import pixels_of
 
 from dataengine.cot.core.tools import MAX_SIDE, Call, ToolError, parse, run
 

@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from cot_corpus import images_of, pictures, records, sample, videos
 from PIL import Image
+from support.cot_corpus import images_of, pictures, records, sample, videos
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core.formats import box

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from chat_server import Body, ChatServer, Turn, chat_server
-from cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
+from support.chat_server import Body, ChatServer, Turn, chat_server
+from support.cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
 
 from dataengine import pipeline
 from dataengine.config import recipe

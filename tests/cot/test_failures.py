@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chat_server import Body, ChatServer, Turn, chat_server
-from cot_corpus import pictures
-from cot_workers import Row, Workshop
+from support.chat_server import Body, ChatServer, Turn, chat_server
+from support.cot_corpus import pictures
+from support.cot_workers import Row, Workshop
 
 from dataengine.cot.mix.stage import _outcome
 from dataengine.cot.review.choose import choose

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import Body, ChatServer, Turn, chat_server
-from cot_corpus import PAIRS, alone, pictures, sample, videos
-from cot_workers import Workshop
+from support.chat_server import Body, ChatServer, Turn, chat_server
+from support.cot_corpus import PAIRS, alone, pictures, sample, videos
+from support.cot_workers import Workshop
 
 from dataengine.cot.checks.answers import matches
 from dataengine.cot.checks.grade import grade

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import ChatServer, Turn, chat_server
+from support.chat_server import ChatServer, Turn, chat_server
 
 from dataengine.config.cot import OpenAIConfig
 from dataengine.cot.core.record import ImageBlock, Message, TextBlock

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from review_items import items
+from support.review_items import items
 
 from dataengine.cot.review.base import Action, Decision
 from dataengine.cot.review.board import Board, checked

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer, Turn, chat_server
-from cot_corpus import pictures
-from cot_workers import Workshop
 from hypothesis import given
 from hypothesis import strategies as st
+from support.chat_server import ChatServer, Turn, chat_server
+from support.cot_corpus import pictures
+from support.cot_workers import Workshop
 from test_cot_checks import check
 
 from dataengine.cot.core.confidence import Sureness, sureness, together

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from chat_server import ChatServer, Turn, chat_server
-from cot_corpus import alone, one_shot, sample, three_shots, videos
-from cot_workers import Workshop
 from PIL import Image
+from support.chat_server import ChatServer, Turn, chat_server
+from support.cot_corpus import alone, one_shot, sample, three_shots, videos
+from support.cot_workers import Workshop
 
 from dataengine.contracts import sample_id
 from dataengine.cot.checks.verify import verify_record

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from dedup_tables import caption, unique
-from grouping import KEEP, edges_of, expected_groups, groups_of, rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dedup_tables import caption, unique
+from support.grouping import KEEP, edges_of, expected_groups, groups_of, rules
 
 from dataengine.contracts import EDGES, GROUPS, UNIQUE
 from dataengine.dedup import edges as find

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from dedup_tables import unique
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
+from support.dedup_tables import unique
 
 from dataengine.contracts import FINGERPRINTS, GROUPS
 from dataengine.dedup import edges as find

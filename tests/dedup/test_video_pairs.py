@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from dedup_tables import to_int64
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dedup_tables import to_int64
 
 from dataengine.dedup.video import hash_sets, required, video_pairs
 

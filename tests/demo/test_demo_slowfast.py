@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from keye_vl_utils import vision_process as keye
-from slowfast_oracle import oracle, ours
+from support.slowfast_oracle import oracle, ours
 
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_corpus import Setup, cut
+from support.small_corpus import Setup, cut
 
 from dataengine.demo.corpus import build
 

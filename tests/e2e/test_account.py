@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from PIL import Image
-from small_corpus import Setup, dataengine, ledger
+from support.small_corpus import Setup, dataengine, ledger
 
 from dataengine.storage.store import Store
 from dataengine.timings import costs

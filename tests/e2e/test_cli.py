@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_corpus import POLICY, Setup, dataengine, digests, stage_lines
+from support.small_corpus import POLICY, Setup, dataengine, digests, stage_lines
 
 STAGES = ("ingest", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from small_corpus import INPUTS, Setup, digests, ledger, manifest, members, stage_lines
+from support.small_corpus import INPUTS, Setup, digests, ledger, manifest, members, stage_lines
 
 from dataengine.contracts import sample_id
 from dataengine.media.limits import Limits

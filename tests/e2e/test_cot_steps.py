@@ -11,9 +11,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from chat_server import Turn, chat_server
-from llm_server import LlmServer, llm_server
-from small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
+from support.chat_server import Turn, chat_server
+from support.llm_server import LlmServer, llm_server
+from support.small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
 
 from dataengine.cot.teachers import prompt_text
 

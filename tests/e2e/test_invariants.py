@@ -22,7 +22,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from small_corpus import (
+from support.small_corpus import (
     BAD,
     INPUTS,
     POLICY,

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import webdataset as wds
 import yaml
-from code_tokens import tokens_of
-from small_corpus import Setup, ledger, manifest, members, read_npy
+from support.code_tokens import tokens_of
+from support.small_corpus import Setup, ledger, manifest, members, read_npy
 
 from dataengine.shards.sample import FAMILIES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from small_corpus import NAME, Setup, digests, stage_lines
+from support.small_corpus import NAME, Setup, digests, stage_lines
 
 from dataengine.storage.store import Store
 

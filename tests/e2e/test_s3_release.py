@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faulty_proxy import Fault, FaultyProxy, faulty
-from small_corpus import NAME, Setup, dataengine, digests, stage_lines
+from support.faulty_proxy import Fault, FaultyProxy, faulty
+from support.small_corpus import NAME, Setup, dataengine, digests, stage_lines
 
 from dataengine.storage.store import Store
 

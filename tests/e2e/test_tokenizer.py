@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from code_tokens import tokens_of
-from small_corpus import Setup, dataengine, kill_session, manifest, members, read_npy, stage_lines
+from support.code_tokens import tokens_of
+from support.small_corpus import Setup, dataengine, kill_session, manifest, members, read_npy, stage_lines
 
 SMALL = {
     "name": "kelix",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from engine_fixtures import Parted, partitions
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from made_runs import made, outcomes
-from policy_strategies import COLUMNS, rules
+from support.engine_fixtures import Parted, partitions
+from support.made_runs import made, outcomes
+from support.policy_strategies import COLUMNS, rules
 
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from engine_fixtures import Parted
-from made_runs import WORDS, name
+from support.engine_fixtures import Parted
+from support.made_runs import WORDS, name
 
 from dataengine import contracts
 from dataengine.dedup import edges as find

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from web_server import HOSTS, Page, Web, web
+from support.web_server import HOSTS, Page, Web, web
 
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError

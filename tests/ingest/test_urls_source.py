@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import sklearn
-from web_server import HOSTS, Page, Web, web
+from support.web_server import HOSTS, Page, Web, web
 
 from dataengine import contracts
 from dataengine.config.recipe import MediaConfig, Recipe

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import sklearn
 import yaml
-from servers import free_port, wait_for
+from support.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -9,10 +9,10 @@ from pathlib import Path
 import cbor2
 import pytest
 import sklearn
-from c2pa_files import signed
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.c2pa_files import signed
 
 from dataengine.media.c2pa import USES, forbidden
 from dataengine.media.image.exif import clean

@@ -8,7 +8,7 @@ import itertools
 import av
 import numpy as np
 import pytest
-from media_samples import counting, number, turned
+from support.media_samples import counting, number, turned
 
 from dataengine.errors import InputError
 from dataengine.media.inspect import inspect

@@ -11,8 +11,8 @@ import av
 import numpy as np
 import pytest
 import sklearn
-from media_samples import clip as encoded
 from PIL import Image, ImageCms
+from support.media_samples import clip as encoded
 
 from dataengine.errors import InputError
 from dataengine.media.face_blur import blur, blurred_picture, blurred_video

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from media_samples import animation, counting, photo, save
+from support.media_samples import animation, counting, photo, save
 
 from dataengine.errors import InputError
 from dataengine.media.inspect import inspect

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from media_samples import PHOTOS, animation, bits, bomb, photo, save
 from PIL import Image
+from support.media_samples import PHOTOS, animation, bits, bomb, photo, save
 
 from dataengine.contracts import FACTS
 from dataengine.errors import InputError

@@ -5,8 +5,8 @@ import itertools
 import imagehash
 import numpy as np
 import pytest
-from media_samples import bits, photo, save
 from PIL import Image, ImageEnhance
+from support.media_samples import bits, photo, save
 
 from dataengine.media.image.phash import phash
 from dataengine.media.inspect import inspect

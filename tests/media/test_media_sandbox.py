@@ -17,15 +17,9 @@ from dataengine.errors import RunError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 
-HERE = Path(__file__).parent
-OBEY = "sandbox_functions:obey"
+OBEY = "support.sandbox_functions:obey"
 LIMITS = Limits(seconds=300.0, memory=512 << 20)
 HASTY = Limits(seconds=2.0, memory=512 << 20)
-
-
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(HERE))
 
 
 @pytest.fixture
@@ -130,7 +124,7 @@ def test_a_dying_child_costs_the_item_it_held(sandbox: Sandbox, order: str, sign
 
 
 def test_only_the_item_that_crashes_is_tried_twice(tmp_path: Path) -> None:
-    with Sandbox("sandbox_functions:count_calls", str(tmp_path), workers=1, limits=LIMITS) as sandbox:
+    with Sandbox("support.sandbox_functions:count_calls", str(tmp_path), workers=1, limits=LIMITS) as sandbox:
         outcomes = list(sandbox.map(range(8)))
     assert [o.value if isinstance(o, Ok) else o.failure for o in outcomes] == [0, 1, 2, "crashed", 4, 5, 6, 7]
     assert {p.name: len(p.read_text()) for p in tmp_path.iterdir()} == {str(i): 1 + (i == 3) for i in range(8)}
@@ -153,7 +147,7 @@ def test_noise_of_libraries_does_not_disturb(sandbox: Sandbox, capfd: pytest.Cap
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("function", ["no_such_module:f", "sandbox_functions:no_such_function"])
+@pytest.mark.parametrize("function", ["no_such_module:f", "support.sandbox_functions:no_such_function"])
 def test_a_function_that_cannot_be_imported_ends_the_run(function: str) -> None:
     with (
         Sandbox(function, None, workers=1, limits=LIMITS) as sandbox,
@@ -256,10 +250,10 @@ def test_killing_the_parent_leaves_no_child() -> None:
     code = (
         "from dataengine.media.limits import Limits\n"
         "from dataengine.media.sandbox.pool import Sandbox\n"
-        "with Sandbox('sandbox_functions:obey', None, workers=2, limits=Limits(seconds=600)) as s:\n"
+        "with Sandbox('support.sandbox_functions:obey', None, workers=2, limits=Limits(seconds=600)) as s:\n"
         "    for _ in s.map([('echo', 0), ('echo', 0), ('hang', 0), ('hang', 0)]): print('one', flush=True)\n"
     )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path])}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as parent:
         assert parent.stdout
         for _ in range(2):
@@ -278,7 +272,7 @@ def test_a_sandbox_serves_one_map_at_a_time(sandbox: Sandbox) -> None:
 
 
 def test_a_decode_child_imports_only_what_it_needs() -> None:
-    with Sandbox("sandbox_functions:modules", None, workers=1, limits=LIMITS) as sandbox:
+    with Sandbox("support.sandbox_functions:modules", None, workers=1, limits=LIMITS) as sandbox:
         outcome = next(iter(sandbox.map([None])))
     assert isinstance(outcome, Ok)
     assert not {"torch", "ray", "pandas", "scipy", "cv2", "pyarrow", "duckdb"} & set(outcome.value)

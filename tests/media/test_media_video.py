@@ -3,14 +3,13 @@ from __future__ import annotations
 import io
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
-from media_samples import clip, counting, number, photo, turned
 from PIL import Image
+from support.media_samples import clip, counting, number, photo, turned
 
 from dataengine.contracts import FACTS
 from dataengine.errors import InputError
@@ -204,10 +203,9 @@ def test_two_ways_give_the_same_frames(bikes: bytes) -> None:
     assert np.abs(ours.astype(float) - read(bikes, clip_, wanted)).mean() < 2
 
 
-def test_no_cuda_is_loaded(bikes: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cuda_is_loaded(bikes: bytes) -> None:
     """decord would load all CUDA libraries that torch brought along: 0.3 s and 340 MB a process."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
-    with Sandbox("sandbox_functions:libraries", LIMITS, workers=1, limits=LIMITS) as sandbox:
+    with Sandbox("support.sandbox_functions:libraries", LIMITS, workers=1, limits=LIMITS) as sandbox:
         outcome = next(iter(sandbox.map([bikes])))
     assert isinstance(outcome, Ok) and any("decord" in path for path in outcome.value)
     assert not [path for path in outcome.value if "nvidia" in path or "torch" in path]

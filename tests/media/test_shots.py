@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from media_samples import clip, numbered, turned
+from support.media_samples import clip, numbered, turned
 
 from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels

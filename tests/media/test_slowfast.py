@@ -8,12 +8,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import slowfast_videos
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from keye_vl_utils import vision_process as keye
-from slowfast_oracle import oracle, ours
+from support import slowfast_videos
+from support.slowfast_oracle import oracle, ours
 
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits

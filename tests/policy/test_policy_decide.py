@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from policy_strategies import COLUMNS, rules, tables
+from support.policy_strategies import COLUMNS, rules, tables
 
 from dataengine import contracts
 from dataengine.engines.duckdb import DuckDBEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_strategies import exprs
+from support.policy_strategies import exprs
 
 from dataengine.errors import UsageError
 from dataengine.policy import nodes

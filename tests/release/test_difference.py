@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from small_release import dataengine
+from support.small_release import dataengine
 
 from dataengine.contracts import LEDGER
 from dataengine.engines.tables import TableEngine

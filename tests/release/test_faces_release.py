@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from c2pa_files import signed
 from PIL import Image
 from sklearn.datasets import load_sample_images
 from spdx_python_model import v3_0_1
+from support.c2pa_files import signed
 
 from dataengine.config.recipe import Recipe
 from dataengine.media.faces import Detector

@@ -9,7 +9,7 @@ import mlcroissant
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from spoil import edit, manifest, relist
+from support.spoil import edit, manifest, relist
 
 from dataengine.contracts import LEDGER
 from dataengine.engines import tables

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import boto3
 import pytest
-from faulty_proxy import Fault, FaultyProxy, faulty
-from small_release import COMMAND, NAME, dataengine, recipe
-from spoil import edit, manifest
+from support.faulty_proxy import Fault, FaultyProxy, faulty
+from support.small_release import COMMAND, NAME, dataengine, recipe
+from support.spoil import edit, manifest
 
 from dataengine.errors import RunError
 from dataengine.release import publish as module
@@ -42,7 +42,7 @@ def target(s3_conditional: str) -> str:
 @pytest.fixture
 def other(small: Path, tmp_path: Path) -> Path:
     """A release of the same files with another manifest and another card."""
-    from spoil import relist
+    from support.spoil import relist
 
     folder = Path(shutil.copytree(small, tmp_path / "other"))
     (folder / "README.md").write_text((folder / "README.md").read_text() + "\nAnother.\n")
@@ -277,7 +277,7 @@ def in_parts(monkeypatch: pytest.MonkeyPatch, small: Path, tmp_path: Path) -> Pa
     """A release with a file of 12 MiB, which is sent in two parts."""
     monkeypatch.setattr(module, "_LARGE", 1 << 20)
     monkeypatch.setattr(multipart, "PART", 5 << 20)
-    from spoil import relist
+    from support.spoil import relist
 
     folder = Path(shutil.copytree(small, tmp_path / "large"))
     (folder / "README.md").write_bytes(os.urandom(12 << 20))

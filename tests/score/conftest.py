@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from engine_fixtures import duck
 from PIL import Image
-from tiny_clip import TINY
+from support.tiny_clip import TINY
 
 from dataengine.score.base import Frame
 from dataengine.score.conse import Conse
 from dataengine.score.nsfw import Nsfw
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_LEARN
 
-__all__ = ["conse", "crops", "duck", "nsfw", "photos", "tiny"]
+__all__ = ["conse", "crops", "nsfw", "photos", "tiny"]
 
 _PLACES = {
     **{n: (SCIKIT_LEARN, f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower")},

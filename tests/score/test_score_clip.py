@@ -227,7 +227,7 @@ def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_published_configuration_brings_its_preprocessing(tmp_path: Path) -> None:
-    from tiny_clip import TINY
+    from support.tiny_clip import TINY
 
     config = {"model_cfg": TINY, "preprocess_cfg": {"mean": [0.5] * 3, "std": [0.25] * 3, "resize_mode": "squash"}}
     (tmp_path / "open_clip_config.json").write_text(json.dumps(config))

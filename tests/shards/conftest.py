@@ -6,6 +6,6 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from shard_release import codes, release, sources
+from support.shard_release import codes, release, sources
 
 __all__ = ["codes", "release", "sources"]

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 import pytest
-from engine_fixtures import Parted
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.engine_fixtures import Parted
 
 from dataengine import contracts
 from dataengine.errors import RunError

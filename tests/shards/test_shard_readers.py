@@ -15,9 +15,9 @@ import datasets
 import numpy as np
 import pytest
 import webdataset as wds
-from code_tokens import tokens_of
 from PIL import Image
-from shard_release import Release
+from support.code_tokens import tokens_of
+from support.shard_release import Release
 
 from dataengine.shards.read import read_shards
 from dataengine.shards.sample import FAMILIES, flatten, sample_members

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny_kelix
 import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from support import tiny_kelix
 from typer.testing import CliRunner
 
 from dataengine.cli.main import app

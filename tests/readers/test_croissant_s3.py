@@ -10,7 +10,7 @@ import pytest
 from etils import epath
 from mlcroissant._src.operation_graph.operations import extract
 from PIL import ImageChops
-from spoil import image, manifest, rewrite
+from support.spoil import image, manifest, rewrite
 
 from dataengine.errors import RunError, UsageError
 from dataengine.readers.loaders import croissant

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_release import dataengine
-from spoil import Members, rewrite
+from support.small_release import dataengine
+from support.spoil import Members, rewrite
 
 from dataengine.errors import UsageError
 from dataengine.storage.workspace import canonical

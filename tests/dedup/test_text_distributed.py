@@ -6,9 +6,9 @@ import random
 
 import pyarrow as pa
 import pytest
-from engine_fixtures import Parted
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.engine_fixtures import Parted
 
 from dataengine.contracts import CAPTION
 from dataengine.dedup import edges as find

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 import yaml
-from spoil import manifest
+from support.spoil import manifest
 
 from dataengine.errors import RunError, UsageError
 from dataengine.readers.fsspec_s3 import Stream, open_url, register, shards

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from exported import rows_of
 from fastparquet import ParquetFile
 from PIL import Image
-from small_release import NAME, PICTURES, dataengine
+from support.exported import rows_of
+from support.small_release import NAME, PICTURES, dataengine
 
 from dataengine.errors import UsageError
 from dataengine.export.kelix import Options, export

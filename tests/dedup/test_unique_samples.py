@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
-from dedup_tables import caption, samples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dedup_tables import caption, samples
 
 from dataengine.contracts import SAMPLES, UNIQUE
 from dataengine.dedup.unique_samples import unique_samples

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
 
-from servers import free_port
+from support.servers import free_port
 
 HOSTS = ("127.0.0.1", "127.0.0.2")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from cot_corpus import original, pictures, records
-
 from dataengine.cot.core import formats
 from dataengine.cot.review.base import ReviewItem, ReviewPath
 from dataengine.cot.tasks.programmatic import exchange
+from support.cot_corpus import original, pictures, records
 
 
 def items(count: int = 3) -> list[ReviewItem]:

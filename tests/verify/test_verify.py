@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small_release import dataengine
-from spoil import Members, edit, image, manifest, members, rewrite
+from support.small_release import dataengine
+from support.spoil import Members, edit, image, manifest, members, rewrite
 
 from dataengine.storage.store import Store
 from dataengine.verify import verify as module

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from dataengine.verify import json_schemas
 
-ROOT = Path(__file__).parents[1] / "schemas"
+ROOT = Path(__file__).parents[2] / "schemas"
 NAMES = sorted(json_schemas.all_schemas())
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from servers import free_port, serving
+
+from support.servers import free_port, serving
 
 
 def weights() -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from faulty_proxy import Fault, FaultyProxy, faulty
+from support.faulty_proxy import Fault, FaultyProxy, faulty
 
 from dataengine.errors import RunError
 from dataengine.storage.store import Store

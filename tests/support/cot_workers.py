@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from cot_corpus import alone, pictures, videos
 
 from dataengine.config.cot import CotConfig
 from dataengine.cot.checks.stage import CheckWorker
@@ -19,6 +18,7 @@ from dataengine.media.limits import Limits
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
+from support.cot_corpus import alone, pictures, videos
 
 Row = dict[str, Any]
 NOTHING: Row = {"pairs": "[]", "rivals": "[]", "partners": []}

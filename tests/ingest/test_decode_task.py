@@ -9,9 +9,9 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from c2pa_files import signed
 from PIL import Image
 from sklearn.datasets import load_sample_images
+from support.c2pa_files import signed
 
 from dataengine.config.sources import ClipsConfig, FacesConfig
 from dataengine.ingest import decode_task as examined

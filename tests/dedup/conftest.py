@@ -1,3 +1,0 @@
-from engine_fixtures import duck
-
-__all__ = ["duck"]

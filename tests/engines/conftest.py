@@ -1,3 +1,0 @@
-from engine_fixtures import duck, spark
-
-__all__ = ["duck", "spark"]

@@ -1,0 +1,1 @@
+"""Real servers, corpora and small releases that tests of several folders share."""
