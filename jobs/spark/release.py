@@ -1,4 +1,4 @@
-"""``spark-submit jobs/spark/ledger.py RECIPE [--workspace W]``: ledger, its balance, statistics and the release with Spark.
+"""``spark-submit jobs/spark/release.py RECIPE [--workspace W]``: ledger, its balance, statistics and the release with Spark.
 
 Uses the session that spark-submit sets up; the rows are those of the DuckDB engine.
 """

@@ -118,7 +118,7 @@ def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
     assert "2 in" in call(*spark, "jobs/spark/filter.py", str(recipe))
     assert "2 samples" in call(*spark, "jobs/spark/assign.py", str(recipe))
     call(*submit, str(ROOT / "jobs/ray/shard.py"), str(recipe))
-    assert "2 kept · 1 failed" in call(*spark, "jobs/spark/ledger.py", str(recipe))
+    assert "2 kept · 1 failed" in call(*spark, "jobs/spark/release.py", str(recipe))
     other = recipe.parent / "duckdb"
     call(str(BIN / "dataengine"), "run", str(recipe), "--workspace", str(other))
     made = tables(other)
