@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.engines.tables import Frame, TableEngine, canonical
+from dataengine.engines.tables import canonical
 from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import Frame, TableEngine
 
 Outcome = tuple[float, dict[str, Any]]
 RULES = (

@@ -18,7 +18,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.storage.workspace import Output, Record, Workspace, digest
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import TableEngine
+    from dataengine.table_engine import TableEngine
 
 
 @dataclass(frozen=True)

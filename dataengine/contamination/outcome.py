@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.contracts import CONTAMINATION, columns
-from dataengine.engines.tables import Frame
 from dataengine.stage import Run
+from dataengine.table_engine import Frame
 
 REASONS: Mapping[str, str] = {
     "keye_pretrain": "a benchmark has this picture, or a frame of it (pHash, MinHash, Jaccard)",

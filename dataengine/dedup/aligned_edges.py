@@ -14,7 +14,7 @@ from dataengine.dedup.hash_pairs import value_pairs
 from dataengine.dedup.search_result import Found, Known
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 ALIGNED = "aligned"
 

@@ -20,7 +20,7 @@ from dataengine.dedup.fingerprint_views import SHAPE
 from dataengine.dedup.search_result import Known, Searched
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: Whether a pair of pictures is one picture edited; ``a < b``.
 VERDICTS = columns(a=pa.string(), b=pa.string(), alike=pa.bool_())

@@ -21,7 +21,7 @@ from dataengine.dedup.text_distributed import text_edges
 from dataengine.dedup.video import digests, hash_sets, near_sets
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 PIXELS, PERCEPTUAL, VIDEO, TEXT = "pixels", "perceptual", "video", "text"
 

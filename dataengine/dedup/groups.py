@@ -23,7 +23,7 @@ from dataengine.dedup.distances import COLUMNS, TIE, TIED, Bounds, Measure, long
 from dataengine.errors import RunError, UsageError
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 Int64 = NDArray[np.int64]
 

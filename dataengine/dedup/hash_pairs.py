@@ -19,7 +19,7 @@ from dataengine.contracts import columns
 from dataengine.dedup.hamming import block_edges, distinct_pairs, k_for, one_pass, part_width
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: Distinct hashes; ``fresh``: not searched before.
 VALUES = columns(hash=pa.int64(), fresh=pa.bool_())

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dataengine.contracts import columns
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: Edges by a function that sees all samples; what it says is one more row, of no edge.
 TOLD = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), told=pa.string())

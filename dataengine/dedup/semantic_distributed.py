@@ -27,7 +27,7 @@ from dataengine.dedup.semantic import ALL_WITH_ALL, DECIMALS, SAMPLE, Search, in
 from dataengine.dedup.vectors import cosines, lengths
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: ``key``: 0 or 1, then the id of the sample.
 VIEWS = columns(key=pa.string(), vector=pa.binary())

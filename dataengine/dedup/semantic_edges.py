@@ -22,7 +22,7 @@ from dataengine.dedup.search_result import TOLD, Found, Known, edges_told, told_
 from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 SEMANTIC = "semantic"
 

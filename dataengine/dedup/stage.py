@@ -22,11 +22,11 @@ from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.search_result import Found, Known
 from dataengine.dedup.semantic_edges import SEMANTIC, semantic
 from dataengine.dedup.unique_samples import unique_samples
-from dataengine.engines.tables import Frame
 from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.models.encoders import towers_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, Record, roles
+from dataengine.table_engine import Frame
 
 _TEXT_VERSION = "shingles-char5"
 

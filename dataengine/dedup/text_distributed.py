@@ -20,7 +20,7 @@ from dataengine.contracts import columns
 from dataengine.dedup.video import HashSets
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: Rows of a bucket that each of its rows is compared with at most, as in ``text_pairs``.
 LARGEST = 1000

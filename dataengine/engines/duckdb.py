@@ -16,17 +16,9 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from dataengine.engines.graph import connected
-from dataengine.engines.tables import (
-    Function,
-    Parameter,
-    Relation,
-    by_prefix,
-    by_value,
-    canonical,
-    prefix_digits,
-    publish,
-)
+from dataengine.engines.tables import by_prefix, by_value, canonical, prefix_digits, publish
 from dataengine.errors import RunError
+from dataengine.table_engine import Function, Parameter, Relation
 
 if TYPE_CHECKING:
     from dataengine.storage.workspace import File, Workspace

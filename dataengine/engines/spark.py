@@ -28,17 +28,10 @@ from pyarrow.fs import LocalFileSystem
 
 from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
-from dataengine.engines.tables import (
-    Function,
-    Parameter,
-    Relation,
-    canonical,
-    canonical_schema,
-    prefix_digits,
-    publish,
-)
+from dataengine.engines.tables import canonical, canonical_schema, prefix_digits, publish
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.workspace import File, Workspace
+from dataengine.table_engine import Function, Parameter, Relation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

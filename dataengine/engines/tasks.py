@@ -10,9 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine.engines.tables import Function, by_prefix, by_value, canonical
+from dataengine.engines.tables import by_prefix, by_value, canonical
 from dataengine.engines.tables import publish as published
 from dataengine.storage.workspace import File, Workspace
+from dataengine.table_engine import Function
 
 _FILE: list[pa.Field[Any]] = [
     pa.field("key", pa.string()),

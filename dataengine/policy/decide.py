@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.engines.tables import Frame, TableEngine
 from dataengine.errors import RunError
 from dataengine.policy.model import Policy
 from dataengine.policy.sql import missing_sql, policy_sql, value_columns
+from dataengine.table_engine import Frame, TableEngine
 
 _COUNTS = "SELECT verdict, CAST(count(*) AS BIGINT) AS n FROM f GROUP BY verdict"
 

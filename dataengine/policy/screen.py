@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataengine.contamination.outcome import Contaminated
-from dataengine.engines.tables import Frame, TableEngine
 from dataengine.policy.decide import Decided, FunnelRow, decide
 from dataengine.policy.model import Policy
 from dataengine.policy.sql import quoted
+from dataengine.table_engine import Frame, TableEngine
 
 _DROPPED = """
 SELECT a."id", FALSE AS "kept", c."rule", ? AS "column", c."value"

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dataengine.engines.tables import Parameter
 from dataengine.policy import nodes
 from dataengine.policy.evaluate import Verdict
 from dataengine.policy.model import Kind, Policy, Rule
+from dataengine.table_engine import Parameter
 
 _LARGEST = "1.7976931348623157E308"
 _VERDICT = '"__verdict"'

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dataengine.contracts import LEDGER
-from dataengine.engines.tables import Frame, TableEngine
 from dataengine.release.ledger import is_ledger
 from dataengine.release.reader import Published
 from dataengine.storage.workspace import File, Workspace
+from dataengine.table_engine import Frame, TableEngine
 
 _KEPT = "SELECT DISTINCT id FROM l WHERE outcome = 'kept'"
 _GONE = "SELECT o.id FROM o LEFT JOIN n ON o.id = n.id WHERE n.id IS NULL"

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 #: Of each kind of duplicate the pairs, and of each rule and failure the inputs, that are shown.
 PAIRS, NAMES = 4, 3

@@ -14,7 +14,7 @@ from dataengine.contracts import LEDGER
 from dataengine.errors import BalanceError
 
 if TYPE_CHECKING:
-    from dataengine.engines.tables import Frame, TableEngine
+    from dataengine.table_engine import Frame, TableEngine
 
 OUTCOMES = ("kept", "duplicate", "filtered", "failed")
 #: Rows of ``tally``: how many inputs of a source had this outcome.

@@ -10,10 +10,10 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
-from dataengine.engines.tables import Frame
 from dataengine.score.factory import build
 from dataengine.score.stage import annotation_schema
 from dataengine.stage import Run
+from dataengine.table_engine import Frame
 
 #: Facts that policies may ask about.
 FACT_COLUMNS = (

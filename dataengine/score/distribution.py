@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.engines.tables import Frame, TableEngine
+from dataengine.table_engine import Frame, TableEngine
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "p50": 0.5, "p90": 0.9, "max": 1.0}
 #: Whether the policy has kept the row.

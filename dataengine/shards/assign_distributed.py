@@ -18,10 +18,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.contracts import ASSIGNMENT, columns
-from dataengine.engines.tables import Frame, TableEngine
 from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_twins, shards_of
 from dataengine.shards.order import halves, mixed, split_of
 from dataengine.shards.sample import FAMILIES
+from dataengine.table_engine import Frame, TableEngine
 
 #: Rows of a range, on average; so many and fewer are assigned in one task.
 ROWS_A_RANGE = 250_000

@@ -15,11 +15,11 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.engines.tables import Frame
 from dataengine.score.annotated import annotated, score_fields
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run
 from dataengine.storage.workspace import canonical
+from dataengine.table_engine import Frame
 
 CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]
 _PLAN: list[pa.Field[Any]] = [

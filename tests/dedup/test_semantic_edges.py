@@ -22,7 +22,7 @@ from dataengine.dedup.fingerprint_views import pixel_digest, thumbnail, views
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.semantic_edges import candidates, semantic
 from dataengine.engines.duckdb import DuckDBEngine
-from dataengine.engines.tables import TableEngine
+from dataengine.table_engine import TableEngine
 
 CHINA, FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
 THUMBNAIL = thumbnail(views(np.asarray(CHINA))).tobytes()

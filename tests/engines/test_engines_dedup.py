@@ -16,8 +16,8 @@ from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.graph import COMPONENTS
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import TableEngine
 from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import TableEngine
 
 
 def name(n: int) -> str:

@@ -17,7 +17,7 @@ from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 from dataengine.dedup.semantic_edges import semantic
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import TableEngine
+from dataengine.table_engine import TableEngine
 
 FEW, SAMPLE = 100, 400
 BOTH = [("x", "ascending"), ("y", "ascending")]

@@ -22,9 +22,9 @@ from dataengine.dedup.text_distributed import text_edges
 from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import TableEngine
 from dataengine.errors import RunError
 from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import TableEngine
 
 RULES = Rules((find.PERCEPTUAL,), Bounds(6, 0.6), ("bytes",), 1.0)
 

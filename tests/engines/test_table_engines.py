@@ -15,8 +15,9 @@ import pytest
 
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import Parameter, Relation, TableEngine, canonical
+from dataengine.engines.tables import canonical
 from dataengine.errors import RunError
+from dataengine.table_engine import Parameter, Relation, TableEngine
 
 TABLE = pa.table(
     {

@@ -15,7 +15,6 @@ from support.policy_strategies import COLUMNS, rules, tables
 from dataengine import contracts
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import TableEngine
 from dataengine.errors import RunError
 from dataengine.policy.decide import FunnelRow, decide
 from dataengine.policy.evaluate import Verdict, verdict
@@ -23,6 +22,7 @@ from dataengine.policy.grammar import parse
 from dataengine.policy.model import OnMissing, Policy, Rule, kind_of
 from dataengine.policy.sql import rule_case
 from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import TableEngine
 
 KINDS = {name: kind for name, type_ in COLUMNS.items() if (kind := kind_of(type_)) is not None}
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from dataengine.contracts import UNIQUE
-from dataengine.engines.tables import TableEngine
 from dataengine.policy.decide import decide
 from dataengine.policy.load import load
+from dataengine.table_engine import TableEngine
 
 PAGE = Path(__file__).parents[2] / "docs" / "compliance.md"
 LICENCES = {"a": "cc0-1.0", "b": "cc-by-4.0", "c": "CC-BY-4.0", "d": "cc-by-4.0 ", "e": None, "f": "", "g": "© Müller"}

@@ -13,9 +13,9 @@ import yaml
 from support.small_release import dataengine
 
 from dataengine.contracts import LEDGER
-from dataengine.engines.tables import TableEngine
 from dataengine.release.difference import difference
 from dataengine.release.reader import open_release
+from dataengine.table_engine import TableEngine
 
 
 @pytest.mark.parametrize("name", ["duck", "spark"])

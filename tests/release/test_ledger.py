@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from dataengine import contracts
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import TableEngine
 from dataengine.errors import BalanceError
 from dataengine.release.ledger import balance, build, counts, is_ledger, tally
+from dataengine.table_engine import TableEngine
 from dataengine.verify import ledger_audit
 
 SAMPLES = pa.schema([contracts.SAMPLES.field(n) for n in ("input_id", "source", "uri", "id")])

@@ -12,7 +12,8 @@ import pytest
 
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.engines.tables import Function, Parameter, canonical
+from dataengine.engines.tables import canonical
+from dataengine.table_engine import Function, Parameter
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from dataengine.contracts import EDGES, GROUPS
 from dataengine.dedup import edges as find
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.engines.tables import TableEngine
+from dataengine.table_engine import TableEngine
 
 KEEP = ("resolution", "bytes", "caption_length")
 _ORDER = [(name, "ascending") for name in ("a", "b", "kind")]

@@ -15,7 +15,6 @@ from dataengine.contamination.outcome import Contaminated
 from dataengine.dedup import edges
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
-from dataengine.engines.tables import Frame, TableEngine
 from dataengine.policy.decide import decide
 from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
@@ -23,6 +22,7 @@ from dataengine.release.ledger import balance, build, tally
 from dataengine.score.distribution import distributions
 from dataengine.shards.assign_distributed import Rules as ShardRules
 from dataengine.shards.assign_distributed import assigned
+from dataengine.table_engine import Frame, TableEngine
 
 WORDS = [
     "a",
