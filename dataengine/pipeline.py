@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -61,8 +60,6 @@ def stages(recipe: Recipe) -> list[Stage]:
 
     active = [s for s in STAGES if s.active(recipe)]
     mistakes = []
-    if recipe.engine == "spark" and importlib.util.find_spec("pyspark") is None:
-        mistakes.append("engine spark needs pyspark: pip install 'dataengine-multimodal[spark]'")
     for stage in active:
         try:
             stage.validate(recipe)

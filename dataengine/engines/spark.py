@@ -84,9 +84,7 @@ class SparkEngine:
                 )  # pyspark about the version of pandas, which we don't use
                 self._start(master)
         except ImportError as error:
-            raise UsageError(
-                f"engine spark needs pyspark ({error}): pip install 'dataengine-multimodal[spark]'"
-            ) from error
+            raise UsageError(f"engine spark: pyspark cannot be imported ({error}): install dataengine again") from error
 
     def _start(self, master: str | None) -> None:
         from py4j.protocol import Py4JError  # type: ignore[import-untyped]

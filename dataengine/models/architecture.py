@@ -84,7 +84,7 @@ def find(model: str) -> Architecture:
     """Raises UsageError if open_clip is not installed, the model unknown, or its configuration not one that is read."""
     spec = find_spec("open_clip")
     if spec is None or spec.origin is None:
-        raise UsageError("score: the clip scorer needs open_clip: pip install 'dataengine-multimodal[clip]'")
+        raise UsageError("score: clip: open_clip is not in this environment: install dataengine again")
     own = model.endswith(".json")
     path = Path(model) if own else Path(spec.origin).parent / "model_configs" / f"{model.replace('/', '-')}.json"
     if not path.is_file():

@@ -11,8 +11,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from dataengine.media.svg import bars, spreads
 from dataengine.release.card_text import maker, stated
-from dataengine.release.drawing import bars, spreads
 from dataengine.release.examples import Examples, Row
 
 _LONGEST = 160

@@ -116,7 +116,7 @@ def test_eval_prints_the_table(kelix: Setup) -> None:
 def test_an_exported_tokenizer_can_be_named_by_another_recipe(kelix: Setup, tmp_path: Path) -> None:
     out = tmp_path / "exported"
     dataengine("tokenizer", "export", str(kelix.recipe), str(out))
-    assert {p.name for p in out.iterdir()} >= {"tokenizer.safetensors", "config.json", "README.md", "loss.png"}
+    assert {p.name for p in out.iterdir()} >= {"tokenizer.safetensors", "config.json", "README.md", "loss.svg"}
     shutil.copytree(kelix.workspace, tmp_path / "ws")
     changes = {"tokenize": {"tokenizer": {"name": "checkpoint", "path": str(out)}, "device": "cpu"}}
     other = Setup(tmp_path, kelix.corpus, str(tmp_path / "ws"), changes).write()

@@ -14,7 +14,7 @@ from test_card import manifest
 from dataengine.contracts import LEDGER
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
-from dataengine.release.drawing import bars, spreads
+from dataengine.media.svg import bars, spreads
 from dataengine.release.examples import NAMES, PAIRS, choose, few
 from dataengine.release.html_report import page
 

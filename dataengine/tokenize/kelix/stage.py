@@ -255,7 +255,7 @@ class FitWorker(_Learner):
         }
         output = checkpoint.publish(store, tokenizer, {"samples": len(part.spec)}, told)
         curve = {"encoder": before.curve.objective, "codes": trainer.curve.objective, "vq": trainer.curve.vq}
-        members = {"curve": ("curve.json", json.dumps(curve).encode()), "loss": ("loss.png", picture(curve))}
+        members = {"curve": ("curve.json", json.dumps(curve).encode()), "loss": ("loss.svg", picture(curve))}
         files = dict(output.files)
         for role, (name, data) in members.items():
             key = f"tokenizers/{tokenizer.id}/{name}"
