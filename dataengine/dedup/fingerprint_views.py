@@ -2,7 +2,7 @@
 
 Two pictures are near when any view of one is near the first view of the other. A second view costs a second pass through
 the model, and only pictures with margins have one. With the stand-in embedding centre crops of 80 and 90 % and a blurred
-view add no copy of the usual edits (docs/dedup.md) at cosine 0.75 or 0.8; from 0.85 on they do.
+view add no copy of the usual edits (docs/dedup-measurements.md) at cosine 0.75 or 0.8; from 0.85 on they do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Semantic pairs on frames, spread over workers: cells from a sample, each vector sent to the cells it visits, cells searched.
 
 The pairs, similarities and counts are those of ``semantic_pairs`` in one process. The trade-off: a vector moves once for each
-cell that it visits (13 at a million, docs/dedup.md), and centroids travel to every task, which is worth it where vectors
-outgrow one worker's memory. Few vectors are searched in one task.
+cell that it visits (13 at a million: docs/dedup-measurements.md), and centroids travel to every task, which is worth it
+where vectors outgrow one worker's memory. Few vectors are searched in one task.
 
 A *view* is a vector with a key that says whether it is of a picture ("0") or of what is inside its margins ("1"), and whose.
 """
