@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine.cot.core.record import OBSERVATION, SAMPLE, ImageBlock, Record, TextBlock
+from dataengine.cot.core.record import OBSERVATION, SAMPLE, Record
 from dataengine.errors import UsageError
+from dataengine.models.serving.messages import ImageBlock, TextBlock
 from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 

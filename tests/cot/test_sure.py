@@ -16,6 +16,7 @@ from test_cot_checks import check
 from dataengine.cot.core.confidence import Sureness, sureness, together
 from dataengine.cot.core.formats import Thinking, box
 from dataengine.cot.review.choose import choose
+from dataengine.models.serving.completion import TokenLogprob
 
 TEXT = "<think>The left is dark. It has 1.5 of it!</think> <answer>So A</answer>"
 
@@ -26,12 +27,12 @@ def server() -> Iterator[ChatServer]:
         yield running
 
 
-def tokens(text: str, *values: tuple[str, float]) -> list[dict[str, object]]:
+def tokens(text: str, *values: tuple[str, float]) -> list[TokenLogprob]:
     """One token a letter, each as likely as the part it stands in."""
     found = []
     for place, letter in enumerate(text):
         inside = [v for part, v in values if text.find(part) <= place < text.find(part) + len(part)]
-        found.append({"token": letter, "logprob": inside[0] if inside else -0.1})
+        found.append(TokenLogprob(letter, inside[0] if inside else -0.1))
     return found
 
 
@@ -45,14 +46,14 @@ def test_steps_are_the_sentences_of_the_reasoning() -> None:
 def test_tokens_that_do_not_spell_the_text_give_no_steps() -> None:
     assert sureness("other", tokens(TEXT)) == Sureness(-0.1, -0.1)
     assert sureness(TEXT, []) == Sureness()
-    spelled = [{"token": "<bos>", "logprob": -9.0}, *tokens(TEXT)]
+    spelled = [TokenLogprob("<bos>", -9.0), *tokens(TEXT)]
     assert sureness(TEXT, spelled).step_means == (-0.1, -0.1)
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.integers(1, 7))
 def test_any_text_has_its_numbers(text: str, size: int) -> None:
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    told = sureness(text, [{"token": p, "logprob": -float(n)} for n, p in enumerate(pieces)])
+    told = sureness(text, [TokenLogprob(p, -float(n)) for n, p in enumerate(pieces)])
     assert len(told.step_means) == len(told.step_leasts)
     assert all(low <= mean for low, mean in zip(told.step_leasts, told.step_means, strict=True))
     assert not pieces or told.least == -float(len(pieces) - 1)

@@ -19,7 +19,7 @@ from dataengine.contracts import sample_id
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core.frame_sampling import KEYE, params_of, same, take, told, way_of
 from dataengine.cot.core.outcomes import Kept
-from dataengine.cot.core.record import Record, VideoBlock, canonical
+from dataengine.cot.core.record import Record, canonical
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import render
@@ -27,6 +27,7 @@ from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.video import slowfast
 from dataengine.media.video.sampling import FAST, PRESETS, SlowFast
+from dataengine.models.serving.messages import VideoBlock
 
 WAY = way_of("slow-fast", PRESETS["released"])
 CUT = sample_id(three_shots())[0]
@@ -109,7 +110,7 @@ def test_a_way_that_nobody_takes_is_a_bad_record(way: str) -> None:
 
 
 def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: ChatServer, tmp_path: Path) -> None:
-    shown = render.shown(Limits(), ("video", three_shots(), {WAY}))[WAY]
+    shown = render.render_sample(Limits(), ("video", three_shots(), {WAY}))[WAY]
     taken = take(three_shots(), WAY, Limits())
     sides = [min(Image.open(io.BytesIO(data)).size) for data in shown]
     assert sides == [render.FAST_SIDE if kind == FAST else min(240, render.FRAME_SIDE) for kind in taken.kinds]

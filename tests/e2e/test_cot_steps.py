@@ -32,7 +32,7 @@ def model(server: LlmServer) -> dict[str, Any]:
 
 
 def answers(setup: Setup) -> int:
-    return len(list(Path(setup.workspace, "cot", "answers").glob("*.json")))
+    return len(list(Path(setup.workspace, "completions").glob("*.json")))
 
 
 def tables(setup: Setup, name: str) -> list[dict[str, Any]]:
@@ -50,7 +50,9 @@ def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
         setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48, per_sample=1)
         server.stop_after = 6
         failed = setup.run("--workers", "1", ok=False)
-        assert failed.returncode == 1 and "finished answers are kept" in failed.stderr, failed.stdout + failed.stderr
+        assert failed.returncode == 1 and "Finished completions are kept" in failed.stderr, (
+            failed.stdout + failed.stderr
+        )
         assert server.answered == answers(setup) == 6
         server.start()
         server.stop_after = None

@@ -23,11 +23,11 @@ from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import CHECKS, PATHS, QUESTIONS, SURE
 from dataengine.cot.questions.stage import samples
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.base import Said, Teacher
-from dataengine.cot.teachers.factory import stop, teacher_of
-from dataengine.cot.teachers.renderer import Shower
+from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
+from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
+from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
@@ -47,12 +47,12 @@ class CotCheck(Cot, RecordStage):
     def validate(self, recipe: Recipe) -> None:
         judge = self.config(recipe).judge
         if judge is not None:
-            teacher_of(judge, None).validate()
+            chat_model(judge, None).validate()
 
     def settings(self, recipe: Recipe) -> Any:
         judge = self.config(recipe).judge
         prompts = [prompt_text.prompt_of("judge"), prompt_text.prompt_of("judge_text")]
-        told = None if judge is None else [teacher_of(judge, None).id, *prompts]
+        told = None if judge is None else [chat_model(judge, None).id, *prompts]
         return [RULES, told]
 
     def plan(self, run: Run) -> list[Part]:
@@ -77,20 +77,20 @@ class CheckWorker:
     judge: OpenAIConfig | None
     limits: Limits
     workspace: Workspace
-    _teacher: Teacher | None = None
-    _shower: Shower | None = None
+    _teacher: ChatModel | None = None
+    _renderer: Renderer | None = None
 
     def setup(self) -> None:
         if self.judge is not None:
-            self._teacher = teacher_of(self.judge, self.workspace.store)
+            self._teacher = chat_model(self.judge, self.workspace.store)
             self._teacher.setup()
-            self._shower = Shower(self.limits, self.workspace)
+            self._renderer = Renderer(self.limits, self.workspace)
 
     def close(self) -> None:
         if self._teacher is not None:
             self._teacher.close()
-        if self._shower is not None:
-            self._shower.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     def process(self, part: Part) -> Output:
         questions, paths, located = part.spec
@@ -121,22 +121,23 @@ class CheckWorker:
         located: dict[str, Located],
     ) -> None:
         """Ask the judge about a chunk of paths, and lower the grades of those it finds flawed."""
-        if self._teacher is None or self._shower is None:
+        if self._teacher is None or self._renderer is None:
             raise RuntimeError("setup() comes before process()")
-        shown = self._shower.over([records[p["rid"]] for _, p in sound], located)
+        rendered = self._renderer.samples([records[p["rid"]] for _, p in sound], located)
         pictures: dict[str, bytes] = {}
         wanted = []
         for _, path in sound:
             record, question = records[path["rid"]], rows[path["rid"]]
-            views = prompt_text.views(record, shown.get(question["sample"], {}), self._shower.own(question))
+            views = prompt_text.views(
+                record, rendered.get(question["sample"], {}), self._renderer.question_images(question)
+            )
             wanted.append(prompt_text.judge(record, prompt_text.register(views, pictures), path["text"]))
-        for at, said in self._teacher.answer(wanted, pictures.__getitem__):
+        for at, result in self._teacher.complete(wanted, pictures.__getitem__):
+            if isinstance(result, FailedCompletion):
+                raise_if_fatal(result)
             check, path = sound[at]
             free = records[path["rid"]].answer_type == "text"
-            verdict = _verdict(said.text, free) if isinstance(said, Said) else None
-            if not isinstance(said, Said):
-                stop(said)
-            _hold(check, verdict)
+            _hold(check, None if isinstance(result, FailedCompletion) else _verdict(result.text, free))
 
 
 def _for_judge(check: dict[str, Any], record: Record) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from dataengine.models.serving.completion import TokenLogprob
 
 SENTENCE = re.compile(r"[^.!?\n]+(?:[.!?](?=\d)[^.!?\n]*)*[.!?]?")
 _PLACES = 4
@@ -22,21 +23,20 @@ class Sureness:
     step_leasts: tuple[float, ...] = ()
 
 
-def sureness(text: str, tokens: Sequence[Mapping[str, Any]]) -> Sureness:
-    """From the tokens of a completion (``token``, ``logprob``); without steps where they do not spell the text. Raises
-    LookupError, TypeError or ValueError for tokens of another shape."""
+def sureness(text: str, tokens: Sequence[TokenLogprob]) -> Sureness:
+    """From the tokens of a completion; without steps where they do not spell the text."""
     if not tokens:
         return Sureness()
-    values = [float(t["logprob"]) for t in tokens]
+    values = [t.logprob for t in tokens]
     whole = (_mean(values), round(min(values), _PLACES))
-    joined = "".join(str(t["token"]) for t in tokens)
+    joined = "".join(t.token for t in tokens)
     shift = joined.find(text)
     if not text or shift < 0:
         return Sureness(*whole)
     starts, at = [], -shift
     for token in tokens:
         starts.append(at)
-        at += len(str(token["token"]))
+        at += len(token.token)
     steps, stops = [], [*starts[1:], at]
     for begin, end in _sentences(text):
         inside = [v for v, first, stop in zip(values, starts, stops, strict=True) if first < end and stop > begin]

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dataengine.cot.core.record import Block, ImageBlock, Style, TextBlock
+from dataengine.cot.core.record import Style
 from dataengine.errors import InputError
+from dataengine.models.serving.messages import Block, ImageBlock, TextBlock
 
 #: Stands in flat text where a picture goes.
 IMAGE_MARK = "<image>"

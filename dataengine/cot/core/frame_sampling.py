@@ -14,12 +14,13 @@ from typing import Literal
 
 import numpy as np
 
-from dataengine.cot.core.record import SAMPLE, VideoBlock
+from dataengine.cot.core.record import SAMPLE
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.video import slowfast
 from dataengine.media.video.reader import probe
 from dataengine.media.video.sampling import SLOW, SlowFast
+from dataengine.models.serving.messages import VideoBlock
 
 EVEN, SLOW_FAST = "even", "slow-fast"
 KEYE = (f"{EVEN} 16", f"{EVEN} 32")

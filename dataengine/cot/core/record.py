@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from dataengine.errors import InputError
+from dataengine.models.serving.messages import Message, StrictModel
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
 VERSION = "3"
@@ -32,64 +33,28 @@ MODES: tuple[Mode, ...] = ("thinking", "non_thinking", "auto_think", "think_with
 SAMPLE, OBSERVATION = "sample:", "obs:"
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class TextBlock(_Model):
-    type: Literal["text"] = "text"
-    text: str
-
-
-class ImageBlock(_Model):
-    """``sample:<id>`` is a sample of the release, ``obs:<n>`` the record's own picture ``obs<n>.png``."""
-
-    type: Literal["image"] = "image"
-    image: Annotated[str, Field(pattern=r"^(sample:[0-9a-f]{32}|obs:\d+)$")]
-
-
-class VideoBlock(_Model):
-    """``nframes`` frames of the sample, at ``times`` (seconds from its first frame) and of ``kinds`` (0 slow, 1 fast).
-    ``sampling`` is ``even`` (the middles of equal spans, all slow) or ``slow-fast``."""
-
-    type: Literal["video"] = "video"
-    video: Annotated[str, Field(pattern=r"^sample:[0-9a-f]{32}$")]
-    nframes: int
-    sampling: Literal["even", "slow-fast"] = "even"
-    times: Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
-    kinds: Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
-
-
-Block = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
-
-
-class Message(_Model):
-    role: Literal["user", "assistant"]
-    content: Annotated[tuple[Block, ...], Field(min_length=1, strict=False)]
-
-
-class Param(_Model):
+class Param(StrictModel):
     """What was asked, for a program."""
 
     name: str
     value: str
 
 
-class Fact(_Model):
+class Fact(StrictModel):
     """A number that was measured and on which the reasoning rests."""
 
     name: str
     value: float
 
 
-class Observation(_Model):
+class Observation(StrictModel):
     """A picture of the record: its member's extension and the digest of its bytes."""
 
     name: str
     sha256: str
 
 
-class VerdictModel(_Model):
+class VerdictModel(StrictModel):
     """How the record fared when its answer was measured again; ``step`` and ``reason`` are empty where it passed."""
 
     status: Literal["passed", "failed"]
@@ -97,7 +62,7 @@ class VerdictModel(_Model):
     reason: str = ""
 
 
-class PathTold(_Model):
+class PathTold(StrictModel):
     """A path of reasoning that was made for the question, without its text. ``confidence`` is the mean log-probability a
     token, ``least_token`` the lowest, ``least_step`` the mean of the sentence that has the lowest; 0 where the server gave
     none. ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
@@ -115,7 +80,7 @@ class PathTold(_Model):
     reasons: str
 
 
-class Record(_Model):
+class Record(StrictModel):
     """One question and its answer. ``answer`` is what a grader compares: a letter, a word or some, a number, letters joined
     by ``", "``, a box, or free text. ``basis``: what it rests on. ``judged``: that the reply says the same in other words is
     a judge's or a reviewer's word. ``parents``: the sample that the question is about, then others that it shows or quotes.

@@ -12,10 +12,11 @@ from typing import Any
 from dataengine.config.cot import CotConfig
 from dataengine.cot.checks.grade import pictures
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import Message, PathTold, Record, facts_of
+from dataengine.cot.core.record import PathTold, Record, facts_of
 from dataengine.cot.core.shard_files import observations
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import PLAN
+from dataengine.models.serving.messages import Message
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest

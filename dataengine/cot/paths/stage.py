@@ -21,16 +21,16 @@ from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import PATHS, QUESTIONS
 from dataengine.cot.paths.error_injection import planted
-from dataengine.cot.paths.sampler import Asking, PathRow, path_row
+from dataengine.cot.paths.sampler import PathRow, PathSampler, path_row
 from dataengine.cot.questions.stage import samples
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.base import Teacher
-from dataengine.cot.teachers.factory import teacher_of
-from dataengine.cot.teachers.renderer import Shower
+from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
+from dataengine.models.serving.completion import ChatModel
+from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
@@ -48,11 +48,11 @@ class CotPaths(Cot, RecordStage):
 
     def validate(self, recipe: Recipe) -> None:
         for config in models(self.config(recipe)):
-            teacher_of(config, None).validate()
+            chat_model(config, None).validate()
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
-        told = [teacher_of(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
+        told = [chat_model(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
         return [
             told,
             prompt_text.VERSION,
@@ -86,26 +86,26 @@ class PathWorker:
     config: CotConfig
     limits: Limits
     workspace: Workspace
-    _teachers: list[Teacher] = field(default_factory=list)
-    _asking: list[Asking] = field(default_factory=list)
-    _shower: Shower | None = None
+    _teachers: list[ChatModel] = field(default_factory=list)
+    _samplers: list[PathSampler] = field(default_factory=list)
+    _renderer: Renderer | None = None
 
     def setup(self) -> None:
         if not models(self.config):
             return
-        self._shower = Shower(self.limits, self.workspace)
+        self._renderer = Renderer(self.limits, self.workspace)
         for place, config in enumerate(self.config.teachers):
             if isinstance(config, OpenAIConfig):
-                teacher = teacher_of(config, self.workspace.store)
+                teacher = chat_model(config, self.workspace.store)
                 teacher.setup()
                 self._teachers.append(teacher)
-                self._asking.append(Asking(self.config, config, place, teacher, self._shower))
+                self._samplers.append(PathSampler(self.config, config, place, teacher, self._renderer))
 
     def close(self) -> None:
         for teacher in self._teachers:
             teacher.close()
-        if self._shower is not None:
-            self._shower.close()
+        if self._renderer is not None:
+            self._renderer.close()
 
     def process(self, part: Part) -> Output:
         file, located = part.spec
@@ -113,8 +113,8 @@ class PathWorker:
         rows = [row for row in table.to_pylist() if row["record"] is not None]
         paths = [path for row in rows for path in self._programmatic(Record.model_validate_json(row["record"]))]
         by_id = {one.id: one for one in located}
-        for start in range(0, len(rows) if self._asking else 0, _CHUNK):
-            paths += self._asked(rows[start : start + _CHUNK], by_id)
+        for start in range(0, len(rows) if self._samplers else 0, _CHUNK):
+            paths += self._sampled(rows[start : start + _CHUNK], by_id)
         paths.sort(key=lambda p: (p["rid"], p["kind"], p["index"]))
         base = f"cot/paths/{part.name}-{part.key[:16]}"
         files = self._packed(paths, f"{base}.bin")
@@ -148,13 +148,13 @@ class PathWorker:
                 kind, text = wrong or (None, reply.render())
                 yield path_row(record, path, TEACHER, "", record.seed) | {"text": text, "planted": kind}
 
-    def _asked(self, rows: Sequence[dict[str, Any]], located: dict[str, Located]) -> Iterator[PathRow]:
+    def _sampled(self, rows: Sequence[dict[str, Any]], located: dict[str, Located]) -> Iterator[PathRow]:
         """Paths of a chunk of questions by all models; what is shown is decoded once."""
-        if self._shower is None:
+        if self._renderer is None:
             raise RuntimeError("setup() comes before process()")
         records = [Record.model_validate_json(row["record"]) for row in rows]
-        asked = list(zip(records, rows, strict=True))
-        taken = [r for r in records if any(prompt_text.answerable(r, one.model) for one in self._asking)]
-        shown = self._shower.over(taken, located)
-        for one in self._asking:
-            yield from one.paths(asked, shown, located)
+        questions = list(zip(records, rows, strict=True))
+        answerable = [r for r in records if any(prompt_text.answerable(r, one.model) for one in self._samplers)]
+        rendered = self._renderer.samples(answerable, located)
+        for one in self._samplers:
+            yield from one.paths(questions, rendered, located)

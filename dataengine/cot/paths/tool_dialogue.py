@@ -1,7 +1,7 @@
-"""A model that works on a picture: its reply stops at a program, is told what that gives, and goes on, a bounded number of times.
+"""Multi-turn tool use on a picture: the model's turn stops at a program, is shown the program's output, and goes on.
 
-What comes of it is one text in the form of agentic thinking, with a picture for each program that ended as one. A model's own
-words about what a program gives (anything after the first program of a reply) are thrown away: only the tools say that.
+The turns become one text in the form of agentic thinking, with a picture for each program that ended as one. Whatever the model
+writes after the first program of a turn is thrown away: only the tools say what a program gives. Turns are bounded.
 """
 
 from __future__ import annotations
@@ -10,95 +10,99 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataengine.cot.core.confidence import Sureness, together
+from dataengine.cot.core.confidence import Sureness, sureness, together
 from dataengine.cot.core.formats import IMAGE_MARK
-from dataengine.cot.core.record import Block, ImageBlock, Message, TextBlock
+from dataengine.cot.paths.path import DialogueFailure, FailedPath, Path, failed_path
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.base import Ask, Failure, NotSaid, Said
+from dataengine.cot.teachers.tool_calls import text_of
 from dataengine.media.sandbox.pool import Failed
+from dataengine.models.serving.completion import Completion, FailedCompletion, Request, Result
+from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock
 
 _PROGRAM = re.compile(r"```(?:python)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
 _THINK, _END = "<think>", "</think>"
 
-#: Answers of a batch of asks, by their place; and what programs make of the pictures of the talks named.
-Answerer = Callable[[Sequence[Ask]], Iterator[tuple[int, Said | NotSaid]]]
+#: Results of a batch of requests, by index.
+Completer = Callable[[Sequence[Request]], Iterator[tuple[int, Result]]]
+#: Outputs of programs, each with the index of its dialogue.
 Runner = Callable[[Sequence[tuple[int, str]]], Sequence[bytes | str | Failed]]
 
 
 @dataclass
-class Talk:
-    """A conversation so far: what is asked next, the text as a record tells it, and the pictures in it (PNG)."""
+class Dialogue:
+    """A conversation so far: the next request, the text as a record has it, and the pictures in it (PNG)."""
 
-    ask: Ask
+    request: Request
     text: str = ""
     pictures: list[bytes] = field(default_factory=list)
     turns: int = 0
-    heard: list[tuple[Sureness, int]] = field(default_factory=list)
+    confidences: list[tuple[Sureness, int]] = field(default_factory=list)
+    """Of each turn, with its number of tokens."""
 
-    def finished(self, said: Said) -> Said:
-        """The whole path as one answer."""
-        sure = together(self.heard)
-        told = replace(said, text=self.text, confidence=sure.mean, least=sure.least)
-        return replace(told, step_means=sure.step_means, step_leasts=sure.step_leasts)
+    def path(self) -> Path:
+        """All turns as one path."""
+        return Path(self.text, together(self.confidences), tuple(self.pictures))
 
 
 def converse(
-    first: Sequence[Ask], answers: Answerer, run: Runner, turns: int, pictures: dict[str, bytes]
-) -> Iterator[tuple[int, Talk, Said | NotSaid]]:
-    """Each talk once it has ended, and with what. Pictures that tools give are added to ``pictures``, from which asks are
-    shown. All talks go on together, a turn at a time."""
-    talks = dict(enumerate(map(Talk, first)))
-    while talks:
-        places = sorted(talks)
+    first: Sequence[Request], complete: Completer, run: Runner, max_turns: int, pictures: dict[str, bytes]
+) -> Iterator[tuple[int, Path | FailedPath]]:
+    """``(index, path)`` of each first request, as the dialogues end. All go on together, a turn at a time; pictures that tools
+    give are added to ``pictures``, which requests refer to. Raises RunError where all further requests would fail."""
+    dialogues = dict(enumerate(map(Dialogue, first)))
+    while dialogues:
+        indices = sorted(dialogues)
         programs: list[tuple[int, str]] = []
-        for at, said in answers([talks[place].ask for place in places]):
-            place = places[at]
-            code = _hear(talks[place], said) if isinstance(said, Said) else None
-            if code is not None and talks[place].turns < turns:
-                programs.append((place, code))
-                continue
-            talk = talks.pop(place)
-            if code is not None:
-                said = NotSaid(Failure.TURNS, f"tools were asked for more than {turns} times (tool_turns)")
-            yield place, talk, talk.finished(said) if isinstance(said, Said) else said
-        programs.sort()
-        for (place, _), made in zip(programs, run(programs) if programs else (), strict=True):
-            if isinstance(made, Failed):
-                yield place, talks.pop(place), NotSaid(Failure.TOOLS, f"{made.failure}: {made.message}")
+        for at, result in complete([dialogues[index].request for index in indices]):
+            index = indices[at]
+            if isinstance(result, FailedCompletion):
+                del dialogues[index]
+                yield index, failed_path(result)
+            elif (code := _append_turn(dialogues[index], result)) is None:
+                yield index, dialogues.pop(index).path()
+            elif dialogues[index].turns < max_turns:
+                programs.append((index, code))
             else:
-                _tell(talks[place], made, pictures)
+                del dialogues[index]
+                yield index, FailedPath(DialogueFailure.TURNS, f"more than {max_turns} programs (tool_turns)")
+        programs.sort()
+        for (index, _), output in zip(programs, run(programs) if programs else (), strict=True):
+            if isinstance(output, Failed):
+                del dialogues[index]
+                yield index, FailedPath(DialogueFailure.TOOLS, f"{output.failure}: {output.message}")
+            else:
+                _append_output(dialogues[index], output, pictures)
 
 
-def _hear(talk: Talk, said: Said) -> str | None:
-    """Take in a reply; the program that it stops at, if it does."""
-    told = said.text.strip()
-    sure = Sureness(said.confidence, said.least, said.step_means, said.step_leasts)
-    talk.heard.append((sure, said.tokens_out))
-    match = _PROGRAM.search(told)
-    thinking = match is not None and _END not in told[: match.start()]
-    told = told[: match.start()].strip() if match and thinking else told
-    if talk.turns:
-        told = told.removeprefix(_THINK).lstrip()
+def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
+    """Add a completion to the text; the program that it stops at, if it does."""
+    dialogue.confidences.append((sureness(completion.text, completion.logprobs), completion.tokens_out))
+    turn = text_of(completion).strip()
+    match = _PROGRAM.search(turn)
+    thinking = match is not None and _END not in turn[: match.start()]
+    turn = turn[: match.start()].strip() if match and thinking else turn
+    if dialogue.turns:
+        turn = turn.removeprefix(_THINK).lstrip()
     elif thinking:
-        told = _THINK + told.removeprefix(_THINK)
+        turn = _THINK + turn.removeprefix(_THINK)
     if match is None or not thinking:
-        talk.text += told
+        dialogue.text += turn
         return None
     code = match[1].strip()
-    talk.text += f"{told}\n```python\n{code}\n```\n"
+    dialogue.text += f"{turn}\n```python\n{code}\n```\n"
     return code
 
 
-def _tell(talk: Talk, made: bytes | str, pictures: dict[str, bytes]) -> None:
-    """Write what a program gave into the text, and tell the model."""
-    output = made if isinstance(made, str) else IMAGE_MARK
-    content: tuple[Block, ...] = (TextBlock(text=f"The tools give: {output}"),)
-    if isinstance(made, bytes):
-        talk.pictures.append(made)
-        [name] = prompt_text.register([made], pictures)
+def _append_output(dialogue: Dialogue, output: bytes | str, pictures: dict[str, bytes]) -> None:
+    """Add a program's output to the text and to the next request."""
+    shown = output if isinstance(output, str) else IMAGE_MARK
+    content: tuple[Block, ...] = (TextBlock(text=f"The tools give: {shown}"),)
+    if isinstance(output, bytes):
+        dialogue.pictures.append(output)
+        [name] = prompt_text.register([output], pictures)
         content = (TextBlock(text="The tools give this picture:"), ImageBlock(image=name))
-    said = talk.text.rpartition("</sandbox_output>\n")[2]
-    spoken = Message(role="assistant", content=(TextBlock(text=said),))
-    talk.ask = replace(talk.ask, messages=(*talk.ask.messages, spoken, Message(role="user", content=content)))
-    talk.text += f"<sandbox_output> {output} </sandbox_output>\n"
-    talk.turns += 1
+    turn = TextBlock(text=dialogue.text.rpartition("</sandbox_output>\n")[2])
+    answer, question = Message(role="assistant", content=(turn,)), Message(role="user", content=content)
+    dialogue.request = replace(dialogue.request, messages=(*dialogue.request.messages, answer, question))
+    dialogue.text += f"<sandbox_output> {shown} </sandbox_output>\n"
+    dialogue.turns += 1

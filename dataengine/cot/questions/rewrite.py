@@ -21,9 +21,8 @@ from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.from_source import unfit
 from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.base import Said, Teacher
-from dataengine.cot.teachers.factory import stop
-from dataengine.cot.teachers.renderer import Shower
+from dataengine.cot.teachers.renderer import Renderer
+from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.samples.locate import Located
 
 _MOST_WORDS = 200
@@ -35,8 +34,8 @@ class Enhancer:
     """``counts``: how many were rewritten, and why others were not."""
 
     config: CotConfig
-    teacher: Teacher
-    shower: Shower
+    teacher: ChatModel
+    renderer: Renderer
     counts: Counter[str] = field(default_factory=Counter)
 
     def over(self, drafts: list[Draft], located: dict[str, Located]) -> None:
@@ -52,23 +51,23 @@ class Enhancer:
 
     def _chunk(self, drafts: list[Draft], places: Sequence[int], located: dict[str, Located]) -> None:
         records = {n: Record.model_validate_json(drafts[n].record) for n in places}
-        shown = self.shower.over(records.values(), located)
+        rendered = self.renderer.samples(records.values(), located)
         siblings: dict[str, list[str]] = defaultdict(list)
         for record in records.values():
             siblings[record.parents[0]].append(record.asked["question"])
         pictures: dict[str, bytes] = {}
         wanted = []
         for record in records.values():
-            names = prompt_text.register(prompt_text.views(record, shown.get(record.parents[0], {}), ()), pictures)
+            names = prompt_text.register(prompt_text.views(record, rendered.get(record.parents[0], {}), ()), pictures)
             others = [q for q in siblings[record.parents[0]] if q != record.asked["question"]]
             seed = derive_seed(record.seed, self.teacher.id, "enhance")
             wanted.append(prompt_text.enhanced(record, names, others, seed, self.config))
-        for at, said in self.teacher.answer(wanted, pictures.__getitem__):
-            if not isinstance(said, Said):
-                stop(said)
-                self.counts[f"not enhanced: {said.failure.value}"] += 1
+        for at, result in self.teacher.complete(wanted, pictures.__getitem__):
+            if isinstance(result, FailedCompletion):
+                raise_if_fatal(result)
+                self.counts[f"not enhanced: {result.failure.value}"] += 1
                 continue
-            record, text = records[places[at]], _question(said.text)
+            record, text = records[places[at]], _question(result.text)
             why = _refused(record, text)
             self.counts[f"not enhanced: {why}" if why else "enhanced"] += 1
             if not why:

@@ -26,11 +26,11 @@ from dataengine.cot.mix.quotas import resolve
 from dataengine.cot.questions.rewrite import Enhancer
 from dataengine.cot.questions.worker import VERSION, Context, Draft, Item
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.factory import teacher_of
-from dataengine.cot.teachers.renderer import Shower
+from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
+from dataengine.models.serving.connect import chat_model
 from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, chunks, locate
 from dataengine.shards.manifest import split_and_family
@@ -55,14 +55,14 @@ class CotQuestions(Cot, RecordStage):
         config = self.config(recipe)
         resolve(config.mix)
         if config.questions.enhance is not None:
-            teacher_of(config.questions.enhance, None).validate()
+            chat_model(config.questions.enhance, None).validate()
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         told: Any = None
         if (enhance := config.questions.enhance) is not None:
             told = [
-                teacher_of(enhance, None).id,
+                chat_model(enhance, None).id,
                 prompt_text.prompt_of("enhance"),
                 config.temperature,
                 config.max_tokens,
@@ -118,16 +118,16 @@ class QuestionWorker:
         context = Context(self.limits, self.seed, self.config.per_sample, ways, models)
         self._decoder = Decoder("dataengine.cot.questions.worker:make", context, self.limits)
         if (enhance := self.config.questions.enhance) is not None:
-            teacher = teacher_of(enhance, self.workspace.store)
+            teacher = chat_model(enhance, self.workspace.store)
             teacher.setup()
-            self._enhancer = Enhancer(self.config, teacher, Shower(self.limits, self.workspace))
+            self._enhancer = Enhancer(self.config, teacher, Renderer(self.limits, self.workspace))
 
     def close(self) -> None:
         if self._decoder is not None:
             self._decoder.close()
         if self._enhancer is not None:
             self._enhancer.teacher.close()
-            self._enhancer.shower.close()
+            self._enhancer.renderer.close()
 
     def process(self, part: Part) -> Output:
         if self._decoder is None:

@@ -19,12 +19,13 @@ import pyarrow.compute as pc
 from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import grade
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import SAMPLE, PathTold, Record, VideoBlock, canonical
+from dataengine.cot.core.record import SAMPLE, PathTold, Record, canonical
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
 from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
 from dataengine.cot.review.choose import Choice, choose
 from dataengine.cot.review.decisions import item_digest, read_decisions
+from dataengine.models.serving.messages import VideoBlock
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, digest
 

@@ -15,10 +15,11 @@ from typing import ClassVar
 
 from dataengine.cot.core import source_qa
 from dataengine.cot.core.formats import Reply, to_blocks, with_switch
-from dataengine.cot.core.record import SAMPLE, AnswerType, Basis, Block, Family, ImageBlock, Message, Mode, Style
+from dataengine.cot.core.record import SAMPLE, AnswerType, Basis, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.media.image.pixels import Pixels
+from dataengine.models.serving.messages import Block, ImageBlock, Message
 
 Params = dict[str, str]
 Facts = dict[str, float]

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 
 from dataengine.cot.core import frame_sampling
 from dataengine.cot.core.formats import IMAGE_MARK, SWITCHES, Plain, tagged
-from dataengine.cot.core.record import AnswerType, Block, Family, Mode, Style
+from dataengine.cot.core.record import AnswerType, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure, picture
+from dataengine.models.serving.messages import Block
 from dataengine.storage.workspace import digest
 
 _MOST_LETTERS = 4000

@@ -13,11 +13,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from dataengine.cot.core.formats import Thinking, box
 from dataengine.cot.core.measure import PARTS, QUARTERS, cut, mean
-from dataengine.cot.core.record import OBSERVATION, ImageBlock, Style
+from dataengine.cot.core.record import OBSERVATION, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure
 from dataengine.media.image.pixels import Pixels
+from dataengine.models.serving.messages import ImageBlock
 
 _LETTERS = "ACDEFHJKLMNPRTUVWXY"
 _LENGTHS = (4, 5, 6)

@@ -1,7 +1,7 @@
-"""What a model is asked: prompt templates from ``prompts/``, pictures by digest, and the same question without them.
+"""Prompts for teachers and judges from the templates in ``prompts/``: paths, text-only baselines, judgements, rewritings.
 
-A template's file name holds its version; its digest is told in every record that it led to. What is shown is made in
-``show.py``.
+A template's file name holds its version; every record names the digest of the one that it came from. Pictures are made in
+``render.py`` and named by their digest.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import Any
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import Block, ImageBlock, Message, Record, TextBlock
-from dataengine.cot.teachers.base import Ask
+from dataengine.cot.core.record import Record
+from dataengine.cot.teachers import tool_calls
+from dataengine.models.serving.completion import Request
+from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock
 from dataengine.storage.workspace import digest
 
 VERSION = "1"
@@ -59,33 +61,33 @@ def head_of(record: Record, config: OpenAIConfig) -> str:
     return "agentic_calls" if record.style == "agentic" and config.tools == "calls" else record.style
 
 
-def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Ask:
+def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Request:
     """One path of reasoning. ``pictures`` are references, in the order in which they are shown."""
     name = head_of(record, teacher)
     head = template(name)
     if config.show_answer:
         head = f"{head}\n{template('shown_answer').format(answer=record.answer)}"
-    asked = (_message(record, pictures if teacher.pictures else (), head),)
-    calls = name == "agentic_calls"
-    return Ask(asked, seed, config.temperature, config.max_tokens, logprobs=True, tools=calls)
+    prompt = (_message(record, pictures if teacher.pictures else (), head),)
+    tools = tool_calls.definitions() if name == "agentic_calls" else ()
+    return Request(prompt, seed, config.temperature, config.max_tokens, logprobs=True, tools=tools)
 
 
-def enhanced(record: Record, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig) -> Ask:
+def enhanced(record: Record, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig) -> Request:
     """A harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
     answer = record.asked.get("answer", record.answer)
     told = {"question": record.asked["question"], "answer": answer, "others": " | ".join(others) or "none"}
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**told)))
     message = Message(role="user", content=content)
-    return Ask((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
+    return Request((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
 
 
-def blind(record: Record, seed: int) -> Ask:
+def text_only(record: Record, seed: int) -> Request:
     """The question alone, answered in a few words."""
     text = f"{template('blind')}\n\n{_question(record)}"
-    return Ask((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
+    return Request((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
 
 
-def judge(record: Record, pictures: Sequence[str], reply: str) -> Ask:
+def judge(record: Record, pictures: Sequence[str], reply: str) -> Request:
     """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it is the
     right one (answer)."""
     free = record.answer_type == "text"
@@ -96,7 +98,7 @@ def judge(record: Record, pictures: Sequence[str], reply: str) -> Ask:
         properties = {"answer": {"type": "boolean"}, **_JUDGED["properties"]}  # type: ignore[dict-item]
         schema = _JUDGED | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
-    return Ask((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=schema)
+    return Request((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=schema)
 
 
 def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:

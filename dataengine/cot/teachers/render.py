@@ -1,4 +1,4 @@
-"""What a model is shown of a sample, and what tools make of it for a model; runs in the decode child."""
+"""JPEGs of a sample for a model, and outputs of a model's programs on its picture; runs in the decode child."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _PICTURE = 448
 """As ``source.PICTURE_SIDE``: what tools work on is what they are checked on."""
 
 
-def shown(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> dict[str, list[bytes]]:
-    """JPEGs of a sample by the way its frames are taken; of a picture by "". Raises InputError."""
-    kind, data, ways = item
+def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> dict[str, list[bytes]]:
+    """JPEGs of a sample by frame sampling (of a picture by ""). Raises InputError."""
+    kind, data, samplings = item
     if kind == "image":
         return {"": [_jpeg(decode_rgb(data, limits, SIDE), SIDE)]}
-    return {way: _frames(data, way, limits) for way in sorted(ways)}
+    return {way: _frames(data, way, limits) for way in sorted(samplings)}
 
 
-def ran(limits: Limits, item: tuple[bytes, str]) -> bytes | str:
-    """What a program of a model makes of a picture: a PNG, the numbers of its measurements, or why it was refused. Raises
+def run_program(limits: Limits, item: tuple[bytes, str]) -> bytes | str:
+    """Output of a model's program on a picture: a PNG, the numbers of its measurements, or why it was refused. Raises
     InputError where the picture cannot be decoded."""
     data, code = item
-    made = tools.tried(code, working_size(decode_rgb(data, limits, _PICTURE)))
-    return made if isinstance(made, str) else encode_png(made)
+    output = tools.tried(code, working_size(decode_rgb(data, limits, _PICTURE)))
+    return output if isinstance(output, str) else encode_png(output)
 
 
 def _frames(data: bytes, way: str, limits: Limits) -> list[bytes]:
-    found = frame_sampling.take(data, way, limits)
-    frames = frames_at(data, found.times, limits, FRAME_SIDE)
-    sides = (FAST_SIDE if kind == FAST else FRAME_SIDE for kind in found.kinds)
+    sampling = frame_sampling.take(data, way, limits)
+    frames = frames_at(data, sampling.times, limits, FRAME_SIDE)
+    sides = (FAST_SIDE if kind == FAST else FRAME_SIDE for kind in sampling.kinds)
     return [_jpeg(frame, side) for frame, side in zip(frames, sides, strict=True)]
 
 

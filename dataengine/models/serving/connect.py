@@ -1,0 +1,15 @@
+"""From a recipe's model server to its client; httpx is imported with the first one."""
+
+from __future__ import annotations
+
+from dataengine.config.model_server import ModelServerConfig
+from dataengine.models.serving.completion import ChatModel
+from dataengine.storage.store import Store
+
+
+def chat_model(config: ModelServerConfig, store: Store | None) -> ChatModel:
+    """A client; finished completions are cached in ``store``."""
+    from dataengine.models.serving.cache import CompletionCache
+    from dataengine.models.serving.openai import OpenAIClient
+
+    return OpenAIClient(config, CompletionCache(store))

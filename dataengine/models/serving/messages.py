@@ -1,0 +1,45 @@
+"""Chat messages as blocks of text, pictures and videos; media by reference, so that a message is small and has a digest."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StrictModel(BaseModel):
+    """Immutable; unknown fields and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class TextBlock(StrictModel):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class ImageBlock(StrictModel):
+    """``sample:<id>`` is a sample of the release, ``obs:<n>`` the record's own picture ``obs<n>.png``."""
+
+    type: Literal["image"] = "image"
+    image: Annotated[str, Field(pattern=r"^(sample:[0-9a-f]{32}|obs:\d+)$")]
+
+
+class VideoBlock(StrictModel):
+    """``nframes`` frames of the sample, at ``times`` (seconds from its first frame) and of ``kinds`` (0 slow, 1 fast).
+    ``sampling`` is ``even`` (the middles of equal spans, all slow) or ``slow-fast``."""
+
+    type: Literal["video"] = "video"
+    video: Annotated[str, Field(pattern=r"^sample:[0-9a-f]{32}$")]
+    nframes: int
+    sampling: Literal["even", "slow-fast"] = "even"
+    times: Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
+    kinds: Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
+
+
+Block = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]
+
+
+class Message(StrictModel):
+    role: Literal["user", "assistant"]
+    content: Annotated[tuple[Block, ...], Field(min_length=1, strict=False)]
