@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dataengine.config.recipe import Recipe
-from dataengine.engines.ray import Job, RayEngine
+from dataengine.engines.ray import RayEngine
 from dataengine.errors import UsageError
-from dataengine.stage import RecordStage, Resources, Run, Stage, TableStage
+from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage
 from dataengine.storage.workspace import Output, Record
+from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import spent
 
 #: What the command line calls a stage, and what it is made of.
@@ -54,6 +55,25 @@ def group_of(stage: str) -> str:
     return stage.split(".")[0]
 
 
+def open_run(recipe: Recipe) -> Run:
+    """A recipe's run that knows no commits yet; its table engine starts when a stage first asks for it."""
+    return Run(recipe, lambda: _table_engine(recipe))
+
+
+def _table_engine(recipe: Recipe) -> TableEngine:
+    if recipe.engine == "spark":
+        from dataengine.engines.spark import SparkEngine
+
+        return opaque(SparkEngine())
+    from dataengine.engines.duckdb import DuckDBEngine
+
+    return opaque(DuckDBEngine())
+
+
+def _record_engine(recipe: Recipe) -> RecordEngine:
+    return RayEngine(recipe.ray.address, None if recipe.workers == "auto" else recipe.workers)
+
+
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of a recipe in the order of the data; validated. Raises UsageError naming every mistake."""
     from dataengine.catalog import STAGES
@@ -87,10 +107,8 @@ def execute(
         raise UsageError(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
-    workers = None if recipe.workers == "auto" else recipe.workers
-    ray = RayEngine(recipe.ray.address, workers)
-    with closing(Run(recipe)) as run:
-        return _Pass(run, ray, only, dry_run, reporter or Silent()).over(plan)
+    with closing(open_run(recipe)) as run:
+        return _Pass(run, only, dry_run, reporter or Silent()).over(plan)
 
 
 def until(recipe: Recipe, stage: str, reporter: Reporter | None = None) -> tuple[Run, list[StageReport]]:
@@ -99,21 +117,19 @@ def until(recipe: Recipe, stage: str, reporter: Reporter | None = None) -> tuple
     names = [s.name for s in plan]
     if stage not in names:
         raise UsageError(f"this recipe has no {stage} stage; it has {', '.join(names)}")
-    run = Run(recipe)
-    ray = RayEngine(recipe.ray.address, None if recipe.workers == "auto" else recipe.workers)
-    with closing(run):
-        reports = _Pass(run, ray, None, False, reporter or Silent()).over(plan[: names.index(stage) + 1])
+    with closing(open_run(recipe)) as run:
+        reports = _Pass(run, None, False, reporter or Silent()).over(plan[: names.index(stage) + 1])
     return run, reports
 
 
 def committed(recipe: Recipe, group: str | None = None) -> Run:
     """A recipe's run with all its commits, or those down to a group's, to read tables from. Raises UsageError if a stage is
     not up to date."""
-    run = Run(recipe)
+    run = open_run(recipe)
     plan = stages(recipe)
     if group is not None:
         plan = plan[: [s.name for s in plan].index(_last_of(plan, group)) + 1]
-    reports = _Pass(run, RayEngine(None, None), None, True, Silent()).over(plan)
+    reports = _Pass(run, None, True, Silent()).over(plan)
     behind = [r.name for r in reports if r.state != "up to date"]
     if behind:
         raise UsageError(f"{behind[0]} is not up to date: run `dataengine run RECIPE` first")
@@ -122,15 +138,14 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
 
 def known(recipe: Recipe) -> Run:
     """A recipe's run with the commits of the stages that are up to date, as far as they go."""
-    run = Run(recipe)
-    _Pass(run, RayEngine(None, None), None, True, Silent()).over(stages(recipe))
+    run = open_run(recipe)
+    _Pass(run, None, True, Silent()).over(stages(recipe))
     return run
 
 
 @dataclass
 class _Pass:
     run: Run
-    ray: RayEngine
     only: str | None
     dry_run: bool
     reporter: Reporter
@@ -201,7 +216,8 @@ class _Pass:
                 if text is not None:
                     self.reporter.note(stage.name, text)
 
-        for part, output in self.ray.run(stage.worker(self.run), self.run.workspace.store, jobs, resources, tick):
+        engine, store = _record_engine(self.run.recipe), self.run.workspace.store
+        for part, output in engine.run(stage.worker(self.run), store, jobs, resources, tick):
             outputs[part.name] = output
             self.reporter.advance(stage.name)
         return outputs

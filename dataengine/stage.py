@@ -8,7 +8,7 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -18,7 +18,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.storage.workspace import Output, Record, Workspace, digest
 
 if TYPE_CHECKING:
-    from dataengine.table_engine import TableEngine
+    from dataengine.storage.store import Store
+    from dataengine.table_engine import Frame, TableEngine
 
 
 @dataclass(frozen=True)
@@ -52,34 +53,49 @@ class Worker(Protocol):
         """Give back what setup took."""
 
 
-class Run:
-    """One recipe on its workspace, with the commits that are known so far."""
+@dataclass(frozen=True)
+class Job:
+    """A part to be made, and the object that commits it."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    part: Part
+    marker: str
+    in_place: bool
+
+
+class RecordEngine(Protocol):
+    """Runs a group of worker processes: starts them, hands each one part at a time, replaces those that die. How many there
+    are, and on which machines, is the engine's to decide, and changes no result."""
+
+    def run(
+        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
+    ) -> Iterator[tuple[Part, Output]]:
+        """Make all jobs, each process with its own copy of ``worker`` on ``resources``. Yields each part once its marker is
+        written, in no fixed order; calls ``tick`` every few seconds while it waits. Raises RunError."""
+        ...
+
+
+class Run:
+    """One recipe on its workspace, with the commits that are known so far. ``open_engine`` starts the table engine."""
+
+    def __init__(self, recipe: Recipe, open_engine: Callable[[], TableEngine]) -> None:
         self.recipe = recipe
         self.workspace = Workspace(recipe.workspace)
         self.records: dict[str, Record] = {}
+        self._open_engine = open_engine
         self._engine: TableEngine | None = None
 
     @property
     def engine(self) -> TableEngine:
         """The table engine of the recipe, started on first use."""
         if self._engine is None:
-            if self.recipe.engine == "spark":
-                from dataengine.engines.spark import SparkEngine
-
-                self._engine = SparkEngine()
-            else:
-                from dataengine.engines.duckdb import DuckDBEngine
-
-                self._engine = DuckDBEngine()
+            self._engine = self._open_engine()
         return self._engine
 
     def table(self, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
         """A committed table of an earlier stage."""
         return self.workspace.read_table(self.records[stage].files(role), schema, columns)
 
-    def frame(self, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> Any:
+    def frame(self, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> Frame:
         """A committed table of an earlier stage, or some columns of it, as the table engine's own."""
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         return self.engine.scan(self.workspace, self.records[stage].files(role), wanted)

@@ -2,7 +2,8 @@
 DuckDB and from Spark.
 
 A *frame* is the engine's own table: Arrow in this process with DuckDB, a lazy DataFrame with Spark, whose rows never pass
-through the driver. The trade-off: only the SQL on which both agree may be used. That subset is
+through the driver. Stages see it as ``Frame``, which nothing but the engine can look into, so that mypy finds code which
+takes a frame for an Arrow table. The trade-off: only the SQL on which both agree may be used. That subset is
 
 - SELECT, FROM (tables and sub-selects), WHERE, GROUP BY, INNER and LEFT JOIN ... ON, UNION ALL, ORDER BY, LIMIT;
 - ``"double-quoted"`` identifiers, so that ``offset`` and ``match`` may be columns; names differ by more than case;
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, NewType, Protocol, Self, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.dataset as pads
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 #: What an engine takes as a table.
 Relation = pa.Table | pads.Dataset
 
-#: An engine's own table: pa.Table with DuckDB, a DataFrame with Spark.
-Frame = Any
+#: A table of the run's engine, whichever that is: it goes back to the engine (``sql``, ``collect``, ...) or nowhere.
+Frame = NewType("Frame", object)
 
 #: A function of rows; picklable, and importable where the engine's workers are.
 Function = Callable[[pa.Table], pa.Table]
@@ -43,8 +44,12 @@ Function = Callable[[pa.Table], pa.Table]
 Parameter = float | int | str | bool
 
 
-class TableEngine(Protocol):
-    """Answers portable SQL (see the module) over named tables. Usable as a context manager."""
+#: The frames of one engine: pa.Table with DuckDB, a DataFrame with Spark.
+Own = TypeVar("Own")
+
+
+class EngineOf(Protocol[Own]):
+    """Answers portable SQL (see the module) over its own frames. Usable as a context manager."""
 
     name: str
     spread: bool
@@ -54,28 +59,28 @@ class TableEngine(Protocol):
         """Rows of ``sql`` over ``tables``, in ``canonical`` types. Raises RunError with the SQL that failed."""
         ...
 
-    def frame(self, table: pa.Table) -> Frame:
+    def frame(self, table: pa.Table) -> Own:
         """A small table as a frame."""
         ...
 
-    def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> Frame:
+    def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> Own:
         """Committed files as a frame (as ``Workspace.read_table``)."""
         ...
 
-    def sql(self, sql: str, frames: Mapping[str, Frame], parameters: Sequence[Parameter] = ()) -> Frame:
+    def sql(self, sql: str, frames: Mapping[str, Own], parameters: Sequence[Parameter] = ()) -> Own:
         """As ``query``, from frames to a frame."""
         ...
 
-    def local(self, frame: Frame, keys: Sequence[str], function: Function, schema: pa.Schema) -> Frame:
+    def local(self, frame: Own, keys: Sequence[str], function: Function, schema: pa.Schema) -> Own:
         """``function`` of the rows, to rows of ``schema`` in no order. It must be *local*: of tables that share no value of
         ``keys`` together it makes what it makes of each. Without keys it makes the same of each row by itself."""
         ...
 
-    def whole(self, frame: Frame, function: Function, schema: pa.Schema) -> Frame:
+    def whole(self, frame: Own, function: Function, schema: pa.Schema) -> Own:
         """``function`` of all rows at once, in one worker: for what has no local form, bounded by that worker's memory."""
         ...
 
-    def kept(self, frame: Frame) -> Frame:
+    def kept(self, frame: Own) -> Own:
         """The same rows, made once however often they are asked for, until ``forget``."""
         ...
 
@@ -83,12 +88,12 @@ class TableEngine(Protocol):
         """Let go of what was kept: no frame of before is asked again."""
         ...
 
-    def components(self, edges: Frame) -> Frame:
+    def components(self, edges: Own) -> Own:
         """Connected components of ``a``, ``b`` (strings): (id, component) of each sample with an edge, where ``component`` is
         the smallest id in it."""
         ...
 
-    def collect(self, frame: Frame) -> pa.Table:
+    def collect(self, frame: Own) -> pa.Table:
         """The rows, in this process: for counts and other small results."""
         ...
 
@@ -96,7 +101,7 @@ class TableEngine(Protocol):
         self,
         workspace: Workspace,
         base: str,
-        frame: Frame,
+        frame: Own,
         schema: pa.Schema,
         order: Sequence[str],
         ids: str | None = None,
@@ -107,7 +112,7 @@ class TableEngine(Protocol):
         ...
 
     def split(
-        self, workspace: Workspace, base: str, frame: Frame, schema: pa.Schema, by: str, order: Sequence[str]
+        self, workspace: Workspace, base: str, frame: Own, schema: pa.Schema, by: str, order: Sequence[str]
     ) -> dict[str, File]:
         """Publish a file ``base``/VALUE.parquet for each value of the string column ``by``, ordered and checked as by ``write``;
         ``by`` and ``order`` need not be in ``schema``."""
@@ -122,3 +127,12 @@ class TableEngine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+#: What stages work with: an engine whose frames they cannot look into.
+TableEngine: TypeAlias = EngineOf[Frame]
+
+
+def opaque(engine: EngineOf[Own]) -> TableEngine:
+    """The same engine for stages. Sound as long as a run has one engine: the frames that it is handed are those it made."""
+    return cast(TableEngine, engine)

@@ -61,14 +61,13 @@ def bring_up_to_date(
     """Load the recipe, run its stages (``only``: one group of them) with progress and a summary; the recipe as it was run."""
     from dataengine.cli import console
     from dataengine.config import recipe
-    from dataengine.pipeline import execute
+    from dataengine.pipeline import execute, open_run
 
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
     if retry and not dry_run:
         from dataengine.ingest.retry import forget_failed
-        from dataengine.stage import Run
 
-        forget_failed(Run(loaded))
+        forget_failed(open_run(loaded))
     with console.Progress() as progress:
         reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
     console.summary(loaded, reports, dry_run)

@@ -69,7 +69,7 @@ def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
     """VERDICTS of pairs (a, b, bits). In one process thumbnails are looked up, on a cluster they travel beside the pairs."""
     if engine.spread:
         return engine.local(engine.sql(_BESIDE, {"p": pairs, "t": thumbnails}), (), _beside, VERDICTS)
-    return engine.local(pairs, (), partial(_looked_up, thumbnails), VERDICTS)
+    return engine.local(pairs, (), partial(_looked_up, engine.collect(thumbnails)), VERDICTS)
 
 
 def _beside(pairs: pa.Table) -> pa.Table:

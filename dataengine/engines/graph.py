@@ -8,11 +8,15 @@ nothing changes, O(log² n) rounds).
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 COMPONENTS = pa.schema([("id", pa.string()), ("component", pa.string())])
 
@@ -30,7 +34,7 @@ SELECT DISTINCT m AS a, v AS b FROM (
   SELECT l.m AS m, e.a AS v FROM edges e JOIN least l ON e.b = l.u UNION ALL SELECT m, u AS v FROM least
 ) WHERE m < v
 """
-_PRINT = "SELECT count(*) AS n, bit_xor(xxhash64(a, b)) AS x FROM edges"
+_FINGERPRINT = "SELECT count(*) AS n, bit_xor(xxhash64(a, b)) AS x FROM edges"
 _FIRST = "SELECT DISTINCT CASE WHEN a < b THEN a ELSE b END AS a, CASE WHEN a < b THEN b ELSE a END AS b FROM edges WHERE a <> b"
 _LABELS = "SELECT b AS id, a AS component FROM edges UNION ALL SELECT DISTINCT a AS id, a AS component FROM edges"
 
@@ -57,14 +61,16 @@ def connected(edges: pa.Table) -> pa.Table:
     return pa.table([ends.dictionary, named], schema=COMPONENTS)
 
 
-def contract(session: Any, edges: Any, checkpoint: Any) -> Any:
-    """COMPONENTS of a DataFrame with columns a and b. ``checkpoint`` computes a DataFrame and forgets how it was made, without
-    which each round would begin from the start."""
-    edges = checkpoint(session(_FIRST, edges))
-    told = None
+def contract(
+    sql: Callable[[str, DataFrame], DataFrame], edges: DataFrame, checkpoint: Callable[[DataFrame], DataFrame]
+) -> DataFrame:
+    """Star contraction: COMPONENTS of a DataFrame with columns a and b. ``sql`` answers a query over ``edges``; ``checkpoint``
+    computes a DataFrame and forgets how it was made, without which each round would begin from the start."""
+    edges = checkpoint(sql(_FIRST, edges))
+    before = None
     while True:
-        print_ = session(_PRINT, edges).first()
-        if (print_.n, print_.x) == told:
-            return session(_LABELS, edges)
-        told = (print_.n, print_.x)
-        edges = checkpoint(session(_SMALL, session(_LARGE, edges)))
+        fingerprint = sql(_FINGERPRINT, edges).first()
+        if fingerprint == before:
+            return sql(_LABELS, edges)
+        before = fingerprint
+        edges = checkpoint(sql(_SMALL, sql(_LARGE, edges)))

@@ -16,12 +16,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
-from dataengine.stage import Part, Resources, Worker
+from dataengine.stage import Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 
@@ -30,15 +30,6 @@ _TICK = 2.0
 _GOODBYE = 10.0
 _IDLE_SHARE = 8
 """One part in so many of the machine's memory is what idle actors may hold between stages."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A part and the object that commits it."""
-
-    part: Part
-    marker: str
-    in_place: bool
 
 
 class _Servant:
@@ -71,8 +62,8 @@ class _Servant:
 
 
 class RayEngine:
-    """Starts or joins Ray on first use; it stays until the process ends. ``address`` None starts a local Ray, unless
-    RAY_ADDRESS names a cluster."""
+    """The RecordEngine on Ray, which it starts or joins on first use and which stays until the process ends. ``address`` None
+    starts a local Ray, unless RAY_ADDRESS names a cluster."""
 
     _started: ClassVar[bool] = False
     """A local Ray of this process was started here and may be replaced by a larger one."""

@@ -181,12 +181,11 @@ class SparkEngine:
         if self._counted(edges) <= self.edges_in_one_task:
             return self.whole(edges, connected, COMPONENTS)
         durable = self._session.sparkContext.getCheckpointDir() is not None
-        labels: DataFrame = contract(
+        return contract(
             lambda sql, frame: self.sql(sql, {"edges": frame}),
             edges,
             lambda frame: frame.checkpoint() if durable else frame.localCheckpoint(),
         )
-        return labels
 
     def collect(self, frame: DataFrame) -> pa.Table:
         try:

@@ -28,13 +28,15 @@ def explain(published: Published, what: str, run: Run | None = None) -> list[Lin
     """For each input that ``what`` names (its uri or the end of it, its input id, a sample's id or the beginning of one) what
     became of it, at most SHOWN. Raises UsageError where there is none."""
     ledger = published.ledger()
-    rows = _named(ledger, what)
+    rows = _named(ledger, what)[:SHOWN]
     if not rows:
         raise UsageError(
             f"{published.store.url}: no input is called {what}; ask by the uri that ledger.parquet has (or what follows a / "
             f"in it), by the id of an input or of a sample ({_SHORTEST} characters at least)"
         )
-    return [_told(published, ledger, row, run) for row in rows[:SHOWN]]
+    ids = sorted({row["id"] for row in rows if row["id"]})
+    columns = _columns(run, ids) if run is not None and ids else {}
+    return [_told(published, ledger, row) + columns.get(row["id"], []) for row in rows]
 
 
 def _named(ledger: pa.Table, what: str) -> list[dict[str, Any]]:
@@ -54,12 +56,11 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
     return found
 
 
-def _told(published: Published, ledger: pa.Table, row: Mapping[str, Any], run: Run | None) -> Lines:
+def _told(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
     lines = [("input", f"{row['uri']} of source {row['source']}"), ("input id", row["input_id"])]
     lines += [("sample", row["id"])] if row["id"] else []
     told = {"kept": _kept, "duplicate": _duplicate, "filtered": _filtered, "failed": _failed}[row["outcome"]]
-    lines += told(published, ledger, row)
-    return lines + (_columns(run, row) if run is not None and row["id"] else [])
+    return lines + told(published, ledger, row)
 
 
 def _kept(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
@@ -116,16 +117,18 @@ def _near(published: Published, row: Mapping[str, Any]) -> str:
     return f"{row['kind']}, distance {distance:g}"
 
 
-def _columns(run: Run, row: Mapping[str, Any]) -> Lines:
-    """Scores of the sample, and where it lies in the release."""
+def _columns(run: Run, ids: Sequence[str]) -> dict[str, Lines]:
+    """Place in the release and scores of each sample that has them, by id."""
     from dataengine.score.annotated import annotated
 
-    rows = annotated(run)
-    scores = rows.filter(pc.equal(rows["id"], pa.scalar(row["id"]))).to_pylist()
-    place = run.table("shard.assign", "assignment", contracts.ASSIGNMENT)
-    at = place.filter(pc.equal(place["id"], pa.scalar(row["id"]))).to_pylist()
-    lines = [("shard", f"{a['shard']}, sample {a['position'] + 1} of it") for a in at]
-    return lines + [(name, _value(value)) for one in scores for name, value in one.items() if name != "id"]
+    place = f'SELECT "id", "shard", "position" FROM a WHERE "id" IN ({", ".join("?" * len(ids))})'
+    assignment = run.frame("shard.assign", "assignment", contracts.ASSIGNMENT, ["id", "shard", "position"])
+    lines: dict[str, Lines] = {id_: [] for id_ in ids}
+    for row in run.engine.collect(run.engine.sql(place, {"a": assignment}, ids)).to_pylist():
+        lines[row["id"]].append(("shard", f"{row['shard']}, sample {row['position'] + 1} of it"))
+    for row in run.engine.collect(annotated(run, ids=ids)).to_pylist():
+        lines[row.pop("id")] += [(name, _value(value)) for name, value in row.items()]
+    return lines
 
 
 def _value(value: Any) -> str:

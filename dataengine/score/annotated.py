@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -44,8 +44,9 @@ def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
     return facts | {f.name: f.type for f in score_fields(recipe)}
 
 
-def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
-    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored, in no order."""
+def annotated(run: Run, columns: Collection[str] | None = None, ids: Sequence[str] | None = None) -> Frame:
+    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored (or of ``ids``, which
+    are picked out before anything is joined), in no order."""
     facts = [name for name in FACT_COLUMNS if name == "id" or columns is None or name in columns]
     frames = {
         "f": run.frame("dedup", "unique", UNIQUE, facts),
@@ -58,6 +59,9 @@ def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
         asked += [f's{n}."{name}"' for name in scores]
         joins.append(f'LEFT JOIN s{n} ON f."id" = s{n}."id"')
         readable.append(f's{n}."failure" IS NULL')
+    if ids is not None:
+        picked = f'SELECT * FROM t WHERE "id" IN ({", ".join("?" * len(ids))})'
+        frames = {name: run.engine.sql(picked, {"t": frame}, ids) for name, frame in frames.items()}
     joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
     return run.engine.sql(f"SELECT {', '.join(asked)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
 

@@ -60,8 +60,10 @@ def distributions(engine: TableEngine, rows: Frame, decisions: Frame, names: Seq
 
 
 def _flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str]) -> Frame:
-    if not engine.spread and rows["id"].equals(decisions["id"]):  # no join of rows that lie side by side
-        return rows.select(names).append_column(KEPT, decisions["kept"])
+    if not engine.spread:
+        here, decided = engine.collect(rows), engine.collect(decisions)
+        if here["id"].equals(decided["id"]):  # no join of rows that lie side by side
+            return engine.frame(here.select(names).append_column(KEPT, decided["kept"]))
     listed = ", ".join(f'a."{name}"' for name in names)
     sql = f'SELECT {listed}, d."kept" AS "{KEPT}" FROM a INNER JOIN d ON a."id" = d."id"'
     return engine.sql(sql, {"a": rows, "d": decisions})

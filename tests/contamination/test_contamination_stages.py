@@ -12,7 +12,7 @@ from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, reci
 from dataengine import contracts
 from dataengine.contamination.questions import contaminated, questions_of
 from dataengine.errors import RunError, UsageError
-from dataengine.pipeline import StageReport, stages, until
+from dataengine.pipeline import StageReport, open_run, stages, until
 from dataengine.stage import Run
 
 PRESETS: list[Any] = ["keye_pretrain", {"name": "phash", "radius": 4}, "ngram"]
@@ -155,7 +155,7 @@ def test_without_a_block_nothing_is_compared_and_nothing_changes(planted: Path) 
 
 def test_spark_finds_and_decides_the_same(planted: Path) -> None:
     there, _ = made(planted, block(planted))
-    run = Run(recipe(planted, block(planted), engine="spark"))
+    run = open_run(recipe(planted, block(planted), engine="spark"))
     try:
         run.records = dict(there.records)
         for name, roles in (("contamination.find", ("hits", "report")), ("filter", ("decisions",))):

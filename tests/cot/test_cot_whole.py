@@ -21,10 +21,9 @@ from support.cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_sho
 from dataengine import pipeline
 from dataengine.config import recipe
 from dataengine.cot.core.record import Record
-from dataengine.engines.ray import Job
 from dataengine.export.messages import export
 from dataengine.release.reader import open_release
-from dataengine.stage import Part, Resources, Worker
+from dataengine.stage import Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 from dataengine.verify.cot_records import recheck

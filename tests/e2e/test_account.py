@@ -5,12 +5,26 @@ from __future__ import annotations
 import base64
 import io
 import re
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 from PIL import Image
 from support.small_corpus import Setup, dataengine, ledger
+from typer.testing import CliRunner
 
+from dataengine.cli.main import app
+from dataengine.config import recipe
+from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.engines.spark import SparkEngine
+from dataengine.pipeline import committed
+from dataengine.release.explain import explain
+from dataengine.release.reader import open_release
+from dataengine.stage import Run
 from dataengine.storage.store import Store
+from dataengine.table_engine import Parameter, opaque
 from dataengine.timings import costs
 
 
@@ -40,6 +54,51 @@ def test_explain_tells_the_fate_by_release_and_by_recipe(base: Setup) -> None:
     assert re.search(r"shard +train-\w+-\d+, sample \d+ of it", done.stdout) and re.search(r"blur +[\d.]+", done.stdout)
     wrong = dataengine("explain", str(base.release), "no-such-input", ok=False)
     assert wrong.returncode == 2 and "no input is called no-such-input" in wrong.stderr
+
+
+class Recorded(DuckDBEngine):
+    """Notes how many rows each join reads and each result has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.joined: list[int] = []
+        self.collected: list[int] = []
+
+    def sql(self, sql: str, frames: Mapping[str, pa.Table], parameters: Sequence[Parameter] = ()) -> pa.Table:
+        if "JOIN" in sql:
+            self.joined += [frame.num_rows for frame in frames.values()]
+        return super().sql(sql, frames, parameters)
+
+    def collect(self, frame: pa.Table) -> pa.Table:
+        self.collected.append(frame.num_rows)
+        return super().collect(frame)
+
+
+def test_explain_joins_and_collects_the_rows_of_what_it_explains_only(base: Setup) -> None:
+    finished = committed(recipe.load(base.recipe))
+    release = open_release(str(base.release))
+    row = next(r for r in ledger(base.release) if r["outcome"] == "kept")
+    engine = Recorded()
+    with closing(Run(finished.recipe, lambda: opaque(engine))) as run:
+        run.records = finished.records
+        [lines] = explain(release, row["input_id"], run)
+    assert {"shard", "blur"} <= set(dict(lines))
+    assert engine.joined and set(engine.joined) == {1} and engine.collected == [1, 1]
+
+
+def test_explain_reads_the_columns_of_a_run_on_either_engine(base: Setup, tmp_path: Path, spark: SparkEngine) -> None:
+    release = open_release(str(base.release))
+    ids = sorted({r["input_id"] for r in ledger(base.release) if r["outcome"] in ("kept", "filtered", "failed")})[:4]
+    answers: dict[str, Any] = {}
+    for engine in ("duckdb", "spark"):
+        with closing(committed(recipe.load(base.recipe, engine=engine))) as run:
+            answers[engine] = [explain(release, id_, run) for id_ in ids]
+            assert run.recipe.engine == engine
+    assert answers["spark"] == answers["duckdb"]
+    assert any("blur" in dict(lines) for [lines] in answers["spark"])
+    on_spark = Setup(tmp_path, base.corpus, base.workspace, {"engine": "spark"}).write()
+    done = CliRunner().invoke(app, ["explain", str(on_spark.recipe), ids[0]])
+    assert done.exit_code == 0 and all(value in done.stdout for _, value in answers["spark"][0][0][:3])
 
 
 def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy: Setup) -> None:

@@ -24,7 +24,7 @@ from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.media.limits import Limits
 from dataengine.media.video.reader import probe
-from dataengine.pipeline import StageReport, execute
+from dataengine.pipeline import StageReport, execute, open_run
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members
 from dataengine.stage import Run
@@ -107,7 +107,7 @@ def recipe(tmp_path: Path, folder: Path, clips: dict[str, Any] | None, **more: A
 def ingest(made: Recipe) -> tuple[StageReport, Run]:
     stage = Ingest()
     [report] = execute(made, plan=[stage])
-    run = Run(made)
+    run = open_run(made)
     record = run.workspace.record(stage.record_path(run, stage.key(run)))
     assert record is not None
     run.records["ingest"] = record
@@ -158,7 +158,7 @@ def test_same_rows_for_any_worker_count_and_after_a_failure(tmp_path: Path, fold
     _, run = ingest(late)
     assert {r["uri"]: r["failure"] for r in rows(run, "failures")}["bikes.mp4"] == "missing"
     (tmp_path / "away.mp4").rename(tmp_path / "nowhere.mp4")
-    assert forget_failed(Run(late)) == 1
+    assert forget_failed(open_run(late)) == 1
     report, run = ingest(late)
     assert report.made == 1 and rows(run, "failures") == rows(one, "failures")
     assert [(r["uri"], r["id"]) for r in rows(run)] == [(r["uri"], r["id"]) for r in rows(one)]
@@ -196,10 +196,10 @@ def test_without_clips_nothing_changes(tmp_path: Path, folder: Path) -> None:
     assert "clips" not in plain.model_dump()["sources"][0]
     with_clips = recipe(tmp_path, folder, CONTENT)
     assert with_clips.model_dump()["sources"][0]["clips"]["min_seconds"] == 2.0
-    a, b = (Ingest().plan(Run(r)) for r in (plain, with_clips))
+    a, b = (Ingest().plan(open_run(r)) for r in (plain, with_clips))
     assert [p.name for p in a] == [p.name for p in b] and not {p.key for p in a} & {p.key for p in b}
     longer = recipe(tmp_path, folder, {**CONTENT, "max_seconds": 30})
-    assert not {p.key for p in b} & {p.key for p in Ingest().plan(Run(longer))}
+    assert not {p.key for p in b} & {p.key for p in Ingest().plan(open_run(longer))}
     with pytest.raises(ValueError, match="twice min_seconds"):
         recipe(tmp_path, folder, {"min_seconds": 5, "max_seconds": 8})
 
@@ -210,7 +210,7 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
     made = recipe(tmp_path, folder, CONTENT)
     stages = (Ingest(), DedupUnique(), DedupEdges(), Dedup())
     execute(made, plan=stages)
-    run = Run(made)
+    run = open_run(made)
     for stage in stages:
         record = run.workspace.record(stage.record_path(run, stage.key(run)))
         assert record is not None

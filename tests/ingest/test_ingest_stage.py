@@ -12,8 +12,7 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
-from dataengine.pipeline import StageReport, execute
-from dataengine.stage import Run
+from dataengine.pipeline import StageReport, execute, open_run
 from dataengine.storage.workspace import Workspace
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
@@ -46,7 +45,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 def ingest(recipe: Recipe) -> tuple[StageReport, pa.Table, pa.Table]:
     [report] = execute(recipe, plan=[Ingest()])
-    run = Run(recipe)
+    run = open_run(recipe)
     stage = Ingest()
     record = run.workspace.record(stage.record_path(run, stage.key(run)))
     assert record is not None
@@ -76,7 +75,7 @@ def test_what_was_missing_is_tried_again_when_asked(recipe: Recipe, tmp_path: Pa
     ingest(recipe)
     (tmp_path / "later.jpg").write_bytes((PICTURES / "flower.jpg").read_bytes())
     assert ingest(recipe)[0].state == "up to date", "the table has not changed"
-    assert forget_failed(Run(recipe)) == 1
+    assert forget_failed(open_run(recipe)) == 1
     report, _, failures = ingest(recipe)
     assert (report.made, failures["uri"].to_pylist()) == (1, ["half.jpg"])
-    assert forget_failed(Run(recipe)) == 0
+    assert forget_failed(open_run(recipe)) == 0

@@ -18,8 +18,7 @@ from dataengine.config.sources import UrlsSource
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
-from dataengine.pipeline import StageReport, execute
-from dataengine.stage import Run
+from dataengine.pipeline import StageReport, execute, open_run
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE
 from dataengine.storage.workspace import Record
 
@@ -65,7 +64,7 @@ def recipe(site: Web, folder: Path, **changes: Any) -> Recipe:
 
 def ingest(recipe: Recipe) -> tuple[StageReport, Record, pa.Table, pa.Table]:
     [report] = execute(recipe, plan=[Ingest()])
-    run = Run(recipe)
+    run = open_run(recipe)
     record = run.workspace.record(Ingest().record_path(run, Ingest().key(run)))
     assert record is not None
     run.records["ingest"] = record
@@ -99,7 +98,7 @@ def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> 
     again = recipe(site, tmp_path, concurrency=1, per_host=1, timeout=3, tries=2)
     assert ingest(again)[0].state == "up to date" and len(site.seen) == asked, "politeness changes no key"
     site.pages["/down.jpg"] = Page(FLOWER)
-    assert forget_failed(Run(again)) == 2, "the hosts of /down.jpg and /gone.jpg"
+    assert forget_failed(open_run(again)) == 2, "the hosts of /down.jpg and /gone.jpg"
     _, record, samples, failures = ingest(again)
     assert {row["failure"] for row in failures.to_pylist()} == {"opted_out", "not_media", "http_404"}
     assert site.asked("/china.jpg") == 2 and site.asked("/flower.jpg") == 1, "one of them was a redirect"
@@ -123,7 +122,7 @@ def test_faces_of_what_is_tried_again(site: Web, tmp_path: Path) -> None:
     [row] = [row for row in samples.to_pylist() if row["faces"]]
     assert row["sha256"] == contracts.sample_id(face)[1] != row["media_sha256"]
     site.pages["/down.jpg"] = Page(CHINA)
-    assert forget_failed(Run(blurred)) > 0
+    assert forget_failed(open_run(blurred)) > 0
     _, again, samples, _ = ingest(blurred)
     assert samples.num_rows == 3 and first.digest != again.digest
     assert (site.asked("/face.png"), site.asked("/flower.jpg")) == (2, 1)
