@@ -96,11 +96,12 @@ def execute(
     dry_run: bool = False,
     reporter: Reporter | None = None,
     plan: Sequence[Stage] | None = None,
+    engine: RecordEngine | None = None,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
-    ``plan`` replaces the project's own stages. Raises UsageError before anything runs, RunError and BalanceError from
-    the stages.
+    ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. Raises UsageError
+    before anything runs, RunError and BalanceError from the stages.
     """
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, group_of(s.name))}:
@@ -108,17 +109,19 @@ def execute(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
     with closing(open_run(recipe)) as run:
-        return _Pass(run, only, dry_run, reporter or Silent()).over(plan)
+        return _Pass(run, only, dry_run, reporter or Silent(), engine).over(plan)
 
 
-def until(recipe: Recipe, stage: str, reporter: Reporter | None = None) -> tuple[Run, list[StageReport]]:
+def until(
+    recipe: Recipe, stage: str, reporter: Reporter | None = None, engine: RecordEngine | None = None
+) -> tuple[Run, list[StageReport]]:
     """Bring all stages up to ``stage`` up to date; the run, to read from. Raises UsageError where there is none."""
     plan = stages(recipe)
     names = [s.name for s in plan]
     if stage not in names:
         raise UsageError(f"this recipe has no {stage} stage; it has {', '.join(names)}")
     with closing(open_run(recipe)) as run:
-        reports = _Pass(run, None, False, reporter or Silent()).over(plan[: names.index(stage) + 1])
+        reports = _Pass(run, None, False, reporter or Silent(), engine).over(plan[: names.index(stage) + 1])
     return run, reports
 
 
@@ -149,6 +152,7 @@ class _Pass:
     only: str | None
     dry_run: bool
     reporter: Reporter
+    engine: RecordEngine | None = None
 
     def over(self, plan: Sequence[Stage]) -> list[StageReport]:
         reports: list[StageReport] = []
@@ -216,7 +220,7 @@ class _Pass:
                 if text is not None:
                     self.reporter.note(stage.name, text)
 
-        engine, store = _record_engine(self.run.recipe), self.run.workspace.store
+        engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
         for part, output in engine.run(stage.worker(self.run), store, jobs, resources, tick):
             outputs[part.name] = output
             self.reporter.advance(stage.name)
