@@ -1,4 +1,4 @@
-"""All stages, in the order of the data. A new stage is one line here."""
+"""The list of all stages, in the order of the data. A new stage is one line here."""
 
 from __future__ import annotations
 

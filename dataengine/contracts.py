@@ -1,7 +1,7 @@
-"""The tables that stages hand to one another, as Arrow schemas; ``schemas/`` is their frozen export.
+"""Arrow schemas of the tables that stages exchange; ``schemas/`` is their frozen export.
 
 Hashes are 64-bit patterns stored as signed ``int64`` (Spark has no unsigned 64-bit type). Times are seconds.
-``id`` names a sample by its content, ``input_id`` one mention of it in a source.
+``id`` names a sample by its content, ``input_id`` one occurrence of it in a source.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def sample_id(data: bytes) -> tuple[str, str]:
 
 
 def input_id(source: str, uri: str) -> str:
-    """Name of one mention of a sample: 128 bits of SHA-256 over source name and uri."""
+    """Id of one occurrence of a sample: 128 bits of SHA-256 over source name and uri."""
     return hashlib.sha256(f"{source}\0{uri}".encode()).hexdigest()[:32]
 
 
@@ -34,14 +34,14 @@ def _required(name: str, type_: pa.DataType) -> pa.Field[Any]:
     return pa.field(name, type_, nullable=False)
 
 
-#: What decoding tells of a media file; filled by ``dataengine.media``. ``width`` and ``height`` as displayed.
+#: Facts of a media file that decoding finds; filled by ``dataengine.media``. ``width`` and ``height`` as displayed.
 FACTS = [
     _required("kind", pa.string()),  # image | video
     _required("format", pa.string()),  # jpeg, png, webp, gif, … | mp4, matroska, webm, avi, …
     _required("ext", pa.string()),  # extension that fits the bytes, whatever the file was called
     _required("width", pa.int32()),
     _required("height", pa.int32()),
-    _required("orientation", pa.int8()),  # EXIF 1..8; 1 where none is given
+    _required("orientation", pa.int8()),  # EXIF 1..8; 1 where the file has none
     _required("mode", pa.string()),  # Pillow mode or pixel format
     _required("frames", pa.int32()),
     pa.field("fps", pa.float64()),
@@ -53,16 +53,16 @@ FACTS = [
     _required("hash_version", pa.string()),
 ]
 
-#: Of a clip cut out of a longer video: the id of that video's bytes, and from when until when the clip is of it, in
-#: seconds from its first frame. Null for whole inputs.
+#: Where a clip was cut from: the id of the longer video's bytes, and the clip's start and end in it, in seconds from its
+#: first frame. Null for whole inputs.
 CLIP: list[pa.Field[Any]] = [
     pa.field("parent", pa.string()),
     pa.field("clip_start", pa.float64()),
     pa.field("clip_end", pa.float64()),
 ]
 
-#: Where a recipe has faces blurred: how many there are (of a video, at most at once), and the SHA-256 of what is kept, which
-#: is the original's where there are none. ``bytes`` and FACTS, but for the hashes, are of what is kept; null elsewhere.
+#: Where a recipe has faces blurred: their number (in a video, the most in one frame), and the SHA-256 of the bytes that are
+#: kept, which are the original's where there are none. ``bytes`` and FACTS, except hashes, are of the kept bytes. Null elsewhere.
 KEPT: list[pa.Field[Any]] = [
     pa.field("faces", pa.int32()),
     pa.field("media_sha256", pa.string()),
@@ -82,7 +82,7 @@ SAMPLES = pa.schema(
         *KEPT,
         _required("captions", pa.list_(pa.string())),
         pa.field("license", pa.string()),
-        pa.field("meta", pa.string()),  # JSON of whatever else the source said
+        pa.field("meta", pa.string()),  # JSON of all other fields of the source
         _required("media", pa.string()),  # workspace key of the tar that holds the bytes
         _required("offset", pa.int64()),  # of the bytes inside that tar
     ]
@@ -102,7 +102,7 @@ FAILURES = pa.schema(
 
 CAPTION = pa.struct([("text", pa.string()), ("source", pa.string()), ("uri", pa.string())])
 
-#: One row a distinct sample: facts of its first mention, captions of all.
+#: One row a distinct sample: facts of its first occurrence, captions of all.
 UNIQUE = pa.schema(
     [
         _required("id", pa.string()),
@@ -132,8 +132,8 @@ FINGERPRINTS = pa.schema(
     ]
 )
 
-#: Two samples that are alike; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
-#: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of what was measured.
+#: Pairs of near-duplicates; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
+#: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of the measure.
 EDGES = pa.schema(
     [
         _required("a", pa.string()),
@@ -144,7 +144,7 @@ EDGES = pa.schema(
     ]
 )
 
-#: One row a distinct sample: the sample that stands for its group (itself if it is the best or alone).
+#: One row a distinct sample: the representative of its group (itself if it is the best or alone).
 GROUPS = pa.schema(
     [
         _required("id", pa.string()),
@@ -160,7 +160,7 @@ BENCHMARK_ITEMS = pa.schema(
     [
         _required("benchmark", pa.string()),
         _required("item", pa.string()),
-        pa.field("kind", pa.string()),  # image | video; null where there is none that could be read
+        pa.field("kind", pa.string()),  # image | video; null where it has none that could be read
         pa.field("phash", pa.int64()),
         _required("frame_hashes", pa.list_(pa.int64())),
         _required("questions", pa.list_(pa.string())),
@@ -168,7 +168,7 @@ BENCHMARK_ITEMS = pa.schema(
     ]
 )
 
-#: A sample that is in a benchmark, by one preset, and the sample that stands for its group.
+#: A sample that matches a benchmark item under one preset, and the representative of its group.
 CONTAMINATION = pa.schema(
     [
         _required("representative", pa.string()),
@@ -182,7 +182,7 @@ CONTAMINATION = pa.schema(
     ]
 )
 
-#: What each preset found in each benchmark; ``hits`` are samples.
+#: Counts of each preset in each benchmark; ``hits`` are samples.
 CONTAMINATION_REPORT = pa.schema(
     [
         _required("preset", pa.string()),
@@ -225,7 +225,7 @@ CODES = pa.schema(
     ]
 )
 
-#: Where codes lie: as CODES, with the payload's place in a pack instead of the payload.
+#: Where codes are stored: as CODES, with the payload's place in a pack instead of the payload.
 CODES_INDEX = pa.schema(
     [
         *(f for f in CODES if f.name != "codes"),
@@ -235,7 +235,7 @@ CODES_INDEX = pa.schema(
     ]
 )
 
-#: Where each kept sample lies in the release.
+#: Shard and position of each kept sample in the release.
 ASSIGNMENT = pa.schema(
     [
         _required("id", pa.string()),
@@ -245,7 +245,7 @@ ASSIGNMENT = pa.schema(
     ]
 )
 
-#: What became of each input: exactly one of kept, duplicate, filtered, failed.
+#: Outcome of each input: exactly one of kept, duplicate, filtered, failed.
 LEDGER = pa.schema(
     [
         _required("input_id", pa.string()),

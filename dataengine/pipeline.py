@@ -1,4 +1,4 @@
-"""Orders the stages of a recipe, finds out which are up to date, and hands the others to an engine."""
+"""Runs a recipe: orders its stages, skips those that are up to date, and hands the others to the engines that it opens."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from dataengine.storage.workspace import Output, Record
 from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import spent
 
-#: What the command line calls a stage, and what it is made of.
+#: Names of stages on the command line; most stand for several stages, as ``tokenize`` for ``tokenize.fit`` and others.
 GROUPS = ("ingest", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
 
 
 @dataclass
 class StageReport:
-    """What became of one stage. ``state``: up to date, done, pending, waiting (for an earlier stage)."""
+    """Outcome of one stage. ``state``: up to date, done, pending, waiting (for an earlier stage)."""
 
     name: str
     state: str
@@ -33,7 +33,7 @@ class StageReport:
 
 
 class Reporter(Protocol):
-    """Told of progress; the command line shows it, tests leave it out."""
+    """Receives progress; the command line shows it."""
 
     def start(self, stage: str, parts: int, pending: int) -> None: ...
     def advance(self, stage: str) -> None: ...
@@ -115,7 +115,7 @@ def execute(
 def until(
     recipe: Recipe, stage: str, reporter: Reporter | None = None, engine: RecordEngine | None = None
 ) -> tuple[Run, list[StageReport]]:
-    """Bring all stages up to ``stage`` up to date; the run, to read from. Raises UsageError where there is none."""
+    """Bring the stages down to ``stage`` up to date; the run, to read tables from. Raises UsageError for an unknown stage."""
     plan = stages(recipe)
     names = [s.name for s in plan]
     if stage not in names:
@@ -126,8 +126,8 @@ def until(
 
 
 def committed(recipe: Recipe, group: str | None = None) -> Run:
-    """A recipe's run with all its commits, or those down to a group's, to read tables from. Raises UsageError if a stage is
-    not up to date."""
+    """A recipe's run with all its commits, or those up to the last stage of ``group``, to read tables from. Raises UsageError
+    if one of these stages is not up to date."""
     run = open_run(recipe)
     plan = stages(recipe)
     if group is not None:
@@ -139,8 +139,8 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     return run
 
 
-def known(recipe: Recipe) -> Run:
-    """A recipe's run with the commits of the stages that are up to date, as far as they go."""
+def committed_so_far(recipe: Recipe) -> Run:
+    """A recipe's run with the commits of those stages that are up to date."""
     run = open_run(recipe)
     _Pass(run, None, True, Silent()).over(stages(recipe))
     return run
@@ -173,7 +173,7 @@ class _Pass:
             self.run.records[stage.name] = record
             return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
         if self.dry_run:
-            return self._foresee(stage)
+            return self._pending(stage)
         if self.only is not None and self.only not in (stage.name, group_of(stage.name)):
             raise UsageError(
                 f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
@@ -181,14 +181,14 @@ class _Pass:
             )
         return self._make(stage, key)
 
-    def _foresee(self, stage: Stage) -> StageReport:
+    def _pending(self, stage: Stage) -> StageReport:
         if not isinstance(stage, RecordStage):
             return StageReport(stage.name, "pending", 1)
         jobs, done = self._jobs(stage)
         return StageReport(stage.name, "pending", len(jobs) + len(done), len(done))
 
     def _make(self, stage: Stage, key: str) -> StageReport:
-        begun = time.monotonic()
+        start = time.monotonic()
         with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
             if stage.in_place:
                 withdraw(self.run)
@@ -203,11 +203,11 @@ class _Pass:
                     outputs = {**outputs, **self._work(stage, jobs)}
             cost.parts = made
             self.run.forget()
-        told = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
-        self.run.workspace.store.put(stage.record_path(self.run, key), told)
-        # As a later run will read it: the order of facts must not tell who made them.
-        record = self.run.records[stage.name] = Record.from_bytes(told)
-        return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - begun, record.counts)
+        commit = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
+        self.run.workspace.store.put(stage.record_path(self.run, key), commit)
+        # Parsed again, so that facts are in the order in which a later run reads them.
+        record = self.run.records[stage.name] = Record.from_bytes(commit)
+        return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - start, record.counts)
 
     def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
         gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
@@ -236,10 +236,10 @@ class _Pass:
 
 
 def withdraw(run: Run) -> None:
-    """Take the release's manifest away before anything under it changes: no reader sees half a release."""
+    """Delete the release's manifest before anything under it changes, so that no reader sees half a release."""
     run.workspace.store.delete([f"releases/{run.recipe.name}/manifest.json"])
 
 
 def _last_of(plan: Sequence[Stage], name: str) -> str:
-    """Of a group, or a stage itself."""
+    """Name of the last stage of a group, or of the stage itself."""
     return [s.name for s in plan if name in (s.name, group_of(s.name))][-1]

@@ -50,7 +50,7 @@ class Worker(Protocol):
         """Make one part and publish its files. Called again for the same part after a crash."""
 
     def close(self) -> None:
-        """Give back what setup took."""
+        """Free what setup took."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Run:
         return self.engine.scan(self.workspace, self.records[stage].files(role), wanted)
 
     def forget(self) -> None:
-        """A stage is done: what its engine kept for it goes."""
+        """Free the frames that the table engine has kept, once the stage that needed them is done."""
         if self._engine is not None:
             self._engine.forget()
 
@@ -111,13 +111,13 @@ class Run:
 
 
 class Stage(ABC):
-    """``name`` and ``needs`` order the stages; ``version`` changes whenever the code would make other bytes."""
+    """A step of a run. ``name`` and ``needs`` order the stages; ``version`` changes whenever the code would make other bytes."""
 
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     in_place: ClassVar[bool] = False
-    """True for what lies under a release: its files have fixed names, so only the last commit counts."""
+    """True for files of a release: their names are fixed, so only the last commit counts."""
 
     def active(self, recipe: Recipe) -> bool:
         """False where the recipe leaves the stage out."""
@@ -137,19 +137,19 @@ class Stage(ABC):
         return digest(self.name, self.version, self.settings(run.recipe), upstream)
 
     def missing(self, run: Run, record: Record) -> bool:
-        """True where committed files are gone after all (looked at for stages in place)."""
+        """True where committed files no longer exist or have another size (checked for stages in place)."""
         if not self.in_place:
             return False
-        there = {e.key: e.size for e in run.workspace.store.list(f"releases/{run.recipe.name}")}
+        stored = {e.key: e.size for e in run.workspace.store.list(f"releases/{run.recipe.name}")}
         files = [f for out in record.parts.values() for f in out.files.values() if f.key.startswith("releases/")]
-        return any(there.get(f.key) != f.bytes for f in files)
+        return any(stored.get(f.key) != f.bytes for f in files)
 
     def record_path(self, run: Run, key: str) -> str:
         return f"stages/{self.name}/{run.recipe.name if self.in_place else key}.json"
 
 
 class RecordStage(Stage):
-    """Touches media or models, a part at a time, on the workers of a record engine."""
+    """Reads media or runs models, a part at a time, on the workers of a record engine."""
 
     resources: ClassVar[Resources] = Resources()
 
@@ -162,7 +162,7 @@ class RecordStage(Stage):
         """A worker to be sent to the engine."""
 
     def marker(self, run: Run, part: Part) -> str:
-        """Object whose existence says that the part is done."""
+        """Key of the object whose existence commits the part."""
         base = f"{self.marker_prefix(run)}/{part.name}"
         return f"{base}.json" if self.in_place else f"{base}-{part.key}.json"
 
@@ -170,7 +170,7 @@ class RecordStage(Stage):
         return f"stages/{self.name}/parts" + (f"/{run.recipe.name}" if self.in_place else "")
 
     def progress(self, run: Run, part: Part) -> str | None:
-        """How far a part is that takes long, in words; None where it does not tell."""
+        """Progress of a long part, in words; None where there is nothing to show."""
         return None
 
     def device(self, recipe: Recipe) -> str:
@@ -179,7 +179,7 @@ class RecordStage(Stage):
 
 
 class TableStage(Stage):
-    """Touches only columns, in this process, through the table engine."""
+    """Reads only columns, through the table engine."""
 
     @abstractmethod
     def compute(self, run: Run, key: str) -> Output:

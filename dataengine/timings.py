@@ -1,8 +1,8 @@
-"""What the stages of a recipe have cost in this workspace: seconds and parts, kept beside the commits and never in them.
+"""Time spent on each stage of a recipe: seconds, parts and runs, kept beside the commits and never in them.
 
-Two equal runs give equal commits, manifests and cards, and no two runs take equally long. So time is a log of its own,
-``costs/RECIPE/STAGE.json``, that nothing is computed from. It adds up over runs, failed ones too; what a killed process
-had spent on a stage is lost. Bytes are the same in equal runs, and are told by the manifest (``release/stage.py``).
+Two equal runs give equal commits, manifests and cards, but no two runs take equally long. So time is a log of its own,
+``costs/RECIPE/STAGE.json``, that nothing is computed from. It adds up over runs, failed ones too; the time of a killed
+process is lost. Bytes are the same in equal runs and are part of the manifest (``release/stage.py``).
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from dataengine.storage.workspace import canonical
 
 @dataclass
 class Cost:
-    """Of one stage: wall ``seconds`` that runs have spent on it, the parts that they have made, and how often it was at work."""
+    """Cost of one stage: wall ``seconds`` of all runs, parts made, and the number of runs that had work to do."""
 
     stage: str
     seconds: float = 0.0
     parts: int = 0
     runs: int = 0
     last: float = 0.0
-    """Seconds of the latest of these runs."""
+    """Seconds of the latest run."""
 
 
 @contextmanager
 def spent(store: Store, recipe: str, stage: str) -> Iterator[Cost]:
-    """Adds the time within, and the parts that are counted into what it hands out. An error within is not hidden by one in
-    keeping the account."""
-    now, begun = Cost(stage), time.monotonic()
+    """Measures the time inside the block, and the parts that the block adds to the Cost it is given. If the block raises, an
+    error in writing the log does not hide that."""
+    now, start = Cost(stage), time.monotonic()
     try:
         yield now
     except BaseException:
         with suppress(DataEngineError):
-            _add(store, recipe, now, time.monotonic() - begun)
+            _add(store, recipe, now, time.monotonic() - start)
         raise
-    _add(store, recipe, now, time.monotonic() - begun)
+    _add(store, recipe, now, time.monotonic() - start)
 
 
 def costs(store: Store, recipe: str) -> dict[str, Cost]:
-    """What is known, by stage."""
-    found = [_read(store, entry.key) for entry in store.list(f"costs/{recipe}")]
-    return {cost.stage: cost for cost in found if cost is not None}
+    """Costs by stage."""
+    read = [_read(store, entry.key) for entry in store.list(f"costs/{recipe}")]
+    return {cost.stage: cost for cost in read if cost is not None}
 
 
 def _add(store: Store, recipe: str, now: Cost, seconds: float) -> None:
@@ -60,7 +60,7 @@ def _add(store: Store, recipe: str, now: Cost, seconds: float) -> None:
 
 
 def _read(store: Store, key: str) -> Cost | None:
-    """None where there is nothing, or what is there is no account: it is begun anew."""
+    """None where there is no log or it cannot be read: it starts again from zero."""
     try:
         return Cost(**json.loads(store.get(key)))
     except (FileNotFoundError, ValueError, TypeError):

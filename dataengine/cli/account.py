@@ -61,11 +61,11 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     """Tell the seconds that runs of RECIPE have spent on each stage, and the bytes that its files have."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
-    from dataengine.pipeline import known
+    from dataengine.pipeline import committed_so_far
     from dataengine.timings import costs
 
     loaded = recipes.load(recipe, workspace=workspace)
-    run = known(loaded)
+    run = committed_so_far(loaded)
     spent = costs(run.workspace.store, loaded.name)
     rows = []
     for stage, record in run.records.items():

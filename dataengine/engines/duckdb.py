@@ -1,4 +1,4 @@
-"""Portable SQL on DuckDB, inside this process: no start-up to speak of, bounded by one machine's memory and disk.
+"""The table engine on DuckDB, inside this process: starts in milliseconds, bounded by one machine's memory and disk.
 
 DuckDB is imported with the first engine, so that a run with nothing to do does not pay for it. Each query runs on
 a cursor of its own that sees the given tables and nothing else (no Python variables, no extensions from the network).
@@ -55,7 +55,7 @@ class DuckDBEngine:
                 cursor.register(name, table)
             return canonical(cursor.sql(sql, params=list(parameters)).to_arrow_table())
         except self._error as error:
-            raise RunError(f"DuckDB could not answer: {error}\n{sql}") from error
+            raise RunError(f"DuckDB failed on a query: {error}\n{sql}") from error
         finally:
             cursor.close()
 
@@ -69,12 +69,12 @@ class DuckDBEngine:
         return self.query(sql, frames, parameters)
 
     def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
-        """Rows that need no others are worked on by a million, some at a time."""
+        """Without keys in slices of a million rows, four at once."""
         if keys or frame.num_rows <= _ROWS_AT_ONCE:
             return self.whole(frame, function, schema)
-        slices = [frame.slice(at, _ROWS_AT_ONCE) for at in range(0, frame.num_rows, _ROWS_AT_ONCE)]
+        slices = [frame.slice(start, _ROWS_AT_ONCE) for start in range(0, frame.num_rows, _ROWS_AT_ONCE)]
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            return pa.concat_tables(pool.map(lambda some: self.whole(some, function, schema), slices))
+            return pa.concat_tables(pool.map(lambda rows: self.whole(rows, function, schema), slices))
 
     def whole(self, frame: pa.Table, function: Function, schema: pa.Schema) -> pa.Table:
         return canonical(function(frame).select(schema.names).cast(schema))
@@ -83,7 +83,7 @@ class DuckDBEngine:
         return frame
 
     def forget(self) -> None:
-        """Frames are Arrow tables, which go with their last name."""
+        """Nothing to do: a frame is an Arrow table, freed with its last reference."""
 
     def components(self, edges: pa.Table) -> pa.Table:
         return connected(edges)
@@ -100,29 +100,29 @@ class DuckDBEngine:
         order: Sequence[str],
         ids: str | None = None,
     ) -> list[File]:
-        cut = by_prefix(frame, ids or order[0], prefix_digits(frame.num_rows))
-        return self._published(workspace, base, cut, schema, order)
+        pieces = by_prefix(frame, ids or order[0], prefix_digits(frame.num_rows))
+        return self._published(workspace, base, pieces, schema, order)
 
     def split(
         self, workspace: Workspace, base: str, frame: pa.Table, schema: pa.Schema, by: str, order: Sequence[str]
     ) -> dict[str, File]:
-        listed = ", ".join(f'"{name}"' for name in (by, *order))
-        ordered = self.sql(f"SELECT * FROM f ORDER BY {listed}", {"f": frame})
-        cut = list(by_value(ordered, ordered[by]))
-        files = self._published(workspace, base, cut, schema, order)
-        return {name: file for (name, _), file in zip(cut, files, strict=True)}
+        columns = ", ".join(f'"{name}"' for name in (by, *order))
+        ordered = self.sql(f"SELECT * FROM f ORDER BY {columns}", {"f": frame})
+        pieces = list(by_value(ordered, ordered[by]))
+        files = self._published(workspace, base, pieces, schema, order)
+        return {name: file for (name, _), file in zip(pieces, files, strict=True)}
 
     def _published(
         self,
         workspace: Workspace,
         base: str,
-        cut: Iterable[tuple[str, pa.Table]],
+        pieces: Iterable[tuple[str, pa.Table]],
         schema: pa.Schema,
         order: Sequence[str],
     ) -> list[File]:
-        """Some files at a time; Parquet is written without the GIL."""
+        """Write four files at once: Parquet is encoded without the GIL."""
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            return list(pool.map(lambda one: publish(workspace, base, one[0], one[1], schema, order), cut))
+            return list(pool.map(lambda piece: publish(workspace, base, piece[0], piece[1], schema, order), pieces))
 
     def close(self) -> None:
         self._database.close()

@@ -40,7 +40,7 @@ _LABELS = "SELECT b AS id, a AS component FROM edges UNION ALL SELECT DISTINCT a
 
 
 def connected(edges: pa.Table) -> pa.Table:
-    """COMPONENTS, in no order, of the string columns ``a`` and ``b``."""
+    """Connected components by scipy: COMPONENTS, in no order, of the string columns ``a`` and ``b``."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -1,4 +1,4 @@
-"""Record stages on Ray: one actor a worker, one part at a time each; bytes never pass through the driver.
+"""The record engine on Ray: a pool of actors, one part at a time each; bytes never pass through the driver.
 
 The driver sends a part's description and gets back what was published. A part is committed by the actor itself (its
 marker, written last), so killing the driver loses only the parts in flight. A lost actor is replaced and its part
@@ -27,13 +27,13 @@ from dataengine.storage.workspace import Output, commit_part
 
 _TRIES = 3
 _TICK = 2.0
-_GOODBYE = 10.0
+_CLOSE_SECONDS = 10.0
 _IDLE_SHARE = 8
 """One part in so many of the machine's memory is what idle actors may hold between stages."""
 
 
-class _Servant:
-    """Runs inside an actor: sets its worker up on first use and commits what it makes."""
+class _Actor:
+    """Runs inside an actor process: sets its worker up on first use and commits what it makes."""
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
@@ -53,8 +53,8 @@ class _Servant:
         return output
 
     def close(self) -> float:
-        """Bytes that a process may hold which has done its work, infinite if it should not live on: torch keeps what one
-        stage has set (threads, precision, memory of a GPU) for the next."""
+        """Close the worker; the bytes that this process holds at most, infinite where it must not serve another stage: torch
+        keeps what one stage has set (threads, precision, memory of a GPU) for the next."""
         if self.worker is not None:
             self.worker.close()
             self.worker = None
@@ -66,9 +66,9 @@ class RayEngine:
     starts a local Ray, unless RAY_ADDRESS names a cluster."""
 
     _started: ClassVar[bool] = False
-    """A local Ray of this process was started here and may be replaced by a larger one."""
+    """True where this process started a local Ray, which a larger one may replace."""
     _spare: ClassVar[list[Any]] = []
-    """Actors without work, each of which occupies ``_spare_of``."""
+    """Idle actors of an earlier stage, each of which occupies ``_spare_of``."""
     _spare_of: ClassVar[Resources] = Resources()
 
     def __init__(self, address: str | None, workers: int | None) -> None:
@@ -85,17 +85,17 @@ class RayEngine:
         size = self._size(ray, resources, len(jobs))
         if self._spare_of != resources:
             self._retire(ray)
-        crew = _Crew(ray, resources, ray.cloudpickle.dumps((worker, store)), self._spare)
+        pool = _Pool(ray, resources, ray.cloudpickle.dumps((worker, store)), self._spare)
         try:
-            yield from crew.work(jobs, size, tick)
+            yield from pool.work(jobs, size, tick)
         finally:
-            RayEngine._spare, RayEngine._spare_of = crew.dismiss(self._room(ray)), resources
+            RayEngine._spare, RayEngine._spare_of = pool.dismiss(self._idle_memory(ray)), resources
 
     def _retire(self, ray: Any) -> None:
         while self._spare:
             ray.kill(self._spare.pop())
 
-    def _room(self, ray: Any) -> float:
+    def _idle_memory(self, ray: Any) -> float:
         """Bytes that idle actors may hold between stages. On a cluster they would hold CPUs that others wait for."""
         return ray.cluster_resources().get("memory", 0) / _IDLE_SHARE if self._started else 0.0
 
@@ -117,25 +117,25 @@ class RayEngine:
         return ray
 
     def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
-        have = ray.cluster_resources()
-        room = have.get("CPU", 0) / resources.cpus if resources.cpus else jobs
+        available = ray.cluster_resources()
+        room = available.get("CPU", 0) / resources.cpus if resources.cpus else jobs
         if resources.gpus:
-            room = min(room, have.get("GPU", 0) / resources.gpus)
+            room = min(room, available.get("GPU", 0) / resources.gpus)
         if room < 1:
             raise RunError(
                 f"a worker needs {resources.cpus:g} CPU and {resources.gpus:g} GPU, the Ray cluster has "
-                f"{have.get('CPU', 0):g} CPU and {have.get('GPU', 0):g} GPU: add nodes or change the recipe's device"
+                f"{available.get('CPU', 0):g} CPU and {available.get('GPU', 0):g} GPU: add nodes or change the recipe's device"
             )
         return max(1, min(self.workers or int(room), int(room), jobs))
 
 
-class _Crew:
-    """A fixed number of actors, each with one job in hand; ``spare`` ones of an earlier stage are hired first."""
+class _Pool:
+    """A fixed number of actors with one job each; idle ones of an earlier stage (``spare``) are reused first."""
 
     def __init__(self, ray: Any, resources: Resources, packed: bytes, spare: list[Any]) -> None:
         self.ray, self.packed, self.spare = ray, packed, spare
-        self.actor = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)(_Servant)
-        self.hired: list[Any] = []
+        self.actor = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)(_Actor)
+        self.actors: list[Any] = []
         self.busy: dict[Any, tuple[Any, Job]] = {}
         self.idle: list[Any] = []
 
@@ -153,13 +153,13 @@ class _Crew:
             try:
                 output = self.ray.get(ref)
             except self.ray.exceptions.RayActorError as error:
-                self._again(waiting, tries, job, f"its worker process died: {error}")
+                self._retry(waiting, tries, job, f"its worker process died: {error}")
                 self.spare.clear()  # they may have died as well, and a part is tried three times only
                 self.idle.append(self.hire())
             except self.ray.exceptions.RayTaskError as error:
                 if not isinstance(error.cause, PartitionError):
-                    raise _plain(error, job) from None
-                self._again(waiting, tries, job, str(error.cause))
+                    raise _cause(error, job) from None
+                self._retry(waiting, tries, job, str(error.cause))
                 self.idle.append(actor)
             else:
                 self.idle.append(actor)
@@ -168,20 +168,20 @@ class _Crew:
     def hire(self) -> Any:
         actor = self.spare.pop() if self.spare else self.actor.remote()
         actor.serve.remote(self.packed)
-        self.hired.append(actor)
+        self.actors.append(actor)
         return actor
 
-    def _again(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
+    def _retry(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
         tries[job.part.name] += 1
         if tries[job.part.name] >= _TRIES:
-            raise RunError(f"partition {job.part.name} failed {_TRIES} times, last because {why}")
+            raise RunError(f"partition {job.part.name} failed {_TRIES} times; the last time {why}")
         waiting.append(job)
 
     def dismiss(self, room: float) -> list[Any]:
-        """Idle actors give back what they hold, and those live on that together hold no more than ``room`` bytes. All others
-        end, so that their CPUs are free for the next stage."""
+        """Close idle actors and keep those that together hold at most ``room`` bytes for the next stage; end all others, so
+        that their CPUs are free."""
         closing = {actor.close.remote(): actor for actor in self.idle}
-        done = self.ray.wait(list(closing), num_returns=len(closing), timeout=_GOODBYE)[0] if closing else []
+        done = self.ray.wait(list(closing), num_returns=len(closing), timeout=_CLOSE_SECONDS)[0] if closing else []
         kept = list(self.spare)
         for ref in done:
             with suppress(self.ray.exceptions.RayError):
@@ -189,12 +189,12 @@ class _Crew:
                 if held <= room:
                     kept.append(closing[ref])
                     room -= held
-        for actor in self.hired:
+        for actor in self.actors:
             if actor not in kept:
                 self.ray.kill(actor)
         return kept
 
 
-def _plain(error: Any, job: Job) -> DataEngineError:
+def _cause(error: Any, job: Job) -> DataEngineError:
     cause = error.cause
     return cause if isinstance(cause, DataEngineError) else RunError(f"partition {job.part.name}: {error}")

@@ -1,4 +1,4 @@
-"""Frames on Spark: the tables may outgrow one machine, at about six seconds to start a local session.
+"""The table engine on Spark: tables may outgrow one machine; a local session takes about six seconds to start.
 
 Rows are read, worked on and written by the executors, through the same Store as everything else (so no Hadoop connector is
 needed for S3); the driver sees counts and the names of files. Executors need Python and this package.
@@ -43,7 +43,7 @@ _SQL = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # Without it what is kept has a task for each of spark.sql.shuffle.partitions, 200 of them for two rows.
+    # Without it a persisted frame has a task for each of spark.sql.shuffle.partitions, 200 of them for two rows.
     "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
 }
 _LOCAL = {
@@ -68,7 +68,7 @@ appender.console.layout.pattern = spark %p %c{1}: %m%n
 
 
 class SparkEngine:
-    """A Spark session. ``master`` such as ``local[2]`` or ``spark://host:7077`` counts where none runs yet."""
+    """A Spark session, joined where one runs; else started on ``master``, such as ``local[2]`` or ``spark://host:7077``."""
 
     name = "spark"
     spread = True
@@ -92,8 +92,8 @@ class SparkEngine:
         from pyspark.sql import SparkSession
 
         self._errors = (PySparkException, Py4JError)
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # our RunError tells it in one piece
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image says its own
+        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # RunError has it all
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image sets its own
         running = SparkSession.getActiveSession()
         self._owned = running is None
         try:
@@ -114,7 +114,7 @@ class SparkEngine:
         builder = builder.appName("dataengine")
         if master is not None:
             builder = builder.master(master)
-        if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, which has settled the rest
+        if "PYSPARK_GATEWAY_PORT" in os.environ:  # under spark-submit, whose settings hold
             return builder
         quiet = Path(self._scratch.name, "log4j2.properties")
         quiet.write_text(_QUIET)
@@ -133,12 +133,12 @@ class SparkEngine:
 
     def scan(self, workspace: Workspace, files: Sequence[File], schema: pa.Schema) -> DataFrame:
         """A task a file."""
-        listed = [(f.key, f.sha256, f.bytes, f.rows) for f in files if f.rows]
-        if not listed:
+        rows = [(f.key, f.sha256, f.bytes, f.rows) for f in files if f.rows]
+        if not rows:
             return self._frame(schema.empty_table())
         context = self._session.sparkContext
-        named = self._session.createDataFrame(context.parallelize(listed, len(listed)), _spark_schema(tasks.FILES))
-        return _mapped(named, partial(tasks.read, workspace, schema), schema)
+        listed = self._session.createDataFrame(context.parallelize(rows, len(rows)), _spark_schema(tasks.FILES))
+        return _mapped(listed, partial(tasks.read, workspace, schema), schema)
 
     def sql(self, sql: str, frames: Mapping[str, DataFrame], parameters: Sequence[Parameter] = ()) -> DataFrame:
         try:
@@ -146,15 +146,15 @@ class SparkEngine:
                 frame.createOrReplaceTempView(name)
             return self._session.sql(sql, args=list(parameters))
         except self._errors as error:
-            raise RunError(f"Spark could not answer: {error}\n{sql}") from error
+            raise RunError(f"Spark failed on a query: {error}\n{sql}") from error
         finally:
             for name in frames:
                 self._session.catalog.dropTempView(name)
 
     def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
         """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
-        parted = frame.repartition(*keys) if keys else frame
-        return _mapped(parted, partial(tasks.apply, function, schema, bool(keys)), schema)
+        partitioned = frame.repartition(*keys) if keys else frame
+        return _mapped(partitioned, partial(tasks.apply, function, schema, bool(keys)), schema)
 
     def whole(self, frame: DataFrame, function: Function, schema: pa.Schema) -> DataFrame:
         return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
@@ -168,7 +168,7 @@ class SparkEngine:
             rows = frame._jdf.queryExecution().toRdd()
             cut = self._session._jsparkSession.internalCreateDataFrame(rows, frame._jdf.schema(), False)
         except self._errors as error:
-            raise RunError(f"Spark could not answer: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
         self._kept.append(DataFrame(cut, self._session).persist())
         return self._kept[-1]
 
@@ -191,7 +191,7 @@ class SparkEngine:
         try:
             return canonical(frame.toArrow())
         except self._errors as error:
-            raise RunError(f"Spark could not answer: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
 
     def write(
         self,
@@ -211,10 +211,10 @@ class SparkEngine:
         if not rows:
             frame.unpersist()
             return [publish(workspace, base, "", schema.empty_table(), schema, order)]
-        named = ids or order[0]
-        parted = frame.repartition(sf.substring(named, 1, digits)) if digits else frame.repartition(1)
-        work = partial(tasks.publish, workspace, base, named, digits, schema, tuple(order))
-        written = self.collect(_mapped(parted, work, tasks.FILES).sort("key"))
+        column = ids or order[0]
+        partitioned = frame.repartition(sf.substring(column, 1, digits)) if digits else frame.repartition(1)
+        work = partial(tasks.publish, workspace, base, column, digits, schema, tuple(order))
+        written = self.collect(_mapped(partitioned, work, tasks.FILES).sort("key"))
         frame.unpersist()
         return [File(**row) for row in written.to_pylist()]
 
@@ -222,16 +222,16 @@ class SparkEngine:
         self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, by: str, order: Sequence[str]
     ) -> dict[str, File]:
         """A task holds the rows of one value at a time."""
-        parted = frame.repartition(by).sortWithinPartitions(by, *order)
+        partitioned = frame.repartition(by).sortWithinPartitions(by, *order)
         work = partial(tasks.publish_each, workspace, base, by, schema, tuple(order))
-        written = self.collect(_mapped(parted, work, tasks.FILES).sort("key")).to_pylist()
+        written = self.collect(_mapped(partitioned, work, tasks.FILES).sort("key")).to_pylist()
         return {row["key"].removeprefix(f"{base}/").removesuffix(".parquet"): File(**row) for row in written}
 
     def _counted(self, frame: DataFrame) -> int:
         try:
             return int(frame.count())
         except self._errors as error:
-            raise RunError(f"Spark could not answer: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
 
     def _frame(self, table: Relation) -> DataFrame:
         """Local Parquet data sets are read by Spark itself; all else is handed over as Arrow."""
@@ -276,7 +276,7 @@ def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
 
 
 def _cause(error: BaseException) -> str:
-    """The last line of what happened in a worker says it; the rest is how Spark got there."""
+    """The one line of a Spark error that names the cause: a worker's exception, ours before others."""
     lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
     ours = [line for line in lines if line.startswith("dataengine.errors")]
     raised = [line for line in lines if _RAISED.match(line)]

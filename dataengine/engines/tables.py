@@ -34,7 +34,7 @@ def prefix_digits(rows: int) -> int:
 
 
 def by_prefix(rows: pa.Table, column: str, digits: int) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each prefix of ``column`` that there is, in order; all under "" for no digits."""
+    """Split a table by the first ``digits`` characters of ``column``: ``(prefix, rows)`` in order; all under "" for no digits."""
     if not digits:
         yield "", rows
         return
@@ -42,12 +42,13 @@ def by_prefix(rows: pa.Table, column: str, digits: int) -> Iterator[tuple[str, p
 
 
 def by_value(rows: pa.Table, values: Any) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of each of ``values`` (a string for each row), in their order: without a copy where they lie together."""
+    """Split a table by ``values`` (a string for each row): ``(value, rows)`` in order, without a copy where equal values are
+    adjacent."""
     if not rows.num_rows:
         return
     changed = np.asarray(pc.not_equal(values[1:], values[:-1]))
     starts = np.flatnonzero(np.r_[True, changed])
-    names = [str(values[int(at)].as_py()) for at in starts]
+    names = [str(values[int(start)].as_py()) for start in starts]
     if len(set(names)) == len(names):
         lengths = np.diff(np.r_[starts, rows.num_rows])
         runs = zip(names, starts.tolist(), lengths.tolist(), strict=True)
@@ -60,48 +61,53 @@ def by_value(rows: pa.Table, values: Any) -> Iterator[tuple[str, pa.Table]]:
 def publish(
     workspace: Workspace, base: str, prefix: str, rows: pa.Table, schema: pa.Schema, order: Sequence[str]
 ) -> File:
-    """One file of ``TableEngine.write``: the rows of one prefix ("" where it is the only one)."""
+    """Write one file of ``TableEngine.write``: the rows of one prefix ("" where it is the only one), checked to be in a total
+    order. Raises RunError for a duplicate key."""
     name = f"{base}/{prefix}.parquet" if prefix else f"{base}.parquet"
     ordered = _in_order(canonical(rows), order, name).select(schema.names)
     return workspace.write_table(name, ordered.combine_chunks(), schema)
 
 
 def _in_order(rows: pa.Table, order: Sequence[str], name: str) -> pa.Table:
-    if _rises(rows, order):
+    if _strictly_increasing(rows, order):
         return rows
     ordered = rows.sort_by([(column, "ascending") for column in order])
-    if not _rises(ordered, order):
+    if not _strictly_increasing(ordered, order):
         equal = _equal_neighbours(ordered, order)
         if equal is not None:
-            told = ", ".join(str(value) for value in equal.values())
-            raise RunError(f"{name}: {told} stands twice in the table; each {' and '.join(order)} may come once")
+            key = ", ".join(f"{column} {value}" for column, value in equal.items())
+            raise RunError(
+                f"duplicate key {{{key}}} in {name}: {' and '.join(order)} must be unique, or the order is chance"
+            )
     return ordered
 
 
-def _rises(rows: pa.Table, order: Sequence[str]) -> bool:
-    """Is each row above the one before it?"""
-    above: Any = None
-    level: Any = None
+def _strictly_increasing(rows: pa.Table, order: Sequence[str]) -> bool:
+    """True where each row is greater than the one before it."""
+    greater_so_far: Any = None
+    equal_so_far: Any = None
     for column in order:
         before, after = rows[column][:-1], rows[column][1:]
         greater, equal = pc.greater(after, before), pc.equal(after, before)
-        above = greater if above is None else pc.or_kleene(above, pc.and_kleene(level, greater))
-        level = equal if level is None else pc.and_kleene(level, equal)
-    return bool(pc.all(pc.fill_null(above, False)).as_py())
+        later: Any = greater if equal_so_far is None else pc.and_kleene(equal_so_far, greater)
+        greater_so_far = later if greater_so_far is None else pc.or_kleene(greater_so_far, later)
+        equal_so_far = equal if equal_so_far is None else pc.and_kleene(equal_so_far, equal)
+    return bool(pc.all(pc.fill_null(greater_so_far, False)).as_py())
 
 
 def _equal_neighbours(rows: pa.Table, order: Sequence[str]) -> dict[str, Any] | None:
-    level: Any = None
+    """The first key that two adjacent rows share."""
+    equal_so_far: Any = None
     for column in order:
         equal: Any = pc.equal(rows[column][1:], rows[column][:-1])
-        level = equal if level is None else pc.and_kleene(level, equal)
-    at = pc.index(pc.fill_null(level, False), True).as_py()
-    return None if at < 0 else {c: rows[c][at].as_py() for c in order}
+        equal_so_far = equal if equal_so_far is None else pc.and_kleene(equal_so_far, equal)
+    row = pc.index(pc.fill_null(equal_so_far, False), True).as_py()
+    return None if row < 0 else {c: rows[c][row].as_py() for c in order}
 
 
 def canonical(table: pa.Table) -> pa.Table:
-    """The same rows in the types both engines have: signed integers, no half floats, plain strings, nullable fields,
-    ``item`` lists."""
+    """Cast to the types that both engines have: signed integers, no half floats, plain strings, nullable fields,
+    ``item`` lists. The same rows."""
     schema = canonical_schema(table.schema)
     return table if table.schema.equals(schema) else table.cast(schema)
 

@@ -1,4 +1,4 @@
-"""What Spark's executors run: reading, working on and publishing the rows of a partition, batch by batch."""
+"""The functions that Spark executors run on a partition: read committed files, apply a function, publish files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE: list[pa.Field[Any]] = [
     pa.field("bytes", pa.int64()),
     pa.field("rows", pa.int64()),
 ]
-#: What is told of a published file.
+#: Columns of a published file's row.
 FILES = pa.schema(_FILE)
 
 
@@ -29,8 +29,9 @@ def _batches(table: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     yield from canonical(table.select(schema.names).cast(schema)).combine_chunks().to_batches(max_chunksize=100_000)
 
 
-def read(workspace: Workspace, schema: pa.Schema, listed: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in listed:
+def read(workspace: Workspace, schema: pa.Schema, files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Rows of committed files, given as rows of FILES."""
+    for batch in files:
         for row in batch.to_pylist():
             yield from _batches(workspace.read_table([File(**row)], schema), schema)
 
@@ -38,8 +39,9 @@ def read(workspace: Workspace, schema: pa.Schema, listed: Iterable[pa.RecordBatc
 def apply(
     function: Function, schema: pa.Schema, together: bool, batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows or not together]
-    for table in [pa.concat_tables(some)] if together and some else some:
+    """``function`` of each batch, or of all batches of the partition ``together``."""
+    tables = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows or not together]
+    for table in [pa.concat_tables(tables)] if together and tables else tables:
         yield from _batches(function(table), schema)
 
 
@@ -52,11 +54,12 @@ def publish(
     order: Sequence[str],
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    some = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows]
-    if not some:
+    """Write a file for each id prefix of the partition; FILES."""
+    tables = [canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows]
+    if not tables:
         return
-    for prefix, rows in by_prefix(pa.concat_tables(some), ids, digits):
-        yield from _told(published(workspace, base, prefix, rows, schema, order))
+    for prefix, rows in by_prefix(pa.concat_tables(tables), ids, digits):
+        yield from _row_of(published(workspace, base, prefix, rows, schema, order))
 
 
 def publish_each(
@@ -67,12 +70,14 @@ def publish_each(
     order: Sequence[str],
     batches: Iterable[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """Rows come ordered by ``by``."""
+    """Write a file for each value of ``by``, by which the rows come ordered; FILES."""
     tables = (canonical(pa.Table.from_batches([batch])) for batch in batches)
     pieces = (piece for table in tables for piece in by_value(table, table[by]))
-    for name, some in groupby(pieces, key=itemgetter(0)):
-        yield from _told(published(workspace, base, name, pa.concat_tables([rows for _, rows in some]), schema, order))
+    for name, group in groupby(pieces, key=itemgetter(0)):
+        yield from _row_of(
+            published(workspace, base, name, pa.concat_tables([rows for _, rows in group]), schema, order)
+        )
 
 
-def _told(file: File) -> list[pa.RecordBatch]:
+def _row_of(file: File) -> list[pa.RecordBatch]:
     return pa.Table.from_pylist([asdict(file)], schema=FILES).to_batches()

@@ -1,4 +1,4 @@
-"""Finds what a rule gets wrong about its columns before anything runs: unknown names, strings against numbers."""
+"""Type-checks filter rules against the columns of a table: unknown names, strings compared with numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KINDS = {nodes.Number: Kind.NUMBER, nodes.Text: Kind.TEXT, nodes.Truth: Kind.TR
 
 
 def mistakes(expr: nodes.Expr, columns: Columns) -> Iterator[str]:
-    """One sentence for each mistake of ``expr`` over a table with these columns."""
+    """One sentence for each mistake in ``expr`` over a table with these columns."""
     for test in nodes.tests(expr):
         unusable = [m for name in nodes.columns_of(test) for m in _unusable(name, columns)]
         yield from unusable or _mistyped(test, columns)
@@ -47,13 +47,13 @@ def _mistyped(test: nodes.Test, columns: Columns) -> Iterator[str]:
             yield f"`{left}` ({kinds[0].value}) cannot be compared with `{right}` ({kind.value})"
             return
     if ordered and kinds[0] is not Kind.NUMBER:
-        yield f"`{nodes.text(test)}` puts {kinds[0].value} in an order: only numbers have one; use =, != or in"
+        yield f"`{nodes.text(test)}` orders {kinds[0].value}, and only numbers have an order: use =, != or in"
 
 
 def _kind(side: nodes.Operand, columns: Columns) -> Kind:
     if isinstance(side, nodes.Column):
         kind = kind_of(columns[side.name])
         if kind is None:
-            raise ValueError(f"{side.name} was to be refused before")
+            raise ValueError(f"rules cannot name the column {side.name}")
         return kind
     return _KINDS[type(side)]

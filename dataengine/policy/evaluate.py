@@ -1,4 +1,4 @@
-"""One rule on one row in plain Python: the oracle that DuckDB and Spark are held to. Slow, short, obviously right."""
+"""Evaluates one filter rule on one row in plain Python: the oracle that DuckDB and Spark are tested against. Slow and short."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COMPARE = {
 
 
 class Verdict(IntEnum):
-    """What a rule says of a row."""
+    """Result of a rule on a row."""
 
     PASS = 0
     DROP = 1
@@ -30,8 +30,8 @@ class Verdict(IntEnum):
 
 
 def verdict(rule: Rule, row: Mapping[str, Any]) -> Verdict:
-    """``when`` limits whom ``keep`` is asked of; in both, a non-finite number drops and an absent value is the business
-    of ``on_missing``, unless the expression itself tests that column for null."""
+    """Apply ``keep`` to a row that ``when`` selects. In both, a non-finite number drops, and ``on_missing`` decides about a
+    missing value unless the expression itself tests that column for null."""
     for expr, otherwise in ((rule.when, Verdict.PASS), (rule.keep, Verdict.DROP)):
         if expr is None:
             continue
@@ -46,7 +46,7 @@ def verdict(rule: Rule, row: Mapping[str, Any]) -> Verdict:
 
 
 def holds(expr: nodes.Expr, row: Mapping[str, Any]) -> bool:
-    """Two-valued: every comparison with an absent value is false, also ``!=``, ``not in`` and ``not between``."""
+    """Two-valued logic: every comparison with a missing value is false, also ``!=``, ``not in`` and ``not between``."""
     if isinstance(expr, nodes.And | nodes.Or):
         return (all if isinstance(expr, nodes.And) else any)(holds(term, row) for term in expr.terms)
     if isinstance(expr, nodes.Not):

@@ -1,4 +1,4 @@
-"""Reads a filter rule: tokens, then recursive descent. Small enough to be closed; every refusal says what is allowed.
+"""Recursive-descent parser of filter rules. The grammar is closed; every syntax error says what is allowed.
 
     expr       := conjunct ("or" conjunct)*
     conjunct   := term ("and" term)*
@@ -34,11 +34,11 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _HINTS = {
-    "==": "`==` is no operator: write `=`",
-    "<>": "`<>` is no operator: write `!=`",
-    '"': "strings stand in single quotes, columns in none",
-    "`": "strings stand in single quotes, columns in none",
-    "'": "the string is not closed: a single quote is missing",
+    "==": "`==` is not an operator: write `=`",
+    "<>": "`<>` is not an operator: write `!=`",
+    '"': "write strings in single quotes and columns without quotes",
+    "`": "write strings in single quotes and columns without quotes",
+    "'": "the string is not closed: add a single quote",
     "&": "write `and`",
     "|": "write `or`",
     "!": "write `not` or `!=`",
@@ -54,11 +54,13 @@ class _Token:
 
 
 def parse(source: str) -> Expr:
-    """The rule in ``source``. Raises UsageError that says at which character, and what would be right."""
+    """Parse a rule. Raises UsageError with the position of the mistake and what is allowed there."""
     if len(source) > MAX_LENGTH:
-        raise UsageError(f"the rule has {len(source)} characters, at most {MAX_LENGTH} are read: make it two rules")
+        raise UsageError(f"the rule has {len(source)} characters, the limit is {MAX_LENGTH}: make it two rules")
     if any("\ud800" <= c <= "\udfff" for c in source):
-        raise UsageError("the rule holds half of a character (a lone surrogate); no column can hold one")
+        raise UsageError(
+            "the rule contains half a character (a lone surrogate), which no column can contain: remove it"
+        )
     parser = _Parser(_tokens(source))
     expr = parser.disjunction(0)
     parser.end()
@@ -66,7 +68,7 @@ def parse(source: str) -> Expr:
 
 
 def _tokens(source: str) -> list[_Token]:
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     at = 0
     while source[at:].strip():
         at += len(source[at:]) - len(source[at:].lstrip())
@@ -75,9 +77,9 @@ def _tokens(source: str) -> list[_Token]:
             hint = _HINTS.get(source[at : at + 2]) or _HINTS.get(source[at]) or "see filters/README.md for the grammar"
             raise UsageError(f"character {at + 1}: cannot read `{source[at : at + 12]}`; {hint}")
         kind = cast(Literal["number", "word", "string", "symbol"], match.lastgroup)
-        found.append(_Token(kind, match[kind], at + 1))
+        tokens.append(_Token(kind, match[kind], at + 1))
         at = match.end()
-    return [*found, _Token("end", "", len(source) + 1)]
+    return [*tokens, _Token("end", "", len(source) + 1)]
 
 
 class _Parser:
@@ -195,17 +197,17 @@ class _Parser:
         return token
 
     def _take(self, text: str) -> bool:
-        taken = self._peek.text == text and self._peek.kind in ("word", "symbol")
-        self._next += taken
-        return taken
+        matches = self._peek.text == text and self._peek.kind in ("word", "symbol")
+        self._next += matches
+        return matches
 
     def _expect(self, text: str) -> None:
         if not self._take(text):
             raise self._refuse(f"`{text}`")
 
-    def _refuse(self, wanted: str) -> UsageError:
+    def _refuse(self, expected: str) -> UsageError:
         token = self._peek
-        found = f"`{token.text}`" if token.kind != "end" else "the end"
+        actual = f"`{token.text}`" if token.kind != "end" else "the end"
         case = f" (keywords are lower case: `{token.text.lower()}`)" if token.text.lower() in _KEYWORDS else ""
         hint = case if token.text != token.text.lower() else ""
-        return UsageError(f"character {token.at}: expected {wanted}, found {found}{hint}")
+        return UsageError(f"character {token.at}: expected {expected}, found {actual}{hint}")

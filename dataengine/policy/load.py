@@ -1,4 +1,4 @@
-"""Reads a policy file. Everything it gets wrong is found here, before a stage runs, each by file and line."""
+"""Loads and validates a filter policy from YAML, before any stage runs; every mistake is reported by file and line."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class _PolicyFile(_Model):
 
 
 def load(path: str | Path, columns: check.Columns) -> Policy:
-    """The policy in ``path`` over a table with ``columns``. Raises UsageError with every mistake, one a line:
-    ``file:line: what, and what would be right``."""
+    """Load the policy in ``path`` for a table with ``columns``. Raises UsageError with every mistake, one a line:
+    ``file:line: mistake; how to fix it``."""
     file = yaml_loader.load(path, _PolicyFile)
     root = yaml_loader.parse(yaml_loader.read_text(path), str(path))
     mistakes = [f"{path}:{yaml_loader.line_of(root, loc)}: {what}" for loc, what in _mistakes(file, columns)]

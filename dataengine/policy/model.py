@@ -1,4 +1,4 @@
-"""A policy in memory: named, versioned, reviewed rules, already parsed and checked against the columns they name."""
+"""Filter policies in memory: named, versioned rules, parsed and checked against the columns they name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OnMissing = Literal["drop", "keep", "error"]
 
 
 class Kind(Enum):
-    """What rules can compare a column with."""
+    """Type of a column as rules see it; the value is its plural in error messages."""
 
     NUMBER = "numbers"
     TEXT = "strings"
@@ -26,7 +26,7 @@ class Kind(Enum):
 
 
 def kind_of(type_: pa.DataType) -> Kind | None:
-    """How rules see an Arrow type; None for lists, structs, bytes and times, which no rule can name."""
+    """Kind of an Arrow type; None for lists, structs, bytes and times, which no rule can name."""
     if pa.types.is_integer(type_) or pa.types.is_floating(type_):
         return Kind.NUMBER
     if pa.types.is_string(type_) or pa.types.is_large_string(type_):
@@ -58,7 +58,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Policy:
-    """Rules in the order in which they are asked; ``kinds`` covers every column that they name."""
+    """Rules in the order in which they are applied; ``kinds`` has every column that they name."""
 
     name: str
     version: str
@@ -73,7 +73,7 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over what decides: blanks, comments, quoting and the description of the file do not change it."""
+        """SHA-256 of all that affects decisions: whitespace, comments, quoting and the description do not change it."""
         rules = [
             [r.name, nodes.text(r.when) if r.when is not None else None, nodes.text(r.keep), r.on_missing, r.reason]
             for r in self.rules

@@ -1,4 +1,4 @@
-"""The closed grammar of filter rules as frozen data: what a rule can say, and nothing else.
+"""Syntax tree of filter rules as frozen dataclasses: the closed grammar and nothing else.
 
 No casts, arithmetic or functions, so that DuckDB, Spark and the Python oracle cannot disagree about a rule.
 """
@@ -120,7 +120,7 @@ def columns(expr: Expr) -> tuple[str, ...]:
 
 
 def null_tested(expr: Expr) -> frozenset[str]:
-    """Columns whose absence ``expr`` itself speaks of, with ``is null`` or ``is not null``."""
+    """Columns that ``expr`` itself tests with ``is null`` or ``is not null``."""
     return frozenset(test.column.name for test in tests(expr) if isinstance(test, IsNull))
 
 

@@ -1,4 +1,4 @@
-"""A policy as portable SQL (see engines/tables.py): one scan, one small integer a row that says which rule dropped it.
+"""Compiles a policy to portable SQL (see table_engine.py): one scan, and one small integer a row for the rule that dropped it.
 
 Constants travel as ``?`` parameters, never in the text. Both engines hold NaN equal to itself and above all numbers,
 so the guard against non-finite numbers is written out before any comparison.
@@ -28,8 +28,8 @@ class Sql:
 
 
 def policy_sql(policy: Policy, relation: str) -> Sql:
-    """Rows (id, verdict, one column a value column). Verdict 0 is kept, n dropped by the n-th rule from 1, -n a
-    value missing where the n-th rule calls that an error. ``relation`` is a table name or a SELECT."""
+    """SELECT of id, verdict and the value columns. Verdict 0: kept; n: dropped by the n-th rule, from 1; -n: a value is
+    missing and the n-th rule has ``on_missing: error``. ``relation`` is a table name or a SELECT."""
     decided = _decided(policy, relation)
     shown = [_shown(policy, column) for column in value_columns(policy)]
     columns = ", ".join([quoted("id"), f"{_VERDICT} AS verdict", *shown])
@@ -37,7 +37,7 @@ def policy_sql(policy: Policy, relation: str) -> Sql:
 
 
 def missing_sql(policy: Policy, relation: str, number: int) -> Sql:
-    """One row: for each column of the ``number``-th rule, how many of the rows in trouble with it lack a value."""
+    """SELECT of one row: for each column of the ``number``-th rule, in how many rows with verdict -``number`` it is missing."""
     decided = _decided(policy, relation)
     columns = [quoted(c) for c in policy.rules[number - 1].columns]
     counts = ", ".join(f"CAST(count(*) - count({c}) AS BIGINT) AS {c}" for c in columns)
@@ -45,26 +45,26 @@ def missing_sql(policy: Policy, relation: str, number: int) -> Sql:
 
 
 def value_columns(policy: Policy) -> tuple[str, ...]:
-    """Columns whose value is shown beside a drop; in ``policy_sql`` they bear the prefix ``v_``."""
+    """Columns whose value is shown beside a drop; in ``policy_sql`` they have the prefix ``v_``."""
     return tuple(dict.fromkeys(rule.column for rule in policy.rules))
 
 
 def _decided(policy: Policy, relation: str) -> Sql:
-    """Each row with its verdict: every rule is asked, the first that does not pass decides."""
+    """Each row with its verdict: all rules are evaluated, the first that does not pass decides."""
     columns = ", ".join(quoted(name) for name in dict.fromkeys(("id", *policy.columns)))
     cases = [rule_case(rule, policy.kinds) for rule in policy.rules]
-    asked = ", ".join([columns, *(f"{case.text} AS {_answer(n)}" for n, case in enumerate(cases, 1))])
+    results = ", ".join([columns, *(f"{case.text} AS {_result(n)}" for n, case in enumerate(cases, 1))])
     steps = [
-        f"WHEN {_answer(n)} = {Verdict.DROP:d} THEN {n} WHEN {_answer(n)} = {Verdict.ERROR:d} THEN -{n}"
+        f"WHEN {_result(n)} = {Verdict.DROP:d} THEN {n} WHEN {_result(n)} = {Verdict.ERROR:d} THEN -{n}"
         for n in range(1, len(cases) + 1)
     ]
     verdict = f"CASE {' '.join(steps)} ELSE 0 END" if steps else "0"
-    inner = f"SELECT {asked} FROM {_from(relation)}"
-    text = f"SELECT {columns}, {verdict} AS {_VERDICT} FROM ({inner}) AS asked"
+    inner = f"SELECT {results} FROM {_from(relation)}"
+    text = f"SELECT {columns}, {verdict} AS {_VERDICT} FROM ({inner}) AS results"
     return Sql(text, tuple(p for case in cases for p in case.parameters))
 
 
-def _answer(number: int) -> str:
+def _result(number: int) -> str:
     return quoted(f"__rule_{number}")
 
 
@@ -74,7 +74,7 @@ def _shown(policy: Policy, column: str) -> str:
 
 
 def _from(relation: str) -> str:
-    return quoted(relation) if relation.isidentifier() else f"({relation}) AS given"
+    return quoted(relation) if relation.isidentifier() else f"({relation}) AS relation"
 
 
 def rule_case(rule: Rule, kinds: Mapping[str, Kind]) -> Sql:

@@ -1,4 +1,4 @@
-"""Filter: facts, scores and contamination of the representatives → kept, or the rule that dropped each. Reads columns only."""
+"""The filter stage: facts, scores and contamination of the representatives → a decision for each. Reads columns only."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Filter(TableStage):
         engine, policy = run.engine, self._policy(run.recipe)
         names = numeric(known_columns(run.recipe))
         rows = engine.kept(annotated(run, {*names, *policy.columns}))
-        found = contaminated(run)
-        if found is None:
+        hits = contaminated(run)
+        if hits is None:
             decided = decide(engine, policy, "annotated", {"annotated": rows})
         else:
-            decided = screened(engine, policy, rows, found)
+            decided = screened(engine, policy, rows, hits)
         files = engine.write(run.workspace, f"decisions/{key}", decided.decisions, contracts.DECISIONS, ("id",))
-        counts = {"in": decided.asked, "kept": decided.funnel[-1].remaining if decided.funnel else decided.asked}
+        counts = {"in": decided.samples, "kept": decided.funnel[-1].remaining if decided.funnel else decided.samples}
         facts = {
             "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
             "funnel": [asdict(row) for row in decided.funnel],
-            "scores": distributions(engine, rows, decided.decisions, names, decided.asked),
+            "scores": distributions(engine, rows, decided.decisions, names, decided.samples),
         }
         return Output(roles("decisions", files), counts, facts)
 

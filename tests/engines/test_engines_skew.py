@@ -132,5 +132,5 @@ def test_two_rows_of_one_key_are_refused(fixture: str, request: pytest.FixtureRe
     engine: TableEngine = request.getfixturevalue(fixture)
     twice = pa.table({"a": ["x", "x", "y"], "b": [1, 1, 1]})
     schema = contracts.columns(a=pa.string(), b=pa.int64())
-    with pytest.raises(RunError, match=r"t/x.parquet: x, 1 stands twice in the table; each a and b may come once"):
+    with pytest.raises(RunError, match=r"duplicate key \{a x, b 1\} in t/x.parquet: a and b must be unique"):
         engine.write(Workspace(str(tmp_path)), "t/x", engine.frame(twice), schema, ("a", "b"))

@@ -137,7 +137,7 @@ def test_nothing_heavy_is_imported_before_an_engine_starts() -> None:
 
 def test_spark_names_what_a_function_raised(spark: SparkEngine) -> None:
     broken = spark.local(spark.frame(TABLE.select(["id"])), (), methodcaller("column", "nothing"), TABLE.schema)
-    with pytest.raises(RunError, match=r"^Spark could not answer: KeyError: .*nothing"):
+    with pytest.raises(RunError, match=r"^Spark failed on a query: KeyError: .*nothing"):
         spark.collect(broken)
 
 

@@ -156,6 +156,6 @@ def test_an_id_that_comes_twice_is_not_written(name: str, request: pytest.Fixtur
     engine: TableEngine = request.getfixturevalue(name)
     twice = pa.concat_tables([sample_table(), sample_table().slice(2, 1)])
     found = decide(engine, policy(rule("side", "width >= 64")), "t", {"t": engine.frame(twice)})
-    with pytest.raises(RunError, match=r"d/x.parquet: d stands twice"):
+    with pytest.raises(RunError, match=r"duplicate key \{id d\} in d/x.parquet"):
         engine.write(Workspace(str(tmp_path)), "d/x", found.decisions, contracts.DECISIONS, ("id",))
     assert not list(tmp_path.rglob("*.parquet"))

@@ -95,7 +95,7 @@ def test_the_digest_follows_what_decides(tmp_path: Path, old: str, new: str, sam
         ("width >= 64", "width >= '64'", 7, "`width` (numbers) cannot be compared with `'64'` (strings)"),
         ("kind = 'video'", "kind = width", 11, "`kind` (strings) cannot be compared with `width` (numbers)"),
         ("kind = 'video'", "kind in ('a', 3)", 11, "cannot be compared with `3` (numbers)"),
-        ("kind = 'video'", "kind > 'video'", 11, "only numbers have one"),
+        ("kind = 'video'", "kind > 'video'", 11, "only numbers have an order"),
         ("kind = 'video'", "kind between 1 and 2", 11, "`kind` (strings) cannot be compared with `1` (numbers)"),
         ("kind = 'video'", "captions is null", 11, "rules see only columns of numbers, strings and booleans"),
         ("width >= 64", "width == 64", 7, "rule `side`, keep: character 7: cannot read `== 64"),

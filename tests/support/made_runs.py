@@ -162,7 +162,7 @@ def outcomes(
         decided = decide(engine, policy, "r", {"r": readable})
     told["decisions"], told["funnel"] = _rows(engine, decided.decisions), decided.funnel
     decisions = frame(told["decisions"])
-    told["statistics"] = distributions(engine, readable, decisions, NUMBERS, decided.asked)
+    told["statistics"] = distributions(engine, readable, decisions, NUMBERS, decided.samples)
     sizes = engine.sql(
         'SELECT a.id, a.kind, a."bytes" FROM a JOIN d ON a.id = d.id WHERE d.kept', {"a": readable, "d": decisions}
     )
