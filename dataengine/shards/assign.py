@@ -1,7 +1,7 @@
-"""Which sample lies where in a release: split, shard and position, from ids, kinds and sizes alone.
+"""Assigns samples to shards: split, shard and position of each, from ids, kinds and sizes alone.
 
-Shards of a family are cut from one shuffled sequence at even byte marks, so each is off by less than one sample;
-packing by size would be closer still, but would sort samples of like size into the same shards.
+Shards of a family are cut from one shuffled sequence at even byte marks, so each is off by less than one sample. Bin
+packing by size would be closer still, but would put samples of similar size into the same shards.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ _I64 = NDArray[np.int64]
 
 
 def assign(kept: pa.Table, *, target_bytes: int, seed: int, splits: Mapping[str, float]) -> pa.Table:
-    """Rows of contracts.ASSIGNMENT for ``kept`` (id, kind, bytes), ordered by shard and position.
+    """Assign ``kept`` samples (id, kind, bytes) to shards: contracts.ASSIGNMENT, ordered by shard and position.
 
     ``bytes`` is what a sample takes in a shard (``sample_size``). A sample larger than ``target_bytes`` has a shard of
-    its own. Shards are named ``{split}-{family}-{number}``; a split without samples has none. Raises RunError for an id
-    given twice and for an unknown kind.
+    its own. Shards are named ``{split}-{family}-{number}``; a split without samples has none. Raises RunError for a
+    duplicate id and for an unknown kind.
     """
     high, low = halves(kept["id"])
     order = shuffled(high, low, seed)
-    refuse_twins(high[order], low[order])
+    refuse_duplicates(high[order], low[order])
     names = sorted(splits)
     split, kind, size = split_of(low, splits)[order], kinds(kept)[order], kept["bytes"].to_numpy()[order]
     tables = []
     for s, split_name in enumerate(names):
         for k, family in enumerate(FAMILIES):
-            mine = np.flatnonzero((split == s) & (kind == k))
-            number, position, rows = _shards(size[mine], target_bytes)
-            ids = kept["id"].take(order[mine][rows])
+            members = np.flatnonzero((split == s) & (kind == k))
+            number, position, rows = _shards(size[members], target_bytes)
+            ids = kept["id"].take(order[members][rows])
             tables.append(_table(ids, split_name, family, number, position))
     return pa.concat_tables(tables).combine_chunks()
 
@@ -54,26 +54,26 @@ def cuts(sizes: _I64, shards: int) -> _I64:
 
 
 def marks(total: int, shards: int) -> _I64:
-    """``(shards - 1,)``: where even shards of so many bytes would end."""
+    """``(shards - 1,)`` offsets at which ``total`` bytes would be cut into even shards."""
     return np.array([i * total // shards for i in range(1, shards)], np.int64)
 
 
 def shards_of(total: int, target: int) -> int:
-    """Of how many shards the mean is nearest to ``target`` bytes."""
+    """Number of shards whose mean size is nearest to ``target`` bytes."""
     return max(1, (2 * total + target) // (2 * target))
 
 
-def nearest_cuts(ends: _I64, before: int, wanted: _I64) -> _I64:
-    """For each mark the row to cut before, nearest to it; rows end at ``ends``, the first begins at ``before``, and no mark lies
-    behind the last."""
-    after = np.searchsorted(ends, wanted, side="left")
+def nearest_cuts(ends: _I64, before: int, marks: _I64) -> _I64:
+    """For each of ``marks`` the row whose start is nearest to it. Rows end at ``ends``, the first begins at ``before``; no mark
+    lies beyond the last end."""
+    after = np.searchsorted(ends, marks, side="left")
     begin = np.where(after > 0, ends[after - 1], before)
-    nearest: _I64 = np.where(wanted - begin <= ends[after] - wanted, after, after + 1)
+    nearest: _I64 = np.where(marks - begin <= ends[after] - marks, after, after + 1)
     return nearest
 
 
 def _shards(sizes: _I64, target: int) -> tuple[_I64, _I64, _I64]:
-    """``(shard number, position, row)`` of a shuffled sequence; larger samples than ``target`` come last, alone."""
+    """``(shard number, position, row)`` of a shuffled sequence; samples larger than ``target`` come last, one a shard."""
     alone = sizes > target
     rest, giants = np.flatnonzero(~alone), np.flatnonzero(alone)
     starts = cuts(sizes[rest], shards_of(int(sizes[rest].sum()), target))
@@ -87,22 +87,21 @@ def _shards(sizes: _I64, target: int) -> tuple[_I64, _I64, _I64]:
     )
 
 
-def refuse_twins(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
-    """Raises RunError where an id comes twice; ids in an order that puts equal ones side by side."""
-    twice = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1]))
-    if len(twice):
-        raise RunError(
-            f"{len(twice)} samples are assigned twice, the first is {high[twice[0]]:016x}{low[twice[0]]:016x}"
-        )
+def refuse_duplicates(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> None:
+    """Raises RunError for a duplicate id; equal ids must be adjacent."""
+    repeated = np.flatnonzero((high[1:] == high[:-1]) & (low[1:] == low[:-1]))
+    if len(repeated):
+        first = f"{high[repeated[0]]:016x}{low[repeated[0]]:016x}"
+        raise RunError(f"{len(repeated)} duplicate sample ids to assign to shards, the first is {first}")
 
 
 def kinds(kept: pa.Table) -> _I64:
-    """Index into FAMILIES of each sample. Raises RunError for a kind without one."""
-    found = pc.index_in(kept["kind"], value_set=pa.array(list(FAMILIES)))
-    if found.null_count:
-        unknown = pc.unique(kept["kind"].filter(pc.is_null(found))).to_pylist()
-        raise RunError(f"no family of shards for media of kind {unknown}; known are {', '.join(FAMILIES)}")
-    return found.to_numpy().astype(np.int64)
+    """Index into FAMILIES of each sample. Raises RunError for an unknown kind."""
+    family = pc.index_in(kept["kind"], value_set=pa.array(list(FAMILIES)))
+    if family.null_count:
+        unknown = pc.unique(kept["kind"].filter(pc.is_null(family))).to_pylist()
+        raise RunError(f"media of kind {unknown} cannot be sharded; known kinds are {', '.join(FAMILIES)}")
+    return family.to_numpy().astype(np.int64)
 
 
 def _table(ids: pa.ChunkedArray[Any], split: str, family: str, number: _I64, position: _I64) -> pa.Table:

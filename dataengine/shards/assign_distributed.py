@@ -1,9 +1,8 @@
-"""The assignment of samples to shards on frames: in one process, or a range of the shuffled order at a time.
+"""Assigns samples to shards on frames: in one process, or distributed over ranges of the shuffled order.
 
-The shuffled order is that of 64 mixed bits of the ids, so its first bits part it into ranges of like size. What comes before
-a range (rows, bytes, samples with a shard of their own) is a sum over the ranges before it, few numbers; with it a worker
-finds the cuts that fall into its range, and, when all cuts are known, the place of each of its rows. The rows are those of
-``assign``.
+The shuffled order is that of 64 mixed bits of the ids, so its first bits divide it into ranges of similar size. The offset of
+a range (rows, bytes and oversized samples before it) is a prefix sum over few numbers. With it a worker finds the cuts in its
+range and, once all cuts are known, the shard and position of each row. The result is that of ``assign``.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.contracts import ASSIGNMENT, columns
-from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_twins, shards_of
+from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_duplicates, shards_of
 from dataengine.shards.order import halves, mixed, split_of
 from dataengine.shards.sample import FAMILIES
 from dataengine.table_engine import Frame, TableEngine
 
-#: Rows of a range, on average; so many and fewer are assigned in one task.
+#: Mean rows of a range; up to so many rows are assigned in one task.
 ROWS_A_RANGE = 250_000
 
 _RANGED = columns(id=pa.string(), run=pa.int32(), part=pa.int32(), bytes=pa.int64())
@@ -39,7 +38,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rules:
-    """How samples are shuffled, split and cut into shards."""
+    """Seed, splits and target size that decide the assignment."""
 
     target_bytes: int
     seed: int
@@ -48,7 +47,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Before:
-    """What of a run comes before one of its ranges: samples, their bytes, and those with a shard of their own."""
+    """Offset of a range in its run: samples before it, their bytes, and those with a shard of their own (giants)."""
 
     rows: int = 0
     bytes: int = 0
@@ -57,8 +56,8 @@ class Before:
 
 @dataclass(frozen=True)
 class Layout:
-    """A *run* is what is shuffled and cut together: a split's samples of one family. By run and part what comes before; by
-    run the marks to cut at, and how many rows share shards."""
+    """Prefix sums of all runs. A *run* is shuffled and cut as one sequence: the samples of one split and family. ``before``: by
+    run and part; ``marks``: byte offsets to cut at, by run; ``rows``: samples that share shards, by run."""
 
     before: Mapping[tuple[int, int], Before]
     marks: Mapping[int, Int64]
@@ -66,7 +65,7 @@ class Layout:
 
 
 def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
-    """contracts.ASSIGNMENT, in no order, of id, kind and bytes. Raises RunError as ``assign``."""
+    """Assign samples (id, kind, bytes) to shards: contracts.ASSIGNMENT in no order. Raises RunError as ``assign``."""
     counted = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM s", {"s": sizes}))
     rows = int(counted["n"][0].as_py())
     if not engine.spread or rows <= ROWS_A_RANGE:
@@ -74,8 +73,8 @@ def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
     bits = (rows // ROWS_A_RANGE).bit_length()
     ranged = engine.kept(engine.local(sizes, (), partial(ranges, rules, bits), _RANGED))
     layout = _layout(engine.collect(engine.sql(_SUMS, {"r": ranged}, (rules.target_bytes,) * 3)), rules.target_bytes)
-    found = engine.collect(engine.local(ranged, ("run", "part"), partial(cuts_of, rules, layout), _CUTS))
-    return engine.local(ranged, ("run", "part"), partial(places, rules, layout, _starts(layout, found)), ASSIGNMENT)
+    cuts = engine.collect(engine.local(ranged, ("run", "part"), partial(cuts_of, rules, layout), _CUTS))
+    return engine.local(ranged, ("run", "part"), partial(places, rules, layout, _starts(layout, cuts)), ASSIGNMENT)
 
 
 def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
@@ -83,12 +82,12 @@ def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
 
 
 def ranges(rules: Rules, bits: int, sizes: pa.Table) -> pa.Table:
-    """_RANGED: each sample's run, and the part of the shuffled order it is in by the first ``bits`` of its place."""
+    """_RANGED: run of each sample, and its range (part) of the shuffled order by the first ``bits`` of its sort key."""
     high, low = halves(_chunked(sizes["id"]))
     run = split_of(low, rules.splits) * len(FAMILIES) + kinds(sizes)
     part = (mixed(high, rules.seed) >> np.uint64(1)).astype(np.int64) >> np.int64(63 - bits)
-    told = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
-    return pa.table(told, schema=_RANGED)
+    values = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
+    return pa.table(values, schema=_RANGED)
 
 
 def _layout(sums: pa.Table, target: int) -> Layout:
@@ -97,18 +96,18 @@ def _layout(sums: pa.Table, target: int) -> Layout:
     for row in sums.to_pylist():
         so_far = totals.get(row["run"], Before())
         before[row["run"], row["part"]] = so_far
-        told = (so_far.rows + row["n"], so_far.bytes + row["bytes"], so_far.giants + row["giants"])
-        totals[row["run"]] = Before(*told)
-    wanted = {run: marks(t.bytes, shards_of(t.bytes, target)) for run, t in totals.items()}
-    return Layout(before, wanted, {run: t.rows for run, t in totals.items()})
+        totals[row["run"]] = Before(so_far.rows + row["n"], so_far.bytes + row["bytes"], so_far.giants + row["giants"])
+    cut_marks = {run: marks(t.bytes, shards_of(t.bytes, target)) for run, t in totals.items()}
+    return Layout(before, cut_marks, {run: t.rows for run, t in totals.items()})
 
 
-def _starts(layout: Layout, found: pa.Table) -> dict[int, Int64]:
-    run, row = found["run"].to_numpy(), found["row"].to_numpy()
+def _starts(layout: Layout, cuts: pa.Table) -> dict[int, Int64]:
+    """By run the first row of each shard except the first."""
+    run, row = cuts["run"].to_numpy(), cuts["row"].to_numpy()
     starts = {}
     for number, rows in layout.rows.items():
-        mine = row[run == number]
-        starts[number] = np.unique(mine[(mine > 0) & (mine < rows)])
+        of_run = row[run == number]
+        starts[number] = np.unique(of_run[(of_run > 0) & (of_run < rows)])
     return starts
 
 
@@ -122,11 +121,11 @@ class _Range:
 
 
 def _ranges(rules: Rules, layout: Layout, ranged: pa.Table) -> Iterator[_Range]:
-    """The ranges among the rows, each in the shuffled order."""
+    """Group rows by range, each in the shuffled order."""
     high, low = halves(_chunked(ranged["id"]))
     run, part = ranged["run"].to_numpy().astype(np.int64), ranged["part"].to_numpy().astype(np.int64)
     order = np.lexsort((low, mixed(high, rules.seed), part, run))
-    refuse_twins(high[order], low[order])
+    refuse_duplicates(high[order], low[order])
     run, part, size = run[order], part[order], ranged["bytes"].to_numpy()[order]
     starts = np.flatnonzero(np.r_[True, (run[1:] != run[:-1]) | (part[1:] != part[:-1])][: len(run)])
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(run)], strict=True):
@@ -137,14 +136,14 @@ def _ranges(rules: Rules, layout: Layout, ranged: pa.Table) -> Iterator[_Range]:
 
 
 def cuts_of(rules: Rules, layout: Layout, ranged: pa.Table) -> pa.Table:
-    """_CUTS nearest to the marks that fall into the ranges of ``ranged``, as rows of the run."""
+    """_CUTS: the cuts nearest to the marks inside the ranges of ``ranged``, as row numbers of the run."""
     tables = [_CUTS.empty_table()]
     for one in _ranges(rules, layout, ranged):
         ends = one.before.bytes + np.cumsum(one.sizes[~one.alone])
         if len(ends):
             all_marks = layout.marks[one.run]
-            mine = all_marks[(all_marks > one.before.bytes) & (all_marks <= ends[-1])]
-            rows = one.before.rows + nearest_cuts(ends, one.before.bytes, mine)
+            inside = all_marks[(all_marks > one.before.bytes) & (all_marks <= ends[-1])]
+            rows = one.before.rows + nearest_cuts(ends, one.before.bytes, inside)
             tables.append(pa.table([pa.array(np.full(len(rows), one.run, np.int32)), pa.array(rows)], schema=_CUTS))
     return pa.concat_tables(tables)
 

@@ -1,4 +1,4 @@
-"""The codes of a sample in a shard, from its ``.json`` and ``.codes.npy``."""
+"""Decodes the visual codes of a shard's sample from its ``.json`` and ``.codes.npy``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from dataengine.tokenize.codec import from_npy
 
 def codes_of_sample(fields: Mapping[str, bytes]) -> Codes:
     """Codes of the members ``{extension: bytes}`` of a sample. Raises RunError where it has none, or damaged ones."""
-    told = json.loads(fields["json"]).get("codes")
-    if told is None or "codes.npy" not in fields:
+    described = json.loads(fields["json"]).get("codes")
+    if described is None or "codes.npy" not in fields:
         raise RunError("the sample has no codes")
-    return from_npy(fields["codes.npy"], tuple(told["grid"]), _timeline(told))
+    return from_npy(fields["codes.npy"], tuple(described["grid"]), _timeline(described))
 
 
-def _timeline(told: Mapping[str, Any]) -> Timeline | None:
-    if "frame_kinds" not in told:
+def _timeline(described: Mapping[str, Any]) -> Timeline | None:
+    """Of a video; None for a picture."""
+    if "frame_kinds" not in described:
         return None
-    h, w = told["fast_grid"]
-    return Timeline(tuple(told["frame_kinds"]), tuple(told["frame_times"]), (h, w))
+    h, w = described["fast_grid"]
+    return Timeline(tuple(described["frame_kinds"]), tuple(described["frame_times"]), (h, w))

@@ -1,4 +1,4 @@
-"""Splits and shuffles from the bits of sample ids: vectorised, and no sample's place is drawn at random.
+"""Deterministic splits and shuffles from the bits of sample ids, vectorised; nothing is drawn at random.
 
 Ids are the head of a SHA-256, so their bits are uniform already; a keyed bijection is all that a shuffle needs.
 """
@@ -41,7 +41,7 @@ def shuffled(high: _U64, low: _U64, seed: int) -> NDArray[np.int64]:
 
 
 def mixed(high: _U64, seed: int) -> _U64:
-    """What the shuffle goes by: uniform whatever the samples are, so ranges of it hold about as many each."""
+    """Sort keys of the shuffle: uniform for any samples, so equal ranges of keys hold about equally many."""
     key = np.uint64(int.from_bytes(hashlib.sha256(f"shuffle\0{seed}".encode()).digest()[:8], "big"))
     return mix(high ^ key)
 
@@ -50,14 +50,14 @@ def _nibbles(ids: pa.Array[Any]) -> NDArray[np.uint8]:
     try:
         fixed = ids.cast(pa.binary()).cast(pa.binary(_HEX))
     except pa.ArrowInvalid as error:
-        raise RunError(f"sample ids have {_HEX} hex digits: {error}") from error
+        raise RunError(f"a sample id is not {_HEX} hex digits: {error}") from error
     packed: Any = fixed.buffers()[1]
     if fixed.null_count or packed is None:
-        raise RunError("a sample without id")
+        raise RunError("a sample has no id: every row to be sharded needs one")
     start = fixed.offset * _HEX
     digits: NDArray[np.uint8] = _VALUES[np.frombuffer(packed, np.uint8)[start : start + len(fixed) * _HEX]]
     if (digits > 15).any():
-        raise RunError(f"sample ids have {_HEX} lower-case hex digits")
+        raise RunError(f"a sample id is not {_HEX} lower-case hex digits")
     return digits.reshape(-1, _HEX)
 
 

@@ -1,7 +1,7 @@
-"""Reads shards as they were written, and nothing else: a plain, complete USTAR archive with each key in one run.
+"""Strict reader of shards: only a plain, complete USTAR archive whose members of a key are adjacent.
 
-Other readers pass over damage (tarfile stops in silence at a bad header, webdataset splits a key that is not adjacent);
-this one is for checking, so it raises.
+Other readers ignore damage (tarfile stops silently at a bad header, webdataset splits a key that is not adjacent); this one
+is for verification, so it raises.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def read_shard(source: Path | bytes) -> Iterator[Sample]:
             seen.add(stem)
             key, fields = stem, {}
         if ext in fields:
-            raise RunError(f"member {name} is there twice")
+            raise RunError(f"duplicate member {name}")
         fields[ext] = data
     if key:
         yield key, fields

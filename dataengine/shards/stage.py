@@ -1,4 +1,4 @@
-"""Shard: decide where each kept sample lies, then write the tars, each from a plan of its own."""
+"""The shard stages: assign kept samples to shards, then write each WebDataset tar from its plan."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
-#: Raised when the bytes that media.exif leaves could change.
+#: Goes up when the bytes that ``media.exif`` leaves could change.
 EXIF_VERSION = "2"
 
 
 class ShardAssign(TableStage):
-    """The assignment is a table of its own; each shard's plan is a file, and its digest the shard's key."""
+    """Assigns samples to shards: a table, and a plan file a shard, whose digest is the shard's key."""
 
     name = "shard.assign"
     version = "3"
@@ -44,9 +44,9 @@ class ShardAssign(TableStage):
         sizes = engine.sql("SELECT id, kind, size AS bytes FROM r", {"r": rows})
         rules = Rules(config.target_bytes, run.recipe.seed, config.splits)
         placed = engine.kept(assigned(engine, sizes, rules))
-        listed = ", ".join(f'r."{name}"' for name in PLAN.names)
+        columns = ", ".join(f'r."{name}"' for name in PLAN.names)
         plans = engine.sql(
-            f"SELECT {listed}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": placed}
+            f"SELECT {columns}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": placed}
         )
         shards = engine.split(workspace, base, plans, PLAN, "shard", ("position",))
         order = ("shard", "position")
@@ -56,7 +56,7 @@ class ShardAssign(TableStage):
 
 
 class ShardWrite(RecordStage):
-    """One part a shard."""
+    """Writes the shards, one part each."""
 
     name = "shard.write"
     version = "2"
@@ -67,8 +67,8 @@ class ShardWrite(RecordStage):
         files = run.records["shard.assign"].parts["all"].files
         plans = {role.removeprefix("plan/"): f for role, f in files.items() if role.startswith("plan/")}
         exif = run.recipe.media.exif
-        made = [self.version] if exif == "keep" else [self.version, EXIF_VERSION, exif]
-        return [Part(name, digest(*made, f.sha256), f.key) for name, f in sorted(plans.items())]
+        versions = [self.version] if exif == "keep" else [self.version, EXIF_VERSION, exif]
+        return [Part(name, digest(*versions, f.sha256), f.key) for name, f in sorted(plans.items())]
 
     def worker(self, run: Run) -> Worker:
         return ShardWorker(run.workspace, run.recipe.name, run.recipe.media.exif)
@@ -76,6 +76,8 @@ class ShardWrite(RecordStage):
 
 @dataclass
 class ShardWorker:
+    """Writes a shard from its plan, with metadata removed as ``exif`` says."""
+
     workspace: Workspace
     release: str
     exif: Policy = "keep"
@@ -100,28 +102,28 @@ class ShardWorker:
         for batch in _batches(rows):
             reads = [(r["media"], r["offset"], r["bytes"]) for r in batch]
             codes = [(r["codes_pack"], r["codes_offset"], r["codes_size"]) for r in batch if r["codes_pack"]]
-            found = self.workspace.each(lambda place: self.workspace.store.get_range(*place), reads + codes)
-            media, coded = found[: len(batch)], iter(found[len(batch) :])
+            blobs = self.workspace.each(lambda place: self.workspace.store.get_range(*place), reads + codes)
+            media, coded = blobs[: len(batch)], iter(blobs[len(batch) :])
             for row, data in zip(batch, media, strict=True):
-                told, kept = self._cleaned(row, data, cleaned)
-                yield _members(told, kept, next(coded) if row["codes_pack"] else None)
+                stored_row, stored = self._cleaned(row, data, cleaned)
+                yield _members(stored_row, stored, next(coded) if row["codes_pack"] else None)
 
     def _cleaned(self, row: dict[str, Any], data: bytes, cleaned: Counter[str]) -> tuple[dict[str, Any], bytes]:
-        """The sample with metadata as the recipe wants them; counts what was done, here and to faces at ingest, and what could
-        not be."""
+        """The row and its media with metadata removed as the recipe says. Counts what was removed, faces blurred at ingest, and
+        formats that could not be cleaned."""
         if row["faces"] is not None:
             cleaned.update(faces_blurred=row["faces"], with_faces=row["faces"] > 0)
         if self.exif == "keep":
             return row, data
-        found = clean(data, row["format"], row["orientation"], self.exif)
-        cleaned.update(metadata_removed=found.changed, gps_removed=found.gps, metadata_kept=not found.handled)
-        sha256 = hashlib.sha256(found.data).hexdigest()
-        return {**row, "bytes": len(found.data), "media_sha256": sha256}, found.data
+        result = clean(data, row["format"], row["orientation"], self.exif)
+        cleaned.update(metadata_removed=result.changed, gps_removed=result.gps, metadata_kept=not result.handled)
+        sha256 = hashlib.sha256(result.data).hexdigest()
+        return {**row, "bytes": len(result.data), "media_sha256": sha256}, result.data
 
 
 def _members(row: Mapping[str, Any], media: bytes, codes: bytes | None) -> Members:
-    told = codes_of(row, codes) if codes is not None else None
-    return sample_members(row, media, best=row["best"], scores=json.loads(row["scores"]), codes=told)
+    decoded = codes_of(row, codes) if codes is not None else None
+    return sample_members(row, media, best=row["best"], scores=json.loads(row["scores"]), codes=decoded)
 
 
 def _batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

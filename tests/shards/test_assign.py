@@ -150,7 +150,7 @@ def test_the_seed_shuffles() -> None:
 
 def test_mistakes_are_named() -> None:
     twice = _table(["a" * 32, "b" * 32, "a" * 32], ["image"] * 3, [1] * 3)
-    with pytest.raises(RunError, match="assigned twice, the first is aaaa"):
+    with pytest.raises(RunError, match="duplicate sample ids to assign to shards, the first is aaaa"):
         assign(twice, target_bytes=10, seed=0, splits=SPLITS)
     with pytest.raises(RunError, match="audio"):
         assign(_table(["a" * 32], ["audio"], [1]), target_bytes=10, seed=0, splits=SPLITS)
