@@ -1,4 +1,4 @@
-"""What a tokenizer is: media in, a grid of discrete codes out. The seam for every tokenizer that follows."""
+"""The visual tokenizer interface: media in, a grid of discrete codes out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Video = Annotated[SlowFast, BeforeValidator(preset)]
 
 
 def code_dtype(codebook_sizes: Sequence[int]) -> np.dtype[Any]:
-    """The smallest of uint8, uint16 and uint32 that holds the largest codebook."""
+    """Smallest of uint8, uint16 and uint32 that holds the indices of the largest codebook."""
     return np.min_scalar_type(max(codebook_sizes) - 1)
 
 
@@ -81,21 +81,21 @@ class Preparer(Protocol):
 
     @property
     def min_tokens(self) -> int:
-        """Of a picture."""
+        """Fewest tokens of a picture."""
 
     @property
     def max_tokens(self) -> int:
-        """Of a picture."""
+        """Most tokens of a picture."""
 
     @property
     def video(self) -> SlowFast:
         """How frames of a video are chosen and sized."""
 
     def grid(self, height: int, width: int) -> Grid:
-        """Grid of the codes of a picture, known before anything is decoded. Raises InputError where it has none."""
+        """Grid of a picture's codes, from its size alone. Raises InputError where the size does not fit."""
 
     def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Any:
-        """A picture ``(H, W, 3)`` RGB, or the frames of a video at the sizes of their kinds → what ``encode`` takes.
+        """Preprocess a picture ``(H, W, 3)`` RGB, or the frames of a video at the sizes of their kinds, for ``encode``.
         Raises InputError."""
 
 
@@ -107,7 +107,7 @@ class Tokenizer(Protocol):
 
     @property
     def id(self) -> str:
-        """Digest of configuration and weights; stands in every table and file of codes."""
+        """Digest of configuration and weights; part of every table and file of codes."""
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -115,40 +115,40 @@ class Tokenizer(Protocol):
 
     @classmethod
     def preparer(cls, config: Any) -> Preparer:
-        """What the decode child runs, before and after fitting."""
+        """Preprocessing for the decode child, known before the tokenizer is fitted."""
 
     def prepare(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Any:
-        """``preparer`` of this tokenizer's configuration, called."""
+        """Apply the ``preparer`` of this tokenizer's configuration."""
 
     def setup(self, device: str, threads: int) -> None:
-        """Before ``encode`` in a worker. ``device`` is auto, cpu, cuda or cuda:N."""
+        """Load weights onto ``device`` (auto, cpu, cuda or cuda:N); once in a worker, before ``encode``."""
 
     @property
     def together(self) -> int:
-        """How many samples ``encode`` likes to get at once."""
+        """Batch size that ``encode`` works best with, in samples."""
 
     def encode(self, prepared: Sequence[Any]) -> list[Codes]:
         """Codes of each sample; on one kind of device the same whatever else is in the batch."""
 
     def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
-        """``(H, W, 3)`` RGB a frame, or None where a tokenizer cannot go back."""
+        """Reconstruct ``(H, W, 3)`` RGB frames; None where the tokenizer has no decoder."""
 
     def save(self) -> bytes: ...
 
     @classmethod
     def load(cls, data: bytes) -> Self:
-        """Raises RunError for a file that is damaged or another tokenizer's."""
+        """Load a checkpoint. Raises RunError for a damaged file or another tokenizer's."""
 
 
 def framewise(arrays: Sequence[NDArray[Any]], timeline: Timeline | None) -> list[tuple[list[int], NDArray[Any]]]:
-    """Frames of one size together: indices of the slow (or only) ones and those of the fast ones, each with the stack."""
+    """Stack frames of one size: ``(indices, frames)`` of the slow (or only) ones and of the fast ones."""
     kinds = timeline.kinds if timeline else (SLOW,) * len(arrays)
     groups = [[i for i, k in enumerate(kinds) if k == kind] for kind in (SLOW, FAST)]
     return [(group, np.stack([arrays[i] for i in group])) for group in groups if group]
 
 
 def facts(tokenizer: Tokenizer) -> dict[str, Any]:
-    """What manifests and cards tell of a tokenizer, whatever its kind."""
+    """Facts of a tokenizer for manifests and cards, whatever its kind."""
     preparer = tokenizer.preparer(tokenizer.config)
     return {
         "name": tokenizer.name,

@@ -1,4 +1,4 @@
-"""The card of a tokenizer: what it is, how it came to be, how it is read."""
+"""Writes the model card (README.md) of a tokenizer checkpoint."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ tokenize:
 """
 
 
-def card(tokenizer: Tokenizer, told: Mapping[str, Any]) -> str:
-    """README.md of a checkpoint; ``told`` are facts of how it was made."""
+def card(tokenizer: Tokenizer, training: Mapping[str, Any]) -> str:
+    """README.md of a checkpoint; ``training`` are facts of how it was fitted."""
     from math import log2
 
     rows = "".join(
         f"| {name} | {value:,} |\n" if isinstance(value, int) else f"| {name} | {value} |\n"
-        for name, value in told.items()
+        for name, value in training.items()
     )
     sizes = tokenizer.codebook_sizes
     return _CARD.format(

@@ -1,4 +1,4 @@
-"""Tokenizers as safetensors with their configuration in the metadata: data only, and its own digest within."""
+"""Tokenizer checkpoints: safetensors with configuration and digest in the metadata; data only, no code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 def digest(config: Mapping[str, Any], tensors: Tensors) -> str:
-    """128 bits of SHA-256 over configuration, names, types, shapes and values, in hex."""
+    """Identity of a tokenizer: 128 bits of SHA-256 over configuration, names, types, shapes and values, in hex."""
     sha256 = hashlib.sha256(_json(config))
     for name in sorted(tensors):
         tensor = np.asarray(tensors[name], order="C")
@@ -35,39 +35,41 @@ def digest(config: Mapping[str, Any], tensors: Tensors) -> str:
 
 
 def pack(config: Mapping[str, Any], tensors: Tensors) -> bytes:
-    """safetensors bytes; ``config`` is JSON and names the tokenizer as ``name``."""
-    told = _json({"config": config, "id": digest(config, tensors)}).decode()
+    """Serialise to safetensors; ``config`` is JSON with the tokenizer's ``name``."""
+    metadata = _json({"config": config, "id": digest(config, tensors)}).decode()
     whole = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    return safetensors.numpy.save(whole, metadata={_KEY: told})
+    return safetensors.numpy.save(whole, metadata={_KEY: metadata})
 
 
 def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """``(config, tensors)``. Raises RunError for anything but undamaged bytes of ``pack``."""
+    """``(config, tensors)`` of a checkpoint. Raises RunError for anything but undamaged bytes of ``pack``."""
     try:
         tensors = safetensors.numpy.load(data)
-        told = json.loads(_metadata(data)[_KEY])
-        config, stated = told["config"], told["id"]
+        metadata = json.loads(_metadata(data)[_KEY])
+        config, stated = metadata["config"], metadata["id"]
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"not a tokenizer checkpoint: {error}") from error
     if digest(config, tensors) != stated:
-        raise RunError(f"the checkpoint of tokenizer {stated} is damaged: its contents have another digest")
+        raise RunError(
+            f"the checkpoint of tokenizer {stated} is damaged: its contents have another digest; fetch it again"
+        )
     return config, tensors
 
 
-def members(tokenizer: Tokenizer, made: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
-    """Name and bytes of each file of a checkpoint, by role; ``made`` are facts of how it came to be."""
+def members(tokenizer: Tokenizer, training: Mapping[str, Any]) -> dict[str, tuple[str, bytes]]:
+    """Name and bytes of each file of a checkpoint, by role; ``training`` are facts of how it was fitted."""
     return {
         "tokenizer": (FILE, tokenizer.save()),
         "config": ("config.json", _json(tokenizer.config.model_dump(mode="json"))),
-        "card": ("README.md", card(tokenizer, made).encode()),
+        "card": ("README.md", card(tokenizer, training).encode()),
     }
 
 
 def publish(
-    store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], told: Mapping[str, Any] | None = None
+    store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], training: Mapping[str, Any] | None = None
 ) -> Output:
-    """Write a tokenizer into a workspace, with its configuration and card; ``told`` are facts of how it was made."""
-    made = {**counts, **(told or {})}
+    """Write a tokenizer into a workspace, with its configuration and card; ``training`` are facts of how it was fitted."""
+    made = {**counts, **(training or {})}
     files = {
         role: File(key, store.put(key, data), len(data))
         for role, (name, data) in members(tokenizer, made).items()
@@ -77,7 +79,7 @@ def publish(
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """Of a safetensors file: eight bytes of length, then JSON."""
+    """Metadata of a safetensors file: eight bytes of length, then JSON."""
     length = int.from_bytes(data[:8], "little")
     return json.loads(data[8 : 8 + length])["__metadata__"]  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""Codes as a row of contracts.CODES and as ``.npy`` bytes, both little-endian in C order; every way back is exact."""
+"""Encodes codes as rows of contracts.CODES and as ``.npy`` files, little-endian in C order, and decodes them exactly."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ def to_row(sample: str, tokenizer: str, codes: Codes) -> dict[str, Any]:
     shape = {"tokens": tokens, "codebooks": codebooks}
     grid = {f"grid_{axis}": size for axis, size in zip("thw", codes.grid, strict=True)}
     data = codes.tokens.astype(_TYPES[name], copy=False).tobytes()
-    told = {"id": sample, "tokenizer": tokenizer, **shape, **grid, **_told(codes.timeline)}
-    return {**told, "dtype": name, "codes": data}
+    columns = {"id": sample, "tokenizer": tokenizer, **shape, **grid, **_timeline_columns(codes.timeline)}
+    return {**columns, "dtype": name, "codes": data}
 
 
 def from_row(row: Mapping[str, Any]) -> Codes:
-    """The codes of a row of contracts.CODES. Raises RunError for a row that contradicts itself."""
+    """Codes of a row of contracts.CODES. Raises RunError where its shape, type and bytes do not agree."""
     return _codes(_array(row), _grid(row), _timeline(row))
 
 
 def to_npy(codes: Codes) -> bytes:
-    """``(T, N)`` as .npy format 1.0; grid and timeline are not in it."""
+    """Codes ``(T, N)`` as .npy format 1.0, without grid and timeline."""
     return _npy(codes.tokens.astype(_TYPES[codes.tokens.dtype.name], copy=False))
 
 
 def from_npy(data: bytes, grid: Grid, timeline: Timeline | None = None) -> Codes:
-    """The codes in .npy bytes. Raises RunError for damaged bytes, objects, or a grid that does not fit."""
+    """Codes from .npy bytes. Raises RunError for damaged bytes, pickled objects, or a grid of another size."""
     try:
         array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError) as error:
@@ -46,7 +46,7 @@ def from_npy(data: bytes, grid: Grid, timeline: Timeline | None = None) -> Codes
 
 
 def row_to_npy(row: Mapping[str, Any]) -> bytes:
-    """``to_npy`` of a row of contracts.CODES. Raises RunError for a row that contradicts itself."""
+    """``to_npy`` of a row of contracts.CODES. Raises RunError where its shape, type and bytes do not agree."""
     return _npy(_array(row))
 
 
@@ -68,7 +68,7 @@ def _grid(row: Mapping[str, Any]) -> Grid:
     return row["grid_t"], row["grid_h"], row["grid_w"]
 
 
-def _told(timeline: Timeline | None) -> dict[str, Any]:
+def _timeline_columns(timeline: Timeline | None) -> dict[str, Any]:
     if timeline is None:
         return dict.fromkeys(("frame_kinds", "frame_times", "fast_h", "fast_w"))
     h, w = timeline.fast

@@ -1,4 +1,4 @@
-"""K-means over whole numbers: centres are rounded after every step, so all arithmetic is exact in float64.
+"""K-means over integers: centres are rounded after every step, so all arithmetic is exact in float64.
 
 Hence the same centres on any machine, BLAS and thread count, and for any order of the points. The price is a rounding
 error of half a unit a coordinate and float64 where float32 would do.
@@ -38,13 +38,13 @@ def kmeans(points: _I16, entries: int, *, iterations: int, seed: int) -> _I16:
 def nearest(points: _I16, centres: _I16) -> _I64:
     """``(n,)`` index of the nearest centre, the first of equals. Exact while ``d * max(|x|)**2`` is below 2**51."""
     table = np.vstack([-2.0 * centres.T, (centres.astype(np.float64) ** 2).sum(1)])
-    found = np.empty(len(points), np.int64)
+    labels = np.empty(len(points), np.int64)
     homogeneous = np.ones((min(_ROWS, len(points)), points.shape[1] + 1))
     for start in range(0, len(points), _ROWS):
         block = points[start : start + _ROWS]
         homogeneous[: len(block), :-1] = block
-        np.argmin(homogeneous[: len(block)] @ table, axis=1, out=found[start : start + _ROWS])
-    return found
+        np.argmin(homogeneous[: len(block)] @ table, axis=1, out=labels[start : start + _ROWS])
+    return labels
 
 
 def _means(points: _I16, counts: _I64, labels: _I64, centres: _I16) -> _I16:
@@ -61,11 +61,11 @@ def _means(points: _I16, counts: _I64, labels: _I64, centres: _I16) -> _I16:
 
 
 def _plus_plus(points: _I16, counts: _I64, entries: int, seed: int) -> _I16:
-    """Starting centres: each drawn with a chance in proportion to its squared distance from those before."""
+    """k-means++ initialisation: each centre is drawn with a probability proportional to its squared distance from the others."""
     draw = _random(seed)
     if len(points) > _INIT_POINTS * entries:
-        some = np.sort(np.argsort(draw(len(points)), kind="stable")[: _INIT_POINTS * entries])
-        points, counts = points[some], counts[some]
+        sample = np.sort(np.argsort(draw(len(points)), kind="stable")[: _INIT_POINTS * entries])
+        points, counts = points[sample], counts[sample]
     chance = counts
     apart = np.full(len(points), np.iinfo(np.int64).max)
     picked = []

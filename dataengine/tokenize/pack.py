@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dataengine.tokenize.rows import Part, Rows, is_visual, rows_of
 from dataengine.tokenize.vocabulary import Layout, Vocabulary
 
-#: What a label is where there is no loss.
+#: Label of a position without loss.
 IGNORED = -100
 
 
@@ -56,11 +56,11 @@ def chat(
 
     ``system`` goes before them, where the first is no system turn. Raises ValueError as ``rows_of``.
     """
-    words, given = layout.vocabulary, list(turns)
-    if system is not None and not (given and given[0][0] == "system"):
-        given.insert(0, ("system", [system]))
+    words, conversation = layout.vocabulary, list(turns)
+    if system is not None and not (conversation and conversation[0][0] == "system"):
+        conversation.insert(0, ("system", [system]))
     parts: list[Part] = []
-    for role, content in given:
+    for role, content in conversation:
         head = words.assistant if role == "assistant" else layout.encode(f"{role}\n")
         parts += [[words.im_start, *head], *content, [words.im_end, words.line_break]]
     rows = rows_of([*parts, [words.end_of_text]], layout)
@@ -150,7 +150,7 @@ def _sample(rows: Rows, loss: NDArray[np.bool_], layout: Layout, vision_loss: bo
 
 
 def _found(ids: NDArray[np.int64], pattern: Sequence[int]) -> NDArray[np.int64]:
-    """Where ``pattern`` begins."""
+    """Indices at which ``pattern`` begins."""
     if len(ids) < len(pattern):
         return np.empty(0, np.int64)
     windows = np.lib.stride_tricks.sliding_window_view(ids, len(pattern))

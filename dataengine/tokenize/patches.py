@@ -1,4 +1,4 @@
-"""Frames → patch features in exact integers: the part of the product tokenizer that runs in the decode child.
+"""Patch features in exact integers from frames: the preprocessing of the product tokenizer, run in the decode child.
 
 Each 28×28 patch becomes the low-frequency corner of its orthonormal DCT in YCbCr. The basis is rounded to integers and
 all sums stay below 2**53, so float64 products are exact: features do not depend on BLAS, threads or batch. 96 of 2,352
@@ -39,7 +39,7 @@ class Patches:
 
 @dataclass(frozen=True)
 class Native:
-    """What preparers share: pictures keep their aspect and take ``min_tokens`` to ``max_tokens``. Picklable."""
+    """Native-resolution sizing: pictures keep their aspect ratio and take ``min_tokens`` to ``max_tokens``. Picklable."""
 
     min_tokens: int
     max_tokens: int
@@ -81,20 +81,20 @@ def grid_of(frames: Sequence[Frame], timeline: Timeline | None) -> Grid:
 def features(ycbcr: NDArray[np.uint8]) -> NDArray[np.int16]:
     """``(28h, 28w, 3)`` YCbCr → ``(h * w, 96)`` DCT coefficients in quarters of a grey level, raster order."""
     h, w = ycbcr.shape[0] // PATCH, ycbcr.shape[1] // PATCH
-    found = np.empty((h * w, FEATURES), np.int16)
+    coefficients = np.empty((h * w, FEATURES), np.int16)
     start = 0
     for plane, corner in enumerate(CORNERS):
         basis = _basis(corner)
         rows = (ycbcr[:, :, plane].astype(np.float64) - 128).reshape(-1, PATCH) @ basis.T
         columns = np.ascontiguousarray(rows.reshape(h, PATCH, w, corner).transpose(0, 2, 3, 1)).reshape(-1, PATCH)
         exact = (columns @ basis.T).reshape(h * w, corner * corner) * (SCALE / 4**_BASIS_BITS)
-        found[:, start : start + corner * corner] = np.rint(exact)
+        coefficients[:, start : start + corner * corner] = np.rint(exact)
         start += corner * corner
-    return found
+    return coefficients
 
 
 def pixels(features: NDArray[np.int16], h: int, w: int) -> NDArray[np.uint8]:
-    """The way back: ``(h * w, 96)`` → ``(28h, 28w, 3)`` RGB, without what ``features`` left out."""
+    """Inverse of ``features``: ``(h * w, 96)`` → ``(28h, 28w, 3)`` RGB, without the coefficients that were dropped."""
     planes, start = [], 0
     for corner in CORNERS:
         basis = _basis(corner) / 2**_BASIS_BITS

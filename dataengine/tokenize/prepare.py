@@ -1,4 +1,4 @@
-"""What runs in the decode child for a tokenizer: bytes → frames → what ``encode`` takes."""
+"""Decodes media for a tokenizer, in the decode child: bytes → frames → the input of ``encode``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataengine.media.video import slowfast
 from dataengine.media.video.reader import frames_even
 from dataengine.tokenize.base import Preparer, Timeline
 
-#: Frames that a video gives to fit a tokenizer on.
+#: Frames of a video that a tokenizer is fitted on.
 FIT_FRAMES = 4
 
 Context = tuple[Limits, Preparer]
@@ -19,7 +19,7 @@ Item = tuple[bytes, str]
 
 
 def prepare(context: Context, item: Item) -> Any:
-    """``item`` is (media bytes, kind): a picture whole, a video as its slow and fast frames. Raises InputError."""
+    """Decode ``item`` (media bytes, kind) for encoding: a picture, or the slow and fast frames of a video. Raises InputError."""
     limits, preparer = context
     data, kind = item
     if kind == "image":
@@ -30,7 +30,7 @@ def prepare(context: Context, item: Item) -> Any:
 
 
 def prepare_stills(context: Context, item: Item) -> list[Any]:
-    """To fit on: a picture, or a few even frames of a video each as a picture. Raises InputError."""
+    """Decode ``item`` for fitting: a picture, or a few evenly spaced frames of a video, each as a picture. Raises InputError."""
     limits, preparer = context
     data, kind = item
     frames = [decode_rgb(data, limits)] if kind == "image" else frames_even(data, FIT_FRAMES, limits)[0]

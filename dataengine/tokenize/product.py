@@ -1,6 +1,6 @@
-"""Product quantiser over patch features: N independent sub-codebooks, fitted in seconds, no network.
+"""Product quantisation of patch features: N independent sub-codebooks, fitted in seconds, no network.
 
-The first real tokenizer: it compresses pixels and knows no meaning. Exact integer arithmetic makes its codes the same
+It compresses pixels and has no semantics. Exact integer arithmetic makes its codes the same
 bytes for any batch, thread count and machine.
 """
 
@@ -45,7 +45,7 @@ class ProductConfig(BaseModel):
 
 
 class ProductTokenizer:
-    """``dims[i]`` are the features that codebook i ``(entries, len(dims[i])) int16`` is about."""
+    """``dims[i]`` are the features that codebook i ``(entries, len(dims[i])) int16`` quantises."""
 
     name = "product"
 
@@ -56,7 +56,7 @@ class ProductTokenizer:
 
     @cached_property
     def id(self) -> str:
-        return digest(self._told(), self._tensors())
+        return digest(self._metadata(), self._tensors())
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -71,7 +71,7 @@ class ProductTokenizer:
         return self.preparer(self.config)(frames, timeline)
 
     def setup(self, device: str, threads: int) -> None:
-        """Nothing: whole numbers on the CPU, whatever the device."""
+        """Nothing to load: integers on the CPU, whatever the device."""
 
     @property
     def together(self) -> int:
@@ -100,33 +100,33 @@ class ProductTokenizer:
         return [pixels(part, h, w) for part, (h, w) in zip(parts, grids, strict=True)]
 
     def save(self) -> bytes:
-        return pack(self._told(), self._tensors())
+        return pack(self._metadata(), self._tensors())
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Raises RunError for a damaged file, another tokenizer's or one of another version."""
-        told, tensors = unpack(data)
-        sizes = told.pop("codebook_sizes", [])
+        metadata, tensors = unpack(data)
+        sizes = metadata.pop("codebook_sizes", [])
         try:
-            config = ProductConfig.model_validate(told)
+            config = ProductConfig.model_validate(metadata)
         except ValidationError as error:
-            raise RunError(f"this is no checkpoint of the product tokenizer: {error}") from error
+            raise RunError(f"not a checkpoint of the product tokenizer: {error}") from error
         every = range(config.codebooks)
         dims, books = ([tensors.get(f"{kind}.{i}", _NOTHING) for i in every] for kind in ("dims", "codebook"))
         whole = np.array_equal(np.sort(np.concatenate(dims)), np.arange(FEATURES))
         if not whole or [b.shape for b in books] != [(n, len(d)) for n, d in zip(sizes, dims, strict=False)]:
-            raise RunError("the checkpoint of the product tokenizer lacks codebooks or has some of the wrong shape")
+            raise RunError("damaged checkpoint of the product tokenizer: codebooks are missing or of the wrong shape")
         return cls(config, dims, books)
 
     @classmethod
     def fit(cls, config: ProductConfig, samples: Iterator[tuple[str, Patches]]) -> Self:
-        """From ``(id, prepared)`` pairs in any order. Raises RunError where there is no sample."""
+        """Fit to ``(id, prepared)`` pairs in any order. Raises RunError where there is no sample."""
         sample = PatchSample(config.patches, config.seed)
-        seen = False
+        has_samples = False
         for id_, prepared in samples:
             sample.add(id_, prepared.features)
-            seen = True
-        if not seen:
+            has_samples = True
+        if not has_samples:
             raise RunError("no sample to fit the tokenizer on: was everything filtered out?")
         rows = sample.rows()
         dims = allocate(rows, config.codebooks)
@@ -136,7 +136,7 @@ class ProductTokenizer:
         ]
         return cls(config, dims, books)
 
-    def _told(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return {**self.config.model_dump(), "codebook_sizes": list(self.codebook_sizes)}
 
     def _tensors(self) -> dict[str, NDArray[np.int16]]:
@@ -145,8 +145,8 @@ class ProductTokenizer:
 
 
 def allocate(rows: NDArray[np.int16], parts: int) -> list[NDArray[np.int16]]:
-    """Split the features of ``(n, D)`` rows into ``parts`` of like size and product of variances, so that each codebook
-    has like work: eigenvalue allocation of Optimized Product Quantization (Ge et al. 2013, §3.2)."""
+    """Split the features of ``(n, D)`` rows into ``parts`` of equal size and similar product of variances, to
+    balance the codebooks: eigenvalue allocation of Optimized Product Quantization (Ge et al. 2013, §3.2)."""
     variances = _variances(rows)
     room = -(-len(variances) // parts)
     groups: list[list[int]] = [[] for _ in range(parts)]

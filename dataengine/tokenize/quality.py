@@ -1,4 +1,4 @@
-"""The tokenizer of a run against the pictures that were held out from it."""
+"""Evaluates a run's tokenizer on the samples that were held out from its training."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def judge(run: Run) -> Evaluation:
         worker.close()
 
 
-def rows(found: Sequence[Evaluation]) -> list[tuple[str, ...]]:
-    """A table: one column an evaluation."""
+def rows(evaluations: Sequence[Evaluation]) -> list[tuple[str, ...]]:
+    """Table rows of figures, with one column an evaluation."""
 
     def row(name: str, *values: str) -> tuple[str, ...]:
         return (name, *values)
@@ -50,15 +50,15 @@ def rows(found: Sequence[Evaluation]) -> list[tuple[str, ...]]:
         return f"{min(values):{form}} to {max(values):{form}}"
 
     return [
-        row("pictures", *(f"{e.pictures:,}" for e in found)),
-        row("tokens", *(f"{e.tokens:,}" for e in found)),
-        row("tokens a picture", *(f"{e.tokens / e.pictures:.1f}" for e in found)),
-        row("codebooks", *(f"{len(e.usage)}" for e in found)),
-        row("bits a pixel", *(f"{e.bits_a_pixel:.4f}" for e in found)),
-        row("perplexity a codebook", *(each(e.perplexity, ".0f") for e in found)),
-        row("entries used", *(each(e.usage, ".0%") for e in found)),
-        row("PSNR, dB", *("-" if e.psnr is None else f"{e.psnr:.2f}" for e in found)),
-        row("variance of features kept", *(f"{e.features:.3f}" for e in found)),
-        row("probe on codes", *(f"{e.probe:.3f}" for e in found)),
-        row("probe on features", *(f"{e.probe_continuous:.3f}" for e in found)),
+        row("pictures", *(f"{e.pictures:,}" for e in evaluations)),
+        row("tokens", *(f"{e.tokens:,}" for e in evaluations)),
+        row("tokens a picture", *(f"{e.tokens / e.pictures:.1f}" for e in evaluations)),
+        row("codebooks", *(f"{len(e.usage)}" for e in evaluations)),
+        row("bits a pixel", *(f"{e.bits_a_pixel:.4f}" for e in evaluations)),
+        row("perplexity a codebook", *(each(e.perplexity, ".0f") for e in evaluations)),
+        row("entries used", *(each(e.usage, ".0%") for e in evaluations)),
+        row("PSNR, dB", *("-" if e.psnr is None else f"{e.psnr:.2f}" for e in evaluations)),
+        row("variance of features kept", *(f"{e.features:.3f}" for e in evaluations)),
+        row("probe on codes", *(f"{e.probe:.3f}" for e in evaluations)),
+        row("probe on features", *(f"{e.probe_continuous:.3f}" for e in evaluations)),
     ]

@@ -53,12 +53,12 @@ def global_ids(codes: Codes, layout: Layout) -> NDArray[np.int64]:
     local = codes.tokens.astype(np.int64)
     if (local >= sizes).any():
         raise ValueError(f"codes past the end of codebooks with {layout.codebook_sizes} entries")
-    found: NDArray[np.int64] = local + layout.offsets
-    return found
+    global_ids: NDArray[np.int64] = local + layout.offsets
+    return global_ids
 
 
 def text_ids(part: str | Sequence[int], layout: Layout) -> list[int]:
-    """Ids of a text, or ids as given. Raises ValueError for ids past the vocabulary, the end of block, and special tokens
+    """Ids of a text; ids pass through. Raises ValueError for ids past the vocabulary, the end of block, and special tokens
     that a text has spelled."""
     words = layout.vocabulary
     ids = [int(i) for i in (layout.encode(part) if isinstance(part, str) else part)]
@@ -70,7 +70,7 @@ def text_ids(part: str | Sequence[int], layout: Layout) -> list[int]:
 
 
 def visual_ids(codes: Codes, layout: Layout) -> list[int]:
-    """First column of the rows of a picture or video, with -1 where a row of codes stands."""
+    """First column of the rows of a picture or video, with -1 in place of each row of codes."""
     words = layout.vocabulary
     ids = [words.vision_start]
     line = codes.timeline

@@ -1,5 +1,5 @@
-"""Which samples and patches a tokenizer is fitted on: those with the smallest keyed hashes, so that neither order of
-arrival nor the number of workers matters, in bounded memory."""
+"""Bottom-k sampling of samples and patches to fit a tokenizer on, by keyed hashes: in bounded memory, and independent of the
+order of arrival and the number of workers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def chosen(ids: Iterable[str], *, seed: int, count: int, use: str = "fit") -> list[str]:
-    """At most ``count`` of the ids, sorted; each one's chance is the same whatever the others are, and another for each
-    ``use``."""
+    """A random sample of at most ``count`` ids, sorted. An id's key depends on no other id; each ``use`` has keys of its own."""
     return sorted(heapq.nsmallest(count, ids, key=lambda id_: (draw(seed, id_, use), id_)))
 
 
@@ -65,5 +64,5 @@ class PatchSample:
 
 
 def draw(seed: int, sample: str, use: str = "fit") -> int:
-    """64 bits for a sample, others for each seed and use."""
+    """64-bit key of a sample for a seed and use."""
     return int.from_bytes(hashlib.sha256(f"{use}\0{seed}\0{sample}".encode()).digest()[:8], "big")

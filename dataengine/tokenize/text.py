@@ -25,7 +25,7 @@ DASHSCOPE = Package(
     "Apache-2.0",
 )
 _RANKS = "dashscope/resources/qwen.tiktoken"
-#: Where Qwen cuts text before merging: contractions, words, single digits, punctuation, line breaks, spaces.
+#: Qwen's pre-tokenisation pattern: contractions, words, single digits, punctuation, line breaks, spaces.
 _WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -54,7 +54,7 @@ class QwenText:
         return [i for word, _ in words for i in self._word(word)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Raises KeyError for ids that are not of text."""
+        """Text of ids. Raises KeyError for ids outside the text vocabulary."""
         return b"".join(self._bytes[i] for i in ids).decode(errors="replace")
 
     def _merged(self, word: str) -> tuple[int, ...]:

@@ -134,7 +134,7 @@ def test_unknown_or_incomplete_checkpoints_are_refused(tokenizer: ProductTokeniz
         with pytest.raises(RunError):
             load(bad)
     for bad in (pack(config, rest), pack(config, wrong)):
-        with pytest.raises(RunError, match="lacks codebooks"):
+        with pytest.raises(RunError, match="codebooks are missing"):
             load(bad)
 
 

@@ -94,7 +94,7 @@ class KelixTokenizer:
         try:
             config = KelixConfig.model_validate(told)
         except ValidationError as error:
-            raise RunError(f"this is no checkpoint of the kelix tokenizer: {error}") from error
+            raise RunError(f"not a checkpoint of the kelix tokenizer: {error}") from error
         return cls(config, filled(Network(config), tensors))
 
     def _codes(self, pixels: Pixels) -> Codes:
