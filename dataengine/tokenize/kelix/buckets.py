@@ -1,4 +1,4 @@
-"""Batches of pictures of like length, for devices that one picture does not fill: little padding, one mask.
+"""Length-bucketed batching: pictures of similar token counts in one padded batch with one mask, to fill a GPU.
 
 A batch pads its pictures to the longest of them. Sorted by length and cut where padding would pass the bound, batches
 waste at most ``1 - 1 / (1 + waste)`` of the patches they compute.
@@ -18,24 +18,24 @@ from dataengine.tokenize.kelix.pixels import TOKEN, patches
 from dataengine.tokenize.kelix.quantiser import Coder
 from dataengine.tokenize.kelix.vision import MERGE, Place
 
-#: Of a batch, padding included.
+#: Tokens of a batch, padding included.
 TOKENS = 16_384
 
 
 def batches(tokens: Sequence[int], most: int, waste: float = 0.1) -> list[list[int]]:
-    """Indices of samples of ``tokens`` each, in batches of at most ``most`` tokens with padding (a longer sample is alone) and
-    of at most ``waste`` padding."""
+    """Group samples with these token counts: indices, in batches of at most ``most`` tokens with padding (a longer sample is
+    alone) and at most a share of ``waste`` padding."""
     order = sorted(range(len(tokens)), key=lambda i: (tokens[i], i))
-    found: list[list[int]] = []
+    groups: list[list[int]] = []
     held, real = list[int](), 0
     for i in order:
         padded = tokens[i] * (len(held) + 1)
         if held and (padded > most or padded * (1 - waste) > real + tokens[i]):
-            found.append(held)
+            groups.append(held)
             held, real = [], 0
         held.append(i)
         real += tokens[i]
-    return [*found, held] if held else found
+    return [*groups, held] if held else groups
 
 
 def padding(tokens: Sequence[int], groups: Sequence[Sequence[int]]) -> float:
@@ -46,7 +46,7 @@ def padding(tokens: Sequence[int], groups: Sequence[Sequence[int]]) -> float:
 
 @torch.inference_mode()
 def encode(network: Network, coder: Coder, pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.int64]]:
-    """``(T, N)`` codes of pictures ``(28 h, 28 w, 3)`` of any sizes, all in one batch."""
+    """Encode pictures ``(28 h, 28 w, 3)`` of any sizes in one batch: ``(T, N)`` codes of each."""
     sizes = [(p.shape[0] // TOKEN, p.shape[1] // TOKEN) for p in pictures]
     counts = [h * w for h, w in sizes]
     device, longest = str(network.device), max(counts) * MERGE**2

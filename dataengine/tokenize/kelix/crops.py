@@ -1,5 +1,5 @@
-"""Pictures to train on, and the batches cut from them: which ones depends on the seed and the step alone, so that training
-goes on after a kill as if nothing had been."""
+"""Training pictures and random-crop batches. A batch depends on the seed and the step alone, so that interrupted training
+resumes exactly."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class Picture:
     caption: str = ""
 
 
-def few(found: Iterable[Picture], most: int, side: int, seed: int) -> list[Picture]:
-    """At most ``most`` of the pictures, each cut to a window of twice ``side`` tokens a side, all by id and seed: what is held
-    in memory does not depend on the size of the pictures, nor on how many frames of videos there are."""
-    windows = ((draw(seed, p.id, "window"), p) for p in found)
+def few(pictures: Iterable[Picture], most: int, side: int, seed: int) -> list[Picture]:
+    """A sample of at most ``most`` pictures, each cut to a window of twice ``side`` tokens a side, chosen by id and seed. Memory
+    does not depend on the sizes of pictures or the number of video frames."""
+    windows = ((draw(seed, p.id, "window"), p) for p in pictures)
     small = (replace(p, frame=_window(p.frame, 2 * side * TOKEN, word)) for word, p in windows)
     return heapq.nsmallest(most, small, key=lambda p: (draw(seed, p.id, "picture"), p.id))
 
@@ -49,7 +49,7 @@ class Crops:
         self._side, self._count, self._seed = side * TOKEN, count, seed
 
     def batch(self, step: int) -> tuple[_Frames, list[str]]:
-        """``(count, side, side, 3)`` and their captions, those of step ``step``."""
+        """Crops ``(count, side, side, 3)`` and their captions for one step."""
         words = np.random.PCG64([self._seed, step]).random_raw((self._count, 4))
         chosen = [self._pictures[int(n) % len(self._pictures)] for n in words[:, 0]]
         frames = np.stack([self._cut(p.frame, *map(int, w[1:])) for p, w in zip(chosen, words, strict=True)])

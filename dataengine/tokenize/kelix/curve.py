@@ -1,4 +1,4 @@
-"""The loss curve as a picture."""
+"""Plots the loss curve of tokenizer training as SVG."""
 
 from __future__ import annotations
 

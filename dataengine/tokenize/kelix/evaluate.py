@@ -1,7 +1,7 @@
-"""How good a Kelix tokenizer is on pictures it has not seen: codebooks, pixels, features, and a linear probe.
+"""Evaluates a Kelix tokenizer on held-out pictures: codebook use, reconstruction, features, and a linear probe.
 
-The probe needs no labels: it tells from a block of 2 x 2 tokens which sample it comes from, once from the codes and once
-from the features they stand for. Blocks lie like a chess-board's squares: the white ones train it, the black ones test it.
+The probe needs no labels: it classifies which sample a block of 2 x 2 tokens comes from, once from the codes and once from
+their features. Blocks alternate like a chess-board's squares: the white ones train it, the black ones test it.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Evaluation:
 
 
 def evaluate(tokenizer: KelixTokenizer, named: Sequence[tuple[str, Pixels]]) -> Evaluation:
-    """Of ``(sample id, picture)`` pairs; ``psnr`` is the mean over pictures. Raises RunError for fewer than two samples."""
+    """Evaluate on ``(sample id, picture)`` pairs; ``psnr`` is the mean over pictures. Raises RunError for fewer than two
+    samples."""
     stills = [pixels for _, pixels in named]
     if len({name for name, _ in named}) < 2:
-        raise RunError(f"{len(stills)} pictures are held out, too few to judge by: raise tokenize.held_out")
+        raise RunError(f"{len(stills)} pictures are held out, too few to evaluate on: raise tokenize.held_out")
     seen = [_seen(tokenizer.network, still) for still in stills]
     tokens = np.concatenate([codes for codes, _, _ in seen])
     sizes = tokenizer.codebook_sizes
@@ -68,15 +69,15 @@ def evaluate(tokenizer: KelixTokenizer, named: Sequence[tuple[str, Pixels]]) -> 
 
 @torch.inference_mode()
 def _seen(network: Network, still: Pixels) -> tuple[NDArray[np.int64], _F32, _F32]:
-    """Codes, what they are fused into, and what the same features are fused into without codebooks."""
+    """Codes, their fused vectors, and the fused vectors of the same features without codebooks."""
     x = network.features(np.stack(still.frames)).flatten(0, 1)
     codes = Coder(network.quantiser)(x)
-    found = network.quantiser.look_up(codes), network.quantiser.continuous(x)
-    return codes.cpu().numpy(), found[0].float().cpu().numpy(), found[1].float().cpu().numpy()
+    fused, continuous = network.quantiser.look_up(codes), network.quantiser.continuous(x)
+    return codes.cpu().numpy(), fused.float().cpu().numpy(), continuous.float().cpu().numpy()
 
 
 def _perplexity(counts: NDArray[np.int64]) -> float:
-    """exp of the entropy of a histogram."""
+    """Perplexity: exp of the entropy of a histogram."""
     share = counts[counts > 0] / counts.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 

@@ -1,4 +1,4 @@
-"""Published Kelix-Tok weights under our names: tensors only, nothing of the release is run.
+"""Converts published Kelix-Tok weights to this network's names: tensors only, no code of the release is run.
 
 Names as the public training code has them (``visual.vision_model.*``, ``mlp_AR.*``, ``encoder``, ``quantizer.N.*``,
 ``quant_projector.N``; inside a whole model below ``visual_tokenizer.``). Each of its codebooks stores the table of all
@@ -49,44 +49,46 @@ def from_published(tensors: Mapping[str, Tensor], config: KelixConfig) -> Networ
     """A network with published weights. Raises UsageError naming what is missing, left over or of the wrong shape."""
     network = Network(config)
     network.decoder = None
-    found = renamed(tensors, config)
+    converted = renamed(tensors, config)
     wanted = network.state_dict()
-    missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-    wrong = sorted(n for n in set(wanted) & set(found) if wanted[n].shape != found[n].shape)
+    missing, extra = sorted(set(wanted) - set(converted)), sorted(set(converted) - set(wanted))
+    wrong = sorted(n for n in set(wanted) & set(converted) if wanted[n].shape != converted[n].shape)
     if missing or extra or wrong:
-        told = {"missing": missing, "unknown": extra, "of another shape": wrong}
+        mismatches = {"missing": missing, "unknown": extra, "of another shape": wrong}
         parts = [
-            f"{what}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}" for what, names in told.items() if names
+            f"{what}: {', '.join(names[:4])}{' …' if len(names) > 4 else ''}"
+            for what, names in mismatches.items()
+            if names
         ]
         raise UsageError(f"the checkpoint does not fit the configuration; {'; '.join(parts)}")
-    network.load_state_dict(found)
+    network.load_state_dict(converted)
     return network
 
 
 def renamed(tensors: Mapping[str, Tensor], config: KelixConfig) -> dict[str, Tensor]:
-    """Our names and layouts: convolution as matrix, queries, keys and values in one, a codebook's slice of the centres."""
-    given = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
-    given = {name: tensor for name, tensor in given.items() if not name.startswith(_IGNORED)}
-    found: dict[str, Tensor] = {}
+    """Rename and reshape: the convolution as a matrix, queries, keys and values in one, a slice of the centres a codebook."""
+    published = {name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()}
+    published = {name: tensor for name, tensor in published.items() if not name.startswith(_IGNORED)}
+    converted: dict[str, Tensor] = {}
     parts: dict[str, dict[str, Tensor]] = {}
-    for name, tensor in given.items():
+    for name, tensor in published.items():
         layer, book = _LAYER.fullmatch(name.removeprefix(_TOWER)), _BOOK.fullmatch(name)
         if name in _PLAIN:
-            found[_PLAIN[name]] = tensor
+            converted[_PLAIN[name]] = tensor
         elif name == f"{_TOWER}embeddings.patch_embedding.weight":
-            found["vision.patch.weight"] = tensor.reshape(len(tensor), PATCH_VALUES)
+            converted["vision.patch.weight"] = tensor.reshape(len(tensor), PATCH_VALUES)
         elif name.startswith("quant_projector."):
-            found[f"quantiser.up.{name.removeprefix('quant_projector.')}"] = tensor
+            converted[f"quantiser.up.{name.removeprefix('quant_projector.')}"] = tensor
         elif book and book[2] == "embedding.weight":
             size, index = config.quantiser.entries, int(book[1])
-            found[f"quantiser.books.{index}.centres"] = tensor[index * size : (index + 1) * size]
+            converted[f"quantiser.books.{index}.centres"] = tensor[index * size : (index + 1) * size]
         elif book and book[2] in _IN_BOOK:
-            found[f"quantiser.books.{book[1]}.{_IN_BOOK[book[2]]}"] = tensor
+            converted[f"quantiser.books.{book[1]}.{_IN_BOOK[book[2]]}"] = tensor
         elif layer and layer[2] in _IN_LAYER:
-            found[f"vision.blocks.{layer[1]}.{_IN_LAYER[layer[2]]}"] = tensor
+            converted[f"vision.blocks.{layer[1]}.{_IN_LAYER[layer[2]]}"] = tensor
         elif layer and (which := re.fullmatch(r"self_attn\.([qkv])_proj\.(weight|bias)", layer[2])):
             parts.setdefault(f"vision.blocks.{layer[1]}.qkv.{which[2]}", {})[which[1]] = tensor
         else:
-            found[name] = tensor
+            converted[name] = tensor
     joined = {name: torch.cat([qkv[k] for k in "qkv"]) for name, qkv in parts.items() if set(qkv) == set("qkv")}
-    return found | joined
+    return converted | joined

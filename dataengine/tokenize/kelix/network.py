@@ -1,4 +1,4 @@
-"""The Kelix tokenizer as one network: tower, codebooks and, where it was trained to give pixels back, a decoder."""
+"""The Kelix network: vision tower, codebooks and, where it was trained to reconstruct, a pixel decoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATCHES = 4096
 
 
 class Network(nn.Module):
-    """``decoder`` is None for what was trained by a language model."""
+    """Tower, quantiser and decoder; ``decoder`` is None where a language model was the objective."""
 
     def __init__(self, config: KelixConfig) -> None:
         super().__init__()
@@ -55,21 +55,21 @@ class Network(nn.Module):
     def encode(self, frames: _Frames, coder: Coder) -> NDArray[np.int64]:
         """``(B, h w, N)`` codes of frames of one size."""
         x = self.features(frames)
-        found: NDArray[np.int64] = coder(x.flatten(0, 1)).view(*x.shape[:2], -1).cpu().numpy()
-        return found
+        codes: NDArray[np.int64] = coder(x.flatten(0, 1)).view(*x.shape[:2], -1).cpu().numpy()
+        return codes
 
     @torch.inference_mode()
     def decode(self, codes: NDArray[Any], h: int, w: int) -> _Frames:
         """``(B, h w, N)`` codes → ``(B, 28 h, 28 w, 3)`` RGB. Raises RunError where there is no decoder."""
         if self.decoder is None:
-            raise RunError("this tokenizer was trained by a language model and has no way back to pixels")
+            raise RunError("this tokenizer was trained with a language model and has no pixel decoder")
         indices = torch.from_numpy(codes.astype(np.int64)).to(self.device)
         fused = self.quantiser.look_up(indices.flatten(0, 1)).view(*indices.shape[:2], -1)
         return pixels.frames(self.decoder(fused, h, w), h, w)
 
 
 class Student(nn.Module):
-    """A network with the objective it is trained by; the decoder is shared, the rest of the objective is thrown away."""
+    """A network with its training objective; the decoder is part of both, the rest of the objective is dropped afterwards."""
 
     def __init__(self, config: KelixConfig) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Student(nn.Module):
             self.objective = NextByte(config.objective, fused)
 
     def forward(self, frames: _Frames, captions: Sequence[str], quantised: bool) -> tuple[Tensor, Tensor]:
-        """Loss of the objective and L_VQ for ``(B, 28 h, 28 w, 3)`` crops, with codes or with what they stand for."""
+        """Loss of the objective and L_VQ for ``(B, 28 h, 28 w, 3)`` crops, with codes or with continuous vectors."""
         network = self.network
         h, w = frames.shape[1] // pixels.TOKEN, frames.shape[2] // pixels.TOKEN
         patches = pixels.patches(frames, str(network.device), network.dtype)

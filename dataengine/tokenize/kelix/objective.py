@@ -1,5 +1,5 @@
-"""What the codes are trained for: pixels, features and captions back (small tokenizers), or the next byte of a caption
-read by a small language model, which is thrown away (the report's way, arXiv 2602.09843)."""
+"""Training objectives of the codes: reconstruct pixels, features and captions (small tokenizers), or predict a caption's next
+byte with a small language model, which is dropped afterwards (as in the report, arXiv 2602.09843)."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Reconstruction(nn.Module):
         """``fused (B, T, F)``, ``x (B, T, features)``, ``pixels (B, T, 2352)``, one caption ("" for none) a picture."""
         loss = self.config.pixels * functional.mse_loss(self.decoder(fused, h, w), pixels)
         loss = loss + self.config.features * functional.mse_loss(self.features(fused), normal(x).detach())
-        told = [i for i, caption in enumerate(captions) if caption]
-        if self.config.captions and len(told) > 1:
-            loss = loss + self.config.captions * self._match(fused[told].mean(1), [captions[i] for i in told])
+        captioned = [i for i, caption in enumerate(captions) if caption]
+        if self.config.captions and len(captioned) > 1:
+            loss = loss + self.config.captions * self._match(fused[captioned].mean(1), [captions[i] for i in captioned])
         return loss
 
     def _match(self, pictures: Tensor, captions: Sequence[str]) -> Tensor:
@@ -80,13 +80,13 @@ class NextByte(nn.Module):
         self.head = nn.Linear(config.hidden, _BYTES + 2)
 
     def forward(self, fused: Tensor, x: Tensor, pixels: Tensor, h: int, w: int, captions: Sequence[str]) -> Tensor:
-        told = [i for i, caption in enumerate(captions) if caption]
-        if not told:
+        captioned = [i for i, caption in enumerate(captions) if caption]
+        if not captioned:
             return fused.sum() * 0
-        texts = [[_BEGIN, *captions[i].encode()[: self.config.length], _END] for i in told]
+        texts = [[_BEGIN, *captions[i].encode()[: self.config.length], _END] for i in captioned]
         length = max(map(len, texts))
         ids = torch.tensor([text + [-1] * (length - len(text)) for text in texts], device=fused.device)
-        seen = torch.cat([self.adapt(fused[told]), self.bytes(ids[:, :-1].clamp(min=0))], dim=1)
+        seen = torch.cat([self.adapt(fused[captioned]), self.bytes(ids[:, :-1].clamp(min=0))], dim=1)
         place = torch.arange(seen.shape[1], device=fused.device)
         cos, sin = rotary(place, place, self.config.hidden // self.config.heads, seen.dtype)
         for block in self.blocks:
@@ -96,7 +96,7 @@ class NextByte(nn.Module):
 
 
 def normal(x: Tensor) -> Tensor:
-    """Each vector with mean 0 and deviation 1: features are compared in direction."""
+    """Standardise each vector to mean 0 and deviation 1, so that features are compared in direction."""
     return functional.layer_norm(x, x.shape[-1:])
 
 

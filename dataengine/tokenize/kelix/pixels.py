@@ -1,4 +1,4 @@
-"""Frames as the network takes them: patches of 14 px in blocks of four, the tokens of 28 px in raster order."""
+"""Converts frames to the network's patches and back: 14 px patches in blocks of four, tokens of 28 px in raster order."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def patches(frames: NDArray[np.uint8], device: str = "cpu", dtype: torch.dtype =
     return (flat.to(torch.float32) / 127.5 - 1).to(dtype)
 
 
-def frames(found: Tensor, h: int, w: int) -> NDArray[np.uint8]:
-    """The way back: ``(B, h w, 2352)`` or ``(B, 4 h w, 588)`` → ``(B, 28 h, 28 w, 3)``."""
-    blocks = found.float().reshape(-1, h, w, MERGE, MERGE, 3, PATCH, PATCH).permute(0, 1, 3, 6, 2, 4, 7, 5)
+def frames(values: Tensor, h: int, w: int) -> NDArray[np.uint8]:
+    """Inverse of ``patches``: ``(B, h w, 2352)`` or ``(B, 4 h w, 588)`` → ``(B, 28 h, 28 w, 3)``."""
+    blocks = values.float().reshape(-1, h, w, MERGE, MERGE, 3, PATCH, PATCH).permute(0, 1, 3, 6, 2, 4, 7, 5)
     levels = ((blocks.reshape(-1, h * TOKEN, w * TOKEN, 3) + 1) * 127.5).round().clamp(0, 255)
     return levels.to(torch.uint8).cpu().numpy()

@@ -1,4 +1,4 @@
-"""The part of the Kelix tokenizer that runs in the decode child: frames in whole tokens, no torch."""
+"""Preprocessing of the Kelix tokenizer, run in the decode child: frames in whole tokens, without torch."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ class PixelPreparer(Native):
 
     def __call__(self, frames: Sequence[Frame], timeline: Timeline | None = None) -> Pixels:
         """A picture ``(H, W, 3)``, or frames of a video at their sizes → Pixels. Raises InputError."""
-        found = sized(self, frames, timeline)
-        return Pixels(found, grid_of(found, timeline), timeline)
+        resized = sized(self, frames, timeline)
+        return Pixels(resized, grid_of(resized, timeline), timeline)

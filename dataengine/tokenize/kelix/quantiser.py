@@ -36,13 +36,13 @@ class Codebook(nn.Module):
         self.entry_norm, self.code_norm = make(config.dim), make(config.dim)
 
     def entries(self) -> Tensor:
-        found: Tensor = self.entry_norm(self.project(self.centres))
-        return functional.normalize(found, dim=-1) if self.l2 else found
+        projected: Tensor = self.entry_norm(self.project(self.centres))
+        return functional.normalize(projected, dim=-1) if self.l2 else projected
 
     def code(self, z: Tensor) -> Tensor:
-        """What is compared with the entries: ``(P, d)``."""
-        found: Tensor = self.code_norm(z)
-        return functional.normalize(found, dim=-1) if self.l2 else found
+        """Normalised queries ``(P, d)``, to be compared with the entries."""
+        normed: Tensor = self.code_norm(z)
+        return functional.normalize(normed, dim=-1) if self.l2 else normed
 
 
 def nearest(z: Tensor, entries: Tensor) -> Tensor:
@@ -73,20 +73,20 @@ class ParallelQuantiser(nn.Module):
         indices, fused, loss = [], torch.zeros((), device=x.device), torch.zeros((), device=x.device)
         for z, book, up in zip(self.codes(x), self.codebooks(), self.up, strict=True):
             entries = book.entries()
-            found = nearest(z.detach(), entries.detach())
-            e = entries[found]
+            index = nearest(z.detach(), entries.detach())
+            e = entries[index]
             loss = loss + self.config.codebook_weight * functional.mse_loss(e.float(), z.detach().float())
             loss = loss + self.config.beta * functional.mse_loss(z.float(), e.detach().float())
             fused = fused + up(z + (e - z).detach())
-            indices.append(found)
+            indices.append(index)
         return Quantised(torch.stack(indices, dim=-1), self._scaled(fused), loss / self.config.codebooks)
 
     def continuous(self, x: Tensor) -> Tensor:
-        """The same way without codebooks: ``(P, fused)``."""
+        """Fuse without quantising: ``(P, fused)``."""
         return self._scaled(torch.stack([up(z) for z, up in zip(self.codes(x), self.up, strict=True)]).sum(0))
 
     def look_up(self, indices: Tensor) -> Tensor:
-        """``(P, N)`` → ``(P, fused)``."""
+        """Fuse the entries of codes: ``(P, N)`` → ``(P, fused)``."""
         each = [
             up(book.entries()[column])
             for column, book, up in zip(indices.unbind(-1), self.codebooks(), self.up, strict=True)
@@ -95,7 +95,7 @@ class ParallelQuantiser(nn.Module):
 
     @torch.no_grad()
     def start(self, centres: Tensor) -> None:
-        """Begin with ``(N * K, C)`` centres of features, K to each codebook. A projection starts as the encoder's part
+        """Initialise with ``(N * K, C)`` centres of features, K to each codebook. A projection starts as the encoder's part
         for that codebook, so that an entry starts where the code of its centre lies (where the sizes allow it)."""
         parts = self.encoder.weight.chunk(self.config.codebooks)
         for i, (book, own) in enumerate(zip(self.codebooks(), centres.chunk(self.config.codebooks), strict=True)):
@@ -110,7 +110,7 @@ class ParallelQuantiser(nn.Module):
 
 
 class Coder:
-    """Codes alone, with the entries made once: what runs when a corpus is tokenized."""
+    """Inference only, with the entries computed once: tokenizes a corpus."""
 
     def __init__(self, quantiser: ParallelQuantiser) -> None:
         self.quantiser = quantiser
@@ -119,5 +119,5 @@ class Coder:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``(P, features)`` → ``(P, N)`` int64."""
-        found = [nearest(z, e) for z, e in zip(self.quantiser.codes(x), self.entries, strict=True)]
-        return torch.stack(found, dim=-1)
+        indices = [nearest(z, e) for z, e in zip(self.quantiser.codes(x), self.entries, strict=True)]
+        return torch.stack(indices, dim=-1)

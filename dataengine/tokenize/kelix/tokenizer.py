@@ -1,4 +1,4 @@
-"""The Kelix tokenizer as the engine sees it: pixels prepared in the decode child, codes from the network.
+"""The Kelix tokenizer behind the Tokenizer interface: pixels prepared in the decode child, codes from the network.
 
 A sample is encoded alone (frames of one video together), on one thread where it runs on a CPU: its codes are the same bytes for
 any batch, order and number of workers. On a GPU that holds for one model of device and one version of torch; between
@@ -39,7 +39,7 @@ class KelixTokenizer:
 
     @cached_property
     def id(self) -> str:
-        return digest(self._told(), self._tensors())
+        return digest(self._metadata(), self._tensors())
 
     @property
     def codebook_sizes(self) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ class KelixTokenizer:
         return self.preparer(self.config)(frames, timeline)
 
     def setup(self, device: str, threads: int) -> None:
-        """Raises RunError where there is no such device."""
+        """Move the network to ``device``. Raises RunError where there is no such device."""
         _ = self.id  # of the weights as they are stored, before they are rounded to ``dtype``
         where = start_torch(device, threads)
         dtype = torch.bfloat16 if self.config.dtype == "bfloat16" else torch.float32
@@ -71,8 +71,8 @@ class KelixTokenizer:
 
     def encode(self, prepared: Sequence[Pixels]) -> list[Codes]:
         """Codes of each sample."""
-        found = {} if self.config.batch == "alone" else self._bucketed(prepared)
-        return [found[i] if i in found else self._codes(pixels) for i, pixels in enumerate(prepared)]
+        bucketed = {} if self.config.batch == "alone" else self._bucketed(prepared)
+        return [bucketed[i] if i in bucketed else self._codes(pixels) for i, pixels in enumerate(prepared)]
 
     def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
         """``(H, W, 3)`` RGB a frame, None without a decoder. Raises RunError for codes that are not this tokenizer's."""
@@ -85,42 +85,42 @@ class KelixTokenizer:
         return [self._network.decode(part[None], h, w)[0] for part, (h, w) in zip(parts, grids, strict=True)]
 
     def save(self) -> bytes:
-        return pack(self._told(), self._tensors())
+        return pack(self._metadata(), self._tensors())
 
     @classmethod
     def load(cls, data: bytes) -> Self:
         """Raises RunError for a damaged file, another tokenizer's or one of another version."""
-        told, tensors = unpack(data)
+        metadata, tensors = unpack(data)
         try:
-            config = KelixConfig.model_validate(told)
+            config = KelixConfig.model_validate(metadata)
         except ValidationError as error:
             raise RunError(f"not a checkpoint of the kelix tokenizer: {error}") from error
         return cls(config, filled(Network(config), tensors))
 
     def _codes(self, pixels: Pixels) -> Codes:
-        found: list[Any] = [None] * len(pixels.frames)
+        by_frame: list[Any] = [None] * len(pixels.frames)
         for indices, frames in framewise(pixels.frames, pixels.timeline):
             for i, codes in zip(indices, self._network.encode(frames, self._coder), strict=True):
-                found[i] = codes
-        tokens = np.concatenate(found).astype(code_dtype(self.codebook_sizes))
+                by_frame[i] = codes
+        tokens = np.concatenate(by_frame).astype(code_dtype(self.codebook_sizes))
         return Codes(tokens, pixels.grid, pixels.timeline)
 
     def _bucketed(self, prepared: Sequence[Pixels]) -> dict[int, Codes]:
-        """Codes of the pictures among them, by index."""
+        """Codes of the samples that are pictures, by index."""
         pictures = [i for i, pixels in enumerate(prepared) if pixels.timeline is None]
-        found = {}
+        by_index = {}
         for group in buckets.batches([prepared[i].grid[1] * prepared[i].grid[2] for i in pictures], buckets.TOKENS):
             chosen = [pictures[g] for g in group]
             tokens = buckets.encode(self._network, self._coder, [prepared[i].frames[0] for i in chosen])
             for i, codes in zip(chosen, tokens, strict=True):
-                found[i] = Codes(codes.astype(code_dtype(self.codebook_sizes)), prepared[i].grid)
-        return found
+                by_index[i] = Codes(codes.astype(code_dtype(self.codebook_sizes)), prepared[i].grid)
+        return by_index
 
     @cached_property
     def _coder(self) -> Coder:
         return Coder(self._network.quantiser)
 
-    def _told(self) -> dict[str, Any]:
+    def _metadata(self) -> dict[str, Any]:
         return self.config.model_dump(mode="json")
 
     def _tensors(self) -> Tensors:
@@ -128,7 +128,7 @@ class KelixTokenizer:
 
 
 def filled(network: Network, tensors: Tensors) -> Network:
-    """The network with these weights. Raises RunError where they do not fit."""
+    """Load weights into a network. Raises RunError where they do not fit."""
     try:
         network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
     except RuntimeError as error:

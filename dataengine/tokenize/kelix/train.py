@@ -1,4 +1,4 @@
-"""Training in steps that can be stopped and taken up again with the same result: state is weights, moments and a step.
+"""Resumable training of the Kelix tokenizer with bit-identical results: the state is weights, moments and the step.
 
 One process and one device. With the same number of threads on the same kind of machine it gives the same bits; a crop's
 positions are its own, so a picture larger than a crop is a small change of conditions for the tower.
@@ -49,7 +49,7 @@ class Trainer:
         return self.config.training.steps if self.quantised else self.config.training.encoder_steps
 
     def run(self, crops: Crops, tell: Callable[[Trainer], None], every: int) -> None:
-        """To the last step; ``tell`` is called every so many of them. Raises RunError where the loss is not finite."""
+        """Train to the last step; ``tell`` is called every ``every`` steps. Raises RunError where the loss is not finite."""
         while self.step < self.steps:
             self._once(crops)
             if self.step % every == 0:
@@ -57,7 +57,7 @@ class Trainer:
 
     def _once(self, crops: Crops) -> None:
         for group in self._optimiser.param_groups:
-            group["lr"] = self.config.training.rate * self._pace()
+            group["lr"] = self.config.training.rate * self._schedule()
         frames, captions = crops.batch(self.step + (self.quantised << 32))
         objective, vq = self.student(frames, captions, self.quantised)
         loss = objective + vq
@@ -71,26 +71,28 @@ class Trainer:
         self.curve.vq.append(round(float(vq.detach()), 6))
         self.step += 1
 
-    def _pace(self) -> float:
-        """Share of the learning rate: a short warm-up, then a cosine down to 5 %."""
+    def _schedule(self) -> float:
+        """Learning-rate schedule, as a share: a short warm-up, then a cosine down to 5 %."""
         cosine = (1 + math.cos(math.pi * self.step / max(1, self.steps))) / 2
         return min(1.0, (self.step + 1) / _WARM_UP) * (_FLOOR + (1 - _FLOOR) * cosine)
 
     def save(self) -> bytes:
-        """All that is needed to go on."""
+        """The whole training state."""
         names = [name for name, _ in self.student.named_parameters()]
         state = self._optimiser.state_dict()["state"]
         moments = {
-            f"{kind}.{names[i]}": held[kind] for i, held in state.items() for kind in ("exp_avg", "exp_avg_sq", "step")
+            f"{kind}.{names[i]}": moment[kind]
+            for i, moment in state.items()
+            for kind in ("exp_avg", "exp_avg_sq", "step")
         }
         weights = {f"weight.{name}": tensor for name, tensor in self.student.state_dict().items()}
-        told = {"name": "training", "step": self.step, "objective": self.curve.objective, "vq": self.curve.vq}
-        return pack(told, arrays({**weights, **moments}.items()))
+        metadata = {"name": "training", "step": self.step, "objective": self.curve.objective, "vq": self.curve.vq}
+        return pack(metadata, arrays({**weights, **moments}.items()))
 
     def load(self, data: bytes) -> None:
-        """Go on from ``save``. Raises RunError for damaged bytes."""
-        told, tensors = unpack(data)
-        self.step, self.curve = told["step"], Curve(told["objective"], told["vq"])
+        """Resume from ``save``. Raises RunError for damaged bytes."""
+        metadata, tensors = unpack(data)
+        self.step, self.curve = metadata["step"], Curve(metadata["objective"], metadata["vq"])
         self.student.load_state_dict(_of("weight", tensors))
         names = [name for name, _ in self.student.named_parameters()]
         kinds = {kind: _of(kind, tensors) for kind in ("exp_avg", "exp_avg_sq", "step")}

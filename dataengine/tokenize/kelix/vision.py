@@ -1,4 +1,4 @@
-"""A ViT for pictures of any size: learned positions interpolated to the grid, rotary ones in two axes, 2x2 merge.
+"""Native-resolution ViT: learned positions interpolated to the grid, rotary ones in two axes, 2x2 merge.
 
 After Kelix (arXiv 2602.09843) and Keye-VL-1.5 (arXiv 2509.01563), whose tower is SigLIP's with these changes. Patches
 come in blocks of four, those of one token together, so that merging is a reshape.
@@ -21,7 +21,7 @@ _THETA = 10_000.0
 
 
 class Place(NamedTuple):
-    """Where the patches of a batch lie: ``learned (B or 1, L, D)``, ``cos`` and ``sin (B or 1, 1, L, D / heads)``."""
+    """Position embeddings of a batch's patches: ``learned (B or 1, L, D)``, ``cos`` and ``sin (B or 1, 1, L, D / heads)``."""
 
     learned: Tensor
     cos: Tensor
@@ -64,7 +64,7 @@ class VisionTower(nn.Module):
         self.merge2 = nn.Linear(MERGE**2 * dim, config.features)
 
     def place(self, h: int, w: int) -> Place:
-        """Of a picture of ``h x w`` tokens."""
+        """Position embeddings of a picture of ``h x w`` tokens."""
         side, dim = self.config.positions, self.config.hidden
         table = self.position.view(1, side, side, dim).permute(0, 3, 1, 2)
         size = (MERGE * h, MERGE * w)
@@ -98,6 +98,6 @@ def rotary(rows: Tensor, columns: Tensor, dim: int, dtype: torch.dtype) -> tuple
 
 
 def rotated(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """``(B, heads, L, dim)``: each pair (i, i + dim / 2) turned by its angle."""
+    """Apply rotary embeddings to ``(B, heads, L, dim)``: pair (i, i + dim / 2) is rotated by its angle."""
     a, b = x.chunk(2, dim=-1)
     return x * cos + torch.cat([-b, a], dim=-1) * sin
