@@ -1,19 +1,23 @@
-"""Tokenizers by name. A new one is one line here; nothing heavy is imported before it is asked for."""
+"""Makes tokenizers by name. A new one is one entry here; nothing heavy is imported before it is needed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from dataengine.errors import RunError, UsageError
+from dataengine.storage.pinned_packages import cache_dir, publish
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.checkpoint import unpack
 
+if TYPE_CHECKING:
+    from dataengine.tokenize.external import ExternalConfig
+
 #: name → (module, configuration, module, class)
-_KNOWN = {
+_TOKENIZERS = {
     "product": ("dataengine.tokenize.product", "ProductConfig", "dataengine.tokenize.product", "ProductTokenizer"),
     "kelix": (
         "dataengine.tokenize.kelix.config",
@@ -22,16 +26,16 @@ _KNOWN = {
         "KelixTokenizer",
     ),
 }
-_GIVEN = ("dataengine.tokenize.external", "GivenConfig")
+_EXTERNAL = ("dataengine.tokenize.external", "ExternalConfig")
 
 
 def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:
-    """The validated configuration of ``settings`` (a recipe's ``tokenizer``), with ``seed`` unless it names its own.
+    """Validate ``settings`` (a recipe's ``tokenizer``), with ``seed`` unless they name their own: the configuration.
     Raises UsageError naming every mistake."""
     name = settings.get("name")
-    if name not in _KNOWN and name != "checkpoint":
-        raise UsageError(f"there is no tokenizer {name!r}; known are checkpoint, {', '.join(sorted(_KNOWN))}")
-    module, config = _GIVEN if name == "checkpoint" else _KNOWN[str(name)][:2]
+    if name not in _TOKENIZERS and name != "checkpoint":
+        raise UsageError(f"there is no tokenizer {name!r}; known are checkpoint, {', '.join(sorted(_TOKENIZERS))}")
+    module, config = _EXTERNAL if name == "checkpoint" else _TOKENIZERS[str(name)][:2]
     try:
         return getattr(import_module(module), config).model_validate({"seed": seed, **settings})
     except ValidationError as error:
@@ -39,20 +43,31 @@ def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:
         raise UsageError(f"tokenizer {name}: {mistakes}") from error
 
 
-def known(name: str) -> str:
-    """``name``, if there is such a tokenizer. Raises RunError."""
-    if name not in _KNOWN:
-        raise RunError(f"there is no tokenizer {name!r}; known are {', '.join(sorted(_KNOWN))}")
-    return name
-
-
 def tokenizer_class(name: str) -> type[Tokenizer]:
-    """The class of that name. Raises RunError."""
-    *_, module, cls = _KNOWN[known(name)]
+    """The class of that name. Raises RunError where there is none."""
+    *_, module, cls = _TOKENIZERS[_existing(name)]
     return getattr(import_module(module), cls)  # type: ignore[no-any-return]
 
 
 def load(data: bytes) -> Tokenizer:
-    """The tokenizer in a checkpoint. Raises RunError for a damaged or unknown one."""
+    """The tokenizer in a checkpoint. Raises RunError for a damaged one or an unknown tokenizer."""
     config, _ = unpack(data)
     return tokenizer_class(str(config.get("name"))).load(data)
+
+
+def check(config: ExternalConfig) -> None:
+    """Check that an external checkpoint is undamaged and of a known tokenizer; once for each file. Raises UsageError."""
+    proof = cache_dir() / "checkpoints" / "tokenizers" / config.identity()
+    if proof.exists():
+        return
+    try:
+        _existing(str(unpack(config.read())[0].get("name")))
+    except RunError as error:
+        raise UsageError(f"tokenizer {config.path}: {error}") from None
+    publish(proof, b"")
+
+
+def _existing(name: str) -> str:
+    if name not in _TOKENIZERS:
+        raise RunError(f"there is no tokenizer {name!r}; known are {', '.join(sorted(_TOKENIZERS))}")
+    return name

@@ -25,7 +25,7 @@ from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
-from dataengine.tokenize.factory import configure, load, tokenizer_class
+from dataengine.tokenize.factory import check, configure, load, tokenizer_class
 from dataengine.tokenize.product import ProductTokenizer
 from dataengine.tokenize.sample import chosen
 
@@ -104,7 +104,7 @@ class TokenizerGiven(TokenizeStage):
     tokenizer = "checkpoint"
 
     def validate(self, recipe: Recipe) -> None:
-        self.config(recipe).check()
+        check(self.config(recipe))
 
     def settings(self, recipe: Recipe) -> Any:
         return self.config(recipe).identity()

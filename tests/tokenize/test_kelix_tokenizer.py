@@ -19,7 +19,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
 from dataengine.tokenize.base import FAST, SLOW, Codes, Timeline
 from dataengine.tokenize.checkpoint import pack, unpack
-from dataengine.tokenize.external import GivenConfig
+from dataengine.tokenize.external import ExternalConfig
 from dataengine.tokenize.factory import configure, load
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.config import KelixConfig
@@ -314,7 +314,7 @@ def test_published_weights_are_converted_by_the_command(tmp_path: Path) -> None:
     tokenizer = load((tmp_path / "out" / "tokenizer.safetensors").read_bytes())
     [codes] = tokenizer.encode([tokenizer.prepare([tiny_kelix.photos()[4]])])
     assert codes.tokens.shape == (4, 4) and tokenizer.decode(codes) is None, "a language model has no way back"
-    again = GivenConfig(path=str(tmp_path / "out"))
+    again = ExternalConfig(path=str(tmp_path / "out"))
     assert load(again.read()).id == tokenizer.id
     failed = CliRunner().invoke(app, arguments)
     assert failed.exit_code == 2 and "does not fit the configuration" in failed.output
