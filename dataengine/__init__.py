@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe, load
-    from dataengine.cot.teachers.base import Teacher
     from dataengine.ingest.items import SourceReader as Source
+    from dataengine.models.serving.completion import ChatModel as Teacher
     from dataengine.pipeline import execute as run
     from dataengine.score.base import Scorer
 
@@ -22,7 +22,7 @@ _PLACES = {
     "Recipe": ("dataengine.config.recipe", "Recipe"),
     "Scorer": ("dataengine.score.base", "Scorer"),
     "Source": ("dataengine.ingest.items", "SourceReader"),
-    "Teacher": ("dataengine.cot.teachers.base", "Teacher"),
+    "Teacher": ("dataengine.models.serving.completion", "ChatModel"),
     "load": ("dataengine.config.recipe", "load"),
     "run": ("dataengine.pipeline", "execute"),
 }
