@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from dataengine.config import recipe as recipes
-from dataengine.cot.core.tables import PATHS, QUESTIONS
-from dataengine.cot.questions.stage import samples
+from dataengine.cot.core.shard_samples import samples_by_shard
+from dataengine.cot.core.tables import PackedPath, PackedQuestion, rows_of, run_rows
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import log
@@ -68,15 +68,15 @@ class Desk:
 def media_of(run: Run) -> Media:
     """Media of samples by id, and pictures of questions and of models' tools by ``QID/NAME``."""
     store = run.workspace.store
-    located = {row.id: row for rows in samples(run).values() for row in rows}
-    questions = run.table("cot.questions", "questions", QUESTIONS, ("rid", "pack", "members")).to_pylist()
-    packed = {
-        f"{q['rid']}/{m['name']}": (q["pack"], m["offset"], m["size"]) for q in questions for m in q["members"] or []
-    }
-    paths = run.table("cot.paths", "paths", PATHS, ("rid", "index", "pack", "members"))
-    for path in paths.filter(pc.is_valid(paths["pack"])).to_pylist():
-        for m in path["members"] or []:
-            packed[f"{path['rid']}/{picture_of(path['index'], m['name'])}"] = (path["pack"], m["offset"], m["size"])
+    located = {row.id: row for rows in samples_by_shard(run).values() for row in rows}
+    packed = {}
+    for question in run_rows(run, "cot.questions", "questions", PackedQuestion):
+        for m in question.members:
+            packed[f"{question.rid}/{m.name}"] = (question.pack, m.offset, m.size)
+    paths = run.table("cot.paths", "paths", PackedPath.schema, PackedPath.columns())
+    for path in rows_of(paths.filter(pc.is_valid(paths["pack"])), PackedPath):
+        for m in path.members:
+            packed[f"{path.rid}/{picture_of(path.index, m.name)}"] = (path.pack, m.offset, m.size)
 
     def media(name: str) -> tuple[str, bytes]:
         if name in packed:

@@ -10,7 +10,7 @@ import json
 import re
 
 from dataengine.cot.core.formats import AutoPlain, Plain, Reply, boxed
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.cot.tasks.base import LETTERS
 from dataengine.cot.tasks.colours import COLOURS
 from dataengine.cot.tasks.locate_cell import CELLS, label
@@ -26,19 +26,19 @@ _NAMED = re.compile(rf"\b(?:[Oo]ption|[Cc]andidate|[Aa]nswer(?: is|:)) \(?([{LET
 _ORDER = re.compile(rf"\b[{LETTERS}](?:\s*[,<>\-–→ ]\s*[{LETTERS}])+\b")
 
 
-def answer_of(record: Record, reply: Reply) -> str | None:
+def answer_of(question: Question, reply: Reply) -> str | None:
     """What the reply says, or None where it says nothing or more than one thing."""
     inside = boxed(reply)
     if inside is not None:
         return inside.strip()
-    return _plain(record, reply.text) if isinstance(reply, Plain | AutoPlain) else None
+    return _plain(question, reply.text) if isinstance(reply, Plain | AutoPlain) else None
 
 
-def matches(record: Record, said: str | None) -> bool:
-    """Is it the record's answer? Numbers by value, orders by their letters, choices by letter or by the option's words."""
+def matches(question: Question, said: str | None) -> bool:
+    """Is it the question's answer? Numbers by value, orders by their letters, choices by letter or by the option's words."""
     if said is None:
         return False
-    kind, answer = record.answer_type, record.answer
+    kind, answer = question.answer_type, question.answer
     if kind == "number":
         return bool(_NUMBER.fullmatch(said.strip())) and float(said) == float(answer)
     if kind == "order":
@@ -47,66 +47,66 @@ def matches(record: Record, said: str | None) -> bool:
         return said.strip() == answer
     if kind == "choice":
         letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", said.strip(), re.DOTALL)
-        return letter[1] == answer if letter else _words(said) == _words(options(record).get(answer, answer))
+        return letter[1] == answer if letter else _words(said) == _words(options(question).get(answer, answer))
     if kind == "word" and re.fullmatch(r"-?\d+(\.\d+)?", answer):
         return said.strip() == answer
     return _words(said) == _words(answer)
 
 
-def options(record: Record) -> dict[str, str]:
+def options(question: Question) -> dict[str, str]:
     """The options of a choice by letter; none for other questions."""
-    if "choices" in record.asked:
-        return dict(zip(LETTERS, json.loads(record.asked["choices"]), strict=False))
-    if "parts" not in record.asked:
-        return {letter: f"candidate {letter}" for letter in LETTERS if letter in record.measured}
-    parts = record.asked["parts"].split("|")
-    return dict(zip(LETTERS, parts, strict=False)) if record.answer_type in ("choice", "order") else {}
+    if "choices" in question.parameters:
+        return dict(zip(LETTERS, json.loads(question.parameters["choices"]), strict=False))
+    if "parts" not in question.parameters:
+        return {letter: f"candidate {letter}" for letter in LETTERS if letter in question.facts}
+    parts = question.parameters["parts"].split("|")
+    return dict(zip(LETTERS, parts, strict=False)) if question.answer_type in ("choice", "order") else {}
 
 
-def others(record: Record) -> list[str]:
+def others(question: Question) -> list[str]:
     """Wrong answers of the same kind, in a fixed order."""
-    answer = record.answer
-    if record.answer_type == "number":
+    answer = question.answer
+    if question.answer_type == "number":
         whole = int(float(answer))
         return [str(whole + 1), str(whole + 2)]
-    if record.answer_type == "order":
+    if question.answer_type == "order":
         letters = answer.split(", ")
         return [", ".join([letters[-1], *letters[:-1]]), ", ".join([*letters[1:], letters[0]])]
-    if record.answer_type == "choice":
-        return [letter for letter in options(record) if letter != answer]
-    if record.answer_type == "box":
+    if question.answer_type == "choice":
+        return [letter for letter in options(question) if letter != answer]
+    if question.answer_type == "box":
         return sorted({label(cell) for cell in CELLS} - {answer})
-    if record.basis == "given":
+    if question.basis == "given":
         return ["something else"]
-    return sorted(alike(record) - {answer}) or [answer[1:] + answer[0]]
+    return sorted(alike(question) - {answer}) or [answer[1:] + answer[0]]
 
 
-def alike(record: Record) -> frozenset[str]:
+def alike(question: Question) -> frozenset[str]:
     """The words that such a question can be answered with; the answer alone where they are without number."""
-    return next((words for words in _CLOSED if record.answer in words), frozenset({record.answer}))
+    return next((words for words in _CLOSED if question.answer in words), frozenset({question.answer}))
 
 
-def _plain(record: Record, text: str) -> str | None:
-    if record.answer_type == "number":
+def _plain(question: Question, text: str) -> str | None:
+    if question.answer_type == "number":
         found = set(_NUMBER.findall(text))
-    elif record.answer_type == "order":
+    elif question.answer_type == "order":
         found = set(_ORDER.findall(text))
-    elif record.answer_type == "text":
+    elif question.answer_type == "text":
         return text.strip()
-    elif record.answer_type == "choice":
-        return _picked(record, text)
-    elif record.basis == "given":
-        return record.answer if f" {_words(record.answer)} " in f" {_words(text)} " else None
+    elif question.answer_type == "choice":
+        return _picked(question, text)
+    elif question.basis == "given":
+        return question.answer if f" {_words(question.answer)} " in f" {_words(text)} " else None
     else:
-        found = set(_words(text).split()) & alike(record)
+        found = set(_words(text).split()) & alike(question)
     return found.pop() if len(found) == 1 else None
 
 
-def _picked(record: Record, text: str) -> str | None:
+def _picked(question: Question, text: str) -> str | None:
     """The letter that a sentence begins with or names as the option, else the one option whose words it holds."""
     if match := _LEADING.match(text.strip()) or _NAMED.search(text):
         return match[1]
-    told = [letter for letter, words in options(record).items() if f" {_words(words)} " in f" {_words(text)} "]
+    told = [letter for letter, words in options(question).items() if f" {_words(words)} " in f" {_words(text)} "]
     return told[0] if len(told) == 1 else None
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from dataengine.cot.checks.answers import answer_of, matches
 from dataengine.cot.checks.reasoning import flaws
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import OBSERVATION, Grade, Record
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import OBSERVATION, Grade
 
 
 @dataclass(frozen=True)
@@ -25,29 +26,29 @@ class Graded:
     words: int
 
 
-def grade(record: Record, text: str) -> Graded:
+def grade(question: Question, text: str) -> Graded:
     """By rule, from the measured facts; says nothing of what only a model can judge."""
     words = len(text.split())
     try:
-        reply = formats.parse(record.style, text)
-        formats.to_blocks(text, pictures(record, text))
+        reply = formats.parse(question.style, text)
+        formats.to_blocks(text, pictures(question, text))
         _only_tools_show(reply, text)
     except formats.FormatError:
         return Graded("C", "", False, ("format",), words)
-    said = answer_of(record, reply)
-    found = tuple(flaws(record, reply))
-    if not matches(record, said):
+    said = answer_of(question, reply)
+    found = tuple(flaws(question, reply))
+    if not matches(question, said):
         return Graded("C", said or "", False, ("answer", *found), words)
     return Graded("B" if found else "A", said or "", True, found, words)
 
 
-def blind(record: Record, text: str) -> bool:
-    """Is a few words' guess the answer?"""
+def guessed_right(question: Question, text: str) -> bool:
+    """Grades a text-only baseline: whether a guess of a few words is the answer."""
     said = text.strip().removesuffix(".")
-    if matches(record, said):
+    if matches(question, said):
         return True
     try:
-        return matches(record, answer_of(record, formats.Plain(text)))
+        return matches(question, answer_of(question, formats.Plain(text)))
     except formats.FormatError:
         return False
 
@@ -59,6 +60,6 @@ def _only_tools_show(reply: formats.Reply, text: str) -> None:
         raise formats.FormatError.because("a place for a picture that no tool has given")
 
 
-def pictures(record: Record, text: str) -> list[str]:
+def pictures(question: Question, text: str) -> list[str]:
     """References of the pictures in a reply: all that its tools have given. Other replies show none."""
-    return [f"{OBSERVATION}{i}" for i in range(text.count(formats.IMAGE_MARK))] if record.style == "agentic" else []
+    return [f"{OBSERVATION}{i}" for i in range(text.count(formats.IMAGE_MARK))] if question.style == "agentic" else []

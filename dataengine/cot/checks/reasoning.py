@@ -17,7 +17,7 @@ from dataengine.cot.checks.answers import alike, matches
 from dataengine.cot.core import formats, tools
 from dataengine.cot.core.confidence import SENTENCE
 from dataengine.cot.core.measure import PARTS
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.errors import InputError
 
 LEAST_WORDS, MOST_WORDS = 3, 2000
@@ -31,13 +31,13 @@ _CONCLUSION = re.compile(
 )
 
 
-def flaws(record: Record, reply: formats.Reply) -> list[str]:
+def flaws(question: Question, reply: formats.Reply) -> list[str]:
     """Names of what is wrong with the reasoning, sorted; none for a sound one."""
     text, read = prose(reply), frozenset[float]()
     if isinstance(reply, formats.Agentic):
         read = frozenset(float(n) for step in reply.steps for n in _NUMBER.findall(step.output))
     return sorted(
-        {*_of_text(record, text, read), *(_of_tools(record, reply) if isinstance(reply, formats.Agentic) else ())}
+        {*_of_text(question, text, read), *(_of_tools(question, reply) if isinstance(reply, formats.Agentic) else ())}
     )
 
 
@@ -56,77 +56,77 @@ def sentences(text: str) -> list[str]:
     return [s.strip() for s in SENTENCE.findall(text) if s.strip()]
 
 
-def _of_text(record: Record, whole: str, read: frozenset[float]) -> Iterator[str]:
+def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator[str]:
     """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
-    if any(_concludes(record, said) and not matches(record, said) for said in _CONCLUSION.findall(whole)):
+    if any(_concludes(question, said) and not matches(question, said) for said in _CONCLUSION.findall(whole)):
         yield "contradiction"
     text = _LABEL.sub("", whole)
     words = text.split()
-    if len(words) > MOST_WORDS or (record.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
+    if len(words) > MOST_WORDS or (question.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
         yield "length"
-    if _foreign(text, _question(record)):
+    if _foreign(text, question.text):
         yield "language"
     said = sentences(text)
     if _repeats(said, words):
         yield "repetition"
-    numbers = [float(n) for n in _NUMBER.findall(text)] if record.basis == "measured" else []
-    if any(n not in read and not _supported(n, record) for n in numbers):
+    numbers = [float(n) for n in _NUMBER.findall(text)] if question.basis == "measured" else []
+    if any(n not in read and not _supported(n, question) for n in numbers):
         yield "unsupported number"
-    if any(_misread(record, s) for s in said):
+    if any(_misread(question, s) for s in said):
         yield "wrong reading"
 
 
-def _concludes(record: Record, said: str) -> bool:
+def _concludes(question: Question, said: str) -> bool:
     """Could these words be an answer to the question? ``the answer is clearly …`` ends at no answer yet."""
-    if record.answer_type in ("choice", "order"):
+    if question.answer_type in ("choice", "order"):
         return bool(re.fullmatch("[A-F](, [A-F])*", said))
-    if record.answer_type == "number":
+    if question.answer_type == "number":
         return said.isdigit()
-    if record.answer_type == "box":
+    if question.answer_type == "box":
         return said.startswith("<|")
-    if record.basis == "given":
+    if question.basis == "given":
         return False
-    return said.lower() in alike(record) or (record.answer.isupper() and said.isupper())
+    return said.lower() in alike(question) or (question.answer.isupper() and said.isupper())
 
 
-def _supported(number: float, record: Record) -> bool:
-    return number in _FREE or any(abs(number - known) < 0.051 for known in _known(record))
+def _supported(number: float, question: Question) -> bool:
+    return number in _FREE or any(abs(number - known) < 0.051 for known in _known(question))
 
 
-def _known(record: Record) -> set[float]:
+def _known(question: Question) -> set[float]:
     """Facts, their differences, counts of what was asked about, and numbers that the question itself holds."""
-    values = list(record.measured.values())
+    values = list(question.facts.values())
     found = {*values, *map(round, values)}
     rounded = [round(v) for v in values]
     found |= {abs(a - b) for a, b in combinations(rounded, 2)} | {round(abs(a - b)) for a, b in combinations(values, 2)}
-    found |= {value + 1 for name, value in record.measured.items() if name == "cuts"}
-    found |= {float(len(record.asked.get("parts", "").split("|")))}
-    found |= {float(n) for n in _NUMBER.findall(_question(record))}
-    found |= {float(time) for time in record.asked.get("times", "").split()}
-    return found | ({float(record.answer)} if record.answer_type == "number" else set())
+    found |= {value + 1 for name, value in question.facts.items() if name == "cuts"}
+    found |= {float(len(question.parameters.get("parts", "").split("|")))}
+    found |= {float(n) for n in _NUMBER.findall(question.text)}
+    found |= {float(time) for time in question.parameters.get("times", "").split()}
+    return found | ({float(question.answer)} if question.answer_type == "number" else set())
 
 
-def _misread(record: Record, sentence: str) -> bool:
+def _misread(question: Question, sentence: str) -> bool:
     """A sentence about one measured thing with one number: is it that thing's?"""
     left, named = sentence.lower(), []
-    for name in sorted(record.measured, key=len, reverse=True):
+    for name in sorted(question.facts, key=len, reverse=True):
         if re.search(rf"\b{re.escape(name.lower())}\b", left):
             named.append(name)
             left = left.replace(name.lower(), " ")
     numbers = [float(n) for n in _NUMBER.findall(sentence)]
     if len(named) != 1 or len(numbers) != 1 or named[0] not in PARTS:
         return False
-    return abs(numbers[0] - record.measured[named[0]]) > _TOLERANCE and not _difference(record, numbers[0], sentence)
+    return abs(numbers[0] - question.facts[named[0]]) > _TOLERANCE and not _difference(question, numbers[0], sentence)
 
 
-def _difference(record: Record, number: float, sentence: str) -> bool:
+def _difference(question: Question, number: float, sentence: str) -> bool:
     """May the number be a gap between two facts?"""
-    values = [round(v) for v in record.measured.values()]
+    values = [round(v) for v in question.facts.values()]
     told = re.search(r"\b(gap|lead|ahead|behind|away|apart|closer|difference|less|more)\b", sentence)
     return bool(told) and any(abs(a - b) == number for a, b in combinations(values, 2))
 
 
-def _of_tools(record: Record, reply: formats.Agentic) -> Iterator[str]:
+def _of_tools(question: Question, reply: formats.Agentic) -> Iterator[str]:
     """Outputs of ``measure`` calls are the facts of the parts that they measure."""
     boxes = {box: name for name, box in PARTS.items()}
     for step in reply.steps:
@@ -144,7 +144,7 @@ def _of_tools(record: Record, reply: formats.Agentic) -> Iterator[str]:
             continue
         for call, line in zip(calls, lines, strict=True):
             part = boxes.get(tuple(int(edge) for edge in call.arguments[1:]))  # type: ignore[arg-type]
-            known = record.measured.get(part) if part else None
+            known = question.facts.get(part) if part else None
             if known is not None and abs(known - int(line)) > _TOLERANCE:
                 yield "tool output"
 
@@ -164,7 +164,3 @@ def _foreign(text: str, question: str) -> bool:
 
 def _script(letter: str) -> str:
     return "LATIN" if letter.isascii() else unicodedata.name(letter, "?").partition(" ")[0]
-
-
-def _question(record: Record) -> str:
-    return formats.to_text(record.messages[0].content)[0]

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.config.cot import OpenAIConfig
 from dataengine.config.recipe import Recipe
-from dataengine.cot.checks.grade import blind, grade
-from dataengine.cot.core.record import Record
+from dataengine.cot.checks.grade import grade, guessed_right
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.shard_samples import samples_by_shard
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import CHECKS, PATHS, QUESTIONS, SURE
-from dataengine.cot.questions.stage import samples
+from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, read_rows, rows_of, table_of
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
@@ -35,13 +35,18 @@ from dataengine.storage.workspace import Output, Workspace, digest
 RULES = "2"
 """Raised when a rule changes what it finds."""
 _CHUNK = 64
+_SAME = (
+    "rid", "kind", "index", "teacher", "prompt", "seed", "injected", "failure",
+    "confidence", "least_token", "step_means", "step_leasts",
+)  # fmt: skip
+"""Columns that a check has from its path."""
 
 
 class CotCheck(Cot, RecordStage):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "2"
+    version = "3"
     needs = ("shard.assign", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
@@ -52,12 +57,11 @@ class CotCheck(Cot, RecordStage):
     def settings(self, recipe: Recipe) -> Any:
         judge = self.config(recipe).judge
         prompts = [prompt_text.prompt_of("judge"), prompt_text.prompt_of("judge_text")]
-        told = None if judge is None else [chat_model(judge, None).id, *prompts]
-        return [RULES, told]
+        return [RULES, None if judge is None else [chat_model(judge, None).id, *prompts]]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))
-        located = samples(run) if self.config(run.recipe).judge is not None else {}
+        located = samples_by_shard(run) if self.config(run.recipe).judge is not None else {}
         questions = run.records["cot.questions"].parts
         return [
             Part(
@@ -94,96 +98,107 @@ class CheckWorker:
 
     def process(self, part: Part) -> Output:
         questions, paths, located = part.spec
-        asked = self.workspace.read_table([questions], QUESTIONS, ("rid", "sample", "record", "pack", "members"))
-        rows = {r["rid"]: r for r in asked.to_pylist() if r["record"] is not None}
-        records = {rid: Record.model_validate_json(r["record"]) for rid, r in rows.items()}
-        told = self.workspace.read_table([paths], PATHS).to_pylist()
-        checks = [_check(records[p["rid"]], p) for p in told]
-        sound = [(c, p) for c, p in zip(checks, told, strict=True) if _for_judge(c, records[p["rid"]])]
-        for start in range(0, len(sound) if self._teacher else 0, _CHUNK):
-            self._judge(sound[start : start + _CHUNK], rows, records, {one.id: one for one in located})
-        written = self.workspace.write_table(
-            f"cot/checks/{part.name}-{part.key[:16]}.parquet", pa.Table.from_pylist(checks, CHECKS)
-        )
-        wrong = [c for c in checks if c["planted"] is not None]
+        table = self.workspace.read_table([questions], AskedQuestion.schema, AskedQuestion.columns())
+        asked = {one.rid: one for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
+        read = read_rows(self.workspace, [paths], PathRow)
+        rows = [check(asked[path.rid].question, path) for path in read]
+        if self._teacher is not None:
+            places = [n for n, row in enumerate(rows) if _for_judge(row, asked[row.rid].question)]
+            by_id = {one.id: one for one in located}
+            for start in range(0, len(places), _CHUNK):
+                some = {n: (asked[rows[n].rid], read[n].text or "") for n in places[start : start + _CHUNK]}
+                for n, judgement in self._judged(some, by_id).items():
+                    rows[n] = _with_judgement(rows[n], judgement)
+        base = f"cot/checks/{part.name}-{part.key[:16]}"
+        written = self.workspace.write_table(f"{base}.parquet", table_of(CheckRow, rows))
+        wrong = [row for row in rows if row.injected is not None]
         facts = {
-            "grades": dict(sorted(Counter(c["grade"] for c in checks if c["grade"]).items())),
-            "planted": dict(sorted(Counter(c["planted"] for c in wrong).items())),
-            "caught": dict(sorted(Counter(c["planted"] for c in wrong if c["grade"] != "A").items())),
+            "grades": dict(sorted(Counter(row.grade for row in rows if row.grade).items())),
+            "planted": dict(sorted(Counter(row.injected for row in wrong).items())),
+            "caught": dict(sorted(Counter(row.injected for row in wrong if row.grade != "A").items())),
         }
-        return Output({"checks": written}, {"checked": len(checks)}, facts)
+        return Output({"checks": written}, {"checked": len(rows)}, facts)
 
-    def _judge(
-        self,
-        sound: Sequence[tuple[dict[str, Any], dict[str, Any]]],
-        rows: dict[str, dict[str, Any]],
-        records: dict[str, Record],
-        located: dict[str, Located],
-    ) -> None:
-        """Ask the judge about a chunk of paths, and lower the grades of those it finds flawed."""
+    def _judged(
+        self, paths: Mapping[int, tuple[AskedQuestion, str]], located: Mapping[str, Located]
+    ) -> dict[int, Judgement | None]:
+        """What the judge says of each path, a question with a text; None where nothing that can be read."""
         if self._teacher is None or self._renderer is None:
             raise RuntimeError("setup() comes before process()")
-        rendered = self._renderer.samples([records[p["rid"]] for _, p in sound], located)
+        rendered = self._renderer.samples([one.question for one, _ in paths.values()], located)
         pictures: dict[str, bytes] = {}
-        wanted = []
-        for _, path in sound:
-            record, question = records[path["rid"]], rows[path["rid"]]
-            views = prompt_text.views(
-                record, rendered.get(question["sample"], {}), self._renderer.question_images(question)
-            )
-            wanted.append(prompt_text.judge(record, prompt_text.register(views, pictures), path["text"]))
-        for at, result in self._teacher.complete(wanted, pictures.__getitem__):
+        requests = []
+        for one, text in paths.values():
+            images = self._renderer.question_images(one)
+            views = prompt_text.views(one.question, rendered.get(one.sample, {}), images)
+            requests.append(prompt_text.judge(one.question, prompt_text.register(views, pictures), text))
+        places, judged = list(paths), dict[int, Judgement | None]()
+        for at, result in self._teacher.complete(requests, pictures.__getitem__):
             if isinstance(result, FailedCompletion):
                 raise_if_fatal(result)
-            check, path = sound[at]
-            free = records[path["rid"]].answer_type == "text"
-            _hold(check, None if isinstance(result, FailedCompletion) else _verdict(result.text, free))
+                judged[places[at]] = None
+            else:
+                free = paths[places[at]][0].question.answer_type == "text"
+                judged[places[at]] = _judgement(result.text, free)
+        return judged
 
 
-def _for_judge(check: dict[str, Any], record: Record) -> bool:
+@dataclass(frozen=True)
+class Judgement:
+    """``process``: the reasoning is true of the picture; ``score`` from 1 to 5; ``right``: of a free answer, whether it means the
+    same as the record's, None for others."""
+
+    process: bool
+    reason: str
+    score: int
+    right: bool | None
+
+
+def check(question: Question, path: PathRow) -> CheckRow:
+    """A path by rule."""
+    row = CheckRow(**{name: getattr(path, name) for name in _SAME})
+    text = path.text or ""
+    if path.failure is not None:
+        return replace(row, reasons=(path.failure,))
+    if path.kind == "text_only":
+        return replace(row, answer=text[:80], right=guessed_right(question, text))
+    return replace(row, **asdict(grade(question, text)))
+
+
+def _for_judge(row: CheckRow, question: Question) -> bool:
     """What the rules find right, and free answers in other words."""
-    if check["kind"] != "path" or check["grade"] is None:
+    if row.kind != "path" or row.grade is None:
         return False
-    other_words = record.answer_type == "text" and bool(check["answer"]) and list(check["reasons"][:1]) == ["answer"]
-    return check["grade"] in ("A", "B") or other_words
+    other_words = question.answer_type == "text" and bool(row.answer) and row.reasons[:1] == ("answer",)
+    return row.grade in ("A", "B") or other_words
 
 
-def _hold(check: dict[str, Any], verdict: dict[str, Any] | None) -> None:
-    """Change a check by what a judge says; none: it has said nothing that can be read."""
-    if verdict is None:
-        grade_ = "C" if check["grade"] == "C" else "B"
-        check |= {"grade": grade_, "reasons": [*check["reasons"], "judge gave no verdict"]}
-        return
-    check["judged"] = verdict["score"]
-    if verdict.get("answer") is False:
-        check |= {"grade": "C", "right": False, "reasons": ["answer", *check["reasons"], "judge: another answer"]}
-        return
-    if not check["right"]:
-        rest = check["reasons"][1:]
-        check |= {"grade": "B" if rest else "A", "right": True, "equal": True, "reasons": rest}
-    if not verdict["process"]:
-        check |= {"grade": "B", "reasons": [*check["reasons"], f"judge: {verdict['reason'][:120]}"]}
+def _with_judgement(row: CheckRow, judgement: Judgement | None) -> CheckRow:
+    """The check as a judge leaves it; none: it has said nothing that can be read."""
+    if judgement is None:
+        reasons = (*row.reasons, "judge gave no verdict")
+        return replace(row, grade="C" if row.grade == "C" else "B", reasons=reasons)
+    row = replace(row, judged=judgement.score)
+    if judgement.right is False:
+        return replace(row, grade="C", right=False, reasons=("answer", *row.reasons, "judge: another answer"))
+    if not row.right:
+        rest = row.reasons[1:]
+        row = replace(row, grade="B" if rest else "A", right=True, equal=True, reasons=rest)
+    if not judgement.process:
+        return replace(row, grade="B", reasons=(*row.reasons, f"judge: {judgement.reason[:120]}"))
+    return row
 
 
-def _check(record: Record, path: dict[str, Any]) -> dict[str, Any]:
-    same = ("rid", "kind", "teacher", "prompt", "planted", "failure", "index", "seed", *SURE)
-    told = {name: path[name] for name in same} | {"judged": None, "equal": False}
-    if path["failure"] is not None:
-        return told | {"grade": None, "answer": "", "right": False, "reasons": [path["failure"]], "words": 0}
-    if path["kind"] == "blind":
-        right = blind(record, path["text"])
-        return told | {"grade": None, "answer": path["text"][:80], "right": right, "reasons": [], "words": 0}
-    return told | asdict(grade(record, path["text"]))
-
-
-def _verdict(text: str, free: bool) -> dict[str, Any] | None:
+def _judgement(text: str, free: bool) -> Judgement | None:
     try:
-        told = json.loads(text)
+        reply = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(told, dict) or not isinstance(told.get("process"), bool):
+    if not isinstance(reply, dict) or not isinstance(reply.get("process"), bool):
         return None
-    score, reason = told.get("score"), told.get("reason")
+    score, reason, right = reply.get("score"), reply.get("reason"), reply.get("answer")
     if not isinstance(score, int) or not 1 <= score <= 5 or not isinstance(reason, str):
         return None
-    return told if not free or isinstance(told.get("answer"), bool) else None
+    if free and not isinstance(right, bool):
+        return None
+    return Judgement(reply["process"], reason, score, right if isinstance(right, bool) else None)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.tables import OutcomeRow
 
 
 class Step(StrEnum):
-    """Where a candidate can end."""
+    """Where a candidate can end; at ``DECODE`` with the class of a failure."""
 
+    DECODE = "failed"
     PROPOSE = "propose"
     DECIDE = "decide"
     VERIFY = "verify"
@@ -21,15 +23,15 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Kept:
-    """A record and its pictures, PNG bytes in the order of ``record.observations``."""
+    """A question and its pictures, PNG bytes in the order of ``question.observations``."""
 
-    record: Record
+    question: Question
     images: tuple[bytes, ...] = field(repr=False, default=())
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A candidate that gave no record."""
+    """A candidate that gave no question."""
 
     sample: str
     mode: str
@@ -45,9 +47,9 @@ STEPS = ("questions", "paths", "check", "review", "contamination", "mix")
 """Where a question can end, in order."""
 
 
-def funnel(outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """How many questions enter each step and are dropped there: rows of tables.OUTCOMES in, one row a step out."""
-    dropped = Counter(o["step"] for o in outcomes if o["outcome"] != "kept")
+def funnel(outcomes: Sequence[OutcomeRow]) -> list[dict[str, Any]]:
+    """How many questions enter each step and are dropped there, one row a step."""
+    dropped = Counter(o.step for o in outcomes if o.outcome != "kept")
     left, rows = len(outcomes), []
     for step in STEPS:
         rows.append({"step": step, "entering": left, "dropped": dropped[step], "remaining": left - dropped[step]})
@@ -55,8 +57,8 @@ def funnel(outcomes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def yields(outcomes: Sequence[Mapping[str, Any]], by: str) -> dict[str, dict[str, int]]:
-    """Questions and kept ones by mode, task or teacher; those that no teacher has answered have none."""
-    asked = Counter(str(o[by]) for o in outcomes if o[by])
-    kept = Counter(str(o[by]) for o in outcomes if o[by] and o["outcome"] == "kept")
-    return {name: {"questions": count, "kept": kept[name]} for name, count in sorted(asked.items())}
+def yields(outcomes: Sequence[OutcomeRow], group: Callable[[OutcomeRow], str]) -> dict[str, dict[str, int]]:
+    """Questions and kept ones by mode, task or teacher; those whose ``group`` is empty have none."""
+    questions = Counter(group(o) for o in outcomes if group(o))
+    kept = Counter(group(o) for o in outcomes if group(o) and o.outcome == "kept")
+    return {name: {"questions": count, "kept": kept[name]} for name, count in sorted(questions.items())}

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from dataengine.cot.core.frame_sampling import KEYE, Taken, take
-from dataengine.cot.core.source_qa import Pair, Rival
+from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.errors import InputError
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
@@ -39,7 +39,7 @@ class CotInput:
     the middles of ``count`` equal spans; ``taken(way)`` says which frames a record shows, ``ways`` which ways the recipe
     wants. ``facts`` of a video hold its ``duration`` in seconds.
 
-    ``pairs`` are the source's questions about it, ``rivals`` captions of other samples, ``partners`` other videos by id.
+    ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``partners`` other videos by id.
     """
 
     id: str
@@ -51,7 +51,7 @@ class CotInput:
     taken: Callable[[str], Taken] = field(repr=False, default=_nothing)
     ways: tuple[str, ...] = KEYE
     pairs: tuple[Pair, ...] = ()
-    rivals: tuple[Rival, ...] = ()
+    distractors: tuple[Distractor, ...] = ()
     partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
 
     def among(self, partners: Mapping[str, CotInput]) -> CotInput:

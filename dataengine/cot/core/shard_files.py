@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
-from dataengine.cot.core.outcomes import Kept
-from dataengine.cot.core.record import Observation
+from dataengine.cot.core.record import Observation, Record
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
@@ -42,8 +41,8 @@ def observations(images: Iterable[bytes]) -> tuple[Observation, ...]:
     )
 
 
-def record_members(kept: Kept) -> list[tuple[str, bytes]]:
-    """``(name, bytes)`` of the members, in the order in which they lie in a shard."""
-    record = kept.record
-    named = zip(record.observations, kept.images, strict=True)
+def record_members(record: Record, images: Sequence[bytes]) -> list[tuple[str, bytes]]:
+    """``(name, bytes)`` of the members, in the order in which they lie in a shard. ``images`` are PNGs in the order of the
+    record's observations."""
+    named = zip(record.observations, images, strict=True)
     return [(f"{record.id}.json", record.to_bytes()), *((f"{record.id}.{o.name}", data) for o, data in named)]

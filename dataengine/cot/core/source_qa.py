@@ -38,7 +38,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Rival:
+class Distractor:
     """A caption of another sample."""
 
     id: str

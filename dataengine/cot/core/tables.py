@@ -1,94 +1,308 @@
-"""The tables between the steps of CoT construction, one row a question or a path. Inside a workspace, not part of a release."""
+"""The tables between the steps of CoT construction: their schemas, and their rows as objects. No part of a release.
+
+A row class has a field for each column that it reads, so a class with fewer fields is a narrower view of the same table.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pyarrow as pa
 
-_MEMBER = pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())])
+from dataengine.cot.core.columns import MEMBERS, Member, decode, encode
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import Family, Grade, PathTold
+from dataengine.cot.core.source_qa import Distractor, Pair
+from dataengine.stage import Run
+from dataengine.storage.workspace import File, Workspace
+
+CONFIDENCE = {
+    "confidence": pa.float64(),
+    "least_token": pa.float64(),
+    "step_means": pa.list_(pa.float64()),
+    "step_leasts": pa.list_(pa.float64()),
+}
 
 
-SURE = ("confidence", "least_token", "step_means", "step_leasts")
-_SURE = [pa.field(n, pa.list_(pa.float64()) if n.startswith("step_") else pa.float64()) for n in SURE]
+def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
+    return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
 
 
-def _strings(*names: str) -> list[Any]:
-    return [pa.field(name, pa.string()) for name in names]
-
-
-#: What is known of a sample besides its media: pairs of its source and captions of other samples (JSON), and other videos.
-GIVEN = pa.schema([*_strings("id", "pairs", "rivals"), pa.field("partners", pa.list_(pa.string()))])
-#: A question with its answer and the facts both rest on (``record``: canonical JSON, the programmatic reply with it), where
-#: its pictures lie in a pack, or why it was not asked.
-QUESTIONS = pa.schema(
-    [
-        *_strings("rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "asked", "answer"),
-        *_strings("rejected", "record", "pack"),
-        pa.field("members", pa.list_(_MEMBER)),
-    ]
-)
-#: What a teacher said: a path of reasoning, or (``kind`` blind) an answer without the picture. ``planted`` names the error
-#: of a path that is wrong on purpose, ``failure`` the class of a call that gave nothing. ``pack`` is set where a model's tools
-#: gave its pictures. ``confidence`` and ``least_token`` are the mean and the lowest log-probability of all tokens, ``step_*``
-#: of those of each sentence of the reasoning.
-PATHS = pa.schema(
-    [
-        *_strings("rid", "kind", "teacher", "prompt", "text", "planted", "failure", "message", "pack"),
-        pa.field("members", pa.list_(_MEMBER)),
-        pa.field("index", pa.int32()),
-        pa.field("seed", pa.int64()),
-        *_SURE,
-    ]
-)
-#: How a path fared: grade A, B or C, what it answers, whether that is right, what is wrong with it. ``equal``: a judge finds a
-#: free answer to be the right one in other words.
-CHECKS = pa.schema(
-    [
-        *_strings("rid", "kind", "teacher", "prompt", "planted", "failure", "grade", "answer"),
-        pa.field("right", pa.bool_()),
-        pa.field("reasons", pa.list_(pa.string())),
-        pa.field("words", pa.int32()),
-        pa.field("index", pa.int32()),
-        pa.field("seed", pa.int64()),
-        *_SURE,
-        pa.field("judged", pa.int32()),
-        pa.field("equal", pa.bool_()),
-    ]
-)
-#: The path that became the reply, or why there is none. ``text`` replaces the path's where a person has edited it.
-REVIEWED = pa.schema(
-    [
-        *_strings("rid", "why", "action", "text", "outcome", "step", "reason"),
-        pa.field("chosen", pa.int32()),
-        pa.field("agreement", pa.float64()),
-        pa.field("blind", pa.string()),
-        pa.field("judged", pa.int32()),
-        pa.field("equal", pa.bool_()),
-        pa.field("told", pa.string()),
-    ]
-)
+#: Pairs and distractors are JSON.
+SOURCE_MATERIAL = _schema("id", "pairs", "distractors", partners=pa.list_(pa.string()))
+#: ``question`` is JSON of ``question.Question``; ``asked`` the canonical JSON of its parameters, equal for questions that their
+#: text alone cannot tell apart. A rejected one has the sample's id as ``rid``.
+QUESTIONS = _schema(
+    "rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "asked", "answer", "rejected", "question",
+    "pack", members=MEMBERS,
+)  # fmt: skip
+PATHS = _schema(
+    "rid", "kind", "teacher", "prompt", "text", "injected", "failure", "message", "pack",
+    members=MEMBERS, index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
+)  # fmt: skip
+CHECKS = _schema(
+    "rid", "kind", "teacher", "prompt", "injected", "failure", "grade", "answer",
+    right=pa.bool_(), reasons=pa.list_(pa.string()), words=pa.int32(), index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
+    judged=pa.int32(), equal=pa.bool_(),
+)  # fmt: skip
+REVIEWED = _schema(
+    "rid", "why", "action", "text", "outcome", "step", "reason", "text_only", "paths",
+    chosen=pa.int32(), agreement=pa.float64(), judged=pa.int32(), equal=pa.bool_(),
+)  # fmt: skip
 #: Questions for a person, as JSON of ``review.base.ReviewItem``.
-ITEMS = pa.schema(_strings("rid", "item"))
-#: How good a question is and how often it is to be used.
-SCORES = pa.schema(
-    [
-        *_strings("rid", "benchmark"),
-        pa.field("quality", pa.int32()),
-        pa.field("prior", pa.float64()),
-        pa.field("weight", pa.float64()),
-        pa.field("repeat", pa.int32()),
-    ]
-)
-#: What became of each question: exactly one of kept, rejected (step, reason) and failed (reason: the class).
-OUTCOMES = pa.schema(_strings("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason"))
-#: A record that is to be written, with all that the steps have told of it.
-PLAN = pa.schema(
-    [
-        *_strings("rid", "split", "family", "record", "text", "told", "pack", "blind", "review"),
-        pa.field("members", pa.list_(_MEMBER)),
-        pa.field("equal", pa.bool_()),
-        pa.field("chosen", pa.int32()),
-        *(pa.field(name, pa.float64()) for name in ("quality", "agreement", "prior", "weight", "repeat")),
-    ]
-)
+ITEMS = _schema("rid", "item")
+SCORES = _schema("rid", "benchmark", quality=pa.int32(), prior=pa.float64(), weight=pa.float64(), repeat=pa.int32())
+OUTCOMES = _schema("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason")
+PLAN = _schema(
+    "rid", "split", "family", "question", "text", "paths", "pack", "text_only", "review",
+    members=MEMBERS, equal=pa.bool_(), chosen=pa.int32(),
+    **dict.fromkeys(("quality", "agreement", "prior", "weight", "repeat"), pa.float64()),
+)  # fmt: skip
+
+PathKind = Literal["path", "text_only"]
+End = Literal["kept", "rejected", "failed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of ``schema``, or some of its columns."""
+
+    schema: ClassVar[pa.Schema]
+
+    @classmethod
+    def columns(cls) -> list[str]:
+        return [field.name for field in fields(cls)]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(**{name: decode(name, row[name]) for name in cls.columns()})
+
+    def to_row(self) -> dict[str, Any]:
+        return {name: encode(name, getattr(self, name)) for name in self.columns()}
+
+
+R = TypeVar("R", bound=Row)
+
+
+def rows_of(table: pa.Table, kind: type[R]) -> list[R]:
+    """Rows of a table that has at least the columns of ``kind``, in order."""
+    return [kind.from_row(row) for row in table.select(kind.columns()).to_pylist()]
+
+
+def read_rows(workspace: Workspace, files: Iterable[File], kind: type[R]) -> list[R]:
+    """Rows of the files, in the order given."""
+    return rows_of(workspace.read_table(files, kind.schema, kind.columns()), kind)
+
+
+def run_rows(run: Run, stage: str, role: str, kind: type[R]) -> list[R]:
+    """All rows of a committed table of an earlier stage."""
+    return rows_of(run.table(stage, role, kind.schema, kind.columns()), kind)
+
+
+def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
+    """The table of ``kind.schema`` with these rows."""
+    return pa.Table.from_pylist([row.to_row() for row in rows], kind.schema)
+
+
+@dataclass(frozen=True)
+class SourceMaterial(Row):
+    """What is known of a sample besides its media: the source's question-answer pairs, captions of other samples, and the ids
+    of other videos."""
+
+    schema = SOURCE_MATERIAL
+    id: str
+    pairs: tuple[Pair, ...] = ()
+    distractors: tuple[Distractor, ...] = ()
+    partners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class QuestionSummary(Row):
+    """A question without its text, or (``rejected``: ``"step: reason"``) why there is none; then ``rid`` is the sample's id."""
+
+    schema = QUESTIONS
+    rid: str
+    sample: str
+    mode: str
+    style: str
+    task: str
+    family: str
+    split: str
+    difficulty: str
+    asked: str
+    answer: str
+    rejected: str | None
+
+
+@dataclass(frozen=True)
+class AskedQuestion(Row):
+    """A question that was asked, the sample that it is about, and where its pictures lie in a pack."""
+
+    schema = QUESTIONS
+    rid: str
+    sample: str
+    question: Question
+    pack: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class QuestionRow(QuestionSummary):
+    """``question`` is None where it was rejected; its pictures lie as ``members`` in ``pack``."""
+
+    question: Question | None
+    pack: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class PathRow(Row):
+    """A path of reasoning, or (``kind`` text_only) an answer without the picture.
+
+    ``injected`` names the error of a path that is wrong on purpose, ``failure`` the class of a call that gave nothing.
+    ``pack`` is set where a model's tools gave its pictures. ``confidence`` and ``least_token`` are the mean and the lowest
+    log-probability of all tokens, ``step_*`` of those of each sentence of the reasoning.
+    """
+
+    schema = PATHS
+    rid: str
+    kind: PathKind
+    index: int
+    teacher: str
+    prompt: str
+    seed: int
+    text: str | None = None
+    injected: str | None = None
+    failure: str | None = None
+    message: str | None = None
+    pack: str | None = None
+    members: tuple[Member, ...] = ()
+    confidence: float | None = None
+    least_token: float | None = None
+    step_means: tuple[float, ...] = ()
+    step_leasts: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class PackedQuestion(Row):
+    """Where the pictures of a question lie."""
+
+    schema = QUESTIONS
+    rid: str
+    pack: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class PackedPath(Row):
+    """Where the pictures lie that a model's tools gave in a path."""
+
+    schema = PATHS
+    rid: str
+    index: int
+    pack: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class CheckRow(Row):
+    """How a path fared: ``grade`` A, B or C (None: a failed call or a text-only answer), what it answers, whether that is right,
+    what is wrong with it. ``judged``: a judge's score from 1 to 5. ``equal``: a judge finds a free answer to be the right one
+    in other words."""
+
+    schema = CHECKS
+    rid: str
+    kind: PathKind
+    index: int
+    teacher: str
+    prompt: str
+    seed: int
+    injected: str | None = None
+    failure: str | None = None
+    grade: Grade | None = None
+    answer: str = ""
+    right: bool = False
+    reasons: tuple[str, ...] = ()
+    words: int = 0
+    confidence: float | None = None
+    least_token: float | None = None
+    step_means: tuple[float, ...] = ()
+    step_leasts: tuple[float, ...] = ()
+    judged: int | None = None
+    equal: bool = False
+
+
+@dataclass(frozen=True)
+class ReviewRow(Row):
+    """The path that became the reply of a question, or why there is none. ``text`` replaces the path's where a person has edited
+    it; ``paths`` are what the record tells of all paths."""
+
+    schema = REVIEWED
+    rid: str
+    why: str
+    chosen: int | None
+    outcome: End
+    agreement: float = 0.0
+    step: str = ""
+    reason: str = ""
+    action: str = ""
+    text: str | None = None
+    text_only: Literal["", "right", "wrong"] = ""
+    judged: int | None = None
+    equal: bool = False
+    paths: tuple[PathTold, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoreRow(Row):
+    """How good a question is and how often it is to be used; ``benchmark``: one that it is in."""
+
+    schema = SCORES
+    rid: str
+    benchmark: str | None
+    quality: int
+    prior: float
+    weight: float
+    repeat: int
+
+
+@dataclass(frozen=True)
+class OutcomeRow(Row):
+    """What became of a question: exactly one of kept, rejected (step, reason) and failed (reason: the class)."""
+
+    schema = OUTCOMES
+    rid: str
+    sample: str
+    mode: str
+    style: str
+    task: str
+    outcome: End = "kept"
+    teacher: str = ""
+    step: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class PlanRow(Row):
+    """A record that is to be written, with all that the steps have found out about it."""
+
+    schema = PLAN
+    rid: str
+    split: str
+    family: Family
+    question: Question
+    text: str
+    paths: tuple[PathTold, ...]
+    chosen: int
+    pack: str
+    members: tuple[Member, ...]
+    review: Literal["", "accepted", "edited"]
+    text_only: Literal["", "right", "wrong"]
+    equal: bool
+    quality: float
+    agreement: float
+    prior: float
+    weight: float
+    repeat: float

@@ -1,24 +1,24 @@
 """cot.score: how much a question needs its picture and its reasoning, from 1 to 5, and how often it is to be used.
 
 The scale is that of Keye-VL-1.5 (arXiv 2509.01563, step 5 of the LongCoT pipeline): 1 can be answered without the picture, 5
-depends on it strongly. Without a judge it follows from measured things: the blind answer, how well a guesser does that knows
-all other questions but no picture (``prior``), and the difficulty. The report gives no repeat counts: they are the recipe's.
+depends on it strongly. Without a judge it follows from measured things: the text-only baseline, how well a guesser does that
+knows all other questions but no picture (``prior``), and the difficulty. The report gives no repeat counts: they are the
+recipe's.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.questions import contaminated
-from dataengine.cot.core import formats
-from dataengine.cot.core.record import Record
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.tables import AskedQuestion, QuestionSummary, ReviewRow, ScoreRow, rows_of, run_rows, table_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output
 
@@ -29,7 +29,7 @@ _BY_DIFFICULTY = {"easy": 3, "medium": 4, "hard": 5}
 
 class CotScore(Cot, TableStage):
     name = "cot.score"
-    version = "1"
+    version = "2"
     needs = ("cot.questions", "cot.review", "contamination.read")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -38,48 +38,55 @@ class CotScore(Cot, TableStage):
         return [sorted(self.config(recipe).uses.items()), presets]
 
     def compute(self, run: Run, key: str) -> Output:
-        columns = ["rid", "task", "style", "difficulty", "asked", "answer", "rejected"]
-        columns += ["record"] if run.recipe.contamination else []
-        questions = run.table("cot.questions", "questions", QUESTIONS, columns).to_pylist()
-        reviewed = {r["rid"]: r for r in run.table("cot.review", "reviewed", REVIEWED).to_pylist()}
-        asked = sorted((q for q in questions if q["rid"] in reviewed), key=lambda q: str(q["rid"]))
-        prior = _priors(asked)
-        hits = contaminated([_text(q["record"]) for q in asked] if run.recipe.contamination else [], run)
+        questions = run_rows(run, "cot.questions", "questions", QuestionSummary)
+        reviewed = {r.rid: r for r in run_rows(run, "cot.review", "reviewed", ReviewRow)}
+        scored = sorted((q for q in questions if q.rid in reviewed), key=lambda q: q.rid)
+        priors = _priors(scored)
+        benchmarks = _benchmarks(run, [q.rid for q in scored]) if run.recipe.contamination else {}
         uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).uses.items()}
         rows = []
-        for place, question in enumerate(asked):
-            quality = _quality(question, reviewed[question["rid"]], prior[question["rid"]])
-            use = uses[quality]
-            hit = hits[place] if hits else None
-            told = {"rid": question["rid"], "benchmark": hit.benchmark if hit else None, "quality": quality}
-            rows.append(told | {"prior": prior[question["rid"]][0], "weight": use, "repeat": math.ceil(use)})
-        file = run.workspace.write_table(f"cot/scores-{key}.parquet", pa.Table.from_pylist(rows, SCORES))
-        counts = Counter(str(row["quality"]) for row in rows)
+        for question in scored:
+            quality = _quality(question, reviewed[question.rid], priors[question.rid])
+            use, prior = uses[quality], priors[question.rid].share
+            rows.append(
+                ScoreRow(question.rid, benchmarks.get(question.rid), quality, prior, weight=use, repeat=math.ceil(use))
+            )
+        file = run.workspace.write_table(f"cot/scores-{key}.parquet", table_of(ScoreRow, rows))
+        counts = Counter(str(row.quality) for row in rows)
         return Output({"scores": file}, {"scored": len(rows)}, {"quality": dict(sorted(counts.items()))})
 
 
-def _priors(asked: list[dict[str, Any]]) -> dict[str, tuple[float, int]]:
-    """For each question the share of all others asked in the same words that have its answer, and how many these are."""
-    alike = Counter((q["task"], q["asked"]) for q in asked)
-    same = Counter((q["task"], q["asked"], q["answer"]) for q in asked)
-    found = {}
-    for q in asked:
-        others = alike[q["task"], q["asked"]] - 1
-        share = (same[q["task"], q["asked"], q["answer"]] - 1) / others if others else 0.0
-        found[q["rid"]] = (round(share, 4), others)
-    return found
+class Prior(NamedTuple):
+    """Share of the other questions asked in the same words that have the same answer, and how many others there are."""
+
+    share: float
+    others: int
 
 
-def _quality(question: dict[str, Any], reviewed: dict[str, Any], prior: tuple[float, int]) -> int:
-    share, others = prior
-    if reviewed["blind"] == "right" or (share >= _GUESSED and others >= _LEAST):
+def _priors(questions: Sequence[QuestionSummary]) -> dict[str, Prior]:
+    same_words = Counter((q.task, q.asked) for q in questions)
+    same_answer = Counter((q.task, q.asked, q.answer) for q in questions)
+    priors = {}
+    for q in questions:
+        others = same_words[q.task, q.asked] - 1
+        share = (same_answer[q.task, q.asked, q.answer] - 1) / others if others else 0.0
+        priors[q.rid] = Prior(round(share, 4), others)
+    return priors
+
+
+def _benchmarks(run: Run, ids: Sequence[str]) -> dict[str, str]:
+    """The benchmark that a question is in, by the question's id."""
+    table = run.table("cot.questions", "questions", AskedQuestion.schema, AskedQuestion.columns())
+    texts = {one.rid: one.question.text for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
+    hits = contaminated([texts[id_] for id_ in ids], run)
+    return {id_: hit.benchmark for id_, hit in zip(ids, hits, strict=True) if hit} if hits else {}
+
+
+def _quality(question: QuestionSummary, reviewed: ReviewRow, prior: Prior) -> int:
+    if reviewed.text_only == "right" or (prior.share >= _GUESSED and prior.others >= _LEAST):
         return 1
-    if reviewed["judged"] is not None:
-        return int(reviewed["judged"])
-    if question["difficulty"] == "easy" and question["style"] in ("non_thinking", "auto"):
+    if reviewed.judged is not None:
+        return reviewed.judged
+    if question.difficulty == "easy" and question.style in ("non_thinking", "auto"):
         return 2
-    return _BY_DIFFICULTY[question["difficulty"]]
-
-
-def _text(record: str) -> str:
-    return formats.to_text(Record.model_validate_json(record).messages[0].content)[0]
+    return _BY_DIFFICULTY[question.difficulty]

@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
-from dataengine.cot.core.formats import to_text
 from dataengine.cot.core.outcomes import funnel, yields
-from dataengine.cot.core.record import MODES, Record
+from dataengine.cot.core.record import MODES, Family
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.tables import (
+    AskedQuestion,
+    OutcomeRow,
+    PathRow,
+    PlanRow,
+    QuestionSummary,
+    R,
+    ReviewRow,
+    ScoreRow,
+    rows_of,
+    run_rows,
+    table_of,
+)
 from dataengine.cot.mix.quotas import Facets, pick, resolve
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output
 
 _RECORDS_A_SHARD = 10_000
-_REVIEWS = {"accept": "accepted", "edit": "edited"}
-_PATH = ("rid", "kind", "index", "text", "pack", "members")
-_COLUMNS = ("rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected")
+_REVIEWS: dict[str, Literal["accepted", "edited"]] = {"accept": "accepted", "edit": "edited"}
 
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "3"
+    version = "4"
     needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
+
+    def validate(self, recipe: Recipe) -> None:
+        resolve(self.config(recipe).mix)
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
@@ -39,48 +50,54 @@ class CotMix(Cot, TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         config = self.config(run.recipe)
-        questions = run.table("cot.questions", "questions", QUESTIONS, _COLUMNS).to_pylist()
-        reviewed = {r["rid"]: r for r in run.table("cot.review", "reviewed", REVIEWED).to_pylist()}
-        scores = {r["rid"]: r for r in run.table("cot.score", "scores", SCORES).to_pylist()}
-        outcomes = [_outcome(q, reviewed.get(q["rid"]), scores.get(q["rid"])) for q in questions]
-        good = {q["rid"]: q for q, o in zip(questions, outcomes, strict=True) if o["outcome"] == "kept"}
-        cells = [(rid, f"{q['mode']}/{q['style']}") for rid, q in sorted(good.items())]
+        questions = run_rows(run, "cot.questions", "questions", QuestionSummary)
+        reviewed = {r.rid: r for r in run_rows(run, "cot.review", "reviewed", ReviewRow)}
+        scores = {r.rid: r for r in run_rows(run, "cot.score", "scores", ScoreRow)}
+        outcomes = [outcome_of(q, reviewed.get(q.rid), scores.get(q.rid)) for q in questions]
+        good = {q.rid: q for q, o in zip(questions, outcomes, strict=True) if o.outcome == "kept"}
+        cells = [(rid, f"{q.mode}/{q.style}") for rid, q in sorted(good.items())]
         facets = Facets(
-            {rid: (q["task"], q["difficulty"]) for rid, q in good.items()},
+            {rid: (q.task, q.difficulty) for rid, q in good.items()},
             config.tasks,
             {str(k): v for k, v in config.difficulties.items()},
         )
         picked = pick(cells, resolve(config.mix), config.total, run.recipe.seed, facets)
         chosen = set(picked.ids)
-        for outcome in outcomes:
-            if outcome["outcome"] == "kept" and outcome["rid"] not in chosen:
-                outcome.update(outcome="rejected", step="mix", reason="more than the mix asks for")
+        outcomes = [
+            replace(o, outcome="rejected", step="mix", reason="more than the mix asks for")
+            if o.outcome == "kept" and o.rid not in chosen
+            else o
+            for o in outcomes
+        ]
         files: dict[str, File] = {}
         examples: dict[str, dict[str, str]] = {}
-        made = _Made.of(run, picked.ids, reviewed)
-        for name, rows in _tars([good[rid] | {"family": made.family(good[rid])} for rid in picked.ids]).items():
-            planned = _plan(made, rows, reviewed, scores)
-            files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", planned, PLAN)
-            _examples(planned.to_pylist(), examples)
-        table = pa.Table.from_pylist(sorted(outcomes, key=lambda o: (o["rid"], o["task"])), OUTCOMES)
+        parts = _Chosen.of(run, picked.ids, reviewed)
+        for name, rows in _tars([replace(good[rid], family=parts.family(good[rid])) for rid in picked.ids]).items():
+            planned = [_planned(row, parts, reviewed[row.rid], scores[row.rid]) for row in rows]
+            files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", table_of(PlanRow, planned))
+            _examples(planned, examples)
+        table = table_of(OutcomeRow, sorted(outcomes, key=lambda o: (o.rid, o.task)))
         files["outcomes"] = run.workspace.write_table(f"cot/{key}/outcomes.parquet", table)
         facts = self._facts(run, outcomes) | {"shortages": picked.shortages}
         facts["examples"] = [examples[mode] for mode in sorted(examples)]
-        counts = Counter(o["outcome"] for o in outcomes)
+        counts = Counter(o.outcome for o in outcomes)
         return Output(files, {"questions": len(questions), **dict(sorted(counts.items()))}, facts)
 
-    def _facts(self, run: Run, outcomes: list[dict[str, Any]]) -> dict[str, Any]:
-        kept = [o for o in outcomes if o["outcome"] == "kept"]
-        asked = [o | {"basis": TASKS[o["task"]].basis if o["task"] in TASKS else ""} for o in outcomes]
-        lost = Counter(f"{o['step']}: {o['reason']}" for o in outcomes if o["outcome"] != "kept")
-        modes = Counter(o["mode"] for o in kept)
+    def _facts(self, run: Run, outcomes: Sequence[OutcomeRow]) -> dict[str, Any]:
+        lost = Counter(f"{o.step}: {o.reason}" for o in outcomes if o.outcome != "kept")
+        modes = Counter(o.mode for o in outcomes if o.outcome == "kept")
         checks = [out.facts for out in run.records["cot.check"].parts.values()]
         return {
             "modes": {mode: modes[mode] for mode in MODES},
             "drafted": len(outcomes),
             "rejected": dict(sorted(lost.items())),
             "funnel": funnel(outcomes),
-            "yield": {by: yields(asked, by) for by in ("mode", "task", "basis", "teacher")},
+            "yield": {
+                "mode": yields(outcomes, lambda o: o.mode),
+                "task": yields(outcomes, lambda o: o.task),
+                "basis": yields(outcomes, lambda o: TASKS[o.task].basis if o.task in TASKS else ""),
+                "teacher": yields(outcomes, lambda o: o.teacher),
+            },
             **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
             "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
             "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
@@ -88,102 +105,99 @@ class CotMix(Cot, TableStage):
         }
 
 
-def _examples(planned: list[dict[str, Any]], found: dict[str, dict[str, str]]) -> None:
+def _examples(planned: Sequence[PlanRow], examples: dict[str, dict[str, str]]) -> None:
     """Add the record of the lowest id of each mode and style."""
     for row in planned:
-        told = json.loads(row["record"])
-        name = f"{told['mode']}/{told['style']}"
-        if name not in found or row["rid"] < found[name]["id"]:
-            question = to_text(Record.model_validate_json(row["record"]).messages[0].content)[0]
-            found[name] = {"id": row["rid"], "mode": name, "question": question, "reply": row["text"]}
+        name = f"{row.question.mode}/{row.question.style}"
+        if name not in examples or row.rid < examples[name]["id"]:
+            examples[name] = {"id": row.rid, "mode": name, "question": row.question.text, "reply": row.text}
 
 
-def _summed(facts: list[dict[str, Any]], name: str) -> dict[str, int]:
+def _summed(facts: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
     total: Counter[str] = Counter()
     for one in facts:
         total.update(one[name])
     return dict(sorted(total.items()))
 
 
-def _outcome(
-    question: Mapping[str, Any], reviewed: Mapping[str, Any] | None, score: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    told: dict[str, Any] = {name: question[name] for name in ("rid", "sample", "mode", "style", "task")}
-    told |= {"teacher": "", "outcome": "kept", "step": "", "reason": ""}
-    if question["rejected"] is not None:
-        step, _, reason = question["rejected"].partition(": ")
-        outcome = "failed" if step == "failed" else "rejected"
-        return told | {"outcome": outcome, "step": "questions", "reason": reason}
+def outcome_of(question: QuestionSummary, reviewed: ReviewRow | None, score: ScoreRow | None) -> OutcomeRow:
+    """What becomes of a question before records are chosen by their shares."""
+    row = OutcomeRow(question.rid, question.sample, question.mode, question.style, question.task)
+    if question.rejected is not None:
+        step, _, reason = question.rejected.partition(": ")
+        outcome: Literal["failed", "rejected"] = "failed" if step == "failed" else "rejected"
+        return replace(row, outcome=outcome, step="questions", reason=reason)
     if reviewed is None or score is None:
-        return told | {"outcome": "rejected", "step": "paths", "reason": "no teacher takes such questions"}
-    if reviewed["outcome"] == "kept" and score["benchmark"] is not None:
-        return told | {"outcome": "rejected", "step": "contamination", "reason": score["benchmark"]}
-    return told | {name: reviewed[name] for name in ("outcome", "step", "reason")} | {"teacher": _teacher(reviewed)}
-
-
-def _teacher(reviewed: Mapping[str, Any]) -> str:
-    told = [p for p in json.loads(reviewed["told"]) if p["index"] == reviewed["chosen"]]
-    return str(told[0]["teacher"]) if told else ""
+        return replace(row, outcome="rejected", step="paths", reason="no teacher takes such questions")
+    if reviewed.outcome == "kept" and score.benchmark is not None:
+        return replace(row, outcome="rejected", step="contamination", reason=score.benchmark)
+    teacher = next((path.teacher for path in reviewed.paths if path.index == reviewed.chosen), "")
+    return replace(row, outcome=reviewed.outcome, step=reviewed.step, reason=reviewed.reason, teacher=teacher)
 
 
 @dataclass(frozen=True)
-class _Made:
-    """Records and chosen paths of the chosen questions alone, by id; the files of all are read once, one at a time."""
+class _Chosen:
+    """Questions and chosen paths of the records alone, by id; the files of all are read once, one at a time."""
 
-    questions: dict[str, dict[str, Any]]
-    paths: dict[str, dict[str, Any]]
+    questions: Mapping[str, AskedQuestion]
+    paths: Mapping[str, PathRow]
 
-    def family(self, question: Mapping[str, Any]) -> str:
+    def family(self, question: QuestionSummary) -> str:
         """Records of one shard have the same members: where a model used tools, the pictures that these gave."""
-        path = self.paths[question["rid"]]
-        count = 1 if path["pack"] is None else len(path["members"])
-        return str(question["family"]) if count == 1 else f"{question['family']}_{count}"
+        path = self.paths[question.rid]
+        count = 1 if path.pack is None else len(path.members)
+        return question.family if count == 1 else f"{question.family}_{count}"
 
     @classmethod
-    def of(cls, run: Run, ids: list[str], reviewed: Mapping[str, Any]) -> _Made:
+    def of(cls, run: Run, ids: Sequence[str], reviewed: Mapping[str, ReviewRow]) -> _Chosen:
         wanted = pa.array(ids, pa.string())
-        questions: dict[str, dict[str, Any]] = {}
-        paths: dict[str, dict[str, Any]] = {}
-        for row in _rows(run, "cot.questions", "questions", QUESTIONS, ("rid", "record", "pack", "members"), wanted):
-            questions[row["rid"]] = row
-        for row in _rows(run, "cot.paths", "paths", PATHS, _PATH, wanted):
-            if row["kind"] == "path" and row["index"] == reviewed[row["rid"]]["chosen"]:
-                paths[row["rid"]] = row
+        questions = {one.rid: one for one in _rows(run, "cot.questions", "questions", AskedQuestion, wanted)}
+        paths = {}
+        for path in _rows(run, "cot.paths", "paths", PathRow, wanted):
+            if path.kind == "path" and path.index == reviewed[path.rid].chosen:
+                paths[path.rid] = path
         return cls(questions, paths)
 
 
-def _rows(
-    run: Run, stage: str, role: str, schema: pa.Schema, columns: Sequence[str], wanted: Any
-) -> Iterator[dict[str, Any]]:
+def _rows(run: Run, stage: str, role: str, kind: type[R], ids: Any) -> Iterator[R]:
     for file in run.records[stage].files(role):
-        table = run.workspace.read_table([file], schema, columns)
-        yield from table.filter(pc.is_in(table["rid"], value_set=wanted)).to_pylist()
+        table = run.workspace.read_table([file], kind.schema, kind.columns())
+        yield from rows_of(table.filter(pc.is_in(table["rid"], value_set=ids)), kind)
 
 
-def _plan(
-    made: _Made, rows: Sequence[Mapping[str, Any]], reviewed: Mapping[str, Any], scores: Mapping[str, Any]
-) -> pa.Table:
-    """Rows of PLAN for one shard."""
-    planned = []
-    for row in rows:
-        rid = row["rid"]
-        review, score = reviewed[rid], scores[rid]
-        told = {"rid": rid, "split": row["split"], "family": row["family"], **made.questions[rid]}
-        path = made.paths[rid]
-        told |= {name: path[name] for name in ("pack", "members") if path["pack"] is not None}
-        told |= {name: review[name] for name in ("told", "blind", "chosen", "agreement", "equal")}
-        told |= {name: float(score[name]) for name in ("quality", "prior", "weight", "repeat")}
-        text = path["text"] if review["text"] is None else review["text"]
-        planned.append(told | {"review": _REVIEWS.get(review["action"], ""), "text": text})
-    return pa.Table.from_pylist(planned, PLAN)
+def _planned(row: QuestionSummary, chosen: _Chosen, review: ReviewRow, score: ScoreRow) -> PlanRow:
+    asked, path = chosen.questions[row.rid], chosen.paths[row.rid]
+    pictures = asked if path.pack is None else path
+    text = path.text if review.text is None else review.text
+    if text is None or review.chosen is None or pictures.pack is None:
+        raise ValueError(f"the question {row.rid} has no reply")
+    return PlanRow(
+        rid=row.rid,
+        split=row.split,
+        family=cast(Family, row.family),
+        question=asked.question,
+        text=text,
+        paths=review.paths,
+        chosen=review.chosen,
+        pack=pictures.pack,
+        members=pictures.members,
+        review=_REVIEWS.get(review.action, ""),
+        text_only=review.text_only,
+        equal=review.equal,
+        quality=float(score.quality),
+        agreement=review.agreement,
+        prior=score.prior,
+        weight=score.weight,
+        repeat=float(score.repeat),
+    )
 
 
-def _tars(rows: list[dict[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _tars(rows: Sequence[QuestionSummary]) -> dict[str, list[QuestionSummary]]:
     """Rows by shard: one split and family each (their records have the same members), ordered by id, which is a hash."""
-    tars: dict[str, list[Mapping[str, Any]]] = {}
+    tars: dict[str, list[QuestionSummary]] = {}
     counts: Counter[tuple[str, str]] = Counter()
-    for row in sorted(rows, key=lambda r: str(r["rid"])):
-        group = (row["split"], row["family"])
+    for row in sorted(rows, key=lambda row: row.rid):
+        group = (row.split, row.family)
         tars.setdefault(f"{group[0]}-{group[1]}-{counts[group] // _RECORDS_A_SHARD:05d}", []).append(row)
         counts[group] += 1
     return tars

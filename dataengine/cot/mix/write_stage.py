@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dataengine.config.cot import CotConfig
 from dataengine.cot.checks.grade import pictures
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import PathTold, Record, facts_of
-from dataengine.cot.core.shard_files import observations
+from dataengine.cot.core.record import VERSION, Record, VerdictModel, facts_of, params_of
+from dataengine.cot.core.shard_files import observations, record_members
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import PLAN
+from dataengine.cot.core.tables import PlanRow, read_rows
 from dataengine.models.serving.messages import Message
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.tar import write_tar
@@ -54,45 +52,60 @@ class CotShardWorker:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
-        rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN).to_pylist()
+        rows = read_rows(self.workspace, [File(part.spec, "", 0, 1)], PlanRow)
         key = f"releases/{self.release}/cot/{part.name}.tar"
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
                 info = write_tar(out, self._members(rows))
             self.workspace.store.put(key, path)
-        told = {"name": part.name, "split": rows[0]["split"], "family": rows[0]["family"], "sha256": info.sha256}
-        facts = {**told, "bytes": info.bytes, "records": len(rows)}
+        facts = {
+            "name": part.name,
+            "split": rows[0].split,
+            "family": rows[0].family,
+            "sha256": info.sha256,
+            "bytes": info.bytes,
+            "records": len(rows),
+        }
         return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, {"records": len(rows)}, facts)
 
-    def _members(self, rows: list[dict[str, Any]]) -> Iterator[tuple[str, bytes]]:
+    def _members(self, rows: Sequence[PlanRow]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
-            places = [(row["pack"], m["offset"], m["size"]) for m in row["members"]]
-            found = self.workspace.each(lambda place: self.workspace.store.get_range(*place), places)
-            yield f"{row['rid']}.json", finished(row, found, self.config.show_answer).to_bytes()
-            for member, data in zip(row["members"], found, strict=True):
-                yield f"{row['rid']}.{member['name']}", data
+            places = [(row.pack, m.offset, m.size) for m in row.members]
+            images = self.workspace.each(lambda place: self.workspace.store.get_range(*place), places)
+            yield from record_members(record_of(row, images, self.config.show_answer), images)
 
 
-def finished(row: Mapping[str, Any], images: Sequence[bytes], show_answer: bool) -> Record:
-    """The record of a row of PLAN with these pictures: its question, the chosen path as the reply, and what the steps have
-    told."""
-    record = Record.model_validate_json(row["record"])
-    paths = tuple(PathTold.model_validate(p) for p in json.loads(row["told"]))
-    chosen = next(p for p in paths if p.index == row["chosen"])
-    reply = Message(role="assistant", content=formats.to_blocks(row["text"], pictures(record, row["text"])))
-    changes = {
-        "family": row["family"],
-        "observations": observations(images),
-        "judged": row["equal"],
-        "messages": (record.messages[0], reply),
-        "teacher": chosen.teacher,
-        "prompt": chosen.prompt,
-        "path": chosen.index,
-        "review": row["review"],
-        "answer_shown": show_answer and bool(chosen.prompt),
-        "blind": row["blind"],
-        "paths": paths,
-        "scores": facts_of({name: row[name] for name in _SCORES}),
-    }
-    return record.model_copy(update=changes)
+def record_of(row: PlanRow, images: Sequence[bytes], show_answer: bool) -> Record:
+    """The record of a question: the chosen path as the reply, with these pictures and what the steps have found out."""
+    question = row.question
+    chosen = next(path for path in row.paths if path.index == row.chosen)
+    reply = formats.to_blocks(row.text, pictures(question, row.text))
+    return Record(
+        version=VERSION,
+        id=question.id,
+        mode=question.mode,
+        task=question.task,
+        style=question.style,
+        family=row.family,
+        difficulty=question.difficulty,
+        teacher=chosen.teacher,
+        prompt=chosen.prompt,
+        path=chosen.index,
+        review=row.review,
+        answer_shown=show_answer and bool(chosen.prompt),
+        blind=row.text_only,
+        seed=question.seed,
+        parents=question.parents,
+        messages=(Message(role="user", content=question.content), Message(role="assistant", content=reply)),
+        answer=question.answer,
+        answer_type=question.answer_type,
+        basis=question.basis,
+        judged=row.equal,
+        params=params_of(question.parameters),
+        evidence=facts_of(question.facts),
+        observations=observations(images),
+        paths=row.paths,
+        scores=facts_of({name: getattr(row, name) for name in _SCORES}),
+        verdict=VerdictModel(status="passed"),
+    )

@@ -1,4 +1,4 @@
-"""Paths that are wrong on purpose, each in one way, so that a run can say what share of such errors its checks catch."""
+"""Error injection: paths that are wrong on purpose, each in one way, to measure what share of errors the checks catch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from dataengine.cot.checks.answers import others
 from dataengine.cot.core import formats
 from dataengine.cot.core.measure import PARTS
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import Draw
 
 Thinks = formats.Thinking | formats.AutoThinking
@@ -20,31 +20,31 @@ _FOREIGN = (
 )
 
 
-def planted(record: Record, reply: formats.Reply, draw: Draw) -> tuple[str, str] | None:
+def with_error(question: Question, reply: formats.Reply, draw: Draw) -> tuple[str, str] | None:
     """``(kind of error, the text with it)``; None where no kind fits this reply."""
     for kind in draw.shuffled(sorted(_KINDS)):
-        text = _KINDS[kind](record, reply, draw)
+        text = _KINDS[kind](question, reply, draw)
         if text is not None and text != reply.render():
             return kind, text
     return None
 
 
-def _answer(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _answer(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Another answer, everything else as it was."""
-    wrong = others(record)
+    wrong = others(question)
     if not wrong:
         return None
     new = draw.choice(wrong)
     if formats.boxed(reply) is not None:
-        return reply.render().replace(formats.box(record.answer), formats.box(new))
-    if record.answer_type == "order":
-        return reply.render().replace(record.answer, new)
+        return reply.render().replace(formats.box(question.answer), formats.box(new))
+    if question.answer_type == "order":
+        return reply.render().replace(question.answer, new)
     head, mark, text = reply.render().rpartition("</analysis> ")
-    changed = re.sub(rf"\b{re.escape(record.answer)}\b", new, text, flags=re.IGNORECASE)
+    changed = re.sub(rf"\b{re.escape(question.answer)}\b", new, text, flags=re.IGNORECASE)
     return head + mark + changed
 
 
-def _reading(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _reading(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """One number that nothing supports."""
     if not isinstance(reply, Thinks):
         return None
@@ -54,11 +54,11 @@ def _reading(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     return _thinking(reply, reply.think.replace(draw.choice(numbers), str(700 + draw.below(200)), 1))
 
 
-def _swap(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Two readings told of each other's parts."""
-    if not isinstance(reply, Thinks) or record.task not in ("compare_parts", "rank_parts"):
+    if not isinstance(reply, Thinks) or question.task not in ("compare_parts", "rank_parts"):
         return None
-    values = {name: round(value) for name, value in record.measured.items() if name in PARTS}
+    values = {name: round(value) for name, value in question.facts.items() if name in PARTS}
     apart = [(a, b) for a in values for b in values if a < b and abs(values[a] - values[b]) > 5]
     if not apart:
         return None
@@ -67,9 +67,9 @@ def _swap(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     return _thinking(reply, swapped)
 
 
-def _conclusion(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _conclusion(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Reasoning that ends at another answer than the one given."""
-    wrong = others(record)
+    wrong = others(question)
     if not wrong or formats.boxed(reply) is None:
         return None
     said = f" So the answer is {draw.choice(wrong)}."
@@ -78,7 +78,7 @@ def _conclusion(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
 
 
-def _output(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _output(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """A number that the tool has not given."""
     if not isinstance(reply, formats.Agentic):
         return None
@@ -92,20 +92,20 @@ def _output(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
     return replace(reply, steps=steps).render()
 
 
-def _repetition(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _repetition(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     if not isinstance(reply, Thinks):
         return None
     return _thinking(reply, reply.think + " Let me look at the picture once more." * (4 + draw.below(8)))
 
 
-def _language(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _language(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     said = f" {draw.choice(_FOREIGN)}"
     if isinstance(reply, formats.Agentic):
         return replace(reply, closing=reply.closing + said).render()
     return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
 
 
-def _format(record: Record, reply: formats.Reply, draw: Draw) -> str | None:
+def _format(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """A tag that is missing, or one that has no place there."""
     text = reply.render()
     if isinstance(reply, formats.Plain):
@@ -117,7 +117,7 @@ def _thinking(reply: Thinks, think: str) -> str:
     return replace(reply, think=think).render()
 
 
-_KINDS: dict[str, Callable[[Record, formats.Reply, Draw], str | None]] = {
+_KINDS: dict[str, Callable[[Question, formats.Reply, Draw], str | None]] = {
     "answer": _answer,
     "conclusion": _conclusion,
     "format": _format,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import derive_seed
+from dataengine.cot.core.tables import AskedQuestion, PathRow
 from dataengine.cot.paths.path import FailedPath, Path, path_of
 from dataengine.cot.paths.tool_dialogue import converse
 from dataengine.cot.teachers import prompt_text
@@ -17,8 +17,13 @@ from dataengine.media.sandbox.pool import Failed
 from dataengine.models.serving.completion import ChatModel, Request, Result
 from dataengine.samples.locate import Located
 
-PathRow = dict[str, Any]
-"""A row of tables.PATHS; while it is made, ``pictures`` are the PNGs that tools have given."""
+
+@dataclass(frozen=True)
+class SampledPath:
+    """A row, and where the model had tools the pictures (PNG) that they gave; None where it had none."""
+
+    row: PathRow
+    pictures: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -33,52 +38,52 @@ class PathSampler:
 
     def paths(
         self,
-        questions: Sequence[tuple[Record, Mapping[str, Any]]],
+        asked: Sequence[AskedQuestion],
         rendered: Mapping[str, dict[str, list[bytes]]],
         located: Mapping[str, Located],
-    ) -> Iterator[PathRow]:
-        """All paths of a chunk of questions (records with their rows of tables.QUESTIONS). Raises RunError where all further
-        requests would fail."""
+    ) -> Iterator[SampledPath]:
+        """All paths of a chunk of questions. Raises RunError where all further requests would fail."""
         single: list[tuple[PathRow, Request]] = []
         dialogues: list[tuple[PathRow, Request]] = []
         pictures: dict[str, bytes] = {}
         samples: dict[str, str] = {}
-        for record, row in questions:
-            if not prompt_text.answerable(record, self.model):
+        for one in asked:
+            question = one.question
+            if not prompt_text.answerable(question, self.model):
                 continue
-            views = prompt_text.views(record, rendered.get(row["sample"], {}), self.renderer.question_images(row))
+            views = prompt_text.views(question, rendered.get(one.sample, {}), self.renderer.question_images(one))
             if not views:
-                failed = path_row(record, self.place * self.config.paths, self.teacher.id, "", record.seed)
-                yield failed | {"failure": "media", "message": "the sample cannot be shown"}
+                failed = path_row(question, self.place * self.config.paths, self.teacher.id, "", question.seed)
+                yield SampledPath(replace(failed, failure="media", message="the sample cannot be shown"))
                 continue
-            samples[record.id] = row["sample"]
+            samples[question.id] = one.sample
             names = prompt_text.register(views, pictures)
-            (dialogues if record.style == "agentic" else single).extend(self._requests(record, names))
-            single += self._text_only(record)
+            (dialogues if question.style == "agentic" else single).extend(self._requests(question, names))
+            single += self._text_only(question)
         for at, result in self.teacher.complete([request for _, request in single], pictures.__getitem__):
-            yield single[at][0] | path_columns(path_of(result))
-        yield from self._converse(dialogues, pictures, lambda row: located[samples[row["rid"]]])
+            yield SampledPath(with_outcome(single[at][0], path_of(result)))
+        yield from self._converse(dialogues, pictures, lambda row: located[samples[row.rid]])
 
-    def _requests(self, record: Record, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
-        prompt = prompt_text.prompt_of(prompt_text.head_of(record, self.model))
+    def _requests(self, question: Question, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
+        prompt = prompt_text.prompt_of(prompt_text.head_of(question, self.model))
         for path in range(self.config.paths):
-            seed = derive_seed(record.seed, self.teacher.id, path)
-            row = path_row(record, self.place * self.config.paths + path, self.teacher.id, prompt, seed)
-            yield row, prompt_text.path(record, names, seed, self.config, self.model)
+            seed = derive_seed(question.seed, self.teacher.id, path)
+            row = path_row(question, self.place * self.config.paths + path, self.teacher.id, prompt, seed)
+            yield row, prompt_text.path(question, names, seed, self.config, self.model)
 
-    def _text_only(self, record: Record) -> Iterator[tuple[PathRow, Request]]:
+    def _text_only(self, question: Question) -> Iterator[tuple[PathRow, Request]]:
         if self.config.blind:
-            request = prompt_text.text_only(record, derive_seed(record.seed, self.teacher.id, "blind"))
+            request = prompt_text.text_only(question, derive_seed(question.seed, self.teacher.id, "blind"))
             prompt = prompt_text.prompt_of("blind")
-            row = path_row(record, self.place * self.config.paths, self.teacher.id, prompt, request.seed)
-            yield row | {"kind": "blind"}, request
+            row = path_row(question, self.place * self.config.paths, self.teacher.id, prompt, request.seed)
+            yield replace(row, kind="text_only"), request
 
     def _converse(
         self,
         dialogues: Sequence[tuple[PathRow, Request]],
         pictures: dict[str, bytes],
         locate: Callable[[PathRow], Located],
-    ) -> Iterator[PathRow]:
+    ) -> Iterator[SampledPath]:
         def run(programs: Sequence[tuple[int, str]]) -> Sequence[bytes | str | Failed]:
             return self.renderer.run_programs([(locate(dialogues[index][0]), code) for index, code in programs])
 
@@ -87,21 +92,25 @@ class PathSampler:
 
         first = [request for _, request in dialogues]
         for index, path in converse(first, complete, run, self.config.tool_turns, pictures):
-            images = list(path.pictures) if isinstance(path, Path) else []
-            yield dialogues[index][0] | path_columns(path) | {"pictures": images}
+            pictures_of_tools = path.pictures if isinstance(path, Path) else ()
+            yield SampledPath(with_outcome(dialogues[index][0], path), pictures_of_tools)
 
 
-def path_row(record: Record, index: int, teacher: str, prompt: str, seed: int) -> PathRow:
+def path_row(question: Question, index: int, teacher: str, prompt: str, seed: int) -> PathRow:
     """A row without its outcome."""
-    known = {"rid": record.id, "kind": "path", "index": index, "teacher": teacher, "prompt": prompt, "seed": seed}
-    empty = ("text", "planted", "failure", "message", "confidence", "least_token", "pack")
-    return known | dict.fromkeys(empty) | {"step_means": [], "step_leasts": [], "members": []}
+    return PathRow(question.id, "path", index, teacher, prompt, seed)
 
 
-def path_columns(path: Path | FailedPath) -> PathRow:
-    """The columns that a path fills."""
+def with_outcome(row: PathRow, path: Path | FailedPath) -> PathRow:
+    """The row with what came of it."""
     if isinstance(path, FailedPath):
-        return {"failure": path.failure, "message": path.message[:300]}
+        return replace(row, failure=path.failure, message=path.message[:300])
     sure = path.confidence
-    steps = {"step_means": list(sure.step_means), "step_leasts": list(sure.step_leasts)}
-    return {"text": path.text.strip(), "confidence": sure.mean, "least_token": sure.least, **steps}
+    return replace(
+        row,
+        text=path.text.strip(),
+        confidence=sure.mean,
+        least_token=sure.least,
+        step_means=sure.step_means,
+        step_leasts=sure.step_leasts,
+    )

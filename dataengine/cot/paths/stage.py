@@ -7,22 +7,23 @@ that memory does not grow with the part; finished generations lie in the workspa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.config.recipe import Recipe
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.columns import Member
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import Draw
+from dataengine.cot.core.shard_samples import samples_by_shard
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import PATHS, QUESTIONS
-from dataengine.cot.paths.error_injection import planted
-from dataengine.cot.paths.sampler import PathRow, PathSampler, path_row
-from dataengine.cot.questions.stage import samples
+from dataengine.cot.core.tables import AskedQuestion, PathRow, rows_of, table_of
+from dataengine.cot.paths.error_injection import with_error
+from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import prompt_text
@@ -36,14 +37,15 @@ from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
-_COLUMNS = ("rid", "sample", "record", "pack", "members")
+_KINDS = ("text_only", "path")
+"""In the order in which a question's rows lie in the table."""
 
 
 class CotPaths(Cot, RecordStage):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "2"
+    version = "3"
     needs = ("shard.assign", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:
@@ -66,7 +68,7 @@ class CotPaths(Cot, RecordStage):
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe), run.recipe.limits.model_dump())
-        located = samples(run) if models(self.config(run.recipe)) else {}
+        located = samples_by_shard(run) if models(self.config(run.recipe)) else {}
         return [
             Part(name, digest(base, out.files["questions"].sha256), (out.files["questions"], located.get(name, [])))
             for name, out in sorted(run.records["cot.questions"].parts.items())
@@ -109,52 +111,55 @@ class PathWorker:
 
     def process(self, part: Part) -> Output:
         file, located = part.spec
-        table = self.workspace.read_table([file], QUESTIONS, _COLUMNS)
-        rows = [row for row in table.to_pylist() if row["record"] is not None]
-        paths = [path for row in rows for path in self._programmatic(Record.model_validate_json(row["record"]))]
+        table = self.workspace.read_table([file], AskedQuestion.schema, AskedQuestion.columns())
+        asked = rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)
+        paths = [path for one in asked for path in self._programmatic(one.question)]
         by_id = {one.id: one for one in located}
-        for start in range(0, len(rows) if self._samplers else 0, _CHUNK):
-            paths += self._sampled(rows[start : start + _CHUNK], by_id)
-        paths.sort(key=lambda p: (p["rid"], p["kind"], p["index"]))
+        for start in range(0, len(asked) if self._samplers else 0, _CHUNK):
+            paths += self._sampled(asked[start : start + _CHUNK], by_id)
+        paths.sort(key=lambda p: (p.row.rid, _KINDS.index(p.row.kind), p.row.index))
         base = f"cot/paths/{part.name}-{part.key[:16]}"
-        files = self._packed(paths, f"{base}.bin")
-        files["paths"] = self.workspace.write_table(f"{base}.parquet", pa.Table.from_pylist(paths, PATHS))
-        failed = sum(p["failure"] is not None for p in paths)
-        planted_ = sum(p["planted"] is not None for p in paths)
-        return Output(files, {"paths": len(paths), "failed": failed, "planted": planted_})
+        rows, files = self._packed(paths, f"{base}.bin")
+        files["paths"] = self.workspace.write_table(f"{base}.parquet", table_of(PathRow, rows))
+        failed = sum(row.failure is not None for row in rows)
+        injected = sum(row.injected is not None for row in rows)
+        return Output(files, {"paths": len(rows), "failed": failed, "planted": injected})
 
-    def _packed(self, paths: Sequence[PathRow], key: str) -> dict[str, File]:
-        """Put the pictures of tools into one file, in the order of the paths."""
+    def _packed(self, paths: Sequence[SampledPath], key: str) -> tuple[list[PathRow], dict[str, File]]:
+        """The rows, and the pictures of tools in one file, in the order of the paths."""
+        rows = []
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pack")
             with path.open("wb") as pack:
-                for row in (p for p in paths if "pictures" in p):
-                    row["pack"] = key
-                    for number, data in enumerate(row.pop("pictures")):
-                        row["members"].append({"name": f"obs{number}.png", "offset": pack.tell(), "size": len(data)})
+                for one in paths:
+                    members = []
+                    for number, data in enumerate(one.pictures or ()):
+                        members.append(Member(f"obs{number}.png", pack.tell(), len(data)))
                         pack.write(data)
+                    with_tools = one.pictures is not None
+                    rows.append(replace(one.row, pack=key, members=tuple(members)) if with_tools else one.row)
                 size = pack.tell()
-            return {"pack": File(key, self.workspace.store.put(key, path), size)} if size else {}
+            return rows, {"pack": File(key, self.workspace.store.put(key, path), size)} if size else {}
 
-    def _programmatic(self, record: Record) -> Iterator[dict[str, Any]]:
+    def _programmatic(self, question: Question) -> Iterator[SampledPath]:
         for place, config in enumerate(self.config.teachers):
-            if isinstance(config, OpenAIConfig) or not TASKS[record.task].programs(record.style):
+            if isinstance(config, OpenAIConfig) or not TASKS[question.task].programs(question.style):
                 continue
             for path in range(place * self.config.paths, (place + 1) * self.config.paths):
-                reply, wrong = exchange(record, path).reply, None
-                draw = Draw(record.seed, "plant", path)
+                reply, wrong = exchange(question, path).reply, None
+                draw = Draw(question.seed, "plant", path)
                 if draw.below(1_000_000) < config.planted * 1_000_000:
-                    wrong = planted(record, reply, draw)
-                kind, text = wrong or (None, reply.render())
-                yield path_row(record, path, TEACHER, "", record.seed) | {"text": text, "planted": kind}
+                    wrong = with_error(question, reply, draw)
+                error, text = wrong or (None, reply.render())
+                row = path_row(question, path, TEACHER, "", question.seed)
+                yield SampledPath(replace(row, text=text, injected=error))
 
-    def _sampled(self, rows: Sequence[dict[str, Any]], located: dict[str, Located]) -> Iterator[PathRow]:
+    def _sampled(self, asked: Sequence[AskedQuestion], located: Mapping[str, Located]) -> Iterator[SampledPath]:
         """Paths of a chunk of questions by all models; what is shown is decoded once."""
         if self._renderer is None:
             raise RuntimeError("setup() comes before process()")
-        records = [Record.model_validate_json(row["record"]) for row in rows]
-        questions = list(zip(records, rows, strict=True))
-        answerable = [r for r in records if any(prompt_text.answerable(r, one.model) for one in self._samplers)]
+        questions = [one.question for one in asked]
+        answerable = [q for q in questions if any(prompt_text.answerable(q, one.model) for one in self._samplers)]
         rendered = self._renderer.samples(answerable, located)
-        for one in self._samplers:
-            yield from one.paths(questions, rendered, located)
+        for sampler in self._samplers:
+            yield from sampler.paths(asked, rendered, located)

@@ -1,31 +1,30 @@
-"""From a sample to records: which tasks are tried is drawn from seed and id, so it depends on no other sample.
+"""Composes the questions of a sample: which tasks are tried is drawn from seed and id, so it depends on no other sample.
 
-A task that finds no sure answer is counted and the next one in the draw is tried, until ``per_sample`` records are there.
+A task that abstains is counted and the next one in the draw is tried, until ``per_sample`` questions are there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.checks.verify import verify_question
 from dataengine.cot.core.outcomes import Kept, Outcome, Rejected, Step
-from dataengine.cot.core.record import VERSION, Record, Style, VerdictModel, facts_of, params_of, record_id
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import MODES, Style, record_id
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw, derive_seed
 from dataengine.cot.core.shard_files import encode_png, observations
-from dataengine.cot.mix.quotas import PRESETS
 from dataengine.cot.tasks.base import Facts, Params, Task, Unsure, messages, words
 from dataengine.cot.tasks.difficulty import difficulty
-from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.tasks.registry import TASKS
 
-EVEN = PRESETS["even"]
+EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
 
 
 def candidates(
     source: CotInput, seed: int, per_sample: int, mix: Mapping[str, float] = EVEN, models: bool = False
 ) -> list[Outcome]:
-    """Records of one sample, at most ``per_sample``, one a task and one a question of the source, and the candidates that
+    """Questions about one sample, at most ``per_sample``, one a task and one a question of the source, and the candidates that
     failed, in the order tried. ``models``: ask also what only a model can answer.
 
     ``mix`` weighs which modes come first; by itself it promises no shares (``mix.pick`` does). Raises InputError where the
@@ -55,40 +54,36 @@ def attempt(task: Task, style: Style, source: CotInput, seed: int, variant: str 
     if isinstance(sure, Rejected):
         return sure
     kept = compose(task, style, source, own, *sure)
-    images = {o.name: data for o, data in zip(kept.record.observations, kept.images, strict=True)}
-    beside = {source.id: source} | dict(source.partners)
-    verdict = verify_record(kept.record.to_bytes(), beside.__getitem__, images, draft=not task.programs(style))
+    images = {o.name: data for o, data in zip(kept.question.observations, kept.images, strict=True)}
+    verdict = verify_question(kept.question, source, images)
     if not verdict.passed:
         return Rejected(source.id, task.mode, task.name, Step.VERIFY, verdict.step)
     return kept
 
 
 def compose(task: Task, style: Style, source: CotInput, seed: int, params: Params, facts: Facts, answer: str) -> Kept:
-    """The record for a question, its facts and its answer; ``seed`` chooses the words."""
+    """The question with its facts and its answer; ``seed`` chooses the words."""
     exchange = task.write(source.id, params, facts, answer, style, words(seed, 0))
     images = tuple(encode_png(pixels) for pixels in task.observe(params, source))
     parents = task.parents(source.id, params)
-    record = Record(
-        version=VERSION,
+    question = Question(
         id=record_id(task.mode, task.name, seed, parents),
         mode=task.mode,
         task=task.name,
         style=style,
         family=task.family,
         difficulty=difficulty(task.name, params, facts),
-        teacher=TEACHER,
         seed=seed,
         parents=parents,
-        messages=messages(exchange, style),
+        content=messages(exchange, style)[0].content,
         answer=answer,
         answer_type=task.type_of(params),
         basis=task.basis,
-        params=params_of(params),
-        evidence=facts_of(facts),
+        parameters=params,
+        facts=facts,
         observations=observations(images),
-        verdict=VerdictModel(status="passed"),
     )
-    return Kept(record, images)
+    return Kept(question, images)
 
 
 def _sure(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:

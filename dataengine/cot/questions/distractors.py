@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from dataengine.cot.core.source_qa import Rival
+from dataengine.cot.core.source_qa import Distractor
 
 _ALIKE = 0.5
 """Captions that share so many of their words say much the same."""
@@ -41,9 +41,9 @@ class Ring:
         self._at = {sample.id: place for place, sample in enumerate(self._order)}
         self._alike = alike
 
-    def rivals(self, sample: Sample, count: int) -> list[Rival]:
+    def distractors(self, sample: Sample, count: int) -> list[Distractor]:
         """A caption each of ``count`` other samples, or of as many as there are; none alike."""
-        found: list[Rival] = []
+        found: list[Distractor] = []
         bags = [_words(c) for c in sample.captions]
         for other in self._others(sample) if count and sample.captions else ():
             caption = next((c for c in other.captions if len(c.split()) >= _LEAST_WORDS), None)
@@ -51,7 +51,7 @@ class Ring:
                 continue
             bag = _words(caption)
             if all(_shared(bag, known) < _ALIKE for known in [*bags, *(_words(r.text) for r in found)]):
-                found.append(Rival(other.id, caption))
+                found.append(Distractor(other.id, caption))
             if len(found) == count:
                 break
         return found

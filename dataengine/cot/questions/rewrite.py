@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from dataengine.config.cot import CotConfig
-from dataengine.cot.core.record import Record, canonical, params_of
+from dataengine.cot.core.outcomes import Kept, Outcome
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import derive_seed
-from dataengine.cot.questions.worker import Draft
 from dataengine.cot.tasks.base import messages
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.from_source import unfit
@@ -38,69 +38,79 @@ class Enhancer:
     renderer: Renderer
     counts: Counter[str] = field(default_factory=Counter)
 
-    def over(self, drafts: list[Draft], located: dict[str, Located]) -> None:
-        """Change drafts of questions of the source in place."""
-        places = [n for n, d in enumerate(drafts) if d.rejected is None and d.task.startswith("given_")]
-        for start in range(0, len(places), _CHUNK):
-            self._chunk(drafts, places[start : start + _CHUNK], located)
+    def over(self, outcomes: list[Outcome], located: Mapping[str, Located]) -> None:
+        """Replace the kept questions of the source by harder ones, where the model gives any."""
+        kept = [(n, o) for n, o in enumerate(outcomes) if isinstance(o, Kept) and o.question.task.startswith("given_")]
+        for start in range(0, len(kept), _CHUNK):
+            some = dict(kept[start : start + _CHUNK])
+            harder = self._harder({place: one.question for place, one in some.items()}, located)
+            for place, question in harder.items():
+                outcomes[place] = replace(some[place], question=question)
 
     def taken(self) -> dict[str, int]:
         """The counts so far, which are then begun anew."""
         found, self.counts = dict(sorted(self.counts.items())), Counter()
         return found
 
-    def _chunk(self, drafts: list[Draft], places: Sequence[int], located: dict[str, Located]) -> None:
-        records = {n: Record.model_validate_json(drafts[n].record) for n in places}
-        rendered = self.renderer.samples(records.values(), located)
+    def _harder(self, questions: Mapping[int, Question], located: Mapping[str, Located]) -> dict[int, Question]:
+        rendered = self.renderer.samples(questions.values(), located)
         siblings: dict[str, list[str]] = defaultdict(list)
-        for record in records.values():
-            siblings[record.parents[0]].append(record.asked["question"])
+        for question in questions.values():
+            siblings[question.parents[0]].append(question.parameters["question"])
         pictures: dict[str, bytes] = {}
-        wanted = []
-        for record in records.values():
-            names = prompt_text.register(prompt_text.views(record, rendered.get(record.parents[0], {}), ()), pictures)
-            others = [q for q in siblings[record.parents[0]] if q != record.asked["question"]]
-            seed = derive_seed(record.seed, self.teacher.id, "enhance")
-            wanted.append(prompt_text.enhanced(record, names, others, seed, self.config))
-        for at, result in self.teacher.complete(wanted, pictures.__getitem__):
+        requests = []
+        for question in questions.values():
+            views = prompt_text.views(question, rendered.get(question.parents[0], {}), ())
+            names = prompt_text.register(views, pictures)
+            others = [q for q in siblings[question.parents[0]] if q != question.parameters["question"]]
+            seed = derive_seed(question.seed, self.teacher.id, "enhance")
+            requests.append(prompt_text.enhanced(question, names, others, seed, self.config))
+        places, harder = list(questions), dict[int, Question]()
+        for at, result in self.teacher.complete(requests, pictures.__getitem__):
             if isinstance(result, FailedCompletion):
                 raise_if_fatal(result)
                 self.counts[f"not enhanced: {result.failure.value}"] += 1
                 continue
-            record, text = records[places[at]], _question(result.text)
-            why = _refused(record, text)
+            question, text = questions[places[at]], _question(result.text)
+            why = _refused(question, text)
             self.counts[f"not enhanced: {why}" if why else "enhanced"] += 1
             if not why:
-                drafts[places[at]] = self._rewritten(drafts[places[at]], record, text)
+                harder[places[at]] = self._rewritten(question, text)
+        return harder
 
-    def _rewritten(self, draft: Draft, record: Record, question: str) -> Draft:
-        told = {"question": question, "original": record.asked["question"], "enhanced_by": self.teacher.id}
-        asked = record.asked | told | {"enhance_prompt": prompt_text.prompt_of("enhance")}
-        hard = difficulty(record.task, asked, record.measured)
-        record = record.model_copy(update={"params": params_of(asked), "difficulty": hard})
-        record = record.model_copy(update={"messages": messages(exchange(record, 0), record.style)})
-        return replace(draft, record=record.to_bytes(), asked=canonical(asked).decode(), difficulty=record.difficulty)
+    def _rewritten(self, question: Question, text: str) -> Question:
+        parameters = question.parameters | {
+            "question": text,
+            "original": question.parameters["question"],
+            "enhanced_by": self.teacher.id,
+            "enhance_prompt": prompt_text.prompt_of("enhance"),
+        }
+        hard = difficulty(question.task, parameters, question.facts)
+        question = question.model_copy(update={"parameters": parameters, "difficulty": hard})
+        content = messages(exchange(question, 0), question.style)[0].content
+        return question.model_copy(update={"content": content})
 
 
 def _question(text: str) -> str:
     try:
-        told = json.loads(text)
+        reply = json.loads(text)
     except ValueError:
         return ""
-    question = told.get("question") if isinstance(told, dict) else None
+    question = reply.get("question") if isinstance(reply, dict) else None
     return " ".join(question.split()) if isinstance(question, str) else ""
 
 
-def _refused(record: Record, question: str) -> str:
+def _refused(question: Question, text: str) -> str:
     """Why a rewriting is not taken; empty where it is."""
-    if not question:
+    parameters = question.parameters
+    if not text:
         return "no question"
-    if question == record.asked["question"]:
+    if text == parameters["question"]:
         return "the same question"
-    if unfit(question) or len(question.split()) > _MOST_WORDS:
+    if unfit(text) or len(text.split()) > _MOST_WORDS:
         return "not fit to ask"
-    answers = {record.asked["answer"]} if record.answer_type != "choice" else set(json.loads(record.asked["choices"]))
-    new = {a for a in answers if _says(question, a) and not _says(record.asked["question"], a)}
+    answers = {parameters["answer"]} if question.answer_type != "choice" else set(json.loads(parameters["choices"]))
+    new = {a for a in answers if _says(text, a) and not _says(parameters["question"], a)}
     return "it tells the answer" if new else ""
 
 

@@ -6,9 +6,7 @@ columns alone.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +16,9 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import GIVEN
+from dataengine.cot.core.tables import SourceMaterial, table_of
 from dataengine.cot.questions.distractors import Ring, Sample
-from dataengine.cot.tasks.match_clips import RIVALS
+from dataengine.cot.tasks.match_clips import DISTRACTORS
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Run, TableStage
@@ -32,7 +30,7 @@ _MOST_PAIRS = 64
 
 class CotGiven(Cot, TableStage):
     name = "cot.given"
-    version = "1"
+    version = "2"
     needs = ("ingest", "dedup.edges", "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -51,12 +49,12 @@ class CotGiven(Cot, TableStage):
         for (_, kind), members in sorted(groups.items()):
             ring = Ring(members, run.recipe.seed, alike)
             for sample in members:
-                rivals = [asdict(r) for r in ring.rivals(sample, config.captions)]
-                mine = [asdict(p) for p in pairs.get(sample.id, [])]
-                told = {"id": sample.id, "pairs": _json(mine), "rivals": _json(rivals)}
-                rows.append(told | {"partners": ring.partners(sample, RIVALS) if kind == "video" else []})
-        rows.sort(key=lambda row: str(row["id"]))
-        file = run.workspace.write_table(f"cot/given-{key}.parquet", pa.Table.from_pylist(rows, GIVEN))
+                partners = ring.partners(sample, DISTRACTORS) if kind == "video" else []
+                distractors = ring.distractors(sample, config.captions)
+                own = tuple(pairs.get(sample.id, ()))
+                rows.append(SourceMaterial(sample.id, own, tuple(distractors), tuple(partners)))
+        rows.sort(key=lambda row: row.id)
+        file = run.workspace.write_table(f"cot/given-{key}.parquet", table_of(SourceMaterial, rows))
         return Output({"given": file}, {"samples": len(rows), "pairs": sum(map(len, pairs.values()))})
 
     def _pairs(self, run: Run, kept: set[str]) -> dict[str, list[Pair]]:
@@ -94,7 +92,3 @@ def _alike(run: Run, kept: set[str]) -> dict[str, set[str]]:
         found[edge["a"]].add(edge["b"])
         found[edge["b"]].add(edge["a"])
     return found
-
-
-def _json(rows: Any) -> str:
-    return json.dumps(rows, ensure_ascii=False, sort_keys=True)

@@ -6,25 +6,24 @@ tool calls hold when everything is measured again.
 
 from __future__ import annotations
 
-import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import pyarrow as pa
-
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.config.recipe import Recipe
+from dataengine.cot.core.columns import Member
 from dataengine.cot.core.frame_sampling import way_of
-from dataengine.cot.core.source_qa import Pair, Rival
+from dataengine.cot.core.outcomes import Outcome, Rejected, Step
+from dataengine.cot.core.record import VERSION, canonical
+from dataengine.cot.core.shard_samples import samples_by_shard
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import GIVEN, QUESTIONS
-from dataengine.cot.mix.quotas import resolve
+from dataengine.cot.core.tables import QuestionRow, SourceMaterial, rows_of, table_of
 from dataengine.cot.questions.rewrite import Enhancer
-from dataengine.cot.questions.worker import VERSION, Context, Draft, Item
+from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
@@ -32,15 +31,14 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.connect import chat_model
 from dataengine.samples.decode import Decoder
-from dataengine.samples.locate import Located, chunks, locate
+from dataengine.samples.locate import Located, chunks
 from dataengine.shards.manifest import split_and_family
-from dataengine.shards.plan import PLAN
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _CHUNK = 64
-"""Samples whose drafts are held at once."""
-_MOST_BESIDE = 64 << 20
+"""Samples whose questions are held at once."""
+_PARTNER_BYTES = 64 << 20
 """Bytes of other videos that are read for one sample; clips are not matched where they are more."""
 
 
@@ -48,38 +46,39 @@ class CotQuestions(Cot, RecordStage):
     """One part a shard of the release: its samples are what the questions are about."""
 
     name = "cot.questions"
-    version = "2"
+    version = "3"
     needs = ("shard.assign", "cot.given")
 
     def validate(self, recipe: Recipe) -> None:
-        config = self.config(recipe)
-        resolve(config.mix)
-        if config.questions.enhance is not None:
-            chat_model(config.questions.enhance, None).validate()
+        enhance = self.config(recipe).questions.enhance
+        if enhance is not None:
+            chat_model(enhance, None).validate()
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
-        told: Any = None
+        rewriting: Any = None
         if (enhance := config.questions.enhance) is not None:
-            told = [
+            rewriting = [
                 chat_model(enhance, None).id,
                 prompt_text.prompt_of("enhance"),
                 config.temperature,
                 config.max_tokens,
             ]
-        return [VERSION, recipe.seed, config.per_sample, _ways(config), _models(config), told]
+        return [VERSION, recipe.seed, config.per_sample, _ways(config), _models(config), rewriting]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))
-        given = {row["id"]: row for row in run.table("cot.given", "given", GIVEN).to_pylist()}
-        shards = samples(run)
+        columns = SourceMaterial.columns()
+        table = run.table("cot.given", "given", SourceMaterial.schema, columns)
+        material = {row.id: row for row in rows_of(table, SourceMaterial)}
+        shards = samples_by_shard(run)
         located = {row.id: row for rows in shards.values() for row in rows}
         parts = []
         for name, rows in shards.items():
-            mine = {r.id: given[r.id] for r in rows}
-            videos = {id_: located[id_] for told in mine.values() for id_ in told["partners"]}
-            key = digest(base, [(r.id, r.captions, given[r.id]) for r in rows])
-            parts.append(Part(name, key, (rows, mine, videos)))
+            own = {r.id: material[r.id] for r in rows}
+            videos = {id_: located[id_] for one in own.values() for id_ in one.partners}
+            key = digest(base, [(r.id, r.captions, own[r.id].to_row()) for r in rows])
+            parts.append(Part(name, key, (rows, own, videos)))
         return parts
 
     def worker(self, run: Run) -> Worker:
@@ -94,16 +93,6 @@ def _models(config: CotConfig) -> bool:
     return any(isinstance(teacher, OpenAIConfig) for teacher in config.teachers)
 
 
-def samples(run: Run) -> dict[str, list[Located]]:
-    """The samples of each shard of the release, by its name."""
-    files = run.records["shard.assign"].parts["all"].files
-    return {
-        role.removeprefix("plan/"): locate(run.workspace.read_table([file], PLAN))
-        for role, file in sorted(files.items())
-        if role.startswith("plan/")
-    }
-
-
 @dataclass
 class QuestionWorker:
     limits: Limits
@@ -116,7 +105,7 @@ class QuestionWorker:
     def setup(self) -> None:
         ways, models = _ways(self.config), _models(self.config)
         context = Context(self.limits, self.seed, self.config.per_sample, ways, models)
-        self._decoder = Decoder("dataengine.cot.questions.worker:make", context, self.limits)
+        self._decoder = Decoder("dataengine.cot.questions.worker:compose_all", context, self.limits)
         if (enhance := self.config.questions.enhance) is not None:
             teacher = chat_model(enhance, self.workspace.store)
             teacher.setup()
@@ -132,56 +121,72 @@ class QuestionWorker:
     def process(self, part: Part) -> Output:
         if self._decoder is None:
             raise RuntimeError("setup() comes before process()")
-        samples_, given, videos = part.spec
+        samples, material, videos = part.spec
         base, split = f"cot/questions/{part.name}-{part.key[:16]}", split_and_family(part.name)[0]
-        rows: list[dict[str, Any]] = []
-        seen = self._decoder.over(self.workspace.store, samples_, partial(self._item, given=given, videos=videos))
+        rows: list[QuestionRow] = []
+        encoded = partial(self._encoded, material=material, videos=videos)
+        decoded = self._decoder.over(self.workspace.store, samples, encoded)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pack")
             with path.open("wb") as pack:
-                for some in chunks(seen, _CHUNK):
-                    for sample, draft in self._drafted(some):
-                        rows.append(_packed(draft, sample, pack, f"{base}.bin", split))
+                for some in chunks(decoded, _CHUNK):
+                    for outcome in self._outcomes(some):
+                        rows.append(_packed(outcome, pack, f"{base}.bin", split))
                 size = pack.tell()
             sha256 = self.workspace.store.put(f"{base}.bin", path)
-        files = {"questions": self.workspace.write_table(f"{base}.parquet", pa.Table.from_pylist(rows, QUESTIONS))}
+        files = {"questions": self.workspace.write_table(f"{base}.parquet", table_of(QuestionRow, rows))}
         files["pack"] = File(f"{base}.bin", sha256, size)
-        asked = sum(row["rejected"] is None for row in rows)
-        counts = {"samples": len(samples_), "questions": len(rows), "asked": asked}
+        asked = sum(row.rejected is None for row in rows)
+        counts = {"samples": len(samples), "questions": len(rows), "asked": asked}
         return Output(files, counts | (self._enhancer.taken() if self._enhancer else {}))
 
-    def _drafted(self, seen: Sequence[tuple[Located, Ok | Failed]]) -> list[tuple[str, Draft]]:
-        """Drafts of some samples, those of the source's questions made harder where the recipe says so."""
-        found = [(row.id, draft) for row, outcome in seen for draft in _drafts(row, outcome)]
-        drafts = [draft for _, draft in found]
+    def _outcomes(self, decoded: Sequence[tuple[Located, Ok | Failed]]) -> list[Outcome]:
+        """Candidates of some samples, the source's questions made harder where the recipe says so."""
+        outcomes = [one for row, result in decoded for one in _candidates(row, result)]
         if self._enhancer is not None:
-            self._enhancer.over(drafts, {row.id: row for row, _ in seen})
-        return [(sample, draft) for (sample, _), draft in zip(found, drafts, strict=True)]
+            self._enhancer.over(outcomes, {row.id: row for row, _ in decoded})
+        return outcomes
 
-    def _item(self, row: Located, data: bytes, *, given: dict[str, Any], videos: dict[str, Located]) -> Item:
-        told = given[row.id]
-        pairs = tuple(Pair(**{**p, "choices": tuple(p["choices"])}) for p in json.loads(told["pairs"]))
-        rivals = tuple(Rival(**r) for r in json.loads(told["rivals"]))
-        beside = [videos[id_] for id_ in told["partners"]]
-        beside = beside if sum(v.bytes for v in beside) <= _MOST_BESIDE else []
-        read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), beside)
-        partners = tuple((v.id, data, v.facts) for v, data in zip(beside, read, strict=True))
-        return Item(row.id, row.kind, data, row.captions, row.facts, pairs, rivals, partners)
-
-
-def _drafts(row: Located, outcome: Ok | Failed) -> list[Draft]:
-    if isinstance(outcome, Failed):
-        return [Draft(row.id, "", "decode", b"", (), f"failed: {outcome.failure}")]
-    drafts: list[Draft] = outcome.value
-    return drafts
+    def _encoded(
+        self, row: Located, data: bytes, *, material: Mapping[str, SourceMaterial], videos: Mapping[str, Located]
+    ) -> EncodedSample:
+        known = material[row.id]
+        others = [videos[id_] for id_ in known.partners]
+        others = others if sum(v.bytes for v in others) <= _PARTNER_BYTES else []
+        read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), others)
+        partners = tuple((v.id, data, v.facts) for v, data in zip(others, read, strict=True))
+        return EncodedSample(row.id, row.kind, data, row.captions, row.facts, known.pairs, known.distractors, partners)
 
 
-def _packed(draft: Draft, sample: str, pack: BinaryIO, key: str, split: str) -> dict[str, Any]:
-    members = []
-    for name, data in draft.images if draft.rejected is None else ():
-        members.append({"name": name, "offset": pack.tell(), "size": len(data)})
+def _candidates(row: Located, result: Ok | Failed) -> list[Outcome]:
+    if isinstance(result, Failed):
+        return [Rejected(row.id, "", "decode", Step.DECODE, result.failure)]
+    outcomes: list[Outcome] = result.value
+    return outcomes
+
+
+def _packed(outcome: Outcome, pack: BinaryIO, key: str, split: str) -> QuestionRow:
+    """The row of a candidate, its pictures put into the pack."""
+    if isinstance(outcome, Rejected):
+        id_, why = outcome.sample, f"{outcome.step.value}: {outcome.reason}"
+        return QuestionRow(id_, id_, outcome.mode, "", outcome.task, "", split, "", "", "", why, None, key, ())
+    question, members = outcome.question, []
+    for observation, data in zip(question.observations, outcome.images, strict=True):
+        members.append(Member(observation.name, pack.tell(), len(data)))
         pack.write(data)
-    names = ("rid", "mode", "style", "task", "family", "difficulty", "asked", "answer", "rejected")
-    told = {name: getattr(draft, name) for name in names}
-    record = draft.record.decode() or None
-    return {**told, "sample": sample, "split": split, "record": record, "pack": key, "members": members}
+    return QuestionRow(
+        rid=question.id,
+        sample=question.parents[0],
+        mode=question.mode,
+        style=question.style,
+        task=question.task,
+        family=question.family,
+        split=split,
+        difficulty=question.difficulty,
+        asked=canonical(question.parameters).decode(),
+        answer=question.answer,
+        rejected=None,
+        question=question,
+        pack=key,
+        members=tuple(members),
+    )

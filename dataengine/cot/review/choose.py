@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-Check = Mapping[str, Any]
+from dataengine.cot.core.tables import CheckRow, End
 
 
 @dataclass(frozen=True)
@@ -19,44 +18,44 @@ class Choice:
     chosen: int | None
     why: str = ""
     agreement: float = 0.0
-    outcome: str = "kept"
+    outcome: End = "kept"
     reason: str = ""
 
 
-def choose(checks: Sequence[Check], redundant: float, least_step: float | None = None) -> Choice:
+def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | None = None) -> Choice:
     """Of sound paths (grade A) the surest by its teacher's log-probability, then the shortest; those with a step below
     ``least_step`` come last and are for a person, too. One that is ``redundant`` times
     as long as the shortest of its question's is for a person, as are paths with flaws (B) where there is no sound one. A
     path that is wrong on purpose is never chosen as a sound one, whatever the checks make of it."""
-    said = [c for c in checks if c["failure"] is None]
+    said = [c for c in checks if c.failure is None]
     if not said:
-        return Choice(None, outcome="failed", reason=_most(c["failure"] for c in checks) or "no path")
-    right = [c for c in said if c["grade"] in ("A", "B") and not (c["planted"] and c["grade"] == "A")]
+        return Choice(None, outcome="failed", reason=_most(c.failure for c in checks if c.failure) or "no path")
+    right = [c for c in said if c.grade in ("A", "B") and not (c.injected and c.grade == "A")]
     if not right:
         return Choice(
             None,
             outcome="rejected",
-            reason=_most(c["reasons"][0] if c["reasons"] else "wrong on purpose" for c in said),
+            reason=_most(c.reasons[0] if c.reasons else "wrong on purpose" for c in said),
         )
     agreement = len(right) / len(said)
-    shortest = min(c["words"] for c in right)
-    flaws = {id(c): (c["grade"], _unsure(c, least_step), c["words"] > redundant * shortest) for c in right}
+    shortest = min(c.words for c in right)
+    flaws = {id(c): (c.grade, _unsure(c, least_step), c.words > redundant * shortest) for c in right}
     best = min(right, key=lambda c: (*flaws[id(c)], *_surest(c)))
     grade, unsure, long = flaws[id(best)]
     why = "process" if grade == "B" else "unsure" if unsure else "redundant" if long else ""
-    return Choice(best["index"], why, round(agreement, 4))
+    return Choice(best.index, why, round(agreement, 4))
 
 
-def _unsure(check: Check, least_step: float | None) -> bool:
-    return least_step is not None and min(check["step_means"] or (), default=0.0) < least_step
+def _unsure(check: CheckRow, least_step: float | None) -> bool:
+    return least_step is not None and min(check.step_means or (), default=0.0) < least_step
 
 
-def _surest(check: Check) -> tuple[float, int, int]:
-    confidence = check["confidence"]
-    return (-(confidence if confidence is not None else 0.0), check["words"], check["index"])
+def _surest(check: CheckRow) -> tuple[float, int, int]:
+    confidence = check.confidence
+    return (-(confidence if confidence is not None else 0.0), check.words, check.index)
 
 
-def _most(reasons: Any) -> str:
+def _most(reasons: Iterable[str]) -> str:
     """The most frequent, ties by name."""
     counts = Counter(reasons)
     return min(counts, key=lambda r: (-counts[r], r)) if counts else ""

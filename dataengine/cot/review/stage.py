@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pyarrow as pa
@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import grade
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import SAMPLE, PathTold, Record, canonical
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import SAMPLE, PathTold
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
+from dataengine.cot.core.tables import ITEMS, AskedQuestion, CheckRow, PathRow, ReviewRow, rows_of, run_rows, table_of
 from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
 from dataengine.cot.review.choose import Choice, choose
 from dataengine.cot.review.decisions import item_digest, read_decisions
@@ -32,7 +33,7 @@ from dataengine.storage.workspace import Output, digest
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "2"
+    version = "3"
     needs = ("cot.questions", "cot.paths", "cot.check")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -46,42 +47,42 @@ class CotReview(Cot, TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         config = self.config(run.recipe)
-        by_question: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        for row in run.table("cot.check", "checks", CHECKS).to_pylist():
-            by_question[row["rid"]].append(row)
-        paths = {rid: [c for c in rows if c["kind"] == "path"] for rid, rows in sorted(by_question.items())}
+        by_question: dict[str, list[CheckRow]] = defaultdict(list)
+        for row in run_rows(run, "cot.check", "checks", CheckRow):
+            by_question[row.rid].append(row)
+        paths = {rid: [c for c in rows if c.kind == "path"] for rid, rows in sorted(by_question.items())}
         chosen = {
             rid: choose(rows, config.review.redundant, config.confidence.least_step) for rid, rows in paths.items()
         }
         items = self._items(run, chosen, paths)
         decided = read_decisions(run.workspace.store, base(run.recipe))
-        rows = []
-        for rid, choice in chosen.items():
-            verdict = _decide(choice, items.get(rid), decided.get(rid))
-            rows.append({"rid": rid, **_told(choice, by_question[rid]), **verdict})
+        rows = [
+            decide(with_paths(rid, choice, by_question[rid]), choice, items.get(rid), decided.get(rid))
+            for rid, choice in chosen.items()
+        ]
         files = {
-            "reviewed": run.workspace.write_table(f"cot/reviewed-{key}.parquet", pa.Table.from_pylist(rows, REVIEWED)),
+            "reviewed": run.workspace.write_table(f"cot/reviewed-{key}.parquet", table_of(ReviewRow, rows)),
             "items": run.workspace.write_table(f"cot/items-{key}.parquet", _table(items)),
         }
-        actions = Counter(row["action"] for row in rows if row["action"])
-        told = {"why": dict(sorted(Counter(c.why for c in chosen.values() if c.why).items()))}
-        return Output(files, {"items": len(items)}, told | {"actions": dict(sorted(actions.items()))})
+        actions = Counter(row.action for row in rows if row.action)
+        why = dict(sorted(Counter(c.why for c in chosen.values() if c.why).items()))
+        return Output(files, {"items": len(items)}, {"why": why, "actions": dict(sorted(actions.items()))})
 
     def _items(
-        self, run: Run, chosen: Mapping[str, Choice], checks: Mapping[str, Sequence[dict[str, Any]]]
-    ) -> dict[str, tuple[ReviewItem, Record]]:
+        self, run: Run, chosen: Mapping[str, Choice], checks: Mapping[str, Sequence[CheckRow]]
+    ) -> dict[str, tuple[ReviewItem, Question]]:
         """What people are to see, with all its paths."""
         wanted = pa.array([rid for rid, choice in chosen.items() if choice.why], pa.string())
-        questions = run.table("cot.questions", "questions", QUESTIONS, ("rid", "record"))
-        texts: dict[str, list[dict[str, Any]]] = defaultdict(list)
-        paths = run.table("cot.paths", "paths", PATHS, ("rid", "kind", "index", "text", "members"))
-        for row in paths.filter(pc.is_in(paths["rid"], value_set=wanted)).to_pylist():
-            if row["kind"] == "path" and row["text"] is not None:
-                texts[row["rid"]].append(row)
+        questions = run.table("cot.questions", "questions", AskedQuestion.schema, AskedQuestion.columns())
+        texts: dict[str, list[PathRow]] = defaultdict(list)
+        paths = run.table("cot.paths", "paths", PathRow.schema)
+        for path in rows_of(paths.filter(pc.is_in(paths["rid"], value_set=wanted)), PathRow):
+            if path.kind == "path" and path.text is not None:
+                texts[path.rid].append(path)
         items = {}
-        for row in questions.filter(pc.is_in(questions["rid"], value_set=wanted)).to_pylist():
-            record = Record.model_validate_json(row["record"])
-            items[record.id] = (_item(record, chosen[record.id], checks[record.id], texts[record.id]), record)
+        for row in rows_of(questions.filter(pc.is_in(questions["rid"], value_set=wanted)), AskedQuestion):
+            item = _item(row.question, chosen[row.rid], checks[row.rid], texts[row.rid])
+            items[row.rid] = (item, row.question)
         return dict(sorted(items.items()))
 
 
@@ -90,29 +91,30 @@ def base(recipe: Recipe) -> str:
     return f"cot/decisions/{recipe.name}"
 
 
-def _item(
-    record: Record, choice: Choice, checks: Sequence[dict[str, Any]], texts: Sequence[dict[str, Any]]
-) -> ReviewItem:
-    by_index = {c["index"]: c for c in checks}
-    paths = tuple(
-        ReviewPath(
-            t["index"],
-            t["text"],
-            by_index[t["index"]]["grade"],
-            tuple(by_index[t["index"]]["reasons"]),
-            by_index[t["index"]]["confidence"],
-        )
-        for t in sorted(texts, key=lambda t: int(t["index"]))
-    )
-    media = [b.video if isinstance(b, VideoBlock) else getattr(b, "image", "") for b in record.messages[0].content]
-    samples = tuple(m.removeprefix(SAMPLE) for m in media if m.startswith(SAMPLE)) or record.parents
-    images = [o.name for o in record.observations]
-    images += [picture_of(t["index"], m["name"]) for t in texts for m in t["members"] or ()]
-    question = formats.to_text(record.messages[0].content)[0]
+def _item(question: Question, choice: Choice, checks: Sequence[CheckRow], texts: Sequence[PathRow]) -> ReviewItem:
     if choice.chosen is None:
         raise ValueError("an item without a path")
-    told = (record.id, record.mode, record.task, question, record.answer, samples, paths, choice.chosen, choice.why)
-    return ReviewItem(*told, tuple(images))
+    by_index = {check.index: check for check in checks}
+    paths = []
+    for path in sorted(texts, key=lambda path: path.index):
+        check = by_index[path.index]
+        paths.append(ReviewPath(path.index, path.text or "", check.grade or "", check.reasons, check.confidence))
+    media = [b.video if isinstance(b, VideoBlock) else getattr(b, "image", "") for b in question.content]
+    samples = tuple(m.removeprefix(SAMPLE) for m in media if m.startswith(SAMPLE)) or question.parents
+    images = [one.name for one in question.observations]
+    images += [picture_of(path.index, member.name) for path in texts for member in path.members]
+    return ReviewItem(
+        qid=question.id,
+        mode=question.mode,
+        task=question.task,
+        question=question.text,
+        answer=question.answer,
+        media=samples,
+        paths=tuple(paths),
+        chosen=choice.chosen,
+        why=choice.why,
+        images=tuple(images),
+    )
 
 
 def picture_of(index: int, name: str) -> str:
@@ -120,69 +122,73 @@ def picture_of(index: int, name: str) -> str:
     return f"path{index}.{name}"
 
 
-def _decide(choice: Choice, item: tuple[ReviewItem, Record] | None, decision: Decision | None) -> dict[str, Any]:
-    """What becomes of a question, by choice and decision."""
-    told: dict[str, Any] = {"why": choice.why, "action": "", "text": None, "chosen": choice.chosen, "step": ""}
-    if choice.chosen is None:
-        step = "paths" if choice.outcome == "failed" else "check"
-        return told | {"outcome": choice.outcome, "step": step, "reason": choice.reason}
-    kept = told | {"outcome": "kept", "reason": ""}
-    if item is None:
-        return kept
+def with_paths(rid: str, choice: Choice, checks: Sequence[CheckRow]) -> ReviewRow:
+    """What the choice makes of a question, and what its record tells of all its paths."""
+    paths = sorted((c for c in checks if c.kind == "path" and c.failure is None), key=lambda c: c.index)
+    guesses = [c for c in checks if c.kind == "text_only" and c.failure is None]
+    chosen = next((c for c in checks if c.kind == "path" and c.index == choice.chosen), None)
+    dropped = "" if choice.chosen is not None else "paths" if choice.outcome == "failed" else "check"
+    return ReviewRow(
+        rid=rid,
+        why=choice.why,
+        chosen=choice.chosen,
+        outcome=choice.outcome,
+        agreement=choice.agreement,
+        step=dropped,
+        reason=choice.reason,
+        text_only=("right" if any(c.right for c in guesses) else "wrong") if guesses else "",
+        judged=chosen.judged if chosen else None,
+        equal=bool(chosen and chosen.equal),
+        paths=tuple(map(_path, paths)),
+    )
+
+
+def _path(check: CheckRow) -> PathTold:
+    if check.grade is None:
+        raise ValueError("a path without a grade")
+    return PathTold(
+        index=check.index,
+        teacher=check.teacher,
+        seed=check.seed,
+        prompt=check.prompt,
+        grade=check.grade,
+        answer=check.answer,
+        confidence=check.confidence or 0.0,
+        least_token=check.least_token or 0.0,
+        least_step=min(check.step_means, default=0.0),
+        reasons="; ".join(check.reasons),
+    )
+
+
+def decide(
+    row: ReviewRow, choice: Choice, item: tuple[ReviewItem, Question] | None, decision: Decision | None
+) -> ReviewRow:
+    """What a person's decision, or its lack, makes of a question that wants one."""
+    if choice.chosen is None or item is None:
+        return row
     if decision is None or decision.item != item_digest(item[0]):
-        waits = told | {"outcome": "rejected", "step": "review", "reason": "not reviewed"}
-        return (kept if choice.why == "redundant" else waits) | {"action": "waiting"}
-    acted = kept | {
-        "action": decision.action.value,
-        "chosen": choice.chosen if decision.path is None else decision.path,
-    }
+        if choice.why == "redundant":
+            return replace(row, action="waiting")
+        return replace(row, action="waiting", outcome="rejected", step="review", reason="not reviewed")
+    row = replace(row, action=decision.action.value, chosen=choice.chosen if decision.path is None else decision.path)
     if decision.action is Action.REJECT:
-        return acted | {"outcome": "rejected", "step": "review", "reason": "rejected by a reviewer"}
+        return replace(row, outcome="rejected", step="review", reason="rejected by a reviewer")
     if decision.action is Action.EDIT and decision.text is not None:
         edited = grade(item[1], decision.text)
         other_words = item[1].answer_type == "text" and bool(edited.answer) and edited.reasons[:1] == ("answer",)
-        pictures = {p.text.count(formats.IMAGE_MARK) for p in item[0].paths if p.index == acted["chosen"]}
+        pictures = {p.text.count(formats.IMAGE_MARK) for p in item[0].paths if p.index == row.chosen}
         reasons = (
             "" if edited.right or other_words else edited.reasons[0],
             "" if pictures == {decision.text.count(formats.IMAGE_MARK)} else "pictures",
         )
         if any(reasons):
-            return acted | {"outcome": "rejected", "step": "review", "reason": f"edited: {reasons[0] or reasons[1]}"}
-        return acted | {"text": decision.text, "equal": other_words}
-    return acted
+            why = f"edited: {reasons[0] or reasons[1]}"
+            return replace(row, outcome="rejected", step="review", reason=why)
+        return replace(row, text=decision.text, equal=other_words)
+    return row
 
 
-def _told(choice: Choice, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the record tells of all its paths."""
-    paths = [
-        PathTold(
-            index=c["index"],
-            teacher=c["teacher"],
-            seed=c["seed"],
-            prompt=c["prompt"],
-            grade=c["grade"],
-            answer=c["answer"],
-            confidence=c["confidence"] or 0.0,
-            least_token=c["least_token"] or 0.0,
-            least_step=min(c["step_means"] or (), default=0.0),
-            reasons="; ".join(c["reasons"]),
-        ).model_dump(mode="json")
-        for c in sorted(
-            (c for c in rows if c["kind"] == "path" and c["failure"] is None), key=lambda c: int(c["index"])
-        )
-    ]
-    of_chosen = next((c for c in rows if c["kind"] == "path" and c["index"] == choice.chosen), None)
-    blind = [c for c in rows if c["kind"] == "blind" and c["failure"] is None]
-    return {
-        "agreement": choice.agreement,
-        "blind": ("right" if any(c["right"] for c in blind) else "wrong") if blind else "",
-        "judged": of_chosen["judged"] if of_chosen else None,
-        "equal": bool(of_chosen and of_chosen["equal"]),
-        "told": canonical(paths).decode(),
-    }
-
-
-def _table(items: Mapping[str, tuple[ReviewItem, Record]]) -> pa.Table:
+def _table(items: Mapping[str, tuple[ReviewItem, Question]]) -> pa.Table:
     rows = [{"rid": rid, "item": json.dumps(asdict(item), sort_keys=True)} for rid, (item, _) in items.items()]
     return pa.Table.from_pylist(rows, ITEMS)
 

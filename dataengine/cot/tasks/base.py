@@ -113,9 +113,9 @@ def words(seed: int, path: int) -> Draw:
 
 def messages(exchange: Exchange, style: Style) -> tuple[Message, Message]:
     """The exchange as messages, the mode switch on the question. Raises FormatError."""
-    asked = (*exchange.shown, *to_blocks(with_switch(exchange.question, style)))
-    answered = to_blocks(exchange.reply.render(), exchange.images)
-    return Message(role="user", content=asked), Message(role="assistant", content=answered)
+    content = (*exchange.shown, *to_blocks(with_switch(exchange.question, style)))
+    reply = to_blocks(exchange.reply.render(), exchange.images)
+    return Message(role="user", content=content), Message(role="assistant", content=reply)
 
 
 def picture(source_id: str) -> tuple[Block, ...]:

@@ -105,17 +105,17 @@ class CaptionMatch(FromSource):
     basis = "caption"
 
     def takes(self, source: CotInput) -> bool:
-        return super().takes(source) and bool(source.rivals)
+        return super().takes(source) and bool(source.distractors)
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
         own = [c for c in source.captions if len(c.split()) >= _LEAST_WORDS and not unfit(c)]
-        rivals = [r for r in source.rivals if not unfit(r.text)]
-        if not own or not rivals:
+        distractors = [d for d in source.distractors if not unfit(d.text)]
+        if not own or not distractors:
             return Unsure("no caption to choose" if not own else "no captions of others")
-        others = {"others": SEPARATOR.join(r.id for r in rivals)}
+        others = {"others": SEPARATOR.join(d.id for d in distractors)}
         shown = self._shown(source, draw)
         return [
-            {"choices": json.dumps(draw.shuffled([one, *(r.text for r in rivals)]), ensure_ascii=False)}
+            {"choices": json.dumps(draw.shuffled([one, *(d.text for d in distractors)]), ensure_ascii=False)}
             | others
             | shown
             for one in draw.shuffled(own)

@@ -19,10 +19,10 @@ from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Param
 from dataengine.cot.tasks.colours import reduced, shares
 from dataengine.media.image.pixels import Pixels
 
-RIVALS = 3
+DISTRACTORS = 3
 """Videos beside the sample's own that candidates come from."""
 _THIRDS, _FRAMES, _SIDE = 3, 32, 96
-_CANDIDATES = LETTERS[: RIVALS + 1]
+_CANDIDATES = LETTERS[: DISTRACTORS + 1]
 _FACTOR, _LEAD = 1.3, 4.0
 """The next best differs by so many times as much as the right one, and so many points more."""
 _SHOWN = (
@@ -61,13 +61,13 @@ class MatchClips(Task):
     answer_type = "choice"
 
     def takes(self, source: CotInput) -> bool:
-        return super().takes(source) and len(source.partners) >= RIVALS
+        return super().takes(source) and len(source.partners) >= DISTRACTORS
 
     def tolerance(self, fact: str) -> float:
         return 5.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        others = list(source.partners)[:RIVALS]
+        others = list(source.partners)[:DISTRACTORS]
         for own in draw.shuffled(range(_THIRDS)):
             spans = [(source.id, own), *((other, draw.below(_THIRDS)) for other in others)]
             yield {"candidates": json.dumps(draw.shuffled(spans)), "others": SEPARATOR.join(others)}
@@ -83,9 +83,9 @@ class MatchClips(Task):
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
         others = params["others"].split(SEPARATOR)
         [own] = [letter for letter, (id_, _) in _named(params).items() if id_ not in others]
-        rivals = min(value for letter, value in facts.items() if letter != own)
+        nearest = min(value for letter, value in facts.items() if letter != own)
         factor, lead = (_FACTOR, _LEAD) if strict else (1.0, 0.0)
-        enough = rivals >= factor * facts[own] and rivals > facts[own] + lead
+        enough = nearest >= factor * facts[own] and nearest > facts[own] + lead
         return own if enough else Unsure("colours do not tell the clips apart")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:

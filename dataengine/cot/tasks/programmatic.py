@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dataengine.cot.core import formats
 from dataengine.cot.core.measure import PARTS
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import Exchange, words
 from dataengine.cot.tasks.registry import TASKS
@@ -19,17 +19,17 @@ TEACHER = "programmatic"
 _AGAIN = ("Let me go through it once more.", "I check the readings a second time.", "Once more, to be sure.")
 
 
-def exchange(record: Record, path: int) -> Exchange:
+def exchange(question: Question, path: int) -> Exchange:
     """Question and reply of a path. The question is the same for all paths."""
-    task = TASKS[record.task]
-    given = (record.parents[0], record.asked, record.measured, record.answer, record.style)
-    asked = task.write(*given, words(record.seed, 0))
-    reply = task.write(*given, words(record.seed, path)).reply
-    return replace(asked, reply=_again(record, reply, words(record.seed, path)) if path % 2 else reply)
+    task = TASKS[question.task]
+    arguments = (question.parents[0], question.parameters, question.facts, question.answer, question.style)
+    first = task.write(*arguments, words(question.seed, 0))
+    reply = task.write(*arguments, words(question.seed, path)).reply
+    return replace(first, reply=_repeated(question, reply, words(question.seed, path)) if path % 2 else reply)
 
 
-def _again(record: Record, reply: formats.Reply, draw: Draw) -> formats.Reply:
-    readings = [f"The {name} has {round(value)}." for name, value in record.measured.items() if name in PARTS]
+def _repeated(question: Question, reply: formats.Reply, draw: Draw) -> formats.Reply:
+    readings = [f"The {name} has {round(value)}." for name, value in question.facts.items() if name in PARTS]
     if not readings:
         return reply
     more = " ".join(["", draw.fork("again").choice(_AGAIN), *readings, "Nothing changes."])

@@ -14,7 +14,7 @@ from typing import Any
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
 from dataengine.cot.teachers import tool_calls
 from dataengine.models.serving.completion import Request
 from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock
@@ -51,54 +51,57 @@ _MERGED = {
 }
 
 
-def answerable(record: Record, config: OpenAIConfig) -> bool:
+def answerable(question: Question, config: OpenAIConfig) -> bool:
     """Can this model be asked this? Tools on a picture are for those that see it."""
-    return record.style != "agentic" or (config.tools != "none" and config.pictures)
+    return question.style != "agentic" or (config.tools != "none" and config.pictures)
 
 
-def head_of(record: Record, config: OpenAIConfig) -> str:
+def head_of(question: Question, config: OpenAIConfig) -> str:
     """Name of the template by which a path is asked for."""
-    return "agentic_calls" if record.style == "agentic" and config.tools == "calls" else record.style
+    return "agentic_calls" if question.style == "agentic" and config.tools == "calls" else question.style
 
 
-def path(record: Record, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Request:
+def path(question: Question, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Request:
     """One path of reasoning. ``pictures`` are references, in the order in which they are shown."""
-    name = head_of(record, teacher)
+    name = head_of(question, teacher)
     head = template(name)
     if config.show_answer:
-        head = f"{head}\n{template('shown_answer').format(answer=record.answer)}"
-    prompt = (_message(record, pictures if teacher.pictures else (), head),)
+        head = f"{head}\n{template('shown_answer').format(answer=question.answer)}"
+    prompt = (_message(question, pictures if teacher.pictures else (), head),)
     tools = tool_calls.definitions() if name == "agentic_calls" else ()
     return Request(prompt, seed, config.temperature, config.max_tokens, logprobs=True, tools=tools)
 
 
-def enhanced(record: Record, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig) -> Request:
+def enhanced(
+    question: Question, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig
+) -> Request:
     """A harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
-    answer = record.asked.get("answer", record.answer)
-    told = {"question": record.asked["question"], "answer": answer, "others": " | ".join(others) or "none"}
+    parameters = question.parameters
+    answer = parameters.get("answer", question.answer)
+    told = {"question": parameters["question"], "answer": answer, "others": " | ".join(others) or "none"}
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**told)))
     message = Message(role="user", content=content)
     return Request((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
 
 
-def text_only(record: Record, seed: int) -> Request:
+def text_only(question: Question, seed: int) -> Request:
     """The question alone, answered in a few words."""
-    text = f"{template('blind')}\n\n{_question(record)}"
+    text = f"{template('blind')}\n\n{_bare_text(question)}"
     return Request((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
 
 
-def judge(record: Record, pictures: Sequence[str], reply: str) -> Request:
+def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
     """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it is the
     right one (answer)."""
-    free = record.answer_type == "text"
+    free = question.answer_type == "text"
     text = template("judge_text" if free else "judge")
-    text = text.format(answer=record.answer, question=_question(record), reply=reply)
+    text = text.format(answer=question.answer, question=_bare_text(question), reply=reply)
     schema: dict[str, Any] = _JUDGED
     if free:
         properties = {"answer": {"type": "boolean"}, **_JUDGED["properties"]}  # type: ignore[dict-item]
         schema = _JUDGED | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
-    return Request((Message(role="user", content=content),), record.seed, 0.0, 512, json_schema=schema)
+    return Request((Message(role="user", content=content),), question.seed, 0.0, 512, json_schema=schema)
 
 
 def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
@@ -108,17 +111,17 @@ def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
     return names
 
 
-def views(record: Record, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
+def views(question: Question, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
     """What is shown with a question, in its order: the sample, its frames, or the question's own pictures."""
-    if record.family in ("frames", "made"):
+    if question.family in ("frames", "made"):
         return list(own)
-    return of_sample.get(record.asked.get("sampling", ""), [])
+    return of_sample.get(question.parameters.get("sampling", ""), [])
 
 
-def _message(record: Record, pictures: Sequence[str], head: str) -> Message:
+def _message(question: Question, pictures: Sequence[str], head: str) -> Message:
     """The question; each frame of a video with the time when it is shown. Without pictures its text alone."""
     names, content = iter(pictures), list[Block]()
-    for block in record.messages[0].content:
+    for block in question.content:
         if isinstance(block, TextBlock):
             content.append(block)
         elif isinstance(block, ImageBlock):
@@ -127,22 +130,22 @@ def _message(record: Record, pictures: Sequence[str], head: str) -> Message:
             for time, name in zip(block.times, names, strict=False):
                 content += [TextBlock(text=f"[{time:.1f} s]"), _image(name)]
     text = f"{head}\n\nThe question:"
-    return Message(role="user", content=(TextBlock(text=text), *_bare(content, record)))
+    return Message(role="user", content=(TextBlock(text=text), *_bare(content, question)))
 
 
 def _image(name: str) -> ImageBlock:
     return ImageBlock(image=name)
 
 
-def _bare(content: Sequence[Block], record: Record) -> list[Block]:
+def _bare(content: Sequence[Block], question: Question) -> list[Block]:
     """Without the mode switch, which is for the model that will be trained."""
-    switch = formats.SWITCHES["card"][record.style]
+    switch = formats.SWITCHES["card"][question.style]
     *front, last = content
     if isinstance(last, TextBlock) and switch:
         return [*front, TextBlock(text=last.text.removesuffix(switch))]
     return list(content)
 
 
-def _question(record: Record) -> str:
-    text = formats.to_text(record.messages[0].content)[0].removesuffix(formats.SWITCHES["card"][record.style])
+def _bare_text(question: Question) -> str:
+    text = question.text.removesuffix(formats.SWITCHES["card"][question.style])
     return text.replace(formats.IMAGE_MARK, "").strip()

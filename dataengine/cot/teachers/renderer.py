@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.tables import AskedQuestion
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
@@ -22,11 +22,13 @@ class Renderer:
         self._samples = Decoder("dataengine.cot.teachers.render:render_sample", limits, limits)
         self._programs: Decoder | None = None
 
-    def samples(self, records: Iterable[Record], located: Mapping[str, Located]) -> dict[str, dict[str, list[bytes]]]:
-        """JPEGs of the samples that records are about, by id and frame sampling; what cannot be decoded is left out."""
+    def samples(
+        self, questions: Iterable[Question], located: Mapping[str, Located]
+    ) -> dict[str, dict[str, list[bytes]]]:
+        """JPEGs of the samples that questions are about, by id and frame sampling; what cannot be decoded is left out."""
         samplings: dict[str, set[str]] = {}
-        for record in records:
-            samplings.setdefault(record.parents[0], set()).add(record.asked.get("sampling", ""))
+        for question in questions:
+            samplings.setdefault(question.parents[0], set()).add(question.parameters.get("sampling", ""))
         rows = sorted((located[i] for i in samplings if i in located), key=lambda r: (r.media, r.offset))
         outcomes = self._samples.over(
             self._workspace.store, rows, lambda row, data: (row.kind, data, samplings[row.id] - {""})
@@ -46,9 +48,9 @@ class Renderer:
             outputs[place] = outcome if isinstance(outcome, Failed) else outcome.value
         return [outputs[n] for n in range(len(programs))]
 
-    def question_images(self, row: Mapping[str, Any]) -> list[bytes]:
+    def question_images(self, asked: AskedQuestion) -> list[bytes]:
         """PNGs of a question, from its pack."""
-        places = [(row["pack"], m["offset"], m["size"]) for m in row["members"]]
+        places = [(asked.pack, m.offset, m.size) for m in asked.members]
         store = self._workspace.store
         return self._workspace.each(lambda place: store.get_range(*place), places)
 

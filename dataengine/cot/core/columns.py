@@ -1,0 +1,57 @@
+"""Columns of the CoT tables that are objects in Python: JSON of several classes, and the members of a pack."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import PathTold, canonical
+from dataengine.cot.core.source_qa import Distractor, Pair
+
+MEMBERS = pa.list_(pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())]))
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file's place in a pack, in bytes; ``name`` is a member extension of a record (``obs0.png``)."""
+
+    name: str
+    offset: int
+    size: int
+
+
+def encode(name: str, value: Any) -> Any:
+    """A field's value as its column holds it."""
+    return value if value is None or name not in _COLUMNS else _COLUMNS[name][0](value)
+
+
+def decode(name: str, value: Any) -> Any:
+    """The inverse of ``encode``; lists become tuples."""
+    if name in _COLUMNS and value is not None:
+        return _COLUMNS[name][1](value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _json(rows: Iterable[Any]) -> str:
+    return json.dumps([asdict(row) for row in rows], ensure_ascii=False, sort_keys=True)
+
+
+def _pair(row: dict[str, Any]) -> Pair:
+    return Pair(**{**row, "choices": tuple(row["choices"])})
+
+
+_COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "question": (Question.to_json, Question.from_json),
+    "members": (lambda rows: [asdict(m) for m in rows], lambda rows: tuple(Member(**m) for m in rows)),
+    "paths": (
+        lambda rows: canonical([p.model_dump(mode="json") for p in rows]).decode(),
+        lambda text: tuple(map(PathTold.model_validate, json.loads(text))),
+    ),
+    "pairs": (_json, lambda text: tuple(map(_pair, json.loads(text)))),
+    "distractors": (_json, lambda text: tuple(Distractor(**d) for d in json.loads(text))),
+}
