@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,20 @@ import numpy as np
 import pytest
 from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import PAIRS, alone, pictures, sample
-from support.cot_workers import Row, Workshop
+from support.cot_workers import Workshop
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core import tools
 from dataengine.cot.core.formats import IMAGE_MARK, box
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.record import Family, PathTold, Record
 from dataengine.cot.core.shard_files import decode_png, observations
-from dataengine.cot.mix.write_stage import finished
+from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
+from dataengine.cot.mix.write_stage import record_of
 
 PICTURE = sorted(pictures())[0]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"
 SEED = 3
-Shop = tuple[Workshop, list[Row]]
+Shop = tuple[Workshop, list[QuestionRow]]
 
 
 def fenced(code: str, thought: str = "<think>I enlarge the upper left.") -> str:
@@ -47,8 +47,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Questions about one picture, asked once for all tests."""
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
     made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], {"teachers": [told], "per_sample": 16}, SEED)
-    pairs = json.dumps([asdict(PAIRS[1])])
-    return made, made.questions({PICTURE: {"pairs": pairs}})
+    return made, made.questions({PICTURE: SourceMaterial(PICTURE, PAIRS[1:])})
 
 
 class Desk:
@@ -59,28 +58,47 @@ class Desk:
     def __init__(self, server: ChatServer, shop: Shop, task: str, **model: Any) -> None:
         Desk.count += 1
         told = {"type": "openai", "endpoint": server.endpoint, "model": f"m{Desk.count}", "retries": 0, **model}
-        self.question = next(q for q in shop[1] if q["task"] == task)
-        self.shop = shop[0].only([self.question], teachers=[told], tool_turns=2)
-        self.record = Record.model_validate_json(self.question["record"])
+        row = next(q for q in shop[1] if q.task == task)
+        assert row.question is not None
+        self.question = row.question
+        self.shop = shop[0].only([row], teachers=[told], tool_turns=2)
 
-    def path(self) -> Row:
+    def path(self) -> PathRow:
         [path] = self.shop.paths()
         return path
 
-    def check(self) -> Row:
+    def check(self) -> CheckRow:
         [check] = self.shop.checks()
         return check
 
-    def finished(self, path: Row) -> tuple[Record, dict[str, bytes]]:
+    def finished(self, path: PathRow) -> tuple[Record, dict[str, bytes]]:
         """The record as a release has it."""
-        images = self.shop.pictures(path)
-        told = [{"index": 0, "teacher": "openai:m", "seed": 1, "prompt": path["prompt"], "grade": "A", "answer": "x",
-                 "confidence": 0.0, "reasons": ""}]  # fmt: skip
-        family = "tools" if len(images) == 1 else f"tools_{len(images)}"
-        row = {"record": self.question["record"], "text": path["text"], "told": json.dumps(told), "chosen": 0}
-        row |= {"review": "", "blind": "", "equal": False, "family": family}
-        row |= dict.fromkeys(("quality", "agreement", "prior", "weight", "repeat"), 1.0)
-        return finished(row, list(images.values()), False), images
+        images = self.shop.pictures(path.pack, path.members)
+        assert path.pack is not None and path.text is not None
+        told = PathTold(
+            index=0, teacher="openai:m", seed=1, prompt=path.prompt, grade="A", answer="x", confidence=0.0, reasons=""
+        )
+        families: dict[int, Family] = {0: "tools_0", 1: "tools", 2: "tools_2"}
+        row = PlanRow(
+            rid=self.question.id,
+            split="train",
+            family=families[len(images)],
+            question=self.question,
+            text=path.text,
+            paths=(told,),
+            chosen=0,
+            pack=path.pack,
+            members=path.members,
+            review="",
+            text_only="",
+            equal=False,
+            quality=1.0,
+            agreement=1.0,
+            prior=1.0,
+            weight=1.0,
+            repeat=1.0,
+        )
+        return record_of(row, list(images.values()), show_answer=False), images
 
 
 def scripted(server: ChatServer, *turns: str | Callable[[str], str], answer: str = "") -> None:
@@ -96,18 +114,18 @@ def scripted(server: ChatServer, *turns: str | Callable[[str], str], answer: str
 
 def test_a_models_program_is_run_and_shown(server: ChatServer, shop: Shop) -> None:
     desk = Desk(server, shop, "inspect_view")
-    scripted(server, fenced(CODE), final, answer=desk.record.answer)
+    scripted(server, fenced(CODE), final, answer=desk.question.answer)
     path = desk.path()
-    assert path["failure"] is None and path["text"].count(IMAGE_MARK) == len(path["members"]) == 1
-    assert f"```python\n{CODE}\n```\n<sandbox_output> {IMAGE_MARK} </sandbox_output>\nNow it is clear." in path["text"]
-    assert desk.check()["grade"] == "A"
+    assert path.failure is None and path.text.count(IMAGE_MARK) == len(path.members) == 1
+    assert f"```python\n{CODE}\n```\n<sandbox_output> {IMAGE_MARK} </sandbox_output>\nNow it is clear." in path.text
+    assert desk.check().grade == "A"
     expected = tools.run(CODE, alone(PICTURE).picture())
     assert isinstance(expected, np.ndarray)
-    assert np.array_equal(decode_png(desk.shop.pictures(path)["obs0.png"]), expected)
+    assert np.array_equal(decode_png(desk.shop.pictures(path.pack, path.members)["obs0.png"]), expected)
     told = next(b["messages"] for b in server.bodies if len(b["messages"]) == 3)
     assert [m["role"] for m in told] == ["user", "assistant", "user"] and CODE in told[1]["content"]
     url = told[2]["content"][1]["image_url"]["url"]
-    assert base64.b64decode(url.partition(",")[2]) == desk.shop.pictures(path)["obs0.png"]
+    assert base64.b64decode(url.partition(",")[2]) == desk.shop.pictures(path.pack, path.members)["obs0.png"]
     record, images = desk.finished(path)
     assert record.observations == observations(images.values()) and record.family == "tools"
     assert verify_record(record.to_bytes(), sample, images).passed
@@ -115,7 +133,7 @@ def test_a_models_program_is_run_and_shown(server: ChatServer, shop: Shop) -> No
 
 def test_a_record_whose_tools_gave_something_else_is_found(server: ChatServer, shop: Shop) -> None:
     desk = Desk(server, shop, "inspect_view")
-    scripted(server, fenced(CODE), final, answer=desk.record.answer)
+    scripted(server, fenced(CODE), final, answer=desk.question.answer)
     record, images = desk.finished(desk.path())
     other = record.to_bytes().replace(b"crop(0, 0, 500, 500)", b"crop(500, 500, 1000, 1000)")
     assert verify_record(other, sample, images).step == "tools"
@@ -126,10 +144,10 @@ def test_numbers_that_tools_gave_support_the_reasoning(server: ChatServer, shop:
     desk = Desk(server, shop, "inspect_view")
     code = 'crop(100, 100, 300, 300)\nmeasure("brightness", 0, 0, 1000, 1000)'
     value = tools.run(code, alone(PICTURE).picture())
-    scripted(server, fenced(code), lambda a: f"It has {value}. {final(a)}", answer=desk.record.answer)
+    scripted(server, fenced(code), lambda a: f"It has {value}. {final(a)}", answer=desk.question.answer)
     path = desk.path()
-    assert f"<sandbox_output> {value} </sandbox_output>" in path["text"] and not path["members"]
-    assert desk.check()["grade"] == "A"
+    assert f"<sandbox_output> {value} </sandbox_output>" in path.text and not path.members
+    assert desk.check().grade == "A"
     record, images = desk.finished(path)
     assert record.family == "tools_0" and verify_record(record.to_bytes(), sample, images).passed
 
@@ -138,9 +156,9 @@ def test_turns_are_bounded(server: ChatServer, shop: Shop) -> None:
     desk = Desk(server, shop, "inspect_view")
     scripted(server, fenced(CODE))
     path = desk.path()
-    assert (path["failure"], path["text"], path["members"]) == ("turns", None, [])
+    assert (path.failure, path.text, path.members) == ("turns", None, ())
     assert max(len(b["messages"]) for b in server.bodies) == 5  # asked, and two programs told
-    assert desk.check()["reasons"] == ["turns"]
+    assert desk.check().reasons == ("turns",)
 
 
 def test_tool_calls_of_the_interface_are_the_same_programs(server: ChatServer, shop: Shop) -> None:
@@ -150,13 +168,13 @@ def test_tool_calls_of_the_interface_are_the_same_programs(server: ChatServer, s
 
     def reply(body: Body) -> Turn:
         if len(body["messages"]) > 1:
-            return Turn(text=final(desk.record.answer))
+            return Turn(text=final(desk.question.answer))
         return Turn(text="I enlarge the upper left.", finish="tool_calls", message={"tool_calls": told})
 
     server.reply = reply
     path = desk.path()
-    assert f"<think>I enlarge the upper left.\n```python\n{CODE}\n```\n" in path["text"] and len(path["members"]) == 1
-    assert desk.check()["grade"] == "A"
+    assert f"<think>I enlarge the upper left.\n```python\n{CODE}\n```\n" in path.text and len(path.members) == 1
+    assert desk.check().grade == "A"
     offered = next(b["tools"] for b in server.bodies if "tools" in b)
     assert [t["function"]["name"] for t in offered] == [*tools.TRANSFORMS, "measure"]
 
@@ -185,13 +203,13 @@ def test_what_a_model_writes_is_refused_told_and_no_sound_path(
 ) -> None:
     mark = tmp_path / "escaped"
     desk = Desk(server, shop, "inspect_view")
-    scripted(server, fenced(code.format(mark=mark)), final, answer=desk.record.answer)
+    scripted(server, fenced(code.format(mark=mark)), final, answer=desk.question.answer)
     path = desk.path()
-    assert "<sandbox_output> error: " in path["text"] and path["text"].count(IMAGE_MARK) == 0
+    assert "<sandbox_output> error: " in path.text and path.text.count(IMAGE_MARK) == 0
     told = next(b["messages"][2]["content"] for b in server.bodies if len(b["messages"]) == 3)
     assert told.startswith("The tools give: error: ")
     assert not mark.exists() and not list(Path.cwd().glob("escaped"))
-    assert desk.check()["grade"] == "B" and "tool call" in desk.check()["reasons"]
+    assert desk.check().grade == "B" and "tool call" in desk.check().reasons
     record, images = desk.finished(path)
     assert verify_record(record.to_bytes(), sample, images).step == "process"
     accepted = record.model_copy(update={"review": "accepted"})
@@ -204,11 +222,11 @@ def test_calls_of_the_interface_that_are_no_tools_are_refused(server: ChatServer
     server.reply = lambda body: (
         Turn(text="I see.", message={"tool_calls": [call]}) if len(body["messages"]) == 1 else Turn(text=final("yes"))
     )
-    assert "error: 'os.system" in desk.path()["text"]
+    assert "error: 'os.system" in desk.path().text
     server.reply = lambda body: Turn(text="x", message={"tool_calls": [{"function": "?"}]})
     server.bodies.clear()
     desk = Desk(server, shop, "inspect_view", tools="calls")
-    assert desk.path()["failure"] == "bad_reply"
+    assert desk.path().failure == "bad_reply"
 
 
 @pytest.mark.parametrize(
@@ -222,17 +240,17 @@ def test_calls_of_the_interface_that_are_no_tools_are_refused(server: ChatServer
 )
 def test_pictures_and_outputs_come_from_tools_alone(server: ChatServer, shop: Shop, turn: str) -> None:
     desk = Desk(server, shop, "inspect_view")
-    scripted(server, turn, final, answer=desk.record.answer)
+    scripted(server, turn, final, answer=desk.question.answer)
     desk.path()
-    assert desk.check()["reasons"] == ["format"]
+    assert desk.check().reasons == ("format",)
 
 
 def test_what_a_model_imagines_after_its_program_is_thrown_away(server: ChatServer, shop: Shop) -> None:
     desk = Desk(server, shop, "inspect_view")
     imagined = f"{fenced(CODE)}\n<sandbox_output> 99 </sandbox_output>\n{final('99')}"
-    scripted(server, imagined, lambda a: f"<think>{final(a)}", answer=desk.record.answer)
+    scripted(server, imagined, lambda a: f"<think>{final(a)}", answer=desk.question.answer)
     path = desk.path()
-    assert "99" not in path["text"] and path["text"].count("<think>") == 1 and desk.check()["grade"] == "A"
+    assert "99" not in path.text and path.text.count("<think>") == 1 and desk.check().grade == "A"
 
 
 def test_a_model_without_tools_is_not_asked_for_them(server: ChatServer, shop: Shop) -> None:
@@ -243,4 +261,4 @@ def test_a_model_without_tools_is_not_asked_for_them(server: ChatServer, shop: S
 def test_existing_questions_are_asked_with_tools(server: ChatServer, shop: Shop) -> None:
     desk = Desk(server, shop, "given_tools")
     scripted(server, fenced(CODE), final, answer="1")
-    assert len(desk.path()["members"]) == 1 and desk.check()["grade"] == "A"
+    assert len(desk.path().members) == 1 and desk.check().grade == "A"

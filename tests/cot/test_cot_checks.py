@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from support.cot_corpus import records
 
 from dataengine.cot.checks.answers import matches
-from dataengine.cot.checks.grade import blind, grade
+from dataengine.cot.checks.grade import grade, guessed_right
 from dataengine.cot.checks.reasoning import flaws
 from dataengine.cot.core import formats
 from dataengine.cot.core.outcomes import funnel, yields
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import Grade
 from dataengine.cot.core.seeded import Draw
+from dataengine.cot.core.tables import CheckRow, End, OutcomeRow
 from dataengine.cot.mix.quotas import Facets, pick
-from dataengine.cot.paths.error_injection import planted
+from dataengine.cot.paths.error_injection import with_error
 from dataengine.cot.review.choose import choose
 from dataengine.cot.tasks.programmatic import exchange
 
 
-def of_task(task: str, style: str = "") -> Record:
-    return next(k.record for k in records() if k.record.task == task and style in ("", k.record.style))
+def of_task(task: str, style: str = "") -> Question:
+    return next(k.question for k in records() if k.question.task == task and style in ("", k.question.style))
 
 
 def test_every_honest_path_is_sound() -> None:
     for kept in records():
         for path in range(3):
-            graded = grade(kept.record, exchange(kept.record, path).reply.render())
-            assert (graded.grade, graded.reasons) == ("A", ()), (kept.record.task, path)
+            graded = grade(kept.question, exchange(kept.question, path).reply.render())
+            assert (graded.grade, graded.reasons) == ("A", ()), (kept.question.task, path)
 
 
 def test_errors_made_on_purpose_are_caught() -> None:
@@ -37,18 +41,18 @@ def test_errors_made_on_purpose_are_caught() -> None:
     missed: Counter[str] = Counter()
     for kept in records():
         for path in range(4):
-            wrong = planted(kept.record, exchange(kept.record, path).reply, Draw(kept.record.seed, path))
+            wrong = with_error(kept.question, exchange(kept.question, path).reply, Draw(kept.question.seed, path))
             if wrong is not None:
                 made[wrong[0]] += 1
-                missed[wrong[0]] += grade(kept.record, wrong[1]).grade == "A"
+                missed[wrong[0]] += grade(kept.question, wrong[1]).grade == "A"
     kinds = {"answer", "conclusion", "format", "language", "output", "reading", "repetition", "swap"}
     assert set(made) == kinds and not missed["output"]
     assert made.total() > 500 and missed.total() <= 0.01 * made.total(), missed
 
 
 def test_paths_differ_in_words_and_odd_ones_are_longer() -> None:
-    record = of_task("compare_parts")
-    texts = [exchange(record, path).reply.render() for path in range(4)]
+    question = of_task("compare_parts")
+    texts = [exchange(question, path).reply.render() for path in range(4)]
     assert len(set(texts)) == 4
     assert len(texts[1]) > len(texts[0]) and len(texts[3]) > len(texts[2])
 
@@ -57,9 +61,9 @@ def test_paths_differ_in_words_and_odd_ones_are_longer() -> None:
     ("said", "right"), [("{a}", True), ("({a})", True), ("{a}. the thing", True), ("the {words}", True), ("Z", False)]
 )
 def test_a_choice_is_its_letter_or_its_words(said: str, right: bool) -> None:
-    record = of_task("compare_parts")
-    words = record.asked["parts"].split("|")["ABCDEF".index(record.answer)]
-    assert matches(record, said.format(a=record.answer, words=words)) is right
+    question = of_task("compare_parts")
+    words = question.parameters["parts"].split("|")["ABCDEF".index(question.answer)]
+    assert matches(question, said.format(a=question.answer, words=words)) is right
 
 
 def test_numbers_and_orders_are_compared_by_value() -> None:
@@ -69,35 +73,26 @@ def test_numbers_and_orders_are_compared_by_value() -> None:
 
 
 def test_a_models_own_words_are_read_against_the_facts() -> None:
-    record = of_task("compare_parts")
-    facts = {name: round(value) for name, value in record.measured.items()}
+    question = of_task("compare_parts")
+    facts = {name: round(value) for name, value in question.facts.items()}
     told = " ".join(f"I would put the {name} at {value}." for name, value in facts.items())
-    good = formats.Thinking(told, f"So it is {formats.box(record.answer)}")
-    assert flaws(record, good) == []
+    good = formats.Thinking(told, f"So it is {formats.box(question.answer)}")
+    assert flaws(question, good) == []
     name, value = next(iter(facts.items()))
     wrong = formats.Thinking(told.replace(f"{name} at {value}", f"{name} at {value + 40}"), good.answer)
-    assert {"wrong reading"} <= set(flaws(record, wrong)) <= {"wrong reading", "unsupported number"}
-    other = next(letter for letter in "ABCD" if letter != record.answer)
-    assert flaws(record, formats.Thinking(f"{told} Hence option {other}.", good.answer)) == ["contradiction"]
+    assert {"wrong reading"} <= set(flaws(question, wrong)) <= {"wrong reading", "unsupported number"}
+    other = next(letter for letter in "ABCD" if letter != question.answer)
+    assert flaws(question, formats.Thinking(f"{told} Hence option {other}.", good.answer)) == ["contradiction"]
 
 
 def test_a_guess_without_the_picture_is_read_leniently() -> None:
-    record = of_task("dominant_colour")
-    assert blind(record, f"Probably {record.answer}.") and not blind(record, "I do not know")
+    question = of_task("dominant_colour")
+    assert guessed_right(question, f"Probably {question.answer}.") and not guessed_right(question, "I do not know")
 
 
-def check(index: int, grade_: str | None, words: int = 10, **more: object) -> dict[str, object]:
-    told = {
-        "index": index,
-        "grade": grade_,
-        "words": words,
-        "failure": None,
-        "planted": None,
-        "confidence": None,
-        "step_means": [],
-        "reasons": ["x"],
-    }
-    return told | more
+def check(index: int, grade_: Grade | None, words: int = 10, **more: Any) -> CheckRow:
+    row = CheckRow("0" * 32, "path", index, "m", "", 1, grade=grade_, words=words, reasons=("x",))
+    return replace(row, **more)
 
 
 def test_the_surest_sound_path_is_chosen() -> None:
@@ -112,14 +107,14 @@ def test_doubtful_replies_go_to_people() -> None:
 
 
 def test_a_path_that_is_wrong_on_purpose_is_never_chosen_as_sound() -> None:
-    assert choose([check(0, "A", 5, planted="reading"), check(1, "A", 9)], 1.5).chosen == 1
-    alone = choose([check(0, "A", planted="reading", reasons=[])], 1.5)
+    assert choose([check(0, "A", 5, injected="reading"), check(1, "A", 9)], 1.5).chosen == 1
+    alone = choose([check(0, "A", injected="reading", reasons=())], 1.5)
     assert (alone.chosen, alone.outcome, alone.reason) == (None, "rejected", "wrong on purpose")
 
 
 def test_questions_without_a_path_have_a_reason() -> None:
     lost = choose(
-        [check(0, "C", reasons=["format"]), check(1, "C", reasons=["answer"]), check(2, "C", reasons=["format"])], 2
+        [check(0, "C", reasons=("format",)), check(1, "C", reasons=("answer",)), check(2, "C", reasons=("format",))], 2
     )
     assert (lost.outcome, lost.reason) == ("rejected", "format")
     failed = choose([check(0, None, failure="timeout")], 2)
@@ -127,18 +122,18 @@ def test_questions_without_a_path_have_a_reason() -> None:
 
 
 def test_the_funnel_adds_up() -> None:
-    told = [
+    told: list[tuple[End, str, str]] = [
         ("kept", "", "a"),
         ("rejected", "check", "a"),
         ("failed", "paths", "b"),
         ("rejected", "mix", "b"),
         ("kept", "", ""),
     ]
-    outcomes = [{"outcome": o, "step": s, "teacher": t} for o, s, t in told]
+    outcomes = [OutcomeRow("", "", "", "", "", o, t, s) for o, s, t in told]
     rows = funnel(outcomes)
     assert rows[0]["entering"] == 5 and rows[-1]["remaining"] == 2
     assert all(a["remaining"] == b["entering"] for a, b in pairwise(rows))
-    assert yields(outcomes, "teacher") == {"a": {"questions": 2, "kept": 1}, "b": {"questions": 2, "kept": 0}}
+    assert yields(outcomes, lambda o: o.teacher) == {"a": {"questions": 2, "kept": 1}, "b": {"questions": 2, "kept": 0}}
 
 
 def test_shares_within_a_cell_are_exact_and_shortages_told() -> None:

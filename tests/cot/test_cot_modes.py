@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 from support.cot_corpus import (
+    Written,
     dissolving,
     encode,
     images_of,
@@ -20,6 +21,7 @@ from support.cot_corpus import (
     records,
     sample,
     three_shots,
+    written,
 )
 
 from dataengine.contracts import sample_id
@@ -30,6 +32,7 @@ from dataengine.cot.core.record import Record
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.shard_files import decode_png
 from dataengine.cot.questions.build import attempt, candidates
+from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.errors import InputError
 
@@ -42,7 +45,7 @@ def reply(record: Record) -> str:
     return to_text(record.messages[-1].content)[0]
 
 
-def measured(seed: int = 3) -> list[Kept]:
+def measured(seed: int = 3) -> list[Written]:
     """Records whose questions are this program's own."""
     return [k for k in records(seed) if k.record.basis == "measured"]
 
@@ -60,9 +63,7 @@ def test_candidates_are_kept_or_have_a_reason() -> None:
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
     again = [o for id_ in sorted({k.record.parents[0] for k in records()}) for o in candidates(sample(id_), 3, 16)]
-    assert [(o.record.to_bytes(), o.images) for o in again if isinstance(o, Kept)] == [
-        (k.record.to_bytes(), k.images) for k in records()
-    ]
+    assert [written(o) for o in again if isinstance(o, Kept)] == records()
 
 
 def test_another_seed_gives_other_questions() -> None:
@@ -72,7 +73,7 @@ def test_another_seed_gives_other_questions() -> None:
 
 def test_fewer_records_a_sample_are_a_part_of_more() -> None:
     for id_ in sorted(pictures())[:6]:
-        two, all_ = ([o.record.id for o in candidates(sample(id_), 3, n) if isinstance(o, Kept)] for n in (2, 16))
+        two, all_ = ([o.question.id for o in candidates(sample(id_), 3, n) if isinstance(o, Kept)] for n in (2, 16))
         assert two == all_[:2]
 
 
@@ -98,7 +99,7 @@ def test_right_options_are_spread_over_all_positions() -> None:
     for seed in range(3, 7):
         for kept in measured(seed):
             if kept.record.answer_type == "choice":
-                places[len(options(kept.record))][kept.record.answer] += 1
+                places[len(options(kept.question))][kept.record.answer] += 1
             if kept.record.task == "inspect_view":
                 words[kept.record.task][kept.record.answer] += 1
     assert set(places) == {2, 3, 4}
@@ -131,7 +132,7 @@ def test_words_vary() -> None:
         clip = three_shots() if task.name.startswith(("count", "cut", "change")) else one_shot()
         source = sample(sample_id(clip)[0] if task.kind == "video" else sorted(pictures())[0])
         made = [attempt(task, style, source, seed) for seed in range(9) for style in task.styles]
-        texts = {re.sub(r"[\d.]+", "", reply(o.record)) for o in made if isinstance(o, Kept)}
+        texts = {re.sub(r"[\d.]+", "", exchange(o.question, 0).reply.render()) for o in made if isinstance(o, Kept)}
         assert len(texts) >= 3, (task.name, texts)
 
 
@@ -152,10 +153,10 @@ def test_observations_show_what_the_reply_asked_for() -> None:
 def test_shots_are_counted(nframes: int) -> None:
     for data, shots in ((three_shots(), "3"), (one_shot(), "1")):
         outcome = attempt(TASKS[f"count_shots_{nframes}"], "thinking", of(data), 0)
-        assert isinstance(outcome, Kept) and outcome.record.answer == shots
+        assert isinstance(outcome, Kept) and outcome.question.answer == shots
     facts = attempt(TASKS["count_shots_16"], "thinking", of(three_shots()), 0)
     assert isinstance(facts, Kept)
-    cuts = [facts.record.measured[f"cut {i}"] for i in (1, 2)]
+    cuts = [facts.question.facts[f"cut {i}"] for i in (1, 2)]
     assert cuts == [1.5, 3.2]
 
 
@@ -186,8 +187,8 @@ def test_frames_are_in_the_order_of_time() -> None:
     shown = [decode_png(data) for data in outcome.images]
     times = [min(range(len(frames)), key=lambda i: float(np.abs(frames[i].astype(int) - s).mean())) for s in shown]
     expected = ["ABCDEF"[i] for i in np.argsort(times)]
-    assert outcome.record.answer == ", ".join(expected)
-    assert f"rame {expected[0]}" in question(outcome.record).split("\n")[-1]
+    assert outcome.question.answer == ", ".join(expected)
+    assert f"rame {expected[0]}" in outcome.question.text.split("\n")[-1]
 
 
 def test_still_clips_have_no_order() -> None:
@@ -198,13 +199,13 @@ def test_still_clips_have_no_order() -> None:
 def test_flat_pictures_have_no_sure_comparison() -> None:
     source = of(encode([np.full((240, 320, 3), 120, np.uint8)] * 2))
     still = type(source)("0" * 32, "image", lambda: np.full((300, 300, 3), 120, np.uint8), source.frames)
-    found = {o.task if isinstance(o, Rejected) else o.record.task: o for o in candidates(still, 0, 16)}
+    found = {o.task if isinstance(o, Rejected) else o.question.task: o for o in candidates(still, 0, 16)}
     for name in ("compare_parts", "rank_parts", "inspect_view", "find_cell"):
         outcome = found[name]
         assert isinstance(outcome, Rejected) and outcome.reason == "too close"
     colour, shape = found["dominant_colour"], found["orientation"]
-    assert isinstance(colour, Kept) and colour.record.answer == "grey"
-    assert isinstance(shape, Kept) and shape.record.answer == "square"
+    assert isinstance(colour, Kept) and colour.question.answer == "grey"
+    assert isinstance(shape, Kept) and shape.question.answer == "square"
 
 
 def test_a_task_given_the_wrong_kind_says_so() -> None:

@@ -13,12 +13,11 @@ import av
 import numpy as np
 import pytest
 from PIL import Image
-from support.cot_corpus import images_of, pictures, records, sample, videos
+from support.cot_corpus import Written, images_of, pictures, records, sample, videos, written
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core.formats import box
 from dataengine.cot.core.frame_sampling import take
-from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.core.record import Record, canonical, record_id
 from dataengine.cot.core.sample import CotInput, working_size
 from dataengine.cot.core.shard_files import encode_png, record_members
@@ -36,14 +35,14 @@ def verdict(told: dict[str, Any], images: dict[str, bytes]) -> str:
     return verify_record(canonical(told), sample, images).step
 
 
-def told_of(kept: Kept) -> dict[str, Any]:
+def told_of(kept: Written) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(kept.record.to_bytes())
     return told
 
 
 def test_all_kept_records_pass() -> None:
     for kept in records():
-        (_, data), *pictures = record_members(kept)
+        (_, data), *pictures = record_members(kept.record, kept.images)
         images = {name.partition(".")[2]: picture for name, picture in pictures}
         found = verify_record(data, sample, images)
         assert found.passed and not found.reason
@@ -114,7 +113,8 @@ def test_wrong_paths_are_caught_though_all_fits_together() -> None:
         answer = task.decide(record.asked, facts, strict=True)
         if not isinstance(answer, str) or answer == record.answer:
             continue
-        false = compose(task, record.style, sample(record.parents[0]), record.seed, record.asked, facts, answer)
+        source = sample(record.parents[0])
+        false = written(compose(task, record.style, source, record.seed, record.asked, facts, answer))
         assert not verify_record(false.record.to_bytes(), sample, images_of(false)).passed
         caught += 1
     assert caught > 50

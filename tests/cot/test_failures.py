@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
-from support.cot_workers import Row, Workshop
+from support.cot_workers import Workshop
 
-from dataengine.cot.mix.stage import _outcome
+from dataengine.cot.core.tables import QuestionRow, ScoreRow
+from dataengine.cot.mix.stage import outcome_of
 from dataengine.cot.review.choose import choose
-from dataengine.cot.review.stage import _decide, _told
+from dataengine.cot.review.stage import decide, with_paths
 
 TURNS = {
     "rate_limit": Turn(status=429),
@@ -30,10 +31,10 @@ TURNS = {
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workshop, list[Row]]:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workshop, list[QuestionRow]]:
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
     shop = Workshop(tmp_path_factory.mktemp("shop"), sorted(pictures())[:1], {"teachers": [told], "per_sample": 16})
-    rows = [q for q in shop.questions() if q["record"] and q["style"] == "thinking"]
+    rows = [q for q in shop.questions() if q.question and q.style == "thinking"]
     return shop, rows[:1]
 
 
@@ -44,21 +45,23 @@ def server() -> Iterator[ChatServer]:
 
 
 @pytest.mark.parametrize("failure", TURNS)
-def test_a_failure_is_a_row_and_an_outcome(server: ChatServer, asked: tuple[Workshop, list[Row]], failure: str) -> None:
+def test_a_failure_is_a_row_and_an_outcome(
+    server: ChatServer, asked: tuple[Workshop, list[QuestionRow]], failure: str
+) -> None:
     shop, [question] = asked
     server.reply = lambda body: TURNS[failure]
     model = {"type": "openai", "endpoint": server.endpoint, "model": failure, "retries": 0, "timeout": 0.7}
     desk = shop.only([question], teachers=[model])
     [path], [check] = desk.paths(), desk.checks()
     choice = choose([check], 1.5)
-    reviewed = {**_told(choice, [check]), **_decide(choice, None, None)}
-    outcome = _outcome(question, reviewed, {"benchmark": None})
+    reviewed = decide(with_paths(question.rid, choice, [check]), choice, None, None)
+    outcome = outcome_of(question, reviewed, ScoreRow(question.rid, None, 3, 0.0, 1.0, 1))
     if failure == "format":
-        assert path["failure"] is None and (check["grade"], check["reasons"]) == ("C", ["format"])
-        assert (outcome["outcome"], outcome["step"], outcome["reason"]) == ("rejected", "check", "format")
+        assert path.failure is None and (check.grade, check.reasons) == ("C", ("format",))
+        assert (outcome.outcome, outcome.step, outcome.reason) == ("rejected", "check", "format")
         return
-    assert path["failure"] == failure and path["message"] and path["text"] is None
-    assert (outcome["outcome"], outcome["step"], outcome["reason"]) == ("failed", "paths", failure)
+    assert path.failure == failure and path.message and path.text is None
+    assert (outcome.outcome, outcome.step, outcome.reason) == ("failed", "paths", failure)
 
 
 def test_questions_fail_one_by_one(server: ChatServer, tmp_path: Path) -> None:
@@ -72,12 +75,12 @@ def test_questions_fail_one_by_one(server: ChatServer, tmp_path: Path) -> None:
     server.reply = reply
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m", "retries": 0}
     shop = Workshop(tmp_path, sorted(pictures())[:2], {"teachers": [model], "paths": 2, "per_sample": 6})
-    questions = [q for q in shop.questions() if q["record"]]
+    questions = [q for q in shop.questions() if q.question]
     paths = shop.paths()
     assert len(paths) == 2 * len(questions) == server.requests
-    passing = [p for p in paths if p["failure"] in ("server_error", "bad_reply")]
-    assert passing and {p["failure"] for p in paths} >= {None, "refused"}
+    passing = [p for p in paths if p.failure in ("server_error", "bad_reply")]
+    assert passing and {p.failure for p in paths} >= {None, "refused"}
     server.bodies.clear()
     server.reply = lambda body: TURNS["format"]
     again = shop.paths()
-    assert server.requests == len(passing) and {p["failure"] for p in again} == {None, "refused"}
+    assert server.requests == len(passing) and {p.failure for p in again} == {None, "refused"}

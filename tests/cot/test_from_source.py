@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.chat_server import Body, ChatServer, Turn, chat_server
-from support.cot_corpus import PAIRS, alone, pictures, sample, videos
+from support.cot_corpus import PAIRS, alone, pictures, sample, videos, written
 from support.cot_workers import Workshop
 
 from dataengine.cot.checks.answers import matches
 from dataengine.cot.checks.grade import grade
-from dataengine.cot.checks.verify import verify_record
-from dataengine.cot.core.formats import Plain, Thinking, box, to_text
+from dataengine.cot.checks.verify import verify_question, verify_record
+from dataengine.cot.core.formats import Plain, Thinking, box
 from dataengine.cot.core.outcomes import Kept, Rejected
-from dataengine.cot.core.record import Record, Style, canonical
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import Style, canonical
 from dataengine.cot.core.sample import CotInput
-from dataengine.cot.core.source_qa import Pair, Rival
+from dataengine.cot.core.source_qa import Distractor, Pair
+from dataengine.cot.core.tables import SourceMaterial
 from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.registry import TASKS
 
 PICTURE, CLIP = sorted(pictures())[0], sorted(videos())[0]
 OWN = "a temple with a yellow roof"
-OTHERS = (Rival("1" * 32, "two dogs at play"), Rival("2" * 32, "the sea at night"), Rival("3" * 32, "an empty room"))
-CAPTIONED = replace(alone(PICTURE), captions=("temple", OWN), rivals=OTHERS)
+OTHERS = (
+    Distractor("1" * 32, "two dogs at play"),
+    Distractor("2" * 32, "the sea at night"),
+    Distractor("3" * 32, "an empty room"),
+)
+CAPTIONED = replace(alone(PICTURE), captions=("temple", OWN), distractors=OTHERS)
 FREE = Pair("What is going on?", "a crowd waits in front of the temple", "text", (), "set/1.jpg")
 
 
@@ -37,20 +43,16 @@ def server() -> Iterator[ChatServer]:
         yield running
 
 
-def made(task: str, style: Style, source: CotInput) -> Record:
+def made(task: str, style: Style, source: CotInput) -> Question:
     names = TASKS[task].variants(source)
     outcome = attempt(TASKS[task], style, source, 5, names[0])
     assert isinstance(outcome, Kept), outcome
-    return outcome.record
+    return outcome.question
 
 
-def question(record: Record) -> str:
-    return to_text(record.messages[0].content)[0]
-
-
-def answered(record: Record, text: str, **more: Any) -> bytes:
+def answered(question: Question, text: str, **more: Any) -> bytes:
     """The record with a model's reply."""
-    told = json.loads(record.to_bytes()) | {"teacher": "openai:m", "path": 0} | more
+    told = json.loads(written(Kept(question)).record.to_bytes()) | {"teacher": "openai:m", "path": 0} | more
     told["messages"][1]["content"] = [{"type": "text", "text": text}]
     return canonical(told)
 
@@ -61,42 +63,43 @@ def thought(answer: str) -> str:
 
 def test_a_pair_is_asked_once_and_its_answer_is_the_given_one() -> None:
     source = sample(PICTURE)
-    kept = [o.record for o in candidates(source, 3, 16, models=True) if isinstance(o, Kept)]
+    kept = [o.question for o in candidates(source, 3, 16, models=True) if isinstance(o, Kept)]
     asked = [r for r in kept if r.basis == "given"]
     assert len(asked) == len(PAIRS) and {r.answer for r in asked} == {p.answer for p in PAIRS}
     assert {r.answer_type for r in asked} == {"choice", "number"}
-    assert all(r.asked["place"] == "set/0.jpg" and r.difficulty in ("easy", "medium", "hard") for r in asked)
+    assert all(r.parameters["place"] == "set/0.jpg" and r.difficulty in ("easy", "medium", "hard") for r in asked)
     chosen = next(r for r in asked if r.answer_type == "choice")
-    assert "\nA. a car\nB. a thing of beauty\nC. a cat" in question(chosen)
+    assert "\nA. a car\nB. a thing of beauty\nC. a cat" in chosen.text
 
 
 def test_without_models_only_what_a_program_can_answer_is_asked() -> None:
-    asked = [o.record for o in candidates(sample(PICTURE), 3, 16) if isinstance(o, Kept) and o.record.basis == "given"]
+    asked = [o.question for o in candidates(sample(PICTURE), 3, 16) if isinstance(o, Kept)]
+    asked = [q for q in asked if q.basis == "given"]
     assert asked and {r.style for r in asked} == {"non_thinking"}
 
 
 @pytest.mark.parametrize("task", [name for name in TASKS if name.startswith(("given", "caption"))])
 def test_a_models_reply_is_checked_for_every_task(task: str) -> None:
-    source = replace(sample(CLIP if TASKS[task].kind == "video" else PICTURE), captions=(OWN,), rivals=OTHERS)
+    source = replace(sample(CLIP if TASKS[task].kind == "video" else PICTURE), captions=(OWN,), distractors=OTHERS)
     for style in TASKS[task].styles:
         if style in ("auto", "agentic"):
             continue
-        record = made(task, style, source)
+        question = made(task, style, source)
         good, bad = (
-            (f"It is {x}." if record.answer_type != "choice" else f"{x}. that one")
+            (f"It is {x}." if question.answer_type != "choice" else f"{x}. that one")
             if style == "non_thinking"
             else thought(x)
-            for x in (record.answer, "D" if record.answer != "D" else "C")
+            for x in (question.answer, "D" if question.answer != "D" else "C")
         )
-        assert grade(record, good).grade == "A" and grade(record, bad).grade == "C", (good, bad)
+        assert grade(question, good).grade == "A" and grade(question, bad).grade == "C", (good, bad)
         beside = {source.id: source}.__getitem__
-        assert verify_record(answered(record, good), beside).passed
-        assert verify_record(answered(record, bad), beside).step == "format"
+        assert verify_record(answered(question, good), beside).passed
+        assert verify_record(answered(question, bad), beside).step == "format"
 
 
 def test_an_answer_or_question_that_is_not_what_was_given_is_found() -> None:
-    record = made("given_reasoned", "thinking", sample(PICTURE))
-    told = json.loads(answered(record, thought(record.answer)))
+    question = made("given_reasoned", "thinking", sample(PICTURE))
+    told = json.loads(answered(question, thought(question.answer)))
     for change in ({"answer": "C"}, {"answer": "2"}):
         assert verify_record(canonical(told | change), sample).step == "answer"
     told["messages"][0]["content"][1]["text"] = "Is it so?/think"
@@ -104,17 +107,17 @@ def test_an_answer_or_question_that_is_not_what_was_given_is_found() -> None:
 
 
 def test_the_own_caption_is_the_answer_and_is_looked_up_again() -> None:
-    record = made("caption_match", "thinking", CAPTIONED)
-    choices = json.loads(record.asked["choices"])
+    question = made("caption_match", "thinking", CAPTIONED)
+    choices = json.loads(question.parameters["choices"])
     assert sorted(choices) == sorted([OWN, *(r.text for r in OTHERS)])
-    assert choices["ABCD".index(record.answer)] == OWN
-    assert set(record.parents[1:]) == {r.id for r in OTHERS}
-    reply = answered(record, thought(record.answer))
+    assert choices["ABCD".index(question.answer)] == OWN
+    assert set(question.parents[1:]) == {r.id for r in OTHERS}
+    reply = answered(question, thought(question.answer))
     assert verify_record(reply, lambda _: CAPTIONED).passed
     other = replace(CAPTIONED, captions=("two dogs at play",))
     assert verify_record(reply, lambda _: other).step == "evidence"
-    wrong = json.loads(answered(record, thought("ABCD".replace(record.answer, "")[0])))
-    wrong["answer"] = "ABCD".replace(record.answer, "")[0]
+    wrong = json.loads(answered(question, thought("ABCD".replace(question.answer, "")[0])))
+    wrong["answer"] = "ABCD".replace(question.answer, "")[0]
     assert verify_record(canonical(wrong), lambda _: CAPTIONED).step == "answer"
 
 
@@ -144,19 +147,19 @@ def test_a_pair_that_cannot_be_asked_is_a_row_with_a_reason(pair: Pair, why: str
 )  # fmt: skip
 def test_choices_in_plain_words(said: str, right: bool) -> None:
     source = replace(sample(PICTURE), pairs=PAIRS[:1])
-    record = made("given_answer", "non_thinking", source)
-    assert (grade(record, Plain(said).render()).grade == "A") is right
+    question = made("given_answer", "non_thinking", source)
+    assert (grade(question, Plain(said).render()).grade == "A") is right
 
 
 def test_free_answers_differ_by_rule_alone() -> None:
-    record = made("given_reasoned", "thinking", replace(sample(PICTURE), pairs=(FREE,)))
-    assert record.answer_type == "text" and record.difficulty == "hard"
-    assert matches(record, "A crowd waits, in front of the temple!")
-    assert not matches(record, "people standing before the temple")
+    question = made("given_reasoned", "thinking", replace(sample(PICTURE), pairs=(FREE,)))
+    assert question.answer_type == "text" and question.difficulty == "hard"
+    assert matches(question, "A crowd waits, in front of the temple!")
+    assert not matches(question, "people standing before the temple")
 
 
 def tasks(source: CotInput, seed: int) -> set[str]:
-    return {o.record.task for o in candidates(source, seed, 16, models=True) if isinstance(o, Kept)}
+    return {o.question.task for o in candidates(source, seed, 16, models=True) if isinstance(o, Kept)}
 
 
 def judged(body: Body) -> Turn:
@@ -172,22 +175,23 @@ def test_a_judge_compares_free_answers(server: ChatServer, tmp_path: Path) -> No
     server.reply = judged
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
     config = {"teachers": [model], "paths": 8, "per_sample": 16}
-    given = {PICTURE: {"pairs": json.dumps([asdict(FREE)])}}
+    material = {PICTURE: SourceMaterial(PICTURE, (FREE,))}
     source = replace(sample(PICTURE), pairs=(FREE,))
     seed = next(n for n in range(50) if "given_reasoned" in tasks(source, n))
     for judge in (None, model | {"model": "judge"}):
         shop = Workshop(tmp_path / str(bool(judge)), [PICTURE], config | {"judge": judge}, seed)
-        asked = {q["rid"]: q for q in shop.questions(given) if q["task"].startswith("given")}
+        asked = {q.rid: q for q in shop.questions(material) if q.task.startswith("given")}
         shop.paths()
-        checks = [c for c in shop.checks() if c["rid"] in asked and c["grade"] and "format" not in c["reasons"]]
-        assert len(checks) == 8 and len({c["answer"] for c in checks}) == 2, checks
+        checks = [c for c in shop.checks() if c.rid in asked and c.grade and "format" not in c.reasons]
+        assert len(checks) == 8 and len({c.answer for c in checks}) == 2, checks
         for check in checks:
-            good = bool(judge) and check["answer"].startswith("people")
-            assert (check["grade"], check["right"], check["equal"]) == ("A" if good else "C", good, good)
-    record = Record.model_validate_json(next(iter(asked.values()))["record"])
+            good = bool(judge) and check.answer.startswith("people")
+            assert (check.grade, check.right, check.equal) == ("A" if good else "C", good, good)
+    question = next(iter(asked.values())).question
+    assert question is not None
     reply = thought("people before a temple")
-    assert verify_record(answered(record, reply), lambda _: source).step == "format"
-    assert verify_record(answered(record, reply, judged=True), lambda _: source).passed
+    assert verify_record(answered(question, reply), lambda _: source).step == "format"
+    assert verify_record(answered(question, reply, judged=True), lambda _: source).passed
 
 
 HARDER = "Count what stands left of the middle, add what stands right of it: how many suns are there in the sky then?"
@@ -208,16 +212,17 @@ def test_questions_are_made_harder_by_a_model(server: ChatServer, tmp_path: Path
     server.reply = lambda body: Turn(text=said)
     enhance = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
     shop = Workshop(tmp_path, [PICTURE], {"questions": {"enhance": enhance}, "per_sample": 16})
-    given = {PICTURE: {"pairs": json.dumps([asdict(PAIRS[1])])}}
-    [row] = [q for q in shop.questions(given) if q["task"] == "given_answer"]
+    material = {PICTURE: SourceMaterial(PICTURE, PAIRS[1:])}
+    [row] = [q for q in shop.questions(material) if q.task == "given_answer"]
     assert shop.outputs["questions"].counts[outcome] == 1
-    record = Record.model_validate_json(row["record"])
+    question = row.question
+    assert question is not None
     assert server.bodies[0]["messages"][0]["content"][0]["type"] == "image_url"
     assert PAIRS[1].question in json.dumps(server.bodies[0])
     if outcome != "enhanced":
-        assert record.asked["question"] == PAIRS[1].question and "original" not in record.asked
+        assert question.parameters["question"] == PAIRS[1].question and "original" not in question.parameters
         return
-    assert (record.asked["question"], record.asked["original"]) == (HARDER, PAIRS[1].question)
-    assert record.asked["enhanced_by"] == "openai:m" and record.asked["enhance_prompt"]
-    assert HARDER in question(record) and (record.answer, record.difficulty, row["difficulty"]) == ("1", "hard", "hard")
-    assert verify_record(row["record"].encode(), sample).passed
+    assert (question.parameters["question"], question.parameters["original"]) == (HARDER, PAIRS[1].question)
+    assert question.parameters["enhanced_by"] == "openai:m" and question.parameters["enhance_prompt"]
+    assert HARDER in question.text and (question.answer, question.difficulty, row.difficulty) == ("1", "hard", "hard")
+    assert verify_question(question, sample(PICTURE), {}).passed

@@ -110,16 +110,16 @@ def test_neighbours_do_not_depend_on_the_order_of_arrival(order: list[int], seed
     samples = [sample(n, CAPTIONS[n]) for n in range(5)]
     first, other = Ring(samples, seed, {}), Ring([samples[n] for n in order], seed, {})
     for one_ in samples:
-        assert first.rivals(one_, 3) == other.rivals(one_, 3)
+        assert first.distractors(one_, 3) == other.distractors(one_, 3)
         assert first.partners(one_, 3) == other.partners(one_, 3)
-        assert len({r.id for r in first.rivals(one_, 3)} - {one_.id}) == 3
+        assert len({r.id for r in first.distractors(one_, 3)} - {one_.id}) == 3
 
 
 def test_nothing_alike_stands_beside_a_sample() -> None:
     samples = [sample(n, CAPTIONS[n]) for n in range(4)]
     samples += [sample(8, "a dog runs over wet grass"), sample(9, CAPTIONS[4], parent=samples[0].id)]
     near = {samples[0].id: {samples[1].id}}
-    found = Ring(samples, 1, near).rivals(samples[0], 5)
+    found = Ring(samples, 1, near).distractors(samples[0], 5)
     assert {r.text for r in found} == {CAPTIONS[2], CAPTIONS[3]}
     assert set(Ring(samples, 1, near).partners(samples[0], 3)) == {samples[n].id for n in (2, 3, 4)}
     assert Ring(samples, 1, near).partners(samples[0], 4) == []
@@ -127,4 +127,4 @@ def test_nothing_alike_stands_beside_a_sample() -> None:
 
 def test_samples_without_captions_have_no_rivals() -> None:
     samples = [sample(0), *(sample(n, CAPTIONS[n]) for n in range(1, 4))]
-    assert Ring(samples, 1, {}).rivals(samples[0], 3) == []
+    assert Ring(samples, 1, {}).distractors(samples[0], 3) == []

@@ -67,8 +67,8 @@ def test_turns_are_taken_together() -> None:
 
 def test_an_unsure_step_sends_a_path_behind_others_and_to_people() -> None:
     sure, unsure = (
-        check(0, "A", confidence=-0.3, step_means=[-0.3, -0.4]),
-        check(1, "A", confidence=-0.2, step_means=[-0.1, -3.0]),
+        check(0, "A", confidence=-0.3, step_means=(-0.3, -0.4)),
+        check(1, "A", confidence=-0.2, step_means=(-0.1, -3.0)),
     )
     assert choose([sure, unsure], 1.5).chosen == 1
     assert choose([sure, unsure], 1.5, least_step=-2.0).chosen == 0
@@ -85,11 +85,11 @@ def test_steps_are_columns_of_paths_and_checks(server: ChatServer, tmp_path: Pat
     shop = Workshop(tmp_path, sorted(pictures())[:1], {"teachers": [model]})
     shop.questions()
     paths, checks = shop.paths(), shop.checks()
-    single = [p for p in paths if "sandbox_output" not in (p["text"] or "")]
+    single = [p for p in paths if "sandbox_output" not in (p.text or "")]
     assert single
-    for row in (*single, *(c for c in checks if c["rid"] in {p["rid"] for p in single})):
-        assert len(row["step_means"]) == len(row["step_leasts"]) == 2
-        assert row["step_means"][0] < row["step_means"][1] == -0.5 and row["least_token"] == -2.0
+    for row in (*single, *(c for c in checks if c.rid in {p.rid for p in single})):
+        assert len(row.step_means) == len(row.step_leasts) == 2
+        assert row.step_means[0] < row.step_means[1] == -0.5 and row.least_token == -2.0
     again = Workshop(tmp_path, sorted(pictures())[:1], {"teachers": [model]})
     again.questions()
     assert again.paths() == paths

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from support.chat_server import ChatServer, Turn, chat_server
-from support.cot_corpus import alone, one_shot, sample, three_shots, videos
+from support.cot_corpus import alone, one_shot, sample, three_shots, videos, written
 from support.cot_workers import Workshop
 
 from dataengine.contracts import sample_id
@@ -42,7 +42,7 @@ def server() -> Iterator[ChatServer]:
 def record(task: str, id_: str = CUT, ways: tuple[str, ...] = (WAY,)) -> Record:
     outcome = attempt(TASKS[task], "thinking", replace(sample(id_), ways=ways), 3)
     assert isinstance(outcome, Kept), outcome
-    return outcome.record
+    return written(outcome).record
 
 
 def block(one: Record) -> VideoBlock:
@@ -117,7 +117,7 @@ def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: Cha
     server.reply = lambda body: Turn(text="?")
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
     shop = Workshop(tmp_path, [CUT], {"teachers": [model], "video": {"frames": ["slow-fast"]}, "per_sample": 4})
-    asked = [q for q in shop.questions() if q["family"] == "clip" and q["record"]]
+    asked = [q for q in shop.questions() if q.family == "clip" and q.question]
     shop.paths()
     assert asked
     bodies = [b["messages"][0]["content"] for b in server.bodies if "[0.0 s]" in json.dumps(b)]

@@ -59,7 +59,7 @@ def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
         done = setup.run("--workers", "1")
         paths = tables(setup, "paths")
         asked = [p for p in paths if p["teacher"].startswith("openai:")]
-        assert len(asked) >= 20 and {p["kind"] for p in asked} == {"path", "blind"}
+        assert len(asked) >= 20 and {p["kind"] for p in asked} == {"path", "text_only"}
         assert server.answered == answers(setup) == len(asked)
         assert {p["failure"] for p in asked} <= {None, "truncated", "repetition", "refused"}
         first = digests(setup.release)
@@ -121,8 +121,8 @@ def test_mistakes_in_the_recipe_are_told(copy: Setup, change: dict[str, Any], me
 
 
 def test_questions_of_a_benchmark_are_not_asked(copy: Setup) -> None:
-    asked = [json.loads(r["record"]) for r in tables(copy, "questions") if r["record"]]
-    text = next(b["text"] for b in asked[0]["messages"][0]["content"] if b["type"] == "text")
+    asked = [json.loads(r["question"]) for r in tables(copy, "questions") if r["question"]]
+    text = next(b["text"] for b in asked[0]["content"] if b["type"] == "text")
     listed = copy.folder / "benchmark.jsonl"
     listed.write_text(json.dumps({"question": text, "answer": "x"}) + "\n")
     benchmark = {"type": "table", "name": "exam", "path": str(listed), "media": None}

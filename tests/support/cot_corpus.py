@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,9 +17,14 @@ from PIL import Image
 from dataengine.contracts import sample_id
 from dataengine.cot.core.frame_sampling import KEYE, way_of
 from dataengine.cot.core.outcomes import Kept, Outcome
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import PathTold, Record
 from dataengine.cot.core.sample import CotInput, decoded
 from dataengine.cot.core.source_qa import Pair
+from dataengine.cot.core.tables import PlanRow
+from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.questions.build import candidates
+from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video.sampling import PRESETS
@@ -137,9 +142,55 @@ def outcomes(seed: int = 3) -> list[Outcome]:
     return [o for id_ in sorted(pictures() | videos()) for o in candidates(sample(id_), seed, 16)]
 
 
-def records(seed: int = 3) -> list[Kept]:
-    return [o for o in outcomes(seed) if isinstance(o, Kept)]
+@dataclass(frozen=True)
+class Written:
+    """A question, its record with the first programmatic path as the reply, and its pictures."""
+
+    question: Question
+    record: Record
+    images: tuple[bytes, ...]
 
 
-def images_of(kept: Kept) -> dict[str, bytes]:
-    return {o.name: data for o, data in zip(kept.record.observations, kept.images, strict=True)}
+def written(kept: Kept) -> Written:
+    question, text = kept.question, exchange(kept.question, 0).reply.render()
+    path = PathTold(
+        index=0,
+        teacher=TEACHER,
+        seed=question.seed,
+        prompt="",
+        grade="A",
+        answer=question.answer,
+        confidence=0.0,
+        reasons="",
+    )
+    row = PlanRow(
+        rid=question.id,
+        split="train",
+        family=question.family,
+        question=question,
+        text=text,
+        paths=(path,),
+        chosen=0,
+        pack="",
+        members=(),
+        review="",
+        text_only="",
+        equal=False,
+        quality=3.0,
+        agreement=1.0,
+        prior=0.0,
+        weight=1.0,
+        repeat=1.0,
+    )
+    return Written(question, record_of(row, kept.images, show_answer=False), kept.images)
+
+
+@cache
+def records(seed: int = 3) -> list[Written]:
+    """Records of all candidates that are kept; there are some of every task that a program answers."""
+    return [written(o) for o in outcomes(seed) if isinstance(o, Kept)]
+
+
+def images_of(kept: Written | Kept) -> dict[str, bytes]:
+    question = kept.question
+    return {o.name: data for o, data in zip(question.observations, kept.images, strict=True)}

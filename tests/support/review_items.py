@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataengine.cot.core import formats
 from dataengine.cot.review.base import ReviewItem, ReviewPath
 from dataengine.cot.tasks.programmatic import exchange
 from support.cot_corpus import original, pictures, records
@@ -12,14 +11,24 @@ def items(count: int = 3) -> list[ReviewItem]:
     """Questions of think mode, each with a flawed and a long path; the first holds markup that must stay text."""
     found = []
     for kept in [k for k in records() if k.record.task == "compare_parts"][:count]:
-        record = kept.record
-        texts = [exchange(record, path).reply.render() for path in (0, 1)]
+        question = kept.question
+        texts = [exchange(question, path).reply.render() for path in (0, 1)]
         if not found:
             texts[0] = texts[0].replace("<think>", "<think><script>document.title='taken over'</script>", 1)
         paths = (ReviewPath(0, texts[0], "B", ("contradiction",), -0.2), ReviewPath(1, texts[1], "B", ("repetition",)))
-        question = formats.to_text(record.messages[0].content)[0]
-        told = (record.id, record.mode, record.task, question, record.answer, record.parents, paths, 0, "process")
-        found.append(ReviewItem(*told))
+        found.append(
+            ReviewItem(
+                question.id,
+                question.mode,
+                question.task,
+                question.text,
+                question.answer,
+                question.parents,
+                paths,
+                0,
+                "process",
+            )
+        )
     return found
 
 
