@@ -22,7 +22,7 @@ root_doc = "docs/index"
 nitpicky = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["attrs_inline", "html_image"]
+myst_enable_extensions = ["deflist"]
 suppress_warnings = ["myst.header"]
 
 autodoc_member_order = "bysource"
