@@ -5,7 +5,7 @@ WORKSPACE ?= workspace/demo
 BIN := .venv/bin
 CORPUS := workspace/corpus
 
-.PHONY: demo test check lint types schemas clean
+.PHONY: demo test check lint types docs schemas clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -15,7 +15,7 @@ demo: .venv/installed
 test: .venv/dev
 	$(BIN)/python -m pytest --durations 25
 
-check: .venv/dev lint types test
+check: .venv/dev lint types docs test
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -25,11 +25,15 @@ lint: .venv/dev
 types: .venv/dev
 	$(BIN)/mypy
 
+# The site in build/site; a broken link is an error. Code blocks are checked by tests/docs.
+docs: .venv/dev
+	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas
 
 clean:
-	rm -rf .venv workspace
+	rm -rf .venv build workspace
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,11 +1,11 @@
-"""The exceptions of dataengine; the class says who pays for the failure.
+"""The exceptions of dataengine; the class says who pays for the failure::
 
-DataEngineError
-├── UsageError        the user's recipe, policy or command line; nothing was run (exit code 2)
-├── InputError        one bad input: becomes a failure row, the run goes on
-├── PartitionError    one partition failed for a passing reason; the engine tries it again
-└── RunError          the run cannot go on (exit code 1)
-    └── BalanceError  the ledger does not add up (exit code 3)
+    DataEngineError
+    ├── UsageError        the user's recipe, policy or command line; nothing was run (exit code 2)
+    ├── InputError        one bad input: becomes a failure row, the run goes on
+    ├── PartitionError    one partition failed for a passing reason; the engine tries it again
+    └── RunError          the run cannot go on (exit code 1)
+        └── BalanceError  the ledger does not add up (exit code 3)
 
 All of them pickle, so they cross process and Ray borders unchanged.
 """

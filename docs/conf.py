@@ -22,7 +22,6 @@ root_doc = "docs/index"
 nitpicky = False
 
 myst_heading_anchors = 3
-myst_enable_extensions = ["deflist"]
 suppress_warnings = ["myst.header"]
 
 autodoc_member_order = "bysource"
