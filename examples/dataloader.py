@@ -1,7 +1,9 @@
-"""Trains nothing, but reads as a trainer does: ``python examples/dataloader.py RELEASE [--workers 2] [--batch 32]``.
+"""Read a release with a PyTorch DataLoader, as a trainer does, and print samples per second.
 
-RELEASE is a folder or an s3:// prefix. Pictures are decoded, cropped to a square and stacked; captions stay text. Prints
-samples a second. Shards are shared out among ranks (RANK, WORLD_SIZE) and workers, so there must be at least as many.
+    python examples/dataloader.py RELEASE [--workers 2] [--batch 32]
+
+RELEASE is a folder or an s3:// prefix. Pictures are decoded, cropped to a square and stacked; captions stay text. Shards are
+split among ranks (RANK, WORLD_SIZE) and workers, so there must be at least as many.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ from torch.utils.data import DataLoader
 
 from dataengine.readers.fsspec_s3 import register, shards
 
-register()  # s3:// for webdataset, here and in each worker
+register()  # s3:// for webdataset, in this process and in each worker
 
 SIDE = 224
 
 
 def sample(fields: dict[str, Any]) -> dict[str, Any]:
-    """A picture ``(3, SIDE, SIDE) uint8`` and its caption, and the shape of its codes where the release has them."""
+    """A picture ``(3, SIDE, SIDE) uint8``, its caption, and the number of its visual tokens (0 if the release has no codes)."""
     picture = Image.open(io.BytesIO(fields["jpg"])).convert("RGB")
     scale = SIDE / min(picture.size)
     sized = picture.resize([max(SIDE, round(side * scale)) for side in picture.size])
@@ -57,11 +59,11 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, default=32)
-    asked = parser.parse_args()
-    begun, seen = time.monotonic(), 0
-    for batch in batches(asked.release, asked.split, asked.workers, asked.batch):
+    options = parser.parse_args()
+    start, seen = time.monotonic(), 0
+    for batch in batches(options.release, options.split, options.workers, options.batch):
         seen += len(batch["text"])
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - start
     print(f"{seen:,} samples, {seen / seconds:,.1f} samples/s")
 
 

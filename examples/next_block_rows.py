@@ -1,9 +1,9 @@
-"""From a release to packed rows of next-block prediction, with how many rows a second that gives in one process.
+"""Turn a release into packed rows for next-block prediction, and print rows per second of one process.
 
     python examples/next_block_rows.py workspace/releases/NAME
     python examples/next_block_rows.py workspace/releases/NAME --tokenizer qwen3/tokenizer.json --max-length 16000
 
-Captions and codes become rows as docs/training.md describes. Without --tokenizer, Qwen's ids come from a package.
+docs/training.md describes the rows. Without --tokenizer, Qwen's ids come from a package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from dataengine.tokenize.vocabulary import Encode, Layout
 
 
 def encoder(path: str | None) -> Encode:
-    """The text tokenizer of a tokenizer.json, to which names of special tokens in a caption are plain text."""
+    """The text tokenizer of a tokenizer.json; names of special tokens in a caption are encoded as plain text."""
     if path is None:
         return QwenText().encode
     tokenizer = Tokenizer.from_file(path)
@@ -33,14 +33,14 @@ def encoder(path: str | None) -> Encode:
 
 
 def samples(release: Path, split: str, layout: Layout, max_length: int) -> Iterator[Sample]:
-    """Media first, then the caption; what is longer than a pack is left out."""
+    """Media first, then the caption; samples longer than a pack are skipped."""
     shards = sorted(str(path) for path in (release / "shards").glob(f"{split}-*.tar"))
     for fields in wds.WebDataset(shards, shardshuffle=False):
         sample = document([codes_of_sample(fields), fields["txt"].decode()], layout, vision_loss=True)
         if len(sample.rows) <= max_length:
             yield sample
         else:
-            print(f"left out: {fields['__key__']} has {len(sample.rows):,} rows")
+            print(f"skipped: {fields['__key__']} has {len(sample.rows):,} rows")
 
 
 def main() -> None:
@@ -49,11 +49,11 @@ def main() -> None:
     parser.add_argument("--split", default="train")
     parser.add_argument("--tokenizer", metavar="JSON")
     parser.add_argument("--max-length", type=int, default=16_000)
-    given = parser.parse_args()
-    tokenizer = json.loads((given.release / "manifest.json").read_bytes())["tokenizer"]
-    layout = Layout(tuple(tokenizer["codebook_sizes"]), encoder(given.tokenizer))
+    options = parser.parse_args()
+    tokenizer = json.loads((options.release / "manifest.json").read_bytes())["tokenizer"]
+    layout = Layout(tuple(tokenizer["codebook_sizes"]), encoder(options.tokenizer))
     began, rows, count, packs, padding = time.perf_counter(), 0, 0, 0, 0
-    for packed in pack(samples(given.release, given.split, layout, given.max_length), layout, given.max_length):
+    for packed in pack(samples(options.release, options.split, layout, options.max_length), layout, options.max_length):
         packs += 1
         count += int(packed.sample_idx.max()) + 1
         padding += int((packed.sample_idx < 0).sum())
