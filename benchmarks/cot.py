@@ -23,6 +23,7 @@ from PIL import Image
 
 from dataengine.demo.corpus import build
 from dataengine.release.reader import open_release
+from dataengine.shards.json_types import known
 
 COMMAND = str(Path(sys.executable).with_name("dataengine"))
 _SAMPLES_A_RECORD = 0.5
@@ -45,10 +46,10 @@ def main() -> None:
         seconds = measure("cot, seven steps", "cot", str(recipe))
         measure("release", "run", str(recipe))
         release = Path(folder, "ws", "releases", "bench")
-        told = open_release(str(release)).manifest["cot"]
-        made = sum(told["modes"].values())
-        print(f"\n{made:,} records, {made / seconds:,.0f} a second; of {told['drafted']:,} questions")
-        planted, caught = sum(told["planted"].values()), sum(told["caught"].values())
+        told = open_release(str(release)).manifest.cot
+        made = sum(told.modes.values())
+        print(f"\n{made:,} records, {made / seconds:,.0f} a second; of {known(told.drafted, 0):,} questions")
+        planted, caught = sum(known(told.planted, {}).values()), sum(known(told.caught, {}).values())
         print(f"planted errors caught: {caught:,} of {planted:,} ({caught / max(planted, 1):.2%})")
         seconds = measure("cot verify", "cot", "verify", str(release))
         print(f"\n{made / seconds:,.0f} records checked a second")

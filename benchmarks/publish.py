@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 import tempfile
@@ -42,22 +43,10 @@ from dataengine.shards.sample import Members, sample_members
 from dataengine.storage.store import Store
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import canonical
-from dataengine.verify import json_schemas
 from dataengine.verify.verify import verify
 
 CODEBOOKS, TOKENS = 4, 196
-
-
-def least(schema: dict[str, Any]) -> Any:
-    """The smallest value that a schema admits."""
-    if "anyOf" in schema:
-        return least(schema["anyOf"][-1])
-    if "enum" in schema:
-        return schema["enum"][0]
-    made = {"string": "", "integer": 0, "number": 0.0, "boolean": False, "array": [], "null": None}
-    if schema.get("type") != "object":
-        return made[schema["type"]]
-    return {name: least(schema["properties"][name]) for name in schema.get("required", ())}
+EXAMPLE = Path(__file__).parents[1] / "schemas" / "manifest" / "examples" / "valid" / "one.json"
 
 
 def sample(number: int, size: int) -> Members:
@@ -89,18 +78,17 @@ def make(folder: Path, megabytes: int, shard_mb: int, sample_kb: int) -> None:
     rows = [{"input_id": i, "source": "made", "uri": i, "id": i, "outcome": "kept"} for i in ids]
     nullable = pa.schema([f.with_nullable(True) for f in contracts.LEDGER])
     pq.write_table(pa.Table.from_pylist(rows, nullable), folder / "ledger.parquet")
-    manifest = least(json_schemas.MANIFEST)
-    manifest |= {"schema_version": contracts.VERSION, "name": "made", "samples": len(ids)}
+    manifest = json.loads(EXAMPLE.read_text())
+    manifest |= {"name": "made", "samples": len(ids), "cot": {"shards": [], "modes": {}, "rejected": {}}}
     manifest["shards"] = [{**s, "split": "train", "family": "image", "samples": each} for s in listed]
-    manifest["sources"] = [{**least(json_schemas.MANIFEST["properties"]["sources"]["items"]), "inputs": len(ids)}]
+    manifest["sources"] = [{"name": "made", "type": "folder", "license": None, "inputs": len(ids)}]
     manifest["ledger"] = {
         "outcome": {**dict.fromkeys(OUTCOMES, 0), "kept": len(ids)},
         "kind": {},
         "rule": {},
         "failure": {},
     }
-    tokenizer = least(json_schemas.MANIFEST["properties"]["tokenizer"]["anyOf"][0])
-    manifest["tokenizer"] = {**tokenizer, "id": "t" * 32, "codebook_sizes": [256] * CODEBOOKS}
+    manifest["tokenizer"] |= {"id": "t" * 32, "codebook_sizes": [256] * CODEBOOKS}
     manifest["files"] = [
         {"path": f"shards/{s['name']}.tar", "sha256": s["sha256"], "bytes": s["bytes"]} for s in listed
     ]

@@ -18,6 +18,7 @@ import pyarrow as pa
 from dataengine.errors import RunError, UsageError
 from dataengine.export.kelix_rows import (
     PROMPTS,
+    SAMPLE,
     Draft,
     Item,
     LeftOut,
@@ -90,7 +91,7 @@ def export(
     codes = _codes(found, options)
     tars = _tars(found, options)
     left_out: Counter[str] = Counter()
-    source = options.source or _source(options.form, found.manifest["name"])
+    source = options.source or _source(options.form, found.manifest.name)
     prefix = options.prefix if options.prefix is not None else _absolute(target)
     with tempfile.TemporaryDirectory(dir=_made(target), prefix=".export-") as folder:
         parts = Parts(Path(folder), _schema(options.form, codes), options.rows)
@@ -128,18 +129,14 @@ def _drafts(
                 if find is not None:
                     yield reasoned(*_found_record(fields, find), options.tool_pictures)
                 else:
-                    told, item = _found_sample(fields, codes)
-                    yield captioned(options.form, told, item, options.asked)
+                    metadata = SAMPLE.decode(fields["json"])
+                    item = item_of(metadata, fields.__getitem__, codes)
+                    yield captioned(options.form, metadata, item, options.asked)
             except (KeyError, ValueError) as error:
                 raise RunError(
                     f"{found.store.uri(tar.path)}: {key} is not as this version writes it: {error!r}"
                 ) from error
         progress(number + 1, len(tars))
-
-
-def _found_sample(fields: dict[str, bytes], codes: bool) -> tuple[dict[str, Any], Item]:
-    told, _ = parse_record(fields)
-    return told, item_of(told, fields.__getitem__, codes)
 
 
 def _found_record(
@@ -156,7 +153,7 @@ def _finder(found: Published, tars: list[Tar], options: Options, codes: bool) ->
 
     def find(sample: str) -> Item:
         place: Place = places[sample]
-        return item_of(place.told, lambda ext: found.member(place, ext), codes)
+        return item_of(place.metadata, lambda ext: found.member(place, ext), codes)
 
     return find
 
@@ -188,7 +185,7 @@ def _tars(found: Published, options: Options) -> list[Tar]:
 
 
 def _codes(found: Published, options: Options) -> bool:
-    has = found.manifest["tokenizer"] is not None
+    has = found.manifest.tokenizer is not None
     if not has and (options.codes or options.media is MediaAs.none):
         raise UsageError(f"{found.store.url} has no codes: its recipe has `tokenize: null`")
     return has if options.codes is None else options.codes
@@ -235,13 +232,13 @@ def _absolute(target: Store) -> str:
 
 
 def _told(found: Published, options: Options, codes: bool, source: str) -> dict[str, Any]:
-    tokenizer = found.manifest["tokenizer"] if codes else None
+    tokenizer = found.manifest.tokenizer if codes else None
     return {
-        "release": found.manifest["name"],
-        "recipe_digest": found.manifest["recipe_digest"],
+        "release": found.manifest.name,
+        "recipe_digest": found.manifest.recipe_digest,
         "as": options.form.value,
         "media": options.media.value,
         "split": options.split,
         "source": source,
-        "tokenizer": tokenizer and {name: tokenizer[name] for name in ("id", "codebook_sizes")},
+        "tokenizer": tokenizer and {"id": tokenizer.id, "codebook_sizes": tokenizer.codebook_sizes},
     }

@@ -13,10 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+from msgspec import UNSET
+
 from dataengine.export.options import Form
-from dataengine.shards.sample import FAMILIES, canonical
+from dataengine.shards.json_types import plain
+from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
 
 Blocks = list[dict[str, Any]]
+SAMPLE = msgspec.json.Decoder(SampleMetadata)
 #: Shorter over longer side must be more than this for a picture that is to be generated.
 ASPECT = 0.75
 
@@ -61,18 +66,20 @@ class Draft:
     metadata: dict[str, Any]
 
 
-def item_of(told: Mapping[str, Any], data: Callable[[str], bytes], codes: bool) -> Item:
+def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool) -> Item:
     """A sample of the release, where ``data`` reads a member by extension."""
     coded = None
     if codes:
-        coded = told["codes"] | {"npy": base64.b64encode(data("codes.npy")).decode()}
-    media = FAMILIES[told["kind"]]
-    return Item(told["id"], told["kind"], told["ext"], (told["width"], told["height"]), lambda: data(media), coded)
+        if metadata.codes is UNSET:
+            raise ValueError("its .json lacks codes")
+        coded = plain(metadata.codes) | {"npy": base64.b64encode(data("codes.npy")).decode()}
+    media, size = FAMILIES[metadata.kind], (metadata.width, metadata.height)
+    return Item(metadata.id, metadata.kind, metadata.ext, size, lambda: data(media), coded)
 
 
-def captioned(form: Form, told: Mapping[str, Any], item: Item, prompt: str) -> Draft | LeftOut:
+def captioned(form: Form, sample: SampleMetadata, item: Item, prompt: str) -> Draft | LeftOut:
     """A row of a sample and its chosen caption."""
-    caption = told["captions"][0]["text"].strip()
+    caption = sample.captions[0].text.strip()
     if not caption:
         return LeftOut("no caption")
     if form is Form.t2i and item.kind != "image":
@@ -80,8 +87,8 @@ def captioned(form: Form, told: Mapping[str, Any], item: Item, prompt: str) -> D
     if form is Form.t2i and not min(item.size) / max(item.size) > ASPECT:
         return LeftOut("aspect ratio")
     bodies = {Form.segments: _segments, Form.messages: _messages, Form.t2i: _t2i}
-    metadata = {"license": told["license"], "caption_source": told["captions"][0]["source"]}
-    return Draft(told["id"], bodies[form](item, caption, prompt), [item], metadata)
+    metadata = {"license": sample.license, "caption_source": sample.captions[0].source}
+    return Draft(sample.id, bodies[form](item, caption, prompt), [item], metadata)
 
 
 def _segments(item: Item, caption: str, prompt: str) -> Blocks:

@@ -48,7 +48,7 @@ def export(
                 _save(published, folder / _name(record, reference), reference, images, places, written)
             done += 1
             progress(done, total)
-    (folder / DATASET_INFO).write_text(json.dumps(_info(published.manifest["name"], split), indent=2) + "\n")
+    (folder / DATASET_INFO).write_text(json.dumps(_info(published.manifest.name, split), indent=2) + "\n")
     return Written(done, len(written))
 
 

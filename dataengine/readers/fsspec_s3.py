@@ -81,9 +81,9 @@ def shards(release: str, split: str = "train", family: str = "image") -> list[st
     from dataengine.release.reader import open_release
 
     published = open_release(release)
-    found = [s["name"] for s in published.manifest["shards"] if (s["split"], s["family"]) == (split, family)]
+    found = [s.name for s in published.manifest.shards if (s.split, s.family) == (split, family)]
     if not found:
-        there = sorted({f"{s['split']} {s['family']}" for s in published.manifest["shards"]})
+        there = sorted({f"{s.split} {s.family}" for s in published.manifest.shards})
         raise UsageError(f"{release} has no shards of {split} {family}; it has {', '.join(there)}")
     return [published.store.uri(f"shards/{name}.tar") for name in sorted(found)]
 

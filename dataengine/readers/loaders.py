@@ -68,7 +68,7 @@ def croissant(release: str, folder: str | Path, *records: str) -> Path:
     for file in files.values():
         # mlcroissant keeps what it has extracted by this name; the digest never means two contents.
         file["contentUrl"] = _name(file)
-    path = place / f"{published.manifest['name']}-{published.manifest['recipe_digest']}.json"
+    path = place / f"{published.manifest.name}-{published.manifest.recipe_digest}.json"
     path.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n")
     return path
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.release.ledger import Tally, balance, build, tally
+from dataengine.release.manifest import Cost, StageCost
 from dataengine.score.annotated import broken
 from dataengine.stage import Run
 from dataengine.storage.workspace import File
@@ -61,7 +61,7 @@ def clips(run: Run) -> dict[str, dict[str, int]]:
     return {row.pop("source"): row for row in rows}
 
 
-def cost(run: Run, stages: Sequence[str]) -> dict[str, Any]:
+def cost(run: Run, stages: Sequence[str]) -> Cost:
     """Bytes, not time: equal runs have equal manifests. The seconds are in ``dataengine.timings``."""
     read = {"inputs": 0, "bytes": 0}
     for role, schema in (("samples", contracts.SAMPLES), ("failures", contracts.FAILURES)):
@@ -69,16 +69,16 @@ def cost(run: Run, stages: Sequence[str]) -> dict[str, Any]:
         [row] = run.engine.collect(run.engine.sql(_READ, {"s": frame})).to_pylist()
         read = {"inputs": read["inputs"] + row["n"], "bytes": read["bytes"] + row["bytes"]}
     there = [(name, run.records[name].parts) for name in stages if name in run.records]
-    made = [
-        {
-            "stage": name,
-            "parts": len(parts),
-            "files": sum(len(out.files) for out in parts.values()),
-            "bytes": sum(f.bytes for out in parts.values() for f in out.files.values()),
-        }
+    stages_cost = [
+        StageCost(
+            stage=name,
+            parts=len(parts),
+            files=sum(len(out.files) for out in parts.values()),
+            bytes=sum(f.bytes for out in parts.values() for f in out.files.values()),
+        )
         for name, parts in there
     ]
-    return {**read, "stages": made}
+    return Cost(read["inputs"], read["bytes"], stages_cost)
 
 
 def _videos(cut: pa.Table) -> pa.Table:

@@ -7,10 +7,11 @@ its Parquet file. ``mlcroissant`` validates it and loads records by it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dataengine.release import card_text, privacy_section
+from dataengine.release.manifest import Manifest
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.workspace import File
 
@@ -52,21 +53,21 @@ _CONTEXT: Json = {
 _LEDGER = ("input_id", "source", "uri", "id", "outcome", "kind", "rule", "failure", "message")
 
 
-def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
+def croissant(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
     """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
     about: Json = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS,
-        "name": m["name"],
-        "description": m["description"],
-        "license": m["license"],
-        "url": m["url"] or f"urn:dataengine:{m['recipe_digest']}",
-        "version": m["version"],
-        "citeAs": m["citation"] or f"{m['title']}, version {m['version']}. Made with {card_text.maker(m)}.",
-        "inLanguage": m["language"],
-        **({"datePublished": m["date"]} if m["date"] else {}),
-        **({"creator": {"@type": "sc:Organization", "name": m["contact"]}} if m["contact"] else {}),
+        "name": m.name,
+        "description": m.description,
+        "license": m.license,
+        "url": m.url or f"urn:dataengine:{m.recipe_digest}",
+        "version": m.version,
+        "citeAs": m.citation or f"{m.title}, version {m.version}. Made with {card_text.maker(m)}.",
+        "inLanguage": m.language,
+        **({"datePublished": m.date} if m.date else {}),
+        **({"creator": {"@type": "sc:Organization", "name": m.contact}} if m.contact else {}),
         **_rai(m),
         "distribution": [*_ledger_files(ledger, base), *_tars(m), *_sets(m)],
         "recordSet": [
@@ -77,12 +78,12 @@ def croissant(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
     return (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _rai(m: Mapping[str, Any]) -> Json:
+def _rai(m: Manifest) -> Json:
     return {
         "rai:dataCollection": card_text.collection(m),
         "rai:dataCollectionMissingData": card_text.missing(m),
         "rai:dataPreprocessingProtocol": card_text.steps(m),
-        "rai:machineAnnotationTools": [f"{s['name']} {s['version']}" for s in m["scorers"]],
+        "rai:machineAnnotationTools": [f"{s.name} {s.version}" for s in m.scorers],
         "rai:dataUseCases": card_text.stated(m, "intended_use"),
         "rai:dataBiases": card_text.stated(m, "biases"),
         "rai:dataLimitations": card_text.stated(m, "limitations"),
@@ -102,10 +103,10 @@ def _ledger_files(ledger: Sequence[File], base: str) -> list[Json]:
     return [_file(name, f"{name}.parquet", "application/x-parquet", f.sha256, f.bytes) for name, f in named]
 
 
-def _tars(m: Mapping[str, Any]) -> list[Json]:
-    listed = [("shards", shard) for shard in m["shards"]] + [("cot", shard) for shard in m["cot"]["shards"]]
+def _tars(m: Manifest) -> list[Json]:
+    listed = [("shards", shard) for shard in m.shards] + [("cot", shard) for shard in m.cot.shards]
     return [
-        _file(f"{folder}/{s['name']}", f"{folder}/{s['name']}.tar", "application/x-tar", s["sha256"], s["bytes"])
+        _file(f"{folder}/{s.name}", f"{folder}/{s.name}.tar", "application/x-tar", s.sha256, s.bytes)
         for folder, s in listed
     ]
 
@@ -115,11 +116,11 @@ def _file(id_: str, url: str, kind: str, sha256: str, size: int) -> Json:
     return told | {"sha256": sha256, "contentSize": f"{size} B"}
 
 
-def _sets(m: Mapping[str, Any]) -> list[Json]:
+def _sets(m: Manifest) -> list[Json]:
     """Of the members of all shards of a family the media, and the ``.json`` that tell of them."""
     found: list[Json] = []
     for family in card_text.kinds(m):
-        tars = [{"@id": f"shards/{s['name']}"} for s in m["shards"] if s["family"] == family]
+        tars = [{"@id": f"shards/{s.name}"} for s in m.shards if s.family == family]
         for what, ext, kind in (
             (family, FAMILIES[family], f"{family}/{FAMILIES[family]}"),
             ("json", "json", "application/json"),

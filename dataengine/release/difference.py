@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from dataengine.contracts import LEDGER
 from dataengine.release.ledger import is_ledger
+from dataengine.release.manifest import Difference, Previous
 from dataengine.release.reader import Published
 from dataengine.storage.workspace import File, Workspace
 from dataengine.table_engine import Frame, TableEngine
@@ -31,7 +30,7 @@ SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM (
 """
 
 
-def difference(engine: TableEngine, ledger: Frame, previous: Published) -> dict[str, Any]:
+def difference(engine: TableEngine, ledger: Frame, previous: Published) -> Difference:
     """``added`` and ``removed`` kept samples by id, ``same`` those kept in both; ``removed_because`` counts what the removed ones
     are now: absent, duplicate: KIND, filtered: RULE, failed. ``policy_before`` and ``tokenizer_before`` are the other's."""
     before = engine.scan(Workspace(previous.store.url), _files(previous), LEDGER)
@@ -39,21 +38,21 @@ def difference(engine: TableEngine, ledger: Frame, previous: Published) -> dict[
     gone = engine.kept(engine.sql(_GONE, {"o": old, "n": new}))
     [n] = engine.collect(engine.sql(_COUNTS, {"o": old, "n": new, "gone": gone})).to_pylist()
     same = n["old"] - n["gone"]
-    told = previous.manifest
-    return {
-        "previous": {"name": told["name"], "recipe_digest": told["recipe_digest"], "version": told.get("version", "")},
-        "added": n["new"] - same,
-        "removed": n["gone"],
-        "same": same,
-        "removed_because": _because(engine, ledger, gone, n["gone"]),
-        "policy_before": told["policy"],
-        "tokenizer_before": (told["tokenizer"] or {}).get("id", ""),
-    }
+    other = previous.manifest
+    return Difference(
+        previous=Previous(other.name, other.recipe_digest, other.version),
+        added=n["new"] - same,
+        removed=n["gone"],
+        same=same,
+        removed_because=_because(engine, ledger, gone, n["gone"]),
+        policy_before=other.policy,
+        tokenizer_before=other.tokenizer.id if other.tokenizer else "",
+    )
 
 
 def _files(previous: Published) -> list[File]:
-    listed = [f for f in previous.manifest["files"] if is_ledger(f["path"])]
-    return [File(f["path"], f["sha256"], f["bytes"], 1) for f in listed]
+    listed = [f for f in previous.manifest.files if is_ledger(f.path)]
+    return [File(f.path, f.sha256, f.bytes, 1) for f in listed]
 
 
 def _because(engine: TableEngine, ledger: Frame, gone: Frame, count: int) -> dict[str, int]:

@@ -88,9 +88,9 @@ def _why(published: Published, row: Mapping[str, Any]) -> Lines:
 
 def _filtered(published: Published, ledger: pa.Table | None, row: Mapping[str, Any]) -> Lines:
     rule = row["rule"]
-    reasons = {r["rule"]: r["reason"] for r in published.manifest["funnel"]}
-    policy = published.manifest["policy"]
-    by = f"policy {policy['name']} version {policy['version']}" if rule in reasons else "not a rule of the policy"
+    reasons = {step.rule: step.reason for step in published.manifest.funnel}
+    policy = published.manifest.policy
+    by = f"policy {policy.name} version {policy.version}" if rule in reasons else "not a rule of the policy"
     lines = [("outcome", f"filtered: {rule}"), ("rule", f"{reasons.get(rule, rule)} ({by})")]
     return [*lines, ("value", "missing" if row["value"] is None else str(row["value"]))]
 
@@ -101,19 +101,19 @@ def _failed(published: Published, ledger: pa.Table | None, row: Mapping[str, Any
 
 def _near(published: Published, row: Mapping[str, Any]) -> str:
     """How a duplicate is like its representative, with the bound that it is held to."""
-    dedup, distance = published.manifest["dedup"], row["distance"]
+    dedup, distance = published.manifest.dedup, row["distance"]
     if row["kind"] == "exact":
         return "exact, the same bytes"
     if row["kind"] == "pixels":
         return "pixels, the same picture once decoded"
     if row["kind"] == "aligned":
         return f"aligned, {distance:g} of 64 bits differ, and one can be laid on the other"
-    if row["kind"] == "semantic":
-        return f"semantic, cosine {1 - distance:.4g} (an edge: at least {dedup['semantic']['threshold']:g})"
+    if row["kind"] == "semantic" and dedup.semantic is not None:
+        return f"semantic, cosine {1 - distance:.4g} (an edge: at least {dedup.semantic.threshold:g})"
     if row["kind"] == "perceptual":
-        return f"perceptual, {distance:g} of 64 bits differ (an edge: at most {dedup['radius']})"
+        return f"perceptual, {distance:g} of 64 bits differ (an edge: at most {dedup.radius})"
     if row["kind"] == "video":
-        return f"video, {1 - distance:.0%} of the frames alike (an edge: at least {dedup['video_overlap']:.0%})"
+        return f"video, {1 - distance:.0%} of the frames alike (an edge: at least {dedup.video_overlap:.0%})"
     return f"{row['kind']}, distance {distance:g}"
 
 

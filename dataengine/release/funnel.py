@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any
-
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
+from dataengine.release.manifest import Manifest
 from dataengine.storage.workspace import Workspace
 
 
-def read_manifest(workspace: Workspace, name: str) -> dict[str, Any]:
+def read_manifest(workspace: Workspace, name: str) -> Manifest:
     """The manifest of a release. Raises UsageError if it is not published."""
     key = f"releases/{name}/manifest.json"
     try:
-        manifest: dict[str, Any] = json.loads(workspace.store.get(key))
+        return Manifest.from_bytes(workspace.store.get(key))
     except FileNotFoundError:
         raise UsageError(f"{workspace.store.uri(key)} does not exist: run `dataengine run RECIPE` first") from None
-    return manifest
+    except ValueError as error:
+        raise RunError(f"{workspace.store.uri(key)} is not the manifest of a release: {error}") from None
 
 
-def funnel_rows(m: Mapping[str, Any]) -> list[tuple[str, str]]:
+def funnel_rows(m: Manifest) -> list[tuple[str, str]]:
     """From the inputs down to what was kept, every loss with its reason, then what was made of it."""
-    ledger = m["ledger"]
-    total = sum(ledger["outcome"].values())
+    ledger = m.ledger
+    total = sum(ledger.outcome.values())
     rows = [("inputs", total)]
-    rows += [(f"- failed: {k}", -n) for k, n in ledger["failure"].items()]
-    rows += [(f"- duplicate: {k}", -n) for k, n in ledger["kind"].items()]
-    rows += [(f"- filtered: {k}", -n) for k, n in ledger["rule"].items()]
-    rows += [("= kept", ledger["outcome"]["kept"])]
-    rows += [("shards", len(m["shards"])), ("bytes in shards", sum(s["bytes"] for s in m["shards"]))]
-    if m["tokenizer"]:
-        rows.append(("visual tokens", m["tokenizer"]["tokens"]))
-    rows += [(f"CoT records: {k}", n) for k, n in m["cot"]["modes"].items()]
+    rows += [(f"- failed: {k}", -n) for k, n in ledger.failure.items()]
+    rows += [(f"- duplicate: {k}", -n) for k, n in ledger.kind.items()]
+    rows += [(f"- filtered: {k}", -n) for k, n in ledger.rule.items()]
+    rows += [("= kept", ledger.outcome["kept"])]
+    rows += [("shards", len(m.shards)), ("bytes in shards", sum(s.bytes for s in m.shards))]
+    if m.tokenizer:
+        rows.append(("visual tokens", m.tokenizer.tokens))
+    rows += [(f"CoT records: {k}", n) for k, n in m.cot.modes.items()]
     return [(name, f"{n:,}") for name, n in rows]

@@ -9,11 +9,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib.resources import files
-from typing import Any
 
 from dataengine.media.svg import bars, spreads
 from dataengine.release.card_text import maker, stated
 from dataengine.release.examples import Examples, Row
+from dataengine.release.manifest import Manifest
+from dataengine.shards.json_types import plain
 
 _LONGEST = 160
 """Characters of a uri, value or message; the ledger has them whole."""
@@ -21,7 +22,7 @@ _ROWS = 60
 """Rows of one plot: the largest, where a policy has more rules."""
 
 
-def page(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> bytes:
+def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> bytes:
     """The report of the release with manifest ``m``. ``pictures`` are JPEGs by sample id."""
     style = files("dataengine.release").joinpath("report.css").read_text()
     body = "\n".join(
@@ -40,34 +41,34 @@ def page(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]
     csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-        f'content="{csp}"><title>{escape(m["title"])}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n'
+        f'content="{csp}"><title>{escape(m.title)}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n'
     ).encode()
 
 
-def _head(m: Mapping[str, Any]) -> str:
+def _head(m: Manifest) -> str:
     facts = (
-        f"{m['samples']:,} samples in {len(m['shards']):,} shards of {sum(s['bytes'] for s in m['shards']):,} bytes · "
-        f"licence {m['license']} · version {m.get('version', '')} · {maker(m)}"
+        f"{m.samples:,} samples in {len(m.shards):,} shards of {sum(s.bytes for s in m.shards):,} bytes · "
+        f"licence {m.license} · version {m.version} · {maker(m)}"
     )
-    return f'<h1>{escape(m["title"])}</h1>\n<p>{escape(m["description"])}</p>\n<p class="facts">{escape(facts)}</p>'
+    return f'<h1>{escape(m.title)}</h1>\n<p>{escape(m.description)}</p>\n<p class="facts">{escape(facts)}</p>'
 
 
 def _section(title: str, *parts: str) -> str:
     return "\n".join([f"<section><h2>{escape(title)}</h2>", *filter(None, parts), "</section>"])
 
 
-def _funnel(m: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    ledger = m["ledger"]
-    lost = [(f"failed: {name}", n, "failed") for name, n in ledger["failure"].items()]
-    lost += [(f"duplicate: {name}", n, "duplicate") for name, n in ledger["kind"].items()]
-    lost += [(f"filtered: {name}", n, "filtered") for name, n in ledger["rule"].items()]
+def _funnel(m: Manifest) -> list[tuple[str, int, str]]:
+    ledger = m.ledger
+    lost = [(f"failed: {name}", n, "failed") for name, n in ledger.failure.items()]
+    lost += [(f"duplicate: {name}", n, "duplicate") for name, n in ledger.kind.items()]
+    lost += [(f"filtered: {name}", n, "filtered") for name, n in ledger.rule.items()]
     most = {row[0] for row in sorted(lost, key=lambda row: (-row[1], row[0]))[:_ROWS]}
-    inputs = ("inputs", sum(ledger["outcome"].values()), "inputs")
-    return [inputs, *(row for row in lost if row[0] in most), ("kept", ledger["outcome"]["kept"], "kept")]
+    inputs = ("inputs", sum(ledger.outcome.values()), "inputs")
+    return [inputs, *(row for row in lost if row[0] in most), ("kept", ledger.outcome["kept"], "kept")]
 
 
-def _sources(m: Mapping[str, Any]) -> str:
-    rows = [(s["name"], s["type"], s["license"] or "not stated", f"{s['inputs']:,}") for s in m["sources"]]
+def _sources(m: Manifest) -> str:
+    rows = [(s.name, s.type, s.license or "not stated", f"{s.inputs:,}") for s in m.sources]
     return _table(("source", "type", "licence", "inputs"), rows)
 
 
@@ -77,10 +78,10 @@ def _kept(examples: Examples, pictures: Mapping[str, bytes]) -> str:
     return f'<div class="grid">{"".join(_figure(row, pictures) for row in examples.kept)}</div>'
 
 
-def _duplicates(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str, bytes]) -> Iterable[str]:
-    kinds = [(name, n, "duplicate") for name, n in m["ledger"]["kind"].items()]
+def _duplicates(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> Iterable[str]:
+    kinds = [(name, n, "duplicate") for name, n in m.ledger.kind.items()]
     yield bars(kinds) if kinds else "<p>None.</p>"
-    sizes = m["dedup"].get("group_sizes") or {}
+    sizes = m.dedup.group_sizes
     if sizes:
         yield "<h3>Samples in a group</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
     for kind, pairs in examples.pairs.items():
@@ -91,36 +92,36 @@ def _duplicates(m: Mapping[str, Any], examples: Examples, pictures: Mapping[str,
             yield f'<div class="pair">{both}</div>'
 
 
-def _filtered(m: Mapping[str, Any], examples: Examples) -> Iterable[str]:
-    policy = f"{m['policy']['name']} version {m['policy']['version']}"
+def _filtered(m: Manifest, examples: Examples) -> Iterable[str]:
+    policy = f"{m.policy.name} version {m.policy.version}"
     yield f"<p>Policy {escape(policy)}. Pictures that a rule has dropped are not shown.</p>"
-    rules = [(r["rule"], r["reason"], f"{r['entering']:,}", f"{r['dropped']:,}") for r in m["funnel"]]
+    rules = [(r.rule, r.reason, f"{r.entering:,}", f"{r.dropped:,}") for r in m.funnel]
     yield _table(("rule", "reason", "entering", "dropped"), rules)
     rows = [(rule, r["uri"], r["value"] or "missing") for rule, found in examples.filtered.items() for r in found]
     yield _table(("rule", "for example", "value"), rows) if rows else ""
 
 
-def _failed(m: Mapping[str, Any], examples: Examples) -> Iterable[str]:
+def _failed(m: Manifest, examples: Examples) -> Iterable[str]:
     rows = [(name, r["uri"], r["message"]) for name, found in examples.failed.items() for r in found]
     yield _table(("failure", "for example", "message"), rows) if rows else "<p>None.</p>"
-    if m.get("opt_outs"):
-        yield _table(("opted out by", "inputs"), [(name, f"{n:,}") for name, n in m["opt_outs"].items()])
+    if m.opt_outs:
+        yield _table(("opted out by", "inputs"), [(name, f"{n:,}") for name, n in m.opt_outs.items()])
 
 
-def _scores(m: Mapping[str, Any]) -> Iterable[str]:
-    found = m.get("scores") or {}
+def _scores(m: Manifest) -> Iterable[str]:
+    found = m.scores
     if not found:
         yield "<p>None.</p>"
         return
     yield "<p>Range, middle 80 % and median of all samples (above) and of the kept (below).</p>"
-    yield spreads(found)
+    yield spreads(plain(found))
 
 
-def _modes(m: Mapping[str, Any]) -> list[tuple[str, int, str]]:
-    return [(name, n, "kept") for name, n in m["cot"]["modes"].items()]
+def _modes(m: Manifest) -> list[tuple[str, int, str]]:
+    return [(name, n, "kept") for name, n in m.cot.modes.items()]
 
 
-def _said(m: Mapping[str, Any]) -> str:
+def _said(m: Manifest) -> str:
     names = ("intended_use", "out_of_scope_use", "biases", "limitations", "personal_information", "compute", "contact")
     return _table(("", ""), [(name.replace("_", " "), stated(m, name)) for name in names], longest=2000)
 

@@ -8,14 +8,13 @@ server that honours If-None-Match, which is tried out on the claim. What an inte
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
 
 from dataengine.errors import RunError
+from dataengine.release.manifest import Contents, ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.storage.multipart import PART, create_large
 from dataengine.storage.store import Entry, Store
@@ -42,15 +41,6 @@ class Publication:
     """The same release had been published there before."""
 
 
-@dataclass(frozen=True, order=True)
-class Item:
-    """A file of a release, as its manifest lists it."""
-
-    path: str
-    sha256: str
-    bytes: int
-
-
 def publish(
     release: str,
     target: str,
@@ -65,22 +55,20 @@ def publish(
     the manifest is written. Raises RunError for a release that is not whole, and where another one is or is being
     published; nothing of it is overwritten.
     """
-    source = open_release(release).store
+    published = open_release(release)
+    source = published.store
     data = source.get(MANIFEST)
     to = Store(target)
     if to.url == source.url:
         raise RunError(f"{target} is the release itself; name another place")
-    items = listed(json.loads(data), source)
+    items = listed(published.manifest, source)
     _whole(source, items)
     return _Publisher(source, to, data, items, unconditional, read_back, progress or _silent).publish()
 
 
-def listed(manifest: dict[str, Any], store: Store) -> list[Item]:
-    """The files of a manifest, by path. Raises RunError for a path that leads elsewhere or stands twice."""
-    try:
-        items = sorted(Item(f["path"], f["sha256"], f["bytes"]) for f in manifest["files"])
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{store.uri(MANIFEST)}: `files` is not a list of path, sha256 and bytes ({error})") from None
+def listed(manifest: Contents, store: Store) -> list[ReleaseFile]:
+    """The files of a manifest, by path. Raises RunError for a path outside the release, or a duplicate."""
+    items = sorted(manifest.files)
     known = {MANIFEST, CLAIM}
     for path in (item.path for item in items):
         parts = PurePosixPath(path).parts
@@ -97,7 +85,7 @@ def of_reader(key: str) -> bool:
     return key.startswith(".nv-meta/") or key.endswith(".tar.idx")
 
 
-def _whole(source: Store, items: Sequence[Item]) -> None:
+def _whole(source: Store, items: Sequence[ReleaseFile]) -> None:
     there = {e.key: e.size for e in source.list()}
     missing = [i for i in items if i.path not in there]
     if missing:
@@ -117,7 +105,7 @@ class _Publisher:
     source: Store
     to: Store
     manifest: bytes
-    items: list[Item]
+    items: list[ReleaseFile]
     unconditional: bool
     read_back: bool
     progress: Progress
@@ -200,7 +188,7 @@ class _Publisher:
                     self.done += 1
                     self.progress(self.done, len(self.items))
 
-    def _send(self, item: Item) -> bool:
+    def _send(self, item: ReleaseFile) -> bool:
         """True if the file was sent, False if it was there. Raises RunError where something else is there."""
         if item.path not in self.there and self._create_item(item):
             if self.read_back:
@@ -209,7 +197,7 @@ class _Publisher:
         self._same(item, trust=not self.read_back)
         return False
 
-    def _create_item(self, item: Item) -> bool:
+    def _create_item(self, item: ReleaseFile) -> bool:
         if item.bytes <= _LARGE:
             return self._create(item.path, self.source.get(item.path, item.sha256), item.sha256)
         return create_large(self.to, item.path, self.source.stream(item.path, item.bytes), item.bytes, item.sha256)
@@ -218,7 +206,7 @@ class _Publisher:
         """As Store.create; a conflict between two writers may leave nothing there, and is tried again."""
         return self.to.create(key, data, sha256) or (not self.to.exists(key) and self.to.create(key, data, sha256))
 
-    def _same(self, item: Item, trust: bool) -> None:
+    def _same(self, item: ReleaseFile, trust: bool) -> None:
         entry = self.to.head(item.path)
         if entry is not None and entry.size == item.bytes:
             found = self.to.recorded(item.path) if trust else ""

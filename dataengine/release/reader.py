@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.errors import RunError, UsageError
 from dataengine.release.ledger import is_ledger
-from dataengine.shards.manifest import Shard
+from dataengine.release.manifest import Manifest
 from dataengine.shards.read import Sample, read_members, read_shard
+from dataengine.shards.sample import SampleMetadata
 from dataengine.storage.store import Store
 from dataengine.storage.tar import BLOCK, member_size
 from dataengine.storage.workspace import parquet
 
 _AT_ONCE = 16 << 20
+_METADATA = msgspec.json.Decoder(SampleMetadata)
+
+
+class _Version(msgspec.Struct):
+    schema_version: str
 
 
 @dataclass(frozen=True)
@@ -37,11 +42,11 @@ class Tar:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the members of a sample lie: its tar, and ``(offset, bytes)`` by extension. ``told`` is its ``.json``."""
+    """Where the members of a sample lie: its tar, and ``(offset, bytes)`` by extension; ``metadata`` is its ``.json``."""
 
     path: str
     members: dict[str, tuple[int, int]]
-    told: dict[str, Any]
+    metadata: SampleMetadata
 
 
 @dataclass(frozen=True)
@@ -49,26 +54,26 @@ class Published:
     """A release with its manifest."""
 
     store: Store
-    manifest: dict[str, Any]
+    manifest: Manifest
 
     @property
     def splits(self) -> list[str]:
-        return sorted({shard["split"] for shard in self.manifest["shards"]})
+        return sorted({shard.split for shard in self.manifest.shards})
 
     def ledger(self) -> pa.Table:
         """What became of each input, from the file or files that the manifest lists. Raises as ``Store.get``."""
-        listed = sorted(file["path"] for file in self.manifest["files"] if is_ledger(file["path"]))
+        listed = sorted(file.path for file in self.manifest.files if is_ledger(file.path))
         return pa.concat_tables([parquet(self.store.get(n), contracts.LEDGER.names) for n in listed])
 
     def shards(self, split: str) -> list[Tar]:
         """Shards of samples, by name."""
-        found = sorted(Shard.from_json(s) for s in self.manifest["shards"] if s["split"] == split)
-        return [Tar(f"shards/{s.name}.tar", s.sha256, s.bytes, s.samples) for s in found]
+        shards = sorted(shard for shard in self.manifest.shards if shard.split == split)
+        return [Tar(f"shards/{s.name}.tar", s.sha256, s.bytes, s.samples) for s in shards]
 
     def cot(self, split: str) -> list[Tar]:
         """Shards of chain-of-thought records, by name."""
-        found = sorted((s for s in self.manifest["cot"]["shards"] if s["split"] == split), key=lambda s: str(s["name"]))
-        return [Tar(f"cot/{s['name']}.tar", s["sha256"], s["bytes"], s["records"]) for s in found]
+        shards = sorted(shard for shard in self.manifest.cot.shards if shard.split == split)
+        return [Tar(f"cot/{s.name}.tar", s.sha256, s.bytes, s.records) for s in shards]
 
     def read(self, tar: Tar) -> Iterator[Sample]:
         """``(key, {extension: bytes})`` of each entry. Raises RunError for a tar that is missing or another than listed."""
@@ -83,21 +88,33 @@ class Published:
         return self.locate([tar for split in self.splits for tar in self.shards(split)], wanted)
 
     def locate(self, tars: Collection[Tar], wanted: Collection[str]) -> dict[str, Place]:
-        """Places of the samples with these ids. Raises RunError as ``read``, and for a sample that is in none of the tars."""
-        found: dict[str, Place] = {}
+        """Places of the samples with these ids. Raises RunError as ``read``, for a sample that is in none of the tars, and for
+        one whose ``.json`` is not as this version writes it."""
+        places: dict[str, Place] = {}
         for tar in tars:
-            at = 0
-            with self.local(tar) as path:
-                for name, data in read_members(path):
-                    key, _, ext = name.partition(".")
-                    if key in wanted:
-                        place = found.setdefault(key, Place(tar.path, {}, {}))
-                        place.members[ext] = (at + BLOCK, len(data))
-                        place.told.update(json.loads(data) if ext == "json" else {})
-                    at += member_size(len(data))
-        if missing := sorted(set(wanted) - found.keys()):
+            for key, members, data in self._members(tar, wanted):
+                try:
+                    places[key] = Place(tar.path, members, _METADATA.decode(data))
+                except ValueError as error:
+                    raise RunError(f"{self.store.uri(tar.path)}: {key}.json: {error}") from None
+        if missing := sorted(set(wanted) - places.keys()):
             raise RunError(f"{self.store.url}: sample {missing[0]} is in no shard")
-        return found
+        return places
+
+    def _members(self, tar: Tar, wanted: Collection[str]) -> Iterator[tuple[str, dict[str, tuple[int, int]], bytes]]:
+        """Of each wanted sample in a tar ``(offset, bytes)`` by extension, and its ``.json``."""
+        members: dict[str, dict[str, tuple[int, int]]] = {}
+        metadata: dict[str, bytes] = {}
+        offset = 0
+        with self.local(tar) as path:
+            for name, data in read_members(path):
+                key, _, ext = name.partition(".")
+                if key in wanted:
+                    members.setdefault(key, {})[ext] = (offset + BLOCK, len(data))
+                    metadata |= {key: data} if ext == "json" else {}
+                offset += member_size(len(data))
+        for key, found in members.items():
+            yield key, found, metadata.get(key, b"")
 
     def member(self, place: Place, ext: str) -> bytes:
         """Bytes of one member of a sample."""
@@ -136,24 +153,36 @@ class Published:
 
 
 def open_release(url: str) -> Published:
-    """Raises UsageError where there is no finished release, RunError for a manifest of another version."""
+    """Raises UsageError where there is no finished release, RunError for a manifest that is damaged or of another version."""
+    store, data = manifest_of(url)
+    try:
+        return Published(store, Manifest.from_bytes(data))
+    except ValueError as error:
+        raise RunError(
+            f"{store.uri('manifest.json')} is not the manifest of a release: {error}; `dataengine verify` tells the rest"
+        ) from None
+
+
+def manifest_of(url: str) -> tuple[Store, bytes]:
+    """The release's store, and its manifest of this version, not decoded. Raises as ``open_release``."""
     store = Store(url)
     if not store.remote and not Path(store.url).is_dir():
         raise UsageError(f"{url}: no such folder; a release is the folder WORKSPACE/releases/NAME")
     try:
-        manifest = json.loads(store.get("manifest.json"))
+        data = store.get("manifest.json")
+        version = msgspec.json.decode(data, type=_Version).schema_version
     except FileNotFoundError:
         raise UsageError(_unfinished(store)) from None
+    except msgspec.ValidationError as error:
+        raise RunError(f"{store.uri('manifest.json')} is not the manifest of a release: {error}") from None
     except ValueError as error:
         raise RunError(f"{store.uri('manifest.json')} is damaged: {error}") from None
-    if not isinstance(manifest, dict) or not {"shards", "cot", "tokenizer", "name"} <= manifest.keys():
-        raise RunError(f"{store.uri('manifest.json')} is not the manifest of a release")
-    if manifest.get("schema_version") != contracts.VERSION:
+    if version != contracts.VERSION:
         raise RunError(
-            f"{store.uri('manifest.json')}: schema_version is {manifest.get('schema_version')}, this dataengine reads "
-            f"{contracts.VERSION}; use the version that made the release, or a newer one"
+            f"{store.uri('manifest.json')}: schema_version is {version}, this dataengine reads {contracts.VERSION}; use the "
+            "version that made the release, or a newer one"
         )
-    return Published(store, manifest)
+    return store, data
 
 
 def _unfinished(store: Store) -> str:

@@ -7,10 +7,11 @@ runs of one recipe differ.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dataengine.release import card_text, privacy_section
+from dataengine.release.manifest import Manifest
 from dataengine.storage.workspace import File
 
 Json = dict[str, Any]
@@ -19,15 +20,15 @@ CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 _UNDATED = "1970-01-01"
 
 
-def spdx(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
+def spdx(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
     """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
     graph = _Graph(m)
     files = [(file.key.removeprefix(f"{base}/"), file.sha256) for file in ledger]
-    files += [(f"shards/{s['name']}.tar", s["sha256"]) for s in m["shards"]]
-    files += [(f"cot/{s['name']}.tar", s["sha256"]) for s in m["cot"]["shards"]]
+    files += [(f"shards/{s.name}.tar", s.sha256) for s in m.shards]
+    files += [(f"cot/{s.name}.tar", s.sha256) for s in m.cot.shards]
     elements = [
         graph.creation(),
-        graph.element("Organization", "maker", name=m["contact"] or "not stated"),
+        graph.element("Organization", "maker", name=m.contact or "not stated"),
         graph.dataset(),
         graph.element("simplelicensing_LicenseExpression", "licence", simplelicensing_licenseExpression=graph.licence),
         graph.relationship("declared", "hasDeclaredLicense", "dataset", ["licence"]),
@@ -41,14 +42,14 @@ def spdx(m: Mapping[str, Any], ledger: Sequence[File], base: str) -> bytes:
 class _Graph:
     """Elements of one document; they share a creation and a prefix of names."""
 
-    def __init__(self, m: Mapping[str, Any]) -> None:
+    def __init__(self, m: Manifest) -> None:
         self._m = m
-        self._base = f"urn:dataengine:{m['name']}:{m['recipe_digest']}"
+        self._base = f"urn:dataengine:{m.name}:{m.recipe_digest}"
 
     @property
     def licence(self) -> str:
         """An SPDX expression: names that SPDX does not know become a reference."""
-        name = str(self._m["license"])
+        name = str(self._m.license)
         known = name.lower() in _LICENCES
         return (
             _LICENCES[name.lower()]
@@ -61,7 +62,7 @@ class _Graph:
             "type": "CreationInfo",
             "@id": "_:creation",
             "specVersion": "3.0.1",
-            "created": f"{self._m['date'] or _UNDATED}T00:00:00Z",
+            "created": f"{self._m.date or _UNDATED}T00:00:00Z",
             "createdBy": [self._id("maker")],
         }
 
@@ -70,19 +71,19 @@ class _Graph:
 
     def dataset(self) -> Json:
         m = self._m
-        size = sum(s["bytes"] for s in (*m["shards"], *m["cot"]["shards"]))
+        size = sum(s.bytes for s in [*m.shards, *m.cot.shards])
         return self.element(
             "dataset_DatasetPackage",
             "dataset",
-            name=m["name"],
-            summary=m["title"],
-            description=m["description"],
+            name=m.name,
+            summary=m.title,
+            description=m.description,
             originatedBy=[self._id("maker")],
-            builtTime=f"{m['date'] or _UNDATED}T00:00:00Z",
-            releaseTime=f"{m['date'] or _UNDATED}T00:00:00Z",
-            software_packageVersion=m["version"],
+            builtTime=f"{m.date or _UNDATED}T00:00:00Z",
+            releaseTime=f"{m.date or _UNDATED}T00:00:00Z",
+            software_packageVersion=m.version,
             software_primaryPurpose="data",
-            software_downloadLocation=m["url"] or "urn:dataengine:not-stated",
+            software_downloadLocation=m.url or "urn:dataengine:not-stated",
             software_sourceInfo=card_text.maker(m),
             dataset_datasetType=[*card_text.kinds(m), "text"],
             dataset_datasetSize=size,

@@ -7,6 +7,8 @@ from collections import Counter
 from importlib.metadata import version as installed
 from typing import Any
 
+import msgspec
+
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
@@ -18,12 +20,14 @@ from dataengine.release.difference import difference
 from dataengine.release.examples import choose, few
 from dataengine.release.html_report import page
 from dataengine.release.ledger import counted, counts
+from dataengine.release.manifest import Difference, Manifest, ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.score.factory import build as build_scorers
+from dataengine.shards.json_types import plain
 from dataengine.stage import Run, TableStage
-from dataengine.storage.workspace import File, Output, Workspace, canonical, digest, roles
+from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 #: Of what the release needs, the stages that touch media or text.
@@ -69,7 +73,7 @@ class ReleaseStage(TableStage):
         """An earlier release that this one is compared with is an input."""
         previous = run.recipe.release.previous
         key = super().key(run)
-        return key if previous is None else digest(key, open_release(previous).manifest)
+        return key if previous is None else digest(key, plain(open_release(previous).manifest))
 
     def compute(self, run: Run, key: str) -> Output:
         base = f"releases/{run.recipe.name}"
@@ -80,23 +84,24 @@ class ReleaseStage(TableStage):
         for name, form in (("croissant", croissant), ("spdx", spdx)):
             files[name] = self._put(run, f"{base}/{name}.json", form(manifest, made.files, base))
         files["report"] = self._put(run, f"{base}/report.html", self._report(run, manifest, made))
-        manifest["files"] = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
-        self._tidy(run, base, {f"{base}/{f['path']}" for f in manifest["files"]})
-        files["manifest"] = self._publish(run, f"{base}/manifest.json", canonical(manifest))
+        manifest.files = [self._listed(f, base) for f in (*files.values(), *self._tars(run))]
+        self._tidy(run, base, {f"{base}/{f.path}" for f in manifest.files})
+        files["manifest"] = self._publish(run, f"{base}/manifest.json", manifest.to_bytes())
         return Output(files, counts(made.told)["outcome"])
 
-    def _report(self, run: Run, manifest: dict[str, Any], made: Account) -> bytes:
+    def _report(self, run: Run, manifest: Manifest, made: Account) -> bytes:
         ledger = run.engine.scan(run.workspace, made.files, contracts.LEDGER)
         count = run.recipe.release.thumbnails
         examples = choose(few(run.engine, ledger, count), count)
         return page(manifest, examples, thumbnails(run, examples.shown))
 
-    def _manifest(self, run: Run, made: Account) -> dict[str, Any]:
+    def _manifest(self, run: Run, made: Account) -> Manifest:
+        """Without the list of files, which the card and the report are part of."""
         recipe, told = run.recipe, counts(made.told)
         filtering = run.records["filter"].parts["all"].facts
         shards = self._facts(run, "shard.write")
         mentions, cut = counted(made.told, "source"), clips(run)
-        return {
+        fields = {
             "schema_version": contracts.VERSION,
             "name": recipe.name,
             **recipe.release.model_dump(mode="json"),
@@ -137,9 +142,11 @@ class ReleaseStage(TableStage):
             "cot": self._cot(run),
             "difference": self._difference(run, made),
             "cost": cost(run, _WORK),
+            "files": [],
         }
+        return msgspec.convert(fields, Manifest)
 
-    def _difference(self, run: Run, made: Account) -> dict[str, Any] | None:
+    def _difference(self, run: Run, made: Account) -> Difference | None:
         previous = run.recipe.release.previous
         if previous is None:
             return None
@@ -191,8 +198,8 @@ class ReleaseStage(TableStage):
             raise RunError(f"{store.uri(key)}: another run has published this release meanwhile; run one at a time")
         return File(key, hashlib.sha256(data).hexdigest(), len(data))
 
-    def _listed(self, file: File, base: str) -> dict[str, Any]:
-        return {"path": file.key.removeprefix(f"{base}/"), "sha256": file.sha256, "bytes": file.bytes}
+    def _listed(self, file: File, base: str) -> ReleaseFile:
+        return ReleaseFile(file.key.removeprefix(f"{base}/"), file.sha256, file.bytes)
 
     def _tidy(self, run: Run, base: str, wanted: set[str]) -> None:
         """Delete what an earlier release of this name left behind; a manifest that is there is another run's."""

@@ -1,9 +1,8 @@
-"""The members of a sample in a shard. Why the media is always called ``.jpg`` or ``.mp4``: docs/adr/0003-shard-layout.md.
+"""Writes the members of a sample in a shard; the JSON Schema of its ``.json`` is made from ``SampleMetadata``.
 
-Hugging Face infers types from the first five samples, so in the JSON nothing is null, no list is empty and a number
-keeps its type: unknown text is ``""``, unknown fps and duration are ``0.0``, and one empty entry stands for none. Videos
-also tell which ``parent`` they are a clip of, and from when to when: ``""`` and ``0.0`` where they are whole. Where a release
-does not keep metadata, ``media_sha256`` and ``bytes`` are of what it holds, ``id`` and ``sha256`` of the original.
+Why the media is always called ``.jpg`` or ``.mp4``: docs/adr/0003-shard-layout.md. Hugging Face infers types from the first
+five samples, so in the JSON nothing is null, no list is empty and a number keeps its type: unknown text is ``""``, unknown
+fps and duration are ``0.0``, and one empty entry stands for none.
 """
 
 from __future__ import annotations
@@ -11,20 +10,83 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, UnsetType
 
 from dataengine.errors import RunError
+from dataengine.shards.json_types import Closed, Count, Id, Sha256, plain
 from dataengine.storage.tar import member_size
 from dataengine.tokenize.codec import row_to_npy
 
 #: Families of shards by kind of media, with the one extension that all media of a family have there.
 FAMILIES = {"image": "jpg", "video": "mp4"}
 
+Members = list[tuple[str, bytes]]
+
 _TEXT = ("id", "sha256", "kind", "format", "ext", "mode", "codec", "license")
 _WHOLE = ("bytes", "width", "height", "orientation", "frames", "mentions")
-_REAL = ("fps", "duration")
 
-Members = list[tuple[str, bytes]]
+
+class Caption(Closed, gc=False):
+    """Of one text its source; both are empty where the sample has no caption."""
+
+    text: str
+    source: str
+
+
+class Score(Closed, gc=False):
+    """One annotation column. Which there are is up to the recipe's scorers; its name is empty where the sample has none."""
+
+    name: str
+    value: float
+
+
+class CodesLayout(Closed, gc=False):
+    """What ``.codes.npy`` does not tell of its codes: patches in time, height and width; of a video also its frames."""
+
+    tokenizer: str
+    grid: Annotated[list[Count], Meta(min_length=3, max_length=3)]
+    frame_kinds: list[Annotated[Literal[0, 1], Meta(description="0: slow, 1: fast")]] | UnsetType = UNSET
+    frame_times: Annotated[list[float], Meta(description="seconds")] | UnsetType = UNSET
+    fast_grid: Annotated[list[Count], Meta(min_length=2, max_length=2)] | UnsetType = UNSET
+
+
+class SampleMetadata(Closed, kw_only=True, gc=False):
+    """The .json member of a sample in a shard. Unknown text is empty, unknown numbers are 0.
+
+    ``id`` and ``sha256`` are of the original media, ``bytes`` of the media in the shard. A video has ``parent``, ``clip_start``
+    and ``clip_end`` (seconds): the video that it was cut out of; empty and 0 where it was not."""
+
+    id: Id
+    sha256: Sha256
+    media_sha256: (
+        Annotated[Sha256, Meta(description="of the media in the shard, where they differ from the original")]
+        | UnsetType
+    ) = UNSET
+    kind: Literal["image", "video"]
+    format: str
+    ext: str
+    mode: str
+    codec: str
+    license: str
+    bytes: Count
+    width: Annotated[Count, Meta(description="pixels")]
+    height: Annotated[Count, Meta(description="pixels")]
+    orientation: Annotated[Count, Meta(description="EXIF orientation, 0 or 1 to 8")]
+    frames: Count
+    mentions: Annotated[Count, Meta(description="inputs with these bytes")]
+    faces: Annotated[Count, Meta(description="faces that were blurred")] | UnsetType = UNSET
+    fps: float
+    duration: Annotated[float, Meta(description="seconds")]
+    audio: bool
+    phash: Annotated[str, Meta(pattern="^([0-9a-f]{16})?$", description="64-bit perceptual hash")]
+    parent: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] | UnsetType = UNSET
+    clip_start: float | UnsetType = UNSET
+    clip_end: float | UnsetType = UNSET
+    captions: Annotated[list[Caption], Meta(min_length=1, description="the chosen one, as in .txt, first")]
+    scores: Annotated[list[Score], Meta(min_length=1)]
+    codes: CodesLayout | UnsetType = UNSET
 
 
 def sample_members(
@@ -81,48 +143,56 @@ def canonical(value: Any) -> bytes:
 def _described(
     row: Mapping[str, Any], best: int, scores: Mapping[str, float | None] | None, codes: Mapping[str, Any] | None
 ) -> Members:
-    captions = _captions(row["captions"], best)
-    told: dict[str, Any] = {name: row[name] or "" for name in _TEXT}
-    told |= {name: int(row[name]) for name in _WHOLE}
-    told |= {name: _finite(row[name]) or 0.0 for name in _REAL}
-    told |= {"audio": bool(row["audio"]), "phash": _hex(row["phash"]), "captions": captions, "scores": _scores(scores)}
-    if row["kind"] == "video":
-        told |= {"parent": row.get("parent") or ""}
-        told |= {name: _finite(row.get(name)) or 0.0 for name in ("clip_start", "clip_end")}
-    if row.get("media_sha256"):
-        told["media_sha256"] = row["media_sha256"]
-    if row.get("faces") is not None:
-        told["faces"] = int(row["faces"])
-    members = [("txt", captions[0]["text"].encode())]
-    if codes is not None:
-        told["codes"] = _codes(codes)
-    members.append(("json", canonical(told)))
+    metadata = _metadata(row, best, scores, codes)
+    members = [("txt", metadata.captions[0].text.encode()), ("json", canonical(plain(metadata)))]
     if codes is not None:
         members.append(("codes.npy", row_to_npy(codes)))
     return [(f"{row['id']}.{ext}", data) for ext, data in members]
 
 
-def _codes(codes: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``.codes.npy`` does not tell of codes; of a video also its frames."""
-    told = {"tokenizer": codes["tokenizer"], "grid": [codes[f"grid_{axis}"] for axis in "thw"]}
-    if codes["frame_kinds"] is None:
-        return told
-    fast = [codes["fast_h"], codes["fast_w"]]
-    times = [float(t) for t in codes["frame_times"]]
-    return told | {"frame_kinds": list(codes["frame_kinds"]), "frame_times": times, "fast_grid": fast}
+def _metadata(
+    row: Mapping[str, Any], best: int, scores: Mapping[str, float | None] | None, codes: Mapping[str, Any] | None
+) -> SampleMetadata:
+    text: dict[str, Any] = {name: row[name] or "" for name in _TEXT}
+    whole: dict[str, Any] = {name: int(row[name]) for name in _WHOLE}
+    metadata = SampleMetadata(
+        **text,
+        **whole,
+        fps=_finite(row["fps"]) or 0.0,
+        duration=_finite(row["duration"]) or 0.0,
+        audio=bool(row["audio"]),
+        phash=_hex(row["phash"]),
+        captions=_captions(row["captions"], best),
+        scores=_scores(scores),
+        media_sha256=row.get("media_sha256") or UNSET,
+        faces=UNSET if row.get("faces") is None else int(row["faces"]),
+        codes=UNSET if codes is None else _layout(codes),
+    )
+    if metadata.kind == "video":
+        metadata.parent = row.get("parent") or ""
+        metadata.clip_start = _finite(row.get("clip_start")) or 0.0
+        metadata.clip_end = _finite(row.get("clip_end")) or 0.0
+    return metadata
 
 
-def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[dict[str, str]]:
+def _layout(codes: Mapping[str, Any]) -> CodesLayout:
+    layout = CodesLayout(codes["tokenizer"], [codes[f"grid_{axis}"] for axis in "thw"])
+    if codes["frame_kinds"] is not None:
+        layout.frame_kinds = list(codes["frame_kinds"])
+        layout.frame_times = [float(t) for t in codes["frame_times"]]
+        layout.fast_grid = [codes["fast_h"], codes["fast_w"]]
+    return layout
+
+
+def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[Caption]:
     """The chosen caption first, then the others in their order."""
     order = [best, *(i for i in range(len(captions)) if i != best)] if captions else []
-    found = [{"text": captions[i]["text"] or "", "source": captions[i]["source"] or ""} for i in order]
-    return found or [{"text": "", "source": ""}]
+    return [Caption(captions[i]["text"] or "", captions[i]["source"] or "") for i in order] or [Caption("", "")]
 
 
-def _scores(scores: Mapping[str, float | None] | None) -> list[dict[str, Any]]:
-    given = {name: _finite(value) for name, value in sorted((scores or {}).items())}
-    found = [{"name": name, "value": value} for name, value in given.items() if value is not None]
-    return found or [{"name": "", "value": 0.0}]
+def _scores(scores: Mapping[str, float | None] | None) -> list[Score]:
+    finite = [(name, _finite(value)) for name, value in sorted((scores or {}).items())]
+    return [Score(name, value) for name, value in finite if value is not None] or [Score("", 0.0)]
 
 
 def _finite(value: float | None) -> float | None:

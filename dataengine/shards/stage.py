@@ -15,6 +15,7 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.exif import Policy, clean
 from dataengine.shards.assign_distributed import Rules, assigned
+from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.plan import PLAN, codes_of, planned
 from dataengine.shards.sample import Members, flatten, sample_members
@@ -96,7 +97,7 @@ class ShardWorker:
             self.workspace.store.put(key, path)
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
-        return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, counts, shard.to_json())
+        return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, counts, plain(shard))
 
     def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
         for batch in _batches(rows):

@@ -75,7 +75,7 @@ class Rechecked:
 def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None] = lambda *_: None) -> Rechecked:
     """Every record of the release at this folder or s3:// prefix. Raises UsageError where it has none."""
     published = open_release(release)
-    total = sum(shard["records"] for shard in published.manifest["cot"]["shards"])
+    total = sum(shard.records for shard in published.manifest.cot.shards)
     if not total:
         raise UsageError(f"{release} has no chain-of-thought records")
     found, names = Rechecked(), list[str]()
@@ -143,7 +143,7 @@ def _wanted(record: bytes) -> tuple[str, ...]:
 
 
 def _seen(published: Published, id_: str, place: Place) -> Seen:
-    told = place.told
-    captions = tuple(c["text"] for c in told["captions"] if c["text"])
-    data = published.member(place, FAMILIES[told["kind"]])
-    return Seen(id_, told["kind"], data, captions, {"duration": told["duration"]})
+    sample = place.metadata
+    captions = tuple(caption.text for caption in sample.captions if caption.text)
+    data = published.member(place, FAMILIES[sample.kind])
+    return Seen(id_, sample.kind, data, captions, {"duration": sample.duration})

@@ -9,18 +9,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dataengine.cot.core.record import Record
 from dataengine.errors import RunError
-from dataengine.shards.sample import FAMILIES
+from dataengine.shards.json_types import known
+from dataengine.shards.sample import FAMILIES, CodesLayout, SampleMetadata
 from dataengine.tokenize.codec import from_npy
-from dataengine.verify import json_schemas
-from dataengine.verify.json_shape import Shape
 
-_SAMPLE = Shape(json_schemas.SAMPLE)
+_SAMPLE = msgspec.json.Decoder(SampleMetadata)
 _NPY = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([|<]u[124])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n"
 )
@@ -80,27 +81,26 @@ class SampleCheck:
             odd = sorted(group.sizes.keys() ^ wanted)
             return f"{'has' if odd[0] in group.sizes else 'lacks'} .{odd[0]}"
         try:
-            told = _SAMPLE.parsed(group.data["json"])
+            sample = _SAMPLE.decode(group.data["json"])
         except ValueError as error:
             return f".json: {error}"
-        if told.id != group.key or not told.sha256.startswith(told.id):
-            return f".json tells of sample {told.id}"
-        if told.kind != self.family or told.bytes != group.sizes[media]:
-            return f".{media} has {group.sizes[media]:,} bytes, .json says {told.kind} of {told.bytes:,}"
-        return self._codes(told.codes, group.data.get("codes.npy", b"")) if self.codebooks else ""
+        if sample.id != group.key or not sample.sha256.startswith(sample.id):
+            return f".json is of sample {sample.id}"
+        if sample.kind != self.family or sample.bytes != group.sizes[media]:
+            return f".{media} has {group.sizes[media]:,} bytes, .json says {sample.kind} of {sample.bytes:,}"
+        return self._codes(sample.codes, group.data.get("codes.npy", b"")) if self.codebooks else ""
 
-    def _codes(self, about: Any, data: bytes) -> str:
-        """``about``: ``codes`` of the sample's JSON, as schemas.SAMPLE has it, or None."""
+    def _codes(self, layout: CodesLayout | UnsetType, data: bytes) -> str:
         sizes = self.codebooks or ()
-        if about is None:
+        if layout is UNSET:
             return ".json lacks codes"
-        if self.tokenizer and about.tokenizer != self.tokenizer:
-            return f".json names the tokenizer {about.tokenizer}, the manifest {self.tokenizer}"
+        if self.tokenizer and layout.tokenizer != self.tokenizer:
+            return f".json names the tokenizer {layout.tokenizer}, the manifest {self.tokenizer}"
         if (form := _NPY.match(data)) is None:
             return _unread(data)
         kind, tokens, books = _form(form[1], form[2], form[3])
-        if books != len(sizes) or tokens != _tokens(about):
-            return f".codes.npy has the shape ({tokens}, {books}), its grid {about.grid} {len(sizes)} codebooks"
+        if books != len(sizes) or tokens != _tokens(layout):
+            return f".codes.npy has the shape ({tokens}, {books}), its grid {layout.grid} {len(sizes)} codebooks"
         if len(data) - form.end() != tokens * books * kind.itemsize:
             return f".codes.npy has {len(data) - form.end():,} bytes of codes"
         if 256**kind.itemsize <= min(sizes):  # no code of that kind can be beyond
@@ -123,7 +123,7 @@ class RecordCheck:
             first = error.errors()[0]
             return f".json: {'.'.join(map(str, first['loc']))} {first['msg']}"
         if record.id != group.key or record.family != self.family:
-            return f".json tells of record {record.id} of {record.family}, not of {self.family}"
+            return f".json is of record {record.id} of {record.family}, not of {self.family}"
         wanted = {"json", *(o.name for o in record.observations)}
         if group.sizes.keys() != wanted:
             odd = sorted(group.sizes.keys() ^ wanted)
@@ -145,12 +145,12 @@ def _form(kind: bytes, tokens: bytes, books: bytes) -> tuple[np.dtype[Any], int,
     return np.dtype(kind.decode()), int(tokens), int(books)
 
 
-def _tokens(about: Any) -> int:
-    t, h, w = about.grid
-    if about.frame_kinds is None:
-        return int(t * h * w)
-    fast = sum(about.frame_kinds)
-    return int((len(about.frame_kinds) - fast) * h * w + fast * math.prod(about.fast_grid or (0, 0)))
+def _tokens(layout: CodesLayout) -> int:
+    t, h, w = layout.grid
+    if layout.frame_kinds is UNSET:
+        return t * h * w
+    fast = sum(layout.frame_kinds)
+    return (len(layout.frame_kinds) - fast) * h * w + fast * math.prod(known(layout.fast_grid, [0, 0]))
 
 
 def _unread(data: bytes) -> str:

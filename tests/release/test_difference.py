@@ -28,8 +28,8 @@ def test_samples_that_went_have_a_reason(small: Path, name: str, request: pytest
     changed = [r for r in rows if r is not kept[2]]
     changed.append({**kept[3], "input_id": "new", "id": "f" * 32, "outcome": "kept"})
     told = difference(engine, engine.frame(pa.Table.from_pylist(changed, LEDGER)), open_release(str(small)))
-    assert (told["added"], told["removed"], told["same"]) == (1, 3, len(kept) - 3)
-    assert told["removed_because"] == {"absent": 1, "duplicate: perceptual": 1, "filtered: side": 1}
+    assert (told.added, told.removed, told.same) == (1, 3, len(kept) - 3)
+    assert told.removed_because == {"absent": 1, "duplicate: perceptual": 1, "filtered: side": 1}
 
 
 def test_a_recipe_names_the_release_before(workspace: Path, small: Path, tmp_path: Path) -> None:

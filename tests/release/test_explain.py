@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from test_card import manifest
+from support.release_manifest import dedup, listed, manifest
 from test_report import dup, ledger
 
 from dataengine.errors import UsageError
@@ -30,7 +30,7 @@ ROWS = (
 @pytest.fixture
 def published(tmp_path: Path) -> Published:
     pq.write_table(ledger(*ROWS), tmp_path / "ledger.parquet")
-    return Published(Store(tmp_path), manifest(files=[{"path": "ledger.parquet"}]))
+    return Published(Store(tmp_path), manifest(files=[listed("ledger.parquet")]))
 
 
 def told(published: Published, what: str) -> dict[str, str]:
@@ -66,9 +66,9 @@ def test_a_duplicate_tells_how_near_and_what_became_of_the_other(published: Publ
 def test_every_kind_of_likeness_is_told(tmp_path: Path, kind: str, distance: float, said: str) -> None:
     rows = ({"uri": "one.jpg", "id": A, "outcome": "kept"}, {"uri": "two.jpg", **dup(B, A, distance, kind)})
     pq.write_table(ledger(*rows), tmp_path / "ledger.parquet")
-    listed = manifest(files=[{"path": "ledger.parquet"}])
-    listed["dedup"] = {**listed["dedup"], "semantic": {"threshold": 0.75, "text": None, "confirm": True}}
-    assert told(Published(Store(tmp_path), listed), "two.jpg")["outcome"] == f"duplicate: {said}"
+    semantic = {"threshold": 0.75, "text": None, "confirm": True}
+    made = manifest(files=[listed("ledger.parquet")], dedup=dedup(semantic=semantic))
+    assert told(Published(Store(tmp_path), made), "two.jpg")["outcome"] == f"duplicate: {said}"
 
 
 def test_a_filtered_one_tells_the_reason_and_the_value(published: Published) -> None:

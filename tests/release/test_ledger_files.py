@@ -47,7 +47,7 @@ def test_all_of_it_is_verified(copy: Path, parts: list[File]) -> None:
 def test_a_later_release_is_compared_with_all_of_it(copy: Path, parts: list[File], duck: DuckDBEngine) -> None:
     ledger = duck.scan(Workspace(str(copy)), parts, LEDGER)
     found = difference(duck, ledger, open_release(str(copy)))
-    assert (found["added"], found["removed"]) == (0, 0) and found["same"] == manifest(copy)["samples"]
+    assert (found.added, found.removed) == (0, 0) and found.same == manifest(copy)["samples"]
 
 
 def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog: pytest.LogCaptureFixture) -> None:

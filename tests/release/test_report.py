@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from test_card import manifest
+from support.release_manifest import manifest
 
 from dataengine.contracts import LEDGER
 from dataengine.engines.duckdb import DuckDBEngine
@@ -17,6 +17,7 @@ from dataengine.engines.spark import SparkEngine
 from dataengine.media.svg import bars, spreads
 from dataengine.release.examples import NAMES, PAIRS, choose, few
 from dataengine.release.html_report import page
+from dataengine.release.manifest import Manifest
 
 
 def ledger(*rows: dict[str, Any]) -> pa.Table:
@@ -102,13 +103,15 @@ def read(data: bytes) -> Page:
     return found
 
 
-def told(**changes: Any) -> dict[str, Any]:
-    spread = {"count": 3, "min": 0.0, "p10": 1.0, "p50": 2.0, "p90": 3.0, "max": 4.0}
-    scores = {
-        "blur": {"before": spread, "after": {"count": 0}},
-        "flat": {"before": spread | {"max": 0.0}, "after": spread},
-    }
-    return manifest(scores=scores, opt_outs={"noai": 2}, **changes)
+_SPREAD = {"count": 3, "min": 0.0, "p10": 1.0, "p50": 2.0, "p90": 3.0, "max": 4.0}
+SCORES: dict[str, Any] = {
+    "blur": {"before": _SPREAD, "after": {"count": 0}},
+    "flat": {"before": _SPREAD | {"max": 0.0}, "after": _SPREAD},
+}
+
+
+def told(**changes: Any) -> Manifest:
+    return manifest(scores=SCORES, opt_outs={"noai": 2}, **changes)
 
 
 def test_a_page_loads_nothing_from_elsewhere_and_escapes_what_it_is_told() -> None:
@@ -141,6 +144,6 @@ def test_plots_have_a_bar_a_row_within_their_frame() -> None:
     drawn = bars([("a", 0, "kept"), ("b<", 10, "failed")])
     assert drawn.count("<rect") == 2 and "b&lt;" in drawn
     assert bars([]).count("<rect") == 0
-    assert "NaN" not in spreads(told()["scores"]).upper().replace("NAN", "NaN")
-    places = [float(x) for x in re.findall(r' x="([\d.]+)"', spreads(told()["scores"]))]
-    assert all(0 <= x <= 720 for x in places)
+    assert "NaN" not in spreads(SCORES).upper().replace("NAN", "NaN")
+    places = [float(x) for x in re.findall(r' x="([\d.]+)"', spreads(SCORES))]
+    assert places and all(0 <= x <= 720 for x in places)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from spdx_python_model import v3_0_1
 
+from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
 from dataengine.storage.workspace import File
 
@@ -43,7 +44,8 @@ def test_every_file_is_there_with_its_digest(small: Path) -> None:
     ("given", "expression"), [("cc-by-4.0", "CC-BY-4.0"), ("mit", "MIT"), ("our own terms", "LicenseRef-our-own-terms")]
 )
 def test_licences_become_spdx_expressions(small: Path, tmp_path: Path, given: str, expression: str) -> None:
-    manifest = json.loads((small / "manifest.json").read_bytes()) | {"license": given, "date": "2026-01-31"}
+    manifest = open_release(str(small)).manifest
+    manifest.license, manifest.date = given, "2026-01-31"
     path = tmp_path / "spdx.json"
     path.write_bytes(spdx(manifest, [File("base/ledger.parquet", "0" * 64, 5)], "base"))
     objects = read(path)

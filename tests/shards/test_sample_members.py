@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dataengine.errors import RunError
-from dataengine.shards.manifest import Shard, ShardManifest, split_and_family
+from dataengine.shards.manifest import split_and_family
 from dataengine.shards.sample import canonical, flatten, longest, sample_members, sample_size
 
 ROW: dict[str, Any] = {
@@ -110,23 +110,6 @@ def test_canonical_json() -> None:
     assert canonical({"b": 1, "a": ["é", 1.0]}) == '{"a":["é",1.0],"b":1}'.encode()
     with pytest.raises(ValueError, match="JSON"):
         canonical(float("nan"))
-
-
-def test_manifests_come_back_and_are_ordered() -> None:
-    shards = [Shard(f"train-image-{n:05d}", "train", "image", "0" * 64, 10 * n, n) for n in (2, 0, 1)]
-    manifest = ShardManifest.of(shards)
-    assert ShardManifest.from_bytes(manifest.to_bytes()) == manifest
-    assert manifest.to_bytes() == ShardManifest.of(shards[::-1]).to_bytes()
-    assert manifest.samples == 3 and [s.samples for s in manifest.shards] == [0, 1, 2]
-
-
-@pytest.mark.parametrize("change", [{"samples": "3"}, {"extra": 1}, {"name": None}])
-def test_malformed_manifests_are_refused(change: dict[str, Any]) -> None:
-    shard = Shard("train-image-00000", "train", "image", "0" * 64, 10, 1).to_json() | change
-    with pytest.raises(RunError, match=next(iter(change))):
-        ShardManifest.from_bytes(canonical({"schema_version": "1", "shards": [shard]}))
-    with pytest.raises(RunError, match="version"):
-        ShardManifest.from_bytes(canonical({"schema_version": "0", "shards": []}))
 
 
 def test_names_of_shards() -> None:

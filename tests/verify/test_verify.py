@@ -18,6 +18,7 @@ from support.small_release import dataengine
 from support.spoil import Members, edit, image, manifest, members, rewrite
 
 from dataengine.storage.store import Store
+from dataengine.verify import file_checks
 from dataengine.verify import verify as module
 from dataengine.verify.verify import Verified, verify
 
@@ -49,13 +50,13 @@ def test_the_command_prints_a_table_and_ends_with_1_where_something_is_wrong(cop
     gone.unlink()
     done = dataengine("verify", str(copy), ok=False)
     assert done.returncode == 1
-    assert f"shards/{gone.name}: is in the manifest, but not there" in done.stderr
+    assert f"shards/{gone.name}: is in the manifest, but does not exist" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 _THREADS = """
 import os, sys
-from dataengine.release.verify import verify
+from dataengine.verify.verify import verify
 def alive():
     names = [open(f"/proc/self/task/{t}/comm").read().strip() for t in os.listdir("/proc/self/task")]
     return sum(not name.startswith("tokio") for name in names)
@@ -81,7 +82,7 @@ def flip(path: Path, at: int) -> None:
 def test_one_changed_byte_of_a_picture(copy: Path) -> None:
     flip(image(copy), 3000)
     [error] = told(copy).errors
-    assert re.match(rf"shards/{image(copy).name}: has [\d,]+ bytes and SHA-256 \w+, the manifest says", error)
+    assert re.match(rf"shards/{image(copy).name}: checksum mismatch: got \w+ \([\d,]+ bytes\), expected \w+", error)
 
 
 def test_a_damaged_header_and_a_cut_tar_are_still_read_to_their_end(copy: Path) -> None:
@@ -90,14 +91,14 @@ def test_a_damaged_header_and_a_cut_tar_are_still_read_to_their_end(copy: Path) 
     second.write_bytes(second.read_bytes()[:-1024])
     errors = told(copy).errors
     assert [e for e in errors if e.startswith(f"shards/{first.name}: has a damaged or foreign header at byte 0")]
-    assert len([e for e in errors if "SHA-256" in e]) == 2
+    assert len([e for e in errors if "checksum mismatch" in e]) == 2
 
 
 def test_a_tar_that_is_gone_and_one_that_nobody_knows(copy: Path) -> None:
     gone = record(copy)
     gone.rename(copy / "cot" / "stray.tar")
     errors = told(copy).errors
-    assert f"cot/{gone.name}: is in the manifest, but not there" in errors
+    assert f"cot/{gone.name}: is in the manifest, but does not exist" in errors
     assert "cot/stray.tar: is not in the manifest" in errors
 
 
@@ -144,7 +145,7 @@ WRONG_SAMPLES: dict[str, tuple[Callable[[Members], Members], str]] = {
     ),
     "another's JSON": (
         lambda m: swapped(m, ".json", of_json(lambda t: t.update(id="0" * 32, sha256="0" * 64))),
-        r"tells of sample 0{32}",
+        r"is of sample 0{32}",
     ),
     "other media": (lambda m: swapped(m, ".jpg", lambda d: d + b"x"), r"\.jpg has [\d,]+ bytes, \.json says"),
     "codes past the codebook": (
@@ -185,7 +186,7 @@ def test_a_sample_in_two_shards(copy: Path) -> None:
 
 WRONG_RECORDS: dict[str, tuple[Callable[[Members], Members], str]] = {
     "no record": (lambda m: swapped(m, ".json", lambda d: b"{}"), r"\.json: \w+ Field required"),
-    "another key": (lambda m: swapped(m, ".json", of_json(lambda r: r.update(id="0" * 32))), "tells of record 0{32}"),
+    "another key": (lambda m: swapped(m, ".json", of_json(lambda r: r.update(id="0" * 32))), "is of record 0{32}"),
     "another family": (lambda m: swapped(m, ".json", of_json(lambda r: r.update(family="clip"))), "of clip, not of"),
     "a picture too many": (lambda m: [m[0], (m[0][0].replace(".json", ".obs9.png"), b""), *m[1:]], r"has \.obs9\.png"),
 }
@@ -204,7 +205,7 @@ def test_a_record_of_a_sample_that_is_not_there(copy: Path) -> None:
     change = of_json(lambda r: r.update(parents=["f" * 32]))
     rewrite(record(copy), lambda m: swapped(m, ".json", change))
     assert any(
-        re.match(r"cot: 1 samples that records point at are in no shard, the first f{32}", e) for e in told(copy).errors
+        re.match(r"cot: 1 samples that records refer to are in no shard, first f{32}", e) for e in told(copy).errors
     )
 
 
@@ -213,6 +214,11 @@ def test_a_manifest_that_is_not_of_its_schema(copy: Path) -> None:
     assert told(copy).errors == ["manifest.json: Object missing required field `policy`"]
     edit(copy, lambda m: m.update(policy={"name": "x", "version": 1, "digest": ""}))
     assert told(copy).errors == ["manifest.json: Expected `str`, got `int` - at `$.policy.version`"]
+    edit(copy, lambda m: m.update(policy={"name": "x", "version": "1", "digest": "", "more": 0}))
+    flip(image(copy), 3000)
+    first, second = told(copy).errors
+    assert first == "manifest.json: Object contains unknown field `more` - at `$.policy`"
+    assert "checksum mismatch" in second, "the files are checked all the same"
 
 
 def test_a_manifest_that_the_other_checks_cannot_stand_on(copy: Path) -> None:
@@ -222,7 +228,7 @@ def test_a_manifest_that_the_other_checks_cannot_stand_on(copy: Path) -> None:
 
 def test_a_manifest_that_contradicts_itself(copy: Path) -> None:
     edit(copy, lambda m: m["shards"][0].update(sha256="0" * 64))
-    assert any("`files` and the list of shards differ" in e for e in told(copy).errors)
+    assert any("`files` and its list of shards differ" in e for e in told(copy).errors)
     edit(copy, lambda m: m["files"].pop())
     assert any("is in the list of shards, but not in `files`" in e for e in told(copy).errors)
 
@@ -263,7 +269,7 @@ def test_over_s3_as_from_a_folder(small: Path, s3: str) -> None:
 
 @pytest.mark.parametrize("piece", [512, 700, 4096, 100_001])
 def test_pieces_of_any_length_tell_the_same(small: Path, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PIECE", piece)
+    monkeypatch.setattr(file_checks, "_PIECE", piece)
     assert told(small).errors == []
 
 
