@@ -151,7 +151,7 @@ def hash_all(folder: Path) -> None:
 
 
 def put_all(folder: Path, target: str) -> None:
-    client = Store(target)._client
+    client = Store(target).client
     files = [p for p in folder.rglob("*") if p.is_file()]
     with ThreadPoolExecutor(8) as pool:
         list(

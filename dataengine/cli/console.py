@@ -92,12 +92,12 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     _out.print(table)
     if dry_run or group_of(reports[-1].name) != "release":
         return
-    from dataengine.release.card_text import unsaid
+    from dataengine.release.card_text import unstated
     from dataengine.release.funnel import funnel_rows, read_manifest
 
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
     print_rows("funnel", funnel_rows(manifest))
-    if gaps := unsaid(manifest):
+    if gaps := unstated(manifest):
         print(f"\nthe card has gaps where the recipe says nothing: {', '.join(gaps)}")
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
     if recipe.release.publish:

@@ -1,14 +1,13 @@
-"""Lets the readers that trainers have read s3:// as the engine does: same endpoint, profile, credentials and retries.
+"""Lets trainers' readers read s3:// as the engine does: same endpoint, profile, credentials and retries.
 
 ``register()`` once a process. webdataset knows no s3:// itself (its documentation pipes a command line tool), and fsspec,
-which Hugging Face's datasets reads by, only through a further package. Reads go forward in large ranges, the next one
-fetched while this one is used. What reads by a release's card or description: ``dataengine.readers.loaders``.
+which Hugging Face's datasets reads by, only through a further package. To read by a release's card or Croissant
+description: ``dataengine.readers.loaders``.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -16,7 +15,11 @@ from dataengine.storage.store import CHUNK, Store
 
 
 class Stream(io.RawIOBase):
-    """An object from its start to its end; cannot seek. Raises FileNotFoundError where there is none."""
+    """Reads an object from its start to its end, in large ranges, the next one fetched while this one is used; cannot seek.
+
+    obstore's own readers either fetch nothing ahead (``open_reader``) or keep one request open for the whole object
+    (``get().stream()``), which a training loop that is slower than the network would run into its timeout. Raises
+    FileNotFoundError where there is none."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -25,10 +28,10 @@ class Stream(io.RawIOBase):
         entry = self._store.head(self._key)
         if entry is None:
             raise FileNotFoundError(f"{url} does not exist")
-        self._size, self._asked = entry.size, 0
+        self._size, self._requested = entry.size, 0
         self._piece = memoryview(b"")
         self._pool = ThreadPoolExecutor(1)
-        self._next: Future[bytes] | None = self._ask()
+        self._next: Future[bytes] | None = self._request()
 
     def readable(self) -> bool:
         return True
@@ -36,7 +39,7 @@ class Stream(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         if not self._piece and self._next is not None:
             self._piece = memoryview(self._next.result())
-            self._next = self._ask()
+            self._next = self._request()
         count = min(len(buffer), len(self._piece))
         buffer[:count] = self._piece[:count]
         self._piece = self._piece[count:]
@@ -46,23 +49,23 @@ class Stream(io.RawIOBase):
         self._pool.shutdown(wait=False, cancel_futures=True)
         super().close()
 
-    def _ask(self) -> Future[bytes] | None:
-        if self._asked >= self._size:
+    def _request(self) -> Future[bytes] | None:
+        if self._requested >= self._size:
             return None
-        start, length = self._asked, min(CHUNK, self._size - self._asked)
-        self._asked += length
+        start, length = self._requested, min(CHUNK, self._size - self._requested)
+        self._requested += length
         return self._pool.submit(self._store.get_range, self._key, start, length)
 
 
 def open_url(url: str, mode: str = "rb", bufsize: int = 1 << 20, **_: Any) -> io.BufferedReader:
-    """A buffered reader of ``s3://bucket/key``, as webdataset asks for it. Raises ValueError for anything but reading."""
+    """A buffered reader of ``s3://bucket/key``, in the form of webdataset's ``gopen``. Raises ValueError for writing."""
     if mode != "rb":
         raise ValueError(f"{url}: can only be read")
     return io.BufferedReader(Stream(url), max(bufsize, 1 << 16))
 
 
 def register() -> None:
-    """Teach ``s3://`` to webdataset and fsspec, whichever are installed."""
+    """Register ``s3://`` with webdataset and fsspec, whichever are installed."""
     from importlib.util import find_spec
 
     if find_spec("webdataset") is not None:
@@ -72,7 +75,9 @@ def register() -> None:
     if find_spec("fsspec") is not None:
         import fsspec
 
-        fsspec.register_implementation("s3", _filesystem(), clobber=True)
+        from dataengine.readers.s3_filesystem import S3FileSystem
+
+        fsspec.register_implementation("s3", S3FileSystem, clobber=True)
 
 
 def shards(release: str, split: str = "train", family: str = "image") -> list[str]:
@@ -81,62 +86,8 @@ def shards(release: str, split: str = "train", family: str = "image") -> list[st
     from dataengine.release.reader import open_release
 
     published = open_release(release)
-    found = [s.name for s in published.manifest.shards if (s.split, s.family) == (split, family)]
-    if not found:
-        there = sorted({f"{s.split} {s.family}" for s in published.manifest.shards})
-        raise UsageError(f"{release} has no shards of {split} {family}; it has {', '.join(there)}")
-    return [published.store.uri(f"shards/{name}.tar") for name in sorted(found)]
-
-
-def _filesystem() -> type:
-    """fsspec's face of a bucket, to read from."""
-    from fsspec import AbstractFileSystem
-    from fsspec.spec import AbstractBufferedFile
-
-    class File(AbstractBufferedFile):  # type: ignore[misc]
-        def _fetch_range(self, start: int, end: int) -> bytes:
-            store, key = _place(self.path)
-            return store.get_range(key, start, end - start)
-
-    class FileSystem(AbstractFileSystem):  # type: ignore[misc]
-        protocol = ("s3", "s3a")
-
-        def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
-            found = list(self._entries(self._strip_protocol(path)))
-            return found if detail else [f["name"] for f in found]
-
-        def _entries(self, path: str) -> Iterator[dict[str, Any]]:
-            store, key = _place(path)
-            folders = set()
-            for entry in store.list(key):
-                name = f"{path}/{entry.key[len(key) :].strip('/')}".rstrip("/")
-                child = name[len(path) + 1 :].split("/")[0]
-                if "/" not in name[len(path) + 1 :]:
-                    yield {"name": name, "size": entry.size, "type": "file", "ETag": entry.tag}
-                elif child not in folders:
-                    folders.add(child)
-                    yield {"name": f"{path}/{child}", "size": 0, "type": "directory"}
-            if key and (at := store.head(key)) is not None:
-                yield {"name": path, "size": at.size, "type": "file", "ETag": at.tag}
-
-        def info(self, path: str, **_: Any) -> dict[str, Any]:
-            path = self._strip_protocol(path)
-            store, key = _place(path)
-            at = store.head(key) if key else None
-            if at is not None:
-                return {"name": path, "size": at.size, "type": "file", "ETag": at.tag}
-            if next(self._entries(path), None) is None:
-                raise FileNotFoundError(f"s3://{path} does not exist")
-            return {"name": path, "size": 0, "type": "directory"}
-
-        def _open(self, path: str, mode: str = "rb", block_size: int | None = None, **kwargs: Any) -> File:
-            if mode != "rb":
-                raise ValueError(f"s3://{path}: can only be read")
-            return File(self, path, mode, block_size or CHUNK, **kwargs)
-
-    return FileSystem
-
-
-def _place(path: str) -> tuple[Store, str]:
-    bucket, _, key = path.partition("/")
-    return Store(f"s3://{bucket}"), key
+    names = sorted(s.name for s in published.manifest.shards if (s.split, s.family) == (split, family))
+    if not names:
+        kinds = sorted({f"{s.split} {s.family}" for s in published.manifest.shards})
+        raise UsageError(f"{release} has no shards of {split} {family}; it has {', '.join(kinds)}")
+    return [published.store.uri(f"shards/{name}.tar") for name in names]

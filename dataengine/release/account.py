@@ -1,4 +1,4 @@
-"""What a run's tables tell a release: the ledger, balanced and published, and what is counted for the manifest."""
+"""Writes a run's ledger, once it balances, and counts clips and costs for the manifest."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _READ = "SELECT CAST(count(*) AS BIGINT) AS n, CAST(COALESCE(sum(bytes), 0) AS B
 
 @dataclass(frozen=True)
 class Account:
-    """The ledger lies in ``files``; ``told`` are its counts."""
+    """The files of the ledger, and its counts."""
 
     files: list[File]
-    told: Tally
+    tally: Tally
 
 
 def account(run: Run, base: str) -> Account:
@@ -44,16 +44,16 @@ def account(run: Run, base: str) -> Account:
         "broken": broken(run),
     }
     ledger = engine.kept(build(engine, frames))
-    told = tally(engine, ledger)
-    rows = sum(int(row["n"] or 0) for row in told)
+    counts = tally(engine, ledger)
+    rows = sum(int(row["n"] or 0) for row in counts)
     released = run.frame("shard.assign", "assignment", contracts.ASSIGNMENT, ["id"])
     balance(engine, ledger, rows, run.records["ingest"].counts.get("inputs", 0), released)
     files = engine.write(run.workspace, f"{base}/ledger", ledger, contracts.LEDGER, ("input_id",))
-    return Account(files, told)
+    return Account(files, counts)
 
 
 def clips(run: Run) -> dict[str, dict[str, int]]:
-    """For each source with clips, how many there are and of how many videos."""
+    """Number of clips, and of videos that they were cut out of, by source."""
     samples = run.frame("ingest", "samples", contracts.SAMPLES, ["source", "uri", "parent"])
     cut = run.engine.sql("SELECT source, uri FROM s WHERE parent IS NOT NULL", {"s": samples})
     videos = run.engine.local(cut, (), _videos, _VIDEOS)

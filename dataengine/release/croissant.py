@@ -1,4 +1,4 @@
-"""croissant.json: the release in the Croissant 1.1 vocabulary with its responsible-AI (RAI) extension.
+"""Writes croissant.json: the release in the Croissant 1.1 vocabulary with its responsible-AI (RAI) extension.
 
 Every tar is a file with its SHA-256; the samples are record sets over the members of the tars, the ledger one over
 its Parquet file. ``mlcroissant`` validates it and loads records by it.
@@ -112,22 +112,22 @@ def _tars(m: Manifest) -> list[Json]:
 
 
 def _file(id_: str, url: str, kind: str, sha256: str, size: int) -> Json:
-    told = {"@type": "cr:FileObject", "@id": id_, "name": url, "contentUrl": url, "encodingFormat": kind}
-    return told | {"sha256": sha256, "contentSize": f"{size} B"}
+    fields = {"@type": "cr:FileObject", "@id": id_, "name": url, "contentUrl": url, "encodingFormat": kind}
+    return fields | {"sha256": sha256, "contentSize": f"{size} B"}
 
 
 def _sets(m: Manifest) -> list[Json]:
-    """Of the members of all shards of a family the media, and the ``.json`` that tell of them."""
-    found: list[Json] = []
+    """File sets over the members of all shards of a family: its media, and their ``.json``."""
+    sets: list[Json] = []
     for family in card_text.kinds(m):
         tars = [{"@id": f"shards/{s.name}"} for s in m.shards if s.family == family]
         for what, ext, kind in (
             (family, FAMILIES[family], f"{family}/{FAMILIES[family]}"),
             ("json", "json", "application/json"),
         ):
-            told = {"@type": "cr:FileSet", "@id": f"{family}-{what}", "name": f"{family}-{what}"}
-            found.append(told | {"containedIn": tars, "encodingFormat": kind, "includes": f"*.{ext}"})
-    return found
+            fields = {"@type": "cr:FileSet", "@id": f"{family}-{what}", "name": f"{family}-{what}"}
+            sets.append(fields | {"containedIn": tars, "encodingFormat": kind, "includes": f"*.{ext}"})
+    return sets
 
 
 def _ledger_records(file: str) -> Json:
@@ -136,17 +136,17 @@ def _ledger_records(file: str) -> Json:
         _field(f"{records}/{name}", "sc:Text", {"fileObject": {"@id": file}, "extract": {"column": name}})
         for name in _LEDGER
     ]
-    return _records(records, "Every input and what became of it.", fields)
+    return _records(records, "Every input and its outcome.", fields)
 
 
 def _samples(family: str) -> list[Json]:
-    """Media of a family, and beside them what their ``.json`` tell: the n-th of both are one sample."""
+    """Record sets of a family: its media, and their ``.json``; the n-th of both are one sample."""
     kind = "sc:ImageObject" if family == "image" else "sc:VideoObject"
     return [
-        _records(family, f"The {family}s of the release, by the name of their file.", _members(family, family, kind)),
+        _records(family, f"The {family}s of the release, by sample id.", _members(family, family, kind)),
         _records(
             f"{family}-facts",
-            f"What is known of each {family}, as JSON.",
+            f"Metadata of each {family}, as JSON.",
             _members(f"{family}-facts", "json", "sc:Text"),
         ),
     ]

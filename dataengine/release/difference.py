@@ -1,4 +1,4 @@
-"""What has changed since an earlier release: samples that came, samples that went and why, and the rules behind it."""
+"""Compares a release with an earlier one: samples added, samples removed and why, and changes of policy and tokenizer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _COUNTS = """
 SELECT CAST((SELECT count(*) FROM o) AS BIGINT) AS old, CAST((SELECT count(*) FROM n) AS BIGINT) AS new,
        CAST((SELECT count(*) FROM gone) AS BIGINT) AS gone
 """
-#: What the new ledger says of the ids, once each. The same bytes twice: the second mention is a duplicate of the first,
-#: whatever became of that.
+#: The outcome of each id in the new ledger, once each. Of the same bytes twice, the second occurrence is a duplicate of the
+#: first, whatever the outcome of that.
 _NOW = """
 SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM (
   SELECT outcome, why, CAST(row_number() OVER (PARTITION BY id ORDER BY again, outcome, by_rule, by_kind) AS BIGINT) AS place
@@ -25,7 +25,7 @@ SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM (
            COALESCE(l.rule, '') AS by_rule, COALESCE(l.kind, '') AS by_kind,
            CASE WHEN l.outcome = 'duplicate' AND l.kind = 'exact' THEN 1 ELSE 0 END AS again
     FROM l JOIN gone ON l.id = gone.id
-  ) AS told
+  ) AS outcomes
 ) AS numbered WHERE place = 1 GROUP BY outcome, why
 """
 
@@ -57,6 +57,6 @@ def _files(previous: Published) -> list[File]:
 
 def _because(engine: TableEngine, ledger: Frame, gone: Frame, count: int) -> dict[str, int]:
     rows = engine.collect(engine.sql(_NOW, {"l": ledger, "gone": gone})).to_pylist()
-    found = {f"{r['outcome']}: {r['why']}" if r["why"] else str(r["outcome"]): int(r["n"]) for r in rows}
-    absent = count - sum(found.values())
-    return dict(sorted((found | ({"absent": absent} if absent else {})).items()))
+    reasons = {f"{r['outcome']}: {r['why']}" if r["why"] else str(r["outcome"]): int(r["n"]) for r in rows}
+    absent = count - sum(reasons.values())
+    return dict(sorted((reasons | ({"absent": absent} if absent else {})).items()))

@@ -1,51 +1,62 @@
-"""What a release tells of duplicates: which kinds of likeness counted, how sure their searches are, and the groups they made."""
+"""Card section on deduplication: kinds of duplicates, the recall of approximate searches, and the groups found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from dataengine.release.card_text import table
-from dataengine.release.manifest import Manifest
+from dataengine.release.manifest import Dedup, Manifest, Number
 
 
 def duplicates(m: Manifest) -> str:
-    """The section of the card: kinds of likeness, groups, and how far groups reach."""
-    d = m.dedup
+    """The section, from the manifest alone."""
+    parts = [
+        f"## Duplicates\n\n{_kinds(m.dedup)}{_search(m.dedup.search)}",
+        table(("kind", "inputs"), m.ledger.kind.items()),
+    ]
+    return "\n\n".join(parts + (_groups(m.dedup) if m.dedup.group_sizes else []))
+
+
+def _kinds(d: Dedup) -> str:
     text = (
-        f"Exact by SHA-256; pictures by 64-bit DCT perceptual hash ({d.hash_version}) within {d.radius} bits, all pairs; "
-        f"videos by frame hashes with an overlap of at least {d.video_overlap:g}. The best of each group stands for it, by "
-        f"{', '.join(d.keep)}, then id."
+        f"Exact duplicates by SHA-256. Near-duplicate images by 64-bit DCT perceptual hash ({d.hash_version}) within "
+        f"{d.radius} bits, over all pairs; videos by an overlap of frame hashes of at least {d.video_overlap:g}. The "
+        f"representative of each group is its best member by {', '.join(d.keep)}, then id."
     )
     if d.pixels:
-        text += " Pictures with equal pixels, whatever file they came in, are duplicates."
+        text += " Images with equal pixels are duplicates, whatever their file format."
     if d.aligned:
-        text += f" Pictures up to {d.aligned} bits apart are near-duplicates where one can be laid on the other."
+        text += f" Images that differ in at most {d.aligned} bits are near-duplicates where one can be aligned with the other."
     if d.semantic:
+        aligned = " and that can be aligned" if d.semantic.confirm else ""
         text += (
-            f" Pictures whose embeddings have a cosine of {d.semantic.threshold:g} or more"
-            f"{' and of which one can be laid on the other' if d.semantic.confirm else ''} are near-duplicates."
+            f" Images whose embeddings have a cosine similarity of at least {d.semantic.threshold:g}{aligned} are "
+            "near-duplicates."
         )
     if d.text:
-        text += f" Captions whose shingles have a Jaccard similarity of {d.text.threshold:g} are told as edges, too."
-    text += _search(d.search)
-    kinds = table(("kind", "inputs"), m.ledger.kind.items())
-    sizes = table(("samples in a group", "groups"), [(s, d.group_sizes[s]) for s in sorted(d.group_sizes, key=int)])
-    far = (
-        f"Of the members, {d.chained:,} are farther from the one that stands for them than two samples with an edge, and "
-        f"{d.cut:,} samples were cut off groups that had chained too far."
-    )
-    return "\n\n".join([f"## Duplicates\n\n{text}", kinds, *([sizes, far] if d.group_sizes else [])])
+        text += f" Captions whose shingles have a Jaccard similarity of at least {d.text.threshold:g} are recorded as edges."
+    return text
 
 
-def _search(search: Mapping[str, Mapping[str, Any]]) -> str:
-    """What searches that may miss something tell of themselves."""
+def _search(search: Mapping[str, Mapping[str, Number | None]]) -> str:
+    """What approximate searches may have missed."""
     text = ""
     if near := search.get("semantic"):
-        text += f" The search by embeddings compared {near['comparisons']:,} of {near['brute_force']:,} pairs"
+        text += f" The embedding search compared {near['comparisons']:,} of {near['brute_force']:,} pairs"
         if near["recall"] is not None:
-            text += f" and found {near['recall']:.1%} of the {near['recall_of']:,} that it was tested on"
+            text += (
+                f" and found {near['recall']:.1%} of the {near['recall_of']:,} near-duplicates that it was tested on"
+            )
         text += f"; {near['left_out']:,} vectors could not be compared."
-    if said := search.get("text"):
-        text += f" In crowded places {said['skipped']:,} pairs of captions were not looked at."
+    if captions := search.get("text"):
+        text += f" The caption search skipped {captions['skipped']:,} caption pairs in crowded hash buckets."
     return text
+
+
+def _groups(d: Dedup) -> list[str]:
+    sizes = table(("group size", "groups"), [(size, d.group_sizes[size]) for size in sorted(d.group_sizes, key=int)])
+    chained = (
+        f"{d.chained:,} members are farther from their representative than the bound of one edge, and {d.cut:,} samples were "
+        "split from groups that had chained too far."
+    )
+    return [sizes, chained]

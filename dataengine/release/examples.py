@@ -1,7 +1,7 @@
-"""Which inputs a release's report shows: some that were kept, the farthest duplicates, and a few names for every other loss.
+"""Selects the examples that a release's report shows: kept samples, the farthest duplicates, and names for every other loss.
 
-Chosen by ids and distances alone, so that equal releases have equal reports. Pictures are shown of kept samples and of
-what duplicates them; what a rule, an opt-out or a failure has kept out of a release is not shown in its report either.
+Selected by ids and distances alone, so that equal releases have equal reports. Thumbnails are of kept samples and their
+duplicates; what a rule, an opt-out or a failure has kept out of a release is not shown in its report either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
 
-#: Of each kind of duplicate the pairs, and of each rule and failure the inputs, that are shown.
+#: Pairs shown of each kind of duplicate, and inputs of each rule and failure.
 PAIRS, NAMES = 4, 3
 COLUMNS = (
     "source",
@@ -48,12 +48,12 @@ SELECT {} FROM (
   FROM l JOIN k ON l.representative = k.id WHERE l.outcome = 'duplicate' AND l.kind <> 'exact'
 ) AS ranked WHERE place <= {:d}
 """
-_STANDING = "SELECT {} FROM l JOIN d ON l.id = d.representative WHERE l.outcome = 'kept'"
+_REPRESENTATIVES = "SELECT {} FROM l JOIN d ON l.id = d.representative WHERE l.outcome = 'kept'"
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of the ledger. ``pairs``: by kind, a duplicate and the kept sample that it is like."""
+    """Rows of the ledger. ``pairs``: by kind, a duplicate and its representative, which was kept."""
 
     kept: tuple[Row, ...] = ()
     pairs: dict[str, list[tuple[Row, Row]]] = field(default_factory=dict)
@@ -62,29 +62,29 @@ class Examples:
 
     @property
     def shown(self) -> list[str]:
-        """Ids whose pictures are wanted, each once, in order."""
+        """Ids whose thumbnails are needed, each once, in order."""
         both = [row["id"] for pairs in self.pairs.values() for pair in pairs for row in pair]
         return sorted({*(row["id"] for row in self.kept), *both})
 
 
 def few(engine: TableEngine, ledger: Frame, count: int) -> pa.Table:
-    """The rows of contracts.LEDGER that ``choose`` would choose, and some others: all that leaves the engine."""
-    names, mine = (", ".join(f'{table}"{name}"' for name in COLUMNS) for table in ("", "l."))
+    """Candidates for ``choose``, as contracts.LEDGER: the only rows that leave the engine."""
+    names, of_ledger = (", ".join(f'{table}"{name}"' for name in COLUMNS) for table in ("", "l."))
     kept = engine.sql("SELECT id FROM l WHERE outcome = 'kept'", {"l": ledger})
     pairs = engine.kept(engine.sql(_FARTHEST.format(names, PAIRS), {"l": ledger, "k": kept}))
     representatives = engine.sql("SELECT DISTINCT representative FROM d", {"d": pairs})
-    asked = [
+    frames = [
         engine.sql(_KEPT.format(names, count), {"l": ledger}),
         engine.sql(_FIRST.format(names, NAMES), {"l": ledger}),
         pairs,
-        engine.sql(_STANDING.format(mine), {"l": ledger, "d": representatives}),
+        engine.sql(_REPRESENTATIVES.format(of_ledger), {"l": ledger, "d": representatives}),
     ]
-    found = pa.concat_tables([engine.collect(frame) for frame in asked])
-    return found.group_by(list(COLUMNS)).aggregate([])
+    rows = pa.concat_tables([engine.collect(frame) for frame in frames])
+    return rows.group_by(list(COLUMNS)).aggregate([])
 
 
 def choose(ledger: pa.Table, count: int) -> Examples:
-    """``count`` kept samples by id (0: no pictures at all, and so no pairs), and examples of each loss."""
+    """``count`` kept samples by id (0: no thumbnails at all, and so no pairs), and examples of each loss."""
     by_id: Any = [("id", "ascending"), ("source", "ascending"), ("uri", "ascending")]
     rows = ledger.select(COLUMNS)
     kept = _of(rows, "kept").sort_by(by_id)
@@ -96,29 +96,30 @@ def choose(ledger: pa.Table, count: int) -> Examples:
 
 
 def _of(rows: pa.Table, outcome: str) -> pa.Table:
-    is_so: Any = pc.equal(rows["outcome"], pa.scalar(outcome))
-    return rows.filter(is_so)
+    mask: Any = pc.equal(rows["outcome"], pa.scalar(outcome))
+    return rows.filter(mask)
 
 
 def _pairs(rows: pa.Table, kept: pa.Table) -> dict[str, list[tuple[Row, Row]]]:
-    """The farthest of each kind; the same bytes twice look the same and are left out."""
-    alike = _of(rows, "duplicate")
-    of_kept: Any = pc.is_in(alike["representative"], value_set=kept["id"].combine_chunks())
-    not_exact: Any = pc.not_equal(alike["kind"], pa.scalar("exact"))
-    alike = alike.filter(pc.and_(of_kept, not_exact)).sort_by([("distance", "descending"), ("id", "ascending")])
-    found: dict[str, list[tuple[Row, Row]]] = {}
-    for kind, others in _grouped(alike, "kind", PAIRS).items():
-        ids: Sequence[str] = [row["representative"] for row in others]
+    """The farthest of each kind; exact duplicates look the same and are left out."""
+    duplicates = _of(rows, "duplicate")
+    of_kept: Any = pc.is_in(duplicates["representative"], value_set=kept["id"].combine_chunks())
+    not_exact: Any = pc.not_equal(duplicates["kind"], pa.scalar("exact"))
+    duplicates = duplicates.filter(pc.and_(of_kept, not_exact))
+    duplicates = duplicates.sort_by([("distance", "descending"), ("id", "ascending")])
+    pairs: dict[str, list[tuple[Row, Row]]] = {}
+    for kind, farthest in _grouped(duplicates, "kind", PAIRS).items():
+        ids: Sequence[str] = [row["representative"] for row in farthest]
         first = {row["id"]: row for row in kept.filter(pc.is_in(kept["id"], pa.array(ids))).to_pylist()[::-1]}
-        found[kind] = [(row, first[row["representative"]]) for row in others]
-    return found
+        pairs[kind] = [(row, first[row["representative"]]) for row in farthest]
+    return pairs
 
 
 def _grouped(rows: pa.Table, column: str, most: int = NAMES) -> dict[str, list[Row]]:
     """The first rows of each value, by value; only those become Python objects."""
     values: Any = pc.unique(rows[column])
-    found: dict[str, list[Row]] = defaultdict(list)
+    groups: dict[str, list[Row]] = defaultdict(list)
     for value in sorted(v for v in values.to_pylist() if v is not None):
-        mine: Any = pc.equal(rows[column], pa.scalar(value))
-        found[value] = rows.filter(mine).slice(0, most).to_pylist()
-    return dict(found)
+        mask: Any = pc.equal(rows[column], pa.scalar(value))
+        groups[value] = rows.filter(mask).slice(0, most).to_pylist()
+    return dict(groups)

@@ -1,7 +1,7 @@
-"""The fate of one input in words, from the ledger: which rule, which representative and how near, what of it is released.
+"""Explains the outcome of one input from the ledger: the rule that dropped it, its representative and distance, its failure.
 
-A finished release is enough (its ledger and manifest, from a folder or s3://); with the recipe the workspace's columns
-are asked as well, for scores and for the place in the shards. No media is read.
+A finished release is enough (its ledger and manifest, from a folder or s3://); with the recipe, scores and the place in
+the shards come from the workspace. No media is read.
 """
 
 from __future__ import annotations
@@ -18,65 +18,65 @@ from dataengine.release.reader import Published
 from dataengine.stage import Run
 
 Lines = list[tuple[str, str]]
-#: Inputs that one question is answered for, and others that an answer names.
+#: Inputs explained at once, and duplicates named of each.
 SHOWN, _NAMED = 10, 5
 _SHORTEST = 6
-"""Characters of an id that are enough to ask by."""
+"""Characters of an id that are enough to look it up."""
 
 
 def explain(published: Published, what: str, run: Run | None = None) -> list[Lines]:
-    """For each input that ``what`` names (its uri or the end of it, its input id, a sample's id or the beginning of one) what
-    became of it, at most SHOWN. Raises UsageError where there is none."""
+    """Outcomes of the inputs that match ``what``, at most SHOWN: a uri or the end of one, or the beginning of an input's or
+    sample's id. Raises UsageError where none matches."""
     ledger = published.ledger()
     rows = _named(ledger, what)[:SHOWN]
     if not rows:
         raise UsageError(
-            f"{published.store.url}: no input is called {what}; ask by the uri that ledger.parquet has (or what follows a / "
-            f"in it), by the id of an input or of a sample ({_SHORTEST} characters at least)"
+            f"{published.store.url}: no input matches {what}; give its uri as in ledger.parquet (or what follows a / in it), "
+            f"or the id of an input or a sample (at least {_SHORTEST} characters)"
         )
     ids = sorted({row["id"] for row in rows if row["id"]})
     columns = _columns(run, ids) if run is not None and ids else {}
-    return [_told(published, ledger, row) + columns.get(row["id"], []) for row in rows]
+    return [_explained(published, ledger, row) + columns.get(row["id"], []) for row in rows]
 
 
 def _named(ledger: pa.Table, what: str) -> list[dict[str, Any]]:
     uri: Any = ledger["uri"]
     same: Any = pc.equal(uri, pa.scalar(what))
     exact: Any = pc.or_(same, pc.ends_with(uri, f"/{what}"))
-    found = _rows(ledger.filter(exact))
-    if found or len(what) < _SHORTEST:
-        return found
+    rows = _rows(ledger.filter(exact))
+    if rows or len(what) < _SHORTEST:
+        return rows
     input_id, id_ = ledger["input_id"], ledger["id"]
     begins: Any = pc.or_kleene(pc.starts_with(input_id, what), pc.starts_with(id_, what))
     return _rows(ledger.filter(begins))
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = table.sort_by([("source", "ascending"), ("uri", "ascending")]).to_pylist()
-    return found
+    rows: list[dict[str, Any]] = table.sort_by([("source", "ascending"), ("uri", "ascending")]).to_pylist()
+    return rows
 
 
-def _told(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
+def _explained(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
     lines = [("input", f"{row['uri']} of source {row['source']}"), ("input id", row["input_id"])]
     lines += [("sample", row["id"])] if row["id"] else []
-    told = {"kept": _kept, "duplicate": _duplicate, "filtered": _filtered, "failed": _failed}[row["outcome"]]
-    return lines + told(published, ledger, row)
+    outcome = {"kept": _kept, "duplicate": _duplicate, "filtered": _filtered, "failed": _failed}[row["outcome"]]
+    return lines + outcome(published, ledger, row)
 
 
 def _kept(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
-    mine: Any = pc.equal(ledger["representative"], pa.scalar(row["id"]))
-    alike = _rows(ledger.filter(mine))
-    lines = [("outcome", "kept")]
-    return lines + ([("stands for", _list(f"{_name(r)} ({_near(published, r)})" for r in alike))] if alike else [])
+    mask: Any = pc.equal(ledger["representative"], pa.scalar(row["id"]))
+    duplicates = _rows(ledger.filter(mask))
+    listed = _list(f"{_name(r)} ({_similarity(published, r)})" for r in duplicates)
+    return [("outcome", "kept"), *([("representative of", listed)] if duplicates else [])]
 
 
 def _duplicate(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
-    stands = _rows(ledger.filter(pc.equal(ledger["id"], pa.scalar(row["representative"]))))
-    first = next((r for r in stands if r["outcome"] != "duplicate"), None)
-    lines = [("outcome", f"duplicate: {_near(published, row)}"), ("representative", row["representative"])]
+    representative = _rows(ledger.filter(pc.equal(ledger["id"], pa.scalar(row["representative"]))))
+    first = next((r for r in representative if r["outcome"] != "duplicate"), None)
+    lines = [("outcome", f"duplicate: {_similarity(published, row)}"), ("representative", row["representative"])]
     if first is None:
         return lines
-    lines.append(("which is", _name(first)))
+    lines.append(("its input", _name(first)))
     return lines + [("its outcome" if name == "outcome" else name, text) for name, text in _why(published, first)]
 
 
@@ -99,26 +99,26 @@ def _failed(published: Published, ledger: pa.Table | None, row: Mapping[str, Any
     return [("outcome", f"failed: {row['failure']}"), ("message", str(row["message"]))]
 
 
-def _near(published: Published, row: Mapping[str, Any]) -> str:
-    """How a duplicate is like its representative, with the bound that it is held to."""
+def _similarity(published: Published, row: Mapping[str, Any]) -> str:
+    """How similar a duplicate is to its representative, with the bound of its kind."""
     dedup, distance = published.manifest.dedup, row["distance"]
     if row["kind"] == "exact":
-        return "exact, the same bytes"
+        return "exact, same bytes"
     if row["kind"] == "pixels":
-        return "pixels, the same picture once decoded"
+        return "pixels, same image once decoded"
     if row["kind"] == "aligned":
-        return f"aligned, {distance:g} of 64 bits differ, and one can be laid on the other"
+        return f"aligned, {distance:g} of 64 bits differ, and one can be aligned with the other"
     if row["kind"] == "semantic" and dedup.semantic is not None:
-        return f"semantic, cosine {1 - distance:.4g} (an edge: at least {dedup.semantic.threshold:g})"
+        return f"semantic, cosine {1 - distance:.4g} (bound: at least {dedup.semantic.threshold:g})"
     if row["kind"] == "perceptual":
-        return f"perceptual, {distance:g} of 64 bits differ (an edge: at most {dedup.radius})"
+        return f"perceptual, {distance:g} of 64 bits differ (bound: at most {dedup.radius})"
     if row["kind"] == "video":
-        return f"video, {1 - distance:.0%} of the frames alike (an edge: at least {dedup.video_overlap:.0%})"
+        return f"video, {1 - distance:.0%} of the frames match (bound: at least {dedup.video_overlap:.0%})"
     return f"{row['kind']}, distance {distance:g}"
 
 
 def _columns(run: Run, ids: Sequence[str]) -> dict[str, Lines]:
-    """Place in the release and scores of each sample that has them, by id."""
+    """Place in the shards and scores of each sample that has them, by id."""
     from dataengine.score.annotated import annotated
 
     place = f'SELECT "id", "shard", "position" FROM a WHERE "id" IN ({", ".join("?" * len(ids))})'
@@ -140,6 +140,6 @@ def _name(row: Mapping[str, Any]) -> str:
 
 
 def _list(names: Iterable[str]) -> str:
-    found: Sequence[str] = list(names)
-    more = len(found) - _NAMED
-    return "; ".join([*found[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])
+    listed: Sequence[str] = list(names)
+    more = len(listed) - _NAMED
+    return "; ".join([*listed[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])

@@ -1,4 +1,4 @@
-"""Reading a release's manifest, and its funnel as rows for a table."""
+"""Reads a release's manifest from its workspace, and lists its funnel as rows for a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def read_manifest(workspace: Workspace, name: str) -> Manifest:
 
 
 def funnel_rows(m: Manifest) -> list[tuple[str, str]]:
-    """From the inputs down to what was kept, every loss with its reason, then what was made of it."""
+    """From inputs to kept, every loss with its reason; then shards, tokens and records."""
     ledger = m.ledger
     total = sum(ledger.outcome.values())
     rows = [("inputs", total)]

@@ -1,4 +1,4 @@
-"""report.html: the story of a release on one page without a script or an outside file, from manifest, ledger and thumbnails.
+"""Writes report.html: one self-contained page on a release, from manifest, ledger and thumbnails, without scripts.
 
 Its size is bounded by the number of examples, whatever the number of samples, and equal releases have equal pages.
 """
@@ -35,7 +35,7 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             _section("Failed", *_failed(m, examples)),
             _section("Scores", *_scores(m)),
             *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
-            _section("What a person says", _said(m)),
+            _section("Statements of the authors", _statements(m)),
         ]
     )
     csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -74,7 +74,9 @@ def _sources(m: Manifest) -> str:
 
 def _kept(examples: Examples, pictures: Mapping[str, bytes]) -> str:
     if not examples.kept:
-        return "<p>No pictures are shown.</p>"
+        return (
+            "<p>No thumbnails: nothing was kept, or the recipe asks for none (<code>release.thumbnails: 0</code>).</p>"
+        )
     return f'<div class="grid">{"".join(_figure(row, pictures) for row in examples.kept)}</div>'
 
 
@@ -83,45 +85,48 @@ def _duplicates(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) 
     yield bars(kinds) if kinds else "<p>None.</p>"
     sizes = m.dedup.group_sizes
     if sizes:
-        yield "<h3>Samples in a group</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
+        yield "<h3>Groups by size</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
     for kind, pairs in examples.pairs.items():
-        yield f"<h3>{escape(kind)}: the farthest from what stands for them</h3>"
-        for dropped, stands in pairs:
-            near = f"distance {dropped['distance']:g}"
-            both = _figure(dropped, pictures, f"dropped, {near}") + _figure(stands, pictures, "kept")
+        yield f"<h3>{escape(kind)}: duplicates farthest from their representative</h3>"
+        for duplicate, representative in pairs:
+            distance = f"duplicate at distance {duplicate['distance']:g}"
+            both = _figure(duplicate, pictures, distance) + _figure(representative, pictures, "kept")
             yield f'<div class="pair">{both}</div>'
 
 
 def _filtered(m: Manifest, examples: Examples) -> Iterable[str]:
     policy = f"{m.policy.name} version {m.policy.version}"
-    yield f"<p>Policy {escape(policy)}. Pictures that a rule has dropped are not shown.</p>"
+    yield f"<p>Policy {escape(policy)}. Images dropped by a rule are not shown.</p>"
     rules = [(r.rule, r.reason, f"{r.entering:,}", f"{r.dropped:,}") for r in m.funnel]
     yield _table(("rule", "reason", "entering", "dropped"), rules)
-    rows = [(rule, r["uri"], r["value"] or "missing") for rule, found in examples.filtered.items() for r in found]
+    rows = [
+        (rule, r["uri"], r["value"] or "missing")
+        for rule, examples_of in examples.filtered.items()
+        for r in examples_of
+    ]
     yield _table(("rule", "for example", "value"), rows) if rows else ""
 
 
 def _failed(m: Manifest, examples: Examples) -> Iterable[str]:
-    rows = [(name, r["uri"], r["message"]) for name, found in examples.failed.items() for r in found]
+    rows = [(name, r["uri"], r["message"]) for name, examples_of in examples.failed.items() for r in examples_of]
     yield _table(("failure", "for example", "message"), rows) if rows else "<p>None.</p>"
     if m.opt_outs:
-        yield _table(("opted out by", "inputs"), [(name, f"{n:,}") for name, n in m.opt_outs.items()])
+        yield _table(("opt-out signal", "inputs"), [(name, f"{n:,}") for name, n in m.opt_outs.items()])
 
 
 def _scores(m: Manifest) -> Iterable[str]:
-    found = m.scores
-    if not found:
+    if not m.scores:
         yield "<p>None.</p>"
         return
-    yield "<p>Range, middle 80 % and median of all samples (above) and of the kept (below).</p>"
-    yield spreads(plain(found))
+    yield "<p>Upper bar: all samples; lower bar: kept samples. Line: range. Box: 10th to 90th percentile. Mark: median.</p>"
+    yield spreads(plain(m.scores))
 
 
 def _modes(m: Manifest) -> list[tuple[str, int, str]]:
     return [(name, n, "kept") for name, n in m.cot.modes.items()]
 
 
-def _said(m: Manifest) -> str:
+def _statements(m: Manifest) -> str:
     names = ("intended_use", "out_of_scope_use", "biases", "limitations", "personal_information", "compute", "contact")
     return _table(("", ""), [(name.replace("_", " "), stated(m, name)) for name in names], longest=2000)
 
@@ -129,7 +134,9 @@ def _said(m: Manifest) -> str:
 def _figure(row: Row, pictures: Mapping[str, bytes], note: str = "") -> str:
     data = pictures.get(row["id"])
     shown = (
-        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">' if data else "<i>no picture</i>"
+        f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
+        if data
+        else "<i>no thumbnail</i>"
     )
     text = " · ".join(filter(None, (_cut(row["uri"], 60), note)))
     return f'<figure title="{row["id"]}">{shown}<figcaption>{escape(text)}</figcaption></figure>'
@@ -141,5 +148,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], longest: int = _L
 
 
 def _cut(text: str, longest: int) -> str:
-    """The end of what is too long tells more than its beginning: most of these are paths."""
+    """Shortened at the beginning: most texts are paths, whose end tells more."""
     return text if len(text) <= longest else f"…{text[1 - longest :]}"

@@ -1,6 +1,6 @@
-"""The ledger: what became of each input, and the proof that nothing was lost or counted twice.
+"""Builds the ledger, one outcome for each input, and checks that it balances: no input is lost or counted twice.
 
-All of it is portable SQL over frames: the driver sees counts, and of what is wrong three examples.
+All of it is portable SQL over frames: the driver sees counts, and three examples of each error.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ OUTCOMES = ("kept", "duplicate", "filtered", "failed")
 Tally = Sequence[Mapping[str, str | int | None]]
 
 _FILE = re.compile(r"ledger(/[0-9a-f]+)?\.parquet")
-#: How many cases of what is wrong are named.
+#: Examples that an error names.
 EXAMPLES = 3
 #: Columns whose values are counted.
-TOLD_APART = ("outcome", "kind", "rule", "failure")
+COUNTED = ("outcome", "kind", "rule", "failure")
 
 #: A sample's first mention, by source and uri, tells its fate; later mentions of the same bytes are exact duplicates.
 #: A row without an outcome would be a lost input: ``balance`` refuses it.
@@ -62,28 +62,28 @@ SELECT source, outcome, kind, rule, failure, CAST(count(*) AS BIGINT) AS n FROM 
 GROUP BY source, outcome, kind, rule, failure ORDER BY source, outcome, kind, rule, failure
 """
 _KEPT = "(SELECT DISTINCT id FROM ledger WHERE outcome = 'kept') AS k"
-_THERE = "(SELECT DISTINCT id FROM released) AS r"
-#: What may be wrong, and a query for the cases of it.
-_WRONG = {
-    "inputs stand twice in the ledger": """
+_RELEASED = "(SELECT DISTINCT id FROM released) AS r"
+#: Errors that a ledger may have, each with a query for its cases.
+_ERRORS = {
+    "duplicate input ids in the ledger": """
 SELECT input_id AS what FROM (SELECT input_id, count(*) AS n FROM ledger GROUP BY input_id) AS t WHERE n > 1""",
-    "inputs have no outcome": "SELECT uri AS what FROM ledger WHERE outcome IS NULL",
-    "samples were kept but are not in the release": f"""
-SELECT k.id AS what FROM {_KEPT} LEFT JOIN {_THERE} ON k.id = r.id WHERE r.id IS NULL""",
-    "samples are in the release but were not kept": f"""
-SELECT r.id AS what FROM {_THERE} LEFT JOIN {_KEPT} ON r.id = k.id WHERE k.id IS NULL""",
-    "samples stand twice in the release": """
+    "inputs without an outcome": "SELECT uri AS what FROM ledger WHERE outcome IS NULL",
+    "kept samples missing from the release": f"""
+SELECT k.id AS what FROM {_KEPT} LEFT JOIN {_RELEASED} ON k.id = r.id WHERE r.id IS NULL""",
+    "released samples that were not kept": f"""
+SELECT r.id AS what FROM {_RELEASED} LEFT JOIN {_KEPT} ON r.id = k.id WHERE k.id IS NULL""",
+    "duplicate sample ids in the release": """
 SELECT id AS what FROM (SELECT id, count(*) AS n FROM released GROUP BY id) AS t WHERE n > 1""",
-    "representatives are not among the samples": """
+    "representatives that are not samples of the ledger": """
 SELECT p.representative AS what FROM (SELECT DISTINCT representative FROM ledger WHERE representative IS NOT NULL) AS p
 LEFT JOIN (SELECT DISTINCT id FROM ledger) AS i ON p.representative = i.id WHERE i.id IS NULL""",
 }
-_CASES = " UNION ALL ".join(f"SELECT {n} AS wrong, what FROM ({sql}) AS w{n}" for n, sql in enumerate(_WRONG.values()))
-_TOLD = f"""
+_CASES = " UNION ALL ".join(f"SELECT {n} AS wrong, what FROM ({sql}) AS w{n}" for n, sql in enumerate(_ERRORS.values()))
+_WITH_EXAMPLES = f"""
 SELECT wrong, what, cases FROM (
   SELECT wrong, what, CAST(row_number() OVER (PARTITION BY wrong ORDER BY what) AS BIGINT) AS n,
          CAST(count(*) OVER (PARTITION BY wrong) AS BIGINT) AS cases
-  FROM ({_CASES}) AS found
+  FROM ({_CASES}) AS cases_of
 ) AS numbered WHERE n <= {EXAMPLES} ORDER BY wrong, what
 """
 
@@ -91,7 +91,7 @@ SELECT wrong, what, cases FROM (
 def build(engine: TableEngine, frames: Mapping[str, Frame]) -> Frame:
     """contracts.LEDGER, in no order, from ``samples``, ``failures``, ``groups``, ``decisions`` and ``broken`` (id, failure,
     message of samples that a later stage could not read). ``outcome`` may be null: see ``balance``."""
-    return engine.sql(f"SELECT {', '.join(LEDGER.names)} FROM ({_SQL}) AS told", frames)
+    return engine.sql(f"SELECT {', '.join(LEDGER.names)} FROM ({_SQL}) AS outcomes", frames)
 
 
 def tally(engine: TableEngine, ledger: Frame) -> Tally:
@@ -104,7 +104,7 @@ def balance(engine: TableEngine, ledger: Frame, rows: int, inputs: int, released
     """Check that ``inputs = kept + duplicate + filtered + failed`` and that the kept are the ``released`` (id).
     ``rows``: of the ledger. Raises BalanceError that names what is wrong, with examples."""
     cases: dict[int, tuple[int, list[str]]] = {}
-    for row in engine.collect(engine.sql(_TOLD, {"ledger": ledger, "released": released})).to_pylist():
+    for row in engine.collect(engine.sql(_WITH_EXAMPLES, {"ledger": ledger, "released": released})).to_pylist():
         _, first = cases.get(row["wrong"], (0, []))
         cases[row["wrong"]] = (row["cases"], [*first, str(row["what"])])
     if wrong := imbalance(rows, inputs, cases):
@@ -112,31 +112,31 @@ def balance(engine: TableEngine, ledger: Frame, rows: int, inputs: int, released
 
 
 def imbalance(rows: int, inputs: int, cases: Mapping[int, tuple[int, list[str]]]) -> str:
-    """In words, or "" where nothing is wrong; ``cases``: how many and the first of them, by their place in ``_WRONG``."""
-    wrong = [] if rows == inputs else [f"{inputs:,} inputs came in, {rows:,} stand in the ledger"]
-    for number, what in enumerate(_WRONG):
+    """The errors in words, "" where there are none; ``cases``: how many and the first of them, by their place in ``_ERRORS``."""
+    errors = [] if rows == inputs else [f"{inputs:,} inputs were read, the ledger has {rows:,} rows"]
+    for number, what in enumerate(_ERRORS):
         count, first = cases.get(number, (0, []))
         if count:
             more = ", …" if count > len(first) else ""
-            wrong.append(f"{count:,} {what} ({', '.join(first)}{more})")
-    return "the ledger does not balance: " + "; ".join(wrong) if wrong else ""
+            errors.append(f"{count:,} {what} ({', '.join(first)}{more})")
+    return "the ledger does not balance: " + "; ".join(errors) if errors else ""
 
 
-def counts(told: Tally) -> dict[str, dict[str, int]]:
+def counts(rows: Tally) -> dict[str, dict[str, int]]:
     """How many inputs by outcome, and within them by duplicate kind, rule and failure class."""
     always = {"outcome": OUTCOMES}
-    return {name: {**dict.fromkeys(always.get(name, ()), 0), **counted(told, name)} for name in TOLD_APART}
+    return {name: {**dict.fromkeys(always.get(name, ()), 0), **counted(rows, name)} for name in COUNTED}
 
 
-def counted(told: Tally, column: str) -> dict[str, int]:
+def counted(rows: Tally, column: str) -> dict[str, int]:
     """How many inputs by the values of one column."""
-    found = Counter[str]()
-    for row in told:
+    total = Counter[str]()
+    for row in rows:
         if row[column] is not None:
-            found[str(row[column])] += int(row["n"] or 0)
-    return dict(sorted(found.items()))
+            total[str(row[column])] += int(row["n"] or 0)
+    return dict(sorted(total.items()))
 
 
 def is_ledger(path: str) -> bool:
-    """Of a file in a release: a ledger of many rows is in several, by the first digits of ``input_id``."""
+    """True for a ledger file of a release; one of many rows is split by the first digits of ``input_id``."""
     return _FILE.fullmatch(path) is not None

@@ -1,4 +1,4 @@
-"""What a release tells of people in it and of whoever did not want to be: opt-outs, metadata, faces. From the manifest alone."""
+"""Says what was done for people in the data and for owners who opted out: opt-outs, metadata, faces. From the manifest alone."""
 
 from __future__ import annotations
 
@@ -6,39 +6,37 @@ from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
 
 
-def heeded(m: Manifest) -> str:
-    """Which wishes against use were looked for, and how many inputs were left out for them; "" where none were."""
+def respected(m: Manifest) -> str:
+    """Which opt-out signals were looked for, and how many inputs were excluded; "" where none were."""
     uses = m.media.respect
     web = [s.name for s in m.sources if s.type == "urls"]
-    found = [f"C2PA and CAWG assertions in files against {', '.join(uses)}"] if uses else []
-    found += [f"headers of the servers of {', '.join(web)}"] if web else []
-    counts = m.opt_outs
-    if not found and not counts:
+    signals = [f"C2PA and CAWG assertions in files against {', '.join(uses)}"] if uses else []
+    signals += [f"HTTP headers of the servers of {', '.join(web)}"] if web else []
+    if not signals and not m.opt_outs:
         return ""
-    return f"Heeded: {'; '.join(found) or 'see below'}. Left out for it: {sum(counts.values()):,} inputs."
+    return f"Opt-outs respected: {'; '.join(signals) or 'see below'}. Inputs excluded: {sum(m.opt_outs.values()):,}."
 
 
 def opted_out(m: Manifest) -> str:
-    """How many inputs were left out because somebody did not want them used, by what said so; with a space before it."""
-    signals = m.opt_outs
-    told = ", ".join(f"{signal} ({n:,})" for signal, n in signals.items())
-    return f" Opted out of use, and left out for it: {sum(signals.values()):,}, by {told}." if told else ""
+    """How many inputs were excluded because of opt-outs, by signal; with a space before it."""
+    counts = ", ".join(f"{signal} ({n:,})" for signal, n in m.opt_outs.items())
+    return f" Excluded because of opt-outs: {sum(m.opt_outs.values()):,}, by signal: {counts}." if counts else ""
 
 
 def private(m: Manifest) -> list[str]:
-    """What was done to metadata and faces, a sentence each; none where media are as they came."""
-    media, found = m.media, list[str]()
+    """What was done to metadata and faces, a sentence each; none where media are unchanged."""
+    media, sentences = m.media, list[str]()
     if media.exif != "keep":
-        what = "Metadata of pictures" if media.exif == "strip" else "Coordinates in the metadata of pictures"
-        found.append(
-            f"{what} were taken out of {known(media.metadata_removed, 0):,} files, coordinates among them in "
-            f"{known(media.gps_removed, 0):,}; {known(media.metadata_kept, 0):,} files are of formats that keep theirs."
+        what = "Image metadata was" if media.exif == "strip" else "GPS coordinates in image metadata were"
+        sentences.append(
+            f"{what} removed from {known(media.metadata_removed, 0):,} files ({known(media.gps_removed, 0):,} of them had GPS "
+            f"coordinates); {known(media.metadata_kept, 0):,} files are in formats whose metadata is kept."
         )
     if media.faces == "blur":
-        lost = m.ledger.failure.get("faces_not_blurred", 0)
-        found.append(
-            f"Faces that a detector (CenterFace) found were blurred: {known(media.faces_blurred, 0):,} in "
-            f"{known(media.with_faces, 0):,} files (of a video, those that it shows at once); {lost:,} inputs with faces that "
-            "could not be blurred were left out. Faces that the detector missed are still there."
+        failed = m.ledger.failure.get("faces_not_blurred", 0)
+        sentences.append(
+            f"Faces found by a detector (CenterFace) were blurred: {known(media.faces_blurred, 0):,} in "
+            f"{known(media.with_faces, 0):,} files (of a video, the most in one frame). {failed:,} inputs with faces that could "
+            "not be blurred were excluded. Faces that the detector missed are still visible."
         )
-    return found
+    return sentences

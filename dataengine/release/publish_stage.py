@@ -1,4 +1,4 @@
-"""The last stage of a recipe with ``release.publish``: the finished release is copied to where readers get it."""
+"""Publish stage: copies the finished release to the recipe's ``release.publish``, as the last stage."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class ReleasePublish(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         release = run.workspace.store.uri(f"releases/{run.recipe.name}")
-        told = publish(release, run.recipe.release.publish or "")
-        return Output({}, {"files": told.files, "bytes": told.bytes}, {"target": told.target})
+        publication = publish(release, run.recipe.release.publish or "")
+        return Output({}, {"files": publication.files, "bytes": publication.bytes}, {"target": publication.target})

@@ -1,7 +1,7 @@
-"""spdx.json: the release as an SPDX 3.0.1 document with the dataset profile.
+"""Writes spdx.json: the release as an SPDX 3.0.1 document with the dataset profile.
 
-The moment of creation is the recipe's ``release.date``, or the first moment of 1970 where it names none: a clock would make two
-runs of one recipe differ.
+The time of creation is the recipe's ``release.date``, or 1970-01-01 where it has none: a clock would make two runs of one
+recipe differ.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def spdx(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
         *(graph.file(number, path, sha256) for number, (path, sha256) in enumerate(files)),
         graph.relationship("files", "contains", "dataset", [f"file-{n}" for n in range(len(files))]),
     ]
-    told = {"@context": CONTEXT, "@graph": [*elements, graph.document(elements)]}
-    return (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()
+    document = {"@context": CONTEXT, "@graph": [*elements, graph.document(elements)]}
+    return (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 class _Graph:
@@ -50,10 +50,10 @@ class _Graph:
     def licence(self) -> str:
         """An SPDX expression: names that SPDX does not know become a reference."""
         name = str(self._m.license)
-        known = name.lower() in _LICENCES
+        is_spdx = name.lower() in _LICENCES
         return (
             _LICENCES[name.lower()]
-            if known
+            if is_spdx
             else "LicenseRef-" + "".join(c if c.isalnum() or c in ".-" else "-" for c in name)
         )
 
@@ -102,8 +102,8 @@ class _Graph:
         return self.element("software_File", f"file-{number}", **fields)
 
     def relationship(self, name: str, kind: str, source: str, targets: list[str]) -> Json:
-        told: Json = {"from": self._id(source), "to": [self._id(t) for t in targets], "relationshipType": kind}
-        return self.element("Relationship", name, **told)
+        fields: Json = {"from": self._id(source), "to": [self._id(t) for t in targets], "relationshipType": kind}
+        return self.element("Relationship", name, **fields)
 
     def document(self, elements: list[Json]) -> Json:
         return self.element(
@@ -135,4 +135,4 @@ _LICENCES = {
         *("CC-BY-3.0", "CC-BY-SA-3.0", "ODbL-1.0", "ODC-By-1.0", "PDDL-1.0", "CDLA-Permissive-2.0", "CDLA-Sharing-1.0"),
     )
 }
-"""Licences of data sets that SPDX has a name for, by that name in small letters, which is Hugging Face's."""
+"""SPDX names of licences of data sets, by their lower-case form, which is Hugging Face's."""

@@ -1,7 +1,6 @@
-"""Small JPEGs of a few samples for the report, decoded in a killable child as all media are.
+"""Makes thumbnails of a few samples for the report, decoded in a killable child like all media.
 
-They are made from what ingest has kept, which is what the shards are made from: where the recipe blurs faces, it never
-held them.
+They are made from the media that ingest stored, as the shards are: where the recipe blurs faces, these never had them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from dataengine.stage import Run
 
 
 def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:
-    """A JPEG by sample id; a sample that cannot be decoded after all has none."""
+    """JPEGs by sample id; a sample that cannot be decoded has none."""
     if not ids:
         return {}
     unique = run.table("dedup", "unique", contracts.UNIQUE)

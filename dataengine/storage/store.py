@@ -61,7 +61,7 @@ class Store:
         return "://" in self.url
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Any:
         if self.remote:
             _no_fork(self.url)
         if self._store is None:
@@ -76,7 +76,7 @@ class Store:
         """Bytes of an object; read again where they have not the given digest. Raises FileNotFoundError, RunError."""
         for _ in range(_READS):
             with _named(self, key):
-                data = bytes(obstore.get(self._client, key).bytes())
+                data = bytes(obstore.get(self.client, key).bytes())
             if not sha256 or (found := hashlib.sha256(data).hexdigest()) == sha256:
                 return data
         raise RunError(
@@ -97,17 +97,17 @@ class Store:
         if not length:
             return b""
         with _named(self, key):
-            return bytes(obstore.get_range(self._client, key, start=start, length=length))
+            return bytes(obstore.get_range(self.client, key, start=start, length=length))
 
     def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Several ranges of one object, in one go (neighbours are read together)."""
         with _named(self, key):
-            return [bytes(b) for b in obstore.get_ranges(self._client, key, starts=starts, lengths=lengths)]
+            return [bytes(b) for b in obstore.get_ranges(self.client, key, starts=starts, lengths=lengths)]
 
     def put(self, key: str, data: bytes | Path) -> str:
         """Write an object in one step (a file by multipart upload); its SHA-256."""
         with _named(self, key, writes=True):
-            obstore.put(self._client, key, data)
+            obstore.put(self.client, key, data)
         if isinstance(data, Path):
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()
@@ -122,7 +122,7 @@ class Store:
         def write() -> None:
             nonlocal tries
             tries += 1
-            obstore.put(self._client, key, data, mode="create", use_multipart=False, attributes=attributes)
+            obstore.put(self.client, key, data, mode="create", use_multipart=False, attributes=attributes)
 
         try:
             with _named(self, key, writes=True):
@@ -136,13 +136,13 @@ class Store:
         if not self.remote:
             return ""
         with _named(self, key):
-            return str(obstore.get(self._client, key, options={"head": True}).attributes.get(_SHA256, ""))
+            return str(obstore.get(self.client, key, options={"head": True}).attributes.get(_SHA256, ""))
 
     def head(self, key: str) -> Entry | None:
         """Size and tag of an object, None if there is none."""
         try:
             with _named(self, key):
-                return _entry(obstore.head(self._client, key))
+                return _entry(obstore.head(self.client, key))
         except FileNotFoundError:
             return None
 
@@ -152,7 +152,7 @@ class Store:
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """All objects below ``prefix``, ordered by key."""
         with _named(self, prefix, writes=True):
-            found = _again(lambda: [_entry(o) for page in obstore.list(self._client, prefix or None) for o in page])
+            found = _again(lambda: [_entry(o) for page in obstore.list(self.client, prefix or None) for o in page])
         return iter(sorted(found, key=lambda e: e.key))
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -160,7 +160,7 @@ class Store:
         for key in keys:
             try:
                 with _named(self, key):
-                    obstore.delete(self._client, key)
+                    obstore.delete(self.client, key)
             except FileNotFoundError:
                 continue
 

@@ -1,4 +1,4 @@
-"""What must hold for each sample and each chain-of-thought record of a release, from its members' names, sizes and JSON."""
+"""Checks each sample and chain-of-thought record of a release by its members' names, sizes, JSON and codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NPY = re.compile(
 
 @dataclass
 class Group:
-    """The members of one key: sizes by extension, and the payloads that were asked for."""
+    """The members of one key: sizes by extension, and the payloads that are needed."""
 
     key: str
     sizes: dict[str, int] = field(default_factory=dict)
@@ -37,12 +37,12 @@ class Group:
 
 
 def needed(name: str) -> bool:
-    """True for members whose payload is looked at; media and pictures are covered by the tar's digest."""
+    """True for members whose payload is checked; media and images are covered by the tar's checksum."""
     return name.endswith((".json", ".npy"))
 
 
-def groups(members: Iterator[tuple[str, int, bytes | None]], wrong: Callable[[str, str], None]) -> Iterator[Group]:
-    """Members by key; ``wrong(what, why)`` is told of keys in two places, names twice and names without a key."""
+def groups(members: Iterator[tuple[str, int, bytes | None]], error: Callable[[str, str], None]) -> Iterator[Group]:
+    """Members by key; calls ``error(key, reason)`` for keys that are not adjacent, duplicate names and names without a key."""
     seen: set[str] = set()
     group = Group("")
     for name, size, data in members:
@@ -51,13 +51,13 @@ def groups(members: Iterator[tuple[str, int, bytes | None]], wrong: Callable[[st
             if group.sizes:
                 yield group
             if key in seen:
-                wrong(name, "its sample's members are not adjacent")
+                error(name, "the members of its sample are not adjacent")
             seen.add(key)
             group = Group(key)
         if not key or not ext:
-            wrong(name, "is no key with an extension")
+            error(name, "has no key or no extension")
         if ext in group.sizes:
-            wrong(name, "is there twice")
+            error(name, "duplicate member")
         group.sizes[ext] = size
         if data is not None:
             group.data[ext] = data
@@ -76,10 +76,9 @@ class SampleCheck:
     def __call__(self, group: Group) -> str:
         """What is wrong with a sample, or ""."""
         media = FAMILIES[self.family]
-        wanted = {media, "txt", "json"} | ({"codes.npy"} if self.codebooks else set())
-        if group.sizes.keys() != wanted:
-            odd = sorted(group.sizes.keys() ^ wanted)
-            return f"{'has' if odd[0] in group.sizes else 'lacks'} .{odd[0]}"
+        expected = {media, "txt", "json"} | ({"codes.npy"} if self.codebooks else set())
+        if extra := _difference(group, expected):
+            return extra
         try:
             sample = _SAMPLE.decode(group.data["json"])
         except ValueError as error:
@@ -93,19 +92,19 @@ class SampleCheck:
     def _codes(self, layout: CodesLayout | UnsetType, data: bytes) -> str:
         sizes = self.codebooks or ()
         if layout is UNSET:
-            return ".json lacks codes"
+            return ".json has no `codes`"
         if self.tokenizer and layout.tokenizer != self.tokenizer:
             return f".json names the tokenizer {layout.tokenizer}, the manifest {self.tokenizer}"
-        if (form := _NPY.match(data)) is None:
-            return _unread(data)
-        kind, tokens, books = _form(form[1], form[2], form[3])
+        if (header := _NPY.match(data)) is None:
+            return _unreadable(data)
+        dtype, tokens, books = _parsed(header[1], header[2], header[3])
         if books != len(sizes) or tokens != _tokens(layout):
-            return f".codes.npy has the shape ({tokens}, {books}), its grid {layout.grid} {len(sizes)} codebooks"
-        if len(data) - form.end() != tokens * books * kind.itemsize:
-            return f".codes.npy has {len(data) - form.end():,} bytes of codes"
-        if 256**kind.itemsize <= min(sizes):  # no code of that kind can be beyond
+            return f".codes.npy has shape ({tokens}, {books}); expected ({_tokens(layout)}, {len(sizes)})"
+        if len(data) - header.end() != tokens * books * dtype.itemsize:
+            return f".codes.npy has {len(data) - header.end():,} bytes of codes, expected {tokens * books * dtype.itemsize:,}"
+        if 256**dtype.itemsize <= min(sizes):  # no code of that dtype can be out of range
             return ""
-        return _beyond(np.frombuffer(data, kind, offset=form.end()), sizes)
+        return _out_of_range(np.frombuffer(data, dtype, offset=header.end()), sizes)
 
 
 @dataclass(frozen=True)
@@ -124,25 +123,28 @@ class RecordCheck:
             return f".json: {'.'.join(map(str, first['loc']))} {first['msg']}"
         if record.id != group.key or record.family != self.family:
             return f".json is of record {record.id} of {record.family}, not of {self.family}"
-        wanted = {"json", *(o.name for o in record.observations)}
-        if group.sizes.keys() != wanted:
-            odd = sorted(group.sizes.keys() ^ wanted)
-            return f"{'has' if odd[0] in group.sizes else 'lacks'} .{odd[0]}"
+        if extra := _difference(group, {"json", *(o.name for o in record.observations)}):
+            return extra
         self.parents(record.parents)
         return ""
 
 
-def _beyond(codes: NDArray[Any], sizes: tuple[int, ...]) -> str:
+def _difference(group: Group, expected: set[str]) -> str:
+    odd = sorted(group.sizes.keys() ^ expected)
+    return f"{'unexpected' if odd[0] in group.sizes else 'missing'} .{odd[0]}" if odd else ""
+
+
+def _out_of_range(codes: NDArray[Any], sizes: tuple[int, ...]) -> str:
     if not len(codes) or codes.max() < min(sizes):
         return ""
     largest = codes.reshape(-1, len(sizes)).max(axis=0)
     bad = np.flatnonzero(largest >= np.array(sizes))
-    return f".codes.npy: code {largest[bad[0]]} in codebook {bad[0]}, which has {sizes[bad[0]]}" if len(bad) else ""
+    return f".codes.npy: code {largest[bad[0]]} in codebook {bad[0]} of {sizes[bad[0]]} entries" if len(bad) else ""
 
 
 @lru_cache(4096)
-def _form(kind: bytes, tokens: bytes, books: bytes) -> tuple[np.dtype[Any], int, int]:
-    return np.dtype(kind.decode()), int(tokens), int(books)
+def _parsed(dtype: bytes, tokens: bytes, books: bytes) -> tuple[np.dtype[Any], int, int]:
+    return np.dtype(dtype.decode()), int(tokens), int(books)
 
 
 def _tokens(layout: CodesLayout) -> int:
@@ -153,7 +155,7 @@ def _tokens(layout: CodesLayout) -> int:
     return (len(layout.frame_kinds) - fast) * h * w + fast * math.prod(known(layout.fast_grid, [0, 0]))
 
 
-def _unread(data: bytes) -> str:
+def _unreadable(data: bytes) -> str:
     try:
         from_npy(data, (1, 1, 1))
     except RunError as error:

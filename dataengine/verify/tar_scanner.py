@@ -1,4 +1,4 @@
-"""Members of a tar while its bytes go by: media are passed over, what describes them is handed out, nothing is kept.
+"""Streaming tar parser: yields members while the bytes go by, payloads only of those needed, and keeps nothing.
 
 Stricter than a tar reader: a header must be, byte for byte, the one that ``dataengine.storage.tar`` writes.
 """

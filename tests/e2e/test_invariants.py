@@ -98,7 +98,7 @@ def forge(workspace: Path, path: Path) -> None:
             commit.write_text(json.dumps(told))
 
 
-@pytest.mark.parametrize(("table", "said"), [("samples", "stand in the ledger"), ("decisions", "have no outcome")])
+@pytest.mark.parametrize(("table", "said"), [("samples", "the ledger has"), ("decisions", "without an outcome")])
 def test_a_lost_row_stops_the_release_with_exit_code_3(copy: Setup, table: str, said: str) -> None:
     """Invariant 2: a run that does not balance exits non-zero and publishes nothing."""
     path = max(Path(copy.workspace, table).glob("*.parquet"), key=lambda p: pq.read_metadata(p).num_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import fsspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import webdataset as wds
 import yaml
+from fsspec.callbacks import Callback
 from support.spoil import manifest
 
 from dataengine.errors import RunError, UsageError
+from dataengine.readers import s3_filesystem
 from dataengine.readers.fsspec_s3 import Stream, open_url, register, shards
 from dataengine.readers.loaders import load_dataset
 from dataengine.release.explain import explain
@@ -142,8 +146,6 @@ def test_a_stream_reads_forward_and_only_reads(s3: str, monkeypatch: pytest.Monk
 
 
 def test_fsspec_lists_and_reads_what_is_there(s3: str) -> None:
-    import fsspec
-
     register()
     for key in ("d/one", "d/two", "d/e/three"):
         Store(s3).put(key, key.encode())
@@ -152,10 +154,39 @@ def test_fsspec_lists_and_reads_what_is_there(s3: str) -> None:
     assert files.glob(f"{s3}/d/**/t*") == [f"{bucket}/d/e/three", f"{bucket}/d/two"]
     assert files.cat(f"{s3}/d/e/three") == b"d/e/three"
     assert files.isdir(f"{s3}/d") and files.isfile(f"{s3}/d/one") and not files.exists(f"{s3}/x")
+    with files.open(f"{s3}/d/one") as file:
+        assert (file.read(2), file.seek(1), file.read()) == (b"d/", 1, b"/one")
+    assert pickle.loads(pickle.dumps(files)).cat(f"{s3}/d/two") == b"d/two"
     with pytest.raises(ValueError, match="only be read"):
         files.open(f"{s3}/d/new", "wb")
-    with pytest.raises(RunError, match="NoSuchBucket"):
+    with pytest.raises(FileNotFoundError, match="NoSuchBucket"):
         files.ls("no-such-bucket")
+
+
+def test_fsspec_tells_when_an_object_has_changed(s3: str) -> None:
+    """Hugging Face's datasets name their cache by it."""
+    register()
+    files, path = fsspec.filesystem("s3"), f"{s3.removeprefix('s3://')}/d/one"
+    tags = []
+    for data in (b"one", b"two"):
+        Store(s3).put("d/one", data)
+        info = files.info(f"s3://{path}")
+        assert (info["name"], info["size"], info["type"]) == (path, 3, "file")
+        tags.append(info["ETag"])
+    assert all(tags) and tags[0] != tags[1]
+
+
+def test_fsspec_fetches_a_file_in_pieces(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register()
+    monkeypatch.setattr(s3_filesystem, "CHUNK", 1000)
+    data = np.random.default_rng(1).bytes(4321)
+    Store(s3).put("d/large", data)
+    Store(s3).put("d/empty", b"")
+    progress = Callback()
+    fsspec.filesystem("s3").get_file(f"{s3}/d/large", str(tmp_path / "new" / "large"), callback=progress)
+    fsspec.filesystem("s3").get_file(f"{s3}/d/empty", str(tmp_path / "empty"))
+    assert (tmp_path / "new" / "large").read_bytes() == data and (tmp_path / "empty").read_bytes() == b""
+    assert (progress.size, progress.value) == (4321, 4321)
 
 
 @pytest.mark.parametrize("name", ["image", "video", None, "cot-picture"])

@@ -10,7 +10,7 @@ from support.release_manifest import dedup, manifest, records, shard
 
 from dataengine.config.recipe import ReleaseConfig
 from dataengine.release.card import card, configs, size_category
-from dataengine.release.card_text import ASKED, table, unsaid
+from dataengine.release.card_text import AUTHOR_FIELDS, table, unstated
 from dataengine.release.funnel import funnel_rows
 
 
@@ -38,7 +38,9 @@ def test_groups_and_benchmarks_are_told() -> None:
     text = card(manifest(contamination={"benchmarks": [benchmark], "presets": {}}))
     assert "| quiz | 20 | 1 | phash: 3, ngram: 0 | ngram: 2 |" in text
     assert (
-        text.index("| 2 | 1 |") < text.index("| 10 | 3 |") and "4 are farther" in text and "5 samples were cut" in text
+        text.index("| 2 | 1 |") < text.index("| 10 | 3 |")
+        and "4 members are farther" in text
+        and "5 samples were split" in text
     )
     assert "Decontamination" not in card(manifest())
 
@@ -48,9 +50,15 @@ def test_what_a_search_may_have_missed_is_told() -> None:
     semantic = {"threshold": 0.75, "text": None, "confirm": True}
     more = {"pixels": True, "aligned": 12, "semantic": semantic, "search": {"semantic": near, "text": {"skipped": 7}}}
     text = card(manifest(dedup=dedup(**more)))
-    for said in ("equal pixels", "up to 12 bits", "cosine of 0.75 or more", "50 of 1,000 pairs", "99.5% of the 200"):
+    for said in (
+        "equal pixels",
+        "at most 12 bits",
+        "at least 0.75",
+        "50 of 1,000 pairs",
+        "99.5% of the 200",
+    ):
         assert said in text
-    assert "7 pairs of captions were not looked at" in text and "compared" not in card(manifest())
+    assert "skipped 7 caption pairs" in text and "compared" not in card(manifest())
 
 
 def test_cells_cannot_break_a_table() -> None:
@@ -122,7 +130,7 @@ def test_what_nobody_stated_is_said_to_be_missing() -> None:
 def test_clips_are_told_from_whole_inputs() -> None:
     source = {"name": "films", "type": "folder", "license": None, "inputs": 15}
     told = card(manifest(sources=[{**source, "clips": 14, "videos_cut": 1}]))
-    assert "Of the inputs of `films`, 14 are clips." in told and "cut out of (1)" in told
+    assert "`films`: 14 of the inputs are clips of 1 longer videos" in told
     assert "clips" not in card(manifest(sources=[source]))
 
 
@@ -162,15 +170,15 @@ def test_scores_before_and_after_are_told() -> None:
 
 def test_what_a_person_has_left_out_is_told_by_name() -> None:
     told = manifest(biases="Many cats.", date="2026-01-02")
-    assert {"release.intended_use", "release.compute", "license of source photos"} <= set(unsaid(told))
-    assert not {"release.biases", "release.date"} & set(unsaid(told))
-    assert all(f"release.{name}" in str(unsaid(manifest())) for name in ASKED)
-    assert set(ASKED) <= ReleaseConfig.model_fields.keys()
+    assert {"release.intended_use", "release.compute", "license of source photos"} <= set(unstated(told))
+    assert not {"release.biases", "release.date"} & set(unstated(told))
+    assert all(f"release.{name}" in str(unstated(manifest())) for name in AUTHOR_FIELDS)
+    assert set(AUTHOR_FIELDS) <= ReleaseConfig.model_fields.keys()
 
 
 def test_cost_tells_bytes_and_leaves_time_to_a_person() -> None:
     stages = [{"stage": "ingest", "parts": 2, "files": 5, "bytes": 12_345}]
     text = card(manifest(cost={"inputs": 7, "bytes": 67_890, "stages": stages}))
-    assert "7 inputs of 67,890 bytes" in text and "| ingest | 2 | 5 | 12,345 |" in text
+    assert "7 inputs of 67,890 bytes were read" in text and "| ingest | 2 | 5 | 12,345 |" in text
     assert "`release.compute` is empty" in text
     assert "3 h on 8 cores" in card(manifest(compute="3 h on 8 cores", cost={"inputs": 0, "bytes": 0, "stages": []}))

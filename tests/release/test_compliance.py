@@ -101,7 +101,7 @@ def test_a_licence_decides_and_metadata_go(corpus: Path) -> None:
         "respect": ["data_mining", "ai_training", "ai_generative_training"],
     }
     card = (corpus / "ws-strip-cc0-1.0" / "releases" / "r" / "README.md").read_text()
-    assert "taken out of 2 files, coordinates among them in 2; 1 files are of formats that keep theirs" in card
+    assert "removed from 2 files (2 of them had GPS coordinates); 1 files are in formats whose metadata is kept" in card
     for n, kind in enumerate(("jpeg", "png")):
         media, told = found[f"no {n}"]
         original = photo(n, kind)

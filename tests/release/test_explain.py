@@ -41,25 +41,25 @@ def told(published: Published, what: str) -> dict[str, str]:
 def test_kept_with_what_it_stands_for(published: Published) -> None:
     found = told(published, "x/one.jpg")
     assert (found["outcome"], found["sample"]) == ("kept", A)
-    assert "x/two.jpg of s (perceptual, 3 of 64 bits differ (an edge: at most 8))" in found["stands for"]
-    assert "copy.jpg of s (exact, the same bytes)" in found["stands for"]
+    assert "x/two.jpg of s (perceptual, 3 of 64 bits differ (bound: at most 8))" in found["representative of"]
+    assert "copy.jpg of s (exact, same bytes)" in found["representative of"]
 
 
 def test_a_duplicate_tells_how_near_and_what_became_of_the_other(published: Published) -> None:
     found = told(published, "two.jpg")
     assert found["outcome"].startswith("duplicate: perceptual, 3 of 64 bits")
-    assert (found["representative"], found["which is"], found["its outcome"]) == (A, "x/one.jpg of s", "kept")
+    assert (found["representative"], found["its input"], found["its outcome"]) == (A, "x/one.jpg of s", "kept")
     found = told(published, "three.mp4")
-    assert found["outcome"] == "duplicate: video, 75% of the frames alike (an edge: at least 60%)"
+    assert found["outcome"] == "duplicate: video, 75% of the frames match (bound: at least 60%)"
     assert found["its outcome"] == "filtered: blur" and found["value"] == "0.25"
 
 
 @pytest.mark.parametrize(
     ("kind", "distance", "said"),
     [
-        ("pixels", 0.0, "pixels, the same picture once decoded"),
-        ("aligned", 10.0, "aligned, 10 of 64 bits differ, and one can be laid on the other"),
-        ("semantic", 0.125, "semantic, cosine 0.875 (an edge: at least 0.75)"),
+        ("pixels", 0.0, "pixels, same image once decoded"),
+        ("aligned", 10.0, "aligned, 10 of 64 bits differ, and one can be aligned with the other"),
+        ("semantic", 0.125, "semantic, cosine 0.875 (bound: at least 0.75)"),
         ("text", 0.25, "text, distance 0.25"),
     ],
 )
@@ -98,5 +98,5 @@ def test_asked_by_ids_and_by_the_end_of_a_uri(published: Published) -> None:
 
 @pytest.mark.parametrize("what", ["nobody.jpg", "ne.jpg", "aaa", "%"])
 def test_what_nobody_is_called(published: Published, what: str) -> None:
-    with pytest.raises(UsageError, match=f"no input is called {what}"):
+    with pytest.raises(UsageError, match=f"no input matches {what}"):
         explain(published, what)

@@ -181,14 +181,14 @@ def _ledger(**changes: Any) -> pa.Table:
 @pytest.mark.parametrize(
     ("changes", "inputs", "released", "said"),
     [
-        ({}, 3, ["A"], "3 inputs came in, 2 stand in the ledger"),
-        ({}, 1, ["A"], "1 inputs came in, 2 stand in the ledger"),
-        ({"input_id": "1"}, 2, ["A"], r"1 inputs stand twice in the ledger \(1\)"),
-        ({"outcome": None}, 2, ["A"], r"1 inputs have no outcome \(b\)"),
-        ({}, 2, [], r"1 samples were kept but are not in the release \(A\)"),
-        ({}, 2, ["A", "C"], r"1 samples are in the release but were not kept \(C\)"),
-        ({"outcome": "kept", "id": None}, 2, ["A"], r"1 samples were kept but are not in the release \(None\)"),
-        ({"representative": "Z"}, 2, ["A"], r"1 representatives are not among the samples \(Z\)"),
+        ({}, 3, ["A"], "3 inputs were read, the ledger has 2 rows"),
+        ({}, 1, ["A"], "1 inputs were read, the ledger has 2 rows"),
+        ({"input_id": "1"}, 2, ["A"], r"1 duplicate input ids in the ledger \(1\)"),
+        ({"outcome": None}, 2, ["A"], r"1 inputs without an outcome \(b\)"),
+        ({}, 2, [], r"1 kept samples missing from the release \(A\)"),
+        ({}, 2, ["A", "C"], r"1 released samples that were not kept \(C\)"),
+        ({"outcome": "kept", "id": None}, 2, ["A"], r"1 kept samples missing from the release \(None\)"),
+        ({"representative": "Z"}, 2, ["A"], r"1 representatives that are not samples of the ledger \(Z\)"),
     ],
 )
 @pytest.mark.parametrize("name", ["duck", "spark"])
@@ -208,12 +208,12 @@ def test_every_imbalance_is_refused(
 
 
 def test_a_sample_shipped_twice_is_refused(duck: DuckDBEngine) -> None:
-    with pytest.raises(BalanceError, match=r"1 samples stand twice in the release \(A\)"):
+    with pytest.raises(BalanceError, match=r"1 duplicate sample ids in the release \(A\)"):
         balanced(duck, _ledger(), 2, ["A", "A"])
 
 
 def test_all_mistakes_are_told_with_three_examples(duck: DuckDBEngine) -> None:
-    with pytest.raises(BalanceError, match=r"9 inputs came in.*5 samples are in the release .* \(V, W, X, …\)"):
+    with pytest.raises(BalanceError, match=r"9 inputs were read.*5 released samples .* \(V, W, X, …\)"):
         balanced(duck, _ledger(), 9, ["A", *"VWXYZ"])
 
 

@@ -66,7 +66,8 @@ def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
     pq.write_table(table.slice(1), path)
     relist(path)
     assert any(
-        re.search(r"ledger.parquet: the ledger does not balance: .*inputs came in", e) for e in verify(str(copy)).errors
+        re.search(r"ledger.parquet: the ledger does not balance: .*inputs were read", e)
+        for e in verify(str(copy)).errors
     )
 
 
@@ -89,4 +90,4 @@ def test_an_unknown_input_outcome_is_no_ledger(copy: Path) -> None:
     outcome = pa.array([None, *table["outcome"].to_pylist()[1:]], pa.string())
     pq.write_table(table.set_column(table.schema.get_field_index("outcome"), "outcome", outcome), path)
     relist(path)
-    assert any("have no outcome" in e for e in verify(str(copy)).errors)
+    assert any("without an outcome" in e for e in verify(str(copy)).errors)

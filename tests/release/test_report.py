@@ -123,19 +123,19 @@ def test_a_page_loads_nothing_from_elsewhere_and_escapes_what_it_is_told() -> No
     assert b"<script" not in data and b"default-src 'none'" in data
     assert found.loads and all(src.startswith("data:image/jpeg;base64,") for src in found.loads)
     shown = {base64.b64decode(src.partition(",")[2])[2:].decode() for src in found.loads}
-    assert shown == set(pictures) and "no picture" in data.decode(), "of the clip there is none"
+    assert shown == set(pictures) and "no thumbnail" in data.decode(), "of the clip there is none"
     assert set(found.figures) == {*pictures, "v"}
     assert data == page(told(title=hostile, description=hostile), choose(rows, 12), pictures)
 
 
 def test_a_recipe_may_ask_for_no_pictures() -> None:
     data = page(told(), choose(ledger(*ROWS), 0), {})
-    assert read(data).figures == [] and b"No pictures are shown." in data
+    assert read(data).figures == [] and b"No thumbnails:" in data
 
 
 def test_funnel_and_reasons_are_told() -> None:
     text = page(told(), choose(ledger(*ROWS), 2), {}).decode()
-    for said in ("failed: empty", "duplicate: exact", "filtered: blur", ">7</text>", "out of focus", "opted out by"):
+    for said in ("failed: empty", "duplicate: exact", "filtered: blur", ">7</text>", "out of focus", "opt-out signal"):
         assert said in text, said
     assert "`release.biases` is empty" in text
 

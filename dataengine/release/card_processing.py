@@ -1,0 +1,151 @@
+"""Sections of the dataset card on how the release was made, a function each: Markdown, or "" where there is nothing to say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataengine.cot.mix import summary
+from dataengine.release import privacy_section
+from dataengine.release.card_text import stated, table
+from dataengine.release.duplicates_section import duplicates
+from dataengine.release.manifest import Manifest
+from dataengine.score.distribution import QUANTILES
+from dataengine.shards.json_types import known, plain
+
+
+def _sources(m: Manifest) -> str:
+    rows = [(s.name, s.type, s.license, s.inputs) for s in m.sources]
+    clips = [
+        f"`{s.name}`: {s.clips:,} of the inputs are clips of {known(s.videos_cut, 0):,} longer videos; the longer videos "
+        "themselves are not counted as inputs."
+        for s in m.sources
+        if s.clips
+    ]
+    return "\n\n".join([f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}", *clips])
+
+
+def _ledger(m: Manifest) -> str:
+    text = "Every input has exactly one outcome; the ledger (`ledger.parquet`) has a row for each input."
+    parts = [f"## Ledger\n\n{text}\n\n{table(('outcome', 'inputs'), m.ledger.outcome.items())}"]
+    if m.ledger.failure:
+        parts.append(table(("failure", "inputs"), m.ledger.failure.items()))
+    return "\n\n".join(parts)
+
+
+def _opt_outs(m: Manifest) -> str:
+    text = privacy_section.respected(m)
+    counts = f"\n\n{table(('signal', 'inputs'), m.opt_outs.items())}" if m.opt_outs else ""
+    return f"## Opt-outs\n\n{text}{counts}" if text else ""
+
+
+def _contamination(m: Manifest) -> str:
+    if m.contamination is None:
+        return ""
+    rows = [
+        (
+            b.name,
+            b.items,
+            b.unreadable,
+            ", ".join(f"{preset}: {n:,}" for preset, n in b.hits.items()),
+            ", ".join(f"{preset}: {n:,}" for preset, n in b.not_compared.items() if n) or "none",
+        )
+        for b in m.contamination.benchmarks
+    ]
+    text = "Samples that match an item of these benchmarks were dropped with their duplicate groups, before filtering."
+    head = ("benchmark", "items", "unreadable", "matching samples", "items not compared")
+    return f"## Decontamination\n\n{text}\n\n{table(head, rows)}"
+
+
+def _filters(m: Manifest) -> str:
+    policy = m.policy
+    rows = [(step.rule, step.reason, step.entering, step.dropped) for step in m.funnel]
+    scorers = ", ".join(f"{s.name} ({s.version})" for s in m.scorers)
+    text = f"Policy `{policy.name}` version {policy.version} (digest `{policy.digest}`), over scores by {scorers}."
+    return f"## Filters\n\n{text}\n\n{table(('rule', 'reason', 'entering', 'dropped'), rows)}"
+
+
+def _scores(m: Manifest) -> str:
+    """Quantiles of each score over the samples before and after filtering."""
+    rows = [
+        (name, when, spread["count"], *(f"{spread[q]:g}" if q in spread else "" for q in QUANTILES))
+        for name, both in plain(m.scores).items()
+        for when, spread in both.items()
+    ]
+    head = ("score", "filter", "samples", *QUANTILES)
+    return f"## Scores before and after filtering\n\n{table(head, rows)}" if rows else ""
+
+
+def _codes(m: Manifest) -> str:
+    t = m.tokenizer
+    if not t:
+        return ""
+    sizes = ", ".join(f"{s:,}" for s in sorted(set(t.codebook_sizes)))
+    low, high = t.picture_tokens
+    v = t.video
+    text = (
+        f"Tokenizer `{t.name}`, id `{t.id}`: each token of 28 x 28 px has {len(t.codebook_sizes)} codes, from codebooks of "
+        f"{sizes} entries; {t.tokens:,} tokens in all. Codes are `(tokens, codebooks)`, each codebook counts from 0, and the "
+        f"patch grid is in the sample's `.json`. An image has {low:,} to {high:,} tokens. Videos are sampled Slow-Fast at "
+        f"{v.fps:g} frames a second: a frame whose similarity to the last slow one reaches {v.threshold:g} is fast and has at "
+        f"most {v.fast_ratio:.0%} of its tokens; at most {v.budget:,} tokens a video."
+    )
+    return f"## Visual codes\n\n{text}\n\n{table(('fitting', ''), t.made.items())}"
+
+
+def _cot(m: Manifest) -> str:
+    if not m.cot.shards:
+        return ""
+    text = (
+        "Records in `cot/` refer to samples of this release by id. Answers are measured from the media, looked up in captions "
+        "or given by the source; replies were checked against them, and `dataengine cot verify` repeats the checks. Each "
+        "question is kept, rejected or failed."
+    )
+    parts = [f"## Chain-of-thought data\n\n{text}", table(("mode", "records"), m.cot.modes.items())]
+    parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in summary.tables(plain(m.cot))]
+    parts += [
+        f"**{one.mode}**, record `{one.id}`\n\n````text\n{one.question}\n\n{one.reply}\n````"
+        for one in known(m.cot.examples, [])
+    ]
+    return "\n\n".join(parts)
+
+
+def _making(m: Manifest) -> str:
+    return (
+        f"## How it was made\n\ndataengine {m.code_version}, recipe digest `{m.recipe_digest}`, seed {m.seed}. The same inputs "
+        "and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. `report.html` shows kept samples, "
+        "their duplicates, and what was filtered or failed."
+    )
+
+
+def _cost(m: Manifest) -> str:
+    """Bytes by stage; time is for a person to state, because a clock in the card would make equal runs differ."""
+    rows = [(s.stage, s.parts, s.files, s.bytes) for s in m.cost.stages]
+    text = (
+        f"{m.cost.inputs:,} inputs of {m.cost.bytes:,} bytes were read. What each stage wrote for this release is below. Run "
+        "time differs from run to run and is not part of a release; `dataengine cost RECIPE` reports it."
+    )
+    return f"## Cost\n\n{stated(m, 'compute')}\n\n{text}\n\n{table(('stage', 'parts', 'files', 'bytes'), rows)}"
+
+
+def difference(m: Manifest) -> str:
+    """What has changed since the release that the recipe names as the previous one."""
+    d = m.difference
+    if d is None:
+        return ""
+    rows = [("added", d.added), ("removed", d.removed), ("kept in both", d.same)]
+    rows += [(f"removed, now {why}", n) for why, n in d.removed_because.items()]
+    changed = [
+        f"The filter policy was `{d.policy_before.name}` version {d.policy_before.version}."
+        if d.policy_before != m.policy
+        else "The filter policy is the same.",
+        "The tokenizer has changed." if m.tokenizer and d.tokenizer_before != m.tokenizer.id else "",
+    ]
+    since = f"Since `{d.previous.name}` {d.previous.version} (recipe digest `{d.previous.recipe_digest}`)."
+    text = " ".join([since, *filter(None, changed)])
+    return f"## Changes\n\n{text}\n\n{table(('samples', 'count'), rows)}"
+
+
+#: In the order of the card.
+PROCESSING: tuple[Callable[[Manifest], str], ...] = (
+    *(_sources, _ledger, _opt_outs, duplicates, _contamination, _filters, _scores, _codes, _cot, _making, _cost),
+)

@@ -1,0 +1,127 @@
+"""Builds the manifest of a run from its recipe, the facts of its stages and its ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import version as installed
+from typing import Any
+
+import msgspec
+
+from dataengine import contracts
+from dataengine.config.recipe import Recipe
+from dataengine.media.image.phash import VERSION as HASH_VERSION
+from dataengine.release.account import Account, clips, cost
+from dataengine.release.difference import difference
+from dataengine.release.ledger import counted, counts
+from dataengine.release.manifest import Difference, Manifest
+from dataengine.release.reader import open_release
+from dataengine.score.factory import build as build_scorers
+from dataengine.stage import Run
+from dataengine.storage.workspace import digest
+
+PACKAGE = "dataengine-multimodal"
+_CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
+#: Of what the release needs, the stages that touch media or text.
+_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
+
+Json = dict[str, Any]
+
+
+def content_of(recipe: Recipe) -> Json:
+    """The part of a recipe that a release depends on: no path, no engine, no worker count."""
+    dumped = recipe.model_dump(mode="json")
+    sources = [{k: v for k, v in s.items() if k != "path"} for s in dumped["sources"]]
+    content = {k: dumped[k] for k in _CONTENT}
+    if contamination := dumped["contamination"]:
+        benchmarks = [{k: v for k, v in b.items() if k != "path"} for b in contamination["benchmarks"]]
+        content["contamination"] = {**contamination, "benchmarks": benchmarks}
+    if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
+        content["media"] = media
+    return {**content, "name": recipe.name, "sources": sources, "filter": None}
+
+
+def build_manifest(run: Run, account: Account) -> Manifest:
+    """Without the list of files, for the card and the report are among them and are written from the manifest. Raises
+    msgspec.ValidationError where a stage's facts do not fit it, which is a mistake in the code."""
+    recipe, filtering = run.recipe, _facts(run, "filter")
+    shards = _facts_of_parts(run, "shard.write")
+    fields = {
+        "schema_version": contracts.VERSION,
+        "name": recipe.name,
+        **recipe.release.model_dump(mode="json"),
+        "code_version": installed(PACKAGE),
+        "recipe_digest": digest(content_of(recipe), filtering["policy"]),
+        "seed": recipe.seed,
+        "samples": sum(s["samples"] for s in shards),
+        "shards": shards,
+        "ledger": counts(account.tally),
+        "sources": _sources(run, account),
+        "opt_outs": _opt_outs(run),
+        "media": _media(run),
+        "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION, **_facts(run, "dedup")},
+        "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
+        **{name: filtering[name] for name in ("policy", "funnel", "scores")},
+        "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
+        "tokenizer": _tokenizer(run),
+        "cot": _cot(run),
+        "difference": _difference(run, account),
+        "cost": cost(run, _WORK),
+        "files": [],
+    }
+    return msgspec.convert(fields, Manifest)
+
+
+def _facts(run: Run, stage: str) -> Json:
+    """Of a stage with one part."""
+    return run.records[stage].parts["all"].facts
+
+
+def _facts_of_parts(run: Run, stage: str) -> list[Json]:
+    """Of each part that has written a file, by the part's name."""
+    if stage not in run.records:
+        return []
+    return [out.facts for _, out in sorted(run.records[stage].parts.items()) if out.files]
+
+
+def _sources(run: Run, account: Account) -> list[Json]:
+    inputs, cut = counted(account.tally, "source"), clips(run)
+    return [
+        {"name": s.name, "type": s.type, "license": s.license, "inputs": inputs.get(s.name, 0), **cut.get(s.name, {})}
+        for s in run.recipe.sources
+    ]
+
+
+def _opt_outs(run: Run) -> dict[str, int]:
+    """Inputs that were excluded because their owners or servers opted out, by signal."""
+    parts = run.records["ingest"].parts.values()
+    total = sum((Counter(out.facts.get("opt_outs", {})) for out in parts), Counter[str]())
+    return dict(sorted(total.items()))
+
+
+def _media(run: Run) -> Json:
+    media = run.recipe.media
+    totals = run.records["shard.write"].counts if "shard.write" in run.records else {}
+    cleaned = {name: n for name, n in sorted(totals.items()) if name not in ("samples", "bytes")}
+    return {"exif": media.exif, "faces": "blur" if media.faces else "keep", "respect": media.respect, **cleaned}
+
+
+def _tokenizer(run: Run) -> Json | None:
+    if "tokenize.fit" not in run.records:
+        return None
+    [fitted] = run.records["tokenize.fit"].parts.values()
+    return {**fitted.facts, "tokens": run.records["tokenize.encode"].counts.get("tokens", 0)}
+
+
+def _cot(run: Run) -> Json:
+    if "cot.mix" not in run.records:
+        return {}
+    return {"shards": _facts_of_parts(run, "cot.write"), **_facts(run, "cot.mix")}
+
+
+def _difference(run: Run, account: Account) -> Difference | None:
+    previous = run.recipe.release.previous
+    if previous is None:
+        return None
+    ledger = run.engine.scan(run.workspace, account.files, contracts.LEDGER)
+    return difference(run.engine, ledger, open_release(previous))
