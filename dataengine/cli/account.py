@@ -1,4 +1,4 @@
-"""``dataengine explain`` and ``dataengine cost``: what became of one input, and what a run has spent."""
+"""``dataengine explain`` and ``dataengine cost``: the outcome of one input, and the time and bytes of a run."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def explain(
     ],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Tell the fate of one input: the rule that dropped it, what it duplicates and how nearly, why it failed. A recipe tells
-    its scores and its place in the shards, too."""
+    """Explain the outcome of one input: the rule that dropped it, its representative and distance, or its failure. With a
+    recipe, also its scores and its place in the shards."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.pipeline import committed
     from dataengine.release.explain import SHOWN
-    from dataengine.release.explain import explain as told
+    from dataengine.release.explain import explain as explained
     from dataengine.release.reader import open_release
     from dataengine.storage.workspace import Workspace
 
@@ -43,22 +43,24 @@ def explain(
         try:
             run = committed(loaded, "release")
         except UsageError as error:
-            raise UsageError(f"{error}, or ask the release as it is: `dataengine explain {release} {what}`") from None
+            raise UsageError(
+                f"{error}, or explain it from the release alone: `dataengine explain {release} {what}`"
+            ) from None
         with closing(run):
-            found = told(open_release(release), what, run)
+            lines_of_inputs = explained(open_release(release), what, run)
     elif workspace is not None:
-        raise UsageError("--workspace goes with a recipe; a release is where it is")
+        raise UsageError("--workspace is for a recipe; a release is read from its own place")
     else:
-        found = told(open_release(where), what)
-    for lines in found:
+        lines_of_inputs = explained(open_release(where), what)
+    for lines in lines_of_inputs:
         console.print_pairs(lines)
-    if len(found) == SHOWN:
-        print(f"\nat most {SHOWN} inputs are told of: ask by an input id")
+    if len(lines_of_inputs) == SHOWN:
+        print(f"\nat most {SHOWN} inputs are shown: give an input id")
 
 
 @exits
 def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
-    """Tell the seconds that runs of RECIPE have spent on each stage, and the bytes that its files have."""
+    """Report the seconds that runs of RECIPE have spent on each stage, and the bytes of its files."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.pipeline import committed_so_far
@@ -76,7 +78,7 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     for stage, one in spent.items():
         rows.append((stage, f"{one.seconds:,.1f}", f"{one.last:,.1f}", f"{one.runs:,}", f"{one.parts:,}", ""))
     if not rows:
-        raise UsageError(f"{run.workspace.store.url}: nothing of {loaded.name} has run here")
+        raise UsageError(f"{run.workspace.store.url}: no stage of {loaded.name} has run here")
     total = sum(float(row[1].replace(",", "")) for row in rows if row[1])
-    head = ("stage", "seconds in all", "in the last run", "runs", "parts made", "bytes of its files")
-    console.print_table("cost", head, [*rows, ("all", f"{total:,.1f}", "", "", "", "")])
+    head = ("stage", "seconds", "in the last run", "runs", "partitions", "bytes")
+    console.print_table("cost", head, [*rows, ("total", f"{total:,.1f}", "", "", "", "")])

@@ -1,4 +1,4 @@
-"""``dataengine export``: a finished release in the layout of somebody's trainer."""
+"""``dataengine export``: write a finished release in the layout of a trainer."""
 
 from __future__ import annotations
 

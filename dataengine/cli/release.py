@@ -1,4 +1,4 @@
-"""``dataengine publish`` and ``dataengine verify``: a finished release on its way to readers, and proof that it is whole."""
+"""``dataengine publish`` and ``dataengine verify``: copy a finished release to its readers, and check that it is whole."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def publish(
         bool, typer.Option("--read-back", help="Read every byte from TARGET again before the manifest is written.")
     ] = False,
 ) -> None:
-    """Copy RELEASE to TARGET, the manifest last: readers see all of it or nothing, and of two publishers one wins."""
+    """Copy RELEASE to TARGET, the manifest last, so that readers see all of it or nothing; of two publishers one wins."""
     from dataengine.cli import console
     from dataengine.release import publish as publishing
 
@@ -43,21 +43,23 @@ def publish(
         def progress(done: int, total: int) -> None:
             bar.advance("publish") if done else bar.start("publish", total, total)
 
-        told = publishing.publish(release, target, unconditional=unconditional, read_back=read_back, progress=progress)
-    rows = [("files", told.files), ("bytes", told.bytes), ("sent now", told.sent)]
-    console.print_rows("already published" if told.already else "published", [(n, f"{v:,}") for n, v in rows])
-    print(f"\n{told.target}/")
+        publication = publishing.publish(
+            release, target, unconditional=unconditional, read_back=read_back, progress=progress
+        )
+    rows = [("files", publication.files), ("bytes", publication.bytes), ("files sent", publication.sent)]
+    console.print_rows("already published" if publication.already else "published", [(n, f"{v:,}") for n, v in rows])
+    print(f"\n{publication.target}/")
 
 
 @exits
 def verify(
     release: ReleaseArgument,
     workers: Annotated[
-        int, typer.Option(min=1, help="DataLoader workers of one rank, to check the shards' number.")
+        int, typer.Option(min=1, help="DataLoader workers of one rank, to check the number of shards.")
     ] = 1,
     ranks: Annotated[int, typer.Option(min=1, help="Training processes that share the shards.")] = 1,
 ) -> None:
-    """Read every byte of RELEASE and hold it against its manifest: hashes, counts, keys, records, codes, ledger."""
+    """Read every byte of RELEASE and check it against its manifest: checksums, counts, keys, records, codes, ledger."""
     from dataengine.cli import console
     from dataengine.verify.verify import verify as check
 
@@ -66,9 +68,9 @@ def verify(
         def progress(done: int, total: int) -> None:
             bar.advance("verify") if done else bar.start("verify", total, total)
 
-        found = check(release, workers=workers, ranks=ranks, progress=progress)
-    console.print_rows("verified", found.rows())
-    for warning in found.warnings:
+        result = check(release, workers=workers, ranks=ranks, progress=progress)
+    console.print_rows("verified", result.rows())
+    for warning in result.warnings:
         print(f"warning: {warning}")
-    if found.errors:
-        raise RunError(found.text())
+    if result.errors:
+        raise RunError(result.text())

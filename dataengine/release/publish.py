@@ -1,8 +1,8 @@
-"""Copies a finished release to where readers get it: every object is created, none overwritten, the manifest last.
+"""Publishes a finished release to a folder or S3 prefix: objects are created, never overwritten, and the manifest comes last.
 
 Readers go by the manifest, so they see the whole release or none. A claim, created first, keeps a second publisher with
-another release from mixing its files in; the manifest's own If-None-Match decides who has won. All of it rests on a
-server that honours If-None-Match, which is tried out on the claim. What an interrupted call has sent is not sent again.
+another release from mixing its files in; the manifest's own If-None-Match decides which one wins. All of it rests on a
+server that honours If-None-Match, which is tested on the claim. What an interrupted call has sent is not sent again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataengine.storage.workspace import canonical
 
 MANIFEST, CLAIM = "manifest.json", ".publishing.json"
 
-#: Files under way at once. Larger ones are sent in parts.
+#: Files sent at once, and the size above which a file is sent in parts.
 _PARALLEL = 8
 _LARGE = 2 * PART
 
@@ -31,14 +31,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Publication:
-    """What was done: ``files`` and ``bytes`` of the release, and how many files of it were ``sent`` this time."""
+    """Number of ``files`` and ``bytes`` of the release, and of the files that were ``sent`` by this call."""
 
     target: str
     files: int
     bytes: int
     sent: int
     already: bool
-    """The same release had been published there before."""
+    """True where the same release was already published there."""
 
 
 def publish(
@@ -60,7 +60,7 @@ def publish(
     data = source.get(MANIFEST)
     to = Store(target)
     if to.url == source.url:
-        raise RunError(f"{target} is the release itself; name another place")
+        raise RunError(f"{target} is the release itself; choose another target")
     items = listed(published.manifest, source)
     _whole(source, items)
     return _Publisher(source, to, data, items, unconditional, read_back, progress or _silent).publish()
@@ -73,15 +73,13 @@ def listed(manifest: Contents, store: Store) -> list[ReleaseFile]:
     for path in (item.path for item in items):
         parts = PurePosixPath(path).parts
         if not parts or path.startswith("/") or ".." in parts or path in known:
-            raise RunError(
-                f"{store.uri(MANIFEST)}: `files` names {path!r}, which is no file of its own below the release"
-            )
+            raise RunError(f"{store.uri(MANIFEST)}: `files` has {path!r}: a duplicate, or outside the release")
         known.add(path)
     return items
 
 
 def of_reader(key: str) -> bool:
-    """True for what a reader keeps beside a release: Megatron-Energon's metadata and its index of each tar."""
+    """True for files that a reader keeps beside a release: Megatron-Energon's metadata and its index of each tar."""
     return key.startswith(".nv-meta/") or key.endswith(".tar.idx")
 
 
@@ -90,13 +88,13 @@ def _whole(source: Store, items: Sequence[ReleaseFile]) -> None:
     missing = [i for i in items if i.path not in there]
     if missing:
         raise RunError(
-            f"{source.uri(missing[0].path)} is in the manifest, but not there ({len(missing)} of {len(items)} files missing)"
+            f"{source.uri(missing[0].path)} is in the manifest, but does not exist ({len(missing)} of {len(items)} files missing)"
         )
     for item in items:
         if there[item.path] != item.bytes:
             raise RunError(
                 f"{source.uri(item.path)} has {there[item.path]:,} bytes, the manifest says {item.bytes:,}: "
-                "it was changed; make the release again"
+                "it was changed; run the recipe again"
             )
 
 
@@ -117,36 +115,36 @@ class _Publisher:
         self.there = {e.key: e for e in self.to.list()}
         already = MANIFEST in self.there
         if already and self.to.get(MANIFEST) != self.manifest:
-            raise self._lost("another release is published here")
-        self._no_strays()
+            raise self._conflict("another release is published here")
+        self._check_strays()
         if not already:
             self._claim()
         self._send_all()
         self._complete()
         if not already and not self._create(MANIFEST, self.manifest) and self.to.get(MANIFEST) != self.manifest:
-            raise self._lost("another publisher was faster")
+            raise self._conflict("another publisher was faster")
         self._unclaim()
         total = sum(i.bytes for i in self.items) + len(self.manifest)
         return Publication(self.to.url, len(self.items) + 1, total, self.sent, already)
 
-    def _lost(self, why: str) -> RunError:
+    def _conflict(self, why: str) -> RunError:
         return RunError(
             f"{self.to.uri(MANIFEST)}: {why}, with another manifest than that of {self.source.url}; nothing was "
             "overwritten. Publish to another prefix"
         )
 
-    def _no_strays(self) -> None:
+    def _check_strays(self) -> None:
         strays = sorted(self.there.keys() - {i.path for i in self.items} - {MANIFEST, CLAIM})
         if MANIFEST in self.there:
             strays = [key for key in strays if not of_reader(key)]
         if strays:
             raise RunError(
-                f"{self.to.uri(strays[0])} is no file of this release ({len(strays)} such objects): readers would take "
-                "them for parts of it. Publish to an empty prefix"
+                f"{self.to.uri(strays[0])} is not a file of this release ({len(strays)} such objects), and readers "
+                "would take them for parts of it. Publish to an empty prefix"
             )
 
     def _claim(self) -> None:
-        """From here to the manifest only this release may be written to the target, by however many publishers."""
+        """Reserve the target for this release, by however many publishers, until the manifest is written."""
         claim = canonical({"manifest_sha256": hashlib.sha256(self.manifest).hexdigest()})
         while CLAIM in self.there or not self.to.create(CLAIM, claim):
             try:
@@ -155,25 +153,25 @@ class _Publisher:
                 self.there.pop(CLAIM, None)
                 continue
             if held != claim:
-                raise self._lost(f"another release is being published here ({self.to.uri(CLAIM)} holds its place)")
+                raise self._conflict(f"another release is being published here ({self.to.uri(CLAIM)} is its claim)")
             break
-        # More than once, for another publisher of this release may have taken the claim away just before.
+        # More than once, for another publisher of this release may have deleted the claim just before.
         if all(self.to.create(CLAIM, claim + b"\n" * n) for n in (1, 2, 3)) and not self.unconditional:
             self.to.delete([CLAIM])
             raise RunError(
                 f"{self.to.url}: this server ignores If-None-Match, so that two publishers could overwrite each other. "
                 "Publish to one that honours it, or use --unconditional if nobody else publishes there"
             )
-        # Whoever finished before the claim was ours has written the manifest before.
+        # A publisher that finished before this claim has written the manifest.
         if self.to.exists(MANIFEST) and self.to.get(MANIFEST) != self.manifest:
             self._unclaim()
-            raise self._lost("another release is published here")
+            raise self._conflict("another release is published here")
 
     def _unclaim(self) -> None:
         try:
             self.to.delete([CLAIM])
         except RunError:
-            return  # without the right to delete it stays, and says nothing beside a manifest
+            return  # without the right to delete, it stays; beside a manifest it is ignored
 
     def _send_all(self) -> None:
         self.progress(0, len(self.items))
@@ -189,12 +187,12 @@ class _Publisher:
                     self.progress(self.done, len(self.items))
 
     def _send(self, item: ReleaseFile) -> bool:
-        """True if the file was sent, False if it was there. Raises RunError where something else is there."""
+        """True if the file was sent, False if it already existed. Raises RunError where other bytes are there."""
         if item.path not in self.there and self._create_item(item):
             if self.read_back:
-                self._same(item, trust=False)
+                self._check_same(item, trust=False)
             return True
-        self._same(item, trust=not self.read_back)
+        self._check_same(item, trust=not self.read_back)
         return False
 
     def _create_item(self, item: ReleaseFile) -> bool:
@@ -206,27 +204,28 @@ class _Publisher:
         """As Store.create; a conflict between two writers may leave nothing there, and is tried again."""
         return self.to.create(key, data, sha256) or (not self.to.exists(key) and self.to.create(key, data, sha256))
 
-    def _same(self, item: ReleaseFile, trust: bool) -> None:
+    def _check_same(self, item: ReleaseFile, trust: bool) -> None:
         entry = self.to.head(item.path)
         if entry is not None and entry.size == item.bytes:
-            found = self.to.recorded(item.path) if trust else ""
-            if not found:
-                digest = hashlib.sha256()
-                for piece in self.to.stream(item.path, item.bytes):
-                    digest.update(piece)
-                found = digest.hexdigest()
-            if found == item.sha256:
+            sha256 = (self.to.recorded(item.path) if trust else "") or self._digest(item)
+            if sha256 == item.sha256:
                 return
         raise RunError(
-            f"{self.to.uri(item.path)}: what is there is not {self.source.uri(item.path)}; nothing was overwritten. "
+            f"{self.to.uri(item.path)} exists with other bytes than {self.source.uri(item.path)}; nothing was overwritten. "
             "Publish to an empty prefix"
         )
+
+    def _digest(self, item: ReleaseFile) -> str:
+        digest = hashlib.sha256()
+        for piece in self.to.stream(item.path, item.bytes):
+            digest.update(piece)
+        return digest.hexdigest()
 
     def _complete(self) -> None:
         there = {e.key: e.size for e in self.to.list()}
         for item in self.items:
             if there.get(item.path) != item.bytes:
-                raise RunError(f"{self.to.uri(item.path)} vanished or was changed while the release was published")
+                raise RunError(f"{self.to.uri(item.path)} was deleted or changed while the release was being published")
 
 
 def _silent(done: int, total: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Reads a finished release, from a folder or S3: every tar is checked against the manifest before a member of it is used."""
+"""Reads a finished release from a folder or S3; every tar is checked against its checksum before a member of it is used."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Published:
-    """A release with its manifest."""
+    """A finished release: its store and manifest."""
 
     store: Store
     manifest: Manifest
@@ -61,7 +61,7 @@ class Published:
         return sorted({shard.split for shard in self.manifest.shards})
 
     def ledger(self) -> pa.Table:
-        """What became of each input, from the file or files that the manifest lists. Raises as ``Store.get``."""
+        """The outcome of each input, from the file or files that the manifest lists. Raises as ``Store.get``."""
         listed = sorted(file.path for file in self.manifest.files if is_ledger(file.path))
         return pa.concat_tables([parquet(self.store.get(n), contracts.LEDGER.names) for n in listed])
 
@@ -76,7 +76,8 @@ class Published:
         return [Tar(f"cot/{s.name}.tar", s.sha256, s.bytes, s.records) for s in shards]
 
     def read(self, tar: Tar) -> Iterator[Sample]:
-        """``(key, {extension: bytes})`` of each entry. Raises RunError for a tar that is missing or another than listed."""
+        """``(key, {extension: bytes})`` of each entry. Raises RunError for a tar that is missing or has another
+        checksum than listed."""
         with self.local(tar) as path:
             yield from read_shard(path)
 
@@ -84,8 +85,8 @@ class Published:
         """Places of all samples that the CoT records of these splits are about, in one pass over all shards. ``parents`` reads
         them from a record's JSON."""
         records = (members for split in splits for tar in self.cot(split) for _, members in self.read(tar))
-        wanted = {parent for members in records for parent in parents(members.get("json", b""))}
-        return self.locate([tar for split in self.splits for tar in self.shards(split)], wanted)
+        ids = {parent for members in records for parent in parents(members.get("json", b""))}
+        return self.locate([tar for split in self.splits for tar in self.shards(split)], ids)
 
     def locate(self, tars: Collection[Tar], wanted: Collection[str]) -> dict[str, Place]:
         """Places of the samples with these ids. Raises RunError as ``read``, for a sample that is in none of the tars, and for
@@ -122,11 +123,11 @@ class Published:
 
     @contextmanager
     def local(self, tar: Tar) -> Iterator[Path]:
-        """The tar as a local file, checked; what is far is fetched for as long. Raises RunError."""
+        """The tar as a local file, its checksum checked; fetched to a temporary file from S3. Raises RunError."""
         if not self.store.remote:
             path = Path(self.store.url, tar.path)
             if not path.is_file():
-                raise RunError(f"{path} is in the manifest, but not there")
+                raise RunError(f"{path} is in the manifest, but does not exist")
             with path.open("rb") as file:
                 self._check(tar, hashlib.file_digest(file, "sha256").hexdigest())
             yield path
@@ -148,7 +149,7 @@ class Published:
     def _check(self, tar: Tar, sha256: str) -> None:
         if sha256 != tar.sha256:
             raise RunError(
-                f"{self.store.uri(tar.path)} has SHA-256 {sha256}, the manifest says {tar.sha256}: copy it again"
+                f"checksum mismatch reading {self.store.uri(tar.path)}: got {sha256}, expected {tar.sha256}; copy it again"
             )
 
 

@@ -1,7 +1,7 @@
-"""Checks every chain-of-thought record of a release from its media alone: ``dataengine cot verify RELEASE``.
+"""Verifies every chain-of-thought record of a release from its media alone: ``dataengine cot verify RELEASE``.
 
-Facts are measured again from the pictures in the release's own shards, answers decided again, replies read again, tool calls
-run again. Nothing of the workspace is needed, and nothing in a record is believed.
+Facts are measured again from the media in the release's own shards, answers recomputed, replies parsed and tool calls run
+again. The workspace is not needed, and no field of a record is trusted.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataengine.shards.sample import FAMILIES
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A sample of the release: what a record about it, or beside it, is checked on."""
+class SampleInput:
+    """A sample of the release, with all that a record about it is checked on."""
 
     id: str
     kind: str
@@ -33,17 +33,18 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Item:
-    """A record's JSON, its pictures, and the samples that it is about; none where it is no record."""
+class RecordInput:
+    """A record's JSON, its images, and the samples that it is about; no samples where the JSON is not a record."""
 
     record: bytes
     images: dict[str, bytes]
-    samples: tuple[Seen, ...]
+    samples: tuple[SampleInput, ...]
 
 
-_WORST = 10
-_TOLD = {
-    "measured": "answer measured again",
+#: Errors that are kept.
+_SHOWN = 10
+_BASIS = {
+    "measured": "answer measured from the media",
     "caption": "answer looked up in the captions",
     "given": "answer given by the source, not measured",
 }
@@ -51,8 +52,8 @@ _TOLD = {
 
 @dataclass
 class Rechecked:
-    """``wrong``: records that do not hold, by the check that failed; ``errors`` names the first of them. ``basis``: of the right
-    ones, what their answers rest on; ``judged``: how many say the given answer in other words, by a judge."""
+    """``wrong``: records by the check that failed; ``errors`` names the first of them. Of the ``right`` ones, ``basis`` counts
+    what their answers rest on, and ``judged`` those whose answer a judge model found equal in other words."""
 
     right: int = 0
     basis: Counter[str] = field(default_factory=Counter)
@@ -66,19 +67,19 @@ class Rechecked:
 
     def rows(self) -> list[tuple[str, str]]:
         share = f" ({self.right / self.records:.2%})" if self.records else ""
-        told = [("records", f"{self.records:,}"), ("right", f"{self.right:,}{share}")]
-        told += [(f"- {_TOLD[basis]}", f"{count:,}") for basis, count in sorted(self.basis.items())]
-        told += [("- right in other words, by a judge", f"{self.judged:,}")] if self.judged else []
-        return told + [(f"- wrong: {step}", f"{count:,}") for step, count in sorted(self.wrong.items())]
+        rows = [("records", f"{self.records:,}"), ("right", f"{self.right:,}{share}")]
+        rows += [(f"- {_BASIS[basis]}", f"{count:,}") for basis, count in sorted(self.basis.items())]
+        rows += [("- equal in other words, by a judge", f"{self.judged:,}")] if self.judged else []
+        return rows + [(f"- wrong: {step}", f"{count:,}") for step, count in sorted(self.wrong.items())]
 
 
 def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None] = lambda *_: None) -> Rechecked:
-    """Every record of the release at this folder or s3:// prefix. Raises UsageError where it has none."""
+    """Check every record of the release at this folder or s3:// prefix. Raises UsageError where it has none."""
     published = open_release(release)
     total = sum(shard.records for shard in published.manifest.cot.shards)
     if not total:
         raise UsageError(f"{release} has no chain-of-thought records")
-    found, names = Rechecked(), list[str]()
+    result, names = Rechecked(), list[str]()
     progress(0, total)
     with Sandbox("dataengine.verify.cot_records:check", Limits(), workers=workers, limits=Limits()) as sandbox:
         for at, outcome in enumerate(sandbox.map(_items(published, names)), 1):
@@ -88,24 +89,24 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
             else:
                 verdict, basis, judged = outcome.value
                 if verdict.passed:
-                    found.right += 1
-                    found.basis[basis] += 1
-                    found.judged += judged
+                    result.right += 1
+                    result.basis[basis] += 1
+                    result.judged += judged
                     continue
                 step, reason = verdict.step, verdict.reason
-            found.wrong[step] += 1
-            if len(found.errors) < _WORST:
-                found.errors.append(f"{names[at - 1]}: {step}: {reason}")
-    return found
+            result.wrong[step] += 1
+            if len(result.errors) < _SHOWN:
+                result.errors.append(f"{names[at - 1]}: {step}: {reason}")
+    return result
 
 
-def check(limits: Limits, item: Item) -> tuple[Verdict, str, bool]:
+def check(limits: Limits, item: RecordInput) -> tuple[Verdict, str, bool]:
     """One record, in the decode child: the verdict, what the answer rests on, and whether a judge found it equal."""
-    known = {s.id: s for s in item.samples}
+    samples = {s.id: s for s in item.samples}
 
     def load(id_: str) -> CotInput:
-        one = known[id_]
-        return decoded(one.id, one.kind, one.data, limits, one.captions, one.facts)
+        sample = samples[id_]
+        return decoded(sample.id, sample.kind, sample.data, limits, sample.captions, sample.facts)
 
     verdict = verify_record(item.record, load, item.images)
     if not verdict.passed:
@@ -114,7 +115,7 @@ def check(limits: Limits, item: Item) -> tuple[Verdict, str, bool]:
     return verdict, record.basis, record.judged
 
 
-def _items(published: Published, names: list[str]) -> Iterator[Item]:
+def _items(published: Published, names: list[str]) -> Iterator[RecordInput]:
     places = published.cot_places(published.splits, _parents)
     for split in published.splits:
         for tar in published.cot(split):
@@ -125,25 +126,25 @@ def _items(published: Published, names: list[str]) -> Iterator[Item]:
 
 
 def _parents(record: bytes) -> tuple[str, ...]:
-    """The samples that a record is about; none for what is no record, which the check will say."""
+    """The samples that a record is about; none where the JSON is not a record, which the check reports."""
     try:
         return Record.from_bytes(record).parents
     except InputError:
         return ()
 
 
-def _item(published: Published, places: dict[str, Place], record: bytes, images: dict[str, bytes]) -> Item:
-    return Item(record, images, tuple(_seen(published, id_, places[id_]) for id_ in _wanted(record)))
+def _item(published: Published, places: dict[str, Place], record: bytes, images: dict[str, bytes]) -> RecordInput:
+    return RecordInput(record, images, tuple(_sample(published, id_, places[id_]) for id_ in _needed(record)))
 
 
-def _wanted(record: bytes) -> tuple[str, ...]:
-    """Of these samples the media are needed: of captions that are quoted, only whose they are is told."""
+def _needed(record: bytes) -> tuple[str, ...]:
+    """Samples whose media are needed: all parents where the answer was measured, else only the first."""
     parents = _parents(record)
     return parents if parents and Record.from_bytes(record).basis == "measured" else parents[:1]
 
 
-def _seen(published: Published, id_: str, place: Place) -> Seen:
+def _sample(published: Published, id_: str, place: Place) -> SampleInput:
     sample = place.metadata
     captions = tuple(caption.text for caption in sample.captions if caption.text)
     data = published.member(place, FAMILIES[sample.kind])
-    return Seen(id_, sample.kind, data, captions, {"duration": sample.duration})
+    return SampleInput(id_, sample.kind, data, captions, {"duration": sample.duration})

@@ -112,10 +112,10 @@ def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy:
     assert (copy.release / "manifest.json").read_bytes() == (base.release / "manifest.json").read_bytes()
     done = dataengine("cost", str(copy.recipe))
     assert re.search(r"release +[\d.]+ +[\d.]+ +2 +2 +[\d,]+", done.stdout), done.stdout
-    assert re.search(r"all +[\d.,]+", done.stdout)
+    assert re.search(r"total +[\d.,]+", done.stdout)
 
 
 def test_cost_of_what_has_not_run(base: Setup, tmp_path: Path) -> None:
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
     done = dataengine("cost", str(setup.recipe), ok=False)
-    assert done.returncode == 2 and "nothing of" in done.stderr
+    assert done.returncode == 2 and "no stage of" in done.stderr

@@ -74,7 +74,7 @@ def test_the_command_says_where_it_is_and_a_second_time_sends_nothing(small: Pat
     assert re.search(r"published\s+files +\d+", done.stdout) and done.stdout.endswith(f"{target}/\n")
     before = at(target)
     done = dataengine("publish", str(small), target)
-    assert "already published" in done.stdout and re.search(r"sent now +0", done.stdout)
+    assert "already published" in done.stdout and re.search(r"files sent +0", done.stdout)
     assert at(target) == before
 
 
@@ -171,14 +171,14 @@ def test_another_object_in_the_place_of_a_shard_stays_and_stops_it(small: Path, 
     shard = min((small / "shards").iterdir())
     data = bytes(shard.stat().st_size)
     Store(target).create(f"shards/{shard.name}", data, "0" * 64 if recorded else "")
-    with pytest.raises(RunError, match=rf"shards/{shard.name}: what is there is not"):
+    with pytest.raises(RunError, match=rf"shards/{shard.name} exists with other bytes"):
         publish(str(small), target)
     assert at(target)[f"shards/{shard.name}"] == data and MANIFEST not in at(target)
 
 
 def test_strangers_below_the_target_stop_it_before_anything_is_written(small: Path, target: str) -> None:
     Store(target).put("shards/train-image-99999.tar", b"old")
-    with pytest.raises(RunError, match=r"shards/train-image-99999\.tar is no file of this release"):
+    with pytest.raises(RunError, match=r"shards/train-image-99999\.tar is not a file of this release"):
         publish(str(small), target)
     assert at(target).keys() == {"shards/train-image-99999.tar"}
 
@@ -195,7 +195,7 @@ def test_a_server_that_ignores_conditions_is_refused_unless_told_so(small: Path,
 BAD = {
     "a shard is gone": (
         lambda r: min((r / "shards").iterdir()).unlink(),
-        r"shards/.* is in the manifest, but not there",
+        r"shards/.* is in the manifest, but does not exist",
     ),
     "a shard is longer": (
         lambda r: min((r / "shards").iterdir()).open("ab").write(b"x"),
@@ -263,7 +263,7 @@ def test_bytes_changed_on_the_way_are_found_by_reading_back_or_by_verify(
 ) -> None:
     """moto checks neither the signature nor the checksum of what it gets; AWS and MinIO refuse such a request."""
     proxy.faults.append(Fault("corrupted_upload", "PUT", "shards/train-image-00000"))
-    with pytest.raises(RunError, match=r"shards/train-image-00000\.tar: what is there is not"):
+    with pytest.raises(RunError, match=r"shards/train-image-00000\.tar exists with other bytes"):
         publish(str(small), target, read_back=True)
     assert MANIFEST not in at(target)
     mirror = target.replace("small", "mirror")
