@@ -1,7 +1,7 @@
-"""Writes a release as the Parquet files of the released Kelix trainer, about 1000 rows a file, in bounded memory.
+"""Exports a release as the Parquet files that the released Kelix trainer reads, about 1000 rows a file, in bounded memory.
 
-How many files there are is in their names, so they are collected on disk first and published when the last one is known;
-``export.json``, with the digest of each, comes last. The same release and options give the same bytes.
+The names have the number of files in them, so files are collected on disk and published when the last one is written;
+``export.json``, with the checksum of each, comes last. The same release and options give the same bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +38,8 @@ from dataengine.storage.store import Store
 
 @dataclass(frozen=True)
 class Options:
-    """``codes``: None takes them where the release has some. ``prefix`` stands before the paths of media, ``source`` is what the
-    reader chooses its system prompt by; both have defaults made from the places. Raises UsageError."""
+    """``codes``: None includes them where the release has any. ``prefix`` is put before the paths of media; by ``source`` the
+    trainer chooses its system prompt; both have defaults made from the target and the release. Raises UsageError."""
 
     form: Form = Form.segments
     media: MediaAs = MediaAs.inline
@@ -53,24 +53,24 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.rows < 1:
-            raise UsageError(f"--rows is 1 or more, not {self.rows}")
+            raise UsageError(f"--rows must be at least 1, not {self.rows}")
         if self.prompt is not None and self.form not in PROMPTS:
-            raise UsageError(f"--prompt is for --as {' and '.join(PROMPTS)}, not for {self.form.value}")
-        if self.form is Form.t2i and "{caption}" not in self.asked:
-            raise UsageError(f"--prompt of --as t2i must have {{caption}} in it: {self.asked!r}")
+            raise UsageError(f"--prompt works with --as {' and '.join(PROMPTS)}, not with --as {self.form.value}")
+        if self.form is Form.t2i and "{caption}" not in self.user_prompt:
+            raise UsageError(f"--prompt of --as t2i must contain {{caption}}: {self.user_prompt!r}")
         if self.source is not None and not self.source.strip():
-            raise UsageError("--source may not be empty: the reader refuses such rows")
+            raise UsageError("--source must not be empty: the trainer refuses such rows")
         if self.media is MediaAs.none and self.codes is False:
-            raise UsageError("--media none needs codes: there would be neither pixels nor codes")
+            raise UsageError("--media none needs codes, or rows would have neither pixels nor codes; drop --no-codes")
 
     @property
-    def asked(self) -> str:
+    def user_prompt(self) -> str:
         return self.prompt if self.prompt is not None else PROMPTS.get(self.form, "")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: files as in ``export.json``, rows, and how many samples or records were left out for what reason."""
+    """What was written: files as in ``export.json``, rows, and samples or records left out by reason."""
 
     files: list[dict[str, Any]]
     rows: int
@@ -83,19 +83,19 @@ def export(
     options: Options | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
-    """Write the rows of one split of a release to a folder or s3:// prefix that is empty; ``progress`` is told how many of how
-    many tars are done. Raises UsageError before anything is written, RunError for a damaged release."""
+    """Write the rows of one split of a release to an empty folder or s3:// prefix; calls ``progress(done, total)`` for each tar.
+    Raises UsageError before anything is written, RunError for a damaged release."""
     options = options or Options()
-    found = open_release(release)
-    target = _empty(out, found.store)
-    codes = _codes(found, options)
-    tars = _tars(found, options)
+    published = open_release(release)
+    target = _empty(out, published.store)
+    codes = _codes(published, options)
+    tars = _tars(published, options)
     left_out: Counter[str] = Counter()
-    source = options.source or _source(options.form, found.manifest.name)
+    source = options.source or _source(options.form, published.manifest.name)
     prefix = options.prefix if options.prefix is not None else _absolute(target)
-    with tempfile.TemporaryDirectory(dir=_made(target), prefix=".export-") as folder:
+    with tempfile.TemporaryDirectory(dir=_local_folder(target), prefix=".export-") as folder:
         parts = Parts(Path(folder), _schema(options.form, codes), options.rows)
-        for draft in _drafts(found, tars, options, codes, progress):
+        for draft in _drafts(published, tars, options, codes, progress):
             if isinstance(draft, LeftOut):
                 left_out[draft.reason] += 1
                 continue
@@ -106,60 +106,59 @@ def export(
         if not parts.counts:
             reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(left_out.items()))
             raise RunError(
-                f"{release}: no row came out of split {options.split} as {options.form.value} ({reasons or 'empty'})"
+                f"{release}: split {options.split} gives no rows as {options.form.value} ({reasons or 'empty'})"
             )
         files = parts.publish(target)
     rows = sum(parts.counts)
-    told = _told(found, options, codes, source) | {
-        "files": files,
-        "rows": rows,
-        "left_out": dict(sorted(left_out.items())),
-    }
-    target.put("export.json", canonical(told))
-    return Exported(files, rows, told["left_out"])
+    result = Exported(files, rows, dict(sorted(left_out.items())))
+    description = _described(published, options, codes, source) | asdict(result)
+    target.put("export.json", canonical(description))
+    return result
 
 
 def _drafts(
-    found: Published, tars: list[Tar], options: Options, codes: bool, progress: Callable[[int, int], None]
+    published: Published, tars: list[Tar], options: Options, codes: bool, progress: Callable[[int, int], None]
 ) -> Iterator[Draft | LeftOut]:
-    find = _finder(found, tars, options, codes) if options.form is Form.cot else None
+    find = _finder(published, tars, options, codes) if options.form is Form.cot else None
     for number, tar in enumerate(tars):
-        for key, fields in found.read(tar):
+        for key, fields in published.read(tar):
             try:
                 if find is not None:
-                    yield reasoned(*_found_record(fields, find), options.tool_pictures)
+                    yield reasoned(*_record_inputs(fields, find), options.tool_pictures)
                 else:
                     metadata = SAMPLE.decode(fields["json"])
                     item = item_of(metadata, fields.__getitem__, codes)
-                    yield captioned(options.form, metadata, item, options.asked)
+                    yield captioned(options.form, metadata, item, options.user_prompt)
             except (KeyError, ValueError) as error:
                 raise RunError(
-                    f"{found.store.uri(tar.path)}: {key} is not as this version writes it: {error!r}"
+                    f"{published.store.uri(tar.path)}: {key} is not in the form that this version writes: {error!r}"
                 ) from error
         progress(number + 1, len(tars))
 
 
-def _found_record(
+def _record_inputs(
     fields: dict[str, bytes], find: Callable[[str], Item]
 ) -> tuple[dict[str, Any], Callable[[str], Item], dict[str, bytes]]:
     record, pictures = parse_record(fields)
     return record, find, pictures
 
 
-def _finder(found: Published, tars: list[Tar], options: Options, codes: bool) -> Callable[[str], Item]:
-    """Samples by id, of those that the records are about."""
-    wanted = {parent for tar in tars for _, fields in found.read(tar) for parent in parse_record(fields)[0]["parents"]}
-    places = found.locate(found.shards(options.split), wanted)
+def _finder(published: Published, tars: list[Tar], options: Options, codes: bool) -> Callable[[str], Item]:
+    """A function from id to sample, of the samples that the records are about."""
+    wanted = {
+        parent for tar in tars for _, fields in published.read(tar) for parent in parse_record(fields)[0]["parents"]
+    }
+    places = published.locate(published.shards(options.split), wanted)
 
     def find(sample: str) -> Item:
         place: Place = places[sample]
-        return item_of(place.metadata, lambda ext: found.member(place, ext), codes)
+        return item_of(place.metadata, lambda ext: published.member(place, ext), codes)
 
     return find
 
 
 def _placed(item: Item, target: Store, media: MediaAs, prefix: str) -> str | None:
-    """Write an item where it is to be a file; its path."""
+    """Write the media of an item where it is to be a file; its path, None where it is not."""
     if media is MediaAs.none or (media is MediaAs.inline and item.kind == "image"):
         return None
     key = f"media/{item.id[:2]}/{item.id}.{item.ext}"
@@ -173,26 +172,26 @@ def _schema(form: Form, codes: bool) -> pa.Schema:
     return pa.schema([pa.field(name, pa.string(), nullable=False) for name in names])
 
 
-def _tars(found: Published, options: Options) -> list[Tar]:
-    if options.split not in found.splits:
+def _tars(published: Published, options: Options) -> list[Tar]:
+    if options.split not in published.splits:
         raise UsageError(
-            f"{found.store.url} has no split `{options.split}`; it has {', '.join(found.splits) or 'none'}"
+            f"{published.store.url} has no split `{options.split}`; it has {', '.join(published.splits) or 'none'}"
         )
-    tars = found.cot(options.split) if options.form is Form.cot else found.shards(options.split)
+    tars = published.cot(options.split) if options.form is Form.cot else published.shards(options.split)
     if not tars:
-        raise UsageError(f"{found.store.url} has no chain-of-thought shards in split {options.split}")
+        raise UsageError(f"{published.store.url} has no chain-of-thought shards in split {options.split}")
     return tars
 
 
-def _codes(found: Published, options: Options) -> bool:
-    has = found.manifest.tokenizer is not None
+def _codes(published: Published, options: Options) -> bool:
+    has = published.manifest.tokenizer is not None
     if not has and (options.codes or options.media is MediaAs.none):
-        raise UsageError(f"{found.store.url} has no codes: its recipe has `tokenize: null`")
+        raise UsageError(f"{published.store.url} has no visual codes: its recipe has `tokenize: null`")
     return has if options.codes is None else options.codes
 
 
 def _source(form: Form, name: str) -> str:
-    """The reader takes ``gen_`` in it for the generation of pictures."""
+    """The trainer takes ``gen_`` in it for image generation."""
     return f"gen_{name}" if form is Form.t2i else f"{name}_cot" if form is Form.cot else str(name)
 
 
@@ -201,25 +200,25 @@ def _empty(out: str, release: Store) -> Store:
     if not target.remote:
         path = Path(target.url).absolute()
         if path.exists() and not path.is_dir():
-            raise UsageError(f"{out} is a file; name a folder to write to")
+            raise UsageError(f"{out} is a file; choose a folder")
     if f"{_real(target)}/".startswith(f"{_real(release)}/"):
-        raise UsageError(f"{out} lies inside the release; the next run would delete it")
+        raise UsageError(f"{out} is inside the release, and the next run would delete it; choose another folder")
     if not target.remote and not path.exists():
         return target
     if next(target.list(), None) is not None:
-        raise UsageError(f"{out} is not empty; name a new folder, or delete what is there")
+        raise UsageError(f"{out} is not empty; choose a new folder, or delete its content")
     return target
 
 
-def _made(target: Store) -> Path | None:
-    """The folder to write to, for what is collected on the disk that it goes to; None where that is no disk."""
+def _local_folder(target: Store) -> Path | None:
+    """The local target folder, where parts are collected on the disk that they end on; None for S3."""
     if target.remote:
         return None
     path = Path(target.url).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{path} cannot be made: {error.strerror}") from None
+        raise UsageError(f"cannot create {path}: {error.strerror}") from None
     return path
 
 
@@ -231,11 +230,11 @@ def _absolute(target: Store) -> str:
     return target.url if target.remote else str(Path(target.url).absolute())
 
 
-def _told(found: Published, options: Options, codes: bool, source: str) -> dict[str, Any]:
-    tokenizer = found.manifest.tokenizer if codes else None
+def _described(published: Published, options: Options, codes: bool, source: str) -> dict[str, Any]:
+    tokenizer = published.manifest.tokenizer if codes else None
     return {
-        "release": found.manifest.name,
-        "recipe_digest": found.manifest.recipe_digest,
+        "release": published.manifest.name,
+        "recipe_digest": published.manifest.recipe_digest,
         "as": options.form.value,
         "media": options.media.value,
         "split": options.split,

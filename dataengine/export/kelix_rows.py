@@ -1,7 +1,7 @@
-"""Rows of the Parquet layout that the released Kelix trainer reads, from samples and CoT records of a release.
+"""Builds rows in the Parquet layout of the released Kelix trainer from samples and CoT records of a release.
 
-All columns are strings of JSON but ``uuid`` and ``source``. The layout and its gates: the reader in the trainer's code
-(arXiv 2602.09843), which takes a row for a chat where it has ``messages`` at all, so a file has those or ``segments``.
+All columns but ``uuid`` and ``source`` are strings of JSON. The layout and its checks are those of the reader in the trainer's
+code (arXiv 2602.09843), which takes any row with ``messages`` for a chat, so a file has either those or ``segments``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
 
 Blocks = list[dict[str, Any]]
 SAMPLE = msgspec.json.Decoder(SampleMetadata)
-#: Shorter over longer side must be more than this for a picture that is to be generated.
+#: Images to be generated need more than this as shorter over longer side.
 ASPECT = 0.75
 
 PROMPTS = {
@@ -33,15 +33,15 @@ PROMPTS = {
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Why there is no row for a sample or record."""
+    """The reason why a sample or record has no row."""
 
     reason: str
 
 
 @dataclass
 class Item:
-    """A picture or video of a row. ``codes`` is the sample's ``.json`` on them with ``npy``, the ``.codes.npy`` in base64;
-    ``data`` reads its bytes, which is done only where they are needed."""
+    """An image or video of a row. ``codes``: the layout from the sample's ``.json`` with ``npy``, the ``.codes.npy`` in base64.
+    ``data`` reads its bytes, only where they are needed; ``frames`` says which frames of a video were shown."""
 
     id: str
     kind: str
@@ -49,16 +49,16 @@ class Item:
     size: tuple[int, int]
     data: Callable[[], bytes]
     codes: dict[str, Any] | None = None
-    told: dict[str, Any] = field(default_factory=dict)
+    frames: dict[str, Any] = field(default_factory=dict)
 
     def name(self, number: int) -> str:
-        """How the row calls it."""
+        """Its name within the row."""
         return f"{number}.{self.ext}"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A row before its media are placed: ``body`` is its segments or messages."""
+    """A row before its media are written: ``body`` is its segments or messages."""
 
     uuid: str
     body: Blocks
@@ -67,7 +67,7 @@ class Draft:
 
 
 def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool) -> Item:
-    """A sample of the release, where ``data`` reads a member by extension."""
+    """The media of a sample; ``data`` reads a member by extension. Raises ValueError for codes that the sample lacks."""
     coded = None
     if codes:
         if metadata.codes is UNSET:
@@ -78,7 +78,7 @@ def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool)
 
 
 def captioned(form: Form, sample: SampleMetadata, item: Item, prompt: str) -> Draft | LeftOut:
-    """A row of a sample and its chosen caption."""
+    """The row of a sample and its chosen caption."""
     caption = sample.captions[0].text.strip()
     if not caption:
         return LeftOut("no caption")
@@ -92,18 +92,18 @@ def captioned(form: Form, sample: SampleMetadata, item: Item, prompt: str) -> Dr
 
 
 def _segments(item: Item, caption: str, prompt: str) -> Blocks:
-    return [_seen(item, 0), {"type": "text", "text": caption}]
+    return [_media(item, 0), {"type": "text", "text": caption}]
 
 
 def _messages(item: Item, caption: str, prompt: str) -> Blocks:
-    asked = {"type": "text", "text": prompt.replace("{kind}", item.kind)}
-    return [_turn("user", [_seen(item, 0), asked]), _turn("assistant", [{"type": "text", "text": caption}])]
+    user = {"type": "text", "text": prompt.replace("{kind}", item.kind)}
+    return [_turn("user", [_media(item, 0), user]), _turn("assistant", [{"type": "text", "text": caption}])]
 
 
 def _t2i(item: Item, caption: str, prompt: str) -> Blocks:
     ended = caption.rstrip(".") if "{caption}." in prompt else caption
-    asked = {"type": "text", "text": prompt.replace("{caption}", ended)}
-    return [_turn("user", [asked]), _turn("assistant", [_seen(item, 0)])]
+    user = {"type": "text", "text": prompt.replace("{caption}", ended)}
+    return [_turn("user", [user]), _turn("assistant", [_media(item, 0)])]
 
 
 _FRAMES = ("nframes", "sampling", "times", "kinds")
@@ -112,10 +112,10 @@ _FRAMES = ("nframes", "sampling", "times", "kinds")
 def reasoned(
     record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tool_pictures: bool
 ) -> Draft | LeftOut:
-    """A row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension.
+    """The row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension.
 
-    The reader takes a picture in an assistant's turn for one to be generated. That of a tool is none, so such records are
-    left out unless ``tool_pictures``.
+    The trainer takes an image in an assistant's turn for one to be generated. A tool's image is not, so such records are left
+    out unless ``tool_pictures``.
     """
     if not tool_pictures and any(
         block["type"] == "image"
@@ -123,7 +123,7 @@ def reasoned(
         if turn["role"] == "assistant"
         for block in turn["content"]
     ):
-        return LeftOut("a tool's picture in the answer")
+        return LeftOut("a tool's image in the answer")
     items: dict[str, Item] = {}
     turns = []
     for turn in record["messages"]:
@@ -135,8 +135,8 @@ def reasoned(
             reference = block[block["type"]]
             if reference not in items:
                 items[reference] = _referred(record, reference, find, pictures)
-                items[reference].told |= {k: block[k] for k in _FRAMES if k in block}
-            content.append(_seen(items[reference], list(items).index(reference)))
+                items[reference].frames |= {k: block[k] for k in _FRAMES if k in block}
+            content.append(_media(items[reference], list(items).index(reference)))
         turns.append(_turn(turn["role"], content))
     kept = ("mode", "style", "task", "family", "teacher", "answer", "answer_type", "parents")
     return Draft(record["id"], turns, list(items.values()), {name: record[name] for name in kept})
@@ -153,7 +153,7 @@ def _referred(
 
 
 def row_of(draft: Draft, form: Form, source: str, paths: Sequence[str | None], inline: bool) -> dict[str, str]:
-    """The row, with the path of each of its media where they are files and their bytes where not and ``inline``."""
+    """The row, with the path of each medium that is a file, and the bytes of the others where ``inline``."""
     images: dict[str, str] = {}
     videos: dict[str, str] = {}
     for number, (item, path) in enumerate(zip(draft.items, paths, strict=True)):
@@ -166,28 +166,28 @@ def row_of(draft: Draft, form: Form, source: str, paths: Sequence[str | None], i
     metadata = draft.metadata | {
         f"{kind}s_info": {name: _info(item) for name, item in named if item.kind == kind} for kind in FAMILIES
     }
-    told = {"metadata": metadata, "images": images, "videos": videos, body_of(form): draft.body}
-    told["codes"] = {name: item.codes for name, item in named if item.codes is not None}
-    return {"uuid": draft.uuid, "source": source} | {name: canonical(value).decode() for name, value in told.items()}
+    columns = {"metadata": metadata, "images": images, "videos": videos, body_of(form): draft.body}
+    columns["codes"] = {name: item.codes for name, item in named if item.codes is not None}
+    return {"uuid": draft.uuid, "source": source} | {name: canonical(value).decode() for name, value in columns.items()}
 
 
 def body_of(form: Form) -> str:
-    """The column that holds the text."""
+    """Name of the column with the text."""
     return "segments" if form is Form.segments else "messages"
 
 
 def parse_record(fields: Mapping[str, bytes]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """A CoT record and its pictures from the members of a shard."""
+    """A CoT record and its images from the members of a shard."""
     rest = dict(fields)
     record: dict[str, Any] = json.loads(rest.pop("json"))
     return record, rest
 
 
 def _info(item: Item) -> dict[str, Any]:
-    return {"width": item.size[0], "height": item.size[1], "id": item.id, **item.told}
+    return {"width": item.size[0], "height": item.size[1], "id": item.id, **item.frames}
 
 
-def _seen(item: Item, number: int) -> dict[str, Any]:
+def _media(item: Item, number: int) -> dict[str, Any]:
     return {"type": item.kind, item.kind: item.name(number)}
 
 

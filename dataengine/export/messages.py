@@ -1,7 +1,7 @@
-"""CoT records as JSONL chats with their media beside them: what LLaMA-Factory and TRL load.
+"""Exports CoT records as JSONL chats with their media files, as LLaMA-Factory and TRL load them.
 
-A line has ``messages`` (role and content, a picture's or video's place marked ``<image>`` or ``<video>``), ``images`` and
-``videos`` (paths, in the order of the marks) and what a mix is made by: id, mode, task, difficulty, quality, weight, repeat.
+A line has ``messages`` (role and content, with ``<image>`` and ``<video>`` in the places of media), ``images`` and ``videos``
+(paths, in the order of these marks) and the fields to mix by: id, mode, task, difficulty, quality, weight, repeat.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ DATASET_INFO = "dataset_info.json"
 
 @dataclass(frozen=True)
 class Written:
+    """Number of records and of media files."""
+
     records: int
     media: int
 
@@ -36,7 +38,7 @@ def export(
     if not tars:
         raise UsageError(f"{release} has no chain-of-thought records in the split {split}")
     if folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{out} is not empty: name a new folder")
+        raise UsageError(f"{out} is not empty; choose a new folder")
     (folder / "media").mkdir(parents=True)
     places = published.cot_places([split], lambda data: Record.from_bytes(data).parents)
     done, written, total = 0, set[str](), sum(tar.entries for tar in tars)
@@ -60,10 +62,10 @@ def _records(published: Published, split: str) -> Iterator[tuple[Record, dict[st
 
 def _chat(record: Record) -> dict[str, Any]:
     scores = {fact.name: fact.value for fact in record.scores}
-    told = {"id": record.id, "mode": record.mode, "task": record.task, "difficulty": record.difficulty}
+    fields = {"id": record.id, "mode": record.mode, "task": record.task, "difficulty": record.difficulty}
     references = _references(record)
     return {
-        **told,
+        **fields,
         **{name: scores.get(name, 0.0) for name in ("quality", "weight", "repeat")},
         "messages": [{"role": m.role, "content": "".join(map(_marked, m.content))} for m in record.messages],
         "images": [_name(record, r) for r in references if not r[1]],
@@ -72,7 +74,7 @@ def _chat(record: Record) -> dict[str, Any]:
 
 
 Reference = tuple[str, bool]
-"""What a block points at, and whether it is a video."""
+"""What a block refers to, and whether that is a video."""
 
 
 def _references(record: Record) -> list[Reference]:
@@ -113,8 +115,8 @@ def _save(
 
 
 def _info(name: str, split: str) -> dict[str, Any]:
-    """LLaMA-Factory's entry: chats in the OpenAI shape."""
+    """LLaMA-Factory's entry for chats in the OpenAI format."""
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}
     columns = {"messages": "messages", "images": "images", "videos": "videos"}
-    told = {"file_name": f"{split}.jsonl", "formatting": "sharegpt", "columns": columns, "tags": tags}
-    return {f"{name}_{split}": told}
+    entry = {"file_name": f"{split}.jsonl", "formatting": "sharegpt", "columns": columns, "tags": tags}
+    return {f"{name}_{split}": entry}

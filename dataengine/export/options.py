@@ -1,4 +1,4 @@
-"""What an export can be asked for; apart, so that the command line names it without reading anything else."""
+"""Options of an export; apart from it, so that the command line can list them without importing anything else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Form(StrEnum):
-    """What rows are for: captions as plain sequences or chats, pictures from captions, chain-of-thought chats."""
+    """Form of the rows: captions as plain sequences or chats, images from captions, chain-of-thought chats."""
 
     segments = "segments"
     messages = "messages"
@@ -15,7 +15,7 @@ class Form(StrEnum):
 
 
 class MediaAs(StrEnum):
-    """Where pixels are. The reader takes videos by path alone: they are files in either case."""
+    """Where media are. The trainer reads videos by path only: they are files unless ``none``."""
 
     inline = "inline"
     files = "files"

@@ -1,7 +1,7 @@
-"""Parquet files of so many rows each whose names tell how many there are: ``part-00000-of-00010.parquet``.
+"""Writes Parquet files of a fixed number of rows, named by their total number: ``part-00000-of-00010.parquet``.
 
-Their number is known at the end, and objects cannot be renamed on S3, so they are collected on disk and published then.
-Rows wait in memory up to a row group of 32 MiB.
+The number is known at the end, and objects cannot be renamed on S3, so they are collected on disk and published then.
+Rows are buffered in memory up to a row group of 32 MiB.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GROUP_BYTES = 32 << 20
 
 @dataclass
 class Parts:
-    """Files of at most ``limit`` rows of text columns; ``folder`` is theirs alone."""
+    """Files of at most ``limit`` rows of text columns; ``folder`` has no other files."""
 
     folder: Path
     schema: pa.Schema
@@ -32,7 +32,7 @@ class Parts:
 
     def add(self, row: dict[str, str]) -> None:
         if self._writer is None:
-            # No dictionary and no statistics: most values are long and stand once.
+            # No dictionary and no statistics: most values are long and unique.
             path = self.folder / f"{len(self.counts):05d}"
             options: dict[str, Any] = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
             self._writer = pq.ParquetWriter(path, self.schema, **options)
@@ -53,7 +53,7 @@ class Parts:
             self._writer = None
 
     def publish(self, store: Store) -> list[dict[str, Any]]:
-        """Move the files to where they belong."""
+        """Move the files to the store; their entries for ``export.json``."""
         self.close()
         listed = []
         for number, rows in enumerate(self.counts):

@@ -1,9 +1,8 @@
-"""Loads a release by its card or its Croissant description where the readers' own loaders only know local folders.
+"""Loads a release on s3:// by its card with Hugging Face's datasets, or by its Croissant description with mlcroissant.
 
-``datasets.load_dataset`` takes a folder by its card when the folder is local, and mlcroissant opens files beside the
-description. Both are given what they take: the first its own loader of tars with the s3:// globs of the card, the second
-a folder with the description and, named by their SHA-256, the files that it needs. Mapping and cache of these tools stay
-theirs; nothing in them is replaced.
+Both only know local folders: ``datasets.load_dataset`` reads a card only there, and mlcroissant opens files next to the
+description. So the first is called with its own loader of tars and the s3:// globs of the card, and for the second a
+folder is filled with the description and the files that it needs, named by their SHA-256. Their caches stay their own.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def load_dataset(release: str, name: str | None = None, **options: Any) -> Any:
 
 
 def data_files(release: str, name: str | None = None) -> dict[str, str]:
-    """Of a configuration in the card's header the glob of each split, as paths or s3:// URLs. Raises as ``load_dataset``."""
+    """The glob of each split of a configuration in the card's header, as paths or s3:// URLs. Raises as ``load_dataset``."""
     store = open_release(release).store
     try:
         header = yaml.safe_load(store.get("README.md").decode().split("---\n")[1])
@@ -46,25 +45,24 @@ def data_files(release: str, name: str | None = None) -> dict[str, str]:
         if chosen in configs:
             return {f["split"]: store.uri(f["path"]) for f in configs[chosen]["data_files"]}
     except FileNotFoundError:
-        raise RunError(f"{store.uri('README.md')} does not exist: the release has lost its card") from None
+        raise RunError(f"{store.uri('README.md')} does not exist: the release has no card") from None
     except (ValueError, LookupError, TypeError, yaml.YAMLError) as error:
-        raise RunError(f"{store.uri('README.md')} has no header with configs and data_files ({error!r})") from None
+        raise RunError(f"{store.uri('README.md')} has no YAML header with configs and data_files ({error!r})") from None
     raise UsageError(f"{store.url} has no configuration `{chosen}`; its card has {', '.join(sorted(configs))}")
 
 
 def croissant(release: str, folder: str | Path, *records: str) -> Path:
-    """Path of a description for ``mlcroissant.Dataset``, in ``folder``, with the files that these record sets need (none
-    named: all) fetched beside it and checked. What is there already is not fetched again, and one folder serves any
-    number of releases. Raises as ``open_release``; UsageError for a record set that the release does not have, RunError
-    for a file that is not what it should be."""
+    """Path of a description for ``mlcroissant.Dataset`` in ``folder``, where the files that these record sets need (default: all)
+    are fetched and checked. Files that exist are not fetched again, and one folder serves any number of releases. Raises
+    as ``open_release``; UsageError for a record set that the release does not have, RunError for a checksum mismatch."""
     published = open_release(release)
     about = json.loads(published.store.get("croissant.json"))
     files = {d["@id"]: d for d in about["distribution"] if d["@type"] == "cr:FileObject"}
-    wanted = sorted(_needed(published, about, records))
+    needed = sorted(_needed(published, about, records))
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        list(pool.map(lambda id_: _fetched(published, files[id_], place), wanted))
+        list(pool.map(lambda id_: _fetched(published, files[id_], place), needed))
     for file in files.values():
         # mlcroissant keeps what it has extracted by this name; the digest never means two contents.
         file["contentUrl"] = _name(file)
@@ -74,10 +72,10 @@ def croissant(release: str, folder: str | Path, *records: str) -> Path:
 
 
 def _needed(published: Published, about: dict[str, Any], records: tuple[str, ...]) -> set[str]:
-    """Ids of the files that the record sets take from, by way of sets of files or at once."""
+    """Ids of the files that the record sets read, through file sets or directly."""
     sets = {r["@id"]: r for r in about["recordSet"]}
-    if lost := sorted(set(records) - sets.keys()):
-        raise UsageError(f"{published.store.url} has no record set `{lost[0]}`; it has {', '.join(sorted(sets))}")
+    if unknown := sorted(set(records) - sets.keys()):
+        raise UsageError(f"{published.store.url} has no record set `{unknown[0]}`; it has {', '.join(sorted(sets))}")
     inside = {d["@id"]: d["containedIn"] for d in about["distribution"] if d["@type"] == "cr:FileSet"}
 
     def of(record: dict[str, Any]) -> Iterator[str]:
@@ -90,7 +88,7 @@ def _needed(published: Published, about: dict[str, Any], records: tuple[str, ...
 
 
 def _fetched(published: Published, file: dict[str, Any], folder: Path) -> None:
-    """The file under its digest; a half-written one never has that name."""
+    """Fetch the file under its checksum as name; an incomplete one never has that name."""
     target = folder / _name(file)
     if target.exists():
         return

@@ -156,7 +156,7 @@ def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) 
     records, samples = kept(small, "cot"), kept(small)
     rows = rows_of(tmp_path / "all")
     assert {row["uuid"] for row in rows} == set(records) and everything.rows == len(records)
-    assert done.left_out["a tool's picture in the answer"] == len(records) - done.rows > 0
+    assert done.left_out["a tool's image in the answer"] == len(records) - done.rows > 0
     assert all(
         block["type"] == "text"
         for row in rows_of(tmp_path / "out")
@@ -204,7 +204,7 @@ def test_the_same_release_gives_the_same_bytes_anywhere(small: Path, tmp_path: P
     export(source.url, f"{s3}/out", options)
     found = Store(f"{s3}/out")
     assert {e.key: found.get(e.key) for e in found.list()} == contents(tmp_path / "one")
-    with pytest.raises(UsageError, match="lies inside the release"):
+    with pytest.raises(UsageError, match="is inside the release"):
         export(source.url, f"{s3}/release/out", options)
     with pytest.raises(UsageError, match="is not empty"):
         export(source.url, f"{s3}/out", options)

@@ -32,8 +32,8 @@ def test_wrong_commands_end_with_2_and_name_what_is_wrong(
         (tmp_path / "full", out, "holds no release"),
         (small, tmp_path / "full", f"{tmp_path}/full is not empty"),
         (small, tmp_path / "file", "is a file"),
-        (small, tmp_path / "file" / "out", "cannot be made"),
-        (small, small / "kelix", "lies inside the release"),
+        (small, tmp_path / "file" / "out", "cannot create"),
+        (small, small / "kelix", "is inside the release"),
     ):
         done = dataengine("export", "kelix", str(release), str(target), ok=False)
         assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
@@ -45,7 +45,7 @@ def test_wrong_commands_end_with_2_and_name_what_is_wrong(
     [
         ({"split": "validation"}, "no split `validation`; it has train"),
         ({"rows": 0}, "--rows"),
-        ({"prompt": "x"}, "--prompt is for --as messages and t2i"),
+        ({"prompt": "x"}, "--prompt works with --as messages and t2i"),
         ({"form": Form.t2i, "prompt": "x"}, "{caption}"),
         ({"source": " "}, "--source"),
         ({"media": MediaAs.none, "codes": False}, "neither pixels nor codes"),
@@ -64,7 +64,7 @@ def test_a_release_without_codes_or_cot_says_so(copy: Path, tmp_path: Path) -> N
     manifest |= {"tokenizer": None, "cot": {**manifest["cot"], "shards": []}}
     (copy / "manifest.json").write_text(json.dumps(manifest))
     for options in (Options(media=MediaAs.none), Options(codes=True)):
-        with pytest.raises(UsageError, match="has no codes"):
+        with pytest.raises(UsageError, match="has no visual codes"):
             export(str(copy), str(tmp_path / "out"), options)
     with pytest.raises(UsageError, match="no chain-of-thought shards"):
         export(str(copy), str(tmp_path / "out"), Options(Form.cot))
