@@ -29,13 +29,13 @@ def kelix(
         typer.Option(
             "--as",
             help="segments: media and caption, for pre-training. messages: media from the user, caption from the assistant. "
-            "t2i: caption from the user, picture from the assistant (sides nearer than 3:4). cot: the chain-of-thought records.",
+            "t2i: caption from the user, image from the assistant (aspect ratio above 3:4). cot: the chain-of-thought records.",
         ),
     ] = Form.segments,
     media: Annotated[
         MediaAs,
         typer.Option(
-            help="inline: pictures as base64 in the rows. files: beside them, in OUT/media. none: codes only. "
+            help="inline: images as base64 in the rows. files: in OUT/media. none: codes only. "
             "Videos are files unless none."
         ),
     ] = MediaAs.inline,
@@ -44,24 +44,24 @@ def kelix(
     codes: Annotated[
         bool | None,
         typer.Option(
-            "--codes/--no-codes", help="A further column `codes` with the visual codes. (default: if there are any)"
+            "--codes/--no-codes", help="Add a column `codes` with the visual codes. (default: if the release has any)"
         ),
     ] = None,
     prompt: Annotated[
-        str | None, typer.Option(help="What the user says: with {kind} for messages, with {caption} for t2i.")
+        str | None, typer.Option(help="The user's text, with {kind} for messages, {caption} for t2i.")
     ] = None,
     source: Annotated[
         str | None,
         typer.Option(
-            help="Column `source`, by which the trainer picks its system prompt. (default: from the release's name)"
+            help="Column `source`, by which the trainer chooses its system prompt. (default: from the release's name)"
         ),
     ] = None,
     prefix: Annotated[
-        str | None, typer.Option(help="Put before the paths of media in the rows. (default: OUT as an absolute path)")
+        str | None, typer.Option(help="Prefix of media paths in the rows. (default: OUT as an absolute path)")
     ] = None,
     tool_pictures: Annotated[
         bool,
-        typer.Option("--tool-pictures", help="cot: keep records with a tool's picture in the assistant's turn."),
+        typer.Option("--tool-pictures", help="cot: keep records with a tool's image in the assistant's turn."),
     ] = False,
 ) -> None:
     """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
@@ -77,9 +77,9 @@ def kelix(
             bar.advance("export")
 
         written = export(release, out, options, progress)
-    told = [("files", len(written.files)), ("rows", written.rows)]
-    told += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
-    console.print_rows("written", [(name, f"{count:,}") for name, count in told])
+    rows_written = [("files", len(written.files)), ("rows", written.rows)]
+    rows_written += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
+    console.print_rows("written", [(name, f"{count:,}") for name, count in rows_written])
     print(f"\n{out.rstrip('/')}/")
 
 
