@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 import webdataset
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from servers import free_port, serve
+from support.servers import free_port, serve
 
 from dataengine import contracts
 from dataengine.readers.fsspec_s3 import register, shards

@@ -100,8 +100,9 @@ def test_the_library_of_the_released_reader_reads_it(small: Path, tmp_path: Path
 
 def test_media_as_files_lie_where_the_rows_say(small: Path, tmp_path: Path) -> None:
     export(str(small), str(tmp_path / "out"), Options(media=MediaAs.files))
-    samples = kept(small)
-    for row in rows_of(tmp_path / "out"):
+    samples, rows = kept(small), rows_of(tmp_path / "out")
+    assert rows and {row["uuid"] for row in rows} <= samples.keys()
+    for row in rows:
         [path] = {**row["images"], **row["videos"]}.values()
         fields = samples[row["uuid"]]
         assert Path(path).is_absolute() and Path(path).read_bytes() == fields.get("jpg", fields.get("mp4"))
@@ -111,16 +112,20 @@ def test_media_as_files_lie_where_the_rows_say(small: Path, tmp_path: Path) -> N
 def test_without_media_or_without_codes(small: Path, tmp_path: Path) -> None:
     export(str(small), str(tmp_path / "codes"), Options(media=MediaAs.none))
     export(str(small), str(tmp_path / "pixels"), Options(codes=False))
-    for row in rows_of(tmp_path / "codes"):
+    codes, pixels = rows_of(tmp_path / "codes"), rows_of(tmp_path / "pixels")
+    assert len(codes) == len(pixels) > 0
+    for row in codes:
         assert row["images"] == row["videos"] == {} and len(row["codes"]) == 1
-    assert all(list(row) == [*COLUMNS, "segments"] for row in rows_of(tmp_path / "pixels"))
+    assert all(list(row) == [*COLUMNS, "segments"] for row in pixels)
     assert not (tmp_path / "codes" / "media").exists()
     assert json.loads((tmp_path / "pixels" / "export.json").read_bytes())["tokenizer"] is None
 
 
 def test_messages_are_one_question_and_the_caption(small: Path, tmp_path: Path) -> None:
     export(str(small), str(tmp_path / "out"), Options(Form.messages))
-    for row in rows_of(tmp_path / "out"):
+    rows = rows_of(tmp_path / "out")
+    assert {row["messages"][0]["content"][0]["type"] for row in rows} == {"image", "video"}
+    for row in rows:
         user, assistant = row["messages"]
         kind = user["content"][0]["type"]
         assert (user["role"], assistant["role"]) == ("user", "assistant") and "segments" not in row

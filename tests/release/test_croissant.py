@@ -45,7 +45,7 @@ def test_records_load(small: Path) -> None:
     pictures = {r["image/id"].decode(): r["image/content"] for r in dataset.records("image")}
     facts = {r["image-facts/id"].decode(): json.loads(r["image-facts/content"]) for r in dataset.records("image-facts")}
     kept = {r["id"] for r in ledger if r["outcome"] == "kept"}
-    assert pictures.keys() == facts.keys() < kept
+    assert pictures and pictures.keys() == facts.keys() < kept
     assert all(p.size == (facts[i]["width"], facts[i]["height"]) for i, p in pictures.items())
     videos = {r["video/id"].decode(): r["video/content"] for r in dataset.records("video")}
     assert videos and videos.keys() | pictures.keys() == kept

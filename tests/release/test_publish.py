@@ -8,55 +8,29 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
-from support.faulty_proxy import Fault, FaultyProxy, faulty
+from support.faulty_proxy import Fault, FaultyProxy
 from support.small_release import COMMAND, NAME, dataengine, recipe
-from support.spoil import edit, manifest
+from support.spoil import edit, manifest, relist
+from support.targets import at, contents
 
 from dataengine.errors import RunError
-from dataengine.release import publish as module
 from dataengine.release.publish import CLAIM, MANIFEST, publish
-from dataengine.storage import multipart
 from dataengine.storage.store import Store
 from dataengine.verify.verify import verify
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def at(target: str) -> dict[str, bytes]:
-    store = Store(target)
-    return {e.key: store.get(e.key) for e in store.list()}
-
-
-@pytest.fixture
-def target(s3_conditional: str) -> str:
-    return f"{s3_conditional}/team/small"
 
 
 @pytest.fixture
 def other(small: Path, tmp_path: Path) -> Path:
     """A release of the same files with another manifest and another card."""
-    from support.spoil import relist
-
     folder = Path(shutil.copytree(small, tmp_path / "other"))
     (folder / "README.md").write_text((folder / "README.md").read_text() + "\nAnother.\n")
     relist(folder / "README.md")
     edit(folder, lambda m: m.update(title="Another"))
     return folder
-
-
-@pytest.fixture
-def proxy(moto: str, target: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    with faulty(moto) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "3")
-        yield proxy
 
 
 def test_all_files_arrive_and_the_manifest_comes_last(small: Path, target: str, proxy: FaultyProxy) -> None:
@@ -223,104 +197,6 @@ def test_a_release_that_is_not_whole_is_not_published(copy: Path, target: str, c
     assert done.returncode in (1, 2) and "Traceback" not in done.stderr
     assert re.search(says, done.stderr), done.stderr
     assert MANIFEST not in at(target)
-
-
-def test_wrong_credentials_and_a_missing_bucket_are_named(
-    small: Path, s3: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    done = dataengine("publish", str(small), "s3://no-such-bucket/x", ok=False)
-    assert done.returncode == 1 and "no-such-bucket" in done.stderr and "NoSuchBucket" in done.stderr
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    done = dataengine("publish", str(small), f"{s3}/x", ok=False)
-    assert done.returncode == 1 and "AWS_SECRET_ACCESS_KEY" in done.stderr and "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("kind", [500, 503, "lost_answer", "truncated", "reset"])
-def test_faults_that_pass_are_passed_over(small: Path, target: str, proxy: FaultyProxy, kind: int | str) -> None:
-    for key in (CLAIM, "shards/", MANIFEST):
-        proxy.faults.append(Fault(kind, "PUT", key))
-    proxy.faults.append(Fault(kind, "GET", "list-type"))
-    assert publish(str(small), target).already is False
-    assert at(target) == contents(small)
-    assert all(f.times == 0 for f in proxy.faults)
-
-
-@pytest.mark.parametrize("kind", [403, 503, "lost_answer"])
-def test_faults_that_stay_leave_no_manifest_and_name_the_key(
-    small: Path, target: str, proxy: FaultyProxy, kind: int | str
-) -> None:
-    proxy.faults.append(Fault(kind, "PUT", r"shards/train-image-00000", times=10**6))
-    proxy.faults.append(Fault(404, "HEAD", r"shards/train-image-00000", times=10**6 if kind == "lost_answer" else 0))
-    with pytest.raises(RunError, match=r"shards/train-image-00000\.tar"):
-        publish(str(small), target)
-    proxy.faults.clear()
-    assert MANIFEST not in at(target)
-    assert publish(str(small), target).already is False and at(target) == contents(small)
-
-
-def test_bytes_changed_on_the_way_are_found_by_reading_back_or_by_verify(
-    small: Path, target: str, proxy: FaultyProxy
-) -> None:
-    """moto checks neither the signature nor the checksum of what it gets; AWS and MinIO refuse such a request."""
-    proxy.faults.append(Fault("corrupted_upload", "PUT", "shards/train-image-00000"))
-    with pytest.raises(RunError, match=r"shards/train-image-00000\.tar exists with other bytes"):
-        publish(str(small), target, read_back=True)
-    assert MANIFEST not in at(target)
-    mirror = target.replace("small", "mirror")
-    proxy.faults.append(Fault("corrupted_upload", "PUT", "shards/train-image-00000"))
-    publish(str(small), mirror)
-    assert any(e.startswith("shards/train-image-00000.tar: has") for e in verify(mirror).errors)
-
-
-@pytest.fixture
-def in_parts(monkeypatch: pytest.MonkeyPatch, small: Path, tmp_path: Path) -> Path:
-    """A release with a file of 12 MiB, which is sent in two parts."""
-    monkeypatch.setattr(module, "_LARGE", 1 << 20)
-    monkeypatch.setattr(multipart, "PART", 5 << 20)
-    from support.spoil import relist
-
-    folder = Path(shutil.copytree(small, tmp_path / "large"))
-    (folder / "README.md").write_bytes(os.urandom(12 << 20))
-    relist(folder / "README.md")
-    return folder
-
-
-def test_large_files_are_created_in_parts(in_parts: Path, target: str, proxy: FaultyProxy) -> None:
-    proxy.faults += [Fault(503, "PUT", "partNumber=2"), Fault("lost_answer", "PUT", "partNumber=1")]
-    publish(str(in_parts), target)
-    assert at(target) == contents(in_parts)
-    assert proxy.count("PUT", "README.md.*partNumber") == 4
-    assert Store(target).recorded("README.md") == next(
-        f["sha256"] for f in manifest(in_parts)["files"] if f["path"] == "README.md"
-    )
-
-
-def test_large_files_are_not_overwritten_and_leave_no_parts(in_parts: Path, target: str, moto: str) -> None:
-    data = (in_parts / "README.md").read_bytes()
-    store = Store(target)
-    store.put("README.md", b"another")
-    sha256 = next(f["sha256"] for f in manifest(in_parts)["files"] if f["path"] == "README.md")
-    assert multipart.create_large(store, "README.md", [data], len(data), sha256) is False
-    assert store.get("README.md") == b"another"
-    with pytest.raises(RunError, match="has SHA-256"):
-        multipart.create_large(store, "new", [data[:-1], b"?"], len(data), sha256)
-    assert not store.exists("new")
-    found = boto3.client("s3", endpoint_url=moto).list_multipart_uploads(Bucket=target.split("/")[2])
-    assert found.get("Uploads", []) == []
-
-
-def test_large_files_into_a_folder(in_parts: Path, tmp_path: Path) -> None:
-    publish(str(in_parts), str(tmp_path / "out"))
-    assert contents(tmp_path / "out") == contents(in_parts)
-    data = (in_parts / "README.md").read_bytes()
-    sha256 = next(f["sha256"] for f in manifest(in_parts)["files"] if f["path"] == "README.md")
-    assert multipart.create_large(Store(tmp_path / "out"), "README.md", [data], len(data), sha256) is False
-
-
-def test_a_refused_part_names_the_key(in_parts: Path, target: str, proxy: FaultyProxy) -> None:
-    proxy.faults.append(Fault(403, "PUT", "partNumber=2"))
-    with pytest.raises(RunError, match=r"(?s)README\.md: 403 AccessDenied.*AWS_ACCESS_KEY_ID"):
-        publish(str(in_parts), target)
 
 
 def test_a_recipe_publishes_at_its_end_and_not_twice(workspace: Path, target: str, tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_every_header_that_the_writer_makes_is_read(name: str, size: int) -> Non
 @pytest.mark.parametrize("bit", [1, 32, 128])
 def test_one_changed_bit_anywhere_is_refused(bit: int) -> None:
     whole = header("0123456789abcdef.json", 1234)
+    assert len(whole) == BLOCK > 0
     for at in range(BLOCK):
         damaged = bytearray(whole)
         damaged[at] ^= bit
