@@ -50,7 +50,7 @@ def test_a_run_through_faults_publishes_the_same_bytes(
     assert sum(bool(fault) for _, _, fault in proxy.seen) >= 15
     assert set(stage_lines(setup.run().stdout).values()) == {("up-to-date", 0)}
     done = dataengine("verify", f"{s3_conditional}/public/small")
-    assert re.search(r"wrong +0", done.stdout)
+    assert re.search(r"errors +0", done.stdout)
 
 
 def test_a_workspace_with_credentials_then_published_with_a_warning(base: Setup, s3: str, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_workspace_with_credentials_then_published_with_a_warning(base: Setup,
     setup = Setup(tmp_path, base.corpus, f"{s3}/ws").write()
     setup.run("--workers", "2")
     release = f"{s3}/ws/releases/{NAME}"
-    assert re.search(r"wrong +0", dataengine("verify", release).stdout)
+    assert re.search(r"errors +0", dataengine("verify", release).stdout)
     refused = dataengine("publish", release, f"{s3}/public", ok=False)
     assert refused.returncode == 1 and "ignores If-None-Match" in refused.stderr
     dataengine("publish", release, f"{s3}/public", "--unconditional", "--read-back")

@@ -51,13 +51,13 @@ def test_a_later_release_is_compared_with_all_of_it(copy: Path, parts: list[File
 
 
 def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog: pytest.LogCaptureFixture) -> None:
-    told = manifest(copy)
-    (copy / "croissant.json").write_bytes(croissant(told, parts, "releases/x"))
+    listed = open_release(str(copy)).manifest
+    (copy / "croissant.json").write_bytes(croissant(listed, parts, "releases/x"))
     dataset = mlcroissant.Dataset(copy / "croissant.json")
     assert dataset.metadata.ctx.issues.errors == set()
     first = parts[0].key.removesuffix(".parquet").replace("ledger", "inputs")
     assert len(list(dataset.records(first))) == parts[0].rows
-    assert all(f.key.encode() in spdx(told, parts, "releases/x") for f in parts)
+    assert all(f.key.encode() in spdx(listed, parts, "releases/x") for f in parts)
 
 
 def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
