@@ -8,7 +8,7 @@ import yaml
 
 from dataengine.release import privacy_section
 from dataengine.release.card_processing import PROCESSING, difference
-from dataengine.release.card_text import stated, table, under
+from dataengine.release.card_text import plural, stated, table, under
 from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
 
@@ -80,7 +80,7 @@ def _details(m: Manifest) -> str:
         ("Curated by", stated(m, "contact")),
         ("Language", ", ".join(m.language)),
         ("License", m.license),
-        ("Version", f"{m.version}{f' of {m.date}' if m.date else ''}"),
+        ("Version", f"{m.version}{f' ({m.date})' if m.date else ''}"),
         ("Home", stated(m, "url")),
     ]
     about = "\n".join(f"- **{name}:** {value}" for name, value in rows)
@@ -96,7 +96,9 @@ def _uses(m: Manifest) -> str:
 
 def _contents(m: Manifest) -> str:
     rows = [(s.name, s.samples, s.bytes) for s in m.shards]
-    text = f"{m.samples:,} samples in {len(rows):,} WebDataset shards, schema version {m.schema_version}."
+    text = (
+        f"{plural(m.samples, 'sample')} in {plural(len(rows), 'WebDataset shard')}, schema version {m.schema_version}."
+    )
     as_is = (
         "changed only as stated under Personal and Sensitive Information" if privacy_section.private(m) else "unchanged"
     )

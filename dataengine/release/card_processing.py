@@ -14,7 +14,7 @@ from dataengine.shards.json_types import known, plain
 
 
 def _sources(m: Manifest) -> str:
-    rows = [(s.name, s.type, s.license, s.inputs) for s in m.sources]
+    rows = [(s.name, s.type, s.license or "not stated", s.inputs) for s in m.sources]
     clips = [
         f"`{s.name}`: {s.clips:,} of the inputs are clips of {known(s.videos_cut, 0):,} longer videos; the longer videos "
         "themselves are not counted as inputs."
@@ -89,7 +89,7 @@ def _codes(m: Manifest) -> str:
         f"{v.fps:g} frames a second: a frame whose similarity to the last slow one reaches {v.threshold:g} is fast and has at "
         f"most {v.fast_ratio:.0%} of its tokens; at most {v.budget:,} tokens a video."
     )
-    return f"## Visual codes\n\n{text}\n\n{table(('fitting', ''), t.made.items())}"
+    return f"## Visual codes\n\n{text}\n\n{table(('tokenizer fitting', 'value'), t.made.items())}"
 
 
 def _cot(m: Manifest) -> str:

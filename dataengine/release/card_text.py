@@ -83,6 +83,11 @@ def _deduplication(dedup: Dedup) -> str:
     )
 
 
+def plural(number: int, noun: str) -> str:
+    """``1 shard``, ``2 shards``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def maker(m: Manifest) -> str:
     """The version of dataengine, the recipe and the seed."""
     return f"dataengine {m.code_version}, recipe {m.recipe_digest}, seed {m.seed}"

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.errors import UsageError
 from dataengine.release.reader import Published
+from dataengine.release.similarity import similarity
 from dataengine.stage import Run
 
 Lines = list[tuple[str, str]]
@@ -100,21 +101,7 @@ def _failed(published: Published, ledger: pa.Table | None, row: Mapping[str, Any
 
 
 def _similarity(published: Published, row: Mapping[str, Any]) -> str:
-    """How similar a duplicate is to its representative, with the bound of its kind."""
-    dedup, distance = published.manifest.dedup, row["distance"]
-    if row["kind"] == "exact":
-        return "exact, same bytes"
-    if row["kind"] == "pixels":
-        return "pixels, same image once decoded"
-    if row["kind"] == "aligned":
-        return f"aligned, {distance:g} of 64 bits differ, and one can be aligned with the other"
-    if row["kind"] == "semantic" and dedup.semantic is not None:
-        return f"semantic, cosine {1 - distance:.4g} (bound: at least {dedup.semantic.threshold:g})"
-    if row["kind"] == "perceptual":
-        return f"perceptual, {distance:g} of 64 bits differ (bound: at most {dedup.radius})"
-    if row["kind"] == "video":
-        return f"video, {1 - distance:.0%} of the frames match (bound: at least {dedup.video_overlap:.0%})"
-    return f"{row['kind']}, distance {distance:g}"
+    return f"{row['kind']}, {similarity(published.manifest.dedup, row)}"
 
 
 def _columns(run: Run, ids: Sequence[str]) -> dict[str, Lines]:

@@ -11,9 +11,10 @@ from html import escape
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
-from dataengine.release.card_text import maker, stated
+from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
 from dataengine.release.manifest import Manifest
+from dataengine.release.similarity import similarity
 from dataengine.shards.json_types import plain
 
 _LONGEST = 160
@@ -46,11 +47,17 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
 
 
 def _head(m: Manifest) -> str:
+    size = sum(s.bytes for s in m.shards)
     facts = (
-        f"{m.samples:,} samples in {len(m.shards):,} shards of {sum(s.bytes for s in m.shards):,} bytes · "
-        f"licence {m.license} · version {m.version} · {maker(m)}"
+        f"{plural(m.samples, 'sample')} in {plural(len(m.shards), 'shard')} of {size:,} bytes · licence {m.license} · "
+        f"version {m.version} · {maker(m)}"
     )
-    return f'<h1>{escape(m.title)}</h1>\n<p>{escape(m.description)}</p>\n<p class="facts">{escape(facts)}</p>'
+    outcomes = " + ".join(f'<b class="{name}">{n:,} {name}</b>' for name, n in m.ledger.outcome.items())
+    balance = f"{plural(sum(m.ledger.outcome.values()), 'input')} = {outcomes}"
+    return (
+        f'<h1>{escape(m.title)}</h1>\n<p>{escape(m.description)}</p>\n<p class="balance">{balance}</p>\n'
+        f'<p class="facts">{escape(facts)}</p>'
+    )
 
 
 def _section(title: str, *parts: str) -> str:
@@ -88,10 +95,14 @@ def _duplicates(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) 
         yield "<h3>Groups by size</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
     for kind, pairs in examples.pairs.items():
         yield f"<h3>{escape(kind)}: duplicates farthest from their representative</h3>"
-        for duplicate, representative in pairs:
-            distance = f"duplicate at distance {duplicate['distance']:g}"
-            both = _figure(duplicate, pictures, distance) + _figure(representative, pictures, "kept")
-            yield f'<div class="pair">{both}</div>'
+        yield f'<div class="grid">{"".join(_pair(m, pictures, *pair) for pair in pairs)}</div>'
+
+
+def _pair(m: Manifest, pictures: Mapping[str, bytes], duplicate: Row, representative: Row) -> str:
+    """The representative, which was kept, and beside it the duplicate that was dropped."""
+    dropped = f"duplicate: {similarity(m.dedup, duplicate)}"
+    both = _figure(representative, pictures, "kept") + _figure(duplicate, pictures, dropped)
+    return f'<div class="pair">{both}</div>'
 
 
 def _filtered(m: Manifest, examples: Examples) -> Iterable[str]:
@@ -104,12 +115,12 @@ def _filtered(m: Manifest, examples: Examples) -> Iterable[str]:
         for rule, examples_of in examples.filtered.items()
         for r in examples_of
     ]
-    yield _table(("rule", "for example", "value"), rows) if rows else ""
+    yield _table(("rule", "example", "value"), rows) if rows else ""
 
 
 def _failed(m: Manifest, examples: Examples) -> Iterable[str]:
     rows = [(name, r["uri"], r["message"]) for name, examples_of in examples.failed.items() for r in examples_of]
-    yield _table(("failure", "for example", "message"), rows) if rows else "<p>None.</p>"
+    yield _table(("failure", "example", "message"), rows) if rows else "<p>None.</p>"
     if m.opt_outs:
         yield _table(("opt-out signal", "inputs"), [(name, f"{n:,}") for name, n in m.opt_outs.items()])
 
@@ -138,8 +149,10 @@ def _figure(row: Row, pictures: Mapping[str, bytes], note: str = "") -> str:
         if data
         else "<i>no thumbnail</i>"
     )
-    text = " · ".join(filter(None, (_cut(row["uri"], 60), note)))
-    return f'<figure title="{row["id"]}">{shown}<figcaption>{escape(text)}</figcaption></figure>'
+    caption = f"<b>{escape(note)}</b><br>" if note else ""
+    return (
+        f'<figure title="{row["id"]}">{shown}<figcaption>{caption}{escape(_cut(row["uri"], 44))}</figcaption></figure>'
+    )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], longest: int = _LONGEST) -> str:

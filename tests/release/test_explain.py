@@ -59,7 +59,7 @@ def test_a_duplicate_tells_how_near_and_what_became_of_the_other(published: Publ
     [
         ("pixels", 0.0, "pixels, same image once decoded"),
         ("aligned", 10.0, "aligned, 10 of 64 bits differ, and one can be aligned with the other"),
-        ("semantic", 0.125, "semantic, cosine 0.875 (bound: at least 0.75)"),
+        ("semantic", 0.125, "semantic, cosine similarity 0.875 (bound: at least 0.75)"),
         ("text", 0.25, "text, distance 0.25"),
     ],
 )
