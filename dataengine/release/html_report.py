@@ -13,6 +13,7 @@ from importlib.resources import files
 from dataengine.media.svg import bars, spreads
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
+from dataengine.release.ledger import OUTCOMES
 from dataengine.release.manifest import Manifest
 from dataengine.release.similarity import similarity
 from dataengine.shards.json_types import plain
@@ -52,7 +53,7 @@ def _head(m: Manifest) -> str:
         f"{plural(m.samples, 'sample')} in {plural(len(m.shards), 'shard')} of {size:,} bytes · licence {m.license} · "
         f"version {m.version} · {maker(m)}"
     )
-    outcomes = " + ".join(f'<b class="{name}">{n:,} {name}</b>' for name, n in m.ledger.outcome.items())
+    outcomes = " + ".join(f'<b class="{name}">{m.ledger.outcome[name]:,} {name}</b>' for name in OUTCOMES)
     balance = f"{plural(sum(m.ledger.outcome.values()), 'input')} = {outcomes}"
     return (
         f'<h1>{escape(m.title)}</h1>\n<p>{escape(m.description)}</p>\n<p class="balance">{balance}</p>\n'

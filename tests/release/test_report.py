@@ -90,7 +90,7 @@ class Page(HTMLParser):
         told = dict(attrs)
         self.loads += [value for name in ("src", "href", "data") if (value := told.get(name))]
         self.figures += [told.get("title") or ""] if tag == "figure" else []
-        self.open += [] if tag in ("meta", "img") else [tag]
+        self.open += [] if tag in ("meta", "img", "br") else [tag]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -135,6 +135,8 @@ def test_a_recipe_may_ask_for_no_pictures() -> None:
 
 def test_funnel_and_reasons_are_told() -> None:
     text = page(told(), choose(ledger(*ROWS), 2), {}).decode()
+    assert "7 inputs = " in text and '<b class="kept">3 kept</b> + <b class="duplicate">1 duplicate</b>' in text
+    assert "duplicate: 5 of 64 bits differ (bound: at most 8)" in text and "70% of the frames match" in text
     for said in ("failed: empty", "duplicate: exact", "filtered: blur", ">7</text>", "out of focus", "opt-out signal"):
         assert said in text, said
     assert "`release.biases` is empty" in text
