@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.release.ledger import Tally, balance, build, tally
-from dataengine.release.manifest import Cost, StageCost
+from dataengine.release.manifest_sections import Cost, StageCost
 from dataengine.score.annotated import broken
 from dataengine.stage import Run
 from dataengine.storage.workspace import File

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from dataengine.release import privacy_section
-from dataengine.release.manifest import Dedup, Manifest
+from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sections import Dedup
 
 NOT_STATED = "Not stated: the recipe's `release.{}` is empty."
 

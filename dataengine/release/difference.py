@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataengine.contracts import LEDGER
 from dataengine.release.ledger import is_ledger
-from dataengine.release.manifest import Difference, Previous
+from dataengine.release.manifest_sections import Difference, Previous
 from dataengine.release.reader import Published
 from dataengine.storage.workspace import File, Workspace
 from dataengine.table_engine import Frame, TableEngine

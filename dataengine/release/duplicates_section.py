@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataengine.release.card_text import table
-from dataengine.release.manifest import Dedup, Manifest, Number
+from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sections import Dedup, Number
 
 
 def duplicates(m: Manifest) -> str:

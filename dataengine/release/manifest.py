@@ -7,257 +7,28 @@ outside the release, so equal runs write equal bytes.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
 import msgspec
-from msgspec import UNSET, Meta, UnsetType, field
 
-from dataengine.shards.json_types import Closed, Count, Counts, Sha256, plain
-from dataengine.shards.manifest import Shard, TarShard
+from dataengine.release.manifest_sections import (
+    Contamination,
+    Cost,
+    Cot,
+    Dedup,
+    Difference,
+    Distribution,
+    FilterStep,
+    Ledger,
+    Media,
+    Policy,
+    ReleaseFile,
+    ScorerVersion,
+    Source,
+    Text,
+    Tokenizer,
+)
+from dataengine.shards.json_types import Count, Counts, plain
+from dataengine.shards.manifest import Shard
 from dataengine.shards.sample import canonical
-
-Number = int | float
-Text = str | None
-
-
-class RecordShard(TarShard, frozen=True, order=True):
-    """One shard of chain-of-thought records, ``cot/NAME.tar``."""
-
-    records: Count
-
-
-class ReleaseFile(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
-    """A file of the release other than the manifest."""
-
-    path: str
-    sha256: Sha256
-    bytes: Count
-
-
-class Source(Closed):
-    """A source of the recipe. ``clips``: of its inputs, those cut out of longer videos; ``videos_cut``: out of how many."""
-
-    name: str
-    type: str
-    license: Text
-    inputs: Count
-    clips: Count | UnsetType = UNSET
-    videos_cut: Count | UnsetType = UNSET
-
-
-class Ledger(Closed):
-    """Inputs by outcome, and within them by kind of duplicate, rule of the policy and class of failure."""
-
-    outcome: Counts
-    kind: Counts
-    rule: Counts
-    failure: Counts
-
-
-class Media(Closed):
-    """What was done to metadata and faces, in files; a count is absent where nothing of the kind was done."""
-
-    exif: str
-    faces: Literal["keep", "blur"]
-    respect: list[str]
-    metadata_removed: Count | UnsetType = UNSET
-    gps_removed: Count | UnsetType = UNSET
-    metadata_kept: Count | UnsetType = UNSET
-    with_faces: Count | UnsetType = UNSET
-    faces_blurred: Count | UnsetType = UNSET
-
-
-class Semantic(Closed):
-    """Cosines that the embeddings of two pictures, and of their captions, must reach; ``confirm``: by alignment."""
-
-    threshold: float
-    text: float | None
-    confirm: bool
-
-
-class CaptionSimilarity(Closed):
-    """Jaccard similarity that the shingles of two captions must reach."""
-
-    threshold: float
-
-
-class Dedup(Closed):
-    """The recipe's settings, then edges by kind, groups by size, and what approximate searches may have missed."""
-
-    radius: Count
-    video_overlap: float
-    keep: list[str]
-    hash_version: str
-    pixels: bool
-    aligned: Count | None
-    semantic: Semantic | None
-    text: CaptionSimilarity | None
-    group: list[str] | None
-    reach: float | None
-    edges: Counts
-    group_sizes: Counts
-    search: dict[str, dict[str, Number | None]]
-    chained: Count
-    cut: Count
-
-
-class Benchmark(Closed):
-    """A benchmark that samples were compared with, and by preset the samples that hit and the items not compared."""
-
-    name: str
-    items: Count
-    unreadable: Count
-    not_compared: Counts
-    hits: Counts
-
-
-class Contamination(Closed):
-    """Decontamination: the benchmarks, and the settings of each preset of matching."""
-
-    benchmarks: list[Benchmark]
-    presets: dict[str, Any]
-
-
-class Policy(Closed):
-    """The filter policy, by the SHA-256 of its rules."""
-
-    name: str
-    version: str
-    digest: str
-
-
-class FilterStep(Closed):
-    """One rule of the policy: samples that reached it, that it dropped and that are left."""
-
-    rule: str
-    reason: str
-    entering: Count
-    dropped: Count
-    remaining: Count
-
-
-class Quantiles(Closed):
-    """Quantiles of a score over ``count`` samples with a finite value; none of them where ``count`` is 0."""
-
-    count: Count
-    min: float | UnsetType = UNSET
-    p10: float | UnsetType = UNSET
-    p50: float | UnsetType = UNSET
-    p90: float | UnsetType = UNSET
-    max: float | UnsetType = UNSET
-
-
-class Distribution(Closed):
-    """A score before and after filtering."""
-
-    before: Quantiles
-    after: Quantiles
-
-
-class ScorerVersion(Closed):
-    """A scorer, and the version of its code and model."""
-
-    name: str
-    version: str
-
-
-class VideoSampling(Closed):
-    """Slow-Fast sampling of video frames, with token budgets."""
-
-    fps: float
-    threshold: float
-    fast_ratio: float
-    budget: Count
-    min_tokens: Count
-    max_tokens: Count
-    inclusive: bool
-    max_frames: Count | None
-
-
-class Tokenizer(Closed):
-    """The visual tokenizer; ``picture_tokens``: fewest and most a picture, ``tokens``: in all, ``made``: how it was fitted."""
-
-    name: str
-    id: str
-    codebook_sizes: list[Count]
-    picture_tokens: Annotated[list[Count], Meta(min_length=2, max_length=2)]
-    tokens: Count
-    video: VideoSampling
-    made: dict[str, Number | str]
-
-
-class CotStep(Closed):
-    """One step of construction: questions that reached it, that it dropped and that are left."""
-
-    step: str
-    entering: Count
-    dropped: Count
-    remaining: Count
-
-
-class CotExample(Closed):
-    """One record of a mode and style, as text."""
-
-    id: str
-    mode: str
-    question: str
-    reply: str
-
-
-class Cot(Closed):
-    """The chain-of-thought shards, and what their construction kept and lost."""
-
-    shards: list[RecordShard] = field(default_factory=list)
-    modes: Counts = field(default_factory=dict)
-    rejected: Counts = field(default_factory=dict)
-    drafted: Count | UnsetType = UNSET
-    shortages: Counts | UnsetType = UNSET
-    grades: Counts | UnsetType = UNSET
-    planted: Counts | UnsetType = UNSET
-    caught: Counts | UnsetType = UNSET
-    review: Counts | UnsetType = UNSET
-    reviewed: Counts | UnsetType = UNSET
-    quality: Counts | UnsetType = UNSET
-    funnel: list[CotStep] | UnsetType = UNSET
-    yields: dict[str, dict[str, Counts]] | UnsetType = field(default=UNSET, name="yield")
-    examples: list[CotExample] | UnsetType = UNSET
-
-
-class Previous(Closed):
-    """The release that this one is compared with."""
-
-    name: str
-    recipe_digest: str
-    version: str
-
-
-class Difference(Closed):
-    """Kept samples that came and went since another release, and what became of those that went."""
-
-    previous: Previous
-    added: Count
-    removed: Count
-    same: Count
-    removed_because: Counts
-    policy_before: Policy
-    tokenizer_before: str
-
-
-class StageCost(Closed):
-    """Partitions of a stage, and the files that it has written for the release."""
-
-    stage: str
-    parts: Count
-    files: Count
-    bytes: Count
-
-
-class Cost(Closed):
-    """Inputs read and their bytes, and what each stage has written for the release; the same in equal runs."""
-
-    inputs: Count
-    bytes: Count
-    stages: list[StageCost]
 
 
 class Contents(msgspec.Struct, kw_only=True):

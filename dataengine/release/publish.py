@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from dataengine.errors import RunError
-from dataengine.release.manifest import Contents, ReleaseFile
+from dataengine.release.manifest import Contents
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.storage.multipart import PART, create_large
 from dataengine.storage.store import Entry, Store

@@ -14,7 +14,8 @@ from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.difference import difference
 from dataengine.release.ledger import counted, counts
-from dataengine.release.manifest import Difference, Manifest
+from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sections import Difference
 from dataengine.release.reader import open_release
 from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run

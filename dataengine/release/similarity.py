@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataengine.release.manifest import Dedup
+from dataengine.release.manifest_sections import Dedup
 
 
 def similarity(dedup: Dedup, row: Mapping[str, Any]) -> str:

@@ -15,7 +15,8 @@ from dataengine.release.croissant import croissant
 from dataengine.release.examples import choose, few
 from dataengine.release.html_report import page
 from dataengine.release.ledger import counts
-from dataengine.release.manifest import Manifest, ReleaseFile
+from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.release.run_manifest import PACKAGE, build_manifest, content_of
 from dataengine.release.spdx import spdx

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from dataengine.errors import RunError
 from dataengine.release.ledger import is_ledger
-from dataengine.release.manifest import Contents, ReleaseFile
+from dataengine.release.manifest import Contents
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.shards.manifest import TarShard
 from dataengine.storage.store import Store
 from dataengine.verify.shard_checks import Group, RecordCheck, SampleCheck, groups, needed

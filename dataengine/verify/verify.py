@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.release.ledger import counts, is_ledger
-from dataengine.release.manifest import Contents, Manifest, ReleaseFile
+from dataengine.release.manifest import Contents, Manifest
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.publish import CLAIM, MANIFEST, listed, of_reader
 from dataengine.release.reader import manifest_of
 from dataengine.shards.json_types import plain
