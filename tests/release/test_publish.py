@@ -184,8 +184,8 @@ BAD = {
         lambda r: edit(r, lambda m: m.update(schema_version="2")),
         "manifest.json: schema_version is 2",
     ),
-    "a path that leads out": (lambda r: edit(r, lambda m: m["files"][0].update(path="../x")), r"names '\.\./x'"),
-    "no list of files": (lambda r: edit(r, lambda m: m.pop("files")), "`files` is not a list"),
+    "a path that leads out": (lambda r: edit(r, lambda m: m["files"][0].update(path="../x")), r"`files` has '\.\./x'"),
+    "no list of files": (lambda r: edit(r, lambda m: m.pop("files")), "missing required field `files`"),
 }
 
 
