@@ -130,8 +130,10 @@ class RecordCheck:
 
 
 def _difference(group: Group, expected: set[str]) -> str:
-    odd = sorted(group.sizes.keys() ^ expected)
-    return f"{'unexpected' if odd[0] in group.sizes else 'missing'} .{odd[0]}" if odd else ""
+    if group.sizes.keys() == expected:
+        return ""
+    odd = min(group.sizes.keys() ^ expected)
+    return f"{'unexpected' if odd in group.sizes else 'missing'} .{odd}"
 
 
 def _out_of_range(codes: NDArray[Any], sizes: tuple[int, ...]) -> str:
