@@ -53,7 +53,7 @@ def test_explain_tells_the_fate_by_release_and_by_recipe(base: Setup) -> None:
     done = dataengine("explain", str(base.recipe), row["input_id"])
     assert re.search(r"shard +train-\w+-\d+, sample \d+ of it", done.stdout) and re.search(r"blur +[\d.]+", done.stdout)
     wrong = dataengine("explain", str(base.release), "no-such-input", ok=False)
-    assert wrong.returncode == 2 and "no input is called no-such-input" in wrong.stderr
+    assert wrong.returncode == 2 and "no input matches no-such-input" in wrong.stderr
 
 
 class Recorded(DuckDBEngine):
