@@ -94,8 +94,10 @@ def _duplicates(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) 
     sizes = m.dedup.group_sizes
     if sizes:
         yield "<h3>Groups by size</h3>" + bars([(s, sizes[s], "duplicate") for s in sorted(sizes, key=int)][:_ROWS])
+    if examples.pairs:
+        yield "<p>Of each kind, the duplicates farthest from their representative:</p>"
     for kind, pairs in examples.pairs.items():
-        yield f"<h3>{escape(kind)}: duplicates farthest from their representative</h3>"
+        yield f"<h3>{escape(kind)}</h3>"
         yield f'<div class="grid">{"".join(_pair(m, pictures, *pair) for pair in pairs)}</div>'
 
 
