@@ -32,8 +32,8 @@ from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.media.video import frames, slowfast
 from dataengine.media.video import reader as video
 from dataengine.media.video.sampling import PRESETS
+from dataengine.models.device import start_torch
 from dataengine.samples.locate import Prefetch
-from dataengine.score.base import start_torch
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels

@@ -45,6 +45,7 @@ from dataengine.media.image.decode import decode_rgb
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.models import efficientnet
+from dataengine.models.encoders import StandIn, picture_vectors
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 RADIUS, REACH, OVERLAP = 8, 12, 0.6
@@ -64,7 +65,8 @@ class Features:
     def __init__(self) -> None:
         model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), "cpu")
         model._fc = torch.nn.Identity()
-        self._model, self._limits = model, Limits()
+        self._limits, self._encoder = Limits(), StandIn()
+        self._encoder.setup("cpu", 2)
         resize = v2.Compose([v2.PILToTensor(), v2.Lambda(lambda x: (x.float() - 127) / 128)])
         theirs = v2.Compose([*MobilenetV3.transform.transforms[:2], resize])
         self._cnn = CNN(verbose=False, model_config=CustomModel("efficientnet-lite0", model, theirs))
@@ -89,16 +91,13 @@ class Features:
         }
 
     def _embedded(self, pictures: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        small = np.stack(
-            [np.asarray(Image.fromarray(p).resize((224, 224), Image.Resampling.BICUBIC)) for p in pictures]
-        )
-        with torch.inference_mode():
-            batches = [torch.from_numpy(small[k : k + 16]).permute(0, 3, 1, 2) for k in range(0, len(small), 16)]
-            return unit(np.concatenate([self._model((b.float() - 127) / 128).numpy() for b in batches]))
+        """As stored: rounded to float16."""
+        return unit(picture_vectors(self._encoder, [self._encoder.prepare([p]) for p in pictures]))
 
 
 def unit(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows.astype(np.float64) / np.linalg.norm(rows, axis=1, keepdims=True)
+    wide = rows.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
 
 
 def edges(a: dict[str, Any], b: dict[str, Any], cosine: float) -> dict[str, NDArray[np.bool_]]:

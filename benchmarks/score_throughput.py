@@ -1,12 +1,12 @@
-"""Pictures a second that are scored: the bare model, our whole path (JPEG bytes → decode child → scores), one a forward.
+"""Pictures a second that are scored or embedded: the bare model, our path from JPEG bytes, one picture a forward.
 
 ``python benchmarks/score_throughput.py [--images N] [--threads T] [--repeat R] [--only conse|clip]``. All ways run in turn
 in one process and the best of R rounds is shown, so that they compare on a machine that does other things too.
-(a) the image tower on ready tensors, in batches of the scorer's size; (b) what the score stage does: decode child, prepare,
-read ahead, score (here without captions, so that both do the same work); (c) the image tower with one sample a forward (as
-Data-Juicer does), on ready tensors. The pictures are crops of two photographs as JPEG, 500 × 375; ViT-B-32 has random
-weights in bf16, which costs the same as trained ones. What (b) loses is decoding, which shares the CPU with the model
-here and would not beside a GPU.
+(a) the image tower on ready tensors, in batches of its usual size; (b) what the stages score (conse) and embed (clip) do:
+decode child, prepare, read ahead, model (here without captions, so that both do the same work); (c) the image tower with
+one sample a forward (as Data-Juicer does), on ready tensors. The pictures are crops of two photographs as JPEG, 500 × 375;
+ViT-B-32 has random weights in bf16, which costs the same as trained ones. What (b) loses is decoding, which shares the CPU
+with the model here and would not beside a GPU.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from PIL import Image
 
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
+from dataengine.models.clip import ClipEncoder
+from dataengine.models.encoders import picture_vectors
 from dataengine.samples.locate import Prefetch
-from dataengine.score import conse
-from dataengine.score.base import Scorer
-from dataengine.score.clip import Clip
+from dataengine.score.conse import Conse
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
 _AHEAD, _CHUNK = 32, 256
@@ -49,20 +49,25 @@ def jpegs(count: int) -> list[bytes]:
     return made
 
 
-def ours(scorer: Scorer, sandbox: Sandbox, data: list[bytes]) -> None:
-    """As score/stage.py: outcomes read ahead in a thread, scored in chunks."""
+Model = Conse | ClipEncoder
+
+
+def ours(model: Model, sandbox: Sandbox, data: list[bytes]) -> None:
+    """As the stages score and embed: outcomes read ahead in a thread, through the model in chunks."""
     outcomes = list[Any]()
     for outcome in Prefetch(sandbox.map((d, "image") for d in data), _AHEAD):
         outcomes.append(outcome)
         if len(outcomes) == _CHUNK:
-            flush(scorer, outcomes)
-    flush(scorer, outcomes)
+            flush(model, outcomes)
+    flush(model, outcomes)
 
 
-def flush(scorer: Scorer, outcomes: list[Any]) -> None:
-    made = [o.value[scorer.name] for o in outcomes if isinstance(o, Ok)]
-    if made:
-        scorer.score(made, [()] * len(made))
+def flush(model: Model, outcomes: list[Any]) -> None:
+    values = [o.value for o in outcomes if isinstance(o, Ok)]
+    if values and isinstance(model, Conse):
+        model.score([v[model.name] for v in values], [()] * len(values))
+    elif values and isinstance(model, ClipEncoder):
+        picture_vectors(model, [whole for whole, *_ in values])
     outcomes.clear()
 
 
@@ -72,16 +77,14 @@ def bare(forward: Callable[[torch.Tensor], Any], tensors: torch.Tensor, size: in
             forward(tensors[start : start + size])
 
 
-def measure(scorer: Scorer, forward: Any, tensors: torch.Tensor, size: int, data: list[bytes], repeat: int) -> None:
-    with Sandbox(
-        "dataengine.score.prepare:prepare", (Limits(), [type_only(scorer)]), workers=1, limits=Limits()
-    ) as box:
+def measure(model: Model, forward: Any, tensors: torch.Tensor, size: int, data: list[bytes], repeat: int) -> None:
+    with decoding(model) as box:
         ways: dict[str, tuple[Callable[[], None], int]] = {
             f"(a) bare model, batches of {size}": (lambda: bare(forward, tensors, size), len(tensors)),
-            "(b) ours, from JPEG bytes": (lambda: ours(scorer, box, data), len(data)),
+            "(b) ours, from JPEG bytes": (lambda: ours(model, box, data), len(data)),
             "(c) one sample a forward (as Data-Juicer does)": (lambda: bare(forward, tensors, 1), len(tensors)),
         }
-        ours(scorer, box, data[:_AHEAD])
+        ours(model, box, data[:_AHEAD])
         best = dict.fromkeys(ways, 0.0)
         for _ in range(repeat):
             for name, (way, count) in ways.items():
@@ -97,19 +100,22 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def type_only(scorer: Scorer) -> Scorer:
-    """A scorer as the decode child gets it: without its model."""
-    return conse.Conse() if isinstance(scorer, conse.Conse) else Clip(**_options)
+def decoding(model: Model) -> Sandbox:
+    """The decode child, which gets no weights."""
+    if isinstance(model, Conse):
+        return Sandbox("dataengine.score.prepare:prepare", (Limits(), [Conse()]), workers=1, limits=Limits())
+    context = (Limits(), ClipEncoder(**_options), False)
+    return Sandbox("dataengine.embed.views:prepare", context, workers=1, limits=Limits())
 
 
 _options: dict[str, Any] = {"model": _MODEL, "precision": "bf16"}
 
 
 def with_conse(data: list[bytes], threads: int, repeat: int) -> None:
-    scorer = conse.Conse()
+    scorer = Conse()
     print(f"conse (EfficientNet-lite0, fp32), loaded in {seconds(lambda: scorer.setup('cpu', threads)):.1f} s")
     tensors = torch.rand(len(data), 3, 224, 224).to(memory_format=torch.channels_last)
-    measure(scorer, scorer._model, tensors, scorer._batch, data, repeat)
+    measure(scorer, scorer._classifier.network, tensors, scorer._classifier.batch, data, repeat)
 
 
 def with_clip(data: list[bytes], threads: int, repeat: int) -> None:
@@ -121,10 +127,12 @@ def with_clip(data: list[bytes], threads: int, repeat: int) -> None:
         torch.manual_seed(0)
         save_model(open_clip.create_model(_MODEL, load_weights=False), str(path))
         _options["checkpoint"] = str(path)
-        scorer = Clip(**_options)
-        print(f"clip ({_MODEL}, random weights, bf16), loaded in {seconds(lambda: scorer.setup('cpu', threads)):.1f} s")
+        encoder = ClipEncoder(**_options)
+        print(
+            f"clip ({_MODEL}, random weights, bf16), loaded in {seconds(lambda: encoder.setup('cpu', threads)):.1f} s"
+        )
         tensors = torch.rand(len(data), 3, 224, 224).to(torch.bfloat16)
-        measure(scorer, scorer._model.encode_image, tensors, scorer.batch_size, data, repeat)
+        measure(encoder, encoder._model.encode_image, tensors, encoder.batch_size, data, repeat)
 
 
 def main() -> None:

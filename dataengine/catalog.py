@@ -15,6 +15,7 @@ from dataengine.cot.questions.stage import CotQuestions
 from dataengine.cot.review.stage import CotReview
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
+from dataengine.embed.stage import Embed
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
 from dataengine.release.publish_stage import ReleasePublish
@@ -28,6 +29,7 @@ from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 STAGES: tuple[Stage, ...] = (
     Ingest(),
     DedupUnique(),
+    Embed(),
     DedupFingerprint(),
     DedupEdges(),
     Dedup(),

@@ -119,16 +119,39 @@ UNIQUE = pa.schema(
     ]
 )
 
-#: One row a distinct picture, where the recipe compares pictures by more than hashes. Vectors are float16, little-endian, of
-#: unit length; all but the id is null where the picture could not be decoded again.
+#: One row a view of a distinct sample, where the recipe compares embeddings. Vectors are float16, little-endian, of unit length;
+#: null where the sample could not be decoded again.
+EMBEDDINGS = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required(
+            "view", pa.int8()
+        ),  # 0 whole (of a video the mean of its frames), 1 what is inside a picture's margins
+        pa.field("vector", pa.binary()),
+        pa.field("failure", pa.string()),
+        pa.field("message", pa.string()),
+    ]
+)
+
+#: One row a caption of a distinct sample, where the recipe compares the embeddings of captions.
+CAPTION_EMBEDDINGS = pa.schema(
+    [
+        _required("id", pa.string()),
+        _required("caption", pa.int32()),  # place among the sample's captions
+        _required("longest", pa.bool_()),  # the first of the longest ones
+        _required("vector", pa.binary()),
+    ]
+)
+
+#: One row a distinct picture, where the recipe compares pictures by more than hashes; all but the id is null where the picture
+#: could not be decoded again.
 FINGERPRINTS = pa.schema(
     [
         _required("id", pa.string()),
         pa.field("pixels", pa.string()),  # digest of size and pixels as RGB; null for animations, too
-        pa.field("thumbnail", pa.binary()),  # gray, (2, 65, 64) uint8: whole and without margins (dedup/views.py)
-        pa.field("vector", pa.binary()),  # of the picture
-        pa.field("inner", pa.binary()),  # of what is inside its margins; null where it has none
-        pa.field("text", pa.binary()),  # of its longest caption, where captions are compared
+        pa.field(
+            "thumbnail", pa.binary()
+        ),  # gray, (2, 65, 64) uint8: whole and inner view (dedup/fingerprint_views.py)
     ]
 )
 
@@ -267,6 +290,8 @@ TABLES: dict[str, pa.Schema] = {
     "samples": SAMPLES,
     "failures": FAILURES,
     "unique": UNIQUE,
+    "embeddings": EMBEDDINGS,
+    "caption_embeddings": CAPTION_EMBEDDINGS,
     "fingerprints": FINGERPRINTS,
     "edges": EDGES,
     "groups": GROUPS,

@@ -17,7 +17,7 @@ from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import spent
 
 #: Names of stages on the command line; most stand for several stages, as ``tokenize`` for ``tokenize.fit`` and others.
-GROUPS = ("ingest", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
+GROUPS = ("ingest", "embed", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
 
 
 @dataclass
@@ -53,6 +53,11 @@ class Silent:
 def group_of(stage: str) -> str:
     """``tokenize.fit`` → ``tokenize``."""
     return stage.split(".")[0]
+
+
+def groups_of(stage: Stage) -> tuple[str, ...]:
+    """All groups that make a stage, its own last."""
+    return (*stage.also_in, group_of(stage.name))
 
 
 def open_run(recipe: Recipe) -> Run:
@@ -104,7 +109,7 @@ def execute(
     before anything runs, RunError and BalanceError from the stages.
     """
     plan = stages(recipe) if plan is None else plan
-    if only is not None and only not in {name for s in plan for name in (s.name, group_of(s.name))}:
+    if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
         raise UsageError(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
@@ -174,7 +179,7 @@ class _Pass:
             return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
         if self.dry_run:
             return self._pending(stage)
-        if self.only is not None and self.only not in (stage.name, group_of(stage.name)):
+        if self.only is not None and self.only not in (stage.name, *groups_of(stage)):
             raise UsageError(
                 f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
                 "or `dataengine run RECIPE` for all stages"
@@ -242,4 +247,4 @@ def withdraw(run: Run) -> None:
 
 def _last_of(plan: Sequence[Stage], name: str) -> str:
     """Name of the last stage of a group, or of the stage itself."""
-    return [s.name for s in plan if name in (s.name, group_of(s.name))][-1]
+    return [s.name for s in plan if name in (s.name, *groups_of(s))][-1]

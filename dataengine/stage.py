@@ -116,6 +116,8 @@ class Stage(ABC):
     name: ClassVar[str]
     version: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
+    also_in: ClassVar[tuple[str, ...]] = ()
+    """Commands, besides that of its own name, that make the stage: what they read first of another group."""
     in_place: ClassVar[bool] = False
     """True for files of a release: their names are fixed, so only the last commit counts."""
 

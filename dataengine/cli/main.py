@@ -60,6 +60,8 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
 
 
 _stage_command("ingest", "Read, name, check and pack the media of all sources.")
+_stage_command("unique", "Join equal files to one sample (the first part of dedup); columns only.", "dedup.unique")
+_stage_command("embed", "Embed every distinct sample once, for the stages that compare embeddings.")
 _stage_command("dedup", "Find duplicates among all samples and choose who stands for each group.")
 _stage_command("score", "Annotate the representatives with the recipe's scorers.")
 _stage_command("contamination", "Compare all samples with the recipe's benchmark lists.")

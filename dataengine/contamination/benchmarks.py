@@ -1,4 +1,4 @@
-"""Benchmark lists, through the readers of ingest: an item's media, its questions and its answers.
+"""Reads benchmark lists through the readers of ingest: an item's media, its questions and its answers.
 
 An item is a row or a file: a question over five pictures is five items, or one with the picture that it names. What is
 wrong with an item costs its picture, not its question.

@@ -1,13 +1,14 @@
-"""contamination.embed: pictures and texts of all distinct samples and of the benchmarks as vectors, for keye_posttrain.
+"""contamination.embed: embeds pictures and questions of benchmark items, for the preset keye_posttrain.
 
-A part is a media tar, or a part of a benchmark: another list embeds no sample again. All distinct samples are embedded, for
-a copy may be the one that is in a benchmark; scores exist only of those that stand for a group.
+A part is a part of a benchmark. The vectors of samples are those of the stage ``embed``: another list embeds no sample
+again. Items go through the same encoder and the same decode.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,153 +17,141 @@ import pyarrow as pa
 from dataengine.config.recipe import KeyePosttrain, Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contamination.read import parts, readers
-from dataengine.contracts import UNIQUE
+from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
+from dataengine.embed import views
+from dataengine.embed.vectors import captioned, lists
+from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item
 from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
+from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.media.sniff import video_format
-from dataengine.models.encoders import Towers, towers_of
-from dataengine.samples.decode import Decoder
-from dataengine.samples.locate import Located, by_media, chunks, locate
+from dataengine.models.encoders import Encoder, encoder_of, picture_vectors, text_vectors
+from dataengine.samples.locate import chunks
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, Workspace, digest
 
 _CHUNK = 256
 _ROWS = 1 << 17  # vectors compared at a time
-_PREPARE = "dataengine.score.prepare:prepare"
 
-Row = tuple[tuple[str, ...], Sequence[str]]
-"""Names (id, or benchmark and item) and texts."""
+Row = tuple[str, str, Sequence[str]]
+"""Benchmark, item and texts."""
 
 
 class ContaminationEmbed(RecordStage):
     """Runs only for the preset keye_posttrain."""
 
     name = "contamination.embed"
-    version = "1"
-    needs = ("dedup", "contamination.read")
+    version = "2"
+    needs = ("contamination.read",)
 
     def active(self, recipe: Recipe) -> bool:
         presets = recipe.contamination.presets if recipe.contamination else []
         return any(isinstance(p, KeyePosttrain) for p in presets)
 
-    def validate(self, recipe: Recipe) -> None:
-        towers_of(recipe).scorer.validate()
-
     def settings(self, recipe: Recipe) -> Any:
-        return [recipe.limits.model_dump(), towers_of(recipe).version]
+        return [views.VERSION, recipe.limits.model_dump(), encoder_of(recipe).version]
 
     def device(self, recipe: Recipe) -> str:
         return recipe.score.device
 
     def plan(self, run: Run) -> list[Part]:
-        base = digest(self.version, self.settings(run.recipe))
-        found = []
-        for media, rows in by_media(locate(run.table("dedup", "unique", UNIQUE))).items():
-            name = media.removeprefix("media/").removesuffix(".tar")
-            found.append(Part(name, digest(base, [(r.id, r.captions) for r in rows]), rows))
-        listed = parts(run.recipe, base)
-        return found + [Part(f"benchmark-{p.name}", p.key, p.spec) for p in listed]
+        return parts(run.recipe, digest(self.version, self.settings(run.recipe)))
 
     def worker(self, run: Run) -> Worker:
         score, recipe = run.recipe.score, run.recipe
-        towers = towers_of(recipe)
-        return EmbedWorker(towers, score.device, score.threads, limits_of(recipe), run.workspace, readers(recipe))
+        return ItemWorker(
+            encoder_of(recipe), score.device, score.threads, limits_of(recipe), run.workspace, readers(recipe)
+        )
 
 
-def schema(towers: Towers, *names: str) -> pa.Schema:
+def schema(encoder: Encoder, *names: str) -> pa.Schema:
     """``names``, image and text; several rows of one id or item where it has several texts."""
-    vectors = zip(("image", "text"), towers.dims, strict=True)
+    vectors = zip(("image", "text"), encoder.dims, strict=True)
     return pa.schema([*((n, pa.string()) for n in names), *((n, pa.list_(pa.float16(), dim)) for n, dim in vectors)])
 
 
 def embedded(run: Run) -> tuple[Iterator[pa.Table], pa.Table]:
     """``(samples in pieces, each id in one of them; benchmarks)``: columns as keye_posttrain takes them."""
-    towers, record, read = towers_of(run.recipe), run.records["contamination.embed"], run.workspace.read_table
-    listed = read(record.files("benchmarks"), schema(towers, "benchmark", "item"))
+    encoder, record = encoder_of(run.recipe), run.records["contamination.embed"]
+    items = run.workspace.read_table(record.files("benchmarks"), schema(encoder, "benchmark", "item"))
+    return _samples(run, encoder), items
 
-    def pieces() -> Iterator[pa.Table]:
-        mine = schema(towers, "id")
-        yield mine.empty_table()
-        held, rows = [], 0
-        for file in record.files("samples"):
-            held.append(file)
-            rows += file.rows
-            if rows >= _ROWS:
-                yield read(held, mine)
-                held, rows = [], 0
-        yield read(held, mine)
 
-    return pieces(), listed
+def _samples(run: Run, encoder: Encoder) -> Iterator[pa.Table]:
+    layout = schema(encoder, "id")
+    yield layout.empty_table()
+    held: list[dict[str, File]] = []
+    for _, output in sorted(run.records["embed"].parts.items()):
+        held.append(output.files)
+        if sum(files[CAPTIONS].rows for files in held) >= _ROWS:
+            yield _piece(run.workspace, held, encoder, layout)
+            held = []
+    yield _piece(run.workspace, held, encoder, layout)
+
+
+def _piece(workspace: Workspace, parts_: Sequence[dict[str, File]], encoder: Encoder, layout: pa.Schema) -> pa.Table:
+    whole = [files[role] for files in parts_ for role in (PICTURES, VIDEOS)]
+    texts = [files[CAPTIONS] for files in parts_]
+    views_ = workspace.read_table(whole, EMBEDDINGS, ("id", "vector"))
+    table = captioned(views_, workspace.read_table(texts, CAPTION_EMBEDDINGS, ("id", "vector")))
+    vectors = [lists(table[name], dim) for name, dim in zip(("image", "text"), encoder.dims, strict=True)]
+    return pa.table([table["id"], *vectors], schema=layout)
 
 
 @dataclass
-class EmbedWorker:
-    """Models in this process, decoding in a child."""
+class ItemWorker:
+    """Model in this process, decoding in a child, which gets no weights."""
 
-    towers: Towers
+    encoder: Encoder
     device: str
     threads: int
     limits: Limits
     workspace: Workspace
     readers: dict[str, Reader]
-    _decoder: Decoder | None = None
     _sandbox: Sandbox | None = None
 
     def setup(self) -> None:
-        self.towers.setup(self.device, self.threads)
+        self._model = copy(self.encoder)
+        self._model.setup(self.device, self.threads)
 
     def close(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
         if self._sandbox is not None:
             self._sandbox.__exit__(None, None, None)
 
     def process(self, part: Part) -> Output:
-        if isinstance(part.spec, tuple):
-            role, rows, layout = "benchmarks", self._items(*part.spec), schema(self.towers, "benchmark", "item")
-        else:
-            role, rows, layout = "samples", self._samples(part.spec), schema(self.towers, "id")
-        made = [self._table(chunk, layout) for chunk in chunks(rows, _CHUNK)]
-        table = pa.concat_tables([layout.empty_table(), *made])
+        layout = schema(self.encoder, "benchmark", "item")
+        tables = [self._table(chunk, layout) for chunk in chunks(self._items(*part.spec), _CHUNK)]
+        table = pa.concat_tables([layout.empty_table(), *tables])
         key = f"contamination/embeddings/{part.name}-{part.key[:16]}.parquet"
-        return Output({role: self.workspace.write_table(key, table)}, {role: table.num_rows})
-
-    def _samples(self, rows: list[Located]) -> Iterator[tuple[Row, Any]]:
-        if self._decoder is None:
-            self._decoder = Decoder(_PREPARE, (self.limits, [self.towers.scorer]), self.limits)
-        for row, outcome in self._decoder.over(self.workspace.store, rows, lambda r, data: (data, r.kind)):
-            yield ((row.id,), row.captions), self._prepared(outcome)
+        return Output({"benchmarks": self.workspace.write_table(key, table)}, {"benchmarks": table.num_rows})
 
     def _items(self, name: str, spec: Any) -> Iterator[tuple[Row, Any]]:
+        """Each item and its prepared view; None where it cannot be decoded, and counts as not compared."""
         if self._sandbox is None:
-            given = (self.limits, [self.towers.scorer])
-            self._sandbox = Sandbox(_PREPARE, given, workers=1, limits=self.limits).__enter__()
+            context = (self.limits, self.encoder, False)
+            self._sandbox = Sandbox(
+                "dataengine.embed.views:prepare", context, workers=1, limits=self.limits
+            ).__enter__()
         reader, held, bare = self.readers[name], deque[Item](), list[Item]()
         for outcome in self._sandbox.map(_payloads(reader, spec, held, bare, self.limits)):
             item = held.popleft()
-            yield ((name, item.uri), reader.texts(item)[0]), self._prepared(outcome)
+            yield (name, item.uri, reader.texts(item)[0]), outcome.value[0] if isinstance(outcome, Ok) else None
         for item in bare:
-            yield ((name, item.uri), reader.texts(item)[0]), None
-
-    def _prepared(self, outcome: Ok | Failed) -> Any:
-        """None for what cannot be decoded: it counts as not compared."""
-        return outcome.value[self.towers.scorer.name] if isinstance(outcome, Ok) else None
+            yield (name, item.uri, reader.texts(item)[0]), None
 
     def _table(self, chunk: Sequence[tuple[Row, Any]], layout: pa.Schema) -> pa.Table:
-        seen = iter(self._vectors([p for _, p in chunk if p is not None], self.towers.pictures))
-        images = [next(seen) if p is not None else None for _, p in chunk]
-        said = iter(self._vectors([t for (_, texts), _ in chunk for t in texts], self.towers.texts))
-        rows = []
-        for ((names, texts), _), image in zip(chunk, images, strict=True):
-            rows += [(*names, image, next(said)) for _ in texts] or [(*names, image, None)]
+        prepared = [p for _, p in chunk if p is not None]
+        pictures = iter(picture_vectors(self._model, prepared) if prepared else ())
+        images = [next(pictures) if p is not None else None for _, p in chunk]
+        every = [text for (_, _, texts), _ in chunk for text in texts]
+        vectors = iter(text_vectors(self._model, every) if every else ())
+        rows: list[tuple[Any, ...]] = []
+        for ((name, item, texts), _), image in zip(chunk, images, strict=True):
+            rows += [(name, item, image, next(vectors)) for _ in texts] or [(name, item, image, None)]
         columns = zip(*rows, strict=True)
         return pa.table([pa.array(list(c), f.type) for c, f in zip(columns, layout, strict=True)], schema=layout)
-
-    def _vectors(self, given: Sequence[Any], call: Any) -> Sequence[Any]:
-        return call(given) if given else []
 
 
 def _payloads(

@@ -1,7 +1,7 @@
-"""contamination.find: which samples are in a benchmark, and who must fall for it. Columns only.
+"""contamination.find: samples that are in a benchmark, and the representatives to drop for them. Columns only.
 
-All distinct samples are compared, not only those that stand for a group: one copy that a benchmark has, too, takes its whole
-group with it. What was found is told here; it is the filter that drops.
+All distinct samples are compared, not only representatives: one copy that a benchmark has, too, takes its whole
+group with it. This stage only reports; it is the filter that drops.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataengine.contamination.embed import embedded
 from dataengine.contamination.hits import Contamination, merged
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE
 from dataengine.errors import RunError
-from dataengine.models.encoders import towers_of
+from dataengine.models.encoders import encoder_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output
 
@@ -35,7 +35,7 @@ class ContaminationFind(TableStage):
 
     name = "contamination.find"
     version = "1"
-    needs = ("dedup", "contamination.read", "contamination.embed")
+    needs = ("dedup", "embed", "contamination.read", "contamination.embed")
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.contamination is not None
@@ -51,10 +51,10 @@ class ContaminationFind(TableStage):
             raise RunError("contamination.find ran without a contamination block in the recipe")
         items = run.table("contamination.read", "items", BENCHMARK_ITEMS)
         items = items.sort_by([("benchmark", "ascending"), ("item", "ascending")])
-        found: dict[str, Contamination] = {p.name: _search(p, run, items) for p in config.presets}
-        report = pa.concat_tables([_report(name, outcome) for name, outcome in found.items()])
+        outcomes: dict[str, Contamination] = {p.name: _search(p, run, items) for p in config.presets}
+        report = pa.concat_tables([_report(name, outcome) for name, outcome in outcomes.items()])
         _refuse_vacuous([b.name for b in config.benchmarks], report)
-        hits = _mapped(run, found)
+        hits = _mapped(run, outcomes)
         tables = {"hits": (hits, CONTAMINATION), "report": (report, CONTAMINATION_REPORT)}
         write = run.workspace.write_table
         files = {role: write(f"contamination/{role}-{key}.parquet", *table) for role, table in tables.items()}
@@ -63,15 +63,15 @@ class ContaminationFind(TableStage):
             "contaminated": pc.count_distinct(hits["id"]).as_py(),
             "groups": pc.count_distinct(hits["representative"]).as_py(),
         }
-        return Output(files, counts, _facts(run, config.presets, found, report))
+        return Output(files, counts, _facts(run, config.presets, outcomes, report))
 
 
 def _search(preset: Preset, run: Run, items: pa.Table) -> Contamination:
     from dataengine.contamination.presets import keye_posttrain, keye_pretrain, near, ngram
 
     if isinstance(preset, KeyePosttrain):
-        mine, listed = embedded(run)
-        outcomes = [keye_posttrain(some, listed, preset.image, preset.text) for some in mine]
+        samples, listed = embedded(run)
+        outcomes = [keye_posttrain(some, listed, preset.image, preset.text) for some in samples]
         return merged(outcomes)
     if isinstance(preset, KeyePretrain):
         return keye_pretrain(_pictures(run), items, preset.permutations, above=preset.jaccard)
@@ -103,14 +103,14 @@ def spread(table: pa.Table, owners: Any, texts: Any) -> pa.Table:
     """The rows of ``table`` that own a text, with it, and then the others, with null."""
     bare = pc.invert(pc.is_in(pa.array(range(len(table)), pa.int64()), value_set=owners.cast(pa.int64())))
     rest = table.filter(bare)
-    said = table.take(owners).append_column("text", texts)
-    return pa.concat_tables([said, rest.append_column("text", pa.nulls(len(rest), pa.string()))])
+    captioned = table.take(owners).append_column("text", texts)
+    return pa.concat_tables([captioned, rest.append_column("text", pa.nulls(len(rest), pa.string()))])
 
 
 def _report(preset: str, outcome: Contamination) -> pa.Table:
-    told = outcome.report
-    columns = [told[name] for name in ("benchmark", "items", "unreadable", "hit_items", "hits")]
-    return pa.table([pa.array([preset] * len(told), pa.string()), *columns], schema=CONTAMINATION_REPORT)
+    counts = outcome.report
+    columns = [counts[name] for name in ("benchmark", "items", "unreadable", "hit_items", "hits")]
+    return pa.table([pa.array([preset] * len(counts), pa.string()), *columns], schema=CONTAMINATION_REPORT)
 
 
 def _refuse_vacuous(names: list[str], report: pa.Table) -> None:
@@ -126,10 +126,10 @@ def _refuse_vacuous(names: list[str], report: pa.Table) -> None:
         )
 
 
-def _mapped(run: Run, found: dict[str, Contamination]) -> pa.Table:
-    """contracts.CONTAMINATION: the hits of all presets, with who stands for the sample's group."""
+def _mapped(run: Run, outcomes: dict[str, Contamination]) -> pa.Table:
+    """contracts.CONTAMINATION: the hits of all presets, with the representative of the sample's group."""
     each = []
-    for place, (name, outcome) in enumerate(found.items()):
+    for place, (name, outcome) in enumerate(outcomes.items()):
         count = len(outcome.hits)
         named = outcome.hits.append_column("preset", pa.array([name] * count, pa.string()))
         each.append(named.append_column("place", pa.array([place] * count, pa.int64())))
@@ -137,7 +137,7 @@ def _mapped(run: Run, found: dict[str, Contamination]) -> pa.Table:
     return run.engine.query(_HITS, {"hits": pa.concat_tables(each), "groups": groups})
 
 
-def _facts(run: Run, presets: list[Preset], found: dict[str, Contamination], report: pa.Table) -> dict[str, Any]:
+def _facts(run: Run, presets: list[Preset], outcomes: dict[str, Contamination], report: pa.Table) -> dict[str, Any]:
     """What the manifest and the card tell."""
     unreadable = dict.fromkeys(report["benchmark"].to_pylist(), 0)
     for part in run.records["contamination.read"].parts.values():
@@ -145,16 +145,16 @@ def _facts(run: Run, presets: list[Preset], found: dict[str, Contamination], rep
     benchmarks: dict[str, dict[str, Any]] = {}
     for row in report.to_pylist():
         name = row["benchmark"]
-        told = benchmarks.setdefault(
+        entry = benchmarks.setdefault(
             name, {"name": name, "items": row["items"], "unreadable": unreadable[name], "not_compared": {}, "hits": {}}
         )
-        told["not_compared"][row["preset"]] = row["not_compared"]
-        told["hits"][row["preset"]] = row["hits"]
+        entry["not_compared"][row["preset"]] = row["not_compared"]
+        entry["hits"][row["preset"]] = row["hits"]
     settings = {}
     for preset in presets:
-        outcome = found[preset.name]
+        outcome = outcomes[preset.name]
         counts = {"samples": outcome.samples, "not_compared": outcome.unreadable}
         settings[preset.name] = {**preset.model_dump(exclude={"name"}), **counts}
         if isinstance(preset, KeyePosttrain):
-            settings[preset.name]["towers"] = towers_of(run.recipe).name
+            settings[preset.name]["towers"] = encoder_of(run.recipe).name
     return {"benchmarks": list(benchmarks.values()), "presets": settings}

@@ -1,4 +1,4 @@
-"""What a search for contamination found: a table of hits and a report for each benchmark, in a fixed order."""
+"""Result of a search for contamination: a table of hits and a report for each benchmark, in a fixed order."""
 
 from __future__ import annotations
 

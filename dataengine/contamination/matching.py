@@ -1,4 +1,4 @@
-"""Rows of two tables that meet: their hashes, the places where a value occurs, and a bound on how often one pair is told.
+"""Joins samples and benchmark items on equal values, with one witness a benchmark so that the cost stays linear.
 
 One picture may be in a thousand items of a benchmark and in a million samples. A hit names the first item of each benchmark
 that holds the value, so that the cost stays linear in the samples; that there is a hit is never lost.
@@ -54,9 +54,9 @@ def first_of(values: Int64, owner: Int64, rank: NDArray[Any]) -> NDArray[np.bool
     order = np.lexsort((rank, owner, values))
     v, b = values[order], owner[order]
     fresh = np.r_[True, (v[1:] != v[:-1]) | (b[1:] != b[:-1])][: len(v)]
-    told = np.zeros(len(v), np.bool_)
-    told[order[fresh]] = True
-    return told
+    first = np.zeros(len(v), np.bool_)
+    first[order[fresh]] = True
+    return first
 
 
 def owners(benchmarks: pa.Table) -> Int64:
@@ -81,12 +81,12 @@ def expand(a: Int64, b: Int64, left: Int64, right: Int64) -> tuple[Int64, Int64,
     return x[for_right], y, for_left[for_right]
 
 
-def places(asked: Int64, values: Int64) -> tuple[Int64, Int64]:
-    """``(index into asked, place in values)`` of every occurrence."""
+def places(wanted: Int64, values: Int64) -> tuple[Int64, Int64]:
+    """``(index into wanted, place in values)`` of every occurrence."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
-    low, high = (np.searchsorted(ordered, asked, side) for side in ("left", "right"))
+    low, high = (np.searchsorted(ordered, wanted, side) for side in ("left", "right"))
     count = high - low
-    which = np.repeat(np.arange(len(asked)), count)
+    which = np.repeat(np.arange(len(wanted)), count)
     inside = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
     return which, order[inside + np.repeat(low, count)]

@@ -1,4 +1,4 @@
-"""Who falls for a benchmark: one verdict a representative, for the filter to act on.
+"""Contamination verdicts for the filter: one rule and benchmark item a representative.
 
 A group falls with any of its samples: by the first preset of the recipe that found one, and the first item that it hit.
 """
@@ -29,7 +29,7 @@ SELECT "representative" AS "id", "preset", "benchmark", "item" FROM (
     PARTITION BY "representative" ORDER BY {place}, "benchmark", "item", "id", "kind") AS BIGINT) AS "n" FROM hits
 ) AS numbered WHERE "n" = 1
 """
-_TOLD = columns(id=pa.string(), rule=pa.string(), value=pa.string())
+_VERDICTS = columns(id=pa.string(), rule=pa.string(), value=pa.string())
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ def contaminated(run: Run) -> Contaminated | None:
     hits = run.frame("contamination.find", "hits", CONTAMINATION)
     place = " ".join(f"WHEN ? THEN {number}" for number in range(len(names)))
     first = run.engine.sql(_FIRST.format(place=f'CASE "preset" {place} END'), {"hits": hits}, names)
-    table = run.engine.local(first, (), _told, _TOLD)
+    table = run.engine.local(first, (), _verdicts, _VERDICTS)
     return Contaminated(table, {f"contamination:{name}": REASONS[name] for name in names})
 
 
-def _told(first: pa.Table) -> pa.Table:
+def _verdicts(first: pa.Table) -> pa.Table:
     join: Any = pc.binary_join_element_wise
     rule, value = join("contamination", first["preset"], ":"), join(first["benchmark"], first["item"], "/")
-    return pa.table([first["id"], rule, value], schema=_TOLD)
+    return pa.table([first["id"], rule, value], schema=_VERDICTS)

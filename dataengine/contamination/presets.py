@@ -1,4 +1,4 @@
-"""Which samples are in a benchmark: presets as Keye-VL describes its own (arXiv 2507.01949, Appendix A), and two of ours.
+"""Decontamination presets: those of Keye-VL (arXiv 2507.01949, Appendix A), and two of ours.
 
 ``keye_pretrain``: pictures (and frames of videos) by perceptual hash; ``keye_posttrain``: by the embeddings of picture and
 text together; ``near``: by perceptual hash within a radius; ``ngram``: by runs of words of the question. Inputs are tables of

@@ -1,4 +1,4 @@
-"""Is a text, say a question that is about to be asked, in a benchmark? For wings that write texts of their own."""
+"""N-gram decontamination of texts that a later stage writes itself, such as questions."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def questions_of(run: Run) -> Questions | None:
     if config is None:
         return None
     items = run.table("contamination.read", "items", BENCHMARK_ITEMS)
-    given = [preset for preset in config.presets if isinstance(preset, NgramPreset)]
+    ngrams = [preset for preset in config.presets if isinstance(preset, NgramPreset)]
     return Questions(
-        texts_of(items.sort_by([("benchmark", "ascending"), ("item", "ascending")])), (*given, NgramPreset())[0]
+        texts_of(items.sort_by([("benchmark", "ascending"), ("item", "ascending")])), (*ngrams, NgramPreset())[0]
     )
 
 
@@ -51,9 +51,9 @@ def contaminated(texts: Sequence[str], known: Run | Questions | None) -> list[Hi
     if questions is None:
         return [None] * len(texts)
     ids = [f"{n:012d}" for n in range(len(texts))]
-    asked = pa.table([pa.array(ids, pa.string()), pa.array(texts, pa.string())], names=["id", "text"])
-    found = ngram(asked, questions.texts, questions.preset.n, questions.preset.least).hits.to_pylist()
+    table = pa.table([pa.array(ids, pa.string()), pa.array(texts, pa.string())], names=["id", "text"])
+    hits = ngram(table, questions.texts, questions.preset.n, questions.preset.least).hits.to_pylist()
     best: dict[str, Hit] = {}
-    for row in sorted(found, key=lambda r: (-r["similarity"], r["benchmark"], r["item"])):
+    for row in sorted(hits, key=lambda r: (-r["similarity"], r["benchmark"], r["item"])):
         best.setdefault(row["id"], Hit(row["benchmark"], row["item"], row["similarity"]))
     return [best.get(id_) for id_ in ids]

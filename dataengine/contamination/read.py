@@ -1,4 +1,4 @@
-"""contamination.read: the recipe's benchmark lists → items with texts and hashes, and what could not be read.
+"""contamination.read: decodes benchmark lists into items with texts and hashes, and failures.
 
 The media of a benchmark is decoded as that of a source, bounded and in a child that can be killed; it is not kept.
 """
@@ -34,16 +34,16 @@ def readers(recipe: Recipe) -> dict[str, Reader]:
 def parts(recipe: Recipe, base: str) -> list[Part]:
     """The parts of all benchmarks, ordered by name; ``spec`` is (benchmark, the reader's own). Raises UsageError naming
     every list that is not there."""
-    found, mistakes = [], []
+    listed, mistakes = [], []
     for name, reader in readers(recipe).items():
-        told = reader.benchmark.model_dump(exclude={"path"})
+        settings = reader.benchmark.model_dump(exclude={"path"})
         try:
-            found += [Part(p.name, digest(base, told, p.key), (name, p.spec)) for p in reader.parts()]
+            listed += [Part(p.name, digest(base, settings, p.key), (name, p.spec)) for p in reader.parts()]
         except UsageError as error:
             mistakes.append(f"benchmark `{name}`: {error}")
     if mistakes:
         raise UsageError("\n".join(mistakes))
-    return sorted(found, key=lambda p: p.name)
+    return sorted(listed, key=lambda p: p.name)
 
 
 class ContaminationRead(ListingStage):
@@ -111,13 +111,13 @@ class ReadWorker:
     def _publish(self, part: Part, rows: _Rows) -> Output:
         files = {}
         name = f"{part.name}-{part.key[:16]}.parquet"
-        made = (
+        tables = (
             ("items", rows.items, "item", BENCHMARK_ITEMS),
             ("failures", rows.failures, "uri", FAILURES),
         )
-        for role, found, order, schema in made:
-            if found:
-                table = pa.Table.from_pylist(sorted(found, key=lambda r: str(r[order])), schema)
+        for role, some, order, schema in tables:
+            if some:
+                table = pa.Table.from_pylist(sorted(some, key=lambda r: str(r[order])), schema)
                 files[role] = self.workspace.write_table(f"contamination/{role}/{name}", table)
         counts = {"items": len(rows.items), "unreadable": len(rows.failures)}
         return Output(files, counts, {"benchmark": rows.reader.benchmark.name})
@@ -134,8 +134,8 @@ class _Rows:
     def add(self, item: Item, facts: dict[str, Any]) -> None:
         questions, answers = self.reader.texts(item)
         row = {"benchmark": self.reader.benchmark.name, "item": item.uri, "questions": questions, "answers": answers}
-        told = {k: facts.get(k) for k in ("kind", "phash")}
-        self.items.append(row | told | {"frame_hashes": facts.get("frame_hashes", [])})
+        hashed = {k: facts.get(k) for k in ("kind", "phash")}
+        self.items.append(row | hashed | {"frame_hashes": facts.get("frame_hashes", [])})
 
     def fail(self, item: Item, failure: str, message: str) -> None:
         name = self.reader.benchmark.name

@@ -1,4 +1,4 @@
-"""Does one small gray picture show a part of the other? All placings are tried coarsely, the best of them finely.
+"""Coarse-to-fine gradient template matching of thumbnails: does one picture show a part of the other?
 
 Compared are directions of brightness gradients, damped where gradients are weak: what brightness, contrast, blur and
 compression change least. A placing is a turn (whole quarter turns, mirrored or not, or a few degrees), a scale (what a

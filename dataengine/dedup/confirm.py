@@ -1,6 +1,6 @@
-"""Whether two pictures whose vectors are near are one picture edited, judged by small gray copies of both.
+"""Confirms that two pictures are copies of one, edited, by matching small gray thumbnails of both.
 
-A model's vector says that two pictures show alike things; two oranges do. Here the one must lie on the other, gradient on
+A model's vector says that two pictures show similar things; two oranges do. Here the one must lie on the other, gradient on
 gradient: moved, scaled down to 0.7, mirrored, turned by quarters or by up to 7 degrees, with or without margins. 6 ms a pair and
 core; who needs it cheaper raises the cosine. A few pixels' difference (a neckline drawn otherwise) is not seen. What has no
 gradients left to compare, tiny and much compressed copies, passes by its areas of light and dark, if the hashes are near, too.
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from dataengine.dedup import align
 from dataengine.media.image.pixels import Pixels
 
-#: Least likeness and agreement (align.py) of a copy, by two ways: alike all over, or the half that agrees best does so
+#: Lowest likeness and agreement (align.py) of a copy, in two ways: similar all over, or the half that agrees best does so
 #: well, and the rest, under a caption, not too badly.
 ALL_OVER = (0.7, 0.7)
 IN_PARTS = (0.5, 0.8)

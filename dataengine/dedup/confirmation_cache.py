@@ -1,4 +1,4 @@
-"""Pairs of pictures confirmed on their thumbnails, each pair once: what an earlier search has judged is not judged again.
+"""Confirms pairs of pictures on their thumbnails, with a cache of the verdicts of earlier searches.
 
 A verdict depends on two fingerprints alone, so the verdicts of batches are those of a search of all at once.
 """
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from dataengine.contracts import columns
 from dataengine.dedup.fingerprint_views import SHAPE
 from dataengine.dedup.search_result import Known, Searched
+from dataengine.embed.vectors import rows_of
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
@@ -51,18 +52,6 @@ def confirmed(
         both = {"s": engine.sql(_STILL, asked), "n": _judged(engine, engine.sql(_NEW, asked), thumbnails)}
         verdicts = engine.kept(engine.sql("SELECT * FROM s UNION ALL SELECT * FROM n", both))
     return engine.sql(_ALIKE, {"c": near, "v": verdicts}), Searched(verdicts, VERDICTS, ("a", "b"))
-
-
-def rows_of(column: pa.ChunkedArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """``(n, width)`` of binary values of one length, nulls left out; ``(0, 0)`` where there are none."""
-    found = []
-    for chunk in column.drop_null().chunks:
-        _, offsets, data = (memoryview(b) if b is not None else b"" for b in chunk.buffers())
-        if len(chunk):
-            first, last = np.frombuffer(offsets, np.int32)[[chunk.offset, chunk.offset + len(chunk)]]
-            values = np.frombuffer(data, np.uint8)[first:last].view(dtype)
-            found.append(values.reshape(len(chunk), -1))
-    return np.concatenate(found) if found else np.zeros((0, 0), dtype)
 
 
 def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:

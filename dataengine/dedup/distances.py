@@ -1,10 +1,10 @@
-"""How far two samples are apart, by each kind of likeness: what groups are told and held together by.
+"""Distances between two samples by each kind of similarity, on which groups are bounded and reported.
 
 A measure is prepared once for a table of samples and then asked for pairs of its rows; NaN where the kind says nothing
 about a pair (a picture without hash, a sample without caption). The bound is the distance up to which an edge is drawn.
 
 Kinds that are told by edges alone (TIED: what they compare is too large to carry along) are measured by those: samples that
-equal ones tie together are as one, and what no edge ties is not alike.
+equal ones tie together are as one, and what no edge ties is no near-duplicate.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TIE = pa.struct([("other", pa.string()), ("kind", pa.string()), ("distance", pa.
 
 @dataclass(frozen=True)
 class Bounds:
-    """What counts as alike: bits, share of frames, Jaccard similarity, cosine."""
+    """Thresholds of near-duplicates: bits, share of frames, Jaccard similarity, cosine."""
 
     radius: int
     video_overlap: float

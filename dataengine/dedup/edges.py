@@ -1,4 +1,4 @@
-"""Who is alike: edges between distinct samples, one function a kind of likeness, from frames to frames.
+"""Near-duplicate edges between distinct samples: one function a kind of similarity, from frames to frames.
 
 Exact kinds find every pair, so they give the same edges whatever the order, the machine, or how many batches the samples
 came in. Samples that are equal under a kind's own measure (pixels, hash, set of hashes, words) are a star
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from dataengine.contracts import columns
 from dataengine.dedup.hash_pairs import VALUE_PAIRS, value_pairs
-from dataengine.dedup.search_result import TOLD, Found, Known, Searched, edges_told, told_rows
+from dataengine.dedup.search_result import EDGE_ROWS, Known, Searched, SearchResult, edge_rows, split_facts
 from dataengine.dedup.text_distributed import text_edges
 from dataengine.dedup.video import digests, hash_sets, near_sets
 
@@ -53,13 +53,13 @@ SETS = {"hashes": columns(hash=pa.string()), "pairs": _SET_PAIRS}
 Search = Callable[["Frame"], "Frame"]
 
 
-def pixels(engine: TableEngine, prints: Frame) -> Found:
+def pixels(engine: TableEngine, prints: Frame) -> SearchResult:
     """Pictures of contracts.FINGERPRINTS with equal pixels."""
     valued = engine.kept(engine.sql("SELECT id, pixels AS value FROM f WHERE pixels IS NOT NULL", {"f": prints}))
-    return Found(engine.sql(_STAR, {"p": valued, "f": engine.sql(_FIRSTS, {"p": valued})}, (PIXELS,)))
+    return SearchResult(engine.sql(_STAR, {"p": valued, "f": engine.sql(_FIRSTS, {"p": valued})}, (PIXELS,)))
 
 
-def perceptual(engine: TableEngine, unique: Frame, radius: int, known: Known | None = None) -> Found:
+def perceptual(engine: TableEngine, unique: Frame, radius: int, known: Known | None = None) -> SearchResult:
     """Pictures whose pHashes differ in at most ``radius`` bits (0..8), all of them. Those without a hash (flat) are like no
     other. Pairs that are ``known`` are not looked for again."""
 
@@ -75,7 +75,7 @@ def hashed(engine: TableEngine, unique: Frame) -> tuple[Frame, Frame]:
     return pictures, engine.kept(engine.sql(_FIRSTS, {"p": pictures}))
 
 
-def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known: Known | None = None) -> Found:
+def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known: Known | None = None) -> SearchResult:
     """Videos of which the shorter shares ``overlap`` (0..1] of its frame hashes with the other; distinct sets of hashes in one
     worker's memory. Pairs that are ``known`` are not looked for again."""
     videos = engine.sql("SELECT id, frame_hashes FROM u WHERE kind = 'video'", {"u": unique})
@@ -89,13 +89,13 @@ def video(engine: TableEngine, unique: Frame, radius: int, overlap: float, known
     return between_values(engine, VIDEO, valued, firsts, search, SETS, known)
 
 
-def text(engine: TableEngine, unique: Frame, threshold: float) -> Found:
+def text(engine: TableEngine, unique: Frame, threshold: float) -> SearchResult:
     """Samples whose longest captions share ``threshold`` (0..1] of their shingles."""
     captioned = engine.sql("SELECT id, captions FROM u", {"u": unique})
     if engine.spread:
-        return Found(*text_edges(engine, captioned, TEXT, threshold))
-    found = engine.kept(engine.whole(captioned, partial(_texts, threshold), TOLD))
-    return Found(*edges_told(engine, found))
+        return SearchResult(*text_edges(engine, captioned, TEXT, threshold))
+    rows = engine.kept(engine.whole(captioned, partial(_texts, threshold), EDGE_ROWS))
+    return SearchResult(*split_facts(engine, rows))
 
 
 def between_values(
@@ -106,7 +106,7 @@ def between_values(
     search: Search,
     schemas: Mapping[str, pa.Schema],
     known: Known | None,
-) -> Found:
+) -> SearchResult:
     """Edges between the first samples of near values (``valued``: id, value; ``firsts``: hash, id), and stars of equal ones."""
     if known is None:
         pairs = engine.kept(search(engine.sql("SELECT hash, ? AS fresh FROM f", {"f": firsts}, (True,))))
@@ -118,7 +118,7 @@ def between_values(
     star = engine.sql(_STAR, {"p": valued, "f": firsts}, (kind,))
     edges = engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star})
     hashes = Searched(engine.sql("SELECT hash FROM f", {"f": firsts}), schemas["hashes"], ("hash",))
-    return Found(edges, searched={"hashes": hashes, "pairs": Searched(pairs, schemas["pairs"], ("x", "y"))})
+    return SearchResult(edges, searched={"hashes": hashes, "pairs": Searched(pairs, schemas["pairs"], ("x", "y"))})
 
 
 def _valued(videos: pa.Table) -> pa.Table:
@@ -143,8 +143,8 @@ def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
     from dataengine.dedup.text import text_pairs
 
     if not captioned.num_rows:
-        return TOLD.empty_table()
+        return EDGE_ROWS.empty_table()
     ordered = captioned.sort_by("id")
     found = text_pairs(pa.chunked_array([longest_captions(ordered)]), threshold)
     told: dict[str, Any] = {"left_out": found.left_out, "candidates": found.candidates, "skipped": found.skipped}
-    return told_rows(ordered["id"], TEXT, (found.i, found.j, np.asarray(1 - found.similarity)), told)
+    return edge_rows(ordered["id"], TEXT, (found.i, found.j, np.asarray(1 - found.similarity)), told)

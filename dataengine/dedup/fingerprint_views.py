@@ -1,15 +1,10 @@
-"""The pictures that are embedded for one: itself, and what is inside its margins; and small gray copies of both.
-
-Two pictures are near when any view of one is near the first view of the other. A second view costs a second pass through
-the model, and only pictures with margins have one. With the stand-in embedding centre crops of 80 and 90 % and a blurred
-view add no copy of the usual edits (docs/dedup-measurements.md) at cosine 0.75 or 0.8; from 0.85 on they do.
-"""
+"""Digests of a picture's pixels, and small gray copies of it with and without its margins."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -18,9 +13,6 @@ from dataengine.media.image.borders import trimmed
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-
-if TYPE_CHECKING:
-    from dataengine.score.base import Scorer
 
 #: Of what confirms a pair (confirm.py), from thumbnails on; here, so that who names it need not compile it.
 CONFIRM_VERSION = "gradients-2"
@@ -31,18 +23,12 @@ SIDE = 64
 SHAPE = (2, SIDE + 1, SIDE)
 
 
-def look(context: tuple[Limits, Scorer | None], item: tuple[bytes, int]) -> dict[str, Any]:
-    """``item`` is (bytes of a picture, its frames): ``pixels``, ``thumbnail`` and, given a scorer, its prepared ``views``.
-    For a decode child. Raises InputError."""
-    limits, scorer = context
+def fingerprint(limits: Limits, item: tuple[bytes, int]) -> dict[str, Any]:
+    """``item`` is (bytes of a picture, its frames): columns ``pixels`` and ``thumbnail`` of contracts.FINGERPRINTS. For a decode
+    child. Raises InputError."""
     data, frames = item
     rgb = decode_rgb(data, limits)
-    shown = views(rgb)
-    return {
-        "pixels": pixel_digest(rgb) if frames == 1 else None,
-        "thumbnail": thumbnail(shown),
-        "views": [scorer.prepare([view]) for view in shown] if scorer is not None else [],
-    }
+    return {"pixels": pixel_digest(rgb) if frames == 1 else None, "thumbnail": thumbnail(views(rgb)).tobytes()}
 
 
 def views(rgb: Pixels) -> list[Pixels]:

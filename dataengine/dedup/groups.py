@@ -1,6 +1,6 @@
-"""Groups of alike samples, and the one that stands for each: connected components, cut where they chain too far.
+"""Groups of near-duplicates and their representatives: connected components, cut where they chain too far.
 
-A component may chain samples that are not alike: a like b, b like c, and so on. So its best sample takes the members
+A component may chain samples that are no near-duplicates: a near b, b near c, and so on. So its best sample takes the members
 within ``reach`` times the bound of an edge, the best of the rest takes its own, until none is left; a group then is no
 wider than twice that. How many are farther than an edge from their representative, and how many were cut off, is told.
 """
@@ -222,7 +222,7 @@ DIRECT, CHAINED, OUT = 0, 1, 2
 def judge(
     asked: Sequence[Measure], members: Int64, others: Int64, reach: float | None
 ) -> tuple[Int64, NDArray[np.float64], Int64]:
-    """For pairs of rows ``(kind, distance, state)``: the first kind by which they are alike, else the one that they are
+    """For pairs of rows ``(kind, distance, state)``: the first kind by which they are near-duplicates, else the one that they are
     nearest by, as a multiple of its bound."""
     kind, distance = np.zeros(len(members), np.int64), np.full(len(members), np.nan)
     times = np.full(len(members), np.inf)

@@ -1,4 +1,4 @@
-"""Cells of unit vectors for the search of near pairs: who lives where, and whom each vector must visit.
+"""Inverted-file (k-means) cells of unit vectors: the home of each, and the cells that it must also be compared in.
 
 Centroids are those of spherical k-means. A vector lives in the cell of the centroid it has the largest product with, and
 visits every cell c whose border with its own, h, is near: ``(x·h - x·c) / |h - c| <= reach``. That quotient is the

@@ -1,7 +1,7 @@
-"""Sets that are alike by Jaccard similarity: MinHash signatures (rensa), LSH bands for candidates, exact verification.
+"""Near-duplicate sets by Jaccard similarity: MinHash signatures (rensa), LSH bands for candidates, exact verification.
 
 MinHash and bands after Broder (1997) and Leskovec, Rajaraman and Ullman (Mining of Massive Datasets, 3.4). A pair at the
-threshold is missed with a chance of 0.5 % at most, a more alike one with less; what is reported is exact.
+threshold is missed with a chance of 0.5 % at most, a more similar one with less; what is reported is exact.
 """
 
 from __future__ import annotations

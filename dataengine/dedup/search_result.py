@@ -1,4 +1,4 @@
-"""What a search for one kind of likeness gives: edges, what there is to tell of it, and what a later batch starts from."""
+"""Result of a search for one kind of near-duplicates: edges, facts to report, and tables that a later batch starts from."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dataengine.contracts import columns
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
 
-#: Edges by a function that sees all samples; what it says is one more row, of no edge.
-TOLD = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), told=pa.string())
+#: Edges from a function that sees all samples; its facts are one more row, of no edge.
+EDGE_ROWS = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), facts=pa.string())
 
 Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 #: Frames of an earlier search, by role.
@@ -34,11 +34,11 @@ class Searched:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """Edges of one kind (a, b, kind, distance). ``searched`` by role; none where every search is one of all."""
 
     edges: Frame
-    told: Callable[[], dict[str, Any]] = field(default=dict)
+    facts: Callable[[], dict[str, Any]] = field(default=dict)
     searched: Mapping[str, Searched] = field(default_factory=dict)
 
     @property
@@ -47,21 +47,21 @@ class Found:
         return {role: searched.frame for role, searched in self.searched.items()}
 
 
-def told_rows(ids: pa.ChunkedArray[Any], kind: str, pairs: Pairs, told: dict[str, Any]) -> pa.Table:
-    """TOLD from pairs of rows."""
+def edge_rows(ids: pa.ChunkedArray[Any], kind: str, pairs: Pairs, facts: dict[str, Any]) -> pa.Table:
+    """EDGE_ROWS from pairs of rows."""
     i, j, distance = pairs
     a, b = (ids.take(pa.array(rows, pa.int64())) for rows in (i, j))
     nothing = pa.nulls(len(i), pa.string())
-    edges = pa.table([a, b, pa.repeat(kind, len(i)), pa.array(distance), nothing], names=TOLD.names)
-    row = {"a": "", "b": "", "kind": kind, "distance": 0.0, "told": json.dumps(told, sort_keys=True)}
-    return pa.concat_tables([edges.cast(TOLD), pa.Table.from_pylist([row], schema=TOLD)])
+    edges = pa.table([a, b, pa.repeat(kind, len(i)), pa.array(distance), nothing], names=EDGE_ROWS.names)
+    row = {"a": "", "b": "", "kind": kind, "distance": 0.0, "facts": json.dumps(facts, sort_keys=True)}
+    return pa.concat_tables([edges.cast(EDGE_ROWS), pa.Table.from_pylist([row], schema=EDGE_ROWS)])
 
 
-def edges_told(engine: TableEngine, found: Frame) -> tuple[Frame, Callable[[], dict[str, Any]]]:
-    """Edges of TOLD, and what is told beside them. ``found`` is looked at twice."""
+def split_facts(engine: TableEngine, rows: Frame) -> tuple[Frame, Callable[[], dict[str, Any]]]:
+    """Edges of EDGE_ROWS, and the facts beside them. ``rows`` is evaluated twice."""
 
-    def told() -> dict[str, Any]:
-        said = engine.collect(engine.sql("SELECT told FROM f WHERE told IS NOT NULL", {"f": found}))
-        return {k: v for row in said["told"].to_pylist() for k, v in json.loads(str(row)).items()}
+    def facts() -> dict[str, Any]:
+        some = engine.collect(engine.sql("SELECT facts FROM f WHERE facts IS NOT NULL", {"f": rows}))
+        return {k: v for row in some["facts"].to_pylist() for k, v in json.loads(str(row)).items()}
 
-    return engine.sql("SELECT a, b, kind, distance FROM f WHERE told IS NULL", {"f": found}), told
+    return engine.sql("SELECT a, b, kind, distance FROM f WHERE facts IS NULL", {"f": rows}), facts

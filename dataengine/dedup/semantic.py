@@ -1,4 +1,4 @@
-"""Pairs of vectors by cosine, without comparing all with all: near cells are searched, and each pair found is verified.
+"""All pairs of vectors above a cosine threshold, by an inverted-file (IVF) search whose pairs are verified exactly.
 
 What is reported is exact: the cosine, computed in float64 and rounded to 1e-4, is at least the threshold. What may be
 missed is measured: the search reaches (see cells.py) as far as ``BUDGET`` goes, where that is far enough for exact recall
@@ -226,7 +226,9 @@ class Search:
             keys.append(np.minimum(x, y) * len(home) + np.maximum(x, y))
             total += len(x)
             if total > MAX_PAIRS:
-                raise RunError(f"more than {MAX_PAIRS} pairs are alike at {self.threshold}: raise the threshold")
+                raise RunError(
+                    f"more than {MAX_PAIRS} pairs have a cosine of {self.threshold} or more: raise dedup.semantic.threshold"
+                )
         packed = np.unique(np.concatenate(keys)) if keys else np.zeros(0, np.int64)
         return packed // max(1, len(home)), packed % max(1, len(home))
 

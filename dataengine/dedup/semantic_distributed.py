@@ -1,4 +1,4 @@
-"""Semantic pairs on frames, spread over workers: cells from a sample, each vector sent to the cells it visits, cells searched.
+"""Semantic pairs distributed over workers: cells from a sample, each vector sent to the cells it visits, cells searched.
 
 The pairs, similarities and counts are those of ``semantic_pairs`` in one process. The trade-off: a vector moves once for each
 cell that it visits (13 at a million: docs/dedup-measurements.md), and centroids travel to every task, which is worth it
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dataengine.contracts import columns
-from dataengine.dedup.confirmation_cache import rows_of
 from dataengine.dedup.ivf_cells import Cells, apart, quantise
 from dataengine.dedup.semantic import ALL_WITH_ALL, DECIMALS, SAMPLE, Search, in_cell
 from dataengine.dedup.vectors import cosines, lengths
+from dataengine.embed.vectors import F2, rows_of
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
@@ -50,7 +50,6 @@ _MEASURED = """
 SELECT CAST(count(*) AS BIGINT) AS n, CAST(sum(CASE WHEN p.x IS NULL THEN 0 ELSE 1 END) AS BIGINT) AS found
 FROM m LEFT JOIN p ON m.x = p.x AND m.y = p.y
 """
-_F2 = np.dtype("<f2")
 _NO_PLAN: dict[str, Any] = {"centroids": b"", "count": 0, "reach": 0.0, "comparisons": 0, "asked": [], "queries": b""}
 Told = dict[str, Any]
 
@@ -104,7 +103,7 @@ def _count(engine: TableEngine, frame: Frame) -> int:
 
 
 def _good(views: pa.Table) -> pa.Table:
-    length = lengths(rows_of(views["vector"], _F2))
+    length = lengths(rows_of(views["vector"]))
     return views.filter(pa.array(np.isfinite(length) & (length > 0)))
 
 
@@ -115,7 +114,7 @@ def _search(threshold: float, vectors: NDArray[np.float16], pool: ThreadPoolExec
 def _planned(n: int, in_cells: bool, threshold: float, recall: float, seed: int, some: pa.Table) -> pa.Table:
     """_PLAN, one row, of the sample."""
     ordered = some.sort_by("key")
-    vectors = rows_of(ordered["vector"], _F2)
+    vectors = rows_of(ordered["vector"])
     if not len(vectors):
         return _PLAN.empty_table()
     with threadpool_limits(1), ThreadPoolExecutor(1) as pool:
@@ -145,7 +144,7 @@ def _cells(centroids: bytes, count: int) -> Cells:
 
 def _visiting(plan: dict[str, Any], views: pa.Table) -> pa.Table:
     """_VISITS: each view in its home and in the cells that it visits."""
-    vectors = rows_of(views["vector"], _F2)
+    vectors = rows_of(views["vector"])
     if not len(vectors):
         return _VISITS.empty_table()
     rows = quantise(vectors, np.arange(len(vectors)), lengths(vectors))
@@ -166,7 +165,7 @@ def _searched(threshold: float, visits: pa.Table) -> pa.Table:
     found = [PAIRS.empty_table()]
     with threadpool_limits(1), ThreadPoolExecutor(1) as pool:
         for cell in _by_cell(visits):
-            search = _search(threshold, rows_of(cell["vector"], _F2), pool)
+            search = _search(threshold, rows_of(cell["vector"]), pool)
             home = cell["home"].to_numpy() == 1
             x, y = in_cell(search.rows, np.flatnonzero(home), np.flatnonzero(~home), search.product)
             x, y, cosine = search.verified(x, y)
@@ -186,8 +185,8 @@ def _measured(plan: dict[str, Any], threshold: float, views: pa.Table) -> pa.Tab
     """PAIRS of the queries with these views, by brute force."""
     if not len(views) or not plan["asked"]:
         return PAIRS.empty_table()
-    vectors = rows_of(views["vector"], _F2)
-    queries = np.frombuffer(plan["queries"], _F2).reshape(len(plan["asked"]), -1)
+    vectors = rows_of(views["vector"])
+    queries = np.frombuffer(plan["queries"], F2).reshape(len(plan["asked"]), -1)
     both = np.concatenate([queries, vectors])
     keys = pa.chunked_array([pa.array(plan["asked"], pa.string()), *views["key"].chunks])
     with threadpool_limits(1), ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""Semantic edges: pictures with near embeddings, of which one can be laid on the other.
+"""Semantic near-duplicate edges: pictures with near embeddings, confirmed by template matching.
 
 Candidates are found anew with each batch, by products of matrices; what costs is to embed a picture and to confirm a pair
 (6 ms and core), and neither is done twice: embeddings are files of their own, and verdicts are handed on to the next batch.
@@ -17,17 +17,22 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.confirmation_cache import confirmed, rows_of
-from dataengine.dedup.search_result import TOLD, Found, Known, edges_told, told_rows
+from dataengine.dedup.confirmation_cache import confirmed
+from dataengine.dedup.search_result import EDGE_ROWS, Known, SearchResult, edge_rows, split_facts
 from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
+from dataengine.embed.vectors import rows_of
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
 
 SEMANTIC = "semantic"
 
-_VECTORS = 'SELECT id, vector, "inner" AS "inner", text FROM f WHERE vector IS NOT NULL'
-_SAID = """
+_VECTORS = 'SELECT id, "view", vector FROM v WHERE vector IS NOT NULL'
+_LONGEST = 'SELECT id, vector AS text FROM c WHERE "longest"'
+_WITH_TEXT = (
+    'SELECT v.id AS id, v."view" AS "view", v.vector AS vector, c.text AS text FROM v LEFT JOIN c ON v.id = c.id'
+)
+_BOTH_TEXTS = """
 SELECT p.a AS a, p.b AS b, p.cosine AS cosine, q.text AS x, r.text AS y FROM p JOIN t AS q ON p.a = q.id JOIN t AS r ON p.b = r.id
 """
 _COSINES = columns(a=pa.string(), b=pa.string(), cosine=pa.float64())
@@ -35,7 +40,6 @@ _EDGES = columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.flo
 _DECIMALS = 4
 #: Pictures that are compared in one task of a cluster: sooner done than its many small ones.
 FEW = 100_000
-_F2 = np.dtype("<f2")
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -43,85 +47,81 @@ Float64 = NDArray[np.float64]
 
 def semantic(
     engine: TableEngine,
-    prints: Frame,
+    views: Frame,
     threshold: float,
-    *,
-    text: float | None = None,
-    confirm: bool = True,
+    captions: tuple[Frame, float] | None = None,
+    prints: Frame | None = None,
     known: Known | None = None,
-) -> Found:
-    """Pictures of contracts.FINGERPRINTS at cosine ``threshold`` or more, at cosine ``text`` or more of their captions where that
-    is given, and confirmed as copies."""
-    vectors = engine.sql(_VECTORS, {"f": prints})
+) -> SearchResult:
+    """Pictures with views of contracts.EMBEDDINGS at cosine ``threshold`` or more. With ``captions`` (CAPTION_EMBEDDINGS and a
+    cosine) their longest captions must be as near, too; with ``prints`` (FINGERPRINTS) they must be confirmed as copies."""
+    vectors = engine.sql(_VECTORS, {"v": views})
+    texts, text = (None, None) if captions is None else (engine.sql(_LONGEST, {"c": captions[0]}), captions[1])
     if engine.spread and _many(engine, vectors):
-        near, told = _spread(engine, vectors, threshold, text)
+        near, told = _distributed(engine, vectors, threshold, texts, text)
     else:
-        found = engine.whole(vectors, partial(candidates, threshold, text), TOLD)
-        near, told = edges_told(engine, found)
-    if not confirm:
-        return Found(near, told)
+        if texts is not None:
+            vectors = engine.sql(_WITH_TEXT, {"v": vectors, "c": texts})
+        near, told = split_facts(engine, engine.whole(vectors, partial(candidates, threshold, text), EDGE_ROWS))
+    if prints is None:
+        return SearchResult(near, told)
     edges, verdicts = confirmed(engine, near, prints, known)
-    return Found(edges, told, {"verdicts": verdicts})
+    return SearchResult(edges, told, {"verdicts": verdicts})
 
 
-def candidates(threshold: float, text: float | None, prints: pa.Table) -> pa.Table:
-    """TOLD (distance: 1 - cosine) of all fingerprints at once."""
+def candidates(threshold: float, text: float | None, views: pa.Table) -> pa.Table:
+    """EDGE_ROWS (distance: 1 - cosine) of all views (id, view, vector and, for a cosine ``text`` of captions, text) at once."""
     from dataengine.dedup.semantic import semantic_pairs
 
-    if not prints.num_rows:
-        return TOLD.empty_table()
-    ordered = prints.sort_by("id")
-    first, inner = rows_of(ordered["vector"], _F2), rows_of(ordered["inner"], _F2)
-    # First views stand first: of equal vectors the first one has all edges, and an edge of two inner views is none.
-    found = semantic_pairs(np.concatenate([first, inner.reshape(-1, first.shape[1])]), threshold)
-    owner = np.r_[np.arange(len(first)), np.flatnonzero(ordered["inner"].is_valid().to_numpy())]
-    a, b = owner[found.i], owner[found.j]
-    asked = (found.i < len(first)) & (a != b)
-    a, b, cosine = _nearest(np.minimum(a, b)[asked], np.maximum(a, b)[asked], found.similarity[asked])
+    if not views.num_rows:
+        return EDGE_ROWS.empty_table()
+    # Whole views stand first: of equal vectors the first one has all edges, and an edge of two inner views is none.
+    ordered = views.sort_by([("view", "ascending"), ("id", "ascending")])
+    whole = ordered.filter(pc.equal(ordered["view"], pa.scalar(0, pa.int8())))
+    pairs = semantic_pairs(rows_of(ordered["vector"]), threshold)
+    owner = pc.index_in(ordered["id"], value_set=whole["id"].combine_chunks()).to_numpy().astype(np.int64)
+    a, b = owner[pairs.i], owner[pairs.j]
+    between = (pairs.i < len(whole)) & (a != b)
+    a, b, cosine = _nearest(np.minimum(a, b)[between], np.maximum(a, b)[between], pairs.similarity[between])
     if text is not None:
-        agree = _captions_agree(ordered["text"], a, b, text)
+        agree = _captions_agree(whole["text"], a, b, text)
         a, b, cosine = a[agree], b[agree], cosine[agree]
     told = {
         "vectors": len(owner),
-        "left_out": found.left_out,
+        "left_out": pairs.left_out,
         "candidates": len(a),
-        "comparisons": found.comparisons,
-        "brute_force": found.brute_force,
-        "recall": found.recall,
-        "recall_of": found.sampled,
+        "comparisons": pairs.comparisons,
+        "brute_force": pairs.brute_force,
+        "recall": pairs.recall,
+        "recall_of": pairs.sampled,
     }
-    return told_rows(ordered["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), told)
+    return edge_rows(whole["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), told)
 
 
-def _spread(
-    engine: TableEngine, vectors: Frame, threshold: float, text: float | None
+def _distributed(
+    engine: TableEngine, vectors: Frame, threshold: float, texts: Frame | None, text: float | None
 ) -> tuple[Frame, Callable[[], dict[str, Any]]]:
     """What ``candidates`` tells, by all workers."""
-    pairs, told = spread_pairs(engine, engine.local(vectors, (), _views, VIEWS), threshold)
+    pairs, told = spread_pairs(engine, engine.local(vectors, (), _keyed, VIEWS), threshold)
     named = engine.local(pairs, (), _named, _COSINES)
     near = engine.sql("SELECT a, b, max(cosine) AS cosine FROM p GROUP BY a, b", {"p": named})
-    if text is not None:
-        near = engine.local(engine.sql(_SAID, {"p": near, "t": vectors}), (), partial(_agreed, text), _COSINES)
+    if texts is not None and text is not None:
+        near = engine.local(engine.sql(_BOTH_TEXTS, {"p": near, "t": texts}), (), partial(_agreed, text), _COSINES)
     edges = engine.kept(engine.local(near, (), _edges, _EDGES))
     count = engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM e", {"e": edges})
     return edges, lambda: {**told(), "candidates": engine.collect(count)["n"][0].as_py()}
 
 
 def _many(engine: TableEngine, vectors: Frame) -> bool:
-    told = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM v", {"v": vectors}))
-    return bool(told["n"][0].as_py() > FEW)
+    count = engine.sql('SELECT CAST(count(*) AS BIGINT) AS n FROM v WHERE "view" = 0', {"v": vectors})
+    return bool(engine.collect(count)["n"][0].as_py() > FEW)
 
 
-def _views(vectors: pa.Table) -> pa.Table:
-    inner = vectors.filter(vectors["inner"].is_valid())
-    keys = [_key("0", vectors["id"]), _key("1", inner["id"])]
-    told = [pa.chunked_array(keys), pa.chunked_array([*vectors["vector"].chunks, *inner["inner"].chunks], pa.binary())]
-    return pa.table(told, schema=VIEWS)
-
-
-def _key(view: str, ids: pa.ChunkedArray[Any]) -> Any:
-    named: Any = pc.binary_join_element_wise(pa.scalar(view), ids.combine_chunks(), pa.scalar(""))  # type: ignore[call-overload]
-    return named
+def _keyed(vectors: pa.Table) -> pa.Table:
+    """VIEWS of (id, view, vector)."""
+    view = pc.cast(vectors["view"], pa.string())
+    key: Any = pc.binary_join_element_wise(view, vectors["id"], pa.scalar(""))  # type: ignore[call-overload]
+    return pa.table([key, vectors["vector"]], schema=VIEWS)
 
 
 def _named(pairs: pa.Table) -> pa.Table:
@@ -157,7 +157,7 @@ def _captions_agree(column: pa.ChunkedArray[Any], a: Int64, b: Int64, threshold:
     """Which pairs have captions that are near, too; a picture without one agrees with none."""
     from dataengine.dedup.semantic import also_similar
 
-    told = rows_of(column, _F2)
+    told = rows_of(column)
     every = np.zeros((len(column), told.shape[1] or 1), np.float16)
     every[column.is_valid().to_numpy()] = told
     return also_similar((a, b), every, threshold)

@@ -1,4 +1,4 @@
-"""Texts as sets of shingles: runs of words or of characters, each a 64-bit hash that is the same on any machine.
+"""Shingles (n-grams of words or characters) of texts, each a 64-bit hash that is the same on any machine.
 
 Texts are compared as people read them: NFKC, case folded, only letters, digits and marks, single spaces. Words need
 writing with spaces; runs of characters do for any script.

@@ -1,4 +1,4 @@
-"""Dedup: one row an input → one row a distinct sample, edges between alike samples, and who stands for each group.
+"""Deduplication: distinct samples, near-duplicate edges between them, and the representative of each group.
 
 Columns only, on the table engine of the recipe: a laptop's DuckDB and a Spark cluster give the same files.
 """
@@ -19,11 +19,12 @@ from dataengine.dedup.distances import Bounds
 from dataengine.dedup.edges import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
 from dataengine.dedup.fingerprint_views import CONFIRM_VERSION
 from dataengine.dedup.groups import Rules, group
-from dataengine.dedup.search_result import Found, Known
+from dataengine.dedup.search_result import Known, SearchResult
 from dataengine.dedup.semantic_edges import SEMANTIC, semantic
 from dataengine.dedup.unique_samples import unique_samples
+from dataengine.embed.worker import CAPTIONS
 from dataengine.media.image.phash import VERSION as HASH_VERSION
-from dataengine.models.encoders import towers_of
+from dataengine.models.encoders import encoder_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, Record, roles
 from dataengine.table_engine import Frame
@@ -37,6 +38,7 @@ class DedupUnique(TableStage):
     name = "dedup.unique"
     version = "2"
     needs = ("ingest",)
+    also_in = ("embed",)
 
     def compute(self, run: Run, key: str) -> Output:
         engine = run.engine
@@ -52,12 +54,12 @@ class DedupEdges(TableStage):
 
     name = "dedup.edges"
     version = "2"
-    needs = ("dedup.unique", "dedup.fingerprint")
+    needs = ("dedup.unique", "embed", "dedup.fingerprint")
 
     def settings(self, recipe: Recipe) -> Any:
-        told = recipe.dedup.model_dump()
-        asked = {k: v for k, v in told.items() if k not in ("keep", "group", "reach")}
-        return [[version_of(kind, recipe) for kind in recipe.dedup.found], asked]
+        dumped = recipe.dedup.model_dump()
+        searched = {k: v for k, v in dumped.items() if k not in ("keep", "group", "reach")}
+        return [[version_of(kind, recipe) for kind in recipe.dedup.found], searched]
 
     def compute(self, run: Run, key: str) -> Output:
         files: dict[str, File] = {}
@@ -65,16 +67,16 @@ class DedupEdges(TableStage):
         facts: dict[str, Any] = {"searched": searched}
         counts = {}
         for kind in run.recipe.dedup.found:
-            found = self._found(run, kind)
+            result = self._search(run, kind)
             version = version_of(kind, run.recipe)
-            edges = run.engine.sql("SELECT e.*, ? AS version FROM e", {"e": found.edges}, (version,))
+            edges = run.engine.sql("SELECT e.*, ? AS version FROM e", {"e": result.edges}, (version,))
             written = run.engine.write(run.workspace, f"dedup/edges/{kind}-{key}", edges, contracts.EDGES, ("a", "b"))
-            files |= roles(f"edges/{kind}", written) | self._handed_on(run, found, kind, key)
+            files |= roles(f"edges/{kind}", written) | self._handed_on(run, result, kind, key)
             counts[f"{kind}_edges"] = sum(f.rows for f in written)
-            facts[kind] = found.told()
+            facts[kind] = result.facts()
         return Output(files, counts, facts)
 
-    def _found(self, run: Run, kind: str) -> Found:
+    def _search(self, run: Run, kind: str) -> SearchResult:
         config, engine = run.recipe.dedup, run.engine
         if kind == PIXELS:
             return find.pixels(engine, self._prints(run, "id", "pixels"))
@@ -87,10 +89,11 @@ class DedupEdges(TableStage):
         if kind == ALIGNED and config.aligned is not None:
             pictures, prints = self._unique(run, "phash"), self._prints(run, "id", "thumbnail")
             return aligned(engine, pictures, prints, config.radius, config.aligned, self._before(run, kind, JUDGED))
-        if kind == SEMANTIC and (asked := config.semantic) is not None:
-            known = self._before(run, kind, {"verdicts": VERDICTS}) if asked.confirm else None
-            prints = self._prints(run)
-            return semantic(engine, prints, asked.threshold, text=asked.text, confirm=asked.confirm, known=known)
+        if kind == SEMANTIC and (how := config.semantic) is not None:
+            known = self._before(run, kind, {"verdicts": VERDICTS}) if how.confirm else None
+            thumbnails = self._prints(run, "id", "thumbnail") if how.confirm else None
+            captions = None if how.text is None else (self._captions(run), how.text)
+            return semantic(engine, self._views(run), how.threshold, captions, thumbnails, known)
         return find.text(engine, self._unique(run, "captions"), config.text.threshold if config.text else 1.0)
 
     def _unique(self, run: Run, column: str) -> Frame:
@@ -98,12 +101,18 @@ class DedupEdges(TableStage):
         return run.frame("dedup.unique", "unique", contracts.UNIQUE, ("id", "kind", column))
 
     def _prints(self, run: Run, *columns: str) -> Frame:
-        return run.frame("dedup.fingerprint", "fingerprints", contracts.FINGERPRINTS, columns or None)
+        return run.frame("dedup.fingerprint", "fingerprints", contracts.FINGERPRINTS, columns)
 
-    def _handed_on(self, run: Run, found: Found, kind: str, key: str) -> dict[str, File]:
+    def _views(self, run: Run) -> Frame:
+        return run.frame("embed", "pictures", contracts.EMBEDDINGS, ("id", "view", "vector"))
+
+    def _captions(self, run: Run) -> Frame:
+        return run.frame("embed", CAPTIONS, contracts.CAPTION_EMBEDDINGS, ("id", "longest", "vector"))
+
+    def _handed_on(self, run: Run, result: SearchResult, kind: str, key: str) -> dict[str, File]:
         """Publish what a later batch starts from."""
         files: dict[str, File] = {}
-        for role, table in found.searched.items():
+        for role, table in result.searched.items():
             base = f"dedup/{role}/{kind}-{key}"
             written = run.engine.write(run.workspace, base, table.frame, table.schema, table.order)
             files |= roles(f"{role}/{kind}", written)
@@ -137,8 +146,8 @@ class DedupEdges(TableStage):
 
 def version_of(kind: str, recipe: Recipe) -> str:
     """Of what is measured for edges of a kind."""
-    if kind == SEMANTIC and (asked := recipe.dedup.semantic) is not None:
-        return "/".join([towers_of(recipe).version, *([CONFIRM_VERSION] if asked.confirm else [])])
+    if kind == SEMANTIC and (how := recipe.dedup.semantic) is not None:
+        return "/".join([encoder_of(recipe).version, *([CONFIRM_VERSION] if how.confirm else [])])
     others = {PIXELS: "rgb8", TEXT: _TEXT_VERSION, ALIGNED: f"{HASH_VERSION}/{CONFIRM_VERSION}"}
     return others.get(kind, HASH_VERSION)
 
@@ -169,14 +178,16 @@ class Dedup(TableStage):
         distinct = sum(f.rows for f in written)
         kept = distinct - several + sum(facts["group_sizes"].values())
         inputs = run.records["dedup.unique"].counts["inputs"]
-        found = run.records["dedup.edges"].counts
-        counts = {"inputs": inputs, "distinct": distinct, "edges": sum(found.values()), "kept": kept}
-        told = run.records["dedup.edges"].parts["all"].facts
-        search = {kind: told[kind] for kind in run.recipe.dedup.found if told[kind]}
-        return Output(roles("groups", written) | self._earlier(run), counts, facts | {"edges": found, "search": search})
+        edges_by_kind = run.records["dedup.edges"].counts
+        counts = {"inputs": inputs, "distinct": distinct, "edges": sum(edges_by_kind.values()), "kept": kept}
+        searches = run.records["dedup.edges"].parts["all"].facts
+        search = {kind: searches[kind] for kind in run.recipe.dedup.found if searches[kind]}
+        return Output(
+            roles("groups", written) | self._earlier(run), counts, facts | {"edges": edges_by_kind, "search": search}
+        )
 
     def _earlier(self, run: Run) -> dict[str, File]:
-        """Samples and edges are told with the groups: who reads dedup's tables need not know its stages."""
+        """Files of samples and edges, listed with the groups: who reads dedup's tables need not know its stages."""
         unique, edges = (run.records[name].parts["all"].files for name in ("dedup.unique", "dedup.edges"))
         return unique | {role: file for role, file in edges.items() if role.startswith("edges/")}
 

@@ -1,4 +1,4 @@
-"""Pairs of texts (captions) by shared shingles: candidates from MinHash bands, verified by exact Jaccard similarity.
+"""Near-duplicate texts (captions) by shared shingles: candidates from MinHash bands, verified by exact Jaccard similarity.
 
 Finds the same caption with words changed, added or dropped; not paraphrases (see semantic.py for those). Texts whose
 shingle sets are equal are the first and its copies, each copy paired with the first only, as in hamming.py.

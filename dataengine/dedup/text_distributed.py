@@ -1,4 +1,4 @@
-"""Pairs of texts on frames, spread over workers: shingles and bands where the rows are, buckets as keys, exact checks by join.
+"""Near-duplicate texts distributed over workers: shingles and bands where the rows are, buckets as keys, exact joins.
 
 The edges and counts are those of ``text_pairs`` in one process. The trade-off: the sets of shingles move three times
 (to their equals, and to both ends of each candidate), which is worth it where they outgrow one worker's memory.

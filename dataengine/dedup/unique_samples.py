@@ -1,4 +1,4 @@
-"""One row an input to one row a distinct sample: the same bytes under two names are one sample with two mentions.
+"""Exact deduplication: one row an input to one row a distinct sample, with the captions of all its occurrences.
 
 The facts are those of the first mention by source and uri, whatever the order of arrival; captions of all mentions are
 kept with where they came from. Columns only, no loop over rows.

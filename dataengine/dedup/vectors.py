@@ -1,4 +1,4 @@
-"""Rows of floats as vectors: lengths, equal rows and exact cosines, in pieces of bounded memory."""
+"""Lengths, equal rows and exact cosines of vectors, in pieces of bounded memory."""
 
 from __future__ import annotations
 

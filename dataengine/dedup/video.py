@@ -1,4 +1,4 @@
-"""Alike videos by overlap of their frame hashes: what share of the shorter one's distinct hashes has a partner within
+"""Near-duplicate videos by overlap of frame hashes: the share of the shorter one's distinct hashes with a partner within
 the radius in the other. Sees copies, trims and re-encodes; says nothing about the order of the frames.
 
 Exact, and still not quadratic where a black frame is in every video: a pair that reaches the threshold shares at least

@@ -1,4 +1,4 @@
-"""What open_clip's model configurations say of a model: width, picture size, preprocessing. Read from JSON, without torch.
+"""Reads open_clip's model configurations (width, picture size, preprocessing) from JSON, without torch.
 
 A configuration of one's own (open_clip's JSON, or the ``open_clip_config.json`` of a published model, which also holds
 its preprocessing) is given by its path.
@@ -19,7 +19,7 @@ from PIL import Image
 
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
-from dataengine.score.base import Frame
+from dataengine.media.image.pixels import Pixels
 
 Triple = tuple[float, float, float]
 _OPENAI: tuple[Triple, Triple] = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -54,17 +54,17 @@ class Architecture:
     own: str | None
     """JSON of a configuration that open_clip does not ship."""
 
-    def fit(self, frame: Frame) -> Frame:
+    def fit(self, frame: Pixels) -> Pixels:
         """``(side, side, 3)`` uint8, as open_clip's inference transform before it normalises."""
         picture = Image.fromarray(np.ascontiguousarray(frame))
-        how = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
+        filter_ = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
         if self.mode == "squash":
-            return np.asarray(picture.resize((self.side, self.side), how))
+            return np.asarray(picture.resize((self.side, self.side), filter_))
         width, height = picture.size
         short = min(width, height)
         size = (int(self.side * width / short), int(self.side * height / short))
         left, top = (round((n - self.side) / 2.0) for n in size)
-        return np.asarray(picture.resize(size, how).crop((left, top, left + self.side, top + self.side)))
+        return np.asarray(picture.resize(size, filter_).crop((left, top, left + self.side, top + self.side)))
 
     def register(self) -> str:
         """Make the configuration known to open_clip; the name to ask it for."""
@@ -104,15 +104,15 @@ def _read(path: Path, own: bool) -> Architecture:
     digest = hashlib.sha256(data).hexdigest()[:8]
     side = config["vision_cfg"].get("image_size", 224)
     (mean, std), interpolation, mode = next(f[1:] for f in _FAMILIES if re.search(f[0], path.stem.lower()))
-    given = whole.get("preprocess_cfg", {})
+    stated = whole.get("preprocess_cfg", {})
     return Architecture(
         name=re.sub(r"[^A-Za-z0-9_-]+", "-", path.stem) + f"-{digest}" if own else path.stem,
         digest=digest,
         dim=int(config["embed_dim"]),
         side=int(side[0] if isinstance(side, list) else side),
-        mean=tuple(given.get("mean") or mean),
-        std=tuple(given.get("std") or std),
-        interpolation=given.get("interpolation") or interpolation,
-        mode=given.get("resize_mode") or mode,
+        mean=tuple(stated.get("mean") or mean),
+        std=tuple(stated.get("std") or std),
+        interpolation=stated.get("interpolation") or interpolation,
+        mode=stated.get("resize_mode") or mode,
         own=json.dumps({**config, "text_cfg": dict(config["text_cfg"])}) if own else None,
     )

@@ -1,4 +1,4 @@
-"""A model's weights as a local file with a digest, from a folder or from S3.
+"""Model checkpoints as local files with a digest, from a folder or from S3.
 
 An object on S3 is downloaded once to the cache folder, under the tag that changes with its bytes.
 """
@@ -33,8 +33,8 @@ def digest(path: Path) -> str:
     """SHA-256 of a file, in hex; computed once for each size and time of change, and kept in the cache folder, for large
     files take seconds."""
     state = path.stat()
-    told = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
-    note = cache_dir() / "checkpoints" / "digests" / hashlib.sha256(told.encode()).hexdigest()
+    identity = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
+    note = cache_dir() / "checkpoints" / "digests" / hashlib.sha256(identity.encode()).hexdigest()
     if not note.exists():
         with path.open("rb") as f:
             publish(note, hashlib.file_digest(f, "sha256").hexdigest().encode())

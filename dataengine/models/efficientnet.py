@@ -76,12 +76,16 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(1280, _CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self._fc(self.pooled(x))
+        return logits
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """``(B, 1280)``: what the last layer classifies."""
         y = functional.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             y = block(y)
-        y = functional.relu6(self._bn1(self._conv_head(y)))
-        logits: Tensor = self._fc(y.mean((2, 3)))
-        return logits
+        features: Tensor = functional.relu6(self._bn1(self._conv_head(y))).mean((2, 3))
+        return features
 
 
 def load(weights: bytes, device: str) -> EfficientNetLite0:

@@ -1,4 +1,4 @@
-"""Decoded samples for a worker: bytes → decode child → prepared arrays, read ahead while the model works."""
+"""Decodes samples for a worker in a child process, read ahead while the model works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the bytes of a sample lie, and reading them: what every stage after dedup that touches media starts from."""
+"""Locates the bytes of samples in media tars and reads them, for every stage that touches media."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Located:
 
 
 def representatives(run: Run, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of contracts.UNIQUE for the samples that stand for their group, ordered by id."""
+    """Rows of contracts.UNIQUE for the representatives of groups, ordered by id."""
     groups = run.table("dedup", "groups", contracts.GROUPS, ["id", "representative"])
     mine = groups.filter(pc.equal(groups["id"], groups["representative"]))["id"]
     unique = run.table("dedup", "unique", contracts.UNIQUE, columns)

@@ -1,4 +1,4 @@
-"""Facts and scores of the representatives side by side: what policies decide over and shards carry."""
+"""Joins facts and scores of the representatives: the columns that policies decide over and shards carry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
 from dataengine.score.factory import build
-from dataengine.score.stage import annotation_schema
+from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
 

@@ -1,19 +1,18 @@
-"""What a scorer is: pixels and captions in, columns out. Scores are float64 rounded to 1e-4, so that a policy compares
+"""The scorer interface: pixels and captions in, columns out. Scores are float64 rounded to 1e-4, so that a policy compares
 the very number that is stored."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from dataengine.errors import RunError
+from dataengine.media.image.pixels import Pixels
+from dataengine.models.device import Float32
 
-Frame = NDArray[np.uint8]
 Columns = dict[str, list[Any]]
 
 
@@ -35,7 +34,7 @@ class Scorer(Protocol):
     def validate(self) -> None:
         """Find mistakes of configuration before any media is read. Raises UsageError."""
 
-    def prepare(self, frames: Sequence[Frame]) -> Any:
+    def prepare(self, frames: Sequence[Pixels]) -> Any:
         """``(H, W, 3)`` upright RGB frames → small arrays; imports no model library."""
 
     def setup(self, device: str, threads: int) -> None:
@@ -45,37 +44,29 @@ class Scorer(Protocol):
         """One value a sample and field, in the order given; batches are formed in this order with a fixed size."""
 
 
+class EmbeddingScorer(ABC):
+    """Adds columns from embeddings that the stage ``embed`` has stored; needs no media and no model of its own."""
+
+    name: str
+    fields: list[pa.Field[Any]]
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """Names encoder and preprocessing, known without loading a model."""
+
+    @abstractmethod
+    def validate(self) -> None:
+        """Find mistakes of configuration before any media is read. Raises UsageError."""
+
+    @abstractmethod
+    def score(self, vectors: Sequence[Float32], captions: Sequence[Float32]) -> Columns:
+        """``(D,)`` of each sample and ``(captions, D)`` of its captions, unit rows; one value a sample and field."""
+
+
+AnyScorer = Scorer | EmbeddingScorer
+
+
 def stored(value: float) -> float:
     """A score as it is stored: 4 decimals, and no negative zero."""
     return round(float(value), 4) + 0.0 if math.isfinite(value) else float(value)
-
-
-def start_torch(device: str, threads: int) -> str:
-    """Set torch up to compute the same thing each time; the device it will compute on (``auto``: cuda where there is one,
-    else cpu). Raises RunError where there is no such device."""
-    import torch
-
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError(f"device is {device}, but torch sees no CUDA device here: use `auto` or `cpu`")
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return device
-
-
-def batch_of(device: str) -> int:
-    """Rows a batch for a small network: on a CPU more do not fit its caches (lite0 on one core: 80 images/s by 4, 62 by 8,
-    31 by 32)."""
-    return 4 if device == "cpu" else 64
-
-
-def padded(rows: NDArray[Any], size: int) -> Iterator[tuple[NDArray[Any], int]]:
-    """Batches of exactly ``size`` rows, the last filled up with zeros, and how many rows of each count. One shape for every
-    batch means one computation for every row: a score then does not depend on what else is scored."""
-    for start in range(0, len(rows), size):
-        batch = rows[start : start + size]
-        missing = size - len(batch)
-        filled = np.concatenate([batch, np.zeros((missing, *rows.shape[1:]), rows.dtype)]) if missing else batch
-        yield filled, len(batch)

@@ -1,4 +1,4 @@
-"""How each score lies before and after filtering: what a threshold has done to the corpus, in five numbers.
+"""Exact quantiles of each score before and after filtering.
 
 In one process the values of a column are partitioned around the ranks wanted, as they are for few rows on a cluster, in one
 task. For many rows a value's rank is found without sorting: four passes count the values by 16 more bits of their place in

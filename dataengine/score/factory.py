@@ -1,4 +1,4 @@
-"""Scorers by name, from the recipe's ``score.scorers``. A new one is one line here."""
+"""Builds scorers by name from the recipe's ``score.scorers``. A new one is one line here."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
-from dataengine.score.base import Scorer
+from dataengine.score.base import AnyScorer
 
 _KNOWN = {
     "technical": ("dataengine.score.technical", "Technical"),
     "nsfw": ("dataengine.score.nsfw", "Nsfw"),
+    "imagehash": ("dataengine.score.imagehash", "ImageHash"),
     "conse": ("dataengine.score.conse", "Conse"),
     "clip": ("dataengine.score.clip", "Clip"),
 }
 
 
-def build(configs: Sequence[Mapping[str, Any]]) -> list[Scorer]:
+def build(configs: Sequence[Mapping[str, Any]]) -> list[AnyScorer]:
     """Scorers in the order given, not set up. Raises UsageError for an unknown name or option, or two of one column."""
     scorers = [_one(dict(config)) for config in configs]
     seen: dict[str, str] = {}
@@ -32,13 +33,13 @@ def build(configs: Sequence[Mapping[str, Any]]) -> list[Scorer]:
     return scorers
 
 
-def _one(config: dict[str, Any]) -> Scorer:
+def _one(config: dict[str, Any]) -> AnyScorer:
     name = config.pop("name", None)
     if name not in _KNOWN:
         raise UsageError(f"score.scorers: there is no scorer {name!r}; {did_you_mean(str(name), _KNOWN)}")
     module, cls = _KNOWN[name]
     try:
-        scorer: Scorer = getattr(import_module(module), cls)(**config)
+        scorer: AnyScorer = getattr(import_module(module), cls)(**config)
     except TypeError as error:
         raise UsageError(f"score.scorers: {name}: {str(error).partition('() ')[2] or error}") from None
     return scorer

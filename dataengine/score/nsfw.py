@@ -13,8 +13,10 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.onnx import session
-from dataengine.score.base import Columns, Frame, batch_of, padded, stored
+from dataengine.models.device import batch_of, padded
+from dataengine.score.base import Columns, stored
 from dataengine.storage.pinned_packages import OPEN_NSFW
 
 _SIDE, _CROP = 256, 224
@@ -32,7 +34,7 @@ class Nsfw:
 
     def validate(self) -> None: ...
 
-    def prepare(self, frames: Sequence[Frame]) -> Any:
+    def prepare(self, frames: Sequence[Pixels]) -> Any:
         """``(F, 224, 224, 3)`` uint8: squeezed to 256, through JPEG as in the model's training, centre cropped."""
         return np.stack([_crop(frame) for frame in frames])
 
@@ -44,15 +46,15 @@ class Nsfw:
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         frames = np.concatenate(prepared)
-        found = []
+        rows = []
         for batch, count in padded(frames, self._batch):
             pixels = batch[:, :, :, ::-1].astype(np.float32) - _MEAN_BGR
-            found.append(self._session.run(None, {self._input: pixels})[0][:count, 1])
-        each = np.split(np.concatenate(found), np.cumsum([len(p) for p in prepared])[:-1])
+            rows.append(self._session.run(None, {self._input: pixels})[0][:count, 1])
+        each = np.split(np.concatenate(rows), np.cumsum([len(p) for p in prepared])[:-1])
         return {"nsfw": [stored(e.max()) for e in each]}
 
 
-def _crop(frame: Frame) -> Frame:
+def _crop(frame: Pixels) -> Pixels:
     squeezed = Image.fromarray(np.ascontiguousarray(frame)).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     packed = io.BytesIO()
     squeezed.save(packed, "JPEG")

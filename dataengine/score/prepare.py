@@ -1,21 +1,34 @@
-"""What runs in the decode child for scorers. Scorers that are content with the same size share one decode; the size is
-never taken from the others that happen to run, or a score would depend on them."""
+"""Decodes a sample and prepares it for each scorer, in the decode child.
+
+Scorers that are content with the same size share one decode; the size is never taken from the others that happen to run, or
+a score would depend on them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video.reader import frames_even
-from dataengine.score.base import Frame, Scorer
 
 _JPEG = b"\xff\xd8\xff"
 
 
-def prepare(context: tuple[Limits, Sequence[Scorer]], item: tuple[bytes, str]) -> dict[str, Any]:
+class Preparer(Protocol):
+    """The part of a scorer or an encoder that runs in the decode child."""
+
+    name: str
+    frames: int
+    min_side: int | None
+
+    def prepare(self, frames: Sequence[Pixels]) -> Any: ...
+
+
+def prepare(context: tuple[Limits, Sequence[Preparer]], item: tuple[bytes, str]) -> dict[str, Any]:
     """``item`` is (media bytes, kind); what each scorer made of its frames, by name. Raises InputError."""
     limits, scorers = context
     data, kind = item
@@ -27,11 +40,11 @@ def prepare(context: tuple[Limits, Sequence[Scorer]], item: tuple[bytes, str]) -
     return {s.name: s.prepare(list(decoded[s.frames])) for s in scorers}
 
 
-def _decoded(data: bytes, limits: Limits, sides: Iterable[int | None]) -> dict[int | None, Frame]:
+def _decoded(data: bytes, limits: Limits, sides: Iterable[int | None]) -> dict[int | None, Pixels]:
     """What ``decode_rgb`` gives for each size, without decoding again where it would give the same: only JPEGs are
     shrunk, and only by halves."""
-    made: dict[int | None, Frame] = {}
-    last: Frame | None = None
+    made: dict[int | None, Pixels] = {}
+    last: Pixels | None = None
     for side in sorted(sides, key=lambda s: -math.inf if s is None else -s):
         if last is None or (side is not None and data.startswith(_JPEG) and min(last.shape[:2]) // 2 >= side):
             last = decode_rgb(data, limits, min_side=side)

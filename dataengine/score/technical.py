@@ -1,4 +1,4 @@
-"""Scores measured from pixels alone, at one size so that they compare across pictures; no model.
+"""Technical quality from pixels alone (blur, entropy, brightness, contrast, saturation), at one size for all pictures.
 
 Of a video every score is the mean over its frames.
 """
@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from dataengine.score.base import Columns, Frame, stored
+from dataengine.media.image.pixels import Pixels
+from dataengine.score.base import Columns, stored
 
 #: Longer side at which everything is measured.
 _SIDE = 512
@@ -33,18 +34,18 @@ class Technical:
     def validate(self) -> None: ...
     def setup(self, device: str, threads: int) -> None: ...
 
-    def prepare(self, frames: Sequence[Frame]) -> dict[str, float]:
+    def prepare(self, frames: Sequence[Pixels]) -> dict[str, float]:
         """Means over the frames, rounded."""
         measured = [_measure(frame) for frame in frames]
         return {name: stored(float(np.mean([m[name] for m in measured]))) for name in _NAMES}
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         columns: Columns = {name: [p[name] for p in prepared] for name in _NAMES}
-        columns["caption_words"] = [max((len(c.split()) for c in given), default=0) for given in captions]
+        columns["caption_words"] = [max((len(c.split()) for c in texts), default=0) for texts in captions]
         return columns
 
 
-def _measure(frame: Frame) -> dict[str, float]:
+def _measure(frame: Pixels) -> dict[str, float]:
     height, width = frame.shape[:2]
     small = frame
     if max(height, width) > _SIDE:

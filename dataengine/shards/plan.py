@@ -57,8 +57,8 @@ def planned(run: Run) -> Frame:
 
 
 def _scores(recipe: Recipe) -> list[str]:
-    """Names of the scores that go into a sample's JSON: the numeric ones."""
-    return [f.name for f in score_fields(recipe) if not pa.types.is_string(f.type)]
+    """Names of the scores that go into a sample's JSON: numbers, and strings such as hashes."""
+    return [f.name for f in score_fields(recipe)]
 
 
 def plan(names: Sequence[str], coded: bool, rows: pa.Table) -> pa.Table:
@@ -73,6 +73,10 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
         if not coded:
             for field in CODES:
                 table = table.append_column(f"codes_{field.name}", pa.nulls(len(table), field.type))
+        for name in names:
+            place = table.schema.get_field_index(f"score_{name}")
+            if pa.types.is_string(table.schema.field(place).type):  # an absent string is an empty one
+                table = table.set_column(place, f"score_{name}", table.column(place).fill_null(pa.scalar("")))
         computed = [_computed(row, names) for row in table.to_pylist()]
         for n, name in enumerate(("best", "scores", "size")):
             table = table.append_column(name, pa.array([row[n] for row in computed], PLANNED.field(name).type))
@@ -82,11 +86,11 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
 def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, int]:
     """Index of the best caption, scores as JSON, and bytes in a shard."""
     values = {name: row[f"score_{name}"] for name in names}
-    numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-    chosen = numbers.pop(_BEST, None)
+    scored = {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+    chosen = scored.pop(_BEST, None)
     best = longest(row["captions"]) if chosen is None else int(chosen)
     codes = codes_of(row, bytes(row["codes_size"])) if row["codes_pack"] else None
-    scores = canonical(numbers).decode()
+    scores = canonical(scored).decode()
     return best, scores, sample_size(row, best=best, scores=json.loads(scores), codes=codes)
 
 

@@ -23,6 +23,7 @@ from dataengine.tokenize.codec import row_to_npy
 FAMILIES = {"image": "jpg", "video": "mp4"}
 
 Members = list[tuple[str, bytes]]
+Scores = Mapping[str, float | str | None] | None
 
 _TEXT = ("id", "sha256", "kind", "format", "ext", "mode", "codec", "license")
 _WHOLE = ("bytes", "width", "height", "orientation", "frames", "mentions")
@@ -40,6 +41,13 @@ class Score(Closed, gc=False):
 
     name: str
     value: float
+
+
+class Label(Closed, gc=False):
+    """An annotation column that is a string, such as a hash; empty where the sample has none."""
+
+    name: str
+    value: str
 
 
 class CodesLayout(Closed, gc=False):
@@ -86,6 +94,7 @@ class SampleMetadata(Closed, kw_only=True, gc=False):
     clip_end: float | UnsetType = UNSET
     captions: Annotated[list[Caption], Meta(min_length=1, description="the chosen one, as in .txt, first")]
     scores: Annotated[list[Score], Meta(min_length=1)]
+    labels: Annotated[list[Label], Meta(min_length=1)] | UnsetType = UNSET
     codes: CodesLayout | UnsetType = UNSET
 
 
@@ -94,14 +103,14 @@ def sample_members(
     media: bytes,
     *,
     best: int = 0,
-    scores: Mapping[str, float | None] | None = None,
+    scores: Scores = None,
     codes: Mapping[str, Any] | None = None,
 ) -> Members:
     """Members of one sample: ``<id>.jpg|mp4`` (the original bytes, whatever their format), ``.txt``, ``.json`` and, where
     the release has codes, ``.codes.npy``.
 
     ``row`` has the columns of contracts.UNIQUE, ``best`` is the caption that ``.txt`` holds, ``scores`` are by name
-    (None and non-finite values are left out), ``codes`` is a row of contracts.CODES.
+    (None and non-finite values are left out, strings go to ``labels``), ``codes`` is a row of contracts.CODES.
     """
     return [(f"{row['id']}.{FAMILIES[row['kind']]}", media), *_described(row, best, scores, codes)]
 
@@ -110,7 +119,7 @@ def sample_size(
     row: Mapping[str, Any],
     *,
     best: int = 0,
-    scores: Mapping[str, float | None] | None = None,
+    scores: Scores = None,
     codes: Mapping[str, Any] | None = None,
 ) -> int:
     """Bytes that ``sample_members`` takes in a shard, headers and padding included; needs no media."""
@@ -140,9 +149,7 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def _described(
-    row: Mapping[str, Any], best: int, scores: Mapping[str, float | None] | None, codes: Mapping[str, Any] | None
-) -> Members:
+def _described(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[str, Any] | None) -> Members:
     metadata = _metadata(row, best, scores, codes)
     members = [("txt", metadata.captions[0].text.encode()), ("json", canonical(plain(metadata)))]
     if codes is not None:
@@ -150,9 +157,7 @@ def _described(
     return [(f"{row['id']}.{ext}", data) for ext, data in members]
 
 
-def _metadata(
-    row: Mapping[str, Any], best: int, scores: Mapping[str, float | None] | None, codes: Mapping[str, Any] | None
-) -> SampleMetadata:
+def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[str, Any] | None) -> SampleMetadata:
     text: dict[str, Any] = {name: row[name] or "" for name in _TEXT}
     whole: dict[str, Any] = {name: int(row[name]) for name in _WHOLE}
     metadata = SampleMetadata(
@@ -164,6 +169,7 @@ def _metadata(
         phash=_hex(row["phash"]),
         captions=_captions(row["captions"], best),
         scores=_scores(scores),
+        labels=_labels(scores) or UNSET,
         media_sha256=row.get("media_sha256") or UNSET,
         faces=UNSET if row.get("faces") is None else int(row["faces"]),
         codes=UNSET if codes is None else _layout(codes),
@@ -190,8 +196,13 @@ def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[Caption]
     return [Caption(captions[i]["text"] or "", captions[i]["source"] or "") for i in order] or [Caption("", "")]
 
 
-def _scores(scores: Mapping[str, float | None] | None) -> list[Score]:
-    finite = [(name, _finite(value)) for name, value in sorted((scores or {}).items())]
+def _labels(scores: Scores) -> list[Label]:
+    return [Label(name, value) for name, value in sorted((scores or {}).items()) if isinstance(value, str)]
+
+
+def _scores(scores: Scores) -> list[Score]:
+    numbers = {name: value for name, value in (scores or {}).items() if not isinstance(value, str)}
+    finite = [(name, _finite(value)) for name, value in sorted(numbers.items())]
     return [Score(name, value) for name, value in finite if value is not None] or [Score("", 0.0)]
 
 

@@ -9,7 +9,7 @@ from dataengine.errors import UsageError
 from dataengine.ingest.stage import limits_of
 from dataengine.stage import Run
 from dataengine.tokenize.factory import load
-from dataengine.tokenize.stage import DecodingWorker, split
+from dataengine.tokenize.stage import StillsWorker, split
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.evaluate import Evaluation
@@ -29,7 +29,7 @@ def judge(run: Run) -> Evaluation:
     tokenizer = load(run.workspace.store.get(file.key))
     if not isinstance(tokenizer, KelixTokenizer):
         raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {tokenizer.name}")
-    worker = DecodingWorker(tokenizer.config, limits_of(run.recipe), run.workspace)
+    worker = StillsWorker(limits_of(run.recipe), run.workspace, tokenizer.config)
     worker.setup()
     try:
         _, held = split(run)

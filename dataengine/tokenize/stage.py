@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
-from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
-from dataengine.samples.decode import Decoder
-from dataengine.samples.locate import Located, by_media, chunks, locate, representatives
+from dataengine.samples.locate import Located, chunks, locate, representatives
+from dataengine.samples.stage import MediaStage
+from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
@@ -94,7 +94,7 @@ class ProductFit(TokenizeStage):
         return [Part("all", key, rows)]
 
     def worker(self, run: Run) -> Worker:
-        return ProductFitWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace)
+        return ProductFitWorker(limits_of(run.recipe), run.workspace, self.config(run.recipe))
 
 
 class TokenizerGiven(TokenizeStage):
@@ -117,54 +117,45 @@ class TokenizerGiven(TokenizeStage):
         return GivenWorker(run.workspace)
 
 
-class TokenizeEncode(TokenizeStage):
-    """One part a media tar."""
+class TokenizeEncode(TokenizeStage, MediaStage):
+    """Codes of every kept sample."""
 
     name = "tokenize.encode"
     needs = ("dedup", "filter", "tokenize.fit")
 
-    def plan(self, run: Run) -> list[Part]:
+    def rows(self, run: Run) -> list[Located]:
+        return kept(run)
+
+    def base(self, run: Run) -> str:
         tokenizer = run.records["tokenize.fit"].parts["all"]
-        base = digest(self.version, tokenizer.facts["id"], run.recipe.limits.model_dump())
-        return [
-            Part(media.removeprefix("media/").removesuffix(".tar"), digest(base, [r.id for r in rows]), rows)
-            for media, rows in by_media(kept(run)).items()
-        ]
+        return digest(self.version, tokenizer.facts["id"], run.recipe.limits.model_dump())
 
     def worker(self, run: Run) -> Worker:
         [file] = run.records["tokenize.fit"].files("tokenizer")
-        return EncodeWorker(file.key, self.device(run.recipe), limits_of(run.recipe), run.workspace)
+        return EncodeWorker(limits_of(run.recipe), run.workspace, file.key, self.device(run.recipe))
 
 
 @dataclass
-class DecodingWorker:
-    """Has a decode child that prepares media for the tokenizer of ``config``."""
+class StillsWorker(DecodingWorker):
+    """Decodes pictures, and frames of videos as pictures, for the tokenizer of ``config``."""
 
     config: Any
-    limits: Limits
-    workspace: Workspace
-    _decoder: Decoder | None = field(default=None, init=False)
 
-    def setup(self) -> None:
-        preparer = tokenizer_class(self.config.name).preparer(self.config)
-        function = "dataengine.tokenize.prepare:prepare_stills"
-        self._decoder = Decoder(function, (self.limits, preparer), self.limits, _AHEAD)
+    function = "dataengine.tokenize.prepare:prepare_stills"
+    ahead = _AHEAD
 
-    def close(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
+    def context(self) -> Any:
+        return self.limits, tokenizer_class(self.config.name).preparer(self.config)
 
     def stills(self, rows: Sequence[Located]) -> Iterator[tuple[Located, Any]]:
         """Each sample, or frame of it, that can be decoded."""
-        if self._decoder is None:
-            raise RuntimeError("setup() comes before process()")
-        for row, out in self._decoder.over(self.workspace.store, rows, lambda row, data: (data, row.kind)):
-            if isinstance(out, Ok):
-                for prepared in out.value:
+        for row, outcome in self.decoded(rows):
+            if isinstance(outcome, Ok):
+                for prepared in outcome.value:
                     yield row, prepared
 
 
-class ProductFitWorker(DecodingWorker):
+class ProductFitWorker(StillsWorker):
     """Fits the product quantiser."""
 
     def process(self, part: Part) -> Output:
@@ -186,31 +177,31 @@ class GivenWorker:
 
 
 @dataclass
-class EncodeWorker:
+class EncodeWorker(DecodingWorker):
+    """Tokenizer in this process, decoding in a child."""
+
     checkpoint: str
     device: str
-    limits: Limits
-    workspace: Workspace
-    _decoder: Decoder | None = None
-    _tokenizer: Tokenizer | None = None
+    _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
+
+    function = "dataengine.tokenize.prepare:prepare"
+    ahead = _AHEAD
 
     def setup(self) -> None:
         self._tokenizer = load(self.workspace.store.get(self.checkpoint))
         self._tokenizer.setup(self.device, 1)
-        preparer = self._tokenizer.preparer(self._tokenizer.config)
-        self._decoder = Decoder("dataengine.tokenize.prepare:prepare", (self.limits, preparer), self.limits, _AHEAD)
 
-    def close(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
+    def context(self) -> Any:
+        if self._tokenizer is None:
+            raise RuntimeError("setup() comes before process()")
+        return self.limits, self._tokenizer.preparer(self._tokenizer.config)
 
     def process(self, part: Part) -> Output:
-        if self._tokenizer is None or self._decoder is None:
+        if self._tokenizer is None:
             raise RuntimeError("setup() comes before process()")
-        seen = self._decoder.over(self.workspace.store, part.spec, lambda row, data: (data, row.kind))
         rows: list[dict[str, Any]] = []
         failures: list[dict[str, str]] = []
-        for chunk in chunks(seen, self._tokenizer.together):
+        for chunk in chunks(self.decoded(part.spec), self._tokenizer.together):
             good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
             codes = self._tokenizer.encode([prepared for _, prepared in good])
             rows += [to_row(id_, self._tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]

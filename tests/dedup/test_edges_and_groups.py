@@ -173,7 +173,7 @@ def test_captions_alike_are_edges_and_what_was_skipped_is_told(duck: DuckDBEngin
     table = unique(*({"id": f"{n}", "captions": [caption(t)] if t else []} for n, t in enumerate(said)))
     found = find.text(duck, duck.frame(table), 0.7)
     assert [row[:3] for row in rows_of(duck.collect(found.edges))] == [("0", "1", "text")]
-    assert found.told() == {"left_out": 1, "candidates": 1, "skipped": 0}
+    assert found.facts() == {"left_out": 1, "candidates": 1, "skipped": 0}
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 15), min_size=1, max_size=40), st.data())

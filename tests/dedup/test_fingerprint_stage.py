@@ -105,9 +105,16 @@ def test_fingerprints_hold_to_their_contract(at_once: Run) -> None:
     rows = at_once.table("dedup.fingerprint", "fingerprints", contracts.FINGERPRINTS).to_pylist()
     uri = names(at_once)
     by_name = {uri[row["id"]]: row for row in rows}
-    assert len(rows) == 9 and all(len(row["vector"]) == 2 * 1280 for row in rows)
-    assert by_name["framed.webp"]["inner"] is not None and by_name["china.jpg"]["inner"] is None
+    assert len(rows) == 9 and all(len(row["thumbnail"]) == 2 * 65 * 64 for row in rows)
     assert by_name["two.gif"]["pixels"] is None and by_name["china.jpg"]["pixels"] == by_name["china.png"]["pixels"]
+
+
+def test_one_embedding_a_view(at_once: Run) -> None:
+    rows = at_once.table("embed", "pictures", contracts.EMBEDDINGS).to_pylist()
+    uri = names(at_once)
+    inner = {uri[row["id"]] for row in rows if row["view"] == 1}
+    assert len(rows) == 9 + len(inner) and all(len(row["vector"]) == 2 * 1280 for row in rows)
+    assert "framed.webp" in inner and "china.jpg" not in inner
 
 
 def test_a_later_batch_embeds_and_confirms_only_what_is_new(folder: Path, at_once: Run) -> None:
@@ -119,7 +126,8 @@ def test_a_later_batch_embeds_and_confirms_only_what_is_new(folder: Path, at_onc
         (folder / name).rename(folder / "photos" / name)
     run, reports = until(recipe(folder, "batches"), "dedup")
     made = {r.name: (r.made, r.parts) for r in reports}
-    assert 1 <= made["dedup.fingerprint"][0] <= 2 < made["dedup.fingerprint"][1]
+    for stage in ("embed", "dedup.fingerprint"):
+        assert 1 <= made[stage][0] <= 2 < made[stage][1]
     assert edges(run) == edges(at_once)
     again = until(recipe(folder, "batches", keep=["bytes"]), "dedup")[1]
     assert [r.name for r in again if r.state == "done"] == ["dedup"]

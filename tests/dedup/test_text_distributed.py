@@ -36,7 +36,7 @@ def test_parts_do_not_show(duck: DuckDBEngine, count: int, seed: int, parts: int
     with Parted(parts, seed) as engine:
         edges, told = text_edges(engine, engine.frame(table), find.TEXT, threshold)
         assert engine.collect(edges).sort_by(ORDER).to_pylist() == expected.edges.sort_by(ORDER).to_pylist()
-        assert {**dict.fromkeys(("left_out", "candidates", "skipped"), 0), **expected.told()} == told()
+        assert {**dict.fromkeys(("left_out", "candidates", "skipped"), 0), **expected.facts()} == told()
 
 
 def test_a_crowded_bucket_is_capped_and_told(monkeypatch: pytest.MonkeyPatch) -> None:

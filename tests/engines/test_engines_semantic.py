@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from dataengine.contracts import FINGERPRINTS
+from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
 from dataengine.dedup import semantic as search
 from dataengine.dedup import semantic_edges
 from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
@@ -95,20 +95,16 @@ def test_edges_and_what_is_told_are_the_same(
     monkeypatch.setattr(semantic_edges, "FEW", 100)
     rng = np.random.default_rng(5)
     made, texts = topics(400, 5), topics(400, 6)
-    rows = [
-        {
-            "id": f"{n:08x}",
-            "thumbnail": b"",
-            "vector": made[n].tobytes(),
-            "inner": made[rng.integers(0, 400)].tobytes() if n % 3 == 0 else None,
-            "text": texts[n % 40].tobytes() if n % 2 else None,
-        }
-        for n in range(400)
-    ]
-    table = pa.Table.from_pylist([{c: row.get(c) for c in FINGERPRINTS.names} for row in rows], FINGERPRINTS)
+    ids = [f"{n:08x}" for n in range(400)]
+    whole = [{"id": ids[n], "view": 0, "vector": made[n].tobytes()} for n in range(400)]
+    inner = [{"id": i, "view": 1, "vector": made[rng.integers(0, 400)].tobytes()} for i in ids[::3]]
+    longest = {"caption": 0, "longest": True}
+    said = [{"id": ids[n], **longest, "vector": texts[n % 40].tobytes()} for n in range(1, 400, 2)]
+    table = pa.Table.from_pylist(whole + inner, EMBEDDINGS)
+    captions = pa.Table.from_pylist(said, CAPTION_EMBEDDINGS)
     told = []
     for engine in (duck, spark):
-        found = semantic(engine, engine.frame(table), 0.9, text=0.2, confirm=False)
+        found = semantic(engine, engine.frame(table), 0.9, (engine.frame(captions), 0.2))
         edges = engine.collect(found.edges).sort_by([("a", "ascending"), ("b", "ascending")])
-        told.append((edges, found.told()))
+        told.append((edges, found.facts()))
     assert told[0] == told[1] and told[0][0].num_rows > 3

@@ -80,7 +80,7 @@ def test_a_crowded_bucket_is_capped_and_told(fixture: str, request: pytest.Fixtu
     ids = [name("crowd", n) for n in range(len(texts))]
     table = pa.table({"id": ids, "captions": pa.array(captions, pa.list_(contracts.CAPTION))})
     expected = find.text(duck, duck.frame(table), 0.8)
-    told = expected.told()
+    told = expected.facts()
     assert told["skipped"] > 0 and told["left_out"] == 0 and expected.edges.num_rows == told["candidates"]
     edges, said = text_edges(engine, engine.frame(table), find.TEXT, 0.8)
     assert engine.collect(edges).sort_by([("a", "ascending"), ("b", "ascending")]) == expected.edges

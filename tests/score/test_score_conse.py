@@ -7,8 +7,9 @@ import pickle
 import numpy as np
 import pytest
 
-from dataengine.score.base import Frame
-from dataengine.score.conse import _LABELS, Conse
+from dataengine.media.image.pixels import Pixels
+from dataengine.models.lite0 import LABELS
+from dataengine.score.conse import Conse
 
 _CAPTIONS = {
     "china": "a Chinese temple with a curved roof",
@@ -19,7 +20,7 @@ _CAPTIONS = {
 }
 
 
-def test_the_right_caption_wins(conse: Conse, photos: dict[str, Frame]) -> None:
+def test_the_right_caption_wins(conse: Conse, photos: dict[str, Pixels]) -> None:
     made = [conse.prepare([photos[name]]) for name in _CAPTIONS]
     found = conse.score(made, [tuple(_CAPTIONS.values())] * len(made))
     assert found["match_caption"] == list(range(len(made)))
@@ -31,19 +32,19 @@ def test_the_right_caption_wins(conse: Conse, photos: dict[str, Frame]) -> None:
 @pytest.mark.parametrize(
     ("photo", "label"), [("chelsea", "Egyptian cat"), ("coffee", "espresso"), ("rocket", "missile")]
 )
-def test_labels_of_well_known_photographs(conse: Conse, photos: dict[str, Frame], photo: str, label: str) -> None:
-    labels = _LABELS.read_text().splitlines()
+def test_labels_of_well_known_photographs(conse: Conse, photos: dict[str, Pixels], photo: str, label: str) -> None:
+    labels = LABELS.read_text().splitlines()
     best = np.argsort(-conse.probabilities(conse.prepare([photos[photo]]))[0])[:2]
     assert any(label.lower() in labels[i].lower() for i in best), [labels[i] for i in best]
 
 
 def test_one_label_a_class() -> None:
-    labels = _LABELS.read_text().splitlines()
+    labels = LABELS.read_text().splitlines()
     assert len(labels) == len(set(labels)) == 1000
     assert labels[134] != labels[517] and "crane" in labels[134] and "crane" in labels[517]
 
 
-def test_stored_values_do_not_depend_on_batch_or_order(conse: Conse, crops: list[Frame]) -> None:
+def test_stored_values_do_not_depend_on_batch_or_order(conse: Conse, crops: list[Pixels]) -> None:
     made = [conse.prepare([c]) for c in crops[:32]]
     captions = [(f"picture number {i}", "a flower") for i in range(32)]
     whole = conse.score(made, captions)
@@ -56,13 +57,13 @@ def test_stored_values_do_not_depend_on_batch_or_order(conse: Conse, crops: list
         assert [np.asarray(v).tobytes() for v in shuffled[name]] == [expected[i] for i in order]
 
 
-def test_without_captions_there_is_no_match_but_an_embedding(conse: Conse, photos: dict[str, Frame]) -> None:
+def test_without_captions_there_is_no_match_but_an_embedding(conse: Conse, photos: dict[str, Pixels]) -> None:
     found = conse.score([conse.prepare([photos["china"]])], [()])
     assert (found["match"], found["match_caption"], found["matches"]) == ([None], [None], [[]])
     assert np.linalg.norm(found["embedding"][0].astype(np.float32)) == pytest.approx(1, abs=1e-3)
 
 
-def test_a_video_is_the_mean_of_its_frames(conse: Conse, photos: dict[str, Frame]) -> None:
+def test_a_video_is_the_mean_of_its_frames(conse: Conse, photos: dict[str, Pixels]) -> None:
     frames = [photos["china"], photos["flower"]]
     each = [conse.score([conse.prepare([f])], [()])["embedding"][0].astype(np.float32) for f in frames]
     both = conse.score([conse.prepare(frames)], [()])["embedding"][0].astype(np.float32)
@@ -70,7 +71,7 @@ def test_a_video_is_the_mean_of_its_frames(conse: Conse, photos: dict[str, Frame
     assert np.allclose(both, mean / np.linalg.norm(mean), atol=2e-3)
 
 
-def test_pickles_before_setup(photos: dict[str, Frame]) -> None:
+def test_pickles_before_setup(photos: dict[str, Pixels]) -> None:
     copy = pickle.loads(pickle.dumps(Conse()))
     assert np.array_equal(copy.prepare([photos["china"]]), Conse().prepare([photos["china"]]))
     assert copy.version == Conse().version

@@ -5,11 +5,16 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from jsonschema import Draft202012Validator
 
+from dataengine import contracts
 from dataengine.errors import RunError
 from dataengine.shards.manifest import split_and_family
+from dataengine.shards.plan import plan
 from dataengine.shards.sample import canonical, flatten, longest, sample_members, sample_size
+from dataengine.verify.json_schemas import all_schemas
 
 ROW: dict[str, Any] = {
     "id": "ab" * 16,
@@ -118,3 +123,19 @@ def test_names_of_shards() -> None:
     for name in ("train-00000", "image-00000", "x"):
         with pytest.raises(RunError):
             split_and_family(name)
+
+
+def test_scores_that_are_strings_stand_apart_so_that_a_number_keeps_its_type() -> None:
+    told = _json(scores={"phash": "9db8c2c7445dbb24", "blur": 2, "ahash": ""})
+    assert told["scores"] == [{"name": "blur", "value": 2.0}]
+    assert told["labels"] == [{"name": "ahash", "value": ""}, {"name": "phash", "value": "9db8c2c7445dbb24"}]
+    Draft202012Validator(all_schemas()["sample"]).validate(told)
+    assert "labels" not in _json(scores={"blur": 2})
+
+
+def test_a_plan_carries_numbers_and_strings_and_no_null() -> None:
+    rows = pa.Table.from_pylist([ROW | {"audio": False}, {**ROW, "id": "cd" * 16}], contracts.UNIQUE)
+    rows = rows.append_column("score_blur", pa.array([1.5, None], pa.float64()))
+    rows = rows.append_column("score_phash", pa.array([None, "ff"], pa.string()))
+    first, second = (json.loads(text) for text in plan(("blur", "phash"), False, rows)["scores"].to_pylist())
+    assert (first, second) == ({"blur": 1.5, "phash": ""}, {"phash": "ff"})

@@ -33,7 +33,7 @@ class Workshop:
     def questions(self, material: Mapping[str, SourceMaterial] | None = None) -> list[QuestionRow]:
         known = {row.id: (material or {}).get(row.id, SourceMaterial(row.id)) for row in self.located}
         videos = {row.id: row for row in self.located}
-        worker = QuestionWorker(Limits(), self.seed, self.config, self.workspace)
+        worker = QuestionWorker(Limits(), self.workspace, self.seed, self.config)
         return self._rows("questions", worker, (self.located, known, videos), QuestionRow)
 
     def only(self, rows: Sequence[QuestionRow], **config: Any) -> Workshop:

@@ -27,14 +27,13 @@ from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.ingest.stage import limits_of
-from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.connect import chat_model
-from dataengine.samples.decode import Decoder
 from dataengine.samples.locate import Located, chunks
+from dataengine.samples.worker import DecodingWorker
 from dataengine.shards.manifest import split_and_family
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, digest
 
 _CHUNK = 64
 """Samples whose questions are held at once."""
@@ -82,7 +81,7 @@ class CotQuestions(Cot, RecordStage):
         return parts
 
     def worker(self, run: Run) -> Worker:
-        return QuestionWorker(limits_of(run.recipe), run.recipe.seed, self.config(run.recipe), run.workspace)
+        return QuestionWorker(limits_of(run.recipe), run.workspace, run.recipe.seed, self.config(run.recipe))
 
 
 def _ways(config: CotConfig) -> tuple[str, ...]:
@@ -94,38 +93,34 @@ def _models(config: CotConfig) -> bool:
 
 
 @dataclass
-class QuestionWorker:
-    limits: Limits
+class QuestionWorker(DecodingWorker):
     seed: int
     config: CotConfig
-    workspace: Workspace
-    _decoder: Decoder | None = None
     _enhancer: Enhancer | None = None
 
+    function = "dataengine.cot.questions.worker:compose_all"
+
+    def context(self) -> Context:
+        return Context(self.limits, self.seed, self.config.per_sample, _ways(self.config), _models(self.config))
+
     def setup(self) -> None:
-        ways, models = _ways(self.config), _models(self.config)
-        context = Context(self.limits, self.seed, self.config.per_sample, ways, models)
-        self._decoder = Decoder("dataengine.cot.questions.worker:compose_all", context, self.limits)
         if (enhance := self.config.questions.enhance) is not None:
             teacher = chat_model(enhance, self.workspace.store)
             teacher.setup()
             self._enhancer = Enhancer(self.config, teacher, Renderer(self.limits, self.workspace))
 
     def close(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
+        super().close()
         if self._enhancer is not None:
             self._enhancer.teacher.close()
             self._enhancer.renderer.close()
 
     def process(self, part: Part) -> Output:
-        if self._decoder is None:
-            raise RuntimeError("setup() comes before process()")
         samples, material, videos = part.spec
         base, split = f"cot/questions/{part.name}-{part.key[:16]}", split_and_family(part.name)[0]
         rows: list[QuestionRow] = []
         encoded = partial(self._encoded, material=material, videos=videos)
-        decoded = self._decoder.over(self.workspace.store, samples, encoded)
+        decoded = self.decoded(samples, encoded)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "pack")
             with path.open("wb") as pack:

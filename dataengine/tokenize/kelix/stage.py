@@ -15,13 +15,14 @@ import numpy as np
 
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import limits_of
-from dataengine.samples.locate import by_media
+from dataengine.samples.locate import Located
+from dataengine.samples.stage import MediaStage
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.sample import PatchSample
-from dataengine.tokenize.stage import DecodingWorker, TokenizeStage, split
+from dataengine.tokenize.stage import StillsWorker, TokenizeStage, split
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops
@@ -70,10 +71,10 @@ class KelixEncoder(_Kelix):
         return [kept, *rest]
 
     def worker(self, run: Run) -> Worker:
-        return EncoderWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace, self.device(run.recipe))
+        return EncoderWorker(limits_of(run.recipe), run.workspace, self.config(run.recipe), self.device(run.recipe))
 
 
-class KelixFeatures(_Kelix):
+class KelixFeatures(_Kelix, MediaStage):
     """A sample of the corpus's features: one part a media tar."""
 
     name = "tokenize.features"
@@ -81,16 +82,15 @@ class KelixFeatures(_Kelix):
     before = "tokenize.encoder"
     role = "encoder"
 
+    def rows(self, run: Run) -> list[Located]:
+        return split(run)[0]
+
     def plan(self, run: Run) -> list[Part]:
-        base = self.base(run)
-        return [
-            Part(media.removeprefix("media/").removesuffix(".tar"), digest(base, [r.id for r in rows]), rows)
-            for media, rows in by_media(split(run)[0]).items()
-        ]
+        return MediaStage.plan(self, run)
 
     def worker(self, run: Run) -> Worker:
         config, limits = self.config(run.recipe), limits_of(run.recipe)
-        return FeatureWorker(config, limits, run.workspace, self.device(run.recipe), given=self.given(run))
+        return FeatureWorker(limits, run.workspace, config, self.device(run.recipe), given=self.given(run))
 
 
 class KelixCentres(_Kelix):
@@ -119,7 +119,7 @@ class KelixFit(_Kelix):
     def worker(self, run: Run) -> Worker:
         config, limits = self.config(run.recipe), limits_of(run.recipe)
         encoder = run.records["tokenize.encoder"].files("encoder")[0].key
-        return FitWorker(config, limits, run.workspace, self.device(run.recipe), encoder, self.given(run))
+        return FitWorker(limits, run.workspace, config, self.device(run.recipe), encoder, self.given(run))
 
 
 #: What the continuous encoder does not depend on.
@@ -130,13 +130,13 @@ _CODES_ONLY = {
 
 
 @dataclass
-class _Learner(DecodingWorker):
+class _Learner(StillsWorker):
     device: str = "cpu"
     encoder: str | None = None
     given: str | None = None
 
     def setup(self) -> None:
-        from dataengine.score.base import start_torch
+        from dataengine.models.device import start_torch
 
         self.device = start_torch(self.device, self.config.training.threads)
         super().setup()

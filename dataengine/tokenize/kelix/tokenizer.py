@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from dataengine.errors import RunError
-from dataengine.score.base import start_torch
+from dataengine.models.device import start_torch
 from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
 from dataengine.tokenize.checkpoint import Tensors, digest, pack, unpack
 from dataengine.tokenize.kelix import buckets

@@ -1,0 +1,71 @@
+"""embed: one embedding a view and model of every distinct sample, and of captions, written once for all that compare them.
+
+Read by semantic duplicates, the preset keye_posttrain and the scorer ``clip``; active only where one of them is in the recipe.
+A file is named by what it was made from, so a reader that is added later embeds only what was not embedded before.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine.config.recipe import KeyePosttrain, Recipe
+from dataengine.contracts import UNIQUE
+from dataengine.embed.views import VERSION
+from dataengine.embed.worker import CAPTIONS, INNER, PICTURES, VIDEOS, EmbedWorker
+from dataengine.ingest.stage import limits_of
+from dataengine.models.encoders import encoder_of
+from dataengine.samples.locate import Located, locate
+from dataengine.samples.stage import MediaStage
+from dataengine.stage import Run, Worker
+
+
+def roles_of(recipe: Recipe) -> tuple[str, ...]:
+    """What the recipe's stages read: whole and inner views of pictures, videos, captions."""
+    semantic = recipe.dedup.semantic
+    presets = recipe.contamination.presets if recipe.contamination else []
+    compared = any(isinstance(p, KeyePosttrain) for p in presets)
+    compared |= any(config.get("name") == "clip" for config in recipe.score.scorers)
+    wanted = {
+        PICTURES: compared or semantic is not None,
+        INNER: semantic is not None,
+        VIDEOS: compared,
+        CAPTIONS: compared or (semantic is not None and semantic.text is not None),
+    }
+    return tuple(role for role, is_read in wanted.items() if is_read)
+
+
+class Embed(MediaStage):
+    """Copies are embedded, too: one that is dropped may be the one that a benchmark has."""
+
+    name = "embed"
+    version = "1"
+    needs = ("dedup.unique",)
+
+    def active(self, recipe: Recipe) -> bool:
+        return bool(roles_of(recipe))
+
+    def validate(self, recipe: Recipe) -> None:
+        encoder_of(recipe).validate()
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [VERSION, recipe.limits.model_dump(), encoder_of(recipe).version, roles_of(recipe)]
+
+    def device(self, recipe: Recipe) -> str:
+        return recipe.score.device
+
+    def rows(self, run: Run) -> list[Located]:
+        unique = run.table("dedup.unique", "unique", UNIQUE)
+        if VIDEOS not in roles_of(run.recipe):
+            unique = unique.filter(pc.equal(unique["kind"], pa.scalar("image")))
+        return locate(unique)
+
+    def identity(self, run: Run, row: Located) -> Any:
+        return row.id, row.captions if CAPTIONS in roles_of(run.recipe) else None
+
+    def worker(self, run: Run) -> Worker:
+        recipe, score = run.recipe, run.recipe.score
+        encoder, roles = encoder_of(recipe), roles_of(recipe)
+        return EmbedWorker(limits_of(recipe), run.workspace, encoder, roles, score.device, score.threads)

