@@ -5,7 +5,7 @@ WORKSPACE ?= workspace/demo
 BIN := .venv/bin
 CORPUS := workspace/corpus
 
-.PHONY: demo test check lint types docs schemas clean
+.PHONY: demo test check lint types docs gpu-check schemas clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -28,6 +28,10 @@ types: .venv/dev
 # The site in build/site; a broken link is an error. Code blocks are checked by tests/docs.
 docs: .venv/dev
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+
+# On a machine with a CUDA device, about four minutes: docs/performance.md.
+gpu-check: .venv/installed
+	$(BIN)/python benchmarks/gpu_check.py
 
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas

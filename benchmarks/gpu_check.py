@@ -1,0 +1,261 @@
+"""Throughput and busy share of an accelerator in the model stages, beside the bare forward; results compared with a CPU's.
+
+``python benchmarks/gpu_check.py [--device cuda] [--pictures N] [--seconds S]`` prints Markdown. It needs neither Ray nor a
+network: torch, open-clip-torch, simplejpeg, av, obstore, pydantic, scikit-learn (for two photographs) and this package.
+Weights are random, which costs the same as trained ones. For each model, in one process, one after the other:
+
+- bare: the forward alone, on tensors that lie in device memory, in batches of the stage's size;
+- arrays: what the stage gives the model, uint8 arrays in host memory, to vectors or codes in host memory;
+- worker, n: JPEG bytes → n decode children → the same; n = 1 is what one worker of a stage has today.
+
+Busy is the time that the bare forward would take for the same pictures, as a share of the time that was taken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from dataengine.embed import views
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox.pool import Ok, Sandbox
+from dataengine.models.clip import ClipEncoder
+from dataengine.models.device import start_torch
+from dataengine.samples.locate import Prefetch, chunks
+from dataengine.tokenize.factory import configure
+from dataengine.tokenize.kelix import buckets, pixels
+from dataengine.tokenize.kelix.network import Network
+from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+
+_CHUNK = 256
+_COMPARED = 64
+
+
+@dataclass
+class Row:
+    model: str
+    way: str
+    rate: float
+    bare: float
+
+    def __str__(self) -> str:
+        share = self.rate / self.bare
+        return f"| {self.model} | {self.way} | {self.rate:,.0f} | {share:.3f} |"
+
+
+def jpegs(count: int) -> list[bytes]:
+    """Different crops of two photographs, 500 × 375."""
+    draw = np.random.default_rng(0)
+    photos = [Image.fromarray(picture) for picture in load_sample_images().images]
+    crops = []
+    for n in range(count):
+        left, top = int(draw.integers(0, 140)), int(draw.integers(0, 52))
+        out = io.BytesIO()
+        photos[n % 2].crop((left, top, left + 500, top + 375)).save(out, "JPEG", quality=90)
+        crops.append(out.getvalue())
+    return crops
+
+
+def rate(work: Callable[[], int], seconds: float) -> float:
+    """Pictures a second of ``work``, which gives their number; repeated for ``seconds`` after one round to warm up."""
+    work()
+    _wait()
+    start, count = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        count += work()
+        _wait()
+    return count / (time.perf_counter() - start)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def through_children(
+    function: str, context: Any, data: Sequence[bytes], children: int, model: Callable[[list[Any]], object]
+) -> Callable[[], int]:
+    """JPEG bytes → decode children → the model, in chunks as a worker of a stage takes them."""
+    sandbox = Sandbox(function, context, workers=children, limits=Limits()).__enter__()
+    open_sandboxes.append(sandbox)
+
+    def work() -> int:
+        outcomes: Iterator[Any] = Prefetch(sandbox.map((d, "image") for d in data), 64 * children)
+        for chunk in chunks((o.value for o in outcomes if isinstance(o, Ok)), _CHUNK):
+            model(chunk)
+        return len(data)
+
+    return work
+
+
+open_sandboxes: list[Any] = []
+
+
+def close_sandboxes() -> None:
+    while open_sandboxes:
+        open_sandboxes.pop().__exit__(None, None, None)
+
+
+def clip(name: str, device: str, data: Sequence[bytes], seconds: float, children: Sequence[int]) -> Iterator[str]:
+    """Rows of one CLIP in bf16, and how near its vectors are to a CPU's."""
+    import open_clip
+    from safetensors.torch import save_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder, "random.safetensors")
+        torch.manual_seed(0)
+        save_model(open_clip.create_model(name, load_weights=False), str(checkpoint))
+        options: dict[str, Any] = {"model": name, "checkpoint": str(checkpoint), "batch_size": 256}
+        encoder = ClipEncoder(**options, precision="bf16")
+        encoder.setup(device, 1)
+        arrays = [prepared(encoder, d) for d in data[:512]]
+        tensors = torch.rand(256, 3, encoder.min_side or 224, encoder.min_side or 224, device=encoder._device)
+        tensors = tensors.to(encoder._dtype)
+
+        def forward() -> int:
+            with torch.inference_mode():
+                encoder._model.encode_image(tensors)
+            return len(tensors)
+
+        def from_arrays() -> int:
+            for chunk in chunks(iter(arrays), _CHUNK):
+                encoder.pictures(chunk)
+            return len(arrays)
+
+        bare = rate(forward, seconds)
+        yield str(Row(f"CLIP {name}, bf16, batch 256", "bare", bare, bare))
+        yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
+        for n in children:
+            context = (Limits(), ClipEncoder(**options, precision="bf16"), False)
+            work = through_children(
+                "dataengine.embed.views:prepare", context, data, n, lambda c: encoder.pictures([v[0] for v in c])
+            )
+            yield str(Row("", f"worker, {n}", rate(work, seconds), bare))
+            close_sandboxes()
+        yield from compared_clip(options, device, arrays[:_COMPARED], encoder)
+
+
+def prepared(encoder: ClipEncoder, data: bytes) -> Any:
+    return views.prepare((Limits(), encoder, False), (data, "image"))[0]
+
+
+def compared_clip(options: dict[str, Any], device: str, arrays: list[Any], bf16: ClipEncoder) -> Iterator[str]:
+    vectors = {}
+    for where, threads in (("cpu", os.cpu_count() or 1), (device, 1)):
+        encoder = ClipEncoder(**{**options, "batch_size": _COMPARED}, precision="fp32")
+        encoder.setup(where, threads)
+        vectors[where] = np.concatenate(encoder.pictures(arrays))
+    exact = np.abs(vectors["cpu"] - vectors[device]).max()
+    cosine = (vectors["cpu"] * np.concatenate(bf16.pictures(arrays))).sum(1).min()
+    yield f"| | {len(arrays)} vectors, CPU fp32 beside it | fp32: off by ≤ {exact:.1e} | bf16: cosine ≥ {cosine:.5f} |"
+
+
+def kelix(
+    preset: dict[str, Any], title: str, device: str, data: Sequence[bytes], seconds: float, children: Sequence[int]
+) -> Iterator[str]:
+    """Rows of the Kelix tokenizer's encode in bf16, and how many codes are a CPU's."""
+    torch.manual_seed(0)
+    config = configure({"name": "kelix", "max_tokens": 400, "batch": "buckets", "dtype": "bfloat16", **preset})
+    network = Network(config)
+    weights = {k: v.clone() for k, v in network.state_dict().items()}
+    tokenizer = KelixTokenizer(config, network)
+    tokenizer.setup(device, 1)
+    preparer = tokenizer.preparer(config)
+    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)))]) for d in data[:256]]
+    height, width = (side // pixels.TOKEN for side in ready[0].frames[0].shape[:2])
+    size = max(1, buckets.TOKENS // (height * width))
+    stacked = np.stack([ready[n % len(ready)].frames[0] for n in range(size)])
+    tensors, place = pixels.patches(stacked, str(network.device), network.dtype), network.vision.place(height, width)
+
+    def forward() -> int:
+        with torch.inference_mode():
+            tokenizer._coder(network.vision(tensors, place).flatten(0, 1))
+        return size
+
+    def from_arrays() -> int:
+        for chunk in chunks(iter(ready), tokenizer.together):
+            tokenizer.encode(chunk)
+        return len(ready)
+
+    def encode(chunk: list[Any]) -> None:
+        for some in chunks(iter(chunk), tokenizer.together):
+            tokenizer.encode(some)
+
+    bare = rate(forward, seconds)
+    yield str(Row(f"{title}, {height * width} tokens a picture", f"bare, {size} a batch", bare, bare))
+    yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
+    for n in children:
+        work = through_children("dataengine.tokenize.prepare:prepare", (Limits(), preparer), data, n, encode)
+        yield str(Row("", f"worker, {n}", rate(work, seconds), bare))
+        close_sandboxes()
+    yield from compared_codes(config, weights, device, ready[:8])
+
+
+def compared_codes(config: Any, weights: dict[str, Any], device: str, ready: list[Any]) -> Iterator[str]:
+    codes: dict[str, NDArray[Any]] = {}
+    for where, dtype in (("cpu", "float32"), (device, "float32"), (f"{device} ", "bfloat16")):
+        alone = config.model_copy(update={"batch": "alone", "dtype": dtype})
+        network = Network(alone)
+        network.load_state_dict(weights)
+        tokenizer = KelixTokenizer(alone, network)
+        tokenizer.setup(where.strip(), os.cpu_count() or 1)
+        codes[where] = np.concatenate([c.tokens for c in tokenizer.encode(ready)])
+    same = [(codes["cpu"] == codes[where]).mean() for where in (device, f"{device} ")]
+    yield (
+        f"| | {codes['cpu'].size:,} codes, CPU float32 beside it | float32: {same[0]:.4%} equal "
+        f"| bfloat16: {same[1]:.2%} equal |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--pictures", type=int, default=2048)
+    parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("--only", choices=("clip", "kelix"))
+    parser.add_argument(
+        "--small", action="store_true", help="ViT-B-32 and a tiny tokenizer alone, to try the script on a CPU"
+    )
+    options = parser.parse_args()
+    start_torch(options.device, 1)
+    card = torch.cuda.get_device_name() if options.device.startswith("cuda") else platform.processor() or "CPU"
+    cores = os.cpu_count() or 1
+    print(f"{card}, {cores} CPU cores, torch {torch.__version__}, Python {platform.python_version()}", flush=True)
+    data = jpegs(options.pictures)
+    children = sorted({1, max(1, cores // 2), max(1, cores - 1)})
+    print("\n| model | way | pictures/s | of bare (busy) |\n| --- | --- | ---: | ---: |", flush=True)
+    begun = time.perf_counter()
+    if options.only in (None, "clip"):
+        for name in ("ViT-B-32",) if options.small else ("ViT-B-32", "ViT-L-14"):
+            for row in clip(name, options.device, data, options.seconds, children):
+                print(row, flush=True)
+    if options.only in (None, "kelix"):
+        presets = [({"preset": "tiny"}, "Kelix encode, tiny, bf16")]
+        if not options.small:
+            presets = [({"preset": "kelix"}, "Kelix encode, so400m tower, 8 × 8192, bf16")]
+        for preset, title in presets:
+            for row in kelix(preset, title, options.device, data, options.seconds, children):
+                print(row, flush=True)
+    import onnxruntime
+
+    providers = onnxruntime.get_available_providers()
+    print(f"\nNSFW runs through ONNX Runtime, which has {', '.join(providers)} here: not measured on the accelerator.")
+    print(f"{time.perf_counter() - begun:.0f} s in all.")
+
+
+if __name__ == "__main__":
+    main()
