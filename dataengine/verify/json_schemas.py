@@ -1,4 +1,4 @@
-"""The contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.verify.json_schemas schemas``.
+"""Exports the contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.verify.json_schemas DIR``.
 
 They are made from the types that the code itself reads and writes by: Arrow schemas (``contracts.py``), msgspec Structs
 (``shards/sample.py``, ``release/manifest.py``) and a Pydantic model (``cot/core/record.py``). The files are never read at run
