@@ -121,8 +121,8 @@ def _cost(m: Manifest) -> str:
     """Bytes by stage; time is for a person to state, because a clock in the card would make equal runs differ."""
     rows = [(s.stage, s.parts, s.files, s.bytes) for s in m.cost.stages]
     text = (
-        f"{m.cost.inputs:,} inputs of {m.cost.bytes:,} bytes were read. What each stage wrote for this release is below. Run "
-        "time differs from run to run and is not part of a release; `dataengine cost RECIPE` reports it."
+        f"{m.cost.inputs:,} inputs of {m.cost.bytes:,} bytes were read. What the stages that read media or text wrote for this "
+        "release is below. Run time differs from run to run and is not part of a release; `dataengine cost RECIPE` reports it."
     )
     return f"## Cost\n\n{stated(m, 'compute')}\n\n{text}\n\n{table(('stage', 'parts', 'files', 'bytes'), rows)}"
 

@@ -24,7 +24,7 @@ from dataengine.storage.workspace import digest
 PACKAGE = "dataengine-multimodal"
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 #: Of what the release needs, the stages that touch media or text.
-_WORK = ("ingest", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
+_WORK = ("ingest", "embed", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 Json = dict[str, Any]
 
