@@ -35,6 +35,7 @@ from dataengine.table_engine import Function, Parameter, Relation
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 #: Graphs of so many edges fit one task, which is faster than rounds of shuffles.
 _EDGES_IN_ONE_TASK = 2_000_000
@@ -160,17 +161,18 @@ class SparkEngine:
         return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
-        """Rows without the plan that has made them, else each query over them would have it analysed anew, as often as it names
-        them: minutes, for a ledger. What is lost with an executor is still made again."""
-        from pyspark.sql import DataFrame
-
+        """Persisted rows without the query plan that made them, which every query over them would analyse again, as often as it
+        names them: minutes, for a ledger. The plan is cut by way of an RDD, whose partitions are computed again when they are
+        lost with an executor (those of ``localCheckpoint`` are not). Its rows are whole Arrow batches, so that little of it
+        is Python's."""
         try:
-            rows = frame._jdf.queryExecution().toRdd()
-            cut = self._session._jsparkSession.internalCreateDataFrame(rows, frame._jdf.schema(), False)
+            packed = _mapped(frame, tasks.pack, tasks.PACKED).rdd
+            rows = self._session.createDataFrame(packed, _spark_schema(tasks.PACKED), verifySchema=False)
+            cut = _mapped(rows, tasks.unpack, frame.schema).persist()
         except self._errors as error:
             raise RunError(f"Spark failed on a query: {_cause(error)}") from error
-        self._kept.append(DataFrame(cut, self._session).persist())
-        return self._kept[-1]
+        self._kept.append(cut)
+        return cut
 
     def forget(self) -> None:
         while self._kept:
@@ -184,7 +186,7 @@ class SparkEngine:
         return contract(
             lambda sql, frame: self.sql(sql, {"edges": frame}),
             edges,
-            lambda frame: frame.checkpoint() if durable else frame.localCheckpoint(),
+            lambda frame: frame.checkpoint() if durable else self.kept(frame),
         )
 
     def collect(self, frame: DataFrame) -> pa.Table:
@@ -262,17 +264,16 @@ def _is_local_parquet(dataset: Any) -> bool:
     return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, pads.ParquetFileFormat)
 
 
-def _spark_schema(schema: pa.Schema) -> Any:
+def _spark_schema(schema: pa.Schema) -> StructType:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(canonical_schema(schema))
 
 
-def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
+def _mapped(frame: DataFrame, function: Any, schema: pa.Schema | StructType) -> DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # as in SparkEngine
-        mapped: DataFrame = frame.mapInArrow(function, _spark_schema(schema))
-    return mapped
+        return frame.mapInArrow(function, _spark_schema(schema) if isinstance(schema, pa.Schema) else schema)
 
 
 def _cause(error: BaseException) -> str:
