@@ -142,6 +142,7 @@ class SparkEngine:
         return _mapped(listed, partial(tasks.read, workspace, schema), schema)
 
     def sql(self, sql: str, frames: Mapping[str, DataFrame], parameters: Sequence[Parameter] = ()) -> DataFrame:
+        """Views are dropped by SQL: ``catalog.dropTempView`` would also unpersist the frame that a view was made of."""
         try:
             for name, frame in frames.items():
                 frame.createOrReplaceTempView(name)
@@ -150,7 +151,7 @@ class SparkEngine:
             raise RunError(f"Spark failed on a query: {error}\n{sql}") from error
         finally:
             for name in frames:
-                self._session.catalog.dropTempView(name)
+                self._session.sql(f'DROP VIEW IF EXISTS "{name}"')
 
     def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
         """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
