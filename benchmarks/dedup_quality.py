@@ -39,7 +39,8 @@ from torchvision.transforms import v2
 
 from dataengine.dedup.confirm import confirm
 from dataengine.dedup.fingerprint_views import thumbnail, views
-from dataengine.dedup.video import hash_sets, matches, required
+from dataengine.dedup.hash_sets import hash_sets
+from dataengine.dedup.video import matches, required
 from dataengine.demo import clips, corpus, plan
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.inspect import inspect

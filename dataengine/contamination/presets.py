@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from dataengine.contamination.hits import Contamination, hits_of
 from dataengine.contamination.matching import Hashes, expand, first_of, owners, ranks, witnesses
 from dataengine.dedup.hamming import MAX_RADIUS, distinct_pairs
+from dataengine.dedup.hash_sets import HashSets
 from dataengine.dedup.minhash import bands_for, cross_candidates, jaccard, shared, signatures
 from dataengine.dedup.semantic import DECIMALS
 from dataengine.dedup.shingles import Shingles, shingle_sets
 from dataengine.dedup.vectors import lengths
-from dataengine.dedup.video import HashSets
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 from dataengine.dedup.confirmation_cache import VERDICTS, confirmed
 from dataengine.dedup.edges import HASHES, between_values, hashed
 from dataengine.dedup.hash_pairs import value_pairs
+from dataengine.dedup.kinds import ALIGNED
 from dataengine.dedup.search_result import Known, SearchResult
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
-
-ALIGNED = "aligned"
 
 #: What is handed on to a later search.
 JUDGED = {**HASHES, "verdicts": VERDICTS}

@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from dataengine.dedup.aligned_edges import ALIGNED
-from dataengine.dedup.edges import PERCEPTUAL, PIXELS, TEXT, VIDEO
-from dataengine.dedup.semantic_edges import SEMANTIC
-from dataengine.dedup.video import hash_sets, matches
+from dataengine.dedup.captions import longest_captions
+from dataengine.dedup.hash_sets import hash_sets
+from dataengine.dedup.kinds import ALIGNED, PERCEPTUAL, PIXELS, SEMANTIC, TEXT, VIDEO
+from dataengine.dedup.video import matches
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
@@ -71,20 +71,6 @@ class Measure(NamedTuple):
 def measures(samples: pa.Table, kinds: Sequence[str], bounds: Bounds) -> list[Measure]:
     """The measures of ``kinds`` over rows of ``samples``, which has the COLUMNS of each."""
     return [Measure(kind, bounds.of(kind), _PREPARE[kind](samples, bounds)) for kind in kinds]
-
-
-def longest_captions(samples: pa.Table) -> pa.Array[Any]:
-    """Text of the longest caption of each row, the first of equally long ones; null where there is none."""
-    lists = samples["captions"].combine_chunks()
-    texts = pc.struct_field(pc.list_flatten(lists), "text")
-    owner = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-    length = pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False)
-    order = np.lexsort((np.arange(len(owner)), -length, owner))
-    owners, first = np.unique(owner[order], return_index=True)
-    place = np.full(len(samples), -1, np.int64)
-    place[owners] = order[first]
-    longest: pa.Array[Any] = texts.take(pa.array(place, pa.int64(), mask=place < 0))
-    return longest
 
 
 def _bits(samples: pa.Table, bounds: Bounds) -> Distance:

@@ -15,15 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from dataengine.contracts import columns
+from dataengine.dedup.captions import longest_captions
 from dataengine.dedup.hash_pairs import VALUE_PAIRS, value_pairs
+from dataengine.dedup.hash_sets import hash_sets
+from dataengine.dedup.kinds import PERCEPTUAL, PIXELS, TEXT, VIDEO
 from dataengine.dedup.search_result import EDGE_ROWS, Known, Searched, SearchResult, edge_rows, split_facts
 from dataengine.dedup.text_distributed import text_edges
-from dataengine.dedup.video import digests, hash_sets, near_sets
+from dataengine.dedup.video import digests, near_sets
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
-
-PIXELS, PERCEPTUAL, VIDEO, TEXT = "pixels", "perceptual", "video", "text"
 
 _PICTURES = "SELECT id, phash AS value FROM u WHERE kind = 'image' AND phash IS NOT NULL"
 _FIRSTS = "SELECT value AS hash, min(id) AS id FROM p GROUP BY value"
@@ -139,7 +140,6 @@ def _set_pairs(radius: int, overlap: float, values: pa.Table) -> pa.Table:
 
 
 def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
-    from dataengine.dedup.distances import longest_captions
     from dataengine.dedup.text import text_pairs
 
     if not captioned.num_rows:

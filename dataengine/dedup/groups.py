@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.contracts import UNIQUE, columns
-from dataengine.dedup.distances import COLUMNS, TIE, TIED, Bounds, Measure, longest_captions, measures
+from dataengine.dedup.captions import longest_captions
+from dataengine.dedup.distances import COLUMNS, TIE, TIED, Bounds, Measure, measures
 from dataengine.errors import RunError, UsageError
 
 if TYPE_CHECKING:

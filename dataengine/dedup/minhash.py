@@ -12,7 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.dedup.video import HashSets
+from dataengine.dedup.hash_sets import HashSets
 
 Int64 = NDArray[np.int64]
 Pair = tuple[Int64, Int64]

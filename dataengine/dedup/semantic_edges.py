@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from dataengine.contracts import columns
 from dataengine.dedup.confirmation_cache import confirmed
+from dataengine.dedup.kinds import SEMANTIC
 from dataengine.dedup.search_result import EDGE_ROWS, Known, SearchResult, edge_rows, split_facts
 from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 from dataengine.embed.vectors import rows_of
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
-
-SEMANTIC = "semantic"
 
 _VECTORS = 'SELECT id, "view", vector FROM v WHERE vector IS NOT NULL'
 _LONGEST = 'SELECT id, vector AS text FROM c WHERE "longest"'

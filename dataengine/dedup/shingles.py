@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dataengine.dedup.video import HashSets
+from dataengine.dedup.hash_sets import HashSets
 
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]

@@ -13,14 +13,15 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.dedup import edges as find
-from dataengine.dedup.aligned_edges import ALIGNED, JUDGED, aligned
+from dataengine.dedup.aligned_edges import JUDGED, aligned
 from dataengine.dedup.confirmation_cache import VERDICTS
 from dataengine.dedup.distances import Bounds
-from dataengine.dedup.edges import HASHES, PERCEPTUAL, PIXELS, SETS, TEXT, VIDEO
+from dataengine.dedup.edges import HASHES, SETS
 from dataengine.dedup.fingerprint_views import CONFIRM_VERSION
 from dataengine.dedup.groups import Rules, group
+from dataengine.dedup.kinds import ALIGNED, PERCEPTUAL, PIXELS, SEMANTIC, TEXT, VIDEO
 from dataengine.dedup.search_result import Known, SearchResult
-from dataengine.dedup.semantic_edges import SEMANTIC, semantic
+from dataengine.dedup.semantic_edges import semantic
 from dataengine.dedup.unique_samples import unique_samples
 from dataengine.embed.worker import CAPTIONS
 from dataengine.media.image.phash import VERSION as HASH_VERSION

@@ -17,7 +17,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.video import HashSets
+from dataengine.dedup.captions import longest_captions
+from dataengine.dedup.hash_sets import HashSets
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
@@ -67,7 +68,6 @@ def text_edges(
 
 def shingled(captioned: pa.Table) -> pa.Table:
     """_SETS: the shingles of each longest caption, ascending, and a digest of them; both null where there are none."""
-    from dataengine.dedup.distances import longest_captions
     from dataengine.dedup.shingles import Shingles, shingle_sets
 
     sets = shingle_sets(pa.chunked_array([longest_captions(captioned)]), Shingles())

@@ -11,45 +11,18 @@ from __future__ import annotations
 
 import hashlib
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.dedup.hamming import Pairs, near_pairs
+from dataengine.dedup.hash_sets import HashSets, ranges
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
 _AT_ONCE = 1 << 22
-
-
-class HashSets(NamedTuple):
-    """The distinct hashes of set s are ``hashes[starts[s]:starts[s + 1]]``, ascending."""
-
-    starts: Int64
-    hashes: Int64
-
-    @property
-    def sizes(self) -> Int64:
-        return np.diff(self.starts)
-
-    def take(self, sets: Int64) -> HashSets:
-        sizes = self.sizes[sets]
-        return HashSets(np.r_[0, np.cumsum(sizes)], self.hashes[_spread(self.starts[sets], sizes)])
-
-
-def hash_sets(lists: pa.ChunkedArray[Any]) -> HashSets:
-    """Sets of the ``frame_hashes`` column, in its order; absent hashes are left out."""
-    array: Any = lists.combine_chunks()
-    values = array.flatten()
-    owner = array.value_parent_indices().to_numpy(zero_copy_only=False).astype(np.int64)
-    there = values.is_valid().to_numpy(zero_copy_only=False)
-    hashes, owner = values.fill_null(0).to_numpy()[there], owner[there]
-    order = np.lexsort((hashes, owner))
-    hashes, owner = hashes[order], owner[order]
-    fresh = np.r_[True, (hashes[1:] != hashes[:-1]) | (owner[1:] != owner[:-1])][: len(hashes)]
-    return HashSets(np.searchsorted(owner[fresh], np.arange(len(array) + 1)), hashes[fresh])
 
 
 def required(sizes: Int64, overlap: float) -> Int64:
@@ -110,22 +83,14 @@ def _matched(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
 
 def _matched_at_once(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
     rows = sets.sizes[a]
-    left = _spread(sets.starts[a], rows)  # each hash of each a …
+    left = ranges(sets.starts[a], rows)  # each hash of each a …
     width = np.repeat(sets.sizes[b], rows)
-    right = _spread(np.repeat(sets.starts[b], rows), width)  # … beside each hash of its b
+    right = ranges(np.repeat(sets.starts[b], rows), width)  # … beside each hash of its b
     bits = sets.hashes.view(np.uint64)
     near = np.bitwise_count(bits[np.repeat(left, width)] ^ bits[right]) <= radius
     partner = np.logical_or.reduceat(near, np.r_[0, np.cumsum(width)[:-1]])
     counts: Int64 = np.add.reduceat(partner.astype(np.int64), np.r_[0, np.cumsum(rows)[:-1]])
     return counts
-
-
-def _spread(starts: Int64, sizes: Int64) -> Int64:
-    """``starts[0], starts[0] + 1, …`` (``sizes[0]`` of them), then from ``starts[1]``, …"""
-    ends = np.cumsum(sizes)
-    count = int(ends[-1]) if len(ends) else 0
-    spread: Int64 = np.arange(count) + np.repeat(starts - (ends - sizes), sizes)
-    return spread
 
 
 def digests(sets: HashSets) -> list[str]:

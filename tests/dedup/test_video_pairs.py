@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dedup_tables import to_int64
 
-from dataengine.dedup.video import hash_sets, required, video_pairs
+from dataengine.dedup.hash_sets import hash_sets
+from dataengine.dedup.video import required, video_pairs
 
 Videos = list[list[int]]
 
