@@ -23,7 +23,7 @@ from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
-from dataengine.tokenize.kelix.stage import KelixCentres, KelixEncoder, KelixFeatures, KelixFit
+from dataengine.tokenize.kelix_stages import KelixCentres, KelixEncoder, KelixFeatures, KelixFit
 from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 
 STAGES: tuple[Stage, ...] = (

@@ -19,10 +19,10 @@ from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.crops import Picture, few
 from dataengine.tokenize.kelix.network import Network, Student
 from dataengine.tokenize.kelix.quantiser import Coder, nearest
-from dataengine.tokenize.kelix.stage import KelixEncoder
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 from dataengine.tokenize.kelix.train import Trainer
 from dataengine.tokenize.kelix.vision import merged_order, rotary, rotated
+from dataengine.tokenize.kelix_stages import KelixEncoder
 
 SMALL = KelixConfig.model_validate(tiny_kelix.SMALL)
 RECIPE = {
