@@ -30,6 +30,10 @@ def columns(**types: pa.DataType) -> pa.Schema:
     return pa.schema([pa.field(name, type_) for name, type_ in types.items()])
 
 
+def _required_columns(**types: pa.DataType) -> pa.Schema:
+    return pa.schema([_required(name, type_) for name, type_ in types.items()])
+
+
 def _required(name: str, type_: pa.DataType) -> pa.Field[Any]:
     return pa.field(name, type_, nullable=False)
 
@@ -157,15 +161,7 @@ FINGERPRINTS = pa.schema(
 
 #: Pairs of near-duplicates; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
 #: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of the measure.
-EDGES = pa.schema(
-    [
-        _required("a", pa.string()),
-        _required("b", pa.string()),
-        _required("kind", pa.string()),
-        _required("distance", pa.float64()),
-        _required("version", pa.string()),
-    ]
-)
+EDGES = _required_columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), version=pa.string())
 
 #: One row a distinct sample: the representative of its group (itself if it is the best or alone).
 GROUPS = pa.schema(
@@ -259,14 +255,7 @@ CODES_INDEX = pa.schema(
 )
 
 #: Shard and position of each kept sample in the release.
-ASSIGNMENT = pa.schema(
-    [
-        _required("id", pa.string()),
-        _required("split", pa.string()),
-        _required("shard", pa.string()),
-        _required("position", pa.int32()),
-    ]
-)
+ASSIGNMENT = _required_columns(id=pa.string(), split=pa.string(), shard=pa.string(), position=pa.int32())
 
 #: Outcome of each input: exactly one of kept, duplicate, filtered, failed.
 LEDGER = pa.schema(

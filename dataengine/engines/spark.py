@@ -16,7 +16,8 @@ import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +29,7 @@ from pyarrow.fs import LocalFileSystem
 
 from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
+from dataengine.engines.spark_plans import without_plan
 from dataengine.engines.tables import canonical, canonical_schema, prefix_digits, publish
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.workspace import File, Workspace
@@ -79,10 +81,7 @@ class SparkEngine:
         self._kept: list[DataFrame] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="dataengine-spark-")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", FutureWarning
-                )  # pyspark about the version of pandas, which we don't use
+            with _without_warnings():
                 self._start(master)
         except ImportError as error:
             raise UsageError(f"engine spark: pyspark cannot be imported ({error}): install dataengine again") from error
@@ -162,14 +161,10 @@ class SparkEngine:
         return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
-        """Persisted rows without the query plan that made them, which every query over them would analyse again, as often as it
-        names them: minutes, for a ledger. The plan is cut by way of an RDD, whose partitions are computed again when they are
-        lost with an executor (those of ``localCheckpoint`` are not). Its rows are whole Arrow batches, so that little of it
-        is Python's."""
+        """Persisted rows without the query plan that made them; what is lost with an executor is made again."""
         try:
-            packed = _mapped(frame, tasks.pack, tasks.PACKED).rdd
-            rows = self._session.createDataFrame(packed, _spark_schema(tasks.PACKED), verifySchema=False)
-            cut = _mapped(rows, tasks.unpack, frame.schema).persist()
+            with _without_warnings():
+                cut = without_plan(frame).persist()
         except self._errors as error:
             raise RunError(f"Spark failed on a query: {_cause(error)}") from error
         self._kept.append(cut)
@@ -271,10 +266,17 @@ def _spark_schema(schema: pa.Schema) -> StructType:
     return from_arrow_schema(canonical_schema(schema))
 
 
-def _mapped(frame: DataFrame, function: Any, schema: pa.Schema | StructType) -> DataFrame:
+def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
+    with _without_warnings():
+        return frame.mapInArrow(function, _spark_schema(schema))
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without those of pyspark about the version of pandas, which is not used here."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # as in SparkEngine
-        return frame.mapInArrow(function, _spark_schema(schema) if isinstance(schema, pa.Schema) else schema)
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _cause(error: BaseException) -> str:

@@ -23,28 +23,10 @@ _FILE: list[pa.Field[Any]] = [
 ]
 #: Columns of a published file's row.
 FILES = pa.schema(_FILE)
-#: Rows of any columns, a batch a row: an Arrow stream.
-PACKED = pa.schema([pa.field("batch", pa.binary())])
 
 
 def _batches(table: pa.Table, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     yield from canonical(table.select(schema.names).cast(schema)).combine_chunks().to_batches(max_chunksize=100_000)
-
-
-def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """PACKED of rows."""
-    for batch in batches:
-        stream = pa.BufferOutputStream()
-        with pa.ipc.new_stream(stream, batch.schema) as writer:
-            writer.write_batch(batch)
-        yield pa.record_batch([pa.array([stream.getvalue().to_pybytes()], pa.binary())], schema=PACKED)
-
-
-def unpack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The rows in PACKED."""
-    for batch in batches:
-        for stream in batch.column(0):
-            yield from pa.ipc.open_stream(stream.as_buffer())
 
 
 def read(workspace: Workspace, schema: pa.Schema, files: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

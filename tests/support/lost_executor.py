@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from dataengine.engines.spark import SparkEngine
+from dataengine.engines.spark_plans import by_arrow
 
 _QUERY = "SELECT n, CAST(count(*) AS BIGINT) AS rows FROM t GROUP BY n"
 
@@ -37,13 +38,16 @@ def _below(pid: int, root: int, parents: dict[int, int]) -> bool:
 def main() -> None:
     table = pa.table({"n": [i % 7 for i in range(1000)]})
     with SparkEngine("local-cluster[1,1,1024]") as engine:
-        kept = engine.kept(engine.sql(_QUERY, {"t": engine.frame(table)}))
-        before = engine.collect(engine.sql("SELECT * FROM k ORDER BY n", {"k": kept}))
+        counted = engine.sql(_QUERY, {"t": engine.frame(table)})
+        ways = {"internals": engine.kept(counted), "public means": by_arrow(counted).persist()}
+        for kept in ways.values():
+            kept.count()
+        before = engine.collect(counted.sort("n"))
         killed = executors()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
-        after = engine.collect(engine.sql("SELECT * FROM k ORDER BY n", {"k": kept}))
-    print(json.dumps({"killed": len(killed), "before": before.to_pylist(), "after": after.to_pylist()}))
+        after = {name: engine.collect(kept.sort("n")).to_pylist() for name, kept in ways.items()}
+    print(json.dumps({"killed": len(killed), "before": before.to_pylist(), **after}))
 
 
 if __name__ == "__main__":
