@@ -1,4 +1,4 @@
-"""The tables between the steps of CoT construction: their schemas, and their rows as objects. No part of a release.
+"""Rows of the tables between the steps of CoT construction as objects. No part of a release.
 
 A row class has a field for each column that it reads, so a class with fewer fields is a narrower view of the same table.
 """
@@ -11,55 +11,13 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import pyarrow as pa
 
-from dataengine.cot.core.columns import MEMBERS, Member, decode, encode
+from dataengine.cot.core.columns import Member, decode, encode
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Family, Grade, PathTold
+from dataengine.cot.core.schemas import CHECKS, OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.stage import Run
 from dataengine.storage.workspace import File, Workspace
-
-CONFIDENCE = {
-    "confidence": pa.float64(),
-    "least_token": pa.float64(),
-    "step_means": pa.list_(pa.float64()),
-    "step_leasts": pa.list_(pa.float64()),
-}
-
-
-def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
-    return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
-
-
-#: Pairs and distractors are JSON.
-SOURCE_MATERIAL = _schema("id", "pairs", "distractors", partners=pa.list_(pa.string()))
-#: ``question`` is JSON of ``question.Question``; ``asked`` the canonical JSON of its parameters, equal for questions that their
-#: text alone cannot tell apart. A rejected one has the sample's id as ``rid``.
-QUESTIONS = _schema(
-    "rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "asked", "answer", "rejected", "question",
-    "pack", members=MEMBERS,
-)  # fmt: skip
-PATHS = _schema(
-    "rid", "kind", "teacher", "prompt", "text", "injected", "failure", "message", "pack",
-    members=MEMBERS, index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
-)  # fmt: skip
-CHECKS = _schema(
-    "rid", "kind", "teacher", "prompt", "injected", "failure", "grade", "answer",
-    right=pa.bool_(), reasons=pa.list_(pa.string()), words=pa.int32(), index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
-    judged=pa.int32(), equal=pa.bool_(),
-)  # fmt: skip
-REVIEWED = _schema(
-    "rid", "why", "action", "text", "outcome", "step", "reason", "text_only", "paths",
-    chosen=pa.int32(), agreement=pa.float64(), judged=pa.int32(), equal=pa.bool_(),
-)  # fmt: skip
-#: Questions for a person, as JSON of ``review.base.ReviewItem``.
-ITEMS = _schema("rid", "item")
-SCORES = _schema("rid", "benchmark", quality=pa.int32(), prior=pa.float64(), weight=pa.float64(), repeat=pa.int32())
-OUTCOMES = _schema("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason")
-PLAN = _schema(
-    "rid", "split", "family", "question", "text", "paths", "pack", "text_only", "review",
-    members=MEMBERS, equal=pa.bool_(), chosen=pa.int32(),
-    **dict.fromkeys(("quality", "agreement", "prior", "weight", "repeat"), pa.float64()),
-)  # fmt: skip
 
 PathKind = Literal["path", "text_only"]
 End = Literal["kept", "rejected", "failed"]

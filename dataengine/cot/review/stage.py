@@ -21,8 +21,9 @@ from dataengine.cot.checks.grade import grade
 from dataengine.cot.core import formats
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import SAMPLE, PathTold
+from dataengine.cot.core.schemas import ITEMS
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import ITEMS, AskedQuestion, CheckRow, PathRow, ReviewRow, rows_of, run_rows, table_of
+from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, ReviewRow, rows_of, run_rows, table_of
 from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
 from dataengine.cot.review.choose import Choice, choose
 from dataengine.cot.review.decisions import item_digest, read_decisions

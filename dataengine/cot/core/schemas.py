@@ -1,0 +1,50 @@
+"""Arrow schemas of the tables between the steps of CoT construction; their rows as objects are in ``tables``."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from dataengine.cot.core.columns import MEMBERS
+
+CONFIDENCE = {
+    "confidence": pa.float64(),
+    "least_token": pa.float64(),
+    "step_means": pa.list_(pa.float64()),
+    "step_leasts": pa.list_(pa.float64()),
+}
+
+
+def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
+    return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
+
+
+#: Pairs and distractors are JSON.
+SOURCE_MATERIAL = _schema("id", "pairs", "distractors", partners=pa.list_(pa.string()))
+#: ``question`` is JSON of ``question.Question``; ``asked`` the canonical JSON of its parameters, equal for questions that their
+#: text alone cannot tell apart. A rejected one has the sample's id as ``rid``.
+QUESTIONS = _schema(
+    "rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "asked", "answer", "rejected", "question",
+    "pack", members=MEMBERS,
+)  # fmt: skip
+PATHS = _schema(
+    "rid", "kind", "teacher", "prompt", "text", "injected", "failure", "message", "pack",
+    members=MEMBERS, index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
+)  # fmt: skip
+CHECKS = _schema(
+    "rid", "kind", "teacher", "prompt", "injected", "failure", "grade", "answer",
+    right=pa.bool_(), reasons=pa.list_(pa.string()), words=pa.int32(), index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
+    judged=pa.int32(), equal=pa.bool_(),
+)  # fmt: skip
+REVIEWED = _schema(
+    "rid", "why", "action", "text", "outcome", "step", "reason", "text_only", "paths",
+    chosen=pa.int32(), agreement=pa.float64(), judged=pa.int32(), equal=pa.bool_(),
+)  # fmt: skip
+#: Questions for a person, as JSON of ``review.base.ReviewItem``.
+ITEMS = _schema("rid", "item")
+SCORES = _schema("rid", "benchmark", quality=pa.int32(), prior=pa.float64(), weight=pa.float64(), repeat=pa.int32())
+OUTCOMES = _schema("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason")
+PLAN = _schema(
+    "rid", "split", "family", "question", "text", "paths", "pack", "text_only", "review",
+    members=MEMBERS, equal=pa.bool_(), chosen=pa.int32(),
+    **dict.fromkeys(("quality", "agreement", "prior", "weight", "repeat"), pa.float64()),
+)  # fmt: skip
