@@ -74,7 +74,12 @@ def prepare(folder: Path, records: int, planted: float) -> Path:
         (media / f"{n:06d}.jpg").write_bytes(out.getvalue())
     (folder / "policy.yaml").write_text(yaml.safe_dump(_POLICY))
     modes = dict.fromkeys(("non_thinking", "thinking", "auto_think", "think_with_image"), 1.0)
-    cot = {"mix": modes, "total": records, "per_sample": 4, "teachers": [{"type": "programmatic", "planted": planted}]}
+    cot = {
+        "mix": modes,
+        "total": records,
+        "questions_per_sample": 4,
+        "teachers": [{"type": "programmatic", "error_injection_rate": planted}],
+    }
     recipe = {
         "name": "bench",
         "workspace": str(folder / "ws"),

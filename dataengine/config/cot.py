@@ -1,8 +1,8 @@
-"""The recipe's ``cot``: mix, teachers, checks and uses of chain-of-thought data (docs/cot.md)."""
+"""The recipe's ``cot`` block: mix, teachers, checks, review and repeats of chain-of-thought data (docs/cot.md)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -17,95 +17,117 @@ class OpenAIConfig(ModelServerConfig):
     """A model as teacher, judge or rewriter."""
 
     tools: Literal["fence", "calls", "none"] = "fence"
-    """How the model uses tools on a picture: a ``python`` fence in its text, the interface's tool calls, or not at all."""
+    """How the model calls image tools: in a ``python`` fence of its text, as tool calls of the API, or not at all."""
 
 
 class ProgrammaticTeacher(Model):
-    """Writes reasoning from measured facts, without a network. ``planted``: share of its paths that are wrong on purpose, to
-    tell what the checks catch."""
+    """Writes reasoning from measured facts, without a network. ``error_injection_rate``: share of its paths that are made wrong
+    on purpose, to measure what the checks catch."""
 
+    renamed: ClassVar[dict[str, str]] = {"planted": "error_injection_rate"}
     type: Literal["programmatic"] = "programmatic"
-    planted: Share = 0.0
+    error_injection_rate: Share = 0.0
 
 
 class ReviewConfig(Model):
-    """A sound reply that is ``redundant`` times as long as the shortest of its question's is for a person to shorten."""
+    """What goes to human review. ``max_length_ratio``: a sound completion longer than this multiple of its question's shortest
+    one counts as redundant."""
 
-    redundant: Annotated[float, Field(ge=1)] = 1.5
+    renamed: ClassVar[dict[str, str]] = {"redundant": "max_length_ratio"}
+    max_length_ratio: Annotated[float, Field(ge=1)] = 1.5
 
 
 class ConfidenceConfig(Model):
-    """``least_step``: a path with a sentence whose mean log-probability lies below is unsure: others come first, and where
-    there is none it is for a person to see."""
+    """``min_step_logprob``: a path with a sentence of lower mean log-probability is unsure: other paths are preferred, and if
+    there is none, it goes to human review."""
 
-    least_step: Annotated[float, Field(le=0)] | None = None
+    renamed: ClassVar[dict[str, str]] = {"least_step": "min_step_logprob"}
+    min_step_logprob: Annotated[float, Field(le=0)] | None = None
 
 
-class ExistingConfig(Model):
-    """Where a sample's question-answer pairs are in what its source says of it (a sidecar's JSON, a table's columns): a list
-    of objects under ``key``, or, with ``key: null``, one pair in the sample's own keys. The others name the keys of a pair."""
+class SourceQAConfig(Model):
+    """Question-answer pairs of the source: where they are in a sample's metadata (a sidecar's JSON, a table's columns). ``key``
+    holds a list of objects; with ``key: null`` the metadata's own keys are one pair. The other fields name the keys of a pair."""
 
     key: str | None = "qa"
     question: str = "question"
     answer: str = "answer"
     choices: str = "choices"
     answer_type: str = "answer_type"
-    """choice, number, word or text; where it is missing it is told from the answer."""
+    """Key of choice, number, word or text; inferred from the answer where it is missing."""
 
 
 class QuestionsConfig(Model):
-    """Questions that are not measured from the media."""
+    """Questions from a sample's metadata and captions, which no measurement of the media answers."""
 
-    existing: ExistingConfig | None = None
+    renamed: ClassVar[dict[str, str]] = {
+        "existing": "source_qa",
+        "captions": "caption_distractors",
+        "enhance": "rewrite",
+    }
+    source_qa: SourceQAConfig | None = None
     metadata: dict[str, str] = {}
-    """A question by the key of the sample's metadata that answers it."""
-    captions: Annotated[int, Field(ge=0, le=5)] = 0
-    """Captions of other samples beside a sample's own, one of which is to be chosen; 0: no such questions."""
-    enhance: OpenAIConfig | None = None
-    """A model that makes existing questions harder, without changing their answers."""
+    """Metadata key to the question that its value answers."""
+    caption_distractors: Annotated[int, Field(ge=0, le=5)] = 0
+    """Caption-choice questions: how many captions of other samples stand beside the sample's own; 0: no such questions."""
+    rewrite: OpenAIConfig | None = None
+    """Model that rewrites the source's questions to be harder, with the same answers."""
 
 
 class VideoConfig(Model):
-    """Which frames of a video its records show: so many evenly spaced ones, or those of Slow-Fast sampling; several are
-    several ways. 16 and 32 are Keye-VL's."""
+    """Frame sampling of videos in records: 16 or 32 evenly spaced frames (Keye-VL's), or Slow-Fast. Several values: a video is
+    asked about with each of them."""
 
     frames: Annotated[tuple[Literal[16, 32, "slow-fast"], ...], Field(min_length=1)] = (16, 32)
     slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
-    """released, paper, or fields of one's own (as ``tokenize.tokenizer.video``)."""
+    """Preset ``released`` or ``paper``, or its fields (as ``tokenize.tokenizer.video``)."""
 
 
 class CotConfig(Model):
+    renamed: ClassVar[dict[str, str]] = {
+        "per_sample": "questions_per_sample",
+        "paths": "paths_per_question",
+        "tool_turns": "max_tool_turns",
+        "blind": "text_only_baseline",
+        "uses": "repeats_by_score",
+    }
     mix: str | dict[str, float] = "even"
-    """Shares by mode or ``mode/style``, or a preset: even, keye-vl."""
+    """Shares by mode or ``mode/style``, or a preset: ``even``, ``keye-vl``."""
     tasks: dict[str, Annotated[float, Field(ge=0)]] = {}
     difficulties: dict[Literal["easy", "medium", "hard"], Annotated[float, Field(ge=0)]] = {}
-    """Shares within each cell of the mix; empty: as they come."""
+    """Shares within each cell of the mix; empty: as drawn."""
     total: Annotated[int, Field(ge=1)] | None = None
-    """Records in all; null: as many as the mix allows without a shortage."""
-    per_sample: Annotated[int, Field(ge=0, le=16)] = 2
+    """Number of records in all; null: as many as the mix allows without a shortage."""
+    questions_per_sample: Annotated[int, Field(ge=0, le=16)] = 2
     teachers: Annotated[
         list[Annotated[ProgrammaticTeacher | OpenAIConfig, Field(discriminator="type")]], Field(min_length=1)
     ] = [ProgrammaticTeacher()]
-    paths: Annotated[int, Field(ge=1, le=16)] = 2
-    """Paths of reasoning for each question by each teacher."""
+    paths_per_question: Annotated[int, Field(ge=1, le=16)] = 2
+    """Paths of reasoning that each teacher samples for a question."""
     questions: QuestionsConfig = QuestionsConfig()
     video: VideoConfig = VideoConfig()
-    tool_turns: Annotated[int, Field(ge=1, le=4)] = 3
-    """Times that a model may use its tools in one path."""
+    max_tool_turns: Annotated[int, Field(ge=1, le=4)] = 3
+    """Tool calls that a model may make in one path."""
     confidence: ConfidenceConfig = ConfidenceConfig()
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.7
     max_tokens: Annotated[int, Field(ge=16)] = 1024
     show_answer: bool = False
-    """Tell models the answer that their reasoning has to reach (a column of the records)."""
-    blind: bool = True
-    """Ask models each question without its picture, too."""
+    """Put the answer into the prompt, so that models only write reasoning towards it (records say so: ``answer_shown``)."""
+    text_only_baseline: bool = True
+    """Also ask models each question without its image, to find questions that the text alone answers."""
     judge: OpenAIConfig | None = None
     review: ReviewConfig = ReviewConfig()
-    uses: dict[Literal[1, 2, 3, 4, 5], Annotated[float, Field(ge=0)]] = {1: 0.25, 2: 0.5, 3: 1.0, 4: 2.0, 5: 3.0}
-    """How often a record is to be used, by its quality score."""
+    repeats_by_score: dict[Literal[1, 2, 3, 4, 5], Annotated[float, Field(ge=0)]] = {
+        1: 0.25,
+        2: 0.5,
+        3: 1.0,
+        4: 2.0,
+        5: 3.0,
+    }
+    """How often training should repeat a record, by its quality score."""
 
     @model_validator(mode="after")
-    def _every_score_has_a_use(self) -> CotConfig:
-        if missing := sorted({1, 2, 3, 4, 5} - self.uses.keys()):
-            raise ValueError(f"uses: no number for score {missing[0]}")
+    def _every_score_has_a_repeat(self) -> CotConfig:
+        if missing := sorted({1, 2, 3, 4, 5} - self.repeats_by_score.keys()):
+            raise ValueError(f"repeats_by_score: score {missing[0]} is missing; give a number for each of 1 to 5")
         return self

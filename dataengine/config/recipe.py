@@ -4,13 +4,9 @@ command is started. ``load`` finds every mistake before anything runs."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config import yaml_loader
 from dataengine.config.cot import CotConfig
@@ -38,26 +34,33 @@ class TextConfig(Model):
 class SemanticConfig(Model):
     """Edges between pictures whose embeddings have this cosine or more: of the recipe's ``clip``, else of a stand-in."""
 
+    renamed: ClassVar[dict[str, str]] = {"text": "caption_threshold"}
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
-    text: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Cosine that the embeddings of their longest captions must have, too; None: captions are not asked."""
+    caption_threshold: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Cosine that the embeddings of their longest captions must reach as well; None: captions are not compared."""
     confirm: bool = True
-    """Only pictures of which one can be laid on the other, edited as copies are; without it, all that show alike things."""
+    """Confirm candidates by aligning one picture with the other, so that only edited copies have an edge; False: all pictures
+    of similar content."""
 
 
 class DedupConfig(Model):
+    renamed: ClassVar[dict[str, str]] = {
+        "aligned": "aligned_radius",
+        "group": "group_by",
+        "reach": "max_distance_factor",
+    }
     radius: Annotated[int, Field(ge=0, le=8)] = 6
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
     pixels: bool = False
     """Edges between pictures with equal pixels, whatever file they came in."""
-    aligned: Annotated[int, Field(ge=0, le=12)] | None = None
-    """Bits up to which pictures farther apart than ``radius`` are laid on one another; an edge where one fits. None: not."""
+    aligned_radius: Annotated[int, Field(ge=0, le=12)] | None = None
+    """Hamming radius, beyond ``radius``, within which pictures have an edge if alignment confirms them; None: no such edges."""
     semantic: SemanticConfig | None = None
     text: TextConfig | None = None
-    group: list[Literal["pixels", "perceptual", "aligned", "video", "semantic", "text"]] | None = None
-    """Kinds of edges that make groups; None: all that are found, but for text."""
-    reach: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
-    """How many times the bound of an edge a member may be from its representative; None: any."""
+    group_by: list[Literal["pixels", "perceptual", "aligned", "video", "semantic", "text"]] | None = None
+    """Kinds of edges that join samples into groups; None: all that are searched, except text."""
+    max_distance_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
+    """Largest distance of a group's member from its representative, as a multiple of the bound of an edge; None: unbounded."""
     keep: list[Literal["resolution", "bytes", "caption_length", "captions", "mentions", "duration", "frames"]] = [
         "resolution",
         "bytes",
@@ -65,22 +68,33 @@ class DedupConfig(Model):
     ]
 
     @property
-    def found(self) -> list[str]:
-        """Kinds of edges that are looked for, from the surest."""
-        kinds = ("pixels", "perceptual", "aligned", "video", "semantic", "text")
-        return [kind for kind in kinds if getattr(self, kind, True) not in (False, None)]
+    def edge_kinds(self) -> list[str]:
+        """Kinds of edges to search, from the most certain to the least."""
+        switches = {
+            "pixels": self.pixels,
+            "perceptual": True,
+            "aligned": self.aligned_radius is not None,
+            "video": True,
+            "semantic": self.semantic is not None,
+            "text": self.text is not None,
+        }
+        return [kind for kind, on in switches.items() if on]
 
     @property
-    def kinds(self) -> list[str]:
-        """Kinds of edges that make groups, from the surest."""
-        return [kind for kind in self.found if (kind != "text" if self.group is None else kind in self.group)]
+    def grouping_kinds(self) -> list[str]:
+        """Kinds of edges that join samples into groups, from the most certain to the least."""
+        wanted = self.group_by
+        return [kind for kind in self.edge_kinds if (kind != "text" if wanted is None else kind in wanted)]
 
     @model_validator(mode="after")
-    def _groups_by_what_is_found(self) -> DedupConfig:
-        lost = [kind for kind in self.group or [] if kind not in self.found]
-        if lost or self.group == []:
+    def _group_by_searched_kinds(self) -> DedupConfig:
+        searched = ", ".join(self.edge_kinds)
+        if self.group_by == []:
+            raise ValueError(f"group_by is empty; name at least one of the kinds that are searched: {searched}")
+        if missing := [kind for kind in self.group_by or [] if kind not in self.edge_kinds]:
             raise ValueError(
-                f"group: {lost[0] if lost else 'no kind'}: groups are made by edges of {', '.join(self.found)}"
+                f"group_by names {missing[0]}, which this recipe does not search; searched: {searched}. "
+                f"Turn {missing[0]} on or take it out of group_by"
             )
         return self
 
@@ -131,9 +145,10 @@ class KeyePretrain(Model):
 class KeyePosttrain(Model):
     """By embeddings: a hit above both cosines with one item (the same appendix)."""
 
+    renamed: ClassVar[dict[str, str]] = {"image": "image_cosine", "text": "text_cosine"}
     name: Literal["keye_posttrain"] = "keye_posttrain"
-    image: Share = 0.98
-    text: Share = 0.50
+    image_cosine: Share = 0.98
+    text_cosine: Share = 0.50
 
 
 class PhashPreset(Model):
@@ -144,11 +159,12 @@ class PhashPreset(Model):
 
 
 class NgramPreset(Model):
-    """By text: a hit where more than the share ``least`` of an item's runs of ``n`` words recur, and one at least."""
+    """By n-grams: a hit where more than the share ``min_overlap`` of an item's n-grams of words recur, and at least one."""
 
+    renamed: ClassVar[dict[str, str]] = {"least": "min_overlap"}
     name: Literal["ngram"] = "ngram"
     n: Annotated[int, Field(ge=1, le=64)] = 13
-    least: Share = 0.0
+    min_overlap: Share = 0.0
 
 
 Preset = Annotated[
@@ -183,11 +199,13 @@ def _faces(given: Any) -> Any:
 
 class MediaConfig(Model):
     """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates.
-    ``faces``: keep, blur, or how. ``respect``: uses that C2PA and CAWG assertions in a file may forbid."""
+    ``faces``: keep, blur, or how. ``c2pa_opt_outs``: uses whose prohibition in a file's C2PA and CAWG assertions leaves the file
+    out."""
 
+    renamed: ClassVar[dict[str, str]] = {"respect": "c2pa_opt_outs"}
     exif: Literal["keep", "strip", "strip_gps"] = "keep"
     faces: Annotated[FacesConfig | None, BeforeValidator(_faces)] = None
-    respect: list[Literal["data_mining", "ai_training", "ai_generative_training", "ai_inference"]] = [
+    c2pa_opt_outs: list[Literal["data_mining", "ai_training", "ai_generative_training", "ai_inference"]] = [
         "data_mining",
         "ai_training",
         "ai_generative_training",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -33,17 +33,22 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 class Model(BaseModel):
+    """Base of all blocks of a recipe. ``renamed``: what fields were called before, for the message about an unknown field."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    renamed: ClassVar[dict[str, str]] = {}
 
 
 class ClipsConfig(Model):
-    """Videos are cut at their shots, each clip a sample. ``seconds`` of wall clock for one video, in place of the limit."""
+    """Cutting videos into clips at shot boundaries, each clip a sample. ``timeout``: wall-clock seconds for one video, in place
+    of ``limits.seconds``."""
 
+    renamed: ClassVar[dict[str, str]] = {"precise": "frame_accurate", "seconds": "timeout"}
     detector: Literal["transnetv2", "content"] = "transnetv2"
     min_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
     max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
-    precise: bool = False
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
+    frame_accurate: bool = False
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
 
     @model_validator(mode="after")
     def _halves_fit(self) -> ClipsConfig:
@@ -53,12 +58,14 @@ class ClipsConfig(Model):
 
 
 class FacesConfig(Model):
-    """Faces are blurred before anything is stored. ``every``: seconds between the frames of a video that are looked at;
-    ``seconds`` of wall clock for one file, in place of the limit."""
+    """Irreversible face anonymisation before anything is stored. ``threshold``: detector confidence; ``frame_interval``: seconds
+    between the frames of a video that are searched; ``timeout``: wall-clock seconds for one file, in place of
+    ``limits.seconds``."""
 
+    renamed: ClassVar[dict[str, str]] = {"every": "frame_interval", "seconds": "timeout"}
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    every: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.15
-    seconds: Annotated[float, Field(gt=0, allow_inf_nan=False), Field(exclude=True)] = 600.0
+    frame_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.15
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Field(exclude=True)] = 600.0
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
 
 
@@ -80,9 +87,16 @@ Polite = Field(exclude=True)
 class HttpConfig(Model):
     """How a source is downloaded, and what keeps it from being. Times in seconds."""
 
+    renamed: ClassVar[dict[str, str]] = {
+        "per_host": "concurrency_per_host",
+        "give_up": "give_up_after",
+        "redirects": "max_redirects",
+        "respect": "x_robots_tag",
+        "tdm": "tdm_reservation",
+    }
     concurrency: Annotated[int, Field(ge=1, le=1024), Polite] = 32
     """Requests of one worker at once."""
-    per_host: Annotated[int, Field(ge=1, le=64), Polite] = 2
+    concurrency_per_host: Annotated[int, Field(ge=1, le=64), Polite] = 2
     delay: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 0.1
     """Between the beginnings of two requests to one host."""
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Polite] = 30.0
@@ -92,15 +106,21 @@ class HttpConfig(Model):
     """Before the second try; twice as long before each one after it."""
     max_wait: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 60.0
     """A server that asks for more than this (Retry-After) is not asked again."""
-    give_up: Annotated[Annotated[int, Field(ge=1)] | None, Polite] = 20
-    """Requests in a row that a host does not answer before the rest of its URLs fail unasked; null: never."""
-    redirects: Annotated[int, Field(ge=0, le=20)] = 5
+    give_up_after: Annotated[Annotated[int, Field(ge=1)] | None, Polite] = 20
+    """Consecutive requests without any answer after which the host's other URLs fail without a request (a circuit breaker); null:
+    never."""
+    max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
     user_agent: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[\x21-\x7e]+)?( [\x20-\x7e]+)?$")] = "dataengine"
     """What servers are told; directives and robots.txt groups for its first word are heeded."""
-    respect: list[Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]] = ["noai", "noimageai", "noindex", "noimageindex"]
-    """Directives of X-Robots-Tag that keep a file out."""
-    tdm: bool = True
-    """TDM-Reservation: 1 keeps a file out."""
+    x_robots_tag: list[Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]] = [
+        "noai",
+        "noimageai",
+        "noindex",
+        "noimageindex",
+    ]
+    """Directives of an X-Robots-Tag header that leave a file out."""
+    tdm_reservation: bool = True
+    """Leave out a file whose response says ``TDM-Reservation: 1``."""
     robots_txt: bool = False
     allow_private: bool = False
     """Ask addresses that are not public (loopback, private networks), too."""

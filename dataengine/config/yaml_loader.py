@@ -101,8 +101,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
     where = ".".join(str(s) for s in error["loc"])
     if error["type"] == "extra_forbidden":
-        siblings = _fields_at(model, error["loc"][:-1])
-        return f"unknown field `{where}`; {did_you_mean(str(error['loc'][-1]), siblings)}"
+        return f"unknown field `{where}`; {_suggestion(str(error['loc'][-1]), _models_at(model, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"`{where}` is missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -111,7 +110,16 @@ def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
     return f"`{where}`: {message}{shown}" if where else f"{message}"
 
 
-def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+def _suggestion(field: str, models: Sequence[type[BaseModel]]) -> str:
+    """The new name of a renamed field, else the nearest name of a field."""
+    for model in models:
+        if new := getattr(model, "renamed", {}).get(field):
+            return f"did you mean `{new}`? The field was renamed"
+    return did_you_mean(field, {name for m in models for name in m.model_fields})
+
+
+def _models_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[type[BaseModel]]:
+    """The models that may stand at ``loc`` of an error: several where a union is not resolved."""
     models: list[type[BaseModel]] = [model]
     for step in loc:
         annotations = [
@@ -121,7 +129,7 @@ def _fields_at(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
             models = [m for a in annotations for m in _models_in(a)]
         elif isinstance(step, str):  # the tag of a discriminated union
             models = [m for m in models if step in _tags(m)] or models
-    return sorted({name for m in models for name in m.model_fields})
+    return models
 
 
 def _tags(model: type[BaseModel]) -> list[Any]:

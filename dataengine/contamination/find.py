@@ -71,13 +71,13 @@ def _search(preset: Preset, run: Run, items: pa.Table) -> Contamination:
 
     if isinstance(preset, KeyePosttrain):
         samples, listed = embedded(run)
-        outcomes = [keye_posttrain(some, listed, preset.image, preset.text) for some in samples]
+        outcomes = [keye_posttrain(some, listed, preset.image_cosine, preset.text_cosine) for some in samples]
         return merged(outcomes)
     if isinstance(preset, KeyePretrain):
         return keye_pretrain(_pictures(run), items, preset.permutations, above=preset.jaccard)
     if isinstance(preset, PhashPreset):
         return near(_pictures(run), items, preset.radius)
-    return ngram(_captions(run), texts_of(items), preset.n, preset.least)
+    return ngram(_captions(run), texts_of(items), preset.n, preset.min_overlap)
 
 
 def _pictures(run: Run) -> pa.Table:

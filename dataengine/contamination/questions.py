@@ -52,7 +52,7 @@ def contaminated(texts: Sequence[str], known: Run | Questions | None) -> list[Hi
         return [None] * len(texts)
     ids = [f"{n:012d}" for n in range(len(texts))]
     table = pa.table([pa.array(ids, pa.string()), pa.array(texts, pa.string())], names=["id", "text"])
-    hits = ngram(table, questions.texts, questions.preset.n, questions.preset.least).hits.to_pylist()
+    hits = ngram(table, questions.texts, questions.preset.n, questions.preset.min_overlap).hits.to_pylist()
     best: dict[str, Hit] = {}
     for row in sorted(hits, key=lambda r: (-r["similarity"], r["benchmark"], r["item"])):
         best.setdefault(row["id"], Hit(row["benchmark"], row["item"], row["similarity"]))

@@ -31,7 +31,7 @@ class DedupFingerprint(MediaStage):
 
     def active(self, recipe: Recipe) -> bool:
         semantic = recipe.dedup.semantic
-        return bool({"pixels", "aligned"} & set(recipe.dedup.found)) or (semantic is not None and semantic.confirm)
+        return bool({"pixels", "aligned"} & set(recipe.dedup.edge_kinds)) or (semantic is not None and semantic.confirm)
 
     def settings(self, recipe: Recipe) -> Any:
         return [recipe.limits.model_dump()]

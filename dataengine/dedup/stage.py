@@ -59,15 +59,15 @@ class DedupEdges(TableStage):
 
     def settings(self, recipe: Recipe) -> Any:
         dumped = recipe.dedup.model_dump()
-        searched = {k: v for k, v in dumped.items() if k not in ("keep", "group", "reach")}
-        return [[version_of(kind, recipe) for kind in recipe.dedup.found], searched]
+        searched = {k: v for k, v in dumped.items() if k not in ("keep", "group_by", "max_distance_factor")}
+        return [[version_of(kind, recipe) for kind in recipe.dedup.edge_kinds], searched]
 
     def compute(self, run: Run, key: str) -> Output:
         files: dict[str, File] = {}
-        searched = {kind: self._searched(kind, run.recipe) for kind in run.recipe.dedup.found}
+        searched = {kind: self._searched(kind, run.recipe) for kind in run.recipe.dedup.edge_kinds}
         facts: dict[str, Any] = {"searched": searched}
         counts = {}
-        for kind in run.recipe.dedup.found:
+        for kind in run.recipe.dedup.edge_kinds:
             result = self._search(run, kind)
             version = version_of(kind, run.recipe)
             edges = run.engine.sql("SELECT e.*, ? AS version FROM e", {"e": result.edges}, (version,))
@@ -87,13 +87,15 @@ class DedupEdges(TableStage):
         if kind == VIDEO:
             videos, known = self._unique(run, "frame_hashes"), self._before(run, kind, SETS)
             return find.video(engine, videos, config.radius, config.video_overlap, known)
-        if kind == ALIGNED and config.aligned is not None:
+        if kind == ALIGNED and config.aligned_radius is not None:
             pictures, prints = self._unique(run, "phash"), self._prints(run, "id", "thumbnail")
-            return aligned(engine, pictures, prints, config.radius, config.aligned, self._before(run, kind, JUDGED))
+            return aligned(
+                engine, pictures, prints, config.radius, config.aligned_radius, self._before(run, kind, JUDGED)
+            )
         if kind == SEMANTIC and (how := config.semantic) is not None:
             known = self._before(run, kind, {"verdicts": VERDICTS}) if how.confirm else None
             thumbnails = self._prints(run, "id", "thumbnail") if how.confirm else None
-            captions = None if how.text is None else (self._captions(run), how.text)
+            captions = None if how.caption_threshold is None else (self._captions(run), how.caption_threshold)
             return semantic(engine, self._views(run), how.threshold, captions, thumbnails, known)
         return find.text(engine, self._unique(run, "captions"), config.text.threshold if config.text else 1.0)
 
@@ -121,7 +123,7 @@ class DedupEdges(TableStage):
 
     def _searched(self, kind: str, recipe: Recipe) -> list[Any]:
         """Settings that what is handed on depends on."""
-        of: dict[str, tuple[Any, ...]] = {VIDEO: (recipe.dedup.video_overlap,), ALIGNED: (recipe.dedup.aligned,)}
+        of: dict[str, tuple[Any, ...]] = {VIDEO: (recipe.dedup.video_overlap,), ALIGNED: (recipe.dedup.aligned_radius,)}
         return [self.version, version_of(kind, recipe), recipe.dedup.radius, *of.get(kind, ())]
 
     def _told(self, record: Record) -> dict[str, Any]:
@@ -162,7 +164,7 @@ class Dedup(TableStage):
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.dedup
-        return [config.keep, config.kinds, config.reach]
+        return [config.keep, config.grouping_kinds, config.max_distance_factor]
 
     def validate(self, recipe: Recipe) -> None:
         self._rules(recipe)
@@ -182,7 +184,7 @@ class Dedup(TableStage):
         edges_by_kind = run.records["dedup.edges"].counts
         counts = {"inputs": inputs, "distinct": distinct, "edges": sum(edges_by_kind.values()), "kept": kept}
         searches = run.records["dedup.edges"].parts["all"].facts
-        search = {kind: searches[kind] for kind in run.recipe.dedup.found if searches[kind]}
+        search = {kind: searches[kind] for kind in run.recipe.dedup.edge_kinds if searches[kind]}
         return Output(
             roles("groups", written) | self._earlier(run), counts, facts | {"edges": edges_by_kind, "search": search}
         )
@@ -198,4 +200,4 @@ class Dedup(TableStage):
         bounds = Bounds(
             config.radius, config.video_overlap, text, config.semantic.threshold if config.semantic else 1.0
         )
-        return Rules(tuple(config.kinds), bounds, tuple(config.keep), config.reach)
+        return Rules(tuple(config.grouping_kinds), bounds, tuple(config.keep), config.max_distance_factor)

@@ -32,7 +32,7 @@ def roles_of(recipe: Recipe) -> tuple[str, ...]:
         PICTURES: compared or semantic is not None,
         INNER: semantic is not None,
         VIDEOS: compared,
-        CAPTIONS: compared or (semantic is not None and semantic.text is not None),
+        CAPTIONS: compared or (semantic is not None and semantic.caption_threshold is not None),
     }
     return tuple(role for role, is_read in wanted.items() if is_read)
 

@@ -1,6 +1,6 @@
 """A long video as clips: shots found, boundaries moved to where the video can be cut, short ones joined, long ones split.
 
-Runs in a decode child. Bounds are kept as far as the key frames allow: without ``precise`` a clip may be longer than
+Runs in a decode child. Bounds are kept as far as the key frames allow: without ``frame_accurate`` a clip may be longer than
 ``max_seconds`` where none lies in between; none is shorter than ``min_seconds``. A video that would be one clip stays as
 it is, in its original bytes; so does one too short to be two clips, whose shots nobody looks for.
 """
@@ -91,7 +91,7 @@ def _split(places: npt.NDArray[np.float64], start: float, end: float, shortest: 
 def _clips(data: bytes, video: Video, config: ClipsConfig, limits: Limits) -> list[Clip]:
     """Clips of a video; none where it is one."""
     with cut.taped(data, video) as tape:
-        frames = list(range(1, video.frames)) if config.precise else tape.points[1:]
+        frames = list(range(1, video.frames)) if config.frame_accurate else tape.points[1:]
         if not frames:
             return []
         wishes = [shot.start for shot in shots.shots(data, video, _detector(config.detector))][1:]

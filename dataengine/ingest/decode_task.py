@@ -29,8 +29,7 @@ class Wishes:
     @property
     def seconds(self) -> float:
         """Wall clock for one file."""
-        asked = [self.limits.seconds, *(c.seconds for c in (self.clips, self.faces) if c)]
-        return asked[0] if len(asked) == 1 else max(asked[1:])
+        return max((c.timeout for c in (self.clips, self.faces) if c), default=self.limits.seconds)
 
     @property
     def preload(self) -> tuple[str, ...]:
@@ -70,7 +69,7 @@ def _faceless(wishes: Wishes, data: bytes, facts: dict[str, Any]) -> Whole:
         return Whole(facts)
     finder = _finder(faces.device, faces.threshold)
     if facts["kind"] == "video":
-        count, stored = blurred_video(data, limits, finder, faces.every)
+        count, stored = blurred_video(data, limits, finder, faces.frame_interval)
     else:
         count, stored = blurred_picture(data, limits, finder)
     if stored is None:

@@ -74,14 +74,14 @@ class Downloader:
 
     async def _follow(self, given: str, target: Path) -> None:
         url = parsed(given)
-        for _ in range(self.config.redirects + 1):
+        for _ in range(self.config.max_redirects + 1):
             if self.config.robots_txt and not (await self._robots(url, target)).allows(url.raw_path.decode("ascii")):
                 raise optout.OptedOutError("robots.txt: disallow")
             moved = await self._request(url, target, self.limits.bytes, heed=True)
             if moved is None:
                 return
             url = parsed(moved, url)
-        raise InputError("http_redirects", f"more than {self.config.redirects} redirects")
+        raise InputError("http_redirects", f"more than {self.config.max_redirects} redirects")
 
     async def _request(self, url: httpx.URL, target: Path, most: int, *, heed: bool) -> str | None:
         """One request; where it is redirected to, or None where the body is in ``target``. ``heed``: what headers say

@@ -35,10 +35,10 @@ class OptedOutError(InputError):
 def check(headers: Headers, config: HttpConfig) -> None:
     """Raises OptedOutError for the first signal that the recipe respects: ``X-Robots-Tag: …``, then ``TDM-Reservation: 1``."""
     said = set(directives(headers, config.product))
-    for name in config.respect:
+    for name in config.x_robots_tag:
         if name in said:
             raise OptedOutError(f"X-Robots-Tag: {name}")
-    if config.tdm and any(value.strip() == b"1" for value in _values(headers, b"tdm-reservation")):
+    if config.tdm_reservation and any(value.strip() == b"1" for value in _values(headers, b"tdm-reservation")):
         raise OptedOutError("TDM-Reservation: 1")
 
 

@@ -34,7 +34,7 @@ class Hosts:
     def of(self, name: str) -> Host:
         """The state of a host."""
         if name not in self._hosts:
-            self._hosts[name] = Host(name, asyncio.Semaphore(self._config.per_host))
+            self._hosts[name] = Host(name, asyncio.Semaphore(self._config.concurrency_per_host))
         return self._hosts[name]
 
     @asynccontextmanager
@@ -48,9 +48,9 @@ class Hosts:
     async def _wait(self, host: Host) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            if self._config.give_up is not None and host.silent >= self._config.give_up:
+            if self._config.give_up_after is not None and host.silent >= self._config.give_up_after:
                 raise InputError(
-                    "http_host", f"not asked: {host.name} did not answer {self._config.give_up} requests in a row"
+                    "http_host", f"not asked: {host.name} did not answer {self._config.give_up_after} requests in a row"
                 )
             start = max(host.next, host.paused)
             if start <= clock():

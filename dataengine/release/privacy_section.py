@@ -8,7 +8,7 @@ from dataengine.shards.json_types import known
 
 def respected(m: Manifest) -> str:
     """Which opt-out signals were looked for, and how many inputs were excluded; "" where none were."""
-    uses = m.media.respect
+    uses = m.media.c2pa_opt_outs
     web = [s.name for s in m.sources if s.type == "urls"]
     signals = [f"C2PA and CAWG assertions in files against {', '.join(uses)}"] if uses else []
     signals += [f"HTTP headers of the servers of {', '.join(web)}"] if web else []

@@ -104,7 +104,12 @@ def _media(run: Run) -> Json:
     media = run.recipe.media
     totals = run.records["shard.write"].counts if "shard.write" in run.records else {}
     cleaned = {name: n for name, n in sorted(totals.items()) if name not in ("samples", "bytes")}
-    return {"exif": media.exif, "faces": "blur" if media.faces else "keep", "respect": media.respect, **cleaned}
+    return {
+        "exif": media.exif,
+        "faces": "blur" if media.faces else "keep",
+        "c2pa_opt_outs": media.c2pa_opt_outs,
+        **cleaned,
+    }
 
 
 def _tokenizer(run: Run) -> Json | None:

@@ -67,8 +67,8 @@ def test_picture_and_text_of_one_item(folder: Path) -> None:
     assert hit["similarity"] > 0.98 and hit["text_similarity"] > 0.5
     told = run.records["contamination.find"].parts["all"].facts
     assert told["presets"]["keye_posttrain"] == {
-        "image": 0.98,
-        "text": 0.5,
+        "image_cosine": 0.98,
+        "text_cosine": 0.5,
         "towers": "lite0+minilm",
         "samples": 4,
         "not_compared": 1,
@@ -84,7 +84,7 @@ def test_another_list_embeds_no_sample_again(folder: Path) -> None:
     path = folder / "listed" / "rocket.jpg"
     picture("rocket").save(path)
     benchmarks = [{"name": "posed", "type": "folder", "path": str(folder / "listed")}]
-    block = {"benchmarks": benchmarks, "presets": [{"name": "keye_posttrain", "text": 0.2}]}
+    block = {"benchmarks": benchmarks, "presets": [{"name": "keye_posttrain", "text_cosine": 0.2}]}
     run, reports = until(recipe(folder, block), "filter")
     made = {r.name: r.made for r in reports}
     assert (made["embed"], made["contamination.embed"]) == (0, 1)

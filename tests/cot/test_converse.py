@@ -46,7 +46,7 @@ def server() -> Iterator[ChatServer]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Questions about one picture, asked once for all tests."""
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
-    made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], {"teachers": [told], "per_sample": 16}, SEED)
+    made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], {"teachers": [told], "questions_per_sample": 16}, SEED)
     return made, made.questions({PICTURE: SourceMaterial(PICTURE, PAIRS[1:])})
 
 
@@ -61,7 +61,7 @@ class Desk:
         row = next(q for q in shop[1] if q.task == task)
         assert row.question is not None
         self.question = row.question
-        self.shop = shop[0].only([row], teachers=[told], tool_turns=2)
+        self.shop = shop[0].only([row], teachers=[told], max_tool_turns=2)
 
     def path(self) -> PathRow:
         [path] = self.shop.paths()
@@ -254,7 +254,7 @@ def test_what_a_model_imagines_after_its_program_is_thrown_away(server: ChatServ
 
 
 def test_a_model_without_tools_is_not_asked_for_them(server: ChatServer, shop: Shop) -> None:
-    for model in ({"tools": "none"}, {"pictures": False}):
+    for model in ({"tools": "none"}, {"vision": False}):
         assert Desk(server, shop, "inspect_view", **model).shop.paths() == [] and not server.bodies
 
 

@@ -106,14 +106,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
         model = {"type": "openai", "endpoint": server.endpoint, "model": "told"}
         cot = {
             "mix": {"thinking": 1, "non_thinking": 1, "auto_think": 1, "think_with_image": 1, "video": 1},
-            "per_sample": 12,
-            "paths": 1,
+            "questions_per_sample": 12,
+            "paths_per_question": 1,
             "total": 400,
             "show_answer": True,
-            "blind": False,
+            "text_only_baseline": False,
             "teachers": [{"type": "programmatic"}, model],
             "video": {"frames": [16, "slow-fast"]},
-            "questions": {"existing": {}, "metadata": {"place": "Where is it?"}, "captions": 3, "enhance": model},
+            "questions": {
+                "source_qa": {},
+                "metadata": {"place": "Where is it?"},
+                "caption_distractors": 3,
+                "rewrite": model,
+            },
         }
         told = {
             "name": "whole",

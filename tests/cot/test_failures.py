@@ -33,7 +33,9 @@ TURNS = {
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Workshop, list[QuestionRow]]:
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
-    shop = Workshop(tmp_path_factory.mktemp("shop"), sorted(pictures())[:1], {"teachers": [told], "per_sample": 16})
+    shop = Workshop(
+        tmp_path_factory.mktemp("shop"), sorted(pictures())[:1], {"teachers": [told], "questions_per_sample": 16}
+    )
     rows = [q for q in shop.questions() if q.question and q.style == "thinking"]
     return shop, rows[:1]
 
@@ -74,7 +76,9 @@ def test_questions_fail_one_by_one(server: ChatServer, tmp_path: Path) -> None:
 
     server.reply = reply
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m", "retries": 0}
-    shop = Workshop(tmp_path, sorted(pictures())[:2], {"teachers": [model], "paths": 2, "per_sample": 6})
+    shop = Workshop(
+        tmp_path, sorted(pictures())[:2], {"teachers": [model], "paths_per_question": 2, "questions_per_sample": 6}
+    )
     questions = [q for q in shop.questions() if q.question]
     paths = shop.paths()
     assert len(paths) == 2 * len(questions) == server.requests

@@ -174,7 +174,7 @@ def judged(body: Body) -> Turn:
 def test_a_judge_compares_free_answers(server: ChatServer, tmp_path: Path) -> None:
     server.reply = judged
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
-    config = {"teachers": [model], "paths": 8, "per_sample": 16}
+    config = {"teachers": [model], "paths_per_question": 8, "questions_per_sample": 16}
     material = {PICTURE: SourceMaterial(PICTURE, (FREE,))}
     source = replace(sample(PICTURE), pairs=(FREE,))
     seed = next(n for n in range(50) if "given_reasoned" in tasks(source, n))
@@ -211,7 +211,7 @@ HARDER = "Count what stands left of the middle, add what stands right of it: how
 def test_questions_are_made_harder_by_a_model(server: ChatServer, tmp_path: Path, said: str, outcome: str) -> None:
     server.reply = lambda body: Turn(text=said)
     enhance = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
-    shop = Workshop(tmp_path, [PICTURE], {"questions": {"enhance": enhance}, "per_sample": 16})
+    shop = Workshop(tmp_path, [PICTURE], {"questions": {"rewrite": enhance}, "questions_per_sample": 16})
     material = {PICTURE: SourceMaterial(PICTURE, PAIRS[1:])}
     [row] = [q for q in shop.questions(material) if q.task == "given_answer"]
     assert shop.outputs["questions"].counts[outcome] == 1

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.config.cot import ExistingConfig, QuestionsConfig
+from dataengine.config.cot import QuestionsConfig, SourceQAConfig
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.questions.distractors import Ring, Sample
 
-QA = QuestionsConfig(existing=ExistingConfig())
+QA = QuestionsConfig(source_qa=SourceQAConfig())
 
 
 def pairs(meta: Any, config: QuestionsConfig = QA) -> list[Pair]:
@@ -68,7 +68,7 @@ def test_what_cannot_be_asked_says_why(told: dict[str, Any], why: str) -> None:
 
 
 def test_pairs_are_found_where_the_recipe_says() -> None:
-    own = QuestionsConfig(existing=ExistingConfig(key=None, question="q", answer="a"))
+    own = QuestionsConfig(source_qa=SourceQAConfig(key=None, question="q", answer="a"))
     assert [p.question for p in pairs({"q": "why?", "a": "so"}, own)] == ["why?"]
     assert [p.question for p in pairs({"qa": json.dumps([{"question": "<image>\nwhy?", "answer": "so"}])})] == ["why?"]
     assert [p.answer for p in pairs({"qa": {"question": "why?", "answer": "so"}})] == ["so"]
@@ -77,7 +77,7 @@ def test_pairs_are_found_where_the_recipe_says() -> None:
 
 def test_conversations_are_pairs_of_turns() -> None:
     turns = [("human", "<image>\nHow many?"), ("gpt", "3"), ("human", "Of what?"), ("gpt", "birds"), ("human", "?")]
-    config = QuestionsConfig(existing=ExistingConfig(key="conversations"))
+    config = QuestionsConfig(source_qa=SourceQAConfig(key="conversations"))
     found = pairs({"conversations": [{"from": who, "value": said} for who, said in turns]}, config)
     assert [(p.question, p.answer) for p in found] == [("How many?", "3"), ("Of what?", "birds")]
 

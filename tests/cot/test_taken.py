@@ -116,7 +116,9 @@ def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: Cha
     assert sides == [render.FAST_SIDE if kind == FAST else min(240, render.FRAME_SIDE) for kind in taken.kinds]
     server.reply = lambda body: Turn(text="?")
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
-    shop = Workshop(tmp_path, [CUT], {"teachers": [model], "video": {"frames": ["slow-fast"]}, "per_sample": 4})
+    shop = Workshop(
+        tmp_path, [CUT], {"teachers": [model], "video": {"frames": ["slow-fast"]}, "questions_per_sample": 4}
+    )
     asked = [q for q in shop.questions() if q.family == "clip" and q.question]
     shop.paths()
     assert asked

@@ -22,12 +22,12 @@ STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "writ
 
 def changed(copy: Setup, **cot: Any) -> Setup:
     """The finished run with another cot: what lies before is up to date."""
-    told = {"mix": "even", "per_sample": 2, "paths": 1} | cot
+    told = {"mix": "even", "questions_per_sample": 2, "paths_per_question": 1} | cot
     return Setup(copy.folder, copy.corpus, copy.workspace, {"cot": told}).write()
 
 
 def model(server: LlmServer) -> dict[str, Any]:
-    told = {"type": "openai", "endpoint": server.url, "model": "smollm2", "pictures": False, "concurrency": 2}
+    told = {"type": "openai", "endpoint": server.url, "model": "smollm2", "vision": False, "concurrency": 2}
     return told | {"retries": 1, "timeout": 100}
 
 
@@ -47,7 +47,7 @@ def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
     for stage in STEPS:
         shutil.rmtree(Path(copy.workspace, "stages", f"cot.{stage}"))
     with llm_server() as server:
-        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48, per_sample=1)
+        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48, questions_per_sample=1)
         server.stop_after = 6
         failed = setup.run("--workers", "1", ok=False)
         assert failed.returncode == 1 and "Finished completions are kept" in failed.stderr, (
@@ -81,7 +81,7 @@ def test_records_are_checked_from_their_media_alone(base: Setup, tmp_path: Path)
 
 
 def test_people_decide_about_doubtful_replies(copy: Setup) -> None:
-    setup = changed(copy, teachers=[{"type": "programmatic", "planted": 1.0}])
+    setup = changed(copy, teachers=[{"type": "programmatic", "error_injection_rate": 1.0}])
     setup.run()
     told = manifest(setup.release)["cot"]
     assert told["planted"] == told["caught"] and sum(told["modes"].values()) == 0
@@ -113,7 +113,11 @@ def test_a_missing_key_stops_before_anything_runs(copy: Setup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [({"uses": {1: 1.0}}, "uses: no number for score 2"), ({"paths": 0}, "paths")]
+    ("change", "message"),
+    [
+        ({"repeats_by_score": {1: 1.0}}, "repeats_by_score: score 2 is missing"),
+        ({"paths_per_question": 0}, "paths_per_question"),
+    ],
 )
 def test_mistakes_in_the_recipe_are_told(copy: Setup, change: dict[str, Any], message: str) -> None:
     done = changed(copy, **change).run(ok=False)
@@ -126,7 +130,7 @@ def test_questions_of_a_benchmark_are_not_asked(copy: Setup) -> None:
     listed = copy.folder / "benchmark.jsonl"
     listed.write_text(json.dumps({"question": text, "answer": "x"}) + "\n")
     benchmark = {"type": "table", "name": "exam", "path": str(listed), "media": None}
-    told = {"benchmarks": [benchmark], "presets": [{"name": "ngram", "n": 5, "least": 0.5}]}
+    told = {"benchmarks": [benchmark], "presets": [{"name": "ngram", "n": 5, "min_overlap": 0.5}]}
     setup = Setup(copy.folder, copy.corpus, copy.workspace, {"contamination": told}).write()
     setup.run()
     found = manifest(setup.release)["cot"]

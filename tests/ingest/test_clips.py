@@ -168,7 +168,7 @@ def test_precise_cuts_and_bounds(tmp_path: Path, folder: Path) -> None:
     for path in folder.iterdir():
         if path.name not in ("bikes.mp4", "endless.mp4"):
             path.unlink()
-    precise = {"detector": "content", "precise": True, "min_seconds": 1, "max_seconds": 3}
+    precise = {"detector": "content", "frame_accurate": True, "min_seconds": 1, "max_seconds": 3}
     _, run = ingest(recipe(tmp_path, folder, precise))
     samples = rows(run)
     spans = {u: [r["clip_end"] for r in samples if r["uri"].startswith(u)] for u in ("bikes", "endless")}
@@ -177,7 +177,7 @@ def test_precise_cuts_and_bounds(tmp_path: Path, folder: Path) -> None:
     report, run = ingest(recipe(tmp_path, folder, precise, limits={"frames": 230}))
     assert {r["uri"]: r["failure"] for r in rows(run, "failures")} == {"bikes.mp4": "too_many_frames"}
     assert report.counts["failed"] == 1
-    _, run = ingest(recipe(tmp_path, folder, {**precise, "seconds": 0.001}))
+    _, run = ingest(recipe(tmp_path, folder, {**precise, "timeout": 0.001}))
     assert {r["failure"] for r in rows(run, "failures")} == {"timeout"}, "the time for one video is its own"
 
 

@@ -94,5 +94,5 @@ def test_a_wish_comes_before_everything_else() -> None:
 
 def test_seconds() -> None:
     assert Wishes(LIMITS).seconds == 30
-    assert Wishes(LIMITS, clips=ClipsConfig(seconds=5)).seconds == 5
-    assert Wishes(LIMITS, clips=ClipsConfig(seconds=5), faces=FacesConfig(seconds=7)).seconds == 7
+    assert Wishes(LIMITS, clips=ClipsConfig(timeout=5)).seconds == 5
+    assert Wishes(LIMITS, clips=ClipsConfig(timeout=5), faces=FacesConfig(timeout=7)).seconds == 7

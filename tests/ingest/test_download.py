@@ -83,7 +83,7 @@ ENDS = {
 def test_every_end_has_its_class(site: Web) -> None:
     site.pages = {path: page for path, (page, _, _) in ENDS.items()}
     tries = {"/silent": 2, "/slow": 2}
-    found = outcomes([site.url(p) for p in ENDS if p not in tries], polite(per_host=8))
+    found = outcomes([site.url(p) for p in ENDS if p not in tries], polite(concurrency_per_host=8))
     found |= outcomes([site.url(p) for p in tries], polite(tries=2, timeout=0.3))
     assert found == {site.url(path): end for path, (_, end, _) in ENDS.items()}
     asked = {path: site.asked(path) for path in ENDS}
@@ -130,7 +130,7 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 def test_a_host_is_asked_gently(site: Web) -> None:
     urls = [site.url(f"/{n}", host) for host in HOSTS for n in range(8)]
     site.pages = {f"/{n}": Page(BODY) for n in range(8)}
-    outcomes(urls, polite(per_host=1, delay=0.05))
+    outcomes(urls, polite(concurrency_per_host=1, delay=0.05))
     for host in HOSTS:
         times = [at for at, h, _ in site.seen if h == host]
         gaps = [b - a for a, b in itertools.pairwise(times)]
@@ -146,7 +146,7 @@ def test_retry_after_holds_for_the_whole_host(site: Web) -> None:
     wait = (("Retry-After", "1"),)
     site.pages = {f"/{n}": Page(BODY) for n in range(6)}
     site.pages["/0"].first = [Page(status=429, headers=wait)]
-    found = outcomes([site.url(f"/{n}") for n in range(6)], polite(per_host=1))
+    found = outcomes([site.url(f"/{n}") for n in range(6)], polite(concurrency_per_host=1))
     assert set(found.values()) == {BODY}
     times = [at for at, _, _ in site.seen]
     assert site.seen[0][2] == "/0" and times[1] - times[0] > 0.9, "nothing came in between"
@@ -154,7 +154,9 @@ def test_retry_after_holds_for_the_whole_host(site: Web) -> None:
 
 def test_a_host_that_does_not_answer_is_given_up(site: Web) -> None:
     site.pages = {f"/{n}": Page(how="silent", seconds=2) for n in range(9)}
-    found = outcomes([site.url(f"/{n}") for n in range(9)], polite(per_host=1, timeout=0.1, tries=1, give_up=3))
+    found = outcomes(
+        [site.url(f"/{n}") for n in range(9)], polite(concurrency_per_host=1, timeout=0.1, tries=1, give_up_after=3)
+    )
     assert sorted(found.values(), key=str) == ["http_host"] * 6 + ["http_timeout"] * 3
     assert len(site.seen) == 3
     assert {"http_host", "http_timeout"} <= PASSING
@@ -163,8 +165,8 @@ def test_a_host_that_does_not_answer_is_given_up(site: Web) -> None:
 OPT_OUTS: list[tuple[tuple[tuple[str, str], ...], dict[str, Any], str]] = [
     ((("X-Robots-Tag", "noimageai"),), {}, "X-Robots-Tag: noimageai"),
     ((("X-Robots-Tag", "none"),), {}, "X-Robots-Tag: noindex"),
-    ((("X-Robots-Tag", "noindex, noai"),), {"respect": ["noai"]}, "X-Robots-Tag: noai"),
-    ((("X-Robots-Tag", "noindex"),), {"respect": ["noai"]}, ""),
+    ((("X-Robots-Tag", "noindex, noai"),), {"x_robots_tag": ["noai"]}, "X-Robots-Tag: noai"),
+    ((("X-Robots-Tag", "noindex"),), {"x_robots_tag": ["noai"]}, ""),
     ((("X-Robots-Tag", "otherbot: noai"),), {}, ""),
     ((("X-Robots-Tag", "otherbot: nofollow, noai"),), {}, ""),
     ((("X-Robots-Tag", "otherbot: nofollow, DataEngine: noai"),), {}, "X-Robots-Tag: noai"),
@@ -175,7 +177,7 @@ OPT_OUTS: list[tuple[tuple[tuple[str, str], ...], dict[str, Any], str]] = [
     ((("X-Robots-Tag", "unavailable_after: 25 Jun 2030 15:00:00 PST, noai"),), {}, "X-Robots-Tag: noai"),
     ((("X-Robots-Tag", "all"),), {}, ""),
     ((("TDM-Reservation", " 1 "),), {}, "TDM-Reservation: 1"),
-    ((("TDM-Reservation", "1"),), {"tdm": False}, ""),
+    ((("TDM-Reservation", "1"),), {"tdm_reservation": False}, ""),
 ]  # fmt: skip
 
 

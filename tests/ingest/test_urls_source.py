@@ -95,7 +95,7 @@ def test_every_url_ends_in_a_table(site: Web, tmp_path: Path) -> None:
 def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> None:
     first = ingest(recipe(site, tmp_path))
     asked = len(site.seen)
-    again = recipe(site, tmp_path, concurrency=1, per_host=1, timeout=3, tries=2)
+    again = recipe(site, tmp_path, concurrency=1, concurrency_per_host=1, timeout=3, tries=2)
     assert ingest(again)[0].state == "up to date" and len(site.seen) == asked, "politeness changes no key"
     site.pages["/down.jpg"] = Page(FLOWER)
     assert forget_failed(open_run(again)) == 2, "the hosts of /down.jpg and /gone.jpg"
@@ -105,7 +105,9 @@ def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> 
     assert samples.num_rows == 4
     fresh = ingest(again.model_copy(update={"workspace": str(tmp_path / "other")}))
     assert fresh[1].digest == record.digest != first[1].digest
-    assert ingest(recipe(site, tmp_path, respect=[]))[0].counts["samples"] == 5, "what is respected changes the key"
+    assert ingest(recipe(site, tmp_path, x_robots_tag=[]))[0].counts["samples"] == 5, (
+        "what is respected changes the key"
+    )
 
 
 def test_faces_of_what_is_tried_again(site: Web, tmp_path: Path) -> None:

@@ -47,8 +47,13 @@ def test_groups_and_benchmarks_are_told() -> None:
 
 def test_what_a_search_may_have_missed_is_told() -> None:
     near = {"comparisons": 50, "brute_force": 1000, "recall": 0.995, "recall_of": 200, "left_out": 3}
-    semantic = {"threshold": 0.75, "text": None, "confirm": True}
-    more = {"pixels": True, "aligned": 12, "semantic": semantic, "search": {"semantic": near, "text": {"skipped": 7}}}
+    semantic = {"threshold": 0.75, "caption_threshold": None, "confirm": True}
+    more = {
+        "pixels": True,
+        "aligned_radius": 12,
+        "semantic": semantic,
+        "search": {"semantic": near, "text": {"skipped": 7}},
+    }
     text = card(manifest(dedup=dedup(**more)))
     for said in (
         "equal pixels",

@@ -98,7 +98,7 @@ def test_a_licence_decides_and_metadata_go(corpus: Path) -> None:
         "metadata_kept": 1,
         "metadata_removed": 2,
         "faces": "keep",
-        "respect": ["data_mining", "ai_training", "ai_generative_training"],
+        "c2pa_opt_outs": ["data_mining", "ai_training", "ai_generative_training"],
     }
     card = (corpus / "ws-strip-cc0-1.0" / "releases" / "r" / "README.md").read_text()
     assert "removed from 2 files (2 of them had GPS coordinates); 1 files are in formats whose metadata is kept" in card

@@ -66,7 +66,7 @@ def test_a_duplicate_tells_how_near_and_what_became_of_the_other(published: Publ
 def test_every_kind_of_likeness_is_told(tmp_path: Path, kind: str, distance: float, said: str) -> None:
     rows = ({"uri": "one.jpg", "id": A, "outcome": "kept"}, {"uri": "two.jpg", **dup(B, A, distance, kind)})
     pq.write_table(ledger(*rows), tmp_path / "ledger.parquet")
-    semantic = {"threshold": 0.75, "text": None, "confirm": True}
+    semantic = {"threshold": 0.75, "caption_threshold": None, "confirm": True}
     made = manifest(files=[listed("ledger.parquet")], dedup=dedup(semantic=semantic))
     assert told(Published(Store(tmp_path), made), "two.jpg")["outcome"] == f"duplicate: {said}"
 

@@ -152,7 +152,7 @@ def test_card_croissant_and_spdx_tell_it(made: Release) -> None:
     assert manifest["media"] == {
         "exif": "keep",
         "faces": "blur",
-        "respect": ["data_mining", "ai_training", "ai_generative_training"],
+        "c2pa_opt_outs": ["data_mining", "ai_training", "ai_generative_training"],
         "faces_blurred": 2,
         "with_faces": 2,
     }
@@ -179,10 +179,10 @@ def test_card_croissant_and_spdx_tell_it(made: Release) -> None:
 
 def test_the_same_bytes_again_and_without_metadata(made: Release) -> None:
     base, manifest, _ = made
-    again = release(base.parents[2], "again", {"faces": {"seconds": 300}})[1]
+    again = release(base.parents[2], "again", {"faces": {"timeout": 300}})[1]
     assert [s["sha256"] for s in again["shards"]] == [s["sha256"] for s in manifest["shards"]]
     assert again["recipe_digest"] == manifest["recipe_digest"], "how long it may take is no part of what it is"
-    stripped = release(base.parents[2], "stripped", {"faces": "blur", "exif": "strip", "respect": []})
+    stripped = release(base.parents[2], "stripped", {"faces": "blur", "exif": "strip", "c2pa_opt_outs": []})
     assert stripped[1]["opt_outs"] == {} and stripped[1]["ledger"]["failure"] == {"faces_not_blurred": 1}
     for media, told in stripped[2].values():
         assert told["media_sha256"] == hashlib.sha256(media).hexdigest() and told["bytes"] == len(media)

@@ -25,7 +25,7 @@ class Workshop:
 
     def __init__(self, folder: Path, ids: Sequence[str], config: Mapping[str, Any], seed: int = 3) -> None:
         self.workspace = Workspace(str(folder))
-        self.config = CotConfig.model_validate({"paths": 1, "blind": False, **config})
+        self.config = CotConfig.model_validate({"paths_per_question": 1, "text_only_baseline": False, **config})
         self.seed = seed
         self.located = [self._put(id_) for id_ in ids]
         self.outputs: dict[str, Output] = {}
@@ -38,7 +38,7 @@ class Workshop:
 
     def only(self, rows: Sequence[QuestionRow], **config: Any) -> Workshop:
         """The same place with these questions alone, and another recipe."""
-        changed = self.config.model_dump() | {"paths": 1, "blind": False} | config
+        changed = self.config.model_dump() | {"paths_per_question": 1, "text_only_baseline": False} | config
         other = Workshop(Path(self.workspace.store.url), [], changed, self.seed)
         name = digest([row.rid for row in rows])
         other.located = self.located

@@ -126,7 +126,7 @@ class Setup:
             "filter": {"policy": str(self.policy)},
             "tokenize": {"tokenizer": {"name": "product", "codebooks": 4, "entries": 32, "max_tokens": 256}},
             "shard": {"target_bytes": "150 KB", "splits": {"train": 0.7, "validation": 0.3}},
-            "cot": {"mix": "even", "per_sample": 2},
+            "cot": {"mix": "even", "questions_per_sample": 2},
             "release": {"title": "Small", "license": "other", "description": "Made to test."},
             **self.changes,
         }

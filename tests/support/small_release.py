@@ -76,7 +76,7 @@ def recipe(folder: Path, workspace: str, **changes: Any) -> Path:
         "filter": {"policy": str(folder / "policy.yaml")},
         "tokenize": {"tokenizer": {"name": "product", "codebooks": 4, "entries": 32, "max_tokens": 256}},
         "shard": {"target_bytes": "100 KB"},
-        "cot": {"mix": "even", "per_sample": 3},
+        "cot": {"mix": "even", "questions_per_sample": 3},
         "release": {"title": "Small", "license": "cc0-1.0", "description": "Made to test."},
         **changes,
     }

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataengine.config.cot import ExistingConfig, QuestionsConfig
+from dataengine.config.cot import QuestionsConfig, SourceQAConfig
 
 LETTERS = "ABCDEF"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -50,7 +50,7 @@ def pairs_of(meta: str | None, config: QuestionsConfig, place: str) -> list[Pair
     if meta is None:
         return []
     told = json.loads(meta)
-    found = [_pair(row, config.existing, place) for row in _rows(told, config.existing)] if config.existing else []
+    found = [_pair(row, config.source_qa, place) for row in _rows(told, config.source_qa)] if config.source_qa else []
     for key, question in sorted(config.metadata.items()):
         if isinstance(value := told.get(key), str | int | float) and not isinstance(value, bool) and str(value).strip():
             found.append(_judged(question, value, (), None, place))
@@ -62,7 +62,7 @@ def clean(question: str) -> str:
     return _MARKS.sub(" ", question).strip()
 
 
-def _rows(told: Mapping[str, Any], config: ExistingConfig) -> Iterator[Mapping[str, Any]]:
+def _rows(told: Mapping[str, Any], config: SourceQAConfig) -> Iterator[Mapping[str, Any]]:
     value: Any = told if config.key is None else told.get(config.key)
     if isinstance(value, str):
         try:
@@ -82,7 +82,7 @@ def _rows(told: Mapping[str, Any], config: ExistingConfig) -> Iterator[Mapping[s
             yield row
 
 
-def _pair(row: Mapping[str, Any], config: ExistingConfig, place: str) -> Pair:
+def _pair(row: Mapping[str, Any], config: SourceQAConfig, place: str) -> Pair:
     question, choices = row.get(config.question), row.get(config.choices)
     given = row.get(config.answer)
     kind = row.get(config.answer_type)

@@ -35,7 +35,7 @@ class CotScore(Cot, TableStage):
     def settings(self, recipe: Recipe) -> Any:
         contamination = recipe.contamination
         presets = [p.model_dump() for p in contamination.presets] if contamination else []
-        return [sorted(self.config(recipe).uses.items()), presets]
+        return [sorted(self.config(recipe).repeats_by_score.items()), presets]
 
     def compute(self, run: Run, key: str) -> Output:
         questions = run_rows(run, "cot.questions", "questions", QuestionSummary)
@@ -43,7 +43,7 @@ class CotScore(Cot, TableStage):
         scored = sorted((q for q in questions if q.rid in reviewed), key=lambda q: q.rid)
         priors = _priors(scored)
         benchmarks = _benchmarks(run, [q.rid for q in scored]) if run.recipe.contamination else {}
-        uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).uses.items()}
+        uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).repeats_by_score.items()}
         rows = []
         for question in scored:
             quality = _quality(question, reviewed[question.rid], priors[question.rid])

@@ -53,7 +53,9 @@ class PathSampler:
                 continue
             views = prompt_text.views(question, rendered.get(one.sample, {}), self.renderer.question_images(one))
             if not views:
-                failed = path_row(question, self.place * self.config.paths, self.teacher.id, "", question.seed)
+                failed = path_row(
+                    question, self.place * self.config.paths_per_question, self.teacher.id, "", question.seed
+                )
                 yield SampledPath(replace(failed, failure="media", message="the sample cannot be shown"))
                 continue
             samples[question.id] = one.sample
@@ -66,16 +68,16 @@ class PathSampler:
 
     def _requests(self, question: Question, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
         prompt = prompt_text.prompt_of(prompt_text.head_of(question, self.model))
-        for path in range(self.config.paths):
+        for path in range(self.config.paths_per_question):
             seed = derive_seed(question.seed, self.teacher.id, path)
-            row = path_row(question, self.place * self.config.paths + path, self.teacher.id, prompt, seed)
+            row = path_row(question, self.place * self.config.paths_per_question + path, self.teacher.id, prompt, seed)
             yield row, prompt_text.path(question, names, seed, self.config, self.model)
 
     def _text_only(self, question: Question) -> Iterator[tuple[PathRow, Request]]:
-        if self.config.blind:
+        if self.config.text_only_baseline:
             request = prompt_text.text_only(question, derive_seed(question.seed, self.teacher.id, "blind"))
             prompt = prompt_text.prompt_of("blind")
-            row = path_row(question, self.place * self.config.paths, self.teacher.id, prompt, request.seed)
+            row = path_row(question, self.place * self.config.paths_per_question, self.teacher.id, prompt, request.seed)
             yield replace(row, kind="text_only"), request
 
     def _converse(
@@ -91,7 +93,7 @@ class PathSampler:
             return self.teacher.complete(requests, pictures.__getitem__)
 
         first = [request for _, request in dialogues]
-        for index, path in converse(first, complete, run, self.config.tool_turns, pictures):
+        for index, path in converse(first, complete, run, self.config.max_tool_turns, pictures):
             pictures_of_tools = path.pictures if isinstance(path, Path) else ()
             yield SampledPath(with_outcome(dialogues[index][0], path), pictures_of_tools)
 

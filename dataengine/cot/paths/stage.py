@@ -58,12 +58,12 @@ class CotPaths(Cot, RecordStage):
         return [
             told,
             prompt_text.VERSION,
-            config.paths,
+            config.paths_per_question,
             config.temperature,
             config.max_tokens,
-            config.blind,
+            config.text_only_baseline,
             config.show_answer,
-            *([config.tool_turns] if models(config) else []),
+            *([config.max_tool_turns] if models(config) else []),
         ]
 
     def plan(self, run: Run) -> list[Part]:
@@ -145,10 +145,10 @@ class PathWorker:
         for place, config in enumerate(self.config.teachers):
             if isinstance(config, OpenAIConfig) or not TASKS[question.task].programs(question.style):
                 continue
-            for path in range(place * self.config.paths, (place + 1) * self.config.paths):
+            for path in range(place * self.config.paths_per_question, (place + 1) * self.config.paths_per_question):
                 reply, wrong = exchange(question, path).reply, None
                 draw = Draw(question.seed, "plant", path)
-                if draw.below(1_000_000) < config.planted * 1_000_000:
+                if draw.below(1_000_000) < config.error_injection_rate * 1_000_000:
                     wrong = with_error(question, reply, draw)
                 error, text = wrong or (None, reply.render())
                 row = path_row(question, path, TEACHER, "", question.seed)

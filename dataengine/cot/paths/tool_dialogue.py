@@ -64,7 +64,7 @@ def converse(
                 programs.append((index, code))
             else:
                 del dialogues[index]
-                yield index, FailedPath(DialogueFailure.TURNS, f"more than {max_turns} programs (tool_turns)")
+                yield index, FailedPath(DialogueFailure.TURNS, f"more than {max_turns} programs (cot.max_tool_turns)")
         programs.sort()
         for (index, _), output in zip(programs, run(programs) if programs else (), strict=True):
             if isinstance(output, Failed):

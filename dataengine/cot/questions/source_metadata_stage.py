@@ -34,13 +34,13 @@ class CotGiven(Cot, TableStage):
     needs = ("ingest", "dedup.edges", "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
-        told = self.config(recipe).questions.model_dump(exclude={"enhance"})
+        told = self.config(recipe).questions.model_dump(exclude={"rewrite"})
         return [told, recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
         config = self.config(run.recipe).questions
         samples = _samples(run)
-        pairs = self._pairs(run, {s.id for s in samples}) if config.existing or config.metadata else {}
+        pairs = self._pairs(run, {s.id for s in samples}) if config.source_qa or config.metadata else {}
         alike = _alike(run, {s.id for s in samples})
         groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
         for sample in samples:
@@ -50,7 +50,7 @@ class CotGiven(Cot, TableStage):
             ring = Ring(members, run.recipe.seed, alike)
             for sample in members:
                 partners = ring.partners(sample, DISTRACTORS) if kind == "video" else []
-                distractors = ring.distractors(sample, config.captions)
+                distractors = ring.distractors(sample, config.caption_distractors)
                 own = tuple(pairs.get(sample.id, ()))
                 rows.append(SourceMaterial(sample.id, own, tuple(distractors), tuple(partners)))
         rows.sort(key=lambda row: row.id)

@@ -49,21 +49,21 @@ class CotQuestions(Cot, RecordStage):
     needs = ("shard.assign", "cot.given")
 
     def validate(self, recipe: Recipe) -> None:
-        enhance = self.config(recipe).questions.enhance
+        enhance = self.config(recipe).questions.rewrite
         if enhance is not None:
             chat_model(enhance, None).validate()
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         rewriting: Any = None
-        if (enhance := config.questions.enhance) is not None:
+        if (enhance := config.questions.rewrite) is not None:
             rewriting = [
                 chat_model(enhance, None).id,
                 prompt_text.prompt_of("enhance"),
                 config.temperature,
                 config.max_tokens,
             ]
-        return [VERSION, recipe.seed, config.per_sample, _ways(config), _models(config), rewriting]
+        return [VERSION, recipe.seed, config.questions_per_sample, _ways(config), _models(config), rewriting]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))
@@ -101,10 +101,12 @@ class QuestionWorker(DecodingWorker):
     function = "dataengine.cot.questions.worker:compose_all"
 
     def context(self) -> Context:
-        return Context(self.limits, self.seed, self.config.per_sample, _ways(self.config), _models(self.config))
+        return Context(
+            self.limits, self.seed, self.config.questions_per_sample, _ways(self.config), _models(self.config)
+        )
 
     def setup(self) -> None:
-        if (enhance := self.config.questions.enhance) is not None:
+        if (enhance := self.config.questions.rewrite) is not None:
             teacher = chat_model(enhance, self.workspace.store)
             teacher.setup()
             self._enhancer = Enhancer(self.config, teacher, Renderer(self.limits, self.workspace))

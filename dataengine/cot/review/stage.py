@@ -53,7 +53,8 @@ class CotReview(Cot, TableStage):
             by_question[row.rid].append(row)
         paths = {rid: [c for c in rows if c.kind == "path"] for rid, rows in sorted(by_question.items())}
         chosen = {
-            rid: choose(rows, config.review.redundant, config.confidence.least_step) for rid, rows in paths.items()
+            rid: choose(rows, config.review.max_length_ratio, config.confidence.min_step_logprob)
+            for rid, rows in paths.items()
         }
         items = self._items(run, chosen, paths)
         decided = read_decisions(run.workspace.store, base(run.recipe))

@@ -53,7 +53,7 @@ _MERGED = {
 
 def answerable(question: Question, config: OpenAIConfig) -> bool:
     """Can this model be asked this? Tools on a picture are for those that see it."""
-    return question.style != "agentic" or (config.tools != "none" and config.pictures)
+    return question.style != "agentic" or (config.tools != "none" and config.vision)
 
 
 def head_of(question: Question, config: OpenAIConfig) -> str:
@@ -67,7 +67,7 @@ def path(question: Question, pictures: Sequence[str], seed: int, config: CotConf
     head = template(name)
     if config.show_answer:
         head = f"{head}\n{template('shown_answer').format(answer=question.answer)}"
-    prompt = (_message(question, pictures if teacher.pictures else (), head),)
+    prompt = (_message(question, pictures if teacher.vision else (), head),)
     tools = tool_calls.definitions() if name == "agentic_calls" else ()
     return Request(prompt, seed, config.temperature, config.max_tokens, logprobs=True, tools=tools)
 

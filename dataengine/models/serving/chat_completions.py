@@ -31,7 +31,7 @@ def request_body(request: Request, media: Media, config: ModelServerConfig) -> d
     """The JSON of ``POST /chat/completions``."""
     body: dict[str, Any] = {
         "model": config.model,
-        "messages": [_message(m, media, config.pictures) for m in request.messages],
+        "messages": [_message(m, media, config.vision) for m in request.messages],
         "seed": request.seed & 0x7FFFFFFF,
         "temperature": request.temperature,
         "max_tokens": request.max_tokens,
@@ -85,7 +85,11 @@ def _result(content: bytes, config: ModelServerConfig) -> Result:
     text, calls = completion.text, "".join(f"\n{call.name} {call.arguments}" for call in completion.tool_calls)
     if calls and not text:
         text = completion.reasoning
-    if finish_reason == "content_filter" or message.get("refusal") or text.lstrip().startswith(tuple(config.refusals)):
+    if (
+        finish_reason == "content_filter"
+        or message.get("refusal")
+        or text.lstrip().startswith(tuple(config.refusal_prefixes))
+    ):
         return FailedCompletion(Failure.REFUSED, (message.get("refusal") or text or "content filter")[:200])
     if _LOOP.search(f"{text}{calls}"[-_TAIL:]):
         return FailedCompletion(Failure.REPETITION, f"{text}{calls}"[-100:])

@@ -81,7 +81,7 @@ def test_the_request_is_that_of_the_interface(server: ChatServer, monkeypatch: p
 
 
 def test_a_model_of_text_alone_is_sent_no_pictures(server: ChatServer) -> None:
-    complete(server, [request("q", picture="obs:1")], pictures=False)
+    complete(server, [request("q", picture="obs:1")], vision=False)
     assert server.bodies[0]["messages"] == [{"role": "user", "content": "q"}]
 
 
@@ -212,7 +212,7 @@ def test_the_name_of_a_teacher_is_what_changes_its_answers() -> None:
         == OpenAIClient(ModelServerConfig.model_validate(fields | {"endpoint": "http://i/v1", "concurrency": 2})).id
     )
     assert plain != OpenAIClient(ModelServerConfig.model_validate(fields | {"extra_body": {"top_p": 1}})).id
-    assert plain != OpenAIClient(ModelServerConfig.model_validate(fields | {"pictures": False})).id
+    assert plain != OpenAIClient(ModelServerConfig.model_validate(fields | {"vision": False})).id
 
 
 def test_log_probabilities_and_tool_calls_are_cached_as_they_came(server: ChatServer, tmp_path: Path) -> None:
