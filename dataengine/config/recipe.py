@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dataengine.config import yaml_loader
 from dataengine.config.cot import CotConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
+from dataengine.media.limits import Limits
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
@@ -23,6 +24,10 @@ class LimitsConfig(Model):
     frames: Annotated[int, Field(gt=0)] = 100_000
     seconds: Annotated[float, Field(gt=0)] = 30.0
     memory: Size = 4 << 30
+
+    def to_limits(self) -> Limits:
+        """The same bounds as decoding takes them."""
+        return Limits(**self.model_dump())
 
 
 class TextConfig(Model):

@@ -23,7 +23,6 @@ from dataengine.embed.vectors import captioned, lists
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.errors import InputError
 from dataengine.ingest.items import Item
-from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.media.sniff import video_format
@@ -62,7 +61,7 @@ class ContaminationEmbed(RecordStage):
     def worker(self, run: Run) -> Worker:
         score, recipe = run.recipe.score, run.recipe
         return ItemWorker(
-            encoder_of(recipe), score.device, score.threads, limits_of(recipe), run.workspace, readers(recipe)
+            encoder_of(recipe), score.device, score.threads, recipe.limits.to_limits(), run.workspace, readers(recipe)
         )
 
 

@@ -18,7 +18,6 @@ from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.items import Item
 from dataengine.ingest.listing_stage import ListingStage
-from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.stage import Part, Run, Worker
@@ -28,7 +27,7 @@ from dataengine.storage.workspace import Output, Workspace, digest
 def readers(recipe: Recipe) -> dict[str, Reader]:
     """A reader for each benchmark of the recipe, by name."""
     config = recipe.contamination
-    return {b.name: Reader(b, limits_of(recipe)) for b in (config.benchmarks if config else ())}
+    return {b.name: Reader(b, recipe.limits.to_limits()) for b in (config.benchmarks if config else ())}
 
 
 def parts(recipe: Recipe, base: str) -> list[Part]:
@@ -59,7 +58,7 @@ class ContaminationRead(ListingStage):
         return parts(recipe, base)
 
     def worker(self, run: Run) -> Worker:
-        return ReadWorker(readers(run.recipe), limits_of(run.recipe), run.workspace)
+        return ReadWorker(readers(run.recipe), run.recipe.limits.to_limits(), run.workspace)
 
 
 @dataclass

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.ingest.stage import limits_of
 from dataengine.media.sandbox.pool import Ok
 from dataengine.samples.locate import Located, locate
 from dataengine.samples.stage import MediaStage
@@ -41,7 +40,7 @@ class DedupFingerprint(MediaStage):
         return locate(unique.filter(pc.equal(unique["kind"], pa.scalar("image"))))
 
     def worker(self, run: Run) -> Worker:
-        return FingerprintWorker(limits_of(run.recipe), run.workspace)
+        return FingerprintWorker(run.recipe.limits.to_limits(), run.workspace)
 
 
 class FingerprintWorker(DecodingWorker):

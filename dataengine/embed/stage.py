@@ -15,7 +15,6 @@ from dataengine.config.recipe import KeyePosttrain, Recipe
 from dataengine.contracts import UNIQUE
 from dataengine.embed.views import VERSION
 from dataengine.embed.worker import CAPTIONS, INNER, PICTURES, VIDEOS, EmbedWorker
-from dataengine.ingest.stage import limits_of
 from dataengine.models.encoders import encoder_of
 from dataengine.samples.locate import Located, locate
 from dataengine.samples.stage import MediaStage
@@ -68,4 +67,4 @@ class Embed(MediaStage):
     def worker(self, run: Run) -> Worker:
         recipe, score = run.recipe, run.recipe.score
         encoder, roles = encoder_of(recipe), roles_of(recipe)
-        return EmbedWorker(limits_of(recipe), run.workspace, encoder, roles, score.device, score.threads)
+        return EmbedWorker(recipe.limits.to_limits(), run.workspace, encoder, roles, score.device, score.threads)

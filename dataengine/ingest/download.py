@@ -75,7 +75,7 @@ class Downloader:
     async def _follow(self, given: str, target: Path) -> None:
         url = parsed(given)
         for _ in range(self.config.max_redirects + 1):
-            if self.config.robots_txt and not (await self._robots(url, target)).allows(url.raw_path.decode("ascii")):
+            if self.config.robots_txt and not (await self._robots(url, target)).allows(str(url)):
                 raise optout.OptedOutError("robots.txt: disallow")
             moved = await self._request(url, target, self.limits.bytes, heed=True)
             if moved is None:
@@ -155,9 +155,9 @@ class Downloader:
                 url = parsed(moved, url)
         except InputError as error:
             if error.failure not in PASSING and error.failure.startswith("http_4"):
-                return robots.Robots()
+                return robots.ALLOW_ALL
             raise PassingError("http_robots", f"its robots.txt cannot be read: {error}") from None
-        return robots.Robots()
+        return robots.ALLOW_ALL
 
     def _headers(self, url: httpx.URL) -> list[tuple[bytes, bytes]]:
         return [

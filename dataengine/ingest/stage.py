@@ -24,11 +24,6 @@ from dataengine.storage.workspace import digest
 CLIPS_VERSION = "1"
 
 
-def limits_of(recipe: Recipe) -> Limits:
-    """The recipe's bounds of one input."""
-    return Limits(**recipe.limits.model_dump())
-
-
 def reader_of(source: Source, limits: Limits) -> SourceReader:
     """The reader for a source of the recipe."""
     if isinstance(source, FolderSource):
@@ -61,7 +56,7 @@ class Ingest(ListingStage):
         parts, mistakes = [], []
         for source in recipe.sources:
             try:
-                for part in reader_of(source, limits_of(recipe)).parts():
+                for part in reader_of(source, recipe.limits.to_limits()).parts():
                     key = digest(base, source.name, part.key, *_clips(source))
                     parts.append(Part(part.name, key, (source.name, part.spec)))
             except UsageError as error:
@@ -75,7 +70,7 @@ class Ingest(ListingStage):
         return sorted(parts, key=lambda p: p.name)
 
     def worker(self, run: Run) -> Worker:
-        limits = limits_of(run.recipe)
+        limits = run.recipe.limits.to_limits()
         readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.samples.locate import by_media, locate, payloads
 from dataengine.stage import Run
@@ -25,7 +24,7 @@ def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:
     rows = [
         r for group in by_media(locate(unique.filter(pc.is_in(unique["id"], pa.array(ids))))).values() for r in group
     ]
-    limits = Limits(**run.recipe.limits.model_dump())
+    limits = run.recipe.limits.to_limits()
     with Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits) as sandbox:
         items = ((data, row.kind) for row, data in payloads(run.workspace.store, rows))
         outcomes = zip(rows, sandbox.map(items), strict=True)

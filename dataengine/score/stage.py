@@ -7,7 +7,6 @@ from typing import Any
 
 from dataengine.config.recipe import Recipe
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
-from dataengine.ingest.stage import limits_of
 from dataengine.samples.locate import Located, locate, representatives
 from dataengine.samples.stage import MediaStage
 from dataengine.score.base import EmbeddingScorer
@@ -56,4 +55,4 @@ class Score(MediaStage):
 
     def worker(self, run: Run) -> Worker:
         config = run.recipe.score
-        return ScoreWorker(limits_of(run.recipe), run.workspace, config.scorers, config.device, config.threads)
+        return ScoreWorker(run.recipe.limits.to_limits(), run.workspace, config.scorers, config.device, config.threads)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dataengine.config.recipe import Recipe
-from dataengine.ingest.stage import limits_of
 from dataengine.samples.locate import Located
 from dataengine.samples.stage import MediaStage
 from dataengine.stage import Part, Run, Worker
@@ -71,7 +70,9 @@ class KelixEncoder(_Kelix):
         return [kept, *rest]
 
     def worker(self, run: Run) -> Worker:
-        return EncoderWorker(limits_of(run.recipe), run.workspace, self.config(run.recipe), self.device(run.recipe))
+        return EncoderWorker(
+            run.recipe.limits.to_limits(), run.workspace, self.config(run.recipe), self.device(run.recipe)
+        )
 
 
 class KelixFeatures(_Kelix, MediaStage):
@@ -89,7 +90,7 @@ class KelixFeatures(_Kelix, MediaStage):
         return MediaStage.plan(self, run)
 
     def worker(self, run: Run) -> Worker:
-        config, limits = self.config(run.recipe), limits_of(run.recipe)
+        config, limits = self.config(run.recipe), run.recipe.limits.to_limits()
         return FeatureWorker(limits, run.workspace, config, self.device(run.recipe), given=self.given(run))
 
 
@@ -117,7 +118,7 @@ class KelixFit(_Kelix):
     role = "centres"
 
     def worker(self, run: Run) -> Worker:
-        config, limits = self.config(run.recipe), limits_of(run.recipe)
+        config, limits = self.config(run.recipe), run.recipe.limits.to_limits()
         encoder = run.records["tokenize.encoder"].files("encoder")[0].key
         return FitWorker(limits, run.workspace, config, self.device(run.recipe), encoder, self.given(run))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dataengine.errors import UsageError
-from dataengine.ingest.stage import limits_of
 from dataengine.stage import Run
 from dataengine.tokenize.factory import load
 from dataengine.tokenize.stage import StillsWorker, split
@@ -29,7 +28,7 @@ def judge(run: Run) -> Evaluation:
     tokenizer = load(run.workspace.store.get(file.key))
     if not isinstance(tokenizer, KelixTokenizer):
         raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {tokenizer.name}")
-    worker = StillsWorker(limits_of(run.recipe), run.workspace, tokenizer.config)
+    worker = StillsWorker(run.recipe.limits.to_limits(), run.workspace, tokenizer.config)
     worker.setup()
     try:
         _, held = split(run)

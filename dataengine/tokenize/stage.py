@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.ingest.stage import limits_of
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.locate import Located, chunks, locate, representatives
 from dataengine.samples.stage import MediaStage
@@ -94,7 +93,7 @@ class ProductFit(TokenizeStage):
         return [Part("all", key, rows)]
 
     def worker(self, run: Run) -> Worker:
-        return ProductFitWorker(limits_of(run.recipe), run.workspace, self.config(run.recipe))
+        return ProductFitWorker(run.recipe.limits.to_limits(), run.workspace, self.config(run.recipe))
 
 
 class TokenizerGiven(TokenizeStage):
@@ -132,7 +131,7 @@ class TokenizeEncode(TokenizeStage, MediaStage):
 
     def worker(self, run: Run) -> Worker:
         [file] = run.records["tokenize.fit"].files("tokenizer")
-        return EncodeWorker(limits_of(run.recipe), run.workspace, file.key, self.device(run.recipe))
+        return EncodeWorker(run.recipe.limits.to_limits(), run.workspace, file.key, self.device(run.recipe))
 
 
 @dataclass

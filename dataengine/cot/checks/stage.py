@@ -24,7 +24,6 @@ from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, read_rows, rows_of, table_of
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
-from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.models.serving.connect import chat_model
@@ -73,7 +72,7 @@ class CotCheck(Cot, RecordStage):
         ]
 
     def worker(self, run: Run) -> Worker:
-        return CheckWorker(self.config(run.recipe).judge, limits_of(run.recipe), run.workspace)
+        return CheckWorker(self.config(run.recipe).judge, run.recipe.limits.to_limits(), run.workspace)
 
 
 @dataclass

@@ -28,7 +28,6 @@ from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
-from dataengine.ingest.stage import limits_of
 from dataengine.media.limits import Limits
 from dataengine.models.serving.completion import ChatModel
 from dataengine.models.serving.connect import chat_model
@@ -75,7 +74,7 @@ class CotPaths(Cot, RecordStage):
         ]
 
     def worker(self, run: Run) -> Worker:
-        return PathWorker(self.config(run.recipe), limits_of(run.recipe), run.workspace)
+        return PathWorker(self.config(run.recipe), run.recipe.limits.to_limits(), run.workspace)
 
 
 def models(config: CotConfig) -> list[OpenAIConfig]:

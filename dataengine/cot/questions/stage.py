@@ -26,7 +26,6 @@ from dataengine.cot.questions.rewrite import Enhancer
 from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
-from dataengine.ingest.stage import limits_of
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located, chunks
@@ -81,7 +80,7 @@ class CotQuestions(Cot, RecordStage):
         return parts
 
     def worker(self, run: Run) -> Worker:
-        return QuestionWorker(limits_of(run.recipe), run.workspace, run.recipe.seed, self.config(run.recipe))
+        return QuestionWorker(run.recipe.limits.to_limits(), run.workspace, run.recipe.seed, self.config(run.recipe))
 
 
 def _ways(config: CotConfig) -> tuple[str, ...]:
