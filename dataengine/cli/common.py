@@ -1,4 +1,4 @@
-"""What all commands share: their options, and errors turned into a message and an exit code."""
+"""Options and error handling shared by all commands: each expected error becomes a message and an exit code."""
 
 from __future__ import annotations
 
@@ -22,28 +22,42 @@ class Engine(StrEnum):
 
 
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="YAML file (or s3:// object) that names the whole run.")
+    str, typer.Argument(metavar="RECIPE", help="YAML file or s3:// object that describes the run (docs/recipe.md).")
 ]
-WorkspaceOption = Annotated[str | None, typer.Option("--workspace", help="Use this folder or s3:// prefix instead.")]
-WorkersOption = Annotated[int | None, typer.Option("--workers", min=1, help="Worker processes (default: all CPUs).")]
-EngineOption = Annotated[Engine | None, typer.Option("--engine", help="Table engine to use instead of the recipe's.")]
-RetryOption = Annotated[bool, typer.Option("--retry-failed", help="Read inputs again that were missing or timed out.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would run; read no media, write nothing.")]
+WorkspaceOption = Annotated[
+    str | None,
+    typer.Option("--workspace", help="Folder or s3:// prefix for tables, media and releases, instead of the recipe's."),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Worker processes, instead of the recipe's (auto: one a CPU).")
+]
+EngineOption = Annotated[
+    Engine | None,
+    typer.Option("--engine", help="Engine of the table stages, instead of the recipe's; the result is the same."),
+]
+RetryOption = Annotated[
+    bool,
+    typer.Option("--retry-failed", help="First retry inputs that were missing, timed out or crashed their decoder."),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
+]
 
 
 def exits(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn errors that are meant for the user into a message and an exit code."""
+    """Decorator: a DataEngineError becomes its message on standard error and an exit code; any other error is a bug and keeps its
+    traceback."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except DataEngineError as error:
-            kind = 2 if isinstance(error, UsageError) else 3 if isinstance(error, BalanceError) else 1
+            code = 2 if isinstance(error, UsageError) else 3 if isinstance(error, BalanceError) else 1
             print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(kind) from None
+            raise typer.Exit(code) from None
         except KeyboardInterrupt:
-            print("interrupted; what was committed stays, run the same command to go on", file=sys.stderr)
+            print("Interrupted. Committed work is kept; rerun to resume.", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return run
@@ -58,7 +72,8 @@ def bring_up_to_date(
     dry_run: bool,
     retry: bool = False,
 ) -> Recipe:
-    """Load the recipe, run its stages (``only``: one group of them) with progress and a summary; the recipe as it was run."""
+    """Load the recipe and run its stages (``only``: one group of them) with a progress display and a summary. Returns the recipe
+    with the command line's changes."""
     from dataengine.cli import console
     from dataengine.config import recipe
     from dataengine.pipeline import execute, open_run

@@ -1,4 +1,4 @@
-"""What the command line shows: progress, and tables at the end."""
+"""Terminal output of the commands: progress while stages run, and tables at the end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dataengine.pipeline import StageReport, group_of
 from dataengine.storage.workspace import Workspace
 
 _out = Console(width=None if sys.stdout.isatty() else 160)
-_EVERY = 30.0
-"""Seconds between two lines about one stage, where there is no terminal."""
+_LOG_SECONDS = 30.0
+"""Seconds between two log lines of one stage, where there is no terminal."""
 
 
 class Progress:
-    """A Reporter, on standard error: one bar a stage on a terminal; elsewhere, as in the log of a batch job, a line when a stage
-    begins, when it ends, and every half minute between."""
+    """Progress of a run on standard error: a bar for each stage on a terminal; in a log, a line when a stage begins
+    and ends and every 30 seconds in between. Implements ``pipeline.Reporter``."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -39,7 +39,7 @@ class Progress:
         self._lines = not console.is_terminal
         self._bars = bars.Progress(*columns, console=console, disable=self._lines)
         self._tasks: dict[str, bars.TaskID] = {}
-        self._said = 0.0
+        self._logged = 0.0
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -52,36 +52,36 @@ class Progress:
 
     def start(self, stage: str, parts: int, pending: int) -> None:
         self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
-        self._line(stage)
+        self._log(stage)
 
     def advance(self, stage: str) -> None:
         self._bars.advance(self._tasks[stage])
-        self._now_and_then(stage)
+        self._log_sometimes(stage)
 
     def note(self, stage: str, text: str) -> None:
         self._bars.update(self._tasks[stage], note=text)
-        self._now_and_then(stage)
+        self._log_sometimes(stage)
 
     def end(self, report: StageReport) -> None:
         if report.name in self._tasks:
             self._bars.update(self._tasks[report.name], completed=report.parts, note=f"in {report.seconds:.1f} s")
-            self._line(report.name)
+            self._log(report.name)
             self._bars.update(self._tasks[report.name], note="")
 
-    def _now_and_then(self, stage: str) -> None:
-        if time.monotonic() - self._said >= _EVERY:
-            self._line(stage)
+    def _log_sometimes(self, stage: str) -> None:
+        if time.monotonic() - self._logged >= _LOG_SECONDS:
+            self._log(stage)
 
-    def _line(self, stage: str) -> None:
-        self._said = time.monotonic()
+    def _log(self, stage: str) -> None:
+        self._logged = time.monotonic()
         if self._lines:
             task = next(t for t in self._bars.tasks if t.id == self._tasks[stage])
-            told = f"{time.strftime('%H:%M:%S')} {stage} {task.completed:.0f}/{task.total:.0f} {task.fields['note']}"
-            print(told.rstrip(), file=sys.stderr, flush=True)
+            line = f"{time.strftime('%H:%M:%S')} {stage} {task.completed:.0f}/{task.total:.0f} {task.fields['note']}"
+            print(line.rstrip(), file=sys.stderr, flush=True)
 
 
 def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
-    """The stages, and the funnel with the release's place once there is one."""
+    """Print the stages and, after a release, the funnel, gaps of the card and where the release lies."""
     table = Table(box=None, pad_edge=False)
     for name in ("stage", "state", "parts", "seconds", "counts"):
         table.add_column(name, justify="right" if name in ("parts", "seconds") else "left")
@@ -98,14 +98,14 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
     print_rows("funnel", funnel_rows(manifest))
     if gaps := unstated(manifest):
-        print(f"\nthe card has gaps where the recipe says nothing: {', '.join(gaps)}")
+        print(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
     if recipe.release.publish:
         _out.print(f"published  {recipe.release.publish.rstrip('/')}/")
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Two columns: what, and how many."""
+    """Print a titled table of names and figures."""
     table = Table(title=f"\n{title}", title_justify="left", box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(justify="right")
@@ -115,7 +115,7 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
 
 
 def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
-    """Names and the sentences that belong to them, nothing cut off."""
+    """Print names and their sentences, wrapped, never cut off."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -126,7 +126,7 @@ def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows with headings; all columns but the first are numbers."""
+    """Print a titled table with headings; all columns but the first hold numbers."""
     table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i else "left")

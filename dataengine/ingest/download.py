@@ -1,7 +1,7 @@
-"""One URL to a file: bounded in time, bytes, tries and redirects; every way that it can end has a class of its own.
+"""HTTP download of one URL, bounded in time, bytes, retries and redirects, with a failure class for every outcome.
 
-What may pass (PASSING) is tried again, after a pause that doubles, or as long as the server asks for (``Retry-After``),
-which holds for all URLs of that host. Bodies are asked for as they are (no compression), and written as they come.
+Transient failures (TRANSIENT) are retried with exponential back-off, or after the server's ``Retry-After``, which then holds
+for all URLs of that host. Bodies are requested uncompressed and streamed to disk.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest import optout, robots
 from dataengine.ingest.addresses import Network, UnresolvedError
-from dataengine.ingest.rate_limit import Host, Hosts
+from dataengine.ingest.rate_limit import Host, RateLimiter
 from dataengine.media.limits import Limits
 
-_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+_RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _SILENCE = ("http_timeout", "http_connect", "http_dns")
-#: Failures that another try may not have.
-PASSING = frozenset(
-    {*_SILENCE, "http_reset", "http_truncated", "http_robots", "http_host", *(f"http_{status}" for status in _AGAIN)}
+#: Failures that a retry may clear.
+TRANSIENT = frozenset(
+    {*_SILENCE, "http_reset", "http_truncated", "http_robots", "http_host", *(f"http_{status}" for status in _RETRIED)}
 )
 _ROBOTS_REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
 
 
-class PassingError(InputError):
-    """To be tried again, after ``wait`` seconds where the server says so."""
+class TransientError(InputError):
+    """A failure to retry; ``wait``: seconds to wait first, if the server states them."""
 
     wait: float | None = None
 
 
 class Downloader:
-    """Of one part; made, used and closed in one event loop."""
+    """Downloads the URLs of one part with shared connections and rate limits; lives in one event loop."""
 
     def __init__(self, config: HttpConfig, limits: Limits) -> None:
         self.config, self.limits = config, limits
-        self.hosts = Hosts(config)
+        self.limiter = RateLimiter(config)
         self._rules: dict[str, robots.Robots] = {}
         self._locks: dict[str, asyncio.Lock] = {}
         self._pool = httpcore.AsyncConnectionPool(
@@ -59,21 +59,21 @@ class Downloader:
         await self._pool.aclose()
 
     async def fetch(self, url: str, target: Path) -> None:
-        """Write the body to ``target``. Raises InputError: opted_out, bad_url, too_many_bytes or http_*."""
+        """Download ``url`` to ``target``. Raises InputError: opted_out, bad_url, too_many_bytes or http_*."""
         wait = self.config.backoff
         for last in (n + 1 == self.config.tries for n in range(self.config.tries)):
             try:
                 await self._follow(url, target)
                 return
-            except PassingError as error:
+            except TransientError as error:
                 if last or (error.wait or 0) > self.config.max_wait:
                     raise InputError(error.failure, error.message) from None
                 if error.wait is None:
                     await asyncio.sleep(min(wait, self.config.max_wait))
                 wait *= 2
 
-    async def _follow(self, given: str, target: Path) -> None:
-        url = parsed(given)
+    async def _follow(self, start: str, target: Path) -> None:
+        url = parsed(start)
         for _ in range(self.config.max_redirects + 1):
             if self.config.robots_txt and not (await self._robots(url, target)).allows(str(url)):
                 raise optout.OptedOutError("robots.txt: disallow")
@@ -84,12 +84,12 @@ class Downloader:
         raise InputError("http_redirects", f"more than {self.config.max_redirects} redirects")
 
     async def _request(self, url: httpx.URL, target: Path, most: int, *, heed: bool) -> str | None:
-        """One request; where it is redirected to, or None where the body is in ``target``. ``heed``: what headers say
-        against its use."""
-        host, answered = self.hosts.of(url.host), False
+        """One request: the URL it is redirected to, or None once the body is in ``target``. ``heed``: obey opt-outs in the
+        response's headers."""
+        host, answered = self.limiter.of(url.host), False
         try:
             async with (
-                self.hosts.turn(host),
+                self.limiter.turn(host),
                 asyncio.timeout(self.config.timeout),
                 self._pool.stream("GET", _core(url), headers=self._headers(url)) as response,
             ):
@@ -97,40 +97,42 @@ class Downloader:
                 host.silent = 0
                 if heed and (response.status == 200 or response.status in _MOVED):
                     optout.check(response.headers, self.config)
-                moved = self._judge(response, host, most)
+                moved = self._check(response, host, most)
                 if moved is None:
                     await _save(response, target, most)
                 return moved
         except (TimeoutError, httpcore.TimeoutException):
-            error = PassingError("http_timeout", f"not done within {self.config.timeout:g} s")
+            error = TransientError("http_timeout", f"no complete response within {self.config.timeout:g} s")
         except UnresolvedError as unresolved:
-            error = PassingError(unresolved.failure, unresolved.message)
+            error = TransientError(unresolved.failure, unresolved.message)
         except (httpcore.NetworkError, httpcore.ProtocolError) as raised:
             if any(isinstance(e, ssl.SSLError) for e in _causes(raised)):
-                raise InputError("http_tls", "the server's certificate or encryption is not accepted") from None
+                raise InputError(
+                    "http_tls", "TLS failed: the server's certificate or encryption is not accepted"
+                ) from None
             if isinstance(raised, httpcore.LocalProtocolError):
-                raise InputError("bad_url", f"cannot be asked for: {raised}") from None
+                raise InputError("bad_url", f"not a valid request: {raised}") from None
             error = _broken(raised, answered)
         host.silent += error.failure in _SILENCE and not answered
         raise error
 
-    def _judge(self, response: httpcore.Response, host: Host, most: int) -> str | None:
-        """Where to go instead. Raises InputError for what is no file for us."""
+    def _check(self, response: httpcore.Response, host: Host, most: int) -> str | None:
+        """The URL of a redirect, None for a file. Raises InputError for every other response."""
         headers = {name.lower(): value.decode("latin-1").strip() for name, value in response.headers}
         status = response.status
         if status in _MOVED and b"location" in headers:
             return headers[b"location"]
-        if status in _AGAIN:
-            passing = PassingError(f"http_{status}", f"the server answers {status}")
-            passing.wait = _retry_after(headers)
-            if passing.wait is not None and passing.wait <= self.config.max_wait:
-                self.hosts.pause(host, passing.wait)
-            raise passing
+        if status in _RETRIED:
+            transient = TransientError(f"http_{status}", f"the server responded with status {status}")
+            transient.wait = _retry_after(headers)
+            if transient.wait is not None and transient.wait <= self.config.max_wait:
+                self.limiter.pause(host, transient.wait)
+            raise transient
         if status != 200:
-            raise InputError(f"http_{status}", f"the server answers {status}")
+            raise InputError(f"http_{status}", f"the server responded with status {status}")
         if headers.get(b"content-encoding", "identity") != "identity":
             raise InputError(
-                "http_encoding", f"the server sends {headers[b'content-encoding']}, which nobody asked for"
+                "http_encoding", f"the server sends {headers[b'content-encoding']}, which was not requested"
             )
         size = headers.get(b"content-length", "")
         if size.isdecimal() and int(size) > most:
@@ -138,15 +140,16 @@ class Downloader:
         return None
 
     async def _robots(self, url: httpx.URL, target: Path) -> robots.Robots:
-        """The rules of the URL's origin, asked for once."""
+        """The robots.txt rules of the URL's origin, fetched once."""
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
         async with self._locks.setdefault(origin, asyncio.Lock()):
             if origin not in self._rules:
-                self._rules[origin] = await self._ask_robots(parsed(f"{origin}/robots.txt"), target)
+                self._rules[origin] = await self._fetch_robots(parsed(f"{origin}/robots.txt"), target)
             return self._rules[origin]
 
-    async def _ask_robots(self, url: httpx.URL, target: Path) -> robots.Robots:
-        """None there, none to heed. Raises PassingError where the server cannot tell: until it can, nothing is asked for."""
+    async def _fetch_robots(self, url: httpx.URL, target: Path) -> robots.Robots:
+        """Fetch a robots.txt; without one everything is allowed. Raises TransientError where the server fails to say whether it
+        has one: until then nothing of its origin is fetched (RFC 9309, 2.3.1.4)."""
         try:
             for _ in range(_ROBOTS_REDIRECTS + 1):
                 moved = await self._request(url, target, robots.MAX_BYTES, heed=False)
@@ -154,9 +157,9 @@ class Downloader:
                     return robots.parse(target.read_bytes().decode("utf-8", "replace"), self.config.product)
                 url = parsed(moved, url)
         except InputError as error:
-            if error.failure not in PASSING and error.failure.startswith("http_4"):
+            if error.failure not in TRANSIENT and error.failure.startswith("http_4"):
                 return robots.ALLOW_ALL
-            raise PassingError("http_robots", f"its robots.txt cannot be read: {error}") from None
+            raise TransientError("http_robots", f"the robots.txt of {url.host} cannot be read: {error}") from None
         return robots.ALLOW_ALL
 
     def _headers(self, url: httpx.URL) -> list[tuple[bytes, bytes]]:
@@ -169,16 +172,16 @@ class Downloader:
 
 
 def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
-    """A URL, or what it is from ``base``. Raises InputError ``bad_url``."""
+    """A URL, resolved against ``base`` where one is given. Raises InputError ``bad_url``."""
     try:
-        found = httpx.URL(url.strip()) if base is None else base.join(url)
+        result = httpx.URL(url.strip()) if base is None else base.join(url)
     except (httpx.InvalidURL, ValueError) as error:
-        raise InputError("bad_url", f"no URL: {error}") from None
-    if found.scheme not in ("http", "https") or not found.host:
-        raise InputError("bad_url", "no http:// or https:// URL with a host")
-    if found.port is not None and not 0 < found.port < 1 << 16:
-        raise InputError("bad_url", f"{found.port} is no port")
-    return found
+        raise InputError("bad_url", f"not a valid URL: {error}") from None
+    if result.scheme not in ("http", "https") or not result.host:
+        raise InputError("bad_url", "not an http:// or https:// URL with a host")
+    if result.port is not None and not 0 < result.port < 1 << 16:
+        raise InputError("bad_url", f"port {result.port} is not between 1 and 65,535")
+    return result
 
 
 def host_of(url: str) -> str:
@@ -194,9 +197,9 @@ def _core(url: httpx.URL) -> httpcore.URL:
 
 
 def fetch_once(url: str, limits: Limits, config: HttpConfig) -> bytes:
-    """The body of one URL. Raises InputError, as ``Downloader.fetch``."""
+    """Download one URL into memory. Raises InputError as ``Downloader.fetch``."""
 
-    async def ask(target: Path) -> None:
+    async def download(target: Path) -> None:
         downloader = Downloader(config, limits)
         try:
             await downloader.fetch(url, target)
@@ -204,7 +207,7 @@ def fetch_once(url: str, limits: Limits, config: HttpConfig) -> bytes:
             await downloader.close()
 
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(ask(Path(folder, "body")))
+        asyncio.run(download(Path(folder, "body")))
         return Path(folder, "body").read_bytes()
 
 
@@ -218,12 +221,12 @@ async def _save(response: httpcore.Response, target: Path, most: int) -> None:
             file.write(chunk)
 
 
-def _broken(error: Exception, answered: bool) -> PassingError:
+def _broken(error: Exception, answered: bool) -> TransientError:
     if isinstance(error, httpcore.ConnectError):
-        return PassingError("http_connect", "no connection to the server")
+        return TransientError("http_connect", "the connection to the server failed")
     if isinstance(error, httpcore.ProtocolError) and answered:
-        return PassingError("http_truncated", "the connection ended before the body did")
-    return PassingError("http_reset", "the connection broke")
+        return TransientError("http_truncated", "the connection closed before the body was complete")
+    return TransientError("http_reset", "the connection was reset")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -233,11 +236,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _retry_after(headers: dict[bytes, str]) -> float | None:
-    """Seconds; a date is held against the server's own clock."""
-    said = headers.get(b"retry-after", "")
-    if said.isdecimal():
-        return float(said)
+    """Seconds of a Retry-After header; a date is compared with the server's own clock."""
+    value = headers.get(b"retry-after", "")
+    if value.isdecimal():
+        return float(value)
     try:
-        return max(0.0, (parsedate_to_datetime(said) - parsedate_to_datetime(headers[b"date"])).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers[b"date"])).total_seconds())
     except (KeyError, ValueError, TypeError, OverflowError):
         return None

@@ -1,4 +1,4 @@
-"""Folder source: every file that is not a sidecar is an input; hidden files are passed over."""
+"""Folder source: every file that is not a sidecar is an input; hidden files are ignored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIDECAR_LIMITS = Limits(bytes=16 << 20)
 
 
 def bucket_of(uri: str, buckets: int) -> int:
-    """Which of ``buckets`` a uri falls into: always the same one."""
+    """Hash bucket of a uri, from 0."""
     return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8], "big") % buckets
 
 
@@ -41,7 +41,7 @@ class _Media:
 
 @dataclass(frozen=True)
 class FolderReader:
-    """Parts are hash buckets of the files' paths below the folder."""
+    """Reads a folder or prefix; parts are hash buckets of the files' relative paths."""
 
     source: FolderSource
 
@@ -50,12 +50,12 @@ class FolderReader:
         buckets: dict[int, list[_Media]] = defaultdict(list)
         for media in _pair(sorted(tags)):
             buckets[bucket_of(shown(media.name), self.source.buckets)].append(media)
-        return [self._part(n, found, tags) for n, found in sorted(buckets.items())]
+        return [self._part(n, files, tags) for n, files in sorted(buckets.items())]
 
-    def _part(self, bucket: int, found: list[_Media], tags: dict[str, str]) -> Part:
-        facts = [(shown(m.name), [tags[f] for f in (m.name, m.text, m.json) if f]) for m in found]
+    def _part(self, bucket: int, files: list[_Media], tags: dict[str, str]) -> Part:
+        facts = [(shown(m.name), [tags[f] for f in (m.name, m.text, m.json) if f]) for m in files]
         facts.append((self.source.license or "", []))
-        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), found)
+        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), files)
 
     def items(self, spec: list[_Media]) -> Iterator[Item]:
         for media in spec:
@@ -63,7 +63,7 @@ class FolderReader:
 
     def _item(self, media: _Media) -> Item:
         if media.orphan:
-            error = InputError("missing", "a caption file without an image or video of the same name beside it")
+            error = InputError("missing", "a sidecar without an image or video of the same name")
             return Item(shown(media.name), error=error)
         text, facts = (self._sidecar(name) for name in (media.text, media.json))
         side = read_sidecars(text, facts)
@@ -82,10 +82,10 @@ class FolderReader:
 
 def _listing(path: str) -> Iterator[tuple[str, str]]:
     if "://" in path:
-        found = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list()]
-        if not found:
+        objects = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list()]
+        if not objects:
             raise UsageError(f"source folder {path} is empty or does not exist")
-        yield from (f for f in found if not _hidden(f[0]))
+        yield from (o for o in objects if not _hidden(o[0]))
         return
     root = Path(path)
     if not root.is_dir():
@@ -105,16 +105,16 @@ def _hidden(name: str) -> bool:
 
 
 def _pair(names: list[str]) -> Iterator[_Media]:
-    """Each media file with its sidecars (``a.txt`` or ``a.jpg.txt`` beside ``a.jpg``), then the sidecars left alone."""
-    there = set(names)
+    """Each media file with its sidecars (``a.txt`` or ``a.jpg.txt`` for ``a.jpg``), then the sidecars without media."""
+    existing = set(names)
     used: set[str] = set()
     for name in names:
         if name.lower().endswith(_SIDECARS):
             continue
         stem = str(PurePosixPath(name).with_suffix(""))
-        beside = {s: next((c for c in (f"{stem}{s}", f"{name}{s}") if c in there), None) for s in _SIDECARS}
-        used.update(s for s in beside.values() if s)
-        yield _Media(name, beside[".txt"], beside[".json"])
+        sidecars = {s: next((c for c in (f"{stem}{s}", f"{name}{s}") if c in existing), None) for s in _SIDECARS}
+        used.update(s for s in sidecars.values() if s)
+        yield _Media(name, sidecars[".txt"], sidecars[".json"])
     for name in names:
         if name.lower().endswith(_SIDECARS) and name not in used:
             yield _Media(name, None, None, orphan=True)

@@ -1,4 +1,4 @@
-"""One mention of a media file in a source, and how its bytes are read, within bounds."""
+"""Occurrences of media files in a source, their sidecars, and bounded reading of their bytes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAPTION_KEYS = ("caption", "captions", "text")
 
 @dataclass(frozen=True)
 class Item:
-    """A mention: where its bytes lie (or the bytes themselves), and what the source says of them."""
+    """One occurrence of a media file in a source: where its bytes are (or the bytes themselves), and the source's metadata."""
 
     uri: str
     location: str = ""
@@ -29,7 +29,7 @@ class Item:
     meta: str | None = None
     data: bytes | None = None
     error: InputError | None = None
-    """Set where the source itself is at fault (a bad row, a tar that ends early)."""
+    """Set where the source itself is damaged (a bad row, a truncated tar)."""
 
     def read(self, limits: Limits) -> bytes:
         """The media bytes. Raises InputError (missing, unreadable, empty, too_many_bytes, and those of downloads)."""
@@ -37,19 +37,19 @@ class Item:
             raise self.error
         data = self.data if self.data is not None else fetch(self.location, limits)
         if not data:
-            raise InputError("empty", "the file holds no bytes")
+            raise InputError("empty", "the file has no bytes")
         _bound(len(data), limits)
         return data
 
 
 class SourceReader(Protocol):
-    """Lists a source as parts on the driver, and a part's items on a worker."""
+    """Lists a source's parts on the driver, and a part's occurrences on a worker."""
 
     def parts(self) -> list[Part]:
         """Raises UsageError where the source does not exist."""
 
     def items(self, spec: Any) -> Iterator[Item]:
-        """Items of one part, ordered by uri."""
+        """Occurrences of one part, ordered by uri."""
 
 
 def fetch(location: str, limits: Limits) -> bytes:
@@ -84,18 +84,18 @@ def _from_store(location: str, limits: Limits) -> bytes:
 
 
 def _missing(name: str) -> InputError:
-    """The same words for a folder and for S3: the ledger is part of the release and must not tell where it was made."""
-    return InputError("missing", f"there is no file {name}; the source names a path that does not exist")
+    """The same message for a folder and for S3: the ledger is part of the release and must not depend on where it was made."""
+    return InputError("missing", f"no such file: {name}; the source lists a path that does not exist")
 
 
 def _bound(size: int, limits: Limits) -> None:
     if size > limits.bytes:
-        raise InputError("too_many_bytes", f"{size:,} bytes or more, the limit is {limits.bytes:,}")
+        raise InputError("too_many_bytes", f"at least {size:,} bytes, limit {limits.bytes:,}")
 
 
 @dataclass(frozen=True)
 class Sidecar:
-    """Captions and facts that stand beside a media file."""
+    """Captions, licence and metadata that a source holds for a media file."""
 
     captions: tuple[str, ...] = ()
     license: str | None = None
@@ -103,7 +103,7 @@ class Sidecar:
 
 
 def read_sidecars(text: bytes | None, json_bytes: bytes | None) -> Sidecar:
-    """Captions of a .txt (one a line) and a .json sidecar; a JSON that cannot be read is noted in ``meta``."""
+    """Parse a .txt (one caption a line) and a .json sidecar; an unreadable JSON is noted in ``meta`` as ``sidecar_error``."""
     captions = [line.strip() for line in (text or b"").decode("utf-8", "replace").splitlines()]
     facts: dict[str, Any] = {}
     if json_bytes is not None:
@@ -116,7 +116,7 @@ def read_sidecars(text: bytes | None, json_bytes: bytes | None) -> Sidecar:
 
 
 def sidecar(captions: list[str], facts: dict[str, Any], license_key: str = "license") -> Sidecar:
-    """Captions given and those among ``facts``, in order and once each; the rest of ``facts`` becomes ``meta``."""
+    """``captions`` and those among ``facts``, deduplicated in order; the rest of ``facts`` becomes ``meta``."""
     for key in CAPTION_KEYS:
         value = facts.pop(key, None)
         captions += [str(v) for v in (value if isinstance(value, list) else [value]) if v is not None]

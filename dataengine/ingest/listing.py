@@ -1,4 +1,4 @@
-"""Files that a path or glob names, on disk or on S3."""
+"""File listing by path or glob, on disk and on S3."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _WILD = "*?["
 
 
 def glob(pattern: str) -> list[Entry]:
-    """Files named by ``pattern``, ordered; ``Entry.key`` is the whole path. Raises UsageError if there is none."""
-    found = _remote(pattern) if "://" in pattern else _local(pattern)
-    if not found:
+    """Files that match ``pattern``, sorted; ``Entry.key`` is the full path. Raises UsageError if there are none."""
+    entries = _remote(pattern) if "://" in pattern else _local(pattern)
+    if not entries:
         raise UsageError(
             f"no file matches {pattern}" + ("" if "://" in pattern else f" (relative paths start at {Path.cwd()})")
         )
-    return found
+    return entries
 
 
 def relative(pattern: str, path: str) -> str:
-    """``path`` as seen from the folder that ``pattern`` names before its first wildcard: what a file of a source is
-    called, wherever the source lies."""
+    """``path`` relative to the folder before the first wildcard of ``pattern``: a file's name within its source, wherever the
+    source lies."""
     fixed = PurePosixPath(pattern).parent
     while any(c in str(fixed) for c in _WILD):
         fixed = fixed.parent
@@ -33,7 +33,7 @@ def relative(pattern: str, path: str) -> str:
 
 
 def part_name(source: str, name: str) -> str:
-    """Name of the part for a file that is called ``name`` in its source: no two files share one."""
+    """Unique name of the part for the file ``name`` of a source."""
     return f"{source}-{PurePosixPath(name).stem}-{digest(name)[:8]}"
 
 
@@ -43,7 +43,7 @@ def _local(pattern: str) -> list[Entry]:
 
 
 def _remote(pattern: str) -> list[Entry]:
-    """Lists the pattern's fixed folder and filters: S3 has no glob."""
+    """List the pattern's fixed prefix and filter: S3 has no glob."""
     fixed = pattern
     while any(c in fixed for c in _WILD):
         fixed = fixed.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""What ingest and benchmark lists share: a record stage whose parts come from listing what the recipe names."""
+"""Base of record stages whose parts come from listing files that the recipe names: ingest and benchmarks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from dataengine.storage.workspace import digest
 
 
 class ListingStage(RecordStage):
-    """Lists once: what ``validate`` found is kept for the run that follows. Its key tells every listed part."""
+    """Lists once: the result of ``validate`` is kept for the run that follows. The stage's key covers every listed part."""
 
     def __init__(self) -> None:
         self._listed: tuple[Recipe, list[Part]] | None = None
 
     @abstractmethod
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
-        """The parts, in a fixed order, their keys made from ``base``. Raises UsageError naming every mistake."""
+        """The parts in a fixed order, their keys derived from ``base``. Raises UsageError naming every mistake."""
 
     def validate(self, recipe: Recipe) -> None:
         self._listed = (recipe, self.listed(recipe, digest(self.name, self.version, self.settings(recipe))))

@@ -1,9 +1,8 @@
-"""What the headers of an answer say against its use: ``X-Robots-Tag`` and ``TDM-Reservation``. (What the file itself says:
-``media/c2pa.py``.)
+"""Opt-outs in HTTP response headers: ``X-Robots-Tag`` and ``TDM-Reservation``. (Opt-outs in the file: ``media/c2pa.py``.)
 
-``X-Robots-Tag`` (as search engines document it) is a list of directives; a directive behind ``name:`` is for that agent
-only, and so are those that follow it in the same header. ``TDM-Reservation: 1`` reserves text and data mining (W3C
-community group, TDM Reservation Protocol); a policy that it may point to is not read, so that it stays reserved.
+``X-Robots-Tag`` (as search engines document it) is a list of directives; a directive after ``name:`` applies to that agent
+only, and so do those that follow it in the same header. ``TDM-Reservation: 1`` reserves text and data mining (W3C
+community group, TDM Reservation Protocol); a policy that it may link to is not read, so the file stays reserved.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _SHORT = {"none": ("noindex", "nofollow")}
 
 
 class OptedOutError(InputError):
-    """Whoever made or serves the file does not want it used; ``signal`` is what said so, ``by`` where."""
+    """The file's maker or server opted out of its use; ``signal``: the directive, ``by``: where it stands."""
 
     def __init__(self, signal: str, by: str = "its server") -> None:
         super().__init__("opted_out", f"{by} says {signal}")
@@ -33,10 +32,10 @@ class OptedOutError(InputError):
 
 
 def check(headers: Headers, config: HttpConfig) -> None:
-    """Raises OptedOutError for the first signal that the recipe respects: ``X-Robots-Tag: …``, then ``TDM-Reservation: 1``."""
-    said = set(directives(headers, config.product))
+    """Raises OptedOutError for the first opt-out that the recipe obeys: ``X-Robots-Tag: …``, then ``TDM-Reservation: 1``."""
+    present = set(directives(headers, config.product))
     for name in config.x_robots_tag:
-        if name in said:
+        if name in present:
             raise OptedOutError(f"X-Robots-Tag: {name}")
     if config.tdm_reservation and any(value.strip() == b"1" for value in _values(headers, b"tdm-reservation")):
         raise OptedOutError("TDM-Reservation: 1")
@@ -45,14 +44,14 @@ def check(headers: Headers, config: HttpConfig) -> None:
 def directives(headers: Headers, product: str) -> Iterator[str]:
     """Directives of X-Robots-Tag for all agents and for ``product``, in lower case."""
     for value in _values(headers, b"x-robots-tag"):
-        mine = True
+        applies = True
         for piece in value.decode("latin-1").lower().split(","):
             name, colon, rest = (part.strip() for part in piece.partition(":"))
             if colon and name in _WITH_VALUE:
                 continue
             if colon and _AGENT.fullmatch(name):
-                mine, name = name in ("*", product), rest
-            if mine:
+                applies, name = name in ("*", product), rest
+            if applies:
                 yield from _SHORT.get(name, (name,))
 
 

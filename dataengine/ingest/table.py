@@ -1,4 +1,4 @@
-"""Sources that are tables: JSONL, CSV or Parquet, one row an input. Rows are read on the workers, never all at once."""
+"""Table and URL-list sources: JSONL, CSV or Parquet, one row an input. Rows are read on the workers, not on the driver."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ class _Slice:
 
 @dataclass(frozen=True)
 class RowsReader(ABC):
-    """Parts are hash buckets of each table's rows."""
+    """Reads tables; parts are hash buckets of each table's rows."""
 
     source: RowsSource
 
     @abstractmethod
     def bucket(self, item: Item) -> int:
-        """Which part of its table an item is in."""
+        """Hash bucket of an occurrence within its table."""
 
     @abstractmethod
     def location(self, table: str, media: str) -> str:
-        """Where ``media`` of a row of ``table`` lies. Raises InputError."""
+        """Path or URL of a row's ``media``. Raises InputError."""
 
     def parts(self) -> list[Part]:
         parts = []
         for entry in glob(self.source.path):
             name = relative(self.source.path, entry.key)
             if PurePosixPath(name).suffix not in _FORMATS:
-                raise UsageError(f"source {self.source.name}: {entry.key} is none of {', '.join(_FORMATS)}")
+                raise UsageError(f"{entry.key} is not a table; known: {', '.join(_FORMATS)}")
             settings = self.source.model_dump(exclude={"path"})
             for b in range(self.source.buckets):
                 key = digest(settings, name, entry.tag, entry.size, b)
@@ -79,18 +79,18 @@ class RowsReader(ABC):
             return Item(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
         media = value.pop(self.source.column, None)
         if not isinstance(media, str) or not media:
-            said = f"row {row} of {name} has no path or URL in column `{self.source.column}`; it has {', '.join(value)}"
-            return Item(f"{name}#row {row}", error=InputError("bad_row", said))
+            message = f"row {row} of {name} has no path or URL in column `{self.source.column}`; its columns: {', '.join(value)}"
+            return Item(f"{name}#row {row}", error=InputError("bad_row", message))
         captions = value.pop(self.source.caption, None) if self.source.caption else None
-        given = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
-        side = sidecar(given, value, self.source.license_column or "license")
+        texts = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
+        side = sidecar(texts, value, self.source.license_column or "license")
         license_ = side.license or self.source.license
         return Item(f"{name}#{media}", self.location(table, media), side.captions, license_, side.meta)
 
 
 @dataclass(frozen=True)
 class TableReader(RowsReader):
-    """Paths relative to the table, or URLs; buckets by what is written there."""
+    """Paths relative to the table, or URLs; buckets by path or URL."""
 
     source: TableSource
 
@@ -105,7 +105,7 @@ class TableReader(RowsReader):
 
 @dataclass(frozen=True)
 class UrlsReader(RowsReader):
-    """URLs; buckets by host, so that the limits of a host hold on a cluster, where each part is made by one worker."""
+    """URLs; buckets by host, so that per-host limits hold on a cluster, where one worker reads a part."""
 
     source: UrlsSource
 
@@ -117,7 +117,7 @@ class UrlsReader(RowsReader):
 
 
 def _rows(path: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """``(row number from 1, row or what is wrong with it)``."""
+    """``(row number from 1, row or why it cannot be read)``."""
     data = fetch(path, _TABLE_LIMITS)
     if path.endswith(".parquet"):
         table = pq.ParquetFile(io.BytesIO(data))

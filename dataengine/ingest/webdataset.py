@@ -1,5 +1,7 @@
-"""WebDataset source: existing tars, img2dataset's layout included. Members of one key are one sample wherever in the
-tar they stand; a sample with two media members is two inputs."""
+"""WebDataset source: existing tars, img2dataset's layout included.
+
+Members of one key are one sample wherever they stand in the tar; a sample with two media members is two inputs.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ _VIDEO = {"mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "wmv",
 
 @dataclass(frozen=True)
 class WebDatasetReader:
-    """Each tar is a part."""
+    """Reads tars; each is a part."""
 
     source: WebDatasetSource
     limits: Limits
@@ -50,21 +52,21 @@ class WebDatasetReader:
                 yield from self._sample(tar, file, key, members)
             if broken:
                 yield Item(
-                    f"{tar}#", error=InputError("truncated", f"{tar} is damaged: {broken}; what came before is used")
+                    f"{tar}#",
+                    error=InputError("truncated", f"{tar} is damaged: {broken}; the samples before that are used"),
                 )
 
     def _sample(self, tar: str, file: IO[bytes], key: str, members: dict[str, tuple[int, int]]) -> Iterator[Item]:
         media = sorted(e for e in members if _is_media(e))
         if not media:
-            said = f"sample {key} has no image or video, only {', '.join(sorted(members))}"
-            yield Item(f"{tar}#{key}", error=InputError("missing", said))
+            message = f"sample {key} has no image or video, only {', '.join(sorted(members))}"
+            yield Item(f"{tar}#{key}", error=InputError("missing", message))
         text, facts = (_read(file, members.get(e)) for e in ("txt", "json"))
         side = read_sidecars(text, facts)
         for ext in media:
             uri, size = f"{tar}#{key}.{ext}", members[ext][1]
             if size > self.limits.bytes:
-                said = f"{size:,} bytes, the limit is {self.limits.bytes:,}"
-                yield Item(uri, error=InputError("too_many_bytes", said))
+                yield Item(uri, error=InputError("too_many_bytes", f"{size:,} bytes, limit {self.limits.bytes:,}"))
             else:
                 license_ = side.license or self.source.license
                 yield Item(uri, "", side.captions, license_, side.meta, _read(file, members[ext]))
@@ -85,7 +87,7 @@ def _local(path: str) -> IO[bytes]:
 
 
 def _index(file: IO[bytes]) -> tuple[dict[str, dict[str, tuple[int, int]]], str]:
-    """``{key: {extension: (offset, size)}}`` and what is wrong with the tar, if anything."""
+    """``{key: {extension: (offset, size)}}``, and why the tar cannot be read to its end, "" where it can."""
     samples: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     end = file.seek(0, 2)
     file.seek(0)
@@ -104,8 +106,8 @@ def _index(file: IO[bytes]) -> tuple[dict[str, dict[str, tuple[int, int]]], str]
     return samples, ""
 
 
-def _read(file: IO[bytes], place: tuple[int, int] | None) -> bytes | None:
-    if place is None:
+def _read(file: IO[bytes], span: tuple[int, int] | None) -> bytes | None:
+    if span is None:
         return None
-    file.seek(place[0])
-    return file.read(place[1])
+    file.seek(span[0])
+    return file.read(span[1])

@@ -1,8 +1,8 @@
-"""Makes one ingest part: reads, names, inspects and packs its media; every item ends as a sample or a failure, or, where
-the source asks for clips, as several samples.
+"""Ingest of one part: reads, decodes and packs its media. Every occurrence ends as a sample or a failure or, cut into clips, as
+several samples.
 
-Each clip counts as an input of its own, and the video that it was cut from as none: sources, ledger and balance are in
-rows, and a row is a mention of something that may be released. ``counts`` tells both figures, clips and videos cut.
+Each clip counts as an input, and the video it was cut from as none: sources, ledger and balance count rows, and a row is an
+occurrence of something that may be released. ``counts`` has both figures, clips and videos cut.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import pyarrow as pa
 from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
-from dataengine.ingest.crawl import crawl, in_turn
-from dataengine.ingest.decode_task import Whole, Wishes
+from dataengine.ingest.crawl import crawl, round_robin
+from dataengine.ingest.decode_task import DecodeSettings, WholeFile
 from dataengine.ingest.items import Item, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Rows:
-    """Rows of a part while it is made; ``packed`` are the ids whose bytes are in the tar already."""
+    """Rows collected for a part; ``packed``: ids whose bytes are already in the tar."""
 
     source: str
     samples: list[dict[str, Any]] = field(default_factory=list)
@@ -46,58 +46,58 @@ class _Rows:
     opt_outs: Counter[str] = field(default_factory=Counter)
 
     def refuse(self, item: Item, error: InputError, size: int | None = None) -> None:
-        """Note what could not be read, and who did not want it to be."""
+        """Record an occurrence that cannot be used, and its opt-out if that is why."""
         self.fail(item, error.failure, error.message, size)
         if isinstance(error, OptedOutError):
             self.opt_outs[error.signal] += 1
 
     def fail(self, item: Item, failure: str, message: str, size: int | None) -> None:
         row = {"failure": failure, "message": message, "bytes": size}
-        self.failures.append(self._mention(item) | row)
+        self.failures.append(self._occurrence(item) | row)
 
     def add(self, item: Item, data: bytes, facts: dict[str, Any], stored: bytes | None) -> tuple[str, bytes] | None:
-        """Note a sample, named by ``data`` even where ``stored`` is kept in place of them; its tar member, unless the same
-        bytes are in the tar already."""
+        """Record a sample, whose id is that of ``data`` even where ``stored`` replaces it; returns its tar member, None if the
+        same bytes are already packed."""
         id_, sha256 = sample_id(data)
         kept = data if stored is None else stored
         row = {"id": id_, "sha256": sha256, "bytes": len(kept), "captions": list(item.captions)}
         if "faces" in facts:
             row["media_sha256"] = sample_id(kept)[1]
-        self.samples.append(self._mention(item) | row | {"license": item.license, "meta": item.meta} | facts)
+        self.samples.append(self._occurrence(item) | row | {"license": item.license, "meta": item.meta} | facts)
         if id_ in self.packed:
             return None
         self.packed.add(id_)
         return f"{id_}.{facts['ext']}", kept
 
     def add_clips(self, item: Item, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
-        """Note the clips of one video, each under the video's uri with its time (W3C Media Fragments)."""
+        """Record the clips of one video, each under the video's uri with its time span (W3C Media Fragments)."""
         self.parents += 1
         parent, _ = sample_id(data)
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
-            mention = replace(item, uri=f"{item.uri}#t={clip.start:.3f},{clip.end:.3f}")
-            yield self.add(mention, clip.data, clip.facts | cut, clip.stored)
+            occurrence = replace(item, uri=f"{item.uri}#t={clip.start:.3f},{clip.end:.3f}")
+            yield self.add(occurrence, clip.data, clip.facts | cut, clip.stored)
 
-    def _mention(self, item: Item) -> dict[str, Any]:
+    def _occurrence(self, item: Item) -> dict[str, Any]:
         return {"input_id": input_id(self.source, item.uri), "source": self.source, "uri": item.uri}
 
 
 @dataclass
 class IngestWorker:
-    """Serves any part of any source; beside it one decode child, and one for each way of making ``clips`` (by source)."""
+    """Ingests parts of any source, with one decode child for each setting of ``clips`` (by source)."""
 
     readers: dict[str, SourceReader]
     limits: Limits
     workspace: Workspace
     clips: dict[str, ClipsConfig] = field(default_factory=dict)
     web: dict[str, HttpConfig] = field(default_factory=dict)
-    """How the URLs of a source are downloaded."""
-    respect: tuple[str, ...] = ()
+    """Download settings of sources that may hold URLs."""
+    opt_outs: tuple[str, ...] = ()
     faces: FacesConfig | None = None
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
 
     def setup(self) -> None:
-        """Fetch the weights of detectors that are needed; children start with the first part that needs them."""
+        """Download the weights of the detectors in use; decode children start with the first part that needs them."""
         if any(c.detector == "transnetv2" for c in self.clips.values()):
             _ = TRANSNETV2.path
         if self.faces:
@@ -117,9 +117,9 @@ class IngestWorker:
         files = self._pack(rows, items, self._sandbox(self.clips.get(source)))
         samples = sorted(rows.samples, key=lambda r: r["uri"])
         failures = sorted(rows.failures, key=lambda r: r["uri"])
-        for role, made, schema in (("samples", samples, SAMPLES), ("failures", failures, FAILURES)):
-            if made:
-                table = pa.Table.from_pylist(made, schema)
+        for role, table_rows, schema in (("samples", samples, SAMPLES), ("failures", failures, FAILURES)):
+            if table_rows:
+                table = pa.Table.from_pylist(table_rows, schema)
                 files[role] = self.workspace.write_table(f"{role}/{name}", table)
         counts = {"inputs": len(samples) + len(failures), "samples": len(samples), "failed": len(failures)}
         if rows.parents:
@@ -128,10 +128,10 @@ class IngestWorker:
         return Output(files, counts, facts)
 
     def _downloaded(self, items: Iterator[Item], config: HttpConfig, earlier: str) -> Iterator[Item]:
-        """The items with the bytes of their URLs. What an earlier try at this very part has packed is not asked for
-        again: ``earlier`` is where its samples would be."""
+        """The occurrences with the bytes of their URLs. What an earlier attempt at this very part has packed is not downloaded
+        again: ``earlier`` is the key of its samples."""
         known = self._packed(earlier)
-        wanted = in_turn(list(items))
+        wanted = round_robin(list(items))
         downloads = crawl([i for i in wanted if i.uri not in known], config, self.limits)
         for item in wanted:
             if item.uri in known:
@@ -140,8 +140,8 @@ class IngestWorker:
                 yield next(downloads)
 
     def _packed(self, key: str) -> dict[str, tuple[str, int, int]]:
-        """``(media, offset, bytes)`` by uri of the samples at ``key`` that are kept as they were downloaded: no clips, and none
-        without its faces."""
+        """``(media, offset, bytes)`` by uri of the samples at ``key`` that are stored as downloaded: no clips, no anonymised
+        files."""
         if not self.workspace.store.exists(key):
             return {}
         wanted = ["uri", "media", "offset", "bytes", "parent", "sha256", "media_sha256"]
@@ -150,16 +150,18 @@ class IngestWorker:
         return {r["uri"]: (r["media"], r["offset"], r["bytes"]) for r in same}
 
     def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
-        """The children that do this; started on first use."""
+        """The decode child for a setting of ``clips``; started on first use."""
         if clips not in self._sandboxes:
-            wishes = Wishes(self.limits, self.respect, clips, self.faces)
-            limits, preload = replace(self.limits, seconds=wishes.seconds), wishes.preload
-            made = Sandbox("dataengine.ingest.decode_task:examine", wishes, workers=1, limits=limits, preload=preload)
-            self._sandboxes[clips] = made.__enter__()
+            settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces)
+            limits, preload = replace(self.limits, seconds=settings.seconds), settings.preload
+            sandbox = Sandbox(
+                "dataengine.ingest.decode_task:decode", settings, workers=1, limits=limits, preload=preload
+            )
+            self._sandboxes[clips] = sandbox.__enter__()
         return self._sandboxes[clips]
 
     def _pack(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> dict[str, File]:
-        """Inspect all items and publish their bytes as one tar, named by its content; fills ``rows``."""
+        """Decode all occurrences, write their bytes as one tar named by its digest, and fill ``rows``."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "media.tar")
             with path.open("wb") as out:
@@ -184,11 +186,11 @@ class IngestWorker:
             if isinstance(outcome.value, OptedOutError):
                 rows.refuse(item, outcome.value, len(data))
                 continue
-            if isinstance(outcome.value, Whole):
-                made = iter([rows.add(item, data, outcome.value.facts, outcome.value.stored)])
+            if isinstance(outcome.value, WholeFile):
+                packed = iter([rows.add(item, data, outcome.value.facts, outcome.value.stored)])
             else:
-                made = rows.add_clips(item, data, outcome.value)
-            yield from (member for member in made if member)
+                packed = rows.add_clips(item, data, outcome.value)
+            yield from (member for member in packed if member)
 
     def _payloads(self, rows: _Rows, items: Iterator[Item], held: deque[tuple[Item, bytes]]) -> Iterator[bytes]:
         for item in items:

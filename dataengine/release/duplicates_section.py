@@ -27,7 +27,8 @@ def _kinds(d: Dedup) -> str:
     if d.pixels:
         text += " Images with equal pixels are duplicates, whatever their file format."
     if d.aligned_radius:
-        text += f" Images that differ in at most {d.aligned_radius} bits are near-duplicates where one can be aligned with the other."
+        bits = f"at most {d.aligned_radius} bits"
+        text += f" Images that differ in {bits} are near-duplicates where one can be aligned with the other."
     if d.semantic:
         aligned = " and that can be aligned" if d.semantic.confirm else ""
         text += (

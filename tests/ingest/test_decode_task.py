@@ -14,8 +14,8 @@ from sklearn.datasets import load_sample_images
 from support.c2pa_files import signed
 
 from dataengine.config.sources import ClipsConfig, FacesConfig
-from dataengine.ingest import decode_task as examined
-from dataengine.ingest.decode_task import Whole, Wishes, examine
+from dataengine.ingest import decode_task
+from dataengine.ingest.decode_task import DecodeSettings, WholeFile, decode
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
@@ -32,7 +32,7 @@ def red(picture: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _red_faces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examined, "_finder", lambda device, threshold: red)
+    monkeypatch.setattr(decode_task, "_finder", lambda device, threshold: red)
 
 
 def film() -> bytes:
@@ -53,14 +53,14 @@ def film() -> bytes:
 
 def test_each_clip_is_blurred_by_itself() -> None:
     clips = ClipsConfig(detector="content", min_seconds=1)
-    found = examine(Wishes(LIMITS, (), clips, FacesConfig()), film())
+    found = decode(DecodeSettings(LIMITS, (), clips, FacesConfig()), film())
     assert isinstance(found, list)
     assert [(c.start, c.end, c.facts["faces"], c.stored is not None) for c in found] == [
         (0.0, 2.0, 1, True),
         (2.0, 4.0, 0, False),
         (4.0, 6.0, 1, True),
     ]
-    plain = examine(Wishes(LIMITS, (), clips), film())
+    plain = decode(DecodeSettings(LIMITS, (), clips), film())
     assert isinstance(plain, list) and [c.data for c in plain] == [c.data for c in found], (
         "cut first: ids do not change"
     )
@@ -75,24 +75,24 @@ def test_facts_are_of_what_is_kept_and_hashes_of_the_original() -> None:
     pixels[100:160, 100:160] = (250, 10, 10)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "bmp")
-    found = examine(Wishes(LIMITS, faces=FacesConfig()), out.getvalue())
-    assert isinstance(found, Whole) and found.stored is not None
+    found = decode(DecodeSettings(LIMITS, faces=FacesConfig()), out.getvalue())
+    assert isinstance(found, WholeFile) and found.stored is not None
     assert (found.facts["format"], found.facts["ext"], found.facts["faces"]) == ("png", "png", 1)
     assert found.facts["phash"] == inspect(LIMITS, out.getvalue())["phash"]
-    assert examine(Wishes(LIMITS), out.getvalue()) == Whole(inspect(LIMITS, out.getvalue()))
+    assert decode(DecodeSettings(LIMITS), out.getvalue()) == WholeFile(inspect(LIMITS, out.getvalue()))
 
 
 def test_a_wish_comes_before_everything_else() -> None:
     out = io.BytesIO()
     Image.new("RGB", (64, 64), "navy").save(out, "jpeg")
     made = signed(out.getvalue(), "image/jpeg", "cawg.training-mining", {"cawg.ai_training": {"use": "notAllowed"}})
-    found = examine(Wishes(LIMITS, ("ai_training",)), made[:-30])
+    found = decode(DecodeSettings(LIMITS, ("ai_training",)), made[:-30])
     assert isinstance(found, OptedOutError) and found.signal == "cawg.training-mining: ai_training notAllowed"
     assert str(pickle.loads(pickle.dumps(found))) == str(found) == f"opted_out: its C2PA manifest says {found.signal}"
-    assert isinstance(examine(Wishes(LIMITS, ("data_mining",)), made), Whole)
+    assert isinstance(decode(DecodeSettings(LIMITS, ("data_mining",)), made), WholeFile)
 
 
 def test_seconds() -> None:
-    assert Wishes(LIMITS).seconds == 30
-    assert Wishes(LIMITS, clips=ClipsConfig(timeout=5)).seconds == 5
-    assert Wishes(LIMITS, clips=ClipsConfig(timeout=5), faces=FacesConfig(timeout=7)).seconds == 7
+    assert DecodeSettings(LIMITS).seconds == 30
+    assert DecodeSettings(LIMITS, clips=ClipsConfig(timeout=5)).seconds == 5
+    assert DecodeSettings(LIMITS, clips=ClipsConfig(timeout=5), faces=FacesConfig(timeout=7)).seconds == 7

@@ -15,8 +15,8 @@ from support.web_server import HOSTS, Page, Web, web
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest.addresses import is_public
-from dataengine.ingest.crawl import crawl, in_turn
-from dataengine.ingest.download import PASSING, fetch_once
+from dataengine.ingest.crawl import crawl, round_robin
+from dataengine.ingest.download import TRANSIENT, fetch_once
 from dataengine.ingest.items import Item, fetch
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -38,7 +38,7 @@ def polite(**changes: Any) -> HttpConfig:
 
 def outcomes(urls: list[str], config: HttpConfig) -> dict[str, bytes | str]:
     """The body, or the class of failure."""
-    items = in_turn([Item(f"t#{n}", url) for n, url in enumerate(urls)])
+    items = round_robin([Item(f"t#{n}", url) for n, url in enumerate(urls)])
     found: dict[str, bytes | str] = {}
     for item, asked in zip(crawl(items, config, LIMITS), items, strict=True):
         try:
@@ -159,7 +159,7 @@ def test_a_host_that_does_not_answer_is_given_up(site: Web) -> None:
     )
     assert sorted(found.values(), key=str) == ["http_host"] * 6 + ["http_timeout"] * 3
     assert len(site.seen) == 3
-    assert {"http_host", "http_timeout"} <= PASSING
+    assert {"http_host", "http_timeout"} <= TRANSIENT
 
 
 OPT_OUTS: list[tuple[tuple[tuple[str, str], ...], dict[str, Any], str]] = [
@@ -218,7 +218,9 @@ def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path)
     site.pages = {f"/{n}": Page(BODY, first=[Page(status=500)] * (n % 3)) for n in range(20)}
     local = tmp_path / "a.jpg"
     local.write_bytes(b"local")
-    items = in_turn([Item(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Item("t#z", str(local))])
+    items = round_robin(
+        [Item(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Item("t#z", str(local))]
+    )
     assert [i.uri for i in items[:3]] == ["t#z", "t#00", "t#01"]
     assert [i.uri for i in crawl(items, polite(), LIMITS)] == [i.uri for i in items]
     running = crawl(items, polite(), LIMITS)
