@@ -42,7 +42,7 @@ from dataengine.release.publish import publish
 from dataengine.shards.sample import Members, sample_members
 from dataengine.storage.store import Store
 from dataengine.storage.tar import write_tar
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 from dataengine.verify.verify import verify
 
 CODEBOOKS, TOKENS = 4, 196
@@ -94,7 +94,7 @@ def make(folder: Path, megabytes: int, shard_mb: int, sample_kb: int) -> None:
     ]
     data = (folder / "ledger.parquet").read_bytes()
     manifest["files"].append({"path": "ledger.parquet", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
-    (folder / "manifest.json").write_bytes(canonical(manifest))
+    (folder / "manifest.json").write_bytes(canonical_json(manifest))
 
 
 def others(folder: Path, release: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe, load
-    from dataengine.ingest.items import SourceReader as Source
+    from dataengine.ingest.occurrence import SourceReader as Source
     from dataengine.models.serving.completion import ChatModel as Teacher
     from dataengine.pipeline import execute as run
     from dataengine.score.base import Scorer
@@ -21,7 +21,7 @@ __all__ = ["Recipe", "Scorer", "Source", "Teacher", "load", "run"]
 _PLACES = {
     "Recipe": ("dataengine.config.recipe", "Recipe"),
     "Scorer": ("dataengine.score.base", "Scorer"),
-    "Source": ("dataengine.ingest.items", "SourceReader"),
+    "Source": ("dataengine.ingest.occurrence", "SourceReader"),
     "Teacher": ("dataengine.models.serving.completion", "ChatModel"),
     "load": ("dataengine.config.recipe", "load"),
     "run": ("dataengine.pipeline", "execute"),

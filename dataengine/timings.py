@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 
 from dataengine.errors import DataEngineError
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 
 
 @dataclass
@@ -56,7 +56,7 @@ def _add(store: Store, recipe: str, now: Cost, seconds: float) -> None:
     total = Cost(
         now.stage, round(before.seconds + seconds, 3), before.parts + now.parts, before.runs + 1, round(seconds, 3)
     )
-    store.put(key, canonical(asdict(total)))
+    store.put(key, canonical_json(asdict(total)))
 
 
 def _read(store: Store, key: str) -> Cost | None:

@@ -14,7 +14,7 @@ from typing import Any
 from dataengine.config.recipe import Benchmark, FolderBenchmark, TableBenchmark
 from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import UsageError
-from dataengine.ingest.items import CAPTION_KEYS, Item, SourceReader
+from dataengine.ingest.occurrence import CAPTION_KEYS, Occurrence, SourceReader
 from dataengine.ingest.stage import reader_of
 from dataengine.ingest.table import TableReader
 from dataengine.media.limits import Limits
@@ -37,9 +37,9 @@ class Reader:
             raise UsageError(f"{self.benchmark.path} holds no files: an empty list protects nothing")
         return found
 
-    def items(self, spec: Any) -> Iterator[Item]:
+    def occurrences(self, spec: Any) -> Iterator[Occurrence]:
         """Items of one part, ordered by uri; those of a list of questions have no media, and that is no error."""
-        for item in _source(self.benchmark, self.limits).items(spec):
+        for item in _source(self.benchmark, self.limits).occurrences(spec):
             yield replace(item, error=None) if self.wordy and item.meta else item
 
     @property
@@ -47,7 +47,7 @@ class Reader:
         """True for a list of questions only."""
         return isinstance(self.benchmark, TableBenchmark) and self.benchmark.media is None
 
-    def texts(self, item: Item) -> tuple[list[str], list[str]]:
+    def texts(self, item: Occurrence) -> tuple[list[str], list[str]]:
         """``(questions, answers)``: what the benchmark's columns say, and captions as questions; none of them blank."""
         said = json.loads(item.meta) if item.meta else {}
         asked = [*_words(said, self.benchmark.question), *item.captions]
@@ -61,16 +61,16 @@ class _Rows(TableReader):
     """A table's rows. Pictures may stand in the table itself, as bytes or as Hugging Face's ``{bytes, path}``; rows without
     media keep what they say."""
 
-    def _item(self, table: str, row: int, value: dict[str, Any] | str) -> Item:
+    def _occurrence(self, table: str, row: int, value: dict[str, Any] | str) -> Occurrence:
         if isinstance(value, str):
-            return super()._item(table, row, value)
+            return super()._occurrence(table, row, value)
         media = value.get(self.source.media)
         data, path = (media.get("bytes"), media.get("path")) if isinstance(media, dict) else (media, None)
         said = {str(k): v for k, v in value.items() if _plain(v) and k != self.source.media}
         if isinstance(data, bytes):
-            item = super()._item(table, row, {**said, self.source.media: path or f"row {row}"})
+            item = super()._occurrence(table, row, {**said, self.source.media: path or f"row {row}"})
             return replace(item, location="", data=data)
-        item = super()._item(table, row, {**said, self.source.media: media})
+        item = super()._occurrence(table, row, {**said, self.source.media: media})
         return replace(item, meta=json.dumps(said, sort_keys=True, ensure_ascii=False)) if item.error else item
 
 

@@ -22,7 +22,7 @@ from dataengine.embed import views
 from dataengine.embed.vectors import captioned, lists
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.errors import InputError
-from dataengine.ingest.items import Item
+from dataengine.ingest.occurrence import Occurrence
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.media.sniff import video_format
@@ -133,7 +133,7 @@ class ItemWorker:
             self._sandbox = Sandbox(
                 "dataengine.embed.views:prepare", context, workers=1, limits=self.limits
             ).__enter__()
-        reader, held, bare = self.readers[name], deque[Item](), list[Item]()
+        reader, held, bare = self.readers[name], deque[Occurrence](), list[Occurrence]()
         for outcome in self._sandbox.map(_payloads(reader, spec, held, bare, self.limits)):
             item = held.popleft()
             yield (name, item.uri, reader.texts(item)[0]), outcome.value[0] if isinstance(outcome, Ok) else None
@@ -154,10 +154,10 @@ class ItemWorker:
 
 
 def _payloads(
-    reader: Reader, spec: Any, held: deque[Item], bare: list[Item], limits: Limits
+    reader: Reader, spec: Any, held: deque[Occurrence], bare: list[Occurrence], limits: Limits
 ) -> Iterator[tuple[bytes, str]]:
     """Media of the items and their kind; items without go to ``bare`` (contamination.read tells why)."""
-    for item in reader.items(spec):
+    for item in reader.occurrences(spec):
         try:
             data = item.read(limits)
         except InputError:

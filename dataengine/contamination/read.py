@@ -16,8 +16,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.items import Item
 from dataengine.ingest.listing_stage import ListingStage
+from dataengine.ingest.occurrence import Occurrence
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.stage import Part, Run, Worker
@@ -79,7 +79,7 @@ class ReadWorker:
     def process(self, part: Part) -> Output:
         name, spec = part.spec
         rows = _Rows(self.readers[name])
-        held: deque[Item] = deque()
+        held: deque[Occurrence] = deque()
         for outcome in self._child().map(self._payloads(rows, spec, held)):
             item = held.popleft()
             if isinstance(outcome, Failed):
@@ -94,8 +94,8 @@ class ReadWorker:
             self._sandbox = Sandbox(inspect, self.limits, workers=1, limits=self.limits).__enter__()
         return self._sandbox
 
-    def _payloads(self, rows: _Rows, spec: Any, held: deque[Item]) -> Iterator[bytes]:
-        for item in rows.reader.items(spec):
+    def _payloads(self, rows: _Rows, spec: Any, held: deque[Occurrence]) -> Iterator[bytes]:
+        for item in rows.reader.occurrences(spec):
             if rows.reader.wordy and item.error is None:
                 rows.add(item, {})
                 continue
@@ -130,13 +130,13 @@ class _Rows:
     items: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, item: Item, facts: dict[str, Any]) -> None:
+    def add(self, item: Occurrence, facts: dict[str, Any]) -> None:
         questions, answers = self.reader.texts(item)
         row = {"benchmark": self.reader.benchmark.name, "item": item.uri, "questions": questions, "answers": answers}
         hashed = {k: facts.get(k) for k in ("kind", "phash")}
         self.items.append(row | hashed | {"frame_hashes": facts.get("frame_hashes", [])})
 
-    def fail(self, item: Item, failure: str, message: str) -> None:
+    def fail(self, item: Occurrence, failure: str, message: str) -> None:
         name = self.reader.benchmark.name
         where = {"input_id": input_id(name, item.uri), "source": name, "uri": item.uri}
         self.failures.append(where | {"failure": failure, "message": message, "bytes": None})

@@ -62,7 +62,7 @@ def build(target: Path) -> CorpusSummary:
     uris = layout.write(target, entries)
     text = json.dumps(made.labels(uris), indent=1) + "\n"
     layout.freeze(target)
-    pinned_packages.publish(labels, text.encode())
+    pinned_packages.write_atomically(labels, text.encode())
     labels.chmod(0o644)
     layout.freeze(target)
     return _summary(target, json.loads(text), built=True)

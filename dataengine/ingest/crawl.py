@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, RunError
 from dataengine.ingest.download import Downloader, host_of
-from dataengine.ingest.items import Item
+from dataengine.ingest.occurrence import Occurrence
 from dataengine.media.limits import Limits
 
 _AHEAD = 1024
@@ -27,27 +27,29 @@ _SPOOL = 4 << 30
 """Bytes on disk beyond which nothing new is requested."""
 
 
-def is_url(item: Item) -> bool:
+def is_url(occurrence: Occurrence) -> bool:
     """True for an occurrence that has to be downloaded."""
-    return item.error is None and item.data is None and item.location.startswith(("http://", "https://"))
+    return (
+        occurrence.error is None and occurrence.data is None and occurrence.location.startswith(("http://", "https://"))
+    )
 
 
-def round_robin(items: Sequence[Item]) -> list[Item]:
+def round_robin(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
     """The first URL of each host, hosts by name, then the second of each, …; a host's URLs by uri."""
     seen: dict[str, int] = defaultdict(int)
     keyed = []
-    for item in sorted(items, key=lambda i: i.uri):
-        host = host_of(item.location) if is_url(item) else ""
-        keyed.append(((seen[host], host), item))
+    for occurrence in sorted(occurrences, key=lambda i: i.uri):
+        host = host_of(occurrence.location) if is_url(occurrence) else ""
+        keyed.append(((seen[host], host), occurrence))
         seen[host] += 1
-    return [item for _, item in sorted(keyed, key=lambda k: k[0])]
+    return [occurrence for _, occurrence in sorted(keyed, key=lambda k: k[0])]
 
 
-def crawl(items: Sequence[Item], config: HttpConfig, limits: Limits) -> Iterator[Item]:
+def crawl(occurrences: Sequence[Occurrence], config: HttpConfig, limits: Limits) -> Iterator[Occurrence]:
     """The occurrences in the given order: a URL with its bytes in a file that exists until the next occurrence is requested, or
     with its InputError; others unchanged."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1, "crawl") as thread:
-        pool = _DownloadPool(items, config, limits, Path(folder))
+        pool = _DownloadPool(occurrences, config, limits, Path(folder))
         running = thread.submit(asyncio.run, pool.work())
         running.add_done_callback(lambda _: pool.done.put(None))
         try:
@@ -56,16 +58,16 @@ def crawl(items: Sequence[Item], config: HttpConfig, limits: Limits) -> Iterator
             pool.stop()
 
 
-def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Item]:
-    early: dict[int, Item] = {}
-    for n in range(len(pool.items)):
+def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Occurrence]:
+    early: dict[int, Occurrence] = {}
+    for n in range(len(pool.occurrences)):
         while n not in early:
             if (finished := pool.done.get()) is None:
                 raise RunError(f"the downloads stopped unexpectedly: {_first(running.exception())}; rerun to resume")
             early[finished[0]] = finished[1]
-        item = early.pop(n)
-        yield item
-        pool.consumed(item)
+        occurrence = early.pop(n)
+        yield occurrence
+        pool.consumed(occurrence)
 
 
 def _first(error: BaseException | None) -> str:
@@ -75,9 +77,9 @@ def _first(error: BaseException | None) -> str:
 class _DownloadPool:
     """Downloads in a thread of its own; ``done`` receives ``(position, occurrence)`` as each finishes."""
 
-    def __init__(self, items: Sequence[Item], config: HttpConfig, limits: Limits, folder: Path) -> None:
-        self.items = items
-        self.done: SimpleQueue[tuple[int, Item] | None] = SimpleQueue()
+    def __init__(self, occurrences: Sequence[Occurrence], config: HttpConfig, limits: Limits, folder: Path) -> None:
+        self.occurrences = occurrences
+        self.done: SimpleQueue[tuple[int, Occurrence] | None] = SimpleQueue()
         self._config, self._limits, self._folder = config, limits, folder
         self._consumed, self._spooled = 0, 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -92,32 +94,32 @@ class _DownloadPool:
         downloader = Downloader(self._config, self._limits)
         try:
             async with asyncio.TaskGroup() as group:
-                for n, item in enumerate(self.items):
+                for n, occurrence in enumerate(self.occurrences):
                     while n - self._consumed >= _AHEAD or self._spooled > _SPOOL:
                         self._progressed.clear()
                         await self._progressed.wait()
-                    group.create_task(self._one(downloader, n, item))
+                    group.create_task(self._one(downloader, n, occurrence))
         finally:
             await downloader.close()
 
-    async def _one(self, downloader: Downloader, n: int, item: Item) -> None:
-        if is_url(item):
+    async def _one(self, downloader: Downloader, n: int, occurrence: Occurrence) -> None:
+        if is_url(occurrence):
             target = self._folder / str(n)
             try:
-                await downloader.fetch(item.location, target)
+                await downloader.fetch(occurrence.location, target)
                 self._spooled += target.stat().st_size
-                item = replace(item, location=str(target))
+                occurrence = replace(occurrence, location=str(target))
             except InputError as error:
                 target.unlink(missing_ok=True)
-                item = replace(item, error=error)
-        self.done.put((n, item))
+                occurrence = replace(occurrence, error=error)
+        self.done.put((n, occurrence))
 
-    def consumed(self, item: Item) -> None:
+    def consumed(self, occurrence: Occurrence) -> None:
         """The consumer has finished with an occurrence: delete its file."""
         size = 0
-        if Path(item.location).parent == self._folder and item.error is None:
-            size = Path(item.location).stat().st_size
-            Path(item.location).unlink()
+        if Path(occurrence.location).parent == self._folder and occurrence.error is None:
+            size = Path(occurrence.location).stat().st_size
+            Path(occurrence.location).unlink()
         self._call(lambda: self._free(size))
 
     def stop(self) -> None:

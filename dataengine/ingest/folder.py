@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from dataengine.config.sources import FolderSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.items import Item, fetch, read_sidecars
+from dataengine.ingest.occurrence import Occurrence, fetch, read_sidecars
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.store import Store
@@ -57,18 +57,18 @@ class FolderReader:
         facts.append((self.source.license or "", []))
         return Part(f"{self.source.name}-{bucket:04d}", digest(facts), files)
 
-    def items(self, spec: list[_Media]) -> Iterator[Item]:
+    def occurrences(self, spec: list[_Media]) -> Iterator[Occurrence]:
         for media in spec:
-            yield self._item(media)
+            yield self._occurrence(media)
 
-    def _item(self, media: _Media) -> Item:
+    def _occurrence(self, media: _Media) -> Occurrence:
         if media.orphan:
             error = InputError("missing", "a sidecar without an image or video of the same name")
-            return Item(shown(media.name), error=error)
+            return Occurrence(shown(media.name), error=error)
         text, facts = (self._sidecar(name) for name in (media.text, media.json))
         side = read_sidecars(text, facts)
         license_ = side.license or self.source.license
-        return Item(shown(media.name), self._at(media.name), side.captions, license_, side.meta)
+        return Occurrence(shown(media.name), self._at(media.name), side.captions, license_, side.meta)
 
     def _sidecar(self, name: str | None) -> bytes | None:
         try:

@@ -9,8 +9,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
 from dataengine.ingest.folder import FolderReader
-from dataengine.ingest.items import SourceReader
 from dataengine.ingest.listing_stage import ListingStage
+from dataengine.ingest.occurrence import SourceReader
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker

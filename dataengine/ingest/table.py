@@ -19,8 +19,8 @@ from dataengine.config.sources import RowsSource, TableSource, UrlsSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.download import host_of
 from dataengine.ingest.folder import bucket_of
-from dataengine.ingest.items import Item, fetch, sidecar
 from dataengine.ingest.listing import glob, part_name, relative
+from dataengine.ingest.occurrence import Occurrence, fetch, sidecar
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.workspace import digest
@@ -42,7 +42,7 @@ class RowsReader(ABC):
     source: RowsSource
 
     @abstractmethod
-    def bucket(self, item: Item) -> int:
+    def bucket(self, occurrence: Occurrence) -> int:
         """Hash bucket of an occurrence within its table."""
 
     @abstractmethod
@@ -61,31 +61,31 @@ class RowsReader(ABC):
                 parts.append(Part(f"{part_name(self.source.name, name)}-{b:04d}", key, _Slice(entry.key, b)))
         return parts
 
-    def items(self, spec: _Slice) -> Iterator[Item]:
+    def occurrences(self, spec: _Slice) -> Iterator[Occurrence]:
         seen: dict[str, int] = defaultdict(int)
-        items = []
+        occurrences = []
         for row, value in _rows(spec.path):
-            item = self._item(spec.path, row, value)
-            if self.bucket(item) != spec.bucket:
+            occurrence = self._occurrence(spec.path, row, value)
+            if self.bucket(occurrence) != spec.bucket:
                 continue
-            seen[item.uri] += 1
-            again = f"#{seen[item.uri]}" if seen[item.uri] > 1 else ""
-            items.append(Item(**{**item.__dict__, "uri": item.uri + again}))
-        yield from sorted(items, key=lambda i: i.uri)
+            seen[occurrence.uri] += 1
+            again = f"#{seen[occurrence.uri]}" if seen[occurrence.uri] > 1 else ""
+            occurrences.append(Occurrence(**{**occurrence.__dict__, "uri": occurrence.uri + again}))
+        yield from sorted(occurrences, key=lambda i: i.uri)
 
-    def _item(self, table: str, row: int, value: dict[str, Any] | str) -> Item:
+    def _occurrence(self, table: str, row: int, value: dict[str, Any] | str) -> Occurrence:
         name = relative(self.source.path, table)
         if isinstance(value, str):
-            return Item(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
+            return Occurrence(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
         media = value.pop(self.source.column, None)
         if not isinstance(media, str) or not media:
             message = f"row {row} of {name} has no path or URL in column `{self.source.column}`; its columns: {', '.join(value)}"
-            return Item(f"{name}#row {row}", error=InputError("bad_row", message))
+            return Occurrence(f"{name}#row {row}", error=InputError("bad_row", message))
         captions = value.pop(self.source.caption, None) if self.source.caption else None
         texts = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
         side = sidecar(texts, value, self.source.license_column or "license")
         license_ = side.license or self.source.license
-        return Item(f"{name}#{media}", self.location(table, media), side.captions, license_, side.meta)
+        return Occurrence(f"{name}#{media}", self.location(table, media), side.captions, license_, side.meta)
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,8 @@ class TableReader(RowsReader):
 
     source: TableSource
 
-    def bucket(self, item: Item) -> int:
-        return bucket_of(item.uri, self.source.buckets)
+    def bucket(self, occurrence: Occurrence) -> int:
+        return bucket_of(occurrence.uri, self.source.buckets)
 
     def location(self, table: str, media: str) -> str:
         if "://" in media or media.startswith("/"):
@@ -109,8 +109,8 @@ class UrlsReader(RowsReader):
 
     source: UrlsSource
 
-    def bucket(self, item: Item) -> int:
-        return bucket_of(host_of(item.location) or item.uri, self.source.buckets)
+    def bucket(self, occurrence: Occurrence) -> int:
+        return bucket_of(host_of(occurrence.location) or occurrence.uri, self.source.buckets)
 
     def location(self, table: str, media: str) -> str:
         return media

@@ -18,8 +18,8 @@ from PIL import Image
 
 from dataengine.config.sources import WebDatasetSource
 from dataengine.errors import InputError
-from dataengine.ingest.items import Item, read_sidecars
 from dataengine.ingest.listing import glob, part_name, relative
+from dataengine.ingest.occurrence import Occurrence, read_sidecars
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.store import Store
@@ -43,7 +43,7 @@ class WebDatasetReader:
             parts.append(Part(part_name(self.source.name, name), key, entry.key))
         return parts
 
-    def items(self, spec: str) -> Iterator[Item]:
+    def occurrences(self, spec: str) -> Iterator[Occurrence]:
         tar = relative(self.source.path, spec)
         with ExitStack() as stack:
             file = stack.enter_context(_local(spec))
@@ -51,25 +51,27 @@ class WebDatasetReader:
             for key, members in sorted(samples.items()):
                 yield from self._sample(tar, file, key, members)
             if broken:
-                yield Item(
+                yield Occurrence(
                     f"{tar}#",
                     error=InputError("truncated", f"{tar} is damaged: {broken}; the samples before that are used"),
                 )
 
-    def _sample(self, tar: str, file: IO[bytes], key: str, members: dict[str, tuple[int, int]]) -> Iterator[Item]:
+    def _sample(self, tar: str, file: IO[bytes], key: str, members: dict[str, tuple[int, int]]) -> Iterator[Occurrence]:
         media = sorted(e for e in members if _is_media(e))
         if not media:
             message = f"sample {key} has no image or video, only {', '.join(sorted(members))}"
-            yield Item(f"{tar}#{key}", error=InputError("missing", message))
+            yield Occurrence(f"{tar}#{key}", error=InputError("missing", message))
         text, facts = (_read(file, members.get(e)) for e in ("txt", "json"))
         side = read_sidecars(text, facts)
         for ext in media:
             uri, size = f"{tar}#{key}.{ext}", members[ext][1]
             if size > self.limits.bytes:
-                yield Item(uri, error=InputError("too_many_bytes", f"{size:,} bytes, limit {self.limits.bytes:,}"))
+                yield Occurrence(
+                    uri, error=InputError("too_many_bytes", f"{size:,} bytes, limit {self.limits.bytes:,}")
+                )
             else:
                 license_ = side.license or self.source.license
-                yield Item(uri, "", side.captions, license_, side.meta, _read(file, members[ext]))
+                yield Occurrence(uri, "", side.captions, license_, side.meta, _read(file, members[ext]))
 
 
 def _is_media(ext: str) -> bool:

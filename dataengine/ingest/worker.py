@@ -21,7 +21,7 @@ from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, round_robin
 from dataengine.ingest.decode_task import DecodeSettings, WholeFile
-from dataengine.ingest.items import Item, SourceReader
+from dataengine.ingest.occurrence import Occurrence, SourceReader
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
@@ -45,41 +45,45 @@ class _Rows:
     parents: int = 0
     opt_outs: Counter[str] = field(default_factory=Counter)
 
-    def refuse(self, item: Item, error: InputError, size: int | None = None) -> None:
+    def refuse(self, occurrence: Occurrence, error: InputError, size: int | None = None) -> None:
         """Record an occurrence that cannot be used, and its opt-out if that is why."""
-        self.fail(item, error.failure, error.message, size)
+        self.fail(occurrence, error.failure, error.message, size)
         if isinstance(error, OptedOutError):
             self.opt_outs[error.signal] += 1
 
-    def fail(self, item: Item, failure: str, message: str, size: int | None) -> None:
+    def fail(self, occurrence: Occurrence, failure: str, message: str, size: int | None) -> None:
         row = {"failure": failure, "message": message, "bytes": size}
-        self.failures.append(self._occurrence(item) | row)
+        self.failures.append(self._occurrence(occurrence) | row)
 
-    def add(self, item: Item, data: bytes, facts: dict[str, Any], stored: bytes | None) -> tuple[str, bytes] | None:
+    def add(
+        self, occurrence: Occurrence, data: bytes, facts: dict[str, Any], stored: bytes | None
+    ) -> tuple[str, bytes] | None:
         """Record a sample, whose id is that of ``data`` even where ``stored`` replaces it; returns its tar member, None if the
         same bytes are already packed."""
         id_, sha256 = sample_id(data)
         kept = data if stored is None else stored
-        row = {"id": id_, "sha256": sha256, "bytes": len(kept), "captions": list(item.captions)}
+        row = {"id": id_, "sha256": sha256, "bytes": len(kept), "captions": list(occurrence.captions)}
         if "faces" in facts:
             row["media_sha256"] = sample_id(kept)[1]
-        self.samples.append(self._occurrence(item) | row | {"license": item.license, "meta": item.meta} | facts)
+        self.samples.append(
+            self._occurrence(occurrence) | row | {"license": occurrence.license, "meta": occurrence.meta} | facts
+        )
         if id_ in self.packed:
             return None
         self.packed.add(id_)
         return f"{id_}.{facts['ext']}", kept
 
-    def add_clips(self, item: Item, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
+    def add_clips(self, occurrence: Occurrence, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
         """Record the clips of one video, each under the video's uri with its time span (W3C Media Fragments)."""
         self.parents += 1
         parent, _ = sample_id(data)
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
-            occurrence = replace(item, uri=f"{item.uri}#t={clip.start:.3f},{clip.end:.3f}")
+            occurrence = replace(occurrence, uri=f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}")
             yield self.add(occurrence, clip.data, clip.facts | cut, clip.stored)
 
-    def _occurrence(self, item: Item) -> dict[str, Any]:
-        return {"input_id": input_id(self.source, item.uri), "source": self.source, "uri": item.uri}
+    def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
+        return {"input_id": input_id(self.source, occurrence.uri), "source": self.source, "uri": occurrence.uri}
 
 
 @dataclass
@@ -111,10 +115,10 @@ class IngestWorker:
         source, spec = part.spec
         rows = _Rows(source)
         name = f"{part.name}-{part.key[:16]}.parquet"
-        items = self.readers[source].items(spec)
+        occurrences = self.readers[source].occurrences(spec)
         if source in self.web:
-            items = self._downloaded(items, self.web[source], f"samples/{name}")
-        files = self._pack(rows, items, self._sandbox(self.clips.get(source)))
+            occurrences = self._downloaded(occurrences, self.web[source], f"samples/{name}")
+        files = self._pack(rows, occurrences, self._sandbox(self.clips.get(source)))
         samples = sorted(rows.samples, key=lambda r: r["uri"])
         failures = sorted(rows.failures, key=lambda r: r["uri"])
         for role, table_rows, schema in (("samples", samples, SAMPLES), ("failures", failures, FAILURES)):
@@ -127,15 +131,15 @@ class IngestWorker:
         facts = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
         return Output(files, counts, facts)
 
-    def _downloaded(self, items: Iterator[Item], config: HttpConfig, earlier: str) -> Iterator[Item]:
+    def _downloaded(self, occurrences: Iterator[Occurrence], config: HttpConfig, earlier: str) -> Iterator[Occurrence]:
         """The occurrences with the bytes of their URLs. What an earlier attempt at this very part has packed is not downloaded
         again: ``earlier`` is the key of its samples."""
         known = self._packed(earlier)
-        wanted = round_robin(list(items))
+        wanted = round_robin(list(occurrences))
         downloads = crawl([i for i in wanted if i.uri not in known], config, self.limits)
-        for item in wanted:
-            if item.uri in known:
-                yield replace(item, data=self.workspace.store.get_range(*known[item.uri]))
+        for occurrence in wanted:
+            if occurrence.uri in known:
+                yield replace(occurrence, data=self.workspace.store.get_range(*known[occurrence.uri]))
             else:
                 yield next(downloads)
 
@@ -160,12 +164,12 @@ class IngestWorker:
             self._sandboxes[clips] = sandbox.__enter__()
         return self._sandboxes[clips]
 
-    def _pack(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> dict[str, File]:
+    def _pack(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> dict[str, File]:
         """Decode all occurrences, write their bytes as one tar named by its digest, and fill ``rows``."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "media.tar")
             with path.open("wb") as out:
-                info = write_tar(out, self._members(rows, items, sandbox))
+                info = write_tar(out, self._members(rows, occurrences, sandbox))
             key = f"media/{info.sha256[:32]}.tar"
             offsets = {m.name.partition(".")[0]: m.offset for m in info.members}
             for row in rows.samples:
@@ -176,28 +180,30 @@ class IngestWorker:
                 self.workspace.store.put(key, path)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
-    def _members(self, rows: _Rows, items: Iterator[Item], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
-        held: deque[tuple[Item, bytes]] = deque()
-        for outcome in sandbox.map(self._payloads(rows, items, held)):
-            item, data = held.popleft()
+    def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
+        held: deque[tuple[Occurrence, bytes]] = deque()
+        for outcome in sandbox.map(self._payloads(rows, occurrences, held)):
+            occurrence, data = held.popleft()
             if isinstance(outcome, Failed):
-                rows.fail(item, outcome.failure, outcome.message, len(data))
+                rows.fail(occurrence, outcome.failure, outcome.message, len(data))
                 continue
             if isinstance(outcome.value, OptedOutError):
-                rows.refuse(item, outcome.value, len(data))
+                rows.refuse(occurrence, outcome.value, len(data))
                 continue
             if isinstance(outcome.value, WholeFile):
-                packed = iter([rows.add(item, data, outcome.value.facts, outcome.value.stored)])
+                packed = iter([rows.add(occurrence, data, outcome.value.facts, outcome.value.stored)])
             else:
-                packed = rows.add_clips(item, data, outcome.value)
+                packed = rows.add_clips(occurrence, data, outcome.value)
             yield from (member for member in packed if member)
 
-    def _payloads(self, rows: _Rows, items: Iterator[Item], held: deque[tuple[Item, bytes]]) -> Iterator[bytes]:
-        for item in items:
+    def _payloads(
+        self, rows: _Rows, occurrences: Iterator[Occurrence], held: deque[tuple[Occurrence, bytes]]
+    ) -> Iterator[bytes]:
+        for occurrence in occurrences:
             try:
-                data = item.read(self.limits)
+                data = occurrence.read(self.limits)
             except InputError as error:
-                rows.refuse(item, error)
+                rows.refuse(occurrence, error)
                 continue
-            held.append((item, data))
+            held.append((occurrence, data))
             yield data

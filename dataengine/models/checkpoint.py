@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from dataengine.errors import UsageError
-from dataengine.storage.pinned_packages import cache_dir, publish
+from dataengine.storage.pinned_packages import cache_dir, write_atomically
 from dataengine.storage.store import Entry, Store
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
@@ -37,7 +37,7 @@ def digest(path: Path) -> str:
     note = cache_dir() / "checkpoints" / "digests" / hashlib.sha256(identity.encode()).hexdigest()
     if not note.exists():
         with path.open("rb") as f:
-            publish(note, hashlib.file_digest(f, "sha256").hexdigest().encode())
+            write_atomically(note, hashlib.file_digest(f, "sha256").hexdigest().encode())
     return note.read_text()
 
 

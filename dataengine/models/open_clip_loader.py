@@ -12,7 +12,7 @@ from typing import Any
 
 from dataengine.errors import UsageError
 from dataengine.models.architecture import Architecture
-from dataengine.storage.pinned_packages import cache_dir, publish
+from dataengine.storage.pinned_packages import cache_dir, write_atomically
 
 
 def loaded(arch: Architecture, checkpoint: Path) -> tuple[Any, Any]:
@@ -29,7 +29,7 @@ def check_fit(arch: Architecture, checkpoint: Path, version: str) -> None:
     proof = cache_dir() / "checkpoints" / "fits" / fits
     if not proof.exists():
         _try(arch, checkpoint)
-        publish(proof, b"")
+        write_atomically(proof, b"")
 
 
 def _try(arch: Architecture, checkpoint: Path) -> None:

@@ -19,7 +19,7 @@ from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.storage.multipart import PART, create_large
 from dataengine.storage.store import Entry, Store
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 
 MANIFEST, CLAIM = "manifest.json", ".publishing.json"
 
@@ -146,7 +146,7 @@ class _Publisher:
 
     def _claim(self) -> None:
         """Reserve the target for this release, by however many publishers, until the manifest is written."""
-        claim = canonical({"manifest_sha256": hashlib.sha256(self.manifest).hexdigest()})
+        claim = canonical_json({"manifest_sha256": hashlib.sha256(self.manifest).hexdigest()})
         while CLAIM in self.there or not self.to.create(CLAIM, claim):
             try:
                 held = self.to.get(CLAIM).strip()

@@ -18,7 +18,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.score.annotated import annotated, score_fields
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 from dataengine.table_engine import Frame
 
 CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]
@@ -90,7 +90,7 @@ def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, i
     chosen = scored.pop(_BEST, None)
     best = longest(row["captions"]) if chosen is None else int(chosen)
     codes = codes_of(row, bytes(row["codes_size"])) if row["codes_pack"] else None
-    scores = canonical(scored).decode()
+    scores = canonical_json(scored).decode()
     return best, scores, sample_size(row, best=best, scores=json.loads(scores), codes=codes)
 
 

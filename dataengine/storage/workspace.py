@@ -24,14 +24,14 @@ from dataengine.storage.store import Store
 _PARALLEL = 16
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def digest(*values: Any) -> str:
     """128 bits of SHA-256 over the canonical JSON of ``values``, in hex."""
-    return hashlib.sha256(canonical(values)).hexdigest()[:32]
+    return hashlib.sha256(canonical_json(values)).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Record:
 
     def to_bytes(self) -> bytes:
         parts = {name: asdict(out) for name, out in self.parts.items()}
-        return canonical({"stage": self.stage, "key": self.key, "parts": parts})
+        return canonical_json({"stage": self.stage, "key": self.key, "parts": parts})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:
@@ -175,4 +175,4 @@ class Workspace:
 
 def commit_part(store: Store, marker: str, key: str, output: Output) -> None:
     """Write the object that says that a part is done; its files must all have been published."""
-    store.put(marker, canonical({"key": key, **asdict(output)}))
+    store.put(marker, canonical_json({"key": key, **asdict(output)}))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from dataengine.errors import RunError, UsageError
-from dataengine.storage.pinned_packages import cache_dir, publish
+from dataengine.storage.pinned_packages import cache_dir, write_atomically
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.checkpoint import unpack
 
@@ -64,7 +64,7 @@ def check(config: ExternalConfig) -> None:
         _existing(str(unpack(config.read())[0].get("name")))
     except RunError as error:
         raise UsageError(f"tokenizer {config.path}: {error}") from None
-    publish(proof, b"")
+    write_atomically(proof, b"")
 
 
 def _existing(name: str) -> str:

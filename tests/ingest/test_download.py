@@ -17,7 +17,7 @@ from dataengine.errors import InputError
 from dataengine.ingest.addresses import is_public
 from dataengine.ingest.crawl import crawl, round_robin
 from dataengine.ingest.download import TRANSIENT, fetch_once
-from dataengine.ingest.items import Item, fetch
+from dataengine.ingest.occurrence import Occurrence, fetch
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 
@@ -38,7 +38,7 @@ def polite(**changes: Any) -> HttpConfig:
 
 def outcomes(urls: list[str], config: HttpConfig) -> dict[str, bytes | str]:
     """The body, or the class of failure."""
-    items = round_robin([Item(f"t#{n}", url) for n, url in enumerate(urls)])
+    items = round_robin([Occurrence(f"t#{n}", url) for n, url in enumerate(urls)])
     found: dict[str, bytes | str] = {}
     for item, asked in zip(crawl(items, config, LIMITS), items, strict=True):
         try:
@@ -219,7 +219,7 @@ def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path)
     local = tmp_path / "a.jpg"
     local.write_bytes(b"local")
     items = round_robin(
-        [Item(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Item("t#z", str(local))]
+        [Occurrence(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Occurrence("t#z", str(local))]
     )
     assert [i.uri for i in items[:3]] == ["t#z", "t#00", "t#01"]
     assert [i.uri for i in crawl(items, polite(), LIMITS)] == [i.uri for i in items]

@@ -16,7 +16,7 @@ import pytest
 from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.folder import FolderReader
-from dataengine.ingest.items import Item, SourceReader
+from dataengine.ingest.occurrence import Occurrence, SourceReader
 from dataengine.ingest.table import TableReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.media.limits import Limits
@@ -37,13 +37,13 @@ def tars(pattern: Path) -> WebDatasetReader:
     return WebDatasetReader(WebDatasetSource(type="webdataset", name="w", path=str(pattern)), Limits(bytes=1000))
 
 
-def items(reader: SourceReader) -> dict[str, Item]:
-    found = [item for part in reader.parts() for item in reader.items(part.spec)]
+def items(reader: SourceReader) -> dict[str, Occurrence]:
+    found = [item for part in reader.parts() for item in reader.occurrences(part.spec)]
     assert len({i.uri for i in found}) == len(found)
     return {i.uri: i for i in found}
 
 
-def failure(item: Item) -> str:
+def failure(item: Occurrence) -> str:
     with pytest.raises(InputError) as caught:
         item.read(Limits(bytes=1000))
     return caught.value.failure

@@ -138,7 +138,7 @@ def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:
     places: dict[str, set[str]] = {}
     total = 0
     for part in reader.parts():
-        for item in reader.items(part.spec):
+        for item in reader.occurrences(part.spec):
             total += 1
             places.setdefault(item.location.rpartition("/")[0], set()).add(part.name)
     assert total == 51 and all(len(parts) == 1 for parts in places.values())

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataengine.shards.read import read_members
 from dataengine.storage.tar import write_tar
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 
 Members = list[tuple[str, bytes]]
 
@@ -24,7 +24,7 @@ def edit(release: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the manifest."""
     told = manifest(release)
     change(told)
-    (release / "manifest.json").write_bytes(canonical(told))
+    (release / "manifest.json").write_bytes(canonical_json(told))
 
 
 def image(release: Path) -> Path:

@@ -12,7 +12,7 @@ from support.small_release import dataengine
 from support.spoil import Members, rewrite
 
 from dataengine.errors import UsageError
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 from dataengine.verify.cot_records import recheck
 
 
@@ -30,7 +30,7 @@ def first_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Members]
         at = next(i for i, (name, _) in enumerate(members) if name.endswith(".json"))
         told = json.loads(members[at][1])
         change(told)
-        return [*members[:at], (members[at][0], canonical(told)), *members[at + 1 :]]
+        return [*members[:at], (members[at][0], canonical_json(told)), *members[at + 1 :]]
 
     return spoil
 
@@ -57,6 +57,6 @@ def test_wrong_records_are_named(copy: Path, change: Callable[[dict[str, Any]], 
 def test_a_release_without_records_says_so(copy: Path) -> None:
     told = json.loads((copy / "manifest.json").read_bytes())
     told["cot"] = {**told["cot"], "shards": []}
-    (copy / "manifest.json").write_bytes(canonical(told))
+    (copy / "manifest.json").write_bytes(canonical_json(told))
     with pytest.raises(UsageError, match="no chain-of-thought records"):
         recheck(str(copy))

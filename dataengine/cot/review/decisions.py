@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.errors import UsageError
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import canonical, digest
+from dataengine.storage.workspace import canonical_json, digest
 
 _RANK = {Action.REJECT: 2, Action.EDIT: 1, Action.ACCEPT: 0}
 
@@ -36,7 +36,7 @@ def log(store: Store, base: str, decision: Decision) -> str:
     if mine and mine[-1].decision == decision:
         return _key(base, decision, mine[-1].number)
     number = mine[-1].number + 1 if mine else 0
-    while not store.create(_key(base, decision, number), canonical(asdict(decision))):
+    while not store.create(_key(base, decision, number), canonical_json(asdict(decision))):
         number += 1
     return _key(base, decision, number)
 

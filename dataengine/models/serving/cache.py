@@ -15,7 +15,7 @@ from dataengine.models.serving.completion import (
     ToolCall,
 )
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import canonical
+from dataengine.storage.workspace import canonical_json
 
 FOLDER = "completions"
 
@@ -43,7 +43,7 @@ class CompletionCache:
     def put(self, digest: str, result: Result) -> None:
         """Keep a finished generation; the first of several workers wins."""
         if self.store is not None and (isinstance(result, Completion) or result.failure in FINAL):
-            self.store.create(_key(digest), canonical(asdict(result)))
+            self.store.create(_key(digest), canonical_json(asdict(result)))
 
 
 def _key(digest: str) -> str:

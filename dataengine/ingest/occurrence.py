@@ -19,7 +19,7 @@ CAPTION_KEYS = ("caption", "captions", "text")
 
 
 @dataclass(frozen=True)
-class Item:
+class Occurrence:
     """One occurrence of a media file in a source: where its bytes are (or the bytes themselves), and the source's metadata."""
 
     uri: str
@@ -48,7 +48,7 @@ class SourceReader(Protocol):
     def parts(self) -> list[Part]:
         """Raises UsageError where the source does not exist."""
 
-    def items(self, spec: Any) -> Iterator[Item]:
+    def occurrences(self, spec: Any) -> Iterator[Occurrence]:
         """Occurrences of one part, ordered by uri."""
 
 
