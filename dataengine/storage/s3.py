@@ -1,7 +1,7 @@
-"""How S3 is reached, and what its errors mean: endpoint, region, profile, credentials, retries.
+"""S3 configuration and error messages: endpoint, region, profile, credentials, retries.
 
-The Rust client (obstore) signs, retries and pools connections itself, but knows neither profiles nor SSO: botocore is
-asked for credentials where there is a profile or a credentials file, and is not imported otherwise.
+The Rust client (obstore) signs, retries and pools connections itself, but knows neither profiles nor SSO: with a profile or a
+credentials file botocore supplies the credentials, and is not imported otherwise.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from obstore.store import S3Store
 
 from dataengine.errors import RunError
 
-#: What the client tries again: 5xx, connections that broke, bodies that ended early. AWS_MAX_ATTEMPTS replaces it.
+#: Attempts at 5xx, broken connections and truncated bodies, retried by the client. AWS_MAX_ATTEMPTS replaces it.
 _ATTEMPTS = 8
 _BACKOFF = {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=10), "base": 2}
 
 _HINTS = {
-    "SignatureDoesNotMatch": "the secret key is another one: check AWS_SECRET_ACCESS_KEY or the profile",
+    "SignatureDoesNotMatch": "the secret key is wrong: check AWS_SECRET_ACCESS_KEY or the profile",
     "InvalidAccessKeyId": "the server does not know the key: check AWS_ACCESS_KEY_ID or the profile",
-    "ExpiredToken": "the session has ended: get new credentials and run the same command again",
-    "RequestTimeTooSkewed": "the clock of this machine is wrong",
-    "NoSuchBucket": "there is no such bucket: check its name and AWS_ENDPOINT_URL",
-    "SlowDown": "the server asks for fewer requests: lower --workers, or run the same command again later",
+    "ExpiredToken": "the session token has expired: get new credentials and rerun",
+    "RequestTimeTooSkewed": "the clock of this machine is off: set it and rerun",
+    "NoSuchBucket": "the bucket does not exist: check its name and AWS_ENDPOINT_URL",
+    "SlowDown": "the server limits the request rate: lower --workers, or rerun later",
     "AccessDenied": "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile, and their rights on the bucket",
 }
 _STATUS = {
@@ -34,15 +34,15 @@ _STATUS = {
     "403": _HINTS["AccessDenied"],
     "429": _HINTS["SlowDown"],
     "503": _HINTS["SlowDown"],
-    "500": "an error of the server's own: run the same command again later",
+    "500": "an internal error of the server: rerun later",
 }
 
 
 def connect(url: str) -> S3Store:
-    """A client for ``s3://bucket/prefix``. Raises RunError for a profile or credentials that cannot be read."""
+    """The client of ``s3://bucket/prefix``. Raises RunError if a profile or its credentials cannot be read."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     if not bucket:
-        raise RunError(f"{url}: no bucket; write s3://bucket/prefix")
+        raise RunError(f"{url} names no bucket; write s3://bucket/prefix")
     found = settings()
     options: dict[str, Any] = {"client_options": {"timeout": "300s"}}
     if found["endpoint"]:
@@ -50,14 +50,14 @@ def connect(url: str) -> S3Store:
         options["client_options"]["allow_http"] = found["endpoint"].startswith("http://")
     if found["session"] is not None:
         options["credential_provider"] = _provider(found["session"])
-    # The digest is that of the signed payload, so it costs nothing, and the server keeps it.
+    # The checksum is the signed payload's digest, so it costs nothing, and the server stores it.
     options["checksum_algorithm"] = os.environ.get("AWS_CHECKSUM_ALGORITHM") or "SHA256"
     retry: Any = {"max_retries": attempts() - 1, "retry_timeout": timedelta(minutes=3), "backoff": _BACKOFF}
     return S3Store(bucket, prefix=prefix or None, region=found["region"], retry_config=retry, **options)
 
 
 def boto_client() -> Any:
-    """boto3's client with the same settings, for the few calls that the Rust client does not have."""
+    """A boto3 client with the same settings, for the few calls that the Rust client lacks."""
     import boto3
     from botocore.config import Config
 
@@ -75,26 +75,26 @@ def boto_client() -> Any:
 
 
 def settings() -> dict[str, Any]:
-    """``endpoint``, ``region`` and, where a profile or file gives the credentials, a boto3 ``session``."""
+    """``endpoint``, ``region`` and, if a profile or file holds the credentials, a boto3 ``session`` (else None)."""
     env = os.environ.get
     session = _session() if _from_profile() else None
-    told = session._session.get_scoped_config() if session is not None else {}
-    endpoint = env("AWS_ENDPOINT_URL_S3") or env("AWS_ENDPOINT_URL") or told.get("endpoint_url")
-    region = env("AWS_REGION") or env("AWS_DEFAULT_REGION") or told.get("region") or "us-east-1"
+    profile = session._session.get_scoped_config() if session is not None else {}
+    endpoint = env("AWS_ENDPOINT_URL_S3") or env("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
+    region = env("AWS_REGION") or env("AWS_DEFAULT_REGION") or profile.get("region") or "us-east-1"
     return {"endpoint": endpoint, "region": region, "session": session}
 
 
 def attempts() -> int:
-    """How often a request is made before its error counts. Raises RunError where AWS_MAX_ATTEMPTS is no number."""
+    """Attempts at a request before its error is raised. Raises RunError if AWS_MAX_ATTEMPTS is not a number."""
     text = os.environ.get("AWS_MAX_ATTEMPTS") or str(_ATTEMPTS)
     if not text.isdigit() or not int(text):
-        raise RunError(f"AWS_MAX_ATTEMPTS is {text!r}; it must be a whole number from 1")
+        raise RunError(f"AWS_MAX_ATTEMPTS is {text!r}; set it to a whole number from 1")
     return int(text)
 
 
-def passing(error: Exception) -> bool:
-    """True for what another attempt may mend and the client does not try again itself: a broken page of a listing, a
-    conditional write whose answer was lost."""
+def transient(error: Exception) -> bool:
+    """True for errors that a retry may clear and the client does not retry itself: a broken page of a listing, a conditional
+    write whose response was lost."""
     text = _first(error)
     return "response body" in text or ("error sending request" in text and not _retried(text))
 
@@ -104,16 +104,16 @@ def missing_bucket(error: Exception) -> bool:
 
 
 def explained(error: Exception) -> str:
-    """One or two lines: what the server or the network said, and what to check."""
+    """Message of an S3 error in one or two lines: the server's or network's error, and what to check."""
     text = _first(error)
     status = re.search(r"status code: (\d+)", text)
     code, message = re.search(r"<Code>(\w+)</Code>", str(error)), re.search(r"<Message>([^<]*)</Message>", str(error))
     if status is None:
         lost = "HTTP error" in text
         return f"{text[:300]}{_retried(text)}" + ("\nCheck AWS_ENDPOINT_URL and the network." if lost else "")
-    said = " ".join(m[1] for m in (status, code) if m) + (f": {message[1].rstrip('.')}" if message else "")
+    reply = " ".join(m[1] for m in (status, code) if m) + (f": {message[1].rstrip('.')}" if message else "")
     hint = _HINTS.get(code[1] if code else "") or _STATUS.get(status[1], "")
-    return f"{said}{_retried(text)}" + (f"\n{hint[0].upper()}{hint[1:]}." if hint else "")
+    return f"{reply}{_retried(text)}" + (f"\n{hint[0].upper()}{hint[1:]}." if hint else "")
 
 
 def _retried(text: str) -> str:
@@ -153,4 +153,6 @@ def _provider(session: Any) -> Any:
         return Boto3CredentialProvider(session)
     except ValueError as error:
         profile = os.environ.get("AWS_PROFILE") or "default"
-        raise RunError(f"profile {profile}: there are no credentials in it ({error})") from None
+        raise RunError(
+            f"profile {profile} has no credentials ({error}): add them with `aws configure` or choose another AWS_PROFILE"
+        ) from None

@@ -1,8 +1,7 @@
-"""One face for folders and S3: objects are put whole or not at all, and never renamed.
+"""Object storage on folders and S3: atomic writes, ranged and verified reads, conditional creation; objects are never renamed.
 
-Everything the engine keeps goes through here (obstore, a Rust client with the same calls for both). Objects carry no
-pickled connection: a Store pickles as its URL and connects where it is used. What is tried again and what each error
-says: docs/s3.md.
+Everything the engine keeps goes through here (obstore, a Rust client with the same calls for both). A Store pickles as its URL
+and connects where it is used. What is retried and what each error means: docs/s3.md.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ from dataengine.storage import s3
 
 _T = TypeVar("_T")
 
-#: Bytes of one request of a stream, and how often bytes are read again that are not the expected ones.
+#: Bytes of one request of a stream, and attempts to read bytes that have the expected digest.
 CHUNK = 8 << 20
 _READS = 3
-#: Name of the user metadata that says the SHA-256 of an object that was created with it.
+#: User metadata of an object that records the SHA-256 it was created with.
 _SHA256 = "sha256"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One object in a listing. ``tag`` changes whenever its bytes may have."""
+    """One object in a listing. ``tag`` (ETag or modification time) changes whenever its bytes may have changed."""
 
     key: str
     size: int
@@ -43,7 +42,7 @@ class Entry:
 class Store:
     """A folder (``path`` or ``file://…``) or a bucket prefix (``s3://bucket/prefix``).
 
-    S3 is set up by the usual AWS variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and so on) or by a profile.
+    S3 is configured by the usual AWS variables (AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and so on) or by a profile.
     """
 
     def __init__(self, url: str | Path) -> None:
@@ -69,23 +68,24 @@ class Store:
         return self._store
 
     def uri(self, key: str) -> str:
-        """What to show or hand to another tool for ``key``."""
+        """Full path or URL of ``key``."""
         return f"{self.url}/{key}"
 
     def get(self, key: str, sha256: str = "") -> bytes:
-        """Bytes of an object; read again where they have not the given digest. Raises FileNotFoundError, RunError."""
+        """Bytes of an object, read again if their SHA-256 is not the expected one. Raises FileNotFoundError, RunError."""
         for _ in range(_READS):
             with _named(self, key):
                 data = bytes(obstore.get(self.client, key).bytes())
-            if not sha256 or (found := hashlib.sha256(data).hexdigest()) == sha256:
+            if not sha256 or (actual := hashlib.sha256(data).hexdigest()) == sha256:
                 return data
         raise RunError(
-            f"{self.uri(key)} has SHA-256 {found}, not {sha256} (read {_READS} times): it was changed or damaged"
+            f"checksum mismatch reading {self.uri(key)}: got {actual}, expected {sha256} ({_READS} reads); the object was "
+            "changed or damaged after it was written: restore it, or choose another --workspace"
         )
 
     def stream(self, key: str, size: int) -> Iterator[bytes]:
-        """The first ``size`` bytes of an object in pieces, each a request of its own that is tried again alone. Raises as
-        ``get``; RunError where there are fewer."""
+        """Stream the first ``size`` bytes of an object, each chunk a request that is retried alone. Raises as ``get``; RunError
+        if the object is shorter."""
         for start in range(0, size, CHUNK):
             data = self.get_range(key, start, wanted := min(CHUNK, size - start))
             if len(data) < wanted:
@@ -100,12 +100,12 @@ class Store:
             return bytes(obstore.get_range(self.client, key, start=start, length=length))
 
     def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
-        """Several ranges of one object, in one go (neighbours are read together)."""
+        """Several byte ranges of one object in one call; neighbouring ranges are coalesced."""
         with _named(self, key):
             return [bytes(b) for b in obstore.get_ranges(self.client, key, starts=starts, lengths=lengths)]
 
     def put(self, key: str, data: bytes | Path) -> str:
-        """Write an object in one step (a file by multipart upload); its SHA-256."""
+        """Write an object atomically (a file by multipart upload) and return its SHA-256."""
         with _named(self, key, writes=True):
             obstore.put(self.client, key, data)
         if isinstance(data, Path):
@@ -114,8 +114,8 @@ class Store:
         return hashlib.sha256(data).hexdigest()
 
     def create(self, key: str, data: bytes, sha256: str = "") -> bool:
-        """Write an object only if there is none (If-None-Match on S3); False if there was one. ``sha256`` is recorded with
-        it. Where the answer was lost, the bytes that are there tell whose they are."""
+        """Create an object if none exists (If-None-Match on S3); False if one did. ``sha256`` is recorded with it. If a response
+        was lost, the stored bytes decide whether our attempt succeeded."""
         attributes = {_SHA256: sha256} if sha256 and self.remote else None
         tries = 0
 
@@ -126,13 +126,13 @@ class Store:
 
         try:
             with _named(self, key, writes=True):
-                _again(write)
+                _retry(write)
         except FileExistsError:
             return tries > 1 and self.get(key) == data
         return True
 
     def recorded(self, key: str) -> str:
-        """The SHA-256 that was recorded when the object was created, "" where none was."""
+        """The SHA-256 recorded when the object was created, "" if none was."""
         if not self.remote:
             return ""
         with _named(self, key):
@@ -150,13 +150,13 @@ class Store:
         return self.head(key) is not None
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """All objects below ``prefix``, ordered by key."""
+        """All objects below ``prefix``, sorted by key."""
         with _named(self, prefix, writes=True):
-            found = _again(lambda: [_entry(o) for page in obstore.list(self.client, prefix or None) for o in page])
-        return iter(sorted(found, key=lambda e: e.key))
+            entries = _retry(lambda: [_entry(o) for page in obstore.list(self.client, prefix or None) for o in page])
+        return iter(sorted(entries, key=lambda e: e.key))
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; those that are gone already are no error."""
+        """Delete objects; missing ones are no error."""
         for key in keys:
             try:
                 with _named(self, key):
@@ -166,8 +166,8 @@ class Store:
 
 
 class _named:  # noqa: N801  a context manager, used as a verb
-    """Turns a client's error into one that names the object and what to check. For what ``writes`` or lists, 404 says that
-    the bucket or the folder is missing, not the object."""
+    """Error translation: a client's error becomes one that names the object and what to check. If it ``writes`` or lists, 404
+    means that the bucket or folder is missing, not the object."""
 
     def __init__(self, store: Store, key: str, writes: bool = False) -> None:
         self.store, self.key, self.writes = store, key, writes
@@ -185,19 +185,19 @@ class _named:  # noqa: N801  a context manager, used as a verb
             raise RunError(f"{uri}: {s3.explained(error)}") from None
 
 
-def _again(call: Callable[[], _T]) -> _T:
-    """For what the client does not try again itself."""
+def _retry(call: Callable[[], _T]) -> _T:
+    """Retry with back-off what the client does not retry itself."""
     for number in range(1, s3.attempts()):
         try:
             return call()
         except BaseError as error:
-            if isinstance(error, AlreadyExistsError) or not s3.passing(error):
+            if isinstance(error, AlreadyExistsError) or not s3.transient(error):
                 raise
             time.sleep(min(0.1 * 2**number, 10))
     return call()
 
 
-#: The process whose S3 client works: its threads do not exist in a process that is forked from it.
+#: The process that used S3 first: its client's threads do not exist in a process forked from it.
 _used_in: int | None = None
 
 
@@ -206,7 +206,7 @@ def _no_fork(url: str) -> None:
     _used_in = _used_in or os.getpid()
     if _used_in != os.getpid():
         raise RunError(
-            f"{url}: this process was forked from one that had used S3, and would wait for ever. Start workers with "
+            f"{url}: this process was forked from one that had used S3, where the client would hang. Start workers with "
             'spawn: DataLoader(..., multiprocessing_context="spawn")'
         )
 
@@ -219,5 +219,5 @@ def _connect(url: str) -> Any:
     if "://" not in url:
         return LocalStore(Path(url).absolute(), mkdir=True)
     if not url.startswith("s3://"):
-        raise RunError(f"{url}: cannot store on {url.partition('://')[0]}://; use a folder or s3://bucket/prefix")
+        raise RunError(f"{url}: {url.partition('://')[0]}:// is not supported; use a folder or s3://bucket/prefix")
     return s3.connect(url)

@@ -1,7 +1,7 @@
-"""Tar archives whose bytes depend on names and payloads alone.
+"""Reproducible tar archives: the bytes depend on names and payloads alone.
 
-Byte for byte what ``tarfile`` writes as USTAR for mode 0644, owner 0 and time 0, without its cost a member; in return
-only plain files with names of at most 100 bytes and payloads below 8 GiB can be written.
+Byte for byte what ``tarfile`` writes as USTAR with mode 0644, owner 0 and time 0, but faster; limited to plain files with names
+of at most 100 bytes and payloads below 8 GiB.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Member:
 
 @dataclass(frozen=True)
 class TarInfo:
-    """What was written: digest and size of the whole archive, and its members in order."""
+    """A finished archive: digest, size and members in order."""
 
     sha256: str
     bytes: int
@@ -44,15 +44,15 @@ class TarInfo:
 
 
 def member_size(payload: int) -> int:
-    """Bytes that a member of ``payload`` bytes takes in an archive, header and padding included."""
+    """Size of a member in an archive, with header and padding, for a payload of ``payload`` bytes."""
     return BLOCK + -(-payload // BLOCK) * BLOCK
 
 
 def header(name: str, size: int) -> bytes:
-    """The 512-byte USTAR header of a plain file. Raises RunError if it cannot be expressed."""
+    """The 512-byte USTAR header of a plain file. Raises RunError if name or size exceeds the format."""
     raw = name.encode()
     if not raw or len(raw) > MAX_NAME or b"\0" in raw:
-        raise RunError(f"tar member name {name!r}: names have 1 to {MAX_NAME} bytes and no NUL")
+        raise RunError(f"invalid tar member name {name!r}: must have 1 to {MAX_NAME} bytes and no NUL")
     if size > MAX_MEMBER:
         raise RunError(f"tar member {name} has {size:,} bytes, USTAR holds at most {MAX_MEMBER:,}: lower limits.bytes")
     digits = b"%011o\0" % size
@@ -61,7 +61,7 @@ def header(name: str, size: int) -> bytes:
 
 
 class TarWriter:
-    """Writes members one by one to a stream that need not seek; ``finish`` ends the archive, the caller closes it."""
+    """Streaming tar writer: needs no seeking; ``finish`` ends the archive, the caller closes the stream."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out
@@ -71,9 +71,9 @@ class TarWriter:
         self._names: set[str] = set()
 
     def add(self, name: str, data: bytes) -> Member:
-        """Append one file. Raises RunError for a name seen before, too long or a payload of 8 GiB and more."""
+        """Append one file. Raises RunError for a duplicate or too long name or a payload of 8 GiB and more."""
         if name in self._names:
-            raise RunError(f"tar member {name} is written twice")
+            raise RunError(f"duplicate tar member {name}")
         head, padding = header(name, len(data)), bytes(-len(data) % BLOCK)
         member = Member(name, self._position + BLOCK, len(data))
         if len(data) < _JOIN_BELOW:
@@ -87,7 +87,7 @@ class TarWriter:
         return member
 
     def finish(self) -> TarInfo:
-        """Write the two zero blocks and fill the last record, as tarfile does."""
+        """Write the end-of-archive blocks and pad the last record, as tarfile does."""
         ended = self._position + 2 * BLOCK
         self._write(bytes(2 * BLOCK + -ended % RECORD))
         return TarInfo(self._sha256.hexdigest(), self._position, tuple(self._members))
@@ -99,7 +99,7 @@ class TarWriter:
 
 
 def write_tar(out: BinaryIO, members: Iterable[tuple[str, bytes]]) -> TarInfo:
-    """Write ``(name, payload)`` pairs in the order given. Raises RunError as TarWriter.add does."""
+    """Write ``(name, payload)`` pairs, in order, as one archive. Raises RunError as TarWriter.add does."""
     writer = TarWriter(out)
     for name, data in members:
         writer.add(name, data)

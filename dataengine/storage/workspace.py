@@ -1,7 +1,7 @@
-"""Where a run keeps its tables, media and commits, on a folder or on S3.
+"""Workspace of a run: Parquet tables, packed media and stage commits, in a folder or on S3.
 
-Nothing is changed in place (releases apart): a file's name holds the key of what it was made from, so a table that
-exists is right, two recipes can share a workspace, and going back to an old threshold costs nothing.
+Files are immutable (releases apart): a file's name holds the digest of its inputs and settings, so a file that exists is valid,
+two recipes can share a workspace, and returning to an old threshold recomputes nothing.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 from dataengine.errors import RunError
 from dataengine.storage.store import Store
 
-#: Number of objects read or checked at once.
+#: Objects read or checked concurrently.
 _PARALLEL = 16
 
 
 def canonical_json(value: Any) -> bytes:
-    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    """Canonical JSON: sorted keys, no spaces, so that equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -36,7 +36,7 @@ def digest(*values: Any) -> str:
 
 @dataclass(frozen=True)
 class File:
-    """One published object."""
+    """One stored file, with digest and size; ``rows`` of a table."""
 
     key: str
     sha256: str
@@ -46,7 +46,7 @@ class File:
 
 @dataclass(frozen=True)
 class Output:
-    """What one part of a stage has published: files by role, counts that add up over parts, and facts."""
+    """Result of one part of a stage: files by role, counts that add up over parts, and facts."""
 
     files: dict[str, File] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Record:
-    """The commit of a stage: written last, so whoever finds it finds all of its files."""
+    """Commit of a stage: written last, so that if it exists, all of its files do."""
 
     stage: str
     key: str
@@ -67,12 +67,12 @@ class Record:
 
     @property
     def digest(self) -> str:
-        """Digest of what the stage found: content, counts and facts, not the keys that it was made under."""
-        told = [
+        """Digest of the stage's result: content, counts and facts, not the keys that it was computed under."""
+        content = [
             (name, {role: f.sha256 for role, f in out.files.items()}, out.counts, out.facts)
             for name, out in sorted(self.parts.items())
         ]
-        return digest(told)
+        return digest(content)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -83,7 +83,7 @@ class Record:
         return total
 
     def files(self, role: str) -> list[File]:
-        """Files of one role, by part name; a table in several files has them as ``role/0``, ``role/1``, …"""
+        """Files of one role, by part name; those of a table in several files are called ``role/0``, ``role/1``, …"""
         return [
             file
             for _, out in sorted(self.parts.items())
@@ -102,7 +102,7 @@ class Record:
 
 
 def parquet(data: bytes, columns: Sequence[str]) -> pa.Table:
-    """Columns of a Parquet file in memory, read by this thread alone. Raises pa.ArrowInvalid.
+    """Read columns of a Parquet file in memory, in this thread alone. Raises pa.ArrowInvalid.
 
     Arrow's own threads, where they call back into a Python file while the interpreter ends, take the process down with
     them ("terminate called without an active exception"); so they get bytes, and a short command does without them.
@@ -111,20 +111,20 @@ def parquet(data: bytes, columns: Sequence[str]) -> pa.Table:
 
 
 def roles(role: str, files: Sequence[File]) -> dict[str, File]:
-    """Files of one table, named for an Output."""
+    """Roles of the files of one table, for an Output."""
     if len(files) == 1:
         return {role: files[0]}
     return {f"{role}/{n:06d}": file for n, file in enumerate(files)}
 
 
 class Workspace:
-    """Tables and commits over a Store; pickles as its URL."""
+    """Tables and commits in a Store; pickles as its URL."""
 
     def __init__(self, url: str) -> None:
         self.store = Store(url)
 
     def write_table(self, key: str, table: pa.Table, schema: pa.Schema | None = None) -> File:
-        """Publish a table as Parquet; cast to ``schema`` where one is given."""
+        """Write a table as Parquet, cast to ``schema`` if one is given."""
         if schema is not None:
             table = table.cast(schema)
         sink = io.BytesIO()
@@ -133,29 +133,29 @@ class Workspace:
         return File(key, self.store.put(key, data), len(data), table.num_rows)
 
     def read_table(self, files: Iterable[File], schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of the files, in the order given; an empty table of ``schema`` where there are none. A nullable column that
-        an older file does not have is null."""
+        """Rows of Parquet files, in order; an empty table of ``schema`` without files. Nullable columns that an older file lacks
+        are null."""
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
             data = pq.ParquetFile(pa.BufferReader(self.store.get(file.key, file.sha256)))
-            later = [f for f in wanted if f.nullable and f.name not in data.schema_arrow.names]
-            found = data.read([n for n in wanted.names if n in data.schema_arrow.names])
-            for absent in later:
-                found = found.append_column(absent, pa.nulls(found.num_rows, absent.type))
-            return found.select(wanted.names).cast(wanted)
+            absent = [f for f in wanted if f.nullable and f.name not in data.schema_arrow.names]
+            table = data.read([n for n in wanted.names if n in data.schema_arrow.names])
+            for column in absent:
+                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+            return table.select(wanted.names).cast(wanted)
 
         return pa.concat_tables([wanted.empty_table(), *self.each(read, [f for f in files if f.rows])])
 
     def each(self, call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        """``[call(i) for i in items]`` with several calls under way at once."""
+        """``[call(i) for i in items]``, with concurrent calls."""
         if len(items) < 2:
             return [call(i) for i in items]
         with ThreadPoolExecutor(_PARALLEL) as pool:
             return list(pool.map(call, items))
 
     def record(self, path: str) -> Record | None:
-        """The commit at ``path``, if there is one."""
+        """The commit at ``path``, None if there is none."""
         try:
             return Record.from_bytes(self.store.get(path))
         except FileNotFoundError:
@@ -166,13 +166,13 @@ class Workspace:
             ) from None
 
     def finished(self, prefix: str, wanted: dict[str, tuple[str, str]]) -> dict[str, Output]:
-        """Of the parts ``{name: (marker, key)}``, those that are committed under that key, with what they published."""
-        there = {e.key for e in self.store.list(prefix)}
-        found = [n for n, (marker, _) in sorted(wanted.items()) if marker in there]
-        said = self.each(lambda n: json.loads(self.store.get(wanted[n][0])), found)
-        return {n: Output.from_json(m) for n, m in zip(found, said, strict=True) if m["key"] == wanted[n][1]}
+        """Outputs of those of the parts ``{name: (marker, key)}`` that are committed under their key."""
+        existing = {e.key for e in self.store.list(prefix)}
+        names = [n for n, (marker, _) in sorted(wanted.items()) if marker in existing]
+        markers = self.each(lambda n: json.loads(self.store.get(wanted[n][0])), names)
+        return {n: Output.from_json(m) for n, m in zip(names, markers, strict=True) if m["key"] == wanted[n][1]}
 
 
 def commit_part(store: Store, marker: str, key: str, output: Output) -> None:
-    """Write the object that says that a part is done; its files must all have been published."""
+    """Commit a part by writing its marker; its files must all be stored before."""
     store.put(marker, canonical_json({"key": key, **asdict(output)}))

@@ -71,7 +71,7 @@ def test_a_missing_bucket_is_named_and_is_no_missing_object(s3: str, call: str) 
         "create": lambda: store.create("k", b"v"),
         "list": lambda: list(store.list()),
     }
-    with pytest.raises(RunError, match=r"(?s)s3://no-such-bucket/pre.*NoSuchBucket.*no such bucket"):
+    with pytest.raises(RunError, match=r"(?s)s3://no-such-bucket/pre.*NoSuchBucket.*bucket does not exist"):
         calls[call]()
 
 

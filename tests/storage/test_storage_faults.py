@@ -107,7 +107,9 @@ def test_damaged_bytes_are_read_again_where_their_digest_is_known(proxy: FaultyP
     proxy.faults.append(Fault("corrupted", times=2))
     assert store.get("dir/file", SHA256) == DATA
     proxy.faults.append(Fault("corrupted", times=3))
-    with pytest.raises(RunError, match=rf"dir/file has SHA-256 \w+, not {SHA256} \(read 3 times\)"):
+    with pytest.raises(
+        RunError, match=rf"checksum mismatch reading \S+dir/file: got \w+, expected {SHA256} \(3 reads\)"
+    ):
         store.get("dir/file", SHA256)
 
 

@@ -92,5 +92,5 @@ def test_eight_gibibytes_are_refused_and_one_byte_less_is_not() -> None:
 
 
 def test_the_same_name_twice_is_refused() -> None:
-    with pytest.raises(RunError, match="twice"):
+    with pytest.raises(RunError, match="duplicate"):
         write_tar(io.BytesIO(), [("a.txt", b""), ("b.txt", b""), ("a.txt", b"")])
