@@ -1,10 +1,9 @@
-"""What the C2PA manifests in a file say against its use for training and mining: assertions ``c2pa.training-mining`` and,
-since the Creator Assertions Working Group keeps it, ``cawg.training-mining``.
+"""Training and data-mining opt-outs in a file's C2PA manifests: the assertions ``c2pa.training-mining`` and its successor of the
+Creator Assertions Working Group, ``cawg.training-mining``.
 
-Signatures are not checked: a wish is heeded whoever wrote it, and a manifest that an edit has broken still tells it. All
-manifests of a file are read, those of the pictures it was made from included. Not read: manifests beside the file or on
-a server, compressed ones. A small parser rather than the C2PA library: that one would check hashes of the whole file,
-ask servers, and refuse what it cannot verify.
+Signatures are not verified: an opt-out is obeyed whoever wrote it, also in a manifest that an edit has invalidated. All
+manifests in a file are read, those of its ingredients included. Not read: sidecar, remote and compressed manifests. A small
+parser rather than the C2PA library, which would hash the whole file, contact servers and reject what it cannot verify.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from dataengine.errors import InputError
 from dataengine.media.containers import boxes, chunks, riff, segments
 from dataengine.media.image import decode
 
-#: What an assertion may tell the use for; the first three are what a release is for.
+#: Uses that an assertion may allow or forbid; the first three are uses of a release.
 USES = ("data_mining", "ai_training", "ai_generative_training", "ai_inference")
 
 _LABEL = re.compile(rb"((?:c2pa|cawg)\.training-mining)(?:\.v\d+)?(?:__\d+)?")
-_AGAINST = ("notAllowed", "constrained")
-"""Constrained: not without asking whoever said so, and nobody has."""
+_FORBIDDING = ("notAllowed", "constrained")
+"""``constrained`` needs permission, which nobody has asked for."""
 _UUID = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 _ISO = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 _GIF = b"\x21\xff\x0bC2PA_GIF"
@@ -35,22 +34,22 @@ _DEPTH, _BOXES, _BYTES = 8, 100_000, 1 << 20
 
 
 def forbidden(data: bytes, uses: Sequence[str]) -> str | None:
-    """The first of ``uses`` that a file does not let, as ``cawg.training-mining: ai_training notAllowed``; None where it
-    says nothing against them. An assertion that cannot be read forbids: ``cawg.training-mining: unreadable``."""
+    """The first of ``uses`` that a file forbids, as ``cawg.training-mining: ai_training notAllowed``; None if it forbids none. An
+    unreadable assertion forbids all: ``cawg.training-mining: unreadable``."""
     if not uses:
         return None
-    found = [assertion for store in _stores(data) for assertion in _assertions(store)]
+    assertions = [assertion for store in _stores(data) for assertion in _assertions(store)]
     for use in uses:
-        for label, entries in found:
+        for label, entries in assertions:
             if entries is None:
                 return f"{label}: unreadable"
-            said = _said(entries.get(f"{label.partition('.')[0]}.{use}"))
-            if said in _AGAINST:
-                return f"{label}: {use} {said}"
+            permission = _permission(entries.get(f"{label.partition('.')[0]}.{use}"))
+            if permission in _FORBIDDING:
+                return f"{label}: {use} {permission}"
     return None
 
 
-def _said(entry: Any) -> str:
+def _permission(entry: Any) -> str:
     return str(entry.get("use", "")) if isinstance(entry, dict) else ""
 
 
@@ -75,7 +74,7 @@ def _assertions(store: bytes) -> list[tuple[str, dict[str, Any] | None]]:
 
 
 def _labelled(description: bytes) -> bytes:
-    """The label in a JUMBF description box: behind its type and, where that says so, its flags."""
+    """The label in a JUMBF description box, which follows its type and toggles."""
     return description[17:].partition(b"\0")[0] if len(description) > 17 and description[16] & 2 else b""
 
 
@@ -83,15 +82,15 @@ def _entries(kind: bytes, content: bytes) -> dict[str, Any] | None:
     if len(content) > _BYTES:
         return None
     try:
-        told = json.loads(content) if kind == b"json" else cbor2.loads(content)
+        value = json.loads(content) if kind == b"json" else cbor2.loads(content)
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, EOFError, cbor2.CBORError):
         return None
-    entries = told.get("entries") if isinstance(told, dict) else None
+    entries = value.get("entries") if isinstance(value, dict) else None
     return entries if isinstance(entries, dict) else None
 
 
 def _stores(data: bytes) -> Iterator[bytes]:
-    """The manifest stores in a file, by what it begins with."""
+    """The manifest stores in a file of any supported format."""
     if data.startswith(b"\xff\xd8\xff"):
         yield from _in_jpeg(data)
     elif data.startswith(b"\x89PNG"):
@@ -107,7 +106,7 @@ def _stores(data: bytes) -> Iterator[bytes]:
 
 
 def _in_jpeg(data: bytes) -> Iterator[bytes]:
-    """JUMBF in APP11 (ISO/IEC 19566-5, D.2): boxes cut into segments, which tell box and place and repeat its header."""
+    """JUMBF in APP11 (ISO/IEC 19566-5, D.2): boxes split over segments with box number, sequence number and repeated header."""
     parts: dict[bytes, list[tuple[int, bytes]]] = defaultdict(list)
     for marker, _, payload, end in segments(data):
         if marker == 0xDA:
@@ -138,7 +137,7 @@ def _in_tiff(data: bytes) -> Iterator[bytes]:
         with decode.opened(data) as picture:
             store = getattr(picture, "tag_v2", {}).get(_TIFF_TAG)
     except InputError:
-        return  # it will be accounted for when it is decoded
+        return  # decoding it will record the failure
     if isinstance(store, bytes):
         yield store
 

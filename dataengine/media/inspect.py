@@ -1,7 +1,7 @@
-"""Everything ingest wants to know of a media file, from one decode: facts and perceptual hashes.
+"""Media facts and perceptual hashes of a file, from one decode.
 
-Images are decoded to their last frame. Videos are walked to their last packet, and decoded where hashes are taken and at
-the end; decoding all of a long video would take minutes and find little more.
+Images are decoded to their last frame. Videos are demuxed to their last packet, and decoded only at the hashed frames and the
+last one; decoding all of a long video would take minutes and detect little more damage.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from dataengine.media.video import reader
 
 _MAX_HASHES = 64
 _ROUNDING = 0.02
-"""Seconds by which containers disagree on how long a video is."""
+"""Seconds by which containers differ in the duration of the same video."""
 
 
 def inspect(limits: Limits, data: bytes) -> dict[str, Any]:
-    """The columns ``contracts.FACTS`` of one file. Raises InputError."""
+    """Columns ``contracts.FACTS`` of one file. Raises InputError."""
     limits.check_bytes(len(data))
     return _video(limits, data) if video_format(data) else _image(limits, data)
 
 
 def hash_times(duration: float) -> npt.NDArray[np.float64]:
-    """Seconds at which a video's frames are hashed: 0, 1, 2, …; for more than 64 of them every 2nd, 4th, 8th, …
+    """Seconds at which a video's frames are hashed: 0, 1, 2, …; every 2nd, 4th, 8th, … second if that were more than 64.
 
-    Whole seconds are the instants that copies at 12, 15, 24, 25 and 30 frames a second have in common, and coarser grids
-    are parts of finer ones, so that a long video still meets the hashes of its trimmed copy.
+    Copies at 12, 15, 24, 25 and 30 frames a second have a frame at every whole second, and coarser grids are subsets of finer
+    ones, so that a long video still shares hashes with its trimmed copy.
     """
     end = duration - _ROUNDING
     step = 1
@@ -48,10 +48,10 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
     with decode.opened(data, limits) as picture:
         frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(frames)
-        media, mode, given = decode.describe(picture), picture.mode, decode.orientation(picture)
+        media, mode, stored = decode.describe(picture), picture.mode, decode.orientation(picture)
         gray = decode.gray(picture, data, MIN_SIDE)
-        turned = decode.orientation(picture)
-        width, height = picture.size[::-1] if turned >= 5 else picture.size
+        orientation = decode.orientation(picture)
+        width, height = picture.size[::-1] if orientation >= 5 else picture.size
         duration = _play(picture, data, frames) if frames > 1 else None
     return {
         "kind": "image",
@@ -59,8 +59,8 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
         "ext": media.ext,
         "width": width,
         "height": height,
-        # Pillow turns TIFF upright itself and forgets the tag.
-        "orientation": given if given != 1 else turned,
+        # Pillow turns TIFF upright while it loads and drops the tag.
+        "orientation": stored if stored != 1 else orientation,
         "mode": mode,
         "frames": frames,
         "fps": round(frames / duration, 6) if duration else None,
@@ -74,7 +74,7 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
 
 
 def _play(picture: Image.Image, data: bytes, frames: int) -> float | None:
-    """Decode all frames of an animation; its length in seconds, None for pages without timing."""
+    """Decode all frames of an animation and return its duration in seconds, None for pages without timing."""
     total = float(picture.info.get("duration", 0))
     for index in range(1, frames):
         picture.seek(index)
@@ -108,7 +108,7 @@ def _video(limits: Limits, data: bytes) -> dict[str, Any]:
 
 
 def _frame_hashes(grays: list[npt.NDArray[np.uint8]]) -> list[int]:
-    """Of the frames and, in a letterbox, of what is between its bars: a copy has them or has them not."""
+    """Hashes of the frames and, if letterboxed, of their inner pictures: a copy may have the bars or not."""
     box = bars(grays)
     inner = [] if box is None else [gray[box[0] : box[1], box[2] : box[3]] for gray in grays]
     return [h for h in map(phash, [*grays, *inner]) if h is not None]

@@ -1,5 +1,5 @@
-"""What one input may cost. Bytes, pixels and frames are checked from headers, before memory is spent; seconds and
-memory cannot be known beforehand and are enforced on the child process (``dataengine.media.sandbox.pool``).
+"""Resource limits of one input. Bytes, pixels and frames are checked from headers, before memory is allocated; seconds and
+memory cannot be known beforehand and are enforced on the decode child (``dataengine.media.sandbox.pool``).
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from dataengine.errors import InputError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of one input; ``pixels`` of one frame, ``seconds`` of wall clock, ``memory`` in bytes on top of an idle
-    decode process."""
+    """Limits of one input: ``pixels`` of one frame, wall-clock ``seconds``, ``memory`` in bytes beyond an idle decode process."""
 
     bytes: int = 512 << 20
     pixels: int = 100_000_000
@@ -30,7 +29,7 @@ class Limits:
     def check_pixels(self, width: int, height: int) -> None:
         """Raises InputError ``too_many_pixels``, or ``corrupt`` for a picture without area."""
         if width < 1 or height < 1:
-            raise InputError("corrupt", f"the header says {width:,} × {height:,} pixels")
+            raise InputError("corrupt", f"the header states {width:,} × {height:,} pixels")
         if width * height > self.pixels:
             raise InputError("too_many_pixels", f"{width:,} × {height:,} pixels, limit {self.pixels:,}")
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions with a fixed number of threads; imported only beside a model."""
+"""ONNX Runtime sessions with a fixed number of threads."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 
 def session(data: bytes, device: str, threads: int, *, many_shapes: bool = False) -> Any:
-    """An inference session over a model's bytes; CUDA where it is asked for (or ``auto``) and available. ``many_shapes``: give
-    memory back after each run, which would else grow with every new shape of input."""
+    """An inference session for a model's bytes, on CUDA if ``device`` is cuda or auto and a GPU is available. ``many_shapes``:
+    free memory after each run, which would otherwise grow with every new input shape."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,5 +1,5 @@
-"""What a file is, by its content and never by its name: a closed list of containers, so that FFmpeg is told which demuxer
-to use and can't be led to one that opens other files or hosts (playlists, concatenations).
+"""Media type detection by content, never by name: a closed list of containers, so that FFmpeg is given its demuxer and cannot be
+tricked into one that opens other files or hosts (playlists, concatenations).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ _HEIF_BRANDS = _STILL_BRANDS[2:]
 
 @dataclass(frozen=True)
 class Media:
-    """``kind`` image or video; ``format`` as in ``contracts.FACTS``; ``ext`` without dot; ``demuxer`` FFmpeg's name."""
+    """A media type: ``kind`` image or video; ``format`` as in ``contracts.FACTS``; ``ext`` without dot; ``demuxer`` FFmpeg's
+    name."""
 
     kind: str
     format: str
@@ -42,7 +43,7 @@ _MAGIC = (
 
 
 def video_format(data: bytes) -> Media | None:
-    """The container of a video; None if it is none that is known (it may be an image)."""
+    """The container of a video; None if it is not a known one (it may be an image)."""
     if data.startswith(b"\x1a\x45\xdf\xa3"):
         return _WEBM if b"webm" in data[:64] else _MATROSKA
     if data.startswith(b"RIFF") and data[8:12] == b"AVI ":
@@ -60,7 +61,7 @@ def _iso(data: bytes) -> Media | None:
     brand = data[8:12]
     if brand in _STILL_BRANDS:
         if brand in _HEIF_BRANDS and b"avif" not in data[16:64]:
-            raise InputError("not_media", "a HEIF/HEIC picture, which is not supported: convert it to JPEG or AVIF")
+            raise InputError("not_media", "HEIF/HEIC pictures are not supported: convert it to JPEG or AVIF")
         return None
     if brand == b"qt  ":
         return _MOV

@@ -1,4 +1,4 @@
-"""A small JPEG of a picture or video, pixels alone: no metadata of the original comes along. Runs in the decode child."""
+"""JPEG thumbnails of pictures and videos, without metadata of the original. Runs in the decode child."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SIDE, _QUALITY = 160, 78
 
 
 def thumbnail(limits: Limits, item: tuple[bytes, str]) -> bytes:
-    """``item`` is (media bytes, kind); of a video the middle frame. Raises InputError."""
+    """Thumbnail of ``item``, (media bytes, kind); of a video's middle frame. Raises InputError."""
     data, kind = item
     pixels = decode_rgb(data, limits, min_side=_SIDE) if kind == "image" else frames_even(data, 1, limits)[0][0]
     picture = Image.fromarray(np.ascontiguousarray(pixels))

@@ -1,6 +1,8 @@
-"""Does a file end before its own end? A walk over its length fields, without decoding: PNG, GIF, TIFF, RIFF (WebP, AVI),
-ISO base media (MP4, MOV, AVIF, JPEG 2000), Matroska, FLV and ASF. Decoders alone do not tell: several show the good
-beginning in silence. MPEG streams have no such fields; a part of one is one.
+"""Detects truncated files from container length fields, without decoding: PNG, GIF, TIFF, RIFF (WebP, AVI), ISO base media (MP4,
+MOV, AVIF, JPEG 2000), Matroska, FLV and ASF.
+
+Decoders are no substitute: several silently decode the intact beginning. MPEG streams have no such fields; any part of one is a
+valid stream.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ _BOXES_THAT_MATTER = (b"ftyp", b"mdat", b"moov", b"moof", b"meta", b"jP  ", b"jp
 
 
 def shortfall(data: bytes) -> str | None:
-    """A sentence on what is missing, or None if nothing is or the format has no lengths to check."""
+    """Message if the file is truncated; None if it is complete or its format has no length fields."""
     end = _needs(data)
     if end is None or end <= len(data):
         return None
@@ -25,7 +27,7 @@ def shortfall(data: bytes) -> str | None:
 
 
 def _needs(data: bytes) -> int | None:
-    """Bytes that the file needs according to itself; None if unknown."""
+    """Size of the file according to its length fields; None if unknown."""
     for magic, at, walk in _WALKS:
         if data.startswith(magic, at):
             return walk(data)
@@ -42,7 +44,7 @@ def _png(data: bytes) -> int:
 
 
 def _gif(data: bytes) -> int:
-    """Bytes up to the trailer; one more than there are where the trailer is missing."""
+    """Bytes up to the trailer; one more than the file has if the trailer is missing."""
     if len(data) < 13:
         return 14
     at = 13 + _palette(data[10])
@@ -56,7 +58,7 @@ def _gif(data: bytes) -> int:
         elif kind == _GIF_EXTENSION:
             at = _sub_blocks(data, at + 2)
         else:
-            # Not a block: damage or padding, which is for the decoder to judge.
+            # Not a block: damage or padding, which the decoder judges.
             return at
     return at + 1
 
@@ -78,7 +80,7 @@ def _riff(data: bytes) -> int:
 
 
 def _tiff(data: bytes) -> int:
-    """Up to the end of the last directory; what it points to is checked where it is decoded."""
+    """Bytes up to the end of the last directory; the data it points to are checked when decoded."""
     order: Literal["little", "big"] = "little" if data[:1] == b"I" else "big"
     at, end, seen = int.from_bytes(data[4:8], order), 8, set[int]()
     while at and at not in seen:
@@ -139,7 +141,7 @@ def _matroska(data: bytes) -> int | None:
 
 
 def _vint(data: bytes, at: int, *, keep_marker: bool) -> tuple[int, int]:
-    """EBML's variable-length integer at ``at`` and where it ends (RFC 8794, section 4)."""
+    """EBML variable-length integer at ``at``, and its end (RFC 8794, section 4)."""
     first = data[at] if at < len(data) else 0x80
     width = max(1, 9 - first.bit_length())
     value = int.from_bytes(data[at : at + width])

@@ -1,7 +1,7 @@
-"""Where a picture ends and its frame begins: margins of one colour, bars of a letterbox, and such frames in one another.
+"""Border detection: margins of one colour, letterbox bars, and nested frames.
 
-Found on the brightness of a small copy, so a margin thinner than 1/256 of the longer side counts as picture. A cut-out on
-white ends at its bounding box. What is left may differ by a line or two between copies of one picture.
+Works on the brightness of a small copy, so a margin thinner than 1/256 of the longer side counts as picture. A cut-out on white
+ends at its bounding box. The detected box may differ by a line or two between copies of one picture.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Box = tuple[int, int, int, int]
 
 _SIDE = 256
 _TOLERANCE = 24
-"""Levels by which pixels of a margin may differ; JPEG and video codecs ring."""
+"""Levels by which pixels of a margin may differ, because JPEG and video codecs ring."""
 _EVEN = 0.98
 _LEAST = 0.3
-"""Share of a side that must be left, or what is left is no picture."""
+"""Share of a side that must remain for the rest to be a picture."""
 _FRAMES = 3
 _BLACK, _SHIFT = 48, 0.02
-"""Brightest level of a bar, and how much thicker, of the side, one may be than the other."""
+"""Brightest level of a bar, and the difference in thickness of opposite bars, as a share of the side."""
 _SHORT = 8
-"""Pixels of a line that are too few to tell whether it is even."""
+"""Pixels in a line below which its evenness cannot be judged."""
 
 
 def inside(gray: Pixels) -> Box | None:
-    """``(top, bottom, left, right)`` of ``(H, W) uint8`` without its margins; None where too little is left."""
+    """``(top, bottom, left, right)`` of an ``(H, W) uint8`` picture without its margins; None if too little would remain."""
     height, width = gray.shape
     ratio = max(1.0, max(height, width) / _SIDE)
     small = gray
@@ -52,7 +52,7 @@ def inside(gray: Pixels) -> Box | None:
 
 
 def trimmed(rgb: Pixels) -> Pixels:
-    """``(H, W, 3) uint8`` without its margins; the same array where there are none, or nothing else."""
+    """An ``(H, W, 3) uint8`` picture without its margins; the same array if it has none, or is nothing but margins."""
     box = inside(np.asarray(Image.fromarray(rgb).convert("L")))
     if box is None or box == (0, rgb.shape[0], 0, rgb.shape[1]):
         return rgb
@@ -60,8 +60,8 @@ def trimmed(rgb: Pixels) -> Pixels:
 
 
 def bars(frames: Sequence[Pixels]) -> Box | None:
-    """``(top, bottom, left, right)`` of a clip's frames, ``(H, W) uint8`` each and equal in size, without the bars that stay
-    black at both opposite sides; None where there are none. Black at one side only may be night."""
+    """``(top, bottom, left, right)`` of a clip's frames without letterbox or pillarbox bars; None if it has none. ``frames`` are
+    ``(H, W) uint8`` of equal size; a bar stays black in all of them, on both opposite sides (one side may be night)."""
     dark = np.max(np.stack(frames), axis=0) <= _BLACK
     height, width = dark.shape
     (top, bottom), (left, right) = _opposite(dark), _opposite(dark.T)
@@ -73,7 +73,7 @@ def bars(frames: Sequence[Pixels]) -> Box | None:
 
 
 def _opposite(dark: NDArray[np.bool_]) -> tuple[int, int]:
-    """How many lines are dark at the beginning and at the end; none where that is not about as many."""
+    """Number of dark lines at the beginning and at the end; 0 unless both are about equal."""
     even = dark.mean(axis=1) >= _EVEN
     if even.all():
         return 0, 0
@@ -82,7 +82,7 @@ def _opposite(dark: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def _margin(lines: NDArray[np.uint8]) -> int:
-    """How many lines from the first on are of its colour."""
+    """Number of leading lines that have the first one's colour."""
     if lines.shape[1] < _SHORT:
         return 0
     level = int(np.median(lines[0]))

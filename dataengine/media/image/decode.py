@@ -1,7 +1,7 @@
-"""Images to arrays, decoded to their end so that a damaged file fails here and not in somebody's training run.
+"""Image decoding to arrays, complete and strict, so that a damaged file fails here and not in a training run.
 
-Every raster format that Pillow reads itself; formats that are programs or need a helper (EPS, WMF) are refused. Pillow's
-own bomb check is switched off in this process: ``Limits.pixels`` takes its place, before any pixel is decoded.
+Every raster format that Pillow reads itself; formats that are programs or need a helper (EPS, WMF) are refused. Pillow's own
+decompression-bomb check is off in this process: ``Limits.pixels`` takes its place, before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _SURE = ("PNG", "GIF", "JPEG", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PSD",
 _REFUSED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
 _ORIENTATION = 0x0112
 _TIFF_DATA = ((273, 279), (324, 325))
-"""Tags of the places and sizes of strips, and of tiles."""
+"""TIFF tags of the offsets and sizes of strips, and of tiles."""
 _JPEG = b"\xff\xd8\xff"
 _EXT = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
 _FORMAT = {"mpo": "jpeg", "dib": "bmp"}
 
-#: What Pillow's decoders raise on damaged files.
+#: Exceptions of Pillow's decoders on damaged files.
 _ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, struct.error, zlib.error,
@@ -43,7 +43,7 @@ _ERRORS = (
 
 
 def sniff(data: bytes) -> Media:
-    """What ``data`` is. Raises InputError ``not_media``, or why a picture's header cannot be read."""
+    """Media type of ``data``. Raises InputError ``not_media``, or the failure of a picture's header."""
     if video := video_format(data):
         return video
     with opened(data) as image:
@@ -58,8 +58,8 @@ def describe(image: Image.Image) -> Media:
 
 
 def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixels:
-    """``(H, W, 3) uint8``, upright (EXIF), transparency over white, the first frame of an animation. With ``min_side`` a
-    JPEG may come back at 1/2, 1/4 or 1/8, its shorter side still at least ``min_side``. Raises InputError."""
+    """Decode to ``(H, W, 3) uint8``, upright (EXIF), transparency over white; of an animation the first frame. With ``min_side``
+    a JPEG may be decoded at 1/2, 1/4 or 1/8, its shorter side still at least ``min_side``. Raises InputError."""
     with opened(data, limits) as image:
         if is_jpeg(image):
             decoded = jpeg.decode(data, "RGB", min_side)
@@ -70,14 +70,14 @@ def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixe
 
 
 def decode_gray(data: bytes, limits: Limits, min_side: int) -> Pixels:
-    """``(H, W) uint8``, upright, transparency over white, made for hashing: halved as often as its shorter side stays at
-    ``min_side`` or above, by the DCT in JPEGs and by averages elsewhere. Raises InputError."""
+    """Decode to ``(H, W) uint8`` for hashing: upright, transparency over white, halved while the shorter side stays at least
+    ``min_side``, by the DCT in JPEGs and by averaging elsewhere. Raises InputError."""
     with opened(data, limits) as image:
         return gray(image, data, min_side)
 
 
 def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
-    """``decode_gray`` of an image that is open already; within ``opened`` only."""
+    """``decode_gray`` of an image that is already open; call it within ``opened``."""
     decoded = jpeg.decode(data, "GRAY", min_side) if is_jpeg(image) else None
     if decoded is None:
         load(image, data)
@@ -92,9 +92,8 @@ def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
 
 
 def load(image: Image.Image, data: bytes) -> None:
-    """Decode the present frame of ``image`` whole, and find the damage that Pillow passes over: it does not look at the
-    checksums of PNG pixels, and libtiff fills what is missing with zeros. To be called within ``opened``, for what Pillow
-    raises."""
+    """Decode the current frame of ``image`` completely, with checks that Pillow lacks: it ignores the checksums of PNG pixel
+    data, and libtiff fills missing data with zeros. Call it within ``opened``, which translates what Pillow raises."""
     if image.format == "PNG" and image.tell() == 0:
         _check_png(data)
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
@@ -107,7 +106,7 @@ def load(image: Image.Image, data: bytes) -> None:
 
 @contextmanager
 def opened(data: bytes, limits: Limits | None = None) -> Iterator[Image.Image]:
-    """The image with only its header read and, given ``limits``, checked. What Pillow raises inside becomes InputError
+    """Context of an image with only its header read and, given ``limits``, checked. What Pillow raises inside becomes InputError
     ``not_media``, ``truncated`` or ``corrupt``."""
     if limits:
         limits.check_bytes(len(data))
@@ -127,7 +126,7 @@ def opened(data: bytes, limits: Limits | None = None) -> Iterator[Image.Image]:
 
 
 def _check_png(data: bytes) -> None:
-    """Compare the checksums of all chunks of pixel data; that the chunks are whole is known."""
+    """Verify the checksums of all pixel data chunks, whose lengths are already checked."""
     at = 8
     while (kind := data[at + 4 : at + 8]) != b"IEND":
         end = at + 8 + int.from_bytes(data[at : at + 4])
@@ -139,12 +138,12 @@ def _check_png(data: bytes) -> None:
 
 
 def is_jpeg(image: Image.Image) -> bool:
-    """JPEG, and its multi-picture form, of which the first picture counts."""
+    """True for JPEG and its multi-picture form, of which the first picture counts."""
     return image.format in ("JPEG", "MPO")
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1 to 8; 1 where there is none or no sense in it."""
+    """EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except _ERRORS:
@@ -153,7 +152,7 @@ def orientation(image: Image.Image) -> int:
 
 
 def _formats(data: bytes) -> list[str]:
-    """Formats to try. Loading all that Pillow knows takes 0.1 s, once, which the most usual one can do without."""
+    """Formats to try. JPEG, the most common one, is spared the 0.1 s that loading all of Pillow's formats takes once."""
     if data.startswith(_JPEG):
         return ["JPEG"]
     Image.init()
@@ -168,8 +167,8 @@ def _accepts(name: str, data: bytes) -> bool:
 def _unidentified(data: bytes) -> InputError:
     named = next((n for n in _SURE if n in Image.OPEN and _accepts(n, data)), None)
     if named:
-        return _failure(data, OSError(f"it begins like {named}, but its header cannot be read or is of no known kind"))
-    return InputError("not_media", f"no known image or video format (it begins with {data[:12]!r})")
+        return _failure(data, OSError(f"it begins like {named}, but its header is damaged or of an unknown variant"))
+    return InputError("not_media", f"not a known image or video format (it begins with {data[:12]!r})")
 
 
 def _failure(data: bytes, error: Exception) -> InputError:

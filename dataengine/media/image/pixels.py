@@ -1,4 +1,5 @@
-"""From whatever a picture is stored as to plain 8-bit arrays: upright, transparency over white, deep pixels scaled."""
+"""Pixel format conversion to 8-bit RGB or gray: transparency over white, 16- and 32-bit pixels scaled, EXIF orientation
+applied."""
 
 from __future__ import annotations
 
@@ -14,17 +15,17 @@ _CEILINGS = (1.0, 255.0, 65535.0)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """``image`` in mode RGB."""
+    """Convert to mode RGB, transparency over white."""
     return _opaque(image).convert("RGB")
 
 
 def to_gray(image: Image.Image) -> Image.Image:
-    """``image`` in mode L, with the weights of ITU-R BT.601."""
+    """Convert to mode L by the weights of ITU-R BT.601, transparency over white."""
     return _opaque(image).convert("L")
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """``(H, W[, 3])`` as it should be shown, for an EXIF ``orientation`` of 1 to 8."""
+    """Apply an EXIF ``orientation`` of 1 to 8 to ``(H, W[, C])`` pixels."""
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
     turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
@@ -32,7 +33,7 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Without transparency and with 8 bits a channel; the mode is one that Pillow converts exactly."""
+    """Remove transparency and reduce to 8 bits a channel, in a mode that Pillow converts exactly."""
     if image.mode in _DEEP:
         return _eight_bits(image)
     if image.mode not in _WITH_ALPHA and "transparency" not in image.info:
@@ -44,8 +45,8 @@ def _opaque(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Gray of 16 or 32 bits, scaled from the smallest usual range that holds it: 0-1 (floating point only), 8 bits,
-    16 bits, or its own maximum. 16-bit files always count as 16 bits."""
+    """Scale 16- or 32-bit gray to 8 bits, from the smallest usual range that contains it: 0-1 (floating point only), 8 bits, 16
+    bits, or its own maximum. 16-bit files always count as 16 bits."""
     values = np.asarray(image, np.float64)
     values = np.where(np.isfinite(values), values, 0.0)
     top = float(values.max())

@@ -1,4 +1,4 @@
-"""Native-resolution sizes: both sides multiples of the token size, aspect kept, tokens within bounds."""
+"""Native-resolution resizing (smart_resize): sides are multiples of the patch size, aspect ratio kept, tokens within bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ def smart_resize(height: int, width: int, *, min_tokens: int, max_tokens: int, p
     """
     if max(height, width) > _MAX_ASPECT * min(height, width):
         raise InputError(
-            "aspect", f"{width}×{height}: the aspect ratio is above {_MAX_ASPECT}; drop such media by a rule"
+            "aspect",
+            f"{width}×{height}: the aspect ratio is above {_MAX_ASPECT}; drop such media by a policy rule on `aspect`",
         )
     h, w = (max(1, round(side / patch)) for side in (height, width))
     if h * w > max_tokens:

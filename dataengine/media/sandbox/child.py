@@ -1,6 +1,6 @@
-"""The decode child: imports one function, then answers items one by one until its pipe ends.
+"""Main loop of a decode child: imports one function, then processes items from its pipe until the pipe closes.
 
-Started by ``dataengine.media.sandbox.process`` as ``python -m``; it dies with its parent, however that dies.
+Started by ``dataengine.media.sandbox.process`` as ``python -m``; dies with its parent, however that ends.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(parent: int) -> None:
     """Serve stdin and stdout; ``parent`` is the process that must stay alive."""
     _die_with(parent)
     requests, answers = _pipes()
-    loaded = _blame_program(_account(_load, _read(requests)))
+    loaded = _blame_program(_classify(_load, _read(requests)))
     if not isinstance(loaded, Ok):
         answers.write(pack(loaded))
         return
@@ -41,21 +41,21 @@ def main(parent: int) -> None:
 
 
 def _serve(requests: BinaryIO, function: Callable[[Any, Any], Any], context: Any) -> bytes:
-    """Take the next item; the packed answer to it."""
-    outcome = _account(_read, requests)
+    """Process the next item; the packed reply."""
+    outcome = _classify(_read, requests)
     if isinstance(outcome, Ok):
-        outcome = _blame_program(_account(pickle.loads, outcome.value))
+        outcome = _blame_program(_classify(pickle.loads, outcome.value))
     if isinstance(outcome, Ok):
-        outcome = _account(function, context, outcome.value)
-    packed = _blame_program(_account(pack, outcome))
+        outcome = _classify(function, context, outcome.value)
+    packed = _blame_program(_classify(pack, outcome))
     return packed.value if isinstance(packed, Ok) else pack(packed)
 
 
-def _account(work: Callable[..., Any], *given: Any) -> Outcome:
-    """The one place that accounts for failures: whatever ``work`` raises is the input's fault, but for a lack of memory,
-    which is named, and for what only the caller can mend."""
+def _classify(work: Callable[..., Any], *arguments: Any) -> Outcome:
+    """Exception classification, the only such place: whatever ``work`` raises is a failure of the input, except lack of memory,
+    which has its own class, and errors of program or installation, which go to the caller."""
     try:
-        return Ok(work(*given))
+        return Ok(work(*arguments))
     except InputError as error:
         return Failed(error.failure, error.message)
     except MemoryError:
@@ -63,13 +63,13 @@ def _account(work: Callable[..., Any], *given: Any) -> Outcome:
     except DataEngineError as error:
         return Broken(error)
     except ImportError as error:
-        return Broken(RunError(f"a decode process cannot import what it needs: {error}"))
+        return Broken(RunError(f"a decode process cannot import a module: {error}; check the installation"))
     except Exception as error:
         return Failed("corrupt", f"{type(error).__name__}: {error}")
 
 
 def _blame_program(outcome: Outcome) -> Outcome:
-    """Outcome of work in which an input has no part: its failures are the program's, but for a lack of memory."""
+    """For work that does not depend on the input's content: its failures are the program's, except lack of memory."""
     if isinstance(outcome, Failed) and outcome.failure != "out_of_memory":
         return Broken(RunError(f"a decode process cannot load its function, an item or a result: {outcome.message}"))
     return outcome
@@ -84,7 +84,7 @@ def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Any, int]:
 
 
 def _read(requests: BinaryIO) -> bytes:
-    """The next message; ends the process where there is none."""
+    """The next message; exits the process if the pipe is closed."""
     size = body_size(_exactly(requests, HEAD_BYTES))
     try:
         return _exactly(requests, size)
@@ -102,7 +102,7 @@ def _exactly(requests: BinaryIO, size: int) -> bytes:
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
-    """The pipes to the parent, moved away from where C libraries would write to them."""
+    """Pipes to the parent, moved off the descriptors that C libraries write to."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
@@ -119,7 +119,7 @@ def _die_with(parent: int) -> None:
 
 
 def _bound(memory: int) -> None:
-    """Allow ``memory`` bytes on top of what the libraries have reserved by now (which is more than they use)."""
+    """Limit the address space to ``memory`` bytes beyond what libraries have reserved so far."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     statm = Path("/proc/self/statm")
     if statm.exists():

@@ -1,8 +1,8 @@
-"""Decoding that can hang, crash or eat memory without harm: in child processes that serve many items each.
+"""Process pool for untrusted decoding: hangs, crashes and excessive memory are confined to child processes.
 
-One child costs 0.2 s to start and is replaced when it misbehaves; the item it held fails (after a second try, where it
-crashed), its neighbours are tried again.
-A few items wait in each child's pipe, so that no child waits for its parent between two items.
+A child serves many items; it takes 0.2 s to start and is replaced when it times out or dies. The item it worked on fails (after
+a second attempt if it crashed), the items queued behind it are retried. A few items wait in each child's pipe, so that no child
+is idle between two items.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, pack
 __all__ = ["Failed", "Ok", "Sandbox"]
 
 _QUEUE = 4
-"""Items a child holds, the one in work included."""
+"""Items queued at a child, including the one in progress."""
 _WINDOW = 2
-"""Items from the oldest that is not yet handed out to the newest, for each item that the children can hold."""
+"""Items in flight or finished out of order, as a multiple of what the children hold."""
 _WAITING_BYTES = 64 << 20
-"""Packed items that may wait beside those that keep a child busy."""
+"""Bytes of packed items that may be queued beyond one item a child."""
 _START_SECONDS = 120.0
 _DEATHS = 2
-"""Children that an item must take down to be called crashed: one may have died of something else (a kernel short of
-memory, an operator), and that must not decide what is in a release."""
+"""Children that an item must kill to count as crashed: one may have died of another cause (the kernel's OOM killer, an operator),
+which must not decide what is in a release."""
 
 
 class Sandbox:
-    """``workers`` child processes that call ``function(context, item)``.
+    """Pool of ``workers`` child processes that call ``function(context, item)``.
 
-    ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload`` are modules that
-    reserve gigabytes of addresses as they are imported (torch, ONNX Runtime), before the memory is bounded. Use it as a
-    context manager; it serves one ``map`` at a time.
-    """
+    ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload``: modules to import before
+    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). Use it as a context manager; it
+    serves one ``map`` at a time."""
 
     def __init__(
         self, function: str, context: Any, *, workers: int, limits: Limits, preload: tuple[str, ...] = ()
@@ -55,7 +54,7 @@ class Sandbox:
         self._mapping = False
 
     def __enter__(self) -> Self:
-        self._staff()
+        self._start_children()
         return self
 
     def __exit__(
@@ -63,10 +62,10 @@ class Sandbox:
     ) -> None:
         with self._lock:
             self._closed = True
-        self._forget(lambda child: True)
+        self._kill_if(lambda child: True)
 
     def map(self, items: Iterable[Any]) -> Iterator[Ok | Failed]:
-        """Outcomes in the order of ``items``, which is read a little ahead.
+        """Outcomes in the order of ``items``, which are read slightly ahead.
 
         An item's ``Failed`` has the class and message of the InputError that the function raised, or ``corrupt`` (any
         other exception), ``timeout``, ``out_of_memory`` or ``crashed``. Raises RunError if the function cannot be
@@ -79,9 +78,9 @@ class Sandbox:
         window: deque[Job] = deque()
         more = True
         try:
-            self._forget(lambda child: not child.alive)
+            self._kill_if(lambda child: not child.alive)
             while more or window:
-                self._staff()
+                self._start_children()
                 more = self._fill(source, window)
                 if window:
                     self._exchange(wait=window[0].outcome is None)
@@ -91,24 +90,24 @@ class Sandbox:
         finally:
             self._mapping = False
             self._retry.clear()
-            self._forget(lambda child: bool(child.jobs))
+            self._kill_if(lambda child: bool(child.jobs))
 
-    def _staff(self) -> None:
-        """Start the children that are missing, without waiting for them."""
+    def _start_children(self) -> None:
+        """Start missing children, without waiting for them."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the sandbox is closed")
             while len(self._children) < self._workers:
                 self._children.append(Child(self._hello))
 
-    def _forget(self, unwanted: Callable[[Child], bool]) -> None:
+    def _kill_if(self, unwanted: Callable[[Child], bool]) -> None:
         with self._lock:
             for child in [c for c in self._children if unwanted(c)]:
                 child.kill()
                 self._children.remove(child)
 
     def _fill(self, source: Iterator[Any], window: deque[Job]) -> bool:
-        """Hand out items while there is room; whether ``source`` may have more."""
+        """Queue items while there is room; returns whether ``source`` may have more."""
         waiting = sum(len(job.payload) for job in window)
         while True:
             child = min(self._children, key=lambda c: len(c.jobs))
@@ -130,24 +129,24 @@ class Sandbox:
                 return False
 
     def _exchange(self, *, wait: bool) -> None:
-        """Send and receive what can be, after waiting for something to happen or a deadline; then judge the late."""
+        """Wait for I/O or a deadline, send and receive without blocking, then time out children that are late."""
         poll = select.poll()
         for child in self._children:
             poll.register(child.answers, select.POLLIN)
             if child.wants_write:
                 poll.register(child.requests, select.POLLOUT)
-        left = min(self._allowed(c) - c.seconds for c in self._children) if wait else 0.0
-        happened = dict(poll.poll(max(0.0, left) * 1000 + 1 if wait else 0))
+        left = min(self._deadline(c) - c.seconds for c in self._children) if wait else 0.0
+        events = dict(poll.poll(max(0.0, left) * 1000 + 1 if wait else 0))
         for child in list(self._children):
-            if child.requests in happened:
+            if child.requests in events:
                 child.write()
-            if child.answers in happened:
+            if child.answers in events:
                 self._receive(child)
-            elif child.seconds > self._allowed(child) and not child.receiving:
-                self._lose(child, "timeout", f"not done within {self._limits.seconds:g} s")
+            elif child.seconds > self._deadline(child) and not child.receiving:
+                self._discard(child, "timeout", f"decoding took longer than {self._limits.seconds:g} s")
 
-    def _allowed(self, child: Child) -> float:
-        """Seconds that the child may take for what it does now."""
+    def _deadline(self, child: Child) -> float:
+        """Seconds that the child may take for its current work."""
         if not child.ready:
             return _START_SECONDS
         return self._limits.seconds if child.jobs else math.inf
@@ -158,14 +157,14 @@ class Sandbox:
             if isinstance(message, Broken):
                 raise message.error
             if child.ready:
-                child.answered(self._worded(message))
+                child.answered(self._with_limits(message))
             else:
                 child.started()
         if not lives:
-            self._lose(child, "crashed", f"the decoder died on this file {_DEATHS} times ({{ending}})")
+            self._discard(child, "crashed", f"the decoder died on this file {_DEATHS} times ({{ending}})")
 
-    def _lose(self, child: Child, failure: str, message: str) -> None:
-        """Account for the item that a bad child held, and have its neighbours tried again."""
+    def _discard(self, child: Child, failure: str, message: str) -> None:
+        """Kill a child; fail the item it worked on and queue the others for retry."""
         with self._lock:
             if child not in self._children:
                 raise RuntimeError("the sandbox was closed while it worked")
@@ -180,7 +179,7 @@ class Sandbox:
                 child.answered(Failed(failure, message.format(ending=ending)))
             self._retry.extend(child.jobs)
 
-    def _worded(self, outcome: Ok | Failed) -> Ok | Failed:
+    def _with_limits(self, outcome: Ok | Failed) -> Ok | Failed:
         if isinstance(outcome, Failed) and outcome.failure == "out_of_memory":
             return Failed(outcome.failure, f"decoding needs more than {self._limits.memory >> 20:,} MiB of memory")
         return outcome

@@ -1,4 +1,4 @@
-"""One decode child as its parent sees it: started, fed, read and killed, never waited for while it works."""
+"""Parent's handle of one decode child: start, non-blocking writes and reads, kill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _F_SETPIPE_SZ = 1031
 
 @dataclass(eq=False)
 class Job:
-    """An item on its way: packed, and later its outcome. ``deaths``: children that died at work on it."""
+    """A queued item: its packed payload, and later its outcome. ``deaths``: children that died working on it."""
 
     payload: bytes
     outcome: Ok | Failed | None = None
@@ -33,7 +33,7 @@ class Job:
 
 
 class Child:
-    """A child and the jobs it holds, the first of them in work."""
+    """A child process and its queue of jobs, the first of which is in progress."""
 
     def __init__(self, hello: Hello) -> None:
         self._process = _starter(os.getpid()).submit(_start).result()
@@ -50,7 +50,7 @@ class Child:
 
     @property
     def seconds(self) -> float:
-        """How long the present job, or the start, has taken."""
+        """Seconds that the current job, or the start, has taken."""
         return time.monotonic() - self._since
 
     def give(self, job: Job) -> None:
@@ -61,12 +61,12 @@ class Child:
         self._outbox.append(memoryview(job.payload))
 
     def write(self) -> None:
-        """Send what the pipe takes without waiting."""
+        """Send what the pipe accepts without blocking."""
         try:
             while self._outbox:
                 view = self._outbox[0]
                 if len(self._outbox) >= len(self.jobs):
-                    # The job in work is still on its way to the child.
+                    # The current job is still being sent.
                     self._since = time.monotonic()
                 sent = os.write(self.requests, view)
                 if sent < len(view):
@@ -76,11 +76,11 @@ class Child:
         except BlockingIOError:
             return
         except BrokenPipeError:
-            # It died; reading finds what it said before, and then its end.
+            # The child died; reading yields its last messages, then end of file.
             self._outbox.clear()
 
     def read(self) -> tuple[list[Any], bool]:
-        """Messages that have come, and whether the child still lives."""
+        """Messages received, and whether the child is still alive."""
         try:
             data = os.read(self.answers, _READ_BYTES)
         except BlockingIOError:
@@ -89,23 +89,23 @@ class Child:
         return self._messages(), bool(data)
 
     def answered(self, outcome: Ok | Failed) -> None:
-        """Take the first job off: this came of it."""
+        """Finish the first job with its outcome."""
         self._since = time.monotonic()
         job = self.jobs.popleft()
         job.outcome, job.payload = outcome, b""
 
     def started(self) -> None:
-        """The child said that it is ready."""
+        """The child reported that it is ready."""
         self.ready = True
         self._since = time.monotonic()
 
     @property
     def receiving(self) -> bool:
-        """Part of an answer has come, so that the work on it is done."""
+        """Part of a reply has arrived, so that work on the item has ended."""
         return bool(self._inbox)
 
     def kill(self) -> str:
-        """End the process now; how it ended, in words."""
+        """Kill the process; how it ended: a signal's name or the exit code."""
         self._process.kill()
         code = self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -118,21 +118,21 @@ class Child:
         return self._process.poll() is None
 
     def _messages(self) -> list[Any]:
-        found, at = [], 0
+        messages, at = [], 0
         while len(self._inbox) >= at + HEAD_BYTES:
             end = at + HEAD_BYTES + body_size(self._inbox[at : at + HEAD_BYTES])
             if len(self._inbox) < end:
                 break
-            found.append(pickle.loads(memoryview(self._inbox)[at + HEAD_BYTES : end]))
+            messages.append(pickle.loads(memoryview(self._inbox)[at + HEAD_BYTES : end]))
             at = end
         del self._inbox[:at]
-        return found
+        return messages
 
 
 @functools.cache
 def _starter(process: int) -> ThreadPoolExecutor:
-    """The thread of this process that starts children. The kernel ends a child with the *thread* that started it, and a
-    caller's threads come and go: this one stays."""
+    """Permanent thread that starts this process's children: the kernel kills a child with the *thread* that started it, and a
+    caller's threads may end."""
     return ThreadPoolExecutor(1, f"decode-starter-{process}")
 
 
@@ -158,7 +158,7 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[int, int]:
             try:
                 fcntl.fcntl(descriptor, _F_SETPIPE_SZ, _PIPE_BYTES)
             except PermissionError:
-                # The user's pipes are at their limit; a small one is only slower.
+                # The user's pipe quota is exhausted; a smaller pipe is only slower.
                 continue
     return descriptors
 

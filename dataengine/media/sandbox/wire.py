@@ -1,4 +1,4 @@
-"""What a parent and its decode child say to each other: length-prefixed pickles."""
+"""Wire protocol of parent and decode child: length-prefixed pickles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Ok:
 
 @dataclass(frozen=True)
 class Failed:
-    """The input is at fault: a short stable class and a sentence for a person."""
+    """Failure of the input: a short stable class and a message."""
 
     failure: str
     message: str
@@ -28,15 +28,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Broken:
-    """The program is at fault; ``error`` is raised at the caller."""
+    """Failure of the program; ``error`` is raised at the caller."""
 
     error: Exception
 
 
 @dataclass(frozen=True)
 class Hello:
-    """First message to a child: what to call (``package.module:function``), its first argument, the bytes of memory
-    it may take beside its libraries, and modules to import before that bound holds."""
+    """First message to a child: the function to call (``package.module:function``), its first argument, the memory limit in bytes
+    beyond its libraries, and modules to import before the limit is set."""
 
     function: str
     context: Any
@@ -45,12 +45,12 @@ class Hello:
 
 
 def pack(message: Any) -> bytes:
-    """``message`` as it goes through the pipe."""
+    """Encode a message for the pipe."""
     body = pickle.dumps(message, protocol=5)
     return _HEAD.pack(len(body)) + body
 
 
 def body_size(head: bytes | bytearray) -> int:
-    """Bytes that follow the first ``HEAD_BYTES``."""
+    """Bytes that follow the header of ``HEAD_BYTES``."""
     size: int = _HEAD.unpack_from(head)[0]
     return size
