@@ -91,8 +91,8 @@ def _split(places: npt.NDArray[np.float64], start: float, end: float, shortest: 
 
 def _clips(data: bytes, video: Video, config: ClipsConfig, limits: Limits) -> list[Clip]:
     """The clips of a video; an empty list where it would be a single one."""
-    with cut.taped(data, video) as tape:
-        frames = list(range(1, video.frames)) if config.frame_accurate else tape.points[1:]
+    with cut.cutter(data, video) as cutting:
+        frames = list(range(1, video.frames)) if config.frame_accurate else cutting.cut_points[1:]
         if not frames:
             return []
         boundaries = [shot.start for shot in shots.shots(data, video, _detector(config.detector))][1:]
@@ -100,12 +100,12 @@ def _clips(data: bytes, video: Video, config: ClipsConfig, limits: Limits) -> li
         bounds = [0, *(frames[i] for i in chosen), video.frames]
         if len(bounds) == 2:
             return []
-        return [_clip(tape, a, b, limits) for a, b in itertools.pairwise(bounds)]
+        return [_clip(cutting, a, b, limits) for a, b in itertools.pairwise(bounds)]
 
 
-def _clip(tape: cut.Tape, first: int, end: int, limits: Limits) -> Clip:
-    start, stop = (round(tape.seconds(frame), 6) for frame in (first, end))
-    data = tape.clipped(first, end)
+def _clip(cutting: cut.Cutter, first: int, end: int, limits: Limits) -> Clip:
+    start, stop = (round(cutting.seconds(frame), 6) for frame in (first, end))
+    data = cutting.extract(first, end)
     try:
         facts = whole.inspect(limits, data)
     except InputError as error:

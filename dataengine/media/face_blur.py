@@ -81,8 +81,8 @@ def blurred_video(data: bytes, limits: Limits, finder: Finder, interval: float) 
         return _covered(frame, boxes) if boxes else frame
 
     try:
-        with cut.taped(data, clip) as tape:
-            return max(map(len, seen)), tape.clipped(0, clip.frames, change)
+        with cut.cutter(data, clip) as cutting:
+            return max(map(len, seen)), cutting.extract(0, clip.frames, change)
     except InputError as error:
         raise InputError(
             "faces_not_blurred", f"the video shows faces and cannot be re-encoded without them: {error}"

@@ -13,7 +13,7 @@ from support.media_samples import counting, number, turned
 from dataengine.errors import InputError
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
-from dataengine.media.video.cut import cut, nearest, taped
+from dataengine.media.video.cut import cut, cutter, nearest
 from dataengine.media.video.reader import probe, read
 
 LIMITS = Limits()
@@ -43,9 +43,9 @@ def videos() -> dict[str, bytes]:
 
 def pieces(data: bytes, bounds: list[int] | None = None) -> list[bytes]:
     """Clips of all frames; at the cut points where no bounds are given."""
-    with taped(data, probe(data, LIMITS)) as tape:
-        places = bounds or [*tape.points, tape.clip.frames]
-        return [tape.clipped(a, b) for a, b in itertools.pairwise(places)]
+    with cutter(data, probe(data, LIMITS)) as cutting:
+        places = bounds or [*cutting.cut_points, cutting.clip.frames]
+        return [cutting.extract(a, b) for a, b in itertools.pairwise(places)]
 
 
 def numbers(data: bytes) -> list[int]:
@@ -79,17 +79,17 @@ def test_precise_clips_fall_on_the_frame(videos: dict[str, bytes], name: str) ->
 
 def test_bytes_do_not_depend_on_what_was_cut_before(videos: dict[str, bytes]) -> None:
     data = videos["mp4-h264"]
-    with taped(data, probe(data, LIMITS)) as tape:
-        late, early = tape.clipped(25, 41), tape.clipped(7, 25)
-        again, copied = tape.clipped(25, 41), tape.clipped(0, tape.points[1])
+    with cutter(data, probe(data, LIMITS)) as cutting:
+        late, early = cutting.extract(25, 41), cutting.extract(7, 25)
+        again, copied = cutting.extract(25, 41), cutting.extract(0, cutting.cut_points[1])
         assert (early, late, late) == (*pieces(data, [7, 25, 41]), again)
-        assert tape.clipped(0, tape.points[1]) == copied == pieces(data)[0]
+        assert cutting.extract(0, cutting.cut_points[1]) == copied == pieces(data)[0]
 
 
 def test_a_wished_cut_moves_to_the_nearest_key_frame() -> None:
     data = counting("mp4", "mpeg4", options={"g": "20"})
     assert numbers(cut(data, 0.5, 1.5, LIMITS)) == list(range(20, 40)), "12 and 37 move to 20 and 40"
-    assert numbers(cut(data, 0.0, 0.4, LIMITS, precise=True)) == list(range(10))
+    assert numbers(cut(data, 0.0, 0.4, LIMITS, frame_accurate=True)) == list(range(10))
     assert numbers(cut(data, 1.2, 99.0, LIMITS)) == list(range(20, 60)), "30 lies between 20 and 40"
     with pytest.raises(InputError, match="not_cuttable"):
         cut(data, 0.1, 0.3, LIMITS)
@@ -108,11 +108,11 @@ def test_a_wished_cut_moves_to_the_nearest_key_frame() -> None:
 def test_what_is_no_clean_beginning_is_no_cut_point(container: str, codec: str, options: dict[str, str]) -> None:
     """Refreshed by columns; frames before a key frame that look back past it; no times of display; no key frames."""
     data = counting(container, codec, options=options)
-    with taped(data, probe(data, LIMITS)) as tape:
-        for point in tape.points:
-            assert numbers(tape.clipped(point, 60)) == list(range(point, 60))
+    with cutter(data, probe(data, LIMITS)) as cutting:
+        for point in cutting.cut_points:
+            assert numbers(cutting.extract(point, 60)) == list(range(point, 60))
         if codec != "libx265":
-            assert tape.points in ([], [0])
+            assert cutting.cut_points in ([], [0])
 
 
 def test_sound_goes_where_its_pictures_go(videos: dict[str, bytes]) -> None:
@@ -135,8 +135,8 @@ def test_turned_videos_stay_turned(videos: dict[str, bytes], degrees: int) -> No
     data = turned(videos["mp4-h264"], degrees)
     video = probe(data, LIMITS)
     expected = read(data, video, [16, 20])
-    with taped(data, video) as tape:
-        copied, encoded = tape.clipped(16, 32), tape.clipped(20, 30)
+    with cutter(data, video) as cutting:
+        copied, encoded = cutting.extract(16, 32), cutting.extract(20, 30)
     for clip, frame in ((copied, expected[0]), (encoded, expected[1])):
         found = read(clip, probe(clip, LIMITS), [0])[0]
         assert found.shape == frame.shape and np.abs(found.astype(int) - frame).mean() < 3
@@ -146,10 +146,10 @@ def test_varying_rates_and_odd_sides_survive() -> None:
     ticks = [0, 4, 8, 20, 24, 60, 64, 100, 104, 108, 140, 144]
     data = counting("mp4", "libx264", 12, options={"g": "4", "bf": "0", "sc_threshold": "0"}, ticks=ticks)
     video = probe(data, LIMITS)
-    with taped(data, video) as tape:
-        assert tape.points == [0, 4, 8]
+    with cutter(data, video) as cutting:
+        assert cutting.cut_points == [0, 4, 8]
         for first, end in ((4, 8), (5, 11)):
-            clip = probe(tape.clipped(first, end), LIMITS)
+            clip = probe(cutting.extract(first, end), LIMITS)
             assert clip.times == pytest.approx(video.times[first:end] - video.times[first], abs=1e-3)
     odd = counting("webm", "libvpx-vp9", 12, options={"g": "30"})
     assert len(numbers(pieces(odd, [3, 9])[0])) == 6

@@ -1,13 +1,13 @@
-"""Clips cut out of a video's bytes, as MP4, or as Matroska (of FLV and ASF as the same) where MP4 cannot hold the codec.
+"""Lossless cutting of videos at key frames, and frame-accurate cutting with re-encoding at the ends.
 
-By default no picture is encoded again, so a clip can only begin at a *cut point*: a key frame that starts a closed group of
-pictures (all stored before it is shown before it, all stored behind it after it; in H.264 an IDR picture). A wished cut
-moves to the nearest cut point, the earlier of two as near. Consecutive clips therefore share no frame and lose none.
-A precise cut falls on the frame, and what does not begin and end at cut points is encoded again (``media/encode.py``).
+Output is MP4, or Matroska (FLV and ASF keep their container) if MP4 cannot hold the codec. By default packets are copied, so a
+clip can only begin at a *cut point*: a key frame that starts a closed group of pictures (in H.264 an IDR picture). A requested
+cut snaps to the nearest cut point, the earlier if two are equally near; consecutive clips share no frame and lose none. A
+frame-accurate cut re-encodes clips that do not begin and end at cut points (``media/video/encode.py``).
 
-The first sound track goes along, packet by packet, where the container can hold it; a packet belongs to the clip in which
-it begins. Subtitles, data and cover art stay behind. The same bytes and bounds give the same clip: no time, no random
-number and no version gets in. The packets of the whole video are held, so memory is about that of the file.
+The first audio track is copied, packet by packet, if the container can hold it; a packet belongs to the clip in which it begins.
+Subtitles, data and cover art are dropped. Deterministic: no time, random number or version enters a clip. All packets of the
+video are held, so memory is about the size of the file.
 """
 
 from __future__ import annotations
@@ -38,25 +38,25 @@ _OWN = ("flv", "asf")
 _EXACT = {"fflags": "+bitexact"}
 _IDR = 5
 _UNWRITTEN = ("rv10", "rv20", "rv30", "rv40")
-"""Matroska could hold these, but FFmpeg does not write them."""
+"""Codecs that Matroska can hold but FFmpeg does not mux."""
 
 
-def cut(data: bytes, start: float, end: float, limits: Limits, *, precise: bool = False) -> bytes:
-    """The part of a video from ``start`` to ``end`` (seconds from its first frame; ``end`` may lie past its end), each moved
-    to the nearest cut point, or to the nearest frame if ``precise``. Raises InputError; ``not_cuttable`` where both move to
-    the same place or the packets do not fit into the container."""
-    with taped(data, probe(data, limits)) as tape:
-        points = [*(range(tape.clip.frames) if precise else tape.points), tape.clip.frames]
-        seconds = [tape.seconds(p) for p in points]
+def cut(data: bytes, start: float, end: float, limits: Limits, *, frame_accurate: bool = False) -> bytes:
+    """Cut a video from ``start`` to ``end`` (seconds from its first frame; ``end`` may exceed its duration), each snapped to the
+    nearest cut point, or to the nearest frame if ``frame_accurate``. Raises InputError; ``not_cuttable`` if both snap to the
+    same place or the packets do not fit into the container."""
+    with cutter(data, probe(data, limits)) as cutting:
+        points = [*(range(cutting.clip.frames) if frame_accurate else cutting.cut_points), cutting.clip.frames]
+        seconds = [cutting.seconds(p) for p in points]
         first, last = (points[i] for i in nearest(seconds, [start, end]))
         if first >= last:
             raise InputError("not_cuttable", f"no two key frames near {start:g} s and {end:g} s")
-        return tape.clipped(first, last)
+        return cutting.extract(first, last)
 
 
-def nearest(ascending: Sequence[float], wishes: Sequence[float]) -> list[int]:
-    """For each wish the index of the value that is nearest to it; of two as near the first."""
-    values, wanted = np.asarray(ascending, np.float64), np.asarray(wishes, np.float64)
+def nearest(ascending: Sequence[float], targets: Sequence[float]) -> list[int]:
+    """Index of the nearest value for each target; the first of two equally near."""
+    values, wanted = np.asarray(ascending, np.float64), np.asarray(targets, np.float64)
     after = np.searchsorted(values, wanted).clip(1, max(1, len(values) - 1))
     after = np.minimum(after, len(values) - 1)
     before = np.maximum(after - 1, 0)
@@ -65,25 +65,25 @@ def nearest(ascending: Sequence[float], wishes: Sequence[float]) -> list[int]:
 
 
 @contextmanager
-def taped(data: bytes, clip: Video) -> Iterator[Tape]:
-    """A probed video with its packets read, ready to be cut. Raises InputError."""
+def cutter(data: bytes, clip: Video) -> Iterator[Cutter]:
+    """Context of a Cutter for a probed video, with its packets read. Raises InputError."""
     with demux.opened(data, clip.media) as (container, video):
         audio = container.streams.audio[0] if container.streams.audio else None
-        yield Tape(clip, container, video, audio)
+        yield Cutter(clip, container, video, audio)
 
 
-class Tape:
-    """The packets of a video. ``points``: the frames, by their index, at which a clip can begin without encoding; 0 is one
-    of them where there are any. Pieces that must be encoded are cheapest in ascending order."""
+class Cutter:
+    """Extracts clips from one video's packets. ``cut_points``: indices of the frames at which a clip can begin without
+    re-encoding, 0 among them unless there are none. Clips that are re-encoded are cheapest in ascending order."""
 
     def __init__(self, clip: Video, container: InputContainer, video: VideoStream, audio: AudioStream | None) -> None:
         self.clip = clip
         self._video, self._audio = video, audio
         self._tick = float(video.time_base or 1)
-        #: Ticks of display, ascending.
+        #: Presentation times in ticks, ascending.
         self._ticks: npt.NDArray[np.int64] = np.rint(clip.clock / self._tick).astype(np.int64)
         self._pictures: list[Packet[Any]] = []
-        #: With when they begin and how long they last, in ticks: a packet that was written has other times.
+        #: ``(start, duration, packet)`` in ticks: muxing changes a packet's own times.
         self._sounds: list[tuple[int, int, Packet[Any]]] = []
         for packet in container.demux(*(s for s in (video, audio) if s)):
             if packet.size and packet.stream is video:
@@ -92,27 +92,27 @@ class Tape:
                 self._sounds.append((packet.pts, packet.duration or 0, packet))
         self._stamps = _stamps(self._pictures, container, video)
         self._container = _holder(clip, video)
-        self.points = self._points() if self._container else []
-        self._frames = encode.Frames(self._pictures, video, self._ticks, self.points)
+        self.cut_points = self._find_cut_points() if self._container else []
+        self._frames = encode.Frames(self._pictures, video, self._ticks, self.cut_points)
 
     def seconds(self, frame: int) -> float:
-        """When a frame begins to be shown, from the first; for the one past the last, the end of the video."""
+        """Start of a frame in seconds from the first; for the index past the last frame, the duration of the video."""
         return self.clip.duration if frame == self.clip.frames else float(self.clip.times[frame])
 
-    def clipped(self, first: int, end: int, change: encode.Change | None = None) -> bytes:
-        """A file of the frames from ``first`` up to, and without, ``end``; ``change`` is made to each of them, which are then
-        encoded again. Raises InputError."""
-        copied = change is None and bool(self.points) and {first, end} <= {*self.points, self.clip.frames}
+    def extract(self, first: int, end: int, change: encode.Change | None = None) -> bytes:
+        """A video file of the frames ``first`` to ``end`` (exclusive). With ``change``, it is applied to each frame and the clip
+        is re-encoded. Raises InputError."""
+        copied = change is None and bool(self.cut_points) and {first, end} <= {*self.cut_points, self.clip.frames}
         container = self._container if copied else "mp4"
-        # Muxers refuse some sound that they should take: a clip without it is better than none.
+        # Muxers refuse some audio that they should accept: a clip without audio is better than none.
         with suppress(av.error.FFmpegError, ValueError):
             return self._file(container, first, end, copied=copied, sound=True, change=change)
         try:
             return self._file(container, first, end, copied=copied, sound=False, change=change)
         except (av.error.FFmpegError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            said = f"the {self.clip.codec} track does not fit into a {container} file: {reason}"
-            raise InputError("not_cuttable", said) from error
+            message = f"the {self.clip.codec} track cannot be written to a {container} file: {reason}"
+            raise InputError("not_cuttable", message) from error
 
     def _file(
         self, container: str, first: int, end: int, *, copied: bool, sound: bool, change: encode.Change | None
@@ -125,21 +125,21 @@ class Tape:
                 target.mux(packet)
         return out.getvalue()
 
-    def _points(self) -> list[int]:
+    def _find_cut_points(self) -> list[int]:
         stamps = self._stamps
         if stamps is None or len(stamps) != self.clip.frames or any(p.is_discard for p in self._pictures):
             return []
         before = np.maximum.accumulate(stamps)[:-1]
         after = np.minimum.accumulate(stamps[::-1])[::-1][1:]
-        # Where all stored before are shown before, the place in the file is the place in the order of display.
+        # If all packets before it are presented before it, a packet's index in the file is its frame's index in display order.
         closed = np.flatnonzero((before < stamps[1:]) & (stamps[1:] <= after)) + 1
         length = _length_bytes(self._video) if self.clip.codec == "h264" else None
         keys = (i for i in closed.tolist() if self._pictures[i].is_keyframe)
         return [0, *(i for i in keys if length is None or _is_idr(bytes(self._pictures[i]), length))]
 
     def _copied(self, target: OutputContainer, first: int, end: int) -> Iterator[Packet[Any]]:
-        """The packets themselves, their times from 0. Those of decoding are made anew, as some containers store none: the
-        times of display in order, early enough for none to come late."""
+        """Copied packets with times from 0. Decoding times are computed, as some containers store none: the sorted presentation
+        times, shifted so that no packet decodes late."""
         stream = target.add_stream_from_template(self._video, opaque=True)
         pictures = self._pictures[first:end]
         shown = (self._stamps if self._stamps is not None else self._ticks)[first:end] - self._ticks[first]
@@ -151,12 +151,12 @@ class Tape:
             for packet, pts, dts, ticks in zip(
                 pictures, shown.tolist(), decoding.tolist(), lasting.tolist(), strict=True
             ):
-                given = packet.stream, packet.pts, packet.dts, packet.duration
+                original = packet.stream, packet.pts, packet.dts, packet.duration
                 packet.stream, packet.pts, packet.dts, packet.duration = stream, pts, dts, ticks
                 packet.time_base = self._video.time_base or Fraction(1)
                 yield packet
-                # It has been written; the next clip may have to decode it.
-                packet.stream, packet.pts, packet.dts, packet.duration = given
+                # Restored after muxing: the next clip may have to decode it.
+                packet.stream, packet.pts, packet.dts, packet.duration = original
                 packet.time_base = self._video.time_base or Fraction(1)
 
         return packets()
@@ -167,7 +167,7 @@ class Tape:
         return encode.h264(target, self._video, self.clip, self._frames.between(first, end), change)
 
     def _heard(self, target: OutputContainer, first: int, end: int) -> Iterator[Packet[Any]]:
-        """Packets of sound that begin within the clip, their times from the clip's first frame."""
+        """Audio packets that begin within the clip, with times from its first frame."""
         audio = self._audio
         if audio is None or audio.codec_context.codec.canonical_name not in target.supported_codecs:
             return iter(())
@@ -190,14 +190,14 @@ class Tape:
         return packets()
 
     def _lasts(self, end: int) -> int:
-        """Ticks for which the frame before ``end`` is shown."""
+        """Display duration in ticks of the frame before ``end``."""
         if end < self.clip.frames:
             return int(self._ticks[end] - self._ticks[end - 1])
         return max(1, round((self.clip.duration - float(self.clip.times[-1])) / self._tick))
 
 
 def _holder(clip: Video, video: VideoStream) -> str:
-    """The container for copied packets: MP4, else Matroska, else the one they came from (FLV, ASF), else none."""
+    """Container for copied packets: MP4, else Matroska, else the original one (FLV, ASF), else ""."""
     if clip.codec in _MP4:
         return "mp4"
     codec = video.codec_context.codec
@@ -216,13 +216,13 @@ def _supported(container: str) -> set[str]:
 def _stamps(
     pictures: Sequence[Packet[Any]], container: InputContainer, video: VideoStream
 ) -> npt.NDArray[np.int64] | None:
-    """Ticks of display in the order of the file; None where the file does not tell them (B-frames in AVI)."""
+    """Presentation times in ticks, in file order; None if the file does not store them (B-frames in AVI)."""
     ordered = not video.codec_context.has_b_frames
     timeless = container.format.name == "avi" and not ordered
-    found = [p.pts if p.pts is not None else p.dts if ordered else None for p in pictures]
-    if timeless or len(set(found)) < len(found) or None in found:
+    stamps = [p.pts if p.pts is not None else p.dts if ordered else None for p in pictures]
+    if timeless or len(set(stamps)) < len(stamps) or None in stamps:
         return None
-    return np.array(found, np.int64)
+    return np.array(stamps, np.int64)
 
 
 def _seconds(packet: Packet[Any]) -> float:
@@ -230,14 +230,14 @@ def _seconds(packet: Packet[Any]) -> float:
 
 
 def _length_bytes(video: VideoStream) -> int:
-    """Bytes of the lengths before H.264's units (ISO/IEC 14496-15); 0 where start codes stand between them."""
+    """Size of the length prefix of H.264 NAL units (ISO/IEC 14496-15); 0 if start codes separate them."""
     head = video.codec_context.extradata or b""
     return (head[4] & 3) + 1 if head[:1] == b"\1" and len(head) > 4 else 0
 
 
 def _is_idr(data: bytes, length: int) -> bool:
-    """Whether an H.264 picture resets the decoder. Other key frames may be points of recovery, of which later frames look
-    back past them."""
+    """Whether an H.264 picture is an IDR. Other key frames may be recovery points, past which later frames reference earlier
+    ones."""
     if not length:
         return any(part[:1] and part[0] & 31 == _IDR for part in data.split(b"\0\0\1")[1:])
     at = 0

@@ -1,4 +1,4 @@
-"""A video's container opened and walked by PyAV: where its frames lie in time, and the frames one after another."""
+"""Demuxing and sequential decoding by PyAV: frame times from the packets, and frames in display order."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from dataengine.media.limits import Limits
 from dataengine.media.sniff import Media
 
 _STEP = 0.04
-"""Seconds a frame where nothing in the file tells."""
+"""Seconds a frame if the file does not state a rate."""
 _NOMINAL = 0.01
 
 
 @dataclass(frozen=True)
 class Walk:
-    """``clock`` ``(frames,) float64`` times of display in the container's seconds, ascending; ``keys`` those of key frames;
-    ``closed``: no frame is stored behind a key frame and shown before it; ``step`` seconds a frame on average; ``first``
-    the first frame that can be decoded."""
+    """Result of demuxing all packets. ``clock``: ``(frames,) float64`` presentation times in container seconds, ascending;
+    ``keys``: those of key frames; ``closed``: all groups of pictures are closed (no frame after a key frame in the file is shown
+    before it); ``step``: mean seconds a frame; ``first``: the first decodable frame."""
 
     clock: npt.NDArray[np.float64]
     keys: list[float]
@@ -40,7 +40,7 @@ class Walk:
 
 @contextmanager
 def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its first video track that is not cover art. What FFmpeg raises inside becomes InputError
+    """Context of the container and its first video track that is not cover art. What FFmpeg raises inside becomes InputError
     ``corrupt``; a file without such a track is ``not_media``."""
     try:
         with av.open(io.BytesIO(data), "r", format=media.demuxer, metadata_errors="replace") as container:
@@ -48,7 +48,7 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
             if not streams:
                 raise InputError("not_media", f"the {media.format} file has no video track")
             if not streams[0].codec_context:
-                raise InputError("corrupt", f"no decoder is known for the video track of the {media.format} file")
+                raise InputError("corrupt", f"no decoder for the video codec of the {media.format} file")
             yield container, streams[0]
     except MemoryError:
         raise
@@ -58,7 +58,7 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
 
 
 def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk:
-    """Read all packets. Raises InputError."""
+    """Demux all packets and decode the first frame. Raises InputError."""
     limits.check_frames(stream.frames)
     stamps: list[tuple[float | None, bool]] = []
     first: VideoFrame | None = None
@@ -83,10 +83,10 @@ def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk
 def decoded(
     container: InputContainer, stream: VideoStream, clock: Sequence[float]
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Frames in the order of display with their times in the container's seconds.
+    """Decode frames in display order, each with its time in container seconds.
 
-    AVI stores no times of display: there, frame ``i`` from the beginning has ``clock[i]``. Packets before the first
-    decodable one may fail (a recording that begins between key frames), later ones may not."""
+    AVI stores no presentation times: its frame ``i`` has ``clock[i]``. Packets before the first decodable one may fail (a
+    recording that begins between key frames), later ones may not."""
     count = 0
     for packet in container.demux(stream):
         for frame in _decode(packet) if count else _attempt(packet):
@@ -98,7 +98,7 @@ def decoded(
 
 def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:
     if not packet.size and packet.pts is not None:
-        # "The last frame again" in Theora; PyAV would take it for the end.
+        # Theora repeats the last frame by an empty packet, which PyAV would take for the end.
         return []
     return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
 
@@ -126,7 +126,7 @@ def _timed(stamps: list[tuple[float | None, bool]], stream: VideoStream, first: 
     clock = np.array(sorted(tick for tick, _ in known), np.float64)
     span = float(clock[-1] - clock[0])
     measured = span / (len(clock) - 1) if span else step
-    # The container's rate is the rounder figure; it counts unless frames were left out or the rate varies.
+    # The container's rate is exact; it is used unless frames are missing or the rate varies.
     step = step if rate and abs(measured / step - 1) < _NOMINAL else measured
     return Walk(clock, sorted(tick for tick, key in known if key), _closed(known), step, first)
 

@@ -1,9 +1,8 @@
-"""Encoding again what a precise cut cannot copy: H.264 by libx264, one thread, fixed settings, so always the same bytes.
+"""Deterministic re-encoding to H.264 (libx264, one thread, fixed settings) of what a frame-accurate cut cannot copy.
 
-Quality is near the original's (CRF 18) and chroma and depth stay as they are, where H.264 knows them; the price is speed.
-libx264's macroblock tree is off: it reads memory that nobody wrote (valgrind says so of build 165; of its other parts not),
-and made other bytes of the same frames about once in fifty times.
-"""
+Quality is near the original's (CRF 18); chroma subsampling and bit depth are kept if H.264 supports them. Slow, for determinism.
+libx264's macroblock tree is off: it reads uninitialised memory (valgrind on build 165 reports no other part), and gave other
+bytes for the same frames about once in fifty runs."""
 
 from __future__ import annotations
 
@@ -31,12 +30,12 @@ _OTHER = "yuv444p"
 _TURN = {1: [("transpose", "cclock")], 2: [("hflip", ""), ("vflip", "")], 3: [("transpose", "clock")]}
 
 
-#: A frame and its seconds from the first one, to the frame to encode.
+#: Maps a frame and its seconds from the first one to the frame to encode.
 Change = Callable[[VideoFrame, float], VideoFrame]
 
 
 class Frames:
-    """Frames by their place in the order of display, decoded from the last cut point before them."""
+    """Frames by index in display order, decoded from the last cut point before them."""
 
     def __init__(
         self, packets: Sequence[Packet[Any]], video: VideoStream, ticks: npt.NDArray[np.int64], points: Sequence[int]
@@ -47,27 +46,27 @@ class Frames:
         self._source: Iterator[tuple[int, VideoFrame]] | None = None
 
     def between(self, first: int, end: int) -> Iterator[VideoFrame]:
-        """Frames ``first`` up to, and without, ``end``, their times in ticks from the first; cheapest with ascending
-        bounds. Raises InputError."""
+        """Frames ``first`` to ``end`` (exclusive), with times in ticks from the first; cheapest with ascending bounds. Raises
+        InputError."""
         point = self._points[bisect.bisect_right(self._points, first) - 1] if self._points else 0
         if self._source is None or not point <= self._at + 1 <= first:
             self._video.codec_context.flush_buffers()
             self._source, self._ahead = self._decoded(point), None
-        found = False
+        any_decoded = False
         while True:
             self._ahead = self._ahead or next(self._source, None)
             if self._ahead is None or self._ahead[0] >= end:
                 break
             (self._at, frame), self._ahead = self._ahead, None
             if self._at >= first:
-                found = True
+                any_decoded = True
                 frame.pts = int(self._ticks[self._at] - self._ticks[first])
                 yield frame
-        if not found:
+        if not any_decoded:
             raise InputError("truncated", f"frames {first:,} to {end - 1:,} cannot be decoded")
 
     def _decoded(self, start: int) -> Iterator[tuple[int, VideoFrame]]:
-        """Frames with their places. AVI stores no times of display: there they are counted."""
+        """Frames with their indices; AVI stores no presentation times, so its frames are counted."""
         count = start
         timeless = self._video.container.format.name == "avi"
         for packet in [*self._packets[start:], None]:
@@ -78,7 +77,7 @@ class Frames:
                 count += 1
 
     def _try(self, packet: Packet[Any] | None, *, must: bool) -> list[VideoFrame]:
-        """Frames of a packet; none where it cannot be decoded and need not: a recording may begin between key frames."""
+        """Frames of a packet. Failure is an error only if ``must``: a recording may begin between key frames."""
         try:
             return self._video.codec_context.decode(packet)
         except MemoryError:
@@ -96,8 +95,8 @@ def h264(
     frames: Iterator[VideoFrame],
     change: Change | None = None,
 ) -> Iterator[Packet[Any]]:
-    """A new track of ``target`` and its packets, of frames out of ``source`` with their times in its ticks. ``change`` is
-    made to each frame as it goes to the encoder: upright, 8 or 10 bits, in planes."""
+    """Encode frames of ``source`` (times in its ticks) as a new H.264 track of ``target``; returns its packets. ``change`` is
+    applied to each frame as the encoder takes it: upright, planar, 8 or 10 bits."""
     stored = (clip.width, clip.height)[:: -1 if clip.turns % 2 else 1]
     stream = target.add_stream("libx264", rate=round(clip.fps) or 1, options=dict(_OPTIONS))
     context = stream.codec_context
@@ -126,19 +125,19 @@ def h264(
 
 
 def _pixels(mode: str, width: int, height: int) -> str:
-    """Pixel format for H.264: the source's own, where it is one and the sides are even as halved chroma wants them."""
+    """Pixel format for H.264: the source's own if supported (4:2:0 needs even sides), else 4:4:4."""
     even = not width % 2 and not height % 2
     return mode if mode in _KEPT or (mode in _HALVED and even) else _OTHER
 
 
 def _turned(frames: Iterator[VideoFrame], source: VideoStream, turns: int) -> Iterator[VideoFrame]:
-    """Frames upright, after quarter turns counter-clockwise."""
+    """Rotate frames by ``turns`` quarter turns counter-clockwise."""
     if not turns:
         yield from frames
         return
     graph = av.filter.Graph()
     chain = [graph.add_buffer(template=source, time_base=source.time_base)]
-    chain += [graph.add(name, given or None) for name, given in _TURN[turns]]
+    chain += [graph.add(name, options or None) for name, options in _TURN[turns]]
     graph.link_nodes(*chain, graph.add("buffersink")).configure()
     for frame in frames:
         graph.push(frame)

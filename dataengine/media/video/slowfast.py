@@ -1,8 +1,8 @@
-"""Slow-Fast sampling of videos: frames that bring something new get many visual tokens, the others few.
+"""Slow-Fast video sampling (Keye-VL-1.5, arXiv 2509.01563): changed frames are slow and get many visual tokens, similar ones are
+fast and get few.
 
-Keye-VL-1.5 (arXiv 2509.01563) with the constants of the paper or of the released keye-vl-utils. Frames are streamed and
-compared with the last slow one; of the clip itself only what fits ``_HELD`` bytes is kept for the second look that gives
-frames at their sizes, longer clips are decoded twice.
+With the constants of the paper or of the released keye-vl-utils. Frames are streamed and compared with the last slow one. A clip
+that fits into ``_HELD`` bytes is kept for the second pass, which gives frames at their sizes; longer ones are decoded twice.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from dataengine.media.video.similarity import Reducer, similarity
 
 Size = tuple[int, int]
 
-#: Tokens of the picture for comparison, at most.
+#: Largest size of a frame for comparison, in tokens.
 _COMPARED = 256
 _HELD = 256 << 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Of one video: which frames, ``times`` in seconds (index / frame rate), ``kinds`` (SLOW or FAST) and the (height,
-    width) in pixels of both kinds."""
+    """Sampling plan of a video: frame ``indices``, ``times`` in seconds (index / frame rate), ``kinds`` (SLOW or FAST), and the
+    (height, width) in pixels of ``slow`` and ``fast`` frames."""
 
     indices: tuple[int, ...]
     times: tuple[float, ...]
@@ -51,40 +51,41 @@ class Plan:
 
 
 def plan(data: bytes, how: SlowFast, limits: Limits) -> Plan:
-    """Look at the video once. Raises InputError."""
-    return _looked(data, how, limits, hold=0)[0]
+    """The sampling plan of a video, from one decoding pass. Raises InputError."""
+    return _analysed(data, how, limits, hold=0)[0]
 
 
 def sampled(data: bytes, how: SlowFast, limits: Limits) -> tuple[Plan, Iterator[Pixels]]:
-    """The plan and its frames in order, ``(H, W, 3) uint8`` RGB upright at the sizes of their kinds. Raises InputError, the
-    iterator too."""
-    found, clip, held = _looked(data, how, limits, _HELD)
-    native = iter(held) if held is not None else reader.stream(data, clip, np.array(found.indices))
-    return found, (_at(f, found.fast if k == FAST else found.slow) for f, k in zip(native, found.kinds, strict=True))
+    """Sample a video: the plan, and its frames in order, upright ``(H, W, 3) uint8`` RGB at the size of their kind. Raises
+    InputError, also while iterating."""
+    result, clip, held = _analysed(data, how, limits, _HELD)
+    native = iter(held) if held is not None else reader.stream(data, clip, np.array(result.indices))
+    sized = (_at(f, result.fast if k == FAST else result.slow) for f, k in zip(native, result.kinds, strict=True))
+    return result, sized
 
 
 def chosen(count: int, fps: float, how: SlowFast) -> npt.NDArray[np.int64]:
-    """Indices of evenly spaced frames of a video of ``count`` frames: first and last are among them, if there are two."""
+    """Indices of evenly spaced frames of a video with ``count`` frames, from the first to the last."""
     wanted = min(int(count / fps * min(how.fps, fps)), how.most_frames, count)
     return _linspace(count - 1, max(1, wanted))
 
 
 def kinds_of(hsv: Iterator[Pixels], how: SlowFast) -> list[int]:
-    """SLOW or FAST for pictures for comparison in order; holds two."""
+    """Classify downscaled HSV frames, in order, as SLOW or FAST; holds two of them."""
     kinds: list[int] = []
     last: Pixels | None = None
     for picture in hsv:
-        alike = -1.0 if last is None else similarity(last, picture)
-        fast = alike >= how.threshold if how.inclusive else alike > how.threshold
+        score = -1.0 if last is None else similarity(last, picture)
+        fast = score >= how.threshold if how.inclusive else score > how.threshold
         kinds.append(FAST if fast else SLOW)
         last = last if fast else picture
     return kinds
 
 
 def budgeted(kinds: Sequence[int], height: int, width: int, how: SlowFast) -> tuple[Size, Size]:
-    """(height, width) of slow and of fast frames, from the most tokens a slow frame may have within the budget.
+    """(height, width) of slow and fast frames, for the most tokens that a slow frame may have within the budget.
 
-    The search is that of the released code, which may end one step past the budget. Raises InputError."""
+    Binary search as in the released code, which may exceed the budget by one step. Raises InputError."""
     slow, fast = kinds.count(SLOW), kinds.count(FAST)
     low, high = how.min_tokens, how.max_tokens
     while low < high:
@@ -100,13 +101,13 @@ def budgeted(kinds: Sequence[int], height: int, width: int, how: SlowFast) -> tu
 
 
 def frame_text(plan: Plan) -> list[str]:
-    """Each frame as the Keye-VL-1.5 processors spell it: time in seconds with one decimal, then its pads."""
+    """Frames as text of the Keye-VL-1.5 processors: time in seconds with one decimal, then padding tokens."""
     pads = {kind: "<|video_pad|>" * plan.tokens(kind) for kind in (SLOW, FAST)}
     pads[FAST] = f"<|fast_start|>{pads[FAST]}<|fast_end|>"
     return [f"<|frame|>{time:.1f}{pads[kind]}" for time, kind in zip(plan.times, plan.kinds, strict=True)]
 
 
-def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, reader.Video, list[Pixels] | None]:
+def _analysed(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan, reader.Video, list[Pixels] | None]:
     clip = reader.probe(data, limits)
     indices = chosen(clip.frames, clip.rate, how)
     to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
@@ -126,7 +127,7 @@ def _looked(data: bytes, how: SlowFast, limits: Limits, hold: int) -> tuple[Plan
 
 
 def _linspace(last: int, count: int) -> npt.NDArray[np.int64]:
-    """``count`` numbers from 0 to ``last`` in float32, each from the nearer end, rounded half to even: as torch has it."""
+    """Rounded ``torch.linspace(0, last, count)``: float32, each value from the nearer end, rounded half to even."""
     if count == 1:
         return np.zeros(1, np.int64)
     step = np.float32(last) / np.float32(count - 1)

