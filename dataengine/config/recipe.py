@@ -1,5 +1,5 @@
-"""The recipe: one YAML that names a whole run. Sizes are bytes, times seconds; paths are relative to where the
-command is started. ``load`` finds every mistake before anything runs."""
+"""The recipe: one YAML file that describes a whole run. Sizes are in bytes, times in seconds; paths are relative to the working
+directory. ``load`` reports every mistake before anything runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging
 
 
 class LimitsConfig(Model):
-    """Bounds of one input; what goes past them is a failure row."""
+    """Resource limits of one input; exceeding one is a failure row."""
 
     bytes: Size = 512 << 20
     pixels: Annotated[int, Field(gt=0)] = 100_000_000
@@ -31,13 +31,13 @@ class LimitsConfig(Model):
 
 
 class TextConfig(Model):
-    """Edges between samples whose longest captions share this much of their shingles (Jaccard similarity)."""
+    """Edges between samples by the Jaccard similarity of their longest captions' shingles."""
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
 
 
 class SemanticConfig(Model):
-    """Edges between pictures whose embeddings have this cosine or more: of the recipe's ``clip``, else of a stand-in."""
+    """Edges between pictures by the cosine of their embeddings: of the recipe's ``clip`` scorer, else of a stand-in."""
 
     renamed: ClassVar[dict[str, str]] = {"text": "caption_threshold"}
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.75
@@ -57,7 +57,7 @@ class DedupConfig(Model):
     radius: Annotated[int, Field(ge=0, le=8)] = 6
     video_overlap: Annotated[float, Field(gt=0, le=1)] = 0.6
     pixels: bool = False
-    """Edges between pictures with equal pixels, whatever file they came in."""
+    """Edges between pictures with equal decoded pixels in different files."""
     aligned_radius: Annotated[int, Field(ge=0, le=12)] | None = None
     """Hamming radius, beyond ``radius``, within which pictures have an edge if alignment confirms them; None: no such edges."""
     semantic: SemanticConfig | None = None
@@ -111,8 +111,8 @@ class ScoreConfig(Model):
 
 
 class BenchmarkModel(Model):
-    """A list of benchmark items that nothing in a release may repeat. ``question`` and ``answer``: columns of a table, or keys
-    of the JSON beside the media; captions are questions, too."""
+    """A benchmark whose items a release must not contain. ``question`` and ``answer``: columns of a table, or keys of a sidecar's
+    JSON; captions count as questions."""
 
     name: Name
     path: str
@@ -125,7 +125,7 @@ class FolderBenchmark(BenchmarkModel):
 
 
 class TableBenchmark(BenchmarkModel):
-    """``media: null`` is a list of questions without pictures."""
+    """``media`` names the column with the picture's path; null: questions without pictures."""
 
     type: Literal["table"]
     media: str | None = "path"
@@ -174,22 +174,22 @@ class NgramPreset(Model):
 
 Preset = Annotated[
     Annotated[KeyePretrain | KeyePosttrain | PhashPreset | NgramPreset, Field(discriminator="name")],
-    BeforeValidator(lambda given: {"name": given} if isinstance(given, str) else given),
+    BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
 ]
 
 
 class ContaminationConfig(Model):
-    """Samples that are in a benchmark are dropped before the policy is asked."""
+    """Decontamination: samples that match a benchmark item are dropped before the filter policy is applied."""
 
     benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
     presets: Annotated[list[Preset], Field(min_length=1)] = [KeyePretrain(), PhashPreset(), NgramPreset()]
 
     @model_validator(mode="after")
     def _names_differ(self) -> ContaminationConfig:
-        for what, named in (("benchmarks are", self.benchmarks), ("presets are", self.presets)):
+        for what, named in (("benchmarks have", self.benchmarks), ("presets have", self.presets)):
             names = [one.name for one in named]
             if twice := sorted({n for n in names if names.count(n) > 1}):
-                raise ValueError(f"two {what} called `{twice[0]}`: each name may stand once")
+                raise ValueError(f"two {what} the name `{twice[0]}`: names must be unique")
         return self
 
 
@@ -197,15 +197,14 @@ class FilterConfig(Model):
     policy: str
 
 
-def _faces(given: Any) -> Any:
-    """``keep`` and ``blur`` are short for the absence of a FacesConfig and for its defaults."""
-    return {"keep": None, "blur": {}}.get(given, given) if isinstance(given, str) else given
+def _faces(value: Any) -> Any:
+    """Shorthands: ``keep`` for no FacesConfig, ``blur`` for one with the defaults."""
+    return {"keep": None, "blur": {}}.get(value, value) if isinstance(value, str) else value
 
 
 class MediaConfig(Model):
-    """What is done to the media of a release. ``exif``: metadata of pictures are kept, all of them taken out, or coordinates.
-    ``faces``: keep, blur, or how. ``c2pa_opt_outs``: uses whose prohibition in a file's C2PA and CAWG assertions leaves the file
-    out."""
+    """Treatment of released media. ``exif``: keep metadata of pictures, strip all of it, or coordinates only. ``faces``: keep,
+    blur, or settings. ``c2pa_opt_outs``: uses whose prohibition in a file's C2PA and CAWG assertions leaves the file out."""
 
     renamed: ClassVar[dict[str, str]] = {"respect": "c2pa_opt_outs"}
     exif: Literal["keep", "strip", "strip_gps"] = "keep"
@@ -221,7 +220,7 @@ class TokenizeConfig(Model):
     tokenizer: dict[str, Any] = {"name": "kelix", "preset": "tiny"}
     fit_samples: Annotated[int, Field(ge=1)] = 4096
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of the kept samples that the tokenizer is not fitted on, for `dataengine tokenizer eval`."""
+    """Share of the kept samples held out from fitting, for `dataengine tokenizer eval`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
 
 
@@ -232,7 +231,7 @@ class ShardConfig(Model):
     @model_validator(mode="after")
     def _sums_to_one(self) -> ShardConfig:
         if abs(sum(self.splits.values()) - 1) > 1e-9:
-            raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}, they must add up to 1")
+            raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}; they must add up to 1")
         return self
 
 
@@ -246,26 +245,26 @@ class ReleaseConfig(Model):
     limitations: str | None = None
     personal_information: str | None = None
     compute: str | None = None
-    """What only a person can say; the card says where it is missing. ``compute``: time and machines, which `dataengine cost`
-    tells."""
+    """Statements that only a person can make; the card marks missing ones. ``compute``: time and machines, as of `dataengine
+    cost`."""
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")] = "0.1.0"
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = None
-    """Day of publication; no clock is asked, so that two runs give the same bytes."""
+    """Day of publication; never taken from the clock, so that two runs give the same bytes."""
     citation: str | None = None
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
     thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
-    """How many kept samples the report shows; 0: neither them nor duplicates."""
+    """Number of kept samples shown in the report; 0: no pictures at all."""
     previous: str | None = Field(default=None, exclude=True)
-    """Folder or s3:// prefix of an earlier release that the card compares this one with."""
+    """Folder or s3:// prefix of an earlier release to compare with in the card."""
     publish: str | None = Field(default=None, exclude=True)
-    """Folder or s3:// prefix that the finished release is copied to; no part of what the release is."""
+    """Folder or s3:// prefix to copy the finished release to; does not affect the release."""
 
 
 class RayConfig(Model):
     address: str | None = None
-    """``auto`` or ``ray://host:10001`` joins a cluster; nothing starts a local one."""
+    """``auto`` or ``ray://host:10001`` joins a cluster; unset: a local Ray is started."""
 
 
 class Recipe(Model):
@@ -292,13 +291,13 @@ class Recipe(Model):
         names = [s.name for s in self.sources]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise ValueError(f"two sources are called `{twice[0]}`: each needs a name of its own")
+            raise ValueError(f"two sources have the name `{twice[0]}`: names must be unique")
         return self
 
 
 def load(path: str | Path, **changes: Any) -> Recipe:
-    """The recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace and --workers).
+    """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine).
     Raises UsageError naming every mistake by line."""
     recipe = yaml_loader.load(path, Recipe)
-    given = {k: v for k, v in changes.items() if v is not None}
-    return recipe.model_copy(update=given) if given else recipe
+    replaced = {k: v for k, v in changes.items() if v is not None}
+    return recipe.model_copy(update=replaced) if replaced else recipe

@@ -1,4 +1,4 @@
-"""Where media comes from, as a recipe or a benchmark list says it, and the units that all models of a recipe share."""
+"""Configuration of sources and downloads, and the base model and units of all recipe blocks."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class ClipsConfig(Model):
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
 
     @model_validator(mode="after")
-    def _halves_fit(self) -> ClipsConfig:
+    def _splittable(self) -> ClipsConfig:
         if self.max_seconds < 2 * self.min_seconds:
-            raise ValueError("max_seconds must be at least twice min_seconds, or a long shot has no place to be split")
+            raise ValueError("max_seconds must be at least twice min_seconds, so that a long shot can be split")
         return self
 
 
@@ -70,7 +70,7 @@ class FacesConfig(Model):
 
 
 class SourceModel(Model):
-    """What all sources can say; what is not said is not dumped, so that older keys stay as they are."""
+    """Fields of all sources. Unset ones are not dumped, so that part keys of sources without them stay the same."""
 
     clips: ClipsConfig | None = None
 
@@ -80,12 +80,12 @@ class SourceModel(Model):
         return {k: v for k, v in dumped.items() if k != "clips" or v is not None}
 
 
-Polite = Field(exclude=True)
-"""Of what is no part of the result: it may change without anything being downloaded again."""
+Pacing = Field(exclude=True)
+"""Fields that do not affect the result: they may change without anything being downloaded again."""
 
 
 class HttpConfig(Model):
-    """How a source is downloaded, and what keeps it from being. Times in seconds."""
+    """Download settings and opt-outs of a source. Times in seconds."""
 
     renamed: ClassVar[dict[str, str]] = {
         "per_host": "concurrency_per_host",
@@ -94,24 +94,24 @@ class HttpConfig(Model):
         "respect": "x_robots_tag",
         "tdm": "tdm_reservation",
     }
-    concurrency: Annotated[int, Field(ge=1, le=1024), Polite] = 32
-    """Requests of one worker at once."""
-    concurrency_per_host: Annotated[int, Field(ge=1, le=64), Polite] = 2
-    delay: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 0.1
-    """Between the beginnings of two requests to one host."""
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Polite] = 30.0
-    """For one request, to the last byte of its body."""
-    tries: Annotated[int, Field(ge=1, le=10), Polite] = 3
-    backoff: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 1.0
-    """Before the second try; twice as long before each one after it."""
-    max_wait: Annotated[float, Field(ge=0, allow_inf_nan=False), Polite] = 60.0
-    """A server that asks for more than this (Retry-After) is not asked again."""
-    give_up_after: Annotated[Annotated[int, Field(ge=1)] | None, Polite] = 20
+    concurrency: Annotated[int, Field(ge=1, le=1024), Pacing] = 32
+    """Concurrent requests of one worker."""
+    concurrency_per_host: Annotated[int, Field(ge=1, le=64), Pacing] = 2
+    delay: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 0.1
+    """Minimum time between the starts of two requests to one host."""
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Pacing] = 30.0
+    """For one request, up to the last byte of its body."""
+    tries: Annotated[int, Field(ge=1, le=10), Pacing] = 3
+    backoff: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 1.0
+    """Pause before the second attempt, doubled before each further one."""
+    max_wait: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 60.0
+    """Longest pause; a URL whose server demands a longer one (Retry-After) fails."""
+    give_up_after: Annotated[Annotated[int, Field(ge=1)] | None, Pacing] = 20
     """Consecutive requests without any answer after which the host's other URLs fail without a request (a circuit breaker); null:
     never."""
     max_redirects: Annotated[int, Field(ge=0, le=20)] = 5
     user_agent: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[\x21-\x7e]+)?( [\x20-\x7e]+)?$")] = "dataengine"
-    """What servers are told; directives and robots.txt groups for its first word are heeded."""
+    """User-Agent header; directives and robots.txt groups for its first word are obeyed."""
     x_robots_tag: list[Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]] = [
         "noai",
         "noimageai",
@@ -123,16 +123,16 @@ class HttpConfig(Model):
     """Leave out a file whose response says ``TDM-Reservation: 1``."""
     robots_txt: bool = False
     allow_private: bool = False
-    """Ask addresses that are not public (loopback, private networks), too."""
+    """Allow addresses that are not public (loopback, private networks)."""
 
     @property
     def product(self) -> str:
-        """The name by which directives address us, in lower case."""
+        """The product token by which directives address us, in lower case."""
         return self.user_agent.split("/")[0].split(" ")[0].lower()
 
 
 class FolderSource(SourceModel):
-    """Media files below a folder or prefix; NAME.txt (one caption a line) or NAME.json beside each."""
+    """Media files below a folder or prefix, with sidecars NAME.txt (one caption a line) or NAME.json."""
 
     type: Literal["folder"]
     name: Name
@@ -154,12 +154,12 @@ class RowsSource(SourceModel):
 
     @property
     def column(self) -> str:
-        """Of the path or URL."""
+        """Name of the column with the path or URL."""
         raise NotImplementedError
 
 
 class TableSource(RowsSource):
-    """``media`` is a path relative to the table, or a URL."""
+    """``media`` names the column with a path relative to the table, or a URL."""
 
     type: Literal["table"]
     media: str = "path"
@@ -170,7 +170,7 @@ class TableSource(RowsSource):
 
 
 class UrlsSource(RowsSource):
-    """``url`` is an http(s) URL; all rows of one host are in one part."""
+    """``url`` names the column with an http(s) URL; all rows of one host are in one part."""
 
     type: Literal["urls"]
     url: str = "url"

@@ -1,4 +1,4 @@
-"""YAML files checked against a pydantic model, with every mistake named by file, line and what would be right."""
+"""YAML files validated against a pydantic model; every mistake is reported with file, line and a suggestion."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load(path: str | Path, model: type[M]) -> M:
-    """Read ``path`` as ``model``. Raises UsageError that lists every mistake, one a line: ``file:line: what, and what
+    """Load ``path`` as ``model``. Raises UsageError that lists every mistake, one a line: ``file:line: what is wrong, and what
     would be right``."""
     text = read_text(path)
     root = parse(text, str(path))
     try:
         return model.model_validate(yaml.safe_load(text) or {})
     except ValidationError as error:
-        lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model)}" for e in error.errors()]
+        lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model, root)}" for e in error.errors()]
         raise UsageError("\n".join(lines)) from None
 
 
 def read_text(path: str | Path) -> str:
-    """Text of a file or s3:// object. Raises UsageError if it is not there or not text."""
+    """Text of a file or s3:// object. Raises UsageError if it does not exist or is not UTF-8."""
     try:
         if "://" in str(path):
             folder, _, name = str(path).rpartition("/")
@@ -45,7 +45,7 @@ def read_text(path: str | Path) -> str:
 
 
 def parse(text: str, name: str) -> yaml.Node | None:
-    """Node tree of a YAML text, with duplicate keys refused. Raises UsageError."""
+    """Node tree of a YAML text. Raises UsageError on invalid YAML or duplicate keys."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
@@ -65,19 +65,19 @@ def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
         for key, value in node.value:
             if key.value in seen:
                 raise UsageError(
-                    f"{name}:{key.start_mark.line + 1}: `{key.value}` stands twice, first in line {seen[key.value]}"
+                    f"{name}:{key.start_mark.line + 1}: duplicate key `{key.value}`, first set in line {seen[key.value]}"
                 )
             seen[key.value] = key.start_mark.line + 1
             _refuse_duplicates(value, name)
 
 
 def line_of(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
-    """Line (from 1) of the deepest node on the way ``loc`` that the file holds; union tags are passed over."""
+    """Line (from 1) of the deepest node on the path ``loc`` that exists in the file; union tags are skipped."""
     node, line = root, 1
     for step in loc:
-        found = _child(node, step)
-        if found is not None:
-            node, line = found
+        child = _child(node, step)
+        if child is not None:
+            node, line = child
     return line
 
 
@@ -92,22 +92,35 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, int] | N
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``did you mean `x`?`` or, when nothing is near, the list of what is known."""
+    """``did you mean `x`?`` or, if no name is close, the list of known names."""
     names = sorted(known)
     near = difflib.get_close_matches(word, names, n=1)
     return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(names)}"
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
-    where = ".".join(str(s) for s in error["loc"])
+def _explain(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None) -> str:
+    where = _field_path(error, root)
     if error["type"] == "extra_forbidden":
         return f"unknown field `{where}`; {_suggestion(str(error['loc'][-1]), _models_at(model, error['loc'][:-1]))}"
     if error["type"] == "missing":
         return f"`{where}` is missing"
     message = error["msg"].removeprefix("Value error, ")
-    given = error.get("input")
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) or given is None else ""
-    return f"`{where}`: {message}{shown}" if where else f"{message}"
+    value = error.get("input")
+    got = f" (got: {value!r})" if isinstance(value, str | int | float | bool) or value is None else ""
+    return f"`{where}`: {message}{got}" if where else message
+
+
+def _field_path(error: ErrorDetails, root: yaml.Node | None) -> str:
+    """The field as one would write it, ``sources[0].path``: pydantic's steps without union tags, which are not in the file."""
+    node, path = root, ""
+    *outer, last = error["loc"] or ("",)
+    for step in outer:
+        if (child := _child(node, step)) is not None:
+            node = child[0]
+            path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    if error["type"] in ("extra_forbidden", "missing") or _child(node, last) is not None:
+        path += f"[{last}]" if isinstance(last, int) else f".{last}"
+    return path.removeprefix(".")
 
 
 def _suggestion(field: str, models: Sequence[type[BaseModel]]) -> str:

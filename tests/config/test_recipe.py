@@ -43,13 +43,13 @@ def test_a_good_recipe(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("seed: 3", "sead: 3", r"r\.yaml:3: unknown field `sead`; did you mean `seed`\?"),
-        ("seed: 3", "seed: many", r"r\.yaml:3: `seed`: .*integer.*given: 'many'"),
-        ("path: photos}", "paht: photos}", r"r\.yaml:5: unknown field `.*paht`; did you mean `path`\?"),
+        ("seed: 3", "seed: many", r"r\.yaml:3: `seed`: .*integer.*got: 'many'"),
+        ("path: photos}", "paht: photos}", r"r\.yaml:5: unknown field `sources\[0\]\.paht`; did you mean `path`\?"),
         ("bytes: 16 MB", "bytes: 16 bananas", r"r\.yaml:7: `limits.bytes`: a size is a number with an optional unit"),
         ("type: folder", "type: foldr", r"r\.yaml:5: .*folder.*table.*webdataset"),
         ("validation: 0.25", "validation: 0.5", r"r\.yaml:10: .*add up to 1.25"),
         ("workspace: w\n", "", r"`workspace` is missing"),
-        ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:4: `seed` stands twice, first in line 3"),
+        ("seed: 3", "seed: 3\nseed: 4", r"r\.yaml:4: duplicate key `seed`, first set in line 3"),
         ("  license: cc0-1.0\n", "", r"r\.yaml:13: `release.license` is missing"),
         ("seed: 3", "seed: [3", r"r\.yaml:\d+: not valid YAML"),
     ],
@@ -67,7 +67,7 @@ def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
 
 def test_two_sources_of_one_name(tmp_path: Path) -> None:
     twice = "  - {type: folder, name: photos, path: a}\n  - {type: folder, name: photos, path: b}\n"
-    with pytest.raises(UsageError, match="two sources are called `photos`"):
+    with pytest.raises(UsageError, match="two sources have the name `photos`"):
         load(tmp_path, GOOD.replace("  - {type: folder, name: photos, path: photos}\n", twice))
 
 

@@ -74,5 +74,5 @@ def test_an_old_name_is_answered_by_the_new_one_with_file_and_line(
     text = yaml.safe_dump({**BASE, "sources": [FOLDER], **PLACES[model]({old: 1})}, default_flow_style=False)
     path.write_text(text)
     [line] = [n for n, written in enumerate(text.splitlines(), 1) if re.fullmatch(rf"[\s-]*{old}: 1", written)]
-    with pytest.raises(UsageError, match=rf"r\.yaml:{line}: unknown field `[\w.]*{old}`; did you mean `{new}`\?"):
+    with pytest.raises(UsageError, match=rf"r\.yaml:{line}: unknown field `[\w.\[\]]*{old}`; did you mean `{new}`\?"):
         recipe.load(path)

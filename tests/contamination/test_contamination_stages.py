@@ -195,7 +195,7 @@ def test_a_list_that_is_not_there_is_told_before_anything_runs(
     [
         ({"benchmarks": []}, "at least 1 item"),
         ({"benchmarks": [{"name": "b", "type": "folder", "path": "p"}], "presets": []}, "at least 1 item"),
-        ({"benchmarks": [{"name": "b", "type": "folder", "path": "p"}] * 2}, "two benchmarks are called `b`"),
+        ({"benchmarks": [{"name": "b", "type": "folder", "path": "p"}] * 2}, "two benchmarks have the name `b`"),
         (
             {
                 "benchmarks": [{"name": "b", "type": "folder", "path": "p"}],
