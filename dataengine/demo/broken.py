@@ -1,4 +1,4 @@
-"""Files that must fail: damaged, mislabelled, oversized, bombs. All small on disk but the oversized one."""
+"""Damaged and hostile files for the demo corpus: truncated, corrupted, mislabelled, oversized, decompression bombs."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _TEXT = b"These are notes about a video, not a video.\nScene 1: a cat. Scene 2: 
 
 
 def make(kind: str, of: bytes = b"", keep: float = 1.0) -> bytes | None:
-    """Bytes of a bad file; None for kinds that have no media file. ``of``: a good file to spoil, ``keep``: its share
-    that is left. Raises UsageError on an unknown kind."""
+    """Bytes of a bad file; None for kinds without a media file. ``of``: a valid file to damage, ``keep``: share of it to keep.
+    Raises UsageError on an unknown kind."""
     if kind in ("missing", "orphan", "bad-row"):
         return None
     makers = {
@@ -40,31 +40,31 @@ def make(kind: str, of: bytes = b"", keep: float = 1.0) -> bytes | None:
         "no-frames": without_frames,
     }
     if kind not in makers:
-        raise UsageError(f"planted.yaml: unknown bad file {kind!r}: {', '.join(sorted(makers))}")
+        raise UsageError(f"planted.yaml: unknown kind of bad file {kind!r}; known: {', '.join(sorted(makers))}")
     return makers[kind]()
 
 
 def noise(size: int) -> bytes:
-    """``size`` bytes without pattern, always the same; no media format begins like them."""
+    """``size`` pseudo-random bytes, always the same, that match no media format."""
     blocks = (hashlib.sha256(b"noise %d" % i).digest() for i in range(size // 32 + 1))
     return b"".join(blocks)[:size]
 
 
 def damaged(data: bytes) -> bytes:
-    """``data`` with 64 bytes in the middle inverted: whole in length, wrong in content."""
+    """``data`` with 64 bytes in the middle inverted: complete but corrupt."""
     start = len(data) // 2
     return data[:start] + bytes(b ^ 0xFF for b in data[start : start + 64]) + data[start + 64 :]
 
 
 def oversized() -> bytes:
-    """A good BMP of more than 16 MB."""
+    """A valid BMP of more than 16 MB."""
     out = io.BytesIO()
     Image.linear_gradient("L").resize(_OVERSIZED).convert("RGB").save(out, "BMP")
     return out.getvalue()
 
 
 def bomb() -> bytes:
-    """A PNG of 110 kB that unfolds to 30,000 x 30,000 black pixels."""
+    """A decompression bomb: a PNG of 110 kB with 30,000 x 30,000 black pixels."""
     row = bytes(1 + _BOMB_SIDE // 8)
     packer = zlib.compressobj(9)
     packed = b"".join(packer.compress(row) for _ in range(_BOMB_SIDE)) + packer.flush()

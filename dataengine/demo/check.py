@@ -1,4 +1,4 @@
-"""A finished run on the demo corpus beside what was planted in it."""
+"""Comparison of a finished run on the demo corpus with the corpus's labels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from dataengine.score.annotated import annotated
 
 
 def check(folder: Path, recipe: Recipe) -> Evaluation:
-    """Raises UsageError where the corpus or an up-to-date run is missing."""
+    """Evaluate the finished run of ``recipe`` on the corpus in ``folder``. Raises UsageError if either is missing."""
     labels = folder / "labels.json"
     if not labels.exists():
-        raise UsageError(f"{labels} does not exist: run `dataengine demo-corpus {folder}` first")
+        raise UsageError(
+            f"{folder} is not a demo corpus (no {labels.name}): run `dataengine demo-corpus {folder}` first"
+        )
     run = committed(recipe)
     try:
         ledger = run.table("release", "ledger", contracts.LEDGER)

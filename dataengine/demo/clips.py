@@ -1,6 +1,6 @@
-"""Clips of the demo corpus: frames out of package videos and back into many containers and codecs.
+"""Video clips of the demo corpus: frames of package videos, encoded to many containers and codecs.
 
-Encoders run on one thread and bit-exact, which is slow and does not matter for a minute of small video.
+Encoders run on one thread and bit-exact: slow, which does not matter for a minute of small video.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ _CODECS = {
 
 @dataclass(frozen=True)
 class Frames:
-    """Decoded pictures of a clip, in order, ``rate`` a second."""
+    """Decoded frames of a clip, in order; ``rate``: frames a second."""
 
     pictures: list[Image.Image]
     rate: Fraction
 
 
 class Video:
-    """A package video: frames by time. It is decoded once a call, which is cheap at these sizes."""
+    """A package video: frames by time. Every call decodes it, which is cheap at these sizes."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -73,7 +73,7 @@ class Video:
     def clip(
         self, span: tuple[float, float] | None, crop: tuple[int, int, int, int] | None = None, limit: int | None = None
     ) -> Frames:
-        """Frames shown in ``[start, end)`` seconds, all where ``span`` is None. Raises UsageError if there are none."""
+        """Frames shown in ``[start, end)`` seconds; all if ``span`` is None. Raises UsageError if there are none."""
         start, end = span or (0.0, float("inf"))
         pictures: list[Image.Image] = []
         with av.open(io.BytesIO(self._data), "r") as container:
@@ -91,10 +91,10 @@ class Video:
 
 
 def encode(frames: Frames, to: str, encoding: str, edits: Iterable[str] = ()) -> bytes:
-    """Bytes of a video file: container from the extension of ``to``, codec and optional CRF from ``encoding``."""
+    """Encode a video file: container by the extension of ``to``, codec and optional CRF by ``encoding``."""
     name, *quality = encoding.split()
     if name not in _CODECS:
-        raise UsageError(f"demo corpus: unknown codec {name!r}: {', '.join(sorted(_CODECS))}")
+        raise UsageError(f"demo corpus: unknown codec {name!r}; known: {', '.join(sorted(_CODECS))}")
     codec = _CODECS[name]
     options = dict(codec.options) | ({"crf": quality[0]} if quality else {})
     edits = list(edits)
@@ -114,8 +114,8 @@ def encode(frames: Frames, to: str, encoding: str, edits: Iterable[str] = ()) ->
 
 
 def planes(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """``(3 H / 2, W) uint8``: BT.601 studio-range Y, then U and V at half size. In integers, as the scaler of FFmpeg
-    gives other low bits from run to run where the width is no multiple of its vectors."""
+    """RGB to YUV 4:2:0, ``(3 H / 2, W) uint8``: BT.601 studio-range Y, then U and V at half size. In integers, because FFmpeg's
+    scaler varies in low bits from run to run if the width is not a multiple of its vector size."""
     rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     half = (rgb[0::2, 0::2] + rgb[1::2, 0::2] + rgb[0::2, 1::2] + rgb[1::2, 1::2] + 2) >> 2
     y = ((rgb * _LUMA).sum(axis=2) + 128 >> 8) + 16
@@ -124,7 +124,7 @@ def planes(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def remux(data: bytes, to: str) -> bytes:
-    """The same packets in another container: no picture changes."""
+    """Copy the packets into another container, without re-encoding."""
     out = io.BytesIO()
     with (
         av.open(io.BytesIO(data), "r") as source,
@@ -140,7 +140,7 @@ def remux(data: bytes, to: str) -> bytes:
 
 
 def without_frames() -> bytes:
-    """An AVI that declares a video track and holds not one frame of it."""
+    """An AVI with a video track and no frames."""
     out = io.BytesIO()
     with av.open(out, "w", format="avi", container_options=_EXACT) as container:
         stream = container.add_stream("mpeg4", rate=_DEFAULT_RATE)
@@ -156,5 +156,5 @@ def _container(to: str) -> str:
 
 
 def _even(image: Image.Image) -> Image.Image:
-    """4:2:0 wants even sides: an odd row or column is cut off."""
+    """Crop to even sides, which 4:2:0 needs."""
     return image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))

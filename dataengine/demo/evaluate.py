@@ -1,5 +1,7 @@
-"""Compares a run on the demo corpus with what was planted in it: copies found, false merges, bad files accounted for,
-and how well ``match`` tells right captions from wrong ones. Pure: labels and tables in, counts out.
+"""Evaluation of a run on the demo corpus: recall of planted duplicates, false merges, failure classes of damaged files, and how
+well ``match`` separates right captions from wrong ones.
+
+Pure functions: labels and tables in, counts out.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Counts of a run against the labels; ``auc`` is NaN where no right or no wrong caption has a score."""
+    """Counts of a run against the labels; ``auc`` is NaN if no right or no wrong caption has a score."""
 
     inputs: int
     rows: int
@@ -41,35 +43,35 @@ class Evaluation:
 
     @property
     def passed(self) -> bool:
-        """All inputs accounted for, all exact and at least 95 % of near copies found, no false merge, every bad file
-        failed with its class and no good one did. The AUC is shown, not judged."""
-        whole = self.rows == self.inputs and self.exact_found == self.exact_total
-        found = self.near_found >= 0.95 * self.near_total
+        """True if all inputs are in the ledger, all exact and at least 95 % of near-duplicates are found, nothing is merged
+        falsely, and exactly the damaged files failed, each with its class. The AUC does not count."""
+        complete = self.rows == self.inputs and self.exact_found == self.exact_total
+        recalled = self.near_found >= 0.95 * self.near_total
         clean = not self.false_merges and not self.good_failed
-        return whole and found and clean and self.bad_right_class == self.bad_total
+        return complete and recalled and clean and self.bad_right_class == self.bad_total
 
     def table(self) -> list[tuple[str, str]]:
-        """``(name, value)`` rows for people; what went wrong is named below its count."""
+        """``(name, value)`` rows for display, each error below its count."""
         auc = "no scores" if math.isnan(self.auc) else f"{self.auc:.3f}"
         return [
             ("inputs in the ledger", f"{self.rows} of {self.inputs}"),
-            ("exact copies found", f"{self.exact_found} of {self.exact_total}"),
+            ("exact duplicates found", f"{self.exact_found} of {self.exact_total}"),
             ("near-duplicates found", f"{self.near_found} of {self.near_total}"),
-            *(("  not found", said) for said in self.missed),
+            *(("  not found", line) for line in self.missed),
             ("false merges", str(len(self.false_merges))),
-            *(("  merged", said) for said in self.false_merges),
-            ("bad files failed", f"{self.bad_failed} of {self.bad_total}"),
-            ("bad files with the right class", f"{self.bad_right_class} of {self.bad_total}"),
-            *(("  misjudged", said) for said in self.misjudged),
-            ("good files failed", str(len(self.good_failed))),
-            *(("  failed", said) for said in self.good_failed),
+            *(("  merged", line) for line in self.false_merges),
+            ("damaged files failed", f"{self.bad_failed} of {self.bad_total}"),
+            ("damaged files with the right class", f"{self.bad_right_class} of {self.bad_total}"),
+            *(("  wrong class", line) for line in self.misjudged),
+            ("intact files failed", str(len(self.good_failed))),
+            *(("  failed", line) for line in self.good_failed),
             ("AUC of match", f"{auc} ({self.right_captions} right against {self.wrong_captions} wrong captions)"),
         ]
 
 
 def evaluate(labels: Mapping[str, Any], ledger: pa.Table, scores: pa.Table) -> Evaluation:
-    """``ledger`` has the schema of ``contracts.LEDGER``; ``scores`` the columns ``id`` and ``match``, of any sample
-    or only of representatives (a merged input then counts with the sample that stands for it)."""
+    """Evaluate a run. ``ledger``: schema ``contracts.LEDGER``; ``scores``: columns ``id`` and ``match``, of all samples or only
+    of representatives (a duplicate then has the score of its representative)."""
     run = _Run(ledger.to_pylist())
     linked = _Groups()
     for link in (*labels["exact"], *labels["near"]):
@@ -86,16 +88,16 @@ def evaluate(labels: Mapping[str, Any], ledger: pa.Table, scores: pa.Table) -> E
         exact_total=len(labels["exact"]),
         near_found=len(labels["near"]) - len(lost_near),
         near_total=len(labels["near"]),
-        missed=tuple(f"{_said(_name(x))} of {_said(_name(x, 'of_'))}: {x['how']}" for x in lost_exact + lost_near),
+        missed=tuple(f"{_shown(_name(x))} of {_shown(_name(x, 'of_'))}: {x['how']}" for x in lost_exact + lost_near),
         false_merges=tuple(run.false_merges(linked)),
         bad_failed=sum(run.failure(name) is not None for name in bad),
         bad_right_class=len(bad) - len(misjudged),
         bad_total=len(bad),
         misjudged=tuple(
-            f"{_said(_name(b))} ({b['how']}): {run.outcome(_name(b))}, not {' or '.join(b['failure'])}"
+            f"{_shown(_name(b))} ({b['how']}): {run.outcome(_name(b))}, not {' or '.join(b['failure'])}"
             for b in misjudged
         ),
-        good_failed=tuple(f"{_said(n)}: {run.failure(n)}" for n in run.rows if run.failure(n) and n not in bad),
+        good_failed=tuple(f"{_shown(n)}: {run.failure(n)}" for n in run.rows if run.failure(n) and n not in bad),
         right_captions=len(right),
         wrong_captions=len(wrong),
         auc=auc(right, wrong),
@@ -103,8 +105,8 @@ def evaluate(labels: Mapping[str, Any], ledger: pa.Table, scores: pa.Table) -> E
 
 
 def auc(right: Iterable[float], wrong: Iterable[float]) -> float:
-    """Chance that a right caption scores above a wrong one, ties counted half (Mann-Whitney U over the number of
-    pairs). NaN where either is empty."""
+    """Area under the ROC curve: the probability that a right caption scores above a wrong one, ties counted half (Mann-Whitney U
+    over the number of pairs). NaN if either is empty."""
     r, w = np.asarray(list(right), float), np.asarray(list(wrong), float)
     if not len(r) or not len(w):
         return math.nan
@@ -113,20 +115,20 @@ def auc(right: Iterable[float], wrong: Iterable[float]) -> float:
 
 
 class _Run:
-    """The ledger by input, and which sample stands for each id in the end."""
+    """The ledger by input, and the final representative of each id."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self.rows: dict[Name, dict[str, Any]] = {_name(r): r for r in rows}
         merged = (r for r in rows if r["outcome"] == "duplicate" and r["representative"] != r["id"])
-        self._stands_for: dict[str, str] = {r["id"]: r["representative"] for r in merged}
+        self._representatives: dict[str, str] = {r["id"]: r["representative"] for r in merged}
 
     def outcome(self, name: Name) -> str:
-        """Outcome with its reason, for people."""
+        """Outcome with its failure class, for display."""
         row = self.rows.get(name)
         return "not in the ledger" if row is None else " ".join(filter(None, (row["outcome"], row["failure"])))
 
     def failure(self, name: Name) -> str | None:
-        """Failure class; None where the input did not fail or is not there."""
+        """Failure class; None if the input did not fail or is not in the ledger."""
         row = self.rows.get(name)
         return str(row["failure"]) if row and row["outcome"] == "failed" else None
 
@@ -135,45 +137,45 @@ class _Run:
         return str(self.rows[name]["id"]) if name in self.rows and self.rows[name]["id"] else None
 
     def root(self, name: Name) -> str | None:
-        """Id of the sample that stands for the input: an exact copy of a near-duplicate has that one's."""
+        """Id of the input's final representative: an exact duplicate of a near-duplicate has that one's."""
         at, seen = self.id_of(name), set[str]()
-        while at in self._stands_for and at not in seen:
+        while at in self._representatives and at not in seen:
             seen.add(at)
-            at = self._stands_for[at]
+            at = self._representatives[at]
         return at
 
     def is_exact(self, a: Name, b: Name) -> bool:
-        """Both are one sample, and at least one of the two mentions was set aside as a duplicate."""
-        return self.id_of(a) is not None and self.id_of(a) == self.id_of(b) and self._one_aside(a, b)
+        """Both are one sample, and at least one of the two occurrences is a duplicate."""
+        return self.id_of(a) is not None and self.id_of(a) == self.id_of(b) and self._one_is_duplicate(a, b)
 
     def is_merged(self, a: Name, b: Name) -> bool:
-        """One sample stands for both, and at least one of them was set aside as a duplicate."""
-        return self.root(a) is not None and self.root(a) == self.root(b) and self._one_aside(a, b)
+        """Both have one representative, and at least one of them is a duplicate."""
+        return self.root(a) is not None and self.root(a) == self.root(b) and self._one_is_duplicate(a, b)
 
-    def _one_aside(self, a: Name, b: Name) -> bool:
+    def _one_is_duplicate(self, a: Name, b: Name) -> bool:
         return "duplicate" in (self.rows[a]["outcome"], self.rows[b]["outcome"])
 
     def false_merges(self, linked: _Groups) -> list[str]:
-        """Each duplicate that shares its root with none of the inputs it is linked to, or with one that is not."""
+        """Duplicates that share their representative with an input that they are not linked to, or with no other input."""
         groups: dict[str | None, list[Name]] = defaultdict(list)
         for name in self.rows:
             groups[self.root(name)].append(name)
-        said = []
+        merges = []
         for name, row in self.rows.items():
             if row["outcome"] == "duplicate":
                 others = [n for n in groups[self.root(name)] if n != name]
-                strange = [n for n in self._heads(others) if not linked.same(name, n)]
-                if strange or not others:
-                    said.append(f"{_said(name)} into {_said(strange[0]) if strange else row['representative']}")
-        return said
+                unlinked = [n for n in self._heads(others) if not linked.same(name, n)]
+                if unlinked or not others:
+                    merges.append(f"{_shown(name)} into {_shown(unlinked[0]) if unlinked else row['representative']}")
+        return merges
 
     def _heads(self, names: list[Name]) -> list[Name]:
-        """The inputs that were not set aside; all where each of them was."""
+        """The inputs that are not duplicates; all if each of them is."""
         return [n for n in names if self.rows[n]["outcome"] != "duplicate"] or names
 
 
 class _Groups:
-    """Inputs that labels link, links taken transitively (disjoint sets)."""
+    """Disjoint sets of inputs that the labels link, transitively."""
 
     def __init__(self) -> None:
         self._parent: dict[Name, Name] = {}
@@ -191,21 +193,21 @@ class _Groups:
 
 
 def _matches(run: _Run, inputs: Iterable[Mapping[str, str]], scores: pa.Table) -> list[float]:
-    """Scores of the inputs that have one, each sample once."""
+    """Scores of the inputs that have one, one for each sample."""
     known = dict(zip(scores["id"].to_pylist(), scores["match"].to_pylist(), strict=True))
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for label in inputs:
         for at in (run.id_of(_name(label)), run.root(_name(label))):
             value = known.get(at)
             if at is not None and value is not None and math.isfinite(value):
-                found[at] = value
+                values[at] = value
                 break
-    return list(found.values())
+    return list(values.values())
 
 
 def _name(row: Mapping[str, Any], prefix: str = "") -> Name:
     return row[f"{prefix}source"], row[f"{prefix}uri"]
 
 
-def _said(name: Name) -> str:
+def _shown(name: Name) -> str:
     return "/".join(name)

@@ -1,4 +1,4 @@
-"""Stills of the demo corpus: edits that make near-duplicates, and encoders. Pillow only; one picture takes milliseconds.
+"""Pictures of the demo corpus: edits that make near-duplicates, and encoders. Pillow only; one picture takes milliseconds.
 
 Edits and encodings are written as words in the YAML: ``resize 0.5``, ``crop 3``, ``brightness 1.08``; ``jpeg 40``,
 ``jpeg 92 cmyk``, ``jpeg 92 rotated``, ``webp 80``, ``webp lossless``, ``tiff lzw``, ``png``, ``png 16``, ``gif``, ``bmp``.
@@ -17,18 +17,18 @@ from dataengine.errors import UsageError
 
 _ORIENTATION = 0x0112
 _TURNED_BACK = 6
-"""EXIF: the viewer must turn the picture by 90 degrees clockwise."""
+"""EXIF orientation: to be displayed rotated by 90 degrees clockwise."""
 
 
 def open_image(data: bytes) -> Image.Image:
-    """First frame of an encoded picture, loaded."""
+    """Decode the first frame of a picture."""
     image = Image.open(io.BytesIO(data))
     image.load()
     return image
 
 
 def edit(image: Image.Image, edits: Iterable[str]) -> Image.Image:
-    """The picture after ``edits``, in order; palettes become RGB first. Raises UsageError on an unknown edit."""
+    """Apply ``edits`` in order; palettes become RGB first. Raises UsageError on an unknown edit."""
     for words in edits:
         verb, _, value = words.partition(" ")
         image = image.convert("RGB") if image.mode == "P" else image
@@ -40,18 +40,18 @@ def edit(image: Image.Image, edits: Iterable[str]) -> Image.Image:
         elif verb == "brightness":
             image = _brighten(image, float(value))
         else:
-            raise UsageError(f"planted.yaml: unknown edit {words!r}: resize, crop or brightness")
+            raise UsageError(f"planted.yaml: unknown edit {words!r}; known: brightness, crop, resize")
     return image
 
 
 def crop_box(width: int, height: int, percent: float) -> tuple[int, int, int, int]:
-    """``(left, top, right, bottom)`` that takes ``percent`` of each dimension away, most of it left and top."""
+    """Crop box ``(left, top, right, bottom)`` that removes ``percent`` of each dimension, most of it left and top."""
     x, y = width * percent / 100, height * percent / 100
     return round(x * 0.7), round(y * 0.7), width - round(x * 0.3), height - round(y * 0.3)
 
 
 def encode(image: Image.Image, encoding: str) -> bytes:
-    """Bytes of ``image`` in the format that ``encoding`` names. Raises UsageError on an unknown one."""
+    """Encode ``image`` as ``encoding`` says. Raises UsageError on an unknown one."""
     form, *options = encoding.split()
     out = io.BytesIO()
     if form == "jpeg":

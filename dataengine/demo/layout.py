@@ -1,6 +1,6 @@
-"""How the demo corpus lies on disk: two folders with sidecars, a table, and tars as img2dataset writes them.
+"""On-disk layout of the demo corpus: two folders with sidecars, a table, and tars in img2dataset's layout.
 
-Every byte and modification time is fixed, so that two builds are one and the same tree.
+Bytes and modification times are fixed, so that two builds are identical trees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _CUT_LINE = '{"path": "images/cut-off-row.jpg", "caption": "A row that ends in t
 
 @dataclass(frozen=True)
 class Entry:
-    """One input: ``to`` is ``source/path``; ``data`` None where the media file is to be absent."""
+    """One input: ``to`` is ``source/path``; ``data`` is None if the media file is to be missing."""
 
     to: str
     data: bytes | None

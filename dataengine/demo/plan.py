@@ -1,5 +1,5 @@
-"""What the demo corpus is made of, as read from ``captions.yaml`` (pictures, seen and described) and ``planted.yaml``
-(copies, wrong captions, bad files). Data, so that a picture is added without code; its digest is the corpus version.
+"""Contents of the demo corpus, from ``captions.yaml`` (pictures and clips with captions) and ``planted.yaml`` (duplicates, wrong
+captions, damaged files). Data, so that a picture is added without code; their digest is the corpus version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataengine.config import yaml_loader
 _HERE = Path(__file__).parent
 _FILES = ("captions.yaml", "planted.yaml")
 _CODE = "1"
-"""Raised by hand when the code would make other bytes of the same YAML."""
+"""Increased by hand when the code would make other bytes from the same YAML."""
 
 SourceName = Literal["photos", "table", "web", "videos"]
 
@@ -34,12 +34,12 @@ class _Placed(_Model):
 
     @property
     def uri(self) -> str:
-        """How the source's reader names this file."""
+        """The uri that the source's reader gives this file."""
         return uri(self.to)
 
 
 class Original(_Placed):
-    """A distinct still or clip: where it comes from and what is to be seen."""
+    """A distinct still or clip: its origin and captions."""
 
     origin: Annotated[str, Field(alias="from")]
     at: float | None = None
@@ -52,14 +52,14 @@ class Original(_Placed):
 
 
 class Exact(_Placed):
-    """The bytes of ``of`` once more; ``captions`` of its own if given."""
+    """An exact duplicate: the bytes of ``of``, with ``captions`` of its own if set."""
 
     of: str
     captions: list[str] | None = None
 
 
 class Near(Exact):
-    """The picture or clip of ``of`` in other bytes: edited and encoded again, or as a package ships it."""
+    """A near-duplicate: the picture or clip of ``of`` edited and re-encoded, or as a package ships it."""
 
     edits: list[str] = []
     encoding: Annotated[str | None, Field(alias="as")] = None
@@ -67,14 +67,14 @@ class Near(Exact):
 
     @property
     def how(self) -> str:
-        """What was done to it, in words."""
+        """Description of the edits and the encoding."""
         if self.origin:
             return f"as shipped: {self.origin.rpartition('/')[2]}"
         return ", ".join([*self.edits, str(self.encoding)])
 
 
 class Bad(_Placed):
-    """A file that must fail, with the failure classes that would be right."""
+    """A damaged or missing file, with the acceptable failure classes."""
 
     make: str
     of: str | None = None
@@ -83,7 +83,7 @@ class Bad(_Placed):
 
 
 class Plan(_Model):
-    """All entries; names and places are checked to fit together."""
+    """All entries, validated: names are known, paths unique."""
 
     stills: dict[str, Original]
     clips: dict[str, Original]
@@ -98,16 +98,16 @@ class Plan(_Model):
         return {**self.stills, **self.clips}
 
     @model_validator(mode="after")
-    def _fits(self) -> Plan:
+    def _consistent(self) -> Plan:
         names = set(self.originals)
         placed: list[_Placed] = [*self.originals.values(), *self.exact, *self.near, *self.bad]
-        mentioned = [e.of for e in (*self.exact, *self.near)] + [b.of for b in self.bad if b.of]
-        unknown = {*mentioned, *self.wrong, *self.wrong.values()} - names
+        referenced = [e.of for e in (*self.exact, *self.near)] + [b.of for b in self.bad if b.of]
+        unknown = {*referenced, *self.wrong, *self.wrong.values()} - names
         twice = {p.to for p in placed if sum(q.to == p.to for q in placed) > 1}
         copied = {e.of for e in (*self.exact, *self.near)} & set(self.wrong)
-        for what, found in (("unknown", unknown), ("placed twice", twice), ("wrong caption, yet copied", copied)):
-            if found:
-                raise ValueError(f"{what}: {', '.join(sorted(found))}")
+        for what, names in (("unknown", unknown), ("duplicate path", twice), ("wrong caption, yet copied", copied)):
+            if names:
+                raise ValueError(f"{what}: {', '.join(sorted(names))}")
         return self
 
 
@@ -124,21 +124,21 @@ class _Planted(_Model):
 
 
 def load() -> Plan:
-    """The plan in this folder. Raises UsageError if a file is not as it should be."""
-    seen = yaml_loader.load(_HERE / _FILES[0], _Captions)
+    """Load the plan. Raises UsageError if a file is invalid."""
+    captions = yaml_loader.load(_HERE / _FILES[0], _Captions)
     planted = yaml_loader.load(_HERE / _FILES[1], _Planted)
-    return Plan(**dict(seen), **dict(planted))
+    return Plan(**dict(captions), **dict(planted))
 
 
 def version() -> str:
-    """Name of the corpus that this code and these files make."""
+    """Version of the corpus that this code and these files make."""
     digest = hashlib.sha256(b"".join((_HERE / name).read_bytes() for name in _FILES)).hexdigest()
     return f"{_CODE}-{digest[:12]}"
 
 
 def uri(to: str) -> str:
     """``photos/a/b.jpg`` → ``a/b.jpg``, ``table/images/b.jpg`` → ``captions.jsonl#images/b.jpg``,
-    ``web/00000/000000001.jpg`` → ``00000.tar#000000001.jpg``: as the readers of ``dataengine.ingest`` do."""
+    ``web/00000/000000001.jpg`` → ``00000.tar#000000001.jpg``: as the readers of ``dataengine.ingest`` name them."""
     source, _, path = to.partition("/")
     if source == "table":
         return f"captions.jsonl#{path}"

@@ -1,4 +1,5 @@
-"""``ray job submit --working-dir . -- python jobs/ray/contamination.py RECIPE [--workspace W]``: on Ray.
+"""``ray job submit --working-dir . -- python jobs/ray/contamination.py RECIPE [--workspace W]``: the contamination stage on a Ray
+cluster.
 
 Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
 """

@@ -1,4 +1,4 @@
-"""``spark-submit jobs/spark/assign.py RECIPE [--workspace W]``: shards planned with Spark as table engine; Ray writes them.
+"""``spark-submit jobs/spark/assign.py RECIPE [--workspace W]``: shard assignment with Spark as its table engine.
 
 Uses the session that spark-submit sets up; the rows are those of the DuckDB engine.
 """

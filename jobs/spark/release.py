@@ -1,4 +1,5 @@
-"""``spark-submit jobs/spark/release.py RECIPE [--workspace W]``: ledger, its balance, statistics and the release with Spark.
+"""``spark-submit jobs/spark/release.py RECIPE [--workspace W]``: the release stage (ledger, balance, statistics) with Spark as
+its table engine.
 
 Uses the session that spark-submit sets up; the rows are those of the DuckDB engine.
 """
