@@ -66,8 +66,8 @@ def test_what_passes_is_written_again(proxy: FaultyProxy, store: Store, write: s
 @pytest.mark.parametrize(
     ("kind", "says"),
     [
-        (500, "500 InternalError.*tried 4 times.*run the same command again"),
-        (503, "503 SlowDown.*tried 4 times.*fewer requests"),
+        (500, "500 InternalError.*tried 4 times.*rerun later"),
+        (503, "503 SlowDown.*tried 4 times.*request rate"),
         ("reset", "response body"),
         ("truncated", "response body"),
         ("lost_answer", "tried 4 times.*AWS_ENDPOINT_URL"),
