@@ -177,7 +177,7 @@ BAD = {
     ),
     "a shard is another": (
         lambda r: min((r / "shards").iterdir()).write_bytes(bytes(min((r / "shards").iterdir()).stat().st_size)),
-        r"shards/.* has SHA-256 \w+, not",
+        r"checksum mismatch reading \S+shards/.*: got \w+, expected",
     ),
     "no manifest": (lambda r: (r / "manifest.json").unlink(), "no manifest.json"),
     "a newer manifest": (
