@@ -71,15 +71,15 @@ def steps(m: Manifest) -> list[str]:
 
 def _deduplication(dedup: Dedup) -> str:
     optional = {
-        "pixels": "images by equal pixels",
-        "aligned": "images by alignment",
-        "semantic": "images by embeddings",
-        "text": "captions by shingles",
+        "images by equal pixels": dedup.pixels,
+        "images by alignment": dedup.aligned_radius,
+        "images by embeddings": dedup.semantic,
+        "captions by shingles": dedup.text,
     }
     return (
         f"Deduplication: exact by SHA-256; images by perceptual hash within {dedup.radius} of 64 bits; videos by frame hashes "
         f"with an overlap of {dedup.video_overlap:g}"
-        + "".join(f"; {words}" for kind, words in optional.items() if getattr(dedup, kind))
+        + "".join(f"; {words}" for words, setting in optional.items() if setting)
         + f". The representative of each group is its best member by {', '.join(dedup.keep)}."
     )
 
