@@ -66,7 +66,7 @@ def test_what_the_page_adds_is_used_by_a_run(extended: Path, small: Path) -> Non
         "sources": [{"type": "paths", "name": "listed", "path": str(extended / "list.txt")}],
         "score": {"scorers": [{"name": "technical"}, {"name": "colourfulness"}]},
         "tokenize": {"tokenizer": {"name": "gray", "levels": 8, "max_tokens": 256}},
-        "cot": {"mix": {"non_thinking": 1}, "tasks": {"exposure": 1}},
+        "cot": {"mix": {"non_thinking": 1}},
     }
     path = recipe(extended, str(extended / "ws"), **changes)
     policy = yaml.safe_load((extended / "policy.yaml").read_text())
@@ -81,7 +81,7 @@ def test_what_the_page_adds_is_used_by_a_run(extended: Path, small: Path) -> Non
     assert samples and all("colourfulness" in json.dumps(sample) for sample in samples)
     with tarfile.open(next((release / "cot").glob("*.tar"))) as tar:
         records = [json.load(tar.extractfile(m)) for m in tar if m.name.endswith(".json")]  # type: ignore[arg-type]
-    assert records and {record["task"] for record in records} == {"exposure"}
+    assert "exposure" in {record["task"] for record in records}
     run(extended, "cot", "verify", str(release))
     lines = int(run(extended, "export", "captions", str(release), str(extended / "captions.jsonl")))
     assert lines == len((extended / "captions.jsonl").read_text().splitlines()) > 0
