@@ -17,7 +17,8 @@ from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import log
 from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
 from dataengine.cot.review.server import Media, ReviewServer
-from dataengine.cot.review.stage import base, items_of, picture_of
+from dataengine.cot.review.stage import base, items_of
+from dataengine.cot.review.verdicts import picture_of
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
 from dataengine.stage import Run

@@ -45,9 +45,14 @@ def _pair(row: dict[str, Any]) -> Pair:
     return Pair(**{**row, "choices": tuple(row["choices"])})
 
 
+_MEMBERS: tuple[Callable[[Any], Any], Callable[[Any], Any]] = (
+    lambda rows: [asdict(m) for m in rows],
+    lambda rows: tuple(Member(**m) for m in rows),
+)
 _COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "question": (Question.to_json, Question.from_json),
-    "members": (lambda rows: [asdict(m) for m in rows], lambda rows: tuple(Member(**m) for m in rows)),
+    "members": _MEMBERS,
+    "path_members": _MEMBERS,
     "paths": (
         lambda rows: canonical([p.model_dump(mode="json") for p in rows]).decode(),
         lambda text: tuple(map(PathTold.model_validate, json.loads(text))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -47,18 +47,24 @@ STEPS = ("questions", "paths", "check", "review", "contamination", "mix")
 """Where a question can end, in order."""
 
 
-def funnel(outcomes: Sequence[OutcomeRow]) -> list[dict[str, Any]]:
-    """How many questions enter each step and are dropped there, one row a step."""
-    dropped = Counter(o.step for o in outcomes if o.outcome != "kept")
-    left, rows = len(outcomes), []
+def funnel(counts: Mapping[OutcomeRow, int]) -> list[dict[str, Any]]:
+    """How many questions enter each step and are dropped there, one row a step; ``counts`` by whatever outcomes differ in."""
+    dropped: Counter[str] = Counter()
+    for outcome, n in counts.items():
+        dropped[outcome.step] += n if outcome.outcome != "kept" else 0
+    left, rows = sum(counts.values()), []
     for step in STEPS:
         rows.append({"step": step, "entering": left, "dropped": dropped[step], "remaining": left - dropped[step]})
         left -= dropped[step]
     return rows
 
 
-def yields(outcomes: Sequence[OutcomeRow], group: Callable[[OutcomeRow], str]) -> dict[str, dict[str, int]]:
+def yields(counts: Mapping[OutcomeRow, int], group: Callable[[OutcomeRow], str]) -> dict[str, dict[str, int]]:
     """Questions and kept ones by mode, task or teacher; those whose ``group`` is empty have none."""
-    questions = Counter(group(o) for o in outcomes if group(o))
-    kept = Counter(group(o) for o in outcomes if group(o) and o.outcome == "kept")
-    return {name: {"questions": count, "kept": kept[name]} for name, count in sorted(questions.items())}
+    groups: dict[str, dict[str, int]] = {}
+    for outcome, n in counts.items():
+        if name := group(outcome):
+            row = groups.setdefault(name, {"questions": 0, "kept": 0})
+            row["questions"] += n
+            row["kept"] += n if outcome.outcome == "kept" else 0
+    return dict(sorted(groups.items()))

@@ -9,22 +9,34 @@ recipe's.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
-import pyarrow.compute as pc
+import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
-from dataengine.contamination.questions import contaminated
+from dataengine.contamination.questions import Questions, contaminated, questions_of
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import AskedQuestion, QuestionSummary, ReviewRow, ScoreRow, rows_of, run_rows, table_of
+from dataengine.cot.core.tables import QUESTIONS, REVIEWED, SCORES, ScoreRow, table_of
 from dataengine.stage import Run, TableStage
-from dataengine.storage.workspace import Output
+from dataengine.storage.workspace import Output, roles
+from dataengine.table_engine import Frame
 
-_GUESSED, _LEAST = 0.9, 8
+_GUESSED, _MIN_OTHERS = 0.9, 8
 """A prior from this on says that the picture is not needed; it is trusted from this many other questions on."""
 _BY_DIFFICULTY = {"easy": 3, "medium": 4, "hard": 5}
+_COUNTED = """
+SELECT a.*, w.n AS "same_words", s.n AS "same_answer"
+FROM a
+INNER JOIN (SELECT "task", "asked", CAST(count(*) AS BIGINT) AS n FROM a GROUP BY "task", "asked") AS w
+ON a."task" = w."task" AND a."asked" = w."asked"
+INNER JOIN (
+  SELECT "task", "asked", "answer", CAST(count(*) AS BIGINT) AS n FROM a GROUP BY "task", "asked", "answer"
+) AS s ON a."task" = s."task" AND a."asked" = s."asked" AND a."answer" = s."answer"
+"""
+_QUALITIES = 'SELECT "quality", CAST(count(*) AS BIGINT) AS n FROM s GROUP BY "quality" ORDER BY "quality"'
 
 
 class CotScore(Cot, TableStage):
@@ -38,55 +50,54 @@ class CotScore(Cot, TableStage):
         return [sorted(self.config(recipe).repeats_by_score.items()), presets]
 
     def compute(self, run: Run, key: str) -> Output:
-        questions = run_rows(run, "cot.questions", "questions", QuestionSummary)
-        reviewed = {r.rid: r for r in run_rows(run, "cot.review", "reviewed", ReviewRow)}
-        scored = sorted((q for q in questions if q.rid in reviewed), key=lambda q: q.rid)
-        priors = _priors(scored)
-        benchmarks = _benchmarks(run, [q.rid for q in scored]) if run.recipe.contamination else {}
+        engine, benchmarks = run.engine, questions_of(run)
         uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).repeats_by_score.items()}
-        rows = []
-        for question in scored:
-            quality = _quality(question, reviewed[question.rid], priors[question.rid])
-            use, prior = uses[quality], priors[question.rid].share
-            rows.append(
-                ScoreRow(question.rid, benchmarks.get(question.rid), quality, prior, weight=use, repeat=math.ceil(use))
-            )
-        file = run.workspace.write_table(f"cot/scores-{key}.parquet", table_of(ScoreRow, rows))
-        counts = Counter(str(row.quality) for row in rows)
-        return Output({"scores": file}, {"scored": len(rows)}, {"quality": dict(sorted(counts.items()))})
+        function = partial(scored, uses, benchmarks)
+        # A benchmark is prepared once a call: by key a call is a partition, not a batch.
+        keys = ("rid",) if benchmarks is not None else ()
+        scores = engine.kept(engine.local(_with_counts(run, benchmarks is not None), keys, function, SCORES))
+        files = engine.write(run.workspace, f"cot/scores-{key}", scores, SCORES, ["rid"])
+        counts = {
+            str(row["quality"]): row["n"] for row in engine.collect(engine.sql(_QUALITIES, {"s": scores})).to_pylist()
+        }
+        return Output(
+            roles("scores", files), {"scored": sum(counts.values())}, {"quality": dict(sorted(counts.items()))}
+        )
 
 
-class Prior(NamedTuple):
-    """Share of the other questions asked in the same words that have the same answer, and how many others there are."""
-
-    share: float
-    others: int
-
-
-def _priors(questions: Sequence[QuestionSummary]) -> dict[str, Prior]:
-    same_words = Counter((q.task, q.asked) for q in questions)
-    same_answer = Counter((q.task, q.asked, q.answer) for q in questions)
-    priors = {}
-    for q in questions:
-        others = same_words[q.task, q.asked] - 1
-        share = (same_answer[q.task, q.asked, q.answer] - 1) / others if others else 0.0
-        priors[q.rid] = Prior(round(share, 4), others)
-    return priors
+def _with_counts(run: Run, with_text: bool) -> Frame:
+    """Each reviewed question with the number of questions in the same words (``same_words``) and of those of them that have its
+    answer (``same_answer``), itself included."""
+    names = ["rid", "task", "style", "difficulty", "asked", "answer", *(["question"] if with_text else [])]
+    frames = {
+        "q": run.frame("cot.questions", "questions", QUESTIONS, names),
+        "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "text_only", "judged"]),
+    }
+    listed = ", ".join(f'q."{name}"' for name in names)
+    sql = f'SELECT {listed}, r."text_only", r."judged" FROM q INNER JOIN r ON q."rid" = r."rid"'
+    return run.engine.sql(_COUNTED, {"a": run.engine.kept(run.engine.sql(sql, frames))})
 
 
-def _benchmarks(run: Run, ids: Sequence[str]) -> dict[str, str]:
-    """The benchmark that a question is in, by the question's id."""
-    table = run.table("cot.questions", "questions", AskedQuestion.schema, AskedQuestion.columns())
-    texts = {one.rid: one.question.text for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
-    hits = contaminated([texts[id_] for id_ in ids], run)
-    return {id_: hit.benchmark for id_, hit in zip(ids, hits, strict=True) if hit} if hits else {}
+def scored(uses: Mapping[int, float], benchmarks: Questions | None, questions: pa.Table) -> pa.Table:
+    """SCORES of the rows of ``_with_counts``."""
+    rows = questions.to_pylist()
+    texts = [Question.from_json(row["question"]).text for row in rows] if benchmarks is not None else []
+    hits = contaminated(texts, benchmarks) if benchmarks is not None else [None] * len(rows)
+    scores = []
+    for row, hit in zip(rows, hits, strict=True):
+        others = row["same_words"] - 1
+        prior = round((row["same_answer"] - 1) / others, 4) if others else 0.0
+        quality = _quality(row, prior, others)
+        benchmark, weight = hit.benchmark if hit else None, uses[quality]
+        scores.append(ScoreRow(row["rid"], benchmark, quality, prior, weight, math.ceil(weight)))
+    return table_of(ScoreRow, scores)
 
 
-def _quality(question: QuestionSummary, reviewed: ReviewRow, prior: Prior) -> int:
-    if reviewed.text_only == "right" or (prior.share >= _GUESSED and prior.others >= _LEAST):
+def _quality(row: Mapping[str, Any], prior: float, others: int) -> int:
+    if row["text_only"] == "right" or (prior >= _GUESSED and others >= _MIN_OTHERS):
         return 1
-    if reviewed.judged is not None:
-        return reviewed.judged
-    if question.difficulty == "easy" and question.style in ("non_thinking", "auto"):
+    if row["judged"] is not None:
+        return int(row["judged"])
+    if row["difficulty"] == "easy" and row["style"] in ("non_thinking", "auto"):
         return 2
-    return _BY_DIFFICULTY[question.difficulty]
+    return _BY_DIFFICULTY[row["difficulty"]]

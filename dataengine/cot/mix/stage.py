@@ -1,39 +1,68 @@
-"""cot.mix: chooses records so that the shares of the mix are exact, says what became of each question, plans the shards."""
+"""cot.mix: chooses records so that the shares of the mix are exact, says what became of each question, plans the shards.
+
+Rows stay in the table engine; the driver sees counts by mode, task, difficulty and reason, from which the quotas follow, and one
+example a mode. One task sorts the (id, hash) of a quota's candidates, and of a split's and family's records.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, cast
+from collections.abc import Mapping
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
+from dataengine.contracts import columns
 from dataengine.cot.core.outcomes import funnel, yields
-from dataengine.cot.core.record import MODES, Family
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import MODES
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import (
-    AskedQuestion,
-    OutcomeRow,
-    PathRow,
-    PlanRow,
-    QuestionSummary,
-    R,
-    ReviewRow,
-    ScoreRow,
-    rows_of,
-    run_rows,
-    table_of,
-)
-from dataengine.cot.mix.quotas import Facets, pick, resolve
+from dataengine.cot.core.tables import OUTCOMES, PLAN, OutcomeRow
+from dataengine.cot.mix.candidates import candidates
+from dataengine.cot.mix.quotas import plan_quotas, resolve
+from dataengine.cot.mix.shards import planned
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.stage import Run, TableStage
-from dataengine.storage.workspace import File, Output
+from dataengine.storage.workspace import File, Output, roles
+from dataengine.table_engine import Frame, TableEngine
 
-_RECORDS_A_SHARD = 10_000
-_REVIEWS: dict[str, Literal["accepted", "edited"]] = {"accept": "accepted", "edit": "edited"}
+_QUOTAS = columns(
+    mode=pa.string(), style=pa.string(), task=pa.string(), difficulty=pa.string(), quota=pa.int32(), wanted=pa.int64()
+)
+_KINDS = """
+SELECT "mode", "style", "task", "difficulty", CAST(count(*) AS BIGINT) AS n FROM c WHERE "outcome" = ?
+GROUP BY "mode", "style", "task", "difficulty"
+"""
+_CHOSEN = """
+SELECT "rid", "mode", "style", "split", "family" FROM (
+  SELECT c."rid", c."mode", c."style", c."split", c."family", q."wanted",
+         CAST(row_number() OVER (PARTITION BY q."quota" ORDER BY c."place", c."rid") AS BIGINT) AS n
+  FROM c INNER JOIN q ON c."mode" = q."mode" AND c."style" = q."style" AND c."task" = q."task"
+  AND c."difficulty" = q."difficulty" WHERE c."outcome" = ?
+) AS ranked WHERE n <= "wanted"
+"""
+_OUTCOMES = """
+SELECT c."rid", c."sample", c."mode", c."style", c."task", c."teacher",
+       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."outcome" END AS "outcome",
+       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."step" END AS "step",
+       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."reason" END AS "reason"
+FROM c LEFT JOIN k ON c."rid" = k."rid"
+"""
+_ALL = ", ".join(f'"{name}"' for name in OUTCOMES.names)
+#: Rejected questions of one sample may be equal in all columns.
+_NUMBERED = f'SELECT *, CAST(row_number() OVER (PARTITION BY {_ALL} ORDER BY "rid") AS BIGINT) AS "n" FROM o'
+_ORDER = ("rid", "task", "mode", "style", "step", "reason", "sample", "teacher", "outcome", "n")
+_COUNTED = ("mode", "task", "teacher", "outcome", "step", "reason")
+_COUNTS = f"""
+SELECT {", ".join(f'"{name}"' for name in _COUNTED)}, CAST(count(*) AS BIGINT) AS n FROM o
+GROUP BY {", ".join(f'"{name}"' for name in _COUNTED)}
+"""
+_EXAMPLES = """
+SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
+  SELECT "mode", "style", min("rid") AS "rid" FROM k GROUP BY "mode", "style"
+) AS e ON p."rid" = e."rid"
+"""
 
 
 class CotMix(Cot, TableStage):
@@ -41,163 +70,95 @@ class CotMix(Cot, TableStage):
     version = "4"
     needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
 
-    def validate(self, recipe: Recipe) -> None:
-        resolve(self.config(recipe).mix)
-
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         return [resolve(config.mix), config.total, config.tasks, config.difficulties, recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
-        config = self.config(run.recipe)
-        questions = run_rows(run, "cot.questions", "questions", QuestionSummary)
-        reviewed = {r.rid: r for r in run_rows(run, "cot.review", "reviewed", ReviewRow)}
-        scores = {r.rid: r for r in run_rows(run, "cot.score", "scores", ScoreRow)}
-        outcomes = [outcome_of(q, reviewed.get(q.rid), scores.get(q.rid)) for q in questions]
-        good = {q.rid: q for q, o in zip(questions, outcomes, strict=True) if o.outcome == "kept"}
-        cells = [(rid, f"{q.mode}/{q.style}") for rid, q in sorted(good.items())]
-        facets = Facets(
-            {rid: (q.task, q.difficulty) for rid, q in good.items()},
-            config.tasks,
-            {str(k): v for k, v in config.difficulties.items()},
-        )
-        picked = pick(cells, resolve(config.mix), config.total, run.recipe.seed, facets)
-        chosen = set(picked.ids)
-        outcomes = [
-            replace(o, outcome="rejected", step="mix", reason="more than the mix asks for")
-            if o.outcome == "kept" and o.rid not in chosen
-            else o
-            for o in outcomes
+        engine = run.engine
+        asked = engine.kept(candidates(run))
+        chosen, shortages = self._chosen(run, asked)
+        outcomes = engine.kept(_outcomes(engine, asked, chosen))
+        plan = engine.kept(planned(run, chosen))
+        shards = engine.split(run.workspace, f"cot/{key}", plan, PLAN, "shard", ["rid"])
+        files: dict[str, File] = {f"plan/{name}": file for name, file in sorted(shards.items())}
+        numbered = engine.sql(_NUMBERED, {"o": outcomes})
+        files |= roles("outcomes", engine.write(run.workspace, f"cot/{key}/outcomes", numbered, OUTCOMES, _ORDER))
+        counts = _counts(engine, outcomes)
+        facts = _facts(run, counts) | {"shortages": shortages, "examples": _examples(engine, plan, chosen)}
+        by_outcome: Counter[str] = Counter()
+        for outcome, n in counts.items():
+            by_outcome[outcome.outcome] += n
+        return Output(files, {"questions": by_outcome.total(), **dict(sorted(by_outcome.items()))}, facts)
+
+    def _chosen(self, run: Run, asked: Frame) -> tuple[Frame, dict[str, int]]:
+        """Id, mode, style, split and family of the chosen records, and what the quotas lack."""
+        engine, config = run.engine, self.config(run.recipe)
+        counted = engine.collect(engine.sql(_KINDS, {"c": asked}, ("kept",))).to_pylist()
+        counts = {(f"{row['mode']}/{row['style']}", row["task"], row["difficulty"]): row["n"] for row in counted}
+        difficulties = {str(name): share for name, share in config.difficulties.items()}
+        found = plan_quotas(counts, resolve(config.mix), config.total, config.tasks, difficulties)
+        rows = [
+            (*cell.split("/"), task, difficulty, number, quota.wanted)
+            for number, quota in enumerate(found.quotas)
+            for cell, task, difficulty in quota.kinds
         ]
-        files: dict[str, File] = {}
-        examples: dict[str, dict[str, str]] = {}
-        parts = _Chosen.of(run, picked.ids, reviewed)
-        for name, rows in _tars([replace(good[rid], family=parts.family(good[rid])) for rid in picked.ids]).items():
-            planned = [_planned(row, parts, reviewed[row.rid], scores[row.rid]) for row in rows]
-            files[f"plan/{name}"] = run.workspace.write_table(f"cot/{key}/{name}.parquet", table_of(PlanRow, planned))
-            _examples(planned, examples)
-        table = table_of(OutcomeRow, sorted(outcomes, key=lambda o: (o.rid, o.task)))
-        files["outcomes"] = run.workspace.write_table(f"cot/{key}/outcomes.parquet", table)
-        facts = self._facts(run, outcomes) | {"shortages": picked.shortages}
-        facts["examples"] = [examples[mode] for mode in sorted(examples)]
-        counts = Counter(o.outcome for o in outcomes)
-        return Output(files, {"questions": len(questions), **dict(sorted(counts.items()))}, facts)
-
-    def _facts(self, run: Run, outcomes: Sequence[OutcomeRow]) -> dict[str, Any]:
-        lost = Counter(f"{o.step}: {o.reason}" for o in outcomes if o.outcome != "kept")
-        modes = Counter(o.mode for o in outcomes if o.outcome == "kept")
-        checks = [out.facts for out in run.records["cot.check"].parts.values()]
-        return {
-            "modes": {mode: modes[mode] for mode in MODES},
-            "drafted": len(outcomes),
-            "rejected": dict(sorted(lost.items())),
-            "funnel": funnel(outcomes),
-            "yield": {
-                "mode": yields(outcomes, lambda o: o.mode),
-                "task": yields(outcomes, lambda o: o.task),
-                "basis": yields(outcomes, lambda o: TASKS[o.task].basis if o.task in TASKS else ""),
-                "teacher": yields(outcomes, lambda o: o.teacher),
-            },
-            **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
-            "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
-            "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
-            "quality": dict(run.records["cot.score"].parts["all"].facts["quality"]),
-        }
+        table = pa.Table.from_pylist([dict(zip(_QUOTAS.names, row, strict=True)) for row in rows], _QUOTAS)
+        frames = {"c": asked, "q": engine.frame(table)}
+        return engine.kept(engine.sql(_CHOSEN, frames, ("kept",))), found.shortages
 
 
-def _examples(planned: Sequence[PlanRow], examples: dict[str, dict[str, str]]) -> None:
-    """Add the record of the lowest id of each mode and style."""
-    for row in planned:
-        name = f"{row.question.mode}/{row.question.style}"
-        if name not in examples or row.rid < examples[name]["id"]:
-            examples[name] = {"id": row.rid, "mode": name, "question": row.question.text, "reply": row.text}
+def _outcomes(engine: TableEngine, asked: Frame, chosen: Frame) -> Frame:
+    """OUTCOMES, with what the mix leaves out."""
+    left_out = ("kept", "rejected", "kept", "mix", "kept", "more than the mix asks for")
+    return engine.sql(_OUTCOMES, {"c": asked, "k": chosen}, left_out)
 
 
-def _summed(facts: Sequence[Mapping[str, Any]], name: str) -> dict[str, int]:
+def _counts(engine: TableEngine, outcomes: Frame) -> dict[OutcomeRow, int]:
+    """Questions by mode, task, teacher, outcome, step and reason; other columns are empty."""
+    rows = engine.collect(engine.sql(_COUNTS, {"o": outcomes})).to_pylist()
+    return {OutcomeRow(**row, rid="", sample="", style=""): n for row in rows for n in [row.pop("n")]}
+
+
+def _facts(run: Run, counts: Mapping[OutcomeRow, int]) -> dict[str, Any]:
+    lost: Counter[str] = Counter()
+    modes: Counter[str] = Counter()
+    for outcome, n in counts.items():
+        if outcome.outcome == "kept":
+            modes[outcome.mode] += n
+        else:
+            lost[f"{outcome.step}: {outcome.reason}"] += n
+    checks = [out.facts for out in run.records["cot.check"].parts.values()]
+    return {
+        "modes": {mode: modes[mode] for mode in MODES},
+        "drafted": sum(counts.values()),
+        "rejected": dict(sorted(lost.items())),
+        "funnel": funnel(counts),
+        "yield": {
+            "mode": yields(counts, lambda o: o.mode),
+            "task": yields(counts, lambda o: o.task),
+            "basis": yields(counts, lambda o: TASKS[o.task].basis if o.task in TASKS else ""),
+            "teacher": yields(counts, lambda o: o.teacher),
+        },
+        **{name: _summed(checks, name) for name in ("grades", "planted", "caught")},
+        "review": dict(run.records["cot.review"].parts["all"].facts["why"]),
+        "reviewed": dict(run.records["cot.review"].parts["all"].facts["actions"]),
+        "quality": dict(run.records["cot.score"].parts["all"].facts["quality"]),
+    }
+
+
+def _examples(engine: TableEngine, plan: Frame, chosen: Frame) -> list[dict[str, str]]:
+    """The record of the lowest id of each mode and style."""
+    rows = engine.collect(engine.sql(_EXAMPLES, {"p": plan, "k": chosen})).to_pylist()
+    examples = {f"{row['mode']}/{row['style']}": row for row in rows}
+    return [
+        {"id": row["rid"], "mode": mode, "question": Question.from_json(row["question"]).text, "reply": row["text"]}
+        for mode, row in sorted(examples.items())
+    ]
+
+
+def _summed(facts: list[dict[str, Any]], name: str) -> dict[str, int]:
     total: Counter[str] = Counter()
     for one in facts:
         total.update(one[name])
     return dict(sorted(total.items()))
-
-
-def outcome_of(question: QuestionSummary, reviewed: ReviewRow | None, score: ScoreRow | None) -> OutcomeRow:
-    """What becomes of a question before records are chosen by their shares."""
-    row = OutcomeRow(question.rid, question.sample, question.mode, question.style, question.task)
-    if question.rejected is not None:
-        step, _, reason = question.rejected.partition(": ")
-        outcome: Literal["failed", "rejected"] = "failed" if step == "failed" else "rejected"
-        return replace(row, outcome=outcome, step="questions", reason=reason)
-    if reviewed is None or score is None:
-        return replace(row, outcome="rejected", step="paths", reason="no teacher takes such questions")
-    if reviewed.outcome == "kept" and score.benchmark is not None:
-        return replace(row, outcome="rejected", step="contamination", reason=score.benchmark)
-    teacher = next((path.teacher for path in reviewed.paths if path.index == reviewed.chosen), "")
-    return replace(row, outcome=reviewed.outcome, step=reviewed.step, reason=reviewed.reason, teacher=teacher)
-
-
-@dataclass(frozen=True)
-class _Chosen:
-    """Questions and chosen paths of the records alone, by id; the files of all are read once, one at a time."""
-
-    questions: Mapping[str, AskedQuestion]
-    paths: Mapping[str, PathRow]
-
-    def family(self, question: QuestionSummary) -> str:
-        """Records of one shard have the same members: where a model used tools, the pictures that these gave."""
-        path = self.paths[question.rid]
-        count = 1 if path.pack is None else len(path.members)
-        return question.family if count == 1 else f"{question.family}_{count}"
-
-    @classmethod
-    def of(cls, run: Run, ids: Sequence[str], reviewed: Mapping[str, ReviewRow]) -> _Chosen:
-        wanted = pa.array(ids, pa.string())
-        questions = {one.rid: one for one in _rows(run, "cot.questions", "questions", AskedQuestion, wanted)}
-        paths = {}
-        for path in _rows(run, "cot.paths", "paths", PathRow, wanted):
-            if path.kind == "path" and path.index == reviewed[path.rid].chosen:
-                paths[path.rid] = path
-        return cls(questions, paths)
-
-
-def _rows(run: Run, stage: str, role: str, kind: type[R], ids: Any) -> Iterator[R]:
-    for file in run.records[stage].files(role):
-        table = run.workspace.read_table([file], kind.schema, kind.columns())
-        yield from rows_of(table.filter(pc.is_in(table["rid"], value_set=ids)), kind)
-
-
-def _planned(row: QuestionSummary, chosen: _Chosen, review: ReviewRow, score: ScoreRow) -> PlanRow:
-    asked, path = chosen.questions[row.rid], chosen.paths[row.rid]
-    pictures = asked if path.pack is None else path
-    text = path.text if review.text is None else review.text
-    if text is None or review.chosen is None or pictures.pack is None:
-        raise ValueError(f"the question {row.rid} has no reply")
-    return PlanRow(
-        rid=row.rid,
-        split=row.split,
-        family=cast(Family, row.family),
-        question=asked.question,
-        text=text,
-        paths=review.paths,
-        chosen=review.chosen,
-        pack=pictures.pack,
-        members=pictures.members,
-        review=_REVIEWS.get(review.action, ""),
-        text_only=review.text_only,
-        equal=review.equal,
-        quality=float(score.quality),
-        agreement=review.agreement,
-        prior=score.prior,
-        weight=score.weight,
-        repeat=float(score.repeat),
-    )
-
-
-def _tars(rows: Sequence[QuestionSummary]) -> dict[str, list[QuestionSummary]]:
-    """Rows by shard: one split and family each (their records have the same members), ordered by id, which is a hash."""
-    tars: dict[str, list[QuestionSummary]] = {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for row in sorted(rows, key=lambda row: row.rid):
-        group = (row.split, row.family)
-        tars.setdefault(f"{group[0]}-{group[1]}-{counts[group] // _RECORDS_A_SHARD:05d}", []).append(row)
-        counts[group] += 1
-    return tars

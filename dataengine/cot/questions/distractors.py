@@ -1,82 +1,85 @@
-"""Which samples a question may show or quote beside its own: captions of others as wrong options, other videos as candidates.
+"""Chooses what a question may show or quote beside its own sample: captions of others as distractors, other videos as candidates.
 
-Neighbours on a ring in the order of a hash of seed and id, so that who is chosen does not depend on the order of arrival and a
-new sample changes only its neighbours' questions. Never one that is alike: another cut of the same video, a near-duplicate by
-any edge that was found, or a caption that shares many words.
+Samples of one split and kind lie on a ring in the order of a hash of seed and id; a sample's candidates are the next ones on it,
+so the choice does not depend on the order of arrival and a new sample changes only its neighbours' questions. Never chosen:
+another cut of the same video, a near-duplicate by any edge, a caption that shares many words.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from dataengine.cot.core.source_qa import Distractor
 
-_ALIKE = 0.5
-"""Captions that share so many of their words say much the same."""
-_REACH = 64
-"""Neighbours looked at for one sample."""
-_LEAST_WORDS = 3
+REACH = 64
+"""Samples looked at after one."""
+_SIMILAR = 0.5
+"""Captions that share so many of their words (Jaccard) say much the same."""
+_MIN_WORDS = 3
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample as its neighbours see it; ``parent`` is the video that a clip is cut from, else its own id."""
+    """A sample as those before it on the ring see it. ``parent``: the video that a clip is cut from, else its own id; ``near``:
+    its near-duplicates."""
 
     id: str
-    kind: str
-    split: str
     parent: str
     captions: tuple[str, ...]
+    near: frozenset[str] = frozenset()
 
 
-class Ring:
-    """All samples of one split and kind."""
+@dataclass(frozen=True)
+class Arc:
+    """Samples in the order of the ring. ``closed``: it is the whole ring, so that the first follows the last; else the last
+    REACH samples are there to be seen only."""
 
-    def __init__(self, samples: Sequence[Sample], seed: int, alike: Mapping[str, Collection[str]]) -> None:
-        self._order = sorted(samples, key=lambda s: (_place(seed, s.id), s.id))
-        self._at = {sample.id: place for place, sample in enumerate(self._order)}
-        self._alike = alike
+    samples: Sequence[Sample]
+    closed: bool = True
 
-    def distractors(self, sample: Sample, count: int) -> list[Distractor]:
-        """A caption each of ``count`` other samples, or of as many as there are; none alike."""
-        found: list[Distractor] = []
-        bags = [_words(c) for c in sample.captions]
-        for other in self._others(sample) if count and sample.captions else ():
-            caption = next((c for c in other.captions if len(c.split()) >= _LEAST_WORDS), None)
+    def distractors(self, at: int, count: int) -> list[Distractor]:
+        """A caption each of ``count`` samples after the one at ``at``, or of as many as there are."""
+        sample = self.samples[at]
+        chosen: list[Distractor] = []
+        word_sets = [_words(c) for c in sample.captions]
+        for other in self._after(at) if count and sample.captions else ():
+            caption = next((c for c in other.captions if len(c.split()) >= _MIN_WORDS), None)
             if caption is None:
                 continue
-            bag = _words(caption)
-            if all(_shared(bag, known) < _ALIKE for known in [*bags, *(_words(r.text) for r in found)]):
-                found.append(Distractor(other.id, caption))
-            if len(found) == count:
+            words = _words(caption)
+            if all(_jaccard(words, known) < _SIMILAR for known in word_sets):
+                chosen.append(Distractor(other.id, caption))
+                word_sets.append(words)
+            if len(chosen) == count:
                 break
-        return found
+        return chosen
 
-    def partners(self, sample: Sample, count: int) -> list[str]:
-        """Ids of ``count`` other samples; none where there are fewer."""
-        found = [other.id for other in islice(self._others(sample), count)]
-        return found if len(found) == count else []
+    def partners(self, at: int, count: int) -> list[str]:
+        """Ids of ``count`` samples after the one at ``at``; none where there are fewer."""
+        ids = [other.id for other in islice(self._after(at), count)]
+        return ids if len(ids) == count else []
 
-    def _others(self, sample: Sample) -> Iterator[Sample]:
-        size, at = len(self._order), self._at[sample.id]
-        near = self._alike.get(sample.id, ())
-        for step in range(1, min(size, _REACH + 1)):
-            other = self._order[(at + step) % size]
-            if other.parent != sample.parent and other.id not in near:
+    def _after(self, at: int) -> Iterator[Sample]:
+        sample, size = self.samples[at], len(self.samples)
+        last = size - 1 if self.closed else size - 1 - at
+        for step in range(1, min(last, REACH) + 1):
+            other = self.samples[(at + step) % size]
+            if other.parent != sample.parent and other.id not in sample.near:
                 yield other
 
 
-def _place(seed: int, id_: str) -> bytes:
-    return hashlib.sha256(f"{seed}\0beside\0{id_}".encode()).digest()
+def ring_position(seed: int, id_: str) -> str:
+    """Where a sample lies on its ring: hex digits, uniform whatever the samples are."""
+    return hashlib.sha256(f"{seed}\0beside\0{id_}".encode()).hexdigest()
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text.lower()))
 
 
-def _shared(a: frozenset[str], b: frozenset[str]) -> float:
+def _jaccard(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / max(len(a | b), 1)

@@ -1,31 +1,45 @@
 """cot.given: what is known of each sample besides its media, as material for questions.
 
-The source's question-answer pairs (from the metadata of all mentions of a sample), captions of other samples, and other videos;
-columns alone.
+The source's question-answer pairs (from the metadata of all occurrences of a sample), captions of other samples, and other
+videos; columns alone, through the table engine.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataengine import contracts
+from dataengine.config.cot import QuestionsConfig
 from dataengine.config.recipe import Recipe
+from dataengine.contracts import columns
+from dataengine.cot.core.columns import encode
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import SourceMaterial, table_of
-from dataengine.cot.questions.distractors import Ring, Sample
-from dataengine.cot.tasks.match_clips import DISTRACTORS
+from dataengine.cot.core.tables import SOURCE_MATERIAL
+from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN
 from dataengine.stage import Run, TableStage
-from dataengine.storage.workspace import Output
+from dataengine.storage.workspace import File, Output, roles
+from dataengine.table_engine import Frame
 
-_MOST_PAIRS = 64
+_MAX_PAIRS = 64
 """Pairs of one sample that are looked at."""
+_PAIRS = columns(id=pa.string(), pairs=pa.string(), n=pa.int64())
+_OCCURRENCES = """
+SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
+"""
+_MATERIAL = """
+SELECT n."id", COALESCE(p."pairs", ?) AS "pairs", n."distractors", n."partners" FROM n LEFT JOIN p ON n."id" = p."id"
+"""
+_COUNTS = """
+SELECT CAST(count(*) AS BIGINT) AS samples, CAST(sum(COALESCE(p."n", 0)) AS BIGINT) AS pairs
+FROM s LEFT JOIN p ON s."id" = p."id"
+"""
 
 
 class CotGiven(Cot, TableStage):
@@ -34,61 +48,54 @@ class CotGiven(Cot, TableStage):
     needs = ("ingest", "dedup.edges", "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
-        told = self.config(recipe).questions.model_dump(exclude={"rewrite"})
-        return [told, recipe.seed]
+        questions = self.config(recipe).questions.model_dump(exclude={"rewrite"})
+        return [questions, recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
-        config = self.config(run.recipe).questions
-        samples = _samples(run)
-        pairs = self._pairs(run, {s.id for s in samples}) if config.source_qa or config.metadata else {}
-        alike = _alike(run, {s.id for s in samples})
-        groups: dict[tuple[str, str], list[Sample]] = defaultdict(list)
-        for sample in samples:
-            groups[sample.split, sample.kind].append(sample)
-        rows = []
-        for (_, kind), members in sorted(groups.items()):
-            ring = Ring(members, run.recipe.seed, alike)
-            for sample in members:
-                partners = ring.partners(sample, DISTRACTORS) if kind == "video" else []
-                distractors = ring.distractors(sample, config.caption_distractors)
-                own = tuple(pairs.get(sample.id, ()))
-                rows.append(SourceMaterial(sample.id, own, tuple(distractors), tuple(partners)))
-        rows.sort(key=lambda row: row.id)
-        file = run.workspace.write_table(f"cot/given-{key}.parquet", table_of(SourceMaterial, rows))
-        return Output({"given": file}, {"samples": len(rows), "pairs": sum(map(len, pairs.values()))})
-
-    def _pairs(self, run: Run, kept: set[str]) -> dict[str, list[Pair]]:
-        """Of each kept sample the pairs of all its mentions, each once, in the order of source and place."""
-        config = self.config(run.recipe).questions
-        columns = ("id", "source", "uri", "meta")
-        said = run.table("ingest", "samples", contracts.SAMPLES, columns)
-        said = said.filter(pc.and_(pc.is_valid(said["meta"]), pc.is_in(said["id"], value_set=pa.array(sorted(kept)))))
-        found: dict[str, dict[tuple[str, str], Pair]] = defaultdict(dict)
-        for row in said.sort_by([("source", "ascending"), ("uri", "ascending")]).to_pylist():
-            for pair in pairs_of(row["meta"], config, f"{row['source']}/{row['uri']}"):
-                found[row["id"]].setdefault((pair.question, pair.answer), pair)
-        return {id_: list(pairs.values())[:_MOST_PAIRS] for id_, pairs in found.items()}
+        engine, config = run.engine, self.config(run.recipe).questions
+        samples = engine.kept(released(run))
+        edges = run.frame("dedup.edges", "edges", contracts.EDGES, ["a", "b"])
+        beside = neighbours(engine, samples, edges, Choice(config.caption_distractors, run.recipe.seed))
+        pairs = engine.kept(_pairs(run, samples, config))
+        material = engine.sql(_MATERIAL, {"n": beside, "p": pairs}, ("[]",))
+        files = engine.write(run.workspace, f"cot/given-{key}", material, SOURCE_MATERIAL, ["id"])
+        [counts] = engine.collect(engine.sql(_COUNTS, {"s": samples, "p": pairs})).to_pylist()
+        return Output(roles("given", files), {"samples": counts["samples"], "pairs": counts["pairs"] or 0})
 
 
-def _samples(run: Run) -> list[Sample]:
-    columns = ("id", "kind", "parent", "captions")
-    found = []
+def released(run: Run) -> Frame:
+    """RELEASED: the samples in the shards of the release, in no order."""
+    by_split: dict[str, list[File]] = defaultdict(list)
     for role, file in sorted(run.records["shard.assign"].parts["all"].files.items()):
         if role.startswith("plan/"):
-            split = split_and_family(role.removeprefix("plan/"))[0]
-            for row in run.workspace.read_table([file], PLAN, columns).to_pylist():
-                captions = tuple(c["text"] for c in row["captions"])
-                found.append(Sample(row["id"], row["kind"], split, row["parent"] or row["id"], captions))
-    return found
+            by_split[split_and_family(role.removeprefix("plan/"))[0]].append(file)
+    if not by_split:
+        return run.engine.frame(RELEASED.empty_table())
+    wanted = pa.schema([PLAN.field(name) for name in ("id", "kind", "parent", "captions")])
+    frames = {f"s{n}": run.engine.scan(run.workspace, files, wanted) for n, files in enumerate(by_split.values())}
+    selects = (
+        f'SELECT "id", "kind", ? AS "split", COALESCE("parent", "id") AS "parent", "captions" FROM {name}'
+        for name in frames
+    )
+    return run.engine.sql(" UNION ALL ".join(selects), frames, tuple(by_split))
 
 
-def _alike(run: Run, kept: set[str]) -> dict[str, set[str]]:
-    """Kept samples between which dedup has found an edge of any kind."""
-    edges = run.table("dedup.edges", "edges", contracts.EDGES, ("a", "b"))
-    ids = pa.array(sorted(kept), pa.string())
-    both = edges.filter(pc.and_(pc.is_in(edges["a"], value_set=ids), pc.is_in(edges["b"], value_set=ids)))
-    found: dict[str, set[str]] = defaultdict(set)
-    for edge in both.to_pylist():
-        found[edge["a"]].add(edge["b"])
-        found[edge["b"]].add(edge["a"])
-    return found
+def _pairs(run: Run, samples: Frame, config: QuestionsConfig) -> Frame:
+    """_PAIRS: of each sample the pairs of all its occurrences."""
+    if not config.source_qa and not config.metadata:
+        return run.engine.frame(_PAIRS.empty_table())
+    occurrences = run.frame("ingest", "samples", contracts.SAMPLES, ["id", "source", "uri", "meta"])
+    rows = run.engine.sql(_OCCURRENCES, {"i": occurrences, "s": samples})
+    return run.engine.local(rows, ("id",), partial(source_pairs, config), _PAIRS)
+
+
+def source_pairs(config: QuestionsConfig, occurrences: pa.Table) -> pa.Table:
+    """_PAIRS of (id, source, uri, meta): each pair once, in the order of source and place."""
+    pairs: dict[str, dict[tuple[str, str], Pair]] = {}
+    for row in sorted(occurrences.to_pylist(), key=lambda row: (row["source"], row["uri"])):
+        of_sample = pairs.setdefault(row["id"], {})
+        for pair in pairs_of(row["meta"], config, f"{row['source']}/{row['uri']}"):
+            of_sample.setdefault((pair.question, pair.answer), pair)
+    chosen = {id_: list(of_sample.values())[:_MAX_PAIRS] for id_, of_sample in pairs.items()}
+    lists = [encode("pairs", some) for some in chosen.values()]
+    return pa.table({"id": list(chosen), "pairs": lists, "n": [len(some) for some in chosen.values()]}, schema=_PAIRS)

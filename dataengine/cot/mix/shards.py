@@ -1,0 +1,115 @@
+"""The plan of CoT shards, on frames: each chosen record with all that the steps have found out about it, and its shard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import pyarrow as pa
+
+from dataengine.contracts import columns
+from dataengine.cot.core.columns import Member
+from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import Family, PathTold
+from dataengine.cot.core.tables import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, PlanRow, Row, rows_of, table_of
+from dataengine.stage import Run
+from dataengine.table_engine import Frame
+
+_RECORDS_PER_SHARD = 10_000
+_REVIEWS: Mapping[str, Literal["", "accepted", "edited"]] = {"accept": "accepted", "edit": "edited"}
+#: PLAN, and the shard that the record goes into.
+PLANNED = PLAN.append(pa.field("shard", pa.string()))
+_RECORDS = """
+SELECT k."rid", k."split", k."family", q."question", q."pack", q."members", p."text", p."pack" AS "path_pack",
+       p."members" AS "path_members", r."text" AS "edited", r."paths", r."text_only", r."chosen", r."agreement", r."equal",
+       r."action", s."quality", s."prior", s."weight", s."repeat"
+FROM k INNER JOIN q ON k."rid" = q."rid" INNER JOIN r ON k."rid" = r."rid" INNER JOIN s ON k."rid" = s."rid"
+INNER JOIN p ON k."rid" = p."rid" AND r."chosen" = p."index" WHERE p."kind" = ?
+"""
+_NUMBERED = """
+SELECT "rid", "split", "family",
+       CAST(row_number() OVER (PARTITION BY "split", "family" ORDER BY "rid") AS BIGINT) AS n FROM p
+"""
+_SHARDS = columns(rid=pa.string(), shard=pa.string())
+
+
+def planned(run: Run, chosen: Frame) -> Frame:
+    """PLANNED of the ``chosen`` records (rid, split, family), in no order. A shard has records of one split and family, which
+    have the same members; ids are hashes, so their order is a shuffle."""
+    engine = run.engine
+    frames = {
+        "k": chosen,
+        "q": run.frame("cot.questions", "questions", QUESTIONS, ["rid", "question", "pack", "members"]),
+        "p": run.frame("cot.paths", "paths", PATHS, ["rid", "kind", "index", "text", "pack", "members"]),
+        "r": run.frame("cot.review", "reviewed", REVIEWED),
+        "s": run.frame("cot.score", "scores", SCORES),
+    }
+    records = engine.kept(engine.local(engine.sql(_RECORDS, frames, ("path",)), (), plan_rows, PLAN))
+    shards = engine.local(engine.sql(_NUMBERED, {"p": records}), (), shard_names, _SHARDS)
+    return engine.sql('SELECT p.*, s."shard" FROM p INNER JOIN s ON p."rid" = s."rid"', {"p": records, "s": shards})
+
+
+@dataclass(frozen=True)
+class ChosenRecord(Row):
+    """A question, its pictures, its chosen path, the pictures that a model's tools gave (``path_pack`` is None where it had no
+    tools), its review and its score."""
+
+    schema = QUESTIONS
+    rid: str
+    split: str
+    family: str
+    question: Question
+    pack: str
+    members: tuple[Member, ...]
+    text: str
+    path_pack: str | None
+    path_members: tuple[Member, ...]
+    edited: str | None
+    paths: tuple[PathTold, ...]
+    text_only: Literal["", "right", "wrong"]
+    chosen: int
+    agreement: float
+    equal: bool
+    action: str
+    quality: int
+    prior: float
+    weight: float
+    repeat: int
+
+    def planned(self) -> PlanRow:
+        """Records of one shard have the same members: where a model used tools, the family tells how many pictures these gave."""
+        by_tools, count = self.path_pack is not None, 1 if self.path_pack is None else len(self.path_members)
+        return PlanRow(
+            rid=self.rid,
+            split=self.split,
+            family=cast(Family, self.family if count == 1 else f"{self.family}_{count}"),
+            question=self.question,
+            text=self.text if self.edited is None else self.edited,
+            paths=self.paths,
+            chosen=self.chosen,
+            pack=self.pack if self.path_pack is None else self.path_pack,
+            members=self.path_members if by_tools else self.members,
+            review=_REVIEWS.get(self.action, ""),
+            text_only=self.text_only,
+            equal=self.equal,
+            quality=float(self.quality),
+            agreement=self.agreement,
+            prior=self.prior,
+            weight=self.weight,
+            repeat=float(self.repeat),
+        )
+
+
+def plan_rows(records: pa.Table) -> pa.Table:
+    """PLAN of ChosenRecord rows."""
+    return table_of(PlanRow, [record.planned() for record in rows_of(records, ChosenRecord)])
+
+
+def shard_names(numbered: pa.Table) -> pa.Table:
+    """_SHARDS of (rid, split, family, n), where ``n`` counts the records of a split and family from 1."""
+    names = [
+        f"{row['split']}-{row['family']}-{(row['n'] - 1) // _RECORDS_PER_SHARD:05d}"
+        for row in numbered.select(["split", "family", "n"]).to_pylist()
+    ]
+    return pa.table([numbered["rid"], pa.array(names, pa.string())], schema=_SHARDS)
