@@ -1,0 +1,192 @@
+"""Review, score and mix through the table engine: the rows of a plain Python reference, and the same files from every engine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.cot_tables import REPEATED, committed, recipe
+from support.engine_fixtures import Parted, partitions
+
+from dataengine.config.recipe import Recipe
+from dataengine.cot.core.tables import (
+    CheckRow,
+    OutcomeRow,
+    PlanRow,
+    QuestionRow,
+    ReviewRow,
+    ScoreRow,
+    read_rows,
+    run_rows,
+)
+from dataengine.cot.mix.quotas import apportion
+from dataengine.cot.mix.score_stage import CotScore
+from dataengine.cot.mix.stage import CotMix
+from dataengine.cot.review.base import Action, Decision
+from dataengine.cot.review.decisions import item_digest, log
+from dataengine.cot.review.stage import CotReview, base, items_of
+from dataengine.cot.review.verdicts import Rules, with_paths
+from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.engines.spark import SparkEngine
+from dataengine.stage import Run
+from dataengine.storage.workspace import Output, Record, Workspace
+from dataengine.table_engine import TableEngine
+
+MIX = {"thinking": 2.0, "non_thinking": 1.0, "video/thinking": 1.0, "think_with_image": 3.0}
+COT = {"mix": MIX, "tasks": {"glance": 2.0, "dominant_colour": 1.0}, "difficulties": {"easy": 1.0, "hard": 2.0}}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What the steps before have left, with some people's decisions."""
+
+    recipe: Recipe
+    records: Mapping[str, Record]
+
+    def run(self, engine: TableEngine, key: str) -> Run:
+        """After review, score and mix on this engine."""
+        run = Run(self.recipe)
+        run._engine = engine
+        run.records.update(self.records)
+        for stage in (CotReview(), CotScore(), CotMix()):
+            run.records[stage.name] = Record(stage.name, key, {"all": stage.compute(run, key)})
+            run.forget()
+        return run
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory, duck: DuckDBEngine) -> Tables:
+    loaded = recipe(tmp_path_factory.mktemp("tables"), **COT)
+    made = Tables(loaded, committed(Workspace(loaded.workspace), 400, 1))
+    run = made.run(duck, "before")
+    items = items_of(run)
+    assert {item.why for item in items} == {"process", "redundant", "unsure"}
+    for number, item in enumerate(items[: len(items) // 2]):
+        action = list(Action)[number % 3]
+        text = item.answer if number % 2 else "<think>no form"
+        digest = item_digest(item) if number % 7 else "an older one"
+        decision = Decision(item.qid, "ann", action, None, text if action is Action.EDIT else None, "", digest)
+        log(run.workspace.store, base(loaded), decision)
+    return made
+
+
+def made_by(run: Run) -> dict[str, tuple[object, ...]]:
+    """Files by content, counts and facts of each stage."""
+    found = {}
+    for name in ("cot.review", "cot.score", "cot.mix"):
+        out: Output = run.records[name].parts["all"]
+        files = {role: (file.sha256, file.rows) for role, file in out.files.items()}
+        found[name] = (files, out.counts, out.facts)
+    return found
+
+
+@pytest.fixture(scope="module")
+def reference(tables: Tables, duck: DuckDBEngine) -> Run:
+    return tables.run(duck, "duck")
+
+
+def test_spark_writes_the_same_files(tables: Tables, reference: Run, spark: SparkEngine) -> None:
+    with partitions(spark, 5):
+        assert made_by(tables.run(spark, "spark")) == made_by(reference)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_so_does_an_engine_that_parts_the_rows(tables: Tables, reference: Run, parts: int) -> None:
+    with Parted(parts, parts) as engine:
+        assert made_by(tables.run(engine, f"parted{parts}")) == made_by(reference)
+
+
+def test_nothing_gives_nothing(tmp_path: Path, duck: DuckDBEngine) -> None:
+    loaded = recipe(tmp_path, **COT)
+    run = Tables(loaded, committed(Workspace(loaded.workspace), 0, 1)).run(duck, "none")
+    assert run.records["cot.mix"].counts == {"questions": 0} and run.records["cot.review"].counts == {"items": 0}
+    with Parted(2, 2) as engine:
+        assert made_by(Tables(loaded, run.records).run(engine, "parted")) == made_by(run)
+
+
+def test_reviews_are_those_of_each_question_alone(reference: Run) -> None:
+    reviewed = {row.rid: row for row in run_rows(reference, "cot.review", "reviewed", ReviewRow)}
+    checks = defaultdict(list)
+    for row in run_rows(reference, "cot.check", "checks", CheckRow):
+        checks[row.rid].append(row)
+    assert reviewed.keys() == checks.keys() and len(reviewed) > 300
+    rules = Rules(1.5, -2.5)
+    alone = {rid: with_paths(rid, rules.choose(rows), rows) for rid, rows in checks.items()}
+    assert {rid for rid, row in alone.items() if row.why} == {item.qid for item in items_of(reference)}
+    assert all(reviewed[rid] == row for rid, row in alone.items() if not row.why)
+    actions = Counter(row.action for row in reviewed.values() if row.why)
+    assert actions.keys() == {"accept", "edit", "reject", "waiting"}
+    assert reference.records["cot.review"].parts["all"].facts["actions"] == dict(sorted(actions.items()))
+    reasons = {row.reason for row in reviewed.values() if row.action == "edit"}
+    assert {"", "edited: format"} <= reasons
+
+
+def test_priors_are_counted_over_all_questions(reference: Run) -> None:
+    scores = {row.rid: row for row in run_rows(reference, "cot.score", "scores", ScoreRow)}
+    reviewed = {row.rid for row in run_rows(reference, "cot.review", "reviewed", ReviewRow)}
+    asked = [row for row in run_rows(reference, "cot.questions", "questions", QuestionRow) if row.rid in reviewed]
+    assert scores.keys() == reviewed == {row.rid for row in asked}
+    words = Counter((row.task, row.asked) for row in asked)
+    same = Counter((row.task, row.asked, row.answer) for row in asked)
+    assert max(words.values()) > 20
+    for row in asked:
+        others = words[row.task, row.asked] - 1
+        expected = (same[row.task, row.asked, row.answer] - 1) / others if others else 0.0
+        assert scores[row.rid].prior == round(expected, 4)
+        repeated = row.question is not None and REPEATED in row.question.text
+        assert scores[row.rid].benchmark == ("listed" if repeated else None)
+
+
+def test_the_mix_takes_the_first_of_each_quota(reference: Run) -> None:
+    """Of a cell and facet the records of the lowest hashes, as many as its share of the whole."""
+    seed = reference.recipe.seed
+    outcomes = run_rows(reference, "cot.mix", "outcomes", OutcomeRow)
+    questions = {row.rid: row for row in run_rows(reference, "cot.questions", "questions", QuestionRow)}
+    left_out = [row for row in outcomes if row.step == "mix"]
+    good = [row for row in outcomes if row.outcome == "kept" or row.step == "mix"]
+    kept = {row.rid for row in outcomes if row.outcome == "kept"}
+    assert kept and left_out and len(outcomes) == reference.records["cot.mix"].counts["questions"]
+    by_cell = defaultdict(list)
+    for row in good:
+        cell = next((cell for cell in (f"{row.mode}/{row.style}", row.mode) if cell in MIX), None)
+        if cell is not None:
+            place = hashlib.sha256(f"{seed}\0{row.rid}".encode()).digest()
+            by_cell[cell].append((place, row.rid, row.task, questions[row.rid].difficulty))
+    total = min(int(len(rows) * sum(MIX.values()) / MIX[cell]) for cell, rows in by_cell.items())
+    expected, missing = set(), Counter[str]()
+    for cell, wanted in apportion(total, MIX).items():
+        by_task = {t for *_, t, _ in by_cell[cell]} & COT["tasks"].keys()  # type: ignore[attr-defined]
+        tasks = apportion(wanted, {t: COT["tasks"][t] for t in by_task}) if by_task else {"": wanted}  # type: ignore[index]
+        for task, of_task in tasks.items():
+            for difficulty, count in apportion(of_task, COT["difficulties"]).items():  # type: ignore[arg-type]
+                rows = sorted(r for r in by_cell[cell] if task in ("", r[2]) and r[3] == difficulty)
+                expected |= {rid for _, rid, *_ in rows[:count]}
+                if len(rows) < count:
+                    missing["/".join(filter(None, (cell, task, difficulty)))] = count - len(rows)
+    assert kept == expected
+    assert reference.records["cot.mix"].parts["all"].facts["shortages"] == dict(sorted(missing.items()))
+
+
+def test_every_kept_record_is_planned_once_with_its_chosen_path(reference: Run) -> None:
+    outcomes = run_rows(reference, "cot.mix", "outcomes", OutcomeRow)
+    kept = {row.rid for row in outcomes if row.outcome == "kept"}
+    reviewed = {row.rid: row for row in run_rows(reference, "cot.review", "reviewed", ReviewRow)}
+    files = reference.records["cot.mix"].parts["all"].files
+    planned = []
+    for role, file in files.items():
+        if role.startswith("plan/"):
+            rows = read_rows(reference.workspace, [file], PlanRow)
+            assert {f"plan/{row.split}-{row.family}-00000" for row in rows} == {role}
+            assert [row.rid for row in rows] == sorted(row.rid for row in rows)
+            planned += rows
+    assert Counter(row.rid for row in planned) == Counter(kept)
+    assert {row.family for row in planned} >= {"picture", "tools"}
+    for row in planned:
+        assert row.chosen == reviewed[row.rid].chosen and row.paths == reviewed[row.rid].paths
+        assert row.text == reviewed[row.rid].text or row.text.startswith(("text", "tools"))
+        pictures = f"_{len(row.members)}" if row.pack == "t.bin" and len(row.members) != 1 else ""
+        assert row.family == f"{row.question.family}{pictures}"
