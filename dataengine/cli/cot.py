@@ -1,4 +1,4 @@
-"""``dataengine cot``: construct chain-of-thought data for a recipe, let people review it, check it from the media alone."""
+"""``dataengine cot``: construct chain-of-thought data, review it, verify it from the media."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Group(TyperGroup):
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    help="Construct chain-of-thought data on top of the release's samples: `dataengine cot RECIPE`; review it; check it.",
+    help="Construct chain-of-thought (CoT) data about the release's samples: `dataengine cot RECIPE`; review it; verify it.",
 )
 
 
@@ -48,7 +48,7 @@ def run(
     engine: EngineOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Questions, paths, checks, review, scores, mix and shards; prints what became of every question."""
+    """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
@@ -64,9 +64,9 @@ def run(
 @exits
 def verify(
     release: ReleaseArgument,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decode processes (default: all CPUs).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes (default: all CPUs).")] = None,
 ) -> None:
-    """Measure every record of RELEASE again from its media: facts, answers, reasoning, tool calls, pictures."""
+    """Verify every CoT record of RELEASE by computing facts, answers, reasoning, tool calls and images anew from its media."""
     from dataengine.cli import console
     from dataengine.verify.cot_records import recheck
 
@@ -75,10 +75,10 @@ def verify(
         def progress(done: int, total: int) -> None:
             bar.advance("verify") if done else bar.start("verify", total, total)
 
-        found = recheck(release, workers or os.cpu_count() or 1, progress)
-    console.print_rows("checked from the media", found.rows())
-    if found.errors:
-        raise RunError("\n  ".join([f"{found.wrong.total():,} records do not hold:", *found.errors]))
+        report = recheck(release, workers or os.cpu_count() or 1, progress)
+    console.print_rows("verified from the media", report.rows())
+    if report.errors:
+        raise RunError("\n  ".join([f"{report.wrong.total():,} records failed verification:", *report.errors]))
 
 
 @app.command()
@@ -88,29 +88,30 @@ def review(
     workspace: WorkspaceOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
-    reviewer: Annotated[str, typer.Option(help="Your name in the log; another can be chosen on the page.")] = "",
-    export: Annotated[Path | None, typer.Option("--export", help="Write the items as JSONL and end.")] = None,
+    reviewer: Annotated[str, typer.Option(help="Your name in the log of decisions; can be changed on the page.")] = "",
+    export: Annotated[Path | None, typer.Option("--export", help="Write the items as JSONL and exit.")] = None,
     label_studio: Annotated[
-        Path | None, typer.Option("--label-studio", help="Write the items as Label Studio tasks and end.")
+        Path | None, typer.Option("--label-studio", help="Write the items as Label Studio tasks and exit.")
     ] = None,
-    take_in: Annotated[
-        Path | None, typer.Option("--import", help="Take in decisions: JSONL, or an export of Label Studio, and end.")
+    import_: Annotated[
+        Path | None,
+        typer.Option("--import", help="Import decisions (JSONL, or a JSON export of Label Studio) and exit."),
     ] = None,
 ) -> None:
-    """Serve the doubtful replies of RECIPE's last run to reviewers on a local page; run `dataengine cot RECIPE` again after."""
+    """Serve a local page to review doubtful replies of RECIPE's last run; `dataengine cot RECIPE` applies the decisions."""
     from dataengine.cli.review_desk import desk
 
-    found = desk(recipe, workspace)
-    again = f"run `dataengine cot {recipe}` to take the decisions in"
-    if take_in is not None:
-        print(f"{found.take_in(take_in)} decisions logged; {again}")
+    opened = desk(recipe, workspace)
+    apply = f"run `dataengine cot {recipe}` to apply the decisions"
+    if import_ is not None:
+        print(f"{opened.import_(import_)} decisions logged; {apply}")
     elif export is not None or label_studio is not None:
-        found.write(export, label_studio)
-        print(f"{len(found.items)} items written")
+        opened.export(export, label_studio)
+        print(f"{len(opened.items)} items written")
     else:
-        with found.server(host, port, reviewer) as server:
-            print(f"{len(found.items)} items wait for review: {server.address}\nCtrl-C ends it.", flush=True)
+        with opened.server(host, port, reviewer) as server:
+            print(f"{len(opened.items)} items to review: {server.address}\nCtrl-C stops the server.", flush=True)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:
-                print(f"\n{again}")
+                print(f"\nStopped; {apply}.")

@@ -1,4 +1,4 @@
-"""Items of a recipe's last run to people, and what they decide back into its workspace: ``dataengine cot review``."""
+"""Review of a recipe's last run: items to reviewers, their decisions back into the workspace (``dataengine cot review``)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dataengine.cot.core.shard_samples import samples_by_shard
 from dataengine.cot.core.tables import PackedPath, PackedQuestion, rows_of, run_rows
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
-from dataengine.cot.review.decisions import log
-from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
+from dataengine.cot.review.decisions import append
+from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, export_jsonl, export_label_studio, import_decisions
 from dataengine.cot.review.server import Media, ReviewServer
 from dataengine.cot.review.stage import base, items_of
 from dataengine.cot.review.verdicts import picture_of
@@ -25,45 +25,45 @@ from dataengine.stage import Run
 
 
 def desk(recipe: str, workspace: str | None) -> Desk:
-    """The items of the recipe's last run. Raises UsageError where its CoT is not up to date."""
+    """The review items of the recipe's last run. Raises UsageError where its CoT is not up to date."""
     run = committed(recipes.load(recipe, workspace=workspace), "cot")
     return Desk(run, items_of(run))
 
 
 @dataclass(frozen=True)
 class Desk:
-    """Where people and a run meet."""
+    """A run's items: export, import, and the page."""
 
     run: Run
     items: Sequence[ReviewItem]
 
-    def write(self, jsonl: Path | None, label_studio: Path | None) -> None:
-        """Items for other tools; beside Label Studio's tasks its interface, as ``.xml``."""
+    def export(self, jsonl: Path | None, label_studio: Path | None) -> None:
+        """Write the items for other tools; Label Studio's labelling interface as ``.xml`` beside its tasks."""
         if jsonl is not None:
             jsonl.write_bytes(export_jsonl(self.items))
         if label_studio is not None:
             label_studio.write_bytes(export_label_studio(self.items))
             label_studio.with_suffix(".xml").write_text(LABEL_STUDIO_CONFIG)
 
-    def take_in(self, path: Path) -> int:
-        """Log the decisions in a file, all or none; how many. Raises UsageError naming file and line."""
+    def import_(self, path: Path) -> int:
+        """Log the decisions of a file, all or none, and return their number. Raises UsageError naming file and line."""
         try:
-            decisions = decisions_in(path.read_bytes(), self.items)
+            decisions = import_decisions(path.read_bytes(), self.items)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}") from None
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
         for decision in decisions:
-            log(self.run.workspace.store, base(self.run.recipe), decision)
+            append(self.run.workspace.store, base(self.run.recipe), decision)
         return len(decisions)
 
     def server(self, host: str, port: int, reviewer: str) -> ReviewServer:
-        """The page, not serving yet. Raises UsageError where the port is taken."""
+        """The page's server, not serving yet. Raises UsageError where the port is taken."""
         board = Board(self.items, self.run.workspace.store, base(self.run.recipe))
         try:
             return ReviewServer(board, media_of(self.run), host, port, reviewer)
         except OSError as error:
-            raise UsageError(f"{host}:{port}: {error.strerror}: name another --port, or 0 for a free one") from None
+            raise UsageError(f"{host}:{port}: {error.strerror}: choose another --port, or 0 for a free one") from None
 
 
 def media_of(run: Run) -> Media:

@@ -27,7 +27,7 @@ from dataengine.cot.mix.quotas import apportion
 from dataengine.cot.mix.score_stage import CotScore
 from dataengine.cot.mix.stage import CotMix
 from dataengine.cot.review.base import Action, Decision
-from dataengine.cot.review.decisions import item_digest, log
+from dataengine.cot.review.decisions import append, item_digest
 from dataengine.cot.review.stage import CotReview, base, items_of
 from dataengine.cot.review.verdicts import Rules, with_paths
 from dataengine.engines.duckdb import DuckDBEngine
@@ -70,7 +70,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory, duck: DuckDBEngine) -> Tabl
         text = item.answer if number % 2 else "<think>no form"
         digest = item_digest(item) if number % 7 else "an older one"
         decision = Decision(item.qid, "ann", action, None, text if action is Action.EDIT else None, "", digest)
-        log(run.workspace.store, base(loaded), decision)
+        append(run.workspace.store, base(loaded), decision)
     return made
 
 

@@ -9,9 +9,9 @@ import pytest
 from support.review_items import items
 
 from dataengine.cot.review.base import Action, Decision
-from dataengine.cot.review.board import Board, checked
-from dataengine.cot.review.decisions import item_digest, log, logged, read_decisions
-from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, decisions_in, export_jsonl, export_label_studio
+from dataengine.cot.review.board import Board, parse_decision
+from dataengine.cot.review.decisions import append, item_digest, logged, read_decisions
+from dataengine.cot.review.exchange import LABEL_STUDIO_CONFIG, export_jsonl, export_label_studio, import_decisions
 from dataengine.errors import UsageError
 from dataengine.storage.store import Store
 
@@ -24,7 +24,7 @@ def test_every_decision_stays_in_the_log(tmp_path: Path) -> None:
     store = Store(tmp_path)
     told = [decided("ann", Action.ACCEPT), decided("ann", Action.REJECT), decided("bob", Action.EDIT, "text")]
     for decision in (*told, told[-1]):
-        log(store, "log", decision)
+        append(store, "log", decision)
     assert [one.decision for one in logged(store, "log")] in ([*told], [told[2], *told[:2]])
     assert sorted(one.number for one in logged(store, "log")) == [0, 0, 1]
 
@@ -34,26 +34,26 @@ def test_the_strictest_decision_counts_whoever_was_first(tmp_path: Path, order: 
     store = Store(tmp_path)
     told = [decided("ann", Action.ACCEPT), decided("bob", Action.REJECT), decided("cyd", Action.EDIT, "text")]
     for n in order:
-        log(store, "log", told[n])
+        append(store, "log", told[n])
     assert read_decisions(store, "log") == {"q": told[1]}
-    log(store, "log", decided("bob", Action.ACCEPT))
+    append(store, "log", decided("bob", Action.ACCEPT))
     assert read_decisions(store, "log") == {"q": told[2]}
 
 
 def test_a_decision_about_an_older_item_is_told(tmp_path: Path) -> None:
     item = items()[0]
     with pytest.raises(UsageError, match="has changed"):
-        checked(item, {"qid": item.qid, "reviewer": "ann", "action": "accept", "item": "older"})
+        parse_decision(item, {"qid": item.qid, "reviewer": "ann", "action": "accept", "item": "older"})
 
 
 def test_two_reviewers_never_hold_the_same_item(tmp_path: Path) -> None:
     board = Board(items(), Store(tmp_path), "log")
     ann, bob = board.next("ann"), board.next("bob")
     assert ann["item"]["qid"] != bob["item"]["qid"]
-    with pytest.raises(UsageError, match="ann is looking"):
+    with pytest.raises(UsageError, match="ann is reviewing"):
         board.decide({"qid": ann["item"]["qid"], "reviewer": "bob", "action": "accept", "item": ann["digest"]})
     board.decide({"qid": ann["item"]["qid"], "reviewer": "ann", "action": "accept", "item": ann["digest"]})
-    with pytest.raises(UsageError, match="ann has decided"):
+    with pytest.raises(UsageError, match="ann has already decided"):
         board.decide({"qid": ann["item"]["qid"], "reviewer": "bob", "action": "reject", "item": ann["digest"]})
     assert board.next("bob")["item"] and board.next("cyd")["item"]
     assert Board(items(), Store(tmp_path), "log").next("dee")["decided"] == 1
@@ -67,10 +67,10 @@ def test_an_item_that_is_held_too_long_goes_to_the_next(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reviewer": " "}, "who decides"),
-        ({"action": "shrug"}, "an action is one of"),
+        ({"reviewer": " "}, "enter your name"),
+        ({"action": "shrug"}, "unknown action .shrug.: use accept"),
         ({"path": 9}, "has no path 9"),
-        ({"action": "edit", "text": "no tags"}, "not in the exact form of thinking"),
+        ({"action": "edit", "text": "no tags"}, "does not have the form of thinking"),
     ],
 )
 def test_what_cannot_be_a_decision_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -85,7 +85,7 @@ def test_items_leave_as_jsonl_and_decisions_come_back() -> None:
     lines = [json.loads(line) for line in export_jsonl(items()).splitlines()]
     assert [line["item"] for line in lines] == [item_digest(item) for item in items()]
     told = [{"qid": x["qid"], "item": x["item"], "reviewer": "ann", "action": "accept", "path": 1} for x in lines]
-    found = decisions_in("\n".join(map(json.dumps, told)).encode(), items())
+    found = import_decisions("\n".join(map(json.dumps, told)).encode(), items())
     assert [(d.qid, d.path, d.action) for d in found] == [(x["qid"], 1, Action.ACCEPT) for x in lines]
 
 
@@ -105,7 +105,7 @@ def test_label_studio_and_back() -> None:
     ]
     for task, result in zip(tasks, results, strict=False):
         task["annotations"] = [{"completed_by": {"email": "ann@x"}, "result": result}]
-    first, second = decisions_in(json.dumps(tasks).encode(), items())
+    first, second = import_decisions(json.dumps(tasks).encode(), items())
     assert (first.action, first.comment, first.reviewer) == (Action.REJECT, "bad", "ann@x")
     assert (second.action, second.text, second.path) == (Action.EDIT, text, 1)
     names = {part["from_name"] for result in results for part in result}
@@ -116,10 +116,10 @@ def test_label_studio_and_back() -> None:
     ("data", "message"),
     [
         (b'{"qid": 1', "line 1: not JSON"),
-        (b"[1]", "task 1: has no data"),
-        (b'\n{"qid": "x"}', "line 2: there is no item"),
+        (b"[1]", "task 1: no data"),
+        (b'\n{"qid": "x"}', "line 2: no item"),
     ],
 )
 def test_bad_lines_are_named(data: bytes, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        decisions_in(data, items())
+        import_decisions(data, items())

@@ -75,7 +75,7 @@ def decisions(server: ReviewServer) -> list[tuple[Action, int | None, str]]:
 def test_accept_edit_reject_and_reload(browser: WebDriver, server: ReviewServer) -> None:
     open_page(browser, server)
     first = browser.current_url
-    assert browser.title == "Review"  # markup in a reply is text
+    assert browser.title == "Review · dataengine"  # markup in a reply is text
     assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".path .text").text
     loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 100)"
     WebDriverWait(browser, 10).until(lambda b: b.execute_script(loaded))
@@ -91,7 +91,7 @@ def test_accept_edit_reject_and_reload(browser: WebDriver, server: ReviewServer)
     assert isinstance(good, str)
     browser.execute_script("arguments[0].value = 'no form'", box)
     browser.find_element(By.ID, "save").click()
-    wait_for(browser, "error", "not in the exact form of thinking")
+    wait_for(browser, "error", "does not have the form of thinking")
     browser.execute_script("arguments[0].value = arguments[1]", box, good.replace("<think>", "<think>Shorter. "))
     browser.find_element(By.ID, "save").click()
     wait_for(browser, "progress", "2 of 3")

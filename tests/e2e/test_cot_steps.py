@@ -103,7 +103,7 @@ def test_people_decide_about_doubtful_replies(copy: Setup) -> None:
     bad = setup.folder / "bad.jsonl"
     bad.write_text(json.dumps({**lines[0], "qid": "none"}))
     done = dataengine("cot", "review", str(setup.recipe), "--import", str(bad), ok=False)
-    assert done.returncode == 2 and "bad.jsonl: line 1: there is no item 'none'" in done.stderr
+    assert done.returncode == 2 and "bad.jsonl: line 1: no item 'none' in this run" in done.stderr
 
 
 def test_a_missing_key_stops_before_anything_runs(copy: Setup) -> None:

@@ -51,7 +51,7 @@ def test_wrong_records_are_named(copy: Path, change: Callable[[dict[str, Any]], 
     found = recheck(str(copy))
     assert found.wrong == {step: 1} and f"cot/{tar.name}" in found.errors[0]
     done = dataengine("cot", "verify", str(copy), ok=False)
-    assert done.returncode == 1 and "1 records do not hold" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "1 records failed verification" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_release_without_records_says_so(copy: Path) -> None:

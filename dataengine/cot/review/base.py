@@ -1,4 +1,4 @@
-"""What passes between the pipeline and people who review: items to look at, and decisions that came back."""
+"""Review items and decisions: what passes between the pipeline and its reviewers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True)
 class ReviewPath:
-    """One path of reasoning, in the exact text form of its mode, with what the checks said of it."""
+    """One path of reasoning, in the exact text form of its mode, with its grade."""
 
     index: int
     text: str
@@ -25,7 +25,7 @@ class ReviewPath:
 
 @dataclass(frozen=True)
 class ReviewItem:
-    """A question that wants a person. ``media``: ids of the samples it is about, in order; ``images``: names of pictures."""
+    """A question that needs a reviewer. ``media``: ids of the samples it is about, in order; ``images``: names of pictures."""
 
     qid: str
     mode: str
@@ -36,13 +36,13 @@ class ReviewItem:
     paths: tuple[ReviewPath, ...]
     chosen: int
     why: str
-    """Why it is here: ``process`` (grade B) or ``redundant`` (a long A)."""
+    """Why it needs one: ``process`` (grade B), ``redundant`` (a long A) or ``unsure`` (a step of low confidence)."""
     images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What one reviewer said of one question. ``text`` replaces the chosen path's where the action is EDIT."""
+    """One reviewer's decision about one item. ``text`` replaces the chosen path's where the action is EDIT."""
 
     qid: str
     reviewer: str

@@ -1,17 +1,17 @@
-"""Who looks at what: hands items to reviewers so that no two hold the same one, and logs what they decide at once."""
+"""Assigns items to reviewers, no two of whom hold the same one, and logs each decision at once."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dataengine.cot.core import formats
 from dataengine.cot.core.record import Style
 from dataengine.cot.review.base import Action, Decision, ReviewItem
-from dataengine.cot.review.decisions import item_digest, log, logged
+from dataengine.cot.review.decisions import append, item_digest, logged
 from dataengine.errors import InputError, UsageError
 from dataengine.storage.store import Store
 
@@ -50,35 +50,35 @@ class Board:
                 if qid not in self._decided and qid not in self._held:
                     if reviewer:
                         self._held[qid] = (reviewer, now + self.hold)
-                    return self._told(qid)
+                    return self._view(qid)
             return {"item": None, **self._progress()}
 
     def show(self, qid: str) -> dict[str, Any]:
-        """One item with what was decided about it. Raises UsageError."""
+        """One item with the decision about it. Raises UsageError."""
         with self._lock:
             if qid not in self._by_id:
-                raise UsageError(f"there is no item {qid}")
-            return self._told(qid)
+                raise UsageError(f"no item {qid} in this run")
+            return self._view(qid)
 
-    def decide(self, told: dict[str, Any]) -> dict[str, Any]:
-        """Check and log a decision. Raises UsageError, with what is wrong, before anything is logged."""
+    def decide(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """Validate and log a decision. Raises UsageError, with what is wrong, before anything is logged."""
         with self._lock:
-            item = self._by_id.get(str(told.get("qid")))
+            item = self._by_id.get(str(fields.get("qid")))
             if item is None:
-                raise UsageError(f"there is no item {told.get('qid')}")
-            decision = checked(item, told)
-            holder = self._held.get(item.qid, (decision.reviewer, 0.0))
-            if holder[0] != decision.reviewer and holder[1] > time.monotonic():
-                raise UsageError(f"{holder[0]} is looking at this item: take the next one")
+                raise UsageError(f"no item {fields.get('qid')} in this run")
+            decision = parse_decision(item, fields)
+            holder, until = self._held.get(item.qid, (decision.reviewer, 0.0))
+            if holder != decision.reviewer and until > time.monotonic():
+                raise UsageError(f"{holder} is reviewing this item: go to the next one")
             before = self._decided.get(item.qid)
             if before is not None and before.reviewer != decision.reviewer:
-                raise UsageError(f"{before.reviewer} has decided about this item: take the next one")
-            log(self.store, self.base, decision)
+                raise UsageError(f"{before.reviewer} has already decided about this item: go to the next one")
+            append(self.store, self.base, decision)
             self._decided[item.qid] = decision
             self._held.pop(item.qid, None)
             return self._progress()
 
-    def _told(self, qid: str) -> dict[str, Any]:
+    def _view(self, qid: str) -> dict[str, Any]:
         item, decision = self._by_id[qid], self._decided.get(qid)
         return {
             "item": asdict(item),
@@ -91,28 +91,28 @@ class Board:
         return {"decided": sum(q in self._by_id for q in self._decided), "total": len(self.items)}
 
 
-def checked(item: ReviewItem, told: dict[str, Any]) -> Decision:
+def parse_decision(item: ReviewItem, fields: Mapping[str, Any]) -> Decision:
     """A decision about ``item`` as it is now. Raises UsageError naming what is wrong."""
-    reviewer = str(told.get("reviewer") or "").strip()
+    reviewer = str(fields.get("reviewer") or "").strip()
     if not reviewer or len(reviewer) > 100:
-        raise UsageError("who decides? give a reviewer's name of at most 100 letters")
-    if told.get("item") not in (None, "", item_digest(item)):
-        raise UsageError(f"{item.qid} has changed since it was shown: load it again")
+        raise UsageError("no reviewer: enter your name, at most 100 letters")
+    if fields.get("item") not in (None, "", item_digest(item)):
+        raise UsageError(f"item {item.qid} has changed since it was shown: reload it")
     try:
-        action = Action(str(told.get("action")))
+        action = Action(str(fields.get("action")))
     except ValueError:
-        raise UsageError(f"an action is one of {', '.join(Action)}, not {told.get('action')!r}") from None
-    path = told.get("path", item.chosen)
+        raise UsageError(f"unknown action {fields.get('action')!r}: use {', '.join(Action)}") from None
+    path = fields.get("path", item.chosen)
     path = item.chosen if path is None else path
     if path not in [p.index for p in item.paths]:
-        raise UsageError(f"{item.qid} has no path {path}")
-    text = str(told.get("text") or "") if action is Action.EDIT else None
+        raise UsageError(f"item {item.qid} has no path {path}")
+    text = str(fields.get("text") or "") if action is Action.EDIT else None
     if text is not None:
         try:
             formats.parse(_style(item), text)
         except InputError as error:
-            raise UsageError(f"not in the exact form of {item.mode}: {error.message}") from None
-    comment = str(told.get("comment") or "")[:10_000]
+            raise UsageError(f"the edited reply does not have the form of {item.mode}: {error.message}") from None
+    comment = str(fields.get("comment") or "")[:10_000]
     return Decision(item.qid, reviewer, action, path, text, comment, item_digest(item))
 
 

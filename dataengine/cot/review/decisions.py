@@ -1,7 +1,7 @@
-"""Decisions of reviewers: one object each, created and never changed, so that no reviewer can undo another's in silence.
+"""Append-only log of reviewers' decisions: one object each, never changed, so nobody can undo another's silently.
 
-Works on a folder and on S3 alike, without locks. Of one reviewer the latest decision about an item counts. Where several people
-have decided, a rejection counts before an edit and an edit before an acceptance; of two edits that of the first name.
+Works on a folder and on S3 alike, without locks. A reviewer's latest decision about an item counts. Of several reviewers' a
+rejection counts before an edit and an edit before an acceptance; of two edits that of the first name.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ class Logged:
 
 
 def item_digest(item: ReviewItem) -> str:
-    """Changes with anything that a reviewer was shown."""
+    """Digest of all that a reviewer was shown."""
     return digest(asdict(item))
 
 
-def log(store: Store, base: str, decision: Decision) -> str:
-    """Write a decision; its key. The same decision twice is one object."""
-    mine = [one for one in logged(store, base, decision.qid) if one.decision.reviewer == decision.reviewer]
-    if mine and mine[-1].decision == decision:
-        return _key(base, decision, mine[-1].number)
-    number = mine[-1].number + 1 if mine else 0
+def append(store: Store, base: str, decision: Decision) -> str:
+    """Write a decision, and return its key. The same decision twice is one object."""
+    earlier = [one for one in logged(store, base, decision.qid) if one.decision.reviewer == decision.reviewer]
+    if earlier and earlier[-1].decision == decision:
+        return _key(base, decision, earlier[-1].number)
+    number = earlier[-1].number + 1 if earlier else 0
     while not store.create(_key(base, decision, number), canonical_json(asdict(decision))):
         number += 1
     return _key(base, decision, number)
@@ -44,8 +44,8 @@ def log(store: Store, base: str, decision: Decision) -> str:
 def logged(store: Store, base: str, qid: str = "") -> list[Logged]:
     """All decisions, or those about one item, by item, reviewer and number."""
     prefix = f"{base}/{qid}" if qid else base
-    found = [Logged(_number(e.key), decision_of(json.loads(store.get(e.key)))) for e in store.list(prefix)]
-    return sorted(found, key=lambda one: (one.decision.qid, one.decision.reviewer, one.number))
+    entries = [Logged(_number(e.key), decision_of(json.loads(store.get(e.key)))) for e in store.list(prefix)]
+    return sorted(entries, key=lambda one: (one.decision.qid, one.decision.reviewer, one.number))
 
 
 def read_decisions(store: Store, base: str) -> dict[str, Decision]:
@@ -60,22 +60,22 @@ def read_decisions(store: Store, base: str) -> dict[str, Decision]:
     return best
 
 
-def decision_of(told: object) -> Decision:
+def decision_of(value: object) -> Decision:
     """From JSON. Raises UsageError naming what is wrong."""
-    if not isinstance(told, dict):
-        raise UsageError("a decision is a JSON object")
-    if unknown := sorted(told.keys() - Decision.__dataclass_fields__.keys()):
-        raise UsageError(f"a decision has no field `{unknown[0]}`")
+    if not isinstance(value, dict):
+        raise UsageError("a decision must be a JSON object")
+    if unknown := sorted(value.keys() - Decision.__dataclass_fields__.keys()):
+        raise UsageError(f"unknown field `{unknown[0]}` in a decision")
     try:
-        decision = Decision(**{**told, "action": Action(told["action"])})
+        decision = Decision(**{**value, "action": Action(value["action"])})
     except KeyError as error:
-        raise UsageError(f"a decision without {error}") from error
+        raise UsageError(f"a decision needs the field {error}") from error
     except (TypeError, ValueError) as error:
-        raise UsageError(f"not a decision: {error}") from error
+        raise UsageError(f"invalid decision: {error}") from error
     if not all(isinstance(v, str) and v for v in (decision.qid, decision.reviewer)):
-        raise UsageError("a decision names an item (qid) and a reviewer")
+        raise UsageError("a decision needs an item (qid) and a reviewer")
     if decision.action is Action.EDIT and not decision.text:
-        raise UsageError(f"{decision.qid}: an edit without text")
+        raise UsageError(f"the edit of item {decision.qid} has no text")
     return decision
 
 

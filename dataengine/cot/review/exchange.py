@@ -1,4 +1,4 @@
-"""Items out and decisions in, for teams that review elsewhere: JSONL, or tasks and exports of Label Studio."""
+"""Exports items and imports decisions as JSONL or through Label Studio, for teams that review elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dataengine.cot.review.base import Decision, ReviewItem
-from dataengine.cot.review.board import checked
+from dataengine.cot.review.board import parse_decision
 from dataengine.cot.review.decisions import item_digest
 from dataengine.errors import UsageError
 
@@ -30,8 +30,8 @@ LABEL_STUDIO_CONFIG = """\
 
 def export_jsonl(items: Sequence[ReviewItem]) -> bytes:
     """An item a line, with the digest that a decision about it has to name (``item``)."""
-    told = (json.dumps({**asdict(i), "item": item_digest(i)}, sort_keys=True, ensure_ascii=False) for i in items)
-    return "".join(f"{line}\n" for line in told).encode()
+    lines = (json.dumps({**asdict(i), "item": item_digest(i)}, sort_keys=True, ensure_ascii=False) for i in items)
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def export_label_studio(items: Sequence[ReviewItem]) -> bytes:
@@ -40,37 +40,37 @@ def export_label_studio(items: Sequence[ReviewItem]) -> bytes:
     for item in items:
         paths = "\n\n".join(f"[{p.index}] {p.grade} {', '.join(p.reasons)}\n{p.text}" for p in item.paths)
         about = {"qid": item.qid, "item": item_digest(item), "mode": item.mode, "task": item.task, "why": item.why}
-        told = {"question": item.question, "answer": item.answer, "paths": paths, "media": list(item.media)}
-        tasks.append({"data": {**about, **told}})
+        shown = {"question": item.question, "answer": item.answer, "paths": paths, "media": list(item.media)}
+        tasks.append({"data": {**about, **shown}})
     return (json.dumps(tasks, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def decisions_in(data: bytes, items: Sequence[ReviewItem]) -> list[Decision]:
-    """Decisions from JSONL (fields of ``review.base.Decision``) or from a JSON export of Label Studio. Raises UsageError naming
-    the line or task that is wrong; then none is taken."""
+def import_decisions(data: bytes, items: Sequence[ReviewItem]) -> list[Decision]:
+    """Decisions from JSONL (fields of ``review.base.Decision``) or from a JSON export of Label Studio, all or none. Raises
+    UsageError naming the line or task that is wrong."""
     known = {item.qid: item for item in items}
-    found = []
-    for place, told in _label_studio(data) if data.lstrip().startswith(b"[") else _lines(data):
-        item = known.get(str(told.get("qid")))
+    decisions = []
+    for place, fields in _label_studio(data) if data.lstrip().startswith(b"[") else _lines(data):
+        item = known.get(str(fields.get("qid")))
         if item is None:
-            raise UsageError(f"{place}: there is no item {told.get('qid')!r} in this run")
+            raise UsageError(f"{place}: no item {fields.get('qid')!r} in this run")
         try:
-            found.append(checked(item, dict(told)))
+            decisions.append(parse_decision(item, fields))
         except UsageError as error:
             raise UsageError(f"{place}: {error}") from None
-    return found
+    return decisions
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, line in enumerate(data.splitlines(), 1):
         if line.strip():
             try:
-                told = json.loads(line)
+                fields = json.loads(line)
             except ValueError as error:
                 raise UsageError(f"line {number}: not JSON: {error}") from None
-            if not isinstance(told, dict):
-                raise UsageError(f"line {number}: a decision is a JSON object")
-            yield f"line {number}", told
+            if not isinstance(fields, dict):
+                raise UsageError(f"line {number}: a decision must be a JSON object")
+            yield f"line {number}", fields
 
 
 def _label_studio(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -80,19 +80,19 @@ def _label_studio(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise UsageError(f"not JSON: {error}") from None
     for number, task in enumerate(tasks, 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
-            raise UsageError(f"task {number}: has no data")
+            raise UsageError(f"task {number}: no data: export the tasks as JSON")
         for annotation in task.get("annotations") or []:
             yield f"task {number}", {**_annotated(annotation), **{k: task["data"].get(k) for k in ("qid", "item")}}
 
 
 def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """Of one annotation what was chosen and written; its author is the reviewer."""
+    """A decision's fields from one annotation, whose author is the reviewer."""
     author = annotation.get("completed_by")
-    told: dict[str, Any] = {"reviewer": str(author.get("email") if isinstance(author, dict) else author)}
+    fields: dict[str, Any] = {"reviewer": str(author.get("email") if isinstance(author, dict) else author)}
     for result in annotation.get("result") or []:
         value = result.get("value") or {}
-        given = value.get("choices") or value.get("text") or [value.get("number")]
-        first = given[0] if isinstance(given, list) else given
+        answers = value.get("choices") or value.get("text") or [value.get("number")]
+        first = answers[0] if isinstance(answers, list) else answers
         if first is not None:
-            told[str(result.get("from_name"))] = int(first) if result.get("from_name") == "path" else first
-    return told
+            fields[str(result.get("from_name"))] = int(first) if result.get("from_name") == "path" else first
+    return fields

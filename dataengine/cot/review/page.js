@@ -3,18 +3,20 @@ const by = (id) => document.getElementById(id);
 let shown = null;
 let chosen = 0;
 
-function text(tag, value, kind) {
-  const made = document.createElement(tag);
-  made.textContent = value;
-  if (kind) made.className = kind;
-  return made;
+const REASONS = { process: "flawed reasoning", redundant: "longer than needed", unsure: "a step of low confidence" };
+
+function element(tag, value, kind) {
+  const node = document.createElement(tag);
+  node.textContent = value;
+  if (kind) node.className = kind;
+  return node;
 }
 
 async function call(path, body) {
-  const reply = await fetch(path, body ? { method: "POST", body: JSON.stringify(body) } : {});
-  const told = await reply.json();
-  if (!reply.ok) throw new Error(told.error);
-  return told;
+  const response = await fetch(path, body ? { method: "POST", body: JSON.stringify(body) } : {});
+  const data = await response.json();
+  if (!response.ok) throw new Error(data.error);
+  return data;
 }
 
 function reviewer() {
@@ -44,10 +46,10 @@ function media(item) {
 }
 
 function picture(address, moving) {
-  const made = document.createElement(moving ? "video" : "img");
-  made.src = address;
-  if (moving) made.controls = true;
-  return made;
+  const node = document.createElement(moving ? "video" : "img");
+  node.src = address;
+  if (moving) node.controls = true;
+  return node;
 }
 
 function choose(index) {
@@ -58,53 +60,54 @@ function choose(index) {
 function paths(item) {
   by("paths").replaceChildren(
     ...item.paths.map((path, place) => {
-      const made = text("article", "", "path");
-      made.dataset.index = path.index;
-      const head = text("p", "");
-      head.append(text("span", `${place + 1} · ${path.grade || "?"}`, "grade"), text("span", path.reasons.join(", "), "reasons"));
-      if (path.confidence !== null) head.append(text("span", ` log-probability ${path.confidence}`));
-      made.append(head, text("p", path.text, "text"));
-      made.addEventListener("click", () => choose(path.index));
-      return made;
+      const node = element("article", "", "path");
+      node.dataset.index = path.index;
+      const head = element("p", "");
+      head.append(element("span", `Path ${place + 1} · grade ${path.grade || "?"}`, "grade"));
+      head.append(element("span", path.reasons.join(", "), "reasons"));
+      if (path.confidence !== null) head.append(element("span", ` mean log-probability ${path.confidence}`));
+      node.append(head, element("p", path.text, "text"));
+      node.addEventListener("click", () => choose(path.index));
+      return node;
     }),
   );
 }
 
-function show(told) {
-  by("progress").textContent = `${told.decided} of ${told.total} decided`;
-  shown = told.item ? told : null;
+function show(view) {
+  by("progress").textContent = `${view.decided} of ${view.total} decided`;
+  shown = view.item ? view : null;
   by("work").hidden = !shown;
   by("done").hidden = Boolean(shown);
   by("editor").hidden = true;
-  by("comment").value = told.decision ? told.decision.comment : "";
+  by("comment").value = view.decision ? view.decision.comment : "";
   if (!shown) {
     history.replaceState(null, "", "/");
     return;
   }
-  const item = told.item;
+  const item = view.item;
   history.replaceState(null, "", "/#" + item.qid);
   media(item);
   paths(item);
-  choose(told.decision && told.decision.path !== null ? told.decision.path : item.chosen);
-  by("about").textContent = `${item.mode} · ${item.task} · here because: ${item.why}`;
+  choose(view.decision && view.decision.path !== null ? view.decision.path : item.chosen);
+  by("about").textContent = `${item.mode} · ${item.task} · needs review: ${REASONS[item.why] || item.why}`;
   by("question").textContent = item.question;
   by("answer").textContent = item.answer;
-  by("decided").textContent = told.decision ? `${told.decision.reviewer}: ${told.decision.action}` : "";
+  by("decided").textContent = view.decision ? `${view.decision.reviewer}: ${view.decision.action}` : "";
 }
 
 const next = guarded(async () => {
   const after = shown ? shown.item.qid : "";
-  const told = await call(`/api/next?reviewer=${encodeURIComponent(reviewer())}&after=${encodeURIComponent(after)}`);
-  if (!reviewer() && told.reviewer) by("reviewer").value = told.reviewer;
-  show(told);
+  const view = await call(`/api/next?reviewer=${encodeURIComponent(reviewer())}&after=${encodeURIComponent(after)}`);
+  if (!reviewer() && view.reviewer) by("reviewer").value = view.reviewer;
+  show(view);
 });
 
 function decide(action) {
   return guarded(async () => {
     if (!shown) return;
-    const told = { qid: shown.item.qid, reviewer: reviewer(), action, path: chosen, comment: by("comment").value };
-    if (action === "edit") told.text = by("text").value;
-    await call("/api/decide", { ...told, item: shown.digest });
+    const decision = { qid: shown.item.qid, reviewer: reviewer(), action, path: chosen, comment: by("comment").value };
+    if (action === "edit") decision.text = by("text").value;
+    await call("/api/decide", { ...decision, item: shown.digest });
     await next();
   });
 }

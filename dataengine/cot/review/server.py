@@ -1,7 +1,7 @@
-"""The review page: a small server for people on this machine, or behind a tunnel.
+"""HTTP server of the review page, for people on this machine or behind a tunnel.
 
-Standard library only, no resource from elsewhere. Whoever opens the page needs the token in its address; requests from pages of
-other origins and names of other hosts are refused, and everything shown is put in as text.
+Standard library only; the page loads nothing from elsewhere. Opening it needs the token in its address; requests of other
+origins and for other host names are refused, and everything shown is inserted as text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataengine.cot.review.board import Board
 from dataengine.errors import DataEngineError
 
 Media = Callable[[str], tuple[str, bytes]]
-"""Content type and bytes of a sample (its id) or of an item's picture (``QID/NAME``). Raises KeyError."""
+"""Content type and bytes by sample id, or of an item's picture by ``QID/NAME``. Raises KeyError."""
 
 _STATIC = {"/page.js": "text/javascript", "/page.css": "text/css"}
 _POLICY = (
@@ -30,7 +30,7 @@ _LARGEST = 1 << 20
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """``serve_forever()`` until ``shutdown()``; ``address`` is what to open."""
+    """``serve_forever()`` until ``shutdown()``; ``address`` is the URL to open."""
 
     daemon_threads = True
 
@@ -55,32 +55,35 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not told on the terminal."""
+        """Requests are not logged."""
 
     def _answer(self, serve: Callable[[], None]) -> None:
-        if not self._welcome():
-            self._send(HTTPStatus.FORBIDDEN, "text/plain", b"open the address that the command printed, with its token")
+        if not self._authorised():
+            self._send(
+                HTTPStatus.FORBIDDEN,
+                "text/plain",
+                b"open the address that the command printed, with its token",
+            )
             return
         try:
             serve()
         except DataEngineError as error:
             self._json({"error": str(error)}, HTTPStatus.CONFLICT)
         except (KeyError, FileNotFoundError):
-            self._json({"error": f"nothing is at {self.path}"}, HTTPStatus.NOT_FOUND)
+            self._json({"error": f"not found: {self.path}"}, HTTPStatus.NOT_FOUND)
         except ValueError as error:
-            self._json({"error": f"not a request: {error}"}, HTTPStatus.BAD_REQUEST)
+            self._json({"error": f"bad request: {error}"}, HTTPStatus.BAD_REQUEST)
 
-    def _welcome(self) -> bool:
-        """Right token, our own name, our own pages."""
-        asked = parse_qs(urlsplit(self.path).query).get("token", [""])[0]
+    def _authorised(self) -> bool:
+        """The token is right, and host and origin are this server's."""
         cookie = SimpleCookie(self.headers.get("Cookie", "")).get(self._cookie)
-        given = asked or (cookie.value if cookie else "")
+        token = parse_qs(urlsplit(self.path).query).get("token", [""])[0] or (cookie.value if cookie else "")
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         port = self.server.server_address[1]
         bound = str(self.server.server_address[0])
         names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", bound)}
         local = host in names or bound not in ("127.0.0.1", "localhost")
-        return secrets.compare_digest(given, self.server.token) and local and origin in (None, f"http://{host}")
+        return secrets.compare_digest(token, self.server.token) and local and origin in (None, f"http://{host}")
 
     @property
     def _cookie(self) -> str:
@@ -88,14 +91,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _get(self) -> None:
         parts = urlsplit(self.path)
-        asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == "/":
             self._send(HTTPStatus.OK, "text/html; charset=utf-8", _file("page.html"), self._set_cookie())
         elif parts.path in _STATIC:
             self._send(HTTPStatus.OK, f"{_STATIC[parts.path]}; charset=utf-8", _file(parts.path[1:]))
         elif parts.path == "/api/next":
-            reviewer = asked.get("reviewer") or self.server.reviewer
-            self._json(self.server.board.next(reviewer, asked.get("after", "")) | {"reviewer": reviewer})
+            reviewer = query.get("reviewer") or self.server.reviewer
+            self._json(self.server.board.next(reviewer, query.get("after", "")) | {"reviewer": reviewer})
         elif parts.path.startswith("/api/item/"):
             self._json(self.server.board.show(parts.path.removeprefix("/api/item/")))
         elif parts.path.startswith("/media/"):
@@ -107,17 +110,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _post(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         if not 0 < length <= _LARGEST or self.path != "/api/decide":
-            raise ValueError("a decision is JSON of at most 1 MB, sent to /api/decide")
-        told = json.loads(self.rfile.read(length))
-        if not isinstance(told, dict):
-            raise ValueError("a decision is a JSON object")
-        self._json(self.server.board.decide(told))
+            raise ValueError("post a decision to /api/decide as JSON of at most 1 MB")
+        fields = json.loads(self.rfile.read(length))
+        if not isinstance(fields, dict):
+            raise ValueError("a decision must be a JSON object")
+        self._json(self.server.board.decide(fields))
 
     def _set_cookie(self) -> dict[str, str]:
         return {"Set-Cookie": f"{self._cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"}
 
-    def _json(self, told: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._send(status, "application/json", json.dumps(told).encode())
+    def _json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._send(status, "application/json", json.dumps(value).encode())
 
     def _send(self, status: HTTPStatus, kind: str, data: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
