@@ -12,10 +12,9 @@ from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
 from support.cot_workers import Workshop
 
-from dataengine.cot.core.tables import QuestionRow, ScoreRow
-from dataengine.cot.mix.stage import outcome_of
-from dataengine.cot.review.choose import choose
-from dataengine.cot.review.stage import decide, with_paths
+from dataengine.cot.core.tables import CheckRow, QuestionRow, table_of
+from dataengine.cot.mix.candidates import ReviewedQuestion, outcome_of
+from dataengine.cot.review.verdicts import Rules, by_checks
 
 TURNS = {
     "rate_limit": Turn(status=429),
@@ -55,9 +54,8 @@ def test_a_failure_is_a_row_and_an_outcome(
     model = {"type": "openai", "endpoint": server.endpoint, "model": failure, "retries": 0, "timeout": 0.7}
     desk = shop.only([question], teachers=[model])
     [path], [check] = desk.paths(), desk.checks()
-    choice = choose([check], 1.5)
-    reviewed = decide(with_paths(question.rid, choice, [check]), choice, None, None)
-    outcome = outcome_of(question, reviewed, ScoreRow(question.rid, None, 3, 0.0, 1.0, 1))
+    [reviewed] = by_checks(Rules(1.5, None), table_of(CheckRow, [check])).to_pylist()
+    outcome = outcome_of(ReviewedQuestion.from_row(question.to_row() | reviewed | {"scored": "yes", "benchmark": None}))
     if failure == "format":
         assert path.failure is None and (check.grade, check.reasons) == ("C", ("format",))
         assert (outcome.outcome, outcome.step, outcome.reason) == ("rejected", "check", "format")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataengine.config.cot import QuestionsConfig, SourceQAConfig
-from dataengine.cot.core.source_qa import Pair, pairs_of
-from dataengine.cot.questions.distractors import Ring, Sample
+from dataengine.cot.core.source_qa import Distractor, Pair, pairs_of
+from dataengine.cot.questions.distractors import Arc, Sample, ring_position
 
 QA = QuestionsConfig(source_qa=SourceQAConfig())
 
@@ -91,9 +92,17 @@ def test_metadata_answers_the_recipes_questions() -> None:
     ]
 
 
-def sample(number: int, caption: str = "", parent: str = "") -> Sample:
-    captions = (caption,) if caption else ()
-    return Sample(f"{number:032x}", "image", "train", parent or f"{number:032x}", captions)
+def sample(number: int, caption: str = "", parent: str = "", near: frozenset[str] = frozenset()) -> Sample:
+    return Sample(f"{number:032x}", parent or f"{number:032x}", (caption,) if caption else (), near)
+
+
+def ring(samples: Sequence[Sample], seed: int) -> dict[str, Callable[[int], tuple[list[Distractor], list[str]]]]:
+    """For each sample its distractors and partners, so many of each."""
+    arc = Arc(sorted(samples, key=lambda s: ring_position(seed, s.id)))
+    return {
+        one.id: lambda count, at=at: (arc.distractors(at, count), arc.partners(at, count))  # type: ignore[misc]
+        for at, one in enumerate(arc.samples)
+    }
 
 
 CAPTIONS = (
@@ -108,23 +117,21 @@ CAPTIONS = (
 @given(st.permutations(range(5)), st.integers(0, 50))
 def test_neighbours_do_not_depend_on_the_order_of_arrival(order: list[int], seed: int) -> None:
     samples = [sample(n, CAPTIONS[n]) for n in range(5)]
-    first, other = Ring(samples, seed, {}), Ring([samples[n] for n in order], seed, {})
-    for one_ in samples:
-        assert first.distractors(one_, 3) == other.distractors(one_, 3)
-        assert first.partners(one_, 3) == other.partners(one_, 3)
-        assert len({r.id for r in first.distractors(one_, 3)} - {one_.id}) == 3
+    first, other = ring(samples, seed), ring([samples[n] for n in order], seed)
+    for id_ in first:
+        assert first[id_](3) == other[id_](3)
+        assert len({d.id for d in first[id_](3)[0]} - {id_}) == 3
 
 
 def test_nothing_alike_stands_beside_a_sample() -> None:
-    samples = [sample(n, CAPTIONS[n]) for n in range(4)]
+    samples = [sample(n, CAPTIONS[n], near=frozenset({f"{1:032x}"}) if n == 0 else frozenset()) for n in range(4)]
     samples += [sample(8, "a dog runs over wet grass"), sample(9, CAPTIONS[4], parent=samples[0].id)]
-    near = {samples[0].id: {samples[1].id}}
-    found = Ring(samples, 1, near).distractors(samples[0], 5)
-    assert {r.text for r in found} == {CAPTIONS[2], CAPTIONS[3]}
-    assert set(Ring(samples, 1, near).partners(samples[0], 3)) == {samples[n].id for n in (2, 3, 4)}
-    assert Ring(samples, 1, near).partners(samples[0], 4) == []
+    first = ring(samples, 1)[samples[0].id]
+    assert {d.text for d in first(5)[0]} == {CAPTIONS[2], CAPTIONS[3]}
+    assert set(first(3)[1]) == {samples[n].id for n in (2, 3, 4)}
+    assert first(4)[1] == []
 
 
-def test_samples_without_captions_have_no_rivals() -> None:
+def test_samples_without_captions_have_no_distractors() -> None:
     samples = [sample(0), *(sample(n, CAPTIONS[n]) for n in range(1, 4))]
-    assert Ring(samples, 1, {}).distractors(samples[0], 3) == []
+    assert ring(samples, 1)[samples[0].id](3)[0] == []
