@@ -109,7 +109,7 @@ def test_doubtful_replies_go_to_people() -> None:
 def test_a_path_that_is_wrong_on_purpose_is_never_chosen_as_sound() -> None:
     assert choose([check(0, "A", 5, injected="reading"), check(1, "A", 9)], 1.5).chosen == 1
     alone = choose([check(0, "A", injected="reading", reasons=())], 1.5)
-    assert (alone.chosen, alone.outcome, alone.reason) == (None, "rejected", "wrong on purpose")
+    assert (alone.chosen, alone.outcome, alone.reason) == (None, "rejected", "injected error")
 
 
 def test_questions_without_a_path_have_a_reason() -> None:

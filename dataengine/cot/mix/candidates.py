@@ -48,9 +48,9 @@ class ReviewedQuestion(Row):
 
 def candidates(run: Run) -> Frame:
     """CANDIDATES of all questions, in no order."""
-    asked = ["rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected"]
+    columns = ["rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected"]
     frames = {
-        "q": run.frame("cot.questions", "questions", QUESTIONS, asked),
+        "q": run.frame("cot.questions", "questions", QUESTIONS, columns),
         "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "outcome", "step", "reason", "chosen", "paths"]),
         "s": run.frame("cot.score", "scores", SCORES, ["rid", "benchmark"]),
     }

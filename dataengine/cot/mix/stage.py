@@ -76,9 +76,9 @@ class CotMix(Cot, TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         engine = run.engine
-        asked = engine.kept(candidates(run))
-        chosen, shortages = self._chosen(run, asked)
-        outcomes = engine.kept(_outcomes(engine, asked, chosen))
+        questions = engine.kept(candidates(run))
+        chosen, shortages = self._chosen(run, questions)
+        outcomes = engine.kept(_outcomes(engine, questions, chosen))
         plan = engine.kept(planned(run, chosen))
         shards = engine.split(run.workspace, f"cot/{key}", plan, PLAN, "shard", ["rid"])
         files: dict[str, File] = {f"plan/{name}": file for name, file in sorted(shards.items())}
@@ -91,27 +91,27 @@ class CotMix(Cot, TableStage):
             by_outcome[outcome.outcome] += n
         return Output(files, {"questions": by_outcome.total(), **dict(sorted(by_outcome.items()))}, facts)
 
-    def _chosen(self, run: Run, asked: Frame) -> tuple[Frame, dict[str, int]]:
+    def _chosen(self, run: Run, questions: Frame) -> tuple[Frame, dict[str, int]]:
         """Id, mode, style, split and family of the chosen records, and what the quotas lack."""
         engine, config = run.engine, self.config(run.recipe)
-        counted = engine.collect(engine.sql(_KINDS, {"c": asked}, ("kept",))).to_pylist()
+        counted = engine.collect(engine.sql(_KINDS, {"c": questions}, ("kept",))).to_pylist()
         counts = {(f"{row['mode']}/{row['style']}", row["task"], row["difficulty"]): row["n"] for row in counted}
         difficulties = {str(name): share for name, share in config.difficulties.items()}
-        found = plan_quotas(counts, resolve(config.mix), config.total, config.tasks, difficulties)
+        plan = plan_quotas(counts, resolve(config.mix), config.total, config.tasks, difficulties)
         rows = [
             (*cell.split("/"), task, difficulty, number, quota.wanted)
-            for number, quota in enumerate(found.quotas)
+            for number, quota in enumerate(plan.quotas)
             for cell, task, difficulty in quota.kinds
         ]
         table = pa.Table.from_pylist([dict(zip(_QUOTAS.names, row, strict=True)) for row in rows], _QUOTAS)
-        frames = {"c": asked, "q": engine.frame(table)}
-        return engine.kept(engine.sql(_CHOSEN, frames, ("kept",))), found.shortages
+        frames = {"c": questions, "q": engine.frame(table)}
+        return engine.kept(engine.sql(_CHOSEN, frames, ("kept",))), plan.shortages
 
 
-def _outcomes(engine: TableEngine, asked: Frame, chosen: Frame) -> Frame:
+def _outcomes(engine: TableEngine, questions: Frame, chosen: Frame) -> Frame:
     """OUTCOMES, with what the mix leaves out."""
     left_out = ("kept", "rejected", "kept", "mix", "kept", "more than the mix asks for")
-    return engine.sql(_OUTCOMES, {"c": asked, "k": chosen}, left_out)
+    return engine.sql(_OUTCOMES, {"c": questions, "k": chosen}, left_out)
 
 
 def _counts(engine: TableEngine, outcomes: Frame) -> dict[OutcomeRow, int]:

@@ -1,4 +1,4 @@
-"""What a run of CoT has made and lost, as tables for the terminal, the card and the report."""
+"""Summary tables of a CoT run for the terminal, the card and the report: funnel, losses, yields, caught errors."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ Table = tuple[str, tuple[str, ...], list[Sequence[str]]]
 
 
 def tables(facts: Mapping[str, Any]) -> list[Table]:
-    """The funnel by step, every loss by reason, the yield by mode, task and teacher, planted errors and how many were caught.
+    """The funnel by step, every loss by reason, the yield by mode, task and teacher, injected errors and how many were caught.
     ``facts`` are those of cot.mix, as in the manifest."""
-    found: list[Table] = []
+    rows: list[Table] = []
     if facts.get("funnel"):
         columns = ("step", "entering", "dropped", "remaining")
         steps = [[str(row["step"]), *(f"{row[name]:,}" for name in columns[1:])] for row in facts["funnel"]]
-        found.append(("questions by step", columns, [*steps]))
+        rows.append(("questions by step", columns, [*steps]))
     if facts["rejected"]:
-        found.append(("lost because", ("reason", "questions"), _counts(facts["rejected"])))
+        rows.append(("questions lost, by reason", ("reason", "questions"), _counts(facts["rejected"])))
     for by, yields in sorted(facts.get("yield", {}).items()):
-        told = [(name, f"{y['questions']:,}", f"{y['kept']:,}") for name, y in yields.items() if name]
-        found.append((f"kept by {by}", (by, "questions", "kept"), [*told]))
+        groups = [(name, f"{y['questions']:,}", f"{y['kept']:,}") for name, y in yields.items() if name]
+        rows.append((f"kept by {by}", (by, "questions", "kept"), [*groups]))
     if facts.get("quality"):
-        found.append(("questions by quality score", ("score", "questions"), _counts(facts["quality"])))
+        rows.append(("questions by quality score", ("score", "questions"), _counts(facts["quality"])))
     if facts.get("planted"):
         caught = facts.get("caught", {})
         wrong = [(kind, f"{n:,}", f"{caught.get(kind, 0):,}") for kind, n in facts["planted"].items()]
-        found.append(("paths that are wrong on purpose", ("error", "planted", "caught"), [*wrong]))
+        rows.append(("paths with an injected error", ("error", "injected", "caught"), [*wrong]))
     if facts.get("shortages"):
-        found.append(("fewer than the mix asks for", ("cell", "missing"), _counts(facts["shortages"])))
-    return found
+        rows.append(("shortages of the mix", ("cell", "missing"), _counts(facts["shortages"])))
+    return rows
 
 
 def _counts(counts: Mapping[str, int]) -> list[Sequence[str]]:

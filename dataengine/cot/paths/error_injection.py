@@ -55,7 +55,7 @@ def _reading(question: Question, reply: formats.Reply, draw: Draw) -> str | None
 
 
 def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
-    """Two readings told of each other's parts."""
+    """Two readings swapped between their parts."""
     if not isinstance(reply, Thinks) or question.task not in ("compare_parts", "rank_parts"):
         return None
     values = {name: round(value) for name, value in question.facts.items() if name in PARTS}
@@ -68,18 +68,18 @@ def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
 
 
 def _conclusion(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
-    """Reasoning that ends at another answer than the one given."""
+    """Reasoning that concludes with another answer than the final one."""
     wrong = others(question)
     if not wrong or formats.boxed(reply) is None:
         return None
-    said = f" So the answer is {draw.choice(wrong)}."
+    sentence = f" So the answer is {draw.choice(wrong)}."
     if isinstance(reply, formats.Agentic):
-        return replace(reply, closing=reply.closing + said).render()
-    return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
+        return replace(reply, closing=reply.closing + sentence).render()
+    return _thinking(reply, reply.think + sentence) if isinstance(reply, Thinks) else None
 
 
 def _output(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
-    """A number that the tool has not given."""
+    """A number in a tool's output that the tool did not give."""
     if not isinstance(reply, formats.Agentic):
         return None
     read = [n for n, step in enumerate(reply.steps) if re.fullmatch(r"(-?\d+\n?)+", step.output)]
@@ -99,10 +99,10 @@ def _repetition(question: Question, reply: formats.Reply, draw: Draw) -> str | N
 
 
 def _language(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
-    said = f" {draw.choice(_FOREIGN)}"
+    sentence = f" {draw.choice(_FOREIGN)}"
     if isinstance(reply, formats.Agentic):
-        return replace(reply, closing=reply.closing + said).render()
-    return _thinking(reply, reply.think + said) if isinstance(reply, Thinks) else None
+        return replace(reply, closing=reply.closing + sentence).render()
+    return _thinking(reply, reply.think + sentence) if isinstance(reply, Thinks) else None
 
 
 def _format(question: Question, reply: formats.Reply, draw: Draw) -> str | None:

@@ -1,7 +1,7 @@
-"""cot.paths: several paths of reasoning for each question, by each teacher, and a blind answer where a model is asked.
+"""cot.paths: samples several paths of reasoning for each question by each teacher, and a text-only baseline by each model.
 
-The programmatic teacher needs no media. A model is shown the pictures (of a video, its frames), in chunks of questions so
-that memory does not grow with the part; finished generations lie in the workspace by content, so none is paid for twice.
+The programmatic teacher needs no media. A model sees the pictures (of a video, its frames), in chunks of questions so that
+memory does not grow with the part; completions are cached in the workspace by content, so none is paid for twice.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class CotPaths(Cot, RecordStage):
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
-        told = [chat_model(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
+        teachers = [chat_model(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
         return [
-            told,
+            teachers,
             prompt_text.VERSION,
             config.paths_per_question,
             config.temperature,
@@ -78,7 +78,7 @@ class CotPaths(Cot, RecordStage):
 
 
 def models(config: CotConfig) -> list[OpenAIConfig]:
-    """The teachers that are asked over a network."""
+    """The teachers behind model servers."""
     return [c for c in config.teachers if isinstance(c, OpenAIConfig)]
 
 
@@ -154,7 +154,7 @@ class PathWorker:
                 yield SampledPath(replace(row, text=text, injected=error))
 
     def _sampled(self, asked: Sequence[AskedQuestion], located: Mapping[str, Located]) -> Iterator[SampledPath]:
-        """Paths of a chunk of questions by all models; what is shown is decoded once."""
+        """Paths of a chunk of questions by all models; each sample is decoded once."""
         if self._renderer is None:
             raise RuntimeError("setup() comes before process()")
         questions = [one.question for one in asked]

@@ -21,7 +21,7 @@ from dataengine.models.serving.messages import Block, ImageBlock, Message, TextB
 from dataengine.storage.workspace import digest
 
 VERSION = "1"
-_JUDGED = {
+_JUDGEMENT_SCHEMA = {
     "type": "object",
     "properties": {
         "process": {"type": "boolean"},
@@ -43,7 +43,7 @@ def prompt_of(name: str) -> str:
     return digest(template(name))
 
 
-_MERGED = {
+_QUESTION_SCHEMA = {
     "type": "object",
     "properties": {"question": {"type": "string"}},
     "required": ["question"],
@@ -52,17 +52,17 @@ _MERGED = {
 
 
 def answerable(question: Question, config: OpenAIConfig) -> bool:
-    """Can this model be asked this? Tools on a picture are for those that see it."""
+    """May this model get this question? Tools on a picture are for models that see it."""
     return question.style != "agentic" or (config.tools != "none" and config.vision)
 
 
 def head_of(question: Question, config: OpenAIConfig) -> str:
-    """Name of the template by which a path is asked for."""
+    """Name of the prompt template of a path."""
     return "agentic_calls" if question.style == "agentic" and config.tools == "calls" else question.style
 
 
 def path(question: Question, pictures: Sequence[str], seed: int, config: CotConfig, teacher: OpenAIConfig) -> Request:
-    """One path of reasoning. ``pictures`` are references, in the order in which they are shown."""
+    """Request for one path of reasoning. ``pictures`` are references, in the order in which they are shown."""
     name = head_of(question, teacher)
     head = template(name)
     if config.show_answer:
@@ -75,31 +75,31 @@ def path(question: Question, pictures: Sequence[str], seed: int, config: CotConf
 def enhanced(
     question: Question, pictures: Sequence[str], others: Sequence[str], seed: int, config: CotConfig
 ) -> Request:
-    """A harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
+    """Request for a harder question with the same answer, as JSON; ``others`` are questions about the same sample."""
     parameters = question.parameters
     answer = parameters.get("answer", question.answer)
-    told = {"question": parameters["question"], "answer": answer, "others": " | ".join(others) or "none"}
-    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**told)))
+    fields = {"question": parameters["question"], "answer": answer, "others": " | ".join(others) or "none"}
+    content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=template("enhance").format(**fields)))
     message = Message(role="user", content=content)
-    return Request((message,), seed, config.temperature, config.max_tokens, json_schema=_MERGED)
+    return Request((message,), seed, config.temperature, config.max_tokens, json_schema=_QUESTION_SCHEMA)
 
 
 def text_only(question: Question, seed: int) -> Request:
-    """The question alone, answered in a few words."""
-    text = f"{template('blind')}\n\n{_bare_text(question)}"
+    """Request for the text-only baseline: the question without its pictures, answered in a few words."""
+    text = f"{template('blind')}\n\n{_text_without_switch(question)}"
     return Request((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
 
 
 def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
-    """What a judge makes of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it is the
-    right one (answer)."""
+    """Request for a judgement of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it
+    is right (answer)."""
     free = question.answer_type == "text"
     text = template("judge_text" if free else "judge")
-    text = text.format(answer=question.answer, question=_bare_text(question), reply=reply)
-    schema: dict[str, Any] = _JUDGED
+    text = text.format(answer=question.answer, question=_text_without_switch(question), reply=reply)
+    schema: dict[str, Any] = _JUDGEMENT_SCHEMA
     if free:
-        properties = {"answer": {"type": "boolean"}, **_JUDGED["properties"]}  # type: ignore[dict-item]
-        schema = _JUDGED | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
+        properties = {"answer": {"type": "boolean"}, **_JUDGEMENT_SCHEMA["properties"]}  # type: ignore[dict-item]
+        schema = _JUDGEMENT_SCHEMA | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
     return Request((Message(role="user", content=content),), question.seed, 0.0, 512, json_schema=schema)
 
@@ -112,7 +112,7 @@ def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
 
 
 def views(question: Question, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
-    """What is shown with a question, in its order: the sample, its frames, or the question's own pictures."""
+    """Pictures of a question, in its order: the sample, its frames, or the question's own images."""
     if question.family in ("frames", "made"):
         return list(own)
     return of_sample.get(question.parameters.get("sampling", ""), [])
@@ -130,15 +130,15 @@ def _message(question: Question, pictures: Sequence[str], head: str) -> Message:
             for time, name in zip(block.times, names, strict=False):
                 content += [TextBlock(text=f"[{time:.1f} s]"), _image(name)]
     text = f"{head}\n\nThe question:"
-    return Message(role="user", content=(TextBlock(text=text), *_bare(content, question)))
+    return Message(role="user", content=(TextBlock(text=text), *_without_switch(content, question)))
 
 
 def _image(name: str) -> ImageBlock:
     return ImageBlock(image=name)
 
 
-def _bare(content: Sequence[Block], question: Question) -> list[Block]:
-    """Without the mode switch, which is for the model that will be trained."""
+def _without_switch(content: Sequence[Block], question: Question) -> list[Block]:
+    """The content without its mode switch, which is for the model that will be trained."""
     switch = formats.SWITCHES["card"][question.style]
     *front, last = content
     if isinstance(last, TextBlock) and switch:
@@ -146,6 +146,6 @@ def _bare(content: Sequence[Block], question: Question) -> list[Block]:
     return list(content)
 
 
-def _bare_text(question: Question) -> str:
+def _text_without_switch(question: Question) -> str:
     text = question.text.removesuffix(formats.SWITCHES["card"][question.style])
     return text.replace(formats.IMAGE_MARK, "").strip()
