@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.config import recipe as recipes
-from dataengine.cot.core.shard_samples import samples_by_shard
-from dataengine.cot.core.tables import PackedPath, PackedQuestion, rows_of, run_rows
+from dataengine.cot.core.tables import PackedPath, PackedQuestion, R, rows_of
 from dataengine.cot.review.base import ReviewItem
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import append
@@ -21,6 +22,8 @@ from dataengine.cot.review.stage import base, items_of
 from dataengine.cot.review.verdicts import picture_of
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
+from dataengine.samples.locate import locate
+from dataengine.shards.plan import PLAN
 from dataengine.stage import Run
 
 
@@ -61,21 +64,27 @@ class Desk:
         """The page's server, not serving yet. Raises UsageError where the port is taken."""
         board = Board(self.items, self.run.workspace.store, base(self.run.recipe))
         try:
-            return ReviewServer(board, media_of(self.run), host, port, reviewer)
+            return ReviewServer(board, media_of(self.run, self.items), host, port, reviewer)
         except OSError as error:
             raise UsageError(f"{host}:{port}: {error.strerror}: choose another --port, or 0 for a free one") from None
 
 
-def media_of(run: Run) -> Media:
-    """Media of samples by id, and pictures of questions and of models' tools by ``QID/NAME``."""
+def media_of(run: Run, items: Sequence[ReviewItem]) -> Media:
+    """Media of the items' samples by id, and pictures of questions and of models' tools by ``QID/NAME``. Tables are read a
+    file at a time, so memory grows with the items, not with the run."""
     store = run.workspace.store
-    located = {row.id: row for rows in samples_by_shard(run).values() for row in rows}
+    rids = pa.array([item.qid for item in items], pa.string())
+    samples = pa.array(sorted({id_ for item in items for id_ in item.media}), pa.string())
+    located = {}
+    for role, file in run.records["shard.assign"].parts["all"].files.items():
+        if role.startswith("plan/"):
+            table = run.workspace.read_table([file], PLAN)
+            located.update({row.id: row for row in locate(table.filter(pc.is_in(table["id"], value_set=samples)))})
     packed = {}
-    for question in run_rows(run, "cot.questions", "questions", PackedQuestion):
+    for question in _rows(run, "cot.questions", "questions", PackedQuestion, rids):
         for m in question.members:
             packed[f"{question.rid}/{m.name}"] = (question.pack, m.offset, m.size)
-    paths = run.table("cot.paths", "paths", PackedPath.schema, PackedPath.columns())
-    for path in rows_of(paths.filter(pc.is_valid(paths["pack"])), PackedPath):
+    for path in _rows(run, "cot.paths", "paths", PackedPath, rids):
         for m in path.members:
             packed[f"{path.rid}/{picture_of(path.index, m.name)}"] = (path.pack, m.offset, m.size)
 
@@ -87,3 +96,9 @@ def media_of(run: Run) -> Media:
         return kind, store.get_range(row.media, row.offset, row.bytes)
 
     return media
+
+
+def _rows(run: Run, stage: str, role: str, kind: type[R], rids: Any) -> Iterator[R]:
+    for file in run.records[stage].files(role):
+        table = run.workspace.read_table([file], kind.schema, kind.columns())
+        yield from rows_of(table.filter(pc.is_in(table["rid"], value_set=rids)), kind)

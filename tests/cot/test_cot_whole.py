@@ -5,6 +5,7 @@ Record stages run in this process, one part after another, in place of Ray: what
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -19,8 +20,11 @@ from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
 
 from dataengine import pipeline
+from dataengine.cli.review_desk import media_of
 from dataengine.config import recipe
+from dataengine.contracts import sample_id
 from dataengine.cot.core.record import Record
+from dataengine.cot.review.base import ReviewItem
 from dataengine.export.messages import export
 from dataengine.release.reader import open_release
 from dataengine.stage import Job, Part, Resources, Worker
@@ -171,6 +175,26 @@ def test_tool_pictures_and_clips_leave_with_the_records(made: tuple[Path, ChatSe
     assert looked and all(CODE in json.dumps(r.messages[1].model_dump())[:999] or r.observations for r in looked)
     done = export(str(made[0]), str(tmp_path / "out"))
     assert done.records == len(records(made[0]))
+
+
+def test_the_review_page_has_the_pictures_of_its_items(made: tuple[Path, ChatServer, Path]) -> None:
+    found = records(made[0])
+    looked = next(r for r in found if r.style == "agentic" and r.teacher.startswith("openai:") and r.observations)
+    framed = next(r for r in found if r.task == "order_frames" or (r.observations and r.style != "agentic"))
+    items = [
+        ReviewItem(r.id, r.mode, r.task, "?", r.answer, r.parents, (), r.path, "process") for r in (looked, framed)
+    ]
+    media = media_of(pipeline.committed(recipe.load(str(made[2])), "cot"), items)
+    kind, data = media(f"{looked.id}/path{looked.path}.{looked.observations[0].name}")
+    assert kind == "image/png" and hashlib.sha256(data).hexdigest() == looked.observations[0].sha256
+    assert hashlib.sha256(media(f"{framed.id}/{framed.observations[0].name}")[1]).hexdigest() in {
+        one.sha256 for one in framed.observations
+    }
+    for item in items:
+        assert sample_id(media(item.media[0])[1])[0] == item.media[0]
+    others = {r.parents[0] for r in found} - {id_ for item in items for id_ in item.media}
+    with pytest.raises(KeyError):
+        media(sorted(others)[0])
 
 
 def test_a_second_run_asks_nothing_and_changes_nothing(made: tuple[Path, ChatServer, Path]) -> None:
