@@ -47,7 +47,7 @@ SELECT {columns}, "arc" AS "seen_by", 0 AS "ahead" FROM r
 UNION ALL
 SELECT {columns}, "arc_before" AS "seen_by", 1 AS "ahead" FROM (
   SELECT *, CAST(row_number() OVER (PARTITION BY "split", "kind", "arc" ORDER BY "position", "id") AS BIGINT) AS n FROM r
-) AS numbered WHERE n <= {reach} AND "arc" <> ''
+) AS numbered WHERE n <= {reach} AND "arc" <> ?
 """
 
 
@@ -72,7 +72,7 @@ def neighbours(
     digits = {(ring["split"], ring["kind"]): _digits(ring["n"], rows_per_arc) for ring in rings}
     on_arcs = engine.kept(engine.local(rows, (), partial(place, choice.seed, digits), _ON_ARCS))
     names = ", ".join(f'"{name}"' for name in _ON_ARCS.names if not name.startswith("arc"))
-    seen = engine.sql(_SEEN.format(columns=names, reach=REACH), {"r": on_arcs})
+    seen = engine.sql(_SEEN.format(columns=names, reach=REACH), {"r": on_arcs}, ("",))
     return engine.local(seen, ("split", "kind", "seen_by"), partial(choose, choice.captions), NEIGHBOURS)
 
 
