@@ -49,8 +49,7 @@ class Tables:
 
     def run(self, engine: TableEngine, key: str) -> Run:
         """After review, score and mix on this engine."""
-        run = Run(self.recipe)
-        run._engine = engine
+        run = Run(self.recipe, lambda: engine)
         run.records.update(self.records)
         for stage in (CotReview(), CotScore(), CotMix()):
             run.records[stage.name] = Record(stage.name, key, {"all": stage.compute(run, key)})
