@@ -1,4 +1,4 @@
-"""How sure a model was of each step: log-probabilities by sentence of its reasoning (Keye-VL-1.5, arXiv 2509.01563, step 2)."""
+"""Step confidence: token log-probabilities by sentence of the reasoning (Keye-VL-1.5, arXiv 2509.01563, step 2)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PLACES = 4
 
 
 @dataclass(frozen=True)
-class Sureness:
-    """``mean`` and ``least`` log-probability a token; of each sentence the same. Means and sums are rounded to four places, so
-    that equal answers give equal bytes."""
+class Confidence:
+    """Mean and lowest (``least``) log-probability of all tokens, and of each sentence (a step). Rounded to four places, so
+    that equal completions give equal bytes."""
 
     mean: float | None = None
     least: float | None = None
@@ -23,16 +23,16 @@ class Sureness:
     step_leasts: tuple[float, ...] = ()
 
 
-def sureness(text: str, tokens: Sequence[TokenLogprob]) -> Sureness:
-    """From the tokens of a completion; without steps where they do not spell the text."""
+def confidence_of(text: str, tokens: Sequence[TokenLogprob]) -> Confidence:
+    """Confidence of a completion from its tokens; without steps where they do not spell the text."""
     if not tokens:
-        return Sureness()
+        return Confidence()
     values = [t.logprob for t in tokens]
     whole = (_mean(values), round(min(values), _PLACES))
     joined = "".join(t.token for t in tokens)
     shift = joined.find(text)
     if not text or shift < 0:
-        return Sureness(*whole)
+        return Confidence(*whole)
     starts, at = [], -shift
     for token in tokens:
         starts.append(at)
@@ -42,26 +42,26 @@ def sureness(text: str, tokens: Sequence[TokenLogprob]) -> Sureness:
         inside = [v for v, first, stop in zip(values, starts, stops, strict=True) if first < end and stop > begin]
         if inside:
             steps.append(inside)
-    return Sureness(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
+    return Confidence(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
 
 
-def together(parts: Sequence[tuple[Sureness, int]]) -> Sureness:
-    """Of a text that came in several completions, each with its number of tokens."""
-    told = [(s, max(n, 1)) for s, n in parts if s.mean is not None]
-    if not told:
-        return Sureness()
-    mean = round(sum((s.mean or 0.0) * n for s, n in told) / sum(n for _, n in told), _PLACES)
-    least = min(s.least for s, _ in told if s.least is not None)
-    means = tuple(v for s, _ in told for v in s.step_means)
-    return Sureness(mean, least, means, tuple(v for s, _ in told for v in s.step_leasts))
+def combined(parts: Sequence[tuple[Confidence, int]]) -> Confidence:
+    """Confidence of a text that came in several completions, each with its number of tokens."""
+    weighted = [(s, max(n, 1)) for s, n in parts if s.mean is not None]
+    if not weighted:
+        return Confidence()
+    mean = round(sum((s.mean or 0.0) * n for s, n in weighted) / sum(n for _, n in weighted), _PLACES)
+    least = min(s.least for s, _ in weighted if s.least is not None)
+    means = tuple(v for s, _ in weighted for v in s.step_means)
+    return Confidence(mean, least, means, tuple(v for s, _ in weighted for v in s.step_leasts))
 
 
 def _sentences(text: str) -> list[tuple[int, int]]:
     """Where the sentences of the reasoning begin and end: what stands within ``<think>``, else all."""
     begin = text.find("<think>") + len("<think>") if "<think>" in text else 0
     end = text.find("</think>") if "</think>" in text else len(text)
-    found = SENTENCE.finditer(text, begin, max(begin, end))
-    return [match.span() for match in found if any(map(str.isalnum, match[0]))]
+    matches = SENTENCE.finditer(text, begin, max(begin, end))
+    return [match.span() for match in matches if any(map(str.isalnum, match[0]))]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -9,7 +9,7 @@ from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import derive_seed
 from dataengine.cot.core.tables import AskedQuestion, PathRow
-from dataengine.cot.paths.path import FailedPath, Path, path_of
+from dataengine.cot.paths.reasoning_path import FailedPath, ReasoningPath, path_of
 from dataengine.cot.paths.tool_dialogue import converse
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
@@ -94,7 +94,7 @@ class PathSampler:
 
         first = [request for _, request in dialogues]
         for index, path in converse(first, complete, run, self.config.max_tool_turns, pictures):
-            pictures_of_tools = path.pictures if isinstance(path, Path) else ()
+            pictures_of_tools = path.pictures if isinstance(path, ReasoningPath) else ()
             yield SampledPath(with_outcome(dialogues[index][0], path), pictures_of_tools)
 
 
@@ -103,16 +103,16 @@ def path_row(question: Question, index: int, teacher: str, prompt: str, seed: in
     return PathRow(question.id, "path", index, teacher, prompt, seed)
 
 
-def with_outcome(row: PathRow, path: Path | FailedPath) -> PathRow:
+def with_outcome(row: PathRow, path: ReasoningPath | FailedPath) -> PathRow:
     """The row with what came of it."""
     if isinstance(path, FailedPath):
         return replace(row, failure=path.failure, message=path.message[:300])
-    sure = path.confidence
+    confidence = path.confidence
     return replace(
         row,
         text=path.text.strip(),
-        confidence=sure.mean,
-        least_token=sure.least,
-        step_means=sure.step_means,
-        step_leasts=sure.step_leasts,
+        confidence=confidence.mean,
+        least_token=confidence.least,
+        step_means=confidence.step_means,
+        step_leasts=confidence.step_leasts,
     )

@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataengine.cot.core.confidence import Sureness, sureness, together
+from dataengine.cot.core.confidence import Confidence, combined, confidence_of
 from dataengine.cot.core.formats import IMAGE_MARK
-from dataengine.cot.paths.path import DialogueFailure, FailedPath, Path, failed_path
+from dataengine.cot.paths.reasoning_path import DialogueFailure, FailedPath, ReasoningPath, failed_path
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.tool_calls import text_of
 from dataengine.media.sandbox.pool import Failed
@@ -36,17 +36,17 @@ class Dialogue:
     text: str = ""
     pictures: list[bytes] = field(default_factory=list)
     turns: int = 0
-    confidences: list[tuple[Sureness, int]] = field(default_factory=list)
+    confidences: list[tuple[Confidence, int]] = field(default_factory=list)
     """Of each turn, with its number of tokens."""
 
-    def path(self) -> Path:
+    def path(self) -> ReasoningPath:
         """All turns as one path."""
-        return Path(self.text, together(self.confidences), tuple(self.pictures))
+        return ReasoningPath(self.text, combined(self.confidences), tuple(self.pictures))
 
 
 def converse(
     first: Sequence[Request], complete: Completer, run: Runner, max_turns: int, pictures: dict[str, bytes]
-) -> Iterator[tuple[int, Path | FailedPath]]:
+) -> Iterator[tuple[int, ReasoningPath | FailedPath]]:
     """``(index, path)`` of each first request, as the dialogues end. All go on together, a turn at a time; pictures that tools
     give are added to ``pictures``, which requests refer to. Raises RunError where all further requests would fail."""
     dialogues = dict(enumerate(map(Dialogue, first)))
@@ -76,7 +76,7 @@ def converse(
 
 def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
     """Add a completion to the text; the program that it stops at, if it does."""
-    dialogue.confidences.append((sureness(completion.text, completion.logprobs), completion.tokens_out))
+    dialogue.confidences.append((confidence_of(completion.text, completion.logprobs), completion.tokens_out))
     turn = text_of(completion).strip()
     match = _PROGRAM.search(turn)
     thinking = match is not None and _END not in turn[: match.start()]
