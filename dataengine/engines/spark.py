@@ -154,7 +154,7 @@ class SparkEngine:
 
     def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
         """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
-        partitioned = frame.repartition(*keys) if keys else frame
+        partitioned = _by_keys(frame, keys) if keys else frame
         return _mapped(partitioned, partial(tasks.apply, function, schema, bool(keys)), schema)
 
     def whole(self, frame: DataFrame, function: Function, schema: pa.Schema) -> DataFrame:
@@ -220,7 +220,7 @@ class SparkEngine:
         self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, by: str, order: Sequence[str]
     ) -> dict[str, File]:
         """A task holds the rows of one value at a time."""
-        partitioned = frame.repartition(by).sortWithinPartitions(by, *order)
+        partitioned = _by_keys(frame, [by]).sortWithinPartitions(by, *order)
         work = partial(tasks.publish_each, workspace, base, by, schema, tuple(order))
         written = self.collect(_mapped(partitioned, work, tasks.FILES).sort("key")).to_pylist()
         return {row["key"].removeprefix(f"{base}/").removesuffix(".parquet"): File(**row) for row in written}
@@ -264,6 +264,14 @@ def _spark_schema(schema: pa.Schema) -> StructType:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     return from_arrow_schema(canonical_schema(schema))
+
+
+def _by_keys(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
+    """Rows of a key in one partition. By a hash of the keys: where a join has partitioned by the keys themselves, Spark drops a
+    ``repartition`` by them under ``mapInArrow``, and adaptive execution may then make the join a broadcast that parts them."""
+    from pyspark.sql import functions as sf
+
+    return frame.repartition(sf.xxhash64(*keys))
 
 
 def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 import time
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from support.engine_fixtures import Parted
 from support.made_runs import WORDS, name
 
 from dataengine import contracts
+from dataengine.cot.questions.neighbours import near_lists
 from dataengine.dedup import edges as find
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
@@ -125,6 +127,24 @@ def test_files_by_value_are_those_of_the_other_engine(
     first = here.read_table(many[:1], contracts.ASSIGNMENT)
     assert first == first.sort_by([("shard", "ascending"), ("position", "ascending")])
     assert {i[0] for i in first["id"].to_pylist()} == {"0"}
+
+
+@pytest.mark.parametrize("fixture", ["duck", "spark"])
+def test_a_key_stays_whole_after_a_join_by_it(fixture: str, request: pytest.FixtureRequest) -> None:
+    """Spark plans a join of tables of unknown size, then finds one to be small: rows of a key must not part for that."""
+    engine: TableEngine = request.getfixturevalue(fixture)
+    pairs = pa.table({"id": [f"{n % 40}" for n in range(400)], "near": [f"{n}" for n in range(400)]})
+    keys = pa.table({"id": [f"{n}" for n in range(40)]})
+    frames = {"l": engine.frame(pairs), "r": engine.frame(keys)}
+    unknown = {
+        n: engine.local(f, (), methodcaller("slice", 0), t.schema)
+        for (n, f), t in zip(frames.items(), (pairs, keys), strict=True)
+    }
+    joined = engine.sql('SELECT l."id", l."near" FROM l INNER JOIN r ON l."id" = r."id"', unknown)
+    listed = contracts.columns(id=pa.string(), near=pa.list_(pa.string()))
+    rows = engine.collect(engine.local(joined, ("id",), near_lists, listed)).to_pylist()
+    assert sorted(row["id"] for row in rows) == sorted(keys["id"].to_pylist())
+    assert {len(row["near"]) for row in rows} == {10}
 
 
 @pytest.mark.parametrize("fixture", ["duck", "spark"])
