@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from support.engine_fixtures import Parted, partitions
 
-from dataengine.config.cot import ExistingConfig, QuestionsConfig
+from dataengine.config.cot import QuestionsConfig, SourceQAConfig
 from dataengine.contracts import EDGES
 from dataengine.cot.core.columns import decode
 from dataengine.cot.questions.distractors import REACH, Arc, Sample, ring_position
@@ -107,7 +107,7 @@ def test_an_open_arc_sees_what_the_ring_does() -> None:
 
 
 def test_pairs_of_a_sample_come_once_in_the_order_of_source_and_place() -> None:
-    config = QuestionsConfig(existing=ExistingConfig())
+    config = QuestionsConfig(source_qa=SourceQAConfig())
     qa = ['{"qa": [{"question": "why?", "answer": "so"}]}', '{"qa": [{"question": "how?", "answer": "thus"}]}']
     rows = [
         {"id": "x", "source": "b", "uri": "1", "meta": qa[0]},

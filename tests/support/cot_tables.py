@@ -37,7 +37,7 @@ def recipe(folder: Path, **cot: Any) -> Recipe:
             "filter": {"policy": "none.yaml"},
             "contamination": {"benchmarks": [benchmark], "presets": ["ngram"]},
             "tokenize": None,
-            "cot": {"confidence": {"least_step": -2.5}, **cot},
+            "cot": {"confidence": {"min_step_logprob": -2.5}, **cot},
             "release": {"title": "t", "license": "other", "description": "d"},
         }
     )

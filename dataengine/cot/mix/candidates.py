@@ -8,7 +8,8 @@ from functools import partial
 import pyarrow as pa
 
 from dataengine.cot.core.record import PathTold
-from dataengine.cot.core.tables import OUTCOMES, QUESTIONS, REVIEWED, SCORES, End, OutcomeRow, Row, rows_of
+from dataengine.cot.core.schemas import OUTCOMES, QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.tables import End, OutcomeRow, Row, rows_of
 from dataengine.cot.mix.quotas import place
 from dataengine.stage import Run
 from dataengine.table_engine import Frame

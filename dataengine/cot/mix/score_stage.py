@@ -18,8 +18,9 @@ import pyarrow as pa
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.questions import Questions, contaminated, questions_of
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.schemas import QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import QUESTIONS, REVIEWED, SCORES, ScoreRow, table_of
+from dataengine.cot.core.tables import ScoreRow, table_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
 from dataengine.table_engine import Frame

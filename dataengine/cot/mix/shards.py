@@ -12,7 +12,8 @@ from dataengine.contracts import columns
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Family, PathTold
-from dataengine.cot.core.tables import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, PlanRow, Row, rows_of, table_of
+from dataengine.cot.core.schemas import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.tables import PlanRow, Row, rows_of, table_of
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
 

@@ -17,8 +17,9 @@ from dataengine.contracts import columns
 from dataengine.cot.core.outcomes import funnel, yields
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import MODES
+from dataengine.cot.core.schemas import OUTCOMES, PLAN
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import OUTCOMES, PLAN, OutcomeRow
+from dataengine.cot.core.tables import OutcomeRow
 from dataengine.cot.mix.candidates import candidates
 from dataengine.cot.mix.quotas import plan_quotas, resolve
 from dataengine.cot.mix.shards import planned

@@ -17,9 +17,9 @@ from dataengine.config.cot import QuestionsConfig
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
 from dataengine.cot.core.columns import encode
+from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import SOURCE_MATERIAL
 from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
 from dataengine.shards.manifest import split_and_family
 from dataengine.shards.plan import PLAN

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
+from dataengine.cot.core.schemas import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
 from dataengine.cot.review.base import ReviewItem, ReviewPath
 from dataengine.cot.review.decisions import read_decisions
 from dataengine.cot.review.verdicts import WITH_ITEMS, Rules, by_checks, by_people

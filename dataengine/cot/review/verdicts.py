@@ -15,7 +15,8 @@ from dataengine.cot.core import formats
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import SAMPLE, PathTold
-from dataengine.cot.core.tables import REVIEWED, CheckRow, ReviewRow, rows_of, table_of
+from dataengine.cot.core.schemas import REVIEWED
+from dataengine.cot.core.tables import CheckRow, ReviewRow, rows_of, table_of
 from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
 from dataengine.cot.review.choose import Choice, choose
 from dataengine.cot.review.decisions import decision_of, item_digest
