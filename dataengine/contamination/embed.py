@@ -14,7 +14,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine.config.recipe import KeyePosttrain, Recipe
+from dataengine.config.contamination import KeyePosttrain
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.benchmarks import Reader
 from dataengine.contamination.read import parts, readers
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
