@@ -116,8 +116,12 @@ class FilterConfig(Model):
 
 
 def _faces(value: Any) -> Any:
-    """Shorthands: ``keep`` for no FacesConfig, ``blur`` for one with the defaults."""
-    return {"keep": None, "blur": {}}.get(value, value) if isinstance(value, str) else value
+    """Shorthands: ``keep`` for no FacesConfig, ``blur`` for one with the defaults. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if value not in ("keep", "blur"):
+        raise ValueError("use `keep`, `blur`, or the settings of `blur`: {threshold, frame_interval, timeout, device}")
+    return None if value == "keep" else {}
 
 
 class MediaConfig(Model):
