@@ -153,6 +153,7 @@ def test_without_a_block_nothing_is_compared_and_nothing_changes(planted: Path) 
     assert decisions(run)["coffee.png"] == (True, None, None)
 
 
+@pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_spark_finds_and_decides_the_same(planted: Path) -> None:
     there, _ = made(planted, block(planted))
     run = open_run(recipe(planted, block(planted), engine="spark"))

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from support.chat_server import Turn, chat_server
+from support.command import dataengine
 from support.llm_server import LlmServer, llm_server
-from support.small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
+from support.small_corpus import Setup, digests, manifest, members, stage_lines
 
 from dataengine.cot.teachers import prompt_text
 

@@ -137,6 +137,7 @@ def test_model_scores_do_not_depend_on_who_ran_beside_whom(base: Setup, tmp_path
     assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_same_bytes_with_spark(base: Setup, tmp_path: Path) -> None:
     """Invariant 3: both table engines give the same release, byte for byte."""
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()

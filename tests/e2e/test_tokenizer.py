@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.code_tokens import tokens_of
-from support.small_corpus import Setup, dataengine, kill_session, manifest, members, read_npy, stage_lines
+from support.command import dataengine
+from support.small_corpus import Setup, kill_session, manifest, members, read_npy, stage_lines
+
+pytestmark = pytest.mark.xdist_group("kelix")  # one training for all
 
 SMALL = {
     "name": "kelix",
@@ -62,7 +65,8 @@ def test_every_kept_picture_and_video_has_codes(kelix: Setup) -> None:
     assert f"Tokenizer `kelix`, id `{told['id']}`" in card and "Slow-Fast" in card
 
 
-def test_one_worker_gives_the_same_tokenizer_and_codes(kelix: Setup, tmp_path: Path) -> None:
+def test_one_worker_gives_the_same_tokenizer_and_codes(base: Setup, kelix: Setup, tmp_path: Path) -> None:
+    shutil.copytree(base.workspace, tmp_path / "ws")
     again = Setup(tmp_path, kelix.corpus, str(tmp_path / "ws"), TOKENIZE).write()
     again.run("--workers", "1")
     assert tokenizer(again) == tokenizer(kelix)
