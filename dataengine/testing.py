@@ -7,7 +7,7 @@ with faults on request; ``check_scorer`` holds a scorer to its contract::
     def test_my_policy_keeps_large_pictures(tmp_path):
         write_corpus(tmp_path / "in", images=6)
         recipe = load(write_recipe(tmp_path, filter={"policy": "my_policy.yaml"}))
-        execute(recipe, record_engine=InProcess())
+        execute(recipe, engine=InProcess())
 
     def test_my_scorer():
         check_scorer(MyScorer())

@@ -26,6 +26,9 @@ __all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "sp
 # Workers of Ray and decode children import `support` by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
+# No JVM here lives long enough for the optimising compiler.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 hypothesis.settings.register_profile(
     "machine", deadline=None
 )  # these machines are noisy: no test has a time limit of its own

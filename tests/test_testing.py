@@ -37,13 +37,13 @@ def test_a_run_in_this_process_makes_a_whole_release(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", images=4, videos=1)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
     recipe = load(str(write_recipe(tmp_path)))
-    states = {report.name: report.state for report in execute(recipe, record_engine=InProcess())}
+    states = {report.name: report.state for report in execute(recipe, engine=InProcess())}
     assert states["ingest"] == states["shard.write"] == states["release"] == "done"
     release = tmp_path / "ws" / "releases" / "test"
     checked = verify(str(release))
     assert checked.errors == [] and (checked.samples, checked.inputs) == (5, 6)
     assert json.loads((release / "manifest.json").read_bytes())["ledger"]["outcome"] == {"kept": 5, "failed": 1}
-    assert {report.state for report in execute(recipe, record_engine=InProcess())} == {"up to date"}
+    assert {report.state for report in execute(recipe, engine=InProcess())} == {"up to date"}
 
 
 def test_blocks_of_the_recipe_are_replaced(tmp_path: Path) -> None:

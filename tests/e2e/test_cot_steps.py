@@ -48,7 +48,7 @@ def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
     for stage in STEPS:
         shutil.rmtree(Path(copy.workspace, "stages", f"cot.{stage}"))
     with llm_server() as server:
-        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48, questions_per_sample=1)
+        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=24, questions_per_sample=1)
         server.stop_after = 6
         failed = setup.run("--workers", "1", ok=False)
         assert failed.returncode == 1 and "Finished completions are kept" in failed.stderr, (
