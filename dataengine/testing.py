@@ -22,7 +22,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,7 +55,8 @@ def picture(seed: int, width: int = 320, height: int = 240) -> Pixels:
         (width, height), Image.Resampling.BICUBIC
     )
     grain = rng.integers(-12, 13, (height, width, 1))
-    return np.clip(np.asarray(patches).astype(np.int16) + grain, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip(np.asarray(patches).astype(np.int16) + grain, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def write_corpus(folder: str | Path, images: int = 4, videos: int = 0, captions: bool = True) -> list[Path]:
@@ -157,7 +158,7 @@ def check_scorer(scorer: Scorer, pictures: Sequence[Pixels] = (), caption: str =
         assert repr(row) == repr(backwards[-1 - n]), f"{scorer.name}: sample {n} has other scores in another order"
 
 
-def _checked(scorer: Scorer, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> list[Mapping[str, Any]]:
+def _checked(scorer: Scorer, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """Rows of the columns that ``score`` gives, as they would be stored."""
     columns = scorer.score(prepared, captions)
     names = [column.name for column in scorer.fields]
@@ -173,7 +174,7 @@ def _checked(scorer: Scorer, prepared: Sequence[Any], captions: Sequence[Sequenc
             rough = [v for v in values if v is not None and np.isfinite(v) and round(v, 4) != v]
             assert not rough, f"{scorer.name}: `{column.name}` is not rounded to 4 decimals: {rough[:3]}"
     stored = pa.table({c.name: pa.array(columns[c.name], c.type) for c in scorer.fields})
-    rows: list[Mapping[str, Any]] = stored.to_pylist()
+    rows: list[dict[str, Any]] = stored.to_pylist()
     return rows
 
 
