@@ -6,8 +6,8 @@ with faults on request; ``check_scorer`` holds a scorer to its contract::
 
     def test_my_policy_keeps_large_pictures(tmp_path):
         write_corpus(tmp_path / "in", images=6)
-        recipe = load(write_recipe(tmp_path, filter={"policy": "my_policy.yaml"}))
-        execute(recipe, engine=InProcess())
+        recipe = dataengine.load(write_recipe(tmp_path, filter={"policy": "my_policy.yaml"}))
+        dataengine.run(recipe, engine=InProcess())
 
     def test_my_scorer():
         check_scorer(MyScorer())
@@ -36,9 +36,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 if TYPE_CHECKING:
-    from dataengine.engines.ray import Job
     from dataengine.score.base import Scorer
-    from dataengine.stage import Part, Resources, Worker
+    from dataengine.stage import Job, Part, Resources, Worker
     from dataengine.storage.store import Store
     from dataengine.storage.workspace import Output
 

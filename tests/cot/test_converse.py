@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import PAIRS, alone, pictures, sample
 from support.cot_workers import Workshop
 
@@ -21,6 +20,7 @@ from dataengine.cot.core.record import Family, PathTold, Record
 from dataengine.cot.core.shard_files import decode_png, observations
 from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
 from dataengine.cot.mix.write_stage import record_of
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE = sorted(pictures())[0]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"

@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
 
 from dataengine import pipeline
@@ -23,9 +21,7 @@ from dataengine.config import recipe
 from dataengine.cot.core.record import Record
 from dataengine.export.messages import export
 from dataengine.release.reader import open_release
-from dataengine.stage import Job, Part, Resources, Worker
-from dataengine.storage.store import Store
-from dataengine.storage.workspace import Output, commit_part
+from dataengine.testing import Body, ChatServer, InProcess, Turn, chat_server
 from dataengine.verify.cot_records import recheck
 from dataengine.verify.verify import verify
 
@@ -37,24 +33,6 @@ QA = [
     {"question": "Who painted it?", "answer": "nobody", "choices": ["a", "b"]},
 ]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"
-
-
-class Inline:
-    """As RayEngine, without Ray."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def run(
-        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
-        worker.setup()
-        for job in jobs:
-            if job.in_place:
-                store.delete([job.marker])
-            output = worker.process(job.part)
-            commit_part(store, job.marker, job.part.key, output)
-            yield job.part, output
-        worker.close()
 
 
 def corpus(folder: Path) -> None:
@@ -100,8 +78,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
     corpus(folder / "corpus")
     rule = {"name": "wide", "keep": "width >= 8", "on_missing": "drop", "reason": "tiny"}
     (folder / "policy.yaml").write_text(yaml.safe_dump({"name": "all", "version": "1", "rules": [rule]}))
-    with chat_server() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "RayEngine", Inline)
+    with chat_server() as server:
         server.reply = answering
         model = {"type": "openai", "endpoint": server.endpoint, "model": "told"}
         cot = {
@@ -133,7 +110,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
         }
         path = folder / "recipe.yaml"
         path.write_text(yaml.safe_dump(told))
-        pipeline.execute(recipe.load(str(path)))
+        pipeline.execute(recipe.load(str(path)), engine=InProcess())
         yield folder / "ws" / "releases" / "whole", server, path
 
 
@@ -180,6 +157,6 @@ def test_a_second_run_asks_nothing_and_changes_nothing(made: tuple[Path, ChatSer
     for commit in (release.parents[1] / "stages").glob("cot.*/*"):
         if commit.is_file():
             commit.unlink()
-    pipeline.execute(recipe.load(str(path)))
+    pipeline.execute(recipe.load(str(path)), engine=InProcess())
     assert server.requests == asked
     assert {p.name: p.read_bytes() for p in (release / "cot").iterdir()} == before

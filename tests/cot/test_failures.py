@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
 from support.cot_workers import Workshop
 
@@ -16,6 +15,7 @@ from dataengine.cot.core.tables import QuestionRow, ScoreRow
 from dataengine.cot.mix.stage import outcome_of
 from dataengine.cot.review.choose import choose
 from dataengine.cot.review.stage import decide, with_paths
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 TURNS = {
     "rate_limit": Turn(status=429),

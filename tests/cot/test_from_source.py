@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import PAIRS, alone, pictures, sample, videos, written
 from support.cot_workers import Workshop
 
@@ -25,6 +24,7 @@ from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.cot.core.tables import SourceMaterial
 from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE, CLIP = sorted(pictures())[0], sorted(videos())[0]
 OWN = "a temple with a yellow roof"

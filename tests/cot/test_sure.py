@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.chat_server import ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
 from support.cot_workers import Workshop
 from test_cot_checks import check
@@ -17,6 +16,7 @@ from dataengine.cot.core.confidence import Sureness, sureness, together
 from dataengine.cot.core.formats import Thinking, box
 from dataengine.cot.review.choose import choose
 from dataengine.models.serving.completion import TokenLogprob
+from dataengine.testing import ChatServer, Turn, chat_server
 
 TEXT = "<think>The left is dark. It has 1.5 of it!</think> <answer>So A</answer>"
 

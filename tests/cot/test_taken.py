@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.chat_server import ChatServer, Turn, chat_server
 from support.cot_corpus import alone, one_shot, sample, three_shots, videos, written
 from support.cot_workers import Workshop
 
@@ -28,6 +27,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.video import slowfast
 from dataengine.media.video.sampling import FAST, PRESETS, SlowFast
 from dataengine.models.serving.messages import VideoBlock
+from dataengine.testing import ChatServer, Turn, chat_server
 
 WAY = way_of("slow-fast", PRESETS["released"])
 CUT = sample_id(three_shots())[0]

@@ -11,12 +11,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.chat_server import Turn, chat_server
 from support.command import dataengine
 from support.llm_server import LlmServer, llm_server
 from support.small_corpus import Setup, digests, manifest, members, stage_lines
 
 from dataengine.cot.teachers import prompt_text
+from dataengine.testing import Turn, chat_server
 
 STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "write")
 

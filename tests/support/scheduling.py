@@ -9,6 +9,11 @@ import pytest
 #: Fixtures that start Ray, Spark, a browser or a model, run the pipeline, or build the demo corpus.
 SLOW_FIXTURES = {"spark", "workspace", "base", "demo_corpus", "browser", "head", "conse", "nsfw"}
 SLOW_FOLDERS = {"e2e", "jobs"}
+#: Files whose tests run stages or load models, or most of them.
+SLOW_FILES = {
+    *("test_pipeline.py", "test_clips.py", "test_contamination_stages.py", "test_contamination_embeddings.py"),
+    *("test_fingerprint_stage.py", "test_compliance.py", "test_faces_release.py", "test_cot_whole.py", "test_shots.py"),
+}
 
 
 def uses_spark(item: pytest.Item) -> bool:
@@ -21,7 +26,12 @@ def is_slow(item: pytest.Item) -> bool:
     if item.get_closest_marker("slow") is not None:
         return True
     fixtures = set(getattr(item, "fixturenames", ()))
-    return bool(fixtures & SLOW_FIXTURES) or uses_spark(item) or item.path.parent.name in SLOW_FOLDERS
+    return (
+        bool(fixtures & SLOW_FIXTURES)
+        or uses_spark(item)
+        or item.path.parent.name in SLOW_FOLDERS
+        or item.path.name in SLOW_FILES
+    )
 
 
 def group_of(item: pytest.Item) -> str | None:
