@@ -11,7 +11,13 @@ SLOW_FIXTURES = {"spark", "workspace", "base", "demo_corpus", "browser", "head",
 SLOW_FOLDERS = {"e2e", "jobs"}
 #: Files whose tests run stages or load models, or most of them.
 SLOW_FILES = {
-    *("test_pipeline.py", "test_clips.py", "test_contamination_stages.py", "test_contamination_embeddings.py"),
+    *(
+        "test_pipeline.py",
+        "test_embed_stage.py",
+        "test_clips.py",
+        "test_contamination_stages.py",
+        "test_contamination_embeddings.py",
+    ),
     *("test_fingerprint_stage.py", "test_compliance.py", "test_faces_release.py", "test_cot_whole.py", "test_shots.py"),
 }
 
