@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.once import once
 from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, recipe
 
 from dataengine import contracts
@@ -21,10 +22,12 @@ PRESETS: list[Any] = ["keye_pretrain", {"name": "phash", "radius": 4}, "ngram"]
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, its lists, and a run up to the filter; not to be changed."""
-    folder = tmp_path_factory.mktemp("planted")
-    corpus(folder)
-    made(folder, {"benchmarks": benchmarks(lists(folder)), "presets": PRESETS})
-    return folder
+
+    def run(folder: Path) -> None:
+        corpus(folder)
+        made(folder, {"benchmarks": benchmarks(lists(folder)), "presets": PRESETS})
+
+    return once(tmp_path_factory, "planted", run)
 
 
 @pytest.fixture

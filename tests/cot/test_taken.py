@@ -52,6 +52,7 @@ def block(one: Record) -> VideoBlock:
 
 @pytest.mark.parametrize("name", ["released", "paper"])
 def test_slow_fast_frames_are_those_of_its_sampling(name: str) -> None:
+    assert len(videos()) == 4
     for data in videos().values():
         plan = slowfast.plan(data, PRESETS[name], Limits())
         taken = take(data, way_of("slow-fast", PRESETS[name]), Limits())

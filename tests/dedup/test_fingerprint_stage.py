@@ -17,6 +17,8 @@ from dataengine.pipeline import until
 from dataengine.stage import Run
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
+pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run of the others
+
 CHINA = SCIKIT_LEARN.read("sklearn/datasets/images/china.jpg")
 EDGES = [(n, "ascending") for n in ("a", "b", "kind")]
 
