@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.once import once
 from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, recipe
 
 from dataengine import contracts
@@ -16,18 +15,18 @@ from dataengine.errors import RunError, UsageError
 from dataengine.pipeline import StageReport, open_run, stages, until
 from dataengine.stage import Run
 
+pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run of the others
+
 PRESETS: list[Any] = ["keye_pretrain", {"name": "phash", "radius": 4}, "ngram"]
 
 
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus, its lists, and a run up to the filter; not to be changed."""
-
-    def run(folder: Path) -> None:
-        corpus(folder)
-        made(folder, {"benchmarks": benchmarks(lists(folder)), "presets": PRESETS})
-
-    return once(tmp_path_factory, "planted", run)
+    folder = tmp_path_factory.mktemp("planted")
+    corpus(folder)
+    made(folder, {"benchmarks": benchmarks(lists(folder)), "presets": PRESETS})
+    return folder
 
 
 @pytest.fixture
