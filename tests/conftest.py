@@ -35,7 +35,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("machine")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     schedule(items)
 

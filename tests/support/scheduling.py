@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 #: Fixtures that start Ray, Spark, a browser or a model, run the pipeline, or build the demo corpus.
 SLOW_FIXTURES = {"spark", "workspace", "base", "demo_corpus", "browser", "head", "conse", "nsfw"}
@@ -43,11 +44,12 @@ def is_slow(item: pytest.Item) -> bool:
 def group_of(item: pytest.Item) -> str | None:
     """All of Spark together, for one JVM; other files whole, for fixtures of their modules; end-to-end tests, which share
     nothing but what all processes do, one by one, unless their file says otherwise."""
-    if item.get_closest_marker("xdist_group") is not None:
-        return None
+    marker = item.get_closest_marker("xdist_group")
+    if marker is not None:
+        return str(marker.args[0])
     if uses_spark(item):
         return "spark"
-    return None if item.path.parent.name == "e2e" else item.path.as_posix()
+    return None if item.path.parent.name == "e2e" else item.nodeid.partition("::")[0]
 
 
 def schedule(items: list[pytest.Item]) -> None:
@@ -60,5 +62,6 @@ def schedule(items: list[pytest.Item]) -> None:
     for item in items:
         group = group_of(item)
         if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
+            # What xdist 3.8 does for --dist loadgroup, which sets an attribute that pytest 9.2 no longer reads.
+            item._id = coerce_node_id(f"{item.nodeid}@{group}")
     items.sort(key=lambda item: (item.get_closest_marker("slow") is None, not uses_spark(item)))
