@@ -126,8 +126,8 @@ def test_what_the_source_asks_is_in_the_release(made: tuple[Path, ChatServer, Pa
     assert tasks["match_clips"] and tasks["count_shots_slow_fast"], tasks
     given = [r for r in found if r.basis == "given"]
     assert {r.answer_type for r in given} == {"number", "choice", "word"}
-    assert all(r.asked["question"].startswith("Look twice") and r.asked["original"] for r in given)
-    assert all(r.asked["place"].startswith("mixed/") for r in given)
+    assert all(r.parameters["question"].startswith("Look twice") and r.parameters["original"] for r in given)
+    assert all(r.parameters["place"].startswith("mixed/") for r in given)
     told = json.loads((made[0] / "manifest.json").read_bytes())["cot"]
     assert told["yield"]["basis"]["given"]["kept"] == len(given)
     lost = told["rejected"]

@@ -18,7 +18,7 @@ from support.small_corpus import Setup, digests, manifest, members, stage_lines
 from dataengine.cot.teachers import prompt_text
 from dataengine.testing import Turn, chat_server
 
-STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "write")
+STEPS = ("material", "questions", "paths", "check", "review", "score", "mix", "write")
 
 
 def changed(copy: Setup, **cot: Any) -> Setup:

@@ -1,4 +1,4 @@
-"""How sure a model was of each step: log-probabilities by sentence of its reasoning (Keye-VL-1.5, arXiv 2509.01563, step 2)."""
+"""Step confidence: token log-probabilities by sentence of the reasoning (Keye-VL-1.5, arXiv 2509.01563, step 2)."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ _PLACES = 4
 
 
 @dataclass(frozen=True)
-class Sureness:
-    """``mean`` and ``least`` log-probability a token; of each sentence the same. Means and sums are rounded to four places, so
-    that equal answers give equal bytes."""
+class Confidence:
+    """Mean and lowest natural log-probability of a token, over all and over each sentence; rounded to four places, so that equal
+    completions give equal bytes."""
 
     mean: float | None = None
-    least: float | None = None
+    lowest: float | None = None
     step_means: tuple[float, ...] = ()
-    step_leasts: tuple[float, ...] = ()
+    step_lowest: tuple[float, ...] = ()
 
 
-def sureness(text: str, tokens: Sequence[TokenLogprob]) -> Sureness:
-    """From the tokens of a completion; without steps where they do not spell the text."""
+def confidence_of(text: str, tokens: Sequence[TokenLogprob]) -> Confidence:
+    """The confidence of a completion from its tokens; without steps where these do not spell the text."""
     if not tokens:
-        return Sureness()
+        return Confidence()
     values = [t.logprob for t in tokens]
     whole = (_mean(values), round(min(values), _PLACES))
     joined = "".join(t.token for t in tokens)
     shift = joined.find(text)
     if not text or shift < 0:
-        return Sureness(*whole)
+        return Confidence(*whole)
     starts, at = [], -shift
     for token in tokens:
         starts.append(at)
@@ -42,26 +42,26 @@ def sureness(text: str, tokens: Sequence[TokenLogprob]) -> Sureness:
         inside = [v for v, first, stop in zip(values, starts, stops, strict=True) if first < end and stop > begin]
         if inside:
             steps.append(inside)
-    return Sureness(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
+    return Confidence(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
 
 
-def together(parts: Sequence[tuple[Sureness, int]]) -> Sureness:
-    """Of a text that came in several completions, each with its number of tokens."""
-    told = [(s, max(n, 1)) for s, n in parts if s.mean is not None]
-    if not told:
-        return Sureness()
-    mean = round(sum((s.mean or 0.0) * n for s, n in told) / sum(n for _, n in told), _PLACES)
-    least = min(s.least for s, _ in told if s.least is not None)
-    means = tuple(v for s, _ in told for v in s.step_means)
-    return Sureness(mean, least, means, tuple(v for s, _ in told for v in s.step_leasts))
+def combined(parts: Sequence[tuple[Confidence, int]]) -> Confidence:
+    """The confidence of a text that came in several completions, each with its number of tokens."""
+    known = [(s, max(n, 1)) for s, n in parts if s.mean is not None]
+    if not known:
+        return Confidence()
+    mean = round(sum((s.mean or 0.0) * n for s, n in known) / sum(n for _, n in known), _PLACES)
+    lowest = min(s.lowest for s, _ in known if s.lowest is not None)
+    means = tuple(v for s, _ in known for v in s.step_means)
+    return Confidence(mean, lowest, means, tuple(v for s, _ in known for v in s.step_lowest))
 
 
 def _sentences(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of the reasoning begin and end: what stands within ``<think>``, else all."""
+    """Offsets of the sentences within ``<think>``, or of all where there is none."""
     begin = text.find("<think>") + len("<think>") if "<think>" in text else 0
     end = text.find("</think>") if "</think>" in text else len(text)
-    found = SENTENCE.finditer(text, begin, max(begin, end))
-    return [match.span() for match in found if any(map(str.isalnum, match[0]))]
+    sentences = SENTENCE.finditer(text, begin, max(begin, end))
+    return [match.span() for match in sentences if any(map(str.isalnum, match[0]))]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""What became of each question: kept, rejected at a step for a reason, or failed; and how these add up."""
+"""Outcomes of questions (kept, rejected at a step for a reason, failed), and the funnel and yields that they add up to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataengine.cot.core.tables import OutcomeRow
 
 
 class Step(StrEnum):
-    """Where a candidate can end; at ``DECODE`` with the class of a failure."""
+    """Steps at which a candidate can be rejected; at ``DECODE`` the reason is the class of a failure."""
 
     DECODE = "failed"
     PROPOSE = "propose"
@@ -44,11 +44,11 @@ Outcome = Kept | Rejected
 
 
 STEPS = ("questions", "paths", "check", "review", "contamination", "mix")
-"""Where a question can end, in order."""
+"""Steps at which a question can be dropped, in order."""
 
 
 def funnel(outcomes: Sequence[OutcomeRow]) -> list[dict[str, Any]]:
-    """How many questions enter each step and are dropped there, one row a step."""
+    """Counts of questions that enter each step, are dropped there and remain, one row a step."""
     dropped = Counter(o.step for o in outcomes if o.outcome != "kept")
     left, rows = len(outcomes), []
     for step in STEPS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dataengine.cot.core.confidence import Sureness, sureness
+from dataengine.cot.core.confidence import Confidence, confidence_of
 from dataengine.cot.teachers.tool_calls import text_of
 from dataengine.models.serving.completion import FailedCompletion, Result, raise_if_fatal
 
@@ -24,7 +24,7 @@ class Path:
     """``text`` in the form of the question's mode; ``pictures`` (PNG) are what tools gave, in the order of the text."""
 
     text: str
-    confidence: Sureness
+    confidence: Confidence
     pictures: tuple[bytes, ...] = ()
 
 
@@ -40,7 +40,7 @@ def path_of(result: Result) -> Path | FailedPath:
     """The path that one completion is. Raises RunError where all further requests would fail the same way."""
     if isinstance(result, FailedCompletion):
         return failed_path(result)
-    return Path(text_of(result).strip(), sureness(result.text, result.logprobs))
+    return Path(text_of(result).strip(), confidence_of(result.text, result.logprobs))
 
 
 def failed_path(result: FailedCompletion) -> FailedPath:

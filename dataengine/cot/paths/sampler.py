@@ -112,7 +112,7 @@ def with_outcome(row: PathRow, path: Path | FailedPath) -> PathRow:
         row,
         text=path.text.strip(),
         confidence=sure.mean,
-        least_token=sure.least,
+        least_token=sure.lowest,
         step_means=sure.step_means,
-        step_leasts=sure.step_leasts,
+        step_leasts=sure.step_lowest,
     )

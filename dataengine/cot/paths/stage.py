@@ -1,4 +1,4 @@
-"""cot.paths: several paths of reasoning for each question, by each teacher, and a blind answer where a model is asked.
+"""cot.paths: several paths of reasoning for each question, by each teacher, and a text-only answer where a model is asked.
 
 The programmatic teacher needs no media. A model is shown the pictures (of a video, its frames), in chunks of questions so
 that memory does not grow with the part; finished generations lie in the workspace by content, so none is paid for twice.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from dataengine.cot.core.confidence import Sureness, sureness, together
+from dataengine.cot.core.confidence import Confidence, combined, confidence_of
 from dataengine.cot.core.formats import IMAGE_MARK
 from dataengine.cot.paths.path import DialogueFailure, FailedPath, Path, failed_path
 from dataengine.cot.teachers import prompt_text
@@ -36,12 +36,12 @@ class Dialogue:
     text: str = ""
     pictures: list[bytes] = field(default_factory=list)
     turns: int = 0
-    confidences: list[tuple[Sureness, int]] = field(default_factory=list)
+    confidences: list[tuple[Confidence, int]] = field(default_factory=list)
     """Of each turn, with its number of tokens."""
 
     def path(self) -> Path:
         """All turns as one path."""
-        return Path(self.text, together(self.confidences), tuple(self.pictures))
+        return Path(self.text, combined(self.confidences), tuple(self.pictures))
 
 
 def converse(
@@ -76,7 +76,7 @@ def converse(
 
 def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
     """Add a completion to the text; the program that it stops at, if it does."""
-    dialogue.confidences.append((sureness(completion.text, completion.logprobs), completion.tokens_out))
+    dialogue.confidences.append((confidence_of(completion.text, completion.logprobs), completion.tokens_out))
     turn = text_of(completion).strip()
     match = _PROGRAM.search(turn)
     thinking = match is not None and _END not in turn[: match.start()]

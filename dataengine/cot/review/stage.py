@@ -20,7 +20,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import grade
 from dataengine.cot.core import formats
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import SAMPLE, PathTold
+from dataengine.cot.core.record import SAMPLE, PathSummary
 from dataengine.cot.core.schemas import ITEMS
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, ReviewRow, rows_of, run_rows, table_of
@@ -145,10 +145,10 @@ def with_paths(rid: str, choice: Choice, checks: Sequence[CheckRow]) -> ReviewRo
     )
 
 
-def _path(check: CheckRow) -> PathTold:
+def _path(check: CheckRow) -> PathSummary:
     if check.grade is None:
         raise ValueError("a path without a grade")
-    return PathTold(
+    return PathSummary(
         index=check.index,
         teacher=check.teacher,
         seed=check.seed,

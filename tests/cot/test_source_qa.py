@@ -1,4 +1,4 @@
-"""What a source says, as questions: pairs in many shapes, captions of others, and what is refused."""
+"""Question-answer pairs from a source's metadata, in many shapes, and caption distractors."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def pairs(meta: Any, config: QuestionsConfig = QA) -> list[Pair]:
 
 
 def one(**pair: Any) -> Pair:
-    [found] = pairs({"qa": [pair]})
-    return found
+    [result] = pairs({"qa": [pair]})
+    return result
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "answer"),
+    ("pair", "kind", "answer"),
     [
         ({"answer": "42"}, "number", "42"),
         ({"answer": 42}, "number", "42"),
@@ -43,28 +43,28 @@ def one(**pair: Any) -> Pair:
         ({"answer": "dog", "choices": {"A": "cat", "B": "dog"}}, "choice", "B"),
     ],
 )
-def test_answers_are_of_a_type(told: dict[str, Any], kind: str, answer: str) -> None:
-    found = one(question="what?", **told)
-    assert (found.answer_type, found.answer, found.wrong, found.place) == (kind, answer, "", "src/a.jpg")
+def test_answers_are_of_a_type(pair: dict[str, Any], kind: str, answer: str) -> None:
+    result = one(question="what?", **pair)
+    assert (result.answer_type, result.answer, result.problem, result.place) == (kind, answer, "", "src/a.jpg")
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("pair", "why"),
     [
         ({"answer": "mouse", "choices": ["cat", "dog"]}, "the answer is none of the choices"),
         ({"answer": 7, "choices": ["cat", "dog"]}, "the answer is none of the choices"),
         ({"answer": "cat", "choices": ["cat"]}, "not 2 to 6 choices"),
         ({"answer": "cat", "choices": [*"abcdefg", "cat"]}, "not 2 to 6 choices"),
-        ({"answer": "cat", "choices": ["cat", "cat"]}, "choices that are alike or empty"),
-        ({"answer": "cat", "choices": "cat or dog"}, "choices are no list"),
-        ({"answer": "many", "answer_type": "number"}, "the answer is no number"),
+        ({"answer": "cat", "choices": ["cat", "cat"]}, "duplicate or empty choices"),
+        ({"answer": "cat", "choices": "cat or dog"}, "choices are not a list"),
+        ({"answer": "many", "answer_type": "number"}, "the answer is not a number"),
         ({"answer": ["dog", "cat"]}, "no question with one answer"),
         ({"answer": None}, "no question with one answer"),
         ({"answer": " "}, "no question with one answer"),
     ],
 )
-def test_what_cannot_be_asked_says_why(told: dict[str, Any], why: str) -> None:
-    assert one(question="what?", **told).wrong == why
+def test_what_cannot_be_asked_says_why(pair: dict[str, Any], why: str) -> None:
+    assert one(question="what?", **pair).problem == why
 
 
 def test_pairs_are_found_where_the_recipe_says() -> None:
@@ -84,8 +84,8 @@ def test_conversations_are_pairs_of_turns() -> None:
 
 def test_metadata_answers_the_recipes_questions() -> None:
     config = QuestionsConfig(metadata={"place": "Where is this?", "year": "When was this?", "none": "?"})
-    found = pairs({"place": "Lhasa", "year": 1998, "x": 1}, config)
-    assert [(p.question, p.answer, p.answer_type) for p in found] == [
+    result = pairs({"place": "Lhasa", "year": 1998, "x": 1}, config)
+    assert [(p.question, p.answer, p.answer_type) for p in result] == [
         ("Where is this?", "Lhasa", "word"),
         ("When was this?", "1998", "number"),
     ]
@@ -119,8 +119,8 @@ def test_nothing_alike_stands_beside_a_sample() -> None:
     samples = [sample(n, CAPTIONS[n]) for n in range(4)]
     samples += [sample(8, "a dog runs over wet grass"), sample(9, CAPTIONS[4], parent=samples[0].id)]
     near = {samples[0].id: {samples[1].id}}
-    found = Ring(samples, 1, near).distractors(samples[0], 5)
-    assert {r.text for r in found} == {CAPTIONS[2], CAPTIONS[3]}
+    result = Ring(samples, 1, near).distractors(samples[0], 5)
+    assert {r.text for r in result} == {CAPTIONS[2], CAPTIONS[3]}
     assert set(Ring(samples, 1, near).partners(samples[0], 3)) == {samples[n].id for n in (2, 3, 4)}
     assert Ring(samples, 1, near).partners(samples[0], 4) == []
 
