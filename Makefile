@@ -4,8 +4,10 @@ PYTHON ?= python3
 WORKSPACE ?= workspace/demo
 BIN := .venv/bin
 CORPUS := workspace/corpus
+# Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test check lint types docs gpu-check schemas clean
+.PHONY: demo test fast check lint types docs gpu-check schemas clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -13,7 +15,11 @@ demo: .venv/installed
 	$(BIN)/dataengine demo-check $(CORPUS) jobs/recipes/demo.yaml --workspace $(WORKSPACE)
 
 test: .venv/dev
-	$(BIN)/python -m pytest --durations 25
+	$(PYTEST) --durations 25
+
+# For the inner loop: no Ray, Spark, browser, model or run of the pipeline.
+fast: .venv/dev
+	$(PYTEST) -m "not slow"
 
 check: .venv/dev lint types docs test
 

@@ -10,7 +10,7 @@ from dataengine.cot.mix.score_stage import CotScore
 from dataengine.cot.mix.stage import CotMix
 from dataengine.cot.mix.write_stage import CotWrite
 from dataengine.cot.paths.stage import CotPaths
-from dataengine.cot.questions.source_metadata_stage import CotGiven
+from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
 from dataengine.cot.review.stage import CotReview
 from dataengine.dedup.fingerprint import DedupFingerprint
@@ -47,7 +47,7 @@ STAGES: tuple[Stage, ...] = (
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),
-    CotGiven(),
+    CotMaterial(),
     CotQuestions(),
     CotPaths(),
     CotCheck(),

@@ -1,10 +1,10 @@
-"""Real servers on free loopback ports, started once and stopped at the end."""
+"""What all tests share: real servers on free loopback ports, the demo corpus, engines; and which tests are slow."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import boto3
@@ -12,18 +12,52 @@ import hypothesis
 import pytest
 from botocore.config import Config
 from support.engine_fixtures import duck, spark
+from support.once import once
+from support.scheduling import schedule
 from support.servers import free_port, serve
 from support.small_release import copy, small, workspace
+
+from dataengine.demo.corpus import build
+from dataengine.engines.ray import RayEngine
+from dataengine.engines.spark import SparkEngine
 
 __all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "spark", "workspace"]
 
 # Workers of Ray and decode children import `support` by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
+# No JVM here lives long enough for the optimising compiler.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 hypothesis.settings.register_profile(
     "machine", deadline=None
 )  # these machines are noisy: no test has a time limit of its own
 hypothesis.settings.load_profile("machine")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    schedule(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that is not marked slow fails where it starts Ray or Spark."""
+
+    def refuse(*_: object) -> None:
+        pytest.fail("this test starts Ray or Spark: mark it slow")
+
+    with pytest.MonkeyPatch.context() as patch:
+        if item.get_closest_marker("slow") is None:
+            patch.setattr(RayEngine, "_start", refuse)
+            patch.setattr(SparkEngine, "_start", refuse)
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def demo_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole demo corpus; not to be changed."""
+    return once(tmp_path_factory, "demo-corpus", build)
+
 
 KEY, SECRET = "test-access-key", "test-secret-key"
 

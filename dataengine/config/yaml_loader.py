@@ -37,11 +37,15 @@ def read_text(path: str | Path) -> str:
             return Store(folder).get(name).decode("utf-8")
         return Path(path).read_text("utf-8")
     except RunError as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+        raise UsageError(str(error)) from None
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from None
+    except IsADirectoryError:
+        raise UsageError(f"{path} is a folder: name a YAML file") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{path} is not a text file in UTF-8: name a YAML file") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def parse(text: str, name: str) -> yaml.Node | None:

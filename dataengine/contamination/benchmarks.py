@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dataengine.config.recipe import Benchmark, FolderBenchmark, TableBenchmark
+from dataengine.config.contamination import Benchmark, FolderBenchmark, TableBenchmark
 from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import UsageError
 from dataengine.ingest.occurrence import CAPTION_KEYS, Occurrence, SourceReader

@@ -6,7 +6,6 @@ again. Items go through the same encoder and the same decode.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -14,17 +13,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine.config.recipe import KeyePosttrain, Recipe
-from dataengine.contamination.benchmarks import Reader
+from dataengine.config.contamination import KeyePosttrain
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.read import parts, readers
+from dataengine.contamination.worker import ItemWorker
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
 from dataengine.embed import views
 from dataengine.embed.vectors import captioned, lists
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
-from dataengine.errors import InputError
-from dataengine.ingest.occurrence import Occurrence
-from dataengine.media.limits import Limits
-from dataengine.media.sandbox.pool import Ok, Sandbox
+from dataengine.media.sandbox.pool import Ok
 from dataengine.media.sniff import video_format
 from dataengine.models.encoders import Encoder, encoder_of, picture_vectors, text_vectors
 from dataengine.samples.locate import chunks
@@ -60,9 +57,8 @@ class ContaminationEmbed(RecordStage):
 
     def worker(self, run: Run) -> Worker:
         score, recipe = run.recipe.score, run.recipe
-        return ItemWorker(
-            encoder_of(recipe), score.device, score.threads, recipe.limits.to_limits(), run.workspace, readers(recipe)
-        )
+        limits, encoder = recipe.limits.to_limits(), encoder_of(recipe)
+        return ItemEmbedder(limits, run.workspace, readers(recipe), encoder, score.device, score.threads)
 
 
 def schema(encoder: Encoder, *names: str) -> pa.Schema:
@@ -100,24 +96,24 @@ def _piece(workspace: Workspace, parts_: Sequence[dict[str, File]], encoder: Enc
 
 
 @dataclass
-class ItemWorker:
+class ItemEmbedder(ItemWorker):
     """Model in this process, decoding in a child, which gets no weights."""
 
     encoder: Encoder
     device: str
     threads: int
-    limits: Limits
-    workspace: Workspace
-    readers: dict[str, Reader]
-    _sandbox: Sandbox | None = None
+
+    function = "dataengine.embed.views:prepare"
 
     def setup(self) -> None:
         self._model = copy(self.encoder)
         self._model.setup(self.device, self.threads)
 
-    def close(self) -> None:
-        if self._sandbox is not None:
-            self._sandbox.__exit__(None, None, None)
+    def context(self) -> Any:
+        return self.limits, self.encoder, False
+
+    def payload(self, data: bytes) -> tuple[bytes, str]:
+        return data, "video" if video_format(data) else "image"
 
     def process(self, part: Part) -> Output:
         layout = schema(self.encoder, "benchmark", "item")
@@ -127,18 +123,10 @@ class ItemWorker:
         return Output({"benchmarks": self.workspace.write_table(key, table)}, {"benchmarks": table.num_rows})
 
     def _items(self, name: str, spec: Any) -> Iterator[tuple[Row, Any]]:
-        """Each item and its prepared view; None where it cannot be decoded, and counts as not compared."""
-        if self._sandbox is None:
-            context = (self.limits, self.encoder, False)
-            self._sandbox = Sandbox(
-                "dataengine.embed.views:prepare", context, workers=1, limits=self.limits
-            ).__enter__()
-        reader, held, bare = self.readers[name], deque[Occurrence](), list[Occurrence]()
-        for outcome in self._sandbox.map(_payloads(reader, spec, held, bare, self.limits)):
-            item = held.popleft()
-            yield (name, item.uri, reader.texts(item)[0]), outcome.value[0] if isinstance(outcome, Ok) else None
-        for item in bare:
-            yield (name, item.uri, reader.texts(item)[0]), None
+        """Each item and its prepared view; None where there is none, which counts as not compared."""
+        for item, outcome in self.decoded(name, spec):
+            views_ = outcome.value if isinstance(outcome, Ok) else None
+            yield (name, item.uri, self.readers[name].texts(item)[0]), views_[0] if views_ else None
 
     def _table(self, chunk: Sequence[tuple[Row, Any]], layout: pa.Schema) -> pa.Table:
         prepared = [p for _, p in chunk if p is not None]
@@ -151,17 +139,3 @@ class ItemWorker:
             rows += [(name, item, image, next(vectors)) for _ in texts] or [(name, item, image, None)]
         columns = zip(*rows, strict=True)
         return pa.table([pa.array(list(c), f.type) for c, f in zip(columns, layout, strict=True)], schema=layout)
-
-
-def _payloads(
-    reader: Reader, spec: Any, held: deque[Occurrence], bare: list[Occurrence], limits: Limits
-) -> Iterator[tuple[bytes, str]]:
-    """Media of the items and their kind; items without go to ``bare`` (contamination.read tells why)."""
-    for item in reader.occurrences(spec):
-        try:
-            data = item.read(limits)
-        except InputError:
-            bare.append(item)
-            continue
-        held.append(item)
-        yield data, "video" if video_format(data) else "image"

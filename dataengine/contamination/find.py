@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataengine.config.recipe import KeyePosttrain, KeyePretrain, PhashPreset, Preset, Recipe
+from dataengine.config.contamination import KeyePosttrain, KeyePretrain, PhashPreset, Preset
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import embedded
 from dataengine.contamination.hits import Contamination, merged
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from dataengine.config.recipe import NgramPreset
+from dataengine.config.contamination import NgramPreset
 from dataengine.contamination.find import texts_of
 from dataengine.contracts import BENCHMARK_ITEMS
 from dataengine.stage import Run

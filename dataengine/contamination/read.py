@@ -5,8 +5,6 @@ The media of a benchmark is decoded as that of a source, bounded and in a child 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +12,14 @@ import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.benchmarks import Reader
+from dataengine.contamination.worker import ItemWorker
 from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
-from dataengine.errors import InputError, UsageError
+from dataengine.errors import UsageError
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.occurrence import Occurrence
-from dataengine.media.limits import Limits
-from dataengine.media.sandbox.pool import Failed, Sandbox
+from dataengine.media.sandbox.pool import Failed
 from dataengine.stage import Part, Run, Worker
-from dataengine.storage.workspace import Output, Workspace, digest
+from dataengine.storage.workspace import Output, digest
 
 
 def readers(recipe: Recipe) -> dict[str, Reader]:
@@ -58,54 +56,23 @@ class ContaminationRead(ListingStage):
         return parts(recipe, base)
 
     def worker(self, run: Run) -> Worker:
-        return ReadWorker(readers(run.recipe), run.recipe.limits.to_limits(), run.workspace)
+        return ReadWorker(run.recipe.limits.to_limits(), run.workspace, readers(run.recipe))
 
 
-@dataclass
-class ReadWorker:
-    """Serves any part of any benchmark, with one decode child."""
+class ReadWorker(ItemWorker):
+    """Serves any part of any benchmark."""
 
-    readers: dict[str, Reader]
-    limits: Limits
-    workspace: Workspace
-    _sandbox: Sandbox | None = None
-
-    def setup(self) -> None: ...
-
-    def close(self) -> None:
-        if self._sandbox is not None:
-            self._sandbox.__exit__(None, None, None)
+    function = "dataengine.media.inspect:inspect"
 
     def process(self, part: Part) -> Output:
         name, spec = part.spec
         rows = _Rows(self.readers[name])
-        held: deque[Occurrence] = deque()
-        for outcome in self._child().map(self._payloads(rows, spec, held)):
-            item = held.popleft()
+        for item, outcome in self.decoded(name, spec):
             if isinstance(outcome, Failed):
                 rows.fail(item, outcome.failure, outcome.message)
             else:
-                rows.add(item, outcome.value)
+                rows.add(item, outcome.value or {})
         return self._publish(part, rows)
-
-    def _child(self) -> Sandbox:
-        if self._sandbox is None:
-            inspect = "dataengine.media.inspect:inspect"
-            self._sandbox = Sandbox(inspect, self.limits, workers=1, limits=self.limits).__enter__()
-        return self._sandbox
-
-    def _payloads(self, rows: _Rows, spec: Any, held: deque[Occurrence]) -> Iterator[bytes]:
-        for item in rows.reader.occurrences(spec):
-            if rows.reader.wordy and item.error is None:
-                rows.add(item, {})
-                continue
-            try:
-                data = item.read(self.limits)
-            except InputError as error:
-                rows.fail(item, error.failure, error.message)
-                continue
-            held.append(item)
-            yield data
 
     def _publish(self, part: Part, rows: _Rows) -> Output:
         files = {}

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataengine.config.recipe import KeyePosttrain, Recipe
+from dataengine.config.contamination import KeyePosttrain
+from dataengine.config.recipe import Recipe
 from dataengine.contracts import UNIQUE
 from dataengine.embed.views import VERSION
 from dataengine.embed.worker import CAPTIONS, INNER, PICTURES, VIDEOS, EmbedWorker

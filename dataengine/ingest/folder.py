@@ -84,12 +84,12 @@ def _listing(path: str) -> Iterator[tuple[str, str]]:
     if "://" in path:
         objects = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list()]
         if not objects:
-            raise UsageError(f"source folder {path} is empty or does not exist")
+            raise UsageError(f"{path} is empty or does not exist")
         yield from (o for o in objects if not _hidden(o[0]))
         return
     root = Path(path)
     if not root.is_dir():
-        raise UsageError(f"source folder {path} does not exist (relative paths start at {Path.cwd()})")
+        raise UsageError(f"folder {path} does not exist (relative paths start at {Path.cwd()})")
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if not f.startswith(".")]
         for name in files:

@@ -79,8 +79,8 @@ class _Rows:
         parent, _ = sample_id(data)
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
-            occurrence = replace(occurrence, uri=f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}")
-            yield self.add(occurrence, clip.data, clip.facts | cut, clip.stored)
+            uri = f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}"
+            yield self.add(replace(occurrence, uri=uri), clip.data, clip.facts | cut, clip.stored)
 
     def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
         return {"input_id": input_id(self.source, occurrence.uri), "source": self.source, "uri": occurrence.uri}

@@ -55,7 +55,7 @@ def _permission(entry: Any) -> str:
 
 def _assertions(store: bytes) -> list[tuple[str, dict[str, Any] | None]]:
     """``(label, entries)`` of the assertions in a manifest store; None for entries that cannot be read."""
-    found: list[tuple[str, dict[str, Any] | None]] = []
+    assertions: list[tuple[str, dict[str, Any] | None]] = []
     waiting, seen = [(0, len(store), 0)], 0
     while waiting:
         start, end, depth = waiting.pop()
@@ -63,14 +63,14 @@ def _assertions(store: bytes) -> list[tuple[str, dict[str, Any] | None]]:
         for kind, body, stop in boxes(store, start, end):
             seen += 1
             if seen > _BOXES or depth > _DEPTH:
-                return found
+                return assertions
             if kind == b"jumd":
                 label = _LABEL.fullmatch(_labelled(store[body:stop]))
             elif kind == b"jumb":
                 waiting.append((body, stop, depth + 1))
             elif label and kind in (b"cbor", b"json"):
-                found.append((label[1].decode("ascii"), _entries(kind, store[body:stop])))
-    return found
+                assertions.append((label[1].decode("ascii"), _entries(kind, store[body:stop])))
+    return assertions
 
 
 def _labelled(description: bytes) -> bytes:

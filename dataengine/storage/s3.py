@@ -43,17 +43,17 @@ def connect(url: str) -> S3Store:
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     if not bucket:
         raise RunError(f"{url} names no bucket; write s3://bucket/prefix")
-    found = settings()
+    configured = settings()
     options: dict[str, Any] = {"client_options": {"timeout": "300s"}}
-    if found["endpoint"]:
-        options["endpoint"] = found["endpoint"]
-        options["client_options"]["allow_http"] = found["endpoint"].startswith("http://")
-    if found["session"] is not None:
-        options["credential_provider"] = _provider(found["session"])
+    if configured["endpoint"]:
+        options["endpoint"] = configured["endpoint"]
+        options["client_options"]["allow_http"] = configured["endpoint"].startswith("http://")
+    if configured["session"] is not None:
+        options["credential_provider"] = _provider(configured["session"])
     # The checksum is the signed payload's digest, so it costs nothing, and the server stores it.
     options["checksum_algorithm"] = os.environ.get("AWS_CHECKSUM_ALGORITHM") or "SHA256"
     retry: Any = {"max_retries": attempts() - 1, "retry_timeout": timedelta(minutes=3), "backoff": _BACKOFF}
-    return S3Store(bucket, prefix=prefix or None, region=found["region"], retry_config=retry, **options)
+    return S3Store(bucket, prefix=prefix or None, region=configured["region"], retry_config=retry, **options)
 
 
 def boto_client() -> Any:
@@ -61,17 +61,17 @@ def boto_client() -> Any:
     import boto3
     from botocore.config import Config
 
-    found = settings()
-    session = found["session"] or boto3.Session()
+    configured = settings()
+    session = configured["session"] or boto3.Session()
     config = Config(
         signature_version="s3v4",
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         retries={"total_max_attempts": attempts(), "mode": "standard"},
-        s3={"addressing_style": "path"} if found["endpoint"] else None,
+        s3={"addressing_style": "path"} if configured["endpoint"] else None,
         max_pool_connections=32,
     )
-    return session.client("s3", endpoint_url=found["endpoint"], region_name=found["region"], config=config)
+    return session.client("s3", endpoint_url=configured["endpoint"], region_name=configured["region"], config=config)
 
 
 def settings() -> dict[str, Any]:
@@ -117,8 +117,8 @@ def explained(error: Exception) -> str:
 
 
 def _retried(text: str) -> str:
-    found = re.search(r"after (\d+) retries", text)
-    return f" (tried {int(found[1]) + 1} times)" if found else ""
+    match = re.search(r"after (\d+) retries", text)
+    return f" (tried {int(match[1]) + 1} times)" if match else ""
 
 
 def _first(error: Exception) -> str:

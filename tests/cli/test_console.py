@@ -20,7 +20,7 @@ def test_a_log_tells_when_a_stage_begins_and_ends(capsys: pytest.CaptureFixture[
 
 
 def test_and_now_and_then_between(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(console, "_EVERY", 0.0)
+    monkeypatch.setattr(console, "_LOG_SECONDS", 0.0)
     with console.Progress() as progress:
         progress.start("tokenize.fit", 2, 2)
         progress.note("tokenize.fit", "step 3 of 9")

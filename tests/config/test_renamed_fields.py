@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dataengine.config import cot, recipe, sources
+from dataengine.config import contamination, cot, recipe, sources
 from dataengine.config.model_server import ModelServerConfig
 from dataengine.config.sources import Model
 from dataengine.errors import UsageError
@@ -37,8 +37,8 @@ PLACES: dict[type[Model], Any] = {
     sources.HttpConfig: lambda field: {"sources": [FOLDER | {"type": "urls", "http": field}]},
     recipe.SemanticConfig: lambda field: {"dedup": {"semantic": field}},
     recipe.DedupConfig: lambda field: {"dedup": field},
-    recipe.KeyePosttrain: lambda field: preset(name="keye_posttrain", **field),
-    recipe.NgramPreset: lambda field: preset(name="ngram", **field),
+    contamination.KeyePosttrain: lambda field: preset(name="keye_posttrain", **field),
+    contamination.NgramPreset: lambda field: preset(name="ngram", **field),
     recipe.MediaConfig: lambda field: {"media": field},
     ModelServerConfig: lambda field: {"cot": {"judge": MODEL | field}},
     cot.ProgrammaticTeacher: lambda field: {"cot": {"teachers": [{"type": "programmatic"} | field]}},

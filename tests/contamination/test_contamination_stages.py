@@ -15,6 +15,8 @@ from dataengine.errors import RunError, UsageError
 from dataengine.pipeline import StageReport, open_run, stages, until
 from dataengine.stage import Run
 
+pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run of the others
+
 PRESETS: list[Any] = ["keye_pretrain", {"name": "phash", "radius": 4}, "ngram"]
 
 
@@ -153,6 +155,7 @@ def test_without_a_block_nothing_is_compared_and_nothing_changes(planted: Path) 
     assert decisions(run)["coffee.png"] == (True, None, None)
 
 
+@pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_spark_finds_and_decides_the_same(planted: Path) -> None:
     there, _ = made(planted, block(planted))
     run = open_run(recipe(planted, block(planted), engine="spark"))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.chat_server import ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
 from support.cot_workers import Workshop
 from test_cot_checks import check
@@ -17,6 +16,7 @@ from dataengine.cot.core.confidence import Confidence, combined, confidence_of
 from dataengine.cot.core.formats import Thinking, box
 from dataengine.cot.review.choose import choose
 from dataengine.models.serving.completion import TokenLogprob
+from dataengine.testing import ChatServer, Turn, chat_server
 
 TEXT = "<think>The left is dark. It has 1.5 of it!</think> <answer>So A</answer>"
 
@@ -37,10 +37,10 @@ def tokens(text: str, *values: tuple[str, float]) -> list[TokenLogprob]:
 
 
 def test_steps_are_the_sentences_of_the_reasoning() -> None:
-    told = confidence_of(TEXT, tokens(TEXT, ("The left is dark.", -0.5), ("1.5", -4.0)))
-    assert len(told.step_means) == 2 and told.step_means[0] == -0.5 == told.step_leasts[0]
-    assert told.step_leasts[1] == told.least == -4.0 and -1.5 < told.step_means[1] < -0.4
-    assert told.mean is not None and -0.6 < told.mean < -0.1
+    confidence = confidence_of(TEXT, tokens(TEXT, ("The left is dark.", -0.5), ("1.5", -4.0)))
+    assert len(confidence.step_means) == 2 and confidence.step_means[0] == -0.5 == confidence.step_lowest[0]
+    assert confidence.step_lowest[1] == confidence.lowest == -4.0 and -1.5 < confidence.step_means[1] < -0.4
+    assert confidence.mean is not None and -0.6 < confidence.mean < -0.1
 
 
 def test_tokens_that_do_not_spell_the_text_give_no_steps() -> None:
@@ -53,15 +53,17 @@ def test_tokens_that_do_not_spell_the_text_give_no_steps() -> None:
 @given(st.text(st.characters(codec="utf-8"), max_size=60), st.integers(1, 7))
 def test_any_text_has_its_numbers(text: str, size: int) -> None:
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    told = confidence_of(text, [TokenLogprob(p, -float(n)) for n, p in enumerate(pieces)])
-    assert len(told.step_means) == len(told.step_leasts)
-    assert all(low <= mean for low, mean in zip(told.step_leasts, told.step_means, strict=True))
-    assert not pieces or told.least == -float(len(pieces) - 1)
+    confidence = confidence_of(text, [TokenLogprob(p, -float(n)) for n, p in enumerate(pieces)])
+    assert len(confidence.step_means) == len(confidence.step_lowest)
+    assert all(low <= mean for low, mean in zip(confidence.step_lowest, confidence.step_means, strict=True))
+    assert not pieces or confidence.lowest == -float(len(pieces) - 1)
 
 
 def test_turns_are_taken_together() -> None:
-    told = combined([(Confidence(-1.0, -2.0, (-1.0,), (-2.0,)), 3), (Confidence(-0.2, -0.4, (-0.2,), (-0.4,)), 1)])
-    assert told == Confidence(-0.8, -2.0, (-1.0, -0.2), (-2.0, -0.4))
+    confidence = combined(
+        [(Confidence(-1.0, -2.0, (-1.0,), (-2.0,)), 3), (Confidence(-0.2, -0.4, (-0.2,), (-0.4,)), 1)]
+    )
+    assert confidence == Confidence(-0.8, -2.0, (-1.0, -0.2), (-2.0, -0.4))
     assert combined([(Confidence(), 3)]) == Confidence()
 
 
@@ -86,8 +88,9 @@ def test_steps_are_columns_of_paths_and_checks(server: ChatServer, tmp_path: Pat
     shop.questions()
     paths, checks = shop.paths(), shop.checks()
     single = [p for p in paths if "sandbox_output" not in (p.text or "")]
-    assert single
-    for row in (*single, *(c for c in checks if c.rid in {p.rid for p in single})):
+    of_single = [c for c in checks if c.rid in {p.rid for p in single}]
+    assert single and len(of_single) == len(single)
+    for row in (*single, *of_single):
         assert len(row.step_means) == len(row.step_leasts) == 2
         assert row.step_means[0] < row.step_means[1] == -0.5 and row.least_token == -2.0
     again = Workshop(tmp_path, sorted(pictures())[:1], {"teachers": [model]})

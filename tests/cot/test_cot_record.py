@@ -22,13 +22,13 @@ def test_records_come_back_from_their_bytes() -> None:
 
 def test_a_record_is_in_the_shape_of_chat_messages() -> None:
     for kept in records():
-        told = json.loads(kept.record.to_bytes())
-        assert [m["role"] for m in told["messages"]] == ["user", "assistant"]
-        for block in (b for m in told["messages"] for b in m["content"]):
+        fields = json.loads(kept.record.to_bytes())
+        assert [m["role"] for m in fields["messages"]] == ["user", "assistant"]
+        for block in (b for m in fields["messages"] for b in m["content"]):
             assert block["type"] in block and block[block["type"]]
-        own = [b["image"] for m in told["messages"] for b in m["content"] if b.get("image", "").startswith("obs:")]
+        own = [b["image"] for m in fields["messages"] for b in m["content"] if b.get("image", "").startswith("obs:")]
         assert own == [f"obs:{i}" for i in range(len(kept.images))]
-        assert len({p["name"] for p in told["params"]}) == len(told["params"]) > 0
+        assert len({p["name"] for p in fields["params"]}) == len(fields["params"]) > 0
 
 
 def test_texts_have_the_form_of_their_style() -> None:
@@ -67,9 +67,9 @@ def test_nothing_in_a_record_tells_where_or_when_it_was_made() -> None:
     ],
 )
 def test_malformed_records_are_refused(change: dict[str, Any]) -> None:
-    told = json.loads(records()[0].record.to_bytes()) | change
+    fields = json.loads(records()[0].record.to_bytes()) | change
     with pytest.raises(InputError, match="bad_record"):
-        Record.from_bytes(json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+        Record.from_bytes(json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
 
 
 def test_other_bytes_of_the_same_record_are_refused() -> None:

@@ -51,7 +51,7 @@ def test_the_child_makes_what_the_parent_would() -> None:
     broken = EncodedSample("0" * 32, "image", media[ids[0]][:500])
     with Sandbox(
         "dataengine.cot.questions.worker:compose_all",
-        Context(Limits(), 3, 4, sample(ids[0]).ways),
+        Context(Limits(), 3, 4, sample(ids[0]).samplings),
         workers=1,
         limits=Limits(),
     ) as sandbox:
@@ -68,7 +68,7 @@ def test_hugging_face_reads_every_field(shards: dict[str, Path], family: str, tm
     loaded = datasets.load_dataset(
         "webdataset", data_files={"train": str(shards[family])}, split="train", cache_dir=str(tmp_path)
     )
-    assert set(loaded["__key__"]) == set(mine)
+    assert set(loaded["__key__"]) == set(mine) and mine
     for row in loaded:
         kept = mine[row["__key__"]]
         told = json.loads(kept.record.to_bytes())
@@ -84,7 +84,7 @@ def test_hugging_face_reads_every_field(shards: dict[str, Path], family: str, tm
 def test_webdataset_and_tarfile(shards: dict[str, Path], family: str) -> None:
     mine = {k.record.id: k for k in records() if k.record.family == family}
     seen = {s["__key__"]: s for s in wds.WebDataset(str(shards[family]), shardshuffle=False)}
-    assert set(seen) == set(mine)
+    assert set(seen) == set(mine) and mine
     for key, kept in mine.items():
         assert {f"{key}.{n}": d for n, d in seen[key].items() if not n.startswith("__")} == dict(
             record_members(kept.record, kept.images)

@@ -9,14 +9,12 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import encode, jpeg, one_shot, pan, pixels_of, three_shots, tinted
 
 from dataengine import pipeline
@@ -27,9 +25,7 @@ from dataengine.cot.core.record import Record
 from dataengine.cot.review.base import ReviewItem
 from dataengine.export.messages import export
 from dataengine.release.reader import open_release
-from dataengine.stage import Job, Part, Resources, Worker
-from dataengine.storage.store import Store
-from dataengine.storage.workspace import Output, commit_part
+from dataengine.testing import Body, ChatServer, InProcess, Turn, chat_server
 from dataengine.verify.cot_records import recheck
 from dataengine.verify.verify import verify
 
@@ -41,24 +37,6 @@ QA = [
     {"question": "Who painted it?", "answer": "nobody", "choices": ["a", "b"]},
 ]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"
-
-
-class Inline:
-    """As RayEngine, without Ray."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-    def run(
-        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
-        worker.setup()
-        for job in jobs:
-            if job.in_place:
-                store.delete([job.marker])
-            output = worker.process(job.part)
-            commit_part(store, job.marker, job.part.key, output)
-            yield job.part, output
-        worker.close()
 
 
 def corpus(folder: Path) -> None:
@@ -104,8 +82,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
     corpus(folder / "corpus")
     rule = {"name": "wide", "keep": "width >= 8", "on_missing": "drop", "reason": "tiny"}
     (folder / "policy.yaml").write_text(yaml.safe_dump({"name": "all", "version": "1", "rules": [rule]}))
-    with chat_server() as server, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "RayEngine", Inline)
+    with chat_server() as server:
         server.reply = answering
         model = {"type": "openai", "endpoint": server.endpoint, "model": "told"}
         cot = {
@@ -137,7 +114,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
         }
         path = folder / "recipe.yaml"
         path.write_text(yaml.safe_dump(told))
-        pipeline.execute(recipe.load(str(path)))
+        pipeline.execute(recipe.load(str(path)), engine=InProcess())
         yield folder / "ws" / "releases" / "whole", server, path
 
 
@@ -153,8 +130,8 @@ def test_what_the_source_asks_is_in_the_release(made: tuple[Path, ChatServer, Pa
     assert tasks["match_clips"] and tasks["count_shots_slow_fast"], tasks
     given = [r for r in found if r.basis == "given"]
     assert {r.answer_type for r in given} == {"number", "choice", "word"}
-    assert all(r.asked["question"].startswith("Look twice") and r.asked["original"] for r in given)
-    assert all(r.asked["place"].startswith("mixed/") for r in given)
+    assert all(r.parameters["question"].startswith("Look twice") and r.parameters["original"] for r in given)
+    assert all(r.parameters["place"].startswith("mixed/") for r in given)
     told = json.loads((made[0] / "manifest.json").read_bytes())["cot"]
     assert told["yield"]["basis"]["given"]["kept"] == len(given)
     lost = told["rejected"]
@@ -204,6 +181,6 @@ def test_a_second_run_asks_nothing_and_changes_nothing(made: tuple[Path, ChatSer
     for commit in (release.parents[1] / "stages").glob("cot.*/*"):
         if commit.is_file():
             commit.unlink()
-    pipeline.execute(recipe.load(str(path)))
+    pipeline.execute(recipe.load(str(path)), engine=InProcess())
     assert server.requests == asked
     assert {p.name: p.read_bytes() for p in (release / "cot").iterdir()} == before

@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import PAIRS, alone, pictures, sample, videos, written
 from support.cot_workers import Workshop
 
 from dataengine.cot.checks.answers import matches
 from dataengine.cot.checks.grade import grade
 from dataengine.cot.checks.verify import verify_question, verify_record
-from dataengine.cot.core.formats import Plain, Thinking, box
+from dataengine.cot.core import tools
+from dataengine.cot.core.formats import Agentic, AutoThinking, Plain, Step, Thinking, box
 from dataengine.cot.core.outcomes import Kept, Rejected
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import Style, canonical
+from dataengine.cot.core.record import Style, canonical_json
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.cot.core.tables import SourceMaterial
 from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE, CLIP = sorted(pictures())[0], sorted(videos())[0]
 OWN = "a temple with a yellow roof"
@@ -54,7 +55,7 @@ def answered(question: Question, text: str, **more: Any) -> bytes:
     """The record with a model's reply."""
     told = json.loads(written(Kept(question)).record.to_bytes()) | {"teacher": "openai:m", "path": 0} | more
     told["messages"][1]["content"] = [{"type": "text", "text": text}]
-    return canonical(told)
+    return canonical_json(told)
 
 
 def thought(answer: str) -> str:
@@ -78,32 +79,47 @@ def test_without_models_only_what_a_program_can_answer_is_asked() -> None:
     assert asked and {r.style for r in asked} == {"non_thinking"}
 
 
-@pytest.mark.parametrize("task", [name for name in TASKS if name.startswith(("given", "caption"))])
-def test_a_models_reply_is_checked_for_every_task(task: str) -> None:
+def model_reply(question: Question, answer: str) -> str:
+    """A model's reply with this answer, in the form of the question's style."""
+    final = f"So it is {box(answer)}"
+    match question.style:
+        case "non_thinking":
+            return f"It is {answer}." if question.answer_type != "choice" else f"{answer}. that one"
+        case "auto":
+            return AutoThinking("It takes steps.", "I look at what is shown, part by part.", final).render()
+        case "agentic":
+            code = 'measure("brightness", 0, 0, 1000, 1000)'
+            output = tools.run(code, sample(PICTURE).picture())
+            return Agentic((Step("I measure it.", code, str(output)),), "Now it is clear.", final).render()
+        case _:
+            return thought(answer)
+
+
+FORMS = [(name, style) for name, task in TASKS.items() if task.basis != "measured" for style in task.styles]
+
+
+def test_tasks_from_the_source_have_all_styles() -> None:
+    assert {style for _, style in FORMS} == {"thinking", "non_thinking", "auto", "agentic"} and len(FORMS) > 8
+
+
+@pytest.mark.parametrize(("task", "style"), FORMS)
+def test_a_models_reply_is_checked_for_every_task_and_style(task: str, style: Style) -> None:
     source = replace(sample(CLIP if TASKS[task].kind == "video" else PICTURE), captions=(OWN,), distractors=OTHERS)
-    for style in TASKS[task].styles:
-        if style in ("auto", "agentic"):
-            continue
-        question = made(task, style, source)
-        good, bad = (
-            (f"It is {x}." if question.answer_type != "choice" else f"{x}. that one")
-            if style == "non_thinking"
-            else thought(x)
-            for x in (question.answer, "D" if question.answer != "D" else "C")
-        )
-        assert grade(question, good).grade == "A" and grade(question, bad).grade == "C", (good, bad)
-        beside = {source.id: source}.__getitem__
-        assert verify_record(answered(question, good), beside).passed
-        assert verify_record(answered(question, bad), beside).step == "format"
+    question = made(task, style, source)
+    good, bad = (model_reply(question, x) for x in (question.answer, "D" if question.answer != "D" else "C"))
+    assert grade(question, good).grade == "A" and grade(question, bad).grade == "C", (good, bad)
+    beside = {source.id: source}.__getitem__
+    assert verify_record(answered(question, good), beside, {}).passed
+    assert verify_record(answered(question, bad), beside, {}).step == "format"
 
 
 def test_an_answer_or_question_that_is_not_what_was_given_is_found() -> None:
     question = made("given_reasoned", "thinking", sample(PICTURE))
     told = json.loads(answered(question, thought(question.answer)))
     for change in ({"answer": "C"}, {"answer": "2"}):
-        assert verify_record(canonical(told | change), sample).step == "answer"
+        assert verify_record(canonical_json(told | change), sample).step == "answer"
     told["messages"][0]["content"][1]["text"] = "Is it so?/think"
-    assert verify_record(canonical(told), sample).step == "text"
+    assert verify_record(canonical_json(told), sample).step == "text"
 
 
 def test_the_own_caption_is_the_answer_and_is_looked_up_again() -> None:
@@ -118,7 +134,7 @@ def test_the_own_caption_is_the_answer_and_is_looked_up_again() -> None:
     assert verify_record(reply, lambda _: other).step == "evidence"
     wrong = json.loads(answered(question, thought("ABCD".replace(question.answer, "")[0])))
     wrong["answer"] = "ABCD".replace(question.answer, "")[0]
-    assert verify_record(canonical(wrong), lambda _: CAPTIONED).step == "answer"
+    assert verify_record(canonical_json(wrong), lambda _: CAPTIONED).step == "answer"
 
 
 @pytest.mark.parametrize(

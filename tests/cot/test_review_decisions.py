@@ -103,6 +103,7 @@ def test_label_studio_and_back() -> None:
             {"from_name": "path", "value": {"number": 1}},
         ],
     ]
+    assert len(tasks) > len(results)
     for task, result in zip(tasks, results, strict=False):
         task["annotations"] = [{"completed_by": {"email": "ann@x"}, "result": result}]
     first, second = import_decisions(json.dumps(tasks).encode(), items())

@@ -17,6 +17,8 @@ from dataengine.pipeline import until
 from dataengine.stage import Run
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
+pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run of the others
+
 CHINA = SCIKIT_LEARN.read("sklearn/datasets/images/china.jpg")
 EDGES = [(n, "ascending") for n in ("a", "b", "kind")]
 
@@ -133,6 +135,7 @@ def test_a_later_batch_embeds_and_confirms_only_what_is_new(folder: Path, at_onc
     assert [r.name for r in again if r.state == "done"] == ["dedup"]
 
 
+@pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_spark_writes_the_same_tables(folder: Path, at_once: Run) -> None:
     shutil.copytree(folder / "at-once", folder / "spark", ignore=shutil.ignore_patterns("dedup", "dedup.edges*"))
     shutil.copytree(folder / "at-once/dedup", folder / "spark/dedup", ignore=shutil.ignore_patterns("edges", "groups*"))

@@ -140,7 +140,7 @@ def test_a_second_embedding_must_agree() -> None:
 def test_too_many_pairs_are_refused_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semantic, "MAX_PAIRS", 1000)
     crowd = np.ones((500, 8), np.float32) + np.random.default_rng(0).normal(0, 0.01, (500, 8)).astype(np.float32)
-    with pytest.raises(RunError, match="raise the threshold"):
+    with pytest.raises(RunError, match=r"raise dedup\.semantic\.threshold"):
         semantic_pairs(crowd, 0.9)
 
 

@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from dataengine.demo.corpus import build
-
 
 @pytest.fixture(scope="session")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo corpus, built once."""
-    folder = tmp_path_factory.mktemp("demo") / "corpus"
-    assert build(folder).built
-    return folder
+def corpus(demo_corpus: Path) -> Path:
+    """The demo corpus; not to be changed."""
+    return demo_corpus
 
 
 @pytest.fixture(scope="session")

@@ -158,6 +158,7 @@ def test_exact_copies_are_exact_and_near_ones_are_not(
 def test_distinct_stills_look_different_and_copies_alike(there: dict[tuple[str, str], bytes | None]) -> None:
     corpus = plan.load()
     hashes = {name: phash(media_of(there, still)) for name, still in corpus.stills.items()}
+    assert len(hashes) > 40 and sum(near.of in hashes for near in corpus.near) > 10
     for a, b in itertools.combinations(hashes, 2):
         assert hashes[a] - hashes[b] > 12, (a, b)
     for near in corpus.near:
@@ -168,6 +169,7 @@ def test_distinct_stills_look_different_and_copies_alike(there: dict[tuple[str, 
 def test_distinct_clips_look_different_and_copies_alike(there: dict[tuple[str, str], bytes | None]) -> None:
     corpus = plan.load()
     hashes = {name: frame_hashes(media_of(there, clip)) for name, clip in corpus.clips.items()}
+    assert len(hashes) > 10 and sum(near.of in hashes for near in corpus.near) > 3
     for a, b in itertools.combinations(hashes, 2):
         assert min(x - y for x in hashes[a] for y in hashes[b]) > 8, (a, b)
     for near in corpus.near:

@@ -6,32 +6,22 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.once import once
 from support.small_corpus import Setup, cut
 
-from dataengine.demo.corpus import build
-
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The whole demo corpus."""
-    folder = tmp_path_factory.mktemp("demo") / "corpus"
-    build(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def inputs(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small corpus; not to be changed."""
-    return cut(demo, tmp_path_factory.mktemp("small") / "corpus")
-
-
-@pytest.fixture(scope="session")
-def base(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Setup:
+def base(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Setup:
     """A finished run with two workers; not to be changed."""
-    folder = tmp_path_factory.mktemp("base")
-    setup = Setup(folder, str(inputs), str(folder / "ws")).write()
-    setup.run("--workers", "2")
-    return setup
+
+    def setup(folder: Path) -> Setup:
+        return Setup(folder, str(folder / "corpus"), str(folder / "ws"))
+
+    def run(folder: Path) -> None:
+        cut(demo_corpus, folder / "corpus")
+        setup(folder).write().run("--workers", "2")
+
+    return setup(once(tmp_path_factory, "base", run))
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from typing import Any
 
 import pyarrow as pa
 from PIL import Image
-from support.small_corpus import Setup, dataengine, ledger
-from typer.testing import CliRunner
+from support.command import dataengine
+from support.small_corpus import Setup, ledger
 
-from dataengine.cli.main import app
 from dataengine.config import recipe
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
@@ -97,8 +96,8 @@ def test_explain_reads_the_columns_of_a_run_on_either_engine(base: Setup, tmp_pa
     assert answers["spark"] == answers["duckdb"]
     assert any("blur" in dict(lines) for [lines] in answers["spark"])
     on_spark = Setup(tmp_path, base.corpus, base.workspace, {"engine": "spark"}).write()
-    done = CliRunner().invoke(app, ["explain", str(on_spark.recipe), ids[0]])
-    assert done.exit_code == 0 and all(value in done.stdout for _, value in answers["spark"][0][0][:3])
+    done = dataengine("explain", str(on_spark.recipe), ids[0])
+    assert all(value in done.stdout for _, value in answers["spark"][0][0][:3])
 
 
 def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy: Setup) -> None:

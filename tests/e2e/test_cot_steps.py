@@ -11,13 +11,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from support.chat_server import Turn, chat_server
+from support.command import dataengine
 from support.llm_server import LlmServer, llm_server
-from support.small_corpus import Setup, dataengine, digests, manifest, members, stage_lines
+from support.small_corpus import Setup, digests, manifest, members, stage_lines
 
 from dataengine.cot.teachers import prompt_text
+from dataengine.testing import Turn, chat_server
 
-STEPS = ("given", "questions", "paths", "check", "review", "score", "mix", "write")
+STEPS = ("material", "questions", "paths", "check", "review", "score", "mix", "write")
 
 
 def changed(copy: Setup, **cot: Any) -> Setup:
@@ -47,7 +48,7 @@ def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
     for stage in STEPS:
         shutil.rmtree(Path(copy.workspace, "stages", f"cot.{stage}"))
     with llm_server() as server:
-        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=48, questions_per_sample=1)
+        setup = changed(copy, teachers=[{"type": "programmatic"}, model(server)], max_tokens=24, questions_per_sample=1)
         server.stop_after = 6
         failed = setup.run("--workers", "1", ok=False)
         assert failed.returncode == 1 and "Finished completions are kept" in failed.stderr, (

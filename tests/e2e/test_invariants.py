@@ -7,10 +7,8 @@ import hashlib
 import io
 import json
 import os
-import random
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -28,13 +26,11 @@ from support.small_corpus import (
     POLICY,
     Setup,
     digests,
-    kill_session,
     ledger,
     manifest,
     members,
     rows_of,
     stage_lines,
-    times,
 )
 
 from dataengine.contracts import sample_id
@@ -137,63 +133,12 @@ def test_model_scores_do_not_depend_on_who_ran_beside_whom(base: Setup, tmp_path
     assert found[0] == found[1]
 
 
+@pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_same_bytes_with_spark(base: Setup, tmp_path: Path) -> None:
     """Invariant 3: both table engines give the same release, byte for byte."""
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
     made = stage_lines(setup.run("--engine", "spark").stdout)
     assert made["dedup"] == made["filter"] == made["release"] == ("done", 1)
-    assert digests(setup.release) == digests(base.release)
-
-
-def _parts(workspace: str, stage: str) -> list[Path]:
-    return sorted(Path(workspace, "stages", stage, "parts").rglob("*.json"))
-
-
-def _committed(workspace: str, stage: str) -> bool:
-    return any(Path(workspace, "stages", stage).glob("*.json"))
-
-
-def _kill_points(base: Setup, rng: random.Random) -> list[tuple[str, int]]:
-    """Record stages with the number of finished parts after which to kill; -1: once the stage is committed, so that
-    the table stage after it is hit."""
-    inside = (
-        "ingest",
-        "score",
-        "tokenize.encode",
-        "shard.write",
-        "cot.questions",
-        "cot.paths",
-        "cot.check",
-        "cot.write",
-    )
-    points = [(s, rng.randint(1, len(found) - 1)) for s in inside if len(found := _parts(base.workspace, s)) > 1]
-    points.insert(1, ("ingest", -1))
-    return [*points, (points[-1][0], -1)]
-
-
-def test_killed_at_every_stage_it_resumes_to_the_same_bytes(base: Setup, tmp_path: Path) -> None:
-    """Invariants 3 and 4: SIGKILL to the whole run, again and again; only parts in flight are repeated."""
-    rng = random.Random(20_240_607)
-    setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
-    seen: dict[str, int] = {}
-    halves = 0
-    for stage, count in _kill_points(base, rng):
-        process = setup.start("--workers", "2")
-        while not (_committed(setup.workspace, stage) if count < 0 else len(_parts(setup.workspace, stage)) >= count):
-            assert process.poll() is None, f"ended before {stage} was reached"
-            time.sleep(0.005)
-        time.sleep(rng.uniform(0, 0.1))
-        kill_session(process)
-        assert process.returncode == -signal.SIGKILL
-        assert not (setup.release / "manifest.json").exists() or _committed(setup.workspace, "release")
-        halves += not _committed(setup.workspace, stage)
-        marked = {k: v for k, v in times(Path(setup.workspace, "stages")).items() if "/parts/" in k}
-        assert {k: marked[k] for k in seen} == seen, "a finished part was made again"
-        seen = marked
-    assert halves >= 2, "most kills must fall inside a stage"
-    setup.run()
-    after = times(Path(setup.workspace, "stages"))
-    assert {k: after[k] for k in seen} == seen, "a finished part was made again"
     assert digests(setup.release) == digests(base.release)
 
 
@@ -242,22 +187,6 @@ def test_inputs_invalidate_what_depends_on_them(base: Setup, copy: Setup) -> Non
     rows = ledger(copy.release)
     assert len(rows) == INPUTS + 1
     assert [r["outcome"] for r in rows if r["uri"] == "animals/new.png"] == ["kept"]
-
-
-def test_while_shards_change_there_is_no_manifest(copy: Setup) -> None:
-    """Invariant 4: no reader sees half a release."""
-    copy.write(LOOSER)
-    process = copy.start()
-    while (copy.release / "manifest.json").exists():
-        assert process.poll() is None
-        time.sleep(0.002)
-    kill_session(process)
-    assert not (copy.release / "manifest.json").exists()
-    copy.run()
-    told = manifest(copy.release)
-    assert {f["path"]: f["sha256"] for f in told["files"]} == {
-        k: v for k, v in digests(copy.release).items() if k != "manifest.json"
-    }
 
 
 def test_a_bad_input_costs_one_row(base: Setup) -> None:
@@ -324,6 +253,8 @@ def test_a_release_tells_nothing_of_where_and_when(base: Setup) -> None:
         if path.is_file():
             data = path.read_bytes().replace(b'"rootElement"', b"")  # SPDX's word, though root may be the user
             assert [s for s in (*secrets, *words) if s.encode() in data] == [], path
-    for path in base.release.rglob("*.tar"):
+    tars = list(base.release.rglob("*.tar"))
+    assert len(tars) >= 4
+    for path in tars:
         with tarfile.open(path) as tar:
             assert {(m.mtime, m.uid, m.gid, m.uname, m.gname) for m in tar} == {(0, 0, 0, "", "")}

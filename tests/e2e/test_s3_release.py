@@ -1,4 +1,4 @@
-"""A workspace on S3 and the release published from it, on both servers: what `make demo WORKSPACE=s3://…` rests on."""
+"""Sources and workspace on S3 and the release published from it, on both servers: what `make demo WORKSPACE=s3://…` rests on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.command import dataengine
 from support.faulty_proxy import Fault, FaultyProxy, faulty
-from support.small_corpus import NAME, Setup, dataengine, digests, stage_lines
+from support.small_corpus import NAME, Setup, digests, stage_lines
 
 from dataengine.storage.store import Store
 
@@ -44,7 +45,7 @@ def test_a_run_through_faults_publishes_the_same_bytes(
             Fault(kind, "PUT", "manifest.json"),
         ]
     proxy.faults += [Fault("corrupted", "GET", r"samples/.*parquet"), Fault("slow", "PUT", "shards/")]
-    done = setup.run("--workers", "2")
+    done = setup.run("--workers", "2", process=True)
     assert f"published  {s3_conditional}/public/small/" in done.stdout
     assert digests(fetched(f"{s3_conditional}/public/small", tmp_path / "release")) == digests(base.release)
     assert sum(bool(fault) for _, _, fault in proxy.seen) >= 15
@@ -53,16 +54,26 @@ def test_a_run_through_faults_publishes_the_same_bytes(
     assert re.search(r"errors +0", done.stdout)
 
 
-def test_a_workspace_with_credentials_then_published_with_a_warning(base: Setup, s3: str, tmp_path: Path) -> None:
+def test_sources_and_workspace_on_s3_give_the_same_shards_and_are_published_with_a_warning(
+    base: Setup, s3: str, tmp_path: Path
+) -> None:
     """nanio checks credentials, and ignores conditions: the workspace is fine, publishing must be asked for twice."""
-    setup = Setup(tmp_path, base.corpus, f"{s3}/ws").write()
-    setup.run("--workers", "2")
+    corpus = Store(f"{s3}/corpus")
+    for path in Path(base.corpus).rglob("*"):
+        if path.is_file():
+            corpus.put(path.relative_to(base.corpus).as_posix(), path.read_bytes())
+    setup = Setup(tmp_path, f"{s3}/corpus", f"{s3}/ws").write()
+    setup.run("--workers", "2", process=True)
     release = f"{s3}/ws/releases/{NAME}"
+    assert digests(fetched(release, tmp_path / "release")) == digests(base.release)
+    assert set(stage_lines(setup.run().stdout).values()) == {("up-to-date", 0)}
+    assert not (tmp_path / "s3:").exists() and not Path("s3:").exists()
+
     assert re.search(r"errors +0", dataengine("verify", release).stdout)
     refused = dataengine("publish", release, f"{s3}/public", ok=False)
     assert refused.returncode == 1 and "ignores If-None-Match" in refused.stderr
     dataengine("publish", release, f"{s3}/public", "--unconditional", "--read-back")
-    assert digests(fetched(f"{s3}/public", tmp_path / "release")) == digests(base.release)
+    assert digests(fetched(f"{s3}/public", tmp_path / "public")) == digests(base.release)
 
 
 @pytest.mark.parametrize("what", ["credentials", "bucket"])

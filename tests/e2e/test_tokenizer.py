@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.code_tokens import tokens_of
-from support.small_corpus import Setup, dataengine, kill_session, manifest, members, read_npy, stage_lines
+from support.command import dataengine
+from support.small_corpus import Setup, kill_session, manifest, members, read_npy, stage_lines
+
+pytestmark = pytest.mark.xdist_group("kelix")  # one training for all
 
 SMALL = {
     "name": "kelix",
@@ -62,7 +65,8 @@ def test_every_kept_picture_and_video_has_codes(kelix: Setup) -> None:
     assert f"Tokenizer `kelix`, id `{told['id']}`" in card and "Slow-Fast" in card
 
 
-def test_one_worker_gives_the_same_tokenizer_and_codes(kelix: Setup, tmp_path: Path) -> None:
+def test_one_worker_gives_the_same_tokenizer_and_codes(base: Setup, kelix: Setup, tmp_path: Path) -> None:
+    shutil.copytree(base.workspace, tmp_path / "ws")
     again = Setup(tmp_path, kelix.corpus, str(tmp_path / "ws"), TOKENIZE).write()
     again.run("--workers", "1")
     assert tokenizer(again) == tokenizer(kelix)
@@ -70,7 +74,7 @@ def test_one_worker_gives_the_same_tokenizer_and_codes(kelix: Setup, tmp_path: P
 
 
 def test_training_that_was_killed_goes_on(kelix: Setup, tmp_path: Path) -> None:
-    training = {**SMALL["training"], "steps": 300}  # type: ignore[dict-item]
+    training = {**SMALL["training"], "steps": 150}  # type: ignore[dict-item]
     changes = {"tokenize": {**TOKENIZE["tokenize"], "tokenizer": {**SMALL, "training": training}}}
     for name in ("killed", "whole"):
         shutil.copytree(kelix.workspace, tmp_path / name)
@@ -84,7 +88,7 @@ def test_training_that_was_killed_goes_on(kelix: Setup, tmp_path: Path) -> None:
         time.sleep(0.01)
     kill_session(process)
     [held] = state.glob("*.json")
-    assert 10 <= json.loads(held.read_bytes())["step"] < 300
+    assert 10 <= json.loads(held.read_bytes())["step"] < 150
     for setup in (killed, whole):
         dataengine("tokenizer", "train", str(setup.recipe))
     fitted = [

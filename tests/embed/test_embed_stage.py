@@ -29,7 +29,7 @@ from dataengine.storage.workspace import File, Workspace
 
 CHINA, FLOWER = (SCIKIT_LEARN.read(f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower"))
 CAPTIONS = {"china": "A temple.", "flower": "An orange flower.", "framed": "A temple.", "bikes": "Bikes in a street."}
-KEYE = {"presets": [{"name": "keye_posttrain", "text": 0.1}]}
+KEYE = {"presets": [{"name": "keye_posttrain", "text_cosine": 0.1}]}
 
 
 def posttrain(folder: Path) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def with_clip(folder: Path, tiny: Path, workspace: Path, **changes: Any) -> Reci
     clip = {"name": "clip", "model": str(tiny / "tiny.json"), "checkpoint": str(tiny / "tiny.safetensors")}
     scorers = [{"name": "technical"}, {**clip, "batch_size": 1}]
     settings = {"workspace": str(workspace), "score": {"scorers": scorers, "device": "cpu"}, **changes}
-    semantic = {"radius": 8, "semantic": {"threshold": 0.7, "text": 0.1}}
+    semantic = {"radius": 8, "semantic": {"threshold": 0.7, "caption_threshold": 0.1}}
     return base_recipe(folder, posttrain(folder), **{"dedup": semantic, **settings})
 
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from fastparquet import ParquetFile
 from PIL import Image
+from support.command import dataengine
 from support.exported import rows_of
-from support.small_release import NAME, PICTURES, dataengine
+from support.small_release import NAME, PICTURES
 
 from dataengine.errors import UsageError
 from dataengine.export.kelix import Options, export

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command import dataengine
 from support.exported import rows_of
-from support.small_release import dataengine
 
 from dataengine.errors import RunError, UsageError
 from dataengine.export.kelix import Options, export

@@ -8,7 +8,7 @@ from pathlib import Path
 import datasets
 import pytest
 from PIL import Image
-from support.small_release import dataengine
+from support.command import dataengine
 
 from dataengine.errors import UsageError
 from dataengine.export.messages import export

@@ -14,6 +14,7 @@ from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.pipeline import StageReport, execute, open_run
 from dataengine.storage.workspace import Workspace
+from dataengine.testing import InProcess
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
 
@@ -44,7 +45,7 @@ def recipe(tmp_path: Path) -> Recipe:
 
 
 def ingest(recipe: Recipe) -> tuple[StageReport, pa.Table, pa.Table]:
-    [report] = execute(recipe, plan=[Ingest()])
+    [report] = execute(recipe, plan=[Ingest()], engine=InProcess())
     run = open_run(recipe)
     stage = Ingest()
     record = run.workspace.record(stage.record_path(run, stage.key(run)))

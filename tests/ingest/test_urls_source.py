@@ -21,6 +21,7 @@ from dataengine.ingest.table import UrlsReader
 from dataengine.pipeline import StageReport, execute, open_run
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE
 from dataengine.storage.workspace import Record
+from dataengine.testing import InProcess
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
 CHINA, FLOWER = ((PICTURES / name).read_bytes() for name in ("china.jpg", "flower.jpg"))
@@ -63,7 +64,7 @@ def recipe(site: Web, folder: Path, **changes: Any) -> Recipe:
 
 
 def ingest(recipe: Recipe) -> tuple[StageReport, Record, pa.Table, pa.Table]:
-    [report] = execute(recipe, plan=[Ingest()])
+    [report] = execute(recipe, plan=[Ingest()], engine=InProcess())
     run = open_run(recipe)
     record = run.workspace.record(Ingest().record_path(run, Ingest().key(run)))
     assert record is not None

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import sklearn
 import yaml
+from support.command import dataengine
 from support.servers import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -107,7 +108,7 @@ def tables(workspace: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
-    """Record stages to Ray, table stages to Spark; then all of it again in one process each, by DuckDB."""
+    """Record stages to Ray, table stages to Spark; then all of it again in one process, by DuckDB."""
     workspace = recipe.parent / "ws"
     submit = [str(BIN / "ray"), "job", "submit", "--address", head, "--", sys.executable]
     spark = [str(BIN / "spark-submit"), "--master", "local[2]"]
@@ -120,7 +121,7 @@ def test_stages_are_submitted_alone(head: str, recipe: Path) -> None:
     call(*submit, str(ROOT / "jobs/ray/shard.py"), str(recipe))
     assert "2 kept · 1 failed" in call(*spark, "jobs/spark/release.py", str(recipe))
     other = recipe.parent / "duckdb"
-    call(str(BIN / "dataengine"), "run", str(recipe), "--workspace", str(other))
+    dataengine("run", str(recipe), "--workspace", str(other))
     made = tables(other)
     assert tables(workspace) == made
     assert {name.partition("/")[0] for name in made} == {"dedup", "decisions", "shards", "releases"}

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from support.small_release import dataengine
+from support.command import dataengine
 
 from dataengine.contracts import LEDGER
 from dataengine.release.difference import difference

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import boto3
 import pytest
+from support.command import COMMAND, dataengine
 from support.faulty_proxy import Fault, FaultyProxy
-from support.small_release import COMMAND, NAME, dataengine, recipe
+from support.small_release import NAME, recipe
 from support.spoil import edit, manifest, relist
 from support.targets import at, contents
 
@@ -200,9 +201,10 @@ def test_a_release_that_is_not_whole_is_not_published(copy: Path, target: str, c
 
 
 def test_a_recipe_publishes_at_its_end_and_not_twice(workspace: Path, target: str, tmp_path: Path) -> None:
-    folder = workspace.parent
+    shutil.copytree(workspace.parent, tmp_path, dirs_exist_ok=True)
+    workspace = tmp_path / "ws"
     release = {"title": "Small", "license": "cc0-1.0", "description": "Made to test.", "publish": target}
-    path = str(recipe(folder, str(workspace), release=release))
+    path = str(recipe(tmp_path, str(workspace), release=release))
     done = dataengine("run", path)
     assert re.search(r"release\.publish +done", done.stdout) and f"published  {target}/" in done.stdout
     assert at(target) == contents(workspace / "releases" / NAME)

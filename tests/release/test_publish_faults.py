@@ -8,8 +8,8 @@ from pathlib import Path
 
 import boto3
 import pytest
+from support.command import dataengine
 from support.faulty_proxy import Fault, FaultyProxy
-from support.small_release import dataengine
 from support.spoil import manifest
 from support.targets import at, contents
 

@@ -89,7 +89,9 @@ def test_a_shared_decode_is_what_each_size_gives_alone(
 ) -> None:
     out = io.BytesIO()
     Image.fromarray(photos["china"]).resize(size).save(out, fmt)
-    for side, picture in _decoded(out.getvalue(), Limits(), {None, 512, 256, 64}).items():
+    decoded = _decoded(out.getvalue(), Limits(), {None, 512, 256, 64})
+    assert decoded.keys() == {None, 512, 256, 64}
+    for side, picture in decoded.items():
         assert np.array_equal(picture, decode_rgb(out.getvalue(), Limits(), min_side=side)), side
 
 

@@ -15,10 +15,10 @@ import sklearn.datasets
 from PIL import Image
 
 from dataengine.contracts import sample_id
-from dataengine.cot.core.frame_sampling import KEYE, way_of
+from dataengine.cot.core.frame_sampling import KEYE, sampling_of
 from dataengine.cot.core.outcomes import Kept, Outcome
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import PathTold, Record
+from dataengine.cot.core.record import PathSummary, Record
 from dataengine.cot.core.sample import CotInput, decoded
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import PlanRow
@@ -120,10 +120,10 @@ def videos() -> dict[str, bytes]:
 def sample(id_: str) -> CotInput:
     """A sample of ``pictures`` or ``videos`` with questions of its source, a video also with all others beside it and with
     Slow-Fast frames wanted, too; decoded as the engine does."""
-    told = replace(alone(id_), pairs=PAIRS, ways=(*KEYE, way_of("slow-fast", PRESETS["released"])))
+    told = replace(alone(id_), pairs=PAIRS, samplings=(*KEYE, sampling_of("slow-fast", PRESETS["released"])))
     if id_ in pictures():
         return told
-    return told.among({other: alone(other) for other in sorted(videos()) if other != id_})
+    return told.with_partners({other: alone(other) for other in sorted(videos()) if other != id_})
 
 
 @cache
@@ -153,7 +153,7 @@ class Written:
 
 def written(kept: Kept) -> Written:
     question, text = kept.question, exchange(kept.question, 0).reply.render()
-    path = PathTold(
+    path = PathSummary(
         index=0,
         teacher=TEACHER,
         seed=question.seed,
@@ -187,8 +187,10 @@ def written(kept: Kept) -> Written:
 
 @cache
 def records(seed: int = 3) -> list[Written]:
-    """Records of all candidates that are kept; there are some of every task that a program answers."""
-    return [written(o) for o in outcomes(seed) if isinstance(o, Kept)]
+    """Records of all candidates that are kept. A test may loop over them: that there are many is asserted here."""
+    kept = [written(o) for o in outcomes(seed) if isinstance(o, Kept)]
+    assert len(kept) > 100
+    return kept
 
 
 def images_of(kept: Written | Kept) -> dict[str, bytes]:

@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-COMMAND = str(Path(sys.executable).with_name("dataengine"))
+from support.command import COMMAND, Completed, dataengine, dataengine_process
+
 NAME = "small"
 
 PHOTOS = (
@@ -137,9 +137,10 @@ class Setup:
         self.policy.write_text(yaml.safe_dump(dict(policy), sort_keys=False))
         return self
 
-    def run(self, *arguments: str, command: str = "run", ok: bool = True) -> subprocess.CompletedProcess[str]:
-        """The command as a user runs it."""
-        return dataengine(command, str(self.recipe), *arguments, ok=ok)
+    def run(self, *arguments: str, command: str = "run", ok: bool = True, process: bool = False) -> Completed:
+        """Run the command in this process, or in one of its own: workers then have the test's environment."""
+        call = dataengine_process if process else dataengine
+        return call(command, str(self.recipe), *arguments, ok=ok)
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """The run in a session of its own, to be killed whole."""
@@ -161,13 +162,6 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
         except (FileNotFoundError, ProcessLookupError):
             continue
     process.wait()
-
-
-def dataengine(*arguments: str, ok: bool = True, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; with ``ok`` it must succeed."""
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, **kwargs)
-    assert done.returncode == 0 or not ok, done.stdout + done.stderr
-    return done
 
 
 def stage_lines(stdout: str) -> dict[str, tuple[str, int]]:

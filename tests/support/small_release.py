@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-COMMAND = str(Path(sys.executable).with_name("dataengine"))
+from support.command import dataengine
+from support.once import once
+
 NAME = "small"
 #: Width and height of the pictures with their captions; of 4:3 exactly one, of none more than one alike.
 PICTURES = {
@@ -30,14 +29,6 @@ PICTURES = {
     "silent.jpg": (260, 240, ""),
 }
 Pixels = NDArray[np.uint8]
-
-
-def dataengine(*arguments: str, ok: bool = True) -> subprocess.CompletedProcess[str]:
-    """The command as a user runs it; with ``ok`` it must succeed."""
-    env = {**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "COLUMNS": "200"}
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, check=False, env=env)
-    assert done.returncode == 0 or not ok, done.stdout + done.stderr
-    return done
 
 
 def _clip(frames: list[Pixels]) -> bytes:
@@ -90,11 +81,13 @@ def recipe(folder: Path, workspace: str, **changes: Any) -> Path:
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a run to the end; not to be changed."""
-    folder = tmp_path_factory.mktemp("small")
-    (folder / "corpus").mkdir()
-    _corpus(folder / "corpus")
-    dataengine("run", str(recipe(folder, str(folder / "ws"))))
-    return folder / "ws"
+
+    def run(folder: Path) -> None:
+        (folder / "corpus").mkdir()
+        _corpus(folder / "corpus")
+        dataengine("run", str(recipe(folder, str(folder / "ws"))))
+
+    return once(tmp_path_factory, "small-release", run) / "ws"
 
 
 @pytest.fixture(scope="session")

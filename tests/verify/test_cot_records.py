@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.small_release import dataengine
+from support.command import dataengine
 from support.spoil import Members, rewrite
 
 from dataengine.errors import UsageError

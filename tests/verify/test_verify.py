@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from support.small_release import dataengine
+from support.command import dataengine
 from support.spoil import Members, edit, image, manifest, members, rewrite
 
 from dataengine.storage.store import Store

@@ -1,7 +1,7 @@
-r"""What a reply answers, and whether it is the answer: by rule, no model asked.
+r"""Extracts the answer of a reply and compares it with the question's: exact-match grading by rule.
 
-A boxed answer is taken from its box. A plain one is looked for among the words that the question can be answered with, so
-two of them in one sentence are no answer at all.
+A boxed answer comes from its box. A plain one is looked for among the words that the question can be answered with; two of them
+in one sentence are no answer at all.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ _ORDER = re.compile(rf"\b[{LETTERS}](?:\s*[,<>\-–→ ]\s*[{LETTERS}])+\b")
 
 
 def answer_of(question: Question, reply: Reply) -> str | None:
-    """What the reply says, or None where it says nothing or more than one thing."""
+    """The answer of a reply, or None where it gives none or more than one."""
     inside = boxed(reply)
     if inside is not None:
         return inside.strip()
     return _plain(question, reply.text) if isinstance(reply, Plain | AutoPlain) else None
 
 
-def matches(question: Question, said: str | None) -> bool:
-    """Is it the question's answer? Numbers by value, orders by their letters, choices by letter or by the option's words."""
-    if said is None:
+def matches(question: Question, candidate: str | None) -> bool:
+    """Whether a candidate is the question's answer: numbers by value, orders by their letters, choices by letter or words."""
+    if candidate is None:
         return False
     kind, answer = question.answer_type, question.answer
     if kind == "number":
-        return bool(_NUMBER.fullmatch(said.strip())) and float(said) == float(answer)
+        return bool(_NUMBER.fullmatch(candidate.strip())) and float(candidate) == float(answer)
     if kind == "order":
-        return re.findall(rf"[{LETTERS}]", said) == re.findall(rf"[{LETTERS}]", answer)
+        return re.findall(rf"[{LETTERS}]", candidate) == re.findall(rf"[{LETTERS}]", answer)
     if kind == "box":
-        return said.strip() == answer
+        return candidate.strip() == answer
     if kind == "choice":
-        letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", said.strip(), re.DOTALL)
-        return letter[1] == answer if letter else _words(said) == _words(options(question).get(answer, answer))
+        letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", candidate.strip(), re.DOTALL)
+        return letter[1] == answer if letter else _words(candidate) == _words(options(question).get(answer, answer))
     if kind == "word" and re.fullmatch(r"-?\d+(\.\d+)?", answer):
-        return said.strip() == answer
-    return _words(said) == _words(answer)
+        return candidate.strip() == answer
+    return _words(candidate) == _words(answer)
 
 
 def options(question: Question) -> dict[str, str]:
@@ -63,7 +63,7 @@ def options(question: Question) -> dict[str, str]:
     return dict(zip(LETTERS, parts, strict=False)) if question.answer_type in ("choice", "order") else {}
 
 
-def others(question: Question) -> list[str]:
+def wrong_answers(question: Question) -> list[str]:
     """Wrong answers of the same kind, in a fixed order."""
     answer = question.answer
     if question.answer_type == "number":
@@ -78,19 +78,19 @@ def others(question: Question) -> list[str]:
         return sorted({label(cell) for cell in CELLS} - {answer})
     if question.basis == "given":
         return ["something else"]
-    return sorted(alike(question) - {answer}) or [answer[1:] + answer[0]]
+    return sorted(answer_vocabulary(question) - {answer}) or [answer[1:] + answer[0]]
 
 
-def alike(question: Question) -> frozenset[str]:
+def answer_vocabulary(question: Question) -> frozenset[str]:
     """The words that such a question can be answered with; the answer alone where they are without number."""
     return next((words for words in _CLOSED if question.answer in words), frozenset({question.answer}))
 
 
 def _plain(question: Question, text: str) -> str | None:
     if question.answer_type == "number":
-        found = set(_NUMBER.findall(text))
+        answers = set(_NUMBER.findall(text))
     elif question.answer_type == "order":
-        found = set(_ORDER.findall(text))
+        answers = set(_ORDER.findall(text))
     elif question.answer_type == "text":
         return text.strip()
     elif question.answer_type == "choice":
@@ -98,16 +98,16 @@ def _plain(question: Question, text: str) -> str | None:
     elif question.basis == "given":
         return question.answer if f" {_words(question.answer)} " in f" {_words(text)} " else None
     else:
-        found = set(_words(text).split()) & alike(question)
-    return found.pop() if len(found) == 1 else None
+        answers = set(_words(text).split()) & answer_vocabulary(question)
+    return answers.pop() if len(answers) == 1 else None
 
 
 def _picked(question: Question, text: str) -> str | None:
     """The letter that a sentence begins with or names as the option, else the one option whose words it holds."""
     if match := _LEADING.match(text.strip()) or _NAMED.search(text):
         return match[1]
-    told = [letter for letter, words in options(question).items() if f" {_words(words)} " in f" {_words(text)} "]
-    return told[0] if len(told) == 1 else None
+    letters = [letter for letter, words in options(question).items() if f" {_words(words)} " in f" {_words(text)} "]
+    return letters[0] if len(letters) == 1 else None
 
 
 def _words(text: str) -> str:

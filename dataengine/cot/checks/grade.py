@@ -1,4 +1,4 @@
-"""How a path fared: A, B or C, as in Keye-VL-1.5 (arXiv 2509.01563, the LongCoT pipeline).
+"""Grades a path A, B or C by rule, as in Keye-VL-1.5 (arXiv 2509.01563, the LongCoT pipeline).
 
 A: the answer and the reasoning are right. B: the answer is right, the reasoning flawed. C: a wrong answer or not the exact
 form of the mode; it is discarded.
@@ -17,7 +17,7 @@ from dataengine.cot.core.record import OBSERVATION, Grade
 
 @dataclass(frozen=True)
 class Graded:
-    """``answer`` is what the path says, empty where nothing; ``words`` its length."""
+    """``answer`` is the path's, empty where it gives none; ``words`` its length."""
 
     grade: Grade
     answer: str
@@ -35,17 +35,16 @@ def grade(question: Question, text: str) -> Graded:
         _only_tools_show(reply, text)
     except formats.FormatError:
         return Graded("C", "", False, ("format",), words)
-    said = answer_of(question, reply)
-    found = tuple(flaws(question, reply))
-    if not matches(question, said):
-        return Graded("C", said or "", False, ("answer", *found), words)
-    return Graded("B" if found else "A", said or "", True, found, words)
+    answer = answer_of(question, reply)
+    reasons = tuple(flaws(question, reply))
+    if not matches(question, answer):
+        return Graded("C", answer or "", False, ("answer", *reasons), words)
+    return Graded("B" if reasons else "A", answer or "", True, reasons, words)
 
 
 def guessed_right(question: Question, text: str) -> bool:
     """Grades a text-only baseline: whether a guess of a few words is the answer."""
-    said = text.strip().removesuffix(".")
-    if matches(question, said):
+    if matches(question, text.strip().removesuffix(".")):
         return True
     try:
         return matches(question, answer_of(question, formats.Plain(text)))

@@ -1,8 +1,8 @@
-"""Is the reasoning sound? Rules that hold for any teacher's text: they read it against the facts that were measured.
+"""Rule-based checks of reasoning against the measured facts; they hold for any teacher's text.
 
-They find what can be found without a model: a number that nothing supports, a reading told of the wrong part, a conclusion
-other than the answer, sentences that come again and again, another script, a length out of bounds, a tool's output that the
-facts deny. What needs understanding (is a picture described as it is?) is the judge's, where the recipe names one.
+They find what needs no model: unsupported numbers, a reading of the wrong part, a conclusion other than the answer, repetition,
+another script, a length out of bounds, a tool output that the facts contradict. Whether a picture is described as it is, a judge
+has to say, where the recipe names one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
 
-from dataengine.cot.checks.answers import alike, matches
+from dataengine.cot.checks.answers import answer_vocabulary, matches
 from dataengine.cot.core import formats, tools
 from dataengine.cot.core.confidence import SENTENCE
 from dataengine.cot.core.measure import PARTS
@@ -58,7 +58,7 @@ def sentences(text: str) -> list[str]:
 
 def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator[str]:
     """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
-    if any(_concludes(question, said) and not matches(question, said) for said in _CONCLUSION.findall(whole)):
+    if any(_concludes(question, words) and not matches(question, words) for words in _CONCLUSION.findall(whole)):
         yield "contradiction"
     text = _LABEL.sub("", whole)
     words = text.split()
@@ -66,27 +66,27 @@ def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator
         yield "length"
     if _foreign(text, question.text):
         yield "language"
-    said = sentences(text)
-    if _repeats(said, words):
+    parts = sentences(text)
+    if _repeats(parts, words):
         yield "repetition"
     numbers = [float(n) for n in _NUMBER.findall(text)] if question.basis == "measured" else []
     if any(n not in read and not _supported(n, question) for n in numbers):
         yield "unsupported number"
-    if any(_misread(question, s) for s in said):
+    if any(_misread(question, s) for s in parts):
         yield "wrong reading"
 
 
-def _concludes(question: Question, said: str) -> bool:
-    """Could these words be an answer to the question? ``the answer is clearly …`` ends at no answer yet."""
+def _concludes(question: Question, words: str) -> bool:
+    """Whether these words can be an answer to the question. ``the answer is clearly …`` ends at no answer yet."""
     if question.answer_type in ("choice", "order"):
-        return bool(re.fullmatch("[A-F](, [A-F])*", said))
+        return bool(re.fullmatch("[A-F](, [A-F])*", words))
     if question.answer_type == "number":
-        return said.isdigit()
+        return words.isdigit()
     if question.answer_type == "box":
-        return said.startswith("<|")
+        return words.startswith("<|")
     if question.basis == "given":
         return False
-    return said.lower() in alike(question) or (question.answer.isupper() and said.isupper())
+    return words.lower() in answer_vocabulary(question) or (question.answer.isupper() and words.isupper())
 
 
 def _supported(number: float, question: Question) -> bool:
@@ -96,18 +96,18 @@ def _supported(number: float, question: Question) -> bool:
 def _known(question: Question) -> set[float]:
     """Facts, their differences, counts of what was asked about, and numbers that the question itself holds."""
     values = list(question.facts.values())
-    found = {*values, *map(round, values)}
+    known = {*values, *map(round, values)}
     rounded = [round(v) for v in values]
-    found |= {abs(a - b) for a, b in combinations(rounded, 2)} | {round(abs(a - b)) for a, b in combinations(values, 2)}
-    found |= {value + 1 for name, value in question.facts.items() if name == "cuts"}
-    found |= {float(len(question.parameters.get("parts", "").split("|")))}
-    found |= {float(n) for n in _NUMBER.findall(question.text)}
-    found |= {float(time) for time in question.parameters.get("times", "").split()}
-    return found | ({float(question.answer)} if question.answer_type == "number" else set())
+    known |= {abs(a - b) for a, b in combinations(rounded, 2)} | {round(abs(a - b)) for a, b in combinations(values, 2)}
+    known |= {value + 1 for name, value in question.facts.items() if name == "cuts"}
+    known |= {float(len(question.parameters.get("parts", "").split("|")))}
+    known |= {float(n) for n in _NUMBER.findall(question.text)}
+    known |= {float(time) for time in question.parameters.get("times", "").split()}
+    return known | ({float(question.answer)} if question.answer_type == "number" else set())
 
 
 def _misread(question: Question, sentence: str) -> bool:
-    """A sentence about one measured thing with one number: is it that thing's?"""
+    """Whether a sentence about one measured thing has one number, which is not that thing's."""
     left, named = sentence.lower(), []
     for name in sorted(question.facts, key=len, reverse=True):
         if re.search(rf"\b{re.escape(name.lower())}\b", left):
@@ -120,10 +120,10 @@ def _misread(question: Question, sentence: str) -> bool:
 
 
 def _difference(question: Question, number: float, sentence: str) -> bool:
-    """May the number be a gap between two facts?"""
+    """Whether the number can be a gap between two facts."""
     values = [round(v) for v in question.facts.values()]
-    told = re.search(r"\b(gap|lead|ahead|behind|away|apart|closer|difference|less|more)\b", sentence)
-    return bool(told) and any(abs(a - b) == number for a, b in combinations(values, 2))
+    comparing = re.search(r"\b(gap|lead|ahead|behind|away|apart|closer|difference|less|more)\b", sentence)
+    return bool(comparing) and any(abs(a - b) == number for a, b in combinations(values, 2))
 
 
 def _of_tools(question: Question, reply: formats.Agentic) -> Iterator[str]:
@@ -149,17 +149,17 @@ def _of_tools(question: Question, reply: formats.Agentic) -> Iterator[str]:
                 yield "tool output"
 
 
-def _repeats(said: list[str], words: list[str]) -> bool:
+def _repeats(sentences_: list[str], words: list[str]) -> bool:
     """A sentence three times, or a run of eight words four times."""
     runs = Counter(tuple(words[i : i + 8]) for i in range(len(words) - 7))
-    most = Counter(s for s in said if len(s) > 20).most_common(1)
+    most = Counter(s for s in sentences_ if len(s) > 20).most_common(1)
     return bool(most and most[0][1] >= 3) or bool(runs and runs.most_common(1)[0][1] >= 4)
 
 
 def _foreign(text: str, question: str) -> bool:
     """Letters of a script that the question does not use, more than 2 in 100."""
-    told, known = Counter(map(_script, filter(str.isalpha, text))), set(map(_script, filter(str.isalpha, question)))
-    return sum(n for script, n in told.items() if script not in known) > 0.02 * max(told.total(), 1)
+    scripts, known = Counter(map(_script, filter(str.isalpha, text))), set(map(_script, filter(str.isalpha, question)))
+    return sum(n for script, n in scripts.items() if script not in known) > 0.02 * max(scripts.total(), 1)
 
 
 def _script(letter: str) -> str:

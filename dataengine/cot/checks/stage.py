@@ -1,6 +1,6 @@
 """cot.check: the two-level quality check of every path, its answer and its reasoning.
 
-By rule first (``cot.grade``); where the recipe names a judge, a model reads what the rules find right and says whether the
+By rule first (``checks.grade``); where the recipe names a judge, a model reads what the rules find right and says whether the
 steps are true of the picture. A judge can only lower a grade, but for answers in free text, which no rule can compare: there
 it says whether a reply that differs in words means the same.
 """
@@ -32,7 +32,7 @@ from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 
 RULES = "2"
-"""Raised when a rule changes what it finds."""
+"""Version of the rules: raised when one changes its findings."""
 _CHUNK = 64
 _SAME = (
     "rid", "kind", "index", "teacher", "prompt", "seed", "injected", "failure",
@@ -121,7 +121,7 @@ class CheckWorker:
     def _judged(
         self, paths: Mapping[int, tuple[AskedQuestion, str]], located: Mapping[str, Located]
     ) -> dict[int, Judgement | None]:
-        """What the judge says of each path, a question with a text; None where nothing that can be read."""
+        """The judgement of each path, given as a question and a text; None where the judge's reply cannot be read."""
         if self._teacher is None or self._renderer is None:
             raise RuntimeError("setup() comes before process()")
         rendered = self._renderer.samples([one.question for one, _ in paths.values()], located)
@@ -165,7 +165,7 @@ def check(question: Question, path: PathRow) -> CheckRow:
 
 
 def _for_judge(row: CheckRow, question: Question) -> bool:
-    """What the rules find right, and free answers in other words."""
+    """Whether the judge reads a path: one that the rules find right, or a free answer in other words."""
     if row.kind != "path" or row.grade is None:
         return False
     other_words = question.answer_type == "text" and bool(row.answer) and row.reasons[:1] == ("answer",)

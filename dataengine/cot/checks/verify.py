@@ -1,4 +1,4 @@
-"""Verifies records and questions: all that can be is measured again from the media; nothing that they say is believed.
+"""Verifies records and questions: all that can be is measured again from the media; nothing in them is trusted.
 
 The answer is decided from fresh measurements; the recorded ones must agree with these; the text must be what the recorded
 ones and the seed give, letter by letter; tool calls are run again, and pictures compared.
@@ -21,7 +21,7 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import OBSERVATION, VERSION, Record, record_id
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.shard_files import decode_png
-from dataengine.cot.tasks.base import Facts, Task, Unsure, messages
+from dataengine.cot.tasks.base import Abstain, Facts, Task, messages
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.errors import InputError
@@ -75,7 +75,7 @@ class _Case:
     task: Task
     source: CotInput
     images: Mapping[str, bytes]
-    facts: Facts | Unsure
+    facts: Facts | Abstain
     reply: _Reply
 
     def parsed(self) -> formats.Reply:
@@ -95,7 +95,7 @@ def verify_record(
             return Verdict(Status.FAILED, "record", reason)
         task, source = TASKS[record.task], load_media(record.parents[0])
         if task.family == "frames" and len(record.parents) > 1:
-            source = source.among({id_: load_media(id_) for id_ in record.parents[1:]})
+            source = source.with_partners({id_: load_media(id_) for id_ in record.parents[1:]})
         programmatic = record.teacher == TEACHER
         reply = _Reply(
             record.messages[-1].content,
@@ -104,7 +104,7 @@ def verify_record(
             bool(record.review),
             record.judged,
         )
-        return _Case(Question.of(record), task, source, images or {}, task.measure(record.asked, source), reply)
+        return _Case(Question.of(record), task, source, images or {}, task.measure(record.parameters, source), reply)
 
     return _verdict(case, tuple(_CHECKS))
 
@@ -132,22 +132,22 @@ def _verdict(case: Callable[[], _Case | Verdict], checks: Sequence[str]) -> Verd
 
 
 def _contract(record: Record) -> str:
-    """What is wrong with the record by itself, before any media is read."""
+    """Contradictions within the record, found before any media is read."""
     task = TASKS.get(record.task)
     if record.version != VERSION:
         return f"version {record.version}, this code checks {VERSION}"
     if task is None:
-        return f"no task is called {record.task}"
+        return f"unknown task {record.task!r}"
     stated = (record.mode, record.family.partition("_")[0], record.answer_type, record.basis)
-    if stated != (task.mode, task.family, task.type_of(record.asked), task.basis):
+    if stated != (task.mode, task.family, task.type_of(record.parameters), task.basis):
         return "mode, family, answer type or basis are not the task's"
-    parents = task.parents(record.parents[0], record.asked)
+    parents = task.parents(record.parents[0], record.parameters)
     if record.style not in task.styles or record.parents != parents or record.verdict.status != "passed":
         return "style, parents or verdict are not as the task makes them"
     if [message.role for message in record.messages] != ["user", "assistant"]:
         return "its messages are not one question and one reply"
     expected = record_id(record.mode, record.task, record.seed, record.parents)
-    return "" if record.id == expected else "the id does not fit"
+    return "" if record.id == expected else f"id {record.id} instead of {expected}"
 
 
 def _problems(case: _Case, checks: Sequence[str]) -> Iterator[Verdict]:
@@ -159,7 +159,7 @@ def _problems(case: _Case, checks: Sequence[str]) -> Iterator[Verdict]:
 def _evidence(case: _Case) -> str:
     """The facts agree with what was measured again."""
     recorded, measured = case.question.facts, case.facts
-    if isinstance(measured, Unsure):
+    if isinstance(measured, Abstain):
         return f"cannot be measured again: {measured.reason}"
     if measured.keys() != recorded.keys():
         return "other facts were measured"
@@ -172,7 +172,7 @@ def _evidence(case: _Case) -> str:
 def _answer(case: _Case) -> str:
     """The answer, from the new facts alone."""
     question, facts = case.question, case.facts
-    answer = facts if isinstance(facts, Unsure) else case.task.decide(question.parameters, facts, strict=False)
+    answer = facts if isinstance(facts, Abstain) else case.task.decide(question.parameters, facts, strict=False)
     return "" if answer == question.answer else f"the answer is {answer}, not {question.answer}"
 
 
@@ -186,8 +186,8 @@ def _format(case: _Case) -> str:
 
 def _process(case: _Case) -> str:
     """Reasoning that the facts do not deny. What a person has let pass is that person's."""
-    found = [] if case.reply.reviewed else flaws(case.question, case.parsed())
-    return f"its reasoning: {', '.join(found)}" if found else ""
+    reasons = [] if case.reply.reviewed else flaws(case.question, case.parsed())
+    return f"its reasoning: {', '.join(reasons)}" if reasons else ""
 
 
 def _text(case: _Case) -> str:
@@ -229,7 +229,7 @@ def _tools(case: _Case) -> str:
         return "not the pictures that the tools gave, each once"
     left = iter(names)
     for step in reply.steps:
-        output = tools.tried(step.code, case.source.picture())
+        output = tools.run_or_refuse(step.code, case.source.picture())
         if isinstance(output, str):
             same = _same_output(output, step.output)
         else:
@@ -260,7 +260,7 @@ def _same_output(output: str, recorded: str) -> bool:
 
 
 def _same_picture(a: Pixels, b: Pixels) -> bool:
-    """The same picture but for a decoder's rounding; sides may differ by a pixel or two."""
+    """Whether two pictures are the same but for a decoder's rounding; sides may differ by a pixel or two."""
     if max(abs(a.shape[0] - b.shape[0]), abs(a.shape[1] - b.shape[1])) > _SIDE_TOLERANCE:
         return False
     if a.shape != b.shape:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import PathTold, canonical
+from dataengine.cot.core.record import PathSummary, canonical_json
 from dataengine.cot.core.source_qa import Distractor, Pair
 
 MEMBERS = pa.list_(pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())]))
@@ -54,8 +54,8 @@ _COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "members": _MEMBERS,
     "path_members": _MEMBERS,
     "paths": (
-        lambda rows: canonical([p.model_dump(mode="json") for p in rows]).decode(),
-        lambda text: tuple(map(PathTold.model_validate, json.loads(text))),
+        lambda rows: canonical_json([p.model_dump(mode="json") for p in rows]).decode(),
+        lambda text: tuple(map(PathSummary.model_validate, json.loads(text))),
     ),
     "pairs": (_json, lambda text: tuple(map(_pair, json.loads(text)))),
     "distractors": (_json, lambda text: tuple(Distractor(**d) for d in json.loads(text))),

@@ -14,13 +14,13 @@ _PLACES = 4
 
 @dataclass(frozen=True)
 class Confidence:
-    """Mean and lowest (``least``) log-probability of all tokens, and of each sentence (a step). Rounded to four places, so
+    """Mean and lowest (``lowest``) log-probability of all tokens, and of each sentence (a step). Rounded to four places, so
     that equal completions give equal bytes."""
 
     mean: float | None = None
-    least: float | None = None
+    lowest: float | None = None
     step_means: tuple[float, ...] = ()
-    step_leasts: tuple[float, ...] = ()
+    step_lowest: tuple[float, ...] = ()
 
 
 def confidence_of(text: str, tokens: Sequence[TokenLogprob]) -> Confidence:
@@ -51,13 +51,13 @@ def combined(parts: Sequence[tuple[Confidence, int]]) -> Confidence:
     if not weighted:
         return Confidence()
     mean = round(sum((s.mean or 0.0) * n for s, n in weighted) / sum(n for _, n in weighted), _PLACES)
-    least = min(s.least for s, _ in weighted if s.least is not None)
+    lowest = min(s.lowest for s, _ in weighted if s.lowest is not None)
     means = tuple(v for s, _ in weighted for v in s.step_means)
-    return Confidence(mean, least, means, tuple(v for s, _ in weighted for v in s.step_leasts))
+    return Confidence(mean, lowest, means, tuple(v for s, _ in weighted for v in s.step_lowest))
 
 
 def _sentences(text: str) -> list[tuple[int, int]]:
-    """Where the sentences of the reasoning begin and end: what stands within ``<think>``, else all."""
+    """Offsets of the sentences within ``<think>``, or of all where there is none."""
     begin = text.find("<think>") + len("<think>") if "<think>" in text else 0
     end = text.find("</think>") if "</think>" in text else len(text)
     matches = SENTENCE.finditer(text, begin, max(begin, end))

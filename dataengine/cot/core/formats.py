@@ -1,4 +1,4 @@
-r"""The text forms of the modes, letter by letter, and parsers that take nothing else.
+r"""Text forms of the replies by mode: renderers, and strict parsers that are their inverse.
 
 As in Keye-VL (arXiv 2507.01949, Appendix C and model card). Its case of agentic thinking shows code without a fence, which
 may have been lost; here the code stands in a ``python`` fence, without which its borders could not be told.
@@ -42,7 +42,7 @@ class Plain:
     text: str
 
     def __post_init__(self) -> None:
-        _free(self.text)
+        _check_free(self.text)
 
     def render(self) -> str:
         return self.text
@@ -56,7 +56,7 @@ class Thinking:
     answer: str
 
     def __post_init__(self) -> None:
-        _free(self.think)
+        _check_free(self.think)
         _boxed(self.answer)
 
     def render(self) -> str:
@@ -72,8 +72,8 @@ class AutoPlain:
     decision: ClassVar[str] = " Therefore, /no_think mode is more appropriate."
 
     def __post_init__(self) -> None:
-        _free(self.analysis)
-        _free(self.text)
+        _check_free(self.analysis)
+        _check_free(self.text)
 
     def render(self) -> str:
         return f"<analysis>{self.analysis}{self.decision}</analysis> {self.text}"
@@ -89,8 +89,8 @@ class AutoThinking:
     decision: ClassVar[str] = " Therefore, /think mode is more appropriate."
 
     def __post_init__(self) -> None:
-        _free(self.analysis)
-        _free(self.think)
+        _check_free(self.analysis)
+        _check_free(self.think)
         _boxed(self.answer)
 
     def render(self) -> str:
@@ -108,7 +108,7 @@ class Step:
 
     def __post_init__(self) -> None:
         for text in (self.thought, self.code, self.output):
-            _free(text, _FENCE)
+            _check_free(text, _FENCE)
 
     def render(self) -> str:
         code = f"{_FENCE}python\n{self.code}\n{_FENCE}"
@@ -126,7 +126,7 @@ class Agentic:
     def __post_init__(self) -> None:
         if not self.steps:
             raise FormatError.because("agentic thinking without a step")
-        _free(self.closing, _FENCE)
+        _check_free(self.closing, _FENCE)
         _boxed(self.answer)
 
     def render(self) -> str:
@@ -158,7 +158,7 @@ def parse(style: Style, text: str) -> Reply:
 
 
 def boxed(reply: Reply) -> str | None:
-    r"""What stands in ``\boxed{}``; None for replies without one."""
+    r"""The content of ``\boxed{}``; None for replies without one."""
     return None if isinstance(reply, Plain | AutoPlain) else _boxed(reply.answer)
 
 
@@ -187,12 +187,12 @@ def to_blocks(text: str, images: Sequence[str] = ()) -> tuple[Block, ...]:
     pieces = text.split(IMAGE_MARK)
     if len(pieces) != len(images) + 1:
         raise FormatError.because(f"{len(pieces) - 1} places for {len(images)} pictures")
-    found: list[Block] = [TextBlock(text=pieces[0])] if pieces[0] else []
+    blocks: list[Block] = [TextBlock(text=pieces[0])] if pieces[0] else []
     for image, piece in zip(images, pieces[1:], strict=True):
-        found.append(ImageBlock(image=image))
+        blocks.append(ImageBlock(image=image))
         if piece:
-            found.append(TextBlock(text=piece))
-    return tuple(found)
+            blocks.append(TextBlock(text=piece))
+    return tuple(blocks)
 
 
 def to_text(blocks: Sequence[Block]) -> tuple[str, list[str]]:
@@ -217,21 +217,21 @@ def _groups(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
 
 
 def tagged(text: str) -> bool:
-    """Does a tag of the text forms, or a fence, stand in it?"""
+    """Whether a text holds a tag of the text forms, or a fence."""
     return any(tag in text for tag in (*_TAGS, _FENCE))
 
 
-def _free(text: str, *more: str) -> None:
+def _check_free(text: str, *more: str) -> None:
     """Free text is not blank and holds no tag. Raises FormatError."""
     if not text.strip():
         raise FormatError.because("an empty part")
-    if found := [tag for tag in (*_TAGS, *more) if tag in text]:
-        raise FormatError.because(f"{found[0]} inside a part")
+    if tags := [tag for tag in (*_TAGS, *more) if tag in text]:
+        raise FormatError.because(f"{tags[0]} inside a part")
 
 
 def _boxed(answer: str) -> str:
-    r"""What stands in the only ``\boxed{}`` of ``answer``, braces inside balanced. Raises FormatError."""
-    _free(answer)
+    r"""The content of the only ``\boxed{}`` of ``answer``, with balanced braces. Raises FormatError."""
+    _check_free(answer)
     _, _, rest = answer.partition(r"\boxed{")
     depth = 1
     for place, letter in enumerate(rest):

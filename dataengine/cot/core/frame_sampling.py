@@ -1,7 +1,7 @@
-"""Which frames of a video a record shows: evenly spaced ones, or those of Slow-Fast sampling.
+"""Frame sampling of video records: evenly spaced frames, or those of Slow-Fast sampling.
 
-A *way* is a text that says all of it (``even 16``, ``slow-fast {settings as JSON}``), so that whoever checks a record can take
-the same frames without the recipe.
+A *sampling* is a text that says all of it (``even 16``, ``slow-fast {settings as JSON}``), so that a check can sample the same
+frames without the recipe.
 """
 
 from __future__ import annotations
@@ -30,64 +30,69 @@ _CLOSE = 0.11
 
 
 @dataclass(frozen=True)
-class Taken:
+class SampledFrames:
     """``times`` in seconds from the first frame, to two places and not before the frame is shown; ``kinds`` 0 slow, 1 fast."""
 
     times: tuple[float, ...]
     kinds: tuple[int, ...]
 
 
-def way_of(frames: int | Literal["slow-fast"], how: SlowFast) -> str:
-    """The way for an entry of the recipe's ``cot.video.frames``."""
+def sampling_of(frames: int | Literal["slow-fast"], settings: SlowFast) -> str:
+    """The sampling for an entry of the recipe's ``cot.video.frames``."""
     if isinstance(frames, int):
         return f"{EVEN} {frames}"
-    return f"{SLOW_FAST} {json.dumps(asdict(how), sort_keys=True, separators=(',', ':'))}"
+    return f"{SLOW_FAST} {json.dumps(asdict(settings), sort_keys=True, separators=(',', ':'))}"
 
 
-def take(data: bytes, way: str, limits: Limits) -> Taken:
+def sample_frames(data: bytes, sampling: str, limits: Limits) -> SampledFrames:
     """Times and kinds of the frames of a video. Raises InputError."""
-    name, _, rest = way.partition(" ")
+    name, _, rest = sampling.partition(" ")
     if name == SLOW_FAST:
         plan = slowfast.plan(data, _settings(rest), limits)
-        return Taken(tuple(map(_place, plan.times)), plan.kinds)
+        return SampledFrames(tuple(map(_rounded_up, plan.times)), plan.kinds)
     if name != EVEN or not rest.isdecimal() or not 1 <= int(rest) <= 1024:
-        raise InputError("bad_record", f"no frames are taken in the way {way[:80]!r}")
+        raise InputError("bad_record", f"unknown frame sampling {sampling[:80]!r}")
     clip = probe(data, limits)
     middles = (np.arange(int(rest)) + 0.5) * clip.duration / int(rest)
     times = clip.times[np.unique(clip.at(middles))].tolist()
-    return Taken(tuple(map(_place, times)), (SLOW,) * len(times))
+    return SampledFrames(tuple(map(_rounded_up, times)), (SLOW,) * len(times))
 
 
-def params_of(way: str, taken: Taken) -> dict[str, str]:
-    """What a record tells of its frames, among its params."""
-    told = {"times": " ".join(f"{t:g}" for t in taken.times), "kinds": " ".join(map(str, taken.kinds))}
-    return {"sampling": way, **told}
+def parameters_of(sampling: str, frames: SampledFrames) -> dict[str, str]:
+    """The parameters of a question that say which frames it shows."""
+    times, kinds = " ".join(f"{t:g}" for t in frames.times), " ".join(map(str, frames.kinds))
+    return {"sampling": sampling, "times": times, "kinds": kinds}
 
 
-def told(params: Mapping[str, str]) -> Taken:
-    """The inverse of ``params_of``. Raises LookupError or ValueError."""
-    return Taken(tuple(map(float, params["times"].split())), tuple(map(int, params["kinds"].split())))
+def frames_of(params: Mapping[str, str]) -> SampledFrames:
+    """The inverse of ``parameters_of``. Raises LookupError or ValueError."""
+    return SampledFrames(tuple(map(float, params["times"].split())), tuple(map(int, params["kinds"].split())))
 
 
-def same(params: Mapping[str, str], found: Taken) -> bool:
-    """Are these the frames that a record tells? Times but for rounding; of the kinds one in ten may differ, since another
+def same_frames(params: Mapping[str, str], frames: SampledFrames) -> bool:
+    """Whether these are the frames of a question's parameters. Times may differ by rounding, and one kind in ten, since another
     decoder's pixels may fall on the other side of the threshold."""
-    known = told(params)
-    if len(known.times) != len(found.times) or len(known.kinds) != len(found.kinds):
+    known = frames_of(params)
+    if len(known.times) != len(frames.times) or len(known.kinds) != len(frames.kinds):
         return False
-    late = any(abs(a - b) > _CLOSE for a, b in zip(known.times, found.times, strict=True))
-    return not late and sum(a != b for a, b in zip(known.kinds, found.kinds, strict=True)) <= len(found.kinds) // 10
+    late = any(abs(a - b) > _CLOSE for a, b in zip(known.times, frames.times, strict=True))
+    return not late and sum(a != b for a, b in zip(known.kinds, frames.kinds, strict=True)) <= len(frames.kinds) // 10
 
 
-def block(source_id: str, params: Mapping[str, str]) -> VideoBlock:
+def video_block(source_id: str, params: Mapping[str, str]) -> VideoBlock:
     """The video with its frames, as the question shows it."""
-    taken = told(params)
+    frames = frames_of(params)
     sampling: Literal["even", "slow-fast"] = "even" if params["sampling"].startswith(EVEN) else "slow-fast"
-    frames = {"nframes": len(taken.times), "sampling": sampling, "times": taken.times, "kinds": taken.kinds}
-    return VideoBlock.model_validate({"video": SAMPLE + source_id, **frames})
+    return VideoBlock(
+        video=SAMPLE + source_id,
+        nframes=len(frames.times),
+        sampling=sampling,
+        times=frames.times,
+        kinds=frames.kinds,
+    )
 
 
-def _place(seconds: float) -> float:
+def _rounded_up(seconds: float) -> float:
     return math.ceil(100 * seconds - 1e-6) / 100
 
 
@@ -95,4 +100,4 @@ def _settings(text: str) -> SlowFast:
     try:
         return SlowFast(**json.loads(text))
     except (ValueError, TypeError) as error:
-        raise InputError("bad_record", f"not settings of Slow-Fast sampling: {error}") from None
+        raise InputError("bad_record", f"invalid settings of Slow-Fast sampling: {error}") from None

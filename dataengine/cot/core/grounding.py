@@ -1,4 +1,4 @@
-"""Grounding labels: points, boxes, polygons and spans of time as text, and parsers that take nothing else.
+"""Grounding labels as text: points, boxes, polygons and spans of time, with strict parsers.
 
 As in Keye-VL (arXiv 2507.01949, Table 1) and Keye-VL-1.5 (arXiv 2509.01563, Table 1). Coordinates are whole thousandths of the
 sides, 0 to 999; boxes go from the top left to the bottom right, polygons clockwise.
@@ -52,9 +52,9 @@ class Label:
             raise FormatError.because("a name without text, or marks inside of it")
 
     def render(self) -> str:
-        told = [list(p) if self.shape != "polygon" else [list(xy) for xy in _corners(p)] for p in self.places]
+        coordinates = [list(p) if self.shape != "polygon" else [list(xy) for xy in _corners(p)] for p in self.places]
         head = f"<|{self.name}_start|>{self.text}<|{self.name}_end|>" if self.name else ""
-        return f"{head}<|{self.shape}_start|>{json.dumps(told)}<|{self.shape}_end|>"
+        return f"{head}<|{self.shape}_start|>{json.dumps(coordinates)}<|{self.shape}_end|>"
 
 
 def parse(text: str) -> Label:
@@ -64,8 +64,8 @@ def parse(text: str) -> Label:
         raise FormatError.because(f"no grounding label: {text[:80]!r}")
     name, inside, shape, places = match.groups()
     try:
-        told = json.loads(places)
-        flat = tuple(tuple(n for xy in p for n in xy) if shape == "polygon" else tuple(p) for p in told)
+        rows = json.loads(places)
+        flat = tuple(tuple(n for xy in p for n in xy) if shape == "polygon" else tuple(p) for p in rows)
     except (ValueError, TypeError):
         raise FormatError.because(f"not coordinates: {places[:80]}") from None
     if not all(type(n) is int for place in flat for n in place):

@@ -1,4 +1,4 @@
-"""What is measured in pixels, in whole-number arithmetic so that every CPU finds the same.
+"""Brightness, colour strength and colour temperature of picture parts, in integer arithmetic so that every CPU agrees.
 
 Named parts are boxes in thousandths of the sides (papers' grounding labels use the same scale), so a part means the same
 at any size.

@@ -1,4 +1,4 @@
-"""What became of each question: kept, rejected at a step for a reason, or failed; and how these add up."""
+"""Outcomes of questions (kept, rejected at a step for a reason, failed), and the funnel and yields that they add up to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataengine.cot.core.tables import OutcomeRow
 
 
 class Step(StrEnum):
-    """Where a candidate can end; at ``DECODE`` with the class of a failure."""
+    """Steps at which a candidate can be rejected; at ``DECODE`` the reason is the class of a failure."""
 
     DECODE = "failed"
     PROPOSE = "propose"
@@ -44,7 +44,7 @@ Outcome = Kept | Rejected
 
 
 STEPS = ("questions", "paths", "check", "review", "contamination", "mix")
-"""Where a question can end, in order."""
+"""Steps at which a question can be dropped, in order."""
 
 
 def funnel(counts: Mapping[OutcomeRow, int]) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ class Question(StrictModel):
             {
                 **{name: getattr(record, name) for name in (*same, "family", "observations")},
                 "content": record.messages[0].content,
-                "parameters": record.asked,
-                "facts": record.measured,
+                "parameters": record.parameters,
+                "facts": record.facts,
             }
         )

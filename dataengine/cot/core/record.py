@@ -1,4 +1,4 @@
-"""The CoT record: what a trainer reads. Canonical JSON, no paths, no time; pictures made on the way lie beside it.
+"""The CoT record that trainers read, as a strict contract: canonical JSON without file paths or times; pictures lie beside it.
 
 Shards are typed by their first five records (docs/adr/0003-shard-layout.md), so what differs between tasks is a list of
 names and values instead of a struct, and records of one ``family`` have the same members and the same shape of messages.
@@ -25,7 +25,7 @@ Family = Literal["picture", "tools", "clip", "frames", "made", "tools_0", "tools
 """``tools`` have one picture of a tool, ``tools_N`` so many."""
 AnswerType = Literal["choice", "word", "text", "number", "order", "box"]
 Basis = Literal["measured", "caption", "given"]
-"""What an answer rests on: the media, the sample's own captions, or a question-answer pair of the source."""
+"""Basis of an answer: the media, the sample's own captions, or a question-answer pair of the source."""
 Difficulty = Literal["easy", "medium", "hard"]
 Grade = Literal["A", "B", "C"]
 
@@ -34,14 +34,14 @@ SAMPLE, OBSERVATION = "sample:", "obs:"
 
 
 class Param(StrictModel):
-    """What was asked, for a program."""
+    """A parameter of the question, for a program."""
 
     name: str
     value: str
 
 
 class Fact(StrictModel):
-    """A number that was measured and on which the reasoning rests."""
+    """A measured number on which the reasoning rests."""
 
     name: str
     value: float
@@ -54,15 +54,15 @@ class Observation(StrictModel):
     sha256: str
 
 
-class VerdictModel(StrictModel):
-    """How the record fared when its answer was measured again; ``step`` and ``reason`` are empty where it passed."""
+class Verification(StrictModel):
+    """Result of measuring the answer again; ``step`` and ``reason`` are empty where it passed."""
 
     status: Literal["passed", "failed"]
     step: str = ""
     reason: str = ""
 
 
-class PathTold(StrictModel):
+class PathSummary(StrictModel):
     """A path of reasoning that was made for the question, without its text. ``confidence`` is the mean log-probability a
     token, ``least_token`` the lowest, ``least_step`` the mean of the sentence that has the lowest; 0 where the server gave
     none. ``grade`` as in Keye-VL-1.5, section on LongCoT: A sound, B right with a flaw, C
@@ -115,13 +115,13 @@ class Record(StrictModel):
     params: Annotated[tuple[Param, ...], Field(min_length=1, strict=False)]
     evidence: Annotated[tuple[Fact, ...], Field(min_length=1, strict=False)]
     observations: Annotated[tuple[Observation, ...], Field(strict=False)]
-    paths: Annotated[tuple[PathTold, ...], Field(strict=False)] = ()
+    paths: Annotated[tuple[PathSummary, ...], Field(strict=False)] = ()
     scores: Annotated[tuple[Fact, ...], Field(strict=False)] = ()
-    verdict: VerdictModel
+    verdict: Verification
 
     def to_bytes(self) -> bytes:
         """Canonical JSON in UTF-8: sorted keys, no spaces."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json"))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:
@@ -135,30 +135,30 @@ class Record(StrictModel):
         return record
 
     @property
-    def asked(self) -> dict[str, str]:
+    def parameters(self) -> dict[str, str]:
         """``params`` by name."""
         return {p.name: p.value for p in self.params}
 
     @property
-    def measured(self) -> dict[str, float]:
+    def facts(self) -> dict[str, float]:
         """``evidence`` by name."""
         return {f.name: f.value for f in self.evidence}
 
 
 def record_id(mode: str, task: str, seed: int, parents: tuple[str, ...]) -> str:
     """Name of the record made for these, in this version of the contract."""
-    return hashlib.sha256(canonical([VERSION, mode, task, seed, list(parents)])).hexdigest()[:32]
+    return hashlib.sha256(canonical_json([VERSION, mode, task, seed, list(parents)])).hexdigest()[:32]
 
 
-def facts_of(measured: Mapping[str, float]) -> tuple[Fact, ...]:
-    return tuple(Fact(name=name, value=float(value)) for name, value in measured.items())
+def facts_of(facts: Mapping[str, float]) -> tuple[Fact, ...]:
+    return tuple(Fact(name=name, value=float(value)) for name, value in facts.items())
 
 
-def params_of(asked: Mapping[str, str]) -> tuple[Param, ...]:
-    return tuple(Param(name=name, value=value) for name, value in asked.items())
+def params_of(parameters: Mapping[str, str]) -> tuple[Param, ...]:
+    return tuple(Param(name=name, value=value) for name, value in parameters.items())
 
 
-def canonical(value: Any) -> bytes:
+def canonical_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces. Raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 

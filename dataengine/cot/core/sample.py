@@ -1,4 +1,4 @@
-"""A sample as tasks see it: pixels of a fixed working size, decoded when first asked for, and what its source says of it.
+"""A decoded sample for tasks: pixels of a fixed working size, decoded lazily, and the metadata of its source.
 
 The size is part of the contract (``record.VERSION``): what is measured does not depend on how large the original was, at
 the price of details below it.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dataengine.cot.core.frame_sampling import KEYE, Taken, take
+from dataengine.cot.core.frame_sampling import KEYE, SampledFrames, sample_frames
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.errors import InputError
 from dataengine.media.image.decode import decode_rgb
@@ -29,15 +29,15 @@ Frames = tuple[Pixels, list[float]]
 """``(F, H, W, 3) uint8`` and the seconds when each begins to be shown."""
 
 
-def _nothing(*_: Any) -> Any:
-    raise InputError("wrong_kind", "a task for videos was given a sample of another kind")
+def _no_video(*_: Any) -> Any:
+    raise InputError("wrong_kind", "a task for videos got a sample of another kind")
 
 
 @dataclass(frozen=True)
 class CotInput:
     """One sample. ``picture()`` is ``(H, W, 3) uint8`` at working size; ``frames(count, short_side)`` are the frames from
-    the middles of ``count`` equal spans; ``taken(way)`` says which frames a record shows, ``ways`` which ways the recipe
-    wants. ``facts`` of a video hold its ``duration`` in seconds.
+    the middles of ``count`` equal spans; ``sampled(sampling)`` are the frames that a record shows, ``samplings`` those that
+    the recipe wants. ``facts`` of a video hold its ``duration`` in seconds.
 
     ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``partners`` other videos by id.
     """
@@ -48,14 +48,14 @@ class CotInput:
     frames: Callable[[int, int], Frames] = field(repr=False)
     captions: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    taken: Callable[[str], Taken] = field(repr=False, default=_nothing)
-    ways: tuple[str, ...] = KEYE
+    sampled: Callable[[str], SampledFrames] = field(repr=False, default=_no_video)
+    samplings: tuple[str, ...] = KEYE
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
     partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
 
-    def among(self, partners: Mapping[str, CotInput]) -> CotInput:
-        """The same sample beside these others."""
+    def with_partners(self, partners: Mapping[str, CotInput]) -> CotInput:
+        """The same sample with these other videos."""
         return replace(self, partners=partners)
 
 
@@ -67,16 +67,16 @@ def decoded(
     captions: tuple[str, ...] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> CotInput:
-    """The sample in ``data``; each form is decoded once. Its functions (and a video without known duration, at once)
+    """Decode the sample in ``data`` lazily, each form once. Its functions (and a video without known duration, at once)
     raise InputError."""
     known = dict(facts or {})
     if kind == "video" and not known.get("duration"):
         known["duration"] = probe(data, limits).duration
     picture = cache(lambda: working_size(decode_rgb(data, limits, PICTURE_SIDE)))
     frames = cache(lambda count, side: frames_even(data, count, limits, side))
-    taken = cache(lambda way: take(data, way, limits))
-    of = _only("image", kind, picture), _only("video", kind, frames)
-    return CotInput(id_, kind, *of, captions, known, _only("video", kind, taken))
+    sampled = cache(lambda sampling: sample_frames(data, sampling, limits))
+    loaders = _only("image", kind, picture), _only("video", kind, frames)
+    return CotInput(id_, kind, *loaders, captions, known, _only("video", kind, sampled))
 
 
 def working_size(pixels: Pixels) -> Pixels:
@@ -89,11 +89,11 @@ def working_size(pixels: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def _only(wanted: str, kind: str, load: Callable[..., Any]) -> Callable[..., Any]:
-    if kind == wanted:
+def _only(required: str, kind: str, load: Callable[..., Any]) -> Callable[..., Any]:
+    if kind == required:
         return load
 
     def refuse(*_: Any) -> Any:
-        raise InputError("wrong_kind", f"a task for {wanted}s was given a sample of kind {kind}")
+        raise InputError("wrong_kind", f"a task for {required}s got a sample of kind {kind}")
 
     return refuse

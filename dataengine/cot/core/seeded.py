@@ -1,4 +1,4 @@
-"""Seeded choices that are the same on every platform and Python: SHA-256 in counter mode.
+"""Seeded random choices that are the same on every platform and Python: SHA-256 in counter mode.
 
 Ten times slower than ``random.Random``, whose ``shuffle`` and ``choice`` are only promised within one Python version.
 """
@@ -42,18 +42,18 @@ class Draw:
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
         """A new list in random order (Fisher-Yates)."""
-        found = list(items)
-        for i in range(len(found) - 1, 0, -1):
+        order = list(items)
+        for i in range(len(order) - 1, 0, -1):
             j = self.below(i + 1)
-            found[i], found[j] = found[j], found[i]
-        return found
+            order[i], order[j] = order[j], order[i]
+        return order
 
-    def race(self, weights: Mapping[str, float]) -> list[str]:
-        """Names in the order of a draw without replacement with probabilities proportional to ``weights``: each runs an
-        exponential clock (Efraimidis and Spirakis 2006). Names of weight zero are left out."""
-        runners = [name for name in sorted(weights) if weights[name] > 0]
-        times = {name: -math.log((self.below(1 << 53) + 1) / ((1 << 53) + 1)) / weights[name] for name in runners}
-        return sorted(runners, key=lambda name: (times[name], name))
+    def weighted_order(self, weights: Mapping[str, float]) -> list[str]:
+        """Names in the order of a draw without replacement with probabilities proportional to ``weights``, by exponential
+        clocks (Efraimidis and Spirakis 2006). Names of weight zero are left out."""
+        positive = [name for name in sorted(weights) if weights[name] > 0]
+        times = {name: -math.log((self.below(1 << 53) + 1) / ((1 << 53) + 1)) / weights[name] for name in positive}
+        return sorted(positive, key=lambda name: (times[name], name))
 
 
 def _word(key: tuple[str | int, ...], count: int) -> int:

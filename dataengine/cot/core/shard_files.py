@@ -1,4 +1,4 @@
-"""The files of a record in a shard: ``<id>.json`` and one PNG an observation.
+"""Members of a record in a shard: ``<id>.json`` and one reproducible PNG an observation.
 
 PNGs are compressed by run lengths and Huffman codes only: on photographs as small as any level (240 against 237 KB), three
 times as fast, and without the string search in which zlib's builds for different CPUs differ.
@@ -35,7 +35,7 @@ def decode_png(data: bytes) -> Pixels:
 
 
 def observations(images: Iterable[bytes]) -> tuple[Observation, ...]:
-    """How a record names its pictures: ``obs0.png`` and so on, with their digests."""
+    """Names of a record's pictures (``obs0.png`` and so on) with their digests."""
     return tuple(
         Observation(name=f"obs{i}.png", sha256=hashlib.sha256(data).hexdigest()) for i, data in enumerate(images)
     )

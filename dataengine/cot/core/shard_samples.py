@@ -1,4 +1,4 @@
-"""The samples of a release by shard: what every CoT step that touches media starts from."""
+"""Lists the samples of a release by shard, with the places of their bytes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a source says of a sample, as material for questions: question-answer pairs and other metadata.
+"""Reads question-answer pairs out of a source's metadata, and the caption distractors that go with a sample.
 
-A pair is taken as it stands (``answers`` may be letters, indices or words of the choices); what cannot be made into a question
-with one answer is a reason, not an error. Conversations as LLaVA writes them count as pairs of neighbouring turns.
+An answer may be a letter, an index or the words of a choice; a pair that cannot be asked keeps the reason, it is no error. Turns
+of conversations in the form of LLaVA are pairs, too.
 """
 
 from __future__ import annotations
@@ -18,115 +18,118 @@ LETTERS = "ABCDEF"
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _MARKS = re.compile(r"\s*<(?:image|video)>\s*")
 _LETTER = re.compile(r"\(?([A-Z])\)?[.:]?")
-_ASKS, _ANSWERS = ("human", "user"), ("gpt", "assistant")
-_MOST_WORDS = 3
+_ASKING, _ANSWERING = ("human", "user"), ("gpt", "assistant")
+_WORD_LIMIT = 3
 """More words than this are free text, not a word."""
 _TYPES = ("choice", "number", "word", "text")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A question of the source with its answer. ``answer`` is a letter where there are ``choices``; ``wrong`` says why the
-    pair cannot be asked, empty for a good one. ``place``: the source and the mention it comes from."""
+    """A question of the source with its answer. ``answer`` is a letter where there are ``choices``; ``problem`` says why
+    the pair cannot be asked, empty for a good one. ``place``: source and URI of the sidecar or row that it comes from."""
 
     question: str
     answer: str
     answer_type: str
     choices: tuple[str, ...] = ()
     place: str = ""
-    wrong: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Distractor:
-    """A caption of another sample."""
+    """A caption of another sample, as a wrong option."""
 
     id: str
     text: str
 
 
 def pairs_of(meta: str | None, config: QuestionsConfig, place: str) -> list[Pair]:
-    """The pairs in a sample's ``meta`` (JSON of whatever its source said), in their order."""
+    """The pairs in a sample's ``meta`` (the source's metadata as JSON), in their order."""
     if meta is None:
         return []
-    told = json.loads(meta)
-    found = [_pair(row, config.source_qa, place) for row in _rows(told, config.source_qa)] if config.source_qa else []
+    metadata = json.loads(meta)
+    pairs = (
+        [_pair(row, config.source_qa, place) for row in _rows(metadata, config.source_qa)] if config.source_qa else []
+    )
     for key, question in sorted(config.metadata.items()):
-        if isinstance(value := told.get(key), str | int | float) and not isinstance(value, bool) and str(value).strip():
-            found.append(_judged(question, value, (), None, place))
-    return found
+        value = metadata.get(key)
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
+            pairs.append(_typed(question, value, (), None, place))
+    return pairs
 
 
 def clean(question: str) -> str:
-    """Without the marks by which other sets say where a picture stands."""
+    """The question without the picture placeholders of other data sets."""
     return _MARKS.sub(" ", question).strip()
 
 
-def _rows(told: Mapping[str, Any], config: SourceQAConfig) -> Iterator[Mapping[str, Any]]:
-    value: Any = told if config.key is None else told.get(config.key)
+def _rows(metadata: Mapping[str, Any], config: SourceQAConfig) -> Iterator[Mapping[str, Any]]:
+    value: Any = metadata if config.key is None else metadata.get(config.key)
     if isinstance(value, str):
         try:
             value = json.loads(value)
         except ValueError:
             value = None
     rows = value if isinstance(value, list) else [value]
-    asked: str | None = None
+    question: str | None = None
     for row in (r for r in rows if isinstance(r, Mapping)):
-        who, said = row.get("from", row.get("role")), row.get("value", row.get("content"))
-        if who in _ASKS and isinstance(said, str):
-            asked = said
-        elif who in _ANSWERS and asked is not None:
-            yield {config.question: asked, config.answer: said}
-            asked = None
+        role, turn = row.get("from", row.get("role")), row.get("value", row.get("content"))
+        if role in _ASKING and isinstance(turn, str):
+            question = turn
+        elif role in _ANSWERING and question is not None:
+            yield {config.question: question, config.answer: turn}
+            question = None
         elif config.question in row:
             yield row
 
 
 def _pair(row: Mapping[str, Any], config: SourceQAConfig, place: str) -> Pair:
     question, choices = row.get(config.question), row.get(config.choices)
-    given = row.get(config.answer)
+    answer = row.get(config.answer)
     kind = row.get(config.answer_type)
-    if isinstance(given, list):
-        given = given[0] if len({str(g) for g in given}) == 1 else None
-    if not isinstance(question, str) or not clean(question) or not isinstance(given, str | int | float):
+    if isinstance(answer, list):
+        answer = answer[0] if len({str(a) for a in answer}) == 1 else None
+    if not isinstance(question, str) or not clean(question) or not isinstance(answer, str | int | float):
         return Pair(str(question or ""), "", "text", (), place, "no question with one answer")
     if isinstance(choices, Mapping):
         choices = list(choices.values())
     if choices is not None and not isinstance(choices, list):
-        return Pair(question, "", "choice", (), place, "choices are no list")
-    return _judged(question, given, tuple(str(c).strip() for c in choices or ()), kind, place)
+        return Pair(question, "", "choice", (), place, "choices are not a list")
+    return _typed(question, answer, tuple(str(c).strip() for c in choices or ()), kind, place)
 
 
-def _judged(question: str, given: Any, choices: tuple[str, ...], kind: Any, place: str) -> Pair:
-    question, answer = clean(question), str(given).strip()
+def _typed(question: str, value: Any, choices: tuple[str, ...], kind: Any, place: str) -> Pair:
+    question, answer = clean(question), str(value).strip()
     if choices:
-        letter = _letter(given, choices)
-        wrong = "" if letter else "the answer is none of the choices"
+        letter = _letter(value, choices)
+        problem = "" if letter else "the answer is none of the choices"
         if not 2 <= len(choices) <= len(LETTERS):
-            wrong = f"not 2 to {len(LETTERS)} choices"
+            problem = f"not 2 to {len(LETTERS)} choices"
         elif len(set(choices)) < len(choices) or not all(choices):
-            wrong = "choices that are alike or empty"
-        return Pair(question, letter, "choice", choices, place, wrong)
-    found = kind if kind in _TYPES else _type(answer)
-    if found == "choice":
+            problem = "duplicate or empty choices"
+        return Pair(question, letter, "choice", choices, place, problem)
+    answer_type = kind if kind in _TYPES else _type(answer)
+    if answer_type == "choice":
         return Pair(question, answer, "choice", (), place, "a choice without choices")
-    if found == "number" and not _NUMBER.fullmatch(answer):
-        return Pair(question, answer, "number", (), place, "the answer is no number")
-    return Pair(question, answer, found, (), place, "" if answer else "no question with one answer")
+    if answer_type == "number" and not _NUMBER.fullmatch(answer):
+        return Pair(question, answer, "number", (), place, "the answer is not a number")
+    return Pair(question, answer, answer_type, (), place, "" if answer else "no question with one answer")
 
 
-def _letter(given: Any, choices: tuple[str, ...]) -> str:
-    """The choice that an answer names: by its words, its letter, or its index from 0."""
-    if isinstance(given, int) and not isinstance(given, bool) and str(given) not in choices:
-        return LETTERS[given] if 0 <= given < min(len(choices), len(LETTERS)) else ""
-    said = str(given).strip()
-    if said in choices:
-        return LETTERS[choices.index(said)] if choices.index(said) < len(LETTERS) else ""
-    match = _LETTER.fullmatch(said)
+def _letter(value: Any, choices: tuple[str, ...]) -> str:
+    """The letter of the choice that an answer names: by its words, its letter, or its index from 0."""
+    if isinstance(value, int) and not isinstance(value, bool) and str(value) not in choices:
+        return LETTERS[value] if 0 <= value < min(len(choices), len(LETTERS)) else ""
+    answer = str(value).strip()
+    if answer in choices:
+        return LETTERS[choices.index(answer)] if choices.index(answer) < len(LETTERS) else ""
+    match = _LETTER.fullmatch(answer)
     return match[1] if match and match[1] in LETTERS[: len(choices)] else ""
 
 
 def _type(answer: str) -> str:
     if _NUMBER.fullmatch(answer):
         return "number"
-    return "word" if len(answer.split()) <= _MOST_WORDS else "text"
+    return "word" if len(answer.split()) <= _WORD_LIMIT else "text"

@@ -1,4 +1,4 @@
-"""What the stages of CoT share."""
+"""Base of the CoT stages: their configuration, and when they are left out."""
 
 from __future__ import annotations
 

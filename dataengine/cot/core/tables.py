@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from dataengine.cot.core.columns import Member, decode, encode
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import Family, Grade, PathTold
+from dataengine.cot.core.record import Family, Grade, PathSummary
 from dataengine.cot.core.schemas import CHECKS, OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.stage import Run
@@ -66,8 +66,8 @@ def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
 
 @dataclass(frozen=True)
 class SourceMaterial(Row):
-    """What is known of a sample besides its media: the source's question-answer pairs, captions of other samples, and the ids
-    of other videos."""
+    """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, and ids of
+    other videos."""
 
     schema = SOURCE_MATERIAL
     id: str
@@ -145,7 +145,7 @@ class PathRow(Row):
 
 @dataclass(frozen=True)
 class PackedQuestion(Row):
-    """Where the pictures of a question lie."""
+    """Places of a question's pictures in a pack."""
 
     schema = QUESTIONS
     rid: str
@@ -155,7 +155,7 @@ class PackedQuestion(Row):
 
 @dataclass(frozen=True)
 class PackedPath(Row):
-    """Where the pictures lie that a model's tools gave in a path."""
+    """Places of the pictures that a model's tools gave in a path."""
 
     schema = PATHS
     rid: str
@@ -166,8 +166,8 @@ class PackedPath(Row):
 
 @dataclass(frozen=True)
 class CheckRow(Row):
-    """How a path fared: ``grade`` A, B or C (None: a failed call or a text-only answer), what it answers, whether that is right,
-    what is wrong with it. ``judged``: a judge's score from 1 to 5. ``equal``: a judge finds a free answer to be the right one
+    """Check of a path: ``grade`` A, B or C (None for a failed call or a text-only answer), its answer, whether that is right, and
+    the reasons against it. ``judged``: a judge's score from 1 to 5. ``equal``: a judge finds a free answer to be the right one
     in other words."""
 
     schema = CHECKS
@@ -210,12 +210,12 @@ class ReviewRow(Row):
     text_only: Literal["", "right", "wrong"] = ""
     judged: int | None = None
     equal: bool = False
-    paths: tuple[PathTold, ...] = ()
+    paths: tuple[PathSummary, ...] = ()
 
 
 @dataclass(frozen=True)
 class ScoreRow(Row):
-    """How good a question is and how often it is to be used; ``benchmark``: one that it is in."""
+    """Quality of a question from 1 to 5 and how often it is to be used; ``benchmark``: one that contains it."""
 
     schema = SCORES
     rid: str
@@ -228,7 +228,7 @@ class ScoreRow(Row):
 
 @dataclass(frozen=True)
 class OutcomeRow(Row):
-    """What became of a question: exactly one of kept, rejected (step, reason) and failed (reason: the class)."""
+    """Outcome of a question: exactly one of kept, rejected (step, reason) and failed (reason: the class)."""
 
     schema = OUTCOMES
     rid: str
@@ -252,7 +252,7 @@ class PlanRow(Row):
     family: Family
     question: Question
     text: str
-    paths: tuple[PathTold, ...]
+    paths: tuple[PathSummary, ...]
     chosen: int
     pack: str
     members: tuple[Member, ...]

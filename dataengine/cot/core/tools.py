@@ -1,4 +1,4 @@
-"""The tool calls of think-with-image records: a closed language, one call a line, no variables, no loops.
+"""Interpreter of the tool calls on a picture: a closed language, one call a line, no variables, no loops.
 
 A program starts from the picture, each call works on what the one before made, and it ends as a picture or, if its last
 lines are ``measure``, as one number a line. Far less than Python, so nothing in it can reach out of the process::
@@ -49,8 +49,8 @@ class Call:
     arguments: tuple[Value, ...]
 
     def render(self) -> str:
-        told = (f'"{a}"' if isinstance(a, str) else str(a) for a in self.arguments)
-        return f"{self.name}({', '.join(told)})"
+        arguments = (f'"{a}"' if isinstance(a, str) else str(a) for a in self.arguments)
+        return f"{self.name}({', '.join(arguments)})"
 
 
 def parse(code: str) -> list[Call]:
@@ -62,7 +62,7 @@ def parse(code: str) -> list[Call]:
 
 
 def run(code: str, picture: Pixels) -> Pixels | str:
-    """What a program makes of ``(H, W, 3) uint8``: a picture, or the text of its measurements. Raises ToolError."""
+    """Run a program on ``(H, W, 3) uint8``: a picture, or the text of its measurements. Raises ToolError."""
     view, numbers = picture, []
     for call in parse(code):
         if call.name == "measure":
@@ -74,8 +74,8 @@ def run(code: str, picture: Pixels) -> Pixels | str:
     return "\n".join(numbers) if numbers else view
 
 
-def tried(code: str, picture: Pixels) -> Pixels | str:
-    """As ``run``; what it refuses is told as text, as a model is told."""
+def run_or_refuse(code: str, picture: Pixels) -> Pixels | str:
+    """As ``run``, but a refused program gives its error as text, as a model is shown it."""
     try:
         return run(code, picture)
     except ToolError as error:
@@ -146,12 +146,12 @@ def _call(line: str) -> Call:
     match = _CALL.fullmatch(line)
     if not match or match[1] not in _SIGNATURES:
         raise ToolError.because(f"{line[:80]!r} is not a call of {', '.join(_SIGNATURES)}")
-    found = [_ARGUMENT.fullmatch(text) for text in match[2].split(",")]
-    given = tuple(_value(m) for m in found if m)
-    kinds = "".join("s" if isinstance(v, str) else "n" for v in given)
-    if len(given) < len(found) or kinds != _SIGNATURES[match[1]]:
+    matches = [_ARGUMENT.fullmatch(text) for text in match[2].split(",")]
+    arguments = tuple(_value(m) for m in matches if m)
+    kinds = "".join("s" if isinstance(v, str) else "n" for v in arguments)
+    if len(arguments) < len(matches) or kinds != _SIGNATURES[match[1]]:
         raise ToolError.because(f"{line[:80]!r}: wrong arguments for {match[1]}")
-    return Call(match[1], given)
+    return Call(match[1], arguments)
 
 
 def _value(match: re.Match[str]) -> Value:

@@ -7,7 +7,7 @@ from functools import partial
 
 import pyarrow as pa
 
-from dataengine.cot.core.record import PathTold
+from dataengine.cot.core.record import PathSummary
 from dataengine.cot.core.schemas import OUTCOMES, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.tables import End, OutcomeRow, Row, rows_of
 from dataengine.cot.mix.quotas import place
@@ -42,7 +42,7 @@ class ReviewedQuestion(Row):
     step: str | None = None
     reason: str | None = None
     chosen: int | None = None
-    paths: tuple[PathTold, ...] | None = None
+    paths: tuple[PathSummary, ...] | None = None
     scored: str | None = None
     benchmark: str | None = None
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dataengine.contracts import columns
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import Family, PathTold
+from dataengine.cot.core.record import Family, PathSummary
 from dataengine.cot.core.schemas import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.tables import PlanRow, Row, rows_of, table_of
 from dataengine.stage import Run
@@ -67,7 +67,7 @@ class ChosenRecord(Row):
     path_pack: str | None
     path_members: tuple[Member, ...]
     edited: str | None
-    paths: tuple[PathTold, ...]
+    paths: tuple[PathSummary, ...]
     text_only: Literal["", "right", "wrong"]
     chosen: int
     agreement: float

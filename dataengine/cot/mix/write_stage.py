@@ -10,7 +10,7 @@ from pathlib import Path
 from dataengine.config.cot import CotConfig
 from dataengine.cot.checks.grade import pictures
 from dataengine.cot.core import formats
-from dataengine.cot.core.record import VERSION, Record, VerdictModel, facts_of, params_of
+from dataengine.cot.core.record import VERSION, Record, Verification, facts_of, params_of
 from dataengine.cot.core.shard_files import observations, record_members
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import PlanRow, read_rows
@@ -107,5 +107,5 @@ def record_of(row: PlanRow, images: Sequence[bytes], show_answer: bool) -> Recor
         observations=observations(images),
         paths=row.paths,
         scores=facts_of({name: getattr(row, name) for name in _SCORES}),
-        verdict=VerdictModel(status="passed"),
+        verdict=Verification(status="passed"),
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from dataengine.cot.checks.answers import others
+from dataengine.cot.checks.answers import wrong_answers
 from dataengine.cot.core import formats
 from dataengine.cot.core.measure import PARTS
 from dataengine.cot.core.question import Question
@@ -31,7 +31,7 @@ def with_error(question: Question, reply: formats.Reply, draw: Draw) -> tuple[st
 
 def _answer(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Another answer, everything else as it was."""
-    wrong = others(question)
+    wrong = wrong_answers(question)
     if not wrong:
         return None
     new = draw.choice(wrong)
@@ -69,7 +69,7 @@ def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
 
 def _conclusion(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Reasoning that concludes with another answer than the final one."""
-    wrong = others(question)
+    wrong = wrong_answers(question)
     if not wrong or formats.boxed(reply) is None:
         return None
     sentence = f" So the answer is {draw.choice(wrong)}."

@@ -112,7 +112,7 @@ def with_outcome(row: PathRow, path: ReasoningPath | FailedPath) -> PathRow:
         row,
         text=path.text.strip(),
         confidence=confidence.mean,
-        least_token=confidence.least,
+        least_token=confidence.lowest,
         step_means=confidence.step_means,
-        step_leasts=confidence.step_leasts,
+        step_leasts=confidence.step_lowest,
     )

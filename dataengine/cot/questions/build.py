@@ -14,7 +14,7 @@ from dataengine.cot.core.record import MODES, Style, record_id
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw, derive_seed
 from dataengine.cot.core.shard_files import encode_png, observations
-from dataengine.cot.tasks.base import Facts, Params, Task, Unsure, messages, words
+from dataengine.cot.tasks.base import Abstain, Facts, Params, Task, messages, words
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.registry import TASKS
 
@@ -24,36 +24,36 @@ EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
 def candidates(
     source: CotInput, seed: int, per_sample: int, mix: Mapping[str, float] = EVEN, models: bool = False
 ) -> list[Outcome]:
-    """Questions about one sample, at most ``per_sample``, one a task and one a question of the source, and the candidates that
-    failed, in the order tried. ``models``: ask also what only a model can answer.
+    """Questions about one sample, at most ``per_sample``, one a task and one a variant, and the candidates without one,
+    in the order tried. ``models``: also questions that only a model can answer.
 
-    ``mix`` weighs which modes come first; by itself it promises no shares (``mix.pick`` does). Raises InputError where the
+    ``mix`` weighs which modes come first; by itself it promises no shares (``mix.quotas`` does). Raises InputError where the
     media cannot be decoded.
     """
     draw = Draw(seed, source.id, "tasks")
-    queues = [_choices(cell, source, draw, models) for cell in draw.race(mix)]
-    found: list[Outcome] = []
+    queues = [_choices(cell, source, draw, models) for cell in draw.weighted_order(mix)]
+    outcomes: list[Outcome] = []
     tried: set[str] = set()
-    while any(queues) and sum(isinstance(o, Kept) for o in found) < per_sample:
+    while any(queues) and sum(isinstance(o, Kept) for o in outcomes) < per_sample:
         queue = queues.pop(0)
         while queue:
             task, style, variant = queue.pop(0)
             if (variant or task.name) not in tried:
                 tried.add(variant or task.name)
-                found.append(attempt(task, style, source, seed, variant))
-                if isinstance(found[-1], Kept):
+                outcomes.append(attempt(task, style, source, seed, variant))
+                if isinstance(outcomes[-1], Kept):
                     break
         queues.append(queue)
-    return found
+    return outcomes
 
 
 def attempt(task: Task, style: Style, source: CotInput, seed: int, variant: str = "") -> Outcome:
-    """One candidate: the first question of the task with a sure answer, written and verified."""
+    """One candidate: the first question on which the task does not abstain, composed and verified."""
     own = derive_seed(seed, source.id, task.name, *([variant] if variant else []))
-    sure = _sure(task, source, Draw(own).fork("question"), variant)
-    if isinstance(sure, Rejected):
-        return sure
-    kept = compose(task, style, source, own, *sure)
+    answered = _answered(task, source, Draw(own).fork("question"), variant)
+    if isinstance(answered, Rejected):
+        return answered
+    kept = compose(task, style, source, own, *answered)
     images = {o.name: data for o, data in zip(kept.question.observations, kept.images, strict=True)}
     verdict = verify_question(kept.question, source, images)
     if not verdict.passed:
@@ -86,29 +86,29 @@ def compose(task: Task, style: Style, source: CotInput, seed: int, params: Param
     return Kept(question, images)
 
 
-def _sure(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:
-    """The first question with a sure answer, else why the first one had none."""
+def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:
+    """The first question on which the task does not abstain, else why it did on the first one."""
     options = task.options(source, draw)
-    if isinstance(options, Unsure):
+    if isinstance(options, Abstain):
         return Rejected(source.id, task.mode, task.name, Step.PROPOSE, options.reason)
-    why: Unsure | None = None
+    first: Abstain | None = None
     for params in options:
         if params.get("variant", "") != variant:
             continue
         facts = task.measure(params, source)
-        answer = facts if isinstance(facts, Unsure) else task.decide(params, facts, strict=True)
-        if isinstance(answer, str) and not isinstance(facts, Unsure):
+        answer = facts if isinstance(facts, Abstain) else task.decide(params, facts, strict=True)
+        if isinstance(answer, str) and not isinstance(facts, Abstain):
             return params, facts, answer
-        why = why or (answer if isinstance(answer, Unsure) else None)
-    return Rejected(source.id, task.mode, task.name, Step.DECIDE, why.reason if why else "no question")
+        first = first or (answer if isinstance(answer, Abstain) else None)
+    return Rejected(source.id, task.mode, task.name, Step.DECIDE, first.reason if first else "no question")
 
 
 def _choices(cell: str, source: CotInput, draw: Draw, models: bool) -> list[tuple[Task, Style, str]]:
     """Tasks of a cell that take such a sample, each with a style and a variant, in drawn order."""
     mode, _, style = cell.partition("/")
-    found: list[tuple[Task, Style, str]] = []
+    choices: list[tuple[Task, Style, str]] = []
     for task in draw.shuffled([TASKS[name] for name in sorted(TASKS)]):
         styles = [s for s in task.styles if style in ("", s) and (models or task.programs(s))]
         if task.mode == mode and styles and task.takes(source):
-            found += [(task, draw.choice(styles), variant) for variant in draw.shuffled(task.variants(source))]
-    return found
+            choices += [(task, draw.choice(styles), variant) for variant in draw.shuffled(task.variants(source))]
+    return choices

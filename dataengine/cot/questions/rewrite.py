@@ -1,7 +1,7 @@
-"""Makes existing questions harder by a model, without changing their answers: step 1 of Keye-VL-1.5's pipeline.
+"""Rewrites existing questions into harder ones by a model, without changing their answers: step 1 of Keye-VL-1.5's pipeline.
 
 The question as it was stays in the record (``original``), with the model's name and the digest of its prompt. A rewriting that
-tells the answer, is no question, or is another question's is not taken: the question stays as it was.
+tells the answer, is no question, or is another question's is refused: the question stays as it was.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dataengine.cot.teachers.renderer import Renderer
 from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.samples.locate import Located
 
-_MOST_WORDS = 200
+_MAX_WORDS = 200
 _CHUNK = 64
 
 
@@ -47,10 +47,10 @@ class Enhancer:
             for place, question in harder.items():
                 outcomes[place] = replace(some[place], question=question)
 
-    def taken(self) -> dict[str, int]:
-        """The counts so far, which are then begun anew."""
-        found, self.counts = dict(sorted(self.counts.items())), Counter()
-        return found
+    def pop_counts(self) -> dict[str, int]:
+        """The counts so far, which then start from zero."""
+        counts, self.counts = dict(sorted(self.counts.items())), Counter()
+        return counts
 
     def _harder(self, questions: Mapping[int, Question], located: Mapping[str, Located]) -> dict[int, Question]:
         rendered = self.renderer.samples(questions.values(), located)
@@ -101,21 +101,21 @@ def _question(text: str) -> str:
 
 
 def _refused(question: Question, text: str) -> str:
-    """Why a rewriting is not taken; empty where it is."""
+    """Why a rewriting is refused; empty where it is not."""
     parameters = question.parameters
     if not text:
         return "no question"
     if text == parameters["question"]:
         return "the same question"
-    if unfit(text) or len(text.split()) > _MOST_WORDS:
+    if unfit(text) or len(text.split()) > _MAX_WORDS:
         return "not fit to ask"
     answers = {parameters["answer"]} if question.answer_type != "choice" else set(json.loads(parameters["choices"]))
-    new = {a for a in answers if _says(text, a) and not _says(parameters["question"], a)}
+    new = {a for a in answers if _contains(text, a) and not _contains(parameters["question"], a)}
     return "it tells the answer" if new else ""
 
 
-def _says(question: str, answer: str) -> bool:
-    """Do the words of the answer stand in the question? A yes or no in it tells nothing."""
+def _contains(question: str, answer: str) -> bool:
+    """Whether a question contains the words of an answer. A yes or no in it gives nothing away."""
     if answer.lower() in ("yes", "no"):
         return False
     return bool(re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", question.lower()))

@@ -1,4 +1,4 @@
-"""cot.given: what is known of each sample besides its media, as material for questions.
+"""cot.material: collects the material for questions that is not in a sample's media.
 
 The source's question-answer pairs (from the metadata of all occurrences of a sample), captions of other samples, and other
 videos; columns alone, through the table engine.
@@ -42,9 +42,9 @@ FROM s LEFT JOIN p ON s."id" = p."id"
 """
 
 
-class CotGiven(Cot, TableStage):
-    name = "cot.given"
-    version = "2"
+class CotMaterial(Cot, TableStage):
+    name = "cot.material"
+    version = "1"
     needs = ("ingest", "dedup.edges", "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -58,9 +58,9 @@ class CotGiven(Cot, TableStage):
         beside = neighbours(engine, samples, edges, Choice(config.caption_distractors, run.recipe.seed))
         pairs = engine.kept(_pairs(run, samples, config))
         material = engine.sql(_MATERIAL, {"n": beside, "p": pairs}, ("[]",))
-        files = engine.write(run.workspace, f"cot/given-{key}", material, SOURCE_MATERIAL, ["id"])
+        files = engine.write(run.workspace, f"cot/material-{key}", material, SOURCE_MATERIAL, ["id"])
         [counts] = engine.collect(engine.sql(_COUNTS, {"s": samples, "p": pairs})).to_pylist()
-        return Output(roles("given", files), {"samples": counts["samples"], "pairs": counts["pairs"] or 0})
+        return Output(roles("material", files), {"samples": counts["samples"], "pairs": counts["pairs"] or 0})
 
 
 def released(run: Run) -> Frame:

@@ -1,4 +1,4 @@
-"""cot.questions: what can be asked about each sample, with answers that were measured from its media.
+"""cot.questions: composes questions about each sample, with answers that are measured from its media.
 
 One part a shard of the release. A question is kept only if its answer, the programmatic reply and, where there are any, its
 tool calls hold when everything is measured again.
@@ -16,12 +16,12 @@ from typing import Any, BinaryIO
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.config.recipe import Recipe
 from dataengine.cot.core.columns import Member
-from dataengine.cot.core.frame_sampling import way_of
+from dataengine.cot.core.frame_sampling import sampling_of
 from dataengine.cot.core.outcomes import Outcome, Rejected, Step
-from dataengine.cot.core.record import VERSION, canonical
+from dataengine.cot.core.record import VERSION, canonical_json
 from dataengine.cot.core.shard_samples import samples_by_shard
 from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import QuestionRow, SourceMaterial, rows_of, table_of
+from dataengine.cot.core.tables import QuestionRow, SourceMaterial, run_rows, table_of
 from dataengine.cot.questions.rewrite import Enhancer
 from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
@@ -45,7 +45,7 @@ class CotQuestions(Cot, RecordStage):
 
     name = "cot.questions"
     version = "3"
-    needs = ("shard.assign", "cot.given")
+    needs = ("shard.assign", "cot.material")
 
     def validate(self, recipe: Recipe) -> None:
         enhance = self.config(recipe).questions.rewrite
@@ -62,13 +62,11 @@ class CotQuestions(Cot, RecordStage):
                 config.temperature,
                 config.max_tokens,
             ]
-        return [VERSION, recipe.seed, config.questions_per_sample, _ways(config), _models(config), rewriting]
+        return [VERSION, recipe.seed, config.questions_per_sample, _samplings(config), _models(config), rewriting]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))
-        columns = SourceMaterial.columns()
-        table = run.table("cot.given", "given", SourceMaterial.schema, columns)
-        material = {row.id: row for row in rows_of(table, SourceMaterial)}
+        material = {row.id: row for row in run_rows(run, "cot.material", "material", SourceMaterial)}
         shards = samples_by_shard(run)
         located = {row.id: row for rows in shards.values() for row in rows}
         parts = []
@@ -83,8 +81,8 @@ class CotQuestions(Cot, RecordStage):
         return QuestionWorker(run.recipe.limits.to_limits(), run.workspace, run.recipe.seed, self.config(run.recipe))
 
 
-def _ways(config: CotConfig) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(way_of(frames, config.video.slow_fast) for frames in config.video.frames))
+def _samplings(config: CotConfig) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sampling_of(frames, config.video.slow_fast) for frames in config.video.frames))
 
 
 def _models(config: CotConfig) -> bool:
@@ -101,7 +99,7 @@ class QuestionWorker(DecodingWorker):
 
     def context(self) -> Context:
         return Context(
-            self.limits, self.seed, self.config.questions_per_sample, _ways(self.config), _models(self.config)
+            self.limits, self.seed, self.config.questions_per_sample, _samplings(self.config), _models(self.config)
         )
 
     def setup(self) -> None:
@@ -134,7 +132,7 @@ class QuestionWorker(DecodingWorker):
         files["pack"] = File(f"{base}.bin", sha256, size)
         asked = sum(row.rejected is None for row in rows)
         counts = {"samples": len(samples), "questions": len(rows), "asked": asked}
-        return Output(files, counts | (self._enhancer.taken() if self._enhancer else {}))
+        return Output(files, counts | (self._enhancer.pop_counts() if self._enhancer else {}))
 
     def _outcomes(self, decoded: Sequence[tuple[Located, Ok | Failed]]) -> list[Outcome]:
         """Candidates of some samples, the source's questions made harder where the recipe says so."""
@@ -179,7 +177,7 @@ def _packed(outcome: Outcome, pack: BinaryIO, key: str, split: str) -> QuestionR
         family=question.family,
         split=split,
         difficulty=question.difficulty,
-        asked=canonical(question.parameters).decode(),
+        asked=canonical_json(question.parameters).decode(),
         answer=question.answer,
         rejected=None,
         question=question,

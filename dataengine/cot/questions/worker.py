@@ -16,13 +16,13 @@ from dataengine.media.limits import Limits
 
 @dataclass(frozen=True)
 class Context:
-    """``per_sample``: how many questions a sample may give; ``ways``: of sampling a video's frames; ``models``: are there
+    """``per_sample``: how many questions a sample may give; ``samplings``: of a video's frames; ``models``: are there
     teachers that answer what a program cannot?"""
 
     limits: Limits
     seed: int
     per_sample: int
-    ways: tuple[str, ...] = KEYE
+    samplings: tuple[str, ...] = KEYE
     models: bool = False
 
 
@@ -45,5 +45,7 @@ def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
     """The candidates of one sample. Raises InputError."""
     source = decoded(sample.id, sample.kind, sample.data, context.limits, sample.captions, sample.facts)
     partners = {id_: decoded(id_, "video", data, context.limits, (), facts) for id_, data, facts in sample.partners}
-    source = replace(source, ways=context.ways, pairs=sample.pairs, distractors=sample.distractors, partners=partners)
+    source = replace(
+        source, samplings=context.samplings, pairs=sample.pairs, distractors=sample.distractors, partners=partners
+    )
     return candidates(source, context.seed, context.per_sample, models=context.models)

@@ -14,7 +14,7 @@ from dataengine.cot.checks.grade import grade
 from dataengine.cot.core import formats
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import SAMPLE, PathTold
+from dataengine.cot.core.record import SAMPLE, PathSummary
 from dataengine.cot.core.schemas import REVIEWED
 from dataengine.cot.core.tables import CheckRow, ReviewRow, rows_of, table_of
 from dataengine.cot.review.base import Action, Decision, ReviewItem, ReviewPath
@@ -127,10 +127,10 @@ def with_paths(rid: str, choice: Choice, checks: Sequence[CheckRow]) -> ReviewRo
     )
 
 
-def _path(check: CheckRow) -> PathTold:
+def _path(check: CheckRow) -> PathSummary:
     if check.grade is None:
         raise ValueError("a path without a grade")
-    return PathTold(
+    return PathSummary(
         index=check.index,
         teacher=check.teacher,
         seed=check.seed,

@@ -1,4 +1,4 @@
-"""Auto-think: the reply says first whether thinking is worth it. One impression of the whole is not; an order of parts is."""
+"""Auto-think tasks: the reply decides first whether to think; not for one overall impression, but to rank several parts."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dataengine.cot.tasks import wording_auto as w
 from dataengine.cot.tasks.base import (
     LETTERS,
     SEPARATOR,
+    Abstain,
     Exchange,
     Facts,
     Params,
     Task,
-    Unsure,
     listed,
     names,
     picture,
@@ -48,13 +48,13 @@ class Glance(Task):
             return {"brightness": mean("brightness", pixels)}
         return {"aspect": round(1000 * width / height)}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         if params["subject"] in ("dark", "bright"):
             value, low, high, middle = facts["brightness"], _DARK, _BRIGHT, _MIDDLE
         else:
             value, low, high, middle = facts["aspect"], 870, 1150, 1000
         if strict and low < value < high:
-            return Unsure("in between")
+            return Abstain("in between")
         return "yes" if (value > middle) == (params["subject"] in ("bright", "wide")) else "no"
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
@@ -69,28 +69,28 @@ class RankParts(Task):
     answer_type = "order"
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        asked = [(quality, layout) for quality in QUALITIES for layout in (COLUMNS, BANDS, QUARTERS)]
-        for quality, layout in draw.shuffled(asked):
+        combinations = [(quality, layout) for quality in QUALITIES for layout in (COLUMNS, BANDS, QUARTERS)]
+        for quality, layout in draw.shuffled(combinations):
             yield {"quality": quality, "parts": SEPARATOR.join(draw.shuffled(layout))}
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
         return {part: mean(params["quality"], cut(pixels, PARTS[part])) for part in names(params, "parts")}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         parts = names(params, "parts")
         order = ranked(facts, parts, QUALITIES[params["quality"]].margin * (0.8 if strict else 0.4))
-        return order if isinstance(order, Unsure) else ", ".join(LETTERS[parts.index(part)] for part in order)
+        return order if isinstance(order, Abstain) else ", ".join(LETTERS[parts.index(part)] for part in order)
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         quality, parts = QUALITIES[params["quality"]], names(params, "parts")
         letters = dict(zip(LETTERS, parts, strict=False))
         chain = " < ".join(f"{letter} ({round(facts[letters[letter]])})" for letter in answer.split(", "))
-        told = {"noun": quality.noun, "scale": quality.scale, "n": len(parts), "chain": chain, "box": box(answer)}
+        slots = {"noun": quality.noun, "scale": quality.scale, "n": len(parts), "chain": chain, "box": box(answer)}
         readings = [
             draw.choice(w.READINGS).format(letter=letter, part=part, value=round(facts[part]))
             for letter, part in letters.items()
         ]
-        think = " ".join([draw.choice(w.OPENINGS).format(**told), *readings, draw.choice(w.SORTED).format(**told)])
-        reply = AutoThinking(draw.choice(w.HARD).format(**told), think, draw.choice(w.ANSWERS).format(**told))
-        return Exchange(draw.choice(w.RANKINGS).format(options=listed(parts), **told), reply, picture(source_id))
+        think = " ".join([draw.choice(w.OPENINGS).format(**slots), *readings, draw.choice(w.SORTED).format(**slots)])
+        reply = AutoThinking(draw.choice(w.HARD).format(**slots), think, draw.choice(w.ANSWERS).format(**slots))
+        return Exchange(draw.choice(w.RANKINGS).format(options=listed(parts), **slots), reply, picture(source_id))

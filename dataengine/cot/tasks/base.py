@@ -1,7 +1,7 @@
-"""What a task is: it proposes questions, measures the facts, decides, and writes.
+"""Base of a CoT task, in four steps: propose questions, measure facts, decide the answer, write question and reply.
 
-The four steps are apart so that a check can measure again and write again without trusting the record: the answer follows
-from ``measure`` and ``decide`` alone, the text from the facts and the seed alone.
+The steps are apart so that a check can repeat them without trusting the record: the answer follows from ``measure`` and
+``decide`` alone, the text from the facts and the seed alone.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
-class Unsure:
-    """No answer that everybody would give; ``reason`` is short and stable, for counting."""
+class Abstain:
+    """A task abstains: there is no answer that everybody would give. ``reason`` is short and stable, for counting."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a task writes: the user's blocks before the question, the question, the reply (the bare answer where only a model
-    can write one)."""
+    """A question and its reply (the bare answer where only a model can write one). ``shown``: the user's blocks before the
+    question."""
 
     question: str
     reply: Reply
@@ -61,53 +61,53 @@ class Task(ABC):
     tolerances: ClassVar[Mapping[str, float]] = MappingProxyType({})
 
     def takes(self, source: CotInput) -> bool:
-        """Has such a sample what the task asks about?"""
+        """Whether a sample has what the task asks about."""
         return source.kind == self.kind
 
     def variants(self, source: CotInput) -> Sequence[str]:
-        """Names of the questions that may be asked side by side; a task asks one of a sample, where it has no others."""
+        """Names of questions that may all be asked about one sample; a task without variants asks one."""
         return ("",)
 
     def programs(self, style: Style) -> bool:
-        """Can a program write the reply? Others are for models alone."""
+        """Whether a program can write the reply; others need a model."""
         return True
 
     def type_of(self, params: Params) -> AnswerType:
         return self.answer_type
 
     def parents(self, source_id: str, params: Params) -> tuple[str, ...]:
-        """The sample asked about, then others that are shown or quoted."""
+        """Ids of the sample asked about, then of others that are shown or quoted."""
         return (source_id, *names(params, "others")) if "others" in params else (source_id,)
 
     @abstractmethod
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
-        """Questions to try, in drawn order; the first with a sure answer is asked. Of a task with variants: those of all, by
-        ``variant``."""
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
+        """Questions to try, in drawn order; the first on which the task does not abstain is asked. A task with variants gives
+        those of all, each with its ``variant``."""
 
     @abstractmethod
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         """The facts, from the media alone. Raises InputError where they cannot be decoded."""
 
     @abstractmethod
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
-        """The answer. ``strict`` asks for the full margin, as records are made; without it half of it will do, so that
-        another decoder's small differences do not unmake a record."""
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
+        """The answer. ``strict``: by the full margin, when a question is composed; half of it will do when one is verified, where
+        another decoder may differ a little."""
 
     @abstractmethod
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        """Question and reply. Depends on nothing but what is given."""
+        """Question and reply. Depends on nothing but its arguments."""
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         """Pictures that the record keeps, ``(H, W, 3) uint8`` each."""
         return []
 
     def tolerance(self, fact: str) -> float:
-        """How far this fact may differ when it is measured again."""
+        """Tolerance of a fact when it is measured again."""
         return self.tolerances.get(fact, 2.0)
 
 
 def words(seed: int, path: int) -> Draw:
-    """The stream that chooses the words of a path."""
+    """The random stream that chooses the wording of a path."""
     return Draw(seed).fork(f"words {path}" if path else "words")
 
 
@@ -119,7 +119,7 @@ def messages(exchange: Exchange, style: Style) -> tuple[Message, Message]:
 
 
 def picture(source_id: str) -> tuple[Block, ...]:
-    """The sample as the first block of the question."""
+    """The sample's picture as the first block of the question."""
     return (ImageBlock(image=SAMPLE + source_id),)
 
 
@@ -133,8 +133,8 @@ def listed(options: Sequence[str]) -> str:
     return "\n".join(f"{letter}. the {option}" for letter, option in zip(LETTERS, options, strict=False))
 
 
-def ranked(facts: Facts, options: Sequence[str], margin: float) -> list[str] | Unsure:
+def ranked(facts: Facts, options: Sequence[str], margin: float) -> list[str] | Abstain:
     """``options`` from the lowest fact to the highest, each at least ``margin`` above the one before."""
     order = sorted(options, key=lambda name: (facts[name], name))
     gaps = [facts[b] - facts[a] for a, b in pairwise(order)]
-    return Unsure("too close") if min(gaps) < margin else order
+    return Abstain("too close") if min(gaps) < margin else order

@@ -1,4 +1,4 @@
-"""Video: when something happens, and what has changed from the first frame to the last."""
+"""Video tasks: when the first cut comes, and what has changed from the first frame to the last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataengine.cot.core.measure import QUALITIES, mean
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task
 from dataengine.cot.tasks.video import CountShots
 
 _FRAMES, _SIDE = 32, 168
@@ -32,7 +32,7 @@ _TIME_FINALS = ("Whole seconds before the first cut: {box}", "The first cut come
 
 _CHANGE_QUESTIONS = (
     "Is the last frame of this video {more} than its first one, on average?",
-    "Taken as a whole, is the picture at the end of this clip {more} than at its start?",
+    "SampledFrames as a whole, is the picture at the end of this clip {more} than at its start?",
     "Compare the first frame of the video with the last one: is the last one {more} on average?",
 )
 _CHANGE_THINKS = (
@@ -53,27 +53,29 @@ class CutTime(CountShots):
         super().__init__("")
         self.name = "cut_time"
 
-    def _of(self, source: CotInput) -> list[str]:
-        return list(source.ways)
+    def _samplings(self, source: CotInput) -> list[str]:
+        return list(source.samplings)
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        return [frame_sampling.params_of(way, source.taken(way)) for way in draw.shuffled(self._of(source))]
+        return [
+            frame_sampling.parameters_of(one, source.sampled(one)) for one in draw.shuffled(self._samplings(source))
+        ]
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         if "cut 1" not in facts:
-            return Unsure("no cut")
+            return Abstain("no cut")
         if strict and not facts["clear"]:
-            return Unsure("unclear cut")
+            return Abstain("unclear cut")
         margin = 0.2 if strict else 0.1
         whole = int(facts["cut 1"])
-        return str(whole) if margin <= facts["cut 1"] - whole <= 1 - margin else Unsure("between two seconds")
+        return str(whole) if margin <= facts["cut 1"] - whole <= 1 - margin else Abstain("between two seconds")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        video = (frame_sampling.block(source_id, params),)
-        question, told = draw.choice(_TIME_QUESTIONS), {"n": answer, "at": f"{facts['cut 1']:.1f}", "box": box(answer)}
+        video = (frame_sampling.video_block(source_id, params),)
+        question, slots = draw.choice(_TIME_QUESTIONS), {"n": answer, "at": f"{facts['cut 1']:.1f}", "box": box(answer)}
         if style == "non_thinking":
-            return Exchange(question, Plain(draw.choice(_TIME_ANSWERS).format(**told)), video)
-        reply = Thinking(draw.choice(_TIME_THINKS).format(**told), draw.choice(_TIME_FINALS).format(**told))
+            return Exchange(question, Plain(draw.choice(_TIME_ANSWERS).format(**slots)), video)
+        reply = Thinking(draw.choice(_TIME_THINKS).format(**slots), draw.choice(_TIME_FINALS).format(**slots))
         return Exchange(question, reply, video)
 
 
@@ -88,31 +90,33 @@ class Change(Task):
     answer_type = "word"
     tolerances = MappingProxyType({"first": 3.0, "last": 3.0})
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         if len(source.frames(_FRAMES, _SIDE)[0]) < 2:
-            return Unsure("too few frames")
-        way = draw.choice(source.ways)
-        shown = frame_sampling.params_of(way, source.taken(way))
+            return Abstain("too few frames")
+        sampling = draw.choice(source.samplings)
+        shown = frame_sampling.parameters_of(sampling, source.sampled(sampling))
         return [{"quality": quality} | shown for quality in draw.shuffled(sorted(QUALITIES))]
 
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
-        if not frame_sampling.same(params, source.taken(params["sampling"])):
-            return Unsure("other frames")
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
+        if not frame_sampling.same_frames(params, source.sampled(params["sampling"])):
+            return Abstain("other frames")
         frames, _ = source.frames(_FRAMES, _SIDE)
         return {name: mean(params["quality"], frames[at]) for name, at in (("first", 0), ("last", -1))}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         gap = facts["last"] - facts["first"]
         if abs(gap) < QUALITIES[params["quality"]].margin * (_MARGIN if strict else 0.5 * _MARGIN):
-            return Unsure("too close")
+            return Abstain("too close")
         return "yes" if gap > 0 else "no"
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        quality, video = QUALITIES[params["quality"]], (frame_sampling.block(source_id, params),)
-        told = {"noun": quality.noun, "scale": quality.scale, "more": quality.more, "box": box(answer)}
-        told |= {name: str(round(value)) for name, value in facts.items()}
-        question = draw.choice(_CHANGE_QUESTIONS).format(**told)
+        quality, video = QUALITIES[params["quality"]], (frame_sampling.video_block(source_id, params),)
+        slots = {"noun": quality.noun, "scale": quality.scale, "more": quality.more, "box": box(answer)}
+        slots |= {name: str(round(value)) for name, value in facts.items()}
+        question = draw.choice(_CHANGE_QUESTIONS).format(**slots)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(_CHANGE_ANSWERS[answer])), video)
-        reply = Thinking(draw.choice(_CHANGE_THINKS).format(**told), draw.choice(_CHANGE_FINALS[answer]).format(**told))
+        reply = Thinking(
+            draw.choice(_CHANGE_THINKS).format(**slots), draw.choice(_CHANGE_FINALS[answer]).format(**slots)
+        )
         return Exchange(question, reply, video)

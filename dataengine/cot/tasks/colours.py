@@ -1,4 +1,4 @@
-"""Names of colours, and how much of a picture each covers.
+"""Basic colour terms, and the share of a picture that each covers.
 
 Eleven basic colour terms (Berlin and Kay 1969) less purple's neighbours; borders are by hand, so a picture counts as of one
 colour only where that colour leads by far.
@@ -25,9 +25,9 @@ def reduced(pixels: Pixels) -> npt.NDArray[np.int32]:
 
 def shares(small: npt.NDArray[np.int32]) -> dict[str, int]:
     """Per cent of ``(H, W, 3)`` by colour name, each rounded for itself; all of COLOURS."""
-    names = classify(small.reshape(-1, 3))
-    counts = np.bincount(names, minlength=len(COLOURS))
-    return {name: round(100 * int(n) / len(names)) for name, n in zip(COLOURS, counts, strict=True)}
+    indices = classify(small.reshape(-1, 3))
+    counts = np.bincount(indices, minlength=len(COLOURS))
+    return {name: round(100 * int(n) / len(indices)) for name, n in zip(COLOURS, counts, strict=True)}
 
 
 def classify(rgb: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
@@ -35,18 +35,18 @@ def classify(rgb: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     high, low = rgb.max(axis=1), rgb.min(axis=1)
     gap = high - low
     hue = _hue(rgb, high, gap)
-    found = np.full(len(rgb), COLOURS.index("red"))
+    names = np.full(len(rgb), COLOURS.index("red"))
     start = _HUES[0][0]
     for stop, name in _HUES[1:]:
-        found[(hue >= start) & (hue < stop)] = COLOURS.index(name)
+        names[(hue >= start) & (hue < stop)] = COLOURS.index(name)
         start = stop
-    warm = np.isin(found, [COLOURS.index("red"), COLOURS.index("orange")])
-    found[warm & (hue >= 10) & (hue < 60) & (high < 150)] = COLOURS.index("brown")
-    found[np.isin(found, [COLOURS.index("red")]) & (low > 110)] = COLOURS.index("pink")
-    found[gap < _GREY] = COLOURS.index("grey")
-    found[(gap < _GREY) & (low > _LIGHT)] = COLOURS.index("white")
-    found[high < _DARK] = COLOURS.index("black")
-    return found
+    warm = np.isin(names, [COLOURS.index("red"), COLOURS.index("orange")])
+    names[warm & (hue >= 10) & (hue < 60) & (high < 150)] = COLOURS.index("brown")
+    names[np.isin(names, [COLOURS.index("red")]) & (low > 110)] = COLOURS.index("pink")
+    names[gap < _GREY] = COLOURS.index("grey")
+    names[(gap < _GREY) & (low > _LIGHT)] = COLOURS.index("white")
+    names[high < _DARK] = COLOURS.index("black")
+    return names
 
 
 def _hue(

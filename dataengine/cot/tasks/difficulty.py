@@ -1,4 +1,4 @@
-"""How hard a question is, from the facts its answer rests on: how many things are compared, and how close they come.
+"""Estimates the difficulty of a question from its facts: how many things are compared, and how close they come.
 
 An estimate before anybody has answered. Keye-VL (arXiv 2507.01949, section on post-training data) also takes correctness and
 length of several models' answers; agreement between paths is a score of its own here.
@@ -42,7 +42,7 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
 
 
 def _of_source(params: Params) -> Difficulty:
-    """Of questions that nothing was measured for: by the length of what is asked, how open the answer is, and how much the
+    """Difficulty of a question without measurements: by the length of what is asked, how open the answer is, and how much the
     choices have in common. A question that a model has made harder is hard."""
     choices, words = json.loads(params.get("choices", "[]")), len(params.get("question", "").split())
     if "original" in params or words > _LONG or params.get("answer_type") == "text":

@@ -1,10 +1,10 @@
-"""Questions of one kind: which of several parts has most or least of a quality."""
+"""Argmax and argmin questions: which of several parts has most or least of a quality."""
 
 from __future__ import annotations
 
 from dataengine.cot.core.formats import box
 from dataengine.cot.core.measure import QUALITIES
-from dataengine.cot.tasks.base import LETTERS, Facts, Params, Unsure, names
+from dataengine.cot.tasks.base import LETTERS, Abstain, Facts, Params, names
 
 Words = dict[str, str | int]
 
@@ -15,21 +15,21 @@ def leaders(params: Params, facts: Facts) -> tuple[str, str]:
     return order[0], order[1]
 
 
-def winner(params: Params, facts: Facts, strict: bool) -> str | Unsure:
+def winner(params: Params, facts: Facts, strict: bool) -> str | Abstain:
     """Letter of the part that wins by the quality's margin, or by half of it."""
     best, second = leaders(params, facts)
     if abs(facts[best] - facts[second]) < margin(params, strict):
-        return Unsure("too close")
+        return Abstain("too close")
     return LETTERS[names(params, "parts").index(best)]
 
 
 def margin(params: Params, strict: bool) -> float:
-    """How far two means of the quality must differ."""
+    """Least difference between two means of the quality."""
     return QUALITIES[params["quality"]].margin * (1.0 if strict else 0.5)
 
 
 def words(params: Params, facts: Facts, answer: str) -> Words:
-    """What the sentences of such a question are filled with."""
+    """Values for the slots of the question's templates."""
     quality, (best, second) = QUALITIES[params["quality"]], leaders(params, facts)
     return {
         "noun": quality.noun,

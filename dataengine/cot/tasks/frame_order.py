@@ -1,4 +1,4 @@
-"""The order of frames by likeness: from the first frame on, always to the most similar one that is left."""
+"""Orders frames greedily by similarity: from the first frame on, always to the most similar one that is left."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Questions that the source asks: its question-answer pairs, and which of some captions is the sample's own.
+"""Tasks from source metadata: existing question-answer pairs, and matching a sample to its caption.
 
-Answers of pairs are *given*: nobody has measured them, and a check can only say that record and reply agree with what was given.
-That a caption is the sample's own can be looked up in the release. A program writes the short reply to a pair, the given answer;
-all reasoning is for models.
+Answers of pairs have the basis ``given``: nobody has measured them, and a check can only say that record and reply agree with the
+source. That a caption is the sample's own can be looked up in the release. A program writes the short reply to a pair; all
+reasoning is for models.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from dataengine.cot.core.record import AnswerType, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.source_qa import Pair
-from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure, picture
+from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task, picture
 from dataengine.models.serving.messages import Block
 from dataengine.storage.workspace import digest
 
-_MOST_LETTERS = 4000
-_LEAST_WORDS = 3
+_MAX_LENGTH = 4000
+_MIN_CAPTION_WORDS = 3
+_PROBLEM = "problem"
 _CAPTION_QUESTIONS = (
     "Which of these captions belongs to the {kind}?\n{options}",
     "One of these sentences was written about this {kind}. Which one?\n{options}",
@@ -46,15 +47,15 @@ class FromSource(Task):
     def _shown(self, source: CotInput, draw: Draw) -> Params:
         if self.kind != "video":
             return {}
-        way = draw.choice(source.ways)
-        return frame_sampling.params_of(way, source.taken(way))
+        sampling = draw.choice(source.samplings)
+        return frame_sampling.parameters_of(sampling, source.sampled(sampling))
 
-    def _seen(self, params: Params, source: CotInput) -> Unsure | None:
-        other = "sampling" in params and not frame_sampling.same(params, source.taken(params["sampling"]))
-        return Unsure("other frames") if other else None
+    def _other_frames(self, params: Params, source: CotInput) -> Abstain | None:
+        other = "sampling" in params and not frame_sampling.same_frames(params, source.sampled(params["sampling"]))
+        return Abstain("other frames") if other else None
 
     def _blocks(self, source_id: str, params: Params) -> tuple[Block, ...]:
-        return (frame_sampling.block(source_id, params),) if self.kind == "video" else picture(source_id)
+        return (frame_sampling.video_block(source_id, params),) if self.kind == "video" else picture(source_id)
 
 
 class Given(FromSource):
@@ -66,7 +67,7 @@ class Given(FromSource):
         return super().takes(source) and bool(source.pairs)
 
     def variants(self, source: CotInput) -> Sequence[str]:
-        return list(dict.fromkeys(_named(pair) for pair in source.pairs))
+        return list(dict.fromkeys(_variant(pair) for pair in source.pairs))
 
     def programs(self, style: Style) -> bool:
         return style == "non_thinking"
@@ -77,18 +78,18 @@ class Given(FromSource):
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
         shown = self._shown(source, draw)
         for pair in source.pairs:
-            told = {"variant": _named(pair), "question": pair.question, "answer": pair.answer, "place": pair.place}
-            told |= {"answer_type": pair.answer_type} | shown
-            told |= {"choices": json.dumps(pair.choices, ensure_ascii=False)} if pair.choices else {}
-            wrong = pair.wrong or unfit(pair.question, pair.answer, *pair.choices)
-            yield told | ({"wrong": wrong} if wrong else {})
+            params = {"variant": _variant(pair), "question": pair.question, "answer": pair.answer, "place": pair.place}
+            params |= {"answer_type": pair.answer_type} | shown
+            params |= {"choices": json.dumps(pair.choices, ensure_ascii=False)} if pair.choices else {}
+            problem = pair.problem or unfit(pair.question, pair.answer, *pair.choices)
+            yield params | ({_PROBLEM: problem} if problem else {})
 
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
-        if "wrong" in params:
-            return Unsure(params["wrong"])
-        return self._seen(params, source) or {"given": 1.0}
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
+        if _PROBLEM in params:
+            return Abstain(params[_PROBLEM])
+        return self._other_frames(params, source) or {"given": 1.0}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         return params["answer"]
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
@@ -107,11 +108,11 @@ class CaptionMatch(FromSource):
     def takes(self, source: CotInput) -> bool:
         return super().takes(source) and bool(source.distractors)
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
-        own = [c for c in source.captions if len(c.split()) >= _LEAST_WORDS and not unfit(c)]
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
+        own = [c for c in source.captions if len(c.split()) >= _MIN_CAPTION_WORDS and not unfit(c)]
         distractors = [d for d in source.distractors if not unfit(d.text)]
         if not own or not distractors:
-            return Unsure("no caption to choose" if not own else "no captions of others")
+            return Abstain("no caption to choose" if not own else "no captions of others")
         others = {"others": SEPARATOR.join(d.id for d in distractors)}
         shown = self._shown(source, draw)
         return [
@@ -121,14 +122,14 @@ class CaptionMatch(FromSource):
             for one in draw.shuffled(own)
         ]
 
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         choices = json.loads(params["choices"])
         facts = {letter: float(text in source.captions) for letter, text in zip(LETTERS, choices, strict=False)}
-        return self._seen(params, source) or facts
+        return self._other_frames(params, source) or facts
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
-        own = [letter for letter, mine in facts.items() if mine]
-        return own[0] if len(own) == 1 else Unsure("not one caption of its own")
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
+        own = [letter for letter, is_own in facts.items() if is_own]
+        return own[0] if len(own) == 1 else Abstain("not one caption of its own")
 
     def tolerance(self, fact: str) -> float:
         return 0.0
@@ -140,13 +141,13 @@ class CaptionMatch(FromSource):
 
 
 def lettered(choices: Sequence[str]) -> str:
-    """Choices a line each, in one line each."""
+    """Choices with their letters, one a line."""
     return "\n".join(f"{letter}. {' '.join(text.split())}" for letter, text in zip(LETTERS, choices, strict=False))
 
 
 def unfit(*texts: str) -> str:
-    """Why texts cannot stand in a question or its answer; empty where they can."""
-    if any(len(t) > _MOST_LETTERS for t in texts):
+    """Why texts do not fit into a question or its answer; empty where they do."""
+    if any(len(t) > _MAX_LENGTH for t in texts):
         return "too long"
     if any(tagged(t) or IMAGE_MARK in t or r"\boxed" in t or t.count("{") != t.count("}") for t in texts):
         return "a tag of the text forms inside"
@@ -154,5 +155,5 @@ def unfit(*texts: str) -> str:
     return "a mode switch at the end" if any(t.endswith(s) for t in texts for s in switches) else ""
 
 
-def _named(pair: Pair) -> str:
+def _variant(pair: Pair) -> str:
     return f"pair {digest(pair.question, pair.answer, pair.choices)[:12]}"

@@ -1,4 +1,4 @@
-"""Grounding: which cell of a grid has most or least of a quality, answered with its box."""
+"""Grounding task: which cell of a grid has most or least of a quality, answered with its box."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataengine.cot.core.measure import QUALITIES, cut, mean
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure, picture
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task, picture
 
 ROWS = 3
 _EDGES = [1000 * i // ROWS for i in range(ROWS + 1)]
@@ -50,21 +50,21 @@ class LocateCell(Task):
         pixels = source.picture()
         return {name: mean(params["quality"], cut(pixels, edges)) for name, edges in CELLS.items()}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         best, second = _order(params, facts)[:2]
         if abs(facts[best] - facts[second]) < QUALITIES[params["quality"]].margin * (1.0 if strict else 0.5):
-            return Unsure("too close")
+            return Abstain("too close")
         return label(best)
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         quality, (best, second) = QUALITIES[params["quality"]], _order(params, facts)[:2]
-        told = {"noun": quality.noun, "scale": quality.scale, "end": params["end"], "cell": best, "box": box(answer)}
-        told |= {"value": str(round(facts[best])), "other": str(round(facts[second]))}
-        told["extreme"] = quality.most if params["end"] == "highest" else quality.least
+        slots = {"noun": quality.noun, "scale": quality.scale, "end": params["end"], "cell": best, "box": box(answer)}
+        slots |= {"value": str(round(facts[best])), "other": str(round(facts[second]))}
+        slots["extreme"] = quality.most if params["end"] == "highest" else quality.least
         readings = "; ".join(f"{name}: {round(value)}" for name, value in facts.items())
-        think = f"{draw.choice(_OPENINGS).format(**told)} {readings}. {draw.choice(_CLOSINGS).format(**told)}"
-        reply = Thinking(think, draw.choice(_ANSWERS).format(**told))
-        return Exchange(draw.choice(_QUESTIONS).format(**told), reply, picture(source_id))
+        think = f"{draw.choice(_OPENINGS).format(**slots)} {readings}. {draw.choice(_CLOSINGS).format(**slots)}"
+        reply = Thinking(think, draw.choice(_ANSWERS).format(**slots))
+        return Exchange(draw.choice(_QUESTIONS).format(**slots), reply, picture(source_id))
 
 
 def label(cell: str) -> str:

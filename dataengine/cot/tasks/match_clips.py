@@ -1,4 +1,4 @@
-"""Video: which of some clips comes from the same video as two others (Keye-VL, arXiv 2507.01949, on matching of videos).
+"""Video matching task: which candidate clip comes from the same video as two others (Keye-VL, arXiv 2507.01949).
 
 Clips are spans of a third of a video, each seen in three frames. The source is known by construction; it is asked only where
 colours tell it too, so that the reasoning rests on something that is measured.
@@ -15,12 +15,12 @@ from dataengine.cot.core.formats import IMAGE_MARK, Plain, Thinking, box, to_blo
 from dataengine.cot.core.record import OBSERVATION, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task
 from dataengine.cot.tasks.colours import reduced, shares
 from dataengine.media.image.pixels import Pixels
 
 DISTRACTORS = 3
-"""Videos beside the sample's own that candidates come from."""
+"""Other videos that candidates are cut from."""
 _THIRDS, _FRAMES, _SIDE = 3, 32, 96
 _CANDIDATES = LETTERS[: DISTRACTORS + 1]
 _FACTOR, _LEAD = 1.3, 4.0
@@ -72,35 +72,35 @@ class MatchClips(Task):
             spans = [(source.id, own), *((other, draw.below(_THIRDS)) for other in others)]
             yield {"candidates": json.dumps(draw.shuffled(spans)), "others": SEPARATOR.join(others)}
 
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
-        given, candidates = _spans(params, source)
-        if any(len(span) < 3 for span in (*given, *candidates.values())):
-            return Unsure("too few frames")
-        group = [_colours(span) for span in given]
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
+        reference, candidates = _spans(params, source)
+        if any(len(span) < 3 for span in (*reference, *candidates.values())):
+            return Abstain("too few frames")
+        group = [_colours(span) for span in reference]
         mean = {name: (group[0][name] + group[1][name]) / 2 for name in group[0]}
         return {letter: _apart(mean, _colours(span)) for letter, span in candidates.items()}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         others = params["others"].split(SEPARATOR)
         [own] = [letter for letter, (id_, _) in _named(params).items() if id_ not in others]
         nearest = min(value for letter, value in facts.items() if letter != own)
         factor, lead = (_FACTOR, _LEAD) if strict else (1.0, 0.0)
         enough = nearest >= factor * facts[own] and nearest > facts[own] + lead
-        return own if enough else Unsure("colours do not tell the clips apart")
+        return own if enough else Abstain("colours do not tell the clips apart")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         order = sorted(facts, key=lambda letter: (facts[letter], letter))
-        told = {"letter": answer, "value": f"{facts[answer]:g}", "other": order[1], "far": f"{facts[order[1]]:g}"}
+        slots = {"letter": answer, "value": f"{facts[answer]:g}", "other": order[1], "far": f"{facts[order[1]]:g}"}
         question, shown = draw.choice(_QUESTIONS), to_blocks("".join(_SHOWN), _pictures())
         if style == "non_thinking":
-            return Exchange(question, Plain(draw.choice(_SHORT).format(**told)), shown)
+            return Exchange(question, Plain(draw.choice(_SHORT).format(**slots)), shown)
         readings = [draw.choice(_READINGS).format(letter=at, value=f"{facts[at]:g}") for at in sorted(facts)]
-        think = " ".join([draw.choice(_OPENINGS), *readings, draw.choice(_CLOSINGS).format(**told)])
-        return Exchange(question, Thinking(think, draw.choice(_FINALS).format(box=box(answer), **told)), shown)
+        think = " ".join([draw.choice(_OPENINGS), *readings, draw.choice(_CLOSINGS).format(**slots)])
+        return Exchange(question, Thinking(think, draw.choice(_FINALS).format(box=box(answer), **slots)), shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        given, candidates = _spans(params, source)
-        return [np.concatenate([*span[[0, len(span) // 2, -1]]], axis=1) for span in (*given, *candidates.values())]
+        reference, candidates = _spans(params, source)
+        return [np.concatenate([*span[[0, len(span) // 2, -1]]], axis=1) for span in (*reference, *candidates.values())]
 
 
 def _pictures() -> list[str]:
@@ -109,17 +109,17 @@ def _pictures() -> list[str]:
 
 def _named(params: Params) -> dict[str, tuple[str, int]]:
     """Video and third of each candidate."""
-    told = json.loads(params["candidates"])
-    return {letter: (str(id_), int(third)) for letter, (id_, third) in zip(_CANDIDATES, told, strict=True)}
+    spans = json.loads(params["candidates"])
+    return {letter: (str(id_), int(third)) for letter, (id_, third) in zip(_CANDIDATES, spans, strict=True)}
 
 
 def _spans(params: Params, source: CotInput) -> tuple[list[Pixels], dict[str, Pixels]]:
-    """Frames ``(F, H, W, 3)`` of the two clips that are given, and of the candidates."""
+    """Frames ``(F, H, W, 3)`` of the two reference clips, and of the candidates."""
     named = _named(params)
     [own] = [third for id_, third in named.values() if id_ == source.id]
     videos = {source.id: source} | dict(source.partners)
-    given = [_third(source, third) for third in range(_THIRDS) if third != own]
-    return given, {letter: _third(videos[id_], third) for letter, (id_, third) in named.items()}
+    reference = [_third(source, third) for third in range(_THIRDS) if third != own]
+    return reference, {letter: _third(videos[id_], third) for letter, (id_, third) in named.items()}
 
 
 def _third(source: CotInput, third: int) -> Pixels:
@@ -129,8 +129,8 @@ def _third(source: CotInput, third: int) -> Pixels:
 
 def _colours(span: Pixels) -> Mapping[str, float]:
     """Mean shares of colours over three frames, in per cent."""
-    found = [shares(reduced(frame)) for frame in span[[0, len(span) // 2, -1]]]
-    return {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+    frames = [shares(reduced(frame)) for frame in span[[0, len(span) // 2, -1]]]
+    return {name: sum(one[name] for one in frames) / len(frames) for name in frames[0]}
 
 
 def _apart(a: Mapping[str, float], b: Mapping[str, float]) -> float:

@@ -1,4 +1,4 @@
-"""Non-thinking: what a glance tells, answered in a sentence. The colour that leads by far, the shape of the picture."""
+"""Non-thinking tasks, answered in a sentence: the dominant colour, and the orientation of the picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataengine.cot.core.measure import LEVELS, PARTS, SIDES, cut
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure, picture
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task, picture
 from dataengine.cot.tasks.colours import COLOURS, reduced, shares
 
 _COLOUR_QUESTIONS = (
@@ -61,10 +61,10 @@ class DominantColour(Task):
         lead = min(m[first] - max(v for name, v in m.items() if name != first) for m in moved)
         return {**moved[0], "lead": lead}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         first = _first(facts)
         share, lead = (_SHARE, _LEAD) if strict else (_SHARE / 2, _LEAD / 2)
-        return first if facts[first] >= share and facts["lead"] >= lead else Unsure("no dominant colour")
+        return first if facts[first] >= share and facts["lead"] >= lead else Abstain("no dominant colour")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         question = draw.choice(_COLOUR_QUESTIONS).format(part=params["part"].replace("whole picture", "picture"))
@@ -87,12 +87,12 @@ class Orientation(Task):
         height, width = cut(source.picture(), PARTS[params["part"]]).shape[:2]
         return {"aspect": round(1000 * max(width, height) / min(width, height)), "wide": float(width > height)}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         excess, slack = facts["aspect"] - 1000, 0 if strict else 20
         if excess <= _SQUARE + slack:
             return "square"
         if excess < _OBLONG - slack:
-            return Unsure("nearly square")
+            return Abstain("nearly square")
         return "landscape" if facts["wide"] else "portrait"
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:

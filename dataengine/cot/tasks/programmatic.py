@@ -1,4 +1,4 @@
-"""What the programmatic teacher writes: the reply follows from the facts and the seed, a different one for each path.
+"""Programmatic teacher: writes replies from templates, facts and a seed, a different one for each path.
 
 Even paths say what is needed; odd ones go through all readings once more. A longer path is no better here: it is what the
 check for redundancy is for.

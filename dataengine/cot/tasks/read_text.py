@@ -1,4 +1,4 @@
-"""Reading: letters that are written onto the picture, on a ground from which they stand out.
+"""Reading task: letters that are rendered onto the picture, on a background with enough contrast.
 
 The picture with the letters is the record's own, made again from the sample whenever it is checked.
 """
@@ -16,7 +16,7 @@ from dataengine.cot.core.measure import PARTS, QUARTERS, cut, mean
 from dataengine.cot.core.record import OBSERVATION, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock
 
@@ -48,33 +48,33 @@ class ReadText(Task):
     answer_type = "word"
     tolerances = MappingProxyType({"contrast": 3.0})
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         if min(source.picture().shape[:2]) < _SMALLEST:
-            return Unsure("too small to write on")
+            return Abstain("too small to write on")
         text = "".join(draw.choice(_LETTERS) for _ in range(draw.choice(_LENGTHS)))
-        asked = [(place, ink) for place in QUARTERS for ink in _INKS]
-        return [{"text": text, "place": place, "ink": ink} for place, ink in draw.shuffled(asked)]
+        placements = [(place, ink) for place in QUARTERS for ink in _INKS]
+        return [{"text": text, "place": place, "ink": ink} for place, ink in draw.shuffled(placements)]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         ground = mean("brightness", cut(source.picture(), PARTS[params["place"]]))
         return {"contrast": abs(_INKS[params["ink"]] - ground)}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         enough = facts["contrast"] >= _CONTRAST * (1.0 if strict else 0.8)
-        return params["text"] if enough else Unsure("too little contrast")
+        return params["text"] if enough else Abstain("too little contrast")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        told = {**params, "box": box(answer)}
+        slots = {**params, "box": box(answer)}
         letters = ", ".join(answer)
-        think = f"{draw.choice(_OPENINGS).format(**told)} {letters}. {draw.choice(_CLOSINGS).format(**told)}"
-        reply = Thinking(think, draw.choice(_ANSWERS).format(**told))
+        think = f"{draw.choice(_OPENINGS).format(**slots)} {letters}. {draw.choice(_CLOSINGS).format(**slots)}"
+        reply = Thinking(think, draw.choice(_ANSWERS).format(**slots))
         return Exchange(draw.choice(_QUESTIONS), reply, (ImageBlock(image=f"{OBSERVATION}0"),))
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        return [written(source.picture(), params["text"], params["place"], _INKS[params["ink"]])]
+        return [with_text(source.picture(), params["text"], params["place"], _INKS[params["ink"]])]
 
 
-def written(pixels: Pixels, text: str, place: str, ink: int) -> Pixels:
+def with_text(pixels: Pixels, text: str, place: str, ink: int) -> Pixels:
     """``(H, W, 3)`` with the text across the middle of a part, as large as four fifths of its width allow."""
     height, width = pixels.shape[:2]
     left, top, right, bottom = (

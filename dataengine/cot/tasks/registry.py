@@ -1,4 +1,4 @@
-"""All tasks by name. A new task is a class in ``modes/`` and a line here."""
+"""Registry of all tasks by name. A new task is a class in a module of this folder and a line here."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Cuts between shots, and whether they are clear: a cut is a jump between two neighbouring frames that stands far above all
-change around it. Anything in between (fades, flashes, fast pans, dissolves) makes the clip unsure instead of a guess.
+"""Shot boundary detection that abstains in doubt: a cut is a jump between two neighbouring frames far above all change around.
 
+Anything in between (fades, flashes, fast pans, dissolves) makes the detector abstain instead of guess.
 On package videos jumps at cuts are 12 to 78 grey levels at 2.5 times and more of their surroundings.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dataengine.cot.core.measure import thumbnail
-from dataengine.cot.tasks.base import Unsure
+from dataengine.cot.tasks.base import Abstain
 from dataengine.media.image.pixels import Pixels
 
 _GRID = (16, 9)
@@ -40,7 +40,7 @@ STRICT = Clarity(jump=12.0, calm=6.0, cut=2.5, same=1.6, blend=0.26)
 LENIENT = Clarity(jump=10.0, calm=8.0, cut=2.1, same=1.9, blend=0.20)
 
 
-def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
+def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Abstain:
     """Indices of the first frames of all shots but the first. ``frames`` are ``(F, H, W, 3)``, all or nearly all frames of
     the clip in order."""
     small = np.stack([thumbnail(frame, *_GRID) for frame in frames])
@@ -49,13 +49,13 @@ def find_cuts(frames: Pixels, clarity: Clarity) -> list[int] | Unsure:
     is_cut = (change >= clarity.jump) & (change >= clarity.cut * most)
     is_same = (change <= clarity.calm) | (change <= clarity.same * usual)
     if np.any(~is_cut & ~is_same):
-        return Unsure("unclear cut")
+        return Abstain("unclear cut")
     cuts = [int(i) + 1 for i in np.flatnonzero(is_cut)]
-    return Unsure("gradual change") if _blends(frames, cuts, clarity) else cuts
+    return Abstain("gradual change") if _blends(frames, cuts, clarity) else cuts
 
 
 def shots_seen(cuts: Sequence[float], duration: float, sampled: npt.NDArray[np.float64]) -> int:
-    """How many shots show, not just at their very edges, in frames taken at ``sampled``; all in seconds."""
+    """Number of shots that show, not just at their very edges, in frames sampled at ``sampled``; all in seconds."""
     edges = pairwise([0.0, *cuts, duration])
     return sum(bool(np.any((sampled >= start + EDGE) & (sampled <= stop - EDGE))) for start, stop in edges)
 

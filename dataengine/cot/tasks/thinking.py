@@ -1,4 +1,4 @@
-"""Thinking: which part of the picture has most or least of a quality. All parts are measured before any is chosen."""
+"""Thinking task: which part of the picture has most or least of a quality. All parts are measured before one is chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import extremes
-from dataengine.cot.tasks.base import SEPARATOR, Exchange, Facts, Params, Task, Unsure, listed, names, picture
+from dataengine.cot.tasks.base import SEPARATOR, Abstain, Exchange, Facts, Params, Task, listed, names, picture
 
 _LAYOUTS = (SIDES, LEVELS, COLUMNS, BANDS, QUARTERS)
 
@@ -57,22 +57,22 @@ class CompareParts(Task):
     answer_type = "choice"
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        asked = [(q, layout, end) for q in QUALITIES for layout in _LAYOUTS for end in ("highest", "lowest")]
-        for quality, layout, end in draw.shuffled(asked):
+        combinations = [(q, layout, end) for q in QUALITIES for layout in _LAYOUTS for end in ("highest", "lowest")]
+        for quality, layout, end in draw.shuffled(combinations):
             yield {"quality": quality, "end": end, "parts": SEPARATOR.join(draw.shuffled(layout))}
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
         return {part: mean(params["quality"], cut(pixels, PARTS[part])) for part in names(params, "parts")}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         return extremes.winner(params, facts, strict)
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        parts, told = names(params, "parts"), extremes.words(params, facts, answer)
+        parts, slots = names(params, "parts"), extremes.words(params, facts, answer)
         order = draw.shuffled(parts)
         readings = [draw.choice(_READINGS).format(part=part, value=round(facts[part])) for part in order]
-        opening, ending = draw.choice(_OPENINGS).format(**told), draw.choice(_COMPARISONS).format(**told)
-        think = " ".join([opening, *readings, ending, draw.choice(_CLOSINGS).format(**told)])
-        question = draw.choice(_QUESTIONS).format(extreme=told["extreme"], options=listed(parts))
-        return Exchange(question, Thinking(think, draw.choice(_ANSWERS).format(**told)), picture(source_id))
+        opening, ending = draw.choice(_OPENINGS).format(**slots), draw.choice(_COMPARISONS).format(**slots)
+        think = " ".join([opening, *readings, ending, draw.choice(_CLOSINGS).format(**slots)])
+        question = draw.choice(_QUESTIONS).format(extreme=slots["extreme"], options=listed(parts))
+        return Exchange(question, Thinking(think, draw.choice(_ANSWERS).format(**slots)), picture(source_id))

@@ -1,4 +1,4 @@
-"""Video: how many shots a clip has, and the order of six shuffled frames (Keye-VL, arXiv 2507.01949, on frame re-ordering).
+"""Video tasks: counting shots, and re-ordering six shuffled frames (Keye-VL, arXiv 2507.01949).
 
 Shots are counted on all frames, but only asked where each shot shows in the frames that a trainer samples. Frames carry no
 arrow of time, so the first one is given and the rest must follow from likeness: each next frame is by far the nearest.
@@ -18,7 +18,7 @@ from dataengine.cot.core.record import OBSERVATION, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
-from dataengine.cot.tasks.base import LETTERS, Exchange, Facts, Params, Task, Unsure
+from dataengine.cot.tasks.base import LETTERS, Abstain, Exchange, Facts, Params, Task
 from dataengine.cot.tasks.frame_order import differences, follows, shuffles
 from dataengine.cot.tasks.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
 from dataengine.media.image.pixels import Pixels
@@ -30,7 +30,7 @@ _IMAGES = [f"{OBSERVATION}{i}" for i in range(_SHOWN)]
 
 
 class CountShots(Task):
-    """``frames``: which a trainer takes, so many evenly spaced ones or those of Slow-Fast; the report uses every video at 16
+    """``frames``: which a trainer samples, so many evenly spaced ones or those of Slow-Fast; the report uses every video at 16
     and at 32."""
 
     mode = "video"
@@ -42,61 +42,61 @@ class CountShots(Task):
 
     def __init__(self, frames: int | str) -> None:
         self.name = f"count_shots_{frames}".replace("-", "_")
-        self._way = frames if isinstance(frames, str) else f"even {frames}"
+        self._sampling = frames if isinstance(frames, str) else f"even {frames}"
 
     def takes(self, source: CotInput) -> bool:
-        return super().takes(source) and any(self._of(source))
+        return super().takes(source) and any(self._samplings(source))
 
-    def _of(self, source: CotInput) -> list[str]:
-        return [way for way in source.ways if f"{way} ".startswith(f"{self._way} ")]
+    def _samplings(self, source: CotInput) -> list[str]:
+        return [sampling for sampling in source.samplings if f"{sampling} ".startswith(f"{self._sampling} ")]
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
-        return [frame_sampling.params_of(way, source.taken(way)) for way in self._of(source)]
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
+        return [frame_sampling.parameters_of(one, source.sampled(one)) for one in self._samplings(source)]
 
-    def measure(self, params: Params, source: CotInput) -> Facts | Unsure:
+    def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         duration = float(source.facts["duration"])
         if duration > _MOST_SECONDS:
-            return Unsure("too long")
+            return Abstain("too long")
         frames, times = source.frames(_ALL, _TINY_SIDE)
         name, _, count = params["sampling"].partition(" ")
         if name == frame_sampling.EVEN and len(frames) < int(count):
-            return Unsure("too few frames")
-        if not frame_sampling.same(params, source.taken(params["sampling"])):
-            return Unsure("other frames")
+            return Abstain("too few frames")
+        if not frame_sampling.same_frames(params, source.sampled(params["sampling"])):
+            return Abstain("other frames")
         cuts, clear = find_cuts(frames, STRICT), 1.0
-        if isinstance(cuts, Unsure):
+        if isinstance(cuts, Abstain):
             cuts, clear = find_cuts(frames, LENIENT), 0.0
-        if isinstance(cuts, Unsure):
+        if isinstance(cuts, Abstain):
             return cuts
         at = [times[i] for i in cuts]
         seen = shots_seen(at, duration, _sampled(params, duration))
         known = {"cuts": len(cuts), "seen": seen, "clear": clear, "duration": round(duration, 1)}
         return known | {f"cut {i}": round(t, 1) for i, t in enumerate(at, 1)}
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         if strict and not facts["clear"]:
-            return Unsure("unclear cut")
+            return Abstain("unclear cut")
         count = round(facts["cuts"]) + 1
-        return str(count) if round(facts["seen"]) == count else Unsure("a shot between the frames")
+        return str(count) if round(facts["seen"]) == count else Abstain("a shot between the frames")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         times = [f"{facts[f'cut {i}']:.1f} s" for i in range(1, round(facts["cuts"]) + 1)]
-        video = frame_sampling.block(source_id, params)
+        video = frame_sampling.video_block(source_id, params)
         question = draw.choice(w.SHOT_QUESTIONS)
         if style == "non_thinking":
-            said = draw.choice(w.SHOTS if times else w.ONE_SHOT)
-            return Exchange(question, Plain(said.format(n=answer)), (video,))
+            template = draw.choice(w.SHOTS if times else w.ONE_SHOT)
+            return Exchange(question, Plain(template.format(n=answer)), (video,))
         think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(times, facts['duration'], draw)}"
         final = draw.choice(w.SHOT_FINALS[not times]).format(box=box(answer))
         return Exchange(question, Thinking(think, final), (video,))
 
 
 def _sampled(params: Params, duration: float) -> npt.NDArray[np.float64]:
-    """Seconds at which frames are taken; those of Slow-Fast a little after they begin to be shown."""
+    """Seconds at which frames are sampled; those of Slow-Fast a little after they begin to be shown."""
     name, _, count = params["sampling"].partition(" ")
     if name == frame_sampling.EVEN:
         return (np.arange(int(count)) + 0.5) * duration / int(count)
-    return np.array(frame_sampling.told(params).times) + EDGE
+    return np.array(frame_sampling.frames_of(params).times) + EDGE
 
 
 class OrderFrames(Task):
@@ -112,20 +112,20 @@ class OrderFrames(Task):
     def tolerance(self, fact: str) -> float:
         return 1.0
 
-    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Unsure:
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         count = len(source.frames(_SAMPLED, _FRAME_SIDE)[0])
         chosen = shuffles(count, _SHOWN, draw)
         if not chosen:
-            return Unsure("too few frames")
+            return Abstain("too few frames")
         return [{"nframes": str(_SAMPLED), "frames": ",".join(map(str, places))} for places in chosen[:_TRIES]]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         return differences(self.observe(params, source))
 
-    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Unsure:
+    def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         places = [int(i) for i in params["frames"].split(",")]
         order = [LETTERS[i] for i in np.argsort(places)]
-        return ", ".join(order) if follows(facts, order, strict) else Unsure("order not visible")
+        return ", ".join(order) if follows(facts, order, strict) else Abstain("order not visible")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         order = answer.split(", ")

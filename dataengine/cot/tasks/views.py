@@ -1,4 +1,4 @@
-"""Views of a picture: a quarter of it, or the whole turned or mirrored; as array operations and as tool calls."""
+"""Crops, rotations and mirrorings of a picture, as array operations and as the tool calls that make them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ VIEWS = {
 IDLE = {("flip vertical", SIDES), ("flip horizontal", LEVELS)}
 
 
-def see(view: str, pixels: Pixels) -> Pixels:
-    """What a view shows of ``(H, W, 3)``, without the tools."""
+def apply_view(view: str, pixels: Pixels) -> Pixels:
+    """Apply a view to ``(H, W, 3)`` without the tools."""
     if view in PARTS:
         return cut(pixels, PARTS[view])
     kind, _, how = view.partition(" ")
@@ -34,7 +34,7 @@ def see(view: str, pixels: Pixels) -> Pixels:
     return pixels[:, ::-1] if how == "horizontal" else pixels[::-1]
 
 
-def call(view: str) -> str:
+def code(view: str) -> str:
     """The tool call that makes a view."""
     if view in PARTS:
         return Call("crop", PARTS[view]).render()
@@ -42,14 +42,14 @@ def call(view: str) -> str:
     return Call(kind, (int(how) if kind == "rotate" else how,)).render()
 
 
-def shown(view: str, pixels: Pixels) -> Pixels:
+def enlarged(view: str, pixels: Pixels) -> Pixels:
     """The view as a picture to look at: quarters are enlarged."""
-    return zoom(see(view, pixels), 2) if view in PARTS else see(view, pixels)
+    return zoom(apply_view(view, pixels), 2) if view in PARTS else apply_view(view, pixels)
 
 
-def show(view: str) -> str:
-    """The tool calls that give ``shown``."""
-    return f"{call(view)}\nzoom(2)" if view in PARTS else call(view)
+def enlarged_code(view: str) -> str:
+    """The tool calls that give ``enlarged``."""
+    return f"{code(view)}\nzoom(2)" if view in PARTS else code(view)
 
 
 def measures(what: str, parts: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Sentences of the auto-think records; which one is used is drawn from the record's seed."""
+"""Wording templates of the auto-think tasks; which one is used is drawn from the record's seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sentences of the think-with-image records; which one is used is drawn from the record's seed."""
+"""Wording templates of the think-with-image tasks; which one is used is drawn from the record's seed."""
 
 from __future__ import annotations
 

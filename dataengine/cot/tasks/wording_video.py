@@ -1,4 +1,4 @@
-"""Sentences of the video records; which one is used is drawn from the record's seed."""
+"""Wording templates of the video tasks; which one is used is drawn from the record's seed."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _LAST = ("Only {next} is left, {near} from {here}.", "That leaves {next} for the
 
 
 def cuts(times: Sequence[str], duration: float, draw: Draw) -> str:
-    """Where the cuts are and what they add up to."""
+    """A sentence with the times of the cuts and the number of shots."""
     if not times:
         return draw.choice(_NO_CUTS).format(duration=f"{duration:.1f} s")
     joined = times[0] if len(times) == 1 else f"{', '.join(times[:-1])} and {times[-1]}"
@@ -71,7 +71,7 @@ def cuts(times: Sequence[str], duration: float, draw: Draw) -> str:
 
 
 def chain(facts: Facts, order: Sequence[str], draw: Draw) -> str:
-    """The way from frame to frame."""
+    """Sentences that go from each frame to its nearest, with their differences."""
     links = []
     for place, here in enumerate(order[:-2]):
         (near, next_), (far, other) = nearest(facts, here, order[place + 1 :])[:2]

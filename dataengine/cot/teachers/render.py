@@ -36,12 +36,12 @@ def run_program(limits: Limits, item: tuple[bytes, str]) -> bytes | str:
     """Output of a model's program on a picture: a PNG, the numbers of its measurements, or why it was refused. Raises
     InputError where the picture cannot be decoded."""
     data, code = item
-    output = tools.tried(code, working_size(decode_rgb(data, limits, _PICTURE)))
+    output = tools.run_or_refuse(code, working_size(decode_rgb(data, limits, _PICTURE)))
     return output if isinstance(output, str) else encode_png(output)
 
 
 def _frames(data: bytes, way: str, limits: Limits) -> list[bytes]:
-    sampling = frame_sampling.take(data, way, limits)
+    sampling = frame_sampling.sample_frames(data, way, limits)
     frames = frames_at(data, sampling.times, limits, FRAME_SIDE)
     sides = (FAST_SIDE if kind == FAST else FRAME_SIDE for kind in sampling.kinds)
     return [_jpeg(frame, side) for frame, side in zip(frames, sides, strict=True)]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.chat_server import ChatServer, Turn, chat_server
 
 from dataengine.config.model_server import ModelServerConfig
 from dataengine.errors import RunError, UsageError
@@ -30,6 +29,7 @@ from dataengine.models.serving.messages import ImageBlock, Message, TextBlock
 from dataengine.models.serving.openai import OpenAIClient
 from dataengine.models.serving.rate_limit import RateLimit
 from dataengine.storage.store import Store
+from dataengine.testing import ChatServer, Turn, chat_server
 
 PICTURES = {"obs:1": b"\x89PNG one", "obs:2": b"\xff\xd8 two"}
 

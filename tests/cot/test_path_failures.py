@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import pictures
 from support.cot_workers import Workshop
 
 from dataengine.cot.core.tables import CheckRow, QuestionRow, table_of
 from dataengine.cot.mix.candidates import ReviewedQuestion, outcome_of
 from dataengine.cot.review.verdicts import Rules, by_checks
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 TURNS = {
     "rate_limit": Turn(status=429),

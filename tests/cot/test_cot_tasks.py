@@ -21,12 +21,13 @@ from support.cot_corpus import (
     records,
     sample,
     three_shots,
+    videos,
     written,
 )
 
 from dataengine.contracts import sample_id
-from dataengine.cot.checks.answers import options
-from dataengine.cot.core.formats import boxed, parse, to_text, without_switch
+from dataengine.cot.checks.answers import options, wrong_answers
+from dataengine.cot.core.formats import AutoPlain, Plain, boxed, parse, to_text, without_switch
 from dataengine.cot.core.outcomes import Kept, Rejected, Step
 from dataengine.cot.core.record import Record
 from dataengine.cot.core.seeded import Draw
@@ -74,23 +75,53 @@ def test_another_seed_gives_other_questions() -> None:
 def test_fewer_records_a_sample_are_a_part_of_more() -> None:
     for id_ in sorted(pictures())[:6]:
         two, all_ = ([o.question.id for o in candidates(sample(id_), 3, n) if isinstance(o, Kept)] for n in (2, 16))
-        assert two == all_[:2]
+        assert len(two) == 2 and two == all_[:2]
 
 
-def test_answers_stand_in_the_reply_and_nowhere_in_the_question() -> None:
+def words_of(answer: str, text: str) -> bool:
+    """Whether an answer stands in a text as words of its own: a letter as a capital, others in any case."""
+    flags = re.NOFLAG if len(answer) == 1 and answer.isalpha() else re.IGNORECASE
+    return bool(re.search(rf"(?<![\w.]){re.escape(answer)}(?![\w]|\.\d)", text, flags))
+
+
+def test_replies_give_the_answer_and_no_other() -> None:
+    plain: Counter[str] = Counter()
+    clips = [
+        attempt(TASKS[task], "non_thinking", sample(id_), 0)
+        for task in ("order_frames", "match_clips")
+        for id_ in videos()
+    ]
+    for kept in [*measured(), *(written(o) for o in clips if isinstance(o, Kept))]:
+        answer, parsed = kept.record.answer, parse(kept.record.style, reply(kept.record))
+        box = boxed(parsed)
+        if box is not None:
+            assert box == answer
+            continue
+        assert isinstance(parsed, Plain | AutoPlain)
+        plain[kept.record.answer_type] += 1
+        assert words_of(answer, parsed.text), (kept.record.task, answer, parsed.text)
+        assert not [other for other in wrong_answers(kept.question) if words_of(other, parsed.text)], parsed.text
+        if kept.record.answer_type == "number":
+            assert re.findall(r"\d+", parsed.text) == [answer]
+    assert set(plain) == {"word", "number", "order", "choice"}, plain
+
+
+def test_questions_do_not_give_the_answer_away() -> None:
+    tasks: Counter[str] = Counter()
     for kept in measured():
         record, asked = kept.record, question(kept.record)
-        box = boxed(parse(record.style, reply(record)))
-        assert box == record.answer if box is not None else record.answer in reply(record).lower() + reply(record)
         if record.task == "match_clips":
             continue  # its options are pictures
+        tasks[record.task] += 1
         if record.answer_type == "choice":
-            told = re.findall(r"^([A-F])\. the (.+)$", asked, re.MULTILINE)
-            assert record.answer in dict(told) and len({o for _, o in told}) == len(told) > 1
+            listed = re.findall(r"^([A-F])\. the (.+)$", asked, re.MULTILINE)
+            assert record.answer in dict(listed) and len({option for _, option in listed}) == len(listed) > 1
             outside = re.sub(r"^[A-F]\. .+$", "", asked, flags=re.MULTILINE)
-            assert not any(option in outside for _, option in told)
+            assert not any(option in outside for _, option in listed)
         else:
             assert not re.search(rf"\b{re.escape(record.answer)}\b", asked, re.IGNORECASE)
+    programmatic = {name for name, task in TASKS.items() if task.basis == "measured"}
+    assert set(tasks) == programmatic - {"match_clips"}
 
 
 def test_right_options_are_spread_over_all_positions() -> None:
@@ -114,21 +145,23 @@ def test_every_number_in_the_reasoning_is_a_measured_one() -> None:
     """Facts, differences of two facts, counts of parts and of cuts, and what the question itself says."""
     for kept in records():
         record = kept.record
-        values = list(record.measured.values())
+        values = list(record.facts.values())
         known = (
             {f"{v:g}" for v in values}
             | {f"{v:.1f}" for v in values}
             | {f"{abs(a - b):g}" for a in values for b in values}
         )
         known |= {"0", "255", str(len(values)), record.answer, *re.findall(r"\d+", question(record) + record.answer)}
-        known |= set(re.findall(r"\d+", " ".join(record.measured)))
+        known |= set(re.findall(r"\d+", " ".join(record.facts)))
         prose = re.sub(r"```python\n.+?\n```", "", reply(record), flags=re.DOTALL)
         stray = [n for n in re.findall(r"-?\d+(?:\.\d+)?", prose) if n not in known and n.lstrip("-") not in known]
         assert not stray, (record.task, stray, prose)
 
 
 def test_words_vary() -> None:
-    for task in (t for t in TASKS.values() if t.basis == "measured"):
+    tasks = [task for task in TASKS.values() if task.basis == "measured"]
+    assert len(tasks) > 10
+    for task in tasks:
         clip = three_shots() if task.name.startswith(("count", "cut", "change")) else one_shot()
         source = sample(sample_id(clip)[0] if task.kind == "video" else sorted(pictures())[0])
         made = [attempt(task, style, source, seed) for seed in range(9) for style in task.styles]
@@ -196,7 +229,7 @@ def test_still_clips_have_no_order() -> None:
     assert isinstance(outcome, Rejected) and outcome.reason == "order not visible"
 
 
-def test_flat_pictures_have_no_sure_comparison() -> None:
+def test_tasks_abstain_from_comparing_flat_parts() -> None:
     source = of(encode([np.full((240, 320, 3), 120, np.uint8)] * 2))
     still = type(source)("0" * 32, "image", lambda: np.full((300, 300, 3), 120, np.uint8), source.frames)
     found = {o.task if isinstance(o, Rejected) else o.question.task: o for o in candidates(still, 0, 16)}
@@ -216,7 +249,7 @@ def test_a_task_given_the_wrong_kind_says_so() -> None:
 def test_draws_are_even_and_apart() -> None:
     found = Counter(Draw(7, f"sample {i}").below(2) for i in range(4000))
     assert abs(found[0] - 2000) < 150
-    first = Counter(Draw(7, str(i)).race({"a": 3.0, "b": 1.0, "c": 0.0})[0] for i in range(4000))
+    first = Counter(Draw(7, str(i)).weighted_order({"a": 3.0, "b": 1.0, "c": 0.0})[0] for i in range(4000))
     assert abs(first["a"] - 3000) < 150 and not first["c"]
     orders = Counter(tuple(Draw(i).shuffled("abc")) for i in range(3000))
     assert len(orders) == 6 and max(orders.values()) < 600

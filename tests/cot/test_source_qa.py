@@ -1,4 +1,4 @@
-"""What a source says, as questions: pairs in many shapes, captions of others, and what is refused."""
+"""Question-answer pairs from a source's metadata, in many shapes, and caption distractors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def pairs(meta: Any, config: QuestionsConfig = QA) -> list[Pair]:
 
 
 def one(**pair: Any) -> Pair:
-    [found] = pairs({"qa": [pair]})
-    return found
+    [result] = pairs({"qa": [pair]})
+    return result
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "answer"),
+    ("pair", "kind", "answer"),
     [
         ({"answer": "42"}, "number", "42"),
         ({"answer": 42}, "number", "42"),
@@ -44,28 +44,28 @@ def one(**pair: Any) -> Pair:
         ({"answer": "dog", "choices": {"A": "cat", "B": "dog"}}, "choice", "B"),
     ],
 )
-def test_answers_are_of_a_type(told: dict[str, Any], kind: str, answer: str) -> None:
-    found = one(question="what?", **told)
-    assert (found.answer_type, found.answer, found.wrong, found.place) == (kind, answer, "", "src/a.jpg")
+def test_answers_are_of_a_type(pair: dict[str, Any], kind: str, answer: str) -> None:
+    result = one(question="what?", **pair)
+    assert (result.answer_type, result.answer, result.problem, result.place) == (kind, answer, "", "src/a.jpg")
 
 
 @pytest.mark.parametrize(
-    ("told", "why"),
+    ("pair", "why"),
     [
         ({"answer": "mouse", "choices": ["cat", "dog"]}, "the answer is none of the choices"),
         ({"answer": 7, "choices": ["cat", "dog"]}, "the answer is none of the choices"),
         ({"answer": "cat", "choices": ["cat"]}, "not 2 to 6 choices"),
         ({"answer": "cat", "choices": [*"abcdefg", "cat"]}, "not 2 to 6 choices"),
-        ({"answer": "cat", "choices": ["cat", "cat"]}, "choices that are alike or empty"),
-        ({"answer": "cat", "choices": "cat or dog"}, "choices are no list"),
-        ({"answer": "many", "answer_type": "number"}, "the answer is no number"),
+        ({"answer": "cat", "choices": ["cat", "cat"]}, "duplicate or empty choices"),
+        ({"answer": "cat", "choices": "cat or dog"}, "choices are not a list"),
+        ({"answer": "many", "answer_type": "number"}, "the answer is not a number"),
         ({"answer": ["dog", "cat"]}, "no question with one answer"),
         ({"answer": None}, "no question with one answer"),
         ({"answer": " "}, "no question with one answer"),
     ],
 )
-def test_what_cannot_be_asked_says_why(told: dict[str, Any], why: str) -> None:
-    assert one(question="what?", **told).wrong == why
+def test_what_cannot_be_asked_says_why(pair: dict[str, Any], why: str) -> None:
+    assert one(question="what?", **pair).problem == why
 
 
 def test_pairs_are_found_where_the_recipe_says() -> None:
@@ -85,8 +85,8 @@ def test_conversations_are_pairs_of_turns() -> None:
 
 def test_metadata_answers_the_recipes_questions() -> None:
     config = QuestionsConfig(metadata={"place": "Where is this?", "year": "When was this?", "none": "?"})
-    found = pairs({"place": "Lhasa", "year": 1998, "x": 1}, config)
-    assert [(p.question, p.answer, p.answer_type) for p in found] == [
+    result = pairs({"place": "Lhasa", "year": 1998, "x": 1}, config)
+    assert [(p.question, p.answer, p.answer_type) for p in result] == [
         ("Where is this?", "Lhasa", "word"),
         ("When was this?", "1998", "number"),
     ]

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.chat_server import Body, ChatServer, Turn, chat_server
 from support.cot_corpus import PAIRS, alone, pictures, sample
 from support.cot_workers import Workshop
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core import tools
 from dataengine.cot.core.formats import IMAGE_MARK, box
-from dataengine.cot.core.record import Family, PathTold, Record
+from dataengine.cot.core.record import Family, PathSummary, Record
 from dataengine.cot.core.shard_files import decode_png, observations
 from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
 from dataengine.cot.mix.write_stage import record_of
+from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE = sorted(pictures())[0]
 CODE = "crop(0, 0, 500, 500)\nzoom(2)"
@@ -75,7 +75,7 @@ class Desk:
         """The record as a release has it."""
         images = self.shop.pictures(path.pack, path.members)
         assert path.pack is not None and path.text is not None
-        told = PathTold(
+        told = PathSummary(
             index=0, teacher="openai:m", seed=1, prompt=path.prompt, grade="A", answer="x", confidence=0.0, reasons=""
         )
         families: dict[int, Family] = {0: "tools_0", 1: "tools", 2: "tools_2"}
