@@ -58,7 +58,7 @@ def test_few_modules_lie_loose_at_the_root() -> None:
     assert 0 < len(loose) <= LOOSE, sorted(loose)
 
 
-@pytest.mark.parametrize("folder", ["dataengine"])
+@pytest.mark.parametrize("folder", ["dataengine", "tests"])
 def test_no_file_is_long(folder: str) -> None:
     lines = {path: len(path.read_text().splitlines()) for path in (REPOSITORY / folder).rglob("*.py")}
     assert len(lines) > 100

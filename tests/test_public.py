@@ -7,31 +7,13 @@ import re
 import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 import dataengine
 from dataengine import pipeline
-from dataengine.stage import Job, Part, Resources, Worker
-from dataengine.storage.store import Store
-from dataengine.storage.workspace import Output, commit_part
-
-
-class InProcess:
-    """A record engine without Ray: one part after another."""
-
-    def run(
-        self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
-        worker.setup()
-        for job in jobs:
-            output = worker.process(job.part)
-            commit_part(store, job.marker, job.part.key, output)
-            yield job.part, output
-        worker.close()
-
+from dataengine.testing import InProcess
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 NAMES = {"Recipe", "Scorer", "Source", "Teacher", "load", "run"}
