@@ -32,10 +32,10 @@ class Reader:
 
     def parts(self) -> list[Part]:
         """Raises UsageError where the list does not exist or is empty."""
-        found = _source(self.benchmark, self.limits).parts()
-        if not found:
+        parts = _source(self.benchmark, self.limits).parts()
+        if not parts:
             raise UsageError(f"{self.benchmark.path} holds no files: an empty list protects nothing")
-        return found
+        return parts
 
     def occurrences(self, spec: Any) -> Iterator[Occurrence]:
         """Items of one part, ordered by uri; those of a list of questions have no media, and that is no error."""
@@ -49,12 +49,12 @@ class Reader:
 
     def texts(self, item: Occurrence) -> tuple[list[str], list[str]]:
         """``(questions, answers)``: what the benchmark's columns say, and captions as questions; none of them blank."""
-        said = json.loads(item.meta) if item.meta else {}
-        asked = [*_words(said, self.benchmark.question), *item.captions]
+        meta = json.loads(item.meta) if item.meta else {}
+        questions = [*_words(meta, self.benchmark.question), *item.captions]
         for key in CAPTION_KEYS if item.error or self.wordy else ():
-            asked += _words(said, key)
-        answers = _words(said, self.benchmark.answer)
-        return list(dict.fromkeys(t for t in asked if t)), list(dict.fromkeys(t for t in answers if t))
+            questions += _words(meta, key)
+        answers = _words(meta, self.benchmark.answer)
+        return list(dict.fromkeys(t for t in questions if t)), list(dict.fromkeys(t for t in answers if t))
 
 
 class _Rows(TableReader):
@@ -66,12 +66,12 @@ class _Rows(TableReader):
             return super()._occurrence(table, row, value)
         media = value.get(self.source.media)
         data, path = (media.get("bytes"), media.get("path")) if isinstance(media, dict) else (media, None)
-        said = {str(k): v for k, v in value.items() if _plain(v) and k != self.source.media}
+        meta = {str(k): v for k, v in value.items() if _plain(v) and k != self.source.media}
         if isinstance(data, bytes):
-            item = super()._occurrence(table, row, {**said, self.source.media: path or f"row {row}"})
+            item = super()._occurrence(table, row, {**meta, self.source.media: path or f"row {row}"})
             return replace(item, location="", data=data)
-        item = super()._occurrence(table, row, {**said, self.source.media: media})
-        return replace(item, meta=json.dumps(said, sort_keys=True, ensure_ascii=False)) if item.error else item
+        item = super()._occurrence(table, row, {**meta, self.source.media: media})
+        return replace(item, meta=json.dumps(meta, sort_keys=True, ensure_ascii=False)) if item.error else item
 
 
 def _plain(value: Any) -> bool:
@@ -91,8 +91,8 @@ def _source(benchmark: Benchmark, limits: Limits) -> SourceReader:
     return reader_of(WebDatasetSource(type="webdataset", name=name, path=path), limits)
 
 
-def _words(said: Any, key: str | None) -> list[str]:
+def _words(meta: Any, key: str | None) -> list[str]:
     """The texts that a column holds: a text, or a list of them (a list of choices)."""
-    value = said.get(key) if isinstance(said, dict) and key else None
+    value = meta.get(key) if isinstance(meta, dict) and key else None
     values = value if isinstance(value, list) else [value]
     return [str(v).strip() for v in values if v is not None and not isinstance(v, dict | list)]

@@ -118,7 +118,7 @@ def _counted(totals: pa.Table, hits: pa.Table, reached: pa.Table) -> pa.Table:
     items = dict(zip(*_columns(reached.group_by("benchmark").aggregate([("item", "count")])), strict=True))
     samples = dict(zip(*_columns(hits.group_by("benchmark").aggregate([("id", "count_distinct")])), strict=True))
     names = totals["benchmark"].to_pylist()
-    numbers = [pa.array([found.get(name, 0) for name in names], pa.int64()) for found in (items, samples)]
+    numbers = [pa.array([counts.get(name, 0) for name in names], pa.int64()) for counts in (items, samples)]
     return pa.table([*totals.columns, *numbers], schema=REPORT)
 
 

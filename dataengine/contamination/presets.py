@@ -51,16 +51,16 @@ def keye_pretrain(
     values, known = np.unique(ours.hashes), np.unique(theirs.hashes)
     b, bands = bit_sets(known), bands_for(above, permutations)
     signed = signatures(b, permutations, seed)
-    found: list[tuple[Int64, Int64, Float64]] = []
+    pieces: list[tuple[Int64, Int64, Float64]] = []
     for start in range(0, len(values), _PIECE):
         a = bit_sets(values[start : start + _PIECE])
         i, j = cross_candidates(signatures(a, permutations, seed), signed, bands)
         some = (a.sizes[i] > 0) & (b.sizes[j] > 0)
         i, j = i[some], j[some]
-        alike = jaccard(a, b, i, j)
-        hit = alike > above
-        found.append((values[i[hit] + start], known[j[hit]], alike[hit]))
-    return _by_picture(samples, benchmarks, ours, theirs, *_joined(found))
+        similarity = jaccard(a, b, i, j)
+        hit = similarity > above
+        pieces.append((values[i[hit] + start], known[j[hit]], similarity[hit]))
+    return _by_picture(samples, benchmarks, ours, theirs, *_joined(pieces))
 
 
 def near(samples: pa.Table, benchmarks: pa.Table, radius: int = 6) -> Contamination:
@@ -73,11 +73,11 @@ def near(samples: pa.Table, benchmarks: pa.Table, radius: int = 6) -> Contaminat
     ours, theirs = Hashes.of(samples), Hashes.of(benchmarks)
     values, known = np.unique(ours.hashes), np.unique(theirs.hashes)
     both = np.concatenate([known, np.setdiff1d(values, known, assume_unique=True)])
-    mine = np.isin(both, values, assume_unique=True)
+    of_samples = np.isin(both, values, assume_unique=True)
     # Only pairs with a hash of the benchmark are looked for, and i is one in all of them.
     i, j, distance = distinct_pairs(both.view(np.uint64), radius, fresh=len(known))
-    forth, back = mine[j], mine[i] & (j < len(known))
-    same = np.flatnonzero(mine[: len(known)])
+    forth, back = of_samples[j], of_samples[i] & (j < len(known))
+    same = np.flatnonzero(of_samples[: len(known)])
     a = both[np.concatenate([j[forth], i[back], same])]
     b = both[np.concatenate([i[forth], j[back], same])]
     apart = np.concatenate([distance[forth], distance[back], np.zeros(len(same), np.int64)])
@@ -98,25 +98,25 @@ def keye_posttrain(
     axes = theirs.axes()
     short = _shortened(theirs.image, axes)
     rank, owner = ranks(benchmarks)[theirs.rows], owners(benchmarks)[theirs.rows]
-    found: list[tuple[Int64, Int64, Float64, Float64]] = []
+    pieces: list[tuple[Int64, Int64, Float64, Float64]] = []
     readable, touched = [np.zeros(0, np.int64)], np.zeros(len(theirs.rows), np.bool_)
     for start in range(0, len(samples), _PIECE):
         ours = _Embedded(samples.slice(start, _PIECE))
         readable.append(ours.rows + start)
         for i, j in _likely(_shortened(ours.image, axes), short, image):
-            seen = _cosines(ours.image, theirs.image, i, j)
-            alike = seen > image
-            i, j, seen = i[alike], j[alike], seen[alike]
-            told = _cosines(ours.text, theirs.text, i, j)
-            hit = np.flatnonzero(told > text)
+            image_cosine = _cosines(ours.image, theirs.image, i, j)
+            close = image_cosine > image
+            i, j, image_cosine = i[close], j[close], image_cosine[close]
+            text_cosine = _cosines(ours.text, theirs.text, i, j)
+            hit = np.flatnonzero(text_cosine > text)
             touched[j[hit]] = True
-            order = np.lexsort((rank[j[hit]], -told[hit], -seen[hit]))
+            order = np.lexsort((rank[j[hit]], -text_cosine[hit], -image_cosine[hit]))
             hit = hit[order][first_of(i[hit[order]], owner[j[hit[order]]], np.arange(len(hit)))]
-            found.append((ours.rows[i[hit]] + start, theirs.rows[j[hit]], seen[hit], told[hit]))
-    i, j, seen, told = _joined(found, 2)
+            pieces.append((ours.rows[i[hit]] + start, theirs.rows[j[hit]], image_cosine[hit], text_cosine[hit]))
+    i, j, image_cosine, text_cosine = _joined(pieces, 2)
     kinds = np.full(len(i), "image+text")
     rows = np.concatenate(readable), theirs.rows, theirs.rows[touched]
-    return hits_of(samples, benchmarks, i, j, kinds, seen, told, *rows)
+    return hits_of(samples, benchmarks, i, j, kinds, image_cosine, text_cosine, *rows)
 
 
 def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0.0) -> Contamination:
@@ -130,7 +130,7 @@ def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0
     item = np.repeat(np.arange(len(theirs.sizes)), theirs.sizes)
     first = np.flatnonzero(witnesses(theirs.hashes, item, benchmarks) if least == 0 else _rarest(theirs, item, least))
     known, count = np.unique(theirs.hashes), max(len(theirs.sizes), 1)
-    found: list[tuple[Int64, Int64, Float64]] = []
+    pieces: list[tuple[Int64, Int64, Float64]] = []
     readable, met = [np.zeros(0, np.int64)], np.zeros(len(known), np.bool_)
     for start in range(0, len(samples), _PIECE):
         ours = shingle_sets(_column(samples.slice(start, _PIECE), "text"), how)
@@ -143,8 +143,8 @@ def ngram(samples: pa.Table, benchmarks: pa.Table, n: int = 13, least: float = 0
         i, j = pairs // count, pairs % count
         share = shared(ours.starts, ours.hashes, theirs.starts, theirs.hashes, i, j) / theirs.sizes[j]
         hit = share > least
-        found.append((i[hit] + start, j[hit], share[hit]))
-    i, j, share = _joined(found)
+        pieces.append((i[hit] + start, j[hit], share[hit]))
+    i, j, share = _joined(pieces)
     kinds = np.full(len(i), "ngram")
     touched = item[np.isin(theirs.hashes, known[met])] if least == 0 else j
     rows = np.concatenate(readable), np.flatnonzero(theirs.sizes), touched
@@ -157,9 +157,9 @@ def _rarest(theirs: HashSets, item: Int64, least: float) -> NDArray[np.bool_]:
     _, code, count = np.unique(theirs.hashes, return_inverse=True, return_counts=True)
     order = np.lexsort((theirs.hashes, count[code], item))
     place = np.arange(len(order)) - theirs.starts[item[order]]
-    asked = np.zeros(len(order), np.bool_)
-    asked[order] = place < (theirs.sizes - np.floor(least * theirs.sizes - 1e-9))[item[order]]
-    return asked
+    rare = np.zeros(len(order), np.bool_)
+    rare[order] = place < (theirs.sizes - np.floor(least * theirs.sizes - 1e-9))[item[order]]
+    return rare
 
 
 def bit_sets(hashes: Int64) -> HashSets:
@@ -179,11 +179,11 @@ def _by_picture(
     similarity: Float64,
 ) -> Contamination:
     """The outcome where hashes ``a`` of samples meet hashes ``b`` of benchmarks."""
-    told = theirs.take(witnesses(theirs.hashes, theirs.rows, benchmarks))
-    x, y, which = expand(a, b, ours.hashes, told.hashes)
-    kinds = np.where(ours.framed[x] | told.framed[y], "frame", "image")
+    witnessed = theirs.take(witnesses(theirs.hashes, theirs.rows, benchmarks))
+    x, y, which = expand(a, b, ours.hashes, witnessed.hashes)
+    kinds = np.where(ours.framed[x] | witnessed.framed[y], "frame", "image")
     touched = theirs.rows[np.isin(theirs.hashes, b)]
-    pairs, rows = (ours.rows[x], told.rows[y]), (ours.rows, theirs.rows, touched)
+    pairs, rows = (ours.rows[x], witnessed.rows[y]), (ours.rows, theirs.rows, touched)
     return hits_of(samples, benchmarks, *pairs, kinds, similarity[which], None, *rows)
 
 
@@ -241,10 +241,10 @@ def _matrix(table: pa.Table, name: str) -> NDArray[Any]:
     )
 
 
-def _joined(found: Sequence[tuple[NDArray[Any], ...]], floats: int = 1) -> Any:
+def _joined(pieces: Sequence[tuple[NDArray[Any], ...]], floats: int = 1) -> Any:
     """The pieces of two columns of integers and ``floats`` of floats, one after another."""
     none = [np.zeros(0, np.int64)] * 2 + [np.zeros(0)] * floats
-    return (np.concatenate([empty, *(piece[n] for piece in found)]) for n, empty in enumerate(none))
+    return (np.concatenate([empty, *(piece[n] for piece in pieces)]) for n, empty in enumerate(none))
 
 
 def _column(table: pa.Table, name: str) -> Any:

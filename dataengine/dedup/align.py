@@ -29,17 +29,17 @@ _STEP = 0.06
 def _placings() -> NDArray[np.float64]:
     """``(n, 8)``: the turn (y from y, y from x, x from y, x from x), the share of the side that is looked for, the scales down
     and across that it is looked for at, and a small angle (radians)."""
-    found = []
+    placings = []
     for scale in 1 - _STEP * np.arange(6):
-        found.append((1.0, 0.0, 0.0, 1.0, 1.0, scale, scale, 0.0))
+        placings.append((1.0, 0.0, 0.0, 1.0, 1.0, scale, scale, 0.0))
     for turn in range(1, 8):
         matrix = np.linalg.matrix_power(np.array([[0.0, -1.0], [1.0, 0.0]]), turn % 4)
         matrix = matrix @ np.diag([1.0, -1.0 if turn >= 4 else 1.0])
         for scale in (1.0, 1 - _STEP, 1 - 2 * _STEP):
-            found.append((*matrix.ravel(), 1.0, scale, scale, 0.0))
+            placings.append((*matrix.ravel(), 1.0, scale, scale, 0.0))
     for degrees in (-6.0, -3.0, 3.0, 6.0):
-        found.append((1.0, 0.0, 0.0, 1.0, 0.86, 1.0, 1.0, float(np.radians(degrees))))
-    return np.array(found)
+        placings.append((1.0, 0.0, 0.0, 1.0, 0.86, 1.0, 1.0, float(np.radians(degrees))))
+    return np.array(placings)
 
 
 PLACINGS = _placings()
@@ -64,16 +64,16 @@ def _smooth(picture: Any) -> Any:
 @numba.njit(nogil=True, cache=True)
 def _halved(picture: Any) -> Any:
     side = len(picture) // 2
-    made = np.empty((side, side))
+    half = np.empty((side, side))
     for y in range(side):
         for x in range(side):
-            made[y, x] = (
+            half[y, x] = (
                 picture[2 * y, 2 * x]
                 + picture[2 * y, 2 * x + 1]
                 + picture[2 * y + 1, 2 * x]
                 + picture[2 * y + 1, 2 * x + 1]
             ) / 4.0
-    return made
+    return half
 
 
 @numba.njit(nogil=True, cache=True)
@@ -86,7 +86,7 @@ def _sampled(picture: Any, aspect: float, placing: Any) -> Any:
     zoom_y, zoom_x = shown / height, shown / width
     middle = (side - 1) / 2.0
     cosine, up, across = np.cos(placing[7]), np.sin(placing[7]) * aspect, np.sin(placing[7]) / aspect
-    made = np.empty((height, width))
+    sampled = np.empty((height, width))
     for y in range(height):
         down = zoom_y * (y - (height - 1) / 2.0)
         for x in range(width):
@@ -99,28 +99,28 @@ def _sampled(picture: Any, aspect: float, placing: Any) -> Any:
             u -= j
             first = picture[i, j] * (1 - u) + picture[i, j + 1] * u
             second = picture[i + 1, j] * (1 - u) + picture[i + 1, j + 1] * u
-            made[y, x] = first * (1 - v) + second * v
-    return made
+            sampled[y, x] = first * (1 - v) + second * v
+    return sampled
 
 
 @numba.njit(nogil=True, cache=True)
 def _field(picture: Any) -> Any:
     """``(2, h, w) int32``: damped gradient directions, -100 to 100."""
     height, width = picture.shape
-    made, size = np.zeros((2, height, width)), np.zeros((height, width))
+    gradient, size = np.zeros((2, height, width)), np.zeros((height, width))
     total = 0.0
     for y in range(height):
         for x in range(width):
             up, down, left, right = max(y - 1, 0), min(y + 1, height - 1), max(x - 1, 0), min(x + 1, width - 1)
             dy, dx = (picture[down, x] - picture[up, x]) / 2.0, (picture[y, right] - picture[y, left]) / 2.0
-            made[0, y, x], made[1, y, x], size[y, x] = dy, dx, np.sqrt(dy * dy + dx * dx)
+            gradient[0, y, x], gradient[1, y, x], size[y, x] = dy, dx, np.sqrt(dy * dy + dx * dx)
             total += size[y, x]
     damp = _DAMP * total / (height * width) + _FLOOR
     field = np.empty((2, height, width), np.int32)
     for f in range(2):
         for y in range(height):
             for x in range(width):
-                field[f, y, x] = round(_UNIT * made[f, y, x] / (size[y, x] + damp))
+                field[f, y, x] = round(_UNIT * gradient[f, y, x] / (size[y, x] + damp))
     return field
 
 
@@ -146,9 +146,9 @@ def _placed(whole: Any, part: Any, top: int, left: int, reach: int) -> Any:
     best, at_top, at_left = -2.0, 0, 0
     for y in range(max(0, top - reach), min(rows, top + reach) + 1):
         for x in range(max(0, left - reach), min(columns, left + reach) + 1):
-            found = _likeness(whole, part, y, x)
-            if found > best:
-                best, at_top, at_left = found, y, x
+            likeness = _likeness(whole, part, y, x)
+            if likeness > best:
+                best, at_top, at_left = likeness, y, x
     return best, at_top, at_left
 
 
@@ -181,10 +181,10 @@ def _agreement(whole: Any, part: Any, top: int, left: int) -> Any:
 @numba.njit(nogil=True, cache=True)
 def _changed(placing: Any, scale: float, aspect: float, angle: float) -> Any:
     """A placing with its part larger, narrower and turned."""
-    made = placing.copy()
-    made[5], made[6] = placing[5] * scale * aspect, placing[6] * scale / aspect
-    made[7] = placing[7] + angle
-    return made
+    changed = placing.copy()
+    changed[5], changed[6] = placing[5] * scale * aspect, placing[6] * scale / aspect
+    changed[7] = placing[7] + angle
+    return changed
 
 
 @numba.njit(nogil=True, cache=True)
@@ -217,9 +217,9 @@ def best(left: Any, right: Any, aspects: Any, placings: Any) -> Any:
             for aspect in (0.95, 1.0, 1.05):
                 placing = _changed(placings[p], scale, aspect, 0.0)
                 part = _field(_sampled(fine[1 - s, k], aspects[1 - s, k], placing))
-                found, top, left_at = _placed(whole, part, 2 * tops[at], 2 * lefts[at], 2)
-                if found > likeness:
-                    likeness, agreement = found, _agreement(whole, part, top, left_at)
+                score, top, left_at = _placed(whole, part, 2 * tops[at], 2 * lefts[at], 2)
+                if score > likeness:
+                    likeness, agreement = score, _agreement(whole, part, top, left_at)
                     at_best, top_best, left_best, placing_best = at, top, left_at, placing
     k, s = at_best // (2 * n), at_best // n % 2
     whole = _field(fine[s, k])
@@ -228,7 +228,7 @@ def best(left: Any, right: Any, aspects: Any, placings: Any) -> Any:
             for angle in (-0.026, 0.0, 0.026):
                 placing = _changed(placing_best, scale, aspect, angle)
                 part = _field(_sampled(fine[1 - s, k], aspects[1 - s, k], placing))
-                found, top, left_at = _placed(whole, part, top_best, left_best, 1)
-                if found > likeness:
-                    likeness, agreement = found, _agreement(whole, part, top, left_at)
+                score, top, left_at = _placed(whole, part, top_best, left_best, 1)
+                if score > likeness:
+                    likeness, agreement = score, _agreement(whole, part, top, left_at)
     return likeness, agreement

@@ -30,7 +30,7 @@ def aligned(
     def search(values: Frame) -> Frame:
         return value_pairs(engine, values, reach)
 
-    found = between_values(engine, ALIGNED, *hashed(engine, unique), search, HASHES, known)
-    far = engine.kept(engine.sql("SELECT * FROM e WHERE distance > ?", {"e": found.edges}, (float(radius),)))
+    candidates = between_values(engine, ALIGNED, *hashed(engine, unique), search, HASHES, known)
+    far = engine.kept(engine.sql("SELECT * FROM e WHERE distance > ?", {"e": candidates.edges}, (float(radius),)))
     edges, verdicts = confirmed(engine, far, prints, known, bits=True)
-    return SearchResult(edges, searched={**found.searched, "verdicts": verdicts})
+    return SearchResult(edges, searched={**candidates.searched, "verdicts": verdicts})

@@ -39,12 +39,12 @@ def confirm(left: Pixels, right: Pixels, bits: NDArray[Any] | None = None) -> ND
         reached: NDArray[np.bool_] = (likeness >= bounds[0]) & (agreement >= bounds[1])
         return reached
 
-    found = reach(ALL_OVER) | reach(IN_PARTS)
+    copies = reach(ALL_OVER) | reach(IN_PARTS)
     if bits is not None:
         tiny = np.minimum(left[:, 0, -1, 2], right[:, 0, -1, 2]) <= TINY
         faint = (tiny | reach(FAINT)) & (areas(left, right) >= SAME_AREAS)
-        found |= (bits <= CLOSE_BITS) & reach(CLOSE) | (bits <= FAINT_BITS) & faint
-    return found
+        copies |= (bits <= CLOSE_BITS) & reach(CLOSE) | (bits <= FAINT_BITS) & faint
+    return copies
 
 
 def areas(left: Pixels, right: Pixels) -> NDArray[np.float64]:
@@ -53,8 +53,8 @@ def areas(left: Pixels, right: Pixels) -> NDArray[np.float64]:
     means = [side[:, :, :-1].reshape(shape).mean(axis=(3, 5)).reshape(len(left), 2, -1) for side in (left, right)]
     a, b = (m - m.mean(axis=2, keepdims=True) for m in means)
     size = np.sqrt((a * a).sum(axis=2) * (b * b).sum(axis=2))
-    found: NDArray[np.float64] = ((a * b).sum(axis=2) / np.maximum(size, 1e-9)).max(axis=1, initial=-1)
-    return np.round(found, 6)
+    correlation: NDArray[np.float64] = ((a * b).sum(axis=2) / np.maximum(size, 1e-9)).max(axis=1, initial=-1)
+    return np.round(correlation, 6)
 
 
 def compared(left: Pixels, right: Pixels) -> NDArray[np.float64]:

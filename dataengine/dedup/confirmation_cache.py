@@ -48,8 +48,8 @@ def confirmed(
     if known is None:
         verdicts = engine.kept(_judged(engine, pairs, thumbnails))
     else:
-        asked = {"c": pairs, "k": known["verdicts"]}
-        both = {"s": engine.sql(_STILL, asked), "n": _judged(engine, engine.sql(_NEW, asked), thumbnails)}
+        frames = {"c": pairs, "k": known["verdicts"]}
+        both = {"s": engine.sql(_STILL, frames), "n": _judged(engine, engine.sql(_NEW, frames), thumbnails)}
         verdicts = engine.kept(engine.sql("SELECT * FROM s UNION ALL SELECT * FROM n", both))
     return engine.sql(_ALIKE, {"c": near, "v": verdicts}), Searched(verdicts, VERDICTS, ("a", "b"))
 
@@ -57,18 +57,18 @@ def confirmed(
 def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
     """VERDICTS of pairs (a, b, bits). In one process thumbnails are looked up, on a cluster they travel beside the pairs."""
     if engine.spread:
-        return engine.local(engine.sql(_BESIDE, {"p": pairs, "t": thumbnails}), (), _beside, VERDICTS)
-    return engine.local(pairs, (), partial(_looked_up, engine.collect(thumbnails)), VERDICTS)
+        return engine.local(engine.sql(_BESIDE, {"p": pairs, "t": thumbnails}), (), _judge_joined, VERDICTS)
+    return engine.local(pairs, (), partial(_judge_looked_up, engine.collect(thumbnails)), VERDICTS)
 
 
-def _beside(pairs: pa.Table) -> pa.Table:
+def _judge_joined(pairs: pa.Table) -> pa.Table:
     from dataengine.dedup.confirm import confirm
 
-    alike = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _bits(pairs))
-    return pa.table([pairs["a"], pairs["b"], pa.array(alike)], schema=VERDICTS)
+    verdicts = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _bits(pairs))
+    return pa.table([pairs["a"], pairs["b"], pa.array(verdicts)], schema=VERDICTS)
 
 
-def _looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
+def _judge_looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
     from dataengine.dedup.confirm import confirm
 
     x, y = (_places(thumbnails["id"], pairs[side]) for side in ("a", "b"))
@@ -79,9 +79,9 @@ def _looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
         return confirm(every[x[some]], every[y[some]], bits[some])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        alike = list(pool.map(chunk, range(0, len(pairs), _CHUNK)))
-    told = np.concatenate([np.zeros(0, np.bool_), *alike])
-    return pa.table([pairs["a"], pairs["b"], pa.array(told)], schema=VERDICTS)
+        verdict_chunks = list(pool.map(chunk, range(0, len(pairs), _CHUNK)))
+    verdicts = np.concatenate([np.zeros(0, np.bool_), *verdict_chunks])
+    return pa.table([pairs["a"], pairs["b"], pa.array(verdicts)], schema=VERDICTS)
 
 
 def _pictures(column: pa.ChunkedArray[Any]) -> NDArray[np.uint8]:
@@ -93,6 +93,6 @@ def _bits(pairs: pa.Table) -> NDArray[np.float64]:
     return pairs["bits"].to_numpy().astype(np.float64)
 
 
-def _places(ids: pa.ChunkedArray[Any], asked: pa.ChunkedArray[Any]) -> Int64:
-    found: Int64 = pc.index_in(asked, value_set=ids.combine_chunks()).to_numpy().astype(np.int64)
-    return found
+def _places(ids: pa.ChunkedArray[Any], wanted: pa.ChunkedArray[Any]) -> Int64:
+    places: Int64 = pc.index_in(wanted, value_set=ids.combine_chunks()).to_numpy().astype(np.int64)
+    return places

@@ -90,11 +90,11 @@ def _overlap(samples: pa.Table, bounds: Bounds) -> Distance:
     there = _is(samples, "video") & (sets.sizes > 0)
 
     def distance(m: Int64, r: Int64) -> Float64:
-        found = np.full(len(m), np.nan)
+        distances = np.full(len(m), np.nan)
         both = np.flatnonzero(there[m] & there[r])
         matched, smaller = matches(sets, m[both], r[both], bounds.radius)
-        found[both] = 1 - matched / smaller
-        return found
+        distances[both] = 1 - matched / smaller
+        return distances
 
     return distance
 
@@ -106,10 +106,10 @@ def _words(samples: pa.Table, bounds: Bounds) -> Distance:
     sets = shingle_sets(pa.chunked_array([longest_captions(samples)]), Shingles())
 
     def distance(m: Int64, r: Int64) -> Float64:
-        found = np.full(len(m), np.nan)
+        distances = np.full(len(m), np.nan)
         both = np.flatnonzero((sets.sizes[m] > 0) & (sets.sizes[r] > 0))
-        found[both] = 1 - jaccard(sets, sets, m[both], r[both])
-        return found
+        distances[both] = 1 - jaccard(sets, sets, m[both], r[both])
+        return distances
 
     return distance
 
@@ -127,13 +127,13 @@ def _tied(kind: str, samples: pa.Table, bounds: Bounds) -> Distance:
     keys, apart = keys[order], apart[order]
 
     def distance(m: Int64, r: Int64) -> Float64:
-        asked = one[m] * n + one[r]
-        at = np.searchsorted(keys, asked)
+        pair_keys = one[m] * n + one[r]
+        at = np.searchsorted(keys, pair_keys)
         there = np.flatnonzero(at < len(keys))
-        there = there[keys[at[there]] == asked[there]]
-        found = np.where(one[m] == one[r], 0.0, np.nan)
-        found[there] = np.fmin(found[there], apart[at[there]])
-        return found
+        there = there[keys[at[there]] == pair_keys[there]]
+        distances = np.where(one[m] == one[r], 0.0, np.nan)
+        distances[there] = np.fmin(distances[there], apart[at[there]])
+        return distances
 
     return distance
 
@@ -142,9 +142,9 @@ def _ties(kind: str, samples: pa.Table) -> tuple[Int64, Int64, Float64]:
     """``(row, other row, distance)`` of the edges of one kind, each from both ends."""
     lists = samples["ties"].combine_chunks()
     ties, owner = pc.list_flatten(lists), pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
-    asked = pc.equal(pc.struct_field(ties, "kind"), pa.scalar(kind)).to_numpy(zero_copy_only=False)
+    of_kind = pc.equal(pc.struct_field(ties, "kind"), pa.scalar(kind)).to_numpy(zero_copy_only=False)
     other = pc.index_in(pc.struct_field(ties, "other"), value_set=samples["id"].combine_chunks())
-    known = asked & other.is_valid().to_numpy(zero_copy_only=False)
+    known = of_kind & other.is_valid().to_numpy(zero_copy_only=False)
     apart = pc.struct_field(ties, "distance").to_numpy(zero_copy_only=False)
     rows = other.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     return owner.astype(np.int64)[known], rows[known], apart[known]

@@ -125,8 +125,8 @@ def between_values(
 def _valued(videos: pa.Table) -> pa.Table:
     """_VALUED of the videos that have hashes."""
     sets = hash_sets(videos["frame_hashes"])
-    told = [videos["id"], pa.array(digests(sets)), videos["frame_hashes"]]
-    return pa.table(told, schema=_VALUED).filter(pa.array(sets.sizes > 0))
+    arrays = [videos["id"], pa.array(digests(sets)), videos["frame_hashes"]]
+    return pa.table(arrays, schema=_VALUED).filter(pa.array(sets.sizes > 0))
 
 
 def _set_pairs(radius: int, overlap: float, values: pa.Table) -> pa.Table:
@@ -145,6 +145,6 @@ def _texts(threshold: float, captioned: pa.Table) -> pa.Table:
     if not captioned.num_rows:
         return EDGE_ROWS.empty_table()
     ordered = captioned.sort_by("id")
-    found = text_pairs(pa.chunked_array([longest_captions(ordered)]), threshold)
-    told: dict[str, Any] = {"left_out": found.left_out, "candidates": found.candidates, "skipped": found.skipped}
-    return edge_rows(ordered["id"], TEXT, (found.i, found.j, np.asarray(1 - found.similarity)), told)
+    pairs = text_pairs(pa.chunked_array([longest_captions(ordered)]), threshold)
+    facts: dict[str, Any] = {"left_out": pairs.left_out, "candidates": pairs.candidates, "skipped": pairs.skipped}
+    return edge_rows(ordered["id"], TEXT, (pairs.i, pairs.j, np.asarray(1 - pairs.similarity)), facts)

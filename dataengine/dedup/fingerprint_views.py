@@ -40,18 +40,18 @@ def views(rgb: Pixels) -> list[Pixels]:
 def pixel_digest(rgb: Pixels) -> str:
     """128 bits of SHA-256 over size and pixels, ``(H, W, 3) uint8``, in hex."""
     height, width = rgb.shape[:2]
-    found = hashlib.sha256(f"{height} {width} ".encode())
-    found.update(np.ascontiguousarray(rgb).data)
-    return found.hexdigest()[:32]
+    digest = hashlib.sha256(f"{height} {width} ".encode())
+    digest.update(np.ascontiguousarray(rgb).data)
+    return digest.hexdigest()[:32]
 
 
 def thumbnail(shown: Sequence[Pixels]) -> Pixels:
     """``SHAPE uint8`` of a picture's ``views``."""
-    made = np.zeros(SHAPE, np.uint8)
+    pixels = np.zeros(SHAPE, np.uint8)
     for k, picture in enumerate((shown[0], shown[-1])):
         height, width = picture.shape[:2]
         image = Image.fromarray(picture).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX)
-        made[k, :-1] = np.asarray(image)
-        made[k, -1, :2] = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
-        made[k, -1, 2] = min(255, height, width)
-    return made
+        pixels[k, :-1] = np.asarray(image)
+        pixels[k, -1, :2] = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
+        pixels[k, -1, 2] = min(255, height, width)
+    return pixels

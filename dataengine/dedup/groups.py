@@ -140,21 +140,21 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Gro
     groups = engine.sql(_GROUPS, {"u": engine.sql("SELECT id FROM u", {"u": unique}), "c": covered})
 
     def facts() -> dict[str, Any]:
-        found = engine.collect(engine.sql(_FACTS, {"c": covered})).to_pylist()[0]
+        totals = engine.collect(engine.sql(_FACTS, {"c": covered})).to_pylist()[0]
         there = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM c", {"c": components}))
-        if there["n"][0].as_py() != found["members"]:
+        if there["n"][0].as_py() != totals["members"]:
             raise RunError(f"an edge names {_stranger(engine, components, unique)}, which is no sample that is known")
         sizes = engine.collect(engine.sql(_SIZES, {"c": covered})).to_pylist()
         several = {str(row["size"]): row["groups"] for row in sizes if row["size"] > 1}
-        return {"chained": found["chained"] or 0, "cut": found["cut"] or 0, "group_sizes": several}
+        return {"chained": totals["chained"] or 0, "cut": totals["cut"] or 0, "group_sizes": several}
 
     return Grouped(groups, facts)
 
 
 def _members(engine: TableEngine, unique: Frame, components: Frame, rules: Rules, edges: Frame) -> Frame:
     """Samples that have an edge, with their component and the columns that the rules look at."""
-    asked = ", ".join(f'u."{name}"' for name in rules.columns)
-    members = engine.sql(f"SELECT c.component, {asked} FROM c JOIN u ON u.id = c.id", {"u": unique, "c": components})
+    selected = ", ".join(f'u."{name}"' for name in rules.columns)
+    members = engine.sql(f"SELECT c.component, {selected} FROM c JOIN u ON u.id = c.id", {"u": unique, "c": components})
     tied = [kind for kind in rules.kinds if kind in TIED]
     if not tied:
         return members
@@ -171,9 +171,9 @@ def fold(ends: pa.Table) -> pa.Table:
     ids = ordered["id"].to_numpy()
     starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
     offsets = pa.array(np.r_[starts, len(ids)], pa.int32())
-    told = pa.StructArray.from_arrays([ordered[f.name].combine_chunks() for f in TIE], fields=list(TIE))
+    ties = pa.StructArray.from_arrays([ordered[f.name].combine_chunks() for f in TIE], fields=list(TIE))
     return pa.table(
-        [ordered["id"].take(pa.array(starts, pa.int64())), pa.ListArray.from_arrays(offsets, told)], schema=_TIES
+        [ordered["id"].take(pa.array(starts, pa.int64())), pa.ListArray.from_arrays(offsets, ties)], schema=_TIES
     )
 
 
@@ -189,23 +189,23 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
     code = component.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     worst_last = [-KEEP[name][0](members).astype(np.int64) for name in rules.keep]
     left = np.lexsort((np.arange(len(code)), *reversed(worst_last), code))
-    asked = measures(members, rules.kinds, rules.bounds)
+    metrics = measures(members, rules.kinds, rules.bounds)
     rows: list[tuple[NDArray[Any], ...]] = []
     for number in range(_ROUNDS):
         if not len(left):
             break
         first = np.r_[True, code[left][1:] != code[left][:-1]]
         best = left[first][np.cumsum(first) - 1]
-        kind, distance, state = judge(asked, left, best, rules.reach)
+        kind, distance, state = judge(metrics, left, best, rules.reach)
         state[first] = DIRECT
-        taken = state != OUT
-        rows.append(tuple(x[taken] for x in (left, best, kind, distance, state, np.full(len(left), number))))
-        left = left[~taken]
+        covered = state != OUT
+        rows.append(tuple(x[covered] for x in (left, best, kind, distance, state, np.full(len(left), number))))
+        left = left[~covered]
     rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
     member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))
     alone = member == best
     ids = members["id"]
-    told: list[Any] = [
+    arrays: list[Any] = [
         ids.take(pa.array(member)),
         ids.take(pa.array(best)),
         pa.array(np.array([*rules.kinds])).cast(pa.string()).take(pa.array(kind, mask=alone)),
@@ -213,7 +213,7 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
         pa.array(state == CHAINED),
         pa.array(turn > 0),
     ]
-    return pa.table(told, schema=_COVERED)
+    return pa.table(arrays, schema=_COVERED)
 
 
 #: How a sample is to its representative: an edge's length away, within reach, or out of it.
@@ -228,11 +228,11 @@ def judge(
     kind, distance = np.zeros(len(members), np.int64), np.full(len(members), np.nan)
     times = np.full(len(members), np.inf)
     for number, measure in enumerate(asked):
-        found = measure.distance(members, others)
+        measured = measure.distance(members, others)
         with np.errstate(divide="ignore", invalid="ignore"):
-            multiple = np.where(found <= measure.bound + _NEARLY, 0.0, found / measure.bound)
-        better = np.isfinite(found) & ((multiple < times) | np.isnan(distance))
-        kind[better], distance[better], times[better] = number, found[better], multiple[better]
+            multiple = np.where(measured <= measure.bound + _NEARLY, 0.0, measured / measure.bound)
+        better = np.isfinite(measured) & ((multiple < times) | np.isnan(distance))
+        kind[better], distance[better], times[better] = number, measured[better], multiple[better]
     state = np.where(times == 0, DIRECT, CHAINED)
     if reach is not None:
         state[times > reach + _NEARLY] = OUT

@@ -93,7 +93,7 @@ def distinct_pairs(hashes: Hashes, radius: int, threads: int | None = None, fres
 
 def brute_force(hashes: Hashes, radius: int, fresh: int | None = None) -> Pairs:
     """All with all (or the first ``fresh`` with all), in pieces of bounded memory: (n,) uint64."""
-    found: list[tuple[Int64, Int64, Int64]] = []
+    pieces: list[tuple[Int64, Int64, Int64]] = []
     step = max(1, (1 << 22) // max(1, len(hashes)))
     last = len(hashes) if fresh is None else fresh
     for start in range(0, last, step):
@@ -101,8 +101,8 @@ def brute_force(hashes: Hashes, radius: int, fresh: int | None = None) -> Pairs:
         i, j = np.nonzero(distance <= radius)
         keep = i < j
         i, j = i[keep], j[keep]
-        found.append((i + start, j + start, distance[i, j].astype(np.int64)))
-    return Pairs(*(np.concatenate([part[n] for part in found]) for n in range(3)))
+        pieces.append((i + start, j + start, distance[i, j].astype(np.int64)))
+    return Pairs(*(np.concatenate([part[n] for part in pieces]) for n in range(3)))
 
 
 def k_for(n: int, radius: int) -> int:
@@ -130,8 +130,8 @@ def multi_index(hashes: Hashes, radius: int, k: int, threads: int | None = None,
     fresh = len(hashes) if fresh is None else fresh
     workers = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        found = [one_pass(hashes, radius, k, block, fresh, workers, pool) for block in range(radius + 1)]
-    together = np.concatenate(found)
+        passes = [one_pass(hashes, radius, k, block, fresh, workers, pool) for block in range(radius + 1)]
+    together = np.concatenate(passes)
     i, j = together[:, 0].astype(np.int64), together[:, 1].astype(np.int64)
     return Pairs(np.minimum(i, j), np.maximum(i, j), np.bitwise_count(hashes[i] ^ hashes[j]).astype(np.int64))
 
@@ -148,7 +148,7 @@ def one_pass(
     starts, rows, values = hamming_kernel.part(hashes, edges[block], part_width(edges, block))
     tables = np.array([(block, *others) for others in combinations(range(block + 1, radius + k), k - 1)], np.int64)
     cuts = np.unique(np.searchsorted(starts, np.linspace(0, len(hashes), 16 * workers + 1)))
-    found = pool.map(
+    pieces = pool.map(
         lambda ends: search(starts, rows, values, *ends, tables, edges, radius, fresh), pairwise(cuts.tolist())
     )
-    return np.concatenate([np.zeros((0, 2), np.int32), *found])
+    return np.concatenate([np.zeros((0, 2), np.int32), *pieces])

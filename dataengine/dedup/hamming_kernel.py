@@ -60,13 +60,13 @@ def _key(value: np.uint64, lows: Any, widths: Any, key_bits: int, bucket_bits: i
 @numba.njit(inline="always")
 def _is_first_table(difference: np.uint64, blocks: Any, chosen: Any) -> bool:
     """True where ``chosen`` are the lowest equal blocks: the one table of several that reports the pair."""
-    found = 0
+    matched = 0
     for b in range(len(blocks)):
         if difference & blocks[b] == np.uint64(0):
-            if chosen[found] != b:
+            if chosen[matched] != b:
                 return False
-            found += 1
-            if found == len(chosen):
+            matched += 1
+            if matched == len(chosen):
                 return True
     return False
 
@@ -121,7 +121,7 @@ def part_pairs(
         largest = max(largest, starts[p + 1] - starts[p])
     keys, local, filed = np.empty(largest, np.uint32), np.empty(largest, np.uint32), np.empty(largest, np.uint64)
     bounds = np.empty(4 * largest + 4, np.int32)
-    pairs, found = np.empty((1024, 2), np.int32), 0
+    pairs, count = np.empty((1024, 2), np.int32), 0
     for p in range(first, last):
         low, size = starts[p], starts[p + 1] - starts[p]
         if size < 2:
@@ -146,8 +146,8 @@ def part_pairs(
                     for y in range(x + 1, end):
                         difference = value ^ filed[y]
                         if _popcount(difference) <= radius and _is_first_table(difference, blocks, tables[t]):
-                            if found == len(pairs):
+                            if count == len(pairs):
                                 pairs = np.concatenate((pairs, np.empty_like(pairs)))
-                            pairs[found, 0], pairs[found, 1] = rows[low + local[x]], rows[low + local[y]]
-                            found += 1
-    return pairs[:found].copy()
+                            pairs[count, 0], pairs[count, 1] = rows[low + local[x]], rows[low + local[y]]
+                            count += 1
+    return pairs[:count].copy()

@@ -34,8 +34,8 @@ def value_pairs(engine: TableEngine, values: Frame, radius: int) -> Frame:
     """VALUE_PAIRS of VALUES, in no order, of which one is fresh at least."""
     if not engine.spread:
         return engine.whole(values, partial(pairs, radius), VALUE_PAIRS)
-    told = engine.collect(engine.sql("SELECT count(*) AS n FROM v", {"v": values}))
-    k = k_for(told["n"][0].as_py(), radius)
+    counts = engine.collect(engine.sql("SELECT count(*) AS n FROM v", {"v": values}))
+    k = k_for(counts["n"][0].as_py(), radius)
     parted = engine.local(values, (), partial(part, radius, k), _PARTED)
     return engine.local(parted, ("turn", "part"), partial(part_pairs, radius, k), VALUE_PAIRS)
 
@@ -43,8 +43,8 @@ def value_pairs(engine: TableEngine, values: Frame, radius: int) -> Frame:
 def pairs(radius: int, values: pa.Table) -> pa.Table:
     """VALUE_PAIRS of all ``values`` at once."""
     hashes, fresh = _fresh_first(values)
-    found = distinct_pairs(hashes.view(np.uint64), radius, fresh=fresh)
-    return _table(hashes, found.i, found.j)
+    near = distinct_pairs(hashes.view(np.uint64), radius, fresh=fresh)
+    return _table(hashes, near.i, near.j)
 
 
 def part(radius: int, k: int, values: pa.Table) -> pa.Table:
@@ -52,26 +52,26 @@ def part(radius: int, k: int, values: pa.Table) -> pa.Table:
     hashes, fresh = values["hash"].to_numpy(), values["fresh"].to_numpy(zero_copy_only=False)
     edges, bits = block_edges(radius, k), hashes.view(np.uint64)
     parts = [(bits >> np.uint64(edges[p])) & np.uint64((1 << part_width(edges, p)) - 1) for p in range(radius + 1)]
-    told = [
+    arrays = [
         np.repeat(np.arange(radius + 1, dtype=np.int32), len(hashes)),
         np.concatenate(parts).astype(np.int32),
         np.tile(hashes, radius + 1),
         np.tile(fresh, radius + 1),
     ]
-    return pa.table([pa.array(c) for c in told], schema=_PARTED)
+    return pa.table([pa.array(c) for c in arrays], schema=_PARTED)
 
 
 def part_pairs(radius: int, k: int, parted: pa.Table) -> pa.Table:
     """VALUE_PAIRS of some parts of some passes."""
     passes = parted["turn"].to_numpy()
-    found = []
+    tables = []
     with ThreadPoolExecutor(1) as pool:
         for p in range(radius + 1):
             hashes, fresh = _fresh_first(parted.filter(pa.array(passes == p)))
             if fresh:
                 rows = one_pass(hashes.view(np.uint64), radius, k, p, fresh, 1, pool).astype(np.int64)
-                found.append(_table(hashes, rows[:, 0], rows[:, 1]))
-    return pa.concat_tables([VALUE_PAIRS.empty_table(), *found])
+                tables.append(_table(hashes, rows[:, 0], rows[:, 1]))
+    return pa.concat_tables([VALUE_PAIRS.empty_table(), *tables])
 
 
 def _fresh_first(values: pa.Table) -> tuple[Int64, int]:

@@ -37,8 +37,8 @@ class Bands(NamedTuple):
 
 def bands_for(threshold: float, permutations: int = PERMUTATIONS) -> Bands:
     """The narrowest search that finds a pair at ``threshold`` with a chance of 99.5 % or, where none does, the widest."""
-    made = [Bands(permutations // rows, rows) for rows in range(permutations, 0, -1)]
-    return next((b for b in made if b.chance(threshold) >= _RECALL), made[-1])
+    layouts = [Bands(permutations // rows, rows) for rows in range(permutations, 0, -1)]
+    return next((b for b in layouts if b.chance(threshold) >= _RECALL), layouts[-1])
 
 
 def signatures(sets: HashSets, permutations: int = PERMUTATIONS, seed: int = 1) -> NDArray[np.uint32]:
@@ -50,8 +50,8 @@ def signatures(sets: HashSets, permutations: int = PERMUTATIONS, seed: int = 1) 
     for start in range(0, len(out), _ROWS):
         bounds = sets.starts[start : start + _ROWS + 1].astype(np.uint64)
         some = hashes[int(bounds[0]) : int(bounds[-1])]
-        made = RMinHash.digest_matrix_from_flat_token_hashes(some, bounds - bounds[0], permutations, seed)
-        out[start : start + _ROWS] = made.to_rows()
+        digests = RMinHash.digest_matrix_from_flat_token_hashes(some, bounds - bounds[0], permutations, seed)
+        out[start : start + _ROWS] = digests.to_rows()
     return out
 
 
@@ -70,33 +70,33 @@ def candidates(signature: NDArray[np.uint32], bands: Bands, largest: int) -> tup
     In a bucket of more than ``largest`` rows each is paired with the ``largest`` next ones only (by row), so that its
     cost stays linear; the rest is counted."""
     n, skipped = len(signature), 0
-    found = np.zeros(0, np.int64)
+    pair_codes = np.zeros(0, np.int64)
     for band in range(bands.number):
         keys = band_keys(signature, band, bands.rows)
         order = np.argsort(keys, kind="stable")
         fresh = np.flatnonzero(np.r_[True, keys[order][1:] != keys[order][:-1]][:n])
         sizes = np.diff(np.r_[fresh, n])
         after = np.repeat(fresh + sizes, sizes) - np.arange(n) - 1  # mates behind each place
-        taken = np.minimum(after, largest)
-        skipped += int((after - taken).sum())
-        left = np.repeat(np.arange(n), taken)
-        right = np.arange(len(left)) - np.repeat(np.cumsum(taken) - taken, taken) + left + 1
-        found = np.unique(np.concatenate([found, order[left] * n + order[right]]))
-    return (found // max(n, 1), found % max(n, 1)), skipped
+        partners = np.minimum(after, largest)
+        skipped += int((after - partners).sum())
+        left = np.repeat(np.arange(n), partners)
+        right = np.arange(len(left)) - np.repeat(np.cumsum(partners) - partners, partners) + left + 1
+        pair_codes = np.unique(np.concatenate([pair_codes, order[left] * n + order[right]]))
+    return (pair_codes // max(n, 1), pair_codes % max(n, 1)), skipped
 
 
 def cross_candidates(left: NDArray[np.uint32], right: NDArray[np.uint32], bands: Bands) -> Pair:
     """``(row of left, row of right)`` that share a band, ordered."""
-    found = np.zeros(0, np.int64)
+    pair_codes = np.zeros(0, np.int64)
     for band in range(bands.number):
-        asked, known = band_keys(left, band, bands.rows), band_keys(right, band, bands.rows)
-        order = np.argsort(known, kind="stable")
-        low, high = (np.searchsorted(known[order], asked, side) for side in ("left", "right"))
+        left_keys, right_keys = band_keys(left, band, bands.rows), band_keys(right, band, bands.rows)
+        order = np.argsort(right_keys, kind="stable")
+        low, high = (np.searchsorted(right_keys[order], left_keys, side) for side in ("left", "right"))
         count = high - low
         i = np.repeat(np.arange(len(left)), count)
         j = order[np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(low, count)]
-        found = np.unique(np.concatenate([found, i * len(right) + j]))
-    return found // max(len(right), 1), found % max(len(right), 1)
+        pair_codes = np.unique(np.concatenate([pair_codes, i * len(right) + j]))
+    return pair_codes // max(len(right), 1), pair_codes % max(len(right), 1)
 
 
 @numba.njit(nogil=True, cache=True)

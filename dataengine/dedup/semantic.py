@@ -79,11 +79,11 @@ def semantic_pairs(
         pairs, cells, exact = search.run(recall, seed)
         a, b = first[pairs[0]], first[pairs[1]]
         a, b, similarity = search.verified(np.minimum(a, b), np.maximum(a, b))
-        found, sampled = search.measure(a, b, seed)
+        recovered, sampled = search.measure(a, b, seed)
     i, j = np.concatenate([a, originals]), np.concatenate([b, copies])
     order = np.lexsort((j, i))
     both = np.concatenate([similarity, np.ones(len(copies))])
-    share = found / sampled if sampled else None
+    share = recovered / sampled if sampled else None
     brute = len(first) * (len(first) - 1) // 2
     left_out = len(vectors) - len(good)
     return SemanticPairs(
@@ -96,10 +96,10 @@ def also_similar(pairs: Pair, vectors: NDArray[Any], threshold: float) -> NDArra
     False where a vector is zero or not finite."""
     length = lengths(vectors)
     good = np.isfinite(length) & (length > 0)
-    asked = np.flatnonzero(good[pairs[0]] & good[pairs[1]])
+    comparable = np.flatnonzero(good[pairs[0]] & good[pairs[1]])
     agrees = np.zeros(len(pairs[0]), np.bool_)
-    measured = cosines(vectors, length, pairs[0][asked], pairs[1][asked])
-    agrees[asked] = np.round(measured, DECIMALS) >= np.round(threshold, DECIMALS)
+    measured = cosines(vectors, length, pairs[0][comparable], pairs[1][comparable])
+    agrees[comparable] = np.round(measured, DECIMALS) >= np.round(threshold, DECIMALS)
     return agrees
 
 
@@ -138,11 +138,11 @@ class Search:
         def part(p: int) -> tuple[Int64, Int64, Int64]:
             return plan.cells.visits(self.rows[p * _ROWS : (p + 1) * _ROWS], plan.reach)
 
-        found = list(in_order(self.pool, part, parts))
+        visits = list(in_order(self.pool, part, parts))
         self.comparisons += plan.comparisons + n * count
-        home = np.concatenate([part[0] for part in found])
-        visitor = np.concatenate([part[1] + p * _ROWS for p, part in enumerate(found)])
-        visited = np.concatenate([part[2] for part in found])
+        home = np.concatenate([part[0] for part in visits])
+        visitor = np.concatenate([part[1] + p * _ROWS for p, part in enumerate(visits)])
+        visited = np.concatenate([part[2] for part in visits])
         return self._search(home, (visitor, visited), count), count, plan.exact
 
     def sample(self) -> Search:
@@ -194,15 +194,15 @@ class Search:
 
     def neighbours(self, queries: Int64) -> Pair:
         """Brute force: ``(query, other)`` for all near pairs of the queries, verified; both as places."""
-        asked = self.rows[queries].astype(np.float32)
+        query_rows = self.rows[queries].astype(np.float32)
 
         def part(p: int) -> Pair:
-            near = asked @ self.rows[p * _ROWS : (p + 1) * _ROWS].astype(np.float32).T >= self.product
+            near = query_rows @ self.rows[p * _ROWS : (p + 1) * _ROWS].astype(np.float32).T >= self.product
             q, other = np.nonzero(near)
             return queries[q], other + p * _ROWS
 
-        found = list(in_order(self.pool, part, -(-len(self.rows) // _ROWS)))
-        x, y = (np.concatenate([f[side] for f in found]) for side in (0, 1))
+        pieces = list(in_order(self.pool, part, -(-len(self.rows) // _ROWS)))
+        x, y = (np.concatenate([f[side] for f in pieces]) for side in (0, 1))
         x, y = x[x != y], y[x != y]
         near = np.round(cosines(self.vectors, self.length, self.first[x], self.first[y]), DECIMALS) >= self.threshold
         return x[near], y[near]
@@ -248,22 +248,22 @@ class Search:
             return 0, 0
         x, y = (self.first[side] for side in self.neighbours(self.sample().asked(seed)))
         n = len(self.vectors)
-        found = np.isin(np.unique(np.minimum(x, y) * n + np.maximum(x, y)), a * n + b)
-        return int(found.sum()), len(found)
+        recovered = np.isin(np.unique(np.minimum(x, y) * n + np.maximum(x, y)), a * n + b)
+        return int(recovered.sum()), len(recovered)
 
 
 def in_cell(rows: Int16, residents: Int64, guests: Int64, product: np.float32) -> Pair:
     """Of ``rows``: pairs among residents, and of guests with residents, whose product is ``product`` or more."""
     here = rows[residents].astype(np.float32)
     step = max(1, _PRODUCTS // max(1, len(here)))
-    found = []
+    pieces = []
     for start in range(0, len(residents), step):
         x, y = np.nonzero(here[start : start + step] @ here[start:].T >= product)
-        found.append((residents[start + x[x < y]], residents[start + y[x < y]]))
+        pieces.append((residents[start + x[x < y]], residents[start + y[x < y]]))
     for start in range(0, len(guests), step):
         some = guests[start : start + step]
         x, y = np.nonzero(rows[some].astype(np.float32) @ here.T >= product)
-        found.append((some[x], residents[y]))
+        pieces.append((some[x], residents[y]))
     empty = np.zeros(0, np.int64)
-    x, y = (np.concatenate([empty, *(f[side] for f in found)]) for side in (0, 1))
+    x, y = (np.concatenate([empty, *(f[side] for f in pieces)]) for side in (0, 1))
     return x, y

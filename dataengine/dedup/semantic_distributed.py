@@ -72,12 +72,12 @@ def spread_pairs(
     how = partial(_planned, n, n > few, threshold, recall, seed)
     [plan] = engine.collect(engine.whole(some, how, _PLAN)).to_pylist() or [_NO_PLAN]
     visits = engine.kept(engine.local(firsts, (), partial(_visiting, plan), _VISITS))
-    found = engine.local(visits, ("cell",), partial(_searched, threshold), PAIRS)
-    near = engine.kept(engine.sql("SELECT x, y, max(cosine) AS cosine FROM f GROUP BY x, y", {"f": found}))
-    asked = engine.local(firsts, (), partial(_measured, plan, threshold), PAIRS)
+    cell_pairs = engine.local(visits, ("cell",), partial(_search_cells, threshold), PAIRS)
+    near = engine.kept(engine.sql("SELECT x, y, max(cosine) AS cosine FROM f GROUP BY x, y", {"f": cell_pairs}))
+    sampled_pairs = engine.local(firsts, (), partial(_brute_force, plan, threshold), PAIRS)
 
-    def told() -> Told:
-        distinct = engine.sql("SELECT DISTINCT x, y FROM m", {"m": asked})
+    def facts() -> Told:
+        distinct = engine.sql("SELECT DISTINCT x, y FROM m", {"m": sampled_pairs})
         [measured] = engine.collect(engine.sql(_MEASURED, {"m": distinct, "p": near})).to_pylist()
         sizes = engine.collect(engine.sql(_SIZES, {"v": visits})).to_pylist()
         cells = sum(
@@ -94,12 +94,12 @@ def spread_pairs(
         }
 
     star = engine.sql(_STAR, {"v": good, "f": firsts}, (1.0,))
-    return engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star}), told
+    return engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star}), facts
 
 
 def _count(engine: TableEngine, frame: Frame) -> int:
-    told = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM f", {"f": frame}))
-    return int(told["n"][0].as_py())
+    counts = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM f", {"f": frame}))
+    return int(counts["n"][0].as_py())
 
 
 def _good(views: pa.Table) -> pa.Table:
@@ -119,7 +119,7 @@ def _planned(n: int, in_cells: bool, threshold: float, recall: float, seed: int,
         return _PLAN.empty_table()
     with threadpool_limits(1), ThreadPoolExecutor(1) as pool:
         search = _search(threshold, vectors, pool)
-        asked = search.asked(seed)
+        queries = search.asked(seed)
         if in_cells:
             plan = search.plan(n, recall, seed)
             centroids, reach, spent = plan.cells.centroids, plan.reach, plan.comparisons + n * len(plan.cells.centroids)
@@ -130,16 +130,16 @@ def _planned(n: int, in_cells: bool, threshold: float, recall: float, seed: int,
         "count": len(centroids),
         "reach": reach,
         "comparisons": spent,
-        "asked": ordered["key"].take(pa.array(asked, pa.int64())).to_pylist(),
-        "queries": vectors[asked].tobytes(),
+        "asked": ordered["key"].take(pa.array(queries, pa.int64())).to_pylist(),
+        "queries": vectors[queries].tobytes(),
     }
     return pa.Table.from_pylist([row], _PLAN)
 
 
 @lru_cache(maxsize=1)
 def _cells(centroids: bytes, count: int) -> Cells:
-    found = np.frombuffer(centroids, "<f4").reshape(count, -1)
-    return Cells(found, apart(found))
+    centres = np.frombuffer(centroids, "<f4").reshape(count, -1)
+    return Cells(centres, apart(centres))
 
 
 def _visiting(plan: dict[str, Any], views: pa.Table) -> pa.Table:
@@ -150,27 +150,27 @@ def _visiting(plan: dict[str, Any], views: pa.Table) -> pa.Table:
     rows = quantise(vectors, np.arange(len(vectors)), lengths(vectors))
     with threadpool_limits(1):
         home, row, cell = _cells(plan["centroids"], plan["count"]).visits(rows, plan["reach"])
-    taken = pa.array(np.r_[np.arange(len(rows)), row], pa.int64())
-    told = [
+    places = pa.array(np.r_[np.arange(len(rows)), row], pa.int64())
+    arrays = [
         pa.array(np.r_[home, cell]),
-        views["key"].take(taken),
+        views["key"].take(places),
         pa.array(np.r_[np.ones(len(home), np.int64), np.zeros(len(row), np.int64)]),
-        views["vector"].take(taken),
+        views["vector"].take(places),
     ]
-    return pa.table(told, schema=_VISITS)
+    return pa.table(arrays, schema=_VISITS)
 
 
-def _searched(threshold: float, visits: pa.Table) -> pa.Table:
+def _search_cells(threshold: float, visits: pa.Table) -> pa.Table:
     """PAIRS of whole cells."""
-    found = [PAIRS.empty_table()]
+    tables = [PAIRS.empty_table()]
     with threadpool_limits(1), ThreadPoolExecutor(1) as pool:
         for cell in _by_cell(visits):
             search = _search(threshold, rows_of(cell["vector"]), pool)
             home = cell["home"].to_numpy() == 1
             x, y = in_cell(search.rows, np.flatnonzero(home), np.flatnonzero(~home), search.product)
             x, y, cosine = search.verified(x, y)
-            found.append(_pairs(cell["key"], x, y, cosine))
-    return pa.concat_tables(found)
+            tables.append(_pairs(cell["key"], x, y, cosine))
+    return pa.concat_tables(tables)
 
 
 def _by_cell(visits: pa.Table) -> Iterator[pa.Table]:
@@ -181,7 +181,7 @@ def _by_cell(visits: pa.Table) -> Iterator[pa.Table]:
         yield ordered.slice(int(start), int(end - start))
 
 
-def _measured(plan: dict[str, Any], threshold: float, views: pa.Table) -> pa.Table:
+def _brute_force(plan: dict[str, Any], threshold: float, views: pa.Table) -> pa.Table:
     """PAIRS of the queries with these views, by brute force."""
     if not len(views) or not plan["asked"]:
         return PAIRS.empty_table()

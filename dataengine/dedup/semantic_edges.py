@@ -57,15 +57,15 @@ def semantic(
     vectors = engine.sql(_VECTORS, {"v": views})
     texts, text = (None, None) if captions is None else (engine.sql(_LONGEST, {"c": captions[0]}), captions[1])
     if engine.spread and _many(engine, vectors):
-        near, told = _distributed(engine, vectors, threshold, texts, text)
+        near, facts = _distributed(engine, vectors, threshold, texts, text)
     else:
         if texts is not None:
             vectors = engine.sql(_WITH_TEXT, {"v": vectors, "c": texts})
-        near, told = split_facts(engine, engine.whole(vectors, partial(candidates, threshold, text), EDGE_ROWS))
+        near, facts = split_facts(engine, engine.whole(vectors, partial(candidates, threshold, text), EDGE_ROWS))
     if prints is None:
-        return SearchResult(near, told)
+        return SearchResult(near, facts)
     edges, verdicts = confirmed(engine, near, prints, known)
-    return SearchResult(edges, told, {"verdicts": verdicts})
+    return SearchResult(edges, facts, {"verdicts": verdicts})
 
 
 def candidates(threshold: float, text: float | None, views: pa.Table) -> pa.Table:
@@ -85,7 +85,7 @@ def candidates(threshold: float, text: float | None, views: pa.Table) -> pa.Tabl
     if text is not None:
         agree = _captions_agree(whole["text"], a, b, text)
         a, b, cosine = a[agree], b[agree], cosine[agree]
-    told = {
+    facts = {
         "vectors": len(owner),
         "left_out": pairs.left_out,
         "candidates": len(a),
@@ -94,21 +94,21 @@ def candidates(threshold: float, text: float | None, views: pa.Table) -> pa.Tabl
         "recall": pairs.recall,
         "recall_of": pairs.sampled,
     }
-    return edge_rows(whole["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), told)
+    return edge_rows(whole["id"], SEMANTIC, (a, b, np.round(1 - cosine, _DECIMALS)), facts)
 
 
 def _distributed(
     engine: TableEngine, vectors: Frame, threshold: float, texts: Frame | None, text: float | None
 ) -> tuple[Frame, Callable[[], dict[str, Any]]]:
     """What ``candidates`` tells, by all workers."""
-    pairs, told = spread_pairs(engine, engine.local(vectors, (), _keyed, VIEWS), threshold)
+    pairs, facts = spread_pairs(engine, engine.local(vectors, (), _keyed, VIEWS), threshold)
     named = engine.local(pairs, (), _named, _COSINES)
     near = engine.sql("SELECT a, b, max(cosine) AS cosine FROM p GROUP BY a, b", {"p": named})
     if texts is not None and text is not None:
         near = engine.local(engine.sql(_BOTH_TEXTS, {"p": near, "t": texts}), (), partial(_agreed, text), _COSINES)
     edges = engine.kept(engine.local(near, (), _edges, _EDGES))
     count = engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM e", {"e": edges})
-    return edges, lambda: {**told(), "candidates": engine.collect(count)["n"][0].as_py()}
+    return edges, lambda: {**facts(), "candidates": engine.collect(count)["n"][0].as_py()}
 
 
 def _many(engine: TableEngine, vectors: Frame) -> bool:
@@ -128,8 +128,8 @@ def _named(pairs: pa.Table) -> pa.Table:
     view, other = (pc.utf8_slice_codeunits(pairs[side], 0, 1) for side in ("x", "y"))
     a, b = (pc.utf8_slice_codeunits(pairs[side], 1) for side in ("x", "y"))
     first = pc.or_(pc.equal(view, pa.scalar("0")), pc.equal(other, pa.scalar("0")))
-    told = [pc.min_element_wise(a, b), pc.max_element_wise(a, b), pairs["cosine"]]
-    return pa.table(told, schema=_COSINES).filter(pc.and_(first, pc.not_equal(a, b)))
+    arrays = [pc.min_element_wise(a, b), pc.max_element_wise(a, b), pairs["cosine"]]
+    return pa.table(arrays, schema=_COSINES).filter(pc.and_(first, pc.not_equal(a, b)))
 
 
 def _agreed(threshold: float, pairs: pa.Table) -> pa.Table:
@@ -156,7 +156,7 @@ def _captions_agree(column: pa.ChunkedArray[Any], a: Int64, b: Int64, threshold:
     """Which pairs have captions that are near, too; a picture without one agrees with none."""
     from dataengine.dedup.semantic import also_similar
 
-    told = rows_of(column)
-    every = np.zeros((len(column), told.shape[1] or 1), np.float16)
-    every[column.is_valid().to_numpy()] = told
+    vectors = rows_of(column)
+    every = np.zeros((len(column), vectors.shape[1] or 1), np.float16)
+    every[column.is_valid().to_numpy()] = vectors
     return also_similar((a, b), every, threshold)

@@ -64,7 +64,7 @@ class DedupEdges(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         files: dict[str, File] = {}
-        searched = {kind: self._searched(kind, run.recipe) for kind in run.recipe.dedup.edge_kinds}
+        searched = {kind: self._search_settings(kind, run.recipe) for kind in run.recipe.dedup.edge_kinds}
         facts: dict[str, Any] = {"searched": searched}
         counts = {}
         for kind in run.recipe.dedup.edge_kinds:
@@ -121,12 +121,12 @@ class DedupEdges(TableStage):
             files |= roles(f"{role}/{kind}", written)
         return files
 
-    def _searched(self, kind: str, recipe: Recipe) -> list[Any]:
+    def _search_settings(self, kind: str, recipe: Recipe) -> list[Any]:
         """Settings that what is handed on depends on."""
         of: dict[str, tuple[Any, ...]] = {VIDEO: (recipe.dedup.video_overlap,), ALIGNED: (recipe.dedup.aligned_radius,)}
         return [self.version, version_of(kind, recipe), recipe.dedup.radius, *of.get(kind, ())]
 
-    def _told(self, record: Record) -> dict[str, Any]:
+    def _recorded(self, record: Record) -> dict[str, Any]:
         searched = record.parts["all"].facts.get("searched")
         return searched if isinstance(searched, dict) else {}
 
@@ -136,7 +136,7 @@ class DedupEdges(TableStage):
         store, best = run.workspace.store, None
         for entry in store.list("stages/dedup.edges"):
             record = run.workspace.record(entry.key)
-            if record is not None and self._told(record).get(kind) == self._searched(kind, run.recipe):
+            if record is not None and self._recorded(record).get(kind) == self._search_settings(kind, run.recipe):
                 rows = sum(f.rows for f in record.files(f"{next(iter(schemas))}/{kind}"))
                 best = max(best or (0, "", record), (rows, entry.key, record), key=lambda r: r[:2])
         if best is None:

@@ -59,11 +59,11 @@ def text_edges(
     near = engine.local(both, (), partial(checked, kind, threshold), _EDGES)
     star = engine.sql(_STAR, {"s": sets, "f": firsts}, (kind,))
 
-    def told() -> dict[str, Any]:
+    def facts() -> dict[str, Any]:
         [row] = engine.collect(engine.sql(_COUNTS, {"s": sets, "c": candidates, "m": met})).to_pylist()
         return {name: count or 0 for name, count in row.items()}
 
-    return engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star}), told
+    return engine.sql("SELECT * FROM n UNION ALL SELECT * FROM s", {"n": near, "s": star}), facts
 
 
 def shingled(captioned: pa.Table) -> pa.Table:
@@ -100,13 +100,13 @@ def bucketed(largest: int, bands: pa.Table) -> pa.Table:
     fresh = np.flatnonzero(np.r_[True, (band[1:] != band[:-1]) | (key[1:] != key[:-1])][:n])
     sizes = np.diff(np.r_[fresh, n])
     after = np.repeat(fresh + sizes, sizes) - np.arange(n) - 1  # mates behind each row
-    taken = np.minimum(after, largest)
-    left = np.repeat(np.arange(n), taken)
-    right = np.arange(len(left)) - np.repeat(np.cumsum(taken) - taken, taken) + left + 1
+    partners = np.minimum(after, largest)
+    left = np.repeat(np.arange(n), partners)
+    right = np.arange(len(left)) - np.repeat(np.cumsum(partners) - partners, partners) + left + 1
     x, y = (ordered["id"].take(pa.array(rows, pa.int64())) for rows in (left, right))
     pairs = pa.table([x, y, pa.nulls(len(left), pa.int64())], schema=_MET)
-    told = pa.Table.from_pylist([{"x": None, "y": None, "skipped": int((after - taken).sum())}], schema=_MET)
-    return pa.concat_tables([pairs, told])
+    skipped = pa.Table.from_pylist([{"x": None, "y": None, "skipped": int((after - partners).sum())}], schema=_MET)
+    return pa.concat_tables([pairs, skipped])
 
 
 def checked(kind: str, threshold: float, both: pa.Table) -> pa.Table:

@@ -34,9 +34,9 @@ def unique_samples(samples: pa.Table) -> pa.Table:
 
 def _captions(ordered: pa.Table, mentions: NDArray[np.int32]) -> pa.Array[Any]:
     """A list of CAPTION for each sample; ``ordered`` holds the mentions of the first sample, then of the second, …"""
-    given = ordered["captions"].combine_chunks()
-    text = pc.list_flatten(given)
-    mention = pc.list_parent_indices(given).to_numpy(zero_copy_only=False).astype(np.int64)
+    captions = ordered["captions"].combine_chunks()
+    text = pc.list_flatten(captions)
+    mention = pc.list_parent_indices(captions).to_numpy(zero_copy_only=False).astype(np.int64)
     sample = np.repeat(np.arange(len(mentions)), mentions)[mention]
     kept = _first_of_each(sample, text)
     rows = pa.array(mention[kept], pa.int64())
@@ -49,10 +49,10 @@ def _captions(ordered: pa.Table, mentions: NDArray[np.int32]) -> pa.Array[Any]:
 
 def _first_of_each(sample: NDArray[np.int64], text: pa.Array[Any]) -> NDArray[np.int64]:
     """Indices, ascending, of the first mention of each text by each sample; blank and absent texts are left out."""
-    told: Any = pc.not_equal(pc.utf8_trim_whitespace(text), pa.scalar(""))
+    nonblank: Any = pc.not_equal(pc.utf8_trim_whitespace(text), pa.scalar(""))
     encoded: Any = text.dictionary_encode()
     codes = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    candidates = np.flatnonzero(told.fill_null(False).to_numpy(zero_copy_only=False))
+    candidates = np.flatnonzero(nonblank.fill_null(False).to_numpy(zero_copy_only=False))
     pairs = sample[candidates] * (len(text) + 1) + codes[candidates]
     first = np.unique(pairs, return_index=True)[1]
     return np.sort(candidates[first])

@@ -42,9 +42,9 @@ def collapse(vectors: Floats, rows: Int64) -> tuple[Int64, Int64, Int64]:
     sizes = np.diff(np.r_[starts, len(rows)])
     other, original = rows[order], np.repeat(rows[order][starts], sizes)
     copy = np.zeros(len(rows), np.bool_)
-    asked = np.flatnonzero(other != original)
-    for start in range(0, len(asked), _ROWS):
-        some = asked[start : start + _ROWS]
+    candidates = np.flatnonzero(other != original)
+    for start in range(0, len(candidates), _ROWS):
+        some = candidates[start : start + _ROWS]
         copy[some] = (vectors[other[some]] == vectors[original[some]]).all(1)
     return np.sort(other[~copy]), other[copy], original[copy]
 

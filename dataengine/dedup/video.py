@@ -71,14 +71,14 @@ def matches(sets: HashSets, i: Int64, j: Int64, radius: int) -> tuple[Int64, Int
 def _matched(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
     """How many hashes of each a have a partner in its b (no set empty)."""
     work = np.cumsum(sets.sizes[a] * sets.sizes[b])
-    found = np.zeros(len(a), np.int64)
+    counts = np.zeros(len(a), np.int64)
     start = 0
     while start < len(a):
         done = work[start - 1] if start else 0
         end = max(start + 1, int(np.searchsorted(work, done + _AT_ONCE, "right")))
-        found[start:end] = _matched_at_once(sets, a[start:end], b[start:end], radius)
+        counts[start:end] = _matched_at_once(sets, a[start:end], b[start:end], radius)
         start = end
-    return found
+    return counts
 
 
 def _matched_at_once(sets: HashSets, a: Int64, b: Int64, radius: int) -> Int64:
@@ -123,17 +123,17 @@ def _candidates(
     every = np.arange(len(sets.sizes))
     new = every if fresh is None else np.flatnonzero(fresh)
     old = np.setdiff1d(every, new)
-    met = [_met(probes, near, member, new, every), _met(probes, near, member, old, new)]
+    met = [_meeting(probes, near, member, new, every), _meeting(probes, near, member, old, new)]
     i, j = (np.concatenate([pair[side] for pair in met]) for side in (0, 1))
-    asked = (i != j) & (sets.sizes[i] <= sets.sizes[j])
-    pairs = np.unique(np.minimum(i, j)[asked] * len(sets.sizes) + np.maximum(i, j)[asked])
+    eligible = (i != j) & (sets.sizes[i] <= sets.sizes[j])
+    pairs = np.unique(np.minimum(i, j)[eligible] * len(sets.sizes) + np.maximum(i, j)[eligible])
     return pairs // len(sets.sizes), pairs % len(sets.sizes)
 
 
-def _met(probes: Any, near: Any, member: Any, asking: Int64, asked: Int64) -> tuple[Int64, Int64]:
-    """Of the sets ``asking``, by their probes, and those ``asked``: who meet."""
-    found = (probes[asking] @ near @ member[asked].T).tocoo()
-    return asking[found.row], asked[found.col]
+def _meeting(probes: Any, near: Any, member: Any, queries: Int64, targets: Int64) -> tuple[Int64, Int64]:
+    """Pairs ``(query, target)`` of sets where a probe of the query is near a hash of the target."""
+    meetings = (probes[queries] @ near @ member[targets].T).tocoo()
+    return queries[meetings.row], targets[meetings.col]
 
 
 def _rarest(sets: HashSets, frequency: Int64, overlap: float) -> NDArray[np.bool_]:

@@ -180,9 +180,9 @@ class _Builder:
         return Entry(copy.to, data, captions, original.license)
 
     def _bad(self) -> list[Entry]:
-        made = []
+        entries = []
         for b in self._plan.bad:
             of = self._done[b.of] if b.of else Entry("", b"")
             data = broken.make(b.make, of.data or b"", b.keep)
-            made.append(Entry(b.to, data, of.captions if data is not None else _MISSING))
-        return made
+            entries.append(Entry(b.to, data, of.captions if data is not None else _MISSING))
+        return entries

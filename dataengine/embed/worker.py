@@ -58,14 +58,14 @@ class EmbedWorker(DecodingWorker):
         return f"annotations/embed-{self.encoder.version}/{name}-{role.replace('/', '-')}-{key}.parquet"
 
     def _tables(self, todo: Sequence[str], rows: Sequence[Located]) -> dict[str, pa.Table]:
-        made: dict[str, list[Row]] = {role: [] for role in todo}
+        by_role: dict[str, list[Row]] = {role: [] for role in todo}
         wanted = [row for row in rows if any(_reads(role, row) for role in todo if role != CAPTIONS)]
         for chunk in chunks(self.decoded(wanted), _CHUNK) if wanted else ():
-            for role in made.keys() - {CAPTIONS}:
-                made[role] += self._embedded(role, [(row, out) for row, out in chunk if _reads(role, row)])
-        if CAPTIONS in made:
-            made[CAPTIONS] = list(self._captions(rows))
-        return {role: _table(role, some) for role, some in made.items()}
+            for role in by_role.keys() - {CAPTIONS}:
+                by_role[role] += self._embedded(role, [(row, out) for row, out in chunk if _reads(role, row)])
+        if CAPTIONS in by_role:
+            by_role[CAPTIONS] = list(self._captions(rows))
+        return {role: _table(role, some) for role, some in by_role.items()}
 
     def _embedded(self, role: str, chunk: Sequence[tuple[Located, Ok | Failed]]) -> Iterator[Row]:
         """Rows of EMBEDDINGS; a sample that cannot be decoded has one with the reason."""

@@ -114,8 +114,8 @@ class Published:
                     members.setdefault(key, {})[ext] = (offset + BLOCK, len(data))
                     metadata |= {key: data} if ext == "json" else {}
                 offset += member_size(len(data))
-        for key, found in members.items():
-            yield key, found, metadata.get(key, b"")
+        for key, extents in members.items():
+            yield key, extents, metadata.get(key, b"")
 
     def member(self, place: Place, ext: str) -> bytes:
         """Bytes of one member of a sample."""

@@ -40,9 +40,9 @@ class Located:
 def representatives(run: Run, columns: Sequence[str] | None = None) -> pa.Table:
     """Rows of contracts.UNIQUE for the representatives of groups, ordered by id."""
     groups = run.table("dedup", "groups", contracts.GROUPS, ["id", "representative"])
-    mine = groups.filter(pc.equal(groups["id"], groups["representative"]))["id"]
+    ids = groups.filter(pc.equal(groups["id"], groups["representative"]))["id"]
     unique = run.table("dedup", "unique", contracts.UNIQUE, columns)
-    return unique.filter(pc.is_in(unique["id"], value_set=mine.combine_chunks())).sort_by("id")
+    return unique.filter(pc.is_in(unique["id"], value_set=ids.combine_chunks())).sort_by("id")
 
 
 def locate(table: pa.Table) -> list[Located]:
@@ -83,8 +83,8 @@ def payloads(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, b
 
 def _read(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, bytes]]:
     if rows:
-        found = store.get_ranges(rows[0].media, [r.offset for r in rows], [r.bytes for r in rows])
-        yield from zip(rows, found, strict=True)
+        contents = store.get_ranges(rows[0].media, [r.offset for r in rows], [r.bytes for r in rows])
+        yield from zip(rows, contents, strict=True)
 
 
 def chunks(source: Iterator[T], size: int) -> Iterator[list[T]]:

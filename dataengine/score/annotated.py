@@ -52,18 +52,18 @@ def annotated(run: Run, columns: Collection[str] | None = None, ids: Sequence[st
         "f": run.frame("dedup", "unique", UNIQUE, facts),
         "g": run.frame("dedup", "groups", GROUPS, ["id", "representative"]),
     }
-    asked, joins, readable = [f'f."{name}"' for name in facts], [], ['g."id" = g."representative"']
+    selected, joins, readable = [f'f."{name}"' for name in facts], [], ['g."id" = g."representative"']
     for n, scorer in enumerate(build(run.recipe.score.scorers)):
         scores = [f.name for f in scorer.fields if is_scalar(f) and (columns is None or f.name in columns)]
         frames[f"s{n}"] = run.frame("score", scorer.name, annotation_schema(scorer), ["id", *scores, "failure"])
-        asked += [f's{n}."{name}"' for name in scores]
+        selected += [f's{n}."{name}"' for name in scores]
         joins.append(f'LEFT JOIN s{n} ON f."id" = s{n}."id"')
         readable.append(f's{n}."failure" IS NULL')
     if ids is not None:
         picked = f'SELECT * FROM t WHERE "id" IN ({", ".join("?" * len(ids))})'
         frames = {name: run.engine.sql(picked, {"t": frame}, ids) for name, frame in frames.items()}
     joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
-    return run.engine.sql(f"SELECT {', '.join(asked)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
+    return run.engine.sql(f"SELECT {', '.join(selected)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
 
 
 def broken(run: Run) -> Frame:

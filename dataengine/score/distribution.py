@@ -52,11 +52,11 @@ def distributions(engine: TableEngine, rows: Frame, decisions: Frame, names: Seq
     column without one is left out."""
     flagged = _flagged(engine, rows, decisions, names)
     if count > ROWS_AT_ONCE and engine.spread:
-        found = _far(engine, flagged, names)
+        spread = _far_spread(engine, flagged, names)
     else:
-        told = engine.collect(engine.whole(flagged, partial(_near, tuple(names)), _NEAR))
-        found = json.loads(str(told["told"][0])) if told.num_rows else {}
-    return {name: both for name, both in sorted(found.items()) if both["before"]["count"]}
+        collected = engine.collect(engine.whole(flagged, partial(_near_spread, tuple(names)), _NEAR))
+        spread = json.loads(str(collected["told"][0])) if collected.num_rows else {}
+    return {name: both for name, both in sorted(spread.items()) if both["before"]["count"]}
 
 
 def _flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str]) -> Frame:
@@ -69,18 +69,18 @@ def _flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence
     return engine.sql(sql, {"a": rows, "d": decisions})
 
 
-def _near(names: Sequence[str], flagged: pa.Table) -> pa.Table:
+def _near_spread(names: Sequence[str], flagged: pa.Table) -> pa.Table:
     return pa.table([[json.dumps(near(flagged, names))]], schema=_NEAR)
 
 
 def near(flagged: pa.Table, names: Iterable[str]) -> Spread:
     """Of a table in this process."""
     kept = flagged[KEPT].to_numpy(zero_copy_only=False)
-    found: Spread = {}
+    spread: Spread = {}
     for name in names:
         values, finite = _finite(flagged[name])
-        found[name] = {"before": _quantiles(values[finite]), "after": _quantiles(values[finite & kept])}
-    return found
+        spread[name] = {"before": _quantiles(values[finite]), "after": _quantiles(values[finite & kept])}
+    return spread
 
 
 def _finite(column: Any) -> tuple[Float64, NDArray[np.bool_]]:
@@ -103,7 +103,7 @@ def ranks(count: int) -> dict[str, int]:
     return {name: max(0, int(np.ceil(index))) for name, index in at.items()}
 
 
-def _far(engine: TableEngine, flagged: Frame, names: Sequence[str]) -> Spread:
+def _far_spread(engine: TableEngine, flagged: Frame, names: Sequence[str]) -> Spread:
     flagged = engine.kept(flagged)
     searches: dict[tuple[str, str], _Search] = {}
     for turn in range(_PASSES):
@@ -111,11 +111,11 @@ def _far(engine: TableEngine, flagged: Frame, names: Sequence[str]) -> Spread:
         counted = engine.local(flagged, (), partial(count_by_bits, tuple(names), turn, wanted), _COUNTS)
         table = engine.collect(engine.sql(_SUM, {"c": counted}))
         for name in names:
-            mine = table.filter(pc.equal(table["name"], pa.scalar(name)))
+            counts = table.filter(pc.equal(table["name"], pa.scalar(name)))
             for series in _SERIES:
                 search = searches.setdefault((name, series), _Search())
-                search.narrow(mine["prefix"].to_numpy(), mine[series].to_numpy())
-    return {name: {series: searches[name, series].found() for series in _SERIES} for name in names}
+                search.narrow(counts["prefix"].to_numpy(), counts[series].to_numpy())
+    return {name: {series: searches[name, series].quantiles() for series in _SERIES} for name in names}
 
 
 def count_by_bits(
@@ -133,8 +133,8 @@ def count_by_bits(
             place, after = place[inside], after[inside]
         prefix, which, before = np.unique(place, return_inverse=True, return_counts=True)
         left = np.bincount(which, weights=after, minlength=len(prefix)).astype(np.int64)
-        told = [pa.repeat(name, len(prefix)), prefix, before, left]
-        tables.append(pa.table([pa.array(column) for column in told], schema=_COUNTS))
+        arrays = [pa.repeat(name, len(prefix)), prefix, before, left]
+        tables.append(pa.table([pa.array(column) for column in arrays], schema=_COUNTS))
     return pa.concat_tables(tables)
 
 
@@ -163,10 +163,10 @@ class _Search:
             self._at = {name: _child(prefix, counts, rank) for name, (_, rank) in self._at.items()}
             return
         for name, (known, rank) in self._at.items():
-            mine = (prefix >> np.int64(_BITS)) == known
-            self._at[name] = _child(prefix[mine], counts[mine], rank)
+            inside = (prefix >> np.int64(_BITS)) == known
+            self._at[name] = _child(prefix[inside], counts[inside], rank)
 
-    def found(self) -> dict[str, float]:
+    def quantiles(self) -> dict[str, float]:
         places = np.array([prefix for prefix, _ in self._at.values()], np.int64)
         values = (places ^ ((places >> np.int64(63)) & np.int64(2**63 - 1))).view(np.float64)
         return {"count": self._count or 0, **dict(zip(self._at, values.tolist(), strict=True))}

@@ -43,10 +43,10 @@ def prepare(context: tuple[Limits, Sequence[Preparer]], item: tuple[bytes, str])
 def _decoded(data: bytes, limits: Limits, sides: Iterable[int | None]) -> dict[int | None, Pixels]:
     """What ``decode_rgb`` gives for each size, without decoding again where it would give the same: only JPEGs are
     shrunk, and only by halves."""
-    made: dict[int | None, Pixels] = {}
+    by_side: dict[int | None, Pixels] = {}
     last: Pixels | None = None
     for side in sorted(sides, key=lambda s: -math.inf if s is None else -s):
         if last is None or (side is not None and data.startswith(_JPEG) and min(last.shape[:2]) // 2 >= side):
             last = decode_rgb(data, limits, min_side=side)
-        made[side] = last
-    return made
+        by_side[side] = last
+    return by_side

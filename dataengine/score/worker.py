@@ -73,10 +73,10 @@ class ScoreWorker(DecodingWorker):
         return File(key, hashlib.sha256(data).hexdigest(), len(data), rows)
 
     def _from_pixels(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
-        made: dict[str, list[pa.Table]] = {s.name: [] for s in scorers}
-        if scorers and self._decoded_for != tuple(made):
+        by_scorer: dict[str, list[pa.Table]] = {s.name: [] for s in scorers}
+        if scorers and self._decoded_for != tuple(by_scorer):
             self.close()
-            self._decoded_for = tuple(made)
+            self._decoded_for = tuple(by_scorer)
         for chunk in chunks(self.decoded(rows), _CHUNK) if scorers else ():
             good = [(row, outcome.value) for row, outcome in chunk if isinstance(outcome, Ok)]
             bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
@@ -84,8 +84,8 @@ class ScoreWorker(DecodingWorker):
                 self._load(scorer)
                 prepared, captions = [p[scorer.name] for _, p in good], [row.captions for row, _ in good]
                 columns = scorer.score(prepared, captions) if good else {}
-                made[scorer.name] += _tables(scorer, [row.id for row, _ in good], columns, bad)
-        return {name: pa.concat_tables(tables).sort_by("id") for name, tables in made.items()}
+                by_scorer[scorer.name] += _tables(scorer, [row.id for row, _ in good], columns, bad)
+        return {name: pa.concat_tables(tables).sort_by("id") for name, tables in by_scorer.items()}
 
     def _from_embeddings(self, scorer: EmbeddingScorer, rows: Sequence[Located], files: dict[str, File]) -> pa.Table:
         """Every row has its view among ``files``, or the reason why it has none."""

@@ -69,13 +69,13 @@ def publish(
     store: Store, tokenizer: Tokenizer, counts: Mapping[str, int], training: Mapping[str, Any] | None = None
 ) -> Output:
     """Write a tokenizer into a workspace, with its configuration and card; ``training`` are facts of how it was fitted."""
-    made = {**counts, **(training or {})}
+    provenance = {**counts, **(training or {})}
     files = {
         role: File(key, store.put(key, data), len(data))
-        for role, (name, data) in members(tokenizer, made).items()
+        for role, (name, data) in members(tokenizer, provenance).items()
         for key in [f"tokenizers/{tokenizer.id}/{name}"]
     }
-    return Output(files, dict(counts), {**facts(tokenizer), "made": made})
+    return Output(files, dict(counts), {**facts(tokenizer), "made": provenance})
 
 
 def _metadata(data: bytes) -> dict[str, str]:

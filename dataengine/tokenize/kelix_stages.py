@@ -51,10 +51,10 @@ class _Kelix(TokenizeStage):
 
     def progress(self, run: Run, part: Part) -> str | None:
         try:
-            told = json.loads(run.workspace.store.get(f"{_state(self.name, part.key)}.json"))
+            state = json.loads(run.workspace.store.get(f"{_state(self.name, part.key)}.json"))
         except FileNotFoundError:
             return None
-        return f"step {told['step']:,} of {told['steps']:,}, loss {told['loss']:.4f}"
+        return f"step {state['step']:,} of {state['steps']:,}, loss {state['loss']:.4f}"
 
 
 class KelixEncoder(_Kelix):
@@ -63,10 +63,10 @@ class KelixEncoder(_Kelix):
     name = "tokenize.encoder"
 
     def settings(self, recipe: Recipe) -> Any:
-        told, *rest = super().settings(recipe)
-        kept = {k: v for k, v in told.items() if k not in ("video", "batch")}
+        settings, *rest = super().settings(recipe)
+        kept = {k: v for k, v in settings.items() if k not in ("video", "batch")}
         for part, names in _CODES_ONLY.items():
-            kept[part] = {k: v for k, v in told[part].items() if k not in names}
+            kept[part] = {k: v for k, v in settings[part].items() if k not in names}
         return [kept, *rest]
 
     def worker(self, run: Run) -> Worker:
@@ -146,11 +146,11 @@ class _Learner(StillsWorker):
         from dataengine.tokenize.kelix.crops import Crops, Picture, few
 
         training, seed = self.config.training, self.config.seed
-        found = (
+        pictures = (
             Picture(f"{row.id}/{n:08d}", pixels.frames[0], row.captions[0] if row.captions else "")
             for n, (row, pixels) in enumerate(self.stills(part.spec))
         )
-        return Crops(few(found, len(part.spec), training.side, seed), training.side, training.crops, seed)
+        return Crops(few(pictures, len(part.spec), training.side, seed), training.side, training.crops, seed)
 
     def train(self, name: str, part: Part, trainer: Trainer) -> None:
         """To the end, from where a killed run of the same part was."""
@@ -160,8 +160,8 @@ class _Learner(StillsWorker):
         every = self.config.training.save_every
 
         def tell(t: Trainer) -> None:
-            told = {"step": t.step, "steps": t.steps, "loss": t.curve.objective[-1] + t.curve.vq[-1]}
-            store.put(f"{state}.json", json.dumps(told).encode())
+            report = {"step": t.step, "steps": t.steps, "loss": t.curve.objective[-1] + t.curve.vq[-1]}
+            store.put(f"{state}.json", json.dumps(report).encode())
             if t.step % every == 0:
                 store.put(f"{state}.safetensors", t.save())
 
@@ -222,8 +222,8 @@ class CentresWorker:
         training, quantiser = self.config.training, self.config.quantiser
         first = np.argsort(keys, kind="stable")[: training.centre_tokens]
         count = quantiser.codebooks * quantiser.entries
-        found = centres(rows[first], count, iterations=training.centre_iterations, seed=self.config.seed)
-        data = checkpoint.pack({"name": "centres"}, {"centres": found})
+        centre_vectors = centres(rows[first], count, iterations=training.centre_iterations, seed=self.config.seed)
+        data = checkpoint.pack({"name": "centres"}, {"centres": centre_vectors})
         key = f"tokenizers/centres/{part.key}.safetensors"
         file = File(key, self.workspace.store.put(key, data), len(data))
         return Output({"centres": file}, {"centres": count, "tokens": len(first)})
@@ -244,17 +244,17 @@ class FitWorker(_Learner):
         before.load(store.get(str(self.encoder)))
         weights = {k: v for k, v in before.student.state_dict().items() if not k.endswith(".centres")}
         trainer.student.load_state_dict(weights, strict=False)
-        _, found = checkpoint.unpack(store.get(str(self.given)))
-        trainer.student.network.quantiser.start(torch.from_numpy(found["centres"]).to(self.device))
+        _, arrays = checkpoint.unpack(store.get(str(self.given)))
+        trainer.student.network.quantiser.start(torch.from_numpy(arrays["centres"]).to(self.device))
         self.train(KelixFit.name, part, trainer)
         tokenizer = KelixTokenizer(self.config, trainer.student.network.cpu())
-        told = {
+        training = {
             "preset": self.config.preset,
             "parameters": sum(p.numel() for p in trainer.student.network.parameters()),
             "steps": trainer.step,
             "loss": trainer.curve.objective[-1],
         }
-        output = checkpoint.publish(store, tokenizer, {"samples": len(part.spec)}, told)
+        output = checkpoint.publish(store, tokenizer, {"samples": len(part.spec)}, training)
         curve = {"encoder": before.curve.objective, "codes": trainer.curve.objective, "vq": trainer.curve.vq}
         members = {"curve": ("curve.json", json.dumps(curve).encode()), "loss": ("loss.svg", picture(curve))}
         files = dict(output.files)

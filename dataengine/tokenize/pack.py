@@ -70,8 +70,8 @@ def chat(
 def assistant_turns(rows: Rows, words: Vocabulary) -> NDArray[np.bool_]:
     """(L,) from after ``<|im_start|>assistant\\n`` to ``<|im_end|>\\n``, which is included."""
     first = rows[:, 0]
-    begins = _found(first, (words.im_start, *words.assistant)) + 1 + len(words.assistant)
-    ends = _found(first, (words.im_end, words.line_break)) + 2
+    begins = _occurrences(first, (words.im_start, *words.assistant)) + 1 + len(words.assistant)
+    ends = _occurrences(first, (words.im_end, words.line_break)) + 2
     inside = np.zeros(len(rows) + 1, np.int64)
     for begin in begins:
         after = ends[ends > begin]
@@ -149,7 +149,7 @@ def _sample(rows: Rows, loss: NDArray[np.bool_], layout: Layout, vision_loss: bo
     return Sample(rows, loss)
 
 
-def _found(ids: NDArray[np.int64], pattern: Sequence[int]) -> NDArray[np.int64]:
+def _occurrences(ids: NDArray[np.int64], pattern: Sequence[int]) -> NDArray[np.int64]:
     """Indices at which ``pattern`` begins."""
     if len(ids) < len(pattern):
         return np.empty(0, np.int64)

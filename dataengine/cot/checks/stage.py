@@ -98,14 +98,14 @@ class CheckWorker:
     def process(self, part: Part) -> Output:
         questions, paths, located = part.spec
         table = self.workspace.read_table([questions], AskedQuestion.schema, AskedQuestion.columns())
-        asked = {one.rid: one for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
+        by_rid = {one.rid: one for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
         read = read_rows(self.workspace, [paths], PathRow)
-        rows = [check(asked[path.rid].question, path) for path in read]
+        rows = [check(by_rid[path.rid].question, path) for path in read]
         if self._teacher is not None:
-            places = [n for n, row in enumerate(rows) if _for_judge(row, asked[row.rid].question)]
+            places = [n for n, row in enumerate(rows) if _for_judge(row, by_rid[row.rid].question)]
             by_id = {one.id: one for one in located}
             for start in range(0, len(places), _CHUNK):
-                some = {n: (asked[rows[n].rid], read[n].text or "") for n in places[start : start + _CHUNK]}
+                some = {n: (by_rid[rows[n].rid], read[n].text or "") for n in places[start : start + _CHUNK]}
                 for n, judgement in self._judged(some, by_id).items():
                     rows[n] = _with_judgement(rows[n], judgement)
         base = f"cot/checks/{part.name}-{part.key[:16]}"

@@ -111,11 +111,11 @@ class PathWorker:
     def process(self, part: Part) -> Output:
         file, located = part.spec
         table = self.workspace.read_table([file], AskedQuestion.schema, AskedQuestion.columns())
-        asked = rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)
-        paths = [path for one in asked for path in self._programmatic(one.question)]
+        questions = rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)
+        paths = [path for one in questions for path in self._programmatic(one.question)]
         by_id = {one.id: one for one in located}
-        for start in range(0, len(asked) if self._samplers else 0, _CHUNK):
-            paths += self._sampled(asked[start : start + _CHUNK], by_id)
+        for start in range(0, len(questions) if self._samplers else 0, _CHUNK):
+            paths += self._sampled(questions[start : start + _CHUNK], by_id)
         paths.sort(key=lambda p: (p.row.rid, _KINDS.index(p.row.kind), p.row.index))
         base = f"cot/paths/{part.name}-{part.key[:16]}"
         rows, files = self._packed(paths, f"{base}.bin")
@@ -153,12 +153,12 @@ class PathWorker:
                 row = path_row(question, path, TEACHER, "", question.seed)
                 yield SampledPath(replace(row, text=text, injected=error))
 
-    def _sampled(self, asked: Sequence[AskedQuestion], located: Mapping[str, Located]) -> Iterator[SampledPath]:
+    def _sampled(self, chunk: Sequence[AskedQuestion], located: Mapping[str, Located]) -> Iterator[SampledPath]:
         """Paths of a chunk of questions by all models; each sample is decoded once."""
         if self._renderer is None:
             raise RuntimeError("setup() comes before process()")
-        questions = [one.question for one in asked]
+        questions = [one.question for one in chunk]
         answerable = [q for q in questions if any(prompt_text.answerable(q, one.model) for one in self._samplers)]
         rendered = self._renderer.samples(answerable, located)
         for sampler in self._samplers:
-            yield from sampler.paths(asked, rendered, located)
+            yield from sampler.paths(chunk, rendered, located)

@@ -130,8 +130,8 @@ class QuestionWorker(DecodingWorker):
             sha256 = self.workspace.store.put(f"{base}.bin", path)
         files = {"questions": self.workspace.write_table(f"{base}.parquet", table_of(QuestionRow, rows))}
         files["pack"] = File(f"{base}.bin", sha256, size)
-        asked = sum(row.rejected is None for row in rows)
-        counts = {"samples": len(samples), "questions": len(rows), "asked": asked}
+        accepted = sum(row.rejected is None for row in rows)
+        counts = {"samples": len(samples), "questions": len(rows), "asked": accepted}
         return Output(files, counts | (self._enhancer.pop_counts() if self._enhancer else {}))
 
     def _outcomes(self, decoded: Sequence[tuple[Located, Ok | Failed]]) -> list[Outcome]:

@@ -114,20 +114,20 @@ class KelixConfig(_Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _from_preset(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        return _merged(PRESETS.get(str(given.get("preset", "tiny")), {}), given)
+    def _from_preset(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return _merged(PRESETS.get(str(values.get("preset", "tiny")), {}), values)
 
     @property
     def centre_dim(self) -> int:
         return self.quantiser.centre_dim or self.vision.features
 
 
-def _merged(base: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """``given`` over ``base``, field by field of nested ones."""
-    both = {k for k in base if isinstance(base[k], dict) and isinstance(given.get(k), dict)}
-    return base | given | {k: _merged(base[k], given[k]) for k in both}
+def _merged(base: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+    """``overrides`` over ``base``, field by field of nested ones."""
+    both = {k for k in base if isinstance(base[k], dict) and isinstance(overrides.get(k), dict)}
+    return base | overrides | {k: _merged(base[k], overrides[k]) for k in both}
 
 
 #: Where a preset differs from the defaults, which are those of ``tiny``.
