@@ -36,7 +36,7 @@ def private(m: Manifest) -> list[str]:
         failed = m.ledger.failure.get("faces_not_blurred", 0)
         sentences.append(
             f"Faces found by a detector (CenterFace) were blurred: {known(media.faces_blurred, 0):,} in "
-            f"{known(media.with_faces, 0):,} files (of a video, the most in one frame). {failed:,} inputs with faces that could "
-            "not be blurred were excluded. Faces that the detector missed are still visible."
+            f"{known(media.with_faces, 0):,} files (of a video, the most in one frame). Inputs excluded because "
+            f"their faces could not be blurred: {failed:,}. Faces that the detector missed are still visible."
         )
     return sentences

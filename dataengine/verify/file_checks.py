@@ -115,10 +115,15 @@ def _check_entries(members: Iterator[Member], tar: ExpectedTar, report: FileRepo
 
 
 def _members(pieces: Iterator[memoryview], report: FileReport) -> Iterator[Member]:
+    """Members as long as the tar can be read. Only its damage is reported here: errors of storage are the caller's."""
     scanner = Scanner(needed)
-    try:
-        for piece in pieces:
+    for piece in pieces:
+        try:
             yield from scanner.feed(piece)
+        except RunError as error:
+            report.error("", str(error))
+            return
+    try:
         scanner.finish()
     except RunError as error:
         report.error("", str(error))

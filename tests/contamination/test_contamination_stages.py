@@ -177,7 +177,7 @@ def test_spark_finds_and_decides_the_same(planted: Path) -> None:
         ({"type": "folder", "path": "no/such"}, "benchmark `b`: .* does not exist"),
         ({"type": "folder", "path": "EMPTY"}, "benchmark `b`: .* holds no files"),
         ({"type": "table", "path": "no/such.jsonl"}, "benchmark `b`: no file matches"),
-        ({"type": "table", "path": "EMPTY/../photos/flower.jpg"}, "benchmark.*none of .jsonl"),
+        ({"type": "table", "path": "EMPTY/../photos/flower.jpg"}, "benchmark.*is not a table; known: .jsonl"),
         ({"type": "webdataset", "path": "no/*.tar"}, "benchmark `b`: no file matches"),
     ],
 )

@@ -141,4 +141,7 @@ def test_an_exported_tokenizer_can_be_named_by_another_recipe(kelix: Setup, tmp_
 @pytest.mark.parametrize("options", [(), ("--no-single",)])
 def test_eval_of_another_tokenizer_says_so(base: Setup, options: tuple[str, ...]) -> None:
     failed = dataengine("tokenizer", "eval", str(base.recipe), *options, ok=False)
-    assert failed.returncode == 2 and "needs the kelix tokenizer, the recipe has product" in failed.stderr
+    assert (
+        failed.returncode == 2
+        and "needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has product" in failed.stderr
+    )

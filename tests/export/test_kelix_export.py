@@ -234,4 +234,4 @@ def test_the_command_writes_and_says_what_it_left_out(small: Path, tmp_path: Pat
     assert {p.name.partition("-")[0] for p in (tmp_path / "out").iterdir()} == {"export.json", "media", "part"}
     assert len(list((tmp_path / "out").glob("part-*-of-00002.parquet"))) == 2
     text = dataengine("export", "kelix", "--help").stdout
-    assert all(word in text for word in ("segments", "t2i", "inline", "RELEASE", "OUT", "(default: if there are any)"))
+    assert all(word in text for word in ("segments", "t2i", "inline", "RELEASE", "OUT", "(default: if"))

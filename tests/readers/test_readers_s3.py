@@ -159,7 +159,9 @@ def test_fsspec_lists_and_reads_what_is_there(s3: str) -> None:
     assert pickle.loads(pickle.dumps(files)).cat(f"{s3}/d/two") == b"d/two"
     with pytest.raises(ValueError, match="only be read"):
         files.open(f"{s3}/d/new", "wb")
-    with pytest.raises(RunError, match=r"s3://no-such-bucket: 404 NoSuchBucket: .*\nThere is no such bucket"):
+    with pytest.raises(
+        RunError, match=r"s3://no-such-bucket: 404 NoSuchBucket: .*\nThe bucket does not exist: check its name"
+    ):
         files.ls("no-such-bucket")
 
 

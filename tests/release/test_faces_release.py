@@ -157,7 +157,8 @@ def test_card_croissant_and_spdx_tell_it(made: Release) -> None:
         "with_faces": 2,
     }
     faces = (
-        "were blurred: 2 in 2 files (of a video, those that it shows at once); 1 inputs with faces that could not be"
+        "were blurred: 2 in 2 files (of a video, the most in one frame). Inputs excluded because their faces could not be "
+        "blurred: 1."
     )
     signal = "cawg.training-mining: ai_training notAllowed"
     card = (base / "README.md").read_text()
