@@ -27,7 +27,9 @@ def judge(run: Run) -> Evaluation:
     [file] = run.records["tokenize.fit"].files("tokenizer")
     tokenizer = load(run.workspace.store.get(file.key))
     if not isinstance(tokenizer, KelixTokenizer):
-        raise UsageError(f"tokenizer eval needs the kelix tokenizer, the recipe has {tokenizer.name}")
+        raise UsageError(
+            f"tokenizer eval needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {tokenizer.name}"
+        )
     worker = StillsWorker(run.recipe.limits.to_limits(), run.workspace, tokenizer.config)
     worker.setup()
     try:

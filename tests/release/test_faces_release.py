@@ -168,8 +168,8 @@ def test_card_croissant_and_spdx_tell_it(made: Release) -> None:
         told["rai:dataPreprocessingProtocol"]
     )
     assert (
-        f"left out for it: 2, by c2pa.training-mining: ai_training notAllowed (1), {signal} (1)"
-        in told["rai:dataCollectionMissingData"]
+        "Excluded because of opt-outs: 2, by signal: c2pa.training-mining: ai_training notAllowed (1), "
+        f"{signal} (1)." in told["rai:dataCollectionMissingData"]
     )
     objects = v3_0_1.SHACLObjectSet()
     with (base / "spdx.json").open("rb") as file:
