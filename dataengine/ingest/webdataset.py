@@ -1,31 +1,69 @@
 """WebDataset source: existing tars, img2dataset's layout included.
 
-Members of one key are one sample wherever they stand in the tar; a sample with two media members is two inputs.
+Members of one key (the name up to its first dot) are one sample wherever they stand in the tar; a sample with two media members
+is two inputs. Sidecars are paired with media as in folders, and else by the key.
 """
 
 from __future__ import annotations
 
-import tarfile
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from PIL import Image
 
 from dataengine.config.sources import WebDatasetSource
-from dataengine.errors import InputError
+from dataengine.errors import InputError, PartitionError, RunError
+from dataengine.ingest import tar_index
 from dataengine.ingest.listing import glob, part_name, relative
-from dataengine.ingest.occurrence import Occurrence, read_sidecars
+from dataengine.ingest.occurrence import Occurrence, Sidecar, read_sidecars
+from dataengine.ingest.tar_index import Entry
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import digest
+from dataengine.text.bounded_json import SIZE
 
 _VIDEO = {"mp4", "m4v", "mov", "mkv", "webm", "avi", "mpg", "mpeg", "ts", "wmv", "flv", "3gp", "ogv"}
+_SIDECARS = ("txt", "json")
+_MAX_REMOTE = 64 << 30
+"""Bytes of a tar on S3, which is copied to the temporary folder."""
+_SHOWN, _CUT = 5, 80
+"""Names in a message, and characters of each."""
+
+
+@dataclass
+class _Sample:
+    """Members of one key. ``media``: by name, in the order of the tar; ``sidecars``: by name, the extension in lower case;
+    ``others``: extensions of the rest."""
+
+    media: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    sidecars: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    others: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    def add(self, name: str, ext: str, entry: Entry) -> None:
+        last = ext.rpartition(".")[2].lower()
+        if last in _SIDECARS:
+            self.sidecars[f"{name[: -len(last)]}{last}"].append(entry)
+        elif last in _VIDEO or f".{last}" in Image.registered_extensions():
+            self.media[name].append(entry)
+        else:
+            self.others.add(ext)
+
+    def sidecar(self, media: str, key: str, suffix: str) -> Entry | None:
+        """The sidecar of a media member: ``a.b.txt`` or ``a.b.jpg.txt`` of ``a.b.jpg`` as in folders, or ``a.txt`` by its key."""
+        stem = media.rpartition(".")[0]
+        names = [f"{stem}.{suffix}", f"{media}.{suffix}", f"{stem}.info.{suffix}", f"{key}.{suffix}"]
+        name = next((name for name in names if name in self.sidecars), None)
+        if name is None:
+            return None
+        self.used.add(name)
+        return self.sidecars[name][-1]
 
 
 @dataclass(frozen=True)
@@ -44,72 +82,125 @@ class WebDatasetReader:
         return parts
 
     def occurrences(self, spec: str) -> Iterator[Occurrence]:
-        tar = relative(self.source.path, spec)
+        seen: Counter[str] = Counter()
+        for occurrence in self._occurrences(relative(self.source.path, spec), spec):
+            seen[occurrence.uri] += 1
+            count = seen[occurrence.uri]
+            yield replace(occurrence, uri=f"{occurrence.uri}#{count}") if count > 1 else occurrence
+
+    def _occurrences(self, tar: str, spec: str) -> Iterator[Occurrence]:
         with ExitStack() as stack:
-            file = stack.enter_context(_local(spec))
-            samples, broken = _index(file)
-            for key, members in sorted(samples.items()):
-                yield from self._sample(tar, file, key, members)
-            if broken:
-                yield Occurrence(
-                    f"{tar}#",
-                    error=InputError("truncated", f"{tar} is damaged: {broken}; the samples before that are used"),
-                )
+            try:
+                file = stack.enter_context(_local(spec))
+            except InputError as error:
+                yield Occurrence(f"{tar}#", error=error)
+                return
+            samples, damage = _samples(file)
+            for key, sample in sorted(samples.items()):
+                yield from self._sample(tar, file, key, sample)
+                yield from _without_media(tar, key, sample)
+            if damage:
+                yield Occurrence(f"{tar}#", error=_explained(tar, damage))
 
-    def _sample(self, tar: str, file: IO[bytes], key: str, members: dict[str, tuple[int, int]]) -> Iterator[Occurrence]:
-        media = sorted(e for e in members if _is_media(e))
-        if not media:
-            message = f"sample {key} has no image or video, only {', '.join(sorted(members))}"
-            yield Occurrence(f"{tar}#{key}", error=InputError("missing", message))
-        text, facts = (_read(file, members.get(e)) for e in ("txt", "json"))
-        side = read_sidecars(text, facts)
-        for ext in media:
-            uri, size = f"{tar}#{key}.{ext}", members[ext][1]
-            if size > self.limits.bytes:
-                yield Occurrence(
-                    uri, error=InputError("too_many_bytes", f"{size:,} bytes, limit {self.limits.bytes:,}")
-                )
-            else:
-                license_ = side.license or self.source.license
-                yield Occurrence(uri, "", side.captions, license_, side.meta, _read(file, members[ext]))
+    def _sample(self, tar: str, file: IO[bytes], key: str, sample: _Sample) -> Iterator[Occurrence]:
+        for name in sorted(sample.media, key=lambda n: n[len(key) + 1 :]):
+            text, facts = (sample.sidecar(name, key, suffix) for suffix in _SIDECARS)
+            side = read_sidecars(_read(file, text), _read(file, facts))
+            for entry in sample.media[name]:
+                yield self._occurrence(f"{tar}#{name}", file, entry, side)
+
+    def _occurrence(self, uri: str, file: IO[bytes], entry: Entry, side: Sidecar) -> Occurrence:
+        if entry.refused:
+            return Occurrence(uri, error=InputError("unreadable", f"the member cannot be read: {entry.refused}"))
+        if entry.size > self.limits.bytes:
+            message = f"{entry.size:,} bytes, limit {self.limits.bytes:,}"
+            return Occurrence(uri, error=InputError("too_many_bytes", message))
+        license_ = side.license or self.source.license
+        return Occurrence(uri, "", side.captions, license_, side.meta, _bytes(file, entry, entry.size))
 
 
-def _is_media(ext: str) -> bool:
-    last = ext.rpartition(".")[2].lower()
-    return last in _VIDEO or f".{last}" in Image.registered_extensions()
+def _without_media(tar: str, key: str, sample: _Sample) -> Iterator[Occurrence]:
+    """Failures for what belongs to no image or video, or is hidden by a later member of its name."""
+    if not sample.media:
+        names = sorted([*(name[len(key) + 1 :] for name in sample.sidecars), *sample.others])
+        more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        listed = ", ".join(name[:_CUT] for name in names[:_SHOWN])
+        message = f"sample {key[:_CUT]} has no image or video, only {listed}{more}"
+        yield Occurrence(f"{tar}#{key}", error=InputError("missing", message))
+        return
+    # With a member `key.jpg`, others such as `key.caption.txt` are further fields of that sample.
+    dotted = all("." in name[len(key) + 1 :] for name in sample.media)
+    for name, members in sorted(sample.sidecars.items()):
+        if name in sample.used and len(members) > 1:
+            message = f"{len(members):,} members of this name; the last one is used"
+            yield Occurrence(f"{tar}#{name}", error=InputError("duplicate_member", message))
+        if name in sample.used and members[-1].refused:
+            yield Occurrence(f"{tar}#{name}", error=InputError("unreadable", f"not used: {members[-1].refused}"))
+        if name not in sample.used and dotted:
+            message = "a sidecar without an image or video of the same name"
+            yield Occurrence(f"{tar}#{name}", error=InputError("missing", message))
+
+
+def _explained(tar: str, damage: InputError) -> InputError:
+    if damage.failure == "compressed":
+        return InputError("compressed", f"{tar} cannot be read: {damage.message}")
+    return InputError(damage.failure, f"{tar} is damaged: {damage.message}; the samples before that are used")
+
+
+def _samples(file: IO[bytes]) -> tuple[dict[str, _Sample], InputError | None]:
+    """Samples by key, and why the tar cannot be read to its end, None where it can."""
+    samples: dict[str, _Sample] = defaultdict(_Sample)
+    try:
+        for entry in tar_index.entries(file):
+            path = PurePosixPath(entry.name)
+            if path.name and not path.name.startswith("."):
+                stem, _, ext = path.name.partition(".")
+                samples[str(path.parent / stem)].add(str(path), ext, entry)
+    except InputError as damage:
+        return samples, damage
+    return samples, None
 
 
 def _local(path: str) -> IO[bytes]:
+    """The open tar, copied to a temporary file from S3. Raises InputError."""
     if "://" not in path:
-        return Path(path).open("rb")
+        try:
+            return Path(path).open("rb")
+        except OSError as error:
+            raise InputError("unreadable", f"the tar cannot be opened: {error.strerror}") from None
     folder, _, name = path.rpartition("/")
     file = tempfile.TemporaryFile()  # noqa: SIM115  the caller's context
-    file.write(Store(folder).get(name))
+    try:
+        _copy(Store(folder), name, file)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 
-def _index(file: IO[bytes]) -> tuple[dict[str, dict[str, tuple[int, int]]], str]:
-    """``{key: {extension: (offset, size)}}``, and why the tar cannot be read to its end, "" where it can."""
-    samples: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
-    end = file.seek(0, 2)
-    file.seek(0)
+def _copy(store: Store, name: str, file: IO[bytes]) -> None:
     try:
-        with tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                name = PurePosixPath(member.name)
-                if not member.isfile() or name.name.startswith("."):
-                    continue
-                if member.offset_data + member.size > end:
-                    return samples, f"it ends inside {member.name}"
-                stem, _, ext = name.name.partition(".")
-                samples[str(name.parent / stem)][ext] = (member.offset_data, member.size)
-    except tarfile.TarError as error:
-        return samples, str(error)
-    return samples, ""
+        entry = store.head(name)
+        if entry is None:
+            raise InputError("missing", f"no such file: {name}; it was deleted after the source was listed")
+        if entry.size > _MAX_REMOTE:
+            raise InputError("too_many_bytes", f"the tar has {entry.size:,} bytes, limit {_MAX_REMOTE:,}: split it")
+        for chunk in store.stream(name, entry.size):
+            file.write(chunk)
+    except RunError as error:
+        raise PartitionError(str(error)) from None
+    except OSError as error:
+        raise RunError(
+            f"{store.uri(name)} cannot be copied to {tempfile.gettempdir()}: {error.strerror}; set TMPDIR to a folder with "
+            "enough space and rerun"
+        ) from None
 
 
-def _read(file: IO[bytes], span: tuple[int, int] | None) -> bytes | None:
-    if span is None:
-        return None
-    file.seek(span[0])
-    return file.read(span[1])
+def _read(file: IO[bytes], entry: Entry | None) -> bytes | None:
+    """Bytes of a sidecar; one that is too large is read as far as its reader needs to refuse it."""
+    return None if entry is None or entry.refused else _bytes(file, entry, min(entry.size, SIZE + 1))
+
+
+def _bytes(file: IO[bytes], entry: Entry, size: int) -> bytes:
+    file.seek(entry.offset)
+    return file.read(size)

@@ -83,6 +83,8 @@ def _members(data: Buffer, what: str) -> Iterator[tuple[str, bytes]]:
 
 def _header(head: bytes, what: str, at: int) -> tuple[str, int]:
     try:
+        if not head[124:135].isdigit():  # int() would take a sign
+            raise ValueError
         stated, size = int(head[148:154], 8), int(head[124:135], 8)
         name = head[:100].rstrip(b"\0").decode()
     except ValueError as error:

@@ -13,6 +13,9 @@ from zlib import adler32
 from dataengine.errors import RunError
 from dataengine.storage.tar import BLOCK, header
 
+#: Bytes of a payload that is needed.
+MAX_HELD = 256 << 20
+
 _ZERO = bytes(BLOCK)
 _FORM = header("a", 0)
 #: What a header adds up to but for its name and size (``dataengine.storage.tar`` knows it of a name of one byte), less the 1 that
@@ -76,6 +79,8 @@ class Scanner:
             after = payload - size // -BLOCK * BLOCK
             if not self.wanted(name):
                 yield name, size, None
+            elif size > MAX_HELD:
+                raise RunError(f"{name} at byte {self.at + here:,} has {size:,} bytes, limit {MAX_HELD:,}")
             elif after <= end:
                 yield name, size, bytes(source[payload : payload + size])
             else:

@@ -96,3 +96,13 @@ def test_links_and_long_names_are_refused() -> None:
         archive.addfile(link)
     with pytest.raises(RunError, match="not a plain"):
         list(read_members(out.getvalue()))
+
+
+@pytest.mark.parametrize("size", [b"-0000001000", b"-0000000001", b"+0000000001", b"0000000_001", b" 0000000001"])
+def test_a_size_is_digits(size: bytes) -> None:
+    """At a size of -512 bytes a reader that adds it up stays at the same header for ever."""
+    data = bytearray(_tar(MEMBERS))
+    data[124:135] = size
+    data[148:154] = b"%06o" % (sum(data[:512]) - sum(data[148:156]) + 8 * ord(" "))
+    with pytest.raises(RunError, match="damaged header at byte 0"):
+        list(read_members(bytes(data)))

@@ -48,3 +48,8 @@ def test_one_changed_bit_anywhere_is_refused(bit: int) -> None:
         damaged[at] ^= bit
         with pytest.raises(RunError, match="damaged or foreign header at byte 0"):
             list(Scanner(lambda _: True).feed(memoryview(damaged)))
+
+
+def test_a_needed_payload_has_a_limit() -> None:
+    with pytest.raises(RunError, match=r"a\.json at byte 0 has 8,589,934,591 bytes, limit"):
+        list(Scanner(lambda _: True).feed(memoryview(header("a.json", 8**11 - 1))))
