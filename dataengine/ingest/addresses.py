@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import httpcore
@@ -18,6 +18,12 @@ import httpcore
 from dataengine.errors import InputError
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All other IPv6 addresses are local, reserved or embed an IPv4 address in an obsolete way (``::/96``, ``fec0::/10``)."""
+_ISATAP = (0x00005EFE, 0x02005EFE)
+#: Special ranges that ``is_global`` does not know in every version of Python: protocol assignments, 6to4 relays, documentation.
+_SPECIAL_4 = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"))
+_SPECIAL_6 = IPv6Network("3fff::/20")
 
 
 class UnresolvedError(InputError):
@@ -60,20 +66,25 @@ class Network(httpcore.AsyncNetworkBackend):
 async def _lookup(host: str, port: int) -> list[str]:
     try:
         infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UnresolvedError("http_dns", f"{host} cannot be resolved: {reason}") from None
+    except UnicodeError:
+        raise InputError("bad_url", "its host is not a valid name") from None
+    except OSError as error:
+        raise UnresolvedError("http_dns", f"{host} cannot be resolved: {error.strerror}") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in infos))
 
 
 def is_public(address: str) -> bool:
-    """False for loopback, private, link-local, shared, reserved and multicast addresses, also if embedded in an IPv6 address
-    (mapped, 6to4, Teredo, NAT64)."""
+    """False for loopback, private, link-local, site-local, shared, reserved and multicast addresses, also if embedded in an IPv6
+    address (mapped, 6to4, NAT64, ISATAP); Teredo and IPv4-compatible addresses are never public."""
     ip: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address):
-        embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
-        if ip in _NAT64:
-            embedded = IPv4Address(int(ip) & 0xFFFFFFFF)
-        if embedded is not None:
-            ip = embedded
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, IPv4Address):
+        return ip.is_global and not ip.is_multicast and not any(ip in network for network in _SPECIAL_4)
+    if (embedded := _embedded(ip)) is not None:
+        return is_public(str(embedded))
+    return ip in _UNICAST and ip not in _SPECIAL_6 and ip.is_global
+
+
+def _embedded(ip: IPv6Address) -> IPv4Address | None:
+    if ip in _NAT64 or int(ip) >> 32 & 0xFFFFFFFF in _ISATAP:
+        return IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour

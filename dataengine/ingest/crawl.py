@@ -24,14 +24,15 @@ from dataengine.media.limits import Limits
 _AHEAD = 1024
 """Occurrences that may be requested, or wait on disk, ahead of the one whose turn it is."""
 _SPOOL = 4 << 30
-"""Bytes on disk beyond which nothing new is requested."""
+"""Bytes on disk, of finished downloads and those on their way; only the one whose turn it is may go beyond."""
+_EXPECTED = 1 << 20
+"""Bytes of a body before any has arrived."""
+_WEB = ("http://", "https://")
 
 
 def is_url(occurrence: Occurrence) -> bool:
     """True for an occurrence that has to be downloaded."""
-    return (
-        occurrence.error is None and occurrence.data is None and occurrence.location.startswith(("http://", "https://"))
-    )
+    return occurrence.error is None and occurrence.data is None and occurrence.location[:8].lower().startswith(_WEB)
 
 
 def round_robin(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
@@ -67,11 +68,50 @@ def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Occurrence
             early[finished[0]] = finished[1]
         occurrence = early.pop(n)
         yield occurrence
-        pool.consumed(occurrence)
+        pool.consumed(n)
 
 
 def _first(error: BaseException | None) -> str:
-    return repr(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
+    first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
+    return str(first) if isinstance(first, RunError) else repr(first)
+
+
+class _NoRoomError(Exception):
+    """A body does not fit into the spool now; ``size``: what to wait for."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+class _Spool:
+    """Bytes on disk, or expected there, by position."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self._sizes: dict[int, int] = {}
+        self._bodies, self._bytes = 0, 0
+
+    @property
+    def expected(self) -> int:
+        """Size of a body that is not known yet: the mean of those that are."""
+        return self._bytes // self._bodies if self._bodies else _EXPECTED
+
+    def fits(self, n: int, size: int) -> bool:
+        return self.used - self.reserved(n) + size <= self.limit
+
+    def reserved(self, n: int) -> int:
+        return self._sizes.get(n, 0)
+
+    def set(self, n: int, size: int) -> None:
+        self.used += size - self._sizes.pop(n, 0)
+        if size:
+            self._sizes[n] = size
+
+    def finished(self, n: int, size: int) -> None:
+        self.set(n, size)
+        self._bodies += 1
+        self._bytes += size
 
 
 class _DownloadPool:
@@ -81,7 +121,7 @@ class _DownloadPool:
         self.occurrences = occurrences
         self.done: SimpleQueue[tuple[int, Occurrence] | None] = SimpleQueue()
         self._config, self._limits, self._folder = config, limits, folder
-        self._consumed, self._spooled = 0, 0
+        self._consumed, self._spool = 0, _Spool(_SPOOL)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
@@ -95,41 +135,68 @@ class _DownloadPool:
         try:
             async with asyncio.TaskGroup() as group:
                 for n, occurrence in enumerate(self.occurrences):
-                    while n - self._consumed >= _AHEAD or self._spooled > _SPOOL:
-                        self._progressed.clear()
-                        await self._progressed.wait()
+                    await self._room(n, self._spool.expected if is_url(occurrence) else 0)
                     group.create_task(self._one(downloader, n, occurrence))
         finally:
             await downloader.close()
+
+    async def _room(self, n: int, size: int) -> None:
+        """Wait until it is the turn of ``n``, or until it is near and its ``size`` fits, and reserve that."""
+        while n > self._consumed and (n - self._consumed >= _AHEAD or not self._spool.fits(n, size)):
+            self._progressed.clear()
+            await self._progressed.wait()
+        self._spool.set(n, size)
 
     async def _one(self, downloader: Downloader, n: int, occurrence: Occurrence) -> None:
         if is_url(occurrence):
             target = self._folder / str(n)
             try:
-                await downloader.fetch(occurrence.location, target)
-                self._spooled += target.stat().st_size
+                await self._download(downloader, n, occurrence.location, target)
+                self._spool.finished(n, target.stat().st_size)
+                self._progressed.set()
                 occurrence = replace(occurrence, location=str(target))
             except InputError as error:
-                target.unlink(missing_ok=True)
+                self._discard(n, target)
                 occurrence = replace(occurrence, error=error)
         self.done.put((n, occurrence))
 
-    def consumed(self, occurrence: Occurrence) -> None:
+    async def _download(self, downloader: Downloader, n: int, url: str, target: Path) -> None:
+        """Download one body. Where it turns out not to fit it is begun again later: to wait with an open connection would take
+        the place of the one whose turn it is."""
+        while True:
+            try:
+                await downloader.fetch(url, target, lambda size: self._grow(n, size))
+                return
+            except _NoRoomError as error:
+                self._discard(n, target)
+                await self._room(n, error.size)
+
+    def _grow(self, n: int, size: int) -> None:
+        reserved = self._spool.reserved(n)
+        if size <= reserved:
+            return
+        if n > self._consumed and not self._spool.fits(n, size):
+            raise _NoRoomError(max(size, 2 * reserved))
+        self._spool.set(n, size)
+
+    def _discard(self, n: int, target: Path) -> None:
+        target.unlink(missing_ok=True)
+        self._spool.set(n, 0)
+        self._progressed.set()
+
+    def consumed(self, n: int) -> None:
         """The consumer has finished with an occurrence: delete its file."""
-        size = 0
-        if Path(occurrence.location).parent == self._folder and occurrence.error is None:
-            size = Path(occurrence.location).stat().st_size
-            Path(occurrence.location).unlink()
-        self._call(lambda: self._free(size))
+        (self._folder / str(n)).unlink(missing_ok=True)
+        self._call(lambda: self._free(n))
 
     def stop(self) -> None:
         """Cancel the downloads in flight."""
         self._stopped = True
         self._call(lambda: self._task.cancel() if self._task else None)
 
-    def _free(self, size: int) -> None:
-        self._consumed += 1
-        self._spooled -= size
+    def _free(self, n: int) -> None:
+        self._consumed = n + 1
+        self._spool.set(n, 0)
         self._progressed.set()
 
     def _call(self, call: Callable[[], object]) -> None:

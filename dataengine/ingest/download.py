@@ -7,17 +7,19 @@ for all URLs of that host. Bodies are requested uncompressed and streamed to dis
 from __future__ import annotations
 
 import asyncio
+import errno
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import anyio
 import httpcore
 import httpx
 
 from dataengine.config.sources import HttpConfig
-from dataengine.errors import InputError
+from dataengine.errors import InputError, RunError
 from dataengine.ingest import optout, robots
 from dataengine.ingest.addresses import Network, UnresolvedError
 from dataengine.ingest.rate_limit import Host, RateLimiter
@@ -31,6 +33,15 @@ TRANSIENT = frozenset(
 )
 _ROBOTS_REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
+#: What the HTTP client and its connections may raise beside their documented errors.
+_UNEXPECTED = (
+    httpx.InvalidURL, httpcore.UnsupportedProtocol, httpcore.ProxyError, httpcore.ConnectionNotAvailable,
+    anyio.BrokenResourceError, anyio.BusyResourceError, anyio.ClosedResourceError, anyio.EndOfStream,
+    OSError, ValueError, LookupError,
+)  # fmt: skip
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+Progress = Callable[[int], None]
+"""Called with the size of the body as far as it is known: stated by the server, then received."""
 
 
 class TransientError(InputError):
@@ -58,13 +69,16 @@ class Downloader:
     async def close(self) -> None:
         await self._pool.aclose()
 
-    async def fetch(self, url: str, target: Path) -> None:
-        """Download ``url`` to ``target``. Raises InputError: opted_out, bad_url, too_many_bytes or http_*."""
+    async def fetch(self, url: str, target: Path, progress: Progress = lambda _: None) -> None:
+        """Download ``url`` to ``target``. Raises InputError (opted_out, bad_url, too_many_bytes or http_*) and what ``progress``
+        raises."""
         wait = self.config.backoff
         for last in (n + 1 == self.config.tries for n in range(self.config.tries)):
             try:
-                await self._follow(url, target)
+                await self._follow(url, target, progress)
                 return
+            except _UNEXPECTED as error:
+                raise InputError("http_error", f"the request failed: {type(error).__name__}") from error
             except TransientError as error:
                 if last or (error.wait or 0) > self.config.max_wait:
                     raise InputError(error.failure, error.message) from None
@@ -72,18 +86,18 @@ class Downloader:
                     await asyncio.sleep(min(wait, self.config.max_wait))
                 wait *= 2
 
-    async def _follow(self, start: str, target: Path) -> None:
+    async def _follow(self, start: str, target: Path, progress: Progress) -> None:
         url = parsed(start)
         for _ in range(self.config.max_redirects + 1):
             if self.config.robots_txt and not (await self._robots(url, target)).allows(str(url)):
                 raise optout.OptedOutError("robots.txt: disallow")
-            moved = await self._request(url, target, self.limits.bytes, heed=True)
+            moved = await self._request(url, target, self.limits.bytes, progress, heed=True)
             if moved is None:
                 return
             url = parsed(moved, url)
         raise InputError("http_redirects", f"more than {self.config.max_redirects} redirects")
 
-    async def _request(self, url: httpx.URL, target: Path, most: int, *, heed: bool) -> str | None:
+    async def _request(self, url: httpx.URL, target: Path, most: int, progress: Progress, *, heed: bool) -> str | None:
         """One request: the URL it is redirected to, or None once the body is in ``target``. ``heed``: obey opt-outs in the
         response's headers."""
         host, answered = self.limiter.of(url.host), False
@@ -99,7 +113,7 @@ class Downloader:
                     optout.check(response.headers, self.config)
                 moved = self._check(response, host, most)
                 if moved is None:
-                    await _save(response, target, most)
+                    await _save(response, target, most, progress)
                 return moved
         except (TimeoutError, httpcore.TimeoutException):
             error = TransientError("http_timeout", f"no complete response within {self.config.timeout:g} s")
@@ -111,7 +125,7 @@ class Downloader:
                     "http_tls", "TLS failed: the server's certificate or encryption is not accepted"
                 ) from None
             if isinstance(raised, httpcore.LocalProtocolError):
-                raise InputError("bad_url", f"not a valid request: {raised}") from None
+                raise InputError("bad_url", "the URL makes no valid request") from None
             error = _broken(raised, answered)
         host.silent += error.failure in _SILENCE and not answered
         raise error
@@ -131,12 +145,9 @@ class Downloader:
         if status != 200:
             raise InputError(f"http_{status}", f"the server responded with status {status}")
         if headers.get(b"content-encoding", "identity") != "identity":
-            raise InputError(
-                "http_encoding", f"the server sends {headers[b'content-encoding']}, which was not requested"
-            )
-        size = headers.get(b"content-length", "")
-        if size.isdecimal() and int(size) > most:
-            raise InputError("too_many_bytes", f"{int(size):,} bytes, limit {most:,}")
+            raise InputError("http_encoding", "the server sends a compressed body, which was not requested")
+        if (size := _stated(response)) > most:
+            raise InputError("too_many_bytes", f"{size:,} bytes, limit {most:,}")
         return None
 
     async def _robots(self, url: httpx.URL, target: Path) -> robots.Robots:
@@ -152,7 +163,7 @@ class Downloader:
         has one: until then nothing of its origin is fetched (RFC 9309, 2.3.1.4)."""
         try:
             for _ in range(_ROBOTS_REDIRECTS + 1):
-                moved = await self._request(url, target, robots.MAX_BYTES, heed=False)
+                moved = await self._request(url, target, robots.MAX_BYTES, lambda _: None, heed=False)
                 if moved is None:
                     return robots.parse(target.read_bytes().decode("utf-8", "replace"), self.config.product)
                 url = parsed(moved, url)
@@ -172,15 +183,16 @@ class Downloader:
 
 
 def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
-    """A URL, resolved against ``base`` where one is given. Raises InputError ``bad_url``."""
+    """A URL, resolved against ``base`` where one is given. Raises InputError ``bad_url``; the message quotes nothing of it."""
     try:
         result = httpx.URL(url.strip()) if base is None else base.join(url)
-    except (httpx.InvalidURL, ValueError) as error:
-        raise InputError("bad_url", f"not a valid URL: {error}") from None
-    if result.scheme not in ("http", "https") or not result.host:
+        scheme, host, port = result.scheme, result.host, result.port
+    except (httpx.InvalidURL, ValueError):  # of which IDNA's errors are
+        raise InputError("bad_url", "not a valid URL") from None
+    if scheme not in ("http", "https") or not host:
         raise InputError("bad_url", "not an http:// or https:// URL with a host")
-    if result.port is not None and not 0 < result.port < 1 << 16:
-        raise InputError("bad_url", f"port {result.port} is not between 1 and 65,535")
+    if port is not None and not 0 < port < 1 << 16:
+        raise InputError("bad_url", f"port {port} is not between 1 and 65,535")
     return result
 
 
@@ -211,14 +223,29 @@ def fetch_once(url: str, limits: Limits, config: HttpConfig) -> bytes:
         return Path(folder, "body").read_bytes()
 
 
-async def _save(response: httpcore.Response, target: Path, most: int) -> None:
+async def _save(response: httpcore.Response, target: Path, most: int, progress: Progress) -> None:
     size = 0
-    with target.open("wb") as file:
-        async for chunk in response.aiter_stream():
-            size += len(chunk)
-            if size > most:
-                raise InputError("too_many_bytes", f"more than the limit of {most:,} bytes")
-            file.write(chunk)
+    progress(_stated(response))
+    try:
+        with target.open("wb") as file:
+            async for chunk in response.aiter_stream():
+                size += len(chunk)
+                if size > most:
+                    raise InputError("too_many_bytes", f"more than the limit of {most:,} bytes")
+                progress(size)
+                file.write(chunk)
+    except OSError as error:
+        if error.errno in _DISK:
+            raise RunError(
+                f"downloads cannot be written to {target.parent}: {error.strerror}; set TMPDIR and rerun"
+            ) from None
+        raise
+
+
+def _stated(response: httpcore.Response) -> int:
+    """The body's size by its header, 0 where none is stated."""
+    sizes = [value.strip() for name, value in response.headers if name.lower() == b"content-length"]
+    return int(sizes[0]) if sizes and sizes[0].isdigit() and len(sizes[0]) <= 20 else 0
 
 
 def _broken(error: Exception, answered: bool) -> TransientError:

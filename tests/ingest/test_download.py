@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import pickle
 import statistics
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import pytest
 from support.web_server import HOSTS, Page, Web, web
 
@@ -16,7 +18,7 @@ from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest.addresses import is_public
 from dataengine.ingest.crawl import crawl, round_robin
-from dataengine.ingest.download import TRANSIENT, fetch_once
+from dataengine.ingest.download import TRANSIENT, Downloader, fetch_once
 from dataengine.ingest.occurrence import Occurrence, fetch
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -71,6 +73,8 @@ ENDS = {
     "/moved": (Page(status=302, headers=(("Location", "/good"),)), BODY, 1),
     "/loop": (Page(status=301, headers=(("Location", "loop"),)), "http_redirects", 6),
     "/to-a-file": (Page(status=302, headers=(("Location", "file:///etc/passwd"),)), "bad_url", 1),
+    "/to-no-name": (Page(status=302, headers=(("Location", "http://xn--a/"),)), "bad_url", 1),
+    "/to-a-bucket": (Page(status=302, headers=(("Location", "s3://bucket/key"),)), "bad_url", 1),
     "/to-no-place": (Page(status=302, headers=(("Location", "http://[::1"),)), "bad_url", 1),
     "/to-no-port": (Page(status=302, headers=(("Location", "//127.0.0.1:99999/"),)), "bad_url", 1),
     "/odd-wait": (Page(BODY, first=[Page(status=503, headers=(("Retry-After", "Mon, 1 Jan 9999999999 0:0:0 GMT"),))]), BODY, 2),
@@ -94,10 +98,25 @@ def test_every_end_has_its_class(site: Web) -> None:
 def test_what_cannot_be_asked_for() -> None:
     ends = {
         **dict.fromkeys(("http://", "http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:0/"), "bad_url"),
+        **dict.fromkeys(("http://xn--a/", "http://xn--/", "http://\ud83d/", "http://user:pa/ss@host/"), "bad_url"),
+        **dict.fromkeys(("http://a..b/", f"http://{'a' * 64}.test/", f"http://h/{'a' * 70_000}"), "bad_url"),
         "http://nobody.invalid/x": "http_dns",
         "http://127.0.0.1:9/": "http_connect",
     }
     assert outcomes(list(ends), polite(tries=1)) == ends
+    with pytest.raises(InputError) as caught:
+        fetch_once("http://user:sesame/x@host/", LIMITS, polite())
+    assert "sesame" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [LookupError(), UnicodeError("x"), OSError("x"), httpcore.UnsupportedProtocol("x")])
+def test_what_the_client_raises_is_a_failure(error: Exception, site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Downloader, "_request", broken)
+    assert outcomes([site.url("/a")], polite()) == {site.url("/a"): "http_error"}
+    assert "http_error" not in TRANSIENT
 
 
 def test_private_addresses_are_not_asked(site: Web) -> None:
@@ -121,6 +140,10 @@ def test_private_addresses_are_not_asked(site: Web) -> None:
         ("93.184.215.14", True), ("2606:2800:220:1::1", True), ("10.1.2.3", False), ("169.254.169.254", False),
         ("100.64.0.1", False), ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False), ("fd00::1", False),
         ("::ffff:192.168.0.1", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("0.0.0.0", False),
+        ("::a00:1", False), ("::8.8.8.8", False), ("64:ff9b:1::808:808", False), ("fec0::1", False), ("3fff::1", False),
+        ("2001:0:808:808:8000:63bf:f7f7:f7f7", False), ("2a00::5efe:10.0.0.1", False), ("::ffff:0:8.8.8.8", False),
+        ("192.0.0.8", False), ("192.88.99.1", False), ("ff0e::1", False), ("5f00::1", False), ("2002:a00:1::", False),
+        ("::ffff:8.8.8.8", True), ("64:ff9b::808:808", True), ("2002:808:808::", True),
     ],
 )  # fmt: skip
 def test_which_addresses_are_public(address: str, public: bool) -> None:
@@ -226,3 +249,18 @@ def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path)
     running = crawl(items, polite(), LIMITS)
     assert next(running).read(LIMITS) == b"local" and next(running).read(LIMITS) == BODY
     running.close()  # type: ignore[attr-defined]
+
+
+def test_the_spool_counts_what_is_on_its_way(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In any order of arrival no more lies on disk than the limit, and the one body whose turn it is."""
+    size, limit = 90_000, 400_000
+    site.pages = {f"/{n}": Page(bytes([n]) * size, length=-1 if n % 2 else None) for n in range(30)}
+    monkeypatch.setattr("dataengine.ingest.crawl._SPOOL", limit)
+    monkeypatch.setattr("dataengine.ingest.crawl._EXPECTED", 1000)
+    items = round_robin([Occurrence(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(30)])
+    most = 0
+    for item, wanted in zip(crawl(items, polite(concurrency_per_host=16, timeout=20), LIMITS), items, strict=True):
+        time.sleep(0.02)
+        most = max(most, sum(file.stat().st_size for file in Path(item.location).parent.iterdir()))
+        assert item.uri == wanted.uri and len(item.read(LIMITS)) == size
+    assert size < most <= limit + size
