@@ -23,7 +23,7 @@ def parse_size(value: Any) -> Any:
     """``"16 MB"`` → 16000000; numbers pass through. Raises ValueError."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"\s*([\d_.]+)\s*([A-Za-z]*)\s*", value)
+    match = re.fullmatch(r"([\d_.]{1,30})\s*([A-Za-z]*)", value.strip())
     if not match or match[2].upper() not in _UNITS:
         raise ValueError("a size is a number with an optional unit: 16 MB, 512 MiB, 1000000")
     return int(float(match[1].replace("_", "")) * _UNITS[match[2].upper()])

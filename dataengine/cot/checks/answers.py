@@ -23,7 +23,8 @@ _CLOSED = (
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LEADING = re.compile(rf"\(?([{LETTERS}])(?:[.):]|$)")
 _NAMED = re.compile(rf"\b(?:[Oo]ption|[Cc]andidate|[Aa]nswer(?: is|:)) \(?([{LETTERS}])\b")
-_ORDER = re.compile(rf"\b[{LETTERS}](?:\s*[,<>\-–→ ]\s*[{LETTERS}])+\b")
+_ORDER = re.compile(rf"\b[{LETTERS}](?:(?:\s*+[,<>\-–→]\s*+|[^\S ]*+ \s*+)[{LETTERS}])+\b")
+"""Between two letters a separator, or white space with a space in it; possessive, so that long runs take linear time."""
 
 
 def answer_of(question: Question, reply: Reply) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations
@@ -25,7 +26,7 @@ _TOLERANCE = 2.0
 _FREE = frozenset({0.0, 1.0, 2.0, 4.0, 255.0})
 """Numbers that every text may use: counts of steps, the grid, the ends of the scale."""
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w]|\.\d)")
-_LABEL = re.compile(r"<\|(\w+)_start\|>.*?<\|\1_end\|>", re.DOTALL)
+_MARK = re.compile(r"<\|(\w+)_(start|end)\|>")
 _CONCLUSION = re.compile(
     r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?)\s+([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)"
 )
@@ -60,7 +61,7 @@ def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator
     """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
     if any(_concludes(question, words) and not matches(question, words) for words in _CONCLUSION.findall(whole)):
         yield "contradiction"
-    text = _LABEL.sub("", whole)
+    text = without_labels(whole)
     words = text.split()
     if len(words) > MOST_WORDS or (question.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
         yield "length"
@@ -69,8 +70,9 @@ def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator
     parts = sentences(text)
     if _repeats(parts, words):
         yield "repetition"
-    numbers = [float(n) for n in _NUMBER.findall(text)] if question.basis == "measured" else []
-    if any(n not in read and not _supported(n, question) for n in numbers):
+    numbers = {float(n) for n in _NUMBER.findall(text)} - read if question.basis == "measured" else set()
+    known = _known(question) if numbers else set()
+    if not all(_supported(n, known) for n in numbers):
         yield "unsupported number"
     if any(_misread(question, s) for s in parts):
         yield "wrong reading"
@@ -89,8 +91,25 @@ def _concludes(question: Question, words: str) -> bool:
     return words.lower() in answer_vocabulary(question) or (question.answer.isupper() and words.isupper())
 
 
-def _supported(number: float, question: Question) -> bool:
-    return number in _FREE or any(abs(number - known) < 0.051 for known in _known(question))
+def without_labels(text: str) -> str:
+    """``text`` without its labels, ``<|NAME_start|>`` to the next ``<|NAME_end|>``, in one pass over all marks."""
+    ends: dict[str, list[int]] = {}
+    marks = list(_MARK.finditer(text))
+    for mark in marks:
+        if mark[2] == "end":
+            ends.setdefault(mark[1], []).append(mark.end())
+    kept, at = list[str](), 0
+    for mark in marks:
+        if mark[2] == "start" and mark.start() >= at:
+            closing = ends.get(mark[1], [])
+            if (place := bisect_right(closing, mark.end())) < len(closing):
+                kept.append(text[at : mark.start()])
+                at = closing[place]
+    return "".join(kept) + text[at:]
+
+
+def _supported(number: float, known: set[float]) -> bool:
+    return number in _FREE or any(abs(number - value) < 0.051 for value in known)
 
 
 def _known(question: Question) -> set[float]:
@@ -139,7 +158,7 @@ def _of_tools(question: Question, reply: formats.Agentic) -> Iterator[str]:
             yield "tool call"
             continue
         lines = step.output.split("\n") if calls else []
-        if len(lines) != len(calls) or not all(re.fullmatch(r"-?\d+", line) for line in lines):
+        if len(lines) != len(calls) or not all(re.fullmatch(r"-?\d{1,9}", line) for line in lines):
             yield "tool output"
             continue
         for call, line in zip(calls, lines, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,8 +40,7 @@ def confidence_of(text: str, tokens: Sequence[TokenLogprob]) -> Confidence:
         at += len(token.token)
     steps, stops = [], [*starts[1:], at]
     for begin, end in _sentences(text):
-        inside = [v for v, first, stop in zip(values, starts, stops, strict=True) if first < end and stop > begin]
-        if inside:
+        if inside := values[bisect_right(stops, begin) : bisect_left(starts, end)]:
             steps.append(inside)
     return Confidence(*whole, tuple(map(_mean, steps)), tuple(round(min(s), _PLACES) for s in steps))
 

@@ -6,7 +6,6 @@ may have been lost; here the code stands in a ``python`` fence, without which it
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,8 +16,12 @@ from dataengine.models.serving.messages import Block, ImageBlock, TextBlock
 
 #: Stands in flat text where a picture goes.
 IMAGE_MARK = "<image>"
+#: Characters of a reply; a longer one is not parsed.
+LONGEST = 200_000
 _TAGS = tuple(f"<{slash}{tag}>" for tag in ("think", "answer", "analysis", "sandbox_output") for slash in ("", "/"))
 _FENCE = "```"
+_STEP = ("\n```python\n", "\n```\n<sandbox_output> ", " </sandbox_output>\n")
+"""What ends the thought, the code and the output of a step."""
 
 #: What the user's text ends with, by style. The model card knows three switches, the paper two more.
 SWITCHES: dict[str, dict[Style, str]] = {
@@ -136,24 +139,16 @@ class Agentic:
 
 Reply = Plain | Thinking | AutoPlain | AutoThinking | Agentic
 
-_THINKING = re.compile(r"<think>(.+?)</think> <answer>(.+?)</answer>", re.DOTALL)
-_AUTO_PLAIN = re.compile(rf"<analysis>(.+?){re.escape(AutoPlain.decision)}</analysis> (.+)", re.DOTALL)
-_AUTO_THINKING = re.compile(
-    rf"<analysis>(.+?){re.escape(AutoThinking.decision)}</analysis><think>(.+?)</think><answer>(.+?)</answer>",
-    re.DOTALL,
-)
-_STEP = re.compile(r"(.+?)\n```python\n(.+?)\n```\n<sandbox_output> (.+?) </sandbox_output>\n", re.DOTALL)
-
 
 def parse(style: Style, text: str) -> Reply:
-    """The reply that renders to exactly ``text``. Raises FormatError."""
+    """The reply that renders to exactly ``text``, in time linear in its length. Raises FormatError."""
+    if len(text) > LONGEST:
+        raise FormatError.because(f"the reply has {len(text):,} characters, limit {LONGEST:,}")
     if style == "non_thinking":
         return Plain(text)
     if style == "auto":
-        if match := _AUTO_PLAIN.fullmatch(text):
-            return AutoPlain(*match.groups())
-        return AutoThinking(*_groups(_AUTO_THINKING, text))
-    think, answer = _groups(_THINKING, text)
+        return _auto(text)
+    think, answer = _parts(text, "<think>", "</think> <answer>", "</answer>")
     return Thinking(think, answer) if style == "thinking" else _agentic(think, answer)
 
 
@@ -203,17 +198,46 @@ def to_text(blocks: Sequence[Block]) -> tuple[str, list[str]]:
 
 def _agentic(think: str, answer: str) -> Agentic:
     steps, at = [], 0
-    while match := _STEP.match(think, at):
-        steps.append(Step(*match.groups()))
-        at = match.end()
+    while (step := _step(think, at)) is not None:
+        fields, at = step
+        steps.append(Step(*fields))
     return Agentic(tuple(steps), think[at:], answer)
 
 
-def _groups(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
-    match = pattern.fullmatch(text)
-    if not match:
-        raise FormatError.because(f"the text does not have the form {pattern.pattern}")
-    return match.groups()
+def _step(think: str, at: int) -> tuple[list[str], int] | None:
+    """Thought, code and output of the step that begins at ``at``, and where it ends; None where none begins."""
+    fields = []
+    for mark in _STEP:
+        end = think.find(mark, at)
+        if end < 0:
+            return None
+        fields.append(think[at:end])
+        at = end + len(mark)
+    return fields, at
+
+
+def _auto(text: str) -> AutoPlain | AutoThinking:
+    plain = f"{AutoPlain.decision}</analysis> "
+    if plain in text:
+        return AutoPlain(*_parts(text, "<analysis>", plain, ""))
+    return AutoThinking(
+        *_parts(text, "<analysis>", f"{AutoThinking.decision}</analysis><think>", "</think><answer>", "</answer>")
+    )
+
+
+def _parts(text: str, begin: str, *marks: str) -> list[str]:
+    """What stands before each of ``marks``, in their order; the last one ends the text. No part may hold a tag, so the first
+    place of a mark is the only one that can be right."""
+    if not text.startswith(begin) or not text.endswith(marks[-1]):
+        raise FormatError.because(f"the text does not have the form {'…'.join([begin, *marks])}")
+    parts, at, end = list[str](), len(begin), len(text) - len(marks[-1])
+    for mark in marks[:-1]:
+        stop = text.find(mark, at, end)
+        if stop < 0:
+            raise FormatError.because(f"the text does not have the form {'…'.join([begin, *marks])}")
+        parts.append(text[at:stop])
+        at = stop + len(mark)
+    return [*parts, text[at:end]]
 
 
 def tagged(text: str) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from dataengine.cot.core.formats import FormatError
+from dataengine.cot.core.formats import LONGEST, FormatError
 
 Shape = Literal["point", "box", "polygon"]
 Name = Literal["", "object_ref", "ocr_text"]
@@ -22,7 +22,8 @@ Coordinates = tuple[tuple[int, ...], ...]
 
 SIDE = 1000
 _LABEL = re.compile(
-    r"(?:<\|(object_ref|ocr_text)_start\|>(.+?)<\|\1_end\|>)?<\|(point|box|polygon)_start\|>(\[.+\])<\|\3_end\|>",
+    r"(?:<\|(object_ref|ocr_text)_start\|>((?:(?!<\|).)+)<\|\1_end\|>)?"
+    r"<\|(point|box|polygon)_start\|>(\[[\[\]0-9, -]+\])<\|\3_end\|>",
     re.DOTALL,
 )
 _TIME = re.compile(r"<\|clip_time_start\|>\[(\d+(?:\.\d+)?), (\d+(?:\.\d+)?)\]<\|clip_time_end\|> (.+)", re.DOTALL)
@@ -63,6 +64,8 @@ def parse(text: str) -> Label:
     if not match:
         raise FormatError.because(f"no grounding label: {text[:80]!r}")
     name, inside, shape, places = match.groups()
+    if len(places) > LONGEST or "[[[[" in places:
+        raise FormatError.because(f"not coordinates: {places[:80]}")
     try:
         rows = json.loads(places)
         flat = tuple(tuple(n for xy in p for n in xy) if shape == "polygon" else tuple(p) for p in rows)

@@ -15,8 +15,9 @@ from typing import Any
 from dataengine.config.cot import QuestionsConfig, SourceQAConfig
 
 LETTERS = "ABCDEF"
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_MARKS = re.compile(r"\s*<(?:image|video)>\s*")
+_NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
+"""No more digits than float64 has room for."""
+_MARKS = re.compile(r"<(?:image|video)>")
 _LETTER = re.compile(r"\(?([A-Z])\)?[.:]?")
 _ASKING, _ANSWERING = ("human", "user"), ("gpt", "assistant")
 _WORD_LIMIT = 3
@@ -62,7 +63,7 @@ def pairs_of(meta: str | None, config: QuestionsConfig, place: str) -> list[Pair
 
 def clean(question: str) -> str:
     """The question without the picture placeholders of other data sets."""
-    return _MARKS.sub(" ", question).strip()
+    return " ".join(part.strip() for part in _MARKS.split(question)).strip()
 
 
 def _rows(metadata: Mapping[str, Any], config: SourceQAConfig) -> Iterator[Mapping[str, Any]]:

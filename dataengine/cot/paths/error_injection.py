@@ -82,7 +82,7 @@ def _output(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """A number in a tool's output that the tool did not give."""
     if not isinstance(reply, formats.Agentic):
         return None
-    read = [n for n, step in enumerate(reply.steps) if re.fullmatch(r"(-?\d+\n?)+", step.output)]
+    read = [n for n, step in enumerate(reply.steps) if re.fullmatch(r"(?:-?\d++\n?)+", step.output)]
     if not read:
         return None
     at = draw.choice(read)

@@ -19,7 +19,8 @@ from dataengine.media.sandbox.pool import Failed
 from dataengine.models.serving.completion import Completion, FailedCompletion, Request, Result
 from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock
 
-_PROGRAM = re.compile(r"```(?:python)?[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_OPENING = re.compile(r"```(?:python)?[ \t]*\n")
+_FENCE = "```"
 _THINK, _END = "<think>", "</think>"
 
 #: Results of a batch of requests, by index.
@@ -78,19 +79,25 @@ def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
     """Add a completion to the text; the program that it stops at, if it does."""
     dialogue.confidences.append((confidence_of(completion.text, completion.logprobs), completion.tokens_out))
     turn = text_of(completion).strip()
-    match = _PROGRAM.search(turn)
-    thinking = match is not None and _END not in turn[: match.start()]
-    turn = turn[: match.start()].strip() if match and thinking else turn
+    begin, code = _program(turn)
+    thinking = code is not None and _END not in turn[:begin]
+    turn = turn[:begin].strip() if thinking else turn
     if dialogue.turns:
         turn = turn.removeprefix(_THINK).lstrip()
     elif thinking:
         turn = _THINK + turn.removeprefix(_THINK)
-    if match is None or not thinking:
+    if code is None or not thinking:
         dialogue.text += turn
         return None
-    code = match[1].strip()
     dialogue.text += f"{turn}\n```python\n{code}\n```\n"
     return code
+
+
+def _program(turn: str) -> tuple[int, str | None]:
+    """Where the first fenced program of a turn begins, and its code; None where it has none."""
+    opening = _OPENING.search(turn)
+    end = turn.find(_FENCE, opening.end()) if opening else -1
+    return (opening.start(), turn[opening.end() : end].strip()) if opening and end >= 0 else (len(turn), None)
 
 
 def _append_output(dialogue: Dialogue, output: bytes | str, pictures: dict[str, bytes]) -> None:
