@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.dedup.hash_sets import HashSets
+from dataengine.text.unicode_forms import normalised
 
 Int64 = NDArray[np.int64]
 UInt64 = NDArray[np.uint64]
@@ -39,8 +39,8 @@ class Shingles:
 
 def normalise(text: str | None) -> str:
     """As it is compared; empty for None."""
-    folded = unicodedata.normalize("NFKC", text or "").casefold()
-    return _GAPS.sub(" ", unicodedata.normalize("NFKC", folded)).strip()
+    folded = normalised("NFKC", text or "").casefold()
+    return _GAPS.sub(" ", normalised("NFKC", folded)).strip()
 
 
 def shingle_sets(texts: pa.ChunkedArray[Any], how: Shingles) -> HashSets:

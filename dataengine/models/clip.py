@@ -17,6 +17,7 @@ from dataengine.models import checkpoint as weights
 from dataengine.models.architecture import find
 from dataengine.models.device import Float32, padded, start_torch, unit
 from dataengine.models.open_clip_loader import check_fit, loaded
+from dataengine.models.text_limit import capped
 
 _PREPROCESSING = "1"
 _KEEP = 100_000
@@ -70,7 +71,9 @@ class ClipEncoder:
         return np.split(rows, np.cumsum([len(p) for p in prepared])[:-1])
 
     def texts(self, texts: Sequence[str]) -> Float32:
-        """``(n, D)`` of unit length; each distinct text goes through the model once, as long as it is remembered."""
+        """``(n, D)`` of unit length; each distinct text goes through the model once, as long as it is remembered. Of a text
+        of more than 4,000 characters its beginning is read."""
+        texts = [capped(text) for text in texts]
         if len(self._texts) > _KEEP:
             self._texts.clear()
         new = [t for t in dict.fromkeys(texts) if t not in self._texts]

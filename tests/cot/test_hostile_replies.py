@@ -84,7 +84,7 @@ def test_a_right_answer_with_hostile_reasoning_is_graded(kind: str, content: int
     question = next(k.question for k in records() if k.question.answer_type == kind and k.question.style == "thinking")
     text = f"<think>{CONTENTS[content]}</think> <answer>{box(question.answer)}</answer>"
     graded = grade(question, text)
-    assert graded.grade in "BC" and graded.reasons
+    assert graded.right and graded.grade in "AB"
     assert with_error(question, formats.parse("thinking", text), _First()) is not None  # type: ignore[arg-type]
 
 
@@ -158,7 +158,7 @@ def test_programs_are_those_of_the_plain_expression(turn: str) -> None:
         (_program, many("``` "), (SIZE // 4 * 4, None)),
         (_program, many("```python\n"), (0, "")),
         (normalise, many("_ -"), ""),
-        (normalise, "a" + many("\u0315\u0300", 20_000), None),
+        (normalise, "a" + many("\u0315\u0300") + "b", None),
     ],
 )
 def test_text_from_outside_takes_linear_time(function: Callable[[str], object], text: str, result: object) -> None:
