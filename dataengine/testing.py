@@ -180,7 +180,7 @@ def _checked(scorer: Scorer, prepared: Sequence[Any], captions: Sequence[Sequenc
 @dataclass
 class Turn:
     """How ``ChatServer`` answers one request. ``kind``: reply, status, slow, reset (the connection), cut (a body that ends
-    early); ``seconds`` of waiting before it."""
+    early), drip (a body without an end); ``seconds`` of waiting before it; ``body``: bytes in place of a completion."""
 
     kind: str = "reply"
     status: int = 200
@@ -191,6 +191,7 @@ class Turn:
     logprobs: list[float] | None = None
     tokens: list[Body] | None = None
     seconds: float = 0.0
+    body: bytes | None = None
 
 
 class ChatServer(ThreadingHTTPServer):
@@ -264,12 +265,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         data = json.dumps(_completion(turn)).encode() if turn.status == 200 else b'{"error": "told to"}'
+        data = data if turn.body is None else turn.body
         self.send_response(turn.status)
         for name, value in {"Content-Type": "application/json", **turn.headers}.items():
             self.send_header(name, value)
         sent = data[: len(data) // 2] if turn.kind == "cut" else data
         self.send_header("Content-Length", str(len(sent)))
         self.end_headers()
+        while turn.kind == "drip":
+            self.wfile.write(b" ")
+            time.sleep(0.05)
         self.wfile.write(sent)
 
 

@@ -11,8 +11,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from dataengine.config import yaml_bounds
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
+from dataengine.text.display import visible
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -23,19 +25,24 @@ def load(path: str | Path, model: type[M]) -> M:
     text = read_text(path)
     root = parse(text, str(path))
     try:
-        return model.model_validate(yaml.safe_load(text) or {})
+        return model.model_validate(value_of(root, str(path)))
     except ValidationError as error:
         lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model, root)}" for e in error.errors()]
         raise UsageError("\n".join(lines)) from None
 
 
 def read_text(path: str | Path) -> str:
-    """Text of a file or s3:// object. Raises UsageError if it does not exist or is not UTF-8."""
+    """Text of a file or s3:// object. Raises UsageError if it does not exist, is too large or is not UTF-8."""
     try:
         if "://" in str(path):
             folder, _, name = str(path).rpartition("/")
-            return Store(folder).get(name).decode("utf-8")
-        return Path(path).read_text("utf-8")
+            entry = Store(folder).head(name)
+            data = Store(folder).get(name) if entry is None or entry.size <= yaml_bounds.SIZE else None
+        else:
+            data = _bounded(Path(path))
+        if data is None:
+            raise UsageError(f"{path} is larger than {yaml_bounds.SIZE:,} bytes: name a YAML file")
+        return data.decode("utf-8-sig")
     except RunError as error:
         raise UsageError(str(error)) from None
     except FileNotFoundError:
@@ -48,16 +55,38 @@ def read_text(path: str | Path) -> str:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
+def _bounded(path: Path) -> bytes | None:
+    """The bytes of a regular file; None where it has too many. Raises UsageError for a device or a pipe."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise UsageError(f"{path} is a device or a pipe: name a YAML file")
+    with path.open("rb") as file:
+        data = file.read(yaml_bounds.SIZE + 1)
+    return data if len(data) <= yaml_bounds.SIZE else None
+
+
 def parse(text: str, name: str) -> yaml.Node | None:
-    """Node tree of a YAML text. Raises UsageError on invalid YAML or duplicate keys."""
+    """Node tree of a YAML text. Raises UsageError on invalid YAML, duplicate keys, and what is beyond the bounds of a file."""
     try:
+        yaml_bounds.check(text, name)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
-        raise UsageError(f"{name}:{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        raise UsageError(f"{name}:{line}: not valid YAML: {visible(str(getattr(error, 'problem', error)))}") from None
     _refuse_duplicates(root, name)
     return root
+
+
+def value_of(root: yaml.Node | None, name: str) -> Any:
+    """The value of a parsed text; an empty mapping for an empty one. Raises UsageError for a value that its tag does not fit."""
+    try:
+        return (yaml.SafeLoader("").construct_document(root) if root else None) or {}
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        raise UsageError(f"{name}:{line}: not valid YAML: {visible(str(getattr(error, 'problem', error)))}") from None
+    except ValueError as error:  # a date such as 2026-02-31, or !!int on a word
+        raise UsageError(f"{name}: a value is not of the type that it looks like ({error}): put it in quotes") from None
 
 
 def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
@@ -67,11 +96,14 @@ def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"{name}:{line}: a list or mapping as a key; keys are words")
             if key.value in seen:
                 raise UsageError(
-                    f"{name}:{key.start_mark.line + 1}: duplicate key `{key.value}`, first set in line {seen[key.value]}"
+                    f"{name}:{line}: duplicate key `{visible(key.value)}`, first set in line {seen[key.value]}"
                 )
-            seen[key.value] = key.start_mark.line + 1
+            seen[key.value] = line
             _refuse_duplicates(value, name)
 
 
@@ -110,8 +142,13 @@ def _explain(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None
         return f"`{where}` is missing"
     message = error["msg"].removeprefix("Value error, ")
     value = error.get("input")
-    got = f" (got: {value!r})" if isinstance(value, str | int | float | bool) or value is None else ""
+    got = f" (got: {_short(value)})" if isinstance(value, str | int | float | bool) or value is None else ""
     return f"`{where}`: {message}{got}" if where else message
+
+
+def _short(value: object) -> str:
+    text = visible(repr(value))
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _field_path(error: ErrorDetails, root: yaml.Node | None) -> str:

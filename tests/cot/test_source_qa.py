@@ -58,6 +58,8 @@ def test_answers_are_of_a_type(pair: dict[str, Any], kind: str, answer: str) -> 
         ({"answer": "cat", "choices": [*"abcdefg", "cat"]}, "not 2 to 6 choices"),
         ({"answer": "cat", "choices": ["cat", "cat"]}, "duplicate or empty choices"),
         ({"answer": "cat", "choices": "cat or dog"}, "choices are not a list"),
+        ({"answer": "cat", "choices": ["cat", ["dog"]]}, "choices are not texts"),
+        ({"answer": "9" * 400, "answer_type": "number"}, "the answer is not a number"),
         ({"answer": "many", "answer_type": "number"}, "the answer is not a number"),
         ({"answer": ["dog", "cat"]}, "no question with one answer"),
         ({"answer": None}, "no question with one answer"),

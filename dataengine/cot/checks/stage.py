@@ -7,7 +7,6 @@ it says whether a reply that differs in words means the same.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,12 +23,14 @@ from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, read_rows, rows_of, table_of
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
+from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
+from dataengine.text.bounded_json import parse_json
 
 RULES = "2"
 """Version of the rules: raised when one changes its findings."""
@@ -190,8 +191,8 @@ def _with_judgement(row: CheckRow, judgement: Judgement | None) -> CheckRow:
 
 def _judgement(text: str, free: bool) -> Judgement | None:
     try:
-        reply = json.loads(text)
-    except ValueError:
+        reply = parse_json(text)
+    except InputError:
         return None
     if not isinstance(reply, dict) or not isinstance(reply.get("process"), bool):
         return None

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from dataengine.errors import InputError
 from dataengine.models.serving.messages import Message, StrictModel
+from dataengine.text.bounded_json import parse_json
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
 VERSION = "3"
@@ -127,8 +128,8 @@ class Record(StrictModel):
     def from_bytes(cls, data: bytes) -> Record:
         """Raises InputError ``bad_record`` for anything but the bytes that ``to_bytes`` writes."""
         try:
-            record = cls.model_validate(json.loads(data))
-        except (ValidationError, ValueError) as error:
+            record = cls.model_validate(parse_json(data))
+        except (ValidationError, InputError) as error:
             raise InputError("bad_record", f"not a CoT record: {_first_line(error)}") from error
         if record.to_bytes() != data:
             raise InputError("bad_record", "not in canonical form")
@@ -167,4 +168,4 @@ def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return str(error).split("\n")[0]
+    return error.message if isinstance(error, InputError) else str(error)

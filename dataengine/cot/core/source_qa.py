@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataengine.config.cot import QuestionsConfig, SourceQAConfig
+from dataengine.errors import InputError
+from dataengine.text.bounded_json import parse_json
 
 LETTERS = "ABCDEF"
 _NUMBER = re.compile(r"-?\d{1,300}(?:\.\d{1,300})?")
@@ -70,8 +72,8 @@ def _rows(metadata: Mapping[str, Any], config: SourceQAConfig) -> Iterator[Mappi
     value: Any = metadata if config.key is None else metadata.get(config.key)
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError:
+            value = parse_json(value)
+        except InputError:
             value = None
     rows = value if isinstance(value, list) else [value]
     question: str | None = None
@@ -93,11 +95,13 @@ def _pair(row: Mapping[str, Any], config: SourceQAConfig, place: str) -> Pair:
     if isinstance(answer, list):
         answer = answer[0] if len({str(a) for a in answer}) == 1 else None
     if not isinstance(question, str) or not clean(question) or not isinstance(answer, str | int | float):
-        return Pair(str(question or ""), "", "text", (), place, "no question with one answer")
+        return Pair(question if isinstance(question, str) else "", "", "text", (), place, "no question with one answer")
     if isinstance(choices, Mapping):
         choices = list(choices.values())
     if choices is not None and not isinstance(choices, list):
         return Pair(question, "", "choice", (), place, "choices are not a list")
+    if not all(isinstance(choice, str | int | float) for choice in choices or ()):
+        return Pair(question, "", "choice", (), place, "choices are not texts")
     return _typed(question, answer, tuple(str(c).strip() for c in choices or ()), kind, place)
 
 

@@ -22,8 +22,10 @@ from dataengine.cot.tasks.from_source import unfit
 from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
+from dataengine.errors import InputError
 from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.samples.locate import Located
+from dataengine.text.bounded_json import parse_json
 
 _MAX_WORDS = 200
 _CHUNK = 64
@@ -93,8 +95,8 @@ class Enhancer:
 
 def _question(text: str) -> str:
     try:
-        reply = json.loads(text)
-    except ValueError:
+        reply = parse_json(text)
+    except InputError:
         return ""
     question = reply.get("question") if isinstance(reply, dict) else None
     return " ".join(question.split()) if isinstance(question, str) else ""

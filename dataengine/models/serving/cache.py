@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from dataengine.errors import InputError
 from dataengine.models.serving.completion import (
     FINAL,
     Completion,
@@ -16,8 +17,10 @@ from dataengine.models.serving.completion import (
 )
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json
+from dataengine.text.bounded_json import parse_json
 
 FOLDER = "completions"
+_LARGEST = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,27 @@ class CompletionCache:
     store: Store | None
 
     def get(self, digest: str) -> Result | None:
-        """The result of the request with this digest; None where there is none yet."""
+        """The result of the request with this digest; None where there is none yet, or one that cannot be read."""
         if self.store is None:
             return None
         try:
-            fields = json.loads(self.store.get(_key(digest)))
-        except FileNotFoundError:
+            return _result(parse_json(self.store.get(_key(digest)), size=_LARGEST))
+        except (FileNotFoundError, InputError, ValueError, LookupError, TypeError):
             return None
-        if "failure" in fields:
-            return FailedCompletion(Failure(fields["failure"]), fields["message"])
-        calls = tuple(ToolCall(**call) for call in fields["tool_calls"])
-        logprobs = tuple(TokenLogprob(*pair) for pair in fields["logprobs"])
-        return Completion(**{**fields, "tool_calls": calls, "logprobs": logprobs, "cached": True})
 
     def put(self, digest: str, result: Result) -> None:
         """Keep a finished generation; the first of several workers wins."""
         if self.store is not None and (isinstance(result, Completion) or result.failure in FINAL):
             self.store.create(_key(digest), canonical_json(asdict(result)))
+
+
+def _result(fields: Any) -> Result:
+    """Raises ValueError, LookupError or TypeError for what ``put`` has not written."""
+    if "failure" in fields:
+        return FailedCompletion(Failure(fields["failure"]), fields["message"])
+    calls = tuple(ToolCall(**call) for call in fields["tool_calls"])
+    logprobs = tuple(TokenLogprob(*pair) for pair in fields["logprobs"])
+    return Completion(**{**fields, "tool_calls": calls, "logprobs": logprobs, "cached": True})
 
 
 def _key(digest: str) -> str:

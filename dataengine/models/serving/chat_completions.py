@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from dataengine.config.model_server import ModelServerConfig
-from dataengine.models.serving.completion import (
-    Completion,
-    FailedCompletion,
-    Failure,
-    Media,
-    Request,
-    Result,
-    TokenLogprob,
-    ToolCall,
-)
+from dataengine.errors import InputError
+from dataengine.models.serving.completion import FailedCompletion, Failure, Media, Request, Result
 from dataengine.models.serving.messages import ImageBlock, Message, TextBlock
+from dataengine.models.serving.reply_fields import completion_of
+from dataengine.text.redaction import redacted
 
 _TOKENS_PER_PICTURE = 1024
-_LOOP = re.compile(r"(.{4,200}?)\1{7,}", re.DOTALL)
+_SHORTEST, _LONGEST, _TIMES = 4, 200, 8
+"""Of a loop: characters of what is repeated, and how often."""
+_QUOTED = 2000
+"""Bytes of an error that are searched for credentials before it is cut to 200 characters."""
 _TAIL = 4000
 """Characters at the end of a completion that are searched for a loop."""
 
@@ -55,14 +53,15 @@ def estimated_tokens(request: Request) -> int:
 
 
 def parse_response(
-    status: int, retry_after: str, content: bytes, config: ModelServerConfig
+    status: int, retry_after: str, content: bytes, config: ModelServerConfig, secrets: Sequence[str] = ()
 ) -> tuple[Result, float | None]:
-    """The result, and the least seconds to wait before a retry; None where a retry is of no use."""
+    """The result, and the least seconds to wait before a retry; None where a retry is of no use. ``secrets`` are redacted from
+    messages, as all that looks like a credential."""
     if status == 200:
         result = _result(content, config)
         retry = isinstance(result, FailedCompletion) and result.failure is Failure.BAD_REPLY
         return result, 0.0 if retry else None
-    message = f"status {status}: {content[:200].decode('utf-8', 'replace')}"
+    message = f"status {status}: {redacted(content[:_QUOTED].decode('utf-8', 'replace'), secrets)[:200]}"
     if status == 429:
         return FailedCompletion(Failure.RATE_LIMIT, message), _seconds(retry_after)
     if status in (408, 504):
@@ -76,23 +75,17 @@ def parse_response(
 
 def _result(content: bytes, config: ModelServerConfig) -> Result:
     try:
-        body = json.loads(content)
-        choice = body["choices"][0]
-        message, finish_reason = choice["message"], choice.get("finish_reason")
-        completion = _completion(body, choice, message)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        return FailedCompletion(Failure.BAD_REPLY, f"not a chat completion: {error!r}: {content[:100]!r}")
+        choice, completion = completion_of(content)
+    except InputError as error:
+        return FailedCompletion(Failure.BAD_REPLY, f"not a chat completion: {error.message}")
+    finish_reason, refusal = choice.get("finish_reason"), choice["message"].get("refusal")
     text, calls = completion.text, "".join(f"\n{call.name} {call.arguments}" for call in completion.tool_calls)
     if calls and not text:
         text = completion.reasoning
-    if (
-        finish_reason == "content_filter"
-        or message.get("refusal")
-        or text.lstrip().startswith(tuple(config.refusal_prefixes))
-    ):
-        return FailedCompletion(Failure.REFUSED, (message.get("refusal") or text or "content filter")[:200])
-    if _LOOP.search(f"{text}{calls}"[-_TAIL:]):
-        return FailedCompletion(Failure.REPETITION, f"{text}{calls}"[-100:])
+    if finish_reason == "content_filter" or refusal or text.lstrip().startswith(tuple(config.refusal_prefixes)):
+        return FailedCompletion(Failure.REFUSED, redacted(str(refusal or text or "content filter")[:200]))
+    if _loops(f"{text}{calls}"[-_TAIL:]):
+        return FailedCompletion(Failure.REPETITION, redacted(f"{text}{calls}"[-100:]))
     if finish_reason == "length":
         return FailedCompletion(Failure.TRUNCATED, f"cut off after {completion.tokens_out} tokens (max_tokens)")
     if not f"{text}{calls}".strip():
@@ -100,29 +93,16 @@ def _result(content: bytes, config: ModelServerConfig) -> Result:
     return completion
 
 
-def _completion(body: Mapping[str, Any], choice: Mapping[str, Any], message: Mapping[str, Any]) -> Completion:
-    usage = body.get("usage") or {}
-    return Completion(
-        str(message.get("content") or ""),
-        int(usage.get("prompt_tokens", 0)),
-        int(usage.get("completion_tokens", 0)),
-        str(message.get("reasoning_content") or ""),
-        tuple(_tool_call(call["function"]) for call in message.get("tool_calls") or ()),
-        tuple(
-            TokenLogprob(str(token["token"]), float(token["logprob"]))
-            for token in (choice.get("logprobs") or {}).get("content") or ()
-        ),
-    )
-
-
-def _tool_call(function: Any) -> ToolCall:
-    """Raises LookupError, TypeError or ValueError for what is no call."""
-    arguments = function.get("arguments") or "{}"
-    if not isinstance(arguments, str):
-        arguments = json.dumps(arguments, ensure_ascii=False)
-    if not isinstance(json.loads(arguments), dict):
-        raise ValueError("arguments of a tool call are no JSON object")
-    return ToolCall(str(function["name"]), arguments)
+def _loops(text: str) -> bool:
+    """Whether a run of 4 to 200 characters stands eight times in a row: for one of these distances, 7 times as many characters
+    in a row are the same as those so far before them."""
+    points = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    for distance in range(_SHORTEST, min(_LONGEST, len(points) // _TIMES) + 1):
+        different = np.flatnonzero(points[distance:] != points[:-distance])
+        bounds = np.r_[-1, different, len(points) - distance]
+        if np.diff(bounds).max() > distance * (_TIMES - 1):
+            return True
+    return False
 
 
 def _message(message: Message, media: Media, pictures: bool) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Failure(StrEnum):
     SERVER = "server_error"
     TIMEOUT = "timeout"
     CONNECTION = "connection"
+    DISCONNECTED = "disconnected"
     BAD_REPLY = "bad_reply"
     TRUNCATED = "truncated"
     REPETITION = "repetition"

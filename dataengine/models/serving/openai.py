@@ -10,12 +10,13 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 
 from dataengine.config.model_server import ModelServerConfig
 from dataengine.errors import UsageError
+from dataengine.models.serving.bounded_body import ACCEPTED, BodyError, body_of
 from dataengine.models.serving.cache import CompletionCache
 from dataengine.models.serving.chat_completions import estimated_tokens, parse_response, request_body
 from dataengine.models.serving.completion import (
@@ -29,9 +30,12 @@ from dataengine.models.serving.completion import (
 from dataengine.models.serving.messages import ImageBlock
 from dataengine.models.serving.rate_limit import RateLimit
 from dataengine.storage.workspace import digest
+from dataengine.text.redaction import redacted
 
 _LONGEST_WAIT = 60.0
 """Seconds between two tries."""
+_IN_A_ROW = 8
+"""Requests that a server may end without a response, one after the other with all their tries, before it counts as not there."""
 
 
 @dataclass
@@ -44,6 +48,7 @@ class OpenAIClient:
     """Seconds before the second try; doubled before each further one."""
     _limit: RateLimit | None = field(default=None, init=False)
     _spent: int = field(default=0, init=False)
+    _disconnected: int = field(default=0, init=False)
 
     @property
     def id(self) -> str:
@@ -52,12 +57,18 @@ class OpenAIClient:
         return f"openai:{self.config.model}" + (f":{digest(settings)[:8]}" if settings else "")
 
     def validate(self) -> None:
-        """Raises UsageError where the environment holds no key."""
+        """Raises UsageError where the environment holds no key or one that no header can hold, and for an endpoint that is no
+        URL."""
         name = self.config.api_key_env
-        if name is not None and not os.environ.get(name):
+        if name is not None and not self._key:
             raise UsageError(
                 f"the environment variable {name} (api_key_env of model {self.config.model}) is not set: export the key in it"
             )
+
+        if not (self._key.isascii() and self._key.isprintable()):
+            raise UsageError(f"the key in {name} has characters that an HTTP header cannot hold: export it again")
+        if not _is_url(self.config.endpoint):
+            raise UsageError(f"endpoint of model {self.config.model}: not a URL; write it as http://HOST:PORT/v1")
 
     def setup(self) -> None:
         self._limit = RateLimit(self.config.requests_per_minute, self.config.tokens_per_minute)
@@ -121,24 +132,49 @@ class OpenAIClient:
             if wait is None or attempt == self.config.retries:
                 break
             await asyncio.sleep(min(_LONGEST_WAIT, max(wait, self.first_wait * 2**attempt)))
-        return result
+        return self._counted(result)
+
+    def _counted(self, result: Result) -> Result:
+        """The result; where so many requests in a row were disconnected, the failure of the connection, which ends the run."""
+        if not isinstance(result, FailedCompletion) or result.failure is not Failure.DISCONNECTED:
+            self._disconnected = 0
+            return result
+        self._disconnected += 1
+        return result if self._disconnected < _IN_A_ROW else replace(result, failure=Failure.CONNECTION)
 
     async def _post(self, client: httpx.AsyncClient, request: Request, media: Media) -> tuple[Result, float | None]:
         """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""
         url = f"{self.config.endpoint.rstrip('/')}/chat/completions"
+        body = request_body(request, media, self.config)
         try:
-            response = await client.post(url, json=request_body(request, media, self.config))
-        except httpx.TimeoutException:
-            return FailedCompletion(Failure.TIMEOUT, f"no response within {self.config.timeout:g} s"), 0.0
-        except httpx.TransportError as error:
-            message = f"{self.config.endpoint}: {error or type(error).__name__}"
-            return FailedCompletion(Failure.CONNECTION, message), 0.0
+            async with asyncio.timeout(self.config.timeout), client.stream("POST", url, json=body) as response:
+                content = await body_of(response)
+        except (httpx.TimeoutException, TimeoutError):
+            return FailedCompletion(Failure.TIMEOUT, f"no whole response within {self.config.timeout:g} s"), 0.0
+        except BodyError as error:
+            return FailedCompletion(Failure.BAD_REPLY, f"the reply was not read: {error}"), None
+        except httpx.HTTPError as error:
+            failure = Failure.CONNECTION if isinstance(error, httpx.ConnectError) else Failure.DISCONNECTED
+            message = redacted(f"{self.config.endpoint}: {error or type(error).__name__}", [self._key])
+            return FailedCompletion(failure, message), 0.0
         retry_after = response.headers.get("retry-after", "")
-        return parse_response(response.status_code, retry_after, response.content, self.config)
+        return parse_response(response.status_code, retry_after, content, self.config, [self._key])
+
+    @property
+    def _key(self) -> str:
+        name = self.config.api_key_env
+        return os.environ.get(name, "").strip() if name else ""
 
     def _headers(self) -> dict[str, str]:
-        name = self.config.api_key_env
-        return {"Authorization": f"Bearer {os.environ.get(name, '')}"} if name else {}
+        return {"Accept-Encoding": ACCEPTED} | ({"Authorization": f"Bearer {self._key}"} if self._key else {})
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return bool(url.host) and (url.port or 0) < 1 << 16
 
 
 def _image_digests(request: Request, media: Media) -> list[str]:

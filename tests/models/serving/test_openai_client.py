@@ -99,7 +99,7 @@ def test_completions_have_their_tokens_log_probabilities(server: ChatServer) -> 
         (Turn(status=500), Failure.SERVER),
         (Turn(status=503), Failure.SERVER),
         (Turn("slow", seconds=1.0), Failure.TIMEOUT),
-        (Turn("reset"), Failure.CONNECTION),
+        (Turn("reset"), Failure.DISCONNECTED),
         (Turn("cut"), Failure.BAD_REPLY),
         (Turn(text=""), Failure.BAD_REPLY),
     ],
