@@ -10,9 +10,9 @@ from typing import Protocol
 
 from dataengine.config.recipe import Recipe
 from dataengine.engines.ray import RayEngine
-from dataengine.errors import UsageError
+from dataengine.errors import StoppedError, UsageError
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage
-from dataengine.storage.workspace import Output, Record
+from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import spent
 
@@ -102,11 +102,13 @@ def execute(
     reporter: Reporter | None = None,
     plan: Sequence[Stage] | None = None,
     engine: RecordEngine | None = None,
+    accept: bool = False,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
-    ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. Raises UsageError
-    before anything runs, RunError and BalanceError from the stages.
+    ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. ``accept``: go on where
+    too many inputs failed or nothing is kept. Raises UsageError before anything runs, RunError, BalanceError and StoppedError
+    from the stages.
     """
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
@@ -114,7 +116,7 @@ def execute(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
     with closing(open_run(recipe)) as run:
-        return _Pass(run, only, dry_run, reporter or Silent(), engine).over(plan)
+        return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan)
 
 
 def until(
@@ -158,6 +160,7 @@ class _Pass:
     dry_run: bool
     reporter: Reporter
     engine: RecordEngine | None = None
+    accept: bool = False
 
     def over(self, plan: Sequence[Stage]) -> list[StageReport]:
         reports: list[StageReport] = []
@@ -165,6 +168,8 @@ class _Pass:
             report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
             reports.append(report)
             self.reporter.end(report)
+            if not self.dry_run:
+                self._check(stage)
             if self.only is not None and stage.name == _last_of(plan, self.only):
                 break
         return reports
@@ -174,7 +179,7 @@ class _Pass:
             return StageReport(stage.name, "waiting")
         key = stage.key(self.run)
         record = self.run.workspace.record(stage.record_path(self.run, key))
-        if record is not None and record.key == key and not stage.missing(self.run, record):
+        if record is not None and record.key == key and not stage.absent(self.run, record.parts):
             self.run.records[stage.name] = record
             return StageReport(stage.name, "up to date", len(record.parts), counts=record.counts)
         if self.dry_run:
@@ -186,6 +191,21 @@ class _Pass:
             )
         return self._make(stage, key)
 
+    def _check(self, stage: Stage) -> None:
+        """Raises StoppedError for a result that a person must look at. One that was accepted once stays so."""
+        objection = stage.objection(self.run)
+        if not objection:
+            return
+        store, name = self.run.workspace.store, self.run.recipe.name
+        key = f"accepted/{name}/{stage.name}-{self.run.records[stage.name].digest}.json"
+        if self.accept:
+            store.put(key, canonical_json({"accepted": objection}))
+        elif not store.exists(key):
+            raise StoppedError(
+                f"{objection}\nNo release was changed, and all work so far is committed. If this is as it should be, go on "
+                "with --accept; otherwise correct the recipe or the inputs and rerun."
+            )
+
     def _pending(self, stage: Stage) -> StageReport:
         if not isinstance(stage, RecordStage):
             return StageReport(stage.name, "pending", 1)
@@ -195,8 +215,6 @@ class _Pass:
     def _make(self, stage: Stage, key: str) -> StageReport:
         start = time.monotonic()
         with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
-            if stage.in_place:
-                withdraw(self.run)
             if isinstance(stage, TableStage):
                 self.reporter.start(stage.name, 1, 1)
                 outputs, made = {"all": stage.compute(self.run, key)}, 1
@@ -235,14 +253,9 @@ class _Pass:
         parts = stage.plan(self.run)
         markers = {p.name: (stage.marker(self.run, p), p.key) for p in parts}
         done = self.run.workspace.finished(stage.marker_prefix(self.run), markers)
-        if stage.in_place:
-            done = {n: out for n, out in done.items() if not stage.missing(self.run, Record(stage.name, "", {n: out}))}
+        for name in stage.absent(self.run, done):
+            del done[name]
         return [Job(p, markers[p.name][0], stage.in_place) for p in parts if p.name not in done], done
-
-
-def withdraw(run: Run) -> None:
-    """Delete the release's manifest before anything under it changes, so that no reader sees half a release."""
-    run.workspace.store.delete([f"releases/{run.recipe.name}/manifest.json"])
 
 
 def _last_of(plan: Sequence[Stage], name: str) -> str:

@@ -8,13 +8,14 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
+from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.workspace import Output, Record, Workspace, digest
 
 if TYPE_CHECKING:
@@ -138,13 +139,16 @@ class Stage(ABC):
         upstream = {name: run.records[name].digest for name in self.needs if name in run.records}
         return digest(self.name, self.version, self.settings(run.recipe), upstream)
 
-    def missing(self, run: Run, record: Record) -> bool:
-        """True where committed files no longer exist or have another size (checked for stages in place)."""
-        if not self.in_place:
-            return False
-        stored = {e.key: e.size for e in run.workspace.store.list(f"releases/{run.recipe.name}")}
-        files = [f for out in record.parts.values() for f in out.files.values() if f.key.startswith("releases/")]
-        return any(stored.get(f.key) != f.bytes for f in files)
+    def absent(self, run: Run, parts: Mapping[str, Output]) -> set[str]:
+        """Names of committed parts whose files no longer exist or are others (checked for stages in place)."""
+        if not self.in_place or not parts:
+            return set()
+        holds = ReleaseFolder(run.workspace.store, run.recipe.name).contents()
+        return {name for name, out in parts.items() if not all(holds(f) for f in out.files.values())}
+
+    def objection(self, run: Run) -> str:
+        """Why a person must look at the stage's result before the run goes on; "" where there is no reason."""
+        return ""
 
     def record_path(self, run: Run, key: str) -> str:
         return f"stages/{self.name}/{run.recipe.name if self.in_place else key}.json"

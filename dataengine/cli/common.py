@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.errors import BalanceError, DataEngineError, UsageError
+from dataengine.errors import DataEngineError
 
 if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe
@@ -39,6 +39,10 @@ RetryOption = Annotated[
     bool,
     typer.Option("--retry-failed", help="First retry inputs that were missing, timed out or crashed their decoder."),
 ]
+AcceptOption = Annotated[
+    bool,
+    typer.Option("--accept", help="Go on although more inputs failed than limits.failed allows, or nothing is kept."),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
 ]
@@ -53,9 +57,8 @@ def exits(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except DataEngineError as error:
-            code = 2 if isinstance(error, UsageError) else 3 if isinstance(error, BalanceError) else 1
             print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(code) from None
+            raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             print("Interrupted. Committed work is kept; rerun to resume.", file=sys.stderr)
             raise typer.Exit(130) from None
@@ -70,6 +73,7 @@ def bring_up_to_date(
     workers: int | None,
     engine: Engine | None,
     dry_run: bool,
+    accept: bool = False,
     retry: bool = False,
 ) -> Recipe:
     """Load the recipe and run its stages (``only``: one group of them) with a progress display and a summary. Returns the recipe
@@ -84,6 +88,6 @@ def bring_up_to_date(
 
         forget_failed(open_run(loaded))
     with console.Progress() as progress:
-        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress)
+        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress, accept=accept)
     console.summary(loaded, reports, dry_run)
     return loaded

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from dataengine.cli.common import (
+    AcceptOption,
     DryRunOption,
     EngineOption,
     RecipeArgument,
@@ -47,13 +48,14 @@ def run(
     workers: WorkersOption = None,
     engine: EngineOption = None,
     dry_run: DryRunOption = False,
+    accept: AcceptOption = False,
 ) -> None:
     """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
-    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run)
+    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run, accept)
     if not dry_run:
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):

@@ -1,5 +1,5 @@
 """The command line ``dataengine``. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong (nothing ran),
-3 the ledger does not balance."""
+3 the ledger does not balance, 4 a person must look (too much failed, or nothing is kept), 5 another run holds the workspace."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from dataengine.cli import account, cot, export, release, tokenizer
 from dataengine.cli.common import (
+    AcceptOption,
     DryRunOption,
     EngineOption,
     RecipeArgument,
@@ -27,7 +28,8 @@ app = typer.Typer(
     name="dataengine",
     help="Turn folders, tables and buckets of images and short videos into training-ready WebDataset releases.",
     epilog="Start with: dataengine run RECIPE. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong "
-    "(nothing ran), 3 the ledger does not balance.",
+    "(nothing ran), 3 the ledger does not balance, 4 a person must look: too much failed, or nothing is kept, 5 another run "
+    "holds the workspace.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -42,10 +44,11 @@ def run(
     workers: WorkersOption = None,
     engine: EngineOption = None,
     dry_run: DryRunOption = False,
+    accept: AcceptOption = False,
     retry_failed: RetryOption = False,
 ) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, retry_failed)
+    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, accept, retry_failed)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
@@ -56,8 +59,9 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
         workers: WorkersOption = None,
         engine: EngineOption = None,
         dry_run: DryRunOption = False,
+        accept: AcceptOption = False,
     ) -> None:
-        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run)
+        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept)
 
     app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
 

@@ -25,6 +25,8 @@ class LimitsConfig(Model):
     frames: Annotated[int, Field(gt=0)] = 100_000
     seconds: Annotated[float, Field(gt=0)] = 30.0
     memory: Size = 4 << 30
+    failed: Annotated[float, Field(ge=0, le=1, exclude=True)] = 0.2
+    """Share of the inputs of a source of 50 inputs or more that may fail before the run stops; changes no result."""
 
     def to_limits(self) -> Limits:
         """The same bounds as decoding takes them."""

@@ -8,6 +8,7 @@ from typing import Any
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
+from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.occurrence import SourceReader
@@ -70,6 +71,9 @@ class Ingest(ListingStage):
         if mistakes:
             raise UsageError("\n".join(mistakes))
         return sorted(parts, key=lambda p: p.name)
+
+    def objection(self, run: Run) -> str:
+        return over_budget(run, {p.name: p.spec[0] for p in self.plan(run)})
 
     def worker(self, run: Run) -> Worker:
         limits = run.recipe.limits.to_limits()

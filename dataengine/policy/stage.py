@@ -49,5 +49,15 @@ class Filter(TableStage):
         }
         return Output(roles("decisions", files), counts, facts)
 
+    def objection(self, run: Run) -> str:
+        record = run.records[self.name]
+        if record.counts["kept"]:
+            return ""
+        steps = [f"{s['dropped']:,} by `{s['rule']}`" for s in record.parts["all"].facts["funnel"] if s["dropped"]]
+        reasons = f" (dropped: {', '.join(steps)})" if steps else ""
+        return (
+            f"nothing would be kept: of {record.counts['in']:,} samples that reached the filter none is left{reasons}"
+        )
+
     def _policy(self, recipe: Recipe) -> Policy:
         return load(recipe.filter.policy, known_columns(recipe))

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.errors import RunError, UsageError
+from dataengine.errors import UsageError
 from dataengine.release.account import Account, account
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
@@ -23,11 +23,12 @@ from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.shards.json_types import plain
 from dataengine.stage import Run, TableStage
+from dataengine.storage.release_folder import MANIFEST, ReleaseFolder
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 
 class ReleaseStage(TableStage):
-    """Publishes nothing unless every input is accounted for."""
+    """Replaces the release once its successor is whole, and only if every input is accounted for."""
 
     name = "release"
     version = "4"
@@ -54,19 +55,24 @@ class ReleaseStage(TableStage):
         return key if previous is None else digest(key, plain(open_release(previous).manifest))
 
     def compute(self, run: Run, key: str) -> Output:
-        base = f"releases/{run.recipe.name}"
-        accounted = account(run, base)
-        files = roles("ledger", accounted.files)
+        folder = ReleaseFolder(run.workspace.store, run.recipe.name)
+        previous = folder.manifest()
+        accounted = account(run, folder.staging)
+        files = roles("ledger", [folder.adopt(f) for f in accounted.files])
         manifest = build_manifest(run, accounted)
-        files["card"] = _put(run, f"{base}/README.md", card(manifest).encode())
+
+        def put(path: str, data: bytes) -> File:
+            return folder.put(path, data, len(data))
+
+        files["card"] = put("README.md", card(manifest).encode())
         for name, write in (("croissant", croissant), ("spdx", spdx)):
-            files[name] = _put(run, f"{base}/{name}.json", write(manifest, accounted.files, base))
-        files["report"] = _put(run, f"{base}/report.html", _report(run, manifest, accounted))
-        manifest.files = [
-            ReleaseFile(f.key.removeprefix(f"{base}/"), f.sha256, f.bytes) for f in (*files.values(), *_tars(run))
-        ]
-        _delete_others(run, base, manifest)
-        files["manifest"] = _publish(run, f"{base}/manifest.json", manifest.to_bytes())
+            files[name] = put(f"{name}.json", write(manifest, accounted.files, folder.staging))
+        files["report"] = put("report.html", _report(run, manifest, accounted))
+        all_files = [*files.values(), *_tars(run)]
+        manifest.files = [ReleaseFile(f.key.removeprefix(f"{folder.base}/"), f.sha256, f.bytes) for f in all_files]
+        data = manifest.to_bytes()
+        folder.publish(all_files, data, previous)
+        files["manifest"] = File(f"{folder.base}/{MANIFEST}", hashlib.sha256(data).hexdigest(), len(data))
         return Output(files, counts(accounted.tally)["outcome"])
 
 
@@ -80,22 +86,3 @@ def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
 def _tars(run: Run) -> list[File]:
     records = [run.records[name] for name in ("shard.write", "cot.write") if name in run.records]
     return [f for record in records for f in record.files("tar")]
-
-
-def _put(run: Run, key: str, data: bytes) -> File:
-    run.workspace.store.put(key, data)
-    return File(key, hashlib.sha256(data).hexdigest(), len(data))
-
-
-def _delete_others(run: Run, base: str, manifest: Manifest) -> None:
-    """Delete what an earlier release of this name left behind, but for a manifest, which is another run's."""
-    wanted = {f"{base}/{path}" for path in ("manifest.json", *(f.path for f in manifest.files))}
-    run.workspace.store.delete([e.key for e in run.workspace.store.list(base) if e.key not in wanted])
-
-
-def _publish(run: Run, key: str, data: bytes) -> File:
-    """The manifest completes the release. Raises RunError where another run has written one since this one began."""
-    store = run.workspace.store
-    if not store.create(key, data) and store.get(key) != data:
-        raise RunError(f"{store.uri(key)}: another run has published this release meanwhile; run one at a time")
-    return File(key, hashlib.sha256(data).hexdigest(), len(data))

@@ -20,6 +20,7 @@ from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.plan import PLAN, codes_of, planned
 from dataengine.shards.sample import Members, flatten, sample_members
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
+from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
@@ -37,6 +38,10 @@ class ShardAssign(TableStage):
 
     def settings(self, recipe: Recipe) -> Any:
         return [recipe.shard.model_dump(), recipe.seed]
+
+    def objection(self, run: Run) -> str:
+        kept, left = run.records["filter"].counts["kept"], run.records[self.name].counts["samples"]
+        return f"nothing would be kept: none of {kept:,} kept samples could be encoded" if kept and not left else ""
 
     def compute(self, run: Run, key: str) -> Output:
         engine, workspace, base = run.engine, run.workspace, f"shards/{key}"
@@ -89,15 +94,15 @@ class ShardWorker:
     def process(self, part: Part) -> Output:
         rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN).to_pylist()
         cleaned = Counter[str]()
-        key = f"releases/{self.release}/shards/{part.name}.tar"
+        release = ReleaseFolder(self.workspace.store, self.release)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
                 info = write_tar(out, flatten(self._samples(rows, cleaned)))
-            self.workspace.store.put(key, path)
+            file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows))
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
-        return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, counts, plain(shard))
+        return Output({"tar": file}, counts, plain(shard))
 
     def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
         for batch in _batches(rows):

@@ -131,6 +131,11 @@ class Store:
             return tries > 1 and self.get(key) == data
         return True
 
+    def copy(self, key: str, to: str) -> None:
+        """Copy an object where it lies (a link in a folder), replacing what is there. Raises FileNotFoundError, RunError."""
+        with _named(self, key):
+            _retry(lambda: obstore.copy(self.client, key, to))
+
     def recorded(self, key: str) -> str:
         """The SHA-256 recorded when the object was created, "" if none was."""
         if not self.remote:

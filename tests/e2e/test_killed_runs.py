@@ -119,16 +119,18 @@ def test_crashed_at_any_write_it_resumes_to_the_same_bytes(base: Setup, tmp_path
     assert digests(setup.release) == digests(base.release)
 
 
-def test_while_shards_change_there_is_no_manifest(copy: Setup) -> None:
-    """Invariant 4: no reader sees half a release."""
+def test_while_shards_are_made_the_release_is_the_old_one(base: Setup, copy: Setup) -> None:
+    """Invariants 4 and 10: no reader sees half a release, and a killed run leaves the whole old one."""
     copy.write(LOOSER)
     process = copy.start()
-    while (copy.release / "manifest.json").exists():
+    staging = Path(copy.workspace, "staging")
+    while not list(staging.rglob("*.tar")):
         assert process.poll() is None
         time.sleep(0.002)
     kill_session(process)
-    assert not (copy.release / "manifest.json").exists()
+    assert digests(copy.release) == digests(base.release)
     copy.run()
+    assert not list(staging.rglob("*.*"))
     told = manifest(copy.release)
     assert {f["path"]: f["sha256"] for f in told["files"]} == {
         k: v for k, v in digests(copy.release).items() if k != "manifest.json"

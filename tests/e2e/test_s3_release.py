@@ -95,16 +95,22 @@ def test_a_source_whose_bucket_is_missing_is_named(base: Setup, tmp_path: Path, 
     assert done.returncode == 1 and "s3://no-such-bucket/photos" in done.stderr and "NoSuchBucket" in done.stderr
 
 
-def test_a_manifest_that_another_run_wrote_meanwhile_stays(base: Setup, copy: Setup) -> None:
-    """The release stage finds a manifest although it had withdrawn its own."""
+def test_a_manifest_that_another_run_wrote_meanwhile_stays(copy: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The release stage finds another manifest than that which was there when it began."""
     from dataengine.config import recipe
     from dataengine.errors import RunError
     from dataengine.pipeline import committed
-    from dataengine.release.stage import ReleaseStage
+    from dataengine.release import stage
 
     run = committed(recipe.load(copy.recipe))
     path = copy.release / "manifest.json"
-    path.write_bytes(path.read_bytes()[:-1] + b',"other":1}')
+    other = path.read_bytes()[:-1] + b',"other":1}'
+
+    def meanwhile(_: object) -> str:
+        path.write_bytes(other)
+        return ""
+
+    monkeypatch.setattr(stage, "card", meanwhile)
     with pytest.raises(RunError, match=r"manifest\.json: another run has published"):
-        ReleaseStage().compute(run, "key")
+        stage.ReleaseStage().compute(run, "key")
     assert json.loads(path.read_bytes())["other"] == 1

@@ -16,6 +16,7 @@ from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import PlanRow, read_rows
 from dataengine.models.serving.messages import Message
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest
 
@@ -53,12 +54,12 @@ class CotShardWorker:
 
     def process(self, part: Part) -> Output:
         rows = read_rows(self.workspace, [File(part.spec, "", 0, 1)], PlanRow)
-        key = f"releases/{self.release}/cot/{part.name}.tar"
+        release = ReleaseFolder(self.workspace.store, self.release)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
                 info = write_tar(out, self._members(rows))
-            self.workspace.store.put(key, path)
+            file = release.put(f"cot/{part.name}.tar", path, info.bytes, len(rows))
         facts = {
             "name": part.name,
             "split": rows[0].split,
@@ -67,7 +68,7 @@ class CotShardWorker:
             "bytes": info.bytes,
             "records": len(rows),
         }
-        return Output({"tar": File(key, info.sha256, info.bytes, len(rows))}, {"records": len(rows)}, facts)
+        return Output({"tar": file}, {"records": len(rows)}, facts)
 
     def _members(self, rows: Sequence[PlanRow]) -> Iterator[tuple[str, bytes]]:
         for row in rows:
