@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,6 +12,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage
+from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import spent
@@ -103,12 +104,13 @@ def execute(
     plan: Sequence[Stage] | None = None,
     engine: RecordEngine | None = None,
     accept: bool = False,
+    prepare: Callable[[Run], object] | None = None,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
     ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. ``accept``: go on where
-    too many inputs failed or nothing is kept. Raises UsageError before anything runs, RunError, BalanceError and StoppedError
-    from the stages.
+    too many inputs failed or nothing is kept. ``prepare`` is called once the workspace is this run's. Raises UsageError before
+    anything runs, HeldError if another run holds the workspace, RunError, BalanceError and StoppedError from the stages.
     """
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
@@ -116,7 +118,7 @@ def execute(
             f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
         )
     with closing(open_run(recipe)) as run:
-        return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan)
+        return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan, prepare)
 
 
 def until(
@@ -162,7 +164,22 @@ class _Pass:
     engine: RecordEngine | None = None
     accept: bool = False
 
-    def over(self, plan: Sequence[Stage]) -> list[StageReport]:
+    def __post_init__(self) -> None:
+        self.lease = Lease(self.run.workspace.store, self.run.recipe.name, self._wait)
+
+    def over(self, plan: Sequence[Stage], prepare: Callable[[Run], object] | None = None) -> list[StageReport]:
+        """The lease is taken by the first write, so that a run with nothing to do needs no right to write."""
+        with closing(self.lease):
+            if prepare is not None and not self.dry_run:
+                self.lease.take()
+                prepare(self.run)
+            return self._over(plan)
+
+    def _wait(self, text: str) -> None:
+        self.reporter.start("lease", 1, 1)
+        self.reporter.note("lease", text)
+
+    def _over(self, plan: Sequence[Stage]) -> list[StageReport]:
         reports: list[StageReport] = []
         for stage in plan:
             report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
@@ -199,6 +216,7 @@ class _Pass:
         store, name = self.run.workspace.store, self.run.recipe.name
         key = f"accepted/{name}/{stage.name}-{self.run.records[stage.name].digest}.json"
         if self.accept:
+            self.lease.take()
             store.put(key, canonical_json({"accepted": objection}))
         elif not store.exists(key):
             raise StoppedError(
@@ -213,6 +231,7 @@ class _Pass:
         return StageReport(stage.name, "pending", len(jobs) + len(done), len(done))
 
     def _make(self, stage: Stage, key: str) -> StageReport:
+        self.lease.take()
         start = time.monotonic()
         with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
             if isinstance(stage, TableStage):
@@ -226,6 +245,7 @@ class _Pass:
                     outputs = {**outputs, **self._work(stage, jobs)}
             cost.parts = made
             self.run.forget()
+        self.lease.take()
         commit = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
         self.run.workspace.store.put(stage.record_path(self.run, key), commit)
         # Parsed again, so that facts are in the order in which a later run reads them.
@@ -245,6 +265,7 @@ class _Pass:
 
         engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
         for part, output in engine.run(stage.worker(self.run), store, jobs, resources, tick):
+            self.lease.take()
             outputs[part.name] = output
             self.reporter.advance(stage.name)
         return outputs

@@ -80,14 +80,12 @@ def bring_up_to_date(
     with the command line's changes."""
     from dataengine.cli import console
     from dataengine.config import recipe
-    from dataengine.pipeline import execute, open_run
+    from dataengine.ingest.retry import forget_failed
+    from dataengine.pipeline import execute
 
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
-    if retry and not dry_run:
-        from dataengine.ingest.retry import forget_failed
-
-        forget_failed(open_run(loaded))
+    prepare = forget_failed if retry else None
     with console.Progress() as progress:
-        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress, accept=accept)
+        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress, accept=accept, prepare=prepare)
     console.summary(loaded, reports, dry_run)
     return loaded
