@@ -94,9 +94,16 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         return
     from dataengine.release.card_text import unstated
     from dataengine.release.funnel import funnel_rows, read_manifest
+    from dataengine.release.run_summary import sentences, source_rows
 
     manifest = read_manifest(Workspace(recipe.workspace), recipe.name)
+    workspace, made = Workspace(recipe.workspace), any(r.name == "release" and r.state == "done" for r in reports)
     print_rows("funnel", funnel_rows(manifest))
+    if rows := source_rows(workspace, recipe.name):
+        print_table("sources", ("source", "inputs", "with captions", "failed", "kept"), rows)
+    _out.print()
+    for sentence in sentences(workspace, recipe.name, made):
+        _out.print(Text(sentence))
     if gaps := unstated(manifest):
         print(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")

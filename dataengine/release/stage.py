@@ -19,6 +19,7 @@ from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.release.run_manifest import PACKAGE, build_manifest, content_of
+from dataengine.release.run_summary import facts, note_changes
 from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.shards.json_types import plain
@@ -70,10 +71,11 @@ class ReleaseStage(TableStage):
         files["report"] = put("report.html", _report(run, manifest, accounted))
         all_files = [*files.values(), *_tars(run)]
         manifest.files = [ReleaseFile(f.key.removeprefix(f"{folder.base}/"), f.sha256, f.bytes) for f in all_files]
-        data = manifest.to_bytes()
+        data, known = manifest.to_bytes(), facts(run, accounted)
+        note_changes(run, accounted)
         folder.publish(all_files, data, previous)
         files["manifest"] = File(f"{folder.base}/{MANIFEST}", hashlib.sha256(data).hexdigest(), len(data))
-        return Output(files, counts(accounted.tally)["outcome"])
+        return Output(files, counts(accounted.tally)["outcome"], known)
 
 
 def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
