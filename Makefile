@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast check lint types docs gpu-check schemas clean
+.PHONY: demo test fast check lint types docs gpu-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -38,6 +38,18 @@ docs: .venv/dev
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed
 	$(BIN)/python benchmarks/gpu_check.py
+
+# Hostile inputs of every kind through the command; a table of what is not as expected.
+torture: .venv/dev
+	$(BIN)/python benchmarks/torture.py
+
+# Fifty kills at random points of all stages, then disk, clock and network: about half an hour.
+faults: .venv/dev
+	$(BIN)/python benchmarks/faults.py
+
+# 50,000 mixed inputs, two of a hundred bad: memory, descriptors and processes must stay flat.
+soak: .venv/dev
+	$(BIN)/python benchmarks/soak.py
 
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas

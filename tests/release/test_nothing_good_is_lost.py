@@ -109,8 +109,9 @@ def test_the_earlier_release_is_whole_until_the_new_ones_manifest_is_there(tmp_p
 
                 def call(self: Store, *arguments: Any) -> Any:
                     nonlocal left
-                    left -= 1
-                    if left == 0:
+                    counts = any(part in str(arguments) for part in ("releases/", "staging/", "stages/release/"))
+                    left -= counts
+                    if counts and left == 0:
                         raise KilledError
                     return original(self, *arguments)
 
