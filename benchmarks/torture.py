@@ -1,6 +1,6 @@
 """Runs the command on hostile inputs of every kind and prints what must become of each, and what did: ``make torture``.
 
-    python benchmarks/torture.py [--seed N] [--folder DIR] [--all]
+    python benchmarks/torture.py [--seed N] [--folder DIR] [--only SOURCE] [--all]
 
 Without ``--all`` the table has only what is not as expected. Exit code 1 if anything is not.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import yaml
 
 from dataengine.contracts import SAMPLES
 from dataengine.testing import Expected, torture
@@ -25,6 +26,7 @@ from dataengine.verify.verify import verify
 COMMAND = str(Path(sys.executable).with_name("dataengine"))
 #: No run of these inputs takes as long.
 SECONDS = 900
+SOURCES = ("rows", "urls", "files", "tars", "media")
 Row = dict[str, Any]
 
 
@@ -32,14 +34,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the command on hostile inputs.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="a new folder for the inputs, kept; else a temporary one")
+    parser.add_argument("--only", choices=SOURCES, help="one source of the recipe")
     parser.add_argument("--all", action="store_true", help="print all inputs, not only those that are not as expected")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        return check(options.folder or Path(temporary, "torture"), options.seed, options.all)
+        return check(options.folder or Path(temporary, "torture"), options.seed, options.all, options.only)
 
 
-def check(folder: Path, seed: int, show_all: bool) -> int:
-    expected = torture(folder, seed)
+def check(folder: Path, seed: int, show_all: bool, only: str | None) -> int:
+    expected = [e for e in torture(folder, seed) if only in (None, e.source)]
+    if only:
+        recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+        recipe["sources"] = [s for s in recipe["sources"] if s["name"] == only]
+        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     start = time.monotonic()
     run = subprocess.run(
         [COMMAND, "run", f"{folder}/recipe.yaml"], timeout=SECONDS, capture_output=True, text=True, check=False

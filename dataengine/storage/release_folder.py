@@ -14,11 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataengine.errors import RunError
+from dataengine.storage.multipart import create_large
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File
 
 MANIFEST = "manifest.json"
 _PARALLEL = 16
+#: Bytes of an object that S3 copies in one request.
+_LARGEST_COPY = 5 << 30
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,15 @@ class ReleaseFolder:
 
     def _copy(self, files: Sequence[File]) -> None:
         with ThreadPoolExecutor(_PARALLEL) as pool:
-            list(pool.map(lambda f: self.store.copy(self.staged(f.key), f.key), files))
+            list(pool.map(self._place, files))
+
+    def _place(self, file: File) -> None:
+        staged = self.staged(file.key)
+        if not self.store.remote or file.bytes <= _LARGEST_COPY:
+            self.store.copy(staged, file.key)
+            return
+        self.store.delete([file.key])
+        create_large(self.store, file.key, self.store.stream(staged, file.bytes), file.bytes, file.sha256)
 
     def _sizes(self, prefix: str) -> dict[str, int]:
         return {entry.key: entry.size for entry in self.store.list(prefix)}

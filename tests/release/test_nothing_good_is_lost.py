@@ -143,7 +143,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store(tmp_path if request.param == "folder" else f"{request.getfixturevalue('s3')}/ws")
 
 
-def test_files_are_put_in_place_and_others_go(store: Store) -> None:
+@pytest.mark.parametrize("largest", [0, 5 << 30], ids=["streamed", "copied"])
+def test_files_are_put_in_place_and_others_go(store: Store, monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    monkeypatch.setattr("dataengine.storage.release_folder._LARGEST_COPY", largest)
     folder = ReleaseFolder(store, "r")
     first = [folder.put(name, data, len(data)) for name, data in (("a", b"1"), ("dir/b", b"22"), ("c", b"3"))]
     assert [f.key for f in first] == ["releases/r/a", "releases/r/dir/b", "releases/r/c"]
