@@ -14,9 +14,14 @@ from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.cot.review.decisions import append, item_digest, logged
 from dataengine.errors import InputError, UsageError
 from dataengine.storage.store import Store
+from dataengine.text.cleaning import clean_text
 
+_TEXTS = ("reviewer", "text", "comment", "qid", "action", "item")
 HOLD_SECONDS = 900.0
 """An item is given to another reviewer when its holder has not decided for so long."""
+
+#: Name and browser of a reviewer.
+Holder = tuple[str, str]
 
 
 @dataclass
@@ -29,7 +34,9 @@ class Board:
     hold: float = HOLD_SECONDS
     _by_id: dict[str, ReviewItem] = field(default_factory=dict)
     _decided: dict[str, Decision] = field(default_factory=dict)
-    _held: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _held: dict[str, tuple[Holder, float]] = field(default_factory=dict)
+    _deciders: dict[str, Holder] = field(default_factory=dict)
+    """Who has decided since the board was opened."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -39,17 +46,19 @@ class Board:
             if digests.get(one.decision.qid) == one.decision.item:
                 self._decided[one.decision.qid] = one.decision
 
-    def next(self, reviewer: str, after: str = "") -> dict[str, Any]:
-        """The next item that nobody has decided and nobody else holds, after the one named; or none."""
+    def next(self, reviewer: str, after: str = "", browser: str = "") -> dict[str, Any]:
+        """The next item that nobody has decided and nobody else holds, after the one named; or none. Reviewers of one name
+        in two browsers are two."""
+        holder = (reviewer, browser)
         with self._lock:
             now = time.monotonic()
-            self._held = {q: (who, until) for q, (who, until) in self._held.items() if who != reviewer and until > now}
+            self._held = {q: (who, until) for q, (who, until) in self._held.items() if who != holder and until > now}
             names = [item.qid for item in self.items]
             at = names.index(after) + 1 if after in names else 0
             for qid in names[at:] + names[:at]:
                 if qid not in self._decided and qid not in self._held:
                     if reviewer:
-                        self._held[qid] = (reviewer, now + self.hold)
+                        self._held[qid] = (holder, now + self.hold)
                     return self._view(qid)
             return {"item": None, **self._progress()}
 
@@ -60,21 +69,24 @@ class Board:
                 raise UsageError(f"no item {qid} in this run")
             return self._view(qid)
 
-    def decide(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def decide(self, fields: dict[str, Any], browser: str = "") -> dict[str, Any]:
         """Validate and log a decision. Raises UsageError, with what is wrong, before anything is logged."""
+        item = self._by_id.get(str(fields.get("qid")))
+        if item is None:
+            raise UsageError(f"no item {str(fields.get('qid'))[:80]} in this run")
+        decision = parse_decision(item, fields)
+        decider = (decision.reviewer, browser)
         with self._lock:
-            item = self._by_id.get(str(fields.get("qid")))
-            if item is None:
-                raise UsageError(f"no item {fields.get('qid')} in this run")
-            decision = parse_decision(item, fields)
-            holder, until = self._held.get(item.qid, (decision.reviewer, 0.0))
-            if holder != decision.reviewer and until > time.monotonic():
-                raise UsageError(f"{holder} is reviewing this item: go to the next one")
+            holder, until = self._held.get(item.qid, (decider, 0.0))
+            if holder != decider and until > time.monotonic():
+                raise UsageError(f"{_name(holder, decider)} is reviewing this item: go to the next one")
             before = self._decided.get(item.qid)
-            if before is not None and before.reviewer != decision.reviewer:
-                raise UsageError(f"{before.reviewer} has already decided about this item: go to the next one")
+            earlier = self._deciders.get(item.qid, (before.reviewer, browser) if before else decider)
+            if earlier != decider:
+                raise UsageError(f"{_name(earlier, decider)} has already decided about this item: go to the next one")
             append(self.store, self.base, decision)
             self._decided[item.qid] = decision
+            self._deciders[item.qid] = decider
             self._held.pop(item.qid, None)
             return self._progress()
 
@@ -91,9 +103,15 @@ class Board:
         return {"decided": sum(q in self._by_id for q in self._decided), "total": len(self.items)}
 
 
+def _name(other: Holder, own: Holder) -> str:
+    return other[0] if other[0] != own[0] else f"another {other[0]} (in another browser)"
+
+
 def parse_decision(item: ReviewItem, fields: Mapping[str, Any]) -> Decision:
     """A decision about ``item`` as it is now. Raises UsageError naming what is wrong."""
-    reviewer = str(fields.get("reviewer") or "").strip()
+    if wrong := sorted(name for name in _TEXTS if not isinstance(fields.get(name) or "", str)):
+        raise UsageError(f"`{wrong[0]}` of a decision must be a text")
+    reviewer = " ".join(clean_text(fields.get("reviewer") or "").split())
     if not reviewer or len(reviewer) > 100:
         raise UsageError("no reviewer: enter your name, at most 100 letters")
     if fields.get("item") not in (None, "", item_digest(item)):
@@ -101,18 +119,18 @@ def parse_decision(item: ReviewItem, fields: Mapping[str, Any]) -> Decision:
     try:
         action = Action(str(fields.get("action")))
     except ValueError:
-        raise UsageError(f"unknown action {fields.get('action')!r}: use {', '.join(Action)}") from None
+        raise UsageError(f"unknown action {str(fields.get('action'))[:80]!r}: use {', '.join(Action)}") from None
     path = fields.get("path", item.chosen)
     path = item.chosen if path is None else path
-    if path not in [p.index for p in item.paths]:
-        raise UsageError(f"item {item.qid} has no path {path}")
-    text = str(fields.get("text") or "") if action is Action.EDIT else None
+    if type(path) is not int or path not in [p.index for p in item.paths]:
+        raise UsageError(f"item {item.qid} has no path {str(path)[:80]}")
+    text = clean_text(fields.get("text") or "") if action is Action.EDIT else None
     if text is not None:
         try:
             formats.parse(_style(item), text)
         except InputError as error:
             raise UsageError(f"the edited reply does not have the form of {item.mode}: {error.message}") from None
-    comment = str(fields.get("comment") or "")[:10_000]
+    comment = clean_text(fields.get("comment") or "")[:10_000]
     return Decision(item.qid, reviewer, action, path, text, comment, item_digest(item))
 
 

@@ -6,13 +6,13 @@ rejection counts before an edit and an edit before an acceptance; of two edits t
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 
 from dataengine.cot.review.base import Action, Decision, ReviewItem
 from dataengine.errors import UsageError
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json, digest
+from dataengine.text.bounded_json import parse_json
 
 _RANK = {Action.REJECT: 2, Action.EDIT: 1, Action.ACCEPT: 0}
 
@@ -44,7 +44,7 @@ def append(store: Store, base: str, decision: Decision) -> str:
 def logged(store: Store, base: str, qid: str = "") -> list[Logged]:
     """All decisions, or those about one item, by item, reviewer and number."""
     prefix = f"{base}/{qid}" if qid else base
-    entries = [Logged(_number(e.key), decision_of(json.loads(store.get(e.key)))) for e in store.list(prefix)]
+    entries = [Logged(_number(e.key), decision_of(parse_json(store.get(e.key)))) for e in store.list(prefix)]
     return sorted(entries, key=lambda one: (one.decision.qid, one.decision.reviewer, one.number))
 
 

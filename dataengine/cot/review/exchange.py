@@ -10,7 +10,11 @@ from typing import Any
 from dataengine.cot.review.base import Decision, ReviewItem
 from dataengine.cot.review.board import parse_decision
 from dataengine.cot.review.decisions import item_digest
-from dataengine.errors import UsageError
+from dataengine.errors import InputError, UsageError
+from dataengine.text.bounded_json import parse_json
+
+_EXPORT = 256 << 20
+"""Bytes of a JSON export."""
 
 #: The labelling interface for the tasks, to paste into the project's settings.
 LABEL_STUDIO_CONFIG = """\
@@ -53,7 +57,7 @@ def import_decisions(data: bytes, items: Sequence[ReviewItem]) -> list[Decision]
     for place, fields in _label_studio(data) if data.lstrip().startswith(b"[") else _lines(data):
         item = known.get(str(fields.get("qid")))
         if item is None:
-            raise UsageError(f"{place}: no item {fields.get('qid')!r} in this run")
+            raise UsageError(f"{place}: no item {str(fields.get('qid'))[:80]!r} in this run")
         try:
             decisions.append(parse_decision(item, fields))
         except UsageError as error:
@@ -65,9 +69,9 @@ def _lines(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for number, line in enumerate(data.splitlines(), 1):
         if line.strip():
             try:
-                fields = json.loads(line)
-            except ValueError as error:
-                raise UsageError(f"line {number}: not JSON: {error}") from None
+                fields = parse_json(line)
+            except InputError as error:
+                raise UsageError(f"line {number}: {error.message}") from None
             if not isinstance(fields, dict):
                 raise UsageError(f"line {number}: a decision must be a JSON object")
             yield f"line {number}", fields
@@ -75,14 +79,20 @@ def _lines(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _label_studio(data: bytes) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        tasks = json.loads(data)
-    except ValueError as error:
-        raise UsageError(f"not JSON: {error}") from None
+        tasks = parse_json(data, size=_EXPORT)
+    except InputError as error:
+        raise UsageError(error.message) from None
     for number, task in enumerate(tasks, 1):
         if not isinstance(task, dict) or not isinstance(task.get("data"), dict):
             raise UsageError(f"task {number}: no data: export the tasks as JSON")
-        for annotation in task.get("annotations") or []:
-            yield f"task {number}", {**_annotated(annotation), **{k: task["data"].get(k) for k in ("qid", "item")}}
+        try:
+            annotations = [_annotated(annotation) for annotation in task.get("annotations") or []]
+        except (AttributeError, LookupError, TypeError, ValueError):
+            raise UsageError(
+                f"task {number}: its annotations do not have the form of Label Studio's JSON export"
+            ) from None
+        for annotated in annotations:
+            yield f"task {number}", {**annotated, **{k: task["data"].get(k) for k in ("qid", "item")}}
 
 
 def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
