@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataengine.errors import DataEngineError
+from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe
@@ -57,7 +58,7 @@ def exits(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except DataEngineError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {visible_lines(str(error))}", file=sys.stderr)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             print("Interrupted. Committed work is kept; rerun to resume.", file=sys.stderr)

@@ -16,6 +16,7 @@ from rich.text import Text
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import StageReport, group_of
 from dataengine.storage.workspace import Workspace
+from dataengine.text.display import visible
 
 _out = Console(width=None if sys.stdout.isatty() else 160)
 _LOG_SECONDS = 30.0
@@ -103,7 +104,7 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         print_table("sources", ("source", "inputs", "with captions", "failed", "kept"), rows)
     _out.print()
     for sentence in sentences(workspace, recipe.name, made):
-        _out.print(Text(sentence))
+        _out.print(_cell(sentence))
     if gaps := unstated(manifest):
         print(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
     _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
@@ -117,7 +118,7 @@ def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     _out.print(table)
 
 
@@ -127,7 +128,7 @@ def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in rows:
-        table.add_row(name, Text(text))
+        table.add_row(_cell(name), _cell(text))
     _out.print()
     _out.print(table)
 
@@ -138,5 +139,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for i, name in enumerate(columns):
         table.add_column(name, justify="right" if i else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(_cell, row))
     _out.print(table)
+
+
+def _cell(text: str) -> Text:
+    """Text from data, which neither moves the cursor nor is taken for markup."""
+    return Text(visible(text))

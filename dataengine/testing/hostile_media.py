@@ -38,7 +38,7 @@ def _odd_but_good(corpus: Corpus) -> None:
         ("progressive.jpg", "progressive", corpus.image("JPEG", progressive=True)),
         ("wrong-name.png", "JPEG called .png", corpus.jpeg()),
         ("one.png", "one pixel", corpus.image("PNG", 1, 1)),
-        ("sixteen.png", "16 bits a sample", _png(8, 8, 16, 0, corpus.random.randbytes(8 * 17))),
+        ("sixteen.png", "16 bits a sample", _png(8, 8, 16, 0, (b"\0" + corpus.random.randbytes(16)) * 8)),
         ("animated.png", "APNG whose default image is no frame", _animated_png(corpus)),
         ("animation.gif", "animated GIF", _animation(corpus, "GIF")),
         ("pages.tif", "TIFF of three pages", _animation(corpus, "TIFF")),

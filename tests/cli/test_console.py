@@ -27,3 +27,12 @@ def test_and_now_and_then_between(capsys: pytest.CaptureFixture[str], monkeypatc
         progress.advance("tokenize.fit")
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert said == ["tokenize.fit 0/2", "tokenize.fit 0/2 step 3 of 9", "tokenize.fit 1/2 step 3 of 9"]
+
+
+def test_text_from_data_moves_no_cursor_and_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "[red]a\x1b[2Jb\u202ec[/red].jpg"
+    console.print_rows("title", [(text, "1")])
+    console.print_table("title", ["a", "b"], [[text, "1"]])
+    console.print_pairs([("input", text)])
+    out = capsys.readouterr().out
+    assert out.count(r"[red]a\x1b[2Jb\u202ec[/red].jpg") == 3 and "\x1b" not in out and "\u202e" not in out
