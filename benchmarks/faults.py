@@ -37,8 +37,8 @@ COMMAND = str(Path(sys.executable).with_name("dataengine"))
 KEY, SECRET, BUCKET = "faults-access-key", "faults-secret-key", "faults"
 NAME, MARK = "test", "DATAENGINE_FAULTS"
 SECONDS = 600
-#: What is killed, and in which stages there is such a process.
-VICTIMS = {"driver": "", "group": "", "worker": "record", "decode child": "ingest"}
+#: Whom SIGKILL is sent to; the group is all processes of a run.
+VICTIMS = ("driver", "group", "worker", "decode child")
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,8 @@ class Bench:
     stages: dict[str, float] = field(default_factory=dict)
     """Seconds of each stage of the undisturbed run, in order."""
     order: list[str] = field(default_factory=list)
+    record: list[str] = field(default_factory=list)
+    """Stages with parts, in which there are workers."""
     parts: int = 0
 
     def setup(self) -> None:
@@ -88,6 +90,7 @@ class Bench:
         self.baseline = digests(workspace)
         self.parts = len(markers(Path(workspace)))
         self.order = [line.split()[0] for line in text.splitlines() if " done " in f"{line} "]
+        self.record = [n for n in self.order if Path(workspace, "stages", n, "parts").exists()]
         spent = costs(Store(workspace), NAME)
         self.stages = {name: spent[name].seconds for name in self.order if name in spent}
         print(
@@ -117,7 +120,7 @@ class Bench:
         try:
             text, _ = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            kill(["group"], process.pid)
+            kill("group", process.pid)
             text, _ = process.communicate()
         return process.returncode, text
 
@@ -128,45 +131,32 @@ class Bench:
     def kill_at(self, workspace: str, victim: str) -> tuple[str, bool, int]:
         """Start a run and kill ``victim`` at a random point of a random stage: the stage, whether it could be killed, and the
         exit code, None of a run that went on."""
-        wanted = VICTIMS[victim]
-        names = [
-            n for n in self.order if not wanted or n.split(".")[0] in (wanted, *(RECORD if wanted == "record" else ()))
-        ]
+        names = {"decode child": ["ingest"], "worker": self.record}.get(victim, self.order)
         stage = self.random.choice(names)
         delay = self.random.uniform(0, max(0.05, self.stages.get(stage, 0.1)))
         store, before = Store(workspace), self.order[: self.order.index(stage)]
         process = self.start(workspace)
+        while process.poll() is None and before and not _committed(store, before[-1]):
+            time.sleep(0.05)
+        while process.poll() is None and victim not in ("group", *processes(process.pid).values()):
+            time.sleep(0.05)
         with suppress(subprocess.TimeoutExpired):
-            while process.poll() is None and before and not _begun(store, before[-1]):
-                time.sleep(0.05)
             process.wait(delay)
-        done = process.poll() is None and self._kill(victim, process)
+        done = False
+        while process.poll() is None and not done:
+            done = bool(kill(victim, process.pid))
         try:
             process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
-            kill(["group"], process.pid)
+            kill("group", process.pid)
             process.communicate()
             return stage, done, -1000
         return stage, done, process.returncode
 
-    def _kill(self, victim: str, process: subprocess.Popen[str]) -> bool:
-        """True if there was such a process."""
-        for _ in range(40):
-            if kill([victim], process.pid):
-                return True
-            if process.poll() is not None:
-                return False
-            time.sleep(0.05)
-        return False
 
-
-RECORD = ("ingest", "embed", "score", "tokenize", "shard", "cot")
-
-
-def _begun(store: Store, stage: str) -> bool:
+def _committed(store: Store, stage: str) -> bool:
     """Whether a stage is committed, so that the next one has begun."""
-    names = [e.key for e in store.list(f"stages/{stage}") if "/parts/" not in e.key]
-    return bool(names)
+    return any("/parts/" not in e.key for e in store.list(f"stages/{stage}"))
 
 
 def kills(bench: Bench, rounds: int, s3_share: float) -> Iterator[Outcome]:
@@ -177,7 +167,7 @@ def kills(bench: Bench, rounds: int, s3_share: float) -> Iterator[Outcome]:
             number += 1
             remote = bench.random.random() < s3_share
             workspace = f"s3://{BUCKET}/kills-{number}" if remote else bench.local(f"kills-{number}")
-        victim = list(VICTIMS)[n % len(VICTIMS)]
+        victim = VICTIMS[n % len(VICTIMS)]
         before, start = bench.marked(workspace), time.monotonic()
         where, done, code = bench.kill_at(workspace, victim)
         last = n == rounds - 1 or bench.random.random() < 0.4 or code == 0
@@ -269,15 +259,15 @@ def moved(folder: Path, days: int) -> str:
     return str(place)
 
 
-def kill(victims: list[str], leader: int) -> int:
+def kill(victim: str, leader: int) -> int:
     """SIGKILL to the processes of a run that play such a part; how many there were."""
     count = 0
     for pid, role in processes(leader).items():
-        if "group" in victims or role in victims:
+        if victim in ("group", role):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 count += 1
-            if "group" not in victims:
+            if victim != "group":
                 break
     return count
 
@@ -302,7 +292,7 @@ def _role(pid: int, leader: int) -> str:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
         if b"dataengine.media.sandbox" in line:
             return "decode child"
-        if line.startswith(b"ray::"):
+        if line.startswith(b"ray::_Actor"):
             return "worker"
     return ""
 
