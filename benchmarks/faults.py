@@ -168,17 +168,17 @@ def kills(bench: Bench, rounds: int, s3_share: float) -> Iterator[Outcome]:
             remote = bench.random.random() < s3_share
             workspace = f"s3://{BUCKET}/kills-{number}" if remote else bench.local(f"kills-{number}")
         victim = VICTIMS[n % len(VICTIMS)]
-        before, start = bench.marked(workspace), time.monotonic()
+        before, start, text = bench.marked(workspace), time.monotonic(), ""
         where, done, code = bench.kill_at(workspace, victim)
         last = n == rounds - 1 or bench.random.random() < 0.4 or code == 0
         if last and code != 0:
-            code, _ = bench.run(workspace)
+            code, text = bench.run(workspace)
         after = bench.marked(workspace)
         again = sum(after.get(path) != when for path, when in before.items())
         good, note = code in (0, -signal.SIGKILL, 137, 1) and code != -1000, "" if done else "the run was faster"
         if last:
             good = code == 0 and digests(workspace) == bench.baseline
-            note = f"{note} same hashes" if good else f"{note} exit code {code}, or other hashes"
+            note = f"{note} same hashes" if good else f"{note} exit code {code}, or other hashes: {text[-600:]}"
         place = "s3" if workspace.startswith("s3://") else "folder"
         yield Outcome(f"kill {victim}", where, place, time.monotonic() - start, again, bench.parts, good, note.strip())
         if last:
