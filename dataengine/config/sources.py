@@ -84,10 +84,21 @@ class SourceModel(Model):
     clips: ClipsConfig | None = None
 
     @model_serializer(mode="wrap")
-    def _without_clips(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        return {k: v for k, v in dumped.items() if k != "clips" or v is not None}
+        return {k: v for k, v in dumped.items() if k not in ("clips", "roots") or v}
 
+
+def _is_root(value: str) -> str:
+    """A ``file://`` URL becomes its path. Raises ValueError for other schemes than s3."""
+    path = value.removeprefix("file://")
+    if not path or ("://" in path and not re.match(r"s3://[^/]", path)):
+        raise ValueError("use a folder, file:///folder or s3://bucket/prefix")
+    return path
+
+
+Roots = list[Annotated[str, AfterValidator(_is_root)]]
+"""Folders and prefixes, besides a source's own folder, that its paths and links may lead to."""
 
 Pacing = Field(exclude=True)
 """Fields that do not affect the result: they may change without anything being downloaded again."""
@@ -148,6 +159,7 @@ class FolderSource(SourceModel):
     path: str
     license: str | None = None
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    roots: Roots = []
 
 
 class RowsSource(SourceModel):
@@ -168,10 +180,11 @@ class RowsSource(SourceModel):
 
 
 class TableSource(RowsSource):
-    """``media`` names the column with a path relative to the table, or a URL."""
+    """``media`` names the column with a path below the table's folder, or below one of ``roots``, or an http(s) URL."""
 
     type: Literal["table"]
     media: str = "path"
+    roots: Roots = []
 
     @property
     def column(self) -> str:

@@ -13,12 +13,14 @@ from typing import Any
 
 from dataengine.config.contamination import Benchmark, FolderBenchmark, TableBenchmark
 from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
-from dataengine.errors import UsageError
+from dataengine.errors import InputError, UsageError
 from dataengine.ingest.occurrence import CAPTION_KEYS, Occurrence, SourceReader
+from dataengine.ingest.rows import Columns, Row
 from dataengine.ingest.stage import reader_of
 from dataengine.ingest.table import TableReader
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
+from dataengine.text.cleaning import Repairs
 
 _FOLDER_BUCKETS, _TABLE_BUCKETS = 16, 4
 
@@ -61,17 +63,27 @@ class _Rows(TableReader):
     """A table's rows. Pictures may stand in the table itself, as bytes or as Hugging Face's ``{bytes, path}``; rows without
     media keep what they say."""
 
-    def _occurrence(self, table: str, row: int, value: dict[str, Any] | str) -> Occurrence:
-        if isinstance(value, str):
-            return super()._occurrence(table, row, value)
-        media = value.get(self.source.media)
-        data, path = (media.get("bytes"), media.get("path")) if isinstance(media, dict) else (media, None)
-        meta = {str(k): v for k, v in value.items() if _plain(v) and k != self.source.media}
-        if isinstance(data, bytes):
-            item = super()._occurrence(table, row, {**meta, self.source.media: path or f"row {row}"})
-            return replace(item, location="", data=data)
-        item = super()._occurrence(table, row, {**meta, self.source.media: media})
-        return replace(item, meta=json.dumps(meta, sort_keys=True, ensure_ascii=False)) if item.error else item
+    column_required = False
+
+    def media(self, row: Row) -> str | None:
+        data, path = _embedded(row.media)
+        return (path or f"row {row.number}") if data is not None else super().media(replace(row, media=path))
+
+    def occurrence(self, table: str, media: str | None, columns: Columns, repairs: Repairs) -> Occurrence:
+        data, _ = _embedded(columns.pop(self.source.media, None))
+        columns = {k: v for k, v in columns.items() if _plain(v)}
+        if data is not None and media is not None:
+            return replace(self.described(columns, repairs), data=data)
+        try:
+            return super().occurrence(table, media, dict(columns), repairs)
+        except InputError as error:
+            return Occurrence("", meta=json.dumps(columns, sort_keys=True, ensure_ascii=False), error=error)
+
+
+def _embedded(cell: Any) -> tuple[bytes | None, str | None]:
+    """``(bytes, path)`` of a picture's cell."""
+    data, path = (cell.get("bytes"), cell.get("path")) if isinstance(cell, dict) else (cell, cell)
+    return data if isinstance(data, bytes) else None, path if isinstance(path, str) else None
 
 
 def _plain(value: Any) -> bool:
@@ -85,7 +97,7 @@ def _source(benchmark: Benchmark, limits: Limits) -> SourceReader:
     if isinstance(benchmark, FolderBenchmark):
         return reader_of(FolderSource(type="folder", name=name, path=path, buckets=_FOLDER_BUCKETS), limits)
     if isinstance(benchmark, TableBenchmark):
-        # A column that no table has: every row is one without media.
+        # A column that no table has, as names are cleaned: every row is one without media.
         media = "\0" if benchmark.media is None else benchmark.media
         return _Rows(TableSource(type="table", name=name, path=path, media=media, caption=None, buckets=_TABLE_BUCKETS))
     return reader_of(WebDatasetSource(type="webdataset", name=name, path=path), limits)

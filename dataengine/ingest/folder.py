@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from dataengine.config.sources import FolderSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.occurrence import Occurrence, fetch, read_sidecars
+from dataengine.ingest.occurrence import Occurrence, read_sidecars
+from dataengine.ingest.reading import fetch
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.store import Store
@@ -54,27 +55,40 @@ class FolderReader:
 
     def _part(self, bucket: int, files: list[_Media], tags: dict[str, str]) -> Part:
         facts = [(shown(m.name), [tags[f] for f in (m.name, m.text, m.json) if f]) for m in files]
-        facts.append((self.source.license or "", []))
+        facts.append((self.source.license or "", list(self.source.roots)))
         return Part(f"{self.source.name}-{bucket:04d}", digest(facts), files)
 
     def occurrences(self, spec: list[_Media]) -> Iterator[Occurrence]:
         for media in spec:
-            yield self._occurrence(media)
+            yield from self._occurrences(media)
 
-    def _occurrence(self, media: _Media) -> Occurrence:
+    def _occurrences(self, media: _Media) -> Iterator[Occurrence]:
+        """A media file, and a failure for each of its sidecars that cannot be used."""
+        uri = shown(media.name)
         if media.orphan:
-            error = InputError("missing", "a sidecar without an image or video of the same name")
-            return Occurrence(shown(media.name), error=error)
+            yield Occurrence(uri, error=InputError("missing", "a sidecar without an image or video of the same name"))
+            return
         text, facts = (self._sidecar(name) for name in (media.text, media.json))
-        side = read_sidecars(text, facts)
+        yield from (Occurrence(side.uri, error=side.error) for side in (text, facts) if side and side.error)
+        side = read_sidecars(text.data if text else None, facts.data if facts else None)
+        if side.error and facts:
+            yield Occurrence(facts.uri, error=side.error)
         license_ = side.license or self.source.license
-        return Occurrence(shown(media.name), self._at(media.name), side.captions, license_, side.meta)
+        yield Occurrence(uri, self._at(media.name), side.captions, license_, side.meta, within=self._within)
 
-    def _sidecar(self, name: str | None) -> bytes | None:
-        try:
-            return fetch(self._at(name), _SIDECAR_LIMITS) if name else None
-        except InputError:
+    def _sidecar(self, name: str | None) -> Occurrence | None:
+        """A sidecar with its bytes, or why they cannot be read."""
+        if name is None:
             return None
+        try:
+            data = fetch(self._at(name), _SIDECAR_LIMITS, self._within)
+            return Occurrence(shown(name), data=data)
+        except InputError as error:
+            return Occurrence(shown(name), error=error)
+
+    @property
+    def _within(self) -> tuple[str, ...]:
+        return (self.source.path, *self.source.roots)
 
     def _at(self, name: str) -> str:
         return f"{self.source.path.rstrip('/')}/{name}"
@@ -82,22 +96,25 @@ class FolderReader:
 
 def _listing(path: str) -> Iterator[tuple[str, str]]:
     if "://" in path:
-        objects = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list()]
+        objects = [(e.key, f"{e.size}:{e.tag}") for e in Store(path).list() if not _hidden(e.key)]
         if not objects:
-            raise UsageError(f"{path} is empty or does not exist")
-        yield from (o for o in objects if not _hidden(o[0]))
+            raise UsageError(f"{path} is empty or does not exist (hidden files do not count)")
+        yield from objects
         return
     root = Path(path)
     if not root.is_dir():
         raise UsageError(f"folder {path} does not exist (relative paths start at {Path.cwd()})")
+    empty = True
     for folder, folders, files in os.walk(root):
         folders[:] = [f for f in folders if not f.startswith(".")]
         for name in files:
             full = Path(folder, name)
             relative = full.relative_to(root).as_posix()
             if not _hidden(relative):
-                stat = full.lstat()
+                stat, empty = full.lstat(), False
                 yield relative, f"{stat.st_size}:{stat.st_mtime_ns}"
+    if empty:
+        raise UsageError(f"folder {path} holds no files (hidden ones do not count)")
 
 
 def _hidden(name: str) -> bool:

@@ -26,10 +26,20 @@ def glob(pattern: str) -> list[Entry]:
 def relative(pattern: str, path: str) -> str:
     """``path`` relative to the folder before the first wildcard of ``pattern``: a file's name within its source, wherever the
     source lies."""
-    fixed = PurePosixPath(pattern).parent
-    while any(c in str(fixed) for c in _WILD):
-        fixed = fixed.parent
-    return PurePosixPath(path).relative_to(fixed).as_posix()
+    return PurePosixPath(path).relative_to(folder_of(pattern)).as_posix()
+
+
+def folder_of(pattern: str) -> str:
+    """The folder before the first wildcard of ``pattern``."""
+    folder = pattern.rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    while is_pattern(folder):
+        folder = folder.rpartition("/")[0] or ("/" if pattern.startswith("/") else ".")
+    return folder
+
+
+def is_pattern(path: str) -> bool:
+    """True for a path with wildcards."""
+    return any(c in path for c in _WILD)
 
 
 def part_name(source: str, name: str) -> str:

@@ -1,19 +1,19 @@
-"""Occurrences of media files in a source, their sidecars, and bounded reading of their bytes."""
+"""Occurrences of media files in a source, and their sidecars."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Protocol
 
-from dataengine.config.sources import HttpConfig
-from dataengine.errors import InputError, PartitionError, RunError
-from dataengine.ingest.download import fetch_once
+from dataengine.errors import DataEngineError, InputError
+from dataengine.ingest.reading import fetch, limit_bytes
 from dataengine.media.limits import Limits
 from dataengine.stage import Part
-from dataengine.storage.store import Store
+from dataengine.text.bounded_json import repair_json
+from dataengine.text.cleaning import Repairs, decode_text
 
 CAPTION_KEYS = ("caption", "captions", "text")
 
@@ -30,15 +30,17 @@ class Occurrence:
     data: bytes | None = None
     error: InputError | None = None
     """Set where the source itself is damaged (a bad row, a truncated tar)."""
+    within: tuple[str, ...] = ()
+    """Folders and prefixes that ``location`` must lie in, links resolved; empty: anywhere."""
 
     def read(self, limits: Limits) -> bytes:
         """The media bytes. Raises InputError (missing, unreadable, empty, too_many_bytes, and those of downloads)."""
         if self.error:
             raise self.error
-        data = self.data if self.data is not None else fetch(self.location, limits)
+        data = self.data if self.data is not None else fetch(self.location, limits, self.within)
         if not data:
             raise InputError("empty", "the file has no bytes")
-        _bound(len(data), limits)
+        limit_bytes(len(data), limits)
         return data
 
 
@@ -52,75 +54,71 @@ class SourceReader(Protocol):
         """Occurrences of one part, ordered by uri."""
 
 
-def fetch(location: str, limits: Limits) -> bytes:
-    """Bytes at a local path, s3:// or http(s):// URL. Raises InputError."""
-    if location.startswith(("http://", "https://")):
-        return fetch_once(location, limits, HttpConfig())
-    if "://" in location:
-        return _from_store(location, limits)
-    try:
-        path = Path(location)
-        _bound(path.stat().st_size, limits)
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise _missing(path.name) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "unreadable", f"{path.name} cannot be read: {getattr(error, 'strerror', None) or error}"
-        ) from None
-
-
-def _from_store(location: str, limits: Limits) -> bytes:
-    folder, _, name = location.rpartition("/")
-    try:
-        store = Store(folder)
-        entry = store.head(name)
-        if entry is None:
-            raise _missing(name)
-        _bound(entry.size, limits)
-        return store.get(name)
-    except RunError as error:
-        raise PartitionError(str(error)) from None
-
-
-def _missing(name: str) -> InputError:
-    """The same message for a folder and for S3: the ledger is part of the release and must not depend on where it was made."""
-    return InputError("missing", f"no such file: {name}; the source lists a path that does not exist")
-
-
-def _bound(size: int, limits: Limits) -> None:
-    if size > limits.bytes:
-        raise InputError("too_many_bytes", f"at least {size:,} bytes, limit {limits.bytes:,}")
-
-
 @dataclass(frozen=True)
 class Sidecar:
-    """Captions, licence and metadata that a source holds for a media file."""
+    """Captions, licence and metadata that a source holds for a media file. ``error``: why its JSON could not be used."""
 
     captions: tuple[str, ...] = ()
     license: str | None = None
     meta: str | None = None
+    error: InputError | None = None
 
 
 def read_sidecars(text: bytes | None, json_bytes: bytes | None) -> Sidecar:
-    """Parse a .txt (one caption a line) and a .json sidecar; an unreadable JSON is noted in ``meta`` as ``sidecar_error``."""
-    captions = [line.strip() for line in (text or b"").decode("utf-8", "replace").splitlines()]
-    facts: dict[str, Any] = {}
-    if json_bytes is not None:
-        try:
-            loaded = json.loads(json_bytes)
-            facts = loaded if isinstance(loaded, dict) else {"value": loaded}
-        except ValueError as error:
-            facts = {"sidecar_error": str(error)}
-    return sidecar(captions, facts)
+    """Parse a .txt (one caption a line) and a .json sidecar; a JSON that cannot be read is noted in ``meta`` as
+    ``sidecar_error``, too."""
+    captions, repairs = decode_text(text or b"").splitlines(), Repairs()
+    if json_bytes is None:
+        return sidecar(captions, {}, repairs)
+    try:
+        value = repair_json(json_bytes, repairs)
+    except InputError as error:
+        return replace(sidecar(captions, {"sidecar_error": error.message}, repairs), error=error)
+    return sidecar(captions, value if isinstance(value, dict) else {"value": value}, repairs)
 
 
-def sidecar(captions: list[str], facts: dict[str, Any], license_key: str = "license") -> Sidecar:
-    """``captions`` and those among ``facts``, deduplicated in order; the rest of ``facts`` becomes ``meta``."""
+def sidecar(captions: list[str], facts: dict[str, Any], repairs: Repairs, license_key: str = "license") -> Sidecar:
+    """``captions`` and those among ``facts``, deduplicated in order; the rest of ``facts`` becomes ``meta``, with counts of
+    ``repairs``."""
+    rest, error = dict(facts), None
     for key in CAPTION_KEYS:
-        value = facts.pop(key, None)
-        captions += [str(v) for v in (value if isinstance(value, list) else [value]) if v is not None]
-    license_ = facts.pop(license_key, None)
-    meta = json.dumps(facts, sort_keys=True, ensure_ascii=False, default=str) if facts else None
+        try:
+            captions = [*captions, *texts(key, rest.pop(key, None))]
+        except InputError as raised:
+            error = raised
+    license_ = _plain(rest.pop(license_key, None))
+    counts = {"text_cleaned": repairs.cleaned, "values_dropped": repairs.dropped}
+    rest |= {name: count for name, count in counts.items() if count}
     unique = tuple(dict.fromkeys(c.strip() for c in captions if c.strip()))
-    return Sidecar(unique, str(license_) if license_ else None, meta)
+    return Sidecar(unique, license_ or None, _json(rest) if rest else None, error)
+
+
+def texts(key: str, value: Any) -> list[str]:
+    """Captions in a field: a text or number, or lists of them. Raises InputError ``bad_caption`` for anything else."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return [text for one in value for text in texts(key, one)]
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
+        kind = "an object" if isinstance(value, dict) else f"a value of type {type(value).__name__}"
+        raise InputError("bad_caption", f"`{key}` holds {kind} where a text or a list of texts is due")
+    return [str(value)]
+
+
+def _plain(value: Any) -> str:
+    """A licence as text: JSON where it is none."""
+    if value is None:
+        return ""
+    return _json(value) if isinstance(value, dict | list | bool) else str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def unforeseen(error: Exception, what: str) -> InputError:
+    """The InputError that accounts for an exception which only an input can have caused. Raises ``error`` itself where the
+    project, the machine or the installation is to blame."""
+    if isinstance(error, DataEngineError | MemoryError | ImportError | OSError):
+        raise error
+    return InputError("unreadable", f"{what} cannot be read ({type(error).__name__})")

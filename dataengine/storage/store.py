@@ -6,6 +6,7 @@ and connects where it is used. What is retried and what each error means: docs/s
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import time
@@ -67,6 +68,13 @@ class Store:
             self._store = _connect(self.url)
         return self._store
 
+    @property
+    def _writable(self) -> Any:
+        """The client, once the folder exists."""
+        if not self.remote:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        return self.client
+
     def uri(self, key: str) -> str:
         """Full path or URL of ``key``."""
         return f"{self.url}/{key}"
@@ -107,7 +115,7 @@ class Store:
     def put(self, key: str, data: bytes | Path) -> str:
         """Write an object atomically (a file by multipart upload) and return its SHA-256."""
         with _named(self, key, writes=True):
-            obstore.put(self.client, key, data)
+            obstore.put(self._writable, key, data)
         if isinstance(data, Path):
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()
@@ -122,7 +130,7 @@ class Store:
         def write() -> None:
             nonlocal tries
             tries += 1
-            obstore.put(self.client, key, data, mode="create", use_multipart=False, attributes=attributes)
+            obstore.put(self._writable, key, data, mode="create", use_multipart=False, attributes=attributes)
 
         try:
             with _named(self, key, writes=True):
@@ -155,7 +163,9 @@ class Store:
         return self.head(key) is not None
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
-        """All objects below ``prefix``, sorted by key."""
+        """All objects below ``prefix``, sorted by key; none where the folder does not exist."""
+        if not self.remote and not Path(self.url).is_dir():
+            return iter(())
         with _named(self, prefix, writes=True):
             entries = _retry(lambda: [_entry(o) for page in obstore.list(self.client, prefix or None) for o in page])
         return iter(sorted(entries, key=lambda e: e.key))
@@ -222,7 +232,9 @@ def _entry(meta: Any) -> Entry:
 
 def _connect(url: str) -> Any:
     if "://" not in url:
-        return LocalStore(Path(url).absolute(), mkdir=True)
+        if not Path(url).is_dir():  # reading makes no folders
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
+        return LocalStore(Path(url).absolute())
     if not url.startswith("s3://"):
         raise RunError(f"{url}: {url.partition('://')[0]}:// is not supported; use a folder or s3://bucket/prefix")
     return s3.connect(url)

@@ -43,7 +43,7 @@ def _loads(text: str, depth: int, **hooks: Any) -> Any:
     except RecursionError:
         raise _nested(depth) from None
     except json.JSONDecodeError as error:
-        raise InputError("bad_json", f"not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+        raise InputError("bad_json", f"not JSON: {error}") from None
     except ValueError:
         raise InputError("bad_json", "not read: a number with too many digits") from None
     if text.count("[") + text.count("{") > depth and _deeper(value, depth):

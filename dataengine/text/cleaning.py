@@ -44,8 +44,12 @@ def clean_text(value: str) -> str:
 
 def decode_text(data: bytes) -> str:
     """Text by its byte order mark (UTF-8, UTF-16 or UTF-32), UTF-8 without one; invalid bytes become U+FFFD. Cleaned."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
-    return clean_text(data.decode(encoding, "replace"))
+    return clean_text(data.decode(encoding_of(data), "replace"))
+
+
+def encoding_of(data: bytes) -> str:
+    """Name of the encoding that the byte order mark of ``data`` states, ``utf-8`` without one."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
 
 
 def clean_value(value: Any, repairs: Repairs, depth: int = DEPTH) -> Any:

@@ -92,6 +92,7 @@ def test_folder_accounts_for_what_is_no_media(tmp_path: Path) -> None:
     found = items(folder(tmp_path))
     assert {u: failure(i) for u, i in found.items() if u != "bad.png"} == {
         "alone.txt": "missing",
+        "bad.json": "bad_json",
         "empty.jpg": "empty",
         "large.jpg": "too_many_bytes",
         "gone.jpg": "missing",

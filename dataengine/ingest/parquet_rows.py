@@ -1,0 +1,120 @@
+"""Rows of Parquet tables, in small batches; a cell that has no Python value is dropped, not its row."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataengine.errors import DataEngineError, InputError
+from dataengine.ingest.rows import Columns, Row, listed
+from dataengine.text.bounded_json import SIZE
+from dataengine.text.cleaning import Repairs, clean_text, clean_value, decode_text
+
+_BATCH = 1024
+#: Rows that any table may have, and rows for each of its bytes: run lengths put billions of equal rows into a few bytes.
+_ROWS, _ROWS_PER_BYTE = 1_000_000, 16
+#: Bytes of a column in a row group, decompressed, as the file states them.
+_CHUNK = 4 << 30
+_TEXT = (pa.StringScalar, pa.LargeStringScalar, pa.StringViewScalar)
+
+
+def parquet_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
+    """Rows of a Parquet file. Raises InputError for the whole table where it is damaged, or lacks ``column`` and it is
+    ``required``; where it is damaged later, the rows before are used."""
+    table = _opened(file)
+    names = _names(table)
+    if required and column not in names:
+        raise InputError("bad_table", f"no column `{column}`; its columns: {listed(names)}")
+    _check_size(table.metadata, file.seek(0, io.SEEK_END))
+    batches, number = table.iter_batches(_BATCH), 1
+    while (batch := _next(batches, number)) is not None:
+        for index in range(batch.num_rows):
+            yield _row(batch, names, column, index, number + index)
+        number += batch.num_rows
+
+
+def parquet_columns(file: BinaryIO, _rows: int) -> list[str]:
+    """Column names in the schema of a Parquet file. Raises InputError."""
+    return _names(_opened(file))
+
+
+def _opened(file: BinaryIO) -> pq.ParquetFile:
+    """Texts stay dictionary-encoded where they are stored so: a long one that recurs in every row is held once."""
+    try:
+        schema = pq.read_schema(file)
+        file.seek(0)
+        return pq.ParquetFile(file, read_dictionary=[f.name for f in schema if pa.types.is_string(f.type)])
+    except DataEngineError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        raise InputError("bad_table", "it is damaged, or no Parquet file") from None
+
+
+def _names(table: pq.ParquetFile) -> list[str]:
+    return [clean_text(name) for name in table.schema_arrow.names]
+
+
+def _check_size(facts: pq.FileMetaData, size: int) -> None:
+    if facts.num_rows > max(_ROWS, _ROWS_PER_BYTE * size):
+        raise InputError("bad_table", f"it states {facts.num_rows:,} rows in {size:,} bytes")
+    for group in map(facts.row_group, range(facts.num_row_groups)):
+        largest = max((group.column(n).total_uncompressed_size for n in range(group.num_columns)), default=0)
+        if largest > _CHUNK:
+            raise InputError("bad_table", f"it states {largest:,} bytes for a column of a row group, limit {_CHUNK:,}")
+
+
+def _next(batches: Iterator[pa.RecordBatch], number: int) -> pa.RecordBatch | None:
+    try:
+        return next(batches, None)
+    except DataEngineError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        raise InputError("bad_table", f"it is damaged; of its rows those before row {number:,} are used") from None
+
+
+def _row(batch: pa.RecordBatch, names: list[str], column: str, index: int, number: int) -> Row:
+    def load() -> tuple[Columns, Repairs]:
+        cells = [values[index] for values in batch.columns]
+        if batch.nbytes > SIZE and sum(map(_length, cells)) > SIZE:
+            raise InputError("bad_row", f"its texts have more than {SIZE:,} bytes")
+        repairs = Repairs()
+        values = {name: _value(cell, repairs) for name, cell in zip(names, cells, strict=True)}
+        columns = {name: value for name, value in values.items() if value is not _NO_VALUE}
+        return clean_value(columns, repairs), repairs
+
+    media = batch.column(names.index(column))[index] if column in names else None
+    return Row(number, None if media is None else _media(media), load)
+
+
+def _media(cell: pa.Scalar[Any]) -> Any:
+    value = _value(cell, Repairs()) if _length(cell) <= SIZE else None
+    return clean_text(value) if isinstance(value, str) else value
+
+
+def _length(cell: pa.Scalar[Any]) -> int:
+    """Bytes of a text; 0 for other cells."""
+    text = cell.value if isinstance(cell, pa.DictionaryScalar) else cell
+    return text.as_buffer().size if isinstance(text, _TEXT) and text.is_valid else 0
+
+
+_NO_VALUE = object()
+
+
+def _value(cell: pa.Scalar[Any], repairs: Repairs) -> Any:
+    """The Python value of a cell; invalid UTF-8 is replaced, and what has no Python value (a time beyond the calendar) is
+    ``_NO_VALUE``."""
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        text = cell.value if isinstance(cell, pa.DictionaryScalar) else cell
+        if isinstance(text, _TEXT):
+            repairs.cleaned += 1
+            return decode_text(text.as_buffer().to_pybytes())
+    except (pa.ArrowException, ValueError, OverflowError, KeyError, TypeError):
+        pass
+    repairs.dropped += 1
+    return _NO_VALUE

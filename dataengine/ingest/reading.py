@@ -1,0 +1,195 @@
+"""Bounded reading of one file from disk, S3 or the web: only regular files, only below the folders that the recipe allows."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from dataengine.config.sources import HttpConfig
+from dataengine.errors import DataEngineError, InputError, PartitionError, RunError
+from dataengine.ingest.download import fetch_once
+from dataengine.media.limits import Limits
+from dataengine.storage.store import Store
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_TEMPORARY = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE}
+_SHOWN = 200
+_BUFFER = 1 << 20
+#: Bytes of a key that S3 takes.
+_KEY_BYTES = 1024
+
+
+def scheme_of(location: str) -> str:
+    """Scheme of a URL in lower case; "" for a path."""
+    match = _SCHEME.match(location)
+    return match[1].lower() if match else ""
+
+
+def local_path(url: str) -> str:
+    """The path of a ``file://`` URL. Raises InputError for one of another machine."""
+    parts = urlsplit(url)
+    if parts.netloc not in ("", "localhost"):
+        raise InputError("bad_url", "a file:// URL of another machine")
+    return unquote(parts.path)
+
+
+def is_within(location: str, folders: tuple[str, ...]) -> bool:
+    """True for a path below one of ``folders``, links resolved, or an s3:// URL below one of the prefixes among them."""
+    if scheme_of(location):
+        return any(scheme_of(f) and location.startswith(f"{f.rstrip('/')}/") for f in folders)
+    path = PurePosixPath(os.path.realpath(location))
+    return any(not scheme_of(f) and path.is_relative_to(os.path.realpath(f)) for f in folders)
+
+
+def joined(folder: str, path: str) -> str:
+    """``path`` resolved against ``folder``, a path or s3:// prefix, without ``.`` and ``..``."""
+    scheme, mark, rest = folder.rpartition("://")
+    return f"{scheme}{mark}{posixpath.normpath(posixpath.join(rest, path))}"
+
+
+def fetch(location: str, limits: Limits, within: tuple[str, ...] = ()) -> bytes:
+    """Bytes at a local path, s3:// or http(s):// URL. ``within``: folders that a path must lie in; empty: anywhere. Raises
+    InputError: missing, not_allowed, not_a_file, unreadable, too_many_bytes and those of downloads."""
+    if scheme_of(location) in ("http", "https"):
+        return fetch_once(location, limits, HttpConfig())
+    if scheme_of(location):
+        return _from_store(location, limits, within)
+    with open_file(location, within) as file:
+        size = os.fstat(file.fileno()).st_size
+        limit_bytes(size, limits)
+        try:
+            data = file.read(size + 1)
+            while len(data) > size and (more := file.read(min(len(data), limits.bytes + 1 - len(data)))):
+                data += more
+        except OSError as error:
+            raise unreadable(location, error) from None
+        limit_bytes(len(data), limits)
+        return data
+
+
+def open_file(path: str, within: tuple[str, ...] = ()) -> BinaryIO:
+    """A regular file, opened for reading. Raises InputError as ``fetch``."""
+    if within and not is_within(path, within):
+        raise outside(path)
+    try:
+        real = os.path.realpath(path)
+        _check_regular(os.lstat(real), path)
+        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open(descriptor, "rb")  # noqa: PTH123, SIM115  the caller's context
+        _check_regular(os.fstat(descriptor), path)
+        return file
+    except FileNotFoundError:
+        raise missing(path) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
+def outside(path: str) -> InputError:
+    message = (
+        f"{_name(path)} leads outside the folder of its source; if it may, name its folder in the source's `roots`"
+    )
+    return InputError("not_allowed", message)
+
+
+def unreadable(path: str, error: OSError | ValueError) -> DataEngineError:
+    """The InputError of a file that cannot be read, or a PartitionError where the machine is to blame."""
+    if isinstance(error, OSError) and error.errno in _TEMPORARY:
+        return PartitionError(f"{path}: {error.strerror}")
+    reason = error.strerror if isinstance(error, OSError) else "not a valid path"
+    return InputError("unreadable", f"{_name(path)} cannot be read: {reason}")
+
+
+@contextmanager
+def opened(location: str, within: tuple[str, ...] = ()) -> Iterator[BinaryIO]:
+    """A file on disk or S3 for reading in order or by range. Raises InputError as ``fetch``, PartitionError."""
+    with open_file(location, within) if not scheme_of(location) else _S3File.open(location) as file:
+        yield file
+
+
+class _S3File(io.RawIOBase):
+    """Ranged reading of an object; a buffer around it makes requests few."""
+
+    def __init__(self, store: Store, key: str, size: int) -> None:
+        self._store, self._key, self._size, self._place = store, key, size, 0
+
+    @classmethod
+    def open(cls, location: str) -> BinaryIO:
+        folder, _, name = location.rpartition("/")
+        try:
+            entry = Store(folder).head(name)
+        except RunError as error:
+            raise PartitionError(str(error)) from None
+        if entry is None:
+            raise missing(location)
+        return io.BufferedReader(cls(Store(folder), name, entry.size), _BUFFER)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        return self._place
+
+    def readinto(self, buffer: Any, /) -> int:
+        wanted = max(0, min(len(buffer), self._size - self._place))
+        try:
+            data = self._store.get_range(self._key, self._place, wanted)
+        except (RunError, FileNotFoundError) as error:
+            raise PartitionError(str(error)) from None
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+
+def limit_bytes(size: int, limits: Limits) -> None:
+    """Raises InputError ``too_many_bytes``."""
+    if size > limits.bytes:
+        raise InputError("too_many_bytes", f"at least {size:,} bytes, limit {limits.bytes:,}")
+
+
+def _check_regular(facts: os.stat_result, path: str) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise InputError("not_a_file", f"{_name(path)} is a folder, pipe, socket or device, not a regular file")
+
+
+def _from_store(location: str, limits: Limits, within: tuple[str, ...]) -> bytes:
+    if within and not is_within(location, within):
+        raise outside(location)
+    folder, _, name = location.rpartition("/")
+    if len(location.encode()) > _KEY_BYTES:
+        raise unreadable(location, ValueError())
+    try:
+        store = Store(folder)
+        entry = store.head(name)
+        if entry is None:
+            raise missing(location)
+        limit_bytes(entry.size, limits)
+        return store.get_range(name, 0, entry.size)
+    except FileNotFoundError:
+        raise missing(location) from None
+    except ValueError as error:
+        raise unreadable(location, error) from None
+    except RunError as error:
+        raise PartitionError(str(error)) from None
+
+
+def missing(path: str) -> InputError:
+    """The same message for a folder and for S3: the ledger is part of the release and must not depend on where it was made."""
+    return InputError("missing", f"no such file: {_name(path)}; the source lists a path that does not exist")
+
+
+def _name(path: str) -> str:
+    name = path.rpartition("/")[2]
+    return name if len(name) <= _SHOWN else f"{name[:_SHOWN]}…"
