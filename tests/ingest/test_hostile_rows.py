@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.source_readers import ends, failure, items, table
+from support.source_readers import ends, failure, folder, items, table
 
 
 @pytest.fixture
