@@ -1,0 +1,114 @@
+"""Removes credentials from URIs: userinfo, tokens and signatures, with what only belongs to a signature.
+
+A URI without them names the same file after a new signature, so it is what input ids are made of.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote, unquote
+
+#: Names of parameters whose values are credentials, in lower case and without ``-``, ``_``, ``.`` and brackets.
+_SECRET = re.compile(
+    r"(aws|google)?access(key|keyid|token|id)|x?api(key|secret|token)|auth(key|orization|token)?|bearer|(client)?secret(key)?|"
+    r"credentials?|hdn(ea|tl|ts)|hmac|jwt|key|keypairid|(id|oauth|refresh|security|session)token|oauthsignature|pass(word|wd)?|pwd|"
+    r"(j|php)?sess(ion)?id|sas|session|sid|sig|sign|signature|subscriptionkey|ticket|token|x(amz|goog|oss|cos|obs).*"
+)
+_SIGNATURE = re.compile(r"sig|sign|signature|hmac|token|x(amz|goog|oss|cos|obs).*")
+#: What belongs to a signature, and means something else without one.
+_BESIDE_SIGNATURE = re.compile(r"algorithm|date|expires|expiry|exp?|policy|s[epvrt]|sip|spr|sk(oid|tid|[tesv])")
+_URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_PARTS = re.compile(r"[?@;#]")
+_SPLIT = re.compile(r"([&;])")
+_SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?#;]*", re.IGNORECASE)
+_MARKS = re.compile(r"[-_.\[\]$]|amp;")
+#: Values that are keys whatever their parameter is called: JSON web tokens, and keys of well-known services.
+_KEY = re.compile(
+    r"eyJ[\w-]{6,}\.[\w-]+|(?<![A-Za-z0-9])(?:A[KS]IA[0-9A-Z]{12,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|xox[a-z]-[\w-]{8,}|AIza[\w-]{30,})"
+)
+_NESTED = 3
+
+
+def without_secrets(uri: str) -> str:
+    """``uri`` without userinfo and without parameters of its query or fragment that are credentials, those of URIs in the values
+    of other parameters included. Text that does not begin as a URI is returned as it is; nothing is decoded or reordered."""
+    return _cleaned(uri, _NESTED) if _URI.match(uri) and _PARTS.search(uri) else uri
+
+
+def without_secrets_inside(value: Any) -> Any:
+    """``value``, of dicts and lists, with all strings that are URIs cleaned."""
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {key: without_secrets_inside(inner) for key, inner in value.items()}
+    return [without_secrets_inside(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _cleaned(uri: str, depth: int) -> str:
+    if not depth:
+        return ""
+    start, slashes, rest = uri.partition("//")
+    rest, mark, fragment = rest.partition("#")
+    rest, question, query = rest.partition("?")
+    address, path = _address(rest)
+    query, fragment = _parameters(query, depth), _parameters(fragment, depth)
+    return "".join(
+        [
+            start,
+            slashes,
+            address,
+            _SESSION.sub("", path),
+            question if query else "",
+            query,
+            mark if fragment else "",
+            fragment,
+        ]
+    )
+
+
+def _address(rest: str) -> tuple[str, str]:
+    """Host and path without userinfo, also where a slash in the password ends the address too early."""
+    address, slash, path = rest.partition("/")
+    host, colon, port = address.partition(":")
+    if "@" not in address and colon and not port.isdigit() and not host.startswith("[") and "@" in path:
+        address, slash, path = path.rpartition("@")[2].partition("/")
+    return address.rpartition("@")[2], slash + path
+
+
+def _parameters(text: str, depth: int) -> str:
+    """Parameters joined by ``&`` or ``;``, without those that are credentials."""
+    pieces = _SPLIT.split(text)
+    names = [_name(piece) for piece in pieces[::2]]
+    signed = any(_SIGNATURE.fullmatch(name) for name in names)
+    kept: list[str] = []
+    for number, (name, piece) in enumerate(zip(names, pieces[::2], strict=True)):
+        beside = signed and _BESIDE_SIGNATURE.fullmatch(name)
+        if beside or _SECRET.fullmatch(name) or _KEY.search(piece):
+            continue
+        separator = pieces[2 * number - 1] if number and kept else ""
+        kept += [separator, _value(piece, depth)]
+    return "".join(kept)
+
+
+def _name(piece: str) -> str:
+    name, equals, _ = piece.partition("=")
+    return _MARKS.sub("", unquote(name).strip().lower()) if equals else ""
+
+
+def _value(piece: str, depth: int) -> str:
+    """A parameter whose value may be a URI itself, percent-encoded or not."""
+    name, equals, value = piece.partition("=")
+    plain = value
+    for encodings in range(_NESTED):
+        if _URI.match(plain):
+            cleaned = _cleaned(plain, depth - 1)
+            return piece if cleaned == plain else f"{name}{equals}{_encoded(cleaned, encodings)}"
+        plain = unquote(plain)
+    return piece
+
+
+def _encoded(text: str, times: int) -> str:
+    for _ in range(times):
+        text = quote(text, safe="")
+    return text
