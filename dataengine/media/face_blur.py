@@ -49,9 +49,9 @@ def blurred_picture(data: bytes, limits: Limits, finder: Finder) -> tuple[int, b
         frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(frames)
         if frames > 1:
-            _refuse_faces(picture, data, frames, finder)
+            _refuse_faces(picture, data, frames, finder, limits)
             return 0, None
-        shown = _plain(picture, data)
+        shown = _plain(picture, data, limits)
         boxes = _listed(finder(np.ascontiguousarray(_color(shown))))
         if not boxes:
             return 0, None
@@ -121,19 +121,19 @@ def _listed(boxes: npt.NDArray[np.float64]) -> list[Box]:
     return [(float(a), float(b), float(c), float(d)) for a, b, c, d in boxes]
 
 
-def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder) -> None:
+def _refuse_faces(picture: Image.Image, data: bytes, frames: int, finder: Finder, limits: Limits) -> None:
     for index in range(frames):
         picture.seek(index)
-        decode.load(picture, data)
+        decode.load(picture, data, limits)
         if len(finder(np.asarray(picture.convert("RGB")))):
             raise InputError(
                 "faces_not_blurred", f"a face in frame {index + 1:,} of {frames:,}: animations are not re-encoded"
             )
 
 
-def _plain(picture: Image.Image, data: bytes) -> Pixels:
+def _plain(picture: Image.Image, data: bytes, limits: Limits) -> Pixels:
     """Decoded and upright: ``(H, W)``, ``(H, W, 3)`` or, with transparency, ``(H, W, 4) uint8``."""
-    decode.load(picture, data)
+    decode.load(picture, data, limits)
     if picture.mode in _ALPHA or "transparency" in picture.info:
         plain = picture.convert("RGBA")
     else:

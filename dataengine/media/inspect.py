@@ -46,13 +46,15 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
 
 def _image(limits: Limits, data: bytes) -> dict[str, Any]:
     with decode.opened(data, limits) as picture:
-        frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
-        limits.check_frames(frames)
+        stored_frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
+        limits.check_frames(stored_frames)
+        # The default image of an APNG, for viewers that cannot play it, is none of its frames.
+        frames = stored_frames - bool(getattr(picture, "default_image", False))
         media, mode, stored = decode.describe(picture), picture.mode, decode.orientation(picture)
-        gray = decode.gray(picture, data, MIN_SIDE)
+        gray = decode.gray(picture, data, MIN_SIDE, limits)
         orientation = decode.orientation(picture)
         width, height = picture.size[::-1] if orientation >= 5 else picture.size
-        duration = _play(picture, data, frames) if frames > 1 else None
+        duration = _play(picture, data, stored_frames, limits) if stored_frames > 1 else None
     return {
         "kind": "image",
         "format": media.format,
@@ -73,12 +75,12 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
     }
 
 
-def _play(picture: Image.Image, data: bytes, frames: int) -> float | None:
+def _play(picture: Image.Image, data: bytes, frames: int, limits: Limits) -> float | None:
     """Decode all frames of an animation and return its duration in seconds, None for pages without timing."""
     total = float(picture.info.get("duration", 0))
     for index in range(1, frames):
         picture.seek(index)
-        decode.load(picture, data)
+        decode.load(picture, data, limits)
         total += float(picture.info.get("duration", 0))
     return round(total / 1000, 6) or None
 

@@ -65,7 +65,7 @@ def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixe
             decoded = jpeg.decode(data, "RGB", min_side)
             if decoded is not None:
                 return pixels.upright(decoded, orientation(image))
-        load(image, data)
+        load(image, data, limits)
         return pixels.upright(np.asarray(pixels.to_rgb(image)), orientation(image))
 
 
@@ -73,14 +73,14 @@ def decode_gray(data: bytes, limits: Limits, min_side: int) -> Pixels:
     """Decode to ``(H, W) uint8`` for hashing: upright, transparency over white, halved while the shorter side stays at least
     ``min_side``, by the DCT in JPEGs and by averaging elsewhere. Raises InputError."""
     with opened(data, limits) as image:
-        return gray(image, data, min_side)
+        return gray(image, data, min_side, limits)
 
 
-def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
+def gray(image: Image.Image, data: bytes, min_side: int, limits: Limits) -> Pixels:
     """``decode_gray`` of an image that is already open; call it within ``opened``."""
     decoded = jpeg.decode(data, "GRAY", min_side) if is_jpeg(image) else None
     if decoded is None:
-        load(image, data)
+        load(image, data, limits)
         picture = pixels.to_gray(image)
     else:
         picture = Image.fromarray(decoded)
@@ -91,9 +91,11 @@ def gray(image: Image.Image, data: bytes, min_side: int) -> Pixels:
     return pixels.upright(np.asarray(picture), orientation(image))
 
 
-def load(image: Image.Image, data: bytes) -> None:
-    """Decode the current frame of ``image`` completely, with checks that Pillow lacks: it ignores the checksums of PNG pixel
-    data, and libtiff fills missing data with zeros. Call it within ``opened``, which translates what Pillow raises."""
+def load(image: Image.Image, data: bytes, limits: Limits) -> None:
+    """Decode the current frame of ``image`` completely, with checks that Pillow lacks: a later frame may be larger than the
+    first, and the picture in an icon than its directory says; Pillow ignores the checksums of PNG pixel data, and libtiff fills
+    missing data with zeros. Call it within ``opened``, which translates what Pillow raises."""
+    limits.check_pixels(*image.size)
     if image.format == "PNG" and image.tell() == 0:
         _check_png(data)
     tags = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
@@ -102,6 +104,7 @@ def load(image: Image.Image, data: bytes) -> None:
         if max(ends, default=0) > len(data):
             raise InputError("truncated", f"the file ends early: {len(data):,} bytes of at least {max(ends):,}")
     image.load()
+    limits.check_pixels(*image.size)
 
 
 @contextmanager

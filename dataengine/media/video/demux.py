@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import Media
+from dataengine.media.video import frame_sizes
 
 _STEP = 0.04
 """Seconds a frame if the file does not state a rate."""
@@ -58,7 +59,7 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
 
 
 def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk:
-    """Demux all packets and decode the first frame. Raises InputError."""
+    """Demux all packets, decode the first frame and check the size that each key frame states. Raises InputError."""
     limits.check_frames(stream.frames)
     stamps: list[tuple[float | None, bool]] = []
     first: VideoFrame | None = None
@@ -67,6 +68,8 @@ def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk
         if packet.size:
             stored += 1
             limits.check_frames(stored)
+            if packet.is_keyframe:
+                _check_size(frame_sizes.stated(packet, stream), limits)
             if not packet.is_discard:
                 stamps.append((_stamp(packet), packet.is_keyframe))
         if first is None:
@@ -81,19 +84,25 @@ def walk(container: InputContainer, stream: VideoStream, limits: Limits) -> Walk
 
 
 def decoded(
-    container: InputContainer, stream: VideoStream, clock: Sequence[float]
+    container: InputContainer, stream: VideoStream, clock: Sequence[float], limits: Limits
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Decode frames in display order, each with its time in container seconds.
+    """Decode frames in display order, each with its time in container seconds. Raises InputError for a frame beyond the limits.
 
     AVI stores no presentation times: its frame ``i`` has ``clock[i]``. Packets before the first decodable one may fail (a
     recording that begins between key frames), later ones may not."""
     count = 0
     for packet in container.demux(stream):
         for frame in _decode(packet) if count else _attempt(packet):
+            limits.check_pixels(frame.width, frame.height)
             counted = clock[min(count, len(clock) - 1)]
             timeless = frame.time is None or container.format.name == "avi"
             yield counted if timeless or frame.time is None else frame.time, frame
             count += 1
+
+
+def _check_size(size: tuple[int, int], limits: Limits) -> None:
+    if all(size):
+        limits.check_pixels(*size)
 
 
 def _decode(packet: Packet[VideoStream]) -> list[VideoFrame]:

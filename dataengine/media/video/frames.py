@@ -24,6 +24,7 @@ from PIL import Image
 
 from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.limits import Limits
 from dataengine.media.video import demux
 
 #: Demuxers that can seek to key frames by time and store presentation times.
@@ -60,18 +61,19 @@ def by_pyav(
     ticks: Sequence[float],
     keys: Sequence[float],
     clock: Sequence[float],
+    limits: Limits,
 ) -> Iterator[VideoFrame]:
     """The first frame at or after each of the ascending ``ticks``; all times in container seconds. ``keys``: times of key frames
     to seek to, empty to decode everything. ``clock`` as in ``demux.decoded``.
 
     The last frame is returned for ticks up to a second after it, as some packets hold no frame. Raises InputError ``truncated``
     if the frames end earlier."""
-    frames = demux.decoded(container, stream, clock)
+    frames = demux.decoded(container, stream, clock, limits)
     now, last = -np.inf, None
     for tick in ticks:
         key = keys[max(0, bisect.bisect_right(keys, tick + _ROUNDING) - 1)] if keys else now
         if key > max(now, keys[0] if keys else now):
-            now, last, frames = _jump(container, stream, key, clock)
+            now, last, frames = _jump(container, stream, key, clock, limits)
         while now < tick - _ROUNDING:
             step = next(frames, None)
             if step is None:
@@ -94,12 +96,12 @@ _Timed = Iterator[tuple[float, VideoFrame]]
 
 
 def _jump(
-    container: InputContainer, stream: VideoStream, key: float, clock: Sequence[float]
+    container: InputContainer, stream: VideoStream, key: float, clock: Sequence[float], limits: Limits
 ) -> tuple[float, VideoFrame | None, _Timed]:
     """Seek to a key frame, or to the beginning if the container's index leads past it."""
     for target in (key, clock[0]):
         container.seek(round(target / float(stream.time_base or 1)), stream=stream)
-        frames = demux.decoded(container, stream, clock)
+        frames = demux.decoded(container, stream, clock, limits)
         now, last = next(frames, (np.inf, None))
         if now <= key + _ROUNDING:
             return now, last, frames

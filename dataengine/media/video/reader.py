@@ -28,7 +28,7 @@ class Video:
     """Facts of a video. ``width`` and ``height`` as displayed; ``turns``: quarter turns counter-clockwise that make a stored
     frame upright; ``mode``: FFmpeg's pixel format; ``rate``: frames a second stated by the container, ``fps``: measured;
     ``clock``: ``(frames,) float64`` presentation times in container seconds, ascending; ``keys`` and ``closed`` as in
-    ``demux.Walk``."""
+    ``demux.Walk``; ``limits``: those that hold for all its frames."""
 
     media: Media
     codec: str
@@ -43,6 +43,7 @@ class Video:
     closed: bool
     keys: list[float] = field(repr=False)
     clock: npt.NDArray[np.float64] = field(repr=False)
+    limits: Limits = field(repr=False)
 
     @property
     def frames(self) -> int:
@@ -92,6 +93,7 @@ def probe(data: bytes, limits: Limits) -> Video:
             closed=walk.closed,
             keys=walk.keys,
             clock=walk.clock,
+            limits=limits,
         )
 
 
@@ -137,7 +139,7 @@ def stream(
     with demux.opened(data, clip.media) as (container, track):
         keys = clip.keys if clip.media.demuxer in frames.SEEKABLE else []
         ticks = clip.clock[indices[done:]].tolist()
-        for frame in frames.by_pyav(container, track, ticks, keys, clip.clock.tolist()):
+        for frame in frames.by_pyav(container, track, ticks, keys, clip.clock.tolist(), clip.limits):
             yield frames.upright(frame, size, clip.turns)
 
 

@@ -77,7 +77,7 @@ def _small(data: bytes, clip: Video, times: list[float]) -> Iterator[Pixels]:
     """Each frame as upright ``(27, 48, 3) uint8``; its time in container seconds is appended to ``times``."""
     width, height = (_WIDTH, _HEIGHT) if clip.turns % 2 == 0 else (_HEIGHT, _WIDTH)
     with demux.opened(data, clip.media) as (container, stream):
-        for time, frame in demux.decoded(container, stream, clip.clock.tolist()):
+        for time, frame in demux.decoded(container, stream, clip.clock.tolist(), clip.limits):
             times.append(time)
             small = frame.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
             yield np.ascontiguousarray(np.rot90(small, clip.turns))
