@@ -26,7 +26,7 @@ from dataengine.release.manifest_sections import (
     Text,
     Tokenizer,
 )
-from dataengine.shards.json_types import Count, Counts, plain
+from dataengine.shards.json_types import Count, Counts, FileName, plain
 from dataengine.shards.manifest import Shard
 from dataengine.shards.sample import canonical
 
@@ -34,7 +34,7 @@ from dataengine.shards.sample import canonical
 class Contents(msgspec.Struct, kw_only=True):
     """What readers and the checks of a release stand on."""
 
-    name: str
+    name: FileName
     samples: Count
     shards: list[Shard]
     cot: Cot

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType, field
 
-from dataengine.shards.json_types import Closed, Count, Counts, Sha256
+from dataengine.shards.json_types import Closed, Count, Counts, RelativePath, Sha256
 from dataengine.shards.manifest import TarShard
 
 Number = int | float
@@ -23,7 +23,7 @@ class RecordShard(TarShard, frozen=True, order=True):
 class ReleaseFile(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """A file of the release other than the manifest."""
 
-    path: str
+    path: RelativePath
     sha256: Sha256
     bytes: Count
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 
 from dataengine.errors import RunError
-from dataengine.shards.json_types import Count, Sha256
+from dataengine.shards.json_types import Count, FileName, Sha256
 from dataengine.shards.sample import FAMILIES
 
 
 class TarShard(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """A tar of one split and family, ``NAME.tar``."""
 
-    name: str
+    name: FileName
     split: str
     family: str
     sha256: Sha256

@@ -185,7 +185,7 @@ BAD = {
         lambda r: edit(r, lambda m: m.update(schema_version="2")),
         "manifest.json: schema_version is 2",
     ),
-    "a path that leads out": (lambda r: edit(r, lambda m: m["files"][0].update(path="../x")), r"`files` has '\.\./x'"),
+    "a path that leads out": (lambda r: edit(r, lambda m: m["files"][0].update(path="../x")), r"\$\.files\[0\]\.path"),
     "no list of files": (lambda r: edit(r, lambda m: m.pop("files")), "missing required field `files`"),
 }
 

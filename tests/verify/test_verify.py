@@ -245,7 +245,7 @@ def test_a_manifest_of_a_newer_schema_is_refused(copy: Path) -> None:
 def test_paths_that_lead_out_of_the_release_are_refused(copy: Path) -> None:
     edit(copy, lambda m: m["files"][0].update(path="../../etc/passwd"))
     done = dataengine("verify", str(copy), ok=False)
-    assert done.returncode == 1 and "../../etc/passwd" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 1 and "$.files[0].path" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_of_many_errors_the_first_are_shown(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
