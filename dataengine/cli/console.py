@@ -16,7 +16,7 @@ from rich.text import Text
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import StageReport, group_of
 from dataengine.storage.workspace import Workspace
-from dataengine.text.display import visible
+from dataengine.text.display import visible, visible_lines
 
 _out = Console(width=None if sys.stdout.isatty() else 160)
 _LOG_SECONDS = 30.0
@@ -35,7 +35,7 @@ class Progress:
             bars.MofNCompleteColumn(),
             bars.TimeElapsedColumn(),
             bars.TimeRemainingColumn(),
-            bars.TextColumn("{task.fields[note]}"),
+            bars.TextColumn("{task.fields[note]}", markup=False),
         )
         self._lines = not console.is_terminal
         self._bars = bars.Progress(*columns, console=console, disable=self._lines)
@@ -60,7 +60,7 @@ class Progress:
         self._log_sometimes(stage)
 
     def note(self, stage: str, text: str) -> None:
-        self._bars.update(self._tasks[stage], note=text)
+        self._bars.update(self._tasks[stage], note=visible(text))
         self._log_sometimes(stage)
 
     def end(self, report: StageReport) -> None:
@@ -81,6 +81,17 @@ class Progress:
             print(line.rstrip(), file=sys.stderr, flush=True)
 
 
+def shown(text: str) -> Text:
+    """Text for a table or line: no markup, control and bidirectional characters as escapes. What commands print of data passes
+    here or through ``write``."""
+    return Text(visible(text))
+
+
+def write(text: str) -> None:
+    """Print lines to standard output; control and bidirectional characters as escapes."""
+    print(visible_lines(text), flush=True)
+
+
 def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
     """Print the stages and, after a release, the funnel, gaps of the card and where the release lies."""
     table = Table(box=None, pad_edge=False)
@@ -89,7 +100,7 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     for r in reports:
         parts = f"{r.made}/{r.parts}" if r.parts else ""
         counts = " · ".join(f"{v:,} {k}" for k, v in sorted(r.counts.items(), key=lambda kv: (-kv[1], kv[0])))
-        table.add_row(r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)
+        table.add_row(*map(shown, (r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)))
     _out.print(table)
     if dry_run or group_of(reports[-1].name) != "release":
         return
@@ -104,21 +115,23 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         print_table("sources", ("source", "inputs", "with captions", "failed", "kept"), rows)
     _out.print()
     for sentence in sentences(workspace, recipe.name, made):
-        _out.print(_cell(sentence))
+        _out.print(shown(sentence))
     if gaps := unstated(manifest):
-        print(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
-    _out.print(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
+        write(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
+    write(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
     if recipe.release.publish:
-        _out.print(f"published  {recipe.release.publish.rstrip('/')}/")
+        write(f"published  {recipe.release.publish.rstrip('/')}/")
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:
     """Print a titled table of names and figures."""
-    table = Table(title=f"\n{title}", title_justify="left", box=None, show_header=False, pad_edge=False)
+    table = Table(
+        title=Text("\n").append(shown(title)), title_justify="left", box=None, show_header=False, pad_edge=False
+    )
     table.add_column()
     table.add_column(justify="right")
     for row in rows:
-        table.add_row(*map(_cell, row))
+        table.add_row(*map(shown, row))
     _out.print(table)
 
 
@@ -128,21 +141,16 @@ def print_pairs(rows: Sequence[tuple[str, str]]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, text in rows:
-        table.add_row(_cell(name), _cell(text))
+        table.add_row(shown(name), shown(text))
     _out.print()
     _out.print(table)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a titled table with headings; all columns but the first hold numbers."""
-    table = Table(title=f"\n{title}", title_justify="left", box=None, pad_edge=False)
+    table = Table(title=Text("\n").append(shown(title)), title_justify="left", box=None, pad_edge=False)
     for i, name in enumerate(columns):
-        table.add_column(name, justify="right" if i else "left")
+        table.add_column(shown(name), justify="right" if i else "left")
     for row in rows:
-        table.add_row(*map(_cell, row))
+        table.add_row(*map(shown, row))
     _out.print(table)
-
-
-def _cell(text: str) -> Text:
-    """Text from data, which neither moves the cursor nor is taken for markup."""
-    return Text(visible(text))

@@ -80,7 +80,7 @@ def kelix(
     rows_written = [("files", len(written.files)), ("rows", written.rows)]
     rows_written += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
     console.print_rows("written", [(name, f"{count:,}") for name, count in rows_written])
-    print(f"\n{out.rstrip('/')}/")
+    console.write(f"\n{out.rstrip('/')}/")
 
 
 @app.command()
@@ -105,4 +105,4 @@ def messages(
 
         written = export(release, out, split, progress)
     console.print_rows("written", [("records", f"{written.records:,}"), ("media", f"{written.media:,}")])
-    print(f"\n{out.rstrip('/')}/")
+    console.write(f"\n{out.rstrip('/')}/")

@@ -48,7 +48,7 @@ def publish(
         )
     rows = [("files", publication.files), ("bytes", publication.bytes), ("files sent", publication.sent)]
     console.print_rows("already published" if publication.already else "published", [(n, f"{v:,}") for n, v in rows])
-    print(f"\n{publication.target}/")
+    console.write(f"\n{publication.target}/")
 
 
 @exits
@@ -71,6 +71,6 @@ def verify(
         result = check(release, workers=workers, ranks=ranks, progress=progress)
     console.print_rows("verified", result.rows())
     for warning in result.warnings:
-        print(f"warning: {warning}")
+        console.write(f"warning: {warning}")
     if result.errors:
         raise RunError(result.text())

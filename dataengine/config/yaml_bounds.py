@@ -5,10 +5,13 @@ They are checked on the stream of events, before a tree is built: nine levels of
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from dataengine.errors import UsageError
 
+_HALF = re.compile("[\ud800-\udfff]")
 #: Bytes of a file.
 SIZE = 1 << 20
 #: Levels of nesting.
@@ -41,6 +44,8 @@ def _mistake(event: yaml.Event, depth: int, values: int, documents: int) -> str:
         return f"more than {VALUES:,} values"
     if documents > 1:
         return "a second document: a file holds one"
+    if isinstance(event, yaml.ScalarEvent) and _HALF.search(event.value):
+        return "half a character (a lone surrogate): remove it"
     if isinstance(event, yaml.ScalarEvent) and len(event.value) > DIGITS and _converted(event):
         return f"a number of {len(event.value):,} characters; put it in quotes if it is a text"
     return ""

@@ -11,6 +11,7 @@ from dataengine.release.card_processing import PROCESSING, difference
 from dataengine.release.card_text import plural, stated, table, under
 from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
+from dataengine.text.display import visible_lines
 
 _SIZES = (
     *((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K"), (10**6, "100K<n<1M"), (10**7, "1M<n<10M")),
@@ -36,7 +37,7 @@ def card(m: Manifest) -> str:
         difference(m),
     ]
     header = yaml.safe_dump(_header(m), sort_keys=False, allow_unicode=True, width=100)
-    return f"---\n{header}---\n\n" + "\n\n".join(s for s in sections if s) + "\n"
+    return visible_lines(f"---\n{header}---\n\n" + "\n\n".join(s for s in sections if s) + "\n")
 
 
 def size_category(samples: int) -> str:

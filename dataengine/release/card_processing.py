@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from dataengine.cot.mix import summary
 from dataengine.release import privacy_section
-from dataengine.release.card_text import stated, table
+from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.manifest import Manifest
 from dataengine.score.distribution import QUANTILES
@@ -103,7 +103,7 @@ def _cot(m: Manifest) -> str:
     parts = [f"## Chain-of-thought data\n\n{text}", table(("mode", "records"), m.cot.modes.items())]
     parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in summary.tables(plain(m.cot))]
     parts += [
-        f"**{one.mode}**, record `{one.id}`\n\n````text\n{one.question}\n\n{one.reply}\n````"
+        f"**{one.mode}**, record `{one.id}`\n\n{fenced(f'{one.question}{chr(10) * 2}{one.reply}')}"
         for one in known(m.cot.examples, [])
     ]
     return "\n\n".join(parts)

@@ -18,6 +18,9 @@ AUTHOR_FIELDS = (
     *("contact", "url", "date"),
 )
 
+_MARKUP = re.compile(r"[\\|`\[\]]")
+_FENCE = re.compile("`+")
+
 
 def unstated(m: Manifest) -> list[str]:
     """Author's fields of the recipe that are empty, and sources without a licence."""
@@ -102,8 +105,16 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
+    """Text alone: no links, pictures, code or HTML of a name or message from data."""
     text = f"{value:,}" if isinstance(value, int) else "" if value is None else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.splitlines())).replace("<", "&lt;")
+
+
+def fenced(text: str) -> str:
+    """A block of code with a fence that the text cannot end."""
+    longest = max((len(run) for run in _FENCE.findall(text)), default=0)
+    fence = "`" * max(4, longest + 1)
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def under(*sections: str, levels: int = 1) -> list[str]:

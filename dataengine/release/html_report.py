@@ -6,8 +6,8 @@ Its size is bounded by the number of examples, whatever the number of samples, a
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
@@ -17,6 +17,7 @@ from dataengine.release.ledger import OUTCOMES
 from dataengine.release.manifest import Manifest
 from dataengine.release.similarity import similarity
 from dataengine.shards.json_types import plain
+from dataengine.text.display import visible_lines
 
 _LONGEST = 160
 """Characters of a uri, value or message; the ledger has them whole."""
@@ -43,7 +44,7 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
     csp = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
-        f'content="{csp}"><title>{escape(m.title)}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n'
+        f'content="{csp}"><title>{escaped(m.title)}</title>\n<style>\n{style}</style></head>\n<body>\n{body}\n</body></html>\n'
     ).encode()
 
 
@@ -56,13 +57,13 @@ def _head(m: Manifest) -> str:
     outcomes = " + ".join(f'<b class="{name}">{m.ledger.outcome[name]:,} {name}</b>' for name in OUTCOMES)
     balance = f"{plural(sum(m.ledger.outcome.values()), 'input')} = {outcomes}"
     return (
-        f'<h1>{escape(m.title)}</h1>\n<p>{escape(m.description)}</p>\n<p class="balance">{balance}</p>\n'
-        f'<p class="facts">{escape(facts)}</p>'
+        f'<h1>{escaped(m.title)}</h1>\n<p>{escaped(m.description)}</p>\n<p class="balance">{balance}</p>\n'
+        f'<p class="facts">{escaped(facts)}</p>'
     )
 
 
 def _section(title: str, *parts: str) -> str:
-    return "\n".join([f"<section><h2>{escape(title)}</h2>", *filter(None, parts), "</section>"])
+    return "\n".join([f"<section><h2>{escaped(title)}</h2>", *filter(None, parts), "</section>"])
 
 
 def _funnel(m: Manifest) -> list[tuple[str, int, str]]:
@@ -97,7 +98,7 @@ def _duplicates(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) 
     if examples.pairs:
         yield "<p>Of each kind, the duplicates farthest from their representative:</p>"
     for kind, pairs in examples.pairs.items():
-        yield f"<h3>{escape(kind)}</h3>"
+        yield f"<h3>{escaped(kind)}</h3>"
         yield f'<div class="grid">{"".join(_pair(m, pictures, *pair) for pair in pairs)}</div>'
 
 
@@ -110,7 +111,7 @@ def _pair(m: Manifest, pictures: Mapping[str, bytes], duplicate: Row, representa
 
 def _filtered(m: Manifest, examples: Examples) -> Iterable[str]:
     policy = f"{m.policy.name} version {m.policy.version}"
-    yield f"<p>Policy {escape(policy)}. Images dropped by a rule are not shown.</p>"
+    yield f"<p>Policy {escaped(policy)}. Images dropped by a rule are not shown.</p>"
     rules = [(r.rule, r.reason, f"{r.entering:,}", f"{r.dropped:,}") for r in m.funnel]
     yield _table(("rule", "reason", "entering", "dropped"), rules)
     rows = [
@@ -152,15 +153,19 @@ def _figure(row: Row, pictures: Mapping[str, bytes], note: str = "") -> str:
         if data
         else "<i>no thumbnail</i>"
     )
-    caption = f"<b>{escape(note)}</b><br>" if note else ""
-    return (
-        f'<figure title="{row["id"]}">{shown}<figcaption>{caption}{escape(_cut(row["uri"], 44))}</figcaption></figure>'
-    )
+    caption = f"<b>{escaped(note)}</b><br>" if note else ""
+    text = f"{caption}{escaped(_cut(row['uri'], 44))}"
+    return f'<figure title="{escaped(str(row["id"]))}">{shown}<figcaption>{text}</figcaption></figure>'
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], longest: int = _LONGEST) -> str:
-    lines = "".join(f"<tr>{''.join(f'<td>{escape(_cut(cell, longest))}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr>{lines}</table>"
+    lines = "".join(f"<tr>{''.join(f'<td>{escaped(_cut(cell, longest))}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{''.join(f'<th>{escaped(name)}</th>' for name in head)}</tr>{lines}</table>"
+
+
+def escaped(text: str) -> str:
+    """For an element or an attribute: nothing in it is markup, and what is hidden or turns the text around is shown."""
+    return html.escape(visible_lines(text))
 
 
 def _cut(text: str, longest: int) -> str:

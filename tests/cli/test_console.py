@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import typer
+from rich.console import Console
 
 from dataengine.cli import console
+from dataengine.cli.common import exits
+from dataengine.errors import RunError
 from dataengine.pipeline import StageReport
 
 
@@ -29,10 +33,29 @@ def test_and_now_and_then_between(capsys: pytest.CaptureFixture[str], monkeypatc
     assert said == ["tokenize.fit 0/2", "tokenize.fit 0/2 step 3 of 9", "tokenize.fit 1/2 step 3 of 9"]
 
 
-def test_text_from_data_moves_no_cursor_and_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    text = "[red]a\x1b[2Jb\u202ec[/red].jpg"
-    console.print_rows("title", [(text, "1")])
-    console.print_table("title", ["a", "b"], [[text, "1"]])
-    console.print_pairs([("input", text)])
-    out = capsys.readouterr().out
-    assert out.count(r"[red]a\x1b[2Jb\u202ec[/red].jpg") == 3 and "\x1b" not in out and "\u202e" not in out
+HOSTILE = "\x1b]0;taken over\x07\u202egpj[bold]x[/] [/nothing] :smile:\r\n"
+
+
+def test_no_table_obeys_what_data_holds(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "_out", Console(width=400, force_terminal=False))
+    console.print_rows(HOSTILE, [(HOSTILE, HOSTILE)])
+    console.print_pairs([("name", HOSTILE)])
+    console.print_table(HOSTILE, (HOSTILE, "n"), [(HOSTILE, "1")])
+    console.write(f"warning: {HOSTILE}")
+    with console.Progress() as progress:
+        progress.start("score", 1, 1)
+        progress.note("score", HOSTILE)
+        progress.end(StageReport("score", "done", 1, 1, 1.0))
+    output = "".join(capsys.readouterr())
+    assert output.count("\\x1b]0;taken over\\x07\\u202egpj[bold]x[/] [/nothing] :smile:\\r") >= 7
+    assert all(c.isprintable() or c == "\n" for c in output)
+
+
+def test_no_error_obeys_what_data_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    @exits
+    def command() -> None:
+        raise RunError(f"x.tar: {HOSTILE}")
+
+    with pytest.raises(typer.Exit):
+        command()
+    assert "\x1b" not in (error := capsys.readouterr().err) and "\\x1b]0;taken over" in error

@@ -45,6 +45,7 @@ class Anything(BaseModel, extra="allow"):
         ("a: !!binary x", "not valid YAML"),
         ("a: \x1b[2J", "not valid YAML"),
         ("a: b: c", "not valid YAML"),
+        ('a: "\\ud83d"', "half a character"),
         ('a: 1\n"a": 2', "f.yaml:2: duplicate key `a`"),
         ("x" * (SIZE + 1), "is larger than 1,048,576 bytes"),
     ],
