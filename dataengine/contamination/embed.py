@@ -105,6 +105,9 @@ class ItemEmbedder(ItemWorker):
 
     function = "dataengine.embed.views:prepare"
 
+    def answer(self) -> Any:
+        return views.Prepared
+
     def setup(self) -> None:
         self._model = copy(self.encoder)
         self._model.setup(self.device, self.threads)

@@ -17,6 +17,7 @@ from dataengine.contracts import BENCHMARK_ITEMS, FAILURES, input_id
 from dataengine.errors import UsageError
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.occurrence import Occurrence
+from dataengine.media.facts import Facts
 from dataengine.media.sandbox.pool import Failed
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, digest
@@ -63,6 +64,9 @@ class ReadWorker(ItemWorker):
     """Serves any part of any benchmark."""
 
     function = "dataengine.media.inspect:inspect"
+
+    def answer(self) -> Any:
+        return Facts
 
     def process(self, part: Part) -> Output:
         name, spec = part.spec

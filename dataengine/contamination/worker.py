@@ -31,6 +31,10 @@ class ItemWorker:
         """What the function gets beside each payload; pickled when the first item is decoded."""
         return self.limits
 
+    def answer(self) -> Any:
+        """Type of what the function returns: the child's answer is decoded as this and nothing else."""
+        return Any
+
     def payload(self, data: bytes) -> Any:
         """What the function takes for an item's bytes."""
         return data
@@ -47,7 +51,8 @@ class ItemWorker:
         """Each item of a benchmark's part, in order, with what the child made of it; ``Ok(None)`` for one without media in a
         list of questions."""
         if self._sandbox is None:
-            self._sandbox = Sandbox(self.function, self.context(), workers=1, limits=self.limits).__enter__()
+            sandbox = Sandbox(self.function, self.context(), workers=1, limits=self.limits, answer=self.answer())
+            self._sandbox = sandbox.__enter__()
         held = deque[tuple[Occurrence, Ok | Failed | None]]()
         for outcome in self._sandbox.map(self._payloads(self.readers[name], spec, held)):
             yield from _known(held)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
+from dataengine.dedup.fingerprint_views import Fingerprint
 from dataengine.media.sandbox.pool import Ok
 from dataengine.samples.locate import Located, locate
 from dataengine.samples.stage import MediaStage
@@ -47,6 +48,9 @@ class FingerprintWorker(DecodingWorker):
     """Decoding in a child, nothing else."""
 
     function = "dataengine.dedup.fingerprint_views:fingerprint"
+
+    def answer(self) -> Any:
+        return Fingerprint
 
     def process(self, part: Part) -> Output:
         rows: list[dict[str, Any]] = []

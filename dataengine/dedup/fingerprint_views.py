@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, TypedDict
 
 import numpy as np
+from msgspec import Meta
 from PIL import Image
 
 from dataengine.media.image.borders import trimmed
@@ -21,11 +23,18 @@ SIDE = 64
 #: What ``thumbnail`` gives: whole and trimmed picture, of each 64 rows and one more that tells its height and width, 255
 #: for the longer one, and the pixels of the shorter one (at most 255).
 SHAPE = (2, SIDE + 1, SIDE)
+_BYTES = math.prod(SHAPE)
 
 
-def fingerprint(limits: Limits, item: tuple[bytes, int]) -> dict[str, Any]:
-    """``item`` is (bytes of a picture, its frames): columns ``pixels`` and ``thumbnail`` of contracts.FINGERPRINTS. For a decode
-    child. Raises InputError."""
+class Fingerprint(TypedDict):
+    """Columns ``pixels`` and ``thumbnail`` of contracts.FINGERPRINTS."""
+
+    pixels: Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")] | None
+    thumbnail: Annotated[bytes, Meta(min_length=_BYTES, max_length=_BYTES)]
+
+
+def fingerprint(limits: Limits, item: tuple[bytes, int]) -> Fingerprint:
+    """``item`` is (bytes of a picture, its frames). For a decode child. Raises InputError."""
     data, frames = item
     rgb = decode_rgb(data, limits)
     return {"pixels": pixel_digest(rgb) if frames == 1 else None, "thumbnail": thumbnail(views(rgb)).tobytes()}

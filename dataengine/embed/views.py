@@ -7,7 +7,10 @@ blurred view add no copy of the usual edits (docs/dedup-measurements.md) at cosi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+from numpy.typing import NDArray
 
 from dataengine.media.image.borders import trimmed
 from dataengine.media.image.decode import decode_rgb
@@ -20,8 +23,11 @@ if TYPE_CHECKING:
 #: Raised when another decode, or other views, would give other vectors. 1: full size, upright, over white, first frame.
 VERSION = "1"
 
+#: What ``prepare`` gives.
+Prepared = Annotated[list[NDArray[Any]], Meta(min_length=1, max_length=2)]
 
-def prepare(context: tuple[Limits, Encoder, bool], item: tuple[bytes, str]) -> list[Any]:
+
+def prepare(context: tuple[Limits, Encoder, bool], item: tuple[bytes, str]) -> Prepared:
     """``item`` is (media bytes, kind): one prepared array a view, ``(frames, ...)``, the whole first; the inner one of a
     picture only where the context asks for it. Not DCT-shrunk, so that a copy in another container has the same pixels, and
     what is inside margins all of its own. Raises InputError."""

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
-from dataengine.embed.views import VERSION
+from dataengine.embed.views import VERSION, Prepared
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.encoders import Encoder, picture_vectors, text_vectors
 from dataengine.samples.locate import Located, chunks
@@ -39,6 +39,9 @@ class EmbedWorker(DecodingWorker):
     _model: Encoder | None = field(default=None, init=False, repr=False)
 
     function = "dataengine.embed.views:prepare"
+
+    def answer(self) -> Any:
+        return Prepared
 
     def context(self) -> Any:
         return self.limits, self.encoder, INNER in self.roles

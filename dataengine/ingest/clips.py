@@ -11,15 +11,16 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from dataengine.config.sources import ClipsConfig
 from dataengine.errors import InputError
 from dataengine.media import inspect as whole
+from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import video_format
 from dataengine.media.video import cut, shots
@@ -28,16 +29,15 @@ from dataengine.media.video.reader import Video, probe
 _ROUNDING = 1e-6
 
 
-@dataclass(frozen=True)
-class Clip:
+class Clip(Struct, frozen=True):
     """One clip: ``data``, the bytes of its file; ``facts`` as of any input; ``start`` and ``end`` in seconds from the first frame
     of the video it was cut from. ``stored``: bytes to keep in place of ``data``, if any."""
 
-    data: bytes = field(repr=False)
-    facts: dict[str, Any]
+    data: bytes
+    facts: Facts
     start: float
     end: float
-    stored: bytes | None = field(default=None, repr=False)
+    stored: bytes | None = None
 
 
 def inspect(context: tuple[ClipsConfig, Limits], data: bytes) -> dict[str, Any] | list[Clip]:
@@ -115,7 +115,7 @@ def _clip(cutting: cut.Cutter, first: int, end: int, limits: Limits) -> Clip:
     if facts["frames"] != end - first:
         counted = f"{facts['frames']:,} frames, expected {end - first:,}"
         raise InputError("not_cuttable", f"the clip from {start:.3f} s to {stop:.3f} s has {counted}")
-    return Clip(data, facts, start, stop)
+    return Clip(data, cast(Facts, facts), start, stop)
 
 
 @functools.cache

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from dataengine.config.sources import ClipsConfig, FacesConfig
 from dataengine.errors import InputError
 from dataengine.ingest import clips
 from dataengine.ingest.clips import Clip
-from dataengine.ingest.optout import OptedOutError
 from dataengine.media import c2pa
 from dataengine.media import inspect as whole
 from dataengine.media.face_blur import Finder, blurred_picture, blurred_video
+from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 
 
@@ -40,21 +44,29 @@ class DecodeSettings:
         )
 
 
-@dataclass(frozen=True)
-class WholeFile:
-    """A file that is not cut. ``facts``: columns ``contracts.FACTS``, with ``faces`` where they were searched; ``stored``: bytes
-    to keep in place of the original, None to keep the original."""
+class WholeFile(Struct, frozen=True, tag=True):
+    """A file that is not cut. ``facts``: with ``faces`` where they were searched; ``stored``: bytes to keep in place of the
+    original, None to keep the original."""
 
-    facts: dict[str, Any]
-    stored: bytes | None = field(default=None, repr=False)
+    facts: Facts
+    stored: bytes | None = None
 
 
-def decode(settings: DecodeSettings, data: bytes) -> WholeFile | list[Clip] | OptedOutError:
+class OptOut(Struct, frozen=True, tag=True):
+    """The file's own opt-out that forbids its use."""
+
+    signal: str
+
+
+Decoded = WholeFile | list[Clip] | OptOut
+
+
+def decode(settings: DecodeSettings, data: bytes) -> Decoded:
     """Decode a file once: its facts, or the two or more clips that it is cut into, or the opt-out that forbids its use. Raises
     InputError."""
     settings.limits.check_bytes(len(data))
     if signal := c2pa.forbidden(data, settings.opt_outs):
-        return OptedOutError(signal, "its C2PA manifest")
+        return OptOut(signal)
     result = (
         clips.inspect((settings.clips, settings.limits), data)
         if settings.clips
@@ -66,25 +78,29 @@ def decode(settings: DecodeSettings, data: bytes) -> WholeFile | list[Clip] | Op
     return [replace(clip, facts=file.facts, stored=file.stored) for clip, file in files]
 
 
-def _anonymised(settings: DecodeSettings, data: bytes, facts: dict[str, Any]) -> WholeFile:
+def _anonymised(settings: DecodeSettings, data: bytes, facts: Mapping[str, Any]) -> WholeFile:
     """Blur faces where the recipe asks for it. Perceptual hashes stay those of the original, so that copies are found; all other
     facts describe the stored bytes."""
     faces, limits = settings.faces, settings.limits
     if faces is None:
-        return WholeFile(facts)
+        return _whole(facts)
     finder = _finder(faces.device, faces.threshold)
     if facts["kind"] == "video":
         count, stored = blurred_video(data, limits, finder, faces.frame_interval)
     else:
         count, stored = blurred_picture(data, limits, finder)
     if stored is None:
-        return WholeFile(facts | {"faces": count})
+        return _whole({**facts, "faces": count})
     blurred = whole.inspect(limits, stored)
     if any(blurred[name] != facts[name] for name in ("width", "height", "frames")):
         raise InputError(
             "faces_not_blurred", "the re-encoded file differs from the original in size or number of frames"
         )
-    return WholeFile(blurred | {"faces": count} | {name: facts[name] for name in ("phash", "frame_hashes")}, stored)
+    return _whole(blurred | {"faces": count} | {name: facts[name] for name in ("phash", "frame_hashes")}, stored)
+
+
+def _whole(facts: Mapping[str, Any], stored: bytes | None = None) -> WholeFile:
+    return WholeFile(cast(Facts, facts), stored)
 
 
 @functools.cache

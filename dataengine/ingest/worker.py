@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, round_robin
-from dataengine.ingest.decode_task import DecodeSettings, WholeFile
+from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, WholeFile
 from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -57,7 +57,7 @@ class _Rows:
         self.failures.append(self._occurrence(occurrence) | row)
 
     def add(
-        self, occurrence: Occurrence, data: bytes, facts: dict[str, Any], stored: bytes | None
+        self, occurrence: Occurrence, data: bytes, facts: Mapping[str, Any], stored: bytes | None
     ) -> tuple[str, bytes] | None:
         """Record a sample, whose id is that of ``data`` even where ``stored`` replaces it; returns its tar member, None if the
         same bytes are already packed."""
@@ -67,7 +67,7 @@ class _Rows:
         if "faces" in facts:
             row["media_sha256"] = sample_id(kept)[1]
         self.samples.append(
-            self._occurrence(occurrence) | row | {"license": occurrence.license, "meta": occurrence.meta} | facts
+            self._occurrence(occurrence) | row | {"license": occurrence.license, "meta": occurrence.meta, **facts}
         )
         if id_ in self.packed:
             return None
@@ -81,7 +81,7 @@ class _Rows:
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
             uri = f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}"
-            yield self.add(replace(occurrence, uri=uri), clip.data, clip.facts | cut, clip.stored)
+            yield self.add(replace(occurrence, uri=uri), clip.data, {**clip.facts, **cut}, clip.stored)
 
     def tables(self) -> dict[str, pa.Table]:
         """The rows by role, ordered by uri. A sample whose row Arrow does not take becomes a failure."""
@@ -183,9 +183,8 @@ class IngestWorker:
         if clips not in self._sandboxes:
             settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces)
             limits, preload = replace(self.limits, seconds=settings.seconds), settings.preload
-            sandbox = Sandbox(
-                "dataengine.ingest.decode_task:decode", settings, workers=1, limits=limits, preload=preload
-            )
+            function = "dataengine.ingest.decode_task:decode"
+            sandbox = Sandbox(function, settings, workers=1, limits=limits, answer=Decoded, preload=preload)
             self._sandboxes[clips] = sandbox.__enter__()
         return self._sandboxes[clips]
 
@@ -212,8 +211,8 @@ class IngestWorker:
             if isinstance(outcome, Failed):
                 rows.fail(occurrence, outcome.failure, outcome.message, len(data))
                 continue
-            if isinstance(outcome.value, OptedOutError):
-                rows.refuse(occurrence, outcome.value, len(data))
+            if isinstance(outcome.value, OptOut):
+                rows.refuse(occurrence, OptedOutError(outcome.value.signal, "its C2PA manifest"), len(data))
                 continue
             if isinstance(outcome.value, WholeFile):
                 packed = iter([rows.add(occurrence, data, outcome.value.facts, outcome.value.stored)])

@@ -25,7 +25,7 @@ def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:
         r for group in by_media(locate(unique.filter(pc.is_in(unique["id"], pa.array(ids))))).values() for r in group
     ]
     limits = run.recipe.limits.to_limits()
-    with Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits) as sandbox:
+    with Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits, answer=bytes) as sandbox:
         items = ((data, row.kind) for row, data in payloads(run.workspace.store, rows))
         outcomes = zip(rows, sandbox.map(items), strict=True)
         return {row.id: outcome.value for row, outcome in outcomes if isinstance(outcome, Ok)}

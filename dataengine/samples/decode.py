@@ -13,12 +13,12 @@ from dataengine.storage.store import Store
 
 
 class Decoder:
-    """One decode child calling ``function(context, item)``; kept for many parts. ``ahead`` prepared samples may wait for
-    the model."""
+    """One decode child calling ``function(context, item)``, whose results are of type ``answer``; kept for many parts.
+    ``ahead`` prepared samples may wait for the model."""
 
-    def __init__(self, function: str, context: Any, limits: Limits, ahead: int = 32) -> None:
+    def __init__(self, function: str, context: Any, limits: Limits, answer: Any, ahead: int = 32) -> None:
         self._ahead = ahead
-        self._sandbox = Sandbox(function, context, workers=1, limits=limits)
+        self._sandbox = Sandbox(function, context, workers=1, limits=limits, answer=answer)
         self._sandbox.__enter__()
 
     def over(

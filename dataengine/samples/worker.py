@@ -35,6 +35,10 @@ class DecodingWorker:
         """What the function gets beside each item."""
         return self.limits
 
+    def answer(self) -> Any:
+        """Type of what the function returns: the child's answer is decoded as this and nothing else."""
+        return Any
+
     def setup(self) -> None: ...
 
     def close(self) -> None:
@@ -48,5 +52,5 @@ class DecodingWorker:
     ) -> Iterator[tuple[Located, Ok | Failed]]:
         """Each row with what the child made of ``item(row, bytes)``, in order."""
         if self._decoder is None:
-            self._decoder = Decoder(self.function, self.context(), self.limits, self.ahead)
+            self._decoder = Decoder(self.function, self.context(), self.limits, self.answer(), self.ahead)
         return self._decoder.over(self.workspace.store, rows, item)

@@ -51,6 +51,9 @@ class ScoreWorker(DecodingWorker):
         """Scorers without their models."""
         return self.limits, [s for s in build(self.configs) if s.name in self._decoded_for]
 
+    def answer(self) -> Any:
+        return dict[str, Any]
+
     def process(self, part: Part) -> Output:
         rows, embeddings = part.spec
         content = digest([(r.id, r.captions) for r in rows], self.limits.__dict__)

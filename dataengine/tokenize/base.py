@@ -104,6 +104,8 @@ class Tokenizer(Protocol):
 
     name: str
     config: Any
+    prepared: Any
+    """Type of what ``preparer`` gives: arrays, numbers and texts in lists or dataclasses."""
 
     @property
     def id(self) -> str:

@@ -48,6 +48,7 @@ class ProductTokenizer:
     """``dims[i]`` are the features that codebook i ``(entries, len(dims[i])) int16`` quantises."""
 
     name = "product"
+    prepared: Any = Patches
 
     def __init__(self, config: ProductConfig, dims: Sequence[NDArray[np.int16]], books: Sequence[NDArray[np.int16]]):
         self.config = config

@@ -146,6 +146,9 @@ class StillsWorker(DecodingWorker):
     def context(self) -> Any:
         return self.limits, tokenizer_class(self.config.name).preparer(self.config)
 
+    def answer(self) -> Any:
+        return list[tokenizer_class(self.config.name).prepared]  # type: ignore[misc]
+
     def stills(self, rows: Sequence[Located]) -> Iterator[tuple[Located, Any]]:
         """Each sample, or frame of it, that can be decoded."""
         for row, outcome in self.decoded(rows):
@@ -194,6 +197,9 @@ class EncodeWorker(DecodingWorker):
         if self._tokenizer is None:
             raise RuntimeError("setup() comes before process()")
         return self.limits, self._tokenizer.preparer(self._tokenizer.config)
+
+    def answer(self) -> Any:
+        return self._tokenizer.prepared if self._tokenizer else Any
 
     def process(self, part: Part) -> Output:
         if self._tokenizer is None:

@@ -81,7 +81,10 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
         raise UsageError(f"{release} has no chain-of-thought records")
     result, names = Rechecked(), list[str]()
     progress(0, total)
-    with Sandbox("dataengine.verify.cot_records:check", Limits(), workers=workers, limits=Limits()) as sandbox:
+    limits, answer = Limits(), tuple[Verdict, str, bool]
+    with Sandbox(
+        "dataengine.verify.cot_records:check", limits, workers=workers, limits=limits, answer=answer
+    ) as sandbox:
         for at, outcome in enumerate(sandbox.map(_items(published, names)), 1):
             progress(at, total)
             if isinstance(outcome, Failed):

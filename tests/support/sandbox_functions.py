@@ -35,6 +35,9 @@ def obey(context: Any, item: tuple[str, Any]) -> Any:
         os.write(2, b"err" * value)
         sys.stdout.write("print")
         return value
+    if order == "send":
+        os.write(4, value)
+        time.sleep(1000)
     if order == "array":
         return np.full(value, 7, np.uint8)
     return _raise(order, value)
@@ -49,7 +52,7 @@ def _raise(order: str, value: Any) -> Any:
         raise UsageError(value)
     if order == "import":
         raise ImportError(value)
-    if order == "unpicklable":
+    if order == "no_data":
         return lambda: value
     raise NotImplementedError(order)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.tables import OutcomeRow
@@ -21,16 +22,14 @@ class Step(StrEnum):
     VERIFY = "verify"
 
 
-@dataclass(frozen=True)
-class Kept:
+class Kept(Struct, frozen=True, tag=True):
     """A question and its pictures, PNG bytes in the order of ``question.observations``."""
 
     question: Question
-    images: tuple[bytes, ...] = field(repr=False, default=())
+    images: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True)
-class Rejected:
+class Rejected(Struct, frozen=True, tag=True):
     """A candidate that gave no question."""
 
     sample: str

@@ -10,7 +10,7 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dataengine.config.cot import CotConfig
 from dataengine.cot.core.outcomes import Kept, Outcome
@@ -47,7 +47,7 @@ class Enhancer:
             some = dict(kept[start : start + _CHUNK])
             harder = self._harder({place: one.question for place, one in some.items()}, located)
             for place, question in harder.items():
-                outcomes[place] = replace(some[place], question=question)
+                outcomes[place] = Kept(question, some[place].images)
 
     def pop_counts(self) -> dict[str, int]:
         """The counts so far, which then start from zero."""

@@ -102,6 +102,9 @@ class QuestionWorker(DecodingWorker):
             self.limits, self.seed, self.config.questions_per_sample, _samplings(self.config), _models(self.config)
         )
 
+    def answer(self) -> Any:
+        return list[Outcome]
+
     def setup(self) -> None:
         if (enhance := self.config.questions.rewrite) is not None:
             teacher = chat_model(enhance, self.workspace.store)

@@ -19,7 +19,7 @@ class Renderer:
     def __init__(self, limits: Limits, workspace: Workspace) -> None:
         self._workspace = workspace
         self._limits = limits
-        self._samples = Decoder("dataengine.cot.teachers.render:render_sample", limits, limits)
+        self._samples = Decoder("dataengine.cot.teachers.render:render_sample", limits, limits, dict[str, list[bytes]])
         self._programs: Decoder | None = None
 
     def samples(
@@ -38,7 +38,9 @@ class Renderer:
     def run_programs(self, programs: Sequence[tuple[Located, str]]) -> list[bytes | str | Failed]:
         """Output of each program on its picture, in order: a PNG, text, or the failure of the child that ran it."""
         if self._programs is None:
-            self._programs = Decoder("dataengine.cot.teachers.render:run_program", self._limits, self._limits)
+            self._programs = Decoder(
+                "dataengine.cot.teachers.render:run_program", self._limits, self._limits, bytes | str
+            )
         order = sorted(range(len(programs)), key=lambda n: (programs[n][0].media, programs[n][0].offset, n))
         codes = iter([programs[n][1] for n in order])
         rows = [programs[n][0] for n in order]

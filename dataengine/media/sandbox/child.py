@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataengine.errors import DataEngineError, InputError, RunError
-from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, body_size, pack
+from dataengine.media.sandbox.answers import Answer, Buffer, encode
+from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, Ready, body_size
 
 Outcome = Ok | Failed | Broken
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
+_START_BYTES = 1 << 16
 
 
 def main(parent: int) -> None:
@@ -31,24 +33,47 @@ def main(parent: int) -> None:
     requests, answers = _pipes()
     loaded = _blame_program(_classify(_load, _read(requests)))
     if not isinstance(loaded, Ok):
-        answers.write(pack(loaded))
+        _send(answers, encode(_startless(loaded), _START_BYTES))
         return
-    function, context, memory = loaded.value
-    _bound(memory)
-    answers.write(pack(Ok(None)))
+    function, hello = loaded.value
+    _bound(hello.memory)
+    _send(answers, encode(Ready(), _START_BYTES))
     while True:
-        answers.write(_serve(requests, function, context))
+        _send(answers, _serve(requests, function, hello))
 
 
-def _serve(requests: BinaryIO, function: Callable[[Any, Any], Any], context: Any) -> bytes:
-    """Process the next item; the packed reply."""
+def _serve(requests: BinaryIO, function: Callable[[Any, Any], Any], hello: Hello) -> list[Buffer]:
+    """Process the next item; the encoded answer."""
     outcome = _classify(_read, requests)
     if isinstance(outcome, Ok):
         outcome = _blame_program(_classify(pickle.loads, outcome.value))
     if isinstance(outcome, Ok):
-        outcome = _classify(function, context, outcome.value)
-    packed = _blame_program(_classify(pack, outcome))
-    return packed.value if isinstance(packed, Ok) else pack(packed)
+        outcome = _classify(function, hello.context, outcome.value)
+    encoded = _classify(_encode, outcome, hello.answer_bytes)
+    return encoded.value if isinstance(encoded, Ok) else encode(encoded, hello.answer_bytes)
+
+
+def _encode(answer: Answer, limit: int) -> list[Buffer]:
+    try:
+        return encode(answer, limit)
+    except TypeError as error:
+        raise RunError(f"a decode process cannot send its result: {error}") from error
+
+
+def _send(answers: BinaryIO, buffers: list[Buffer]) -> None:
+    for buffer in buffers:
+        rest = memoryview(buffer)
+        while rest:
+            rest = rest[answers.write(rest) :]
+
+
+def _startless(outcome: Outcome) -> Outcome:
+    """A start that fails is never an input's failure."""
+    return (
+        Broken(RunError(f"a decode process cannot start: {outcome.message}"))
+        if isinstance(outcome, Failed)
+        else outcome
+    )
 
 
 def _classify(work: Callable[..., Any], *arguments: Any) -> Outcome:
@@ -75,12 +100,12 @@ def _blame_program(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Any, int]:
+def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello]:
     message: Hello = pickle.loads(hello)
     for needed in message.preload:
         importlib.import_module(needed)
     module, _, name = message.function.partition(":")
-    return getattr(importlib.import_module(module), name), message.context, message.memory
+    return getattr(importlib.import_module(module), name), message
 
 
 def _read(requests: BinaryIO) -> bytes:

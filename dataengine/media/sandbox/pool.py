@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
@@ -17,8 +18,9 @@ from typing import Any, Self
 
 from dataengine.errors import RunError
 from dataengine.media.limits import Limits
+from dataengine.media.sandbox.answers import Answer, InvalidAnswerError
 from dataengine.media.sandbox.process import Child, Job
-from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, pack
+from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, Ready, pack
 
 __all__ = ["Failed", "Ok", "Sandbox"]
 
@@ -28,6 +30,8 @@ _WINDOW = 2
 """Items in flight or finished out of order, as a multiple of what the children hold."""
 _WAITING_BYTES = 64 << 20
 """Bytes of packed items that may be queued beyond one item a child."""
+_ANSWER_BYTES = 256 << 20
+"""Bytes of an answer beyond twice those that an input may have."""
 _START_SECONDS = 120.0
 _DEATHS = 2
 """Children that an item must kill to count as crashed: one may have died of another cause (the kernel's OOM killer, an operator),
@@ -38,13 +42,23 @@ class Sandbox:
     """Pool of ``workers`` child processes that call ``function(context, item)``.
 
     ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload``: modules to import before
-    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). Use it as a context manager; it
-    serves one ``map`` at a time."""
+    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). ``answer``: type of the results,
+    which alone is accepted: plain data, arrays, dataclasses, msgspec's structs, pydantic's models. Without a type, tuples
+    become lists. Use it as a context manager; it serves one ``map`` at a time."""
 
     def __init__(
-        self, function: str, context: Any, *, workers: int, limits: Limits, preload: tuple[str, ...] = ()
+        self,
+        function: str,
+        context: Any,
+        *,
+        workers: int,
+        limits: Limits,
+        answer: Any = Any,
+        preload: tuple[str, ...] = (),
     ) -> None:
-        self._hello = Hello(function, context, limits.memory, preload)
+        size = min(limits.memory, _ANSWER_BYTES + 2 * limits.bytes)
+        self._hello = Hello(function, context, limits.memory, size, preload)
+        self._answer = answer
         self._workers = workers
         self._limits = limits
         self._children: list[Child] = []
@@ -68,8 +82,8 @@ class Sandbox:
         """Outcomes in the order of ``items``, which are read slightly ahead.
 
         An item's ``Failed`` has the class and message of the InputError that the function raised, or ``corrupt`` (any
-        other exception), ``timeout``, ``out_of_memory`` or ``crashed``. Raises RunError if the function cannot be
-        imported, and whatever other DataEngineError it raises.
+        other exception), ``timeout``, ``out_of_memory``, ``crashed`` or ``invalid_answer``. Raises RunError if the function
+        cannot be imported, and whatever other DataEngineError it raises.
         """
         if self._mapping:
             raise RuntimeError("a sandbox serves one map at a time")
@@ -98,7 +112,7 @@ class Sandbox:
             if self._closed:
                 raise RuntimeError("the sandbox is closed")
             while len(self._children) < self._workers:
-                self._children.append(Child(self._hello))
+                self._children.append(Child(self._hello, self._answer))
 
     def _kill_if(self, unwanted: Callable[[Child], bool]) -> None:
         with self._lock:
@@ -136,13 +150,16 @@ class Sandbox:
             if child.wants_write:
                 poll.register(child.requests, select.POLLOUT)
         left = min(self._deadline(c) - c.seconds for c in self._children) if wait else 0.0
+        begin = time.monotonic()
         events = dict(poll.poll(max(0.0, left) * 1000 + 1 if wait else 0))
+        waited = time.monotonic() - begin
         for child in list(self._children):
+            child.awaited(waited)
             if child.requests in events:
                 child.write()
             if child.answers in events:
                 self._receive(child)
-            elif child.seconds > self._deadline(child) and not child.receiving:
+            elif child.seconds > self._deadline(child):
                 self._discard(child, "timeout", f"decoding took longer than {self._limits.seconds:g} s")
 
     def _deadline(self, child: Child) -> float:
@@ -152,16 +169,24 @@ class Sandbox:
         return self._limits.seconds if child.jobs else math.inf
 
     def _receive(self, child: Child) -> None:
-        messages, lives = child.read()
-        for message in messages:
-            if isinstance(message, Broken):
-                raise message.error
-            if child.ready:
-                child.answered(self._with_limits(message))
-            else:
-                child.started()
-        if not lives:
+        try:
+            for answer in child.read():
+                self._accept(child, answer)
+        except InvalidAnswerError as error:
+            self._discard(child, "invalid_answer", f"the decoder was stopped: it sent {error}")
+            return
+        if child.ended:
             self._discard(child, "crashed", f"the decoder died on this file {_DEATHS} times ({{ending}})")
+
+    def _accept(self, child: Child, answer: Answer) -> None:
+        if isinstance(answer, Broken):
+            raise answer.error
+        if isinstance(answer, Ready):
+            child.started()
+        elif child.ready and child.jobs:
+            child.answered(self._with_limits(answer))
+        else:
+            raise InvalidAnswerError("an answer without an item")
 
     def _discard(self, child: Child, failure: str, message: str) -> None:
         """Kill a child; fail the item it worked on and queue the others for retry."""
@@ -176,7 +201,7 @@ class Sandbox:
             job = child.jobs[0]
             job.deaths += failure == "crashed"
             if failure != "crashed" or job.deaths >= _DEATHS:
-                child.answered(Failed(failure, message.format(ending=ending)))
+                child.answered(Failed(failure, message.replace("{ending}", ending)))
             self._retry.extend(child.jobs)
 
     def _with_limits(self, outcome: Ok | Failed) -> Ok | Failed:

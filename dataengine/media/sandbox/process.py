@@ -5,21 +5,21 @@ from __future__ import annotations
 import fcntl
 import functools
 import os
-import pickle
 import signal
 import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine.media.sandbox.wire import HEAD_BYTES, Failed, Hello, Ok, body_size, pack
+from dataengine.media.sandbox.answers import Answer, AnswerReader
+from dataengine.media.sandbox.wire import Failed, Hello, Ok, pack
 
 _PIPE_BYTES = 1 << 20
-_READ_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 
 
@@ -35,14 +35,15 @@ class Job:
 class Child:
     """A child process and its queue of jobs, the first of which is in progress."""
 
-    def __init__(self, hello: Hello) -> None:
+    def __init__(self, hello: Hello, answer: Any) -> None:
         self._process = _starter(os.getpid()).submit(_start).result()
         self.requests, self.answers = _pipes(self._process)
         self.jobs: deque[Job] = deque()
         self.ready = False
         self._since = time.monotonic()
         self._outbox = deque([memoryview(pack(hello))])
-        self._inbox = bytearray()
+        self._reader = AnswerReader(answer, hello.answer_bytes)
+        self._awaited = 0.0
 
     @property
     def wants_write(self) -> bool:
@@ -50,8 +51,14 @@ class Child:
 
     @property
     def seconds(self) -> float:
-        """Seconds that the current job, or the start, has taken."""
-        return time.monotonic() - self._since
+        """Seconds that the current job, or the start, has taken; once its answer has begun, those spent on waiting for the rest:
+        an answer may lie in the pipe for as long as nobody reads it."""
+        return self._awaited if self._reader.receiving else time.monotonic() - self._since
+
+    def awaited(self, seconds: float) -> None:
+        """Count time in which this process waited for the children."""
+        if self._reader.receiving:
+            self._awaited += seconds
 
     def give(self, job: Job) -> None:
         """Queue a job."""
@@ -79,14 +86,16 @@ class Child:
             # The child died; reading yields its last messages, then end of file.
             self._outbox.clear()
 
-    def read(self) -> tuple[list[Any], bool]:
-        """Messages received, and whether the child is still alive."""
-        try:
-            data = os.read(self.answers, _READ_BYTES)
-        except BlockingIOError:
-            return [], True
-        self._inbox += data
-        return self._messages(), bool(data)
+    def read(self) -> Iterator[Answer]:
+        """Answers received. Raises InvalidAnswerError."""
+        for answer in self._reader.read(self.answers):
+            self._awaited = 0.0
+            yield answer
+
+    @property
+    def ended(self) -> bool:
+        """Whether the child has closed its pipe."""
+        return self._reader.ended
 
     def answered(self, outcome: Ok | Failed) -> None:
         """Finish the first job with its outcome."""
@@ -98,11 +107,6 @@ class Child:
         """The child reported that it is ready."""
         self.ready = True
         self._since = time.monotonic()
-
-    @property
-    def receiving(self) -> bool:
-        """Part of a reply has arrived, so that work on the item has ended."""
-        return bool(self._inbox)
 
     def kill(self) -> str:
         """Kill the process; how it ended: a signal's name or the exit code."""
@@ -116,17 +120,6 @@ class Child:
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
-
-    def _messages(self) -> list[Any]:
-        messages, at = [], 0
-        while len(self._inbox) >= at + HEAD_BYTES:
-            end = at + HEAD_BYTES + body_size(self._inbox[at : at + HEAD_BYTES])
-            if len(self._inbox) < end:
-                break
-            messages.append(pickle.loads(memoryview(self._inbox)[at + HEAD_BYTES : end]))
-            at = end
-        del self._inbox[:at]
-        return messages
 
 
 @functools.cache

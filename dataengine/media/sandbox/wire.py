@@ -1,4 +1,4 @@
-"""Wire protocol of parent and decode child: length-prefixed pickles."""
+"""Requests to a decode child: length-prefixed pickles. Only requests: what a child answers is never unpickled (``answers``)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,19 @@ class Broken:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The child takes items."""
+
+
+@dataclass(frozen=True)
 class Hello:
     """First message to a child: the function to call (``package.module:function``), its first argument, the memory limit in bytes
-    beyond its libraries, and modules to import before the limit is set."""
+    beyond its libraries, the most bytes that an answer may have, and modules to import before the limit is set."""
 
     function: str
     context: Any
     memory: int
+    answer_bytes: int
     preload: tuple[str, ...] = ()
 
 

@@ -32,6 +32,7 @@ class KelixTokenizer:
     """A trained network and its configuration."""
 
     name = "kelix"
+    prepared: Any = Pixels
 
     def __init__(self, config: KelixConfig, network: Network) -> None:
         self.config = config
