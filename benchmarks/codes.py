@@ -90,7 +90,8 @@ def codes(name: str, settings: dict[str, object], data: list[bytes], repeat: int
         for group in groups:
             buckets.encode(network, coder, [ready[i] for i in group])
 
-    with Sandbox("dataengine.tokenize.prepare:prepare", (Limits(), preparer), workers=1, limits=Limits()) as box:
+    function, context, answer = "dataengine.tokenize.prepare:prepare", (Limits(), preparer), tokenizer.prepared
+    with Sandbox(function, context, workers=1, limits=Limits(), answer=answer) as box:
 
         def ours() -> None:
             for outcome in Prefetch(box.map((d, "image") for d in data), _AHEAD):

@@ -87,10 +87,15 @@ def _wait() -> None:
 
 
 def through_children(
-    function: str, context: Any, data: Sequence[bytes], children: int, model: Callable[[list[Any]], object]
+    function: str,
+    context: Any,
+    data: Sequence[bytes],
+    children: int,
+    model: Callable[[list[Any]], object],
+    answer: Any = Any,
 ) -> Callable[[], int]:
     """JPEG bytes → decode children → the model, in chunks as a worker of a stage takes them."""
-    sandbox = Sandbox(function, context, workers=children, limits=Limits()).__enter__()
+    sandbox = Sandbox(function, context, workers=children, limits=Limits(), answer=answer).__enter__()
     open_sandboxes.append(sandbox)
 
     def work() -> int:
@@ -199,7 +204,8 @@ def kelix(
     yield str(Row(f"{title}, {height * width} tokens a picture", f"bare, {size} a batch", bare, bare))
     yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
     for n in children:
-        work = through_children("dataengine.tokenize.prepare:prepare", (Limits(), preparer), data, n, encode)
+        function, context = "dataengine.tokenize.prepare:prepare", (Limits(), preparer)
+        work = through_children(function, context, data, n, encode, tokenizer.prepared)
         yield str(Row("", f"worker, {n}", rate(work, seconds), bare))
         close_sandboxes()
     yield from compared_codes(config, weights, device, ready[:8])

@@ -17,6 +17,7 @@ import webdataset as wds
 from PIL import Image
 from support.cot_corpus import PAIRS, pictures, records, sample, videos
 
+from dataengine.cot.core.outcomes import Outcome
 from dataengine.cot.core.shard_files import decode_png, encode_png, record_members
 from dataengine.cot.questions.build import candidates
 from dataengine.cot.questions.worker import Context, EncodedSample
@@ -54,6 +55,7 @@ def test_the_child_makes_what_the_parent_would() -> None:
         Context(Limits(), 3, 4, sample(ids[0]).samplings),
         workers=1,
         limits=Limits(),
+        answer=list[Outcome],
     ) as sandbox:
         *made, failed = sandbox.map([*items, broken])
     assert isinstance(failed, Failed) and failed.failure == "truncated"
