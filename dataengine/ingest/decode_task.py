@@ -36,6 +36,11 @@ class DecodeSettings:
         return max((c.timeout for c in (self.clips, self.faces) if c), default=self.limits.seconds)
 
     @property
+    def gpu(self) -> bool:
+        """Whether the detector of faces may run on a GPU."""
+        return self.faces is not None and self.faces.device != "cpu"
+
+    @property
     def preload(self) -> tuple[str, ...]:
         """Modules that a child imports before its memory limit is set."""
         network = self.clips is not None and self.clips.detector == "transnetv2"

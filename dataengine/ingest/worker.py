@@ -184,7 +184,9 @@ class IngestWorker:
             settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces)
             limits, preload = replace(self.limits, seconds=settings.seconds), settings.preload
             function = "dataengine.ingest.decode_task:decode"
-            sandbox = Sandbox(function, settings, workers=1, limits=limits, answer=Decoded, preload=preload)
+            sandbox = Sandbox(
+                function, settings, workers=1, limits=limits, answer=Decoded, preload=preload, gpu=settings.gpu
+            )
             self._sandboxes[clips] = sandbox.__enter__()
         return self._sandboxes[clips]
 

@@ -40,6 +40,7 @@ _ERRORS: dict[str, type[DataEngineError]] = {
 }
 _Text = Annotated[str, msgspec.Meta(max_length=_MESSAGE)]
 _Class = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z")]
+_READY_DECODER = msgspec.msgpack.Decoder(dict[_Text, _Text])
 _FAILED_DECODER = msgspec.msgpack.Decoder(tuple[_Class, _Text])
 _BROKEN_DECODER = msgspec.msgpack.Decoder(tuple[_Text, _Text])
 _PLACE = msgspec.msgpack.Decoder(tuple[str, tuple[Annotated[int, msgspec.Meta(ge=0, le=1 << 40)], ...], int])
@@ -149,7 +150,7 @@ class AnswerReader:
                 name, text = _BROKEN_DECODER.decode(body)
                 return Broken(_ERRORS.get(name, RunError)(text))
             if kind == _READY:
-                return Ready()
+                return Ready(_READY_DECODER.decode(body))
         except (msgspec.DecodeError, ValueError, TypeError, ArithmeticError, RecursionError) as error:
             raise InvalidAnswerError(f"an answer that is not of its type: {error}") from error
         finally:
@@ -177,7 +178,7 @@ def _kind(answer: Answer) -> tuple[int, Any]:
         return _FAILED, (answer.failure, cleaned(answer.message))
     if isinstance(answer, Broken):
         return _BROKEN, (type(answer.error).__name__, cleaned(str(answer.error)))
-    return _READY, None
+    return _READY, {name: cleaned(why) for name, why in answer.missing.items()}
 
 
 def _plain(value: Any) -> Any:

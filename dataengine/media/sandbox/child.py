@@ -1,4 +1,4 @@
-"""Main loop of a decode child: imports one function, then processes items from its pipe until the pipe closes.
+"""Main loop of a decode child: imports one function, confines itself, then processes items from its pipe until that closes.
 
 Started by ``dataengine.media.sandbox.process`` as ``python -m``; dies with its parent, however that ends.
 """
@@ -9,15 +9,14 @@ import ctypes
 import importlib
 import os
 import pickle
-import resource
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from dataengine.errors import DataEngineError, InputError, RunError
 from dataengine.media.sandbox.answers import Answer, Buffer, encode
+from dataengine.media.sandbox.confinement import confine
 from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, Ready, body_size
 
 Outcome = Ok | Failed | Broken
@@ -36,8 +35,7 @@ def main(parent: int) -> None:
         _send(answers, encode(_startless(loaded), _START_BYTES))
         return
     function, hello = loaded.value
-    _bound(hello.memory)
-    _send(answers, encode(Ready(), _START_BYTES))
+    _send(answers, encode(Ready(confine(hello.paths, hello.memory)), _START_BYTES))
     while True:
         _send(answers, _serve(requests, function, hello))
 
@@ -141,15 +139,6 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
-
-
-def _bound(memory: int) -> None:
-    """Limit the address space to ``memory`` bytes beyond what libraries have reserved so far."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        used = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + memory, used + memory))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from typing import Any, Self
 from dataengine.errors import RunError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.answers import Answer, InvalidAnswerError
+from dataengine.media.sandbox.confinement import paths
 from dataengine.media.sandbox.process import Child, Job
 from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, Ready, pack
 
@@ -42,7 +43,8 @@ class Sandbox:
     """Pool of ``workers`` child processes that call ``function(context, item)``.
 
     ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload``: modules to import before
-    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). ``answer``: type of the results,
+    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). ``gpu``: the function may use one.
+    ``missing``: measures of confinement that are not in force, known from the first result on. ``answer``: type of the results,
     which alone is accepted: plain data, arrays, dataclasses, msgspec's structs, pydantic's models. Without a type, tuples
     become lists. Use it as a context manager; it serves one ``map`` at a time."""
 
@@ -55,9 +57,11 @@ class Sandbox:
         limits: Limits,
         answer: Any = Any,
         preload: tuple[str, ...] = (),
+        gpu: bool = False,
     ) -> None:
         size = min(limits.memory, _ANSWER_BYTES + 2 * limits.bytes)
-        self._hello = Hello(function, context, limits.memory, size, preload)
+        self._hello = Hello(function, context, limits.memory, size, paths(gpu=gpu), preload)
+        self.missing: dict[str, str] = {}
         self._answer = answer
         self._workers = workers
         self._limits = limits
@@ -181,9 +185,10 @@ class Sandbox:
     def _accept(self, child: Child, answer: Answer) -> None:
         if isinstance(answer, Broken):
             raise answer.error
-        if isinstance(answer, Ready):
-            child.started()
-        elif child.ready and child.jobs:
+        if isinstance(answer, Ready) and not child.ready:
+            child.started(answer.missing)
+            self.missing = answer.missing
+        elif child.ready and child.jobs and not isinstance(answer, Ready):
             child.answered(self._with_limits(answer))
         else:
             raise InvalidAnswerError("an answer without an item")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -13,10 +14,10 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dataengine.media.sandbox.answers import Answer, AnswerReader
+from dataengine.media.sandbox.environment import variables
 from dataengine.media.sandbox.wire import Failed, Hello, Ok, pack
 
 _PIPE_BYTES = 1 << 20
@@ -36,9 +37,10 @@ class Child:
     """A child process and its queue of jobs, the first of which is in progress."""
 
     def __init__(self, hello: Hello, answer: Any) -> None:
-        self._process = _starter(os.getpid()).submit(_start).result()
+        self._process = _starter(os.getpid()).submit(_start, hello.paths.gpu).result()
         self.requests, self.answers = _pipes(self._process)
         self.jobs: deque[Job] = deque()
+        self.missing: dict[str, str] = {}
         self.ready = False
         self._since = time.monotonic()
         self._outbox = deque([memoryview(pack(hello))])
@@ -103,14 +105,16 @@ class Child:
         job = self.jobs.popleft()
         job.outcome, job.payload = outcome, b""
 
-    def started(self) -> None:
-        """The child reported that it is ready."""
+    def started(self, missing: dict[str, str]) -> None:
+        """The child reported that it is ready, and what it could not be confined by."""
+        self.missing = missing
         self.ready = True
         self._since = time.monotonic()
 
     def kill(self) -> str:
-        """Kill the process; how it ended: a signal's name or the exit code."""
-        self._process.kill()
+        """Kill the process and its group; how it ended: a signal's name or the exit code."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
@@ -119,7 +123,8 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Does not reap the process, whose group would then have no sure name."""
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
 
 
 @functools.cache
@@ -129,14 +134,14 @@ def _starter(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, f"decode-starter-{process}")
 
 
-def _start() -> subprocess.Popen[bytes]:
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    light = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+def _start(gpu: bool) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "dataengine.media.sandbox.child", str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, **light, "PYTHONPATH": path},
+        env=variables(gpu=gpu),
+        cwd="/",
+        start_new_session=True,
         bufsize=0,
     )
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from dataengine.media.sandbox.confinement import Paths
 
 _HEAD = struct.Struct("<Q")
 HEAD_BYTES = _HEAD.size
@@ -35,18 +37,22 @@ class Broken:
 
 @dataclass(frozen=True)
 class Ready:
-    """The child takes items."""
+    """The child takes items. ``missing``: measures of confinement that are not in force, and why."""
+
+    missing: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Hello:
     """First message to a child: the function to call (``package.module:function``), its first argument, the memory limit in bytes
-    beyond its libraries, the most bytes that an answer may have, and modules to import before the limit is set."""
+    beyond its libraries, the most bytes that an answer may have, files that it may use, and modules to import before it is
+    confined."""
 
     function: str
     context: Any
     memory: int
     answer_bytes: int
+    paths: Paths
     preload: tuple[str, ...] = ()
 
 
