@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, cot, export, release, tokenizer
+from dataengine.cli import account, cot, doctor, export, release, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -88,6 +88,7 @@ app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(export.app, name="export")
 release.register(app)
 account.register(app)
+doctor.register(app)
 
 
 @app.command()

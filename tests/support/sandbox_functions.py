@@ -38,6 +38,10 @@ def obey(context: Any, item: tuple[str, Any]) -> Any:
     if order == "send":
         os.write(4, value)
         time.sleep(1000)
+    if order == "read":
+        return Path(value).read_bytes()
+    if order == "variables":
+        return list(os.environ)
     if order == "array":
         return np.full(value, 7, np.uint8)
     return _raise(order, value)

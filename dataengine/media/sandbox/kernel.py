@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+from typing import Any
 
 _TABLE = """
 socket 41 198 · socketpair 53 199 · connect 42 203 · bind 49 200 · listen 50 201 · accept 43 202 · accept4 288 242
@@ -64,8 +65,8 @@ def numbers() -> dict[str, int]:
     return {row[0]: int(row[column]) for row in rows if row[column] != "-"}
 
 
-def call(name: str, *arguments: int | ctypes._Pointer[ctypes.Structure] | ctypes.Array[ctypes.Structure] | None) -> int:
-    """Call the kernel. Raises OSError."""
+def call(name: str, *arguments: Any) -> int:
+    """Call the kernel with numbers and pointers. Raises OSError."""
     _libc.syscall.restype = ctypes.c_long
     converted = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
     result = int(_libc.syscall(ctypes.c_long(numbers()[name]), *converted))

@@ -38,7 +38,7 @@ def restrict(*, devices: bool) -> None:
     """Forbid network, processes, signals to others, changes to files, namespaces and the rest of the kernel's administration;
     ``devices`` may be opened for writing, then, which leaves that to Landlock. Needs no_new_privs. Raises OSError."""
     instructions = list(_program(devices))
-    array = (_Filter * len(instructions))(*instructions)
+    array = (_Filter * len(instructions))(*(_Filter(*one) for one in instructions))
     program = _Program(len(array), ctypes.cast(array, ctypes.POINTER(_Filter)))
     call("seccomp", _SET_FILTER, _ALL_THREADS, ctypes.pointer(program))
 

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dataengine.cli.main import app
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox import environment
+from dataengine.media.sandbox.confinement import MEASURES
+from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
+from dataengine.media.sandbox.probes import ATTEMPTS
+from dataengine.verify.installation import attempts
+
+#: Measures each of which alone refuses an attempt.
+REFUSED_BY = {
+    "read a variable of its parent": ["environment"],
+    "read a file": ["files"],
+    "list a folder": ["files"],
+    "read its parent's environment": ["files"],
+    "write a file": ["files", "system calls", "resource limits"],
+    "write to /tmp": ["files", "system calls", "resource limits"],
+    "delete a file": ["files", "system calls"],
+    "change a file's mode": ["system calls"],
+    "connect by TCP": ["tcp", "system calls"],
+    "open a UDP socket": ["system calls"],
+    "open an abstract Unix socket": ["system calls"],
+    "fork": ["system calls"],
+    "signal its parent": ["signals", "system calls"],
+    "trace its parent": ["files", "system calls"],
+    "set up io_uring": ["system calls"],
+    "raise its limits": ["system calls"],
+    "outlive its parent": ["system calls"],
+    "run a program": ["files", "system calls"],
+}
+
+Report = tuple[dict[str, str], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return attempts()
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_decode_child_is_refused(attempt: str, report: Report) -> None:
+    missing, refused = report
+    if set(REFUSED_BY[attempt]) <= set(missing):
+        pytest.skip(f"not in force here: {missing}")
+    assert refused[attempt], attempt
+
+
+def test_measures_that_are_missing_are_named(report: Report) -> None:
+    assert set(report[0]) <= set(MEASURES) and set(REFUSED_BY) == set(ATTEMPTS)
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox("support.sandbox_functions:obey", None, workers=1, limits=Limits()) as opened:
+        yield opened
+
+
+def test_what_is_refused_costs_its_item(sandbox: Sandbox, tmp_path: Path, report: Report) -> None:
+    if report[0]:
+        pytest.skip(f"not in force here: {report[0]}")
+    secret = tmp_path / ".ray" / "auth_token"
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    first, read, last = sandbox.map([("echo", 1), ("read", str(secret)), ("echo", 2)])
+    assert isinstance(read, Failed) and read.failure == "corrupt" and "Permission denied" in read.message
+    assert first == Ok([None, 1]) and last == Ok([None, 2]) and sandbox.missing == {}
+
+
+def test_the_environment_is_a_list_of_known_names(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    secrets = ("AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "RAY_AUTH_TOKEN", "OPENAI_API_KEY", "HTTPS_PROXY", "LD_PRELOAD")
+    for name in secrets:
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    variables = environment.variables(gpu=False)
+    assert (
+        not set(secrets) & set(variables) and variables["LC_ALL"] == "C.UTF-8" and variables["HOME"] == "/nonexistent"
+    )
+    assert "CUDA_VISIBLE_DEVICES" not in variables and environment.variables(gpu=True)["CUDA_VISIBLE_DEVICES"] == "0"
+    [outcome] = Sandbox.map(sandbox, [("variables", None)])
+    assert isinstance(outcome, Ok) and set(outcome.value) <= {*variables, "LC_CTYPE"}
+
+
+def test_folders_that_hold_more_than_code_are_not_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project, library = tmp_path / "project", tmp_path / "library"
+    (project / "data").mkdir(parents=True)
+    library.mkdir()
+    monkeypatch.chdir(project / "data")
+    monkeypatch.setattr(sys, "path", ["", str(project), str(library), "/", str(Path.home())])
+    readable = environment.readable(gpu=False)
+    assert str(library) in readable
+    assert not {"", "/", str(project), str(project / "data"), str(Path.home())} & set(readable)
+
+
+ALONE = """
+import errno, os, socket, sys
+from pathlib import Path
+from dataengine.media.sandbox import kernel, landlock, seccomp
+secret, port = Path(sys.argv[2]), int(sys.argv[3])
+os.open("/dev/null", os.O_RDWR)
+kernel.prctl(38, 1)
+if sys.argv[1] == "landlock":
+    landlock.restrict(["/usr/lib"], ["/dev/null"])
+    os.listdir("/usr/lib")
+    os.close(os.open("/dev/null", os.O_RDWR))
+else:
+    seccomp.restrict(devices=False)
+    import threading
+    thread = threading.Thread(target=list)
+    thread.start()
+    thread.join()
+    assert secret.read_text() == "secret"
+def refused(attempt):
+    try:
+        attempt()
+    except PermissionError:
+        return True
+print(refused(secret.read_bytes), refused(lambda: secret.write_text("x")), refused(secret.unlink),
+      refused(lambda: os.kill(os.getppid(), 0)), refused(lambda: socket.create_connection(("127.0.0.1", port))))
+os.kill(os.getpid(), 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("measure", "name", "refused"),
+    [("landlock", "files", "True True True True True"), ("seccomp", "system calls", "None True True True True")],
+)
+def test_each_kernel_measure_holds_alone(measure: str, name: str, refused: str, tmp_path: Path, report: Report) -> None:
+    if {name, "tcp", "signals"} & set(report[0]):
+        pytest.skip(f"not in force here: {report[0]}")
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    command = [sys.executable, "-c", ALONE, measure, str(secret), "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.returncode) == (refused, 0), done.stderr
+    assert secret.read_text() == "secret"
+
+
+OLD_KERNEL = """
+import json
+from dataengine.media.sandbox import confinement, kernel
+def old(name, *arguments):
+    raise OSError(38, f"{name}: Function not implemented")
+kernel.call = confinement.landlock.call = confinement.seccomp.call = old
+print(json.dumps(confinement.confine(confinement.paths(gpu=False), 1 << 30)))
+"""
+
+
+def test_a_kernel_without_measures_is_said_and_goes_on() -> None:
+    done = subprocess.run([sys.executable, "-c", OLD_KERNEL], capture_output=True, text=True, check=True)
+    missing = json.loads(done.stdout)
+    expected = {"files", "tcp", "signals", "system calls"} | ({"capabilities"} if os.geteuid() == 0 else set())
+    assert set(missing) == expected and all("not implemented" in why for why in missing.values())
+
+
+def test_doctor_reports_the_installation(tmp_path: Path, report: Report) -> None:
+    good = CliRunner().invoke(app, ["doctor", "--json", "--workspace", str(tmp_path / "workspace")])
+    findings = {finding["name"]: finding for finding in json.loads(good.stdout)}
+    assert good.exit_code == 0 and {*MEASURES, *ATTEMPTS, "Python", "pillow", "ray", "Java"} <= set(findings)
+    assert findings["workspace"]["good"] and list((tmp_path / "workspace").rglob("*")) == []
+    assert [n for n in MEASURES if not findings[n]["good"]] == list(report[0])
+    (tmp_path / "file").write_text("")
+    bad = CliRunner().invoke(app, ["doctor", "--workspace", str(tmp_path / "file")])
+    assert bad.exit_code == 1 and "MISSING" in bad.stdout
