@@ -1,6 +1,6 @@
 """Image decoding to arrays, complete and strict, so that a damaged file fails here and not in a training run.
 
-Every raster format that Pillow reads itself; formats that are programs or need a helper (EPS, WMF) are refused. Pillow's own
+A closed list of formats; those that are programs or need a helper (EPS, PDF, SVG, WMF) are not in it. Pillow's own
 decompression-bomb check is off in this process: ``Limits.pixels`` takes its place, before any pixel is decoded.
 """
 
@@ -27,7 +27,11 @@ Image.MAX_IMAGE_PIXELS = None
 #: Formats that may hold several frames or pages.
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF", "TIFF")
 _SURE = ("PNG", "GIF", "JPEG", "WEBP", "BMP", "TIFF", "AVIF", "JPEG2000", "PSD", "ICO")
-_REFUSED = {"EPS", "WMF", "BUFR", "GRIB", "HDF5", "MPEG"}
+_ACCEPTED = (
+    *("AVIF", "BMP", "DIB", "CUR", "PCX", "DCX", "DDS", "FLI", "GIF", "PNG", "JPEG2000", "ICNS", "ICO", "IM", "JPEG"),
+    *("TIFF", "MSP", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "WEBP", "XBM", "XPM"),
+)
+"""In the order in which they are tried; TGA, which has no mark of its own, after what has one."""
 _ORIENTATION = 0x0112
 _TIFF_DATA = ((273, 279), (324, 325))
 """TIFF tags of the offsets and sizes of strips, and of tiles."""
@@ -158,8 +162,7 @@ def _formats(data: bytes) -> list[str]:
     """Formats to try. JPEG, the most common one, is spared the 0.1 s that loading all of Pillow's formats takes once."""
     if data.startswith(_JPEG):
         return ["JPEG"]
-    Image.init()
-    return [name for name in Image.ID if name not in _REFUSED]
+    return list(_ACCEPTED)
 
 
 def _accepts(name: str, data: bytes) -> bool:

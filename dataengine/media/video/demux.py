@@ -24,6 +24,15 @@ from dataengine.media.video import frame_sizes
 _STEP = 0.04
 """Seconds a frame if the file does not state a rate."""
 _NOMINAL = 0.01
+_CODEC_NAMES = (
+    "h264 hevc vvc av1 vp3 vp6 vp6a vp6f vp7 vp8 vp9 theora mpeg1video mpeg2video mpeg4 msmpeg4v1 msmpeg4v2 msmpeg4v3 "
+    "h261 h263 h263i h263p flv1 wmv1 wmv2 wmv3 vc1 rv10 rv20 rv30 rv40 svq1 svq3 cinepak indeo3 indeo4 indeo5 msvideo1 "
+    "mjpeg mjpegb jpeg2000 prores dnxhd dvvideo cfhd rawvideo v210 yuv4 huffyuv ffvhuff ffv1 utvideo lagarith magicyuv "
+    "qtrle rpza smc msrle png gif webp qdraw 8bps dirac"
+)
+_CODECS = frozenset(_CODEC_NAMES.split())
+"""FFmpeg's names of the codecs that are decoded; it has some hundred more, of games and of cameras, that hardly anybody tests."""
+_PROTOCOLS = {"protocol_whitelist": "none"}
 
 
 @dataclass(frozen=True)
@@ -44,12 +53,17 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
     """Context of the container and its first video track that is not cover art. What FFmpeg raises inside becomes InputError
     ``corrupt``; a file without such a track is ``not_media``."""
     try:
-        with av.open(io.BytesIO(data), "r", format=media.demuxer, metadata_errors="replace") as container:
+        options = {**_PROTOCOLS, "format_whitelist": media.demuxer}
+        with av.open(
+            io.BytesIO(data), "r", format=media.demuxer, container_options=options, metadata_errors="replace"
+        ) as container:
             streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
             if not streams:
                 raise InputError("not_media", f"the {media.format} file has no video track")
             if not streams[0].codec_context:
                 raise InputError("corrupt", f"no decoder for the video codec of the {media.format} file")
+            if (codec := streams[0].codec_context.codec.canonical_name) not in _CODECS:
+                raise InputError("not_media", f"the video codec {codec} of the {media.format} file is not accepted")
             yield container, streams[0]
     except MemoryError:
         raise
