@@ -28,9 +28,12 @@ class LimitsConfig(Model):
     failed: Annotated[float, Field(ge=0, le=1, exclude=True)] = 0.2
     """Share of the inputs of a source of 50 inputs or more that may fail before the run stops; changes no result."""
 
+    isolation: Annotated[Literal["available", "required"], Field(exclude=True)] = "available"
+    """Whether a decode process may run where a measure of its confinement is not in force; changes no result."""
+
     def to_limits(self) -> Limits:
         """The same bounds as decoding takes them."""
-        return Limits(**self.model_dump())
+        return Limits(**self.model_dump(), isolated=self.isolation == "required")
 
 
 class TextConfig(Model):

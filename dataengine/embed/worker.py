@@ -57,7 +57,7 @@ class EmbedWorker(DecodingWorker):
 
     def _key(self, name: str, role: str, rows: Sequence[Located]) -> str:
         made_from = [(r.id, r.captions if role == CAPTIONS else None) for r in rows if _reads(role, r)]
-        key = digest(VERSION, self.limits.__dict__, made_from)[:16]
+        key = digest(VERSION, self.limits.bounds(), made_from)[:16]
         return f"annotations/embed-{self.encoder.version}/{name}-{role.replace('/', '-')}-{key}.parquet"
 
     def _tables(self, todo: Sequence[str], rows: Sequence[Located]) -> dict[str, pa.Table]:

@@ -146,14 +146,17 @@ class IngestWorker:
         occurrences = self.readers[source].occurrences(spec)
         if source in self.web:
             occurrences = self._downloaded(occurrences, self.web[source], f"samples/{name}")
-        files = self._pack(rows, occurrences, self._sandbox(self.clips.get(source)))
+        sandbox = self._sandbox(self.clips.get(source))
+        files = self._pack(rows, occurrences, sandbox)
         for role, table in rows.tables().items():
             files[role] = self.workspace.write_table(f"{role}/{name}", table)
         samples, failures = rows.samples, rows.failures
         counts = {"inputs": len(samples) + len(failures), "samples": len(samples), "failed": len(failures)}
         if rows.parents:
             counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
-        facts = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
+        facts: dict[str, Any] = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
+        if sandbox.missing:
+            facts["unconfined"] = sandbox.missing
         return Output(files, counts, facts)
 
     def _downloaded(self, occurrences: Iterator[Occurrence], config: HttpConfig, earlier: str) -> Iterator[Occurrence]:

@@ -5,19 +5,26 @@ memory cannot be known beforehand and are enforced on the decode child (``dataen
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dataengine.errors import InputError
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of one input: ``pixels`` of one frame, wall-clock ``seconds``, ``memory`` in bytes beyond an idle decode process."""
+    """Limits of one input: ``pixels`` of one frame, wall-clock ``seconds``, ``memory`` in bytes beyond an idle decode process.
+    ``isolated``: nothing is decoded where a measure of the decode process's confinement is not in force."""
 
     bytes: int = 512 << 20
     pixels: int = 100_000_000
     frames: int = 100_000
     seconds: float = 30.0
     memory: int = 4 << 30
+    isolated: bool = False
+
+    def bounds(self) -> dict[str, Any]:
+        """What results depend on."""
+        return {name: value for name, value in self.__dict__.items() if name != "isolated"}
 
     def check_bytes(self, size: int) -> None:
         """Raises InputError ``empty`` or ``too_many_bytes``."""

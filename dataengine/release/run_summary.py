@@ -28,7 +28,8 @@ _SUM = "SELECT source, CAST(sum(captioned) AS BIGINT) AS n FROM c GROUP BY sourc
 
 
 def facts(run: Run, account: Account) -> Json:
-    """Figures by source, and of each source the commonest class of failure at ingest with an example."""
+    """Figures by source, of each source the commonest class of failure at ingest with an example, and measures against hostile
+    files that were not in force."""
     captioned = _captioned(run)
     tally: dict[str, Counter[str]] = {}
     for row in account.tally:
@@ -47,7 +48,10 @@ def facts(run: Run, account: Account) -> Json:
         {"source": name, "failure": first.failure, "inputs": first.inputs, "example": list(first.examples[0])}
         for name, (first, *_) in sorted(commonest(run).items())
     ]
-    return {"sources": sources, "failures": failures}
+    unconfined = {
+        k: v for part in run.records["ingest"].parts.values() for k, v in part.facts.get("unconfined", {}).items()
+    }
+    return {"sources": sources, "failures": failures} | ({"unconfined": unconfined} if unconfined else {})
 
 
 def _captioned(run: Run) -> dict[str, int]:
@@ -88,7 +92,8 @@ def source_rows(workspace: Workspace, name: str) -> list[tuple[str, ...]]:
 
 
 def sentences(workspace: Workspace, name: str, made: bool) -> list[str]:
-    """Warnings about sources without captions and about failures, and what changed; ``made``: the run has made the release."""
+    """Warnings about sources without captions, failures and unconfined decoding, and what changed; ``made``: the run has made
+    the release."""
     known = _facts(workspace, name)
     lines = [
         f"source `{s['name']}`: no caption was found in {s['inputs'] - s['failed']:,} readable inputs"
@@ -99,6 +104,9 @@ def sentences(workspace: Workspace, name: str, made: bool) -> list[str]:
         uri, message = kind["example"]
         what = f"{kind['inputs']:,} {kind['failure']}, the commonest failure"
         lines.append(f"source `{kind['source']}`: {what}, for example {uri}: {message}")
+    if missing := known.get("unconfined"):
+        reasons = "; ".join(f"{name} ({why})" for name, why in missing.items())
+        lines.append(f"decode processes were not confined in full, not in force: {reasons}; see docs/security.md")
     return [*lines, _change(workspace, name) if made else "nothing has changed since the last run"]
 
 

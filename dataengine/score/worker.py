@@ -56,7 +56,7 @@ class ScoreWorker(DecodingWorker):
 
     def process(self, part: Part) -> Output:
         rows, embeddings = part.spec
-        content = digest([(r.id, r.captions) for r in rows], self.limits.__dict__)
+        content = digest([(r.id, r.captions) for r in rows], self.limits.bounds())
         keys = {s.name: f"annotations/{s.name}-{s.version}/{part.name}-{content[:16]}.parquet" for s in self.scorers}
         todo = [s for s in self.scorers if not self.workspace.store.exists(keys[s.name])]
         tables = self._from_pixels([s for s in todo if not isinstance(s, EmbeddingScorer)], rows)

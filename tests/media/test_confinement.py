@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from dataengine.cli.main import app
+from dataengine.config.recipe import LimitsConfig
+from dataengine.errors import RunError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox import environment
 from dataengine.media.sandbox.confinement import MEASURES
@@ -147,21 +149,26 @@ def test_each_kernel_measure_holds_alone(measure: str, name: str, refused: str, 
     assert secret.read_text() == "secret"
 
 
-OLD_KERNEL = """
-import json
-from dataengine.media.sandbox import confinement, kernel
-def old(name, *arguments):
-    raise OSError(38, f"{name}: Function not implemented")
-kernel.call = confinement.landlock.call = confinement.seccomp.call = old
-print(json.dumps(confinement.confine(confinement.paths(gpu=False), 1 << 30)))
-"""
+def old_kernel(limits: Limits) -> Sandbox:
+    return Sandbox("support.sandbox_functions:obey", None, workers=1, limits=limits, preload=("support.old_kernel",))
 
 
 def test_a_kernel_without_measures_is_said_and_goes_on() -> None:
-    done = subprocess.run([sys.executable, "-c", OLD_KERNEL], capture_output=True, text=True, check=True)
-    missing = json.loads(done.stdout)
+    with old_kernel(Limits()) as sandbox:
+        assert list(sandbox.map([("echo", 1)])) == [Ok([None, 1])]
     expected = {"files", "tcp", "signals", "system calls"} | ({"capabilities"} if os.geteuid() == 0 else set())
-    assert set(missing) == expected and all("not implemented" in why for why in missing.values())
+    assert set(sandbox.missing) == expected
+    assert all("not implemented" in why for why in sandbox.missing.values())
+
+
+def test_a_recipe_may_require_all_measures() -> None:
+    limits = LimitsConfig(isolation="required").to_limits()
+    with old_kernel(limits) as sandbox, pytest.raises(RunError, match=r"isolation is required.*files .*system calls"):
+        list(sandbox.map([("echo", 1)]))
+    assert (
+        limits.bounds() == Limits().bounds()
+        and LimitsConfig(isolation="required").model_dump() == LimitsConfig().model_dump()
+    )
 
 
 def test_doctor_reports_the_installation(tmp_path: Path, report: Report) -> None:

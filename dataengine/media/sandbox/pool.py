@@ -186,12 +186,21 @@ class Sandbox:
         if isinstance(answer, Broken):
             raise answer.error
         if isinstance(answer, Ready) and not child.ready:
-            child.started(answer.missing)
-            self.missing = answer.missing
+            self._check(answer.missing)
+            child.started()
         elif child.ready and child.jobs and not isinstance(answer, Ready):
             child.answered(self._with_limits(answer))
         else:
             raise InvalidAnswerError("an answer without an item")
+
+    def _check(self, missing: dict[str, str]) -> None:
+        """Raises RunError where a measure is not in force that must be."""
+        self.missing = missing
+        if missing and self._limits.isolated:
+            reasons = "; ".join(f"{name} ({why})" for name, why in missing.items())
+            raise RunError(
+                f"limits.isolation is required, and not in force here: {reasons}; see `dataengine doctor`, or set it to available"
+            )
 
     def _discard(self, child: Child, failure: str, message: str) -> None:
         """Kill a child; fail the item it worked on and queue the others for retry."""

@@ -40,7 +40,6 @@ class Child:
         self._process = _starter(os.getpid()).submit(_start, hello.paths.gpu).result()
         self.requests, self.answers = _pipes(self._process)
         self.jobs: deque[Job] = deque()
-        self.missing: dict[str, str] = {}
         self.ready = False
         self._since = time.monotonic()
         self._outbox = deque([memoryview(pack(hello))])
@@ -105,9 +104,8 @@ class Child:
         job = self.jobs.popleft()
         job.outcome, job.payload = outcome, b""
 
-    def started(self, missing: dict[str, str]) -> None:
-        """The child reported that it is ready, and what it could not be confined by."""
-        self.missing = missing
+    def started(self) -> None:
+        """The child reported that it is ready."""
         self.ready = True
         self._since = time.monotonic()
 
