@@ -14,6 +14,7 @@ from typing import Any
 from dataengine.config.contamination import Benchmark, FolderBenchmark, TableBenchmark
 from dataengine.config.sources import FolderSource, TableSource, WebDatasetSource
 from dataengine.errors import InputError, UsageError
+from dataengine.ingest.columns import check_columns, named_columns
 from dataengine.ingest.occurrence import CAPTION_KEYS, Occurrence, SourceReader
 from dataengine.ingest.rows import Columns, Row
 from dataengine.ingest.stage import reader_of
@@ -33,8 +34,10 @@ class Reader:
     limits: Limits
 
     def parts(self) -> list[Part]:
-        """Raises UsageError where the list does not exist or is empty."""
+        """Raises UsageError where the list does not exist, is empty, or lacks a column that the recipe names."""
         parts = _source(self.benchmark, self.limits).parts()
+        if isinstance(self.benchmark, TableBenchmark):
+            check_columns(self.benchmark.path, named_columns(self.benchmark))
         if not parts:
             raise UsageError(f"{self.benchmark.path} holds no files: an empty list protects nothing")
         return parts

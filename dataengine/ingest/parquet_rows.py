@@ -37,7 +37,7 @@ def parquet_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
         number += batch.num_rows
 
 
-def parquet_columns(file: BinaryIO, _rows: int) -> list[str]:
+def parquet_columns(file: BinaryIO) -> list[str]:
     """Column names in the schema of a Parquet file. Raises InputError."""
     return _names(_opened(file))
 

@@ -8,6 +8,7 @@ from typing import Any
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
+from dataengine.ingest.columns import check_columns, named_columns
 from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
@@ -45,7 +46,7 @@ class Ingest(ListingStage):
     """Reads all sources; a part is a hash bucket of a folder or table, or a tar."""
 
     name = "ingest"
-    version = "3"
+    version = "4"
 
     def settings(self, recipe: Recipe) -> Any:
         """The face detector enters by its package's digest: ``media.faces.VERSION`` would import its runtime."""
@@ -60,6 +61,8 @@ class Ingest(ListingStage):
                 for part in reader_of(source, recipe.limits.to_limits()).parts():
                     key = digest(base, source.name, part.key, *_clips(source))
                     parts.append(Part(part.name, key, (source.name, part.spec)))
+                if isinstance(source, RowsSource):
+                    check_columns(source.path, named_columns(source))
             except UsageError as error:
                 mistakes.append(f"source `{source.name}`: {error}")
         names = Counter(p.name for p in parts)

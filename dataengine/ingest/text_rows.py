@@ -137,5 +137,6 @@ def json_columns(file: BinaryIO, rows: int) -> list[str]:
     return list(keys)
 
 
-def csv_columns(file: BinaryIO, _rows: int) -> list[str]:
+def csv_columns(file: BinaryIO) -> list[str]:
+    """The column names of a CSV file. Raises InputError."""
     return csv_header(_records(file))
