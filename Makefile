@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast check lint types docs gpu-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs gpu-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -22,6 +22,10 @@ fast: .venv/dev
 	$(PYTEST) -m "not slow"
 
 check: .venv/dev lint types docs test
+
+# The parsers' fuzz tests with many other examples; the suite runs a few, always the same.
+fuzz: .venv/dev
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTEST) tests/fuzz
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -84,4 +84,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
         """Raises ValueError saying which field is wrong, as ``$.shards[0].sha256``."""
-        return msgspec.json.decode(data, type=cls)
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except RecursionError:
+            raise ValueError("nested too deep") from None

@@ -96,7 +96,7 @@ class Published:
             for key, members, data in self._members(tar, wanted):
                 try:
                     places[key] = Place(tar.path, members, _METADATA.decode(data))
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise RunError(f"{self.store.uri(tar.path)}: {key}.json: {error}") from None
         if missing := sorted(set(wanted) - places.keys()):
             raise RunError(f"{self.store.url}: sample {missing[0]} is in no shard")
@@ -176,7 +176,7 @@ def manifest_of(url: str) -> tuple[Store, bytes]:
         raise UsageError(_unfinished(store)) from None
     except msgspec.ValidationError as error:
         raise RunError(f"{store.uri('manifest.json')} is not the manifest of a release: {error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{store.uri('manifest.json')} is damaged: {error}") from None
     if version != contracts.VERSION:
         raise RunError(

@@ -55,7 +55,11 @@ class Codes:
     def __post_init__(self) -> None:
         if self.tokens.ndim != 2 or self.tokens.dtype not in (np.uint8, np.uint16, np.uint32):
             raise ValueError(f"codes are (T, N) unsigned numbers, not {self.tokens.shape} {self.tokens.dtype}")
-        if min(self.grid) < 1 or sum(self.frame_tokens) != len(self.tokens):
+        if (
+            not 1 <= self.grid[0] <= len(self.tokens)
+            or min(self.grid) < 1
+            or sum(self.frame_tokens) != len(self.tokens)
+        ):
             raise ValueError(f"{len(self.tokens)} tokens do not fill a grid of {self.grid}, {self.timeline}")
         line = self.timeline
         if line and not (len(line.kinds) == len(line.times) == self.grid[0] and set(line.kinds) <= {SLOW, FAST}):

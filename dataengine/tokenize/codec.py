@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from dataengine.errors import RunError
 from dataengine.tokenize.base import Codes, Grid, Timeline
 
+#: Data type, tokens and codebooks.
+NPY_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '([|<]u[124])', 'fortran_order': False, 'shape': \((\d{1,15}), (\d{1,15})\), \} *\n",
+    re.DOTALL,
+)
 _TYPES = {"uint8": "|u1", "uint16": "<u2", "uint32": "<u4"}
 
 
@@ -37,12 +43,14 @@ def to_npy(codes: Codes) -> bytes:
 
 
 def from_npy(data: bytes, grid: Grid, timeline: Timeline | None = None) -> Codes:
-    """Codes from .npy bytes. Raises RunError for damaged bytes, pickled objects, or a grid of another size."""
-    try:
-        array = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise RunError(f"codes are not a readable .npy: {error}") from error
-    return _codes(array, grid, timeline)
+    """Codes from .npy bytes as ``to_npy`` writes them. Raises RunError for others, damaged bytes, or a grid of another size."""
+    header = NPY_HEADER.match(data)
+    if header is None:
+        raise RunError("codes are not a readable .npy: its header is not that of (tokens, codebooks) unsigned numbers")
+    shape, dtype = (int(header[2]), int(header[3])), np.dtype(header[1].decode())
+    if len(data) - header.end() != shape[0] * shape[1] * dtype.itemsize:
+        raise RunError(f"codes are not a readable .npy: {len(data) - header.end():,} bytes for a shape of {shape}")
+    return _codes(np.frombuffer(data, dtype, offset=header.end()).reshape(shape).copy(), grid, timeline)
 
 
 def row_to_npy(row: Mapping[str, Any]) -> bytes:

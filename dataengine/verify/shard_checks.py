@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -19,12 +18,9 @@ from dataengine.cot.core.record import Record
 from dataengine.errors import RunError
 from dataengine.shards.json_types import known
 from dataengine.shards.sample import FAMILIES, CodesLayout, SampleMetadata
-from dataengine.tokenize.codec import from_npy
+from dataengine.tokenize.codec import NPY_HEADER, from_npy
 
 _SAMPLE = msgspec.json.Decoder(SampleMetadata)
-_NPY = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([|<]u[124])', 'fortran_order': False, 'shape': \((\d+), (\d+)\), \} *\n"
-)
 
 
 @dataclass
@@ -81,7 +77,7 @@ class SampleCheck:
             return extra
         try:
             sample = _SAMPLE.decode(group.data["json"])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return f".json: {error}"
         if sample.id != group.key or not sample.sha256.startswith(sample.id):
             return f".json is of sample {sample.id}"
@@ -95,7 +91,7 @@ class SampleCheck:
             return ".json has no `codes`"
         if self.tokenizer and layout.tokenizer != self.tokenizer:
             return f".json names the tokenizer {layout.tokenizer}, the manifest {self.tokenizer}"
-        if (header := _NPY.match(data)) is None:
+        if (header := NPY_HEADER.match(data)) is None:
             return _unreadable(data)
         dtype, tokens, books = _parsed(header[1], header[2], header[3])
         if books != len(sizes) or tokens != _tokens(layout):

@@ -95,7 +95,7 @@ def _contents(data: bytes, result: Verified) -> Contents | None:
         result.errors.append(f"{MANIFEST}: {error}")
     try:
         return msgspec.json.decode(data, type=Contents)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
