@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -23,10 +24,8 @@ _XMP_MORE, _MPF, _ICC = b"http://ns.adobe.com/xmp/extension/\0", b"MPF\0", b"ICC
 _JFIF, _JFIF_BYTES = b"JFIF\0", 14
 _HOLDS_EXIF = (b"8BIM\x04\x22", b"8BIM\x04\x23", b"8BIM\x04\x24")
 """Photoshop image resources that hold EXIF or XMP."""
-_GPS_IN_XMP = (
-    re.compile(rb"<([A-Za-z]\w*:GPS\w+)\b[^>]*?(?:/>|>.*?</\1\s*>)", re.DOTALL),
-    re.compile(rb"""\b[A-Za-z]\w*:GPS\w+\s*=\s*(?:"[^"]*"|'[^']*')"""),
-)
+_GPS_TAG = re.compile(rb"<(/?)([A-Za-z]\w*:GPS\w+)(\s*>)?")
+_GPS_ATTRIBUTE = re.compile(rb"""\b[A-Za-z]\w*:GPS\w+\s*=\s*(?:"[^"]*"|'[^']*')""")
 _COORDINATES = (b"GPS", b"G\0P\0S")
 _GPS_IFD, _ORIENTATION = 0x8825, 0x0112
 _LATITUDE, _LONGITUDE = 2, 4
@@ -181,12 +180,39 @@ def _blanked(text: bytes, seen: _Seen) -> bytes | None:
     """XMP or text with its coordinates overwritten by blanks; None if some could not be located."""
     if any(sign in text for sign in _COORDINATES):
         seen.gps = True
-        for form in _GPS_IN_XMP:
-            text = form.sub(lambda m: b" " * len(m[0]), text)
+        text = _GPS_ATTRIBUTE.sub(lambda m: b" " * len(m[0]), _without_gps_elements(text))
         if any(sign in text for sign in _COORDINATES):
             return None
     seen.oriented |= b"tiff:Orientation" in text
     return text
+
+
+def _without_gps_elements(text: bytes) -> bytes:
+    """``text`` with blanks for its elements of coordinates, each to its own end or the next closing tag of its name; in one pass
+    over all tags, whatever their number."""
+    tags = list(_GPS_TAG.finditer(text))
+    closings: dict[bytes, list[int]] = {}
+    for tag in tags:
+        if tag[1] and tag[3]:
+            closings.setdefault(tag[2], []).append(tag.end())
+    kept, at, bracket = list[bytes](), 0, -1
+    for tag in tags:
+        if tag[1] or tag.start() < at:
+            continue
+        name_end = tag.end(2)
+        bracket = bracket if bracket >= name_end else text.find(b">", name_end)
+        if bracket < 0:
+            break
+        end = bracket + 1
+        if text[bracket - 1 : bracket] != b"/":
+            later = closings.get(tag[2], [])
+            place = bisect_right(later, end)
+            if place == len(later):
+                continue
+            end = later[place]
+        kept += [text[at : tag.start()], b" " * (end - tag.start())]
+        at = end
+    return b"".join(kept) + text[at:]
 
 
 def _oriented(orientation: int) -> bytes:
