@@ -70,7 +70,7 @@ class DedupConfig(Model):
     text: TextConfig | None = None
     group_by: list[Literal["pixels", "perceptual", "aligned", "video", "semantic", "text"]] | None = None
     """Kinds of edges that join samples into groups; None: all that are searched, except text."""
-    max_distance_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = 2.0
+    max_distance_factor: Annotated[float, Field(ge=1)] | None = 2.0
     """Largest distance of a group's member from its representative, as a multiple of the bound of an edge; None: unbounded."""
     keep: list[Literal["resolution", "bytes", "caption_length", "captions", "mentions", "duration", "frames"]] = [
         "resolution",

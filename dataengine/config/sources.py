@@ -44,7 +44,7 @@ Name = Annotated[str, AfterValidator(_is_name)]
 class Model(BaseModel):
     """Base of all blocks of a recipe. ``renamed``: what fields were called before, for the message about an unknown field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
     renamed: ClassVar[dict[str, str]] = {}
 
 
@@ -54,10 +54,10 @@ class ClipsConfig(Model):
 
     renamed: ClassVar[dict[str, str]] = {"precise": "frame_accurate", "seconds": "timeout"}
     detector: Literal["transnetv2", "content"] = "transnetv2"
-    min_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 2.0
-    max_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    min_seconds: Annotated[float, Field(gt=0)] = 2.0
+    max_seconds: Annotated[float, Field(gt=0)] = 60.0
     frame_accurate: bool = False
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 600.0
+    timeout: Annotated[float, Field(gt=0)] = 600.0
 
     @model_validator(mode="after")
     def _splittable(self) -> ClipsConfig:
@@ -73,8 +73,8 @@ class FacesConfig(Model):
 
     renamed: ClassVar[dict[str, str]] = {"every": "frame_interval", "seconds": "timeout"}
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    frame_interval: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.15
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Field(exclude=True)] = 600.0
+    frame_interval: Annotated[float, Field(gt=0)] = 0.15
+    timeout: Annotated[float, Field(gt=0), Field(exclude=True)] = 600.0
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
 
 
@@ -117,14 +117,14 @@ class HttpConfig(Model):
     concurrency: Annotated[int, Field(ge=1, le=1024), Pacing] = 32
     """Concurrent requests of one worker."""
     concurrency_per_host: Annotated[int, Field(ge=1, le=64), Pacing] = 2
-    delay: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 0.1
+    delay: Annotated[float, Field(ge=0), Pacing] = 0.1
     """Minimum time between the starts of two requests to one host."""
-    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False), Pacing] = 30.0
+    timeout: Annotated[float, Field(gt=0), Pacing] = 30.0
     """For one request, up to the last byte of its body."""
     tries: Annotated[int, Field(ge=1, le=10), Pacing] = 3
-    backoff: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 1.0
+    backoff: Annotated[float, Field(ge=0), Pacing] = 1.0
     """Pause before the second attempt, doubled before each further one."""
-    max_wait: Annotated[float, Field(ge=0, allow_inf_nan=False), Pacing] = 60.0
+    max_wait: Annotated[float, Field(ge=0), Pacing] = 60.0
     """Longest pause; a URL whose server demands a longer one (Retry-After) fails."""
     give_up_after: Annotated[Annotated[int, Field(ge=1)] | None, Pacing] = 20
     """Consecutive requests without any answer after which the host's other URLs fail without a request (a circuit breaker); null:

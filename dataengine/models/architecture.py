@@ -93,7 +93,7 @@ def find(model: str) -> Architecture:
         raise UsageError(f"score: clip: there is no model {model!r}; {hint}")
     try:
         return _read(path, own)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"score: clip: {path} is not a model configuration of open_clip: {error!r}") from None
 
 

@@ -47,7 +47,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         tensors = safetensors.numpy.load(data)
         metadata = json.loads(_metadata(data)[_KEY])
         config, stated = metadata["config"], metadata["id"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"not a tokenizer checkpoint: {error}") from error
     if digest(config, tensors) != stated:
         raise RunError(

@@ -81,3 +81,12 @@ def test_a_value_that_is_quoted_in_a_message_is_short_and_printable(tmp_path: Pa
     with pytest.raises(UsageError) as error:
         load(path)
     assert "\\u202e" in str(error.value) and len(str(error.value)) < 2000 and "\x1b" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "1e999"])
+def test_a_number_that_is_none_is_refused_anywhere(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(f"dedup: {{semantic: {{threshold: {value}}}}}\nlimits: {{seconds: {value}}}\n")
+    with pytest.raises(UsageError) as error:
+        load(path)
+    assert "`dedup.semantic.threshold`" in str(error.value) and "`limits.seconds`" in str(error.value)

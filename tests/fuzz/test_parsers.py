@@ -6,15 +6,14 @@ Short and the same each time in the suite; ``make fuzz`` draws other and many mo
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from support.fuzzing import VALUES, anything, fuzz, only, text_of
 from support.release_manifest import manifest
 
 from dataengine.config import yaml_loader
@@ -44,102 +43,7 @@ from dataengine.tokenize.codec import to_npy
 from dataengine.verify.shard_checks import Group, RecordCheck, SampleCheck
 from dataengine.verify.tar_scanner import Scanner
 
-SHORT = 40
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", SHORT))
-fuzz = settings(
-    max_examples=EXAMPLES,
-    derandomize=EXAMPLES == SHORT,
-    deadline=None,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 ROOT = Path(__file__).parents[2]
-PIECES = (
-    *(
-        b"[",
-        b"{",
-        b"}",
-        b"]",
-        b'"',
-        b"\\ud83d",
-        b"\\u0000",
-        b"NaN",
-        b"Infinity",
-        b"1e999",
-        b"null",
-        b"true",
-        b"-1",
-        b"\n",
-        b"\t",
-    ),
-    *(
-        b"&a",
-        b"*a",
-        b"<<: ",
-        b"!!int ",
-        b"? ",
-        b": ",
-        b"- ",
-        b"---\n",
-        b"2026-02-31",
-        b"0x",
-        b"1:1:1",
-        b"|",
-        b">",
-        b"%",
-        b"'",
-    ),
-    *(
-        b"<think>",
-        b"</think>",
-        b"<answer>",
-        b"\\boxed{",
-        b"```",
-        b"<image>",
-        b"<|box_start|>",
-        b"../",
-        b"\x00",
-        b"\xff",
-        b"\xef\xbb\xbf",
-    ),
-    *("\u202e".encode(), "\u0660".encode(), "\U0001f468\u200d".encode(), b"9" * 400, b"[" * 200, b" " * 50),
-)
-
-
-@st.composite
-def mutated(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
-    """A valid input with some bytes cut out, doubled or put in."""
-    data = draw(st.sampled_from(seeds))
-    for _ in range(draw(st.integers(0, 4))):
-        begin = draw(st.integers(0, len(data)))
-        end = min(len(data), begin + draw(st.integers(0, 40)))
-        piece = draw(st.sampled_from(PIECES) | st.binary(max_size=8) | st.just(data[begin:end] * 2))
-        data = data[:begin] + piece + data[end:]
-    return data
-
-
-def anything(*seeds: bytes) -> st.SearchStrategy[bytes]:
-    return mutated(seeds) | st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join) | st.binary(max_size=200)
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def text_of(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-def only(errors: type[Exception] | tuple[type[Exception], ...], function: Callable[[], Any]) -> Any:
-    """The result; None after a documented error. Any other error fails the test."""
-    try:
-        return function()
-    except errors as error:
-        assert str(error)
-        return None
 
 
 @fuzz
