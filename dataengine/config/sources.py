@@ -97,6 +97,13 @@ def _is_root(value: str) -> str:
     return path
 
 
+def _without_file_scheme(value: str) -> str:
+    return value.removeprefix("file://")
+
+
+SourcePath = Annotated[str, AfterValidator(_without_file_scheme)]
+"""A folder, file or pattern on disk or s3://; of a ``file://`` URL its path, so that links in it are checked as in any."""
+
 Roots = list[Annotated[str, AfterValidator(_is_root)]]
 """Folders and prefixes, besides a source's own folder, that its paths and links may lead to."""
 
@@ -156,7 +163,7 @@ class FolderSource(SourceModel):
 
     type: Literal["folder"]
     name: Name
-    path: str
+    path: SourcePath
     license: str | None = None
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
     roots: Roots = []
@@ -166,7 +173,7 @@ class RowsSource(SourceModel):
     """JSONL, CSV or Parquet tables, one row an input; ``path`` may be a glob."""
 
     name: Name
-    path: str
+    path: SourcePath
     caption: str | None = "caption"
     license_column: str | None = "license"
     license: str | None = None
@@ -207,7 +214,7 @@ class WebDatasetSource(SourceModel):
 
     type: Literal["webdataset"]
     name: Name
-    path: str
+    path: SourcePath
     license: str | None = None
 
 

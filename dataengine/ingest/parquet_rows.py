@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -32,8 +33,10 @@ def parquet_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
     _check_size(table.metadata, file.seek(0, io.SEEK_END))
     batches, number = table.iter_batches(_BATCH), 1
     while (batch := _next(batches, number)) is not None:
-        for index in range(batch.num_rows):
-            yield _row(batch, names, column, index, number + index)
+        wide = batch.nbytes > SIZE
+        media = _media(batch.column(names.index(column)), wide) if column in names else [None] * batch.num_rows
+        for index, value in enumerate(media):
+            yield Row(number + index, value, partial(_load, batch, names, index, wide))
         number += batch.num_rows
 
 
@@ -76,23 +79,25 @@ def _next(batches: Iterator[pa.RecordBatch], number: int) -> pa.RecordBatch | No
         raise InputError("bad_table", f"it is damaged; of its rows those before row {number:,} are used") from None
 
 
-def _row(batch: pa.RecordBatch, names: list[str], column: str, index: int, number: int) -> Row:
-    def load() -> tuple[Columns, Repairs]:
-        cells = [values[index] for values in batch.columns]
-        if batch.nbytes > SIZE and sum(map(_length, cells)) > SIZE:
-            raise InputError("bad_row", f"its texts have more than {SIZE:,} bytes")
-        repairs = Repairs()
-        values = {name: _value(cell, repairs) for name, cell in zip(names, cells, strict=True)}
-        columns = {name: value for name, value in values.items() if value is not _NO_VALUE}
-        return clean_value(columns, repairs), repairs
-
-    media = batch.column(names.index(column))[index] if column in names else None
-    return Row(number, None if media is None else _media(media), load)
+def _load(batch: pa.RecordBatch, names: list[str], index: int, wide: bool) -> tuple[Columns, Repairs]:
+    cells = [column[index] for column in batch.columns]
+    if wide and sum(map(_length, cells)) > SIZE:
+        raise InputError("bad_row", f"its texts have more than {SIZE:,} bytes")
+    repairs = Repairs()
+    values = {name: _value(cell, repairs) for name, cell in zip(names, cells, strict=True)}
+    columns = {name: value for name, value in values.items() if value is not _NO_VALUE}
+    return clean_value(columns, repairs), repairs
 
 
-def _media(cell: pa.Scalar[Any]) -> Any:
-    value = _value(cell, Repairs()) if _length(cell) <= SIZE else None
-    return clean_text(value) if isinstance(value, str) else value
+def _media(column: pa.Array[Any], wide: bool) -> list[Any]:
+    """Values of a batch's column of paths or URLs; None for one that is longer than any."""
+    try:
+        values = None if wide else column.to_pylist()
+    except (pa.ArrowException, ValueError, OverflowError, KeyError, TypeError):
+        values = None
+    if values is None:
+        values = [_value(cell, Repairs()) if _length(cell) <= SIZE else None for cell in column]
+    return [clean_text(value) if isinstance(value, str) else value for value in values]
 
 
 def _length(cell: pa.Scalar[Any]) -> int:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from dataengine.errors import InputError
 from dataengine.ingest.rows import Columns, Row, failed, listed
-from dataengine.text.bounded_json import SIZE, repair_json
+from dataengine.text.bounded_json import SIZE, parse_uncleaned
 from dataengine.text.cleaning import Repairs, clean_text, clean_value, encoding_of
 
 
@@ -24,14 +24,20 @@ def json_rows(file: BinaryIO, column: str, _required: bool) -> Iterator[Row]:
 
 
 def _json_row(number: int, line: str, column: str) -> Row:
-    repairs = Repairs()
+    """A row that is parsed, but cleaned only when it is loaded."""
     try:
-        value = repair_json(line, repairs)
+        value = parse_uncleaned(line)
     except InputError as error:
         return failed(number, InputError("bad_row", error.message))
     if not isinstance(value, dict):
         return failed(number, InputError("bad_row", "not a JSON object"))
-    return Row(number, value.get(column), lambda: (value, repairs))
+
+    def load() -> tuple[Columns, Repairs]:
+        repairs = Repairs()
+        return clean_value(value, repairs), repairs
+
+    media = value.get(column)
+    return Row(number, clean_text(media) if isinstance(media, str) else media, load)
 
 
 def csv_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:

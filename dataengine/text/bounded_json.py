@@ -13,7 +13,7 @@ from dataengine.text.cleaning import DEPTH, Repairs, clean_text, clean_value
 #: Bytes, or characters, of one document.
 SIZE = 16 << 20
 
-_TO_CLEAN = re.compile(r"\ufeff|\\u(?:[dD][89a-fA-F]|00[01]|[fF][eE][fF][fF])")
+_TO_CLEAN = re.compile(r"\ufeff|\\[bf]|\\u(?:[dD][89a-fA-F]|00[01]|[fF][eE][fF][fF])")
 
 
 def parse_json(data: bytes | str, *, depth: int = DEPTH, size: int = SIZE) -> Any:
@@ -26,7 +26,12 @@ def parse_json(data: bytes | str, *, depth: int = DEPTH, size: int = SIZE) -> An
 
 def repair_json(data: bytes | str, repairs: Repairs, *, depth: int = DEPTH, size: int = SIZE) -> Any:
     """As ``parse_json``, but NaN, Infinity and numbers beyond float64 are dropped; ``repairs`` counts what was changed."""
-    return clean_value(_loads(_text(data, size), depth), repairs, depth)
+    return clean_value(parse_uncleaned(data, depth=depth, size=size), repairs, depth)
+
+
+def parse_uncleaned(data: bytes | str, *, depth: int = DEPTH, size: int = SIZE) -> Any:
+    """As ``repair_json``, but ``text.cleaning.clean_value`` is left to the caller."""
+    return _loads(_text(data, size), depth)
 
 
 def _text(data: bytes | str, size: int) -> str:

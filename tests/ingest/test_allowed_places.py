@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.source_readers import ends, failure, folder, items, table
 
-from dataengine.config.sources import UrlsSource
+from dataengine.config.sources import FolderSource, UrlsSource
+from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.table import UrlsReader
+from dataengine.storage.store import Store
 
 
 @pytest.fixture
@@ -145,3 +149,43 @@ def test_a_read_makes_no_folders(tmp_path: Path) -> None:
     value: Any = ends(table(tmp_path / "t.jsonl"))
     assert list(value.values()) == ["missing"]
     assert [path.name for path in tmp_path.iterdir()] == ["t.jsonl"]
+
+
+def test_roots_and_tables_on_s3(s3: str) -> None:
+    store = Store(s3)
+    for key in ("in/t/img/a.jpg", "in/elsewhere/a.jpg", "in/t-too/a.jpg"):
+        store.put(key, b"A")
+    odd = ["img//a.jpg", "img/./a.jpg", "a/../img/a.jpg"]
+    inside = ["img/a.jpg", f"{s3}/in/t/img/a.jpg", *odd]
+    outside = ["../elsewhere/a.jpg", f"{s3}/in/elsewhere/a.jpg", "../t-too/a.jpg", "/etc/passwd", "s3://other/a.jpg"]
+    rows = [*inside, *outside, "img/" + "x" * 2000, "img/\n.jpg", "img/none.jpg"]
+    store.put("in/t/t.jsonl", "".join(json.dumps({"path": row}) + "\n" for row in rows).encode())
+    found = {uri.partition("#")[2]: end for uri, end in ends(table(f"{s3}/in/t/t.jsonl")).items()}
+    assert {found[row] for row in inside} == {()} and {found[row] for row in outside} == {"not_allowed"}
+    assert [found[row] for row in rows[-3:]] == ["unreadable", "unreadable", "missing"]
+    allowed = ends(table(f"{s3}/in/t/t.jsonl", roots=[f"{s3}/in/elsewhere/"]))
+    assert allowed["t.jsonl#../elsewhere/a.jpg"] == () and allowed["t.jsonl#../t-too/a.jpg"] == "not_allowed"
+
+
+def test_tables_of_every_format_on_s3(s3: str, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"path": ["a.jpg"] * 5000, "caption": ["x"] * 5000}), tmp_path / "t.parquet")
+    data = (tmp_path / "t.parquet").read_bytes()
+    for name, text in (
+        ("t.parquet", data),
+        ("t.csv", b"path,caption\n" + b"a.jpg,x\n" * 5000),
+        ("cut.parquet", data[:-9]),
+    ):
+        Store(s3).put(f"in/{name}", text)
+    found = items(table(f"{s3}/in/*"))
+    assert len(found) == 10_001 and failure(found.pop("cut.parquet#")).failure == "bad_table"
+    assert {item.captions for item in found.values()} == {("x",)}
+
+
+def test_a_source_by_file_url_is_that_of_its_path(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").symlink_to("/etc/hostname")
+    (tmp_path / "in" / "t.jsonl").write_text('{"path": "a.jpg"}')
+    assert ends(table(f"file://{tmp_path}/in/t.jsonl")) == {"t.jsonl#a.jpg": "not_allowed"}
+    (tmp_path / "in" / "t.jsonl").unlink()
+    fields = {"type": "folder", "name": "f", "path": f"file://{tmp_path}/in"}
+    assert ends(FolderReader(FolderSource.model_validate(fields))) == {"a.jpg": "not_allowed"}

@@ -71,3 +71,15 @@ def test_wrong_credentials_name_the_object_and_the_variables(s3: str, monkeypatc
 def test_other_schemes_are_refused() -> None:
     with pytest.raises(RunError, match="s3://"):
         Store("ftp://host/x").get("k")
+
+
+def test_reading_makes_no_folders(tmp_path: Path) -> None:
+    store = Store(tmp_path / "none" / "here")
+    assert list(store.list()) == [] and store.head("x") is None and not store.exists("x/y")
+    for read in (store.get, lambda key: store.get_range(key, 0, 1)):
+        with pytest.raises(FileNotFoundError):
+            read("x")
+    store.delete(["x"])
+    assert not (tmp_path / "none").exists()
+    store.put("x/y", b"1")
+    assert store.get("x/y") == b"1"

@@ -51,6 +51,7 @@ def test_what_cannot_be_read_is_refused(document: bytes, message: str) -> None:
         ('{"a": 1}'.encode("utf-8-sig"), {"a": 1}),
         ('{"a": "猫"}'.encode("utf-16"), {"a": "猫"}),
         ('{"a": "猫"}'.encode("utf-32"), {"a": "猫"}),
+        (b'["a\\bb\\fc\\n"]', ["abc\n"]),
         (b"[" * 64 + b"]" * 64, json.loads("[" * 64 + "]" * 64)),
         (b'["' + b"[" * 100 + b'"]', ["[" * 100]),
         ('\ufeff["a\ud83d"]', ["a"]),
