@@ -26,6 +26,9 @@ from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 
 _TRIES = 3
+_LOCAL_ONLY = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Who can reach Ray's ports runs code as its user. So a token is asked for, and the ports are those of the loopback interface:
+they are where Ray has no clusters, and the second variable, which Ray reads when it is imported, says that it has none here."""
 _TICK = 2.0
 _CLOSE_SECONDS = 10.0
 _IDLE_SHARE = 8
@@ -101,10 +104,13 @@ class RayEngine:
 
     def _start(self) -> Any:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        address = self.address or os.environ.get("RAY_ADDRESS") or "local"
+        if address == "local":
+            for name, value in _LOCAL_ONLY.items():
+                os.environ.setdefault(name, value)
         import ray
 
         resources: Callable[[], dict[str, float]] = ray.cluster_resources
-        address = self.address or os.environ.get("RAY_ADDRESS") or "local"
         cpus = max(self.workers or 1, os.cpu_count() or 1)
         if self._started and ray.is_initialized() and resources().get("CPU", 0) < cpus:
             ray.shutdown()
