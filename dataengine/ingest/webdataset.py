@@ -103,9 +103,13 @@ class WebDatasetReader:
                 yield Occurrence(f"{tar}#", error=_explained(tar, damage))
 
     def _sample(self, tar: str, file: IO[bytes], key: str, sample: _Sample) -> Iterator[Occurrence]:
+        reported: set[str] = set()
         for name in sorted(sample.media, key=lambda n: n[len(key) + 1 :]):
             text, facts = (sample.sidecar(name, key, suffix) for suffix in _SIDECARS)
             side = read_sidecars(_read(file, text), _read(file, facts))
+            if side.error and facts and facts.name not in reported:
+                reported.add(facts.name)
+                yield Occurrence(f"{tar}#{facts.name}", error=side.error)
             for entry in sample.media[name]:
                 yield self._occurrence(f"{tar}#{name}", file, entry, side)
 

@@ -96,6 +96,7 @@ HOSTILE: dict[str, tuple[bytes, dict[str, str]]] = {
     "no tar": (b"<html>" * 100, {"": "corrupt"}),
     "joined tars": (A + END + B, {"a.jpg": "A", "": "corrupt"}),
     "same name twice": (A + TEXT + member(b"a.jpg", b"A2"), {"a.jpg": "A", "a.jpg#2": "A2"}),
+    "sidecar that cannot be read": (A + member(b"a.json", b"{no"), {"a.jpg": "A", "a.json": "bad_json"}),
     "same sidecar twice": (A + TEXT + TEXT, {"a.jpg": "A", "a.txt": "duplicate_member"}),
 }  # fmt: skip
 
