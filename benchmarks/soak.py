@@ -51,6 +51,7 @@ def main() -> int:
         recipe = write_recipe(
             folder,
             workers=2,
+            dedup={"radius": 0},
             sources=[
                 {"type": "folder", "name": "in", "path": f"{folder}/in", "buckets": buckets},
                 {"type": "table", "name": "rows", "path": f"{folder}/table/rows.jsonl", "buckets": buckets},
