@@ -47,10 +47,10 @@ class Network(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         addresses = await _lookup(host, port)
-        if not self._private and (blocked := [a for a in addresses if not is_public(a)]):
+        if not self._private and not all(map(is_public, addresses)):
+            # The address is not named: failures are published, and it would describe the network of this machine.
             raise InputError(
-                "http_blocked",
-                f"{host} resolves to {blocked[0]}, which is not a public address (http.allow_private permits it)",
+                "http_blocked", f"{host} has an address that is not public (http.allow_private permits it)"
             )
         for address in addresses[:-1]:
             try:
