@@ -122,14 +122,18 @@ def _hidden(name: str) -> bool:
 
 
 def _pair(names: list[str]) -> Iterator[_Media]:
-    """Each media file with its sidecars (``a.txt`` or ``a.jpg.txt`` for ``a.jpg``), then the sidecars without media."""
+    """Each media file with its sidecars (``a.txt``, ``a.jpg.txt`` or ``a.info.txt`` for ``a.jpg``), then the sidecars without
+    media."""
     existing = set(names)
     used: set[str] = set()
     for name in names:
         if name.lower().endswith(_SIDECARS):
             continue
         stem = str(PurePosixPath(name).with_suffix(""))
-        sidecars = {s: next((c for c in (f"{stem}{s}", f"{name}{s}") if c in existing), None) for s in _SIDECARS}
+        sidecars = {
+            s: next((c for c in (f"{stem}{s}", f"{name}{s}", f"{stem}.info{s}") if c in existing), None)
+            for s in _SIDECARS
+        }
         used.update(s for s in sidecars.values() if s)
         yield _Media(name, sidecars[".txt"], sidecars[".json"])
     for name in names:

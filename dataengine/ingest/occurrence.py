@@ -14,13 +14,15 @@ from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.text.bounded_json import repair_json
 from dataengine.text.cleaning import Repairs, decode_text
+from dataengine.text.uris import without_secrets, without_secrets_inside
 
 CAPTION_KEYS = ("caption", "captions", "text")
 
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One occurrence of a media file in a source: where its bytes are (or the bytes themselves), and the source's metadata."""
+    """One occurrence of a media file in a source: where its bytes are (or the bytes themselves), and the source's metadata.
+    ``uri`` and ``meta`` are stored and published, so they hold no credentials; ``location`` may."""
 
     uri: str
     location: str = ""
@@ -86,11 +88,11 @@ def sidecar(captions: list[str], facts: dict[str, Any], repairs: Repairs, licens
             captions = [*captions, *texts(key, rest.pop(key, None))]
         except InputError as raised:
             error = raised
-    license_ = _plain(rest.pop(license_key, None))
+    license_ = without_secrets(_plain(rest.pop(license_key, None)))
     counts = {"text_cleaned": repairs.cleaned, "values_dropped": repairs.dropped}
     rest |= {name: count for name, count in counts.items() if count}
     unique = tuple(dict.fromkeys(c.strip() for c in captions if c.strip()))
-    return Sidecar(unique, license_ or None, _json(rest) if rest else None, error)
+    return Sidecar(unique, license_ or None, _json(without_secrets_inside(rest)) if rest else None, error)
 
 
 def texts(key: str, value: Any) -> list[str]:

@@ -22,6 +22,7 @@ from dataengine.ingest.text_rows import csv_rows, json_rows
 from dataengine.stage import Part
 from dataengine.storage.workspace import digest
 from dataengine.text.cleaning import Repairs
+from dataengine.text.uris import without_secrets
 
 _FORMATS: dict[str, Callable[[BinaryIO, str, bool], Iterator[Row]]] = {
     ".jsonl": json_rows,
@@ -73,7 +74,7 @@ class RowsReader(ABC):
         occurrences = []
         for row in self._rows(spec.path):
             media = self.media(row)
-            uri = f"{name}#{media or (f'row {row.number}' if row.number else '')}"
+            uri = f"{name}#{without_secrets(media) if media else f'row {row.number}' if row.number else ''}"
             if self.bucket(uri, media) != spec.bucket:
                 continue
             seen[uri] += 1

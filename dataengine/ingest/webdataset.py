@@ -44,7 +44,8 @@ class _Sample:
     media: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     sidecars: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     others: set[str] = field(default_factory=set)
-    used: set[str] = field(default_factory=set)
+    errors: dict[str, list[InputError]] = field(default_factory=dict)
+    """Of the sidecars that belong to a media member, why they cannot be used."""
 
     def add(self, name: str, ext: str, entry: Entry) -> None:
         last = ext.rpartition(".")[2].lower()
@@ -55,15 +56,24 @@ class _Sample:
         else:
             self.others.add(ext)
 
-    def sidecar(self, media: str, key: str, suffix: str) -> Entry | None:
-        """The sidecar of a media member: ``a.b.txt`` or ``a.b.jpg.txt`` of ``a.b.jpg`` as in folders, or ``a.txt`` by its key."""
+    def sidecar(self, media: str, key: str, suffix: str, file: IO[bytes]) -> tuple[str, bytes | None]:
+        """Name and bytes of a media member's sidecar: ``a.b.txt`` or ``a.b.jpg.txt`` of ``a.b.jpg`` as in folders, or ``a.txt``
+        by its key. No bytes where there is none that can be read."""
         stem = media.rpartition(".")[0]
         names = [f"{stem}.{suffix}", f"{media}.{suffix}", f"{stem}.info.{suffix}", f"{key}.{suffix}"]
-        name = next((name for name in names if name in self.sidecars), None)
-        if name is None:
-            return None
-        self.used.add(name)
-        return self.sidecars[name][-1]
+        name = next((name for name in names if name in self.sidecars), "")
+        if not name:
+            return "", None
+        *earlier, entry = self.sidecars[name]
+        errors = self.errors[name] = []
+        if earlier:
+            message = f"{len(earlier) + 1:,} members of this name; the last one is used"
+            errors.append(InputError("duplicate_member", message))
+        if entry.refused or entry.size > SIZE:
+            failure = "unreadable" if entry.refused else "too_many_bytes"
+            errors.append(InputError(failure, entry.refused or f"{entry.size:,} bytes, limit {SIZE:,}"))
+            return name, None
+        return name, _bytes(file, entry)
 
 
 @dataclass(frozen=True)
@@ -103,13 +113,11 @@ class WebDatasetReader:
                 yield Occurrence(f"{tar}#", error=_explained(tar, damage))
 
     def _sample(self, tar: str, file: IO[bytes], key: str, sample: _Sample) -> Iterator[Occurrence]:
-        reported: set[str] = set()
         for name in sorted(sample.media, key=lambda n: n[len(key) + 1 :]):
-            text, facts = (sample.sidecar(name, key, suffix) for suffix in _SIDECARS)
-            side = read_sidecars(_read(file, text), _read(file, facts))
-            if side.error and facts and facts.name not in reported:
-                reported.add(facts.name)
-                yield Occurrence(f"{tar}#{facts.name}", error=side.error)
+            (_, text), (json_name, facts) = (sample.sidecar(name, key, suffix, file) for suffix in _SIDECARS)
+            side = read_sidecars(text, facts)
+            if side.error:
+                sample.errors[json_name].append(side.error)
             for entry in sample.media[name]:
                 yield self._occurrence(f"{tar}#{name}", file, entry, side)
 
@@ -120,7 +128,7 @@ class WebDatasetReader:
             message = f"{entry.size:,} bytes, limit {self.limits.bytes:,}"
             return Occurrence(uri, error=InputError("too_many_bytes", message))
         license_ = side.license or self.source.license
-        return Occurrence(uri, "", side.captions, license_, side.meta, _bytes(file, entry, entry.size))
+        return Occurrence(uri, "", side.captions, license_, side.meta, _bytes(file, entry))
 
 
 def _without_media(tar: str, key: str, sample: _Sample) -> Iterator[Occurrence]:
@@ -134,15 +142,10 @@ def _without_media(tar: str, key: str, sample: _Sample) -> Iterator[Occurrence]:
         return
     # With a member `key.jpg`, others such as `key.caption.txt` are further fields of that sample.
     dotted = all("." in name[len(key) + 1 :] for name in sample.media)
-    for name, members in sorted(sample.sidecars.items()):
-        if name in sample.used and len(members) > 1:
-            message = f"{len(members):,} members of this name; the last one is used"
-            yield Occurrence(f"{tar}#{name}", error=InputError("duplicate_member", message))
-        if name in sample.used and members[-1].refused:
-            yield Occurrence(f"{tar}#{name}", error=InputError("unreadable", f"not used: {members[-1].refused}"))
-        if name not in sample.used and dotted:
-            message = "a sidecar without an image or video of the same name"
-            yield Occurrence(f"{tar}#{name}", error=InputError("missing", message))
+    orphan = [InputError("missing", "a sidecar without an image or video of the same name")] if dotted else []
+    for name in sorted(sample.sidecars):
+        for error in sample.errors.get(name, orphan):
+            yield Occurrence(f"{tar}#{name}", error=error)
 
 
 def _explained(tar: str, damage: InputError) -> InputError:
@@ -200,11 +203,6 @@ def _copy(store: Store, name: str, file: IO[bytes]) -> None:
         ) from None
 
 
-def _read(file: IO[bytes], entry: Entry | None) -> bytes | None:
-    """Bytes of a sidecar; one that is too large is read as far as its reader needs to refuse it."""
-    return None if entry is None or entry.refused else _bytes(file, entry, min(entry.size, SIZE + 1))
-
-
-def _bytes(file: IO[bytes], entry: Entry, size: int) -> bytes:
+def _bytes(file: IO[bytes], entry: Entry) -> bytes:
     file.seek(entry.offset)
-    return file.read(size)
+    return file.read(entry.size)

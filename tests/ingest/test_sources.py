@@ -72,6 +72,8 @@ def test_folder_pairs_media_with_sidecars(tmp_path: Path) -> None:
     assert found["sub/b.png"].captions == ("three",) and found["sub/b.png"].license == "mit"
     assert json.loads(found["sub/b.png"].meta or "") == {"x": 1}
     assert found["c.gif"].read(Limits()) == b"C"
+    (tmp_path / "c.info.json").write_text('{"caption": "four"}')
+    assert items(folder(tmp_path))["c.gif"].captions == ("four",)
 
 
 def test_folder_names_that_are_not_text_are_kept_apart(tmp_path: Path) -> None:

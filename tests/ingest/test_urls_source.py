@@ -132,6 +132,28 @@ def test_faces_of_what_is_tried_again(site: Web, tmp_path: Path) -> None:
     assert ingest(blurred.model_copy(update={"workspace": str(tmp_path / "other")}))[1].digest == again.digest
 
 
+def test_credentials_are_requested_and_never_stored(site: Web, tmp_path: Path) -> None:
+    """With new signatures the inputs are the same ones, and two rows that differ in nothing else stay two."""
+    inputs = []
+    for secret in ("sesame", "barley"):
+        paths = [f"/china.jpg?w=1&X-Amz-Signature={secret}-{n}" for n in range(2)] + [f"/gone.jpg?token={secret}"]
+        site.pages |= {path: Page(CHINA if n else FLOWER) for n, path in enumerate(paths[:2])}
+        folder = tmp_path / secret
+        folder.mkdir()
+        urls = [site.url(path).replace("//", f"//user:{secret}@") for path in paths]
+        rows = [{"url": url, "meta_url": f"{url}&more=1", "license": f"https://x:{secret}@l"} for url in urls]
+        (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        _, _, samples, failures = ingest(recipe(site, folder))
+        assert samples.num_rows == 2 and len({row["id"] for row in samples.to_pylist()}) == 2
+        assert failures["failure"].to_pylist() == ["http_404"]
+        assert secret not in f"{samples.to_pylist()}{failures.to_pylist()}"
+        assert [path for _, _, path in site.seen if secret in path] != [], "they are requested as they are"
+        inputs.append({row["uri"]: row["input_id"] for row in samples.to_pylist() + failures.to_pylist()})
+    assert inputs[0] == inputs[1]
+    china = f"t.jsonl#{site.url('/china.jpg?w=1')}"
+    assert set(inputs[0]) == {china, f"{china}#2", f"t.jsonl#{site.url('/gone.jpg')}"}
+
+
 def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:
     rows = [{"url": f"https://h{n % 5}.example/{n}.jpg"} for n in range(50)] + [{"url": "not one"}]
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
