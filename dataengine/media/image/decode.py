@@ -21,6 +21,7 @@ from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import Media, video_format
 from dataengine.media.truncation import shortfall
+from dataengine.text.quotations import without_quotations
 
 Image.MAX_IMAGE_PIXELS = None
 
@@ -174,11 +175,11 @@ def _unidentified(data: bytes) -> InputError:
     named = next((n for n in _SURE if n in Image.OPEN and _accepts(n, data)), None)
     if named:
         return _failure(data, OSError(f"it begins like {named}, but its header is damaged or of an unknown variant"))
-    return InputError("not_media", f"not a known image or video format (it begins with {data[:12]!r})")
+    return InputError("not_media", "not a known image or video format")
 
 
 def _failure(data: bytes, error: Exception) -> InputError:
-    text = f"{error}" or type(error).__name__
+    text = without_quotations(error)
     early = isinstance(error, EOFError) or any(s in text.lower() for s in ("truncated", "not enough image data"))
     if early or (data.startswith(_JPEG) and b"\xff\xd9" not in data):
         return InputError("truncated", f"the image data end early, after {len(data):,} bytes ({text})")

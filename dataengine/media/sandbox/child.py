@@ -18,6 +18,7 @@ from dataengine.errors import DataEngineError, InputError, RunError
 from dataengine.media.sandbox.answers import Answer, Buffer, encode
 from dataengine.media.sandbox.confinement import confine
 from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, Ready, body_size
+from dataengine.text.quotations import without_quotations
 
 Outcome = Ok | Failed | Broken
 
@@ -88,7 +89,7 @@ def _classify(work: Callable[..., Any], *arguments: Any) -> Outcome:
     except ImportError as error:
         return Broken(RunError(f"a decode process cannot import a module: {error}; check the installation"))
     except Exception as error:
-        return Failed("corrupt", f"{type(error).__name__}: {error}")
+        return Failed("corrupt", f"{type(error).__name__}: {without_quotations(error)}")
 
 
 def _blame_program(outcome: Outcome) -> Outcome:
@@ -103,7 +104,10 @@ def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello]:
     for needed in message.preload:
         importlib.import_module(needed)
     module, _, name = message.function.partition(":")
-    return getattr(importlib.import_module(module), name), message
+    function = getattr(importlib.import_module(module), name, None)
+    if function is None:
+        raise RunError(f"a decode process cannot load its function {message.function}: check the installation")
+    return function, message
 
 
 def _read(requests: BinaryIO) -> bytes:

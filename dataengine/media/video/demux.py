@@ -20,6 +20,7 @@ from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import Media
 from dataengine.media.video import frame_sizes
+from dataengine.text.quotations import without_quotations
 
 _STEP = 0.04
 """Seconds a frame if the file does not state a rate."""
@@ -68,7 +69,7 @@ def opened(data: bytes, media: Media) -> Iterator[tuple[InputContainer, VideoStr
     except MemoryError:
         raise
     except (av.error.FFmpegError, ValueError, LookupError, ArithmeticError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = getattr(error, "strerror", None) or without_quotations(error)
         raise InputError("corrupt", f"the {media.format} file cannot be read: {reason}") from error
 
 
