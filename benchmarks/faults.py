@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -194,18 +195,24 @@ def faults(bench: Bench) -> Iterator[Outcome]:
         workspace = bench.local(f"clock{days}")
         start = time.monotonic()
         where, _, _ = bench.kill_at(workspace, "group")
-        code, _ = bench.run(workspace, PYTHONPATH=moved(bench.folder, days))
-        yield outcome(bench, f"clock moved by {days} days after a kill", where, workspace, start, code)
+        code, text = bench.run(workspace, PYTHONPATH=moved(bench.folder, days))
+        yield outcome(bench, f"clock moved by {days} days after a kill", where, workspace, start, code, text)
     with faulty(bench.endpoint) as proxy:
-        workspace, start = f"s3://{BUCKET}/network", time.monotonic()
-        kinds = [500, 503, *(kind for kind in BROKEN if not kind.startswith("corrupted"))]
-        for kind in kinds:
-            for method in ("GET", "PUT"):
-                proxy.faults.append(Fault(kind, method, times=3, seconds=0.5))
-        bench.random.shuffle(proxy.faults)
-        code, _ = bench.run(workspace, AWS_ENDPOINT_URL=proxy.url)
+        workspace, start, over = f"s3://{BUCKET}/network", time.monotonic(), threading.Event()
+        thread = threading.Thread(target=trouble, args=(bench.random, proxy.faults, over))
+        thread.start()
+        code, text = bench.run(workspace, AWS_ENDPOINT_URL=proxy.url)
+        over.set()
+        thread.join()
         hit = sum(bool(fault) for _, _, fault in proxy.seen)
-        yield outcome(bench, f"S3: {hit} faults in {len(proxy.seen)} requests", "all", workspace, start, code)
+        yield outcome(bench, f"S3: {hit} faults in {len(proxy.seen)} requests", "all", workspace, start, code, text)
+
+
+def trouble(rng: random.Random, faults: list[Fault], over: threading.Event) -> None:
+    """Until it is over, let every now and then one to three requests fail, fewer than a client tries."""
+    kinds = [500, 503, *(kind for kind in BROKEN if not kind.startswith("corrupted"))]
+    while not over.wait(0.2):
+        faults[:] = [Fault(rng.choice(kinds), rng.choice(("GET", "PUT")), times=rng.randint(1, 3), seconds=0.5)]
 
 
 def disk(bench: Bench) -> Iterator[Outcome]:
@@ -222,16 +229,16 @@ def disk(bench: Bench) -> Iterator[Outcome]:
         code, text = bench.run(workspace)
         told = code == 1 and "Traceback" not in text and "No space left" in text
         _remount(place, f"size={size * 4}")
-        code, _ = bench.run(workspace)
-        yield outcome(bench, "disk full", "ingest", workspace, start, code, told)
+        code, text = bench.run(workspace)
+        yield outcome(bench, "disk full", "ingest", workspace, start, code, text, told)
         start = time.monotonic()
         shutil.rmtree(Path(workspace, "stages", "release"))
         _remount(place, "ro")
         code, text = bench.run(workspace)
         told = code == 1 and "Traceback" not in text and "Read-only" in text
         _remount(place, "rw")
-        code, _ = bench.run(workspace)
-        yield outcome(bench, "workspace read-only", "release", workspace, start, code, told)
+        code, text = bench.run(workspace)
+        yield outcome(bench, "workspace read-only", "release", workspace, start, code, text, told)
     finally:
         subprocess.run(["umount", str(place)], check=False)
 
@@ -241,10 +248,11 @@ def _remount(place: Path, option: str) -> None:
 
 
 def outcome(
-    bench: Bench, fault: str, where: str, workspace: str, start: float, code: int, told: bool = True
+    bench: Bench, fault: str, where: str, workspace: str, start: float, code: int, text: str, told: bool = True
 ) -> Outcome:
     good = told and code == 0 and digests(workspace) == bench.baseline
-    note = "same hashes" if good else f"exit code {code}, or other hashes" if told else "its message is not right"
+    wrong = f"exit code {code}, or other hashes: {text[-600:]}" if told else "its message is not right"
+    note = "same hashes" if good else wrong
     place = "s3" if workspace.startswith("s3://") else "folder"
     return Outcome(fault, where, place, time.monotonic() - start, 0, bench.parts, good, note)
 
@@ -256,7 +264,7 @@ def moved(folder: Path, days: int) -> str:
     (place / "sitecustomize.py").write_text(
         f"import time\n_now = time.time\ntime.time = lambda: _now() + {days * 86400}\n"
     )
-    return str(place)
+    return os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def kill(victim: str, leader: int) -> int:
