@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -174,6 +175,9 @@ def _parquet(corpus: Corpus) -> None:
     ):
         corpus.write(f"rows/{name}.parquet", data)
         corpus.failed("rows", f"{name}.parquet#", what, TABLE)
+    same = pa.DictionaryArray.from_arrays(np.zeros(2_000_000, np.int32), pa.array(["x.jpg"]))
+    corpus.write("rows/many.parquet", _table({"path": same}))
+    corpus.failed("rows", "many.parquet#", "two million equal rows in a few kilobytes", TABLE)
     corpus.write("rows/columns.parquet", _table({"file": ["a.jpg"], "text": ["x"]}))
     corpus.failed("rows", "columns.parquet#", "table without the column of paths", TABLE)
     _cells(corpus)
