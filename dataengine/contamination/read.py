@@ -48,7 +48,7 @@ class ContaminationRead(ListingStage):
     """One part a hash bucket of a folder or table, or a tar."""
 
     name = "contamination.read"
-    version = "1"
+    version = "2"
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.contamination is not None
