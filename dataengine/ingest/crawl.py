@@ -20,6 +20,7 @@ from dataengine.errors import InputError, RunError
 from dataengine.ingest.download import Downloader, host_of
 from dataengine.ingest.occurrence import Occurrence
 from dataengine.media.limits import Limits
+from dataengine.text.redaction import redacted
 
 _AHEAD = 1024
 """Occurrences that may be requested, or wait on disk, ahead of the one whose turn it is."""
@@ -73,7 +74,7 @@ def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Occurrence
 
 def _first(error: BaseException | None) -> str:
     first = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error
-    return str(first) if isinstance(first, RunError) else repr(first)
+    return str(first) if isinstance(first, RunError) else redacted(repr(first))
 
 
 class _NoRoomError(Exception):

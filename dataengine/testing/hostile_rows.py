@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataengine.testing.hostile_corpus import Corpus
+from dataengine.text.uris import without_secrets
 
 DEPTH = 100_000
 ROW, TABLE = "bad_row", "bad_table"
@@ -230,9 +231,10 @@ def _urls(corpus: Corpus) -> None:
         ("private network", "https://10.0.0.1/x.jpg", ("http_blocked",)),
         ("mapped loopback", "http://[::ffff:127.0.0.1]/x.jpg", ("http_blocked",)),
         ("backslash in the host", "http://example.com\\@127.0.0.1/", (url, "http_blocked")),
+        ("credentials", "http://user:sesame@127.0.0.1/y.jpg?token=sesame", ("http_blocked",)),
         ("label of 70 characters", f"http://{'a' * 70}.com/x.jpg", (url, "http_dns")),
         ("line break in a URL", "http://127.0.0.1/a\r\nHost: b", (url, "http_blocked")),
     ]
     for what, place, failures in rows:
-        corpus.failed("urls", f"urls.jsonl#{place}", what, *failures)
+        corpus.failed("urls", f"urls.jsonl#{without_secrets(place)}", what, *failures)
     corpus.write("urls/urls.jsonl", "".join(json.dumps({"url": place}) + "\n" for _, place, _ in rows))

@@ -26,6 +26,7 @@ def stated(packet: Packet[VideoStream], stream: VideoStream) -> tuple[int, int]:
         return _in_jpeg(bytes(packet))
     context = CodecContext.create(Codec(stream.codec_context.name, "r"))
     assert isinstance(context, VideoCodecContext)
+    context.thread_count = 1
     changed = packet.get_sidedata("new_extradata") if packet.has_sidedata("new_extradata") else None
     context.extradata = bytes(changed) if changed is not None else stream.codec_context.extradata
     try:
