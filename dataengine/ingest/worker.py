@@ -21,6 +21,7 @@ from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import crawl, round_robin
 from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, WholeFile
+from dataengine.ingest.hash_lists import HashLists
 from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.limits import Limits
@@ -109,6 +110,10 @@ def _samples(rows: list[dict[str, Any]]) -> pa.Table | None:
         return None
 
 
+def _facts(decoded: WholeFile | list[Clip]) -> list[dict[str, Any]]:
+    return [decoded.facts] if isinstance(decoded, WholeFile) else [clip.facts for clip in decoded]
+
+
 def _unstorable(row: dict[str, Any]) -> dict[str, Any]:
     facts = {name: row[name] for name in ("input_id", "source", "uri", "bytes")}
     return facts | {"failure": "bad_row", "message": "what was read of it does not fit the table of samples"}
@@ -126,6 +131,7 @@ class IngestWorker:
     """Download settings of sources that may hold URLs."""
     opt_outs: tuple[str, ...] = ()
     faces: FacesConfig | None = None
+    known_bad: HashLists = field(default_factory=lambda: HashLists(()))
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
 
     def setup(self) -> None:
@@ -219,6 +225,12 @@ class IngestWorker:
             if isinstance(outcome.value, OptOut):
                 rows.refuse(occurrence, OptedOutError(outcome.value.signal, "its C2PA manifest"), len(data))
                 continue
+            try:
+                for facts in _facts(outcome.value):
+                    self.known_bad.check_facts(facts)
+            except InputError as error:
+                rows.refuse(occurrence, error, len(data))
+                continue
             if isinstance(outcome.value, WholeFile):
                 packed = iter([rows.add(occurrence, data, outcome.value.facts, outcome.value.stored)])
             else:
@@ -231,6 +243,7 @@ class IngestWorker:
         for occurrence in occurrences:
             try:
                 data = occurrence.read(self.limits)
+                self.known_bad.check_bytes(data)
             except InputError as error:
                 rows.refuse(occurrence, error)
                 continue

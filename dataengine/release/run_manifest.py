@@ -32,7 +32,7 @@ Json = dict[str, Any]
 def content_of(recipe: Recipe) -> Json:
     """The part of a recipe that a release depends on: no path, no engine, no worker count."""
     dumped = recipe.model_dump(mode="json")
-    sources = [{k: v for k, v in s.items() if k != "path"} for s in dumped["sources"]]
+    sources = [{k: v for k, v in s.items() if k not in ("path", "roots")} for s in dumped["sources"]]
     content = {k: dumped[k] for k in _CONTENT}
     if contamination := dumped["contamination"]:
         benchmarks = [{k: v for k, v in b.items() if k != "path"} for b in contamination["benchmarks"]]
