@@ -1,4 +1,4 @@
-"""The boundary of an input in ingest: what reading it raises, what Arrow does not take and what is known to be bad are failures."""
+"""The boundary of an input in ingest: what reading it raises, Arrow does not take, or is known to be bad, is a failure."""
 
 from __future__ import annotations
 
