@@ -7,7 +7,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from dataengine.config.recipe import HashListConfig
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest.reading import opened
+from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.text.cleaning import decode_text
 
@@ -63,7 +63,7 @@ class HashLists:
                 digest = function(data, usedforsecurity=False).digest()
                 self._refuse(kind, (one for one in self.lists if one.holds(kind, digest)))
 
-    def check_facts(self, facts: dict[str, Any]) -> None:
+    def check_facts(self, facts: Facts) -> None:
         """Raises InputError ``known_bad`` for a picture or frame whose perceptual hash is near one on a list."""
         values = [v for v in (facts["phash"], *facts["frame_hashes"]) if v is not None]
         self._refuse("perceptual hash", (one for one in self.lists if any(map(one.near, values))))

@@ -24,6 +24,7 @@ from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, Whole
 from dataengine.ingest.hash_lists import HashLists
 from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
+from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.stage import Part
@@ -110,7 +111,7 @@ def _samples(rows: list[dict[str, Any]]) -> pa.Table | None:
         return None
 
 
-def _facts(decoded: WholeFile | list[Clip]) -> list[dict[str, Any]]:
+def _facts(decoded: WholeFile | list[Clip]) -> list[Facts]:
     return [decoded.facts] if isinstance(decoded, WholeFile) else [clip.facts for clip in decoded]
 
 
