@@ -22,6 +22,8 @@ _URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _PARTS = re.compile(r"[?@;#]")
 _SPLIT = re.compile(r"([&;])")
 _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?#;]*", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
+"""Of a URI in the path of another."""
 _MARKS = re.compile(r"[-_.\[\]$]|amp;")
 #: Values that are keys whatever their parameter is called: JSON web tokens, and keys of well-known services.
 _KEY = re.compile(
@@ -57,8 +59,7 @@ def _cleaned(uri: str, depth: int) -> str:
         [
             start,
             slashes,
-            address,
-            _SESSION.sub("", path),
+            _USERINFO.sub("", address + _SESSION.sub("", path)),
             question if query else "",
             query,
             mark if fragment else "",

@@ -40,6 +40,8 @@ CASES = {
     "https://p/?u=https%3A%2F%2Fh%2Fa%3Ftoken%3Dsesame%26w%3D1": "https://p/?u=https%3A%2F%2Fh%2Fa%3Fw%3D1",
     "https://p/?u=https%253A%252F%252Fx%253Asesame%2540h%252Fa": "https://p/?u=https%253A%252F%252Fh%252Fa",
     "https://p/?u=https://x:sesame@h/a": "https://p/?u=https://h/a",
+    "https://p/https://x:sesame@h/a": "https://p/https://h/a",
+    "https://p/https://h/@x/a": "https://p/https://h/@x/a",
     "HTTPS://x:sesame@h/a": "HTTPS://h/a",
     " https://x:sesame@h/a": " https://h/a",
     "s3://x:sesame@bucket/a": "s3://bucket/a",
