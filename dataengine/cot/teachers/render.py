@@ -32,12 +32,12 @@ def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> d
     return {way: _frames(data, way, limits) for way in sorted(samplings)}
 
 
-def run_program(limits: Limits, item: tuple[bytes, str]) -> bytes | str:
-    """Output of a model's program on a picture: a PNG, the numbers of its measurements, or why it was refused. Raises
-    InputError where the picture cannot be decoded."""
+def run_program(limits: Limits, item: tuple[bytes, str]) -> tuple[bytes, str]:
+    """Output of a model's program on a picture: a PNG, or as text the numbers of its measurements or why it was refused; the
+    other is empty. Raises InputError where the picture cannot be decoded."""
     data, code = item
     output = tools.run_or_refuse(code, working_size(decode_rgb(data, limits, _PICTURE)))
-    return output if isinstance(output, str) else encode_png(output)
+    return (b"", output) if isinstance(output, str) else (encode_png(output), "")
 
 
 def _frames(data: bytes, way: str, limits: Limits) -> list[bytes]:

@@ -38,16 +38,15 @@ class Renderer:
     def run_programs(self, programs: Sequence[tuple[Located, str]]) -> list[bytes | str | Failed]:
         """Output of each program on its picture, in order: a PNG, text, or the failure of the child that ran it."""
         if self._programs is None:
-            self._programs = Decoder(
-                "dataengine.cot.teachers.render:run_program", self._limits, self._limits, bytes | str
-            )
+            function = "dataengine.cot.teachers.render:run_program"
+            self._programs = Decoder(function, self._limits, self._limits, tuple[bytes, str])
         order = sorted(range(len(programs)), key=lambda n: (programs[n][0].media, programs[n][0].offset, n))
         codes = iter([programs[n][1] for n in order])
         rows = [programs[n][0] for n in order]
         outcomes = self._programs.over(self._workspace.store, rows, lambda row, data: (data, next(codes)))
         outputs: dict[int, bytes | str | Failed] = {}
         for place, (_, outcome) in zip(order, outcomes, strict=True):
-            outputs[place] = outcome if isinstance(outcome, Failed) else outcome.value
+            outputs[place] = outcome if isinstance(outcome, Failed) else outcome.value[0] or outcome.value[1]
         return [outputs[n] for n in range(len(programs))]
 
     def question_images(self, asked: AskedQuestion) -> list[bytes]:

@@ -34,6 +34,8 @@ from dataengine.text.redaction import redacted
 
 _LONGEST_WAIT = 60.0
 """Seconds between two tries."""
+_PROBE = 10.0
+"""Seconds for a server to show that it is there."""
 _IN_A_ROW = 8
 """Requests that a server may end without a response, one after the other with all their tries, before it counts as not there."""
 
@@ -132,15 +134,27 @@ class OpenAIClient:
             if wait is None or attempt == self.config.retries:
                 break
             await asyncio.sleep(min(_LONGEST_WAIT, max(wait, self.first_wait * 2**attempt)))
-        return self._counted(result)
+        return await self._judged(client, result)
 
-    def _counted(self, result: Result) -> Result:
-        """The result; where so many requests in a row were disconnected, the failure of the connection, which ends the run."""
+    async def _judged(self, client: httpx.AsyncClient, result: Result) -> Result:
+        """The result; of a server that is not there any more, or disconnects many requests in a row, the failure of the
+        connection, which ends the run: otherwise an outage would pass for failures of its questions."""
         if not isinstance(result, FailedCompletion) or result.failure is not Failure.DISCONNECTED:
             self._disconnected = 0
             return result
         self._disconnected += 1
-        return result if self._disconnected < _IN_A_ROW else replace(result, failure=Failure.CONNECTION)
+        if self._disconnected < _IN_A_ROW and await self._is_there(client):
+            return result
+        return replace(result, failure=Failure.CONNECTION)
+
+    async def _is_there(self, client: httpx.AsyncClient) -> bool:
+        """Whether the server answers ``GET {endpoint}/models``, with anything but an error of its own."""
+        url = f"{self.config.endpoint.rstrip('/')}/models"
+        try:
+            async with asyncio.timeout(min(self.config.timeout, _PROBE)), client.stream("GET", url) as response:
+                return response.status_code < 500
+        except (httpx.HTTPError, TimeoutError):
+            return False
 
     async def _post(self, client: httpx.AsyncClient, request: Request, media: Media) -> tuple[Result, float | None]:
         """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""
