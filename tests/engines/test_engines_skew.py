@@ -4,10 +4,11 @@ on both engines, at a cost that does not grow with the square."""
 from __future__ import annotations
 
 import random
+import re
 import time
 from operator import methodcaller
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -130,9 +131,15 @@ def test_files_by_value_are_those_of_the_other_engine(
 
 
 @pytest.mark.parametrize("fixture", ["duck", "spark"])
-def test_a_key_stays_whole_after_a_join_by_it(fixture: str, request: pytest.FixtureRequest) -> None:
-    """Spark plans a join of tables of unknown size, then finds one to be small: rows of a key must not part for that."""
+def test_a_key_stays_whole_after_a_join_by_it(
+    fixture: str, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spark plans a join of large tables, by partitions of the key; the rows of a key are brought together once more all the
+    same, since adaptive execution may make the join a broadcast."""
     engine: TableEngine = request.getfixturevalue(fixture)
+    if isinstance(engine, SparkEngine):
+        engine._session.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+        request.addfinalizer(lambda: engine._session.conf.unset("spark.sql.autoBroadcastJoinThreshold"))
     pairs = pa.table({"id": [f"{n % 40}" for n in range(400)], "near": [f"{n}" for n in range(400)]})
     keys = pa.table({"id": [f"{n}" for n in range(40)]})
     frames = {"l": engine.frame(pairs), "r": engine.frame(keys)}
@@ -142,9 +149,16 @@ def test_a_key_stays_whole_after_a_join_by_it(fixture: str, request: pytest.Fixt
     }
     joined = engine.sql('SELECT l."id", l."near" FROM l INNER JOIN r ON l."id" = r."id"', unknown)
     listed = contracts.columns(id=pa.string(), near=pa.list_(pa.string()))
-    rows = engine.collect(engine.local(joined, ("id",), near_lists, listed)).to_pylist()
+    frame = engine.local(joined, ("id",), near_lists, listed)
+    rows = engine.collect(frame).to_pylist()
     assert sorted(row["id"] for row in rows) == sorted(keys["id"].to_pylist())
     assert {len(row["near"]) for row in rows} == {10}
+    if isinstance(engine, SparkEngine):
+        capsys.readouterr()
+        cast(Any, frame).explain()
+        plan = capsys.readouterr().out
+        assert "SortMergeJoin" in plan
+        assert re.search(r"MapInArrow[^\n]*\n[^\n]*Exchange ", plan), plan
 
 
 @pytest.mark.parametrize("fixture", ["duck", "spark"])
