@@ -81,11 +81,11 @@ class EngineOf(Protocol[Own]):
         ...
 
     def kept(self, frame: Own) -> Own:
-        """The same rows, made once however often they are asked for, until ``forget``."""
+        """The same rows, computed once however often they are read, until ``forget``."""
         ...
 
     def forget(self) -> None:
-        """Let go of what was kept: no frame of before is asked again."""
+        """Release kept rows: no frame made before is used again."""
         ...
 
     def components(self, edges: Own) -> Own:

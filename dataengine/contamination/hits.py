@@ -60,7 +60,7 @@ def hits_of(
     touched: Int64,
 ) -> Contamination:
     """The outcome for row pairs (i of samples, j of benchmarks) that hit; ``readable`` and ``known`` are the rows of each
-    that could be compared (repeated or not), ``touched`` all rows of benchmarks that were hit, told in a pair or not."""
+    that could be compared (repeated or not), ``touched`` all rows of benchmarks that were hit, listed in a pair or not."""
     rows, items = pa.array(i, pa.int64()), pa.array(j, pa.int64())
     columns = [
         samples["id"].take(rows),

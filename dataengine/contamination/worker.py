@@ -28,7 +28,7 @@ class ItemWorker:
     function: ClassVar[str]
 
     def context(self) -> Any:
-        """What the function gets beside each payload; pickled when the first item is decoded."""
+        """Second argument of the decode function; pickled when the first item is decoded."""
         return self.limits
 
     def answer(self) -> Any:

@@ -1,10 +1,10 @@
 """Distances between two samples by each kind of similarity, on which groups are bounded and reported.
 
-A measure is prepared once for a table of samples and then asked for pairs of its rows; NaN where the kind says nothing
+A measure is prepared once for a table of samples and then called with pairs of its rows; NaN where the kind says nothing
 about a pair (a picture without hash, a sample without caption). The bound is the distance up to which an edge is drawn.
 
-Kinds that are told by edges alone (TIED: what they compare is too large to carry along) are measured by those: samples that
-equal ones tie together are as one, and what no edge ties is no near-duplicate.
+Kinds in TIED compare data too large to carry along, so their distances are those of the edges: samples that equal ones tie
+together are as one, and what no edge ties is no near-duplicate.
 """
 
 from __future__ import annotations

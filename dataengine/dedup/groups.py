@@ -1,8 +1,8 @@
 """Groups of near-duplicates and their representatives: connected components, cut where they chain too far.
 
 A component may chain samples that are no near-duplicates: a near b, b near c, and so on. So its best sample takes the members
-within ``reach`` times the bound of an edge, the best of the rest takes its own, until none is left; a group then is no
-wider than twice that. How many are farther than an edge from their representative, and how many were cut off, is told.
+within ``Rules.reach`` times the bound of an edge, the best of the rest takes its own, until none is left; a group then is no
+wider than twice that. How many are farther than an edge from their representative, and how many were cut off, is reported.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ and is reported by the first, the one of its k lowest equal blocks. A larger k m
 is sorted and searched by the other blocks while it lies in the processor's caches.
 
 Equal hashes are the first occurrence and its copies: each copy is paired with the first only (distance 0), and a pair
-of unlike hashes is told by their first occurrences. So a million blank pictures make a million pairs, not 10**12, and
+of unlike hashes by their first occurrences. So a million blank pictures make a million pairs, not 10**12, and
 the connected components are those of all pairs.
 """
 

@@ -1,8 +1,8 @@
 """Pairs of distinct 64-bit hashes within a Hamming radius, on frames: one process, or multi-index passes over workers.
 
 Both find every pair once, so their rows are the same. Spread, each hash is sent once a pass (radius + 1 of them) with the
-part it falls into, and the parts of a pass are searched independently. Hashes whose pairs are known already are told as
-not ``fresh``: they are compared with fresh ones only.
+part it falls into, and the parts of a pass are searched independently. Hashes whose pairs are known already are
+marked not ``fresh``: they are compared with fresh ones only.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """All pairs of vectors above a cosine threshold, by an inverted-file (IVF) search whose pairs are verified exactly.
 
 What is reported is exact: the cosine, computed in float64 and rounded to 1e-4, is at least the threshold. What may be
-missed is measured: the search reaches (see cells.py) as far as ``BUDGET`` goes, where that is far enough for exact recall
+missed is measured: the search reaches (see ivf_cells.py) as far as ``BUDGET`` goes, where that is far enough for exact recall
 no farther, and where a pilot sample needs more for the wanted recall as far as that. Recall is then measured on a second
-sample against brute force and told beside the comparisons made. The same pairs for any number of threads.
+sample against brute force and reported with the comparisons made. The same pairs for any number of threads.
 
 Cells and reach come from the first ``SAMPLE`` distinct vectors alone, so a cluster that holds the others elsewhere plans the
 same search (semantic_spread.py). Give vectors in an order that says nothing of them, such as that of content ids.

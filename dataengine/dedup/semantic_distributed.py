@@ -63,7 +63,7 @@ def spread_pairs(
     sample: int = SAMPLE,
     few: int = ALL_WITH_ALL,
 ) -> tuple[Frame, Callable[[], Told]]:
-    """PAIRS of VIEWS (vectors of one length, zero and non-finite ones left out), and what is told of the search. ``sample`` and
+    """PAIRS of VIEWS (vectors of one length, zero and non-finite ones left out), and the facts of the search. ``sample`` and
     ``few``: as in semantic.py."""
     good = engine.kept(engine.local(views, (), _good, VIEWS))
     firsts = engine.kept(engine.sql(_FIRSTS, {"v": good}))

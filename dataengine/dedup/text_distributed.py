@@ -48,7 +48,7 @@ def text_edges(
     engine: TableEngine, captioned: Frame, kind: str, threshold: float
 ) -> tuple[Frame, Callable[[], dict[str, Any]]]:
     """Edges (a, b, kind, distance) of id and captions whose longest captions have a Jaccard similarity of ``threshold`` or
-    more; and what is told of the search."""
+    more; and the facts of the search."""
     sets = engine.kept(engine.local(captioned, (), shingled, _SETS))
     firsts = engine.kept(engine.sql(_FIRSTS, {"s": sets}))
     distinct = engine.kept(engine.sql("SELECT s.id, s.shingles FROM s JOIN f ON s.id = f.id", {"s": sets, "f": firsts}))
