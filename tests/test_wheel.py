@@ -55,6 +55,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(unpacked: Path) -> None:
     assert len(others) == 1 and others.pop().endswith(".dist-info")
 
 
+@pytest.mark.slow
 def test_every_module_imports_from_the_wheel_and_finds_its_data(unpacked: Path) -> None:
     source = REPOSITORY / "dataengine"
     data = {name: (source / name).stat().st_size for name in _files(source) if not name.endswith(".py")}

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from test_presets import embedded, hits
 
 from dataengine.contamination.presets import keye_posttrain
@@ -58,6 +59,7 @@ def vectors(names: dict[str, list[str]], image: Any, text: Any) -> pa.Table:
     return pa.table({**names, "image": lists[0], "text": lists[1]})
 
 
+@pytest.mark.slow
 def test_the_bound_loses_no_pair_in_many_dimensions() -> None:
     """More dimensions than the bound has axes, and pictures that mostly are long in few of them, as real ones are."""
     rng = np.random.default_rng(5)

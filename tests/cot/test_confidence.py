@@ -79,6 +79,7 @@ def test_an_unsure_step_sends_a_path_behind_others_and_to_people() -> None:
     assert choose([check(2, "A")], 1.5, least_step=-2.0).why == ""
 
 
+@pytest.mark.slow
 def test_steps_are_columns_of_paths_and_checks(server: ChatServer, tmp_path: Path) -> None:
     text = Thinking("The left is dark. The right is not.", f"It is {box('A')}").render()
     spelled = [{"token": letter, "logprob": -2.0 if n < 20 else -0.5} for n, letter in enumerate(text)]

@@ -29,6 +29,7 @@ def of_task(task: str, style: str = "") -> Question:
     return next(k.question for k in records() if k.question.task == task and style in ("", k.question.style))
 
 
+@pytest.mark.slow
 def test_every_honest_path_is_sound() -> None:
     for kept in records():
         for path in range(3):

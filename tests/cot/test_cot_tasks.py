@@ -57,16 +57,19 @@ def test_every_task_makes_records() -> None:
     assert {kept.record.task for kept in records()} == programmatic
 
 
+@pytest.mark.slow
 def test_candidates_are_kept_or_have_a_reason() -> None:
     assert len(records()) > 100
     assert all(isinstance(o, Kept) or (o.step is not Step.VERIFY and o.reason) for o in outcomes())
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes() -> None:
     again = [o for id_ in sorted({k.record.parents[0] for k in records()}) for o in candidates(sample(id_), 3, 16)]
     assert [written(o) for o in again if isinstance(o, Kept)] == records()
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_questions() -> None:
     mine, other = ({(k.record.parents, question(k.record)) for k in measured(seed)} for seed in (3, 4))
     assert len(mine & other) < 0.25 * len(mine)
@@ -124,6 +127,7 @@ def test_questions_do_not_give_the_answer_away() -> None:
     assert set(tasks) == programmatic - {"match_clips"}
 
 
+@pytest.mark.slow
 def test_right_options_are_spread_over_all_positions() -> None:
     places: dict[int, Counter[str]] = defaultdict(Counter)
     words: dict[str, Counter[str]] = defaultdict(Counter)
@@ -158,6 +162,7 @@ def test_every_number_in_the_reasoning_is_a_measured_one() -> None:
         assert not stray, (record.task, stray, prose)
 
 
+@pytest.mark.slow
 def test_words_vary() -> None:
     tasks = [task for task in TASKS.values() if task.basis == "measured"]
     assert len(tasks) > 10

@@ -41,6 +41,7 @@ def fields_of(kept: Written) -> dict[str, Any]:
     return fields
 
 
+@pytest.mark.slow
 def test_all_kept_records_pass() -> None:
     for kept in records():
         (_, data), *pictures = record_members(kept.record, kept.images)
@@ -70,6 +71,7 @@ def _other_decoder(id_: str) -> CotInput:
     return CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, (), facts, sampled)
 
 
+@pytest.mark.slow
 def test_another_decoder_comes_to_the_same_verdicts() -> None:
     for kept in records():
         result = verify_record(kept.record.to_bytes(), _other_decoder, images_of(kept))
@@ -138,6 +140,7 @@ def test_changed_numbers_in_the_reasoning_are_caught() -> None:
     assert changed > 100
 
 
+@pytest.mark.slow
 def test_changed_facts_are_caught() -> None:
     for kept in records():
         fields = fields_of(kept)
@@ -148,6 +151,7 @@ def test_changed_facts_are_caught() -> None:
             fact["value"] = true
 
 
+@pytest.mark.slow
 def test_changed_questions_are_caught() -> None:
     for kept in records():
         fields = fields_of(kept)

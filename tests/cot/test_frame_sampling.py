@@ -112,6 +112,7 @@ def test_an_unknown_sampling_is_a_bad_record(sampling: str) -> None:
         sample_frames(one_shot(), sampling, Limits())
 
 
+@pytest.mark.slow
 def test_a_model_is_shown_fast_frames_small_and_all_with_their_times(server: ChatServer, tmp_path: Path) -> None:
     shown = render.render_sample(Limits(), ("video", three_shots(), {SLOW_FAST}))[SLOW_FAST]
     frames = sample_frames(three_shots(), SLOW_FAST, Limits())

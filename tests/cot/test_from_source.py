@@ -187,6 +187,7 @@ def judged(body: Body) -> Turn:
     return Turn(text=json.dumps(told))
 
 
+@pytest.mark.slow
 def test_a_judge_compares_free_answers(server: ChatServer, tmp_path: Path) -> None:
     server.reply = judged
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
@@ -213,6 +214,7 @@ def test_a_judge_compares_free_answers(server: ChatServer, tmp_path: Path) -> No
 HARDER = "Count what stands left of the middle, add what stands right of it: how many suns are there in the sky then?"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "outcome"),
     [

@@ -81,6 +81,7 @@ def engines(duck: DuckDBEngine) -> Iterator[TableEngine]:
             yield parted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "rows_per_arc"), [(0, 1000), (1, 1000), (40, 1000), (3000, 400)])
 def test_neighbours_are_those_of_the_whole_ring(duck: DuckDBEngine, count: int, rows_per_arc: int) -> None:
     rows, edges = made(count, count)[0], made(count, count)[1] if count > 1 else []

@@ -45,6 +45,7 @@ def server() -> Iterator[ChatServer]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("failure", TURNS)
 def test_a_failure_is_a_row_and_an_outcome(
     server: ChatServer, asked: tuple[Workshop, list[QuestionRow]], failure: str
@@ -64,6 +65,7 @@ def test_a_failure_is_a_row_and_an_outcome(
     assert (outcome.outcome, outcome.step, outcome.reason) == ("failed", "paths", failure)
 
 
+@pytest.mark.slow
 def test_questions_fail_one_by_one(server: ChatServer, tmp_path: Path) -> None:
     """Failures beside answers: nothing is lost, and the next run asks only what may pass."""
     kinds = ("server_error", "refused", "format", "bad_reply")

@@ -176,6 +176,7 @@ def test_captions_alike_are_edges_and_what_was_skipped_is_told(duck: DuckDBEngin
     assert found.facts() == {"left_out": 1, "candidates": 1, "skipped": 0}
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 15), min_size=1, max_size=40), st.data())
 @settings(deadline=None, max_examples=40)
 def test_a_new_batch_gives_the_edges_of_all_at_once(duck: DuckDBEngine, hashes: list[int], data: st.DataObject) -> None:
@@ -210,6 +211,7 @@ _video = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(_picture | _video, max_size=10), st.integers(0, 8), st.randoms(use_true_random=False))
 @settings(deadline=None, max_examples=60)
 def test_groups_are_the_components_and_order_does_not_matter(

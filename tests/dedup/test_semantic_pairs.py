@@ -60,6 +60,7 @@ def many() -> NDArray[np.float16]:
     return topics(60_000, 32, seed=2).astype(np.float16)
 
 
+@pytest.mark.slow
 def test_near_cells_hold_nearly_all_pairs_at_a_small_cost(many: NDArray[np.float16]) -> None:
     found = semantic_pairs(many, 0.9)
     expected = brute(many, 0.9, 5000)
@@ -72,6 +73,7 @@ def test_near_cells_hold_nearly_all_pairs_at_a_small_cost(many: NDArray[np.float
     assert list(zip(found.i, found.j, strict=True)) == sorted(zip(found.i, found.j, strict=True))
 
 
+@pytest.mark.slow
 def test_the_triangle_inequality_gives_every_pair(many: NDArray[np.float16], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(semantic, "BUDGET", 10.0)
     found = semantic_pairs(many, 0.97)

@@ -40,6 +40,7 @@ def same(found: dict[str, Any], expected: dict[str, Any]) -> None:
             assert repr(found[step]) == repr(told), step
 
 
+@pytest.mark.slow
 @given(
     st.integers(0, 60),
     st.integers(0, 10**6),

@@ -48,6 +48,7 @@ def grouped(engine: TableEngine, table: pa.Table) -> tuple[int, pa.Table, dict[s
     return count, engine.collect(found.groups).sort_by("id"), found.facts()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fixture", "count"), [("duck", 1_000_000), ("spark", 30_000)])
 def test_blank_pictures_are_a_star_and_one_group(fixture: str, count: int, request: pytest.FixtureRequest) -> None:
     engine: TableEngine = request.getfixturevalue(fixture)
@@ -74,6 +75,7 @@ def test_one_chain_through_all_is_one_component_that_is_cut(duck: DuckDBEngine, 
         spark.edges_in_one_task = before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fixture", ["duck", "spark"])
 def test_a_crowded_bucket_is_capped_and_told(fixture: str, request: pytest.FixtureRequest, duck: DuckDBEngine) -> None:
     """Captions that all share most words: more would-be pairs than are looked at, and how many is said."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from mypy import api
 
 SNIPPET = """
@@ -31,6 +32,7 @@ def refused(run: Run, frame: Frame, table: pa.Table, duck: DuckDBEngine, spark: 
 """
 
 
+@pytest.mark.slow
 def test_mypy_refuses_a_frame_where_an_engine_s_own_table_belongs(tmp_path: Path) -> None:
     snippet = tmp_path / "snippet.py"
     snippet.write_text(SNIPPET)

@@ -111,6 +111,7 @@ def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.slow
 def test_faces_of_what_is_tried_again(site: Web, tmp_path: Path) -> None:
     """Of a picture with a face the original is not there to be taken again: it is asked for again, with the same result."""
     face = SCIKIT_IMAGE.read("skimage/data/astronaut.png")

