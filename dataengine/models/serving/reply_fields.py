@@ -13,6 +13,8 @@ from dataengine.models.serving.completion import Completion, TokenLogprob, ToolC
 from dataengine.text.bounded_json import parse_json
 
 _MOST_TOKENS = 10**9
+_LONGEST = 1_000_000
+"""Characters of the text, the reasoning or a tool call's arguments."""
 
 
 def completion_of(content: bytes) -> tuple[Mapping[str, Any], Completion]:
@@ -53,7 +55,7 @@ def _tool_call(call: Any) -> ToolCall:
     arguments, name = function.get("arguments") or "{}", function.get("name")
     if isinstance(arguments, dict):
         arguments = json.dumps(arguments, ensure_ascii=False)
-    if not isinstance(arguments, str) or not isinstance(parse_json(arguments, size=LARGEST), dict):
+    if not isinstance(arguments, str) or not isinstance(parse_json(arguments, size=_LONGEST), dict):
         raise _wrong("tool_calls[].function.arguments", "a JSON object")
     if not isinstance(name, str) or not name:
         raise _wrong("tool_calls[].function.name", "a string")
@@ -87,6 +89,8 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     value = fields.get(name)
     if value is not None and not isinstance(value, str):
         raise _wrong(name, "a string")
+    if value and len(value) > _LONGEST:
+        raise _wrong(name, f"a text of at most {_LONGEST:,} characters")
     return value or ""
 
 

@@ -106,6 +106,7 @@ def test_a_body_that_drips_ends_with_the_time_limit(server: ChatServer) -> None:
         (b'{"choices": [[]]}', "`choices[0]`"),
         (b'{"choices": [{"message": "fine"}]}', "`message` is not an object"),
         (reply({"content": 5}), "`content` is not a string"),
+        (reply({"content": "x" * 1_000_001}), "`content` is not a text of at most 1,000,000 characters"),
         (reply({"content": ["a"]}), "`content[]` is not an object"),
         (reply({"content": [{"type": "image_url"}]}), "`content[].type`"),
         (reply({"content": [{"type": "text", "text": {}}]}), "`text` is not a string"),
