@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from dataengine.config.sources import Model, Name
+from dataengine.config.sources import Model, Name, Roots, SourcePath
 
 
 class BenchmarkModel(Model):
@@ -14,16 +14,27 @@ class BenchmarkModel(Model):
     JSON; captions count as questions."""
 
     name: Name
-    path: str
+    path: SourcePath
     question: str | None = "question"
     answer: str | None = "answer"
 
 
-class FolderBenchmark(BenchmarkModel):
+class FilesBenchmark(BenchmarkModel):
+    """A benchmark of files. ``roots``: where, besides its own folder, its paths and links may lead to; not dumped if unset."""
+
+    roots: Roots = []
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        return {k: v for k, v in dumped.items() if k != "roots" or v}
+
+
+class FolderBenchmark(FilesBenchmark):
     type: Literal["folder"]
 
 
-class TableBenchmark(BenchmarkModel):
+class TableBenchmark(FilesBenchmark):
     """``media`` names the column with the picture's path; null: questions without pictures."""
 
     type: Literal["table"]

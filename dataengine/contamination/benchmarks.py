@@ -98,11 +98,17 @@ def _plain(value: Any) -> bool:
 def _source(benchmark: Benchmark, limits: Limits) -> SourceReader:
     name, path = benchmark.name, benchmark.path
     if isinstance(benchmark, FolderBenchmark):
-        return reader_of(FolderSource(type="folder", name=name, path=path, buckets=_FOLDER_BUCKETS), limits)
+        roots = benchmark.roots
+        return reader_of(
+            FolderSource(type="folder", name=name, path=path, buckets=_FOLDER_BUCKETS, roots=roots), limits
+        )
     if isinstance(benchmark, TableBenchmark):
         # A column that no table has, as names are cleaned: every row is one without media.
         media = "\0" if benchmark.media is None else benchmark.media
-        return _Rows(TableSource(type="table", name=name, path=path, media=media, caption=None, buckets=_TABLE_BUCKETS))
+        fields = {"caption": None, "buckets": _TABLE_BUCKETS, "roots": benchmark.roots}
+        return _Rows(
+            TableSource.model_validate({"type": "table", "name": name, "path": path, "media": media, **fields})
+        )
     return reader_of(WebDatasetSource(type="webdataset", name=name, path=path), limits)
 
 

@@ -32,14 +32,18 @@ Json = dict[str, Any]
 def content_of(recipe: Recipe) -> Json:
     """The part of a recipe that a release depends on: no path, no engine, no worker count."""
     dumped = recipe.model_dump(mode="json")
-    sources = [{k: v for k, v in s.items() if k not in ("path", "roots")} for s in dumped["sources"]]
+    sources = [_without_places(source) for source in dumped["sources"]]
     content = {k: dumped[k] for k in _CONTENT}
     if contamination := dumped["contamination"]:
-        benchmarks = [{k: v for k, v in b.items() if k != "path"} for b in contamination["benchmarks"]]
+        benchmarks = [_without_places(benchmark) for benchmark in contamination["benchmarks"]]
         content["contamination"] = {**contamination, "benchmarks": benchmarks}
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
         content["media"] = media
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
+
+
+def _without_places(fields: Json) -> Json:
+    return {name: value for name, value in fields.items() if name not in ("path", "roots")}
 
 
 def build_manifest(run: Run, account: Account) -> Manifest:

@@ -12,7 +12,7 @@ import pytest
 from dataengine.config.contamination import TableBenchmark
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.benchmarks import Reader
-from dataengine.errors import UsageError
+from dataengine.errors import InputError, UsageError
 from dataengine.ingest.stage import Ingest
 from dataengine.media.limits import Limits
 from dataengine.storage.store import Store
@@ -119,3 +119,21 @@ def test_a_benchmark_whose_question_has_another_name_protects_nothing(tmp_path: 
     assert Reader(TableBenchmark.model_validate(named), Limits()).parts()
     with pytest.raises(UsageError, match=r"no column `quest` \(question\).*path, query"):
         Reader(TableBenchmark.model_validate({**named, "question": "quest"}), Limits()).parts()
+
+
+def test_a_benchmark_s_pictures_may_lie_elsewhere_if_the_recipe_says_so(tmp_path: Path) -> None:
+    (tmp_path / "list").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"A")
+    path = write(tmp_path / "list" / "t.jsonl", [{"path": str(tmp_path / "a.jpg"), "question": "Why?"}])
+    named = {"type": "table", "name": "b", "path": str(path)}
+    for roots, failed in (([], True), ([str(tmp_path)], False)):
+        benchmark = TableBenchmark.model_validate({**named, "roots": roots})
+        assert ("roots" in benchmark.model_dump()) is bool(roots)
+        reader = Reader(benchmark, Limits())
+        [item] = [item for part in reader.parts() for item in reader.occurrences(part.spec)]
+        assert reader.texts(item)[0] == ["Why?"]
+        if failed:
+            with pytest.raises(InputError, match="leads outside"):
+                item.read(Limits())
+        else:
+            assert item.read(Limits()) == b"A"
