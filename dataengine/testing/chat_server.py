@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -35,7 +35,8 @@ class Turn:
 
 class ChatServer(ThreadingHTTPServer):
     """A chat-completions server on a loopback port: ``turns`` are used up first, then every request is answered by
-    ``reply(body)``. ``bodies``, ``headers`` and ``times`` are those of all requests so far."""
+    ``reply(body)``. ``bodies``, ``headers`` and ``times`` are those of all requests so far;
+    ``models`` is the status of ``GET …/models``."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -43,6 +44,7 @@ class ChatServer(ThreadingHTTPServer):
     def __init__(self, reply: Callable[[Body], Turn] | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.turns: list[Turn] = []
+        self.models = 200
         self.reply: Callable[[Body], Turn] = reply or (lambda body: Turn())
         self.bodies: list[Body] = []
         self.headers: list[dict[str, str]] = []
@@ -89,18 +91,15 @@ class _Handler(BaseHTTPRequestHandler):
             server.busy += 1
             server.busiest = max(server.busiest, server.busy)
             turn = server.turns.pop(0) if server.turns else server.reply(body)
-        try:
-            time.sleep(turn.seconds)
+        time.sleep(turn.seconds)
+        with server.lock:  # before the reply: with it, the client's next request may be there
+            server.busy -= 1
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._play(turn)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-        finally:
-            with server.lock:
-                server.busy -= 1
 
     def do_GET(self) -> None:
         """The list of models, by which a client sees that a server is there."""
-        self.send_response(200)
+        self.send_response(self.server.models)
         self.send_header("Content-Length", "2")
         self.end_headers()
         self.wfile.write(b"{}")

@@ -68,7 +68,9 @@ def parse_response(
         return FailedCompletion(Failure.TIMEOUT, message), 0.0
     if status >= 500:
         return FailedCompletion(Failure.SERVER, message), _seconds(retry_after)
-    if status in (401, 403, 404):
+    if status == 403:
+        return FailedCompletion(Failure.FORBIDDEN, message), None
+    if status in (401, 404):
         return FailedCompletion(Failure.DENIED, f"{message} (check endpoint, model and api_key_env)"), None
     return FailedCompletion(Failure.BAD_REQUEST, message), None
 

@@ -28,6 +28,7 @@ class Failure(StrEnum):
     TRUNCATED = "truncated"
     REPETITION = "repetition"
     BAD_REQUEST = "bad_request"
+    FORBIDDEN = "forbidden"
     DENIED = "denied"
     BUDGET = "budget"
 

@@ -137,24 +137,28 @@ class OpenAIClient:
         return await self._judged(client, result)
 
     async def _judged(self, client: httpx.AsyncClient, result: Result) -> Result:
-        """The result; of a server that is not there any more, or disconnects many requests in a row, the failure of the
-        connection, which ends the run: otherwise an outage would pass for failures of its questions."""
-        if not isinstance(result, FailedCompletion) or result.failure is not Failure.DISCONNECTED:
-            self._disconnected = 0
+        """The result; of a server that is not there any more, disconnects many requests in a row or refuses all, the failure that
+        ends the run: otherwise an outage would pass for failures of its questions, and one question for an outage."""
+        failure = result.failure if isinstance(result, FailedCompletion) else None
+        self._disconnected = self._disconnected + 1 if failure is Failure.DISCONNECTED else 0
+        if not isinstance(result, FailedCompletion):
             return result
-        self._disconnected += 1
-        if self._disconnected < _IN_A_ROW and await self._is_there(client):
-            return result
-        return replace(result, failure=Failure.CONNECTION)
+        if failure is Failure.FORBIDDEN and not 200 <= await self._status(client) < 400:
+            return replace(result, failure=Failure.DENIED)
+        if failure is Failure.DISCONNECTED and (
+            self._disconnected >= _IN_A_ROW or not 0 < await self._status(client) < 500
+        ):
+            return replace(result, failure=Failure.CONNECTION)
+        return result
 
-    async def _is_there(self, client: httpx.AsyncClient) -> bool:
-        """Whether the server answers ``GET {endpoint}/models``, with anything but an error of its own."""
+    async def _status(self, client: httpx.AsyncClient) -> int:
+        """Status of ``GET {endpoint}/models``; 0 where there is no response."""
         url = f"{self.config.endpoint.rstrip('/')}/models"
         try:
             async with asyncio.timeout(min(self.config.timeout, _PROBE)), client.stream("GET", url) as response:
-                return response.status_code < 500
+                return response.status_code
         except (httpx.HTTPError, TimeoutError):
-            return False
+            return 0
 
     async def _post(self, client: httpx.AsyncClient, request: Request, media: Media) -> tuple[Result, float | None]:
         """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""

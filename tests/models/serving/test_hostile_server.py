@@ -183,6 +183,17 @@ def test_a_server_that_only_hangs_up_is_not_there(server: ChatServer) -> None:
     ]
 
 
+def test_one_prompt_that_is_forbidden_is_a_failure_of_its_own(server: ChatServer) -> None:
+    assert "told to" in failed(one(server, Turn(status=403)), Failure.FORBIDDEN)
+    server.models = 403
+    assert "told to" in failed(one(server, Turn(status=403)), Failure.DENIED)
+
+
+def test_an_outage_is_no_failure_of_a_prompt(server: ChatServer) -> None:
+    server.models = 502
+    failed(one(server, Turn("reset"), retries=0), Failure.CONNECTION)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "key", "message"),
     [
