@@ -32,6 +32,7 @@ RUN = "DATAENGINE_RUN"
 TERM = 60.0
 _RENEWALS = 4
 _POLLS = 30
+_JOIN_SECONDS = 10.0
 _FOLDER = "lease"
 
 
@@ -103,7 +104,7 @@ class Lease:
         if self._thread is None:
             return
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_JOIN_SECONDS)
         self._thread = None
         if not self.holder.shared and not self._lost:
             with suppress(RunError):
