@@ -33,6 +33,9 @@ COMMAND = str(Path(sys.executable).with_name("dataengine"))
 ROLES = ("driver", "worker", "decode child")
 #: What may be added for every thousand inputs: MB of memory of one process, descriptors of one process, processes.
 FLAT = {"MB": 2.0, "descriptors": 0.5, "processes": 0.2}
+#: Folders, tables and sets of tars, which take turns: a change of kind is no growth.
+BLOCKS = 4
+TAR = 170
 PAGE = os.sysconf("SC_PAGE_SIZE")
 Sample = tuple[float, dict[str, dict[str, float]]]
 
@@ -47,15 +50,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         folder = Path(temporary)
         write(folder, options.inputs, options.bad, options.seed)
-        buckets = max(8, options.inputs // 500)
+        buckets = max(2, options.inputs // 500 // BLOCKS)
         recipe = write_recipe(
             folder,
             workers=2,
             dedup={"radius": 0},
             sources=[
-                {"type": "folder", "name": "in", "path": f"{folder}/in", "buckets": buckets},
-                {"type": "table", "name": "rows", "path": f"{folder}/table/rows.jsonl", "buckets": buckets},
-                {"type": "webdataset", "name": "tars", "path": f"{folder}/tars/*.tar"},
+                source | {"name": f"{block}-{source['type']}"}
+                for block in range(BLOCKS)
+                for source in (
+                    {"type": "folder", "path": f"{folder}/in/{block}", "buckets": buckets},
+                    {"type": "table", "path": f"{folder}/table/{block}/rows.jsonl", "buckets": buckets},
+                    {"type": "webdataset", "path": f"{folder}/tars/{block}/*.tar"},
+                )
             ],
         )
         return soak(folder, recipe, options.inputs, options.seconds)
@@ -164,27 +171,30 @@ def write(folder: Path, inputs: int, bad: float, seed: int) -> None:
     tile = picture(seed, 512, 512)
     wide = picture(seed + 1, 160, 64)
     clips = [video([wide[:, n + k : n + k + 64] for n in range(24)]) for k in range(0, 64, 8)]
-    rows, members = [], []
-    for name in ("in", "table", "tars"):
-        (folder / name).mkdir(parents=True)
-    for n in range(inputs):
-        clip = n % 500 == 7
-        data = clips[n // 500 % len(clips)] + b"\0\0\0\x10free" + n.to_bytes(8, "big") if clip else jpeg(tile, rng)
-        if rng.random() < bad:
-            data = damaged(data, rng)
-        name, place = f"{n:07d}.{'mp4' if clip else 'jpg'}", n % 3
-        if place == 0:
-            (folder / "in" / name).write_bytes(data)
-            (folder / "in" / f"{n:07d}.txt").write_text(f"caption {n}")
-        elif place == 1:
-            (folder / "table" / name).write_bytes(data)
-            rows.append(json.dumps({"path": name, "caption": f"caption {n}"}))
-        else:
-            members.append((name, data))
-            if len(members) == 1000:
-                write_tar(folder / "tars", members)
-    write_tar(folder / "tars", members)
-    (folder / "table" / "rows.jsonl").write_text("\n".join(rows))
+    for block in range(BLOCKS):
+        places = [folder / name / str(block) for name in ("in", "table", "tars")]
+        for place in places:
+            place.mkdir(parents=True)
+        rows, members = [], []
+        for n in range(block * inputs // BLOCKS, (block + 1) * inputs // BLOCKS):
+            clip = n % 500 == 7
+            free = b"\0\0\0\x10free" + n.to_bytes(8, "big")
+            data = clips[n // 500 % len(clips)] + free if clip else jpeg(tile, rng)
+            if rng.random() < bad:
+                data = damaged(data, rng)
+            name = f"{n:07d}.{'mp4' if clip else 'jpg'}"
+            if n % 3 == 0:
+                (places[0] / name).write_bytes(data)
+                (places[0] / f"{n:07d}.txt").write_text(f"caption {n}")
+            elif n % 3 == 1:
+                (places[1] / name).write_bytes(data)
+                rows.append(json.dumps({"path": name, "caption": f"caption {n}"}))
+            else:
+                members.append((name, data))
+                if len(members) == TAR:
+                    write_tar(places[2], members)
+        write_tar(places[2], members)
+        (places[1] / "rows.jsonl").write_text("\n".join(rows))
 
 
 def jpeg(tile: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], rng: random.Random) -> bytes:
