@@ -44,9 +44,12 @@ class DecodeSettings:
     def preload(self) -> tuple[str, ...]:
         """Modules that a child imports before its memory limit is set."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
-        return (("dataengine.media.video.transnet",) if network else ()) + (
-            ("dataengine.media.faces",) if self.faces else ()
-        )
+        return ("dataengine.media.video.transnet",) if network else ()
+
+    @property
+    def threaded(self) -> tuple[str, ...]:
+        """Those of them that start threads."""
+        return ("dataengine.media.faces",) if self.faces else ()
 
 
 class WholeFile(Struct, frozen=True, tag=True):

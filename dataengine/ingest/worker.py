@@ -192,10 +192,17 @@ class IngestWorker:
         """The decode child for a setting of ``clips``; started on first use."""
         if clips not in self._sandboxes:
             settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces)
-            limits, preload = replace(self.limits, seconds=settings.seconds), settings.preload
+            limits = replace(self.limits, seconds=settings.seconds)
             function = "dataengine.ingest.decode_task:decode"
             sandbox = Sandbox(
-                function, settings, workers=1, limits=limits, answer=Decoded, preload=preload, gpu=settings.gpu
+                function,
+                settings,
+                workers=1,
+                limits=limits,
+                answer=Decoded,
+                preload=settings.preload,
+                threaded=settings.threaded,
+                gpu=settings.gpu,
             )
             self._sandboxes[clips] = sandbox.__enter__()
         return self._sandboxes[clips]

@@ -10,6 +10,7 @@ def session(data: bytes, device: str, threads: int, *, many_shapes: bool = False
     free memory after each run, which would otherwise grow with every new input shape."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from dataengine.errors import DataEngineError, InputError, RunError
 from dataengine.media.sandbox.answers import Answer, Buffer, encode
-from dataengine.media.sandbox.confinement import confine
+from dataengine.media.sandbox.confinement import bound, restrict
 from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, Ready, body_size
 from dataengine.text.quotations import without_quotations
 
@@ -35,8 +35,8 @@ def main(parent: int) -> None:
     if not isinstance(loaded, Ok):
         _send(answers, encode(_startless(loaded), _START_BYTES))
         return
-    function, hello = loaded.value
-    _send(answers, encode(Ready(confine(hello.paths, hello.memory)), _START_BYTES))
+    function, hello, missing = loaded.value
+    _send(answers, encode(Ready(missing | bound(hello.paths, hello.memory)), _START_BYTES))
     while True:
         _send(answers, _serve(requests, function, hello))
 
@@ -99,7 +99,8 @@ def _blame_program(outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello]:
+def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello, dict[str, str]]:
+    """The function to call, and measures that are not in force."""
     message: Hello = pickle.loads(hello)
     for needed in message.preload:
         importlib.import_module(needed)
@@ -107,7 +108,17 @@ def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello]:
     function = getattr(importlib.import_module(module), name, None)
     if function is None:
         raise RunError(f"a decode process cannot load its function {message.function}: check the installation")
-    return function, message
+    _keep_nothing()
+    missing = restrict(message.paths)
+    for needed in message.threaded:
+        importlib.import_module(needed)
+    return function, message, missing
+
+
+def _keep_nothing() -> None:
+    """Numba would fail where it cannot keep what it compiles."""
+    if caching := sys.modules.get("numba.core.caching"):
+        caching.Cache.save_overload = lambda *_: None  # type: ignore[attr-defined]
 
 
 def _read(requests: BinaryIO) -> bytes:

@@ -1,6 +1,8 @@
 """Confinement of a decode child before its first item: what a taken-over decoder could otherwise do is forbidden to the process.
 
-Each measure stands alone. Where the system lacks one, the child decodes all the same and reports why it is not in force.
+Files, TCP, signals and capabilities are those of a thread and of what it starts, so they are taken before libraries are imported
+that start threads (``restrict``); memory and system calls after it (``bound``). Each measure stands alone: where the system lacks
+one, the child decodes all the same and reports why it is not in force.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ MEASURES = {
     "capabilities": "none of root's, but reading",
     "system calls": "seccomp: no sockets, processes, tracing, changes to files, namespaces",
 }
+_WITH = {"files": ("tcp", "signals")}
 _PR_SET_NO_NEW_PRIVS = 38
 _OPEN_FILES = 1024
 _CAPABILITY_VERSION = 0x20080522
@@ -55,24 +58,32 @@ def paths(*, gpu: bool) -> Paths:
     return Paths(tuple(environment.readable(gpu=gpu)), tuple(environment.devices(gpu=gpu)), gpu)
 
 
-def confine(allowed: Paths, memory: int) -> dict[str, str]:
-    """Confine this process, with ``memory`` bytes of address space beyond what it uses now; why measures are not in force, by
-    name."""
+def restrict(allowed: Paths) -> dict[str, str]:
+    """Take files, TCP, signals and capabilities away; why measures are not in force, by name."""
+    return _take(
+        {
+            "no_new_privs": lambda: kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1),
+            "files": lambda: _restrict_files(allowed),
+            "capabilities": _drop_capabilities,
+        }
+    )
+
+
+def bound(allowed: Paths, memory: int) -> dict[str, str]:
+    """Limit resources, ``memory`` bytes of address space beyond what is used now, and system calls; why measures are not in
+    force, by name."""
+    return _take(
+        {"resource limits": lambda: _limit(memory), "system calls": lambda: seccomp.restrict(devices=allowed.gpu)}
+    )
+
+
+def _take(measures: Mapping[str, Callable[[], Mapping[str, str] | None]]) -> dict[str, str]:
     missing: dict[str, str] = {}
-    measures: Mapping[str, Callable[[], Mapping[str, str] | None]] = {
-        "resource limits": lambda: _limit(memory),
-        "no_new_privs": lambda: kernel.prctl(_PR_SET_NO_NEW_PRIVS, 1),
-        "files": lambda: _restrict_files(allowed),
-        "capabilities": _drop_capabilities,
-        "system calls": lambda: seccomp.restrict(devices=allowed.gpu),
-    }
     for name, apply in measures.items():
         try:
             missing |= apply() or {}
         except (OSError, ValueError, AttributeError) as error:
-            missing[name] = str(error)
-    if "files" in missing:
-        missing |= dict.fromkeys(("tcp", "signals"), missing["files"])
+            missing |= dict.fromkeys((name, *_WITH.get(name, ())), str(error))
     return missing
 
 

@@ -1,4 +1,4 @@
-"""What a decode child gets of its parent's environment and files: enough to import and to decode, no credentials, no home."""
+"""What a decode child gets of its parent's environment and files: enough to import and to decode, no credentials."""
 
 from __future__ import annotations
 
@@ -11,11 +11,28 @@ from pathlib import Path
 
 from dataengine.storage.pinned_packages import cache_dir
 
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LANGUAGE", "TZ", "SYSTEMROOT", "PYTHONHOME")
+_KEPT = (
+    *(
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "DYLD_LIBRARY_PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "SYSTEMROOT",
+        "PYTHONHOME",
+        "PYTHONHASHSEED",
+    ),
+    *(
+        "HOME",
+        "XDG_CACHE_HOME",
+        "NUMBA_CACHE_DIR",
+    ),  # where numba keeps what it has compiled, read before the first item
+)
 _KEPT_PREFIXES = ("LC_",)
 _KEPT_FOR_GPU = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_")
 _FIXED = {
-    "HOME": "/nonexistent",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Landlock does not hold threads that are there before it
     "MALLOC_ARENA_MAX": "2",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -43,10 +43,11 @@ class Sandbox:
     """Pool of ``workers`` child processes that call ``function(context, item)``.
 
     ``function`` is ``"package.module:name"``, importable with the parent's ``sys.path``. ``preload``: modules to import before
-    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime). ``gpu``: the function may use one.
-    ``missing``: measures of confinement that are not in force, known from the first result on. ``answer``: type of the results,
-    which alone is accepted: plain data, arrays, dataclasses, msgspec's structs, pydantic's models. Without a type, tuples
-    become lists. Use it as a context manager; it serves one ``map`` at a time."""
+    the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime); ``threaded``: those of them that
+    start threads when they are imported. ``gpu``: the function may use one. ``answer``: type of the results, which alone is
+    accepted: plain data, arrays, dataclasses, msgspec's structs, pydantic's models; without a type, tuples become lists.
+    ``missing``: measures of confinement that are not in force, known from the first result on. Use it as a context manager; it
+    serves one ``map`` at a time."""
 
     def __init__(
         self,
@@ -57,10 +58,11 @@ class Sandbox:
         limits: Limits,
         answer: Any = Any,
         preload: tuple[str, ...] = (),
+        threaded: tuple[str, ...] = (),
         gpu: bool = False,
     ) -> None:
         size = min(limits.memory, _ANSWER_BYTES + 2 * limits.bytes)
-        self._hello = Hello(function, context, limits.memory, size, paths(gpu=gpu), preload)
+        self._hello = Hello(function, context, limits.memory, size, paths(gpu=gpu), preload, threaded)
         self.missing: dict[str, str] = {}
         self._answer = answer
         self._workers = workers

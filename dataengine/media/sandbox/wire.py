@@ -45,8 +45,8 @@ class Ready:
 @dataclass(frozen=True)
 class Hello:
     """First message to a child: the function to call (``package.module:function``), its first argument, the memory limit in bytes
-    beyond its libraries, the most bytes that an answer may have, files that it may use, and modules to import before it is
-    confined."""
+    beyond its libraries, the most bytes that an answer may have, files that it may use, and modules to import before they are
+    restricted and, where they start threads, after it."""
 
     function: str
     context: Any
@@ -54,6 +54,7 @@ class Hello:
     answer_bytes: int
     paths: Paths
     preload: tuple[str, ...] = ()
+    threaded: tuple[str, ...] = ()
 
 
 def pack(message: Any) -> bytes:
