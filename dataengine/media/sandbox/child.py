@@ -118,7 +118,7 @@ def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello, dict[str, str
 def _keep_nothing() -> None:
     """Numba would fail where it cannot keep what it compiles."""
     if caching := sys.modules.get("numba.core.caching"):
-        caching.Cache.save_overload = lambda *_: None  # type: ignore[attr-defined]
+        caching.Cache.save_overload = lambda *_: None
 
 
 def _read(requests: BinaryIO) -> bytes:
