@@ -63,6 +63,6 @@ def _mistakes(table: str, columns: list[str], named: Mapping[str, str]) -> Itera
     within = f" in its first {ROWS:,} rows" if table.endswith((".jsonl", ".ndjson")) else ""
     for field, column in named.items():
         if column not in columns:
-            near = difflib.get_close_matches(column, columns, 1, 0.5)
+            near = difflib.get_close_matches(column, columns, 1)
             hint = f"; did you mean `{near[0]}`?" if near else ""
             yield f"{table} has no column `{column}` ({field}){within}; its columns: {listed(columns)}{hint}"

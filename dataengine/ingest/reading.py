@@ -10,7 +10,6 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -42,14 +41,6 @@ def local_path(url: str) -> str:
     return unquote(parts.path)
 
 
-def is_within(location: str, folders: tuple[str, ...]) -> bool:
-    """True for a path below one of ``folders``, links resolved, or an s3:// URL below one of the prefixes among them."""
-    if scheme_of(location):
-        return any(scheme_of(f) and location.startswith(f"{f.rstrip('/')}/") for f in folders)
-    path = PurePosixPath(os.path.realpath(location))
-    return any(not scheme_of(f) and path.is_relative_to(os.path.realpath(f)) for f in folders)
-
-
 def joined(folder: str, path: str) -> str:
     """``path`` resolved against ``folder``, a path or s3:// prefix, without ``.`` and ``..``."""
     scheme, mark, rest = folder.rpartition("://")
@@ -78,10 +69,10 @@ def fetch(location: str, limits: Limits, within: tuple[str, ...] = ()) -> bytes:
 
 def open_file(path: str, within: tuple[str, ...] = ()) -> BinaryIO:
     """A regular file, opened for reading. Raises InputError as ``fetch``."""
-    if within and not is_within(path, within):
-        raise outside(path)
     try:
         real = os.path.realpath(path)
+        if within and not _is_below(real, within):
+            raise outside(path)
         _check_regular(os.lstat(real), path)
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         file = open(descriptor, "rb")  # noqa: PTH123, SIM115  the caller's context
@@ -91,6 +82,12 @@ def open_file(path: str, within: tuple[str, ...] = ()) -> BinaryIO:
         raise missing(path) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
+
+
+def _is_below(path: str, folders: tuple[str, ...]) -> bool:
+    """True for a path without links that lies below one of ``folders``."""
+    roots = (os.path.realpath(folder) for folder in folders if not scheme_of(folder))
+    return any(f"{path}/".startswith(root if root.endswith("/") else f"{root}/") for root in roots)
 
 
 def outside(path: str) -> InputError:
@@ -165,7 +162,7 @@ def _check_regular(facts: os.stat_result, path: str) -> None:
 
 
 def _from_store(location: str, limits: Limits, within: tuple[str, ...]) -> bytes:
-    if within and not is_within(location, within):
+    if within and not any(location.startswith(f"{f.rstrip('/')}/") for f in within if scheme_of(f)):
         raise outside(location)
     folder, _, name = location.rpartition("/")
     if len(location.encode()) > _KEY_BYTES:
