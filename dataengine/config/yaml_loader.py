@@ -85,7 +85,13 @@ def value_of(root: yaml.Node | None, name: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise UsageError(f"{name}:{line}: not valid YAML: {visible(str(getattr(error, 'problem', error)))}") from None
-    except ValueError as error:  # a date such as 2026-02-31, or !!int on a word
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+    ) as error:  # 2026-02-31, !!int on a word
         raise UsageError(f"{name}: a value is not of the type that it looks like ({error}): put it in quotes") from None
 
 
