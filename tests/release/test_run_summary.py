@@ -13,7 +13,7 @@ from dataengine.testing import InProcess, write_corpus, write_recipe
 
 
 def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    rows = {"type": "table", "name": "rows", "path": str(folder / "t" / "t.jsonl"), "caption": "text"}
+    rows = {"type": "table", "name": "rows", "path": str(folder / "t" / "t.jsonl")}
     files = {"type": "folder", "name": "files", "path": str(folder / "in")}
     recipe = dataengine.load(write_recipe(folder, sources=[rows | {"buckets": 1}, files | {"buckets": 1}]))
     reports = dataengine.run(recipe, engine=InProcess())
