@@ -6,7 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, recipe
 
 from dataengine import contracts
@@ -133,15 +135,17 @@ def test_what_cannot_be_read_is_told(planted: Path) -> None:
 
 def test_another_list_reads_only_that_list_and_decides_again(copy: Path) -> None:
     recipe_block = block(copy)
+    noise = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    Image.fromarray(noise).resize((640, 480), Image.Resampling.NEAREST).save(copy / "photos" / "noise.png")
     run, _ = made(copy, recipe_block)
-    assert {n for n, told in decisions(run).items() if told[0]} == {"flower.jpg"}
+    assert {n for n, told in decisions(run).items() if told[0]} == {"flower.jpg", "noise.png"}
     path = copy / "lists" / "pictures" / "street.png"
     shutil.copy(copy / "photos" / "flower.jpg", path.with_name("rose.jpg"))
     run, again = made(copy, recipe_block)
     assert {again[s] for s in ("ingest", "dedup", "score")} == {("up to date", 0)}
     assert again["contamination.read"] == ("done", 1)
     assert again["contamination.find"] == again["filter"] == ("done", 1)
-    assert {n for n, told in decisions(run).items() if told[0]} == set()
+    assert {n for n, told in decisions(run).items() if told[0]} == {"noise.png"}
     path.with_name("rose.jpg").unlink()
     _, back = made(copy, recipe_block)
     assert set(back.values()) == {("up to date", 0)}
