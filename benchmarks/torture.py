@@ -49,7 +49,11 @@ def check(folder: Path, seed: int, show_all: bool, only: str | None) -> int:
         (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     start = time.monotonic()
     run = subprocess.run(
-        [COMMAND, "run", f"{folder}/recipe.yaml", "--accept"], timeout=SECONDS, capture_output=True, text=True, check=False
+        [COMMAND, "run", f"{folder}/recipe.yaml", "--accept"],
+        timeout=SECONDS,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds = time.monotonic() - start
     if run.returncode:
