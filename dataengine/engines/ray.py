@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import pickle
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,8 @@ from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 
 _TRIES = 3
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""In Ray's tracebacks."""
 _LOCAL_ONLY = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Who can reach Ray's ports runs code as its user. So a token is asked for, and the ports are those of the loopback interface:
 they are where Ray has no clusters, and the second variable, which Ray reads when it is imported, says that it has none here."""
@@ -203,4 +206,8 @@ class _Pool:
 
 def _cause(error: Any, job: Job) -> DataEngineError:
     cause = error.cause
-    return cause if isinstance(cause, DataEngineError) else RunError(f"partition {job.part.name}: {error}")
+    return (
+        cause
+        if isinstance(cause, DataEngineError)
+        else RunError(f"partition {job.part.name}: {_COLOUR.sub('', str(error))}")
+    )
