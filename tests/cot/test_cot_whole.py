@@ -113,7 +113,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
             "release": {"title": "Whole", "license": "cc0-1.0", "description": "Made to test."},
         }
         path = folder / "recipe.yaml"
-        path.write_text(yaml.safe_dump(told))
+        path.write_text(json.dumps(told))
         pipeline.execute(recipe.load(str(path)), engine=InProcess())
         yield folder / "ws" / "releases" / "whole", server, path
 

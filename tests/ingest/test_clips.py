@@ -154,10 +154,10 @@ def test_same_rows_for_any_worker_count_and_after_a_failure(tmp_path: Path, fold
     assert one.records["ingest"].digest == two.records["ingest"].digest
     late = recipe(tmp_path / "late", folder, CONTENT)
     (folder / "bikes.mp4").rename(tmp_path / "away.mp4")
-    (folder / "bikes.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (folder / "bikes.mp4").symlink_to(".nowhere.mp4")
     _, run = ingest(late)
     assert {r["uri"]: r["failure"] for r in rows(run, "failures")}["bikes.mp4"] == "missing"
-    (tmp_path / "away.mp4").rename(tmp_path / "nowhere.mp4")
+    (tmp_path / "away.mp4").rename(folder / ".nowhere.mp4")
     assert forget_failed(open_run(late)) == 1
     report, run = ingest(late)
     assert report.made == 1 and rows(run, "failures") == rows(one, "failures")
