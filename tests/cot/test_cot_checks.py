@@ -37,6 +37,7 @@ def test_every_honest_path_is_sound() -> None:
             assert (graded.grade, graded.reasons) == ("A", ()), (kept.question.task, path)
 
 
+@pytest.mark.slow
 def test_errors_made_on_purpose_are_caught() -> None:
     made: Counter[str] = Counter()
     missed: Counter[str] = Counter()

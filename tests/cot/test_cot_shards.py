@@ -41,6 +41,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
+@pytest.mark.slow
 def test_the_child_makes_what_the_parent_would() -> None:
     media = pictures() | videos()
     ids = [sorted(pictures())[0], sorted(videos())[0]]

@@ -51,6 +51,7 @@ def measured(seed: int = 3) -> list[Written]:
     return [k for k in records(seed) if k.record.basis == "measured"]
 
 
+@pytest.mark.slow
 def test_every_task_makes_records() -> None:
     """But for those that only a model can answer."""
     programmatic = {name for name, task in TASKS.items() if any(map(task.programs, task.styles))}

@@ -232,6 +232,7 @@ def test_groups_are_the_components_and_order_does_not_matter(
     assert groups_of(duck, shuffled, backwards, rules(radius)) == (found, facts)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.integers(0, 255), min_size=1, max_size=14), st.integers(1, 3), st.sampled_from([1.0, 1.5, 2.0, None])
 )

@@ -155,6 +155,7 @@ def test_a_verdict_that_is_known_is_not_asked_for_again(duck: DuckDBEngine) -> N
     assert [tuple(r.values()) for r in verdicts.to_pylist()] == [("a", "b", False), ("a", "c", False), ("b", "c", True)]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12), st.data())
 @settings(deadline=None, max_examples=15)
 def test_a_new_batch_gives_the_edges_of_all_at_once(

@@ -28,6 +28,7 @@ def captioned(count: int, seed: int) -> pa.Table:
     return pa.table({"id": [f"{n:04x}" for n in range(count)], "captions": pa.array(rows, pa.list_(CAPTION))})
 
 
+@pytest.mark.slow
 @given(st.integers(0, 80), st.integers(0, 10**6), st.integers(1, 4), st.sampled_from([0.5, 0.8, 1.0]))
 @settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 def test_parts_do_not_show(duck: DuckDBEngine, count: int, seed: int, parts: int, threshold: float) -> None:

@@ -72,6 +72,7 @@ def test_case_width_and_punctuation_do_not_matter() -> None:
     assert normalise(None) == normalise("…!") == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [Shingles(), Shingles("word", 2)])
 @pytest.mark.parametrize("threshold", [0.5, 0.8])
 def test_pairs_are_exact_and_nearly_all_are_found(how: Shingles, threshold: float) -> None:

@@ -252,6 +252,7 @@ def test_an_attackers_answer_costs_its_item_and_its_child(tmp_path: Path) -> Non
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_half_an_answer_is_waited_for_no_longer_than_an_item_may_take() -> None:
     half = message(bytes(100))[:50]
     with Sandbox("support.sandbox_functions:obey", None, workers=1, limits=Limits(seconds=1.0)) as sandbox:

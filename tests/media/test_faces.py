@@ -95,6 +95,7 @@ def test_metadata_and_thumbnails_go_and_it_is_upright() -> None:
     assert np.abs(decode_rgb(turned, LIMITS).astype(int) - decode_rgb(made, LIMITS))[far((512, 512))].mean() < 2
 
 
+@pytest.mark.slow
 def test_other_modes() -> None:
     clear = astronaut().convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(clear.size))

@@ -102,12 +102,14 @@ def test_any_other_exception_is_corrupt(sandbox: Sandbox) -> None:
     assert run(sandbox, ("value", "odd"), ("echo", 1)) == [Failed("corrupt", "ValueError: odd"), Ok(["context", 1])]
 
 
+@pytest.mark.slow
 def test_a_hanging_item_times_out_and_its_neighbours_do_not(hasty: Sandbox) -> None:
     outcomes = run(hasty, ("echo", 0), ("hang", 0), ("echo", 1), ("echo", 2))
     assert failures(outcomes) == [None, "timeout", None, None]
     assert isinstance(outcomes[1], Failed) and "2 s" in outcomes[1].message
 
 
+@pytest.mark.slow
 def test_waiting_for_the_consumer_is_not_hanging(hasty: Sandbox) -> None:
     outcomes = []
     for outcome in hasty.map([("array", (2 << 20,))] * 6):
@@ -116,6 +118,7 @@ def test_waiting_for_the_consumer_is_not_hanging(hasty: Sandbox) -> None:
     assert failures(outcomes) == [None] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("order", "sign"), [("segfault", "SIGSEGV"), ("exit", "exit code 3")])
 def test_a_dying_child_costs_the_item_it_held(sandbox: Sandbox, order: str, sign: str) -> None:
     outcomes = run(sandbox, ("echo", 0), (order, 0), ("echo", 1), (order, 0), ("echo", 2), ("echo", 3))

@@ -163,6 +163,7 @@ def test_sound_is_noticed() -> None:
     assert inspect(LIMITS, counting(count=10))["audio"] is False
 
 
+@pytest.mark.slow
 def test_hashes_survive_other_codecs_rates_and_sizes(bikes: bytes) -> None:
     hashes = inspect(LIMITS, bikes)["frame_hashes"]
     assert len(hashes) == 10 and all(-(2**63) <= h < 2**63 for h in hashes)

@@ -55,6 +55,7 @@ def oracle(table: pa.Table, rules: list[Rule]) -> list[dict[str, Any]]:
     return [{f"r{n}": int(verdict(rule, row)) for n, rule in enumerate(rules)} for row in rows]
 
 
+@pytest.mark.slow
 @given(tables(), st.lists(rules, min_size=1, max_size=4))
 @settings(SLOW, max_examples=150)
 def test_duckdb_is_the_oracle(duck: DuckDBEngine, table: pa.Table, asked: list[Rule]) -> None:
@@ -75,6 +76,7 @@ def test_integers_beyond_float64_are_compared_as_float64(name: str, request: pyt
     assert verdicts(request.getfixturevalue(name), table, asked) == oracle(table, asked)
 
 
+@pytest.mark.slow
 @given(tables(), st.lists(rules, max_size=4), st.randoms(use_true_random=False))
 @settings(SLOW, max_examples=60)
 def test_the_first_rule_that_does_not_pass_decides(

@@ -40,6 +40,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_more_failures_than_the_budget_stop_the_run_after_ingest(tmp_path: Path) -> None:
     corpus(tmp_path, missing=0)
     run(tmp_path)
@@ -57,6 +58,7 @@ def test_more_failures_than_the_budget_stop_the_run_after_ingest(tmp_path: Path)
     assert verify(str(tmp_path / "ws" / "releases" / "test")).errors == []
 
 
+@pytest.mark.slow
 def test_what_was_accepted_once_is_not_asked_again(tmp_path: Path) -> None:
     corpus(tmp_path, missing=48)
     assert "release done" in run(tmp_path, accept=True)
@@ -71,6 +73,7 @@ def test_a_small_source_has_no_budget(tmp_path: Path) -> None:
     assert "release done" in run(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_that_keeps_nothing_replaces_nothing(tmp_path: Path) -> None:
     corpus(tmp_path, missing=0)
     run(tmp_path)
@@ -92,6 +95,7 @@ class KilledError(BaseException):
     """The process is no more."""
 
 
+@pytest.mark.slow
 def test_the_earlier_release_is_whole_until_the_new_ones_manifest_is_there(tmp_path: Path) -> None:
     """Ended at each of its writes, copies and deletions of files, a run leaves the old release, none, or the new one; never less
     than all of it, and none only between the first file that both have and the manifest."""

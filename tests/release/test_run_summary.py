@@ -21,6 +21,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_it_tells_sources_failures_and_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_corpus(tmp_path / "in", images=3)
     (tmp_path / "t").mkdir()

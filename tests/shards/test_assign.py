@@ -181,6 +181,7 @@ def test_cuts_leave_no_run_empty(sizes: list[int], shards: int) -> None:
     assert ((found > 0) & (found < len(sizes))).all()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(tables(), st.integers(1, 10**6), st.integers(0, 3), st.integers(1, 4), st.integers(1, 20))
 def test_ranges_of_the_order_give_the_rows_of_one_pass(

@@ -126,6 +126,7 @@ def test_a_run_whose_process_is_gone_from_this_machine_is_replaced_at_once(tmp_p
     mine.close()
 
 
+@pytest.mark.slow
 def test_processes_of_one_run_share_its_lease_and_leave_it_to_expire(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_what_passes_is_written_again(proxy: FaultyProxy, store: Store, write: s
     assert store.get("dir/new", SHA256) == DATA
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "says"),
     [

@@ -20,6 +20,7 @@ SLOW_FILES = {
         "test_contamination_embeddings.py",
     ),
     *("test_fingerprint_stage.py", "test_compliance.py", "test_faces_release.py", "test_cot_whole.py", "test_shots.py"),
+    "test_tool_dialogue.py",
 }
 
 

@@ -49,6 +49,7 @@ def test_a_checkpoint_that_does_not_fit_says_what() -> None:
         from_published(tensors, SMALL)
 
 
+@pytest.mark.slow
 def test_published_weights_are_converted_by_the_command(tmp_path: Path) -> None:
     tensors = {name: t.contiguous() for name, t in tiny_kelix.published(SMALL).items()}
     save_file({k: v.clone() for k, v in tensors.items()}, tmp_path / "weights.safetensors")

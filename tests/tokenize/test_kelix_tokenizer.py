@@ -91,6 +91,7 @@ def test_entries_start_where_the_codes_of_their_centres_lie() -> None:
         assert torch.allclose(book.entries(), quantiser.codes(own)[i], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_learns_and_uses_its_codebooks() -> None:
     tokenizer = tiny_kelix.small()
     errors = []
@@ -188,6 +189,7 @@ def test_batches_are_within_bounds(tokens: list[int], most: int) -> None:
     assert buckets.padding(tokens, groups) <= 0.1 + 1e-9
 
 
+@pytest.mark.slow
 def test_training_goes_on_after_a_kill_with_the_same_result() -> None:
     data = tiny_kelix.crops(SMALL, tiny_kelix.photos())
     torch.set_num_threads(1)
@@ -201,6 +203,7 @@ def test_training_goes_on_after_a_kill_with_the_same_result() -> None:
     assert resumed.curve.objective[-1] < resumed.curve.objective[0]
 
 
+@pytest.mark.slow
 def test_a_language_model_reads_captions_from_the_codes() -> None:
     told = {**tiny_kelix.SMALL, "objective": {"kind": "next_token", "hidden": 32, "layers": 1, "heads": 2, "mlp": 64}}
     config = KelixConfig.model_validate(told)
@@ -212,6 +215,7 @@ def test_a_language_model_reads_captions_from_the_codes() -> None:
         trainer.student.network.decode(np.zeros((1, 1, 4), np.uint8), 1, 1)
 
 
+@pytest.mark.slow
 def test_the_report_s_sizes_run_forward_once() -> None:
     config = configure({"name": "kelix", "preset": "kelix"})
     assert (config.quantiser.codebooks, config.quantiser.entries, config.vision.layers) == (8, 8192, 27)
