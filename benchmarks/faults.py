@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
+from processes import roles
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.faulty_proxy import BROKEN, Fault, faulty
@@ -44,13 +45,14 @@ VICTIMS = ("driver", "group", "worker", "decode child")
 
 @dataclass(frozen=True)
 class Outcome:
-    """One line of the table. ``again``: finished parts that were made again; ``parts``: of a whole run."""
+    """One line of the table. ``again``: finished parts that were made again, None where they were not counted; ``parts``: of a
+    whole run."""
 
     fault: str
     where: str
     place: str
     seconds: float
-    again: int
+    again: int | None
     parts: int
     good: bool
     note: str = ""
@@ -139,7 +141,7 @@ class Bench:
         process = self.start(workspace)
         while process.poll() is None and before and not _committed(store, before[-1]):
             time.sleep(0.05)
-        while process.poll() is None and victim not in ("group", *processes(process.pid).values()):
+        while process.poll() is None and victim not in ("group", *roles(process.pid).values()):
             time.sleep(0.05)
         with suppress(subprocess.TimeoutExpired):
             process.wait(delay)
@@ -176,7 +178,10 @@ def kills(bench: Bench, rounds: int, s3_share: float) -> Iterator[Outcome]:
             code, text = bench.run(workspace)
         after = bench.marked(workspace)
         again = sum(after.get(path) != when for path, when in before.items())
-        good, note = code in (0, -signal.SIGKILL, 137, 1) and code != -1000, "" if done else "the run was faster"
+        good, note = (
+            code in (0, -signal.SIGKILL, 137, 1) and code != -1000,
+            "killed," if done else "the run was faster,",
+        )
         if last:
             good = code == 0 and digests(workspace) == bench.baseline
             note = f"{note} same hashes" if good else f"{note} exit code {code}, or other hashes: {text[-600:]}"
@@ -254,7 +259,7 @@ def outcome(
     wrong = f"exit code {code}, or other hashes: {text[-600:]}" if told else "its message is not right"
     note = "same hashes" if good else wrong
     place = "s3" if workspace.startswith("s3://") else "folder"
-    return Outcome(fault, where, place, time.monotonic() - start, 0, bench.parts, good, note)
+    return Outcome(fault, where, place, time.monotonic() - start, None, bench.parts, good, note)
 
 
 def moved(folder: Path, days: int) -> str:
@@ -270,7 +275,7 @@ def moved(folder: Path, days: int) -> str:
 def kill(victim: str, leader: int) -> int:
     """SIGKILL to the processes of a run that play such a part; how many there were."""
     count = 0
-    for pid, role in processes(leader).items():
+    for pid, role in roles(leader).items():
         if victim in ("group", role):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -278,31 +283,6 @@ def kill(victim: str, leader: int) -> int:
             if victim != "group":
                 break
     return count
-
-
-def processes(leader: int) -> dict[int, str]:
-    """The processes of a run by their part in it: those of its session, and what these have started."""
-    table: dict[int, tuple[int, int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            values = stat.read_text().rpartition(")")[2].split()
-            table[int(stat.parent.name)] = (int(values[1]), int(values[3]))
-    own = {pid for pid, (_, session) in table.items() if session == leader}
-    while more := {pid for pid, (parent, _) in table.items() if parent in own} - own:
-        own |= more
-    return {pid: _role(pid, leader) for pid in sorted(own)}
-
-
-def _role(pid: int, leader: int) -> str:
-    if pid == leader:
-        return "driver"
-    with suppress(OSError):
-        line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        if b"dataengine.media.sandbox" in line:
-            return "decode child"
-        if line.startswith(b"ray::_Actor"):
-            return "worker"
-    return ""
 
 
 def markers(folder: Path, name: str = "") -> dict[str, int]:
@@ -337,9 +317,10 @@ def s3_server(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def show(line: Outcome) -> None:
+    again = "" if line.again is None else f"{line.again} of {line.parts} parts again"
     print(
         f"{'ok ' if line.good else 'BAD'} {line.fault:42} {line.where:16} {line.place:6} {line.seconds:6.0f} s  "
-        f"{line.again} of {line.parts} parts again  {line.note}",
+        f"{again:22}{line.note.rstrip(',')}",
         flush=True,
     )
 
@@ -363,7 +344,8 @@ def main() -> int:
                 for line in lines:
                     show(line)
                     results.append(line)
-    again, parts = sum(r.again for r in results), sum(r.parts for r in results)
+    counted = [(r.again, r.parts) for r in results if r.again is not None]
+    again, parts = sum(n for n, _ in counted), sum(n for _, n in counted)
     bad = sum(not r.good for r in results)
     print(
         f"{len(results)} faults, {bad} bad; finished parts made again: {again} of {parts} ({again / max(1, parts):.1%})"

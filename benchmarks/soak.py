@@ -26,13 +26,14 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from processes import roles
 
 from dataengine.testing import picture, video, write_recipe
 
 COMMAND = str(Path(sys.executable).with_name("dataengine"))
 ROLES = ("driver", "worker", "decode child")
 #: What may be added for every thousand inputs: MB of memory of one process, descriptors of one process, processes.
-FLAT = {"MB": 2.0, "descriptors": 0.5, "processes": 0.2}
+FLAT = {"MB": 0.5, "descriptors": 0.5, "processes": 0.2}
 #: Folders, tables and sets of tars, which take turns: a change of kind is no growth.
 BLOCKS = 4
 TAR = 170
@@ -116,11 +117,8 @@ def sampled(process: subprocess.Popen[str], workspace: Path, seconds: float) -> 
 def figures(leader: int) -> dict[str, dict[str, float]]:
     """Mean memory (MB, without what is shared) and descriptors of a process, and number of processes, by role."""
     seen: dict[str, list[tuple[float, int]]] = defaultdict(list)
-    for pid in family(leader):
+    for pid, role in roles(leader).items():
         with suppress(OSError, ValueError, IndexError):
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-            role = "driver" if pid == leader else "worker" if line.startswith(b"ray::_Actor") else ""
-            role = "decode child" if b"dataengine.media.sandbox" in line else role
             _, resident, shared, *_ = map(int, Path(f"/proc/{pid}/statm").read_text().split())
             if role:
                 seen[role].append(((resident - shared) * PAGE / 1e6, len(os.listdir(f"/proc/{pid}/fd"))))  # noqa: PTH208
@@ -134,21 +132,8 @@ def figures(leader: int) -> dict[str, dict[str, float]]:
     }
 
 
-def family(leader: int) -> set[int]:
-    """The processes of a session, and what these have started."""
-    table: dict[int, tuple[int, int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            values = stat.read_text().rpartition(")")[2].split()
-            table[int(stat.parent.name)] = (int(values[1]), int(values[3]))
-    own = {pid for pid, (_, session) in table.items() if session == leader}
-    while more := {pid for pid, (parent, _) in table.items() if parent in own} - own:
-        own |= more
-    return own
-
-
 def report(samples: list[Sample]) -> list[str]:
-    """Print first, last and slope of each figure; the names of those that are not flat."""
+    """Print first, last and slope of each figure; the names of those that are not flat, or could not be measured."""
     steep = []
     print(f"{'':28}{'at half':>10}{'at end':>10}{'a thousand inputs':>20}")
     for role in ROLES:
@@ -157,6 +142,7 @@ def report(samples: list[Sample]) -> list[str]:
             points = points[len(points) // 2 :]
             if len(points) < 4 or points[-1][0] == points[0][0]:
                 print(f"{role:14}{name:14}{'too few samples':>20}")
+                steep.append(f"{role} {name} (not measured: more --inputs)")
                 continue
             slope = float(np.polyfit([x / 1000 for x, _ in points], [y for _, y in points], 1)[0])
             print(f"{role:14}{name:14}{points[0][1]:10.1f}{points[-1][1]:10.1f}{slope:20.2f}")
