@@ -9,6 +9,7 @@ put into a large one. Also told: seconds a picture, and a clip of 4 s with a fac
 
 from __future__ import annotations
 
+import argparse
 import io
 import time
 from collections.abc import Iterator
@@ -97,6 +98,7 @@ def recall(finder: Detector) -> Iterator[str]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0]).parse_args()
     finder = Detector()
     print("| picture | faces | found |\n| --- | --- | --- |")
     print("\n".join(recall(finder)))

@@ -1,0 +1,93 @@
+"""The benchmarks' harness, and that every benchmark starts."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HELP = """
+import contextlib, importlib, io, sys
+sys.path.insert(0, "benchmarks")
+from benchmarks.__main__ import names
+for name in names():
+    sys.argv = [name, "--help"]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.suppress(SystemExit):
+        importlib.import_module(name).main()
+    print(name, "usage:" in shown.getvalue())
+"""
+
+
+@pytest.fixture
+def harness(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("harness")
+
+
+def benchmarks(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_list_names_every_script_with_a_main() -> None:
+    done = benchmarks()
+    listed = {line.split()[0] for line in done.stdout.splitlines()[1:]}
+    assert done.returncode == 0 and "ingest" in listed and not listed & {"harness", "processes", "debian"}
+    assert benchmarks("no-such").returncode == 1
+
+
+@pytest.mark.slow
+def test_every_benchmark_starts() -> None:
+    done = subprocess.run([sys.executable, "-c", HELP], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) >= 15 and [name for name, started in lines if started != "True"] == []
+
+
+def test_rounds_take_turns(harness: Any) -> None:
+    calls: list[str] = []
+    ways = {name: lambda name=name: calls.append(name) for name in "ab"}
+    timings = harness.rounds(ways, 3)
+    assert "".join(calls) == "ba" + "ab" + "ba" + "ab"
+    assert [len(t.walls) for t in timings.values()] == [3, 3]
+
+
+def test_the_median_and_the_spread(harness: Any) -> None:
+    timing = harness.Timing([1.0, 4.0, 2.0], [0.5, 0.1, 0.2])
+    assert (timing.wall, timing.cpu, timing.spread) == (2.0, 0.2, 1.5)
+
+
+def test_a_command_is_measured_with_the_processes_it_starts(harness: Any) -> None:
+    work = (
+        "x = bytearray(60 << 20); t = __import__('time'); e = t.process_time() + 0.6\nwhile t.process_time() < e: pass"
+    )
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}]); print('done')"
+    measured = harness.command([sys.executable, "-c", outer])
+    assert (measured.code, measured.output) == (0, "done\n")
+    assert measured.cpu > 0.3 and measured.peak > 0.06
+
+
+def test_a_command_that_lasts_too_long_is_killed(harness: Any) -> None:
+    begun = time.monotonic()
+    assert harness.command([sys.executable, "-c", "import time; time.sleep(60)"], timeout=0.5).code == -9
+    assert time.monotonic() - begun < 30
+
+
+def test_a_report_is_written_as_json_and_markdown(harness: Any, tmp_path: Path) -> None:
+    report = harness.Report("some", argparse.Namespace(rounds=3, out=tmp_path, large=False))
+    report.table("Rates", ["way", "per second"], [["ours", 12345.6], ["theirs", 0.12345]], "A note.")
+    report.write()
+    whole = json.loads((tmp_path / "some.json").read_text())
+    assert whole["tables"][0]["rows"] == [["ours", 12345.6], ["theirs", 0.12345]] and whole["facts"]["cores"] >= 1
+    text = (tmp_path / "some.md").read_text()
+    assert "| way | per second |\n| --- | ---: |\n| ours | 12,346 |\n| theirs | 0.123 |\n\nA note." in text
+    assert "`python -m benchmarks some --rounds 3`" in text
