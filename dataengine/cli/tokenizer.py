@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -81,34 +82,52 @@ def export(
     print(target.uri(""))
 
 
+class Form(StrEnum):
+    checkpoint = "checkpoint"
+    published = "published"
+
+
 @app.command()
 @exits
 def convert(
-    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help="Published Kelix weights: a .safetensors file.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="Folder, index or .safetensors file of a published model; with --to published, a checkpoint.",
+        ),
+    ],
     folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
+    to: Annotated[
+        Form, typer.Option(help="A checkpoint for recipes, or weights under the published names.")
+    ] = Form.checkpoint,
     config: Annotated[
         str | None, typer.Option(help="YAML file with the kelix tokenizer's fields (default: preset kelix).")
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(help="With --to published: copy this whole model, with the tokenizer in place of its own."),
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option(help="What the tokenizer's names start with in the model.")
+    ] = "visual_tokenizer.",
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="Also ignore tensors whose names start so; may be given again.")
+    ] = None,
 ) -> None:
-    """Convert published Kelix tokenizer weights into a checkpoint for recipes (tokenizer: {name: checkpoint, path: OUT})."""
-    from safetensors.torch import load_file
-
+    """Convert a whole published Kelix model to a checkpoint for recipes (tokenizer: {name: checkpoint, path: OUT}), or a
+    checkpoint back. Tensors keep their bits and types; no code of the model is run, pickle files are refused."""
+    from dataengine.cli import console
     from dataengine.config import yaml_loader
-    from dataengine.models.checkpoint import local
-    from dataengine.storage.store import Store
-    from dataengine.tokenize.checkpoint import members
-    from dataengine.tokenize.kelix.config import KelixConfig, NextToken
-    from dataengine.tokenize.kelix.names import from_published
-    from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+    from dataengine.tokenize.kelix.config import KelixConfig
+    from dataengine.tokenize.kelix.convert import to_checkpoint, to_published
 
-    settings = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
-    if settings.objective.kind == "reconstruct":
-        settings = settings.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
-    tokenizer = KelixTokenizer(settings, from_published(load_file(local(weights)), settings))
-    target = Store(folder)
-    for name, data in members(tokenizer, {"converted from": weights.rpartition("/")[2]}).values():
-        target.put(name, data)
-    print(target.uri(""))
+    if to == Form.published:
+        done = to_published(model, folder, into, prefix)
+    else:
+        settings = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
+        done = to_checkpoint(model, folder, settings, prefix, ignore or [])
+    console.print_rows(done.uri, done.facts)
 
 
 def with_one_codebook(recipe: Recipe) -> Recipe:

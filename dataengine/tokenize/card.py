@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import log2
 from typing import Any
-
-from dataengine.tokenize.base import Tokenizer
 
 _CARD = """---
 library_name: dataengine
@@ -35,21 +34,18 @@ tokenize:
 """
 
 
-def card(tokenizer: Tokenizer, training: Mapping[str, Any]) -> str:
-    """README.md of a checkpoint; ``training`` are facts of how it was fitted."""
-    from math import log2
-
+def card(name: str, id_: str, sizes: Sequence[int], config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
+    """README.md of a checkpoint; ``sizes`` of its codebooks, ``training`` are facts of how it was made."""
     rows = "".join(
-        f"| {name} | {value:,} |\n" if isinstance(value, int) else f"| {name} | {value} |\n"
-        for name, value in training.items()
+        f"| {fact} | {value:,} |\n" if isinstance(value, int) else f"| {fact} | {value} |\n"
+        for fact, value in training.items()
     )
-    sizes = tokenizer.codebook_sizes
     return _CARD.format(
-        name=tokenizer.name,
-        id=tokenizer.id,
+        name=name,
+        id=id_,
         codebooks=len(sizes),
         entries=f"{sizes[0]:,}" if len(set(sizes)) == 1 else f"{min(sizes):,} to {max(sizes):,}",
         bits=sum(log2(size) for size in sizes),
         rows=rows,
-        config=json.dumps(tokenizer.config.model_dump(mode="json"), indent=2, sort_keys=True),
+        config=json.dumps(config, indent=2, sort_keys=True),
     )

@@ -15,17 +15,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
+from torch import Tensor
 
 from dataengine.errors import RunError
 from dataengine.models.device import start_torch
 from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
-from dataengine.tokenize.checkpoint import Tensors, digest, pack, unpack
+from dataengine.tokenize.checkpoint import BFLOAT16, Tensors, digest, pack, unpack
 from dataengine.tokenize.kelix import buckets
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.preparer import PixelPreparer, Pixels
 from dataengine.tokenize.kelix.quantiser import Coder
-from dataengine.tokenize.kelix.train import arrays
 
 
 class KelixTokenizer:
@@ -96,7 +96,7 @@ class KelixTokenizer:
             config = KelixConfig.model_validate(metadata)
         except ValidationError as error:
             raise RunError(f"not a checkpoint of the kelix tokenizer: {error}") from error
-        return cls(config, filled(Network(config), tensors))
+        return cls(config, filled(config, tensors))
 
     def _codes(self, pixels: Pixels) -> Codes:
         by_frame: list[Any] = [None] * len(pixels.frames)
@@ -125,13 +125,35 @@ class KelixTokenizer:
         return self.config.model_dump(mode="json")
 
     def _tensors(self) -> Tensors:
-        return arrays(self._network.state_dict().items())
+        return {name: as_array(tensor) for name, tensor in self._network.state_dict().items()}
 
 
-def filled(network: Network, tensors: Tensors) -> Network:
-    """Load weights into a network. Raises RunError where they do not fit."""
+def filled(config: KelixConfig, tensors: Tensors) -> Network:
+    """A network with these weights, in the types they are stored in. Raises RunError where they do not fit."""
+    with torch.device("meta"):
+        network = Network(config)
     try:
-        network.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
+        network.load_state_dict({name: as_tensor(array) for name, array in tensors.items()}, assign=True)
     except RuntimeError as error:
         raise RunError(f"the checkpoint of the kelix tokenizer does not fit its configuration: {error}") from None
     return network
+
+
+def as_array(tensor: Tensor) -> NDArray[Any]:
+    """The array of a tensor, with the same bits."""
+    held = tensor.detach().contiguous().cpu()
+    if held.dtype != torch.bfloat16:
+        return held.numpy()
+    return held.view(torch.int16).numpy().view(BFLOAT16)
+
+
+def raw(tensor: Tensor) -> bytes:
+    """Bytes of a tensor of any type."""
+    return tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """Inverse of ``as_array``."""
+    if array.dtype != BFLOAT16:
+        return torch.from_numpy(array)
+    return torch.from_numpy(array.view("<i2")).view(torch.bfloat16)
