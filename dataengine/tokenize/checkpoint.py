@@ -60,7 +60,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         tensors = {
             name: np.frombuffer(raw["data"], _DTYPES[raw["dtype"]]).reshape(raw["shape"])
-            for name, raw in safetensors.deserialize(data)
+            for name, raw in safetensors.deserialize(data)  # type: ignore[no-untyped-call]
         }
         metadata = json.loads(_metadata(data)[_KEY])
         config, stated = metadata["config"], metadata["id"]

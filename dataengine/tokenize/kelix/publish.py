@@ -86,7 +86,8 @@ def replace(
     def get(name: str) -> bytes:
         return pieces.get(part_of[name]) if name in part_of else raw(model.get(name))
 
-    listed, total = {}, 0
+    listed: dict[str, str] = {}
+    total = 0
     for file, held in model.shards.items():
         specs = {name: spec(name) for name in held}
         _put(store, file, specs, get, model.metadata(file))
