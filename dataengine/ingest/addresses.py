@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
-
-import httpcore
 
 from dataengine.errors import InputError
 
@@ -30,37 +26,14 @@ class UnresolvedError(InputError):
     """DNS resolution failed: unknown host, or no name server answered."""
 
 
-class Network(httpcore.AsyncNetworkBackend):
-    """httpcore backend that resolves names and refuses addresses that are not public, unless ``allow_private``. Raises InputError
-    ``http_blocked``, UnresolvedError and what httpcore raises."""
-
-    def __init__(self, allow_private: bool) -> None:
-        self._private = allow_private
-        self._below = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        addresses = await _lookup(host, port)
-        if not self._private and not all(map(is_public, addresses)):
-            # The address is not named: failures are published, and it would describe the network of this machine.
-            raise InputError(
-                "http_blocked", f"{host} has an address that is not public (http.allow_private permits it)"
-            )
-        for address in addresses[:-1]:
-            try:
-                return await self._below.connect_tcp(address, port, timeout, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._below.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+async def checked_addresses(host: str, port: int, allow_private: bool) -> list[str]:
+    """The addresses of ``host``. Raises InputError ``http_blocked`` where one of them is not public, unless ``allow_private``;
+    UnresolvedError."""
+    addresses = await _lookup(host, port)
+    if not allow_private and not all(map(is_public, addresses)):
+        # The address is not named: failures are published, and it would describe the network of this machine.
+        raise InputError("http_blocked", f"{host} has an address that is not public (http.allow_private permits it)")
+    return addresses
 
 
 async def _lookup(host: str, port: int) -> list[str]:

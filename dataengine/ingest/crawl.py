@@ -1,16 +1,18 @@
 """Concurrent download of a part's URLs, yielded in a fixed order whatever the order of arrival.
 
-The order is round-robin over the hosts, so that a large host does not hold up the others. Downloaded bodies wait on disk for
-their turn. The event loop has a thread of its own, so that files are decoded while others are downloaded.
+The order is round-robin over the hosts, so that a large host does not hold up the others. Downloaded bodies wait for their turn
+in memory or, beyond a bound, on disk. The event loop has a thread of its own, so that files are decoded while others are
+downloaded; it and its connections are kept from part to part.
 """
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,16 +20,14 @@ from queue import SimpleQueue
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, RunError
 from dataengine.ingest.download import Downloader, host_of
+from dataengine.ingest.http_client import HttpClient
 from dataengine.ingest.occurrence import Occurrence
+from dataengine.ingest.spool import Body, NoRoomError, Spool
 from dataengine.media.limits import Limits
 from dataengine.text.redaction import redacted
 
 _AHEAD = 1024
-"""Occurrences that may be requested, or wait on disk, ahead of the one whose turn it is."""
-_SPOOL = 4 << 30
-"""Bytes on disk, of finished downloads and those on their way; only the one whose turn it is may go beyond."""
-_EXPECTED = 1 << 20
-"""Bytes of a body before any has arrived."""
+"""Occurrences that may be requested, or wait, ahead of the one whose turn it is."""
 _WEB = ("http://", "https://")
 
 
@@ -47,17 +47,47 @@ def round_robin(occurrences: Sequence[Occurrence]) -> list[Occurrence]:
     return [occurrence for _, occurrence in sorted(keyed, key=lambda k: k[0])]
 
 
-def crawl(occurrences: Sequence[Occurrence], config: HttpConfig, limits: Limits) -> Iterator[Occurrence]:
-    """The occurrences in the given order: a URL with its bytes in a file that exists until the next occurrence is requested, or
-    with its InputError; others unchanged."""
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1, "crawl") as thread:
-        pool = _DownloadPool(occurrences, config, limits, Path(folder))
-        running = thread.submit(asyncio.run, pool.work())
-        running.add_done_callback(lambda _: pool.done.put(None))
-        try:
-            yield from _in_order(pool, running)
-        finally:
-            pool.stop()
+class Crawler:
+    """An event loop in a thread of its own, with connections that are kept from part to part; started by the first URL."""
+
+    def __init__(self) -> None:
+        self._running: tuple[asyncio.AbstractEventLoop, threading.Thread, HttpClient] | None = None
+
+    def crawl(self, occurrences: Sequence[Occurrence], config: HttpConfig, limits: Limits) -> Iterator[Occurrence]:
+        """The occurrences in the given order: a URL with its bytes, or with the file that holds them until the next occurrence
+        is requested, or with its InputError; others unchanged."""
+        if not any(map(is_url, occurrences)):
+            yield from occurrences
+            return
+        loop, client = self._start()
+        with tempfile.TemporaryDirectory() as folder:
+            pool = _DownloadPool(occurrences, Downloader(client, config, limits), Spool(Path(folder)), loop)
+            running = asyncio.run_coroutine_threadsafe(pool.work(), loop)
+            running.add_done_callback(lambda _: pool.done.put(None))
+            try:
+                yield from _in_order(pool, running)
+            finally:
+                pool.stop()
+                wait([running])
+
+    def close(self) -> None:
+        """Close all connections and end the thread."""
+        if self._running is None:
+            return
+        loop, thread, client = self._running
+        self._running = None
+        asyncio.run_coroutine_threadsafe(client.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _start(self) -> tuple[asyncio.AbstractEventLoop, HttpClient]:
+        if self._running is None:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="crawl", daemon=True)
+            thread.start()
+            self._running = loop, thread, HttpClient()
+        return self._running[0], self._running[2]
 
 
 def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Occurrence]:
@@ -67,8 +97,7 @@ def _in_order(pool: _DownloadPool, running: Future[None]) -> Iterator[Occurrence
             if (finished := pool.done.get()) is None:
                 raise RunError(f"the downloads stopped unexpectedly: {_first(running.exception())}; rerun to resume")
             early[finished[0]] = finished[1]
-        occurrence = early.pop(n)
-        yield occurrence
+        yield early.pop(n)
         pool.consumed(n)
 
 
@@ -77,133 +106,93 @@ def _first(error: BaseException | None) -> str:
     return str(first) if isinstance(first, RunError) else redacted(repr(first))
 
 
-class _NoRoomError(Exception):
-    """A body does not fit into the spool now; ``size``: what to wait for."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
-
-
-class _Spool:
-    """Bytes on disk, or expected there, by position."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.used = limit, 0
-        self._sizes: dict[int, int] = {}
-        self._bodies, self._bytes = 0, 0
-
-    @property
-    def expected(self) -> int:
-        """Size of a body that is not known yet: the mean of those that are."""
-        return self._bytes // self._bodies if self._bodies else _EXPECTED
-
-    def fits(self, n: int, size: int) -> bool:
-        return self.used - self.reserved(n) + size <= self.limit
-
-    def reserved(self, n: int) -> int:
-        return self._sizes.get(n, 0)
-
-    def set(self, n: int, size: int) -> None:
-        self.used += size - self._sizes.pop(n, 0)
-        if size:
-            self._sizes[n] = size
-
-    def finished(self, n: int, size: int) -> None:
-        self.set(n, size)
-        self._bodies += 1
-        self._bytes += size
-
-
 class _DownloadPool:
-    """Downloads in a thread of its own; ``done`` receives ``(position, occurrence)`` as each finishes."""
+    """Downloads of one part; ``done`` receives ``(position, occurrence)`` as each finishes. Only ``consumed`` and ``stop`` are
+    called in another thread than the event loop's."""
 
-    def __init__(self, occurrences: Sequence[Occurrence], config: HttpConfig, limits: Limits, folder: Path) -> None:
+    def __init__(
+        self,
+        occurrences: Sequence[Occurrence],
+        downloader: Downloader,
+        spool: Spool,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self.occurrences = occurrences
         self.done: SimpleQueue[tuple[int, Occurrence] | None] = SimpleQueue()
-        self._config, self._limits, self._folder = config, limits, folder
-        self._consumed, self._spool = 0, _Spool(_SPOOL)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._downloader, self._spool, self._loop = downloader, spool, loop
+        self._bodies: dict[int, Body] = {}
+        self._consumed: deque[int] = deque()
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
         self._progressed = asyncio.Event()
+        self._waiting = 0
 
     async def work(self) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        self._task = asyncio.current_task()
         if self._stopped:
             return
-        downloader = Downloader(self._config, self._limits)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for n, occurrence in enumerate(self.occurrences):
-                    await self._room(n, self._spool.expected if is_url(occurrence) else 0)
-                    group.create_task(self._one(downloader, n, occurrence))
-        finally:
-            await downloader.close()
+        self._downloader.client.keep(self._downloader.config.concurrency)
+        async with asyncio.TaskGroup() as group:
+            for n, occurrence in enumerate(self.occurrences):
+                if not is_url(occurrence):
+                    self.done.put((n, occurrence))
+                    continue
+                await self._room(n, self._spool.expected)
+                group.create_task(self._one(n, occurrence))
 
     async def _room(self, n: int, size: int) -> None:
         """Wait until it is the turn of ``n``, or until it is near and its ``size`` fits, and reserve that."""
-        while n > self._consumed and (n - self._consumed >= _AHEAD or not self._spool.fits(n, size)):
-            self._progressed.clear()
-            await self._progressed.wait()
-        self._spool.set(n, size)
+        self._waiting += 1  # before the state is read, so that whatever is consumed after that is announced
+        try:
+            while not self._has_room(n, size):
+                self._progressed.clear()
+                await self._progressed.wait()
+        finally:
+            self._waiting -= 1
+        self._spool.reserve(n, size)
 
-    async def _one(self, downloader: Downloader, n: int, occurrence: Occurrence) -> None:
-        if is_url(occurrence):
-            target = self._folder / str(n)
-            try:
-                await self._download(downloader, n, occurrence.location, target)
-                self._spool.finished(n, target.stat().st_size)
-                self._progressed.set()
-                occurrence = replace(occurrence, location=str(target))
-            except InputError as error:
-                self._discard(n, target)
-                occurrence = replace(occurrence, error=error)
+    def _has_room(self, n: int, size: int) -> bool:
+        self._free()
+        return n - self._spool.turn < _AHEAD and self._spool.fits(n, size)
+
+    async def _one(self, n: int, occurrence: Occurrence) -> None:
+        body = self._bodies[n] = Body(self._spool, n)
+        try:
+            await self._download(n, occurrence.location, body)
+            occurrence = body.finish(occurrence)
+        except InputError as error:
+            body.discard()
+            occurrence = replace(occurrence, error=error)
+        self._progressed.set()
         self.done.put((n, occurrence))
 
-    async def _download(self, downloader: Downloader, n: int, url: str, target: Path) -> None:
+    async def _download(self, n: int, url: str, body: Body) -> None:
         """Download one body. Where it turns out not to fit it is begun again later: to wait with an open connection would take
         the place of the one whose turn it is."""
         while True:
             try:
-                await downloader.fetch(url, target, lambda size: self._grow(n, size))
+                await self._downloader.fetch(url, body)
                 return
-            except _NoRoomError as error:
-                self._discard(n, target)
+            except NoRoomError as error:
+                body.discard()
+                self._progressed.set()
                 await self._room(n, error.size)
 
-    def _grow(self, n: int, size: int) -> None:
-        reserved = self._spool.reserved(n)
-        if size <= reserved:
-            return
-        if n > self._consumed and not self._spool.fits(n, size):
-            raise _NoRoomError(max(size, 2 * reserved))
-        self._spool.set(n, size)
-
-    def _discard(self, n: int, target: Path) -> None:
-        target.unlink(missing_ok=True)
-        self._spool.set(n, 0)
-        self._progressed.set()
-
     def consumed(self, n: int) -> None:
-        """The consumer has finished with an occurrence: delete its file."""
-        (self._folder / str(n)).unlink(missing_ok=True)
-        self._call(lambda: self._free(n))
+        """The consumer has finished with an occurrence."""
+        self._consumed.append(n)
+        if self._waiting:
+            self._loop.call_soon_threadsafe(self._progressed.set)
 
     def stop(self) -> None:
         """Cancel the downloads in flight."""
         self._stopped = True
-        self._call(lambda: self._task.cancel() if self._task else None)
+        self._loop.call_soon_threadsafe(lambda: self._task.cancel() if self._task else None)
 
-    def _free(self, n: int) -> None:
-        self._consumed = n + 1
-        self._spool.set(n, 0)
-        self._progressed.set()
-
-    def _call(self, call: Callable[[], object]) -> None:
-        """Call in the event loop's thread, if it still runs."""
-        try:
-            if self._loop is not None:
-                self._loop.call_soon_threadsafe(call)
-        except RuntimeError:
-            return
+    def _free(self) -> None:
+        """Free what the consumer has finished with."""
+        while self._consumed:
+            n = self._consumed.popleft()
+            self._spool.turn = n + 1
+            if body := self._bodies.pop(n, None):
+                body.discard()

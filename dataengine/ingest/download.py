@@ -1,27 +1,24 @@
 """HTTP download of one URL, bounded in time, bytes, retries and redirects, with a failure class for every outcome.
 
 Transient failures (TRANSIENT) are retried with exponential back-off, or after the server's ``Retry-After``, which then holds
-for all URLs of that host. Bodies are requested uncompressed and streamed to disk.
+for all URLs of that host. Bodies are requested uncompressed and handed to a Sink as they arrive.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import ssl
-import tempfile
-from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
+from typing import Protocol
 
-import anyio
-import httpcore
 import httpx
+import pycurl
 
 from dataengine.config.sources import HttpConfig
-from dataengine.errors import InputError, RunError
+from dataengine.errors import InputError
 from dataengine.ingest import optout, robots
-from dataengine.ingest.addresses import Network, UnresolvedError
+from dataengine.ingest.addresses import UnresolvedError, checked_addresses
+from dataengine.ingest.http_client import Headers, HttpClient, TransferError
 from dataengine.ingest.rate_limit import Host, RateLimiter
 from dataengine.media.limits import Limits
 
@@ -33,15 +30,10 @@ TRANSIENT = frozenset(
 )
 _ROBOTS_REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
-#: What the HTTP client and its connections may raise beside their documented errors.
-_UNEXPECTED = (
-    httpx.InvalidURL, httpcore.UnsupportedProtocol, httpcore.ProxyError, httpcore.ConnectionNotAvailable,
-    anyio.BrokenResourceError, anyio.BusyResourceError, anyio.ClosedResourceError, anyio.EndOfStream,
-    OSError, ValueError, LookupError,
-)  # fmt: skip
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-Progress = Callable[[int], None]
-"""Called with the size of the body as far as it is known: stated by the server, then received."""
+_ADDRESS_SECONDS = 60.0
+"""How long a host's checked addresses are used before its name is resolved again."""
+#: What the HTTP client may raise beside its documented errors.
+_UNEXPECTED = (pycurl.error, OSError, ValueError, LookupError)
 
 
 class TransientError(InputError):
@@ -50,32 +42,51 @@ class TransientError(InputError):
     wait: float | None = None
 
 
-class Downloader:
-    """Downloads the URLs of one part with shared connections and rate limits; lives in one event loop."""
+class Sink(Protocol):
+    """Receives a body."""
 
-    def __init__(self, config: HttpConfig, limits: Limits) -> None:
-        self.config, self.limits = config, limits
+    def begin(self, size: int) -> None:
+        """A body begins, in place of what an earlier attempt may have left; ``size``: bytes by its header, 0 where none says."""
+        ...
+
+    def write(self, chunk: bytes) -> None:
+        """The next bytes."""
+        ...
+
+
+class Memory:
+    """A Sink that holds the body."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+
+    def begin(self, size: int) -> None:
+        self._chunks.clear()
+
+    def write(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+
+    def data(self) -> bytes:
+        return b"".join(self._chunks)
+
+
+class Downloader:
+    """Downloads the URLs of one part with shared rate limits; lives in the event loop of ``client``."""
+
+    def __init__(self, client: HttpClient, config: HttpConfig, limits: Limits) -> None:
+        self.client, self.config, self.limits = client, config, limits
         self.limiter = RateLimiter(config)
         self._rules: dict[str, robots.Robots] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
-            max_connections=None,
-            max_keepalive_connections=config.concurrency,
-            keepalive_expiry=5.0,
-            network_backend=Network(config.allow_private),
-        )
+        self._addresses: dict[str, tuple[float, list[str]]] = {}
 
-    async def close(self) -> None:
-        await self._pool.aclose()
-
-    async def fetch(self, url: str, target: Path, progress: Progress = lambda _: None) -> None:
-        """Download ``url`` to ``target``. Raises InputError (opted_out, bad_url, too_many_bytes or http_*) and what ``progress``
+    async def fetch(self, url: str, sink: Sink) -> None:
+        """Download ``url`` into ``sink``. Raises InputError (opted_out, bad_url, too_many_bytes or http_*) and what ``sink``
         raises."""
         wait = self.config.backoff
         for last in (n + 1 == self.config.tries for n in range(self.config.tries)):
             try:
-                await self._follow(url, target, progress)
+                await self._follow(url, sink)
                 return
             except _UNEXPECTED as error:
                 raise InputError("http_error", f"the request failed: {type(error).__name__}") from error
@@ -86,86 +97,76 @@ class Downloader:
                     await asyncio.sleep(min(wait, self.config.max_wait))
                 wait *= 2
 
-    async def _follow(self, start: str, target: Path, progress: Progress) -> None:
+    async def _follow(self, start: str, sink: Sink) -> None:
         url = parsed(start)
         for _ in range(self.config.max_redirects + 1):
-            if self.config.robots_txt and not (await self._robots(url, target)).allows(str(url)):
+            if self.config.robots_txt and not (await self._robots(url)).allows(str(url)):
                 raise optout.OptedOutError("robots.txt: disallow")
-            moved = await self._request(url, target, self.limits.bytes, progress, heed=True)
+            moved = await self._request(url, _Response(self, sink, self.limits.bytes))
             if moved is None:
                 return
             url = parsed(moved, url)
         raise InputError("http_redirects", f"more than {self.config.max_redirects} redirects")
 
-    async def _request(self, url: httpx.URL, target: Path, most: int, progress: Progress, *, heed: bool) -> str | None:
-        """One request: the URL it is redirected to, or None once the body is in ``target``. ``heed``: obey opt-outs in the
-        response's headers."""
-        host, answered = self.limiter.of(url.host), False
+    async def _request(self, url: httpx.URL, response: _Response) -> str | None:
+        """One request: the URL it is redirected to, or None once the body is in its sink."""
+        host = response.host = self.limiter.of(url.host)
         try:
-            async with (
-                self.limiter.turn(host),
-                asyncio.timeout(self.config.timeout),
-                self._pool.stream("GET", _core(url), headers=self._headers(url)) as response,
-            ):
-                answered = True
-                host.silent = 0
-                if heed and (response.status == 200 or response.status in _MOVED):
-                    optout.check(response.headers, self.config)
-                moved = self._check(response, host, most)
-                if moved is None:
-                    await _save(response, target, most, progress)
-                return moved
-        except (TimeoutError, httpcore.TimeoutException):
+            async with self.limiter.turn(host), asyncio.timeout(self.config.timeout):
+                await self._send(url, response)
+                return response.moved
+        except TimeoutError:
             error = TransientError("http_timeout", f"no complete response within {self.config.timeout:g} s")
         except UnresolvedError as unresolved:
             error = TransientError(unresolved.failure, unresolved.message)
-        except (httpcore.NetworkError, httpcore.ProtocolError) as raised:
-            if any(isinstance(e, ssl.SSLError) for e in _causes(raised)):
-                raise InputError(
-                    "http_tls", "TLS failed: the server's certificate or encryption is not accepted"
-                ) from None
-            if isinstance(raised, httpcore.LocalProtocolError):
-                raise InputError("bad_url", "the URL makes no valid request") from None
-            error = _broken(raised, answered)
-        host.silent += error.failure in _SILENCE and not answered
+        except TransferError as raised:
+            if raised.failure not in TRANSIENT:
+                raise InputError(raised.failure, raised.message) from None
+            error = TransientError(raised.failure, raised.message)
+        host.silent += error.failure in _SILENCE and not response.answered
         raise error
 
-    def _check(self, response: httpcore.Response, host: Host, most: int) -> str | None:
-        """The URL of a redirect, None for a file. Raises InputError for every other response."""
-        headers = {name.lower(): value.decode("latin-1").strip() for name, value in response.headers}
-        status = response.status
-        if status in _MOVED and b"location" in headers:
-            return headers[b"location"]
-        if status in _RETRIED:
-            transient = TransientError(f"http_{status}", f"the server responded with status {status}")
-            transient.wait = _retry_after(headers)
-            if transient.wait is not None and transient.wait <= self.config.max_wait:
-                self.limiter.pause(host, transient.wait)
-            raise transient
-        if status != 200:
-            raise InputError(f"http_{status}", f"the server responded with status {status}")
-        if headers.get(b"content-encoding", "identity") != "identity":
-            raise InputError("http_encoding", "the server sends a compressed body, which was not requested")
-        if (size := _stated(response)) > most:
-            raise InputError("too_many_bytes", f"{size:,} bytes, limit {most:,}")
-        return None
+    async def _send(self, url: httpx.URL, response: _Response) -> None:
+        """Request from the first of the host's addresses that accepts the connection."""
+        addresses = await self._resolved(url)
+        headers, target = (
+            self._headers(url),
+            f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}",
+        )
+        seconds = self.config.timeout / len(addresses)
+        for last, address in ((n + 1 == len(addresses), address) for n, address in enumerate(addresses)):
+            try:
+                return await self.client.get(target, address, headers, response, seconds)
+            except TransferError as error:
+                if last or response.answered or error.failure not in ("http_connect", "http_timeout"):
+                    raise
 
-    async def _robots(self, url: httpx.URL, target: Path) -> robots.Robots:
+    async def _resolved(self, url: httpx.URL) -> list[str]:
+        """The host's addresses, each checked."""
+        host, now = url.raw_host.decode("ascii"), asyncio.get_running_loop().time()
+        until, addresses = self._addresses.get(host, (0.0, []))
+        if until <= now:
+            addresses = await checked_addresses(host, url.port or 0, self.config.allow_private)
+            self._addresses[host] = (now + _ADDRESS_SECONDS, addresses)
+        return addresses
+
+    async def _robots(self, url: httpx.URL) -> robots.Robots:
         """The robots.txt rules of the URL's origin, fetched once."""
         origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
         async with self._locks.setdefault(origin, asyncio.Lock()):
             if origin not in self._rules:
-                self._rules[origin] = await self._fetch_robots(parsed(f"{origin}/robots.txt"), target)
+                self._rules[origin] = await self._fetch_robots(parsed(f"{origin}/robots.txt"))
             return self._rules[origin]
 
-    async def _fetch_robots(self, url: httpx.URL, target: Path) -> robots.Robots:
+    async def _fetch_robots(self, url: httpx.URL) -> robots.Robots:
         """Fetch a robots.txt; without one everything is allowed. Raises TransientError where the server fails to say whether it
         has one: until then nothing of its origin is fetched (RFC 9309, 2.3.1.4)."""
+        text = Memory()
         try:
             for _ in range(_ROBOTS_REDIRECTS + 1):
-                moved = await self._request(url, target, robots.MAX_BYTES, lambda _: None, heed=False)
+                moved = await self._request(url, _Response(self, text, robots.MAX_BYTES, heed=False))
                 if moved is None:
-                    return robots.parse(target.read_bytes().decode("utf-8", "replace"), self.config.product)
+                    return robots.parse(text.data().decode("utf-8", "replace"), self.config.product)
                 url = parsed(moved, url)
         except InputError as error:
             if error.failure not in TRANSIENT and error.failure.startswith("http_4"):
@@ -173,13 +174,66 @@ class Downloader:
             raise TransientError("http_robots", f"the robots.txt of {url.host} cannot be read: {error}") from None
         return robots.ALLOW_ALL
 
-    def _headers(self, url: httpx.URL) -> list[tuple[bytes, bytes]]:
+    def _headers(self, url: httpx.URL) -> list[str]:
         return [
-            (b"Host", url.netloc),
-            (b"User-Agent", self.config.user_agent.encode()),
-            (b"Accept", b"image/*, video/*, */*;q=0.1"),
-            (b"Accept-Encoding", b"identity"),
+            f"Host: {url.netloc.decode('ascii')}",
+            f"User-Agent: {self.config.user_agent}",
+            "Accept: image/*, video/*, */*;q=0.1",
+            "Accept-Encoding: identity",
         ]
+
+
+@dataclass
+class _Response:
+    """Receives a response: the URL of a redirect, or the body of a file of at most ``most`` bytes. ``heed``: obey opt-outs in its
+    headers."""
+
+    downloader: Downloader
+    sink: Sink
+    most: int
+    heed: bool = True
+    host: Host = field(init=False)
+    answered: bool = False
+    moved: str | None = None
+    size: int = 0
+
+    def head(self, status: int, headers: Headers) -> bool:
+        """Raises InputError for everything but a redirect or a file."""
+        self.answered = True
+        self.host.silent = 0
+        if self.heed and (status == 200 or status in _MOVED):
+            optout.check(headers, self.downloader.config)
+        values = {name: value.decode("latin-1") for name, value in headers}
+        if status in _MOVED and b"location" in values:
+            self.moved = values[b"location"]
+            return False
+        self._check(status, values)
+        self.sink.begin(_stated(values))
+        return True
+
+    def body(self, chunk: bytes) -> None:
+        self.size += len(chunk)
+        if self.size > self.most:
+            raise InputError("too_many_bytes", f"more than the limit of {self.most:,} bytes")
+        self.sink.write(chunk)
+
+    def _check(self, status: int, headers: dict[bytes, str]) -> None:
+        if status in _RETRIED:
+            raise self._retried(status, _retry_after(headers))
+        if status != 200:
+            raise InputError(f"http_{status}", f"the server responded with status {status}")
+        codings = headers.get(b"content-encoding", "identity"), headers.get(b"transfer-encoding", "chunked")
+        if codings[0] != "identity" or codings[1].lower() != "chunked":
+            raise InputError("http_encoding", "the server sends a compressed body, which was not requested")
+        if (size := _stated(headers)) > self.most:
+            raise InputError("too_many_bytes", f"{size:,} bytes, limit {self.most:,}")
+
+    def _retried(self, status: int, wait: float | None) -> TransientError:
+        transient = TransientError(f"http_{status}", f"the server responded with status {status}")
+        transient.wait = wait
+        if wait is not None and wait <= self.downloader.config.max_wait:
+            self.downloader.limiter.pause(self.host, wait)
+        return transient
 
 
 def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
@@ -204,62 +258,25 @@ def host_of(url: str) -> str:
         return ""
 
 
-def _core(url: httpx.URL) -> httpcore.URL:
-    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-
-
 def fetch_once(url: str, limits: Limits, config: HttpConfig) -> bytes:
     """Download one URL into memory. Raises InputError as ``Downloader.fetch``."""
+    sink = Memory()
 
-    async def download(target: Path) -> None:
-        downloader = Downloader(config, limits)
+    async def download() -> None:
+        client = HttpClient()
         try:
-            await downloader.fetch(url, target)
+            await Downloader(client, config, limits).fetch(url, sink)
         finally:
-            await downloader.close()
+            await client.close()
 
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(download(Path(folder, "body")))
-        return Path(folder, "body").read_bytes()
-
-
-async def _save(response: httpcore.Response, target: Path, most: int, progress: Progress) -> None:
-    size = 0
-    progress(_stated(response))
-    try:
-        with target.open("wb") as file:
-            async for chunk in response.aiter_stream():
-                size += len(chunk)
-                if size > most:
-                    raise InputError("too_many_bytes", f"more than the limit of {most:,} bytes")
-                progress(size)
-                file.write(chunk)
-    except OSError as error:
-        if error.errno in _DISK:
-            raise RunError(
-                f"downloads cannot be written to {target.parent}: {error.strerror}; set TMPDIR and rerun"
-            ) from None
-        raise
+    asyncio.run(download())
+    return sink.data()
 
 
-def _stated(response: httpcore.Response) -> int:
+def _stated(headers: dict[bytes, str]) -> int:
     """The body's size by its header, 0 where none is stated."""
-    sizes = [value.strip() for name, value in response.headers if name.lower() == b"content-length"]
-    return int(sizes[0]) if sizes and sizes[0].isdigit() and len(sizes[0]) <= 20 else 0
-
-
-def _broken(error: Exception, answered: bool) -> TransientError:
-    if isinstance(error, httpcore.ConnectError):
-        return TransientError("http_connect", "the connection to the server failed")
-    if isinstance(error, httpcore.ProtocolError) and answered:
-        return TransientError("http_truncated", "the connection closed before the body was complete")
-    return TransientError("http_reset", "the connection was reset")
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    size = headers.get(b"content-length", "")
+    return int(size) if size.isdecimal() and len(size) <= 20 else 0
 
 
 def _retry_after(headers: dict[bytes, str]) -> float | None:

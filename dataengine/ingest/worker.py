@@ -19,7 +19,7 @@ import pyarrow as pa
 from dataengine.config.sources import ClipsConfig, FacesConfig, HttpConfig
 from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
-from dataengine.ingest.crawl import crawl, round_robin
+from dataengine.ingest.crawl import Crawler, round_robin
 from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, WholeFile
 from dataengine.ingest.hash_lists import HashLists
 from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
@@ -134,6 +134,7 @@ class IngestWorker:
     faces: FacesConfig | None = None
     known_bad: HashLists = field(default_factory=lambda: HashLists(()))
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
+    _crawler: Crawler = field(default_factory=Crawler)
 
     def setup(self) -> None:
         """Download the weights of the detectors in use; decode children start with the first part that needs them."""
@@ -145,6 +146,7 @@ class IngestWorker:
     def close(self) -> None:
         for sandbox in self._sandboxes.values():
             sandbox.__exit__(None, None, None)
+        self._crawler.close()
 
     def process(self, part: Part) -> Output:
         source, spec = part.spec
@@ -171,7 +173,7 @@ class IngestWorker:
         again: ``earlier`` is the key of its samples."""
         known = self._packed(earlier)
         wanted = round_robin(list(occurrences))
-        downloads = crawl([i for i in wanted if i.uri not in known], config, self.limits)
+        downloads = self._crawler.crawl([i for i in wanted if i.uri not in known], config, self.limits)
         for occurrence in wanted:
             if occurrence.uri in known:
                 yield replace(occurrence, data=self.workspace.store.get_range(*known[occurrence.uri]))

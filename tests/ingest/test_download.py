@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpcore
+import pycurl
 import pytest
 from support.web_server import HOSTS, Page, Web, web
 
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError
 from dataengine.ingest.addresses import is_public
-from dataengine.ingest.crawl import crawl, round_robin
+from dataengine.ingest.crawl import Crawler, round_robin
 from dataengine.ingest.download import TRANSIENT, Downloader, fetch_once
 from dataengine.ingest.occurrence import Occurrence, fetch
 from dataengine.ingest.optout import OptedOutError
@@ -38,11 +38,19 @@ def polite(**changes: Any) -> HttpConfig:
     return HttpConfig.model_validate(quick | changes)
 
 
+def crawl(items: list[Occurrence], config: HttpConfig) -> Iterator[Occurrence]:
+    crawler = Crawler()
+    try:
+        yield from crawler.crawl(items, config, LIMITS)
+    finally:
+        crawler.close()
+
+
 def outcomes(urls: list[str], config: HttpConfig) -> dict[str, bytes | str]:
     """The body, or the class of failure."""
     items = round_robin([Occurrence(f"t#{n}", url) for n, url in enumerate(urls)])
     found: dict[str, bytes | str] = {}
-    for item, asked in zip(crawl(items, config, LIMITS), items, strict=True):
+    for item, asked in zip(crawl(items, config), items, strict=True):
         try:
             found[asked.location] = item.read(LIMITS)
         except InputError as error:
@@ -109,7 +117,7 @@ def test_what_cannot_be_asked_for() -> None:
     assert "sesame" not in str(caught.value)
 
 
-@pytest.mark.parametrize("error", [LookupError(), UnicodeError("x"), OSError("x"), httpcore.UnsupportedProtocol("x")])
+@pytest.mark.parametrize("error", [LookupError(), UnicodeError("x"), OSError("x"), pycurl.error(1, "x")])
 def test_what_the_client_raises_is_a_failure(error: Exception, site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object, **__: object) -> None:
         raise error
@@ -245,8 +253,8 @@ def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path)
         [Occurrence(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(20)] + [Occurrence("t#z", str(local))]
     )
     assert [i.uri for i in items[:3]] == ["t#z", "t#00", "t#01"]
-    assert [i.uri for i in crawl(items, polite(), LIMITS)] == [i.uri for i in items]
-    running = crawl(items, polite(), LIMITS)
+    assert [i.uri for i in crawl(items, polite())] == [i.uri for i in items]
+    running = crawl(items, polite())
     assert next(running).read(LIMITS) == b"local" and next(running).read(LIMITS) == BODY
     running.close()  # type: ignore[attr-defined]
 
@@ -255,11 +263,11 @@ def test_the_spool_counts_what_is_on_its_way(site: Web, monkeypatch: pytest.Monk
     """In any order of arrival no more lies on disk than the limit, and the one body whose turn it is."""
     size, limit = 90_000, 400_000
     site.pages = {f"/{n}": Page(bytes([n]) * size, length=-1 if n % 2 else None) for n in range(30)}
-    monkeypatch.setattr("dataengine.ingest.crawl._SPOOL", limit)
-    monkeypatch.setattr("dataengine.ingest.crawl._EXPECTED", 1000)
+    for name, value in (("_LIMIT", limit), ("_EXPECTED", 1000), ("_MEMORY", 0)):
+        monkeypatch.setattr(f"dataengine.ingest.spool.{name}", value)
     items = round_robin([Occurrence(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(30)])
     most = 0
-    for item, wanted in zip(crawl(items, polite(concurrency_per_host=16, timeout=20), LIMITS), items, strict=True):
+    for item, wanted in zip(crawl(items, polite(concurrency_per_host=16, timeout=20)), items, strict=True):
         time.sleep(0.02)
         most = max(most, sum(file.stat().st_size for file in Path(item.location).parent.iterdir()))
         assert item.uri == wanted.uri and len(item.read(LIMITS)) == size

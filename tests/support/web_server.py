@@ -20,7 +20,8 @@ HOSTS = ("127.0.0.1", "127.0.0.2")
 @dataclass
 class Page:
     """What a path answers. ``first``: answers before it, one a request. ``how``: full, or reset, truncated, silent (no answer
-    for ``seconds``), slow (one byte every 0.05 s)."""
+    for ``seconds``), slow (one byte every 0.05 s), raw (the body is all that is sent, and the connection stays open for
+    ``seconds``), endless (it is sent for ever)."""
 
     body: bytes = b""
     status: int = 200
@@ -77,6 +78,14 @@ class Web:
         if page.how == "silent":
             await asyncio.sleep(page.seconds)
             return False
+        if page.how in ("raw", "endless"):
+            writer.write(page.body)
+            while page.how == "endless":
+                await writer.drain()
+                writer.write(page.body)
+            await writer.drain()
+            await asyncio.sleep(page.seconds)
+            return page.seconds < 0
         length = len(page.body) if page.length is None else page.length
         lines = [f"HTTP/1.1 {page.status} Said", *(f"{k}: {v}" for k, v in page.headers)]
         lines += [f"Content-Length: {length}"] if length >= 0 else ["Connection: close"]
