@@ -129,16 +129,13 @@ class Downloader:
     async def _send(self, url: httpx.URL, response: _Response) -> None:
         """Request from the first of the host's addresses that accepts the connection."""
         addresses = await self._resolved(url)
-        headers, target = (
-            self._headers(url),
-            f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}",
-        )
-        seconds = self.config.timeout / len(addresses)
-        for last, address in ((n + 1 == len(addresses), address) for n, address in enumerate(addresses)):
+        target, headers = _absolute(url), self._headers(url)
+        for n, address in enumerate(addresses, 1):
             try:
-                return await self.client.get(target, address, headers, response, seconds)
+                await self.client.get(target, address, headers, response, self.config.timeout / len(addresses))
+                return
             except TransferError as error:
-                if last or response.answered or error.failure not in ("http_connect", "http_timeout"):
+                if n == len(addresses) or error.failure not in ("http_connect", "http_timeout"):
                     raise
 
     async def _resolved(self, url: httpx.URL) -> list[str]:
@@ -222,8 +219,7 @@ class _Response:
             raise self._retried(status, _retry_after(headers))
         if status != 200:
             raise InputError(f"http_{status}", f"the server responded with status {status}")
-        codings = headers.get(b"content-encoding", "identity"), headers.get(b"transfer-encoding", "chunked")
-        if codings[0] != "identity" or codings[1].lower() != "chunked":
+        if headers.get(b"content-encoding", "identity") != "identity":
             raise InputError("http_encoding", "the server sends a compressed body, which was not requested")
         if (size := _stated(headers)) > self.most:
             raise InputError("too_many_bytes", f"{size:,} bytes, limit {self.most:,}")
@@ -248,6 +244,11 @@ def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
     if port is not None and not 0 < port < 1 << 16:
         raise InputError("bad_url", f"port {port} is not between 1 and 65,535")
     return result
+
+
+def _absolute(url: httpx.URL) -> str:
+    """The URL without userinfo and fragment."""
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
 
 
 def host_of(url: str) -> str:

@@ -29,20 +29,17 @@ _TLS = (
 )  # fmt: skip
 _WEIRD_REPLY, _TOO_LARGE = 8, 100
 """Codes of libcurl that this binding does not name."""
+_RESET = ("http_reset", "the connection was reset")
+_INVALID = ("http_invalid", "the server's response is not valid HTTP, or its headers are too large")
 #: Failure class and message by libcurl's code.
 _ENDS = {
     pycurl.E_URL_MALFORMAT: ("bad_url", "the URL makes no valid request"),
     pycurl.E_COULDNT_CONNECT: ("http_connect", "the connection to the server failed"),
     pycurl.E_OPERATION_TIMEDOUT: ("http_timeout", "the server took too long to accept the connection"),
     pycurl.E_PARTIAL_FILE: ("http_truncated", "the connection closed before the body was complete"),
-    **dict.fromkeys(
-        (pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING), ("http_reset", "the connection was reset")
-    ),
+    **dict.fromkeys((pycurl.E_SEND_ERROR, pycurl.E_RECV_ERROR, pycurl.E_GOT_NOTHING), _RESET),
     **dict.fromkeys(_TLS, ("http_tls", "TLS failed: the server's certificate or encryption is not accepted")),
-    **dict.fromkeys(
-        (_WEIRD_REPLY, _TOO_LARGE, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_BAD_CONTENT_ENCODING),
-        ("http_invalid", "the server's response is not valid HTTP, or its headers are too large"),
-    ),
+    **dict.fromkeys((_WEIRD_REPLY, _TOO_LARGE, pycurl.E_UNSUPPORTED_PROTOCOL, pycurl.E_BAD_CONTENT_ENCODING), _INVALID),
 }
 
 
@@ -101,13 +98,15 @@ class HttpClient:
             await self._multi.perform(curl)
         except pycurl.error as error:
             if not transfer.ended:
-                raise _failure(curl, error.args[0]) from None
+                raise _failure(curl, *error.args) from None
         finally:
             with suppress(RuntimeError):  # it is registered only where this task was cancelled
                 self._multi.remove_handle(curl)
             self._idle.append(curl)
         if transfer.error:
             raise transfer.error
+        if not transfer.answered:
+            raise TransferError(*_RESET)
 
 
 def _handle() -> Any:
@@ -132,13 +131,15 @@ def _handle() -> Any:
     return curl
 
 
-def _failure(curl: Any, code: int) -> Exception:
+def _failure(curl: Any, code: int, message: str) -> Exception:
     if code == pycurl.E_SSL_CACERT_BADFILE:
         return RunError(
             "the certificates of authorities cannot be read: unset SSL_CERT_FILE, or name a file of certificates in it"
         )
     if code == pycurl.E_SSL_CONNECT_ERROR and curl.getinfo(pycurl.OS_ERRNO):
         code = pycurl.E_COULDNT_CONNECT  # the connection ended during the handshake
+    if code == pycurl.E_RECV_ERROR and "chunk" in message:
+        return TransferError(*_INVALID)
     return TransferError(*_ENDS.get(code, ("http_error", f"the request failed: libcurl's error {code}")))
 
 
@@ -149,10 +150,11 @@ class _Transfer:
     receiver: Receiver
     address: str
     error: Exception | None = None
+    answered: bool = False
+    """The head of the response is whole."""
     ended: bool = False
     """The receiver wants nothing more: libcurl's error is the consequence."""
     _lines: list[bytes] = field(default_factory=list)
-    _final: bool = False
 
     def open(self, _purpose: int, address: Any) -> Any:
         """A socket for the address that was checked."""
@@ -163,7 +165,7 @@ class _Transfer:
 
     def line(self, line: bytes) -> int:
         """A line of a response's head, of which informational ones (1xx) may come first, or of trailers, which are ignored."""
-        if self._final:
+        if self.answered:
             return len(line)
         if line.strip(b"\r\n"):
             self._lines.append(line)
@@ -173,7 +175,7 @@ class _Transfer:
         code = int(status.split(None, 2)[1])
         if code < 200 and code != 101:
             return len(line)
-        self._final = True
+        self.answered = True
         try:
             if self.receiver.head(code, _parsed(lines)):
                 return len(line)

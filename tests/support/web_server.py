@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from socket import SO_LINGER, SOL_SOCKET
@@ -43,6 +44,11 @@ class Web:
     busy: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
     """Requests at once, at most, by host."""
+    heads: list[str] = field(default_factory=list)
+    """Of each request."""
+    open: int = 0
+    """Connections now, ``opened`` of all that there were."""
+    opened: int = 0
 
     def url(self, path: str, host: str = HOSTS[0]) -> str:
         return f"http://{host}:{self.port}{path}"
@@ -52,17 +58,21 @@ class Web:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host = writer.get_extra_info("sockname")[0]
+        self.open += 1
+        self.opened += 1
         try:
             while await self._one(host, reader, writer):
                 continue
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            self.open -= 1
             writer.close()
 
     async def _one(self, host: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         path = head.split(" ")[1]
+        self.heads.append(head)
         self.seen.append((time.monotonic(), host, path))
         self.agents |= {line.partition(": ")[2] for line in head.splitlines() if line.startswith("User-Agent")}
         self.busy[host] += 1
@@ -106,12 +116,12 @@ class Web:
 
 
 @contextmanager
-def web() -> Iterator[Web]:
+def web(hosts: Sequence[str] = HOSTS, tls: ssl.SSLContext | None = None) -> Iterator[Web]:
     """A server in a thread of its own."""
     loop = asyncio.new_event_loop()
     server = Web(free_port())
-    for host in HOSTS:
-        loop.run_until_complete(asyncio.start_server(server.handle, host, server.port))
+    for host in hosts:
+        loop.run_until_complete(asyncio.start_server(server.handle, host, server.port, ssl=tls))
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
