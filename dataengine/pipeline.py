@@ -233,6 +233,10 @@ class _Pass:
     def _make(self, stage: Stage, key: str) -> StageReport:
         self.lease.take()
         start = time.monotonic()
+        path = stage.record_path(self.run, key)
+        if stage.in_place:
+            # The files that an earlier commit names are written over from here on; a run that is killed must not leave it standing.
+            self.run.workspace.store.delete([path])
         with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
             if isinstance(stage, TableStage):
                 self.reporter.start(stage.name, 1, 1)
@@ -247,7 +251,7 @@ class _Pass:
             self.run.forget()
         self.lease.take()
         commit = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
-        self.run.workspace.store.put(stage.record_path(self.run, key), commit)
+        self.run.workspace.store.put(path, commit)
         # Parsed again, so that facts are in the order in which a later run reads them.
         record = self.run.records[stage.name] = Record.from_bytes(commit)
         return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - start, record.counts)

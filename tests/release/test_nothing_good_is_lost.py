@@ -12,6 +12,7 @@ import dataengine
 from dataengine.errors import RunError, StoppedError
 from dataengine.storage.release_folder import MANIFEST, ReleaseFolder
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import Output
 from dataengine.testing import InProcess, write_corpus, write_recipe
 from dataengine.verify.verify import verify
 
@@ -140,6 +141,31 @@ def test_the_earlier_release_is_whole_until_the_new_ones_manifest_is_there(tmp_p
     assert states.count("none") <= 12, states
     assert verify(str(tmp_path / "ws" / "releases" / "test")).samples == 6
     assert not list((tmp_path / "ws" / "staging").rglob("*.*"))
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_among_its_shards_leaves_none_of_them_to_another_recipe(tmp_path: Path) -> None:
+    """Both recipes write shards of the same names and sizes."""
+    corpus(tmp_path, missing=0)
+    rows = (tmp_path / "in" / "t.jsonl").read_text().splitlines()
+    (tmp_path / "in" / "t.jsonl").write_text("\n".join(row[:-1] + ', "caption": "a photo"}' for row in rows))
+
+    def no_release(*arguments: Any) -> None:
+        raise KilledError
+
+    def killed(store: Store, marker: str, key: str, output: Output) -> None:
+        assert "shard.write" in marker, "other stages are the same"
+        raise KilledError
+
+    for what, instead, changes in (
+        ("release.stage.account", no_release, {}),
+        ("storage.workspace.commit_part", killed, {"seed": 5}),
+    ):
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(f"dataengine.{what}", instead)
+            run(tmp_path, **changes)
+    run(tmp_path)
+    assert verify(str(tmp_path / "ws" / "releases" / "test")).errors == []
 
 
 @pytest.fixture(params=["folder", "s3"])
