@@ -235,7 +235,7 @@ class _Pass:
         start = time.monotonic()
         path = stage.record_path(self.run, key)
         if stage.in_place:
-            # The files that an earlier commit names are written over from here on; a run that is killed must not leave it standing.
+            # Files that an earlier commit names are written over from here on: a killed run must not leave it standing.
             self.run.workspace.store.delete([path])
         with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
             if isinstance(stage, TableStage):

@@ -99,6 +99,12 @@ def transient(error: Exception) -> bool:
     return "response body" in text or ("error sending request" in text and not _retried(text))
 
 
+def broken_refusal(error: Exception) -> bool:
+    """True where the body of an error response (a 404, say) broke: the client asks again for the bodies of objects alone."""
+    text = _first(error)
+    return "Error performing" in text and "response body" in text
+
+
 def missing_bucket(error: Exception) -> bool:
     return "NoSuchBucket" in str(error)
 

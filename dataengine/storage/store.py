@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,8 +83,7 @@ class Store:
     def get(self, key: str, sha256: str = "") -> bytes:
         """Bytes of an object, read again if their SHA-256 is not the expected one. Raises FileNotFoundError, RunError."""
         for _ in range(_READS):
-            with _named(self, key):
-                data = bytes(obstore.get(self.client, key).bytes())
+            data = self._call(key, lambda: bytes(obstore.get(self.client, key).bytes()), body=True)
             if not sha256 or (actual := hashlib.sha256(data).hexdigest()) == sha256:
                 return data
         raise RunError(
@@ -104,18 +104,19 @@ class Store:
         """``length`` bytes from ``start``. Raises FileNotFoundError, RunError."""
         if not length:
             return b""
-        with _named(self, key):
-            return bytes(obstore.get_range(self.client, key, start=start, length=length))
+        data = self._call(key, lambda: obstore.get_range(self.client, key, start=start, length=length), body=True)
+        return bytes(data)
 
     def get_ranges(self, key: str, starts: Sequence[int], lengths: Sequence[int]) -> list[bytes]:
         """Several byte ranges of one object in one call; neighbouring ranges are coalesced."""
-        with _named(self, key):
-            return [bytes(b) for b in obstore.get_ranges(self.client, key, starts=starts, lengths=lengths)]
+        ranges = self._call(
+            key, lambda: obstore.get_ranges(self.client, key, starts=starts, lengths=lengths), body=True
+        )
+        return [bytes(b) for b in ranges]
 
     def put(self, key: str, data: bytes | Path) -> str:
         """Write an object atomically (a file by multipart upload) and return its SHA-256."""
-        with _named(self, key, writes=True):
-            obstore.put(self._writable, key, data)
+        self._call(key, lambda: obstore.put(self._writable, key, data), writes=True)
         if isinstance(data, Path):
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()
@@ -133,29 +134,26 @@ class Store:
             obstore.put(self._writable, key, data, mode="create", use_multipart=False, attributes=attributes)
 
         try:
-            with _named(self, key, writes=True):
-                _retry(write)
+            self._call(key, write, writes=True)
         except FileExistsError:
             return tries > 1 and self.get(key) == data
         return True
 
     def copy(self, key: str, to: str) -> None:
         """Copy an object where it lies (a link in a folder), replacing what is there. Raises FileNotFoundError, RunError."""
-        with _named(self, key):
-            _retry(lambda: obstore.copy(self.client, key, to))
+        self._call(key, lambda: obstore.copy(self.client, key, to))
 
     def recorded(self, key: str) -> str:
         """The SHA-256 recorded when the object was created, "" if none was."""
         if not self.remote:
             return ""
-        with _named(self, key):
-            return str(obstore.get(self.client, key, options={"head": True}).attributes.get(_SHA256, ""))
+        head = self._call(key, lambda: obstore.get(self.client, key, options={"head": True}))
+        return str(head.attributes.get(_SHA256, ""))
 
     def head(self, key: str) -> Entry | None:
         """Size and tag of an object, None if there is none."""
         try:
-            with _named(self, key):
-                return _entry(obstore.head(self.client, key))
+            return _entry(self._call(key, lambda: obstore.head(self.client, key)))
         except FileNotFoundError:
             return None
 
@@ -166,47 +164,40 @@ class Store:
         """All objects below ``prefix``, sorted by key; none where the folder does not exist."""
         if not self.remote and not Path(self.url).is_dir():
             return iter(())
-        with _named(self, prefix, writes=True):
-            entries = _retry(lambda: [_entry(o) for page in obstore.list(self.client, prefix or None) for o in page])
+        pages = self._call(prefix, lambda: list(obstore.list(self.client, prefix or None)), writes=True)
+        entries = [_entry(o) for page in pages for o in page]
         return iter(sorted(entries, key=lambda e: e.key))
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; missing ones are no error."""
         for key in keys:
             try:
-                with _named(self, key):
-                    obstore.delete(self.client, key)
+                self._call(key, partial(obstore.delete, self.client, key))
             except FileNotFoundError:
                 continue
 
-
-class _named:  # noqa: N801  a context manager, used as a verb
-    """Error translation: a client's error becomes one that names the object and what to check. If it ``writes`` or lists, 404
-    means that the bucket or folder is missing, not the object."""
-
-    def __init__(self, store: Store, key: str, writes: bool = False) -> None:
-        self.store, self.key, self.writes = store, key, writes
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        uri = self.store.uri(self.key).rstrip("/")
-        if isinstance(error, AlreadyExistsError):
+    def _call(self, key: str, call: Callable[[], _T], writes: bool = False, body: bool = False) -> _T:
+        """``call()``, tried again where that may help; an error names the object and what to check. If it ``writes`` or lists,
+        404 means that the bucket or folder is missing, not the object. A broken ``body`` is asked for again by the client itself.
+        Raises FileExistsError, FileNotFoundError, RunError."""
+        uri = self.uri(key).rstrip("/")
+        try:
+            return _retry(call, s3.broken_refusal if body else s3.transient)
+        except AlreadyExistsError:
             raise FileExistsError(uri) from None
-        if isinstance(error, FileNotFoundError) and not self.writes and not s3.missing_bucket(error):
-            raise FileNotFoundError(f"{uri} does not exist") from None
-        if isinstance(error, BaseError | OSError):
+        except (BaseError, OSError) as error:
+            if isinstance(error, FileNotFoundError) and not writes and not s3.missing_bucket(error):
+                raise FileNotFoundError(f"{uri} does not exist") from None
             raise RunError(f"{uri}: {s3.explained(error)}") from None
 
 
-def _retry(call: Callable[[], _T]) -> _T:
+def _retry(call: Callable[[], _T], transient: Callable[[Exception], bool]) -> _T:
     """Retry with back-off what the client does not retry itself."""
     for number in range(1, s3.attempts()):
         try:
             return call()
         except BaseError as error:
-            if isinstance(error, AlreadyExistsError) or not s3.transient(error):
+            if isinstance(error, AlreadyExistsError) or not transient(error):
                 raise
             time.sleep(min(0.1 * 2**number, 10))
     return call()

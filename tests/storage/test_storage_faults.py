@@ -56,6 +56,16 @@ def test_what_passes_is_read_again(proxy: FaultyProxy, store: Store, read: str, 
 
 
 @pytest.mark.parametrize("kind", PASSING)
+def test_an_object_that_is_missing_is_missing_through_faults(proxy: FaultyProxy, store: Store, kind: int | str) -> None:
+    """Also where the server's answer that it is missing breaks."""
+    proxy.faults.append(Fault(kind, times=2, seconds=0.3))
+    with pytest.raises(FileNotFoundError):
+        store.get("dir/none")
+    proxy.faults.append(Fault(kind, "HEAD", times=2, seconds=0.3))
+    assert store.head("dir/none") is None
+
+
+@pytest.mark.parametrize("kind", PASSING)
 @pytest.mark.parametrize("write", WRITES)
 def test_what_passes_is_written_again(proxy: FaultyProxy, store: Store, write: str, kind: int | str) -> None:
     proxy.faults.append(Fault(kind, "PUT", times=2, seconds=0.3))
