@@ -22,6 +22,7 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
+from dataengine.media.sandbox.malloc import keep_freed_memory
 from dataengine.stage import Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
@@ -43,6 +44,7 @@ class _Actor:
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
+        keep_freed_memory()
 
     def serve(self, packed: bytes) -> None:
         """From now on a stage's worker, pickled with its store."""

@@ -222,7 +222,7 @@ class IngestWorker:
             if not rows.samples:
                 return {}
             if not self.workspace.store.exists(key):
-                self.workspace.store.put(key, path)
+                self.workspace.store.put(key, path, info.sha256)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
     def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:

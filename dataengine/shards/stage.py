@@ -99,7 +99,7 @@ class ShardWorker:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
                 info = write_tar(out, flatten(self._samples(rows, cleaned)))
-            file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows))
+            file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
         return Output({"tar": file}, counts, plain(shard))

@@ -45,10 +45,10 @@ class ReleaseFolder:
         """Where the file that will be ``key`` lies until then."""
         return f"{self.staging}/{key.removeprefix(f'{self.base}/')}"
 
-    def put(self, path: str, data: bytes | Path, size: int, rows: int = 0) -> File:
-        """Stage a file; it is named as it will be called in the release."""
+    def put(self, path: str, data: bytes | Path, size: int, rows: int = 0, sha256: str = "") -> File:
+        """Stage a file, of digest ``sha256`` where it is known; it is named as it will be called in the release."""
         key = f"{self.base}/{path}"
-        return File(key, self.store.put(self.staged(key), data), size, rows)
+        return File(key, self.store.put(self.staged(key), data, sha256), size, rows)
 
     def adopt(self, file: File) -> File:
         """A file that was written to the staging place by another hand, named as it will be called in the release."""

@@ -114,9 +114,11 @@ class Store:
         )
         return [bytes(b) for b in ranges]
 
-    def put(self, key: str, data: bytes | Path) -> str:
-        """Write an object atomically (a file by multipart upload) and return its SHA-256."""
+    def put(self, key: str, data: bytes | Path, sha256: str = "") -> str:
+        """Write an object atomically (a file by multipart upload) and return its SHA-256, ``sha256`` where it is known."""
         self._call(key, lambda: obstore.put(self._writable, key, data), writes=True)
+        if sha256:
+            return sha256
         if isinstance(data, Path):
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()

@@ -59,7 +59,7 @@ class CotShardWorker:
             path = Path(folder, "shard.tar")
             with path.open("wb") as out:
                 info = write_tar(out, self._members(rows))
-            file = release.put(f"cot/{part.name}.tar", path, info.bytes, len(rows))
+            file = release.put(f"cot/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
         facts = {
             "name": part.name,
             "split": rows[0].split,

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from dataengine.media.sandbox import malloc
 from dataengine.storage.pinned_packages import cache_dir
 
 _KEPT = (
@@ -34,6 +35,7 @@ _KEPT_FOR_GPU = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_")
 _FIXED = {
     "JE_ARROW_MALLOC_CONF": "background_thread:false",  # Landlock does not hold threads that are there before it
     "MALLOC_ARENA_MAX": "2",
+    **malloc.VARIABLES,
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONNOUSERSITE": "1",
