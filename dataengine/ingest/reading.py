@@ -75,8 +75,8 @@ def open_file(path: str, within: tuple[str, ...] = ()) -> BinaryIO:
 
 
 def _open_allowed(path: str, within: tuple[str, ...]) -> BinaryIO | None:
-    """The usual case in a third of the time: a file that the kernel itself says is regular and lies below one of the folders. None
-    for all else, which ``_open_checked`` judges."""
+    """The usual case in a third of the time: a file that the kernel itself says is regular and below one of the folders. None for
+    all else, which ``_open_checked`` judges."""
     if not _PATH_ONLY:
         return None
     try:
@@ -86,7 +86,7 @@ def _open_allowed(path: str, within: tuple[str, ...]) -> BinaryIO | None:
             regular = stat.S_ISREG(os.fstat(handle).st_mode)
             if not regular or (within and not _starts_with_any(_kernel_path(handle), map(_real_folder, within))):
                 return None
-            return open(f"/proc/self/fd/{handle}", "rb")  # noqa: PTH123, SIM115  the caller's context
+            return open(f"/proc/self/fd/{handle}", "rb")  # noqa: PTH123  the caller's context
         finally:
             os.close(handle)
     except (OSError, ValueError):
@@ -95,7 +95,7 @@ def _open_allowed(path: str, within: tuple[str, ...]) -> BinaryIO | None:
 
 def _kernel_path(handle: int) -> str:
     """The path of an open file or folder, without links."""
-    return os.readlink(f"/proc/self/fd/{handle}")
+    return os.readlink(f"/proc/self/fd/{handle}")  # noqa: PTH115  a path that is too long for Path
 
 
 def _real_folder(folder: str) -> str:

@@ -7,11 +7,9 @@ occurrence of something that may be released. ``counts`` has both figures, clips
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -211,8 +209,8 @@ class IngestWorker:
 
     def _pack(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> dict[str, File]:
         """Decode all occurrences, write their bytes as one tar named by its digest, and fill ``rows``."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "media.tar")
+        store = self.workspace.store
+        with store.new_file() as path:
             with path.open("wb") as out:
                 info = write_tar(out, self._members(rows, occurrences, sandbox))
             key = f"media/{info.sha256[:32]}.tar"
@@ -221,8 +219,8 @@ class IngestWorker:
                 row.update(media=key, offset=offsets[row["id"]])
             if not rows.samples:
                 return {}
-            if not self.workspace.store.exists(key):
-                self.workspace.store.put(key, path, info.sha256)
+            if not store.exists(key):
+                store.move(path, key, info.sha256)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
     def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -123,6 +126,32 @@ class Store:
             with data.open("rb") as f:
                 return hashlib.file_digest(f, "sha256").hexdigest()
         return hashlib.sha256(data).hexdigest()
+
+    @contextmanager
+    def new_file(self) -> Iterator[Path]:
+        """A path to write a large object to, for ``move``: among the objects of a folder, under a name that no listing shows, so
+        that publishing it copies nothing; for S3 in a temporary folder."""
+        if self.remote:
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder, "object")
+            return
+        with _named(self, "", writes=True):
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        path = Path(self.url, f"{uuid.uuid4().hex}#0")
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def move(self, path: Path, key: str, sha256: str) -> None:
+        """Publish a file of ``new_file``, of known digest, in one step. Raises RunError."""
+        if self.remote:
+            self.put(key, path, sha256)
+            return
+        with _named(self, key, writes=True):
+            target = Path(self.url, key)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
 
     def create(self, key: str, data: bytes, sha256: str = "") -> bool:
         """Create an object if none exists (If-None-Match on S3); False if one did. ``sha256`` is recorded with it. If a response
