@@ -1,33 +1,35 @@
-"""Ingest throughput beside its limit and a peer's way, in one run.
+"""Ingest throughput beside its limit and a peer's way, in interleaved rounds.
 
-    python benchmarks/ingest.py [--images 4000] [--workers 2]
+    python -m benchmarks ingest [--images 4000] [--workers 2] [--rounds 3]
 
 (a) the limit: ``inspect`` (full check, facts, perceptual hash) in this process over bytes in memory, times the workers;
-(b) the ingest stage on local Ray, files on disk to committed tables, Ray's start not counted;
+(b) the ingest stage on local Ray, files on disk to committed tables; Ray and its workers are started by a run before;
 (c) the usual script: Pillow decode and imagehash's pHash over files, one process, times the workers.
+CPU is that of the process, of (b) that of the workers and their decode children.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
+import os
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+import harness
 import imagehash
 import numpy as np
 import sklearn
 from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from processes import family
 
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import Ingest
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
+from dataengine.media.sandbox.malloc import keep_freed_memory
 from dataengine.pipeline import execute
 
 PICTURES = Path(sklearn.__file__).parent / "datasets" / "images"
@@ -48,13 +50,6 @@ def crops(count: int) -> list[bytes]:
     return made
 
 
-def rate(call: Callable[[Any], object], items: Iterable[Any], count: int) -> float:
-    begun = time.perf_counter()
-    for item in items:
-        call(item)
-    return count / (time.perf_counter() - begun)
-
-
 def recipe(photos: Path, workspace: Path, workers: int) -> Recipe:
     return Recipe.model_validate(
         {
@@ -68,43 +63,74 @@ def recipe(photos: Path, workspace: Path, workers: int) -> Recipe:
     )
 
 
-def stage_rate(photos: Path, workspace: Path, workers: int, count: int) -> float:
-    """Images a second of the stage, without Ray's start: a first run over a few files starts it in this process."""
-    import ray
+@dataclass
+class Stage:
+    """The stage over a folder, each time into a workspace of its own."""
 
-    ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, object_store_memory=256 << 20)
-    [report] = execute(recipe(photos, workspace, workers), plan=[Ingest()])
-    ray.shutdown()
-    if report.counts["samples"] != count:
-        raise SystemExit(f"{report.counts} instead of {count} samples")
-    return count / report.seconds
+    photos: Path
+    folder: Path
+    workers: int
+    walls: list[float] = field(default_factory=list)
+    cpus: list[float] = field(default_factory=list)
+
+    def __call__(self) -> None:
+        workspace = tempfile.mkdtemp(dir=self.folder)
+        before = _workers_cpu()
+        [report] = execute(recipe(self.photos, Path(workspace), self.workers), plan=[Ingest()])
+        self.cpus.append(_workers_cpu() - before)
+        self.walls.append(report.seconds)
+        if report.counts["samples"] != (count := len(list(self.photos.iterdir()))):
+            raise SystemExit(f"{report.counts} instead of {count} samples")
+
+
+def _workers_cpu() -> float:
+    """CPU seconds of Ray's workers here and of their children that have ended."""
+    total = 0.0
+    for pid in family(os.getsid(0)):
+        with suppress(OSError):
+            if "ray::" in Path(f"/proc/{pid}/cmdline").read_text():
+                total += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def written(photos: Path, data: list[bytes]) -> Path:
+    photos.mkdir()
+    for n, jpeg in enumerate(data):
+        (photos / f"{n:06d}.jpg").write_bytes(jpeg)
+    return photos
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = harness.parser(__doc__, rounds=3)
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
-    data = crops(given.images)
-    with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder, "photos")
-        photos.mkdir()
-        for n, jpeg in enumerate(data):
-            (photos / f"{n:06d}.jpg").write_bytes(jpeg)
-        limits = Limits()
-        bare = rate(lambda d: inspect(limits, d), data, len(data)) * given.workers
-        peer = rate(lambda p: imagehash.phash(Image.open(p)), sorted(photos.iterdir()), len(data)) * given.workers
-        ours = stage_rate(photos, Path(folder, "workspace"), given.workers, len(data))
-    table = Table(title=f"{len(data):,} JPEG {SIZE[0]}×{SIZE[1]}, {given.workers} workers", box=None)
-    for column in ("what", "images/s", "of the limit"):
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for what, found in (
-        ("bare inspect × workers (limit)", bare),
-        ("ingest stage", ours),
-        ("Pillow + imagehash × workers", peer),
-    ):
-        table.add_row(what, f"{found:,.0f}", f"{found / bare:.2f}")
-    Console().print(table)
+    options = parser.parse_args()
+    report = harness.Report("ingest", options)
+    keep_freed_memory()
+    count, limits, data = options.images, Limits(), crops(options.images)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Stage(written(folder / "few", data[:16]), folder, options.workers)()
+        photos = written(folder / "photos", data)
+        stage = Stage(photos, folder, options.workers)
+        ways: dict[str, Callable[[], object]] = {
+            "bare inspect × workers (limit)": lambda: [inspect(limits, d) for d in data],
+            "ingest stage": stage,
+            "Pillow + imagehash × workers": lambda: [imagehash.phash(Image.open(p)) for p in sorted(photos.iterdir())],
+        }
+        timings = harness.rounds(ways, options.rounds, warm=False)
+    timings["ingest stage"] = harness.Timing(stage.walls, stage.cpus)
+    walls = {way: t.wall / (1 if way == "ingest stage" else options.workers) for way, t in timings.items()}
+    limit = next(iter(timings))
+    report.table(
+        f"{count:,} JPEG {SIZE[0]}×{SIZE[1]}, {options.workers} workers",
+        ["what", "images/s", "of the limit", "CPU ms an image", "limit's CPU ÷ this"],
+        [
+            [way, round(count / walls[way]), walls[limit] / walls[way], t.cpu / count * 1e3, timings[limit].cpu / t.cpu]
+            for way, t in timings.items()
+        ],
+    )
+    report.write()
 
 
 if __name__ == "__main__":

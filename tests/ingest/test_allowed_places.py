@@ -14,7 +14,9 @@ import pytest
 from support.source_readers import ends, failure, folder, items, table
 
 from dataengine.config.sources import FolderSource, UrlsSource
+from dataengine.errors import InputError
 from dataengine.ingest.folder import FolderReader
+from dataengine.ingest.reading import _open_allowed, open_file
 from dataengine.ingest.table import UrlsReader
 from dataengine.storage.store import Store
 
@@ -24,6 +26,30 @@ def pictures(tmp_path: Path) -> Path:
     (tmp_path / "a.jpg").write_bytes(b"A")
     (tmp_path / "b.jpg").write_bytes(b"B")
     return tmp_path
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fast way is Linux's")
+def test_the_fast_way_opens_what_the_careful_one_opens_and_nothing_else(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in", tmp_path / "in-too"
+    for folder_ in (inside, outside):
+        folder_.mkdir()
+        (folder_ / "a.jpg").write_bytes(b"A")
+    (inside / "link.jpg").symlink_to("a.jpg")
+    (inside / "out.jpg").symlink_to(outside / "a.jpg")
+    (tmp_path / "alias").symlink_to(inside)
+    os.mkfifo(inside / "pipe.jpg")
+    for name, opens in {"a": True, "link": True, "out": False, "pipe": False, "none": False}.items():
+        for root in (inside, tmp_path / "alias"):
+            path = f"{root}/{name}.jpg"
+            for way in (_open_allowed, open_file):
+                try:
+                    file = way(path, (str(tmp_path / "alias"), "s3://bucket/x"))
+                except InputError:
+                    file = None
+                assert (file is not None) == opens, (way.__name__, path)
+                if file is not None:
+                    assert file.read() == b"A"
+                    file.close()
 
 
 @pytest.mark.parametrize("row", ["https://h.example/a.jpg", "HTTP://H.example/a.jpg", " http://h.example/a.jpg"])

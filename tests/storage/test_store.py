@@ -34,6 +34,18 @@ def test_a_file_is_put_as_it_is(store: Store, tmp_path: Path) -> None:
     assert store.get("big") == path.read_bytes()
 
 
+def test_a_new_file_appears_whole_or_not_at_all(store: Store) -> None:
+    with store.new_file() as path:
+        path.write_bytes(b"x" * (12 << 20))
+        assert list(store.list()) == [] and not store.exists("a/big")
+        store.move(path, "a/big", "known")
+    assert store.get("a/big") == b"x" * (12 << 20) and [e.key for e in store.list()] == ["a/big"]
+    with pytest.raises(ZeroDivisionError), store.new_file() as path:
+        path.write_bytes(b"half")
+        raise ZeroDivisionError
+    assert not path.exists() and [e.key for e in store.list()] == ["a/big"]
+
+
 def test_listing_is_ordered_and_below_the_prefix(store: Store) -> None:
     for key in ("p/2", "p/1/z", "p/10", "q/1"):
         store.put(key, b"1")
