@@ -135,8 +135,7 @@ class Store:
             with tempfile.TemporaryDirectory() as folder:
                 yield Path(folder, "object")
             return
-        with _named(self, "", writes=True):
-            Path(self.url).mkdir(parents=True, exist_ok=True)
+        self._call("", lambda: Path(self.url).mkdir(parents=True, exist_ok=True), writes=True)
         path = Path(self.url, f"{uuid.uuid4().hex}#0")
         try:
             yield path
@@ -148,10 +147,7 @@ class Store:
         if self.remote:
             self.put(key, path, sha256)
             return
-        with _named(self, key, writes=True):
-            target = Path(self.url, key)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        self._call(key, lambda: _rename(path, Path(self.url, key)), writes=True)
 
     def create(self, key: str, data: bytes, sha256: str = "") -> bool:
         """Create an object if none exists (If-None-Match on S3); False if one did. ``sha256`` is recorded with it. If a response
@@ -220,6 +216,11 @@ class Store:
             if isinstance(error, FileNotFoundError) and not writes and not s3.missing_bucket(error):
                 raise FileNotFoundError(f"{uri} does not exist") from None
             raise RunError(f"{uri}: {s3.explained(error)}") from None
+
+
+def _rename(path: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    path.replace(target)
 
 
 def _retry(call: Callable[[], _T], transient: Callable[[Exception], bool]) -> _T:
