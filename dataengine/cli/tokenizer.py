@@ -48,19 +48,34 @@ def evaluate(
     recipe: RecipeArgument,
     workspace: WorkspaceOption = None,
     workers: WorkersOption = None,
-    single: Annotated[
-        bool, typer.Option(help="Also train and evaluate a single codebook of the same total size, for comparison.")
-    ] = True,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="Also train and evaluate a single codebook of the same total size.")
+    ] = False,
+    labels: Annotated[
+        str | None, typer.Option(help="CSV, JSONL or Parquet table with columns id and label: a linear probe on them.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps of the small decoders and language models.")] = 300,
 ) -> None:
-    """Evaluate the tokenizer of RECIPE on held-out samples: codebook usage, reconstruction, features, a linear probe."""
+    """Evaluate the tokenizer of RECIPE on held-out samples: codebook usage, and reconstruction, linear probes, retrieval and
+    caption perplexity from its codes beside its continuous features. The table goes into the tokenizer's card."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
-    from dataengine.tokenize.quality import judge, rows
+    from dataengine.tokenize.quality import EXPLAINED, Effort, judge, rows, store
 
     loaded = recipes.load(recipe, workspace=workspace, workers=workers)
-    variants = {"tokenizer": loaded} | ({"one codebook": with_one_codebook(loaded)} if single else {})
-    results = {name: judge(_fitted(variant, show=False)) for name, variant in variants.items()}
+    labelled = _labels(labels)
+    variants = {"tokenizer": loaded} | ({"one codebook": with_one_codebook(loaded)} if baseline else {})
+    runs = {name: _fitted(variant, show=False) for name, variant in variants.items()}
+    results = {name: judge(run, labelled, Effort(steps=steps)) for name, run in runs.items()}
     console.print_table("held-out pictures", ["", *results], rows(list(results.values())))
+    print(EXPLAINED)
+    print(store(runs["tokenizer"], results["tokenizer"]))
+
+
+def _labels(path: str | None) -> dict[str, str] | None:
+    from dataengine.tokenize.kelix.labelled import labels_of
+
+    return labels_of(path) if path else None
 
 
 @app.command()
@@ -70,15 +85,20 @@ def export(
     folder: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Copy the trained tokenizer of RECIPE to OUT, with configuration, card and loss curve, for use as a checkpoint in other
-    recipes."""
+    """Copy the trained tokenizer of RECIPE to OUT, with configuration, card (and the evaluation, if there is one) and loss curve,
+    for use as a checkpoint in other recipes."""
     from dataengine.config import recipe as recipes
     from dataengine.storage.store import Store
+    from dataengine.tokenize.quality import JSON, TABLE, stored
 
     run = _fitted(recipes.load(recipe, workspace=workspace), show=False)
     target = Store(folder)
-    for file in run.records["tokenize.fit"].parts["all"].files.values():
-        target.put(file.key.rpartition("/")[2], run.workspace.store.get(file.key))
+    evaluation = stored(run)
+    for role, file in run.records["tokenize.fit"].parts["all"].files.items():
+        data = run.workspace.store.get(file.key)
+        target.put(file.key.rpartition("/")[2], data + evaluation.get(TABLE, b"") if role == "card" else data)
+    if JSON in evaluation:
+        target.put(JSON, evaluation[JSON])
     print(target.uri(""))
 
 

