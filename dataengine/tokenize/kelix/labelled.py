@@ -7,8 +7,8 @@ little about photographs but are there; on the corpus with a table of labels of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,8 @@ _READERS = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa
 _SIDE, _BATCH, _TEST = 4, 32, 4
 
 
-class Probe(NamedTuple):
+@dataclass(frozen=True)
+class Probe:
     """Accuracies by way on ``tested`` pictures of ``classes`` classes."""
 
     classes: int
