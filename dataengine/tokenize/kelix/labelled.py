@@ -6,7 +6,7 @@ little about photographs but are there; on the corpus with a table of labels of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from dataengine.errors import UsageError
 from dataengine.tokenize.kelix.pixels import TOKEN
 from dataengine.tokenize.kelix.vectors import WAYS, Vectoriser
 
-_READERS = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa.parquet.read_table}
+_READERS: dict[str, Callable[[str], pa.Table]] = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa.parquet.read_table}
 #: Tokens a side of an enlarged digit, digits of a batch, and every how many-th is a test.
 _SIDE, _BATCH, _TEST = 4, 32, 4
 

@@ -82,7 +82,7 @@ class Probes:
             for group in optimiser.param_groups:
                 group["lr"] = _RATE * (0.05 + 0.95 * (1 + math.cos(math.pi * step / steps)) / 2)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             for net in nets:
                 nn.utils.clip_grad_norm_(net.parameters(), _CLIP)
             optimiser.step()
