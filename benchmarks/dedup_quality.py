@@ -108,11 +108,16 @@ def edges(a: dict[str, Any], b: dict[str, Any], cosine: float) -> dict[str, NDAr
     near = np.max([a["views"][k] @ b["views"][m].T for k, m in ((0, 0), (0, 1), (1, 0))], axis=0)
     candidates = np.round(near, 4) >= cosine
     semantic = np.zeros_like(candidates)
+    every = np.concatenate([a["thumbnail"], b["thumbnail"]])
+
+    def confirmed(left: NDArray[Any], right: NDArray[Any], bits: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+        return confirm(every, np.stack([left, len(a["thumbnail"]) + right], axis=1), bits)
+
     left, right = np.nonzero(candidates)
-    semantic[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right])
+    semantic[left, right] = confirmed(left, right)
     far = (bits > RADIUS) & (bits <= REACH) & ~a["missing"][:, None] & ~b["missing"]
     left, right = np.nonzero(far)
-    far[left, right] = confirm(a["thumbnail"][left], b["thumbnail"][right], bits[left, right])
+    far[left, right] = confirmed(left, right, bits[left, right])
     return {
         "perceptual": perceptual,
         "and aligned": perceptual | far,

@@ -1,34 +1,47 @@
 """Coarse-to-fine gradient template matching of thumbnails: does one picture show a part of the other?
 
-Compared are directions of brightness gradients, damped where gradients are weak: what brightness, contrast, blur and
-compression change least. A placing is a turn (whole quarter turns, mirrored or not, or a few degrees), a scale (what a
-crop or a border changes) and a shift. Values are rounded to integers before they are multiplied, so the result does not
-depend on the order of sums. Compiled on first use.
+All placings (turn, scale, shift) of each in the other are compared at half size, the best few again at full size with small
+changes of scale and proportions, the best of these with smaller changes and angles. What depends on one picture alone is made
+once for all its pairs. Products run over rows of 16-bit integers, padded with zeros to whole vectors; the energy under a
+window comes from running sums. Compiled on first use.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.dedup.fingerprint_views import SIDE
+from dataengine.dedup.gradient_fields import compiled, halved, part_field, product, wholes
 
 _COARSE = SIDE // 2
 _KEPT = 4
 """Placings that are looked at finely."""
 _BLOCKS = 4
-_UNIT = 100.0
-_DAMP, _FLOOR = 0.3, 3.0
-"""A gradient counts half where it is as long as 0.3 of the mean one and 3 levels."""
 _STEP = 0.06
 
+Floats = NDArray[np.float64]
+Int64 = NDArray[np.int64]
 
-def _placings() -> NDArray[np.float64]:
-    """``(n, 8)``: the turn (y from y, y from x, x from y, x from x), the share of the side that is looked for, the scales down
-    and across that it is looked for at, and a small angle (radians)."""
+
+class Prepared(NamedTuple):
+    """What pairs need of each view: fields (flat) and running sums of the whole, of half size too, and at half size the parts
+    that all placings show, with their rows, columns and energies."""
+
+    views: Floats
+    aspects: Floats
+    fields: NDArray[np.int16]
+    sums: NDArray[np.int32]
+    half_fields: NDArray[np.int16]
+    half_sums: NDArray[np.int32]
+    parts: NDArray[np.int16]
+    measures: Int64
+
+
+def _placings() -> Floats:
+    """``(n, 8)``: those that are tried at half size."""
     placings = []
     for scale in 1 - _STEP * np.arange(6):
         placings.append((1.0, 0.0, 0.0, 1.0, 1.0, scale, scale, 0.0))
@@ -42,133 +55,125 @@ def _placings() -> NDArray[np.float64]:
     return np.array(placings)
 
 
-PLACINGS = _placings()
+def _changes(scales: tuple[float, ...], aspects: tuple[float, ...], angles: tuple[float, ...]) -> Floats:
+    return np.array([(scale, aspect, angle) for scale in scales for aspect in aspects for angle in angles])
 
 
-@numba.njit(nogil=True, cache=True)
-def _smooth(picture: Any) -> Any:
-    """Binomial filter of three, both ways, edges repeated."""
-    side = len(picture)
-    rows, both = np.empty((side, side)), np.empty((side, side))
-    for y in range(side):
-        for x in range(side):
-            before, after = picture[y, max(x - 1, 0)], picture[y, min(x + 1, side - 1)]
-            rows[y, x] = (before + 2.0 * picture[y, x] + after) / 4.0
-    for y in range(side):
-        above, below = max(y - 1, 0), min(y + 1, side - 1)
-        for x in range(side):
-            both[y, x] = (rows[above, x] + 2.0 * rows[y, x] + rows[below, x]) / 4.0
-    return both
+_PLACINGS = _placings()
+_FINE = _changes((0.97, 1.0, 1.03), (0.95, 1.0, 1.05), (0.0,))
+"""How much larger, wider and more turned a part is tried."""
+_FINEST = _changes((0.985, 1.0, 1.015), (0.975, 1.0, 1.025), (-0.026, 0.0, 0.026))
 
 
-@numba.njit(nogil=True, cache=True)
-def _halved(picture: Any) -> Any:
-    side = len(picture) // 2
-    half = np.empty((side, side))
-    for y in range(side):
-        for x in range(side):
-            half[y, x] = (
-                picture[2 * y, 2 * x]
-                + picture[2 * y, 2 * x + 1]
-                + picture[2 * y + 1, 2 * x]
-                + picture[2 * y + 1, 2 * x + 1]
-            ) / 4.0
-    return half
+def prepare(views: Floats, aspects: Floats) -> Prepared:
+    """Of ``(m, SIDE, SIDE)`` views that were ``aspects`` times as wide as high."""
+    return Prepared(views, aspects, *_prepared(views, aspects, _PLACINGS))
 
 
-@numba.njit(nogil=True, cache=True)
-def _sampled(picture: Any, aspect: float, placing: Any) -> Any:
-    """``picture``, ``aspect`` times as wide as high before it was squeezed, seen through a placing: bilinear, edges
-    repeated."""
-    side = len(picture)
-    shown = side * placing[4]
-    height, width = min(side, round(shown * placing[5])), min(side, round(shown * placing[6]))
-    zoom_y, zoom_x = shown / height, shown / width
-    middle = (side - 1) / 2.0
-    cosine, up, across = np.cos(placing[7]), np.sin(placing[7]) * aspect, np.sin(placing[7]) / aspect
-    sampled = np.empty((height, width))
-    for y in range(height):
-        down = zoom_y * (y - (height - 1) / 2.0)
-        for x in range(width):
-            right = zoom_x * (x - (width - 1) / 2.0)
-            below, beside = cosine * down - up * right, across * down + cosine * right
-            v = min(max(middle + placing[0] * below + placing[1] * beside, 0.0), side - 1.001)
-            u = min(max(middle + placing[2] * below + placing[3] * beside, 0.0), side - 1.001)
-            i, j = int(v), int(u)
-            v -= i
-            u -= j
-            first = picture[i, j] * (1 - u) + picture[i, j + 1] * u
-            second = picture[i + 1, j] * (1 - u) + picture[i + 1, j + 1] * u
-            sampled[y, x] = first * (1 - v) + second * v
-    return sampled
+def best(prepared: Prepared, slots: Int64, counts: Int64) -> Floats:
+    """``(n, 2)``: likeness and agreement of the best placing of one picture in the other. ``slots`` ``(n, k, 2)``: rows of views
+    that are compared, first with first, second with second; of each pair the first ``counts``."""
+    answers: Floats = _best_of_all(prepared, slots, counts, _PLACINGS, _FINE, _FINEST)
+    return answers
 
 
-@numba.njit(nogil=True, cache=True)
-def _field(picture: Any) -> Any:
-    """``(2, h, w) int32``: damped gradient directions, -100 to 100."""
-    height, width = picture.shape
-    gradient, size = np.zeros((2, height, width)), np.zeros((height, width))
-    total = 0.0
-    for y in range(height):
-        for x in range(width):
-            up, down, left, right = max(y - 1, 0), min(y + 1, height - 1), max(x - 1, 0), min(x + 1, width - 1)
-            dy, dx = (picture[down, x] - picture[up, x]) / 2.0, (picture[y, right] - picture[y, left]) / 2.0
-            gradient[0, y, x], gradient[1, y, x], size[y, x] = dy, dx, np.sqrt(dy * dy + dx * dx)
-            total += size[y, x]
-    damp = _DAMP * total / (height * width) + _FLOOR
-    field = np.empty((2, height, width), np.int32)
-    for f in range(2):
-        for y in range(height):
-            for x in range(width):
-                field[f, y, x] = round(_UNIT * gradient[f, y, x] / (size[y, x] + damp))
-    return field
+@compiled
+def _prepared(views: Any, aspects: Any, placings: Any) -> Any:
+    m, n = len(views), len(placings)
+    fields, sums = np.zeros((m, 2 * SIDE * SIDE + SIDE), np.int16), np.empty((m, SIDE + 1, SIDE + 1), np.int32)
+    halves = np.empty((m, _COARSE, _COARSE))
+    half_fields = np.zeros((m, 2 * _COARSE * _COARSE + _COARSE), np.int16)
+    half_sums = np.empty((m, _COARSE + 1, _COARSE + 1), np.int32)
+    parts, measures = np.empty((m, n, 2 * _COARSE * _COARSE), np.int16), np.empty((m, n, 3), np.int64)
+    shown, sizes = np.empty((_COARSE + 2, _COARSE + 2)), np.empty((_COARSE, _COARSE))
+    for k in range(m):
+        halved(views[k], halves[k])
+        for p in range(n):
+            measures[k, p] = part_field(halves[k], aspects[k], placings[p], shown, sizes, parts[k, p])
+    wholes(views, fields, sums)
+    wholes(halves, half_fields, half_sums)
+    return fields, sums, half_fields, half_sums, parts, measures
 
 
-@numba.njit(nogil=True, cache=True)
-def _likeness(whole: Any, part: Any, top: int, left: int) -> Any:
-    """Normalised product of a part and the place in the whole where its corner lies at (top, left)."""
-    _, height, width = part.shape
-    product, first, second = 0, 0, 0
-    for f in range(2):
-        for y in range(height):
-            for x in range(width):
-                a, b = whole[f, top + y, left + x], part[f, y, x]
-                product += a * b
-                first += a * a
-                second += b * b
-    return product / np.sqrt(max(1.0, float(first) * float(second)))
-
-
-@numba.njit(nogil=True, cache=True)
-def _placed(whole: Any, part: Any, top: int, left: int, reach: int) -> Any:
-    """The best ``(likeness, top, left)`` within ``reach`` of (top, left)."""
-    rows, columns = whole.shape[1] - part.shape[1], whole.shape[2] - part.shape[2]
+@compiled
+def _placed(whole: Any, sums: Any, part: Any, size: Any, side: int, top: int, left: int, reach: int) -> Any:
+    """The best ``(likeness, top, left)`` within ``reach`` of (top, left): normalised product of a part (its ``size``: rows,
+    columns, energy) and the place in the whole where its corner lies there."""
+    height, width, energy = size
+    area, rows = side * side, height * side
+    down, across = part[:rows], part[area : area + rows]
     best, at_top, at_left = -2.0, 0, 0
-    for y in range(max(0, top - reach), min(rows, top + reach) + 1):
-        for x in range(max(0, left - reach), min(columns, left + reach) + 1):
-            likeness = _likeness(whole, part, y, x)
+    for y in range(max(0, top - reach), min(side - height, top + reach) + 1):
+        for x in range(max(0, left - reach), min(side - width, left + reach) + 1):
+            under = sums[y + height, x + width] - sums[y, x + width] - sums[y + height, x] + sums[y, x]
+            start = y * side + x
+            both = product(whole[start:], down) + product(whole[start + area :], across)
+            likeness = both / np.sqrt(max(1.0, float(under) * float(energy)))
             if likeness > best:
                 best, at_top, at_left = likeness, y, x
     return best, at_top, at_left
 
 
-@numba.njit(nogil=True, cache=True)
-def _agreement(whole: Any, part: Any, top: int, left: int) -> Any:
+@compiled
+def _coarse(prepared: Any, slots: Any, n: int) -> Any:
+    """Likeness, top and left of every placing of one picture in the other at half size: by view, side and placing."""
+    count = len(slots)
+    scores = np.empty(count * 2 * n)
+    places = np.empty((count * 2 * n, 2), np.int64)
+    for k in range(count):
+        for s in range(2):
+            whole, part = slots[k, s], slots[k, 1 - s]
+            field, sums = prepared.half_fields[whole], prepared.half_sums[whole]
+            for p in range(n):
+                at = (k * 2 + s) * n + p
+                measure = prepared.measures[part, p]
+                size = (measure[0], measure[1], measure[2])
+                placed = _placed(field, sums, prepared.parts[part, p], size, _COARSE, 0, 0, _COARSE)
+                scores[at], places[at, 0], places[at, 1] = placed
+    return scores, places
+
+
+@compiled
+def _refined(
+    prepared: Any, whole: int, other: int, placing: Any, changes: Any, place: Any, reach: int, best: Any
+) -> Any:
+    """The best of ``best`` (likeness; top, left, rows and columns) and of the ``other`` view seen through all ``changes`` of a
+    placing near a ``place`` of the ``whole``; with its placing and its field, which are None if nothing is better."""
+    shown, sizes = np.empty((SIDE + 2, SIDE + 2)), np.empty((SIDE, SIDE))
+    part, part_best = np.empty(2 * SIDE * SIDE, np.int16), np.empty(2 * SIDE * SIDE, np.int16)
+    placing_best, better = placing, False
+    likeness, at = best
+    for change in range(len(changes)):
+        scale, aspect, angle = changes[change]
+        changed = placing.copy()
+        changed[5], changed[6] = placing[5] * scale * aspect, placing[6] * scale / aspect
+        changed[7] = placing[7] + angle
+        size = part_field(prepared.views[other], prepared.aspects[other], changed, shown, sizes, part)
+        placed = _placed(prepared.fields[whole], prepared.sums[whole], part, size, SIDE, place[0], place[1], reach)
+        if placed[0] > likeness:
+            likeness, at, better = placed[0], (placed[1], placed[2], size[0], size[1]), True
+            placing_best = changed
+            part, part_best = part_best, part
+    return (likeness, at), better, placing_best, part_best
+
+
+@compiled
+def _agreement(whole: Any, part: Any, place: Any) -> Any:
     """Likeness that the middle one of 4 x 4 blocks has, blocks weighing as much as they hold gradients."""
-    _, height, width = part.shape
+    top, left, height, width = place
     likeness, weight = np.zeros(_BLOCKS * _BLOCKS), np.zeros(_BLOCKS * _BLOCKS)
     for block in range(_BLOCKS * _BLOCKS):
         i, j = block // _BLOCKS, block % _BLOCKS
-        product, first, second = 0, 0, 0
+        both, energy = np.int64(0), np.int64(0)
         for f in range(2):
             for y in range(height * i // _BLOCKS, height * (i + 1) // _BLOCKS):
                 for x in range(width * j // _BLOCKS, width * (j + 1) // _BLOCKS):
-                    a, b = whole[f, top + y, left + x], part[f, y, x]
-                    product += a * b
-                    first += a * a
-                    second += b * b
-        weight[block] = float(first + second)
-        likeness[block] = 2.0 * product / max(1.0, float(first + second))
+                    a = np.int64(whole[(f * SIDE + top + y) * SIDE + left + x])
+                    b = np.int64(part[(f * SIDE + y) * SIDE + x])
+                    both += a * b
+                    energy += a * a + b * b
+        weight[block] = float(energy)
+        likeness[block] = 2.0 * both / max(1.0, float(energy))
     order = np.argsort(likeness, kind="mergesort")
     half, passed = weight.sum() / 2.0, 0.0
     for block in order:
@@ -178,57 +183,27 @@ def _agreement(whole: Any, part: Any, top: int, left: int) -> Any:
     return 0.0
 
 
-@numba.njit(nogil=True, cache=True)
-def _changed(placing: Any, scale: float, aspect: float, angle: float) -> Any:
-    """A placing with its part larger, narrower and turned."""
-    changed = placing.copy()
-    changed[5], changed[6] = placing[5] * scale * aspect, placing[6] * scale / aspect
-    changed[7] = placing[7] + angle
-    return changed
-
-
-@numba.njit(nogil=True, cache=True)
-def best(left: Any, right: Any, aspects: Any, placings: Any) -> Any:
-    """``(likeness, agreement)`` of the best placing of one in the other; ``left`` and ``right`` ``(k, SIDE, SIDE) float64``,
-    of which the first is compared with the first, the second with the second; ``aspects`` ``(2, k) float64``."""
-    count, n = len(left), len(placings)
-    fine = np.empty((2, count, SIDE, SIDE))
-    coarse = np.empty((2, count, _COARSE, _COARSE))
-    for k in range(count):
-        for s in range(2):
-            fine[s, k] = left[k] if s == 0 else right[k]
-            coarse[s, k] = _halved(_smooth(fine[s, k]))
-    scores = np.empty(count * 2 * n)
-    tops, lefts = np.empty(count * 2 * n, np.int64), np.empty(count * 2 * n, np.int64)
-    for k in range(count):
-        for s in range(2):
-            whole = _field(coarse[s, k])
-            for p in range(n):
-                part = _field(_sampled(coarse[1 - s, k], aspects[1 - s, k], placings[p]))
-                at = (k * 2 + s) * n + p
-                scores[at], tops[at], lefts[at] = _placed(whole, part, 0, 0, _COARSE)
+@compiled
+def _best(prepared: Any, slots: Any, placings: Any, fine: Any, finest: Any) -> Any:
+    n = len(placings)
+    scores, places = _coarse(prepared, slots, n)
     order = np.argsort(-scores, kind="mergesort")[:_KEPT]
-    likeness, agreement = -1.0, -1.0
-    at_best, top_best, left_best, placing_best = 0, 0, 0, placings[0]
-    for at in order:
-        k, s, p = at // (2 * n), at // n % 2, at % n
-        whole = _field(fine[s, k])
-        for scale in (0.97, 1.0, 1.03):
-            for aspect in (0.95, 1.0, 1.05):
-                placing = _changed(placings[p], scale, aspect, 0.0)
-                part = _field(_sampled(fine[1 - s, k], aspects[1 - s, k], placing))
-                score, top, left_at = _placed(whole, part, 2 * tops[at], 2 * lefts[at], 2)
-                if score > likeness:
-                    likeness, agreement = score, _agreement(whole, part, top, left_at)
-                    at_best, top_best, left_best, placing_best = at, top, left_at, placing
-    k, s = at_best // (2 * n), at_best // n % 2
-    whole = _field(fine[s, k])
-    for scale in (0.985, 1.0, 1.015):
-        for aspect in (0.975, 1.0, 1.025):
-            for angle in (-0.026, 0.0, 0.026):
-                placing = _changed(placing_best, scale, aspect, angle)
-                part = _field(_sampled(fine[1 - s, k], aspects[1 - s, k], placing))
-                score, top, left_at = _placed(whole, part, top_best, left_best, 1)
-                if score > likeness:
-                    likeness, agreement = score, _agreement(whole, part, top, left_at)
-    return likeness, agreement
+    best, at, placing, part = (-1.0, (0, 0, 0, 0)), order[0], placings[0], np.empty(0, np.int16)
+    for k in order:
+        whole, other = slots[k // (2 * n), k // n % 2], slots[k // (2 * n), 1 - k // n % 2]
+        place = (2 * places[k, 0], 2 * places[k, 1])
+        best, better, changed, shown = _refined(prepared, whole, other, placings[k % n], fine, place, 2, best)
+        if better:
+            at, placing, part = k, changed, shown
+    whole, other = slots[at // (2 * n), at // n % 2], slots[at // (2 * n), 1 - at // n % 2]
+    place = (best[1][0], best[1][1])
+    best, better, _, shown = _refined(prepared, whole, other, placing, finest, place, 1, best)
+    return best[0], _agreement(prepared.fields[whole], shown if better else part, best[1])
+
+
+@compiled
+def _best_of_all(prepared: Any, slots: Any, counts: Any, placings: Any, fine: Any, finest: Any) -> Any:
+    answers = np.empty((len(slots), 2))
+    for k in range(len(slots)):
+        answers[k] = _best(prepared, slots[k, : counts[k]], placings, fine, finest)
+    return answers

@@ -1,9 +1,10 @@
 """Confirms that two pictures are copies of one, edited, by matching small gray thumbnails of both.
 
 A model's vector says that two pictures show similar things; two oranges do. Here the one must lie on the other, gradient on
-gradient: moved, scaled down to 0.7, mirrored, turned by quarters or by up to 7 degrees, with or without margins. 6 ms a pair and
-core; who needs it cheaper raises the cosine. A few pixels' difference (a neckline drawn otherwise) is not seen. What has no
-gradients left to compare, tiny and much compressed copies, passes by its areas of light and dark, if the hashes are near, too.
+gradient: moved, scaled down to 0.7, mirrored, turned by quarters or by up to 7 degrees, with or without margins. Half a
+millisecond a pair and core (``python -m benchmarks align``). A few pixels' difference (a neckline drawn otherwise) is not
+seen. What has no gradients left to compare, tiny and much compressed copies, passes by its areas of light and dark, if the
+hashes are near, too.
 """
 
 from __future__ import annotations
@@ -29,11 +30,20 @@ CLOSE_BITS, CLOSE = 10, (0.6, 0.6)
 FAINT_BITS, FAINT, SAME_AREAS, TINY = 12, (0.4, 0.4), 0.98, 20
 _AREAS = 8
 
+Int64 = NDArray[np.int64]
 
-def confirm(left: Pixels, right: Pixels, bits: NDArray[Any] | None = None) -> NDArray[np.bool_]:
-    """``(n,)``: True where ``left[k]`` and ``right[k]``, ``(n, *SHAPE)`` of ``views.thumbnail``, are copies of one picture. Those
-    whose hashes are known to be few ``bits`` apart are held to less."""
-    likeness, agreement = compared(left, right).T
+
+def confirm(pictures: Pixels, pairs: Int64, bits: NDArray[Any] | None = None) -> NDArray[np.bool_]:
+    """``(n,)``: True where the ``pairs``, ``(n, 2)`` rows of ``pictures``, ``(m, *SHAPE)`` of ``fingerprint_views.thumbnail``,
+    are copies of one picture. Those whose hashes are known to be few ``bits`` apart are held to less."""
+    near = np.zeros(len(pairs), np.bool_) if bits is None else bits <= FAINT_BITS
+    faint, done = np.zeros_like(near), np.zeros_like(near)
+    if near.any():
+        left, right = pictures[pairs[near, 0]], pictures[pairs[near, 1]]
+        faint[near] = areas(left, right) >= SAME_AREAS
+        done[near] = faint[near] & (np.minimum(left[:, 0, -1, 2], right[:, 0, -1, 2]) <= TINY)
+    likeness, agreement = np.ones((2, len(pairs)))
+    likeness[~done], agreement[~done] = compared(pictures, pairs[~done]).T
 
     def reach(bounds: tuple[float, float]) -> NDArray[np.bool_]:
         reached: NDArray[np.bool_] = (likeness >= bounds[0]) & (agreement >= bounds[1])
@@ -41,9 +51,7 @@ def confirm(left: Pixels, right: Pixels, bits: NDArray[Any] | None = None) -> ND
 
     copies = reach(ALL_OVER) | reach(IN_PARTS)
     if bits is not None:
-        tiny = np.minimum(left[:, 0, -1, 2], right[:, 0, -1, 2]) <= TINY
-        faint = (tiny | reach(FAINT)) & (areas(left, right) >= SAME_AREAS)
-        copies |= (bits <= CLOSE_BITS) & reach(CLOSE) | (bits <= FAINT_BITS) & faint
+        copies |= (bits <= CLOSE_BITS) & reach(CLOSE) | faint & reach(FAINT)
     return copies
 
 
@@ -57,16 +65,16 @@ def areas(left: Pixels, right: Pixels) -> NDArray[np.float64]:
     return np.round(correlation, 6)
 
 
-def compared(left: Pixels, right: Pixels) -> NDArray[np.float64]:
-    """``(n, 2)``: likeness and agreement of the best placing of one in the other."""
-    return np.array([_best(a, b) for a, b in zip(left, right, strict=True)], np.float64).reshape(-1, 2)
-
-
-def _best(left: Pixels, right: Pixels) -> tuple[float, float]:
-    pair = np.stack([left, right])
-    plain = (pair[:, 0] == pair[:, 1]).all()  # no margins: trimmed is whole
-    pair = pair[:, :1] if plain else pair
-    aspects = pair[:, :, -1, 1].astype(np.float64) / pair[:, :, -1, 0]
-    pixels = pair[:, :, :-1].astype(np.float64)
-    likeness, agreement = align.best(pixels[0], pixels[1], aspects, align.PLACINGS)
-    return float(np.round(likeness, 6)), float(np.round(agreement, 6))
+def compared(pictures: Pixels, pairs: Int64) -> NDArray[np.float64]:
+    """``(n, 2)``: likeness and agreement of the best placing of one in the other. Pairs that share pictures cost less together;
+    each picture of the pairs takes some 200 KB meanwhile."""
+    distinct, rows = np.unique(pairs, return_inverse=True)
+    own, rows = pictures[distinct], rows.reshape(-1, 2)
+    margins = np.flatnonzero((own[:, 0] != own[:, 1]).any(axis=(1, 2)))  # elsewhere trimmed is whole
+    slots = np.stack([np.arange(len(own))] * 2)
+    slots[1, margins] = len(own) + np.arange(len(margins))
+    views = np.concatenate([own[:, 0], own[margins, 1]])
+    aspects = views[:, -1, 1].astype(np.float64) / views[:, -1, 0]
+    counts = np.where(np.isin(rows, margins).any(axis=1), 2, 1)
+    prepared = align.prepare(views[:, :-1].astype(np.float64), aspects)
+    return np.round(align.best(prepared, np.ascontiguousarray(slots[:, rows].transpose(1, 0, 2)), counts), 6)

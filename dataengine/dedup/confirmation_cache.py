@@ -32,7 +32,8 @@ FROM p JOIN t AS x ON p.a = x.id JOIN t AS y ON p.b = y.id
 _NEW = "SELECT c.a AS a, c.b AS b, c.bits AS bits FROM c LEFT JOIN k ON c.a = k.a AND c.b = k.b WHERE k.a IS NULL"
 _STILL = "SELECT k.a AS a, k.b AS b, k.alike AS alike FROM k JOIN c ON c.a = k.a AND c.b = k.b"
 _ALIKE = "SELECT c.a AS a, c.b AS b, c.kind, c.distance FROM c JOIN v ON c.a = v.a AND c.b = v.b WHERE v.alike"
-_CHUNK = 256
+#: Pairs that are judged at once, sorted by tiles of pictures.
+_CHUNK, _TILE = 256, 16
 
 Int64 = NDArray[np.int64]
 
@@ -62,25 +63,28 @@ def _judged(engine: TableEngine, pairs: Frame, thumbnails: Frame) -> Frame:
 
 
 def _judge_joined(pairs: pa.Table) -> pa.Table:
-    from dataengine.dedup.confirm import confirm
-
-    verdicts = confirm(_pictures(pairs["x"]), _pictures(pairs["y"]), _bits(pairs))
-    return pa.table([pairs["a"], pairs["b"], pa.array(verdicts)], schema=VERDICTS)
+    sides = [pa.table({"id": pairs[side], "thumbnail": pairs[shown]}) for side, shown in (("a", "x"), ("b", "y"))]
+    every = pa.concat_tables(sides)
+    first = every.append_column("row", pa.array(np.arange(len(every)))).group_by("id").aggregate([("row", "min")])
+    return _judge_looked_up(every.take(first["row_min"]), pairs)
 
 
 def _judge_looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
+    """In chunks of pairs that share pictures, on all cores."""
     from dataengine.dedup.confirm import confirm
 
-    x, y = (_places(thumbnails["id"], pairs[side]) for side in ("a", "b"))
+    places = np.stack([_places(thumbnails["id"], pairs[side]) for side in ("a", "b")], axis=1)
     every, bits = _pictures(thumbnails["thumbnail"]), _bits(pairs)
+    order = np.lexsort([*places.T, *(places // _TILE).T])
+    verdicts = np.zeros(len(pairs), np.bool_)
 
-    def chunk(start: int) -> NDArray[np.bool_]:
-        some = slice(start, start + _CHUNK)
-        return confirm(every[x[some]], every[y[some]], bits[some])
+    def judge(start: int) -> None:
+        chunk = order[start : start + _CHUNK]
+        verdicts[chunk] = confirm(every, places[chunk], bits[chunk])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        verdict_chunks = list(pool.map(chunk, range(0, len(pairs), _CHUNK)))
-    verdicts = np.concatenate([np.zeros(0, np.bool_), *verdict_chunks])
+        for _ in pool.map(judge, range(0, len(pairs), _CHUNK)):
+            pass
     return pa.table([pairs["a"], pairs["b"], pa.array(verdicts)], schema=VERDICTS)
 
 

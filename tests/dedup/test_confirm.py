@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
-from dataengine.dedup.confirm import compared, confirm
+from dataengine.dedup import confirm as confirmation
 from dataengine.dedup.fingerprint_views import SHAPE, thumbnail, views
 
 _CHINA, _FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
@@ -60,6 +60,20 @@ EDITS = {
     "blur": lambda p: p.filter(ImageFilter.GaussianBlur(min(p.size) / 150)),
     "note": note,
 }
+
+
+def confirm(
+    left: NDArray[np.uint8], right: NDArray[np.uint8], bits: NDArray[np.int64] | None = None
+) -> NDArray[np.bool_]:
+    return confirmation.confirm(np.concatenate([left, right]), beside(len(left)), bits)
+
+
+def compared(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> NDArray[np.float64]:
+    return confirmation.compared(np.concatenate([left, right]), beside(len(left)))
+
+
+def beside(n: int) -> NDArray[np.int64]:
+    return np.stack([np.arange(n), n + np.arange(n)], axis=1)
 
 
 def thumbnails(pictures: list[Image.Image]) -> NDArray[np.uint8]:
