@@ -26,19 +26,19 @@ class UnresolvedError(InputError):
     """DNS resolution failed: unknown host, or no name server answered."""
 
 
-async def checked_addresses(host: str, port: int, allow_private: bool) -> list[str]:
+async def checked_addresses(host: str, allow_private: bool) -> list[str]:
     """The addresses of ``host``. Raises InputError ``http_blocked`` where one of them is not public, unless ``allow_private``;
     UnresolvedError."""
-    addresses = await _lookup(host, port)
+    addresses = await _lookup(host)
     if not allow_private and not all(map(is_public, addresses)):
         # The address is not named: failures are published, and it would describe the network of this machine.
         raise InputError("http_blocked", f"{host} has an address that is not public (http.allow_private permits it)")
     return addresses
 
 
-async def _lookup(host: str, port: int) -> list[str]:
+async def _lookup(host: str) -> list[str]:
     try:
-        infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        infos = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except UnicodeError:
         raise InputError("bad_url", "its host is not a valid name") from None
     except OSError as error:

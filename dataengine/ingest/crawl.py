@@ -19,10 +19,11 @@ from queue import SimpleQueue
 
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, RunError
-from dataengine.ingest.download import Downloader, host_of
+from dataengine.ingest.download import Downloader
 from dataengine.ingest.http_client import HttpClient
 from dataengine.ingest.occurrence import Occurrence
 from dataengine.ingest.spool import Body, NoRoomError, Spool
+from dataengine.ingest.web_url import host_of
 from dataengine.media.limits import Limits
 from dataengine.text.redaction import redacted
 

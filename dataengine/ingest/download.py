@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
-import httpx
 import pycurl
 
 from dataengine.config.sources import HttpConfig
@@ -20,6 +19,7 @@ from dataengine.ingest import optout, robots
 from dataengine.ingest.addresses import UnresolvedError, checked_addresses
 from dataengine.ingest.http_client import Headers, HttpClient, TransferError
 from dataengine.ingest.rate_limit import Host, RateLimiter
+from dataengine.ingest.web_url import WebUrl, parsed
 from dataengine.media.limits import Limits
 
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -108,7 +108,7 @@ class Downloader:
             url = parsed(moved, url)
         raise InputError("http_redirects", f"more than {self.config.max_redirects} redirects")
 
-    async def _request(self, url: httpx.URL, response: _Response) -> str | None:
+    async def _request(self, url: WebUrl, response: _Response) -> str | None:
         """One request: the URL it is redirected to, or None once the body is in its sink."""
         host = response.host = self.limiter.of(url.host)
         try:
@@ -126,36 +126,36 @@ class Downloader:
         host.silent += error.failure in _SILENCE and not response.answered
         raise error
 
-    async def _send(self, url: httpx.URL, response: _Response) -> None:
+    async def _send(self, url: WebUrl, response: _Response) -> None:
         """Request from the first of the host's addresses that accepts the connection."""
         addresses = await self._resolved(url)
-        target, headers = _absolute(url), self._headers(url)
+        headers = self._headers(url)
         for n, address in enumerate(addresses, 1):
             try:
-                await self.client.get(target, address, headers, response, self.config.timeout / len(addresses))
+                await self.client.get(str(url), address, headers, response, self.config.timeout / len(addresses))
                 return
             except TransferError as error:
                 if n == len(addresses) or error.failure not in ("http_connect", "http_timeout"):
                     raise
 
-    async def _resolved(self, url: httpx.URL) -> list[str]:
+    async def _resolved(self, url: WebUrl) -> list[str]:
         """The host's addresses, each checked."""
-        host, now = url.raw_host.decode("ascii"), asyncio.get_running_loop().time()
-        until, addresses = self._addresses.get(host, (0.0, []))
+        now = asyncio.get_running_loop().time()
+        until, addresses = self._addresses.get(url.host, (0.0, []))
         if until <= now:
-            addresses = await checked_addresses(host, url.port or 0, self.config.allow_private)
-            self._addresses[host] = (now + _ADDRESS_SECONDS, addresses)
+            addresses = await checked_addresses(url.name, self.config.allow_private)
+            self._addresses[url.host] = (now + _ADDRESS_SECONDS, addresses)
         return addresses
 
-    async def _robots(self, url: httpx.URL) -> robots.Robots:
+    async def _robots(self, url: WebUrl) -> robots.Robots:
         """The robots.txt rules of the URL's origin, fetched once."""
-        origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+        origin = url.origin
         async with self._locks.setdefault(origin, asyncio.Lock()):
             if origin not in self._rules:
                 self._rules[origin] = await self._fetch_robots(parsed(f"{origin}/robots.txt"))
             return self._rules[origin]
 
-    async def _fetch_robots(self, url: httpx.URL) -> robots.Robots:
+    async def _fetch_robots(self, url: WebUrl) -> robots.Robots:
         """Fetch a robots.txt; without one everything is allowed. Raises TransientError where the server fails to say whether it
         has one: until then nothing of its origin is fetched (RFC 9309, 2.3.1.4)."""
         text = Memory()
@@ -171,9 +171,9 @@ class Downloader:
             raise TransientError("http_robots", f"the robots.txt of {url.host} cannot be read: {error}") from None
         return robots.ALLOW_ALL
 
-    def _headers(self, url: httpx.URL) -> list[str]:
+    def _headers(self, url: WebUrl) -> list[str]:
         return [
-            f"Host: {url.netloc.decode('ascii')}",
+            f"Host: {url.netloc}",
             f"User-Agent: {self.config.user_agent}",
             "Accept: image/*, video/*, */*;q=0.1",
             "Accept-Encoding: identity",
@@ -230,33 +230,6 @@ class _Response:
         if wait is not None and wait <= self.downloader.config.max_wait:
             self.downloader.limiter.pause(self.host, wait)
         return transient
-
-
-def parsed(url: str, base: httpx.URL | None = None) -> httpx.URL:
-    """A URL, resolved against ``base`` where one is given. Raises InputError ``bad_url``; the message quotes nothing of it."""
-    try:
-        result = httpx.URL(url.strip()) if base is None else base.join(url)
-        scheme, host, port = result.scheme, result.host, result.port
-    except (httpx.InvalidURL, ValueError):  # of which IDNA's errors are
-        raise InputError("bad_url", "not a valid URL") from None
-    if scheme not in ("http", "https") or not host:
-        raise InputError("bad_url", "not an http:// or https:// URL with a host")
-    if port is not None and not 0 < port < 1 << 16:
-        raise InputError("bad_url", f"port {port} is not between 1 and 65,535")
-    return result
-
-
-def _absolute(url: httpx.URL) -> str:
-    """The URL without userinfo and fragment."""
-    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.raw_path.decode('ascii')}"
-
-
-def host_of(url: str) -> str:
-    """The host of a URL; "" where it has none."""
-    try:
-        return parsed(url).host
-    except InputError:
-        return ""
 
 
 def fetch_once(url: str, limits: Limits, config: HttpConfig) -> bytes:

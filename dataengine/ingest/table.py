@@ -11,7 +11,6 @@ from typing import Any, BinaryIO, ClassVar
 
 from dataengine.config.sources import RowsSource, TableSource, UrlsSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.download import host_of
 from dataengine.ingest.folder import bucket_of, shown
 from dataengine.ingest.listing import folder_of, glob, is_pattern, part_name, relative
 from dataengine.ingest.occurrence import Occurrence, sidecar, texts, unforeseen
@@ -19,6 +18,7 @@ from dataengine.ingest.parquet_rows import parquet_rows
 from dataengine.ingest.reading import joined, local_path, opened, scheme_of
 from dataengine.ingest.rows import Columns, Row, failed, listed
 from dataengine.ingest.text_rows import csv_rows, json_rows
+from dataengine.ingest.web_url import host_of
 from dataengine.stage import Part
 from dataengine.storage.workspace import digest
 from dataengine.text.cleaning import Repairs
@@ -49,8 +49,8 @@ class RowsReader(ABC):
     """Whether a table without the column of paths or URLs is a failure as a whole."""
 
     @abstractmethod
-    def bucket(self, uri: str, media: str | None) -> int:
-        """Hash bucket of a row within its table."""
+    def bucketed(self, media: str | None) -> str:
+        """What decides a row's hash bucket within its table; "": its uri."""
 
     @abstractmethod
     def place(self, table: str, media: str) -> Occurrence:
@@ -74,8 +74,11 @@ class RowsReader(ABC):
         occurrences = []
         for row in self._rows(spec.path):
             media = self.media(row)
+            bucketed = self.bucketed(media)
+            if bucketed and bucket_of(bucketed, self.source.buckets) != spec.bucket:
+                continue
             uri = f"{name}#{without_secrets(media) if media else f'row {row.number}' if row.number else ''}"
-            if self.bucket(uri, media) != spec.bucket:
+            if not bucketed and bucket_of(uri, self.source.buckets) != spec.bucket:
                 continue
             seen[uri] += 1
             occurrence = self._occurrence(spec.path, name, row, media)
@@ -144,8 +147,8 @@ class TableReader(RowsReader):
 
     source: TableSource
 
-    def bucket(self, uri: str, media: str | None) -> int:
-        return bucket_of(uri, self.source.buckets)
+    def bucketed(self, media: str | None) -> str:
+        return ""
 
     def place(self, table: str, media: str) -> Occurrence:
         folder, scheme = table.rpartition("/")[0] or ".", scheme_of(media)
@@ -172,8 +175,8 @@ class UrlsReader(RowsReader):
 
     source: UrlsSource
 
-    def bucket(self, uri: str, media: str | None) -> int:
-        return bucket_of(host_of(media or "") or uri, self.source.buckets)
+    def bucketed(self, media: str | None) -> str:
+        return host_of(media or "")
 
     def place(self, table: str, media: str) -> Occurrence:
         if scheme_of(media.lstrip()) not in ("http", "https"):

@@ -63,7 +63,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
     """Names resolve to these addresses, the last answer for ever; 127.0.0.1 counts as public."""
     left = list(answers)
 
-    async def lookup(host: str, port: int) -> list[str]:
+    async def lookup(host: str) -> list[str]:
         return left.pop(0) if len(left) > 1 else left[0]
 
     monkeypatch.setattr(addresses, "_lookup", lookup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from support.web_server import HOSTS, Page, Web, web
 from dataengine import contracts
 from dataengine.config.recipe import MediaConfig, Recipe
 from dataengine.config.sources import UrlsSource
+from dataengine.errors import InputError
+from dataengine.ingest import web_url
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
@@ -167,3 +170,47 @@ def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:
             places.setdefault(item.location.rpartition("/")[0], set()).add(part.name)
     assert total == 51 and all(len(parts) == 1 for parts in places.values())
     assert len(set().union(*places.values())) > 1
+
+
+def test_plain_urls_are_parsed_as_all_others_are() -> None:
+    """The short way and the full rules give one result, and so one bucket."""
+    pieces = [
+        "/",
+        "?",
+        "#",
+        "%",
+        "%41",
+        "%zz",
+        "..",
+        ".",
+        "/.",
+        "//",
+        ";",
+        "=&",
+        "@",
+        "x",
+        "\\",
+        "[",
+        "ä",
+        " ",
+        "+",
+        ":",
+        "~",
+    ]
+    hosts = ["a.test", "1.2.3.4", "A-b.C", "xn--a", "a..b", "user:x@h", "[::1]", "2130706433", "münchen.test", ""]
+    draw, plain = random.Random(1), 0
+    for _ in range(3000):
+        start = (
+            draw.choice(["http://", "https://"]) + draw.choice(hosts) + draw.choice(["", ":80", ":443", ":0", ":99999"])
+        )
+        url = start + "".join(draw.choice(pieces) for _ in range(draw.randrange(6)))
+        plain += web_url._PLAIN.fullmatch(url) is not None
+        ends = []
+        for parse in (web_url.parsed, lambda u: web_url._parsed(u, None)):
+            try:
+                ends.append(parse(url))
+            except InputError as error:
+                ends.append(error.message)
+        assert ends[0] == ends[1], url
+        assert web_url.host_of(url) == (ends[1].host if isinstance(ends[1], web_url.WebUrl) else ""), url
+    assert plain > 50
