@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataengine.errors import DataEngineError, InputError
-from dataengine.ingest.rows import Columns, Row, listed
+from dataengine.ingest.rows import Columns, Row, Skip, listed, never
 from dataengine.text.bounded_json import SIZE
 from dataengine.text.cleaning import Repairs, clean_text, clean_value, decode_text
 
@@ -23,7 +23,7 @@ _CHUNK = 4 << 30
 _TEXT = (pa.StringScalar, pa.LargeStringScalar, pa.StringViewScalar)
 
 
-def parquet_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
+def parquet_rows(file: BinaryIO, column: str, required: bool, skip: Skip = never) -> Iterator[Row]:
     """Rows of a Parquet file. Raises InputError for the whole table where it is damaged, or lacks ``column`` and it is
     ``required``; where it is damaged later, the rows before are used."""
     table = _opened(file)
@@ -36,7 +36,8 @@ def parquet_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
         wide = batch.nbytes > SIZE
         media = _media(batch.column(names.index(column)), wide) if column in names else [None] * batch.num_rows
         for index, value in enumerate(media):
-            yield Row(number + index, value, partial(_load, batch, names, index, wide))
+            if not skip(number + index):
+                yield Row(number + index, value, partial(_load, batch, names, index, wide))
         number += batch.num_rows
 
 

@@ -10,6 +10,8 @@ from dataengine.errors import InputError
 from dataengine.text.cleaning import Repairs
 
 Columns = dict[str, Any]
+Skip = Callable[[int], bool]
+"""Whether the row of this number is not wanted; it is not parsed then."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,11 @@ class Row:
     number: int
     media: Any
     load: Callable[[], tuple[Columns, Repairs]]
+
+
+def never(_number: int) -> bool:
+    """A Skip for all rows."""
+    return False
 
 
 def failed(number: int, error: InputError) -> Row:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, ClassVar
 
@@ -16,7 +17,7 @@ from dataengine.ingest.listing import folder_of, glob, is_pattern, part_name, re
 from dataengine.ingest.occurrence import Occurrence, sidecar, texts, unforeseen
 from dataengine.ingest.parquet_rows import parquet_rows
 from dataengine.ingest.reading import joined, local_path, opened, scheme_of
-from dataengine.ingest.rows import Columns, Row, failed, listed
+from dataengine.ingest.rows import Columns, Row, Skip, failed, listed
 from dataengine.ingest.text_rows import csv_rows, json_rows
 from dataengine.ingest.web_url import host_of
 from dataengine.stage import Part
@@ -24,7 +25,7 @@ from dataengine.storage.workspace import digest
 from dataengine.text.cleaning import Repairs
 from dataengine.text.uris import without_secrets
 
-_FORMATS: dict[str, Callable[[BinaryIO, str, bool], Iterator[Row]]] = {
+_FORMATS: dict[str, Callable[[BinaryIO, str, bool, Skip], Iterator[Row]]] = {
     ".jsonl": json_rows,
     ".ndjson": json_rows,
     ".csv": csv_rows,
@@ -32,6 +33,9 @@ _FORMATS: dict[str, Callable[[BinaryIO, str, bool], Iterator[Row]]] = {
 }
 #: Characters of a path or URL, and of the captions and metadata of all rows of a part.
 _PATH, _HELD = 8192, 1 << 30
+_UNKNOWN = 0xFFFF
+_INDEXED = 1 << 24
+"""Rows of a table whose buckets are remembered, at two bytes each."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,32 @@ class _Slice:
     bucket: int
 
 
+class _RowIndex:
+    """Hash buckets of a table's rows, so that a worker parses each row once and again for its own part only."""
+
+    def __init__(self) -> None:
+        self._table, self._buckets = "", array("H")
+
+    def skip(self, table: str, bucket: int) -> Skip:
+        """Whether the row of a number is known to be in another bucket."""
+        if table != self._table:
+            self._table, self._buckets = table, array("H")
+        known = self._buckets
+        return lambda number: number < len(known) and known[number] not in (bucket, _UNKNOWN)
+
+    def add(self, number: int, bucket: int) -> None:
+        if len(self._buckets) <= number < _INDEXED:
+            self._buckets.extend([_UNKNOWN] * (number + 1 - len(self._buckets)))
+        if number < len(self._buckets):
+            self._buckets[number] = bucket
+
+
 @dataclass(frozen=True)
 class RowsReader(ABC):
     """Reads tables; parts are hash buckets of each table's rows."""
 
     source: RowsSource
+    _index: _RowIndex = field(default_factory=_RowIndex, init=False, repr=False, compare=False)
     column_required: ClassVar[bool] = True
     """Whether a table without the column of paths or URLs is a failure as a whole."""
 
@@ -72,14 +97,15 @@ class RowsReader(ABC):
         name, held = shown(relative(self.source.path, spec.path)), 0
         seen: dict[str, int] = defaultdict(int)
         occurrences = []
-        for row in self._rows(spec.path):
+        for row in self._rows(spec.path, self._index.skip(spec.path, spec.bucket)):
             media = self.media(row)
             bucketed = self.bucketed(media)
-            if bucketed and bucket_of(bucketed, self.source.buckets) != spec.bucket:
+            uri = "" if bucketed else _uri(name, row, media)
+            bucket = bucket_of(bucketed or uri, self.source.buckets)
+            self._index.add(row.number, bucket)
+            if bucket != spec.bucket:
                 continue
-            uri = f"{name}#{without_secrets(media) if media else f'row {row.number}' if row.number else ''}"
-            if not bucketed and bucket_of(uri, self.source.buckets) != spec.bucket:
-                continue
+            uri = uri or _uri(name, row, media)
             seen[uri] += 1
             occurrence = self._occurrence(spec.path, name, row, media)
             held += sum(map(len, occurrence.captions)) + len(occurrence.meta or "")
@@ -93,11 +119,11 @@ class RowsReader(ABC):
         """What a row is named by: its path or URL, None where it has none."""
         return row.media if isinstance(row.media, str) and 0 < len(row.media) <= _PATH else None
 
-    def _rows(self, table: str) -> Iterator[Row]:
+    def _rows(self, table: str, skip: Skip) -> Iterator[Row]:
         try:
             within = (folder_of(self.source.path), *self._roots) if is_pattern(self.source.path) else ()
             with opened(table, within) as file:
-                yield from _FORMATS[PurePosixPath(table).suffix](file, self.source.column, self.column_required)
+                yield from _FORMATS[PurePosixPath(table).suffix](file, self.source.column, self.column_required, skip)
         except InputError as error:
             yield failed(0, error)
         except Exception as error:  # what a library raises for a table that it cannot read
@@ -133,6 +159,10 @@ class RowsReader(ABC):
         if side.error:
             raise side.error
         return Occurrence("", "", side.captions, side.license or self.source.license, side.meta)
+
+
+def _uri(table: str, row: Row, media: str | None) -> str:
+    return f"{table}#{without_secrets(media) if media else f'row {row.number}' if row.number else ''}"
 
 
 def _unnamed(column: str, value: Any, others: Columns) -> InputError:

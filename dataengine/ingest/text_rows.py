@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from dataengine.errors import InputError
-from dataengine.ingest.rows import Columns, Row, failed, listed
+from dataengine.ingest.rows import Columns, Row, Skip, failed, listed, never
 from dataengine.text.bounded_json import SIZE, parse_uncleaned
 from dataengine.text.cleaning import Repairs, clean_text, clean_value, encoding_of
 
 
-def json_rows(file: BinaryIO, column: str, _required: bool) -> Iterator[Row]:
+def json_rows(file: BinaryIO, column: str, _required: bool, skip: Skip = never) -> Iterator[Row]:
     """Rows of a JSONL file; empty lines count, but are none."""
     for number, line in enumerate(_lines(file), 1):
+        if skip(number):
+            continue
         if isinstance(line, InputError):
             yield failed(number, line)
         elif line.strip():
@@ -40,7 +42,7 @@ def _json_row(number: int, line: str, column: str) -> Row:
     return Row(number, clean_text(media) if isinstance(media, str) else media, load)
 
 
-def csv_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
+def csv_rows(file: BinaryIO, column: str, required: bool, skip: Skip = never) -> Iterator[Row]:
     """Rows of a CSV file; its first row is the header, a field may have 16 Mi characters. Raises InputError for the whole table
     where the header cannot be read, or lacks ``column`` and it is ``required``."""
     records = _records(file)
@@ -48,6 +50,8 @@ def csv_rows(file: BinaryIO, column: str, required: bool) -> Iterator[Row]:
     if required and column not in header:
         raise InputError("bad_table", f"no column `{column}` in its header: {listed(header)}")
     for number, record in enumerate(records, 2):
+        if skip(number):
+            continue
         if isinstance(record, InputError):
             yield failed(number, record)
         elif record:

@@ -21,8 +21,8 @@ _LONGEST = 8192
 
 @dataclass(frozen=True, slots=True)
 class WebUrl:
-    """A URL as it is requested, without userinfo and fragment. ``host``: as text; ``netloc``: in ASCII, with the port where it is not
-    the scheme's; ``target``: path and query."""
+    """A URL as it is requested, without userinfo and fragment. ``host``: as text; ``netloc``: in ASCII, with the port unless it
+    is the scheme's; ``target``: path and query."""
 
     scheme: str
     host: str

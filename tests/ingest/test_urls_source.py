@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sklearn
 from support.web_server import HOSTS, Page, Web, web
@@ -170,6 +171,28 @@ def test_rows_of_a_host_are_in_one_part(tmp_path: Path) -> None:
             places.setdefault(item.location.rpartition("/")[0], set()).add(part.name)
     assert total == 51 and all(len(parts) == 1 for parts in places.values())
     assert len(set().union(*places.values())) > 1
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_rows_of_other_parts_are_parsed_once(tmp_path: Path, ending: str) -> None:
+    """A worker's second part of a table, in any order, has the rows that it would have as its first."""
+    rows = [{"url": f"https://h{n % 7}.example/{n}.jpg?w=1", "caption": f"no {n}"} for n in range(60)] + [
+        {"url": "", "caption": ""}
+    ]
+    table = tmp_path / f"t.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), table)
+    elif ending == "csv":
+        table.write_text("url,caption\n\n" + "".join(f"{row['url']},{row['caption']}\n" for row in rows))
+    else:
+        table.write_text("not JSON\n\n" + "".join(json.dumps(row) + "\n" for row in rows))
+    source = UrlsSource(type="urls", name="u", path=str(table), buckets=5)
+    warm = UrlsReader(source)
+    specs = [part.spec for part in warm.parts()]
+    alone = {spec.bucket: list(UrlsReader(source).occurrences(spec)) for spec in specs}
+    for spec in [*reversed(specs), *specs]:
+        assert str(list(warm.occurrences(spec))) == str(alone[spec.bucket])
+    assert sum(map(len, alone.values())) == 61 + (ending == "jsonl")
 
 
 def test_plain_urls_are_parsed_as_all_others_are() -> None:
