@@ -44,6 +44,9 @@ def obey(context: Any, item: tuple[str, Any]) -> Any:
         return list(os.environ)
     if order == "array":
         return np.full(value, 7, np.uint8)
+    if order == "square":
+        time.sleep(value % 3 / 200)
+        return np.full((value, value), value, np.uint16)
     return _raise(order, value)
 
 

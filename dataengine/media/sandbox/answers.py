@@ -2,7 +2,7 @@
 
 The child has worked on untrusted bytes and may be an attacker's. Its answer therefore names no class and runs no code: the
 parent decodes it as the type that it expects, checks sizes before memory is used, and refuses everything else. Arrays come
-uncopied after the body; an extension type holds their dtype, shape and place.
+after the body or, where they fit, through shared memory (``shared``); an extension type holds their dtype, shape and place.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ import numpy.typing as npt
 from pydantic import BaseModel
 
 from dataengine.errors import BalanceError, DataEngineError, InputError, PartitionError, RunError, UsageError
+from dataengine.media.sandbox.shared import Arena
 from dataengine.media.sandbox.wire import Broken, Failed, Ok, Ready
 
 Answer = Ok | Failed | Broken | Ready
 Buffer = bytes | memoryview
 
-_HEAD = struct.Struct("<QQQ8x")
-"""Kind of answer, bytes of the body, and bytes of body and arrays together."""
+_HEAD = struct.Struct("<QQQQ")
+"""Kind of answer, bytes of the body, bytes of the body and arrays that follow, and bytes of arrays in shared memory."""
 _READY, _OK, _FAILED, _BROKEN = range(4)
 _ARRAY = 1
 """Extension code of arrays."""
@@ -50,10 +51,11 @@ class InvalidAnswerError(Exception):
     """A child has sent what is no answer: it is damaged, or an attacker's."""
 
 
-def encode(answer: Answer, limit: int) -> list[Buffer]:
-    """What to write to the pipe. Raises InputError ``invalid_answer`` where it has more than ``limit`` bytes, TypeError for a
-    type that is not plain data, and ValueError or RecursionError for values that MessagePack cannot hold."""
-    arrays: list[Buffer] = []
+def encode(answer: Answer, limit: int, slot: memoryview | None = None) -> list[Buffer]:
+    """What to write to the pipe; arrays that fit into ``slot`` are left there. Raises InputError ``invalid_answer`` where an
+    answer has more than ``limit`` bytes, TypeError for a type that is not plain data, and ValueError or RecursionError for
+    values that MessagePack cannot hold."""
+    arrays: list[npt.NDArray[Any]] = []
     size = 0
 
     def hook(value: Any) -> Any:
@@ -61,18 +63,32 @@ def encode(answer: Answer, limit: int) -> list[Buffer]:
         if isinstance(value, np.ndarray) and value.dtype.str in _DTYPES:
             place = size
             size += _padded(value.nbytes)
-            data = np.ascontiguousarray(value).data.cast("B") if value.size else b""
-            arrays.extend((data, bytes(_padded(value.nbytes) - value.nbytes)))
+            arrays.append(value)
             return msgspec.msgpack.Ext(_ARRAY, msgspec.msgpack.encode((value.dtype.str, value.shape, place)))
         return _plain(value)
 
     kind, value = _kind(answer)
     body = msgspec.msgpack.Encoder(enc_hook=hook).encode(value)
+    if len(body) + size > limit:
+        raise InputError("invalid_answer", f"what was decoded has {len(body) + size:,} bytes, limit {limit:,}")
+    if slot is not None and size <= len(slot):
+        _write(arrays, slot)
+        return [_HEAD.pack(kind, len(body), len(body), size) + body]
     padding = bytes(_padded(len(body)) - len(body)) if arrays else b""
-    total = len(body) + len(padding) + size
-    if total > limit:
-        raise InputError("invalid_answer", f"what was decoded has {total:,} bytes, limit {limit:,}")
-    return [_HEAD.pack(kind, len(body), total) + body + padding, *arrays]
+    following = [piece for array in arrays for piece in _pieces(array)]
+    return [_HEAD.pack(kind, len(body), len(body) + len(padding) + size, 0) + body + padding, *following]
+
+
+def _write(arrays: list[npt.NDArray[Any]], slot: memoryview) -> None:
+    start = 0
+    for array in arrays:
+        np.copyto(np.frombuffer(slot, array.dtype, array.size, start).reshape(array.shape), array)
+        start += _padded(array.nbytes)
+
+
+def _pieces(array: npt.NDArray[Any]) -> tuple[Buffer, Buffer]:
+    data = np.ascontiguousarray(array).data.cast("B") if array.size else b""
+    return data, bytes(_padded(array.nbytes) - array.nbytes)
 
 
 def cleaned(text: str) -> str:
@@ -82,9 +98,11 @@ def cleaned(text: str) -> str:
 
 class AnswerReader:
     """Decodes what comes through a pipe, without blocking. ``type_``: of the values, as msgspec takes it; ``limit``: bytes of one
-    answer."""
+    answer; ``arena``: memory that the child may leave arrays in."""
 
-    def __init__(self, type_: Any, limit: int) -> None:
+    def __init__(self, type_: Any, limit: int, arena: Arena | None = None) -> None:
+        self._arena = arena
+        self._served = 0
         self._values = msgspec.msgpack.Decoder(type_, ext_hook=self._array, dec_hook=_expect)
         self._limit = limit
         self._inbox = bytearray()
@@ -122,9 +140,9 @@ class AnswerReader:
     def _short(self) -> Iterator[Answer]:
         """Answers that are wholly in the inbox; a longer one gets memory of its own, which its arrays keep."""
         while len(self._inbox) >= _HEAD.size:
-            _, body, total = _HEAD.unpack_from(self._inbox)
-            if body > total or total > self._limit:
-                raise InvalidAnswerError(f"an answer of {total:,} bytes, limit {self._limit:,}")
+            _, body, total, shared = _HEAD.unpack_from(self._inbox)
+            if body > total or total > self._limit or shared > (self._arena.slot_bytes if self._arena else 0):
+                raise InvalidAnswerError(f"an answer of {total:,} + {shared:,} bytes, limit {self._limit:,}")
             end = _HEAD.size + total
             if len(self._inbox) < end and end > _SHORT:
                 self._long = np.empty(end, np.uint8)
@@ -138,12 +156,13 @@ class AnswerReader:
             yield self._decoded(message)
 
     def _decoded(self, message: memoryview) -> Answer:
-        kind, size, _ = _HEAD.unpack_from(message)
+        kind, size, total, shared = _HEAD.unpack_from(message)
         body = message[_HEAD.size : _HEAD.size + size]
-        self._arrays = message[_HEAD.size + _padded(size) :]
+        self._arrays = self._copied(shared) if shared else message[_HEAD.size + _padded(size) :]
+        self._served += kind != _READY
         try:
             if kind == _OK:
-                return Ok(self._values.decode(body))
+                return Ok(self._values.decode(body), total + shared)
             if kind == _FAILED:
                 return Failed(*_FAILED_DECODER.decode(body))
             if kind == _BROKEN:
@@ -156,6 +175,14 @@ class AnswerReader:
         finally:
             self._arrays = memoryview(b"")
         raise InvalidAnswerError(f"an answer of unknown kind {kind}")
+
+    def _copied(self, size: int) -> memoryview:
+        """The arrays that the child has left in its slot, in memory of this process alone."""
+        if self._arena is None:
+            raise InvalidAnswerError("arrays in memory that is not shared")
+        private = np.empty(size, np.uint8)
+        private[:] = np.frombuffer(self._arena.slot(self._served), np.uint8, size)
+        return private.data
 
     def _array(self, code: int, data: memoryview) -> npt.NDArray[Any]:
         """View of the array that an extension value describes. Raises ValueError."""

@@ -12,11 +12,13 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable
+from itertools import count
 from typing import Any, BinaryIO
 
 from dataengine.errors import DataEngineError, InputError, RunError
 from dataengine.media.sandbox.answers import Answer, Buffer, encode
 from dataengine.media.sandbox.confinement import bound, restrict
+from dataengine.media.sandbox.shared import Arena
 from dataengine.media.sandbox.wire import HEAD_BYTES, Broken, Failed, Hello, Ok, Ready, body_size
 from dataengine.text.quotations import without_quotations
 
@@ -27,34 +29,38 @@ _CHUNK = 1 << 20
 _START_BYTES = 1 << 16
 
 
-def main(parent: int) -> None:
-    """Serve stdin and stdout; ``parent`` is the process that must stay alive."""
+def main(parent: int, memory: int) -> None:
+    """Serve stdin and stdout; ``parent`` is the process that must stay alive, ``memory`` the descriptor of what it shares, or
+    -1."""
     _die_with(parent)
     requests, answers = _pipes()
+    arena = Arena.inherited(memory) if memory >= 0 else None
     loaded = _blame_program(_classify(_load, _read(requests)))
     if not isinstance(loaded, Ok):
         _send(answers, encode(_startless(loaded), _START_BYTES))
         return
     function, hello, missing = loaded.value
     _send(answers, encode(Ready(missing | bound(hello.paths, hello.memory)), _START_BYTES))
-    while True:
-        _send(answers, _serve(requests, function, hello))
+    for item in count():
+        _send(answers, _serve(requests, function, hello, arena.slot(item) if arena else None))
 
 
-def _serve(requests: BinaryIO, function: Callable[[Any, Any], Any], hello: Hello) -> list[Buffer]:
+def _serve(
+    requests: BinaryIO, function: Callable[[Any, Any], Any], hello: Hello, slot: memoryview | None
+) -> list[Buffer]:
     """Process the next item; the encoded answer."""
     outcome = _classify(_read, requests)
     if isinstance(outcome, Ok):
         outcome = _blame_program(_classify(pickle.loads, outcome.value))
     if isinstance(outcome, Ok):
         outcome = _classify(function, hello.context, outcome.value)
-    encoded = _classify(_encode, outcome, hello.answer_bytes)
+    encoded = _classify(_encode, outcome, hello.answer_bytes, slot)
     return encoded.value if isinstance(encoded, Ok) else encode(encoded, hello.answer_bytes)
 
 
-def _encode(answer: Answer, limit: int) -> list[Buffer]:
+def _encode(answer: Answer, limit: int, slot: memoryview | None) -> list[Buffer]:
     try:
-        return encode(answer, limit)
+        return encode(answer, limit, slot)
     except TypeError as error:
         raise RunError(f"a decode process cannot send its result: {error}") from error
 
@@ -157,4 +163,4 @@ def _die_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

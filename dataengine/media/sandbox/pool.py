@@ -21,11 +21,12 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.answers import Answer, InvalidAnswerError
 from dataengine.media.sandbox.confinement import paths
 from dataengine.media.sandbox.process import Child, Job
+from dataengine.media.sandbox.shared import SLOT_BYTES, SLOTS
 from dataengine.media.sandbox.wire import Broken, Failed, Hello, Ok, Ready, pack
 
 __all__ = ["Failed", "Ok", "Sandbox"]
 
-_QUEUE = 4
+_QUEUE = SLOTS
 """Items queued at a child, including the one in progress."""
 _WINDOW = 2
 """Items in flight or finished out of order, as a multiple of what the children hold."""
@@ -46,6 +47,7 @@ class Sandbox:
     the memory limit is set, as they reserve gigabytes of address space (torch, ONNX Runtime); ``threaded``: those of them that
     start threads when they are imported. ``gpu``: the function may use one. ``answer``: type of the results, which alone is
     accepted: plain data, arrays, dataclasses, msgspec's structs, pydantic's models; without a type, tuples become lists.
+    ``slot_bytes``: bytes of arrays that an answer may leave in shared memory; 0: all go through the pipe.
     ``missing``: measures of confinement that are not in force, known from the first result on. Use it as a context manager; it
     serves one ``map`` at a time."""
 
@@ -60,11 +62,13 @@ class Sandbox:
         preload: tuple[str, ...] = (),
         threaded: tuple[str, ...] = (),
         gpu: bool = False,
+        slot_bytes: int = SLOT_BYTES,
     ) -> None:
         size = min(limits.memory, _ANSWER_BYTES + 2 * limits.bytes)
         self._hello = Hello(function, context, limits.memory, size, paths(gpu=gpu), preload, threaded)
         self.missing: dict[str, str] = {}
         self._answer = answer
+        self._slot_bytes = slot_bytes
         self._workers = workers
         self._limits = limits
         self._children: list[Child] = []
@@ -118,7 +122,7 @@ class Sandbox:
             if self._closed:
                 raise RuntimeError("the sandbox is closed")
             while len(self._children) < self._workers:
-                self._children.append(Child(self._hello, self._answer))
+                self._children.append(Child(self._hello, self._answer, self._slot_bytes))
 
     def _kill_if(self, unwanted: Callable[[Child], bool]) -> None:
         with self._lock:

@@ -18,6 +18,7 @@ from typing import Any
 
 from dataengine.media.sandbox.answers import Answer, AnswerReader
 from dataengine.media.sandbox.environment import variables
+from dataengine.media.sandbox.shared import Arena
 from dataengine.media.sandbox.wire import Failed, Hello, Ok, pack
 
 _PIPE_BYTES = 1 << 20
@@ -36,14 +37,19 @@ class Job:
 class Child:
     """A child process and its queue of jobs, the first of which is in progress."""
 
-    def __init__(self, hello: Hello, answer: Any) -> None:
-        self._process = _starter(os.getpid()).submit(_start, hello.paths.gpu).result()
+    def __init__(self, hello: Hello, answer: Any, slot_bytes: int) -> None:
+        self._arena = Arena.create(slot_bytes)
+        try:
+            self._process = _starter(os.getpid()).submit(_start, hello.paths.gpu, self._arena).result()
+        finally:
+            if self._arena:
+                self._arena.handed_over()
         self.requests, self.answers = _pipes(self._process)
         self.jobs: deque[Job] = deque()
         self.ready = False
         self._since = time.monotonic()
         self._outbox = deque([memoryview(pack(hello))])
-        self._reader = AnswerReader(answer, hello.answer_bytes)
+        self._reader = AnswerReader(answer, hello.answer_bytes, self._arena)
         self._awaited = 0.0
 
     @property
@@ -114,6 +120,8 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
+        if self._arena:
+            self._arena.close()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
                 stream.close()
@@ -132,13 +140,15 @@ def _starter(process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(1, f"decode-starter-{process}")
 
 
-def _start(gpu: bool) -> subprocess.Popen[bytes]:
+def _start(gpu: bool, arena: Arena | None) -> subprocess.Popen[bytes]:
+    memory = arena.descriptor if arena else -1
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "dataengine.media.sandbox.child", str(os.getpid())],
+        [sys.executable, "-P", "-m", "dataengine.media.sandbox.child", str(os.getpid()), str(memory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=variables(gpu=gpu),
         cwd="/",
+        pass_fds=(memory,) if arena else (),
         start_new_session=True,
         bufsize=0,
     )

@@ -15,9 +15,10 @@ HEAD_BYTES = _HEAD.size
 
 @dataclass(frozen=True)
 class Ok:
-    """The function's result."""
+    """The function's result. ``bytes``: of the answer, as a measure of what it occupies."""
 
     value: Any
+    bytes: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True)
