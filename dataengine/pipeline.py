@@ -258,7 +258,8 @@ class _Pass:
 
     def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
         gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
-        resources = Resources(stage.resources.cpus, gpus)
+        decoders = self.run.recipe.resources.decoders
+        resources = Resources(stage.resources.cpus, gpus, None if decoders == "auto" else decoders)
         outputs = {}
 
         def tick() -> None:

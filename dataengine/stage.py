@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -39,6 +39,28 @@ class Resources:
     cpus: float = 1.0
     gpus: float | None = 0.0
     """None: one where the cluster has any."""
+    decoders: int | None = 1
+    """Decode processes of a worker that feeds a model; None: as many as a GPU's share of its node's CPUs."""
+    parts: int = 1
+    """Parts that it works on at once."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """How a worker feeds its model: ``decoders``, its decode processes, and ``lanes``, batches that are given to the model at
+    once."""
+
+    decoders: int = 1
+    lanes: int = 1
+
+
+@runtime_checkable
+class Feeding(Protocol):
+    """A worker that decodes in child processes. How it is fed changes no result. ``overlaps``: it may be given a part while it
+    works on another."""
+
+    feed: Feed
+    overlaps: ClassVar[bool]
 
 
 class Worker(Protocol):

@@ -204,12 +204,20 @@ class RayConfig(Model):
     """``auto`` or ``ray://host:10001`` joins a cluster; unset: a local Ray is started."""
 
 
+class ResourcesConfig(Model):
+    """What a worker of a record stage occupies; changes no result."""
+
+    decoders: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    """Decode processes of a worker that feeds a model. ``auto``: one; beside a GPU, as many as its share of the node's CPUs."""
+
+
 class Recipe(Model):
     name: Name
     workspace: str
     seed: Annotated[int, Field(ge=0)] = 0
     engine: Literal["duckdb", "spark"] = "duckdb"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    resources: ResourcesConfig = ResourcesConfig()
     ray: RayConfig = RayConfig()
     sources: Annotated[list[Source], Field(min_length=1)]
     limits: LimitsConfig = LimitsConfig()

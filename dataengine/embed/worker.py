@@ -14,8 +14,9 @@ from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
 from dataengine.embed.views import VERSION, Prepared
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.encoders import Encoder, picture_vectors, text_vectors
-from dataengine.samples.locate import Located, chunks
-from dataengine.samples.worker import DecodingWorker
+from dataengine.samples.decode import Decoded
+from dataengine.samples.locate import Located
+from dataengine.samples.worker import ONCE, DecodingWorker
 from dataengine.stage import Part
 from dataengine.storage.workspace import File, Output, digest
 
@@ -30,7 +31,7 @@ Row = dict[str, Any]
 
 @dataclass
 class EmbedWorker(DecodingWorker):
-    """Model in this process, loaded when there is something to embed; decoding in a child, which gets no weights."""
+    """Model in this process, loaded when there is something to embed; decoding in children, which get no weights."""
 
     encoder: Encoder
     roles: tuple[str, ...]
@@ -39,6 +40,7 @@ class EmbedWorker(DecodingWorker):
     _model: Encoder | None = field(default=None, init=False, repr=False)
 
     function = "dataengine.embed.views:prepare"
+    overlaps = True
 
     def answer(self) -> Any:
         return Prepared
@@ -63,14 +65,19 @@ class EmbedWorker(DecodingWorker):
     def _tables(self, todo: Sequence[str], rows: Sequence[Located]) -> dict[str, pa.Table]:
         by_role: dict[str, list[Row]] = {role: [] for role in todo}
         wanted = [row for row in rows if any(_reads(role, row) for role in todo if role != CAPTIONS)]
-        for chunk in chunks(self.decoded(wanted), _CHUNK) if wanted else ():
-            for role in by_role.keys() - {CAPTIONS}:
-                by_role[role] += self._embedded(role, [(row, out) for row, out in chunk if _reads(role, row)])
+        shown = [role for role in todo if role != CAPTIONS]
+
+        def embedded(chunk: Sequence[Decoded]) -> dict[str, list[Row]]:
+            return {r: list(self._embedded(r, [(row, out) for row, out in chunk if _reads(r, row)])) for r in shown}
+
+        for rows_of_chunk in self.computed(wanted, _CHUNK, embedded):
+            for role in shown:
+                by_role[role] += rows_of_chunk[role]
         if CAPTIONS in by_role:
             by_role[CAPTIONS] = list(self._captions(rows))
         return {role: _table(role, some) for role, some in by_role.items()}
 
-    def _embedded(self, role: str, chunk: Sequence[tuple[Located, Ok | Failed]]) -> Iterator[Row]:
+    def _embedded(self, role: str, chunk: Sequence[Decoded]) -> Iterator[Row]:
         """Rows of EMBEDDINGS; a sample that cannot be decoded has one with the reason."""
         view = 1 if role == INNER else 0
         shown = [(row.id, out.value[view]) for row, out in chunk if isinstance(out, Ok) and len(out.value) > view]
@@ -90,10 +97,12 @@ class EmbedWorker(DecodingWorker):
             yield {"id": row.id, "caption": place, "longest": longest, "vector": vector.astype("<f2").tobytes()}
 
     def _loaded(self) -> Encoder:
-        if self._model is None:
-            self._model = copy(self.encoder)
-            self._model.setup(self.device, self.threads)
-        return self._model
+        with ONCE:
+            if self._model is None:
+                model = copy(self.encoder)
+                model.setup(self.device, self.threads)
+                self._model = model
+            return self._model
 
 
 def _reads(role: str, row: Located) -> bool:

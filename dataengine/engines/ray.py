@@ -1,9 +1,10 @@
-"""The record engine on Ray: a pool of actors, one part at a time each; bytes never pass through the driver.
+"""The record engine on Ray: a pool of actors that make a part at a time; bytes never pass through the driver.
 
 The driver sends a part's description and gets back what was published. A part is committed by the actor itself (its
 marker, written last), so killing the driver loses only the parts in flight. A lost actor is replaced and its part
 tried again, three times at most. On a local Ray small actors go from stage to stage: starting one takes longer than
-most stages of a small run.
+most stages of a small run. A worker with a GPU has two parts at once, so that the device has work while one of them ends; its
+decode processes are declared as CPUs.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import os
 import pickle
 import re
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from resource import RUSAGE_SELF, getrusage
@@ -23,7 +25,7 @@ from typing import Any, ClassVar
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
 from dataengine.media.sandbox.malloc import keep_freed_memory
-from dataengine.stage import Job, Part, Resources, Worker
+from dataengine.stage import Feed, Feeding, Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 
@@ -35,29 +37,33 @@ _LOCAL_ONLY = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0
 they are where Ray has no clusters, and the second variable, which Ray reads when it is imported, says that it has none here."""
 _TICK = 2.0
 _CLOSE_SECONDS = 10.0
+_LANES = 2
+"""Batches that a worker gives to a GPU at once: one is computed, one is copied and launched."""
 _IDLE_SHARE = 8
 """One part in so many of the machine's memory is what idle actors may hold between stages."""
 
 
 class _Actor:
-    """Runs inside an actor process: sets its worker up on first use and commits what it makes."""
+    """Runs inside an actor process: sets its worker up on first use and commits what it makes. Its methods may be called in
+    several threads."""
 
     def __init__(self) -> None:
         self.worker: Worker | None = None
         keep_freed_memory()
+        self.setting_up = threading.Lock()
 
-    def serve(self, packed: bytes) -> None:
-        """From now on a stage's worker, pickled with its store."""
-        self.packed = packed
-
-    def make(self, job: Job) -> Output:
-        if self.worker is None:
-            self.worker, self.store = pickle.loads(self.packed)
-            self.worker.setup()
+    def make(self, job: Job, packed: bytes) -> Output:
+        """Make a part by the stage's worker, ``packed`` with its store."""
+        with self.setting_up:
+            if self.worker is None:
+                worker, self.store = pickle.loads(packed)
+                worker.setup()
+                self.worker = worker
+            worker, store = self.worker, self.store
         if job.in_place:
-            self.store.delete([job.marker])
-        output = self.worker.process(job.part)
-        commit_part(self.store, job.marker, job.part.key, output)
+            store.delete([job.marker])
+        output: Output = worker.process(job.part)
+        commit_part(store, job.marker, job.part.key, output)
         return output
 
     def close(self) -> float:
@@ -90,6 +96,9 @@ class RayEngine:
         ray = self._start()
         if resources.gpus is None:
             resources = replace(resources, gpus=float(ray.cluster_resources().get("GPU", 0) >= 1))
+        resources = _settled(resources, worker, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        if isinstance(worker, Feeding):
+            worker.feed = Feed(resources.decoders or 1, _LANES if resources.gpus else 1)
         size = self._size(ray, resources, len(jobs))
         if self._spare_of != resources:
             self._retire(ray)
@@ -140,23 +149,42 @@ class RayEngine:
         return max(1, min(self.workers or int(room), int(room), jobs))
 
 
+def _settled(resources: Resources, worker: Worker, nodes: Sequence[Mapping[str, float]]) -> Resources:
+    """With the number of decode processes, and the CPUs and parts that a worker has for them; no more CPUs than the largest node
+    of its kind has, or it would never start."""
+    if not isinstance(worker, Feeding):
+        return replace(resources, decoders=1)
+    usable = [node for node in nodes if node.get("GPU", 0) >= (resources.gpus or 0) and node.get("CPU", 0)]
+    decoders = resources.decoders
+    if decoders is None:
+        shares = [int(node["CPU"] / node["GPU"]) - 1 for node in usable if resources.gpus]
+        decoders = max(1, min(shares, default=1))
+    cpus = min(float(decoders), max((node["CPU"] for node in usable), default=1.0))
+    parts = _LANES if resources.gpus and worker.overlaps else 1
+    return replace(resources, cpus=max(resources.cpus, cpus), decoders=decoders, parts=parts)
+
+
 class _Pool:
-    """A fixed number of actors with one job each; idle ones of an earlier stage (``spare``) are reused first."""
+    """A fixed number of actors with one job each, or several where they overlap; idle ones of an earlier stage (``spare``) are
+    reused first."""
 
     def __init__(self, ray: Any, resources: Resources, packed: bytes, spare: list[Any]) -> None:
-        self.ray, self.packed, self.spare = ray, packed, spare
-        self.actor = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_restarts=0)(_Actor)
+        self.ray, self.packed, self.spare, self.parts = ray, ray.put(packed), spare, resources.parts
+        how = {"num_cpus": resources.cpus, "num_gpus": resources.gpus, "max_concurrency": resources.parts}
+        self.actor = ray.remote(max_restarts=0, **how)(_Actor)
         self.actors: list[Any] = []
         self.busy: dict[Any, tuple[Any, Job]] = {}
-        self.idle: list[Any] = []
+        self.idle: deque[Any] = deque()
+        """Actors, each as often as it can take a part."""
 
     def work(self, jobs: Sequence[Job], size: int, tick: Callable[[], None]) -> Iterator[tuple[Part, Output]]:
         waiting, tries = deque(jobs), dict.fromkeys((j.part.name for j in jobs), 0)
-        self.idle = [self.hire() for _ in range(size)]
+        hired = [self.hire() for _ in range(size)]
+        self.idle.extend(hired * self.parts)
         while waiting or self.busy:
             while waiting and self.idle:
-                actor, job = self.idle.pop(), waiting.popleft()
-                self.busy[actor.make.remote(job)] = (actor, job)
+                actor, job = self.idle.popleft(), waiting.popleft()
+                self.busy[actor.make.remote(job, self.packed)] = (actor, job)
             while not (done := self.ray.wait(list(self.busy), num_returns=1, timeout=_TICK)[0]):
                 tick()
             [ref] = done
@@ -166,21 +194,32 @@ class _Pool:
             except self.ray.exceptions.RayActorError as error:
                 self._retry(waiting, tries, job, f"its worker process died: {error}")
                 self.spare.clear()  # they may have died as well, and a part is tried three times only
-                self.idle.append(self.hire())
+                self._replace(actor)
             except self.ray.exceptions.RayTaskError as error:
                 if not isinstance(error.cause, PartitionError):
                     raise _cause(error, job) from None
                 self._retry(waiting, tries, job, str(error.cause))
-                self.idle.append(actor)
+                self._free(actor)
             else:
-                self.idle.append(actor)
+                self._free(actor)
                 yield job.part, output
 
     def hire(self) -> Any:
         actor = self.spare.pop() if self.spare else self.actor.remote()
-        actor.serve.remote(self.packed)
         self.actors.append(actor)
         return actor
+
+    def _free(self, actor: Any) -> None:
+        """The actor can take another part, unless it has died meanwhile with the other one that it had."""
+        if actor in self.actors:
+            self.idle.append(actor)
+
+    def _replace(self, dead: Any) -> None:
+        """Hire another actor for one that died, once, however many parts it had."""
+        if dead in self.actors:
+            self.actors.remove(dead)
+            self.idle = deque(actor for actor in self.idle if actor != dead)
+            self.idle.extend([self.hire()] * self.parts)
 
     def _retry(self, waiting: deque[Job], tries: dict[str, int], job: Job, why: str) -> None:
         tries[job.part.name] += 1
@@ -191,7 +230,7 @@ class _Pool:
     def dismiss(self, room: float) -> list[Any]:
         """Close idle actors and keep those that together hold at most ``room`` bytes for the next stage; end all others, so
         that their CPUs are free."""
-        closing = {actor.close.remote(): actor for actor in self.idle}
+        closing = {a.close.remote(): a for a in self.actors if self.idle.count(a) == self.parts}
         done = self.ray.wait(list(closing), num_returns=len(closing), timeout=_CLOSE_SECONDS)[0] if closing else []
         kept = list(self.spare)
         for ref in done:

@@ -99,7 +99,7 @@ class StandIn:
         self._text = minilm.MiniLM(threads)
 
     def pictures(self, prepared: Sequence[Any]) -> list[Float32]:
-        rows = unit(self._network.features(np.concatenate(prepared)))
+        rows = unit(self._network.features(prepared))
         return np.split(rows, np.cumsum([len(p) for p in prepared])[:-1])
 
     def texts(self, texts: Sequence[str]) -> Float32:

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from dataengine.media.image.pixels import Pixels
-from dataengine.models.device import Float32, batch_of, padded, start_torch
+from dataengine.models.batched import Batched
+from dataengine.models.device import Float32, batch_of, start_torch
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
 
 if TYPE_CHECKING:
@@ -40,26 +41,19 @@ class Lite0:
     def __init__(self, device: str, threads: int) -> None:
         from dataengine.models import efficientnet
 
-        self._device = start_torch(device, threads)
-        self.batch = batch_of(self._device)
-        self.network = efficientnet.load(EFFICIENTNET_LITE0.read(WEIGHTS), self._device)
+        where = start_torch(device, threads)
+        self.batch = batch_of(where)
+        self.network = efficientnet.load(EFFICIENTNET_LITE0.read(WEIGHTS), where)
+        self._classes = Batched(where, self.batch, lambda pixels: self.network._fc(self._pooled(pixels)).softmax(1))
+        self._features = Batched(where, self.batch, self._pooled)
 
-    def probabilities(self, frames: Pixels) -> Float32:
-        """``(B, 224, 224, 3)`` uint8 → ``(B, 1000)`` ImageNet-1k probabilities."""
-        return self._over(frames, classes=True)
+    def probabilities(self, frames: Sequence[Pixels]) -> Float32:
+        """Some ``(B, 224, 224, 3)`` uint8 → ``(sum of B, 1000)`` ImageNet-1k probabilities."""
+        return self._classes(frames)
 
-    def features(self, frames: Pixels) -> Float32:
-        """``(B, 224, 224, 3)`` uint8 → ``(B, 1280)``: the average-pooled input of the last layer."""
-        return self._over(frames, classes=False)
+    def features(self, frames: Sequence[Pixels]) -> Float32:
+        """Some ``(B, 224, 224, 3)`` uint8 → ``(sum of B, 1280)``: the average-pooled input of the last layer."""
+        return self._features(frames)
 
-    def _over(self, frames: Pixels, *, classes: bool) -> Float32:
-        import torch
-
-        rows = []
-        with torch.inference_mode():
-            for batch, count in padded(frames, self.batch):
-                pixels = (torch.from_numpy(batch).to(self._device).permute(0, 3, 1, 2).float() - 127) / 128
-                pooled: Tensor = self.network.pooled(pixels)
-                output = self.network._fc(pooled).softmax(1) if classes else pooled
-                rows.append(output.float().cpu().numpy()[:count])
-        return np.concatenate(rows)
+    def _pooled(self, pixels: Tensor) -> Tensor:
+        return self.network.pooled((pixels.permute(0, 3, 1, 2).float() - 127) / 128)

@@ -6,6 +6,7 @@ nothing else.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,16 +35,18 @@ class MiniLM:
         self._tokenizer.enable_truncation(_LENGTH)
         self._known: dict[str, NDArray[np.float32]] = {}
         self._keep = keep
+        self._lock = threading.Lock()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """``(len(texts), 384)`` of unit length."""
         texts = [capped(text) for text in texts]
-        if len(self._known) > self._keep:
-            self._known.clear()
-        for text in dict.fromkeys(texts):
-            if text not in self._known:
-                self._known[text] = self._one(text)
-        return np.stack([self._known[t] for t in texts]) if texts else np.zeros((0, DIM), np.float32)
+        with self._lock:
+            if len(self._known) > self._keep:
+                self._known.clear()
+            for text in dict.fromkeys(texts):
+                if text not in self._known:
+                    self._known[text] = self._one(text)
+            return np.stack([self._known[t] for t in texts]) if texts else np.zeros((0, DIM), np.float32)
 
     def _one(self, text: str) -> NDArray[np.float32]:
         ids = np.array([self._tokenizer.encode(text).ids], np.int64)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from queue import Queue
-from threading import Event, Thread
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -97,32 +95,3 @@ def chunks(source: Iterator[T], size: int) -> Iterator[list[T]]:
             held = []
     if held:
         yield held
-
-
-class Prefetch(Iterator[T]):
-    """Runs an iterator in a thread, at most ``depth`` items ahead, so that decoding goes on while a model works."""
-
-    def __init__(self, source: Iterator[T], depth: int) -> None:
-        self._queue: Queue[tuple[str, Any]] = Queue(depth)
-        self._stop = Event()
-        self._thread = Thread(target=self._fill, args=(source,), daemon=True)
-        self._thread.start()
-
-    def _fill(self, source: Iterator[T]) -> None:
-        try:
-            for item in source:
-                if self._stop.is_set():
-                    return
-                self._queue.put(("item", item))
-            self._queue.put(("end", None))
-        except BaseException as error:  # handed to the consumer, which raises it
-            self._queue.put(("error", error))
-
-    def __next__(self) -> T:
-        what, value = self._queue.get()
-        if what == "item":
-            return value  # type: ignore[no-any-return]
-        self._queue.put((what, value))
-        if what == "error":
-            raise value
-        raise StopIteration

@@ -20,8 +20,8 @@ class Clip(EmbeddingScorer):
     name = "clip"
     fields: list[pa.Field[Any]] = match_fields()
 
-    def __init__(self, *, model: str, checkpoint: str, precision: str = "fp32", batch_size: int = 64) -> None:
-        self.encoder = ClipEncoder(model=model, checkpoint=checkpoint, precision=precision, batch_size=batch_size)
+    def __init__(self, *, model: str, checkpoint: str, **options: Any) -> None:
+        self.encoder = ClipEncoder(model=model, checkpoint=checkpoint, **options)
 
     @property
     def version(self) -> str:

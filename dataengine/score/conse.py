@@ -52,17 +52,17 @@ class Conse:
         self._labels = unit(labels - self._common)
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
-        frames = self._embed(np.concatenate(prepared))
+        frames = self._embed(prepared)
         images = np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])
         vectors = [_mean(some) for some in images]
         columns = match_columns(vectors, [unit(self._text.embed(texts) - self._common) for texts in captions])
         return columns | {"embedding": [vector.astype(np.float16) for vector in vectors]}
 
-    def probabilities(self, frames: Pixels) -> Float32:
-        """``(B, 224, 224, 3)`` uint8 → ``(B, 1000)`` ImageNet-1k probabilities."""
+    def probabilities(self, frames: Sequence[Pixels]) -> Float32:
+        """Some ``(B, 224, 224, 3)`` uint8 → ``(sum of B, 1000)`` ImageNet-1k probabilities."""
         return self._classifier.probabilities(frames)
 
-    def _embed(self, frames: Pixels) -> Float32:
+    def _embed(self, frames: Sequence[Pixels]) -> Float32:
         chances = self.probabilities(frames)
         top = np.argsort(-chances, axis=1, kind="stable")[:, :_TOP]
         weights = np.sqrt(np.take_along_axis(chances, top, 1))

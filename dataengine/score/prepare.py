@@ -16,6 +16,8 @@ from dataengine.media.limits import Limits
 from dataengine.media.video.reader import frames_even
 
 _JPEG = b"\xff\xd8\xff"
+#: Media bytes, kind, and the names of the scorers to prepare them for.
+Item = tuple[bytes, str, tuple[str, ...]]
 
 
 class Preparer(Protocol):
@@ -28,10 +30,11 @@ class Preparer(Protocol):
     def prepare(self, frames: Sequence[Pixels]) -> Any: ...
 
 
-def prepare(context: tuple[Limits, Sequence[Preparer]], item: tuple[bytes, str]) -> dict[str, Any]:
-    """``item`` is (media bytes, kind); what each scorer made of its frames, by name. Raises InputError."""
-    limits, scorers = context
-    data, kind = item
+def prepare(context: tuple[Limits, Sequence[Preparer]], item: Item) -> dict[str, Any]:
+    """What each scorer made of its frames, by name. Raises InputError."""
+    limits, every = context
+    data, kind, names = item
+    scorers = [s for s in every if s.name in names]
     if kind == "image":
         sizes = {s.name: None if s.min_side is None else 1 << (s.min_side - 1).bit_length() for s in scorers}
         pictures = _decoded(data, limits, set(sizes.values()))

@@ -15,10 +15,12 @@ from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.device import Float32, unit
-from dataengine.samples.locate import Located, chunks
-from dataengine.samples.worker import DecodingWorker
+from dataengine.samples.decode import Decoded
+from dataengine.samples.locate import Located
+from dataengine.samples.worker import ONCE, DecodingWorker
 from dataengine.score.base import AnyScorer, EmbeddingScorer, Scorer
 from dataengine.score.factory import build
+from dataengine.score.prepare import Item
 from dataengine.stage import Part
 from dataengine.storage.workspace import File, Output, digest
 
@@ -34,22 +36,22 @@ def annotation_schema(scorer: AnyScorer) -> pa.Schema:
 
 @dataclass
 class ScoreWorker(DecodingWorker):
-    """Models in this process, decoding in a child."""
+    """Models in this process, decoding in children."""
 
     configs: list[dict[str, Any]]
     device: str
     threads: int
-    _decoded_for: tuple[str, ...] = field(default=(), init=False)
     _ready: set[str] = field(default_factory=set, init=False)
 
     function = "dataengine.score.prepare:prepare"
+    overlaps = True
 
     def setup(self) -> None:
         self.scorers = build(self.configs)
 
     def context(self) -> Any:
-        """Scorers without their models."""
-        return self.limits, [s for s in build(self.configs) if s.name in self._decoded_for]
+        """Scorers of pixels without their models."""
+        return self.limits, [s for s in build(self.configs) if not isinstance(s, EmbeddingScorer)]
 
     def answer(self) -> Any:
         return dict[str, Any]
@@ -76,19 +78,26 @@ class ScoreWorker(DecodingWorker):
         return File(key, hashlib.sha256(data).hexdigest(), len(data), rows)
 
     def _from_pixels(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
-        by_scorer: dict[str, list[pa.Table]] = {s.name: [] for s in scorers}
-        if scorers and self._decoded_for != tuple(by_scorer):
-            self.close()
-            self._decoded_for = tuple(by_scorer)
-        for chunk in chunks(self.decoded(rows), _CHUNK) if scorers else ():
-            good = [(row, outcome.value) for row, outcome in chunk if isinstance(outcome, Ok)]
-            bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
-            for scorer in scorers:
-                self._load(scorer)
-                prepared, captions = [p[scorer.name] for _, p in good], [row.captions for row, _ in good]
-                columns = scorer.score(prepared, captions) if good else {}
-                by_scorer[scorer.name] += _tables(scorer, [row.id for row, _ in good], columns, bad)
-        return {name: pa.concat_tables(tables).sort_by("id") for name, tables in by_scorer.items()}
+        if not scorers:
+            return {}
+        names = tuple(s.name for s in scorers)
+
+        def item(row: Located, data: bytes) -> Item:
+            return data, row.kind, names
+
+        def scored(chunk: Sequence[Decoded]) -> dict[str, list[pa.Table]]:
+            return {scorer.name: self._scored(scorer, chunk) for scorer in scorers}
+
+        chunks = list(self.computed(rows, _CHUNK, scored, item))
+        return {n: pa.concat_tables([t for chunk in chunks for t in chunk[n]]).sort_by("id") for n in names}
+
+    def _scored(self, scorer: Scorer, chunk: Sequence[Decoded]) -> list[pa.Table]:
+        good = [(row, outcome.value) for row, outcome in chunk if isinstance(outcome, Ok)]
+        bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
+        self._load(scorer)
+        prepared, captions = [p[scorer.name] for _, p in good], [row.captions for row, _ in good]
+        columns = scorer.score(prepared, captions) if good else {}
+        return _tables(scorer, [row.id for row, _ in good], columns, bad)
 
     def _from_embeddings(self, scorer: EmbeddingScorer, rows: Sequence[Located], files: dict[str, File]) -> pa.Table:
         """Every row has its view among ``files``, or the reason why it has none."""
@@ -109,9 +118,10 @@ class ScoreWorker(DecodingWorker):
         return pa.concat_tables(_tables(scorer, good, columns, bad)).sort_by("id")
 
     def _load(self, scorer: Scorer) -> None:
-        if scorer.name not in self._ready:
-            scorer.setup(self.device, self.threads)
-            self._ready.add(scorer.name)
+        with ONCE:
+            if scorer.name not in self._ready:
+                scorer.setup(self.device, self.threads)
+                self._ready.add(scorer.name)
 
 
 def _vectors(table: pa.Table) -> list[Any]:

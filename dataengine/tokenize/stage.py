@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.media.sandbox.pool import Failed, Ok
-from dataengine.samples.locate import Located, chunks, locate, representatives
+from dataengine.samples.decode import Decoded
+from dataengine.samples.locate import Located, locate, representatives
 from dataengine.samples.stage import MediaStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
@@ -180,7 +181,7 @@ class GivenWorker:
 
 @dataclass
 class EncodeWorker(DecodingWorker):
-    """Tokenizer in this process, decoding in a child."""
+    """Tokenizer in this process, decoding in children."""
 
     checkpoint: str
     device: str
@@ -188,6 +189,7 @@ class EncodeWorker(DecodingWorker):
 
     function = "dataengine.tokenize.prepare:prepare"
     ahead = _AHEAD
+    overlaps = True
 
     def setup(self) -> None:
         self._tokenizer = load(self.workspace.store.get(self.checkpoint))
@@ -204,21 +206,22 @@ class EncodeWorker(DecodingWorker):
     def process(self, part: Part) -> Output:
         if self._tokenizer is None:
             raise RuntimeError("setup() comes before process()")
-        rows: list[dict[str, Any]] = []
-        failures: list[dict[str, str]] = []
-        for chunk in chunks(self.decoded(part.spec), self._tokenizer.together):
+        tokenizer = self._tokenizer
+
+        def encoded(chunk: Sequence[Decoded]) -> list[dict[str, Any]]:
             good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
-            codes = self._tokenizer.encode([prepared for _, prepared in good])
-            rows += [to_row(id_, self._tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
-            failures += [
-                {"id": row.id, "failure": out.failure, "message": out.message}
-                for row, out in chunk
-                if isinstance(out, Failed)
-            ]
-        return self._publish(part, self._tokenizer.id, sorted(rows, key=lambda r: r["id"]), failures)
+            codes = tokenizer.encode([prepared for _, prepared in good])
+            failed = [(row.id, out) for row, out in chunk if isinstance(out, Failed)]
+            rows = [to_row(id_, tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
+            return rows + [{"id": i, "failure": f.failure, "message": f.message} for i, f in failed]
+
+        made = [row for rows in self.computed(part.spec, tokenizer.together, encoded) for row in rows]
+        failures = [row for row in made if "failure" in row]
+        rows = sorted((row for row in made if "failure" not in row), key=lambda r: str(r["id"]))
+        return self._publish(part, tokenizer.id, rows, failures)
 
     def _publish(
-        self, part: Part, tokenizer: str, rows: list[dict[str, Any]], failures: list[dict[str, str]]
+        self, part: Part, tokenizer: str, rows: list[dict[str, Any]], failures: list[dict[str, Any]]
     ) -> Output:
         base = f"codes/{tokenizer}/{part.name}-{part.key[:16]}"
         files: dict[str, File] = {}

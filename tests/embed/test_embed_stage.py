@@ -122,7 +122,7 @@ def test_a_reader_that_comes_later_embeds_only_what_is_new(
 ) -> None:
     seen: list[int] = []
     forward = Lite0.features
-    monkeypatch.setattr(Lite0, "features", lambda self, frames: seen.append(len(frames)) or forward(self, frames))
+    monkeypatch.setattr(Lite0, "features", lambda self, frames: seen.extend(map(len, frames)) or forward(self, frames))
     dedup = {"radius": 8, "semantic": {"threshold": 0.7}}
     first = made_here(base_recipe(folder, None, workspace=str(tmp_path), dedup=dedup), "embed")
     assert sum(seen) == 3 + 2

@@ -34,7 +34,7 @@ def test_the_right_caption_wins(conse: Conse, photos: dict[str, Pixels]) -> None
 )
 def test_labels_of_well_known_photographs(conse: Conse, photos: dict[str, Pixels], photo: str, label: str) -> None:
     labels = LABELS.read_text().splitlines()
-    best = np.argsort(-conse.probabilities(conse.prepare([photos[photo]]))[0])[:2]
+    best = np.argsort(-conse.probabilities([conse.prepare([photos[photo]])])[0])[:2]
     assert any(label.lower() in labels[i].lower() for i in best), [labels[i] for i in best]
 
 

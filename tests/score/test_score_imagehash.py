@@ -37,7 +37,7 @@ FILES = {
 
 def hashed(data: bytes, kind: str = "image", **options: Any) -> dict[str, list[Any]]:
     scorer = ImageHash(**options)
-    return scorer.score([prepare((Limits(), [scorer]), (data, kind))["imagehash"]], [()])
+    return scorer.score([prepare((Limits(), [scorer]), (data, kind, ("imagehash",)))["imagehash"]], [()])
 
 
 @pytest.mark.parametrize("name", FILES)

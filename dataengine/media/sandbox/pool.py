@@ -12,7 +12,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -88,7 +88,7 @@ class Sandbox:
             self._closed = True
         self._kill_if(lambda child: True)
 
-    def map(self, items: Iterable[Any]) -> Iterator[Ok | Failed]:
+    def map(self, items: Iterable[Any]) -> Generator[Ok | Failed, None, None]:
         """Outcomes in the order of ``items``, which are read slightly ahead.
 
         An item's ``Failed`` has the class and message of the InputError that the function raised, or ``corrupt`` (any
@@ -108,9 +108,9 @@ class Sandbox:
                 more = self._fill(source, window)
                 if window:
                     self._exchange(wait=window[0].outcome is None)
-                    if outcome := window[0].outcome:
-                        window.popleft()
-                        yield outcome
+                while window and (outcome := window[0].outcome):
+                    window.popleft()
+                    yield outcome
         finally:
             self._mapping = False
             self._retry.clear()

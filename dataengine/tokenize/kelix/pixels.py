@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dataengine.models.batched import uploaded
 from dataengine.tokenize.kelix.vision import MERGE, PATCH, PATCH_VALUES
 
 TOKEN = MERGE * PATCH
@@ -16,11 +17,7 @@ def patches(frames: NDArray[np.uint8], device: str = "cpu", dtype: torch.dtype =
     """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` in -1..1: mean and deviation 0.5, as Keye's processors have it."""
     b, height, width, _ = frames.shape
     h, w = height // TOKEN, width // TOKEN
-    blocks = (
-        torch.from_numpy(np.require(frames, requirements=["C", "W"]))
-        .to(device)
-        .view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
-    )
+    blocks = uploaded(frames, device).view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
     flat = blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
     return (flat.to(torch.float32) / 127.5 - 1).to(dtype)
 

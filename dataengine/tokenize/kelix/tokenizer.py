@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from dataengine.errors import RunError
+from dataengine.models.batched import BatchSize
 from dataengine.models.device import start_torch
 from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
 from dataengine.tokenize.checkpoint import BFLOAT16, Tensors, digest, pack, unpack
@@ -37,6 +38,7 @@ class KelixTokenizer:
     def __init__(self, config: KelixConfig, network: Network) -> None:
         self.config = config
         self._network = network.eval()
+        self._tokens = BatchSize(buckets.TOKENS, "tokens")
 
     @cached_property
     def id(self) -> str:
@@ -72,7 +74,8 @@ class KelixTokenizer:
 
     def encode(self, prepared: Sequence[Pixels]) -> list[Codes]:
         """Codes of each sample."""
-        bucketed = {} if self.config.batch == "alone" else self._bucketed(prepared)
+        alone = self.config.batch == "alone"
+        bucketed = {} if alone else self._tokens.fitting(lambda most: self._bucketed(prepared, most))
         return [bucketed[i] if i in bucketed else self._codes(pixels) for i, pixels in enumerate(prepared)]
 
     def decode(self, codes: Codes) -> list[NDArray[np.uint8]] | None:
@@ -106,11 +109,11 @@ class KelixTokenizer:
         tokens = np.concatenate(by_frame).astype(code_dtype(self.codebook_sizes))
         return Codes(tokens, pixels.grid, pixels.timeline)
 
-    def _bucketed(self, prepared: Sequence[Pixels]) -> dict[int, Codes]:
-        """Codes of the samples that are pictures, by index."""
+    def _bucketed(self, prepared: Sequence[Pixels], most: int) -> dict[int, Codes]:
+        """Codes of the samples that are pictures, by index, in batches of at most ``most`` tokens."""
         pictures = [i for i, pixels in enumerate(prepared) if pixels.timeline is None]
         by_index = {}
-        for group in buckets.batches([prepared[i].grid[1] * prepared[i].grid[2] for i in pictures], buckets.TOKENS):
+        for group in buckets.batches([prepared[i].grid[1] * prepared[i].grid[2] for i in pictures], most):
             chosen = [pictures[g] for g in group]
             tokens = buckets.encode(self._network, self._coder, [prepared[i].frames[0] for i in chosen])
             for i, codes in zip(chosen, tokens, strict=True):
