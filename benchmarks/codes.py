@@ -33,7 +33,7 @@ from dataengine.media.video import frames, slowfast
 from dataengine.media.video import reader as video
 from dataengine.media.video.sampling import PRESETS
 from dataengine.models.device import start_torch
-from dataengine.samples.locate import Prefetch
+from dataengine.samples.prefetch import Prefetch
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
@@ -94,7 +94,7 @@ def codes(name: str, settings: dict[str, object], data: list[bytes], repeat: int
     with Sandbox(function, context, workers=1, limits=Limits(), answer=answer) as box:
 
         def ours() -> None:
-            for outcome in Prefetch(box.map((d, "image") for d in data), _AHEAD):
+            for [outcome] in Prefetch(box.map((d, "image") for d in data), 1, _AHEAD, 1 << 30, lambda _: 0):
                 if isinstance(outcome, Ok):
                     tokenizer.encode([outcome.value])
 

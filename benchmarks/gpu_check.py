@@ -35,7 +35,8 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import start_torch
-from dataengine.samples.locate import Prefetch, chunks
+from dataengine.samples.locate import chunks
+from dataengine.samples.prefetch import Prefetch
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.network import Network
@@ -99,9 +100,9 @@ def through_children(
     open_sandboxes.append(sandbox)
 
     def work() -> int:
-        outcomes: Iterator[Any] = Prefetch(sandbox.map((d, "image") for d in data), 64 * children)
-        for chunk in chunks((o.value for o in outcomes if isinstance(o, Ok)), _CHUNK):
-            model(chunk)
+        outcomes = sandbox.map((d, "image") for d in data)
+        for chunk in Prefetch(outcomes, _CHUNK, 2 * _CHUNK, 1 << 30, lambda outcome: outcome.bytes):
+            model([o.value for o in chunk if isinstance(o, Ok)])
         return len(data)
 
     return work

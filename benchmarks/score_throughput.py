@@ -27,11 +27,11 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.encoders import picture_vectors
-from dataengine.samples.locate import Prefetch
+from dataengine.samples.prefetch import Prefetch
 from dataengine.score.conse import Conse
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
 
-_AHEAD, _CHUNK = 32, 256
+_WARM, _CHUNK = 32, 256
 _MODEL = "ViT-B-32"
 
 
@@ -53,22 +53,14 @@ Model = Conse | ClipEncoder
 
 
 def ours(model: Model, sandbox: Sandbox, data: list[bytes]) -> None:
-    """As the stages score and embed: outcomes read ahead in a thread, through the model in chunks."""
-    outcomes = list[Any]()
-    for outcome in Prefetch(sandbox.map((d, "image") for d in data), _AHEAD):
-        outcomes.append(outcome)
-        if len(outcomes) == _CHUNK:
-            flush(model, outcomes)
-    flush(model, outcomes)
-
-
-def flush(model: Model, outcomes: list[Any]) -> None:
-    values = [o.value for o in outcomes if isinstance(o, Ok)]
-    if values and isinstance(model, Conse):
-        model.score([v[model.name] for v in values], [()] * len(values))
-    elif values and isinstance(model, ClipEncoder):
-        picture_vectors(model, [whole for whole, *_ in values])
-    outcomes.clear()
+    """As the stages score and embed: the next batch is formed in a thread while the model works."""
+    items = ((d, "image", (model.name,)) if isinstance(model, Conse) else (d, "image") for d in data)
+    for chunk in Prefetch(sandbox.map(items), _CHUNK, 2 * _CHUNK, 1 << 27, lambda outcome: outcome.bytes):
+        values = [o.value for o in chunk if isinstance(o, Ok)]
+        if isinstance(model, Conse):
+            model.score([v[model.name] for v in values], [()] * len(values))
+        else:
+            picture_vectors(model, [whole for whole, *_ in values])
 
 
 def bare(forward: Callable[[torch.Tensor], Any], tensors: torch.Tensor, size: int) -> None:
@@ -84,7 +76,7 @@ def measure(model: Model, forward: Any, tensors: torch.Tensor, size: int, data: 
             "(b) ours, from JPEG bytes": (lambda: ours(model, box, data), len(data)),
             "(c) one sample a forward (as Data-Juicer does)": (lambda: bare(forward, tensors, 1), len(tensors)),
         }
-        ours(model, box, data[:_AHEAD])
+        ours(model, box, data[:_WARM])
         best = dict.fromkeys(ways, 0.0)
         for _ in range(repeat):
             for name, (way, count) in ways.items():
