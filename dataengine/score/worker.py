@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.device import Float32, unit
+from dataengine.samples import measured
 from dataengine.samples.decode import Decoded
 from dataengine.samples.locate import Located
 from dataengine.samples.worker import ONCE, DecodingWorker
@@ -78,24 +79,40 @@ class ScoreWorker(DecodingWorker):
         return File(key, hashlib.sha256(data).hexdigest(), len(data), rows)
 
     def _from_pixels(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
+        """Each sample is decoded for those scorers alone that cannot use what ingest has measured."""
         if not scorers:
             return {}
-        names = tuple(s.name for s in scorers)
+        known = self._measured(scorers, rows)
+
+        def missing(row: Located) -> tuple[str, ...]:
+            return tuple(s.name for s in scorers if s.name not in known.get(row.id, ()))
 
         def item(row: Located, data: bytes) -> Item:
-            return data, row.kind, names
+            return data, row.kind, missing(row)
 
         def scored(chunk: Sequence[Decoded]) -> dict[str, list[pa.Table]]:
-            return {scorer.name: self._scored(scorer, chunk) for scorer in scorers}
+            return {scorer.name: self._scored(scorer, chunk, known) for scorer in scorers}
 
-        chunks = list(self.computed(rows, _CHUNK, scored, item))
-        return {n: pa.concat_tables([t for chunk in chunks for t in chunk[n]]).sort_by("id") for n in names}
+        chunks = list(self.computed([row for row in rows if missing(row)], _CHUNK, scored, item))
+        chunks.append(scored([(row, Ok({})) for row in rows if not missing(row)]))
+        return {s.name: pa.concat_tables([t for chunk in chunks for t in chunk[s.name]]).sort_by("id") for s in scorers}
 
-    def _scored(self, scorer: Scorer, chunk: Sequence[Decoded]) -> list[pa.Table]:
-        good = [(row, outcome.value) for row, outcome in chunk if isinstance(outcome, Ok)]
+    def _measured(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, dict[str, Any]]:
+        """What ingest has prepared: by sample id, then by scorer."""
+        from dataengine.score.technical import Technical, rounded
+
+        if not any(isinstance(s, Technical) for s in scorers):
+            return {}
+        measures = measured.kept(self.workspace, rows, self.limits)
+        return {id_: {Technical.name: rounded([m])} for id_, m in measures.items()}
+
+    def _scored(
+        self, scorer: Scorer, chunk: Sequence[Decoded], known: Mapping[str, Mapping[str, Any]]
+    ) -> list[pa.Table]:
+        good = [(row, {**o.value, **known.get(row.id, {})}[scorer.name]) for row, o in chunk if isinstance(o, Ok)]
         bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
         self._load(scorer)
-        prepared, captions = [p[scorer.name] for _, p in good], [row.captions for row, _ in good]
+        prepared, captions = [p for _, p in good], [row.captions for row, _ in good]
         columns = scorer.score(prepared, captions) if good else {}
         return _tables(scorer, [row.id for row, _ in good], columns, bad)
 

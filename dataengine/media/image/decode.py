@@ -41,7 +41,7 @@ _EXT = {"jpeg": "jpg", "tiff": "tif", "jpeg2000": "jp2"}
 _FORMAT = {"mpo": "jpeg", "dib": "bmp"}
 
 #: Exceptions of Pillow's decoders on damaged files.
-_ERRORS = (
+ERRORS = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError,
     RuntimeError, struct.error, zlib.error,
 )  # fmt: skip
@@ -66,12 +66,16 @@ def decode_rgb(data: bytes, limits: Limits, min_side: int | None = None) -> Pixe
     """Decode to ``(H, W, 3) uint8``, upright (EXIF), transparency over white; of an animation the first frame. With ``min_side``
     a JPEG may be decoded at 1/2, 1/4 or 1/8, its shorter side still at least ``min_side``. Raises InputError."""
     with opened(data, limits) as image:
-        if is_jpeg(image):
-            decoded = jpeg.decode(data, "RGB", min_side)
-            if decoded is not None:
-                return pixels.upright(decoded, orientation(image))
+        return rgb(image, data, limits, min_side)
+
+
+def rgb(image: Image.Image, data: bytes, limits: Limits, min_side: int | None = None) -> Pixels:
+    """``decode_rgb`` of an image that is already open; call it within ``opened``."""
+    decoded = jpeg.decode(data, "RGB", min_side) if is_jpeg(image) else None
+    if decoded is None:
         load(image, data, limits)
-        return pixels.upright(np.asarray(pixels.to_rgb(image)), orientation(image))
+        decoded = np.asarray(pixels.to_rgb(image))
+    return pixels.upright(decoded, orientation(image))
 
 
 def decode_gray(data: bytes, limits: Limits, min_side: int) -> Pixels:
@@ -129,7 +133,7 @@ def opened(data: bytes, limits: Limits | None = None) -> Iterator[Image.Image]:
         raise
     except UnidentifiedImageError as error:
         raise _unidentified(data) from error
-    except _ERRORS as error:
+    except ERRORS as error:
         raise _failure(data, error) from error
 
 
@@ -154,7 +158,7 @@ def orientation(image: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
     try:
         value = image.getexif().get(_ORIENTATION, 1)
-    except _ERRORS:
+    except ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -21,7 +21,11 @@ from dataengine.errors import UsageError
 from dataengine.tokenize.kelix.pixels import TOKEN
 from dataengine.tokenize.kelix.vectors import WAYS, Vectoriser
 
-_READERS: dict[str, Callable[[str], pa.Table]] = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa.parquet.read_table}
+_READERS: dict[str, Callable[[str], pa.Table]] = {
+    ".csv": pa.csv.read_csv,
+    ".jsonl": pa.json.read_json,
+    ".parquet": pa.parquet.read_table,
+}
 #: Tokens a side of an enlarged digit, digits of a batch, and every how many-th is a test.
 _SIDE, _BATCH, _TEST = 4, 32, 4
 
