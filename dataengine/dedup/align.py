@@ -31,6 +31,7 @@ class Prepared(NamedTuple):
     that all placings show, with their rows, columns and energies."""
 
     views: Floats
+    turned: Floats
     aspects: Floats
     fields: NDArray[np.int16]
     sums: NDArray[np.int32]
@@ -67,7 +68,8 @@ _FINEST = _changes((0.985, 1.0, 1.015), (0.975, 1.0, 1.025), (-0.026, 0.0, 0.026
 
 def prepare(views: Floats, aspects: Floats) -> Prepared:
     """Of ``(m, SIDE, SIDE)`` views that were ``aspects`` times as wide as high."""
-    return Prepared(views, aspects, *_prepared(views, aspects, _PLACINGS))
+    turned = np.ascontiguousarray(views.transpose(0, 2, 1))
+    return Prepared(views, turned, aspects, *_prepared(views, aspects, _PLACINGS))
 
 
 def best(prepared: Prepared, slots: Int64, counts: Int64) -> Floats:
@@ -85,11 +87,12 @@ def _prepared(views: Any, aspects: Any, placings: Any) -> Any:
     half_fields = np.zeros((m, 2 * _COARSE * _COARSE + _COARSE), np.int16)
     half_sums = np.empty((m, _COARSE + 1, _COARSE + 1), np.int32)
     parts, measures = np.empty((m, n, 2 * _COARSE * _COARSE), np.int16), np.empty((m, n, 3), np.int64)
-    shown, sizes = np.empty((_COARSE + 2, _COARSE + 2)), np.empty((_COARSE, _COARSE))
+    shown, sizes = np.zeros((_COARSE + 2, _COARSE + 2)), np.empty((_COARSE, _COARSE))
     for k in range(m):
         halved(views[k], halves[k])
+        turned = halves[k].T.copy()
         for p in range(n):
-            measures[k, p] = part_field(halves[k], aspects[k], placings[p], shown, sizes, parts[k, p])
+            measures[k, p] = part_field(halves[k], turned, aspects[k], placings[p], shown, sizes, parts[k, p])
     wholes(views, fields, sums)
     wholes(halves, half_fields, half_sums)
     return fields, sums, half_fields, half_sums, parts, measures
@@ -100,14 +103,11 @@ def _placed(whole: Any, sums: Any, part: Any, size: Any, side: int, top: int, le
     """The best ``(likeness, top, left)`` within ``reach`` of (top, left): normalised product of a part (its ``size``: rows,
     columns, energy) and the place in the whole where its corner lies there."""
     height, width, energy = size
-    area, rows = side * side, height * side
-    down, across = part[:rows], part[area : area + rows]
     best, at_top, at_left = -2.0, 0, 0
     for y in range(max(0, top - reach), min(side - height, top + reach) + 1):
         for x in range(max(0, left - reach), min(side - width, left + reach) + 1):
             under = sums[y + height, x + width] - sums[y, x + width] - sums[y + height, x] + sums[y, x]
-            start = y * side + x
-            both = product(whole[start:], down) + product(whole[start + area :], across)
+            both = product(whole, y * side + x, part, height, side)
             likeness = both / np.sqrt(max(1.0, float(under) * float(energy)))
             if likeness > best:
                 best, at_top, at_left = likeness, y, x
@@ -139,16 +139,17 @@ def _refined(
 ) -> Any:
     """The best of ``best`` (likeness; top, left, rows and columns) and of the ``other`` view seen through all ``changes`` of a
     placing near a ``place`` of the ``whole``; with its placing and its field, which are None if nothing is better."""
-    shown, sizes = np.empty((SIDE + 2, SIDE + 2)), np.empty((SIDE, SIDE))
+    shown, sizes = np.zeros((SIDE + 2, SIDE + 2)), np.empty((SIDE, SIDE))
     part, part_best = np.empty(2 * SIDE * SIDE, np.int16), np.empty(2 * SIDE * SIDE, np.int16)
     placing_best, better = placing, False
     likeness, at = best
+    view = (prepared.views[other], prepared.turned[other])
     for change in range(len(changes)):
         scale, aspect, angle = changes[change]
         changed = placing.copy()
         changed[5], changed[6] = placing[5] * scale * aspect, placing[6] * scale / aspect
         changed[7] = placing[7] + angle
-        size = part_field(prepared.views[other], prepared.aspects[other], changed, shown, sizes, part)
+        size = part_field(*view, prepared.aspects[other], changed, shown, sizes, part)
         placed = _placed(prepared.fields[whole], prepared.sums[whole], part, size, SIDE, place[0], place[1], reach)
         if placed[0] > likeness:
             likeness, at, better = placed[0], (placed[1], placed[2], size[0], size[1]), True

@@ -2,7 +2,7 @@
 
 A model's vector says that two pictures show similar things; two oranges do. Here the one must lie on the other, gradient on
 gradient: moved, scaled down to 0.7, mirrored, turned by quarters or by up to 7 degrees, with or without margins. Half a
-millisecond a pair and core (``python -m benchmarks align``). A few pixels' difference (a neckline drawn otherwise) is not
+millisecond to one a pair and core (``python -m benchmarks align``). A few pixels' difference (a neckline drawn otherwise) is not
 seen. What has no gradients left to compare, tiny and much compressed copies, passes by its areas of light and dark, if the
 hashes are near, too.
 """

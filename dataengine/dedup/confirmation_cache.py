@@ -33,7 +33,7 @@ _NEW = "SELECT c.a AS a, c.b AS b, c.bits AS bits FROM c LEFT JOIN k ON c.a = k.
 _STILL = "SELECT k.a AS a, k.b AS b, k.alike AS alike FROM k JOIN c ON c.a = k.a AND c.b = k.b"
 _ALIKE = "SELECT c.a AS a, c.b AS b, c.kind, c.distance FROM c JOIN v ON c.a = v.a AND c.b = v.b WHERE v.alike"
 #: Pairs that are judged at once, sorted by tiles of pictures.
-_CHUNK, _TILE = 256, 16
+CHUNK, _TILE = 64, 8
 
 Int64 = NDArray[np.int64]
 
@@ -75,17 +75,23 @@ def _judge_looked_up(thumbnails: pa.Table, pairs: pa.Table) -> pa.Table:
 
     places = np.stack([_places(thumbnails["id"], pairs[side]) for side in ("a", "b")], axis=1)
     every, bits = _pictures(thumbnails["thumbnail"]), _bits(pairs)
-    order = np.lexsort([*places.T, *(places // _TILE).T])
+    order = tiled(places)
     verdicts = np.zeros(len(pairs), np.bool_)
 
     def judge(start: int) -> None:
-        chunk = order[start : start + _CHUNK]
+        chunk = order[start : start + CHUNK]
         verdicts[chunk] = confirm(every, places[chunk], bits[chunk])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(judge, range(0, len(pairs), _CHUNK)):
+        for _ in pool.map(judge, range(0, len(pairs), CHUNK)):
             pass
     return pa.table([pairs["a"], pairs["b"], pa.array(verdicts)], schema=VERDICTS)
+
+
+def tiled(pairs: Int64) -> Int64:
+    """The order in which neighbours among ``(n, 2)`` pairs share pictures."""
+    order: Int64 = np.lexsort([*pairs.T, *(pairs // _TILE).T])
+    return order
 
 
 def _pictures(column: pa.ChunkedArray[Any]) -> NDArray[np.uint8]:

@@ -15,6 +15,8 @@ import numpy as np
 
 compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 _UNIT = 100.0
+_ONE = np.uint64(1)
+"""Unsigned places are looked up without a check for negative ones, and so in vectors."""
 _DAMP, _FLOOR = 0.3, 3.0
 """A gradient counts half where it is as long as 0.3 of the mean one and 3 levels."""
 
@@ -47,73 +49,81 @@ def _size(side: int, placing: Any) -> Any:
 
 
 @compiled
-def _sampled(picture: Any, aspect: float, placing: Any, out: Any) -> Any:
+def _sampled(picture: Any, turned: Any, aspect: float, placing: Any, out: Any) -> Any:
     """``picture``, ``aspect`` times as wide as high before it was squeezed, seen through a placing: bilinear, edges
-    repeated. Written into ``out`` from (1, 1) on, with a border that repeats its edges; returns its rows and columns."""
+    repeated. Written into ``out`` from (1, 1) on, with a border that repeats its edges; returns its rows and columns.
+    ``turned`` is the transpose of ``picture``."""
     side = len(picture)
     height, width = _size(side, placing)
-    downs, rights = np.empty(height), np.empty(width)
+    downs, rights = np.empty(height), np.empty(_vectors(width, side))
     for y in range(height):
         downs[y] = side * placing[4] / height * (y - (height - 1) / 2.0)
-    for x in range(width):
+    for x in range(len(rights)):
         rights[x] = side * placing[4] / width * (x - (width - 1) / 2.0)
     if placing[7] != 0.0:
-        _turned(picture, aspect, placing, downs, rights, out)
+        _askew(picture, aspect, placing, downs, rights, out)
     elif placing[0] != 0.0:
         _straight(picture, placing[0] * downs, placing[3] * rights, out)
     else:
-        _crossed(picture, placing[2] * downs, placing[1] * rights, out)
+        _crossed(turned, placing[2] * downs, placing[1] * rights, out)
     _bordered(out, height, width)
     return height, width
 
 
 @compiled
-def _located(offset: float, side: int) -> Any:
-    """The row or column that lies before an offset from the middle, and the share of the next one."""
-    value = min(max((side - 1) / 2.0 + offset, 0.0), side - 1.001)
-    at = np.int32(value)
-    return at, value - at
+def _vectors(width: int, side: int) -> Any:
+    """Columns that are computed, so that none is left over by a vector of 16; what is beyond ``width`` counts nowhere."""
+    return min(side, (width + 15) // 16 * 16)
+
+
+@compiled
+def _located(offsets: Any, side: int) -> Any:
+    """The rows or columns before offsets from the middle, and the shares of the next ones."""
+    before, shares = np.empty(len(offsets), np.uint64), np.empty(len(offsets))
+    for k in range(len(offsets)):
+        value = min(max((side - 1) / 2.0 + offsets[k], 0.0), side - 1.001)
+        before[k] = np.int32(value)
+        shares[k] = value - np.int32(value)
+    return before, shares
 
 
 @compiled
 def _straight(picture: Any, downs: Any, rights: Any, out: Any) -> None:
     """Without a turn, or mirrored: first along all rows, then down."""
-    side, height, width = len(picture), len(downs), len(rights)
-    along = np.empty((side, width))
-    for x in range(width):
-        j, u = _located(rights[x], side)
-        for i in range(side):
-            along[i, x] = picture[i, j] * (1 - u) + picture[i, j + 1] * u
-    for y in range(height):
-        i, v = _located(downs[y], side)
-        first, second, row = along[i], along[i + 1], out[y + 1, 1 : width + 1]
-        for x in range(width):
-            row[x] = first[x] * (1 - v) + second[x] * v
+    side, one = len(picture), _ONE
+    (rows, vs), (columns, us) = _located(downs, side), _located(rights, side)
+    along = np.empty((side, len(rights)))
+    for i in range(np.uint64(side)):
+        for x in range(np.uint64(len(rights))):
+            along[i, x] = picture[i, columns[x]] * (1 - us[x]) + picture[i, columns[x] + one] * us[x]
+    for y in range(np.uint64(len(downs))):
+        i, v = rows[y], vs[y]
+        for x in range(np.uint64(len(rights))):
+            out[y + one, x + one] = along[i, x] * (1 - v) + along[i + one, x] * v
 
 
 @compiled
-def _crossed(picture: Any, downs: Any, rights: Any, out: Any) -> None:
-    """Turned by a quarter: rows of what is shown are columns of the picture."""
-    side, height, width = len(picture), len(downs), len(rights)
-    along = np.empty((side, height))
-    for y in range(height):
-        j, u = _located(downs[y], side)
-        for i in range(side):
-            along[i, y] = picture[i, j] * (1 - u) + picture[i, j + 1] * u
-    for x in range(width):
-        i, v = _located(rights[x], side)
-        for y in range(height):
-            out[y + 1, x + 1] = along[i, y] * (1 - v) + along[i + 1, y] * v
+def _crossed(turned: Any, downs: Any, rights: Any, out: Any) -> None:
+    """Turned by a quarter: rows of what is shown are columns of the picture, which are rows of ``turned``."""
+    side, one = len(turned), _ONE
+    (rows, us), (columns, vs) = _located(downs, side), _located(rights, side)
+    along = np.empty(side)
+    for y in range(np.uint64(len(downs))):
+        j, u = rows[y], us[y]
+        for i in range(np.uint64(side)):
+            along[i] = turned[j, i] * (1 - u) + turned[j + one, i] * u
+        for x in range(np.uint64(len(rights))):
+            out[y + one, x + one] = along[columns[x]] * (1 - vs[x]) + along[columns[x] + one] * vs[x]
 
 
 @compiled
-def _turned(picture: Any, aspect: float, placing: Any, downs: Any, rights: Any, out: Any) -> None:
+def _askew(picture: Any, aspect: float, placing: Any, downs: Any, rights: Any, out: Any) -> None:
     """By a few degrees too."""
-    side, width, flat = len(picture), len(rights), picture.reshape(-1)
-    middle, last = (side - 1) / 2.0, side - 1.001
+    side, width, flat, one = len(picture), np.uint64(len(rights)), picture.reshape(-1), _ONE
+    middle, last, line = (side - 1) / 2.0, side - 1.001, np.uint64(len(picture))
     cosine, up, across = np.cos(placing[7]), np.sin(placing[7]) * aspect, np.sin(placing[7]) / aspect
     at, us, vs = np.empty(width, np.uint32), np.empty(width), np.empty(width)
-    for y in range(len(downs)):
+    for y in range(np.uint64(len(downs))):
         down = downs[y]
         for x in range(width):
             below, beside = cosine * down - up * rights[x], across * down + cosine * rights[x]
@@ -121,13 +131,11 @@ def _turned(picture: Any, aspect: float, placing: Any, downs: Any, rights: Any, 
             u = min(max(middle + placing[2] * below + placing[3] * beside, 0.0), last)
             i, j = np.int32(v), np.int32(u)
             at[x], us[x], vs[x] = np.uint32(i * side + j), u - j, v - i
-        row = out[y + 1, 1 : width + 1]
         for x in range(width):
             k, u, v = np.uint64(at[x]), us[x], vs[x]
-            first = flat[k] * (1 - u) + flat[k + np.uint64(1)] * u
-            k += np.uint64(side)
-            second = flat[k] * (1 - u) + flat[k + np.uint64(1)] * u
-            row[x] = first * (1 - v) + second * v
+            first = flat[k] * (1 - u) + flat[k + one] * u
+            second = flat[k + line] * (1 - u) + flat[k + line + one] * u
+            out[y + one, x + one] = first * (1 - v) + second * v
 
 
 @compiled
@@ -142,52 +150,54 @@ def _bordered(out: Any, height: int, width: int) -> None:
 def _field(shown: Any, height: int, width: int, sizes: Any, field: Any) -> None:
     """Damped gradient directions, -100 to 100, down and across, of the bordered picture ``shown``; ``field`` is ``(2, side,
     side) int16``, zero beside the picture."""
-    side = field.shape[2]
-    sums = np.zeros(width)
-    for y in range(height):
-        above, below, here, row = shown[y], shown[y + 2], shown[y + 1], sizes[y]
-        for x in range(width):
-            dy, dx = (below[x + 1] - above[x + 1]) / 2.0, (here[x + 2] - here[x]) / 2.0
-            row[x] = np.sqrt(dy * dy + dx * dx)
-            sums[x] += row[x]
-    damp = _DAMP * sums.sum() / (height * width) + _FLOOR
-    for y in range(height):
-        above, below, here, row = shown[y], shown[y + 2], shown[y + 1], sizes[y]
-        first, second = field[0, y], field[1, y]
-        for x in range(width):
-            dy, dx = (below[x + 1] - above[x + 1]) / 2.0, (here[x + 2] - here[x]) / 2.0
-            first[x] = np.int16(np.int32(np.rint(_UNIT * dy / (row[x] + damp))))
-            second[x] = np.int16(np.int32(np.rint(_UNIT * dx / (row[x] + damp))))
-        for x in range(width, side):
-            first[x], second[x] = 0, 0
+    side, columns = np.uint64(field.shape[2]), np.uint64(_vectors(width, field.shape[2]))
+    one, two, sums = _ONE, _ONE + _ONE, np.zeros(side)
+    for y in range(np.uint64(height)):
+        for x in range(columns):
+            dy = (shown[y + two, x + one] - shown[y, x + one]) / 2.0
+            dx = (shown[y + one, x + two] - shown[y + one, x]) / 2.0
+            size = np.sqrt(dy * dy + dx * dx)
+            sizes[y, x] = size
+            sums[x] += size
+    damp = _DAMP * sums[:width].sum() / (height * width) + _FLOOR
+    for y in range(np.uint64(height)):
+        for x in range(columns):
+            dy = (shown[y + two, x + one] - shown[y, x + one]) / 2.0
+            dx = (shown[y + one, x + two] - shown[y + one, x]) / 2.0
+            field[0, y, x] = np.int16(np.int32(np.rint(_UNIT * dy / (sizes[y, x] + damp))))
+            field[1, y, x] = np.int16(np.int32(np.rint(_UNIT * dx / (sizes[y, x] + damp))))
+        for x in range(np.uint64(width), side):
+            field[0, y, x], field[1, y, x] = 0, 0
 
 
 @compiled
-def product(whole: Any, part: Any) -> Any:
-    """Sum of products of flat fields; rows of both are as long, so one run of memory meets the other."""
-    total = np.int32(0)
-    for k in range(len(part)):
-        total = np.int32(total + np.int32(whole[k]) * np.int32(part[k]))
+def product(whole: Any, start: int, part: Any, rows: int, side: int) -> Any:
+    """Sum of products of the first ``rows`` of a flat part with those of a flat whole from ``start`` on. Rows of both are as
+    long, so one run of memory meets the other."""
+    total, place, area = np.int32(0), np.uint64(start), np.uint64(side * side)
+    for k in range(np.uint64(rows * side)):
+        total = np.int32(total + np.int32(whole[place + k]) * np.int32(part[k]))
+    place += area
+    for k in range(np.uint64(rows * side)):
+        total = np.int32(total + np.int32(whole[place + k]) * np.int32(part[area + k]))
     return np.int64(total)
 
 
 @compiled
-def part_field(picture: Any, aspect: float, placing: Any, shown: Any, sizes: Any, part: Any) -> Any:
+def part_field(picture: Any, turned: Any, aspect: float, placing: Any, shown: Any, sizes: Any, part: Any) -> Any:
     """Writes the field of a picture seen through a placing into flat ``part``; its rows, columns and energy."""
     side = len(picture)
-    height, width = _sampled(picture, aspect, placing, shown)
+    height, width = _sampled(picture, turned, aspect, placing, shown)
     field = part.reshape(2, side, side)
     _field(shown, height, width, sizes, field)
-    area, rows = side * side, height * side
-    down, across = part[:rows], part[area : area + rows]
-    return height, width, product(down, down) + product(across, across)
+    return height, width, product(part, 0, part, height, side)
 
 
 @compiled
 def wholes(pictures: Any, fields: Any, sums: Any) -> None:
     """Fields of whole pictures and their running sums."""
     side = pictures.shape[1]
-    shown, sizes = np.empty((side + 2, side + 2)), np.empty((side, side))
+    shown, sizes = np.zeros((side + 2, side + 2)), np.empty((side, side))
     for k in range(len(pictures)):
         shown[1:-1, 1:-1] = pictures[k]
         _bordered(shown, side, side)

@@ -1,7 +1,7 @@
 """Semantic near-duplicate edges: pictures with near embeddings, confirmed by template matching.
 
 Candidates are found anew with each batch, by products of matrices; what costs is to embed a picture and to confirm a pair
-(6 ms and core), and neither is done twice: embeddings are files of their own, and verdicts are handed on to the next batch.
+(up to 1 ms and core), and neither is done twice: embeddings are files of their own, and verdicts are handed on to the next batch.
 So the edges are those of a search of all at once.
 """
 
