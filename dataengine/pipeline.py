@@ -15,7 +15,7 @@ from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Sta
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
-from dataengine.timings import spent
+from dataengine.timings import Cost, spent
 
 #: Names of stages on the command line; most stand for several stages, as ``tokenize`` for ``tokenize.fit`` and others.
 GROUPS = ("ingest", "embed", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
@@ -246,7 +246,7 @@ class _Pass:
                 made = len(jobs)
                 self.reporter.start(stage.name, made + len(outputs), made)
                 if jobs:
-                    outputs = {**outputs, **self._work(stage, jobs)}
+                    outputs = {**outputs, **self._work(stage, jobs, cost)}
             cost.parts = made
             self.run.forget()
         self.lease.take()
@@ -256,7 +256,7 @@ class _Pass:
         record = self.run.records[stage.name] = Record.from_bytes(commit)
         return StageReport(stage.name, "done", len(outputs), made, time.monotonic() - start, record.counts)
 
-    def _work(self, stage: RecordStage, jobs: Sequence[Job]) -> dict[str, Output]:
+    def _work(self, stage: RecordStage, jobs: Sequence[Job], cost: Cost) -> dict[str, Output]:
         gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
         decoders = self.run.recipe.resources.decoders
         resources = Resources(stage.resources.cpus, gpus, None if decoders == "auto" else decoders)
@@ -269,9 +269,10 @@ class _Pass:
                     self.reporter.note(stage.name, text)
 
         engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
-        for part, output in engine.run(stage.worker(self.run), store, jobs, resources, tick):
+        for part, output, work in engine.run(stage.worker(self.run), store, jobs, resources, tick):
             self.lease.take()
             outputs[part.name] = output
+            cost.add(work)
             self.reporter.advance(stage.name)
         return outputs
 

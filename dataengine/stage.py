@@ -21,6 +21,7 @@ from dataengine.storage.workspace import Output, Record, Workspace, digest
 if TYPE_CHECKING:
     from dataengine.storage.store import Store
     from dataengine.table_engine import Frame, TableEngine
+    from dataengine.timings import Work
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class RecordEngine(Protocol):
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
+    ) -> Iterator[tuple[Part, Output, Work]]:
         """Make all jobs, each process with its own copy of ``worker`` on ``resources``. Yields each part once its marker is
-        written, in no fixed order; calls ``tick`` every few seconds while it waits. Raises RunError."""
+        written, in no fixed order, with what it took; calls ``tick`` every few seconds while it waits. Raises RunError."""
         ...
 
 

@@ -8,19 +8,53 @@ process is lost. Bytes are the same in equal runs and are part of the manifest (
 from __future__ import annotations
 
 import json
+import resource
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 from dataengine.errors import DataEngineError
+from dataengine.media.sandbox import usage
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json
 
 
+@dataclass(frozen=True)
+class Work:
+    """What making parts took: CPU seconds of the workers and of their decode children, and files that these decoded."""
+
+    cpu: float = 0.0
+    decode_cpu: float = 0.0
+    decoded: int = 0
+
+
+class Meter:
+    """Measures this process's work in pieces that add up, also where several threads ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._before = _work_so_far()
+
+    def take(self) -> Work:
+        """The work since the last call, or since the beginning."""
+        with self._lock:
+            before, self._before = self._before, _work_so_far()
+            differences = [b - a for a, b in zip(astuple(before), astuple(self._before), strict=True)]
+            return Work(*(max(d, 0) for d in differences))
+
+
+def _work_so_far() -> Work:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    files, seconds = usage.total()
+    return Work(own.ru_utime + own.ru_stime, seconds, files)
+
+
 @dataclass
 class Cost:
-    """Cost of one stage: wall ``seconds`` of all runs, parts made, and the number of runs that had work to do."""
+    """Cost of one stage: wall ``seconds`` of all runs, parts made, the number of runs that had work to do, and the ``Work``
+    of making its parts."""
 
     stage: str
     seconds: float = 0.0
@@ -28,6 +62,14 @@ class Cost:
     runs: int = 0
     last: float = 0.0
     """Seconds of the latest run."""
+    cpu: float = 0.0
+    decode_cpu: float = 0.0
+    decoded: int = 0
+
+    def add(self, work: Work) -> None:
+        self.cpu += work.cpu
+        self.decode_cpu += work.decode_cpu
+        self.decoded += work.decoded
 
 
 @contextmanager
@@ -54,7 +96,14 @@ def _add(store: Store, recipe: str, now: Cost, seconds: float) -> None:
     key = f"costs/{recipe}/{now.stage}.json"
     before = _read(store, key) or Cost(now.stage)
     total = Cost(
-        now.stage, round(before.seconds + seconds, 3), before.parts + now.parts, before.runs + 1, round(seconds, 3)
+        stage=now.stage,
+        seconds=round(before.seconds + seconds, 3),
+        parts=before.parts + now.parts,
+        runs=before.runs + 1,
+        last=round(seconds, 3),
+        cpu=round(before.cpu + now.cpu, 3),
+        decode_cpu=round(before.decode_cpu + now.decode_cpu, 3),
+        decoded=before.decoded + now.decoded,
     )
     store.put(key, canonical_json(asdict(total)))
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from dataengine.errors import RunError
+from dataengine.media.limits import Limits
+from dataengine.media.sandbox.pool import Sandbox
 from dataengine.storage.store import Store
-from dataengine.timings import costs, spent
+from dataengine.timings import Meter, Work, costs, spent
 
 
 def test_runs_add_up(tmp_path: Path) -> None:
@@ -45,3 +47,22 @@ def test_what_is_no_account_is_begun_anew(tmp_path: Path, data: bytes) -> None:
     with spent(store, "cats", "ingest"):
         pass
     assert json.loads(store.get("costs/cats/ingest.json"))["runs"] == 1
+
+
+def test_work_adds_up_over_runs(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for work in (Work(1.5, 2.25, 10), Work(0.5, 1.0, 3)):
+        with spent(store, "cats", "ingest") as cost:
+            cost.add(work)
+    total = costs(store, "cats")["ingest"]
+    assert (total.cpu, total.decode_cpu, total.decoded) == (2.0, 3.25, 13)
+
+
+def test_decoded_files_and_their_cpu_seconds_are_measured_once(tmp_path: Path) -> None:
+    meter = Meter()
+    with Sandbox("support.sandbox_functions:burn", 0.3, workers=1, limits=Limits(), answer=int) as sandbox:
+        assert len(list(sandbox.map([1, 2]))) == 2
+        running = meter.take()
+    ended = meter.take()
+    assert running.decoded == 2 and running.decode_cpu >= 0.55
+    assert ended.decoded == 0 and ended.decode_cpu < 0.3

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataengine.cli.common import RecipeArgument, WorkspaceOption, exits
 from dataengine.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataengine.timings import Cost
 
 
 def register(app: typer.Typer) -> None:
@@ -60,7 +63,7 @@ def explain(
 
 @exits
 def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
-    """Report the seconds that runs of RECIPE have spent on each stage, and the bytes of its files."""
+    """Report the seconds that runs of RECIPE have spent on each stage, the bytes of its files, and how much it has decoded."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.pipeline import committed_so_far
@@ -68,7 +71,8 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
 
     loaded = recipes.load(recipe, workspace=workspace)
     run = committed_so_far(loaded)
-    spent = costs(run.workspace.store, loaded.name)
+    all_costs = costs(run.workspace.store, loaded.name)
+    spent = dict(all_costs)
     rows = []
     for stage, record in run.records.items():
         one = spent.pop(stage, None)
@@ -82,3 +86,28 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     total = sum(float(row[1].replace(",", "")) for row in rows if row[1])
     head = ("stage", "seconds", "in the last run", "runs", "partitions", "bytes")
     console.print_table("cost", head, [*rows, ("total", f"{total:,.1f}", "", "", "", "")])
+    kept = run.records["filter"].counts.get("kept", 0) if "filter" in run.records else 0
+    _print_work({s: all_costs[s] for s in [*run.records, *spent] if s in all_costs}, kept)
+
+
+def _print_work(spent: dict[str, Cost], kept: int) -> None:
+    """CPU seconds of the stages that had workers, and the files that they decoded, also for each sample that is kept."""
+    from dataengine.cli import console
+
+    rows = []
+    for stage, one in [*spent.items(), ("total", _sum(spent))]:
+        if one.cpu or one.decoded:
+            each = f"{one.decoded / kept:,.2f}" if kept else ""
+            rows.append((stage, f"{one.cpu:,.1f}", f"{one.decode_cpu:,.1f}", f"{one.decoded:,}", each))
+    if rows:
+        head = ("stage", "CPU s of workers", "CPU s of decoding", "files decoded", "a kept sample")
+        console.print_table("work", head, rows)
+
+
+def _sum(spent: dict[str, Cost]) -> Cost:
+    from dataengine.timings import Cost, Work
+
+    total = Cost("total")
+    for one in spent.values():
+        total.add(Work(one.cpu, one.decode_cpu, one.decoded))
+    return total

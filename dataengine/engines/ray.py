@@ -28,6 +28,7 @@ from dataengine.media.sandbox.malloc import keep_freed_memory
 from dataengine.stage import Feed, Feeding, Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
+from dataengine.timings import Meter, Work
 
 _TRIES = 3
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,8 +52,9 @@ class _Actor:
         self.worker: Worker | None = None
         keep_freed_memory()
         self.setting_up = threading.Lock()
+        self.meter = Meter()
 
-    def make(self, job: Job, packed: bytes) -> Output:
+    def make(self, job: Job, packed: bytes) -> tuple[Output, Work]:
         """Make a part by the stage's worker, ``packed`` with its store."""
         with self.setting_up:
             if self.worker is None:
@@ -64,7 +66,7 @@ class _Actor:
             store.delete([job.marker])
         output: Output = worker.process(job.part)
         commit_part(store, job.marker, job.part.key, output)
-        return output
+        return output, self.meter.take()
 
     def close(self) -> float:
         """Close the worker; the bytes that this process holds at most, infinite where it must not serve another stage: torch
@@ -90,7 +92,7 @@ class RayEngine:
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
+    ) -> Iterator[tuple[Part, Output, Work]]:
         """Make all jobs; yields each as it is committed, in no fixed order, and calls ``tick`` every two seconds while it
         waits. Raises RunError."""
         ray = self._start()
@@ -177,7 +179,7 @@ class _Pool:
         self.idle: deque[Any] = deque()
         """Actors, each as often as it can take a part."""
 
-    def work(self, jobs: Sequence[Job], size: int, tick: Callable[[], None]) -> Iterator[tuple[Part, Output]]:
+    def work(self, jobs: Sequence[Job], size: int, tick: Callable[[], None]) -> Iterator[tuple[Part, Output, Work]]:
         waiting, tries = deque(jobs), dict.fromkeys((j.part.name for j in jobs), 0)
         hired = [self.hire() for _ in range(size)]
         self.idle.extend(hired * self.parts)
@@ -190,7 +192,7 @@ class _Pool:
             [ref] = done
             actor, job = self.busy.pop(ref)
             try:
-                output = self.ray.get(ref)
+                output, work = self.ray.get(ref)
             except self.ray.exceptions.RayActorError as error:
                 self._retry(waiting, tries, job, f"its worker process died: {error}")
                 self.spare.clear()  # they may have died as well, and a part is tried three times only
@@ -202,7 +204,7 @@ class _Pool:
                 self._free(actor)
             else:
                 self._free(actor)
-                yield job.part, output
+                yield job.part, output, work
 
     def hire(self) -> Any:
         actor = self.spare.pop() if self.spare else self.actor.remote()

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dataengine.stage import Job, Part, Resources, Worker
     from dataengine.storage.store import Store
     from dataengine.storage.workspace import Output
+    from dataengine.timings import Work
 
 
 class InProcess:
@@ -16,9 +17,11 @@ class InProcess:
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output]]:
+    ) -> Iterator[tuple[Part, Output, Work]]:
         from dataengine.storage.workspace import commit_part
+        from dataengine.timings import Meter
 
+        meter = Meter()
         worker.setup()
         try:
             for job in jobs:
@@ -26,6 +29,6 @@ class InProcess:
                     store.delete([job.marker])
                 output = worker.process(job.part)
                 commit_part(store, job.marker, job.part.key, output)
-                yield job.part, output
+                yield job.part, output, meter.take()
         finally:
             worker.close()

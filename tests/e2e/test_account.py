@@ -104,6 +104,7 @@ def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy:
     store = Store(copy.workspace)
     before = costs(store, "small")
     assert before["ingest"].runs == 1 and before["ingest"].seconds > 0 and before["ingest"].parts > 0
+    assert before["ingest"].decoded > 0 and before["ingest"].decode_cpu > 0 and before["ingest"].cpu > 0
     (copy.release / "manifest.json").unlink()
     copy.run()
     after = costs(store, "small")
@@ -112,6 +113,7 @@ def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy:
     done = dataengine("cost", str(copy.recipe))
     assert re.search(r"release +[\d.]+ +[\d.]+ +2 +2 +[\d,]+", done.stdout), done.stdout
     assert re.search(r"total +[\d.,]+", done.stdout)
+    assert re.search(rf"ingest +[\d.]+ +[\d.]+ +{before['ingest'].decoded} +[\d.]+", done.stdout), done.stdout
 
 
 def test_cost_of_what_has_not_run(base: Setup, tmp_path: Path) -> None:

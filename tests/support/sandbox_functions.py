@@ -89,3 +89,11 @@ def libraries(limits: Any, item: bytes) -> list[str]:
 
     inspect(limits, item)
     return sorted({line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if ".so" in line})
+
+
+def burn(seconds: float, item: int) -> int:
+    """Use so many CPU seconds."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        item += 1
+    return item

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from dataengine.media.sandbox import usage
 from dataengine.media.sandbox.answers import Answer, AnswerReader
 from dataengine.media.sandbox.environment import variables
 from dataengine.media.sandbox.shared import Arena
@@ -44,6 +45,7 @@ class Child:
         finally:
             if self._arena:
                 self._arena.handed_over()
+        usage.started(self._process.pid)
         self.requests, self.answers = _pipes(self._process)
         self.jobs: deque[Job] = deque()
         self.ready = False
@@ -108,6 +110,7 @@ class Child:
         """Finish the first job with its outcome."""
         self._since = time.monotonic()
         job = self.jobs.popleft()
+        usage.answered()
         job.outcome, job.payload = outcome, b""
 
     def started(self) -> None:
@@ -120,6 +123,7 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
+        usage.ended(self._process.pid)
         if self._arena:
             self._arena.close()
         for stream in (self._process.stdin, self._process.stdout):
