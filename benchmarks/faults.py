@@ -28,7 +28,7 @@ import boto3
 from processes import roles
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from support.faulty_proxy import BROKEN, Fault, faulty
+from support.faulty_proxy import BROKEN, Fault, FaultyProxy, faulty
 from support.servers import free_port, serve
 
 from dataengine.storage.store import Store
@@ -204,7 +204,7 @@ def faults(bench: Bench) -> Iterator[Outcome]:
         yield outcome(bench, f"clock moved by {days} days after a kill", where, workspace, start, code, text)
     with faulty(bench.endpoint) as proxy:
         workspace, start, over = f"s3://{BUCKET}/network", time.monotonic(), threading.Event()
-        thread = threading.Thread(target=trouble, args=(bench.random, proxy.faults, over))
+        thread = threading.Thread(target=trouble, args=(bench.random, proxy, over))
         thread.start()
         code, text = bench.run(workspace, AWS_ENDPOINT_URL=proxy.url)
         over.set()
@@ -213,11 +213,13 @@ def faults(bench: Bench) -> Iterator[Outcome]:
         yield outcome(bench, f"S3: {hit} faults in {len(proxy.seen)} requests", "all", workspace, start, code, text)
 
 
-def trouble(rng: random.Random, faults: list[Fault], over: threading.Event) -> None:
-    """Until it is over, let every now and then one to three requests fail, fewer than a client tries."""
+def trouble(rng: random.Random, proxy: FaultyProxy, over: threading.Event) -> None:
+    """Until it is over, let one to three requests fail and the next five pass, so that none fails more often than tried."""
     kinds = [500, 503, *(kind for kind in BROKEN if not kind.startswith("corrupted"))]
-    while not over.wait(0.2):
-        faults[:] = [Fault(rng.choice(kinds), rng.choice(("GET", "PUT")), times=rng.randint(1, 3), seconds=0.5)]
+    while not over.wait(0.05):
+        if not any(fault for _, _, fault in proxy.seen[-5:]):
+            count = rng.randint(1, 3)
+            proxy.faults[:] = [Fault(rng.choice(kinds), rng.choice(("GET", "PUT")), times=count, seconds=0.5)]
 
 
 def disk(bench: Bench) -> Iterator[Outcome]:
