@@ -160,7 +160,10 @@ def _samples(file: IO[bytes]) -> tuple[dict[str, _Sample], InputError | None]:
     try:
         for entry in tar_index.entries(file):
             path = PurePosixPath(entry.name)
-            if path.name and not path.name.startswith("."):
+            if not path.name and entry.size:
+                place = f"(byte {entry.offset})"
+                samples[place].media[place].append(replace(entry, refused=entry.refused or "it has no name"))
+            elif path.name and not path.name.startswith("."):
                 stem, _, ext = path.name.partition(".")
                 samples[str(path.parent / stem)].add(str(path), ext, entry)
     except InputError as damage:

@@ -30,12 +30,21 @@ _KEY = re.compile(
     r"eyJ[\w-]{6,}\.[\w-]+|(?<![A-Za-z0-9])(?:A[KS]IA[0-9A-Z]{12,}|sk-[\w-]{16,}|gh[pousr]_\w{16,}|xox[a-z]-[\w-]{8,}|AIza[\w-]{30,})"
 )
 _NESTED = 3
+_PASSES = 4
 
 
 def without_secrets(uri: str) -> str:
     """``uri`` without userinfo and without parameters of its query or fragment that are credentials, those of URIs in the values
-    of other parameters included. Text that does not begin as a URI is returned as it is; nothing is decoded or reordered."""
-    return _cleaned(uri, _NESTED) if _URI.match(uri) and _PARTS.search(uri) else uri
+    of other parameters included. Text that does not begin as a URI is returned as it is; nothing is decoded or reordered. Where
+    removing credentials brings up others, time and again, only the scheme is left."""
+    for _ in range(_PASSES):
+        if not _URI.match(uri) or not _PARTS.search(uri):
+            return uri
+        cleaned = _cleaned(uri, _NESTED)
+        if cleaned == uri:
+            return uri
+        uri = cleaned
+    return uri.partition("//")[0] + "//"
 
 
 def without_secrets_inside(value: Any) -> Any:

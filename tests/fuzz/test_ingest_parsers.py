@@ -90,7 +90,7 @@ def spoiled(draw: st.DrawFn) -> bytes:
 @given(spoiled())
 def test_tars_of_a_source(data: bytes) -> None:
     for entry in only(InputError, lambda: list(entries(io.BytesIO(data)))) or ():
-        assert entry.offset >= 0 and entry.size >= 0 and entry.name.encode()
+        assert entry.offset >= 0 and entry.size >= 0 and entry.name.encode() is not None
         assert entry.refused or entry.offset + entry.size <= len(data)
 
 

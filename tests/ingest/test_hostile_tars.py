@@ -64,6 +64,7 @@ def tar(path: Path, *members: bytes, end: bytes = END) -> Path:
 A, B, TEXT = member(b"a.jpg", b"A"), member(b"b.jpg", b"B"), member(b"a.txt", b"words")
 
 HOSTILE: dict[str, tuple[bytes, dict[str, str]]] = {
+    "no name": (A + member(b"", b"B") + member(b"./"), {"a.jpg": "A", "(byte 1536)": "unreadable"}),
     "size of -512": (A + member(b"b.jpg", size=b"-0000001000") + B, {"a.jpg": "A", "": "corrupt"}),
     "size of -1": (A + member(b"b.jpg", size=b"-1") + B, {"a.jpg": "A", "": "corrupt"}),
     "size of -512 in base 256": (A + member(b"b.jpg", size=b"\xff" * 10 + b"\xfe\0"), {"a.jpg": "A", "": "corrupt"}),

@@ -57,6 +57,12 @@ def test_credentials_leave(uri: str) -> None:
     assert without_secrets(CASES[uri]) == CASES[uri]
 
 
+@pytest.mark.parametrize("times", [2, 3, 30])
+def test_credentials_in_front_of_others_leave_no_remainder(times: int) -> None:
+    cleaned = without_secrets("https://u:p@https:/" * times + "h.example/a")
+    assert without_secrets(cleaned) == cleaned and "u:p@" not in cleaned
+
+
 def test_credentials_leave_values() -> None:
     value = {"url": "https://x:y@h/a", "n": 1, "more": [["https://h/a?sig=x", "see https://h/?w=1", None]]}
     assert without_secrets_inside(value) == {
