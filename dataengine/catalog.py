@@ -23,6 +23,7 @@ from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
+from dataengine.tokenize.kelix_curriculum import KelixAlign, KelixAnneal, KelixAnnealed, KelixCorpus, KelixPretrain
 from dataengine.tokenize.kelix_stages import KelixCentres, KelixEncoder, KelixFeatures, KelixFit
 from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 
@@ -42,6 +43,11 @@ STAGES: tuple[Stage, ...] = (
     KelixFeatures(),
     KelixCentres(),
     KelixFit(),
+    KelixCorpus(),
+    KelixAlign(),
+    KelixPretrain(),
+    KelixAnneal(),
+    KelixAnnealed(),
     ProductFit(),
     TokenizerGiven(),
     TokenizeEncode(),

@@ -258,8 +258,9 @@ class _Pass:
 
     def _work(self, stage: RecordStage, jobs: Sequence[Job], cost: Cost) -> dict[str, Output]:
         gpus = {"cpu": 0.0, "auto": None}.get(stage.device(self.run.recipe), 1.0)
-        decoders = self.run.recipe.resources.decoders
-        resources = Resources(stage.resources.cpus, gpus, None if decoders == "auto" else decoders)
+        decoders, processes = self.run.recipe.resources.decoders, stage.processes(self.run.recipe)
+        settled = None if decoders == "auto" else decoders
+        resources = Resources(stage.resources.cpus, gpus, settled, processes=processes)
         outputs = {}
 
         def tick() -> None:

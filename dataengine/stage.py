@@ -44,6 +44,17 @@ class Resources:
     """Decode processes of a worker that feeds a model; None: as many as a GPU's share of its node's CPUs."""
     parts: int = 1
     """Parts that it works on at once."""
+    processes: int = 1
+    """Workers that make each part together, at the same time."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that make a part together; ``address`` (``host:port``) is where they meet."""
+
+    rank: int = 0
+    size: int = 1
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,13 @@ class Worker(Protocol):
 
     def close(self) -> None:
         """Free what setup took."""
+
+
+class GroupWorker(Worker, Protocol):
+    """One of several that make a part together. Only the first of them publishes."""
+
+    def join(self, group: Group) -> None:
+        """Be one of these processes; before ``process``."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +223,10 @@ class RecordStage(Stage):
     def device(self, recipe: Recipe) -> str:
         """Where the models of the stage run: cpu, cuda, or auto."""
         return "cpu"
+
+    def processes(self, recipe: Recipe) -> int:
+        """How many GroupWorkers make a part together; 1 for a plain Worker."""
+        return 1
 
 
 class TableStage(Stage):

@@ -13,7 +13,6 @@ import logging
 import math
 import os
 import pickle
-import re
 import sys
 import threading
 from collections import deque
@@ -23,16 +22,15 @@ from dataclasses import replace
 from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
-from dataengine.errors import DataEngineError, PartitionError, RunError
+from dataengine.engines.ray_gang import Gang, cause_of
+from dataengine.errors import PartitionError, RunError
 from dataengine.media.sandbox.malloc import keep_freed_memory
-from dataengine.stage import Feed, Feeding, Job, Part, Resources, Worker
+from dataengine.stage import Feed, Feeding, Group, Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 from dataengine.timings import Meter, Work
 
 _TRIES = 3
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-"""In Ray's tracebacks."""
 _LOCAL_ONLY = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Who can reach Ray's ports runs code as its user. So a token is asked for, and the ports are those of the loopback interface:
 they are where Ray has no clusters, and the second variable, which Ray reads when it is imported, says that it has none here."""
@@ -49,23 +47,27 @@ class _Actor:
     several threads."""
 
     def __init__(self) -> None:
-        self.worker: Worker | None = None
+        self.worker: Any = None
         keep_freed_memory()
         self.setting_up = threading.Lock()
         self.meter = Meter()
 
-    def make(self, job: Job, packed: bytes) -> tuple[Output, Work]:
-        """Make a part by the stage's worker, ``packed`` with its store."""
+    def make(self, job: Job, packed: bytes, group: Group | None = None) -> tuple[Output, Work]:
+        """Make a part by the stage's worker, ``packed`` with its store: alone, or as one of ``group``, whose first commits it."""
         with self.setting_up:
             if self.worker is None:
                 worker, self.store = pickle.loads(packed)
                 worker.setup()
                 self.worker = worker
             worker, store = self.worker, self.store
-        if job.in_place:
+        if group is not None:
+            worker.join(group)
+        first = group is None or group.rank == 0
+        if job.in_place and first:
             store.delete([job.marker])
         output: Output = worker.process(job.part)
-        commit_part(store, job.marker, job.part.key, output)
+        if first:
+            commit_part(store, job.marker, job.part.key, output)
         return output, self.meter.take()
 
     def close(self) -> float:
@@ -104,7 +106,12 @@ class RayEngine:
         size = self._size(ray, resources, len(jobs))
         if self._spare_of != resources:
             self._retire(ray)
-        pool = _Pool(ray, resources, ray.cloudpickle.dumps((worker, store)), self._spare)
+        packed = ray.cloudpickle.dumps((worker, store))
+        if resources.processes > 1:
+            self._retire(ray)
+            yield from Gang(ray, resources, packed, _Actor).work(jobs, tick)
+            return
+        pool = _Pool(ray, resources, packed, self._spare)
         try:
             yield from pool.work(jobs, size, tick)
         finally:
@@ -199,7 +206,7 @@ class _Pool:
                 self._replace(actor)
             except self.ray.exceptions.RayTaskError as error:
                 if not isinstance(error.cause, PartitionError):
-                    raise _cause(error, job) from None
+                    raise cause_of(error, job) from None
                 self._retry(waiting, tries, job, str(error.cause))
                 self._free(actor)
             else:
@@ -245,12 +252,3 @@ class _Pool:
             if actor not in kept:
                 self.ray.kill(actor)
         return kept
-
-
-def _cause(error: Any, job: Job) -> DataEngineError:
-    cause = error.cause
-    return (
-        cause
-        if isinstance(cause, DataEngineError)
-        else RunError(f"partition {job.part.name}: {_COLOUR.sub('', str(error))}")
-    )

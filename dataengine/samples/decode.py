@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -33,7 +33,7 @@ class Decoder:
         self._sandbox.__enter__()
 
     def over(
-        self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]
+        self, store: Store, rows: Iterable[Located], item: Callable[[Located, bytes], Any]
     ) -> Iterator[tuple[Located, Ok | Failed]]:
         """Each row with what a child made of ``item(row, bytes)``, in order."""
         with closing(self.batches(store, rows, 1, item)) as batches:
@@ -41,14 +41,14 @@ class Decoder:
                 yield decoded
 
     def batches(
-        self, store: Store, rows: Sequence[Located], size: int, item: Callable[[Located, bytes], Any]
+        self, store: Store, rows: Iterable[Located], size: int, item: Callable[[Located, bytes], Any]
     ) -> Prefetch[Decoded]:
         """The same in lists of ``size``. Where it is called again before the rows are at an end, as for another part, the other
         rows are decoded after these."""
         return Prefetch(self._outcomes(store, rows, item), size, size - 1 + self._ahead, _BYTES, _weight)
 
     def _outcomes(
-        self, store: Store, rows: Sequence[Located], item: Callable[[Located, bytes], Any]
+        self, store: Store, rows: Iterable[Located], item: Callable[[Located, bytes], Any]
     ) -> Iterator[Decoded]:
         held: deque[Located] = deque()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -68,7 +68,7 @@ def by_media(rows: Sequence[Located]) -> dict[str, list[Located]]:
     return dict(groups)
 
 
-def payloads(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, bytes]]:
+def payloads(store: Store, rows: Iterable[Located]) -> Iterator[tuple[Located, bytes]]:
     """Media bytes of the rows, in the order given; neighbours in a tar are read together."""
     batch: list[Located] = []
     for row in rows:

@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from dataengine.config.recipe import Recipe
+from dataengine.errors import UsageError
 from dataengine.samples.locate import Located
 from dataengine.samples.stage import MediaStage
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize import checkpoint
-from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.factory import configure
+from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
+from dataengine.tokenize.kelix_checks import check_config, check_corpus
+from dataengine.tokenize.kelix_workers import TOLD, TowerWorker, encoder_network, state_key
 from dataengine.tokenize.sample import PatchSample
 from dataengine.tokenize.stage import StillsWorker, TokenizeStage, split
 
@@ -27,11 +31,8 @@ if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops
     from dataengine.tokenize.kelix.train import Trainer
 
-#: Progress is told this many times as often as state is saved.
-_TOLD = 5
 
-
-class _Kelix(TokenizeStage):
+class Kelix(TokenizeStage):
     tokenizer = "kelix"
     before: ClassVar[str | None] = None
     """Stage whose file this one goes on from."""
@@ -51,13 +52,13 @@ class _Kelix(TokenizeStage):
 
     def progress(self, run: Run, part: Part) -> str | None:
         try:
-            state = json.loads(run.workspace.store.get(f"{_state(self.name, part.key)}.json"))
+            state = json.loads(run.workspace.store.get(f"{state_key(self.name, part.key)}.json"))
         except FileNotFoundError:
             return None
         return f"step {state['step']:,} of {state['steps']:,}, loss {state['loss']:.4f}"
 
 
-class KelixEncoder(_Kelix):
+class KelixEncoder(Kelix):
     """Trains tower and decoder without codebooks: what the report has from an earlier model."""
 
     name = "tokenize.encoder"
@@ -69,13 +70,20 @@ class KelixEncoder(_Kelix):
             kept[part] = {k: v for k, v in settings[part].items() if k not in names}
         return [kept, *rest]
 
+    def validate(self, recipe: Recipe) -> None:
+        super().validate(recipe)
+        check_config(self.config(recipe))
+
     def worker(self, run: Run) -> Worker:
+        check_corpus(self.config(run.recipe), split(run)[0])
+        if has_curriculum(run.recipe):
+            return TowerWorker(self.config(run.recipe), run.workspace)
         return EncoderWorker(
             run.recipe.limits.to_limits(), run.workspace, self.config(run.recipe), self.device(run.recipe)
         )
 
 
-class KelixFeatures(_Kelix, MediaStage):
+class KelixFeatures(Kelix, MediaStage):
     """A sample of the corpus's features: one part a media tar."""
 
     name = "tokenize.features"
@@ -94,7 +102,7 @@ class KelixFeatures(_Kelix, MediaStage):
         return FeatureWorker(limits, run.workspace, config, self.device(run.recipe), given=self.given(run))
 
 
-class KelixCentres(_Kelix):
+class KelixCentres(Kelix):
     """k-means over those features, once."""
 
     name = "tokenize.centres"
@@ -109,13 +117,16 @@ class KelixCentres(_Kelix):
         return CentresWorker(self.config(run.recipe), run.workspace)
 
 
-class KelixFit(_Kelix):
+class KelixFit(Kelix):
     """Trains all of it with codebooks that start from the centres."""
 
     name = "tokenize.fit"
     needs = ("dedup", "filter", "tokenize.encoder", "tokenize.centres")
     before = "tokenize.centres"
     role = "centres"
+
+    def active(self, recipe: Recipe) -> bool:
+        return super().active(recipe) and not has_curriculum(recipe)
 
     def worker(self, run: Run) -> Worker:
         config, limits = self.config(run.recipe), run.recipe.limits.to_limits()
@@ -154,7 +165,7 @@ class _Learner(StillsWorker):
 
     def train(self, name: str, part: Part, trainer: Trainer) -> None:
         """To the end, from where a killed run of the same part was."""
-        store, state = self.workspace.store, _state(name, part.key)
+        store, state = self.workspace.store, state_key(name, part.key)
         if store.exists(f"{state}.safetensors"):
             trainer.load(store.get(f"{state}.safetensors"))
         every = self.config.training.save_every
@@ -165,7 +176,7 @@ class _Learner(StillsWorker):
             if t.step % every == 0:
                 store.put(f"{state}.safetensors", t.save())
 
-        trainer.run(self.crops(part), tell, max(1, every // _TOLD))
+        trainer.run(self.crops(part), tell, max(1, every // TOLD))
         store.delete([f"{state}.safetensors", f"{state}.json"])
 
 
@@ -188,15 +199,13 @@ class FeatureWorker(_Learner):
     def process(self, part: Part) -> Output:
         import torch
 
-        from dataengine.tokenize.kelix.train import Trainer
-
-        trainer = Trainer(without_codebooks(self.config), False, self.device)
-        trainer.load(self.workspace.store.get(str(self.given)))
+        data = self.workspace.store.get(str(self.given))
+        network = encoder_network(self.config, data).to(self.device)
         sample = PatchSample(self.config.training.centre_tokens, self.config.seed)
         torch.set_num_threads(1)
         with torch.inference_mode():
             for n, (row, pixels) in enumerate(self.stills(part.spec)):
-                x = trainer.student.network.features(np.stack(pixels.frames))
+                x = network.features(np.stack(pixels.frames))
                 sample.add(f"{row.id}/{n}", x.flatten(0, 1).float().cpu().numpy())
         out = io.BytesIO()
         np.savez(out, keys=sample.keys(), rows=sample.rows())
@@ -264,10 +273,9 @@ class FitWorker(_Learner):
         return Output(files, output.counts, output.facts)
 
 
-def without_codebooks(config: KelixConfig) -> KelixConfig:
-    """For the continuous encoder, which is the same for any number of entries."""
-    return config.model_copy(update={"quantiser": config.quantiser.model_copy(update={"entries": 2})})
-
-
-def _state(name: str, key: str) -> str:
-    return f"stages/{name}/state/{key}"
+def has_curriculum(recipe: Recipe) -> bool:
+    """Is the tokenizer trained by the report's stages? False where the recipe's tokenizer is not valid: validation says so."""
+    try:
+        return configure(recipe.tokenize.tokenizer).training.curriculum is not None if recipe.tokenize else False
+    except UsageError:
+        return False

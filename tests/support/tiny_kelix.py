@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
 from dataengine.tokenize.kelix.centres import centres
-from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
 from dataengine.tokenize.kelix.crops import Crops, Picture
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 from dataengine.tokenize.kelix.train import Trainer
-from dataengine.tokenize.kelix_stages import without_codebooks
 
 SMALL = {
     "name": "kelix",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from dataengine.errors import RunError
 from dataengine.tokenize.kelix import pixels
-from dataengine.tokenize.kelix.config import KelixConfig, Reconstruct
+from dataengine.tokenize.kelix.config import KelixConfig, NextToken, Reconstruct
 from dataengine.tokenize.kelix.objective import Decoder, NextByte, Reconstruction
 from dataengine.tokenize.kelix.quantiser import Coder, ParallelQuantiser
 from dataengine.tokenize.kelix.vision import VisionTower
@@ -79,8 +79,10 @@ class Student(nn.Module):
         if isinstance(config.objective, Reconstruct):
             self.objective = Reconstruction(config.objective, fused, config.vision.features)
             self.network.decoder = self.objective.decoder
-        else:
+        elif isinstance(config.objective, NextToken):
             self.objective = NextByte(config.objective, fused)
+        else:
+            raise RunError("a causal language model is trained by training.curriculum")
 
     def forward(self, frames: _Frames, captions: Sequence[str], quantised: bool) -> tuple[Tensor, Tensor]:
         """Loss of the objective and L_VQ for ``(B, 28 h, 28 w, 3)`` crops, with codes or with continuous vectors."""

@@ -14,6 +14,10 @@ from torch.nn import functional
 
 from dataengine.tokenize.kelix.config import Quantiser
 
+_MIXED = 0.01
+"""Spread of a reducer's first weights."""
+_TINY = 1e-7
+
 
 class Quantised(NamedTuple):
     """``indices (..., N)``, ``fused (..., F)`` with straight-through gradients, and ``loss``, L_VQ of the report."""
@@ -24,19 +28,23 @@ class Quantised(NamedTuple):
 
 
 class Codebook(nn.Module):
-    """``centres (K, C)`` are a buffer; ``entries()`` are their normalised projections ``(K, d)``."""
+    """``centres (K, C)`` are a buffer; ``entries()`` are their normalised projections ``(K, d)``. With a reducer the centres are
+    all of the quantiser's, and what is projected are learned mixtures of them."""
 
     def __init__(self, config: Quantiser, centre_dim: int) -> None:
         super().__init__()
         self.l2 = config.norm == "l2"
         self.centres: Tensor
-        self.register_buffer("centres", torch.randn(config.entries, centre_dim))
-        self.project = nn.Linear(centre_dim, config.dim)
+        held, dim = config.entries * (config.codebooks if config.voc_reducer else 1), config.code_dim
+        self.register_buffer("centres", torch.randn(held, centre_dim))
+        self.reduce = nn.Parameter(torch.randn(held, config.entries) * _MIXED) if config.voc_reducer else None
+        self.project = nn.Linear(centre_dim, dim)
         make = nn.LayerNorm if config.norm == "layer" else lambda _: nn.Identity()
-        self.entry_norm, self.code_norm = make(config.dim), make(config.dim)
+        self.entry_norm, self.code_norm = make(dim), make(dim)
 
     def entries(self) -> Tensor:
-        projected: Tensor = self.entry_norm(self.project(self.centres))
+        bases = self.centres if self.reduce is None else self.reduce.T @ self.centres
+        projected: Tensor = self.entry_norm(self.project(bases))
         return functional.normalize(projected, dim=-1) if self.l2 else projected
 
     def code(self, z: Tensor) -> Tensor:
@@ -47,8 +55,21 @@ class Codebook(nn.Module):
 
 def nearest(z: Tensor, entries: Tensor) -> Tensor:
     """``(P,)`` index of the nearest entry, in float32; the first of equals."""
+    return _scores(z, entries).argmin(1)
+
+
+def drawn(z: Tensor, entries: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
+    """``(P,)`` index of an entry drawn with probability ``softmax(-distance² / temperature)``, by adding Gumbel noise."""
+    scores = _scores(z, entries)
+    uniform = torch.rand(scores.shape, generator=generator, device=generator.device if generator else scores.device)
+    noise = -torch.log(-torch.log(uniform.clamp(_TINY, 1 - _TINY)))
+    return (noise.to(scores.device) - scores / temperature).argmax(1)
+
+
+def _scores(z: Tensor, entries: Tensor) -> Tensor:
+    """``(P, K)`` squared distances less what is the same for all entries."""
     z, entries = z.float(), entries.float()
-    return torch.addmm((entries**2).sum(1), z, entries.T, alpha=-2).argmin(1)
+    return torch.addmm((entries**2).sum(1), z, entries.T, alpha=-2)
 
 
 class ParallelQuantiser(nn.Module):
@@ -57,23 +78,28 @@ class ParallelQuantiser(nn.Module):
     def __init__(self, config: Quantiser, features: int, centre_dim: int) -> None:
         super().__init__()
         self.config = config
-        self.encoder = nn.Linear(features, config.codebooks * config.dim)
+        self.align = nn.Linear(features, config.align) if config.align else nn.Identity()
+        self.encoder = nn.Linear(config.align or features, config.codebooks * config.code_dim)
         self.books = nn.ModuleList(Codebook(config, centre_dim) for _ in range(config.codebooks))
-        self.up = nn.ModuleList(nn.Linear(config.dim, config.fused, bias=False) for _ in range(config.codebooks))
+        self.up = nn.ModuleList(nn.Linear(config.code_dim, config.fused, bias=False) for _ in range(config.codebooks))
 
     def codebooks(self) -> list[Codebook]:
         return [book for book in self.books if isinstance(book, Codebook)]
 
     def codes(self, x: Tensor) -> list[Tensor]:
         """Normalised vectors ``(P, d)``, one a codebook, before they are quantised."""
-        parts = self.encoder(x).chunk(self.config.codebooks, dim=-1)
+        parts = self.encoder(self.align(x)).chunk(self.config.codebooks, dim=-1)
         return [book.code(z) for book, z in zip(self.codebooks(), parts, strict=True)]
 
-    def forward(self, x: Tensor) -> Quantised:
+    def forward(
+        self, x: Tensor, temperature: float | None = None, generator: torch.Generator | None = None
+    ) -> Quantised:
+        """With a ``temperature`` entries are drawn, otherwise the nearest are taken."""
         indices, fused, loss = [], torch.zeros((), device=x.device), torch.zeros((), device=x.device)
         for z, book, up in zip(self.codes(x), self.codebooks(), self.up, strict=True):
             entries = book.entries()
-            index = nearest(z.detach(), entries.detach())
+            near, held = z.detach(), entries.detach()
+            index = nearest(near, held) if temperature is None else drawn(near, held, temperature, generator)
             e = entries[index]
             loss = loss + self.config.codebook_weight * functional.mse_loss(e.float(), z.detach().float())
             loss = loss + self.config.beta * functional.mse_loss(z.float(), e.detach().float())
@@ -98,7 +124,8 @@ class ParallelQuantiser(nn.Module):
         """Initialise with ``(N * K, C)`` centres of features, K to each codebook. A projection starts as the encoder's part
         for that codebook, so that an entry starts where the code of its centre lies (where the sizes allow it)."""
         parts = self.encoder.weight.chunk(self.config.codebooks)
-        for i, (book, own) in enumerate(zip(self.codebooks(), centres.chunk(self.config.codebooks), strict=True)):
+        shares = [centres] * self.config.codebooks if self.config.voc_reducer else centres.chunk(self.config.codebooks)
+        for i, (book, own) in enumerate(zip(self.codebooks(), shares, strict=True)):
             book.centres.copy_(own)
             if book.project.weight.shape == parts[i].shape:
                 book.project.weight.copy_(parts[i])

@@ -7,18 +7,17 @@ positions are its own, so a picture larger than a crop is a small change of cond
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from dataengine.errors import RunError
-from dataengine.tokenize.checkpoint import Tensors, pack, unpack
+from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.crops import Crops
 from dataengine.tokenize.kelix.network import Student
+from dataengine.tokenize.kelix.tensors import arrays, of
 
 _WARM_UP = 30
 _FLOOR = 0.05
@@ -93,20 +92,8 @@ class Trainer:
         """Resume from ``save``. Raises RunError for damaged bytes."""
         metadata, tensors = unpack(data)
         self.step, self.curve = metadata["step"], Curve(metadata["objective"], metadata["vq"])
-        self.student.load_state_dict(_of("weight", tensors))
+        self.student.load_state_dict(of("weight", tensors))
         names = [name for name, _ in self.student.named_parameters()]
-        kinds = {kind: _of(kind, tensors) for kind in ("exp_avg", "exp_avg_sq", "step")}
+        kinds = {kind: of(kind, tensors) for kind in ("exp_avg", "exp_avg_sq", "step")}
         state = {i: {kind: kinds[kind][n] for kind in kinds} for i, n in enumerate(names) if n in kinds["step"]}
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": state})
-
-
-def arrays(tensors: Iterable[tuple[str, Tensor]]) -> Tensors:
-    """float32 (and integer) arrays of tensors; bfloat16 becomes float32, which holds it exactly."""
-    return {
-        name: (t.detach().float() if t.dtype == torch.bfloat16 else t.detach()).cpu().numpy() for name, t in tensors
-    }
-
-
-def _of(kind: str, tensors: Tensors) -> dict[str, Tensor]:
-    start = len(kind) + 1
-    return {name[start:]: torch.from_numpy(np.array(a)) for name, a in tensors.items() if name.startswith(f"{kind}.")}

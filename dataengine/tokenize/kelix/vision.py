@@ -6,11 +6,13 @@ come in blocks of four, those of one token together, so that merging is a reshap
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from dataengine.tokenize.kelix.config import Vision
 
@@ -31,20 +33,35 @@ class Place(NamedTuple):
 class Block(nn.Module):
     """Pre-norm self-attention and MLP on ``(B, L, D)``; ``mask (B, 1, 1, L)`` is False where a patch is padding."""
 
-    def __init__(self, dim: int, heads: int, mlp: int) -> None:
+    def __init__(self, dim: int, heads: int, mlp: int, act: str = "gelu") -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.silu = heads, act == "silu"
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=1e-6), nn.LayerNorm(dim, eps=1e-6)
         self.qkv, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.fc1, self.fc2 = nn.Linear(dim, mlp), nn.Linear(mlp, dim)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None = None,
+        causal: bool = False,
+        spans: Sequence[int] | None = None,
+    ) -> Tensor:
+        """``spans``: lengths of the pictures of a pack, which attend to themselves alone."""
         b, n, d = x.shape
         q, k, v = self.qkv(self.norm1(x)).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         q, k = rotated(q, cos, sin), rotated(k, cos, sin)
-        seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        if spans is None:
+            seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
+        else:
+            each = zip(*(t.split(list(spans), dim=2) for t in (q, k, v)), strict=True)
+            seen = torch.cat([functional.scaled_dot_product_attention(*one) for one in each], dim=2)
         x = x + self.out(seen.transpose(1, 2).reshape(b, n, d))
-        hidden: Tensor = x + self.fc2(functional.gelu(self.fc1(self.norm2(x)), approximate="tanh"))
+        inner = self.fc1(self.norm2(x))
+        active = functional.silu(inner) if self.silu else functional.gelu(inner, approximate="tanh")
+        hidden: Tensor = x + self.fc2(active)
         return hidden
 
 
@@ -57,7 +74,8 @@ class VisionTower(nn.Module):
         dim = config.hidden
         self.patch = nn.Linear(PATCH_VALUES, dim)
         self.position = nn.Parameter(torch.randn(config.positions**2, dim) * 0.02)
-        self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(Block(dim, config.heads, config.mlp, config.act) for _ in range(config.layers))
+        self.recompute = False
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.merge_norm = nn.LayerNorm(MERGE**2 * dim, eps=1e-5)
         self.merge1 = nn.Linear(MERGE**2 * dim, MERGE**2 * dim)
@@ -73,10 +91,17 @@ class VisionTower(nn.Module):
         flat = learned.flatten(2)[:, :, rows * size[1] + columns].transpose(1, 2)
         return Place(flat, *rotary(rows, columns, dim // self.config.heads, self.position.dtype))
 
-    def forward(self, patches: Tensor, place: Place, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, patches: Tensor, place: Place, mask: Tensor | None = None, spans: Sequence[int] | None = None
+    ) -> Tensor:
+        """``spans``: patches of each picture of a pack ``(1, L, 588)``. With ``recompute`` the backward pass computes the blocks'
+        activations again."""
         x = self.patch(patches) + place.learned
         for block in self.blocks:
-            x = block(x, place.cos, place.sin, mask)
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, place.cos, place.sin, mask, False, spans, use_reentrant=False)
+            else:
+                x = block(x, place.cos, place.sin, mask, spans=spans)
         x = self.norm(x)
         merged = self.merge_norm(x.reshape(len(x), -1, MERGE**2 * self.config.hidden))
         tokens: Tensor = self.merge2(functional.gelu(self.merge1(merged)))

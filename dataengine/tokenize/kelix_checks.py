@@ -1,0 +1,151 @@
+"""What a Kelix tokenizer's training needs, checked before it is paid for: vectors for the centres, texts, files, memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dataengine.errors import InputError, RunError, UsageError
+from dataengine.samples.locate import Located
+from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
+from dataengine.tokenize.kelix.files import check_lm, tower_files
+from dataengine.tokenize.patches import Native
+from dataengine.tokenize.prepare import FIT_FRAMES
+
+_FLOAT = 4
+_ADAM = 2
+"""Moments of the optimiser, beside weights and gradients."""
+_ROOM = 0.9
+"""Share of memory that training may fill."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The samples that a tokenizer is trained on: how many, with captions, and visual tokens of their pictures and frames."""
+
+    samples: int
+    captioned: int
+    tokens: int
+
+    @classmethod
+    def of(cls, config: KelixConfig, rows: Iterable[Located]) -> Corpus:
+        """Counted from columns; a size that does not fit the tokenizer gives no tokens."""
+        sizes = Native(config.min_tokens, config.max_tokens, config.video)
+        samples = captioned = tokens = 0
+        for row in rows:
+            samples, captioned = samples + 1, captioned + any(row.captions)
+            tokens += _tokens(sizes, row)
+        return cls(samples, captioned, tokens)
+
+
+def _tokens(sizes: Native, row: Located) -> int:
+    try:
+        _, h, w = sizes.grid(row.facts["height"], row.facts["width"])
+    except InputError:
+        return 0
+    return h * w * (min(FIT_FRAMES, row.facts["frames"] or 1) if row.kind == "video" else 1)
+
+
+def check_config(config: KelixConfig) -> None:
+    """What follows from the recipe alone. Raises UsageError naming every mistake."""
+    mistakes = []
+    training = config.training
+    if training.centre_tokens < config.centres:
+        mistakes.append(
+            f"training.centre_tokens {training.centre_tokens:,} are too few vectors for {config.centres:,} codebook entries: "
+            f"give at least as many, better 40 times ({40 * config.centres:,})"
+        )
+    if config.quantiser.centre_dim not in (None, config.vision.features):
+        mistakes.append(
+            f"quantiser.centre_dim {config.quantiser.centre_dim} is not vision.features {config.vision.features}: centres are "
+            "means of features, so leave it out to train"
+        )
+    mistakes += _mistakes(config)
+    if mistakes:
+        raise UsageError("\n".join(f"tokenizer kelix: {mistake}" for mistake in mistakes))
+
+
+def _mistakes(config: KelixConfig) -> list[str]:
+    """What is wrong with the files that training starts from."""
+    wrong = []
+    try:
+        if config.training.tower:
+            tower_files(config.training.tower)
+    except UsageError as error:
+        wrong.append(str(error))
+    try:
+        if isinstance(config.objective, CausalLM):
+            check_lm(config.objective)
+    except UsageError as error:
+        wrong.append(str(error))
+    return wrong
+
+
+def check_corpus(config: KelixConfig, rows: Sequence[Located]) -> Corpus:
+    """Raises RunError where the samples cannot fill the codebooks, or have no captions for a caption objective."""
+    corpus = Corpus.of(config, rows)
+    vectors = min(corpus.tokens, config.training.centre_tokens)
+    if vectors < config.centres:
+        raise RunError(
+            f"{corpus.samples:,} samples give {vectors:,} visual tokens, too few for {config.centres:,} codebook entries: more "
+            "media, fewer entries (quantiser.entries), or larger tokenize.fit_samples and training.centre_tokens"
+        )
+    curriculum = config.training.curriculum
+    if curriculum and not corpus.captioned and "captions" in {m.text for _, p in curriculum.phases() for m in p.mix}:
+        raise RunError(
+            "no sample to train on has a caption, which the stages of training.curriculum predict: give captions with the media "
+            "(a sidecar, or a table's column), or change the stages' mix"
+        )
+    return corpus
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that one process needs: of the model with its training, and of the vectors for the centres."""
+
+    model: int
+    activations: int
+    centres: int
+
+
+def memory(config: KelixConfig, parameters: dict[str, int], frozen: Iterable[str]) -> Memory:
+    """Estimate: float32 weights, of what is trained also gradients and two moments; activations of one batch; vectors twice."""
+    still = set(frozen)
+    trained = sum(n for portion, n in parameters.items() if portion not in still and portion != "centres")
+    model = _FLOAT * (sum(parameters.values()) + trained * (1 + _ADAM))
+    return Memory(model, _activations(config), 2 * _FLOAT * config.training.centre_tokens * config.vision.features)
+
+
+def _activations(config: KelixConfig) -> int:
+    """Of the tower's blocks: about 20 values of a patch's width and 2 of its MLP's in each, kept or recomputed."""
+    vision, curriculum = config.vision, config.training.curriculum
+    tokens = config.training.crops * config.training.side**2
+    if curriculum:
+        tokens = max(phase.tokens for _, phase in curriculum.phases())
+    width = 1 if curriculum and curriculum.checkpointing else 20
+    a_block = _FLOAT * 4 * tokens * (width * vision.hidden + (0 if width == 1 else 2 * vision.mlp))
+    scores = _FLOAT * tokens * config.quantiser.entries * config.quantiser.codebooks
+    return vision.layers * a_block + scores
+
+
+def available(device: str) -> int | None:
+    """Bytes of memory of a device here; None where that is not known."""
+    if device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.get_device_properties(device).total_memory) if torch.cuda.is_available() else None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def check_memory(need: int, device: str, what: str) -> None:
+    """Raises RunError where ``need`` bytes do not fit the device here."""
+    has = available(device)
+    if has is not None and need > _ROOM * has:
+        raise RunError(
+            f"{what} need about {need / 1e9:.1f} GB, {device} here has {has / 1e9:.1f} GB: use larger machines, smaller packs "
+            "(tokens of the stages), training.curriculum.checkpointing, or fewer training.centre_tokens"
+        )
