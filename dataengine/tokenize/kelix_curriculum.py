@@ -23,6 +23,7 @@ from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
 from dataengine.tokenize.kelix.curriculum import Curriculum
 from dataengine.tokenize.kelix_stages import Kelix, has_curriculum
 from dataengine.tokenize.kelix_workers import AnnealedWorker, PhaseWorker
+from dataengine.tokenize.patches import Native
 from dataengine.tokenize.prepare import FIT_FRAMES
 from dataengine.tokenize.stage import split
 
@@ -145,10 +146,11 @@ class CorpusWorker:
         return [indexed for source, kind, text in laid if (indexed := self._row(row, source, kind, text))]
 
     def _row(self, row: Located, source: str, kind: str, text: Any) -> dict[str, Any] | None:
-        from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
-
+        config = self.config
         try:
-            _, h, w = KelixTokenizer.preparer(self.config).grid(row.facts["height"], row.facts["width"])
+            _, h, w = Native(config.min_tokens, config.max_tokens, config.video).grid(
+                row.facts["height"], row.facts["width"]
+            )
         except InputError:  # its size does not fit: encoding says so in a failure row
             return None
         stills = min(FIT_FRAMES if row.kind == "video" else 1, (_room(self.config) - len(text.ids)) // (h * w))

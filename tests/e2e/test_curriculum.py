@@ -63,6 +63,7 @@ def recipe(corpus: Path, folder: Path, workspace: str = "ws", **changes: Any) ->
         "workspace": str(folder / workspace),
         "sources": [{"type": "folder", "name": "photos", "path": str(corpus / "photos"), "buckets": 2}],
         "dedup": {"radius": 0},
+        "score": {"scorers": [{"name": "technical"}], "device": "cpu"},
         "filter": {"policy": str(corpus / "policy.yaml")},
         "tokenize": {"tokenizer": tokenizer, "held_out": 0.0, "device": "cpu"},
         "release": {"title": "t", "license": "l", "description": "d"},
