@@ -122,7 +122,7 @@ def _meet(actor: Any) -> str:
     """``host:port`` of the node of the first process, free when asked for; on one machine of the loopback interface."""
     import ray
 
-    host = ray.util.get_node_ip_address()
+    host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     with socket.socket() as held:
         held.bind((host, 0))
         return f"{host}:{held.getsockname()[1]}"

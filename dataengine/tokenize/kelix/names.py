@@ -55,6 +55,7 @@ _MODULES = {
 _LAYER = re.compile(r"vision\.blocks\.(\d+)\.(\w+)\.(weight|bias)")
 _BOOK = re.compile(r"quantiser\.books\.(\d+)\.(\w+)\.(weight|bias)")
 _CENTRES = re.compile(r"quantiser\.books\.(\d+)\.centres")
+_REDUCER = re.compile(r"quantiser\.books\.(\d+)\.reduce")
 _UP = re.compile(r"quantiser\.up\.(\d+)\.weight")
 
 Shape = tuple[int, ...]
@@ -118,7 +119,11 @@ def _numbered(name: str, shape: Shape, config: KelixConfig) -> Iterator[Link]:
     if at := _CENTRES.fullmatch(name):
         size, books = config.quantiser.entries, config.quantiser.codebooks
         theirs = (f"quantizer.{at[1]}.embedding.weight",)
+        if config.quantiser.voc_reducer:
+            yield Link(name, theirs, shape, shape)
         yield Link(name, theirs, (size * books, *shape[1:]), shape, "rows", int(at[1]) * size)
+    if at := _REDUCER.fullmatch(name):
+        yield Link(name, (f"quantizer.{at[1]}.voc_reducer",), shape, shape)
     if at := _UP.fullmatch(name):
         yield Link(name, (f"quant_projector.{at[1]}.weight",), shape, shape)
     raise UsageError(f"tensor {name} of this configuration has no published name: it cannot be converted")

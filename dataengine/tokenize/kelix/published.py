@@ -62,6 +62,8 @@ class Published(Mapping[str, "NDArray[Any]"]):
     def _check_tables(self) -> None:
         """Every codebook keeps rows of its own table: which of several differing tables is meant would be a guess."""
         tables = [self.names.full[link.theirs[0]] for link in self._links.values() if link.kind == "rows"]
+        if not tables:
+            return
         first = tables[0]
         for other in sorted(set(tables) - {first}):
             for start in range(0, self.model.shape(first)[0], _ROWS):

@@ -1,0 +1,99 @@
+"""k-means for the codebooks: faiss against scikit-learn from one start, centres without vectors, and the checks before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from support import tiny_kelix
+
+from dataengine.errors import RunError, UsageError
+from dataengine.samples.locate import Located
+from dataengine.tokenize.factory import configure
+from dataengine.tokenize.kelix.centres import clusters, lloyd
+from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus, check_memory, memory
+
+
+def blobs(count: int, dim: int, groups: int) -> Any:
+    generator = np.random.default_rng(0)
+    means = generator.normal(size=(groups, dim)) * 4
+    return (means[generator.integers(0, groups, count)] + generator.normal(size=(count, dim))).astype(np.float32)
+
+
+def test_faiss_finds_what_scikit_learn_finds_from_the_same_start() -> None:
+    from sklearn.cluster import KMeans
+
+    x = blobs(3000, 12, 20)
+    start = x[:20].copy()
+    found, dead = lloyd(x, start, 15)
+    model = KMeans(20, init=start, n_init=1, max_iter=15, tol=0, algorithm="lloyd").fit(x)
+    assert dead == 0
+
+    def inertia(centres: Any) -> float:
+        return float(((x[:, None] - centres[None]) ** 2).sum(-1).min(1).sum())
+
+    assert inertia(found) == pytest.approx(inertia(model.cluster_centers_), rel=0.02)
+    again, _ = lloyd(x, start, 15)
+    assert np.array_equal(found, again)
+
+
+def test_a_centre_without_vectors_moves_to_a_far_one() -> None:
+    x = np.concatenate([np.zeros((50, 4)), np.ones((50, 4)), np.full((1, 4), 9.0)]).astype(np.float32)
+    start = np.stack([x[0], x[60], np.full(4, 500.0)]).astype(np.float32)
+    found, _ = lloyd(x, start, 0)
+    assert (np.unique(((x[:, None] - found[None]) ** 2).sum(-1).argmin(1))).tolist() == [0, 1, 2]
+
+
+def test_many_centres_come_by_faiss_and_the_same_again() -> None:
+    x = blobs(6000, 4, 50)
+    one, again = (clusters(x, 5000, iterations=2, seed=s) for s in (3, 3))
+    assert one.centres.shape == (5000, 4) and np.array_equal(one.centres, again.centres)
+    assert not np.array_equal(one.centres, clusters(x, 5000, iterations=2, seed=4).centres)
+
+
+@pytest.mark.parametrize("count", [64, 5000])
+def test_too_few_vectors_and_damaged_ones(count: int) -> None:
+    with pytest.raises(RunError, match=f"10 visual tokens are too few for {count:,} codebook entries"):
+        clusters(np.zeros((10, 4), np.float32), count, iterations=1, seed=0)
+    with pytest.raises(RunError, match="not finite numbers"):
+        clusters(np.full((6000, 4), np.nan, np.float32), count, iterations=1, seed=0)
+
+
+def row(captions: tuple[str, ...] = ("a",), side: int = 56, kind: str = "image") -> Located:
+    facts = {"width": side, "height": side, "frames": 9 if kind == "video" else 1, "duration": None}
+    return Located("i", kind, "png", 1, captions, "media/m.tar", 0, facts)
+
+
+def test_a_corpus_that_cannot_fill_the_codebooks_is_refused_before_training() -> None:
+    config = configure(tiny_kelix.SMALL)
+    assert Corpus.of(config, [row(), row((), 84), row(kind="video"), row(side=1)]) == Corpus(4, 3, 4 + 9 + 16 + 4)
+    assert check_corpus(config, [row()] * 16).tokens == 64
+    with pytest.raises(RunError, match="15 samples give 60 visual tokens, too few for 64 codebook entries"):
+        check_corpus(config, [row()] * 15)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"training": {"centre_tokens": 60_000}, "quantiser": {"entries": 8192}},
+            "60,000 are too few vectors for 65,536",
+        ),
+        ({"quantiser": {"centre_dim": 7}}, "centre_dim 7 is not vision.features 192"),
+        ({"training": {"tower": "nowhere.safetensors"}}, "training.tower nowhere.safetensors"),
+        ({"preset": "kelix"}, "objective.path Qwen3-0.6B: no such folder"),
+    ],
+)
+def test_what_a_recipe_alone_rules_out_is_found_first(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check_config(configure({"name": "kelix", **change}))
+
+
+def test_memory_is_counted_before_it_is_needed() -> None:
+    config = configure({"name": "kelix"})
+    need = memory(config, {"tower": 100, "lm": 1000}, ["lm"])
+    assert need.model == 4 * (1100 + 3 * 100) and need.centres == 2 * 4 * 60_000 * 192
+    with pytest.raises(RunError, match=r"the centres need about 1000000\.0 GB, cpu here has"):
+        check_memory(10**15, "cpu", "the centres")
+    check_memory(1000, "cpu", "nothing much")
