@@ -13,6 +13,7 @@ from dataengine.errors import UsageError
 if TYPE_CHECKING:
     from dataengine.config.recipe import Recipe
     from dataengine.stage import Run
+    from dataengine.tokenize.kelix_plan import Plan
 
 app = typer.Typer(help="Train, evaluate and export the visual tokenizer of a recipe.", no_args_is_help=True)
 
@@ -40,6 +41,55 @@ def train(recipe: RecipeArgument, workspace: WorkspaceOption = None, workers: Wo
     output = run.records["tokenize.fit"].parts["all"]
     rows = [(role, run.workspace.store.uri(file.key)) for role, file in sorted(output.files.items())]
     console.print_rows(f"tokenizer {output.facts['id']}", rows)
+
+
+@app.command()
+@exits
+def plan(
+    recipe: RecipeArgument,
+    workspace: WorkspaceOption = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure/--no-measure", help="Time two real steps of each stage on the recipe's device, here."),
+    ] = True,
+) -> None:
+    """Print what training the tokenizer of RECIPE takes, and what stands in its way: parameters, samples, memory, steps, hours.
+    Nothing is written."""
+    from dataengine.cli import console
+    from dataengine.config import recipe as recipes
+    from dataengine.tokenize.kelix_plan import COLUMNS
+
+    made = _planned(recipes.load(recipe, workspace=workspace), measure)
+    console.print_rows("model", made.model)
+    console.print_rows("corpus", made.corpus)
+    console.print_table("stages, on each process", COLUMNS, made.stages)
+    if made.problems:
+        raise UsageError("\n".join(made.problems))
+
+
+def _planned(recipe: Recipe, measure: bool) -> Plan:
+    from dataengine import pipeline
+    from dataengine.errors import RunError
+    from dataengine.models.device import start_torch
+    from dataengine.tokenize.factory import configure
+    from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus
+    from dataengine.tokenize.kelix_plan import plan as planned
+    from dataengine.tokenize.stage import split
+
+    config, problems, corpus = configure(_kelix(recipe, "plan"), recipe.seed), list[str](), None
+    try:
+        check_config(config)
+        run = pipeline.committed_so_far(recipe)
+        if "filter" in run.records and "dedup" in run.records:
+            rows = split(run)[0]
+            corpus = Corpus.of(config, rows)
+            check_corpus(config, rows)
+    except (UsageError, RunError) as error:
+        problems.append(str(error))
+    device = start_torch(recipe.tokenize.device if recipe.tokenize else "cpu", config.training.threads)
+    made = planned(config, corpus, device, measure and not problems)
+    made.problems[:0] = problems
+    return made
 
 
 @app.command("eval")
@@ -150,15 +200,22 @@ def convert(
     console.print_rows(done.uri, done.facts)
 
 
+def _kelix(recipe: Recipe, command: str) -> dict[str, Any]:
+    """Settings of the recipe's Kelix tokenizer. Raises UsageError where it has another, or none."""
+    settings: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
+    if settings.get("name") != "kelix":
+        has = settings.get("name", "none")
+        raise UsageError(
+            f"tokenizer {command} needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {has}"
+        )
+    return settings
+
+
 def with_one_codebook(recipe: Recipe) -> Recipe:
     """The same recipe with all entries in one codebook. Raises UsageError for any tokenizer but kelix."""
     from dataengine.tokenize.factory import configure
 
-    settings: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
-    if settings.get("name") != "kelix":
-        raise UsageError(
-            f"tokenizer eval needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {settings.get('name', 'none')}"
-        )
+    settings = _kelix(recipe, "eval")
     quantiser = configure(settings).quantiser
     joined = {**settings.get("quantiser", {}), "codebooks": 1, "entries": quantiser.codebooks * quantiser.entries}
     changed = recipe.tokenize.model_copy(update={"tokenizer": {**settings, "quantiser": joined}})  # type: ignore[union-attr]

@@ -178,10 +178,10 @@ def test_shares_of_several_processes_add_up_to_one(lm: str) -> None:
         half = learner(made, "pretrain", Member(rank, 2, partial(lambda tensor: None)))
         half.phase = half.phase.model_copy(update={"clip": 1e9})
         half._add_up = lambda: None  # type: ignore[method-assign]
-        half._once(decoded(made, "pretrain", lm, member=(rank, 2)))
+        half.once(decoded(made, "pretrain", lm, member=(rank, 2)))
         grads.append({n: p.grad.clone() for n, p in half.model.named_parameters() if p.grad is not None})
     alone.phase = alone.phase.model_copy(update={"clip": 1e9})
-    alone._once(decoded(made, "pretrain", lm))
+    alone.once(decoded(made, "pretrain", lm))
     for name, p in alone.model.named_parameters():
         if p.grad is not None:
             assert torch.allclose(p.grad, grads[0][name] + grads[1][name], atol=1e-5), name

@@ -157,12 +157,13 @@ class Learner:
         """Train to the last step on this process's packs; ``tell`` is called at the multiples of ``every`` and at the end. Raises
         RunError where a loss is not finite: no step was taken then."""
         while self.step < self.phase.steps:
-            self._once(batches)
+            self.once(batches)
             if self.step == self.phase.steps or any(self.step % n == 0 for n in every):
                 self._healthy()
                 tell(self)
 
-    def _once(self, batches: Iterator[list[Decoded]]) -> None:
+    def once(self, batches: Iterator[list[Decoded]]) -> None:
+        """Take one step on the next packs."""
         self._optimiser.zero_grad()
         sums = torch.zeros(3)
         bad = list[str]()

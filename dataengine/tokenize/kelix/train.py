@@ -50,11 +50,12 @@ class Trainer:
     def run(self, crops: Crops, tell: Callable[[Trainer], None], every: int) -> None:
         """Train to the last step; ``tell`` is called every ``every`` steps. Raises RunError where the loss is not finite."""
         while self.step < self.steps:
-            self._once(crops)
+            self.once(crops)
             if self.step % every == 0:
                 tell(self)
 
-    def _once(self, crops: Crops) -> None:
+    def once(self, crops: Crops) -> None:
+        """Take one step."""
         for group in self._optimiser.param_groups:
             group["lr"] = self.config.training.rate * self._schedule()
         frames, captions = crops.batch(self.step + (self.quantised << 32))
