@@ -30,8 +30,14 @@ def test_parameters_memory_steps_and_passes(tmp_path: Path) -> None:
     made = plan(config, Corpus(10, 5, 1600), "cpu", False)
     align, pretrain, anneal = made.stages
     assert dict(zip(COLUMNS, align, strict=True)) | {"memory, GB": ""} == {
-        **{"stage": "align", "steps": "4,000", "frozen": "tower, lm", "tokens a step": "400", "memory, GB": ""},
-        **{"s a step": "-", "hours": "-", "passes": "1,000.0"},
+        "stage": "align",
+        "steps": "4,000",
+        "frozen": "tower, lm",
+        "tokens a step": "400",
+        "memory, GB": "",
+        "s a step": "-",
+        "hours": "-",
+        "passes": "1,000.0",
     }
     assert (pretrain[0], anneal[0], pretrain[2], made.problems) == ("pretrain", "anneal", "nothing", [])
     assert ("with captions", "5") in made.corpus and ("vectors a centre", "25.0 for 64 centres") in made.corpus
