@@ -6,11 +6,13 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
 from dataengine.stage import Group, Job, Part, Resources
 from dataengine.storage.workspace import Output
+from dataengine.timings import Work
 
 _TRIES = 3
 _TICK = 2.0
@@ -21,6 +23,9 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """In Ray's tracebacks."""
 
 
+Made = tuple[Output, Work]
+
+
 class Gang:
     """``processes`` actors of the class ``actor`` on ``resources`` each."""
 
@@ -28,11 +33,11 @@ class Gang:
         self.ray, self.resources, self.packed = ray, resources, ray.put(packed)
         self.actor = type("GroupActor", (actor,), {"meet": _meet})
 
-    def work(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[tuple[Part, Output]]:
+    def work(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[tuple[Part, Output, Work]]:
         """Make all jobs, one after the other. Raises RunError."""
         self._check()
         for job in jobs:
-            yield job.part, self._made(job, tick)
+            yield job.part, *self._made(job, tick)
 
     def _check(self) -> None:
         """Raises RunError where the cluster has too little for all at once."""
@@ -44,7 +49,7 @@ class Gang:
                 f"{has.get('CPU', 0):g} CPU and {has.get('GPU', 0):g} GPU: add nodes, or lower the recipe's number of processes"
             )
 
-    def _made(self, job: Job, tick: Callable[[], None]) -> Output:
+    def _made(self, job: Job, tick: Callable[[], None]) -> Made:
         why = ""
         for _ in range(_TRIES):
             try:
@@ -53,7 +58,7 @@ class Gang:
                 why = str(error)
         raise RunError(f"partition {job.part.name} failed {_TRIES} times; the last time {why}")
 
-    def _once(self, job: Job, tick: Callable[[], None]) -> Output:
+    def _once(self, job: Job, tick: Callable[[], None]) -> Made:
         placement = self._placed()
         size = self.resources.processes
         strategy = self.ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy(placement)
@@ -84,8 +89,8 @@ class Gang:
             )
         return placement
 
-    def _result(self, refs: Sequence[Any], job: Job, tick: Callable[[], None]) -> Output:
-        """What the first process published, once all are done."""
+    def _result(self, refs: Sequence[Any], job: Job, tick: Callable[[], None]) -> Made:
+        """What the first process published, once all are done, and the work of all."""
         waiting = list(refs)
         while waiting:
             done, waiting = self.ray.wait(waiting, num_returns=1, timeout=_TICK)
@@ -96,8 +101,9 @@ class Gang:
                     self.ray.get(ref)
                 except self.ray.exceptions.RayError as error:
                     raise self._reason(error, waiting, job) from None
-        output: Output = self.ray.get(refs[0])
-        return output
+        made: list[Made] = self.ray.get(list(refs))
+        sums = [sum(each) for each in zip(*(astuple(work) for _, work in made), strict=True)]
+        return made[0][0], Work(*sums)
 
     def _reason(self, first: Any, waiting: Sequence[Any], job: Job) -> Exception:
         """Why a group failed: a lost process (its neighbours fail, too, often before Ray knows) or the first error of ours."""

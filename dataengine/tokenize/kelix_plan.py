@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +203,7 @@ def _timed(step: Any, device: str) -> float:
     return once()
 
 
-def _pack(config: KelixConfig, tokens: int) -> Sequence[Decoded]:
+def _pack(config: KelixConfig, tokens: int) -> list[Decoded]:
     """Noise that fills a pack."""
     from dataengine.tokenize.kelix.packing import Example
 
