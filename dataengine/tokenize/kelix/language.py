@@ -65,7 +65,9 @@ def block_causal(lengths: Sequence[int], device: torch.device) -> Tensor:
 def load(config: CausalLM) -> Any:
     """The model in float32. Raises UsageError where it cannot be read."""
     from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, "use_safetensors": True}
     try:
         return AutoModelForCausalLM.from_pretrained(
