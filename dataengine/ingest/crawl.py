@@ -12,7 +12,7 @@ import tempfile
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -28,7 +28,10 @@ from dataengine.media.limits import Limits
 from dataengine.text.redaction import redacted
 
 _AHEAD = 1024
-"""Occurrences that may be requested, or wait, ahead of the one whose turn it is."""
+"""Occurrences that may be requested, or wait, ahead of the one whose turn it is; with many requests at once eight times as many,
+so that one dead host, tried again and again, does not stop all others."""
+_LOOKUPS = 64
+"""Threads that resolve names; a dead name server occupies one for many seconds."""
 _WEB = ("http://", "https://")
 
 
@@ -85,6 +88,7 @@ class Crawler:
     def _start(self) -> tuple[asyncio.AbstractEventLoop, HttpClient]:
         if self._running is None:
             loop = asyncio.new_event_loop()
+            loop.set_default_executor(ThreadPoolExecutor(_LOOKUPS, "lookup"))
             thread = threading.Thread(target=loop.run_forever, name="crawl", daemon=True)
             thread.start()
             self._running = loop, thread, HttpClient()
@@ -121,6 +125,7 @@ class _DownloadPool:
         self.occurrences = occurrences
         self.done: SimpleQueue[tuple[int, Occurrence] | None] = SimpleQueue()
         self._downloader, self._spool, self._loop = downloader, spool, loop
+        self._ahead = max(_AHEAD, 8 * downloader.config.concurrency)
         self._bodies: dict[int, Body] = {}
         self._consumed: deque[int] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -154,7 +159,7 @@ class _DownloadPool:
 
     def _has_room(self, n: int, size: int) -> bool:
         self._free()
-        return n - self._spool.turn < _AHEAD and self._spool.fits(n, size)
+        return n - self._spool.turn < self._ahead and self._spool.fits(n, size)
 
     async def _one(self, n: int, occurrence: Occurrence) -> None:
         body = self._bodies[n] = Body(self._spool, n)
