@@ -4,7 +4,7 @@
 bytes they get (40 kB each, read from media tars); the device is simulated: it takes 1/R s a picture, one batch at a time, and
 leaves the CPU alone. Old way and new in turn, each with one and two decode children:
 
-- feed path: from media tars to batches of 256 in one array, no model;
+- feed path: from media tars to batches of 256 in one array, no model; CPU of the worker and its children;
 - old: arrays through pipes, 32 items ahead one by one, a batch of the model after the other, a part after the other;
 - new: arrays through shared memory, the next batch formed ahead, two batches and two parts at once, as beside a GPU;
 - embed: the stage ``embed`` as it is, Parquet files included, the device taking no time;
@@ -20,14 +20,15 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from queue import Queue
 from threading import Thread
 from typing import Any
 
 import harness
 import numpy as np
+import workers
 
 from dataengine.embed.views import Prepared
 from dataengine.embed.worker import PICTURES, EmbedWorker
@@ -52,19 +53,6 @@ class SimulatedEmbed(EmbedWorker):
         return None
 
 
-def parts(workspace: Workspace, count: int, pictures: int) -> list[list[Located]]:
-    """Media files of random bytes, and the samples in them."""
-    draw = np.random.default_rng(0)
-    made = []
-    for part in range(count):
-        key = f"media/{part:04d}.tar"
-        workspace.store.put(key, draw.bytes(pictures * _BYTES))
-        made.append(
-            [Located(f"{part:04d}{n:06d}", "image", "jpg", _BYTES, (), key, n * _BYTES, {}) for n in range(pictures)]
-        )
-    return made
-
-
 def embed_worker(workspace: Workspace, rate: float, children: int, lanes: int) -> SimulatedEmbed:
     """``rate``: pictures a second of its device."""
     device = SimulatedDevice(1 / rate)
@@ -84,26 +72,24 @@ class New:
 
     def __init__(self, workspace: Workspace, children: int) -> None:
         self.workspace = workspace
-        self.workers = {
+        self.by_rate = {
             rate: embed_worker(workspace, rate, children, self.at_once) for rate in (math.inf, options.rate)
         }
 
-    def feed(self, work: list[list[Located]]) -> None:
-        for rows in work:
-            sum(self.workers[math.inf].computed(rows, _BATCH, batch_of))
+    def feed(self, work: list[Part]) -> None:
+        for part in work:
+            sum(self.by_rate[math.inf].computed(part.spec, _BATCH, batch_of))
 
-    def embed(self, work: list[list[Located]], rate: float) -> float:
+    def embed(self, work: list[Part], rate: float) -> float:
         """The share of its seconds that the device was busy."""
-        self.workspace.store.delete([entry.key for entry in self.workspace.store.list("annotations/")])
-        one, begun = self.workers[rate], time.perf_counter()
+        one, begun = self.by_rate[rate], time.perf_counter()
         device: SimulatedDevice = one.encoder.device  # type: ignore[attr-defined]
         device.busy = 0.0
-        with ThreadPoolExecutor(self.at_once) as threads:
-            list(threads.map(lambda rows: one.process(Part(rows[0].media[6:10], "", rows)), work))
+        workers.made(one, work, self.at_once)
         return device.busy / (time.perf_counter() - begun)
 
     def close(self) -> None:
-        for one in self.workers.values():
+        for one in self.by_rate.values():
             one.close()
 
 
@@ -116,7 +102,7 @@ class Old(New):
         super().__init__(workspace, children)
         sandbox = Sandbox(_FUNCTION, None, workers=children, limits=Limits(), answer=Prepared, slot_bytes=0)
         self.sandbox = sandbox.__enter__()
-        for one in self.workers.values():
+        for one in self.by_rate.values():
             one.computed = self.computed  # type: ignore[method-assign,assignment]
 
     def computed(
@@ -160,7 +146,9 @@ def main() -> None:
     report = harness.Report("feed", options)
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(folder)
-        work = parts(workspace, options.parts, options.pictures)
+        bytes_ = np.random.default_rng(0).bytes(_BYTES + options.parts * options.pictures)
+        pictures = [bytes_[n : n + _BYTES] for n in range(options.parts * options.pictures)]
+        work = workers.media(workspace, options.parts, pictures)
         ways = {f"{k.__name__.lower()}, {n}": k(workspace, n) for n in (1, 2) for k in (Old, New)}
         measure(report, ways, work)
         for way in ways.values():
@@ -168,20 +156,39 @@ def main() -> None:
     report.write()
 
 
-def measure(report: harness.Report, ways: dict[str, New], work: list[list[Located]]) -> None:
-    count, shares = options.parts * options.pictures, dict[str, list[float]]()
+def measure(report: harness.Report, ways: dict[str, New], work: list[Part]) -> None:
+    count, shares, cpus = options.parts * options.pictures, dict[str, list[float]](), dict[str, list[float]]()
+
+    def feed(name: str) -> None:
+        begun = spent()
+        ways[name].feed(work)
+        cpus.setdefault(name, []).append(spent() - begun)
 
     def busy(name: str) -> None:
         shares.setdefault(name, []).append(ways[name].embed(work, options.rate))
 
-    fed = harness.rounds({name: partial(way.feed, work) for name, way in ways.items()}, options.rounds)
+    fed = harness.rounds({name: partial(feed, name) for name in ways}, options.rounds)
     stage = harness.rounds({name: partial(way.embed, work, math.inf) for name, way in ways.items()}, options.rounds)
     harness.rounds({name: partial(busy, name) for name in ways}, options.rounds)
+    columns = ["way, decode children", "feed path, items/s", "CPU µs an item", "embed, items/s"]
     rows = [
-        [name, count / fed[name].wall, count / stage[name].wall, statistics.median(shares[name][1:])] for name in ways
+        [
+            name,
+            count / fed[name].wall,
+            1e6 * statistics.median(cpus[name][1:]) / count,
+            count / stage[name].wall,
+            statistics.median(shares[name][1:]),
+        ]
+        for name in ways
     ]
-    columns = ["way, decode children", "feed path, items/s", "embed, items/s", f"busy at {options.rate:,.0f}/s"]
-    report.table(f"{count:,} pictures of 224 × 224 in {options.parts} parts", columns, rows)
+    title = f"{count:,} pictures of 224 × 224 in {options.parts} parts"
+    report.table(title, [*columns, f"busy at {options.rate:,.0f}/s"], rows)
+
+
+def spent() -> float:
+    """CPU seconds of this process and its children."""
+    children = [int(pid) for task in Path("/proc/self/task").glob("*/children") for pid in task.read_text().split()]
+    return time.process_time() + sum(map(harness.cpu_of, children))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Weights are random, which costs the same as trained ones. For each model, in one
 
 - bare: the forward alone, on tensors that lie in device memory, in batches of the stage's size;
 - arrays: what the stage gives the model, uint8 arrays in host memory, to vectors or codes in host memory;
-- worker, n: JPEG bytes → n decode children → the same; n = 1 is what one worker of a stage has today.
+- worker, n: the stage's own worker with n decode children, two parts at once: media files in, Parquet files or codes out. Beside
+  a GPU a worker has as many children as its share of the node's CPUs less one.
 
 Busy is the time that the bare forward would take for the same pictures, as a share of the time that was taken.
 """
@@ -20,30 +21,35 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import workers
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from dataengine.embed import views
+from dataengine.embed.worker import PICTURES, EmbedWorker
 from dataengine.media.limits import Limits
-from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import start_torch
 from dataengine.samples.locate import chunks
-from dataengine.samples.prefetch import Prefetch
+from dataengine.score.worker import ScoreWorker
+from dataengine.stage import Feed, Part
+from dataengine.storage.workspace import Workspace
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
+from dataengine.tokenize.stage import EncodeWorker
 
 _CHUNK = 256
-_COMPARED = 64
+_BATCH, _COMPARED = 256, 64
+_PARTS, _AT_ONCE = 4, 2
 
 
 @dataclass
@@ -87,36 +93,26 @@ def _wait() -> None:
         torch.cuda.synchronize()
 
 
-def through_children(
-    function: str,
-    context: Any,
-    data: Sequence[bytes],
-    children: int,
-    model: Callable[[list[Any]], object],
-    answer: Any = Any,
-) -> Callable[[], int]:
-    """JPEG bytes → decode children → the model, in chunks as a worker of a stage takes them."""
-    sandbox = Sandbox(function, context, workers=children, limits=Limits(), answer=answer).__enter__()
-    open_sandboxes.append(sandbox)
+@dataclass
+class Corpus:
+    """JPEGs, and the parts of a stage over them."""
 
-    def work() -> int:
-        outcomes = sandbox.map((d, "image") for d in data)
-        for chunk in Prefetch(outcomes, _CHUNK, 2 * _CHUNK, 1 << 30, lambda outcome: outcome.bytes):
-            model([o.value for o in chunk if isinstance(o, Ok)])
-        return len(data)
+    workspace: Workspace
+    jpegs: list[bytes]
+    parts: list[Part]
 
-    return work
+    def through(
+        self, title: str, make: Callable[[], Any], bare: float, children: Sequence[int], seconds: float
+    ) -> Iterator[str]:
+        """Rows of a stage's worker with so many decode children, fed as beside a GPU."""
+        for n in children:
+            worker = make()
+            worker.feed = Feed(n, _AT_ONCE)
+            yield str(Row("", f"{title}, {n}", rate(lambda: workers.made(worker, self.parts, _AT_ONCE), seconds), bare))  # noqa: B023
+            worker.close()
 
 
-open_sandboxes: list[Any] = []
-
-
-def close_sandboxes() -> None:
-    while open_sandboxes:
-        open_sandboxes.pop().__exit__(None, None, None)
-
-
-def clip(name: str, device: str, data: Sequence[bytes], seconds: float, children: Sequence[int]) -> Iterator[str]:
+def clip(name: str, device: str, corpus: Corpus, seconds: float, children: Sequence[int]) -> Iterator[str]:
     """Rows of one CLIP in bf16, and how near its vectors are to a CPU's."""
     import open_clip
     from safetensors.torch import save_model
@@ -125,11 +121,11 @@ def clip(name: str, device: str, data: Sequence[bytes], seconds: float, children
         checkpoint = Path(folder, "random.safetensors")
         torch.manual_seed(0)
         save_model(open_clip.create_model(name, load_weights=False), str(checkpoint))
-        options: dict[str, Any] = {"model": name, "checkpoint": str(checkpoint), "batch_size": 256}
+        options: dict[str, Any] = {"model": name, "checkpoint": str(checkpoint), "batch_size": _BATCH}
         encoder = ClipEncoder(**options, precision="bf16")
         encoder.setup(device, 1)
-        arrays = [prepared(encoder, d) for d in data[:512]]
-        tensors = torch.rand(256, 3, encoder.min_side or 224, encoder.min_side or 224, device=encoder._device)
+        arrays = [prepared(encoder, d) for d in corpus.jpegs[:512]]
+        tensors = torch.rand(_BATCH, 3, encoder.min_side or 224, encoder.min_side or 224, device=encoder._device)
         tensors = tensors.to(encoder._dtype)
 
         def forward() -> int:
@@ -143,15 +139,14 @@ def clip(name: str, device: str, data: Sequence[bytes], seconds: float, children
             return len(arrays)
 
         bare = rate(forward, seconds)
-        yield str(Row(f"CLIP {name}, bf16, batch 256", "bare", bare, bare))
+        yield str(Row(f"CLIP {name}, bf16, batch {_BATCH}", "bare", bare, bare))
         yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
-        for n in children:
-            context = (Limits(), ClipEncoder(**options, precision="bf16"), False)
-            work = through_children(
-                "dataengine.embed.views:prepare", context, data, n, lambda c: encoder.pictures([v[0] for v in c])
-            )
-            yield str(Row("", f"worker, {n}", rate(work, seconds), bare))
-            close_sandboxes()
+
+        def worker() -> EmbedWorker:
+            own = ClipEncoder(**options, precision="bf16")
+            return EmbedWorker(Limits(), corpus.workspace, own, (PICTURES,), device, 1)
+
+        yield from corpus.through("worker of embed", worker, bare, children, seconds)
         yield from compared_clip(options, device, arrays[:_COMPARED], encoder)
 
 
@@ -171,7 +166,7 @@ def compared_clip(options: dict[str, Any], device: str, arrays: list[Any], bf16:
 
 
 def kelix(
-    preset: dict[str, Any], title: str, device: str, data: Sequence[bytes], seconds: float, children: Sequence[int]
+    preset: dict[str, Any], title: str, device: str, corpus: Corpus, seconds: float, children: Sequence[int]
 ) -> Iterator[str]:
     """Rows of the Kelix tokenizer's encode in bf16, and how many codes are a CPU's."""
     torch.manual_seed(0)
@@ -181,7 +176,7 @@ def kelix(
     tokenizer = KelixTokenizer(config, network)
     tokenizer.setup(device, 1)
     preparer = tokenizer.preparer(config)
-    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)))]) for d in data[:256]]
+    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)))]) for d in corpus.jpegs[:256]]
     height, width = (side // pixels.TOKEN for side in ready[0].frames[0].shape[:2])
     size = max(1, buckets.TOKENS // (height * width))
     stacked = np.stack([ready[n % len(ready)].frames[0] for n in range(size)])
@@ -197,19 +192,16 @@ def kelix(
             tokenizer.encode(chunk)
         return len(ready)
 
-    def encode(chunk: list[Any]) -> None:
-        for some in chunks(iter(chunk), tokenizer.together):
-            tokenizer.encode(some)
+    def worker() -> EncodeWorker:
+        made = EncodeWorker(Limits(), corpus.workspace, "", device)
+        made._tokenizer = tokenizer
+        return made
 
     bare = rate(forward, seconds)
     yield str(Row(f"{title}, {height * width} tokens a picture", f"bare, {size} a batch", bare, bare))
     yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
-    for n in children:
-        function, context = "dataengine.tokenize.prepare:prepare", (Limits(), preparer)
-        work = through_children(function, context, data, n, encode, tokenizer.prepared)
-        yield str(Row("", f"worker, {n}", rate(work, seconds), bare))
-        close_sandboxes()
-    yield from compared_codes(config, weights, device, ready[:8])
+    yield from corpus.through("worker of tokenize.encode", worker, bare, children, seconds)
+    yield from compared_codes(config, weights, device, ready[: min(8, _COMPARED)])
 
 
 def compared_codes(config: Any, weights: dict[str, Any], device: str, ready: list[Any]) -> Iterator[str]:
@@ -228,40 +220,86 @@ def compared_codes(config: Any, weights: dict[str, Any], device: str, ready: lis
     )
 
 
+def nsfw(device: str, corpus: Corpus, seconds: float, children: Sequence[int]) -> Iterator[str]:
+    """Rows of the NSFW scorer, or why it was skipped; its scores beside a CPU's."""
+    import onnxruntime
+
+    providers = onnxruntime.get_available_providers()
+    if device != "cpu" and "CUDAExecutionProvider" not in providers:
+        yield f"| NSFW | skipped: ONNX Runtime has {', '.join(providers)} here | | |"
+        return
+    from dataengine.score.nsfw import Nsfw
+
+    scorers = {where: Nsfw() for where in dict.fromkeys((device, "cpu"))}
+    for where, scorer in scorers.items():
+        scorer.setup(where, 1)
+    scorer, arrays = (
+        scorers[device],
+        [scorers["cpu"].prepare([np.asarray(Image.open(io.BytesIO(d)))]) for d in corpus.jpegs[:256]],
+    )
+    pixels = np.zeros((scorer._batch, 224, 224, 3), np.float32)
+
+    def forward() -> int:
+        scorer._session.run(None, {scorer._input: pixels})
+        return len(pixels)
+
+    def from_arrays() -> int:
+        scorer.score(arrays, [()] * len(arrays))
+        return len(arrays)
+
+    def worker() -> ScoreWorker:
+        made = ScoreWorker(Limits(), corpus.workspace, [{"name": "nsfw"}], device, 1)
+        made.setup()
+        return made
+
+    corpus = replace(corpus, parts=[replace(part, spec=(part.spec, {})) for part in corpus.parts])
+    bare = rate(forward, seconds)
+    yield str(Row(f"NSFW, batch {scorer._batch}", "bare (ONNX Runtime copies its input)", bare, bare))
+    yield str(Row("", "arrays", rate(from_arrays, seconds), bare))
+    yield from corpus.through("worker of score", worker, bare, children, seconds)
+    there, here = (s.score(arrays[:_COMPARED], [()] * _COMPARED)["nsfw"] for s in (scorer, scorers["cpu"]))
+    yield f"| | {_COMPARED} scores, CPU beside it | off by ≤ {max(abs(a - b) for a, b in zip(there, here, strict=True)):.1e} | |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--pictures", type=int, default=2048)
+    parser.add_argument("--pictures", type=int, default=4096)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--only", choices=("clip", "kelix"))
+    parser.add_argument("--only", choices=("clip", "kelix", "nsfw"))
+    parser.add_argument("--children", type=int, nargs="*", help="decode processes; 1, half of the cores, all but one")
     parser.add_argument(
         "--small", action="store_true", help="ViT-B-32 and a tiny tokenizer alone, to try the script on a CPU"
     )
     options = parser.parse_args()
+    if options.small:
+        global _BATCH, _COMPARED
+        _BATCH = _COMPARED = 4
     start_torch(options.device, 1)
     card = torch.cuda.get_device_name() if options.device.startswith("cuda") else platform.processor() or "CPU"
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     print(f"{card}, {cores} CPU cores, torch {torch.__version__}, Python {platform.python_version()}", flush=True)
-    data = jpegs(options.pictures)
-    children = sorted({1, max(1, cores // 2), max(1, cores - 1)})
+    children = options.children or sorted({1, max(1, cores // 2), max(1, cores - 1)})
     print("\n| model | way | pictures/s | of bare (busy) |\n| --- | --- | ---: | ---: |", flush=True)
     begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        data, workspace = jpegs(options.pictures), Workspace(folder)
+        corpus = Corpus(workspace, data, workers.media(workspace, _PARTS, data))
+        for row in rows(options, corpus, children):
+            print(row, flush=True)
+    print(f"\n{time.perf_counter() - begun:.0f} s in all.")
+
+
+def rows(options: argparse.Namespace, corpus: Corpus, children: Sequence[int]) -> Iterator[str]:
+    device, seconds = options.device, options.seconds
     if options.only in (None, "clip"):
         for name in ("ViT-B-32",) if options.small else ("ViT-B-32", "ViT-L-14"):
-            for row in clip(name, options.device, data, options.seconds, children):
-                print(row, flush=True)
+            yield from clip(name, device, corpus, seconds, children)
     if options.only in (None, "kelix"):
-        presets = [({"preset": "tiny"}, "Kelix encode, tiny, bf16")]
-        if not options.small:
-            presets = [({"preset": "kelix"}, "Kelix encode, so400m tower, 8 × 8192, bf16")]
-        for preset, title in presets:
-            for row in kelix(preset, title, options.device, data, options.seconds, children):
-                print(row, flush=True)
-    import onnxruntime
-
-    providers = onnxruntime.get_available_providers()
-    print(f"\nNSFW runs through ONNX Runtime, which has {', '.join(providers)} here: not measured on the accelerator.")
-    print(f"{time.perf_counter() - begun:.0f} s in all.")
+        preset, title = ("tiny", "tiny") if options.small else ("kelix", "so400m tower, 8 × 8192")
+        yield from kelix({"preset": preset}, f"Kelix encode, {title}, bf16", device, corpus, seconds, children)
+    if options.only in (None, "nsfw"):
+        yield from nsfw(device, corpus, seconds, children)
 
 
 if __name__ == "__main__":

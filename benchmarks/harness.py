@@ -98,7 +98,7 @@ def command(arguments: Sequence[str], env: Mapping[str, str] | None = None, time
         with suppress(subprocess.TimeoutExpired):
             output = process.communicate(timeout=0.25)[0]
         seen = family(process.pid)
-        cpus |= {pid: used for pid in seen if (used := _cpu(pid)) > 0}
+        cpus |= {pid: used for pid in seen if (used := cpu_of(pid)) > 0}
         peak = max(peak, sum(map(_proportional, seen)))
         if time.perf_counter() - begun > timeout:
             for pid in seen:
@@ -107,7 +107,8 @@ def command(arguments: Sequence[str], env: Mapping[str, str] | None = None, time
     return Command(time.perf_counter() - begun, sum(cpus.values()), peak / 1e6, process.returncode, output)
 
 
-def _cpu(pid: int) -> float:
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process that runs."""
     with suppress(OSError, IndexError):
         values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(values[11]) + int(values[12])) / _TICK

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from dataengine.storage.store import Store
 T = TypeVar("T")
 
 #: Bytes read from a media tar at once.
-_READ_AHEAD = 64 << 20
+_READ_AHEAD = 16 << 20
 _COLUMNS = ["id", "kind", "ext", "bytes", "captions", "media", "offset", "width", "height", "frames", "duration"]
 
 
@@ -69,20 +70,33 @@ def by_media(rows: Sequence[Located]) -> dict[str, list[Located]]:
 
 
 def payloads(store: Store, rows: Iterable[Located]) -> Iterator[tuple[Located, bytes]]:
-    """Media bytes of the rows, in the order given; neighbours in a tar are read together."""
-    batch: list[Located] = []
+    """Media bytes of the rows, in the order given; neighbours in a tar are read together, and the next ones meanwhile."""
+    with ThreadPoolExecutor(1, "media-reader") as reader:
+        ahead: Future[list[tuple[Located, bytes]]] | None = None
+        for batch in _together(rows):
+            current, ahead = ahead, reader.submit(_read, store, batch)
+            if current is not None:
+                yield from current.result()
+        if ahead is not None:
+            yield from ahead.result()
+
+
+def _together(rows: Iterable[Located]) -> Iterator[list[Located]]:
+    """Neighbours in one tar, of at most ``_READ_AHEAD`` bytes where they are several."""
+    batch, size = list[Located](), 0
     for row in rows:
-        if batch and (row.media != batch[0].media or sum(r.bytes for r in batch) + row.bytes > _READ_AHEAD):
-            yield from _read(store, batch)
-            batch = []
+        if batch and (row.media != batch[0].media or size + row.bytes > _READ_AHEAD):
+            yield batch
+            batch, size = [], 0
         batch.append(row)
-    yield from _read(store, batch)
+        size += row.bytes
+    if batch:
+        yield batch
 
 
-def _read(store: Store, rows: Sequence[Located]) -> Iterator[tuple[Located, bytes]]:
-    if rows:
-        contents = store.get_ranges(rows[0].media, [r.offset for r in rows], [r.bytes for r in rows])
-        yield from zip(rows, contents, strict=True)
+def _read(store: Store, rows: Sequence[Located]) -> list[tuple[Located, bytes]]:
+    contents = store.get_ranges(rows[0].media, [r.offset for r in rows], [r.bytes for r in rows])
+    return list(zip(rows, contents, strict=True))
 
 
 def chunks(source: Iterator[T], size: int) -> Iterator[list[T]]:
