@@ -11,7 +11,7 @@ from typing import Protocol
 from dataengine.config.recipe import Recipe
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
-from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage
+from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
@@ -31,6 +31,8 @@ class StageReport:
     made: int = 0
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+    """What a person should know of it."""
 
 
 class Reporter(Protocol):
@@ -105,19 +107,21 @@ def execute(
     engine: RecordEngine | None = None,
     accept: bool = False,
     prepare: Callable[[Run], object] | None = None,
+    locked: bool = False,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
     ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. ``accept``: go on where
-    too many inputs failed or nothing is kept. ``prepare`` is called once the workspace is this run's. Raises UsageError before
-    anything runs, HeldError if another run holds the workspace, RunError, BalanceError and StoppedError from the stages.
+    too many inputs failed or nothing is kept. ``prepare`` is called once the workspace is this run's. ``locked``: the recipe's
+    lock must not change. Raises UsageError before anything runs, HeldError where another run holds the workspace, RunError.
     """
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
-        raise UsageError(
-            f"this recipe has no {only} stage; it has {', '.join(dict.fromkeys(group_of(s.name) for s in plan))}"
-        )
+        known = ", ".join(dict.fromkeys(group_of(s.name) for s in plan))
+        raise UsageError(f"this recipe has no {only} stage; it has {known}")
     with closing(open_run(recipe)) as run:
+        if locked:
+            require_lock(run, plan)
         return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan, prepare)
 
 
@@ -182,16 +186,21 @@ class _Pass:
     def _over(self, plan: Sequence[Stage]) -> list[StageReport]:
         reports: list[StageReport] = []
         for stage in plan:
-            report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
-            reports.append(report)
-            self.reporter.end(report)
-            if not self.dry_run:
-                self._check(stage)
+            if stage.needed(self.run):
+                report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
+                reports.append(report)
+                self.reporter.end(report)
+                if not self.dry_run:
+                    self._check(stage)
+                    report.note = stage.keep(self.run)
             if self.only is not None and stage.name == _last_of(plan, self.only):
                 break
         return reports
 
     def _visit(self, stage: Stage, stale: Iterable[str]) -> StageReport:
+        if (locked := stage.locked(self.run)) is not None:
+            self.run.records[stage.name] = locked
+            return StageReport(stage.name, "up to date", len(locked.parts), counts=locked.counts)
         if set(stage.needs) & set(stale):
             return StageReport(stage.name, "waiting")
         key = stage.key(self.run)

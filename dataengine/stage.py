@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from dataengine.config.lock import LockFile
 from dataengine.config.recipe import Recipe
+from dataengine.errors import UsageError
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.workspace import Output, Record, Workspace, digest
 
@@ -122,6 +124,7 @@ class Run:
     def __init__(self, recipe: Recipe, open_engine: Callable[[], TableEngine]) -> None:
         self.recipe = recipe
         self.workspace = Workspace(recipe.workspace)
+        self.lock = LockFile.open(recipe.lock_place)
         self.records: dict[str, Record] = {}
         self._open_engine = open_engine
         self._engine: TableEngine | None = None
@@ -191,6 +194,22 @@ class Stage(ABC):
         """Why a person must look at the stage's result before the run goes on; "" where there is no reason."""
         return ""
 
+    def needed(self, run: Run) -> bool:
+        """False where all that the stage would be made for is named by the recipe's lock."""
+        return True
+
+    def locked(self, run: Run) -> Record | None:
+        """The result that the recipe's lock names, if it is in the workspace."""
+        return None
+
+    def unlocked(self, run: Run) -> str:
+        """Why the stage would change the recipe's lock; "" where it would not."""
+        return ""
+
+    def keep(self, run: Run) -> str:
+        """Keep in the recipe's lock what of the result is a decision. Returns a sentence about it, "" where nothing is new."""
+        return ""
+
     def record_path(self, run: Run, key: str) -> str:
         return f"stages/{self.name}/{run.recipe.name if self.in_place else key}.json"
 
@@ -235,3 +254,9 @@ class TableStage(Stage):
     @abstractmethod
     def compute(self, run: Run, key: str) -> Output:
         """Make and publish the stage's tables."""
+
+
+def require_lock(run: Run, plan: Sequence[Stage]) -> None:
+    """Raises UsageError where stages would change the recipe's lock."""
+    if reasons := list(filter(None, (stage.unlocked(run) for stage in plan))):
+        raise UsageError(f"--locked: {'; '.join(reasons)}. Run without --locked to decide anew and write the lock")

@@ -44,6 +44,9 @@ AcceptOption = Annotated[
     bool,
     typer.Option("--accept", help="Go on although more inputs failed than limits.failed allows, or nothing is kept."),
 ]
+LockedOption = Annotated[
+    bool, typer.Option("--locked", help="Fail, before anything runs, where the recipe's lock would change.")
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
 ]
@@ -76,6 +79,7 @@ def bring_up_to_date(
     dry_run: bool,
     accept: bool = False,
     retry: bool = False,
+    locked: bool = False,
 ) -> Recipe:
     """Load the recipe and run its stages (``only``: one group of them) with a progress display and a summary. Returns the recipe
     with the command line's changes."""
@@ -87,6 +91,6 @@ def bring_up_to_date(
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
     prepare = forget_failed if retry else None
     with console.Progress() as progress:
-        reports = execute(loaded, only=only, dry_run=dry_run, reporter=progress, accept=accept, prepare=prepare)
+        reports = execute(loaded, only, dry_run, progress, accept=accept, prepare=prepare, locked=locked)
     console.summary(loaded, reports, dry_run)
     return loaded

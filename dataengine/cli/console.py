@@ -102,6 +102,8 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
         counts = " · ".join(f"{v:,} {k}" for k, v in sorted(r.counts.items(), key=lambda kv: (-kv[1], kv[0])))
         table.add_row(*map(shown, (r.name, r.state, parts, f"{r.seconds:.1f}" if r.state == "done" else "", counts)))
     _out.print(table)
+    for note in filter(None, (r.note for r in reports)):
+        write(f"\n{note}")
     if dry_run or group_of(reports[-1].name) != "release":
         return
     from dataengine.release.card_text import unstated

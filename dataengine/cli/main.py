@@ -13,6 +13,7 @@ from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
     EngineOption,
+    LockedOption,
     RecipeArgument,
     RetryOption,
     WorkersOption,
@@ -46,9 +47,10 @@ def run(
     dry_run: DryRunOption = False,
     accept: AcceptOption = False,
     retry_failed: RetryOption = False,
+    locked: LockedOption = False,
 ) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, accept, retry_failed)
+    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, accept, retry_failed, locked)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
@@ -60,8 +62,9 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
         engine: EngineOption = None,
         dry_run: DryRunOption = False,
         accept: AcceptOption = False,
+        locked: LockedOption = False,
     ) -> None:
-        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept)
+        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, locked=locked)
 
     app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
 

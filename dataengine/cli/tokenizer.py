@@ -219,4 +219,4 @@ def with_one_codebook(recipe: Recipe) -> Recipe:
     quantiser = configure(settings).quantiser
     joined = {**settings.get("quantiser", {}), "codebooks": 1, "entries": quantiser.codebooks * quantiser.entries}
     changed = recipe.tokenize.model_copy(update={"tokenizer": {**settings, "quantiser": joined}})  # type: ignore[union-attr]
-    return recipe.model_copy(update={"tokenize": changed})
+    return recipe.model_copy(update={"tokenize": changed, "lock": None})

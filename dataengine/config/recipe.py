@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dataengine.config import yaml_loader
+from dataengine.config import lock, yaml_loader
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
@@ -159,6 +159,8 @@ class TokenizeConfig(Model):
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Share of the kept samples held out from fitting, for `dataengine tokenizer eval`."""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    refit: bool = Field(default=False, exclude=True)
+    """Fit the tokenizer anew although the recipe's lock names one."""
 
 
 class ShardConfig(Model):
@@ -214,6 +216,9 @@ class ResourcesConfig(Model):
 class Recipe(Model):
     name: Name
     workspace: str
+    lock: str | None = None
+    """Path or s3:// object of the recipe's lock, ``{workspace}`` stands for the workspace; None: none is read or written
+    (``load`` names one beside the recipe)."""
     seed: Annotated[int, Field(ge=0)] = 0
     engine: Literal["duckdb", "spark"] = "duckdb"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
@@ -231,6 +236,11 @@ class Recipe(Model):
     cot: CotConfig | None = CotConfig()
     release: ReleaseConfig
 
+    @property
+    def lock_place(self) -> str | None:
+        """Where the lock lies."""
+        return self.lock and self.lock.replace("{workspace}", self.workspace.rstrip("/"))
+
     @model_validator(mode="after")
     def _names_differ(self) -> Recipe:
         names = [s.name for s in self.sources]
@@ -245,4 +255,4 @@ def load(path: str | Path, **changes: Any) -> Recipe:
     Raises UsageError naming every mistake by line."""
     recipe = yaml_loader.load(path, Recipe)
     replaced = {k: v for k, v in changes.items() if v is not None}
-    return recipe.model_copy(update=replaced) if replaced else recipe
+    return recipe.model_copy(update={"lock": recipe.lock or lock.beside(str(path)), **replaced})

@@ -22,10 +22,14 @@ M = TypeVar("M", bound=BaseModel)
 def load(path: str | Path, model: type[M]) -> M:
     """Load ``path`` as ``model``. Raises UsageError that lists every mistake, one a line: ``file:line: what is wrong, and what
     would be right``."""
-    text = read_text(path)
-    root = parse(text, str(path))
+    return validated(read_text(path), str(path), model)
+
+
+def validated(text: str, path: str, model: type[M]) -> M:
+    """``load`` of a text that was read from ``path``."""
+    root = parse(text, path)
     try:
-        return model.model_validate(value_of(root, str(path)))
+        return model.model_validate(value_of(root, path))
     except ValidationError as error:
         lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model, root)}" for e in error.errors()]
         raise UsageError("\n".join(lines)) from None

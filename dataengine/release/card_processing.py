@@ -89,6 +89,11 @@ def _codes(m: Manifest) -> str:
         f"{v.fps:g} frames a second: a frame whose similarity to the last slow one reaches {v.threshold:g} is fast and has at "
         f"most {v.fast_ratio:.0%} of its tokens; at most {v.budget:,} tokens a video."
     )
+    if (fit := known(t.fit, None)) and fit.samples:
+        text += (
+            f" It was fitted on {fit.samples:,} samples (digest of their ids `{fit.samples_digest}`, of the settings "
+            f"`{fit.settings}`); the recipe's lock keeps it when thresholds move and batches arrive."
+        )
     return f"## Visual codes\n\n{text}\n\n{table(('tokenizer fitting', 'value'), t.made.items())}"
 
 

@@ -168,8 +168,17 @@ class VideoSampling(Closed):
     max_frames: Count | None
 
 
+class TokenizerFit(Closed):
+    """The decision that the recipe's lock keeps: digest of the settings, number and digest of the samples fitted on."""
+
+    settings: str
+    samples: Count
+    samples_digest: str
+
+
 class Tokenizer(Closed):
-    """The visual tokenizer; ``picture_tokens``: fewest and most a picture, ``tokens``: in all, ``made``: how it was fitted."""
+    """The visual tokenizer; ``picture_tokens``: fewest and most a picture, ``tokens``: in all, ``made``: how it was fitted,
+    ``fit``: on what."""
 
     name: str
     id: str
@@ -178,6 +187,7 @@ class Tokenizer(Closed):
     tokens: Count
     video: VideoSampling
     made: dict[str, Number | str]
+    fit: TokenizerFit | UnsetType = UNSET
 
 
 class CotStep(Closed):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from dataengine import contracts
+from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.release.account import Account, clips, cost
@@ -120,7 +121,14 @@ def _tokenizer(run: Run) -> Json | None:
     if "tokenize.fit" not in run.records:
         return None
     [fitted] = run.records["tokenize.fit"].parts.values()
-    return {**fitted.facts, "tokens": run.records["tokenize.encode"].counts.get("tokens", 0)}
+    entry = run.lock.content.tokenizer
+    fit = {"fit": _fit(entry)} if entry is not None and entry.id == fitted.facts["id"] else {}
+    return {**fitted.facts, "tokens": run.records["tokenize.encode"].counts.get("tokens", 0), **fit}
+
+
+def _fit(entry: LockedTokenizer) -> Json:
+    on = entry.fitted_on
+    return {"settings": entry.settings, "samples": on.samples, "samples_digest": on.digest}
 
 
 def _cot(run: Run) -> Json:

@@ -32,7 +32,7 @@ class ReleaseStage(TableStage):
     """Replaces the release once its successor is whole, and only if every input is accounted for."""
 
     name = "release"
-    version = "4"
+    version = "5"
     needs = (
         *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),

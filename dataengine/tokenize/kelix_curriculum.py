@@ -25,7 +25,7 @@ from dataengine.tokenize.kelix_stages import Kelix, has_curriculum
 from dataengine.tokenize.kelix_workers import AnnealedWorker, PhaseWorker
 from dataengine.tokenize.patches import Native
 from dataengine.tokenize.prepare import FIT_FRAMES
-from dataengine.tokenize.stage import split
+from dataengine.tokenize.stage import FitStage, split
 
 
 def curriculum_of(config: KelixConfig) -> Curriculum:
@@ -221,7 +221,7 @@ class KelixAnneal(_Phase):
     needs = ("tokenize.corpus", "tokenize.pretrain")
 
 
-class KelixAnnealed(_WithCurriculum):
+class KelixAnnealed(_WithCurriculum, FitStage):
     """Publishes the tokenizer of the last stage, without its language model."""
 
     name = "tokenize.fit"

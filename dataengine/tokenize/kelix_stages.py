@@ -19,13 +19,13 @@ from dataengine.samples.locate import Located
 from dataengine.samples.stage import MediaStage
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
-from dataengine.tokenize import checkpoint
+from dataengine.tokenize import checkpoint, decision
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
 from dataengine.tokenize.kelix_checks import check_config, check_corpus
 from dataengine.tokenize.kelix_workers import TOLD, TowerWorker, encoder_network, state_key
 from dataengine.tokenize.sample import PatchSample
-from dataengine.tokenize.stage import StillsWorker, TokenizeStage, split
+from dataengine.tokenize.stage import FitStage, StillsWorker, TokenizeStage, split
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops
@@ -41,6 +41,9 @@ class Kelix(TokenizeStage):
     def given(self, run: Run) -> str | None:
         """Key of that file."""
         return run.records[self.before].files(self.role)[0].key if self.before else None
+
+    def needed(self, run: Run) -> bool:
+        return self.name == FitStage.name or decision.record(run) is None
 
     def base(self, run: Run) -> str:
         earlier = run.records[self.before].digest if self.before else None
@@ -75,7 +78,9 @@ class KelixEncoder(Kelix):
         check_config(self.config(recipe))
 
     def worker(self, run: Run) -> Worker:
-        check_corpus(self.config(run.recipe), split(run)[0])
+        rows, _ = split(run)
+        decision.check_samples(run, (r.id for r in rows))
+        check_corpus(self.config(run.recipe), rows)
         if has_curriculum(run.recipe):
             return TowerWorker(self.config(run.recipe), run.workspace)
         return EncoderWorker(
@@ -117,7 +122,7 @@ class KelixCentres(Kelix):
         return CentresWorker(self.config(run.recipe), run.workspace)
 
 
-class KelixFit(Kelix):
+class KelixFit(Kelix, FitStage):
     """Trains all of it with codebooks that start from the centres."""
 
     name = "tokenize.fit"

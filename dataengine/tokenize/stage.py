@@ -21,8 +21,8 @@ from dataengine.samples.locate import Located, locate, representatives
 from dataengine.samples.stage import MediaStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest
-from dataengine.tokenize import checkpoint
+from dataengine.storage.workspace import File, Output, Record, Workspace, digest
+from dataengine.tokenize import checkpoint, decision
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import check, configure, load, tokenizer_class
@@ -44,13 +44,15 @@ def kept(run: Run) -> list[Located]:
 
 def split(run: Run) -> tuple[list[Located], list[Located]]:
     """Kept samples that a tokenizer is fitted on, and those held out from it: shares by id and seed, each in the order of
-    their bytes."""
+    their bytes. None is held out that the tokenizer of the recipe's lock was fitted on."""
     config = run.recipe.tokenize
     if config is None:
         raise ValueError("the recipe has no tokenizer")
     rows, seed = {r.id: r for r in kept(run)}, run.recipe.seed
-    held = chosen(rows, seed=seed, count=round(len(rows) * config.held_out), use="held out")
-    fit = chosen(rows.keys() - set(held), seed=seed, count=config.fit_samples)
+    held = decision.held_out(run, rows)
+    if held is None:
+        held = set(chosen(rows, seed=seed, count=round(len(rows) * config.held_out), use="held out"))
+    fit = chosen(rows.keys() - held, seed=seed, count=config.fit_samples)
     fitted, left = (sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset)) for ids in (fit, held))
     return fitted, left
 
@@ -82,10 +84,32 @@ class TokenizeStage(RecordStage):
         return recipe.tokenize.device if recipe.tokenize else "cpu"
 
 
-class ProductFit(TokenizeStage):
-    """One part: a choice of samples by id and seed, on one worker."""
+class FitStage(TokenizeStage):
+    """The stage that publishes the tokenizer. Its result is a decision: the recipe's lock keeps it."""
 
     name = "tokenize.fit"
+
+    def locked(self, run: Run) -> Record | None:
+        return decision.record(run)
+
+    def unlocked(self, run: Run) -> str:
+        return decision.why_anew(run)
+
+    def keep(self, run: Run) -> str:
+        decision.check(run)
+        if decision.kept_tokenizer(run) is not None:
+            return ""
+        fitted, held = self.samples(run)
+        return decision.keep(run, (r.id for r in fitted), (r.id for r in held))
+
+    def samples(self, run: Run) -> tuple[list[Located], list[Located]]:
+        """Those that the tokenizer is fitted on, and those held out."""
+        return split(run)
+
+
+class ProductFit(FitStage):
+    """One part: a choice of samples by id and seed, on one worker."""
+
     tokenizer = "product"
 
     def plan(self, run: Run) -> list[Part]:
@@ -94,13 +118,13 @@ class ProductFit(TokenizeStage):
         return [Part("all", key, rows)]
 
     def worker(self, run: Run) -> Worker:
+        decision.check_samples(run, (r.id for r in split(run)[0]))
         return ProductFitWorker(run.recipe.limits.to_limits(), run.workspace, self.config(run.recipe))
 
 
-class TokenizerGiven(TokenizeStage):
+class TokenizerGiven(FitStage):
     """A tokenizer made elsewhere: its checkpoint is copied into the workspace, once."""
 
-    name = "tokenize.fit"
     tokenizer = "checkpoint"
 
     def validate(self, recipe: Recipe) -> None:
@@ -108,6 +132,9 @@ class TokenizerGiven(TokenizeStage):
 
     def settings(self, recipe: Recipe) -> Any:
         return self.config(recipe).identity()
+
+    def samples(self, run: Run) -> tuple[list[Located], list[Located]]:
+        return [], []
 
     def plan(self, run: Run) -> list[Part]:
         config = self.config(run.recipe)
@@ -132,7 +159,7 @@ class TokenizeEncode(TokenizeStage, MediaStage):
 
     def worker(self, run: Run) -> Worker:
         [file] = run.records["tokenize.fit"].files("tokenizer")
-        return EncodeWorker(run.recipe.limits.to_limits(), run.workspace, file.key, self.device(run.recipe))
+        return EncodeWorker(run.recipe.limits.to_limits(), run.workspace, file, self.device(run.recipe))
 
 
 @dataclass
@@ -183,7 +210,7 @@ class GivenWorker:
 class EncodeWorker(DecodingWorker):
     """Tokenizer in this process, decoding in children."""
 
-    checkpoint: str
+    checkpoint: File
     device: str
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
@@ -192,7 +219,7 @@ class EncodeWorker(DecodingWorker):
     overlaps = True
 
     def setup(self) -> None:
-        self._tokenizer = load(self.workspace.store.get(self.checkpoint))
+        self._tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
         self._tokenizer.setup(self.device, 1)
 
     def context(self) -> Any:

@@ -26,7 +26,8 @@ def base(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Setup:
 
 @pytest.fixture
 def copy(base: Setup, tmp_path: Path) -> Setup:
-    """The finished run again, corpus included, to be changed."""
+    """The finished run again, corpus and lock included, to be changed."""
     shutil.copytree(base.corpus, tmp_path / "corpus")
     shutil.copytree(base.workspace, tmp_path / "ws")
+    shutil.copy(base.lock, tmp_path)
     return Setup(tmp_path, str(tmp_path / "corpus"), str(tmp_path / "ws")).write()

@@ -102,6 +102,10 @@ class Setup:
         return self.folder / "recipe.yaml"
 
     @property
+    def lock(self) -> Path:
+        return self.folder / "recipe.lock"
+
+    @property
     def policy(self) -> Path:
         return self.folder / "policy.yaml"
 

@@ -1,0 +1,144 @@
+"""The lock of a recipe: decisions of earlier runs that later ones keep, in a YAML file that is read as a part of the recipe.
+
+What is fitted or assigned once, and must not move whenever a threshold moves or a batch arrives, is named here by digest. The
+same recipe and lock give the same bytes, whatever a workspace has seen. A later kind of decision is one more field of Lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from dataengine.config import yaml_loader
+from dataengine.errors import RunError, UsageError
+from dataengine.storage.store import Store
+
+_HEAD = """\
+# Written by dataengine: what earlier runs have decided and later ones keep. Keep this file with the recipe, under version
+# control. Delete it, or set `tokenize.refit: true` in the recipe, to decide anew.
+"""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LockedFile(_Model):
+    """One file of a decision, below its folder in the workspace."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+class FittedOn(_Model):
+    """What a tokenizer was fitted on: number and digest of the sample ids; ``held_out_below``: largest key (hexadecimal) of the
+    samples that were held out."""
+
+    samples: int
+    digest: str
+    held_out_below: str | None = None
+
+
+class LockedTokenizer(_Model):
+    """A fitted tokenizer. ``settings``: digest of the recipe's settings that it was fitted with; ``engine``: version of
+    dataengine; ``counts`` and ``facts`` are those of its stage."""
+
+    id: str
+    settings: str
+    engine: str
+    fitted_on: FittedOn
+    counts: dict[str, int] = {}
+    facts: dict[str, Any] = {}
+    files: dict[str, LockedFile]
+
+
+class Lock(_Model):
+    """All decisions of a recipe that are kept."""
+
+    version: Literal[1] = 1
+    tokenizer: LockedTokenizer | None = None
+
+
+def beside(recipe: str) -> str:
+    """Default place of a recipe's lock: ``cats.yaml`` → ``cats.lock``, also on s3://."""
+    folder, slash, name = recipe.rpartition("/")
+    return f"{folder}{slash}{name.removesuffix('.yaml').removesuffix('.yml')}.lock"
+
+
+def read(place: str) -> Lock | None:
+    """The lock at a path or s3:// object; None where there is none. Raises UsageError for a damaged one."""
+    try:
+        store, name = _store(place)
+        if not store.exists(name):
+            return None
+        text = yaml_loader.read_text(place)
+        if not text.strip():
+            raise UsageError(f"{place}: the lock is empty")
+        return yaml_loader.validated(text, place, Lock)
+    except FileNotFoundError:  # the folder
+        return None
+    except UsageError as error:
+        raise UsageError(
+            f"{error}\n{place} is the recipe's lock: restore it, from version control for example, or delete it; what it kept is "
+            "then decided anew"
+        ) from None
+    except RunError as error:
+        raise UsageError(f"the recipe's lock cannot be read: {error}") from None
+
+
+def to_bytes(lock: Lock) -> bytes:
+    """YAML in the order of the fields; equal locks give equal bytes."""
+    content = lock.model_dump(mode="json", exclude_none=True)
+    return (_HEAD + yaml.safe_dump(content, sort_keys=False, width=120, allow_unicode=True)).encode()
+
+
+@dataclass
+class LockFile:
+    """The lock of one run. Without a ``place`` it is kept in memory only."""
+
+    place: str | None
+    content: Lock
+
+    @classmethod
+    def open(cls, place: str | None) -> LockFile:
+        """Raises UsageError for a damaged lock."""
+        return cls(place, (read(place) if place else None) or Lock())
+
+    def keep(self, **decisions: BaseModel) -> str:
+        """Write decisions into the lock at once, unless they are there. Returns why they could not be written, "" if they were.
+        Raises RunError where another run has decided otherwise meanwhile."""
+        before, after = self.content, self.content.model_copy(update=decisions)
+        if after == before:
+            return ""
+        self.content = after
+        return self._write(self.place, before) if self.place else ""
+
+    def _write(self, place: str, before: Lock) -> str:
+        store, name = _store(place)
+        data = to_bytes(self.content)
+        try:
+            now = read(place)
+            if now is None and store.create(name, data):
+                return ""
+            if now is not None and now == before:
+                store.put(name, data)
+                return ""
+            now = now or read(place)
+        except RunError as error:
+            return str(error)
+        if now != self.content:
+            raise RunError(
+                f"{place}: another run has written this lock meanwhile, with other decisions. All work of this run is committed; "
+                "rerun to go on with that lock"
+            )
+        return ""
+
+
+def _store(place: str) -> tuple[Store, str]:
+    folder, _, name = (place if "://" in place else str(Path(place).absolute())).rpartition("/")
+    return Store(folder), name

@@ -1,0 +1,131 @@
+"""A fitted tokenizer as a decision that the recipe's lock keeps: across moved thresholds and new batches, until the settings it
+was fitted with change or ``tokenize.refit`` is set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version as installed
+
+from dataengine.config.lock import FittedOn, LockedFile, LockedTokenizer
+from dataengine.config.recipe import Recipe
+from dataengine.errors import RunError
+from dataengine.stage import Run
+from dataengine.storage.workspace import File, Output, Record, digest
+from dataengine.tokenize.external import ExternalConfig
+from dataengine.tokenize.factory import configure
+from dataengine.tokenize.sample import draw
+
+_STAGE = "tokenize.fit"
+_HELD_OUT = "held out"
+
+
+def settings_digest(recipe: Recipe) -> str:
+    """Digest of all settings that a tokenizer is fitted with; of a checkpoint, of its bytes."""
+    block = recipe.tokenize
+    if block is None:
+        raise ValueError("the recipe has no tokenizer")
+    config = configure(block.tokenizer, recipe.seed)
+    if isinstance(config, ExternalConfig):
+        return digest(config.identity())
+    return digest(config.model_dump(mode="json"), block.fit_samples, block.held_out, recipe.seed)
+
+
+def kept_tokenizer(run: Run) -> LockedTokenizer | None:
+    """The tokenizer that the lock names for the recipe's settings; None where it has to be fitted anew."""
+    entry = run.lock.content.tokenizer
+    return entry if entry is not None and not why_anew(run) else None
+
+
+def why_anew(run: Run) -> str:
+    """Why the tokenizer is fitted anew, "" where the lock names one for the recipe's settings."""
+    entry, place = run.lock.content.tokenizer, run.lock.place or "the lock"
+    if entry is None:
+        return f"{place} names no tokenizer"
+    if run.recipe.tokenize is not None and run.recipe.tokenize.refit:
+        return "`tokenize.refit` is set"
+    if entry.settings != settings_digest(run.recipe):
+        return f"the tokenizer that {place} names was fitted with other settings (tokenizer, fit_samples, held_out or seed)"
+    return ""
+
+
+def record(run: Run) -> Record | None:
+    """The result of the fit that the lock names; None where it is not in the workspace."""
+    entry = kept_tokenizer(run)
+    if entry is None:
+        return None
+    folder = f"tokenizers/{entry.id}"
+    sizes = {e.key: e.size for e in run.workspace.store.list(f"{folder}/")}
+    files = {role: File(f"{folder}/{f.name}", f.sha256, f.bytes) for role, f in entry.files.items()}
+    if any(sizes.get(file.key) != file.bytes for file in files.values()):
+        return None
+    output = Output(files, dict(entry.counts), dict(entry.facts))
+    return Record(_STAGE, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
+
+
+def held_out(run: Run, ids: Iterable[str]) -> set[str] | None:
+    """Samples that the kept tokenizer was not fitted on, and must not have been; None where none is kept."""
+    entry = kept_tokenizer(run)
+    if entry is None:
+        return None
+    below = int(entry.fitted_on.held_out_below or "-1", 16)
+    return {id_ for id_ in ids if draw(run.recipe.seed, id_, _HELD_OUT) <= below}
+
+
+def keep(run: Run, fitted: Iterable[str], held: Iterable[str]) -> str:
+    """Name the run's tokenizer in the lock, with what it was fitted on. Returns a sentence for a person."""
+    output, reason = run.records[_STAGE].parts["all"], why_anew(run)
+    earlier = run.lock.content.tokenizer
+    keys, ids = [draw(run.recipe.seed, id_, _HELD_OUT) for id_ in held], sorted(fitted)
+    fitted_on = FittedOn(samples=len(ids), digest=digest(ids), held_out_below=f"{max(keys):016x}" if keys else None)
+    entry = LockedTokenizer(
+        id=output.facts["id"],
+        settings=settings_digest(run.recipe),
+        engine=installed("dataengine-multimodal"),
+        fitted_on=fitted_on,
+        counts=output.counts,
+        facts=output.facts,
+        files={
+            role: LockedFile(name=f.key.rpartition("/")[2], sha256=f.sha256, bytes=f.bytes)
+            for role, f in sorted(output.files.items())
+        },
+    )
+    failure = run.lock.keep(tokenizer=entry)
+    if entry == earlier or run.lock.place is None:
+        return ""
+    anew = f" (fitted anew: {reason})" if earlier is not None else ""
+    if failure:
+        return (
+            f"tokenizer {entry.id}{anew} is in no lock, so a moved threshold fits it again: {run.lock.place}: {failure}. Name a "
+            "place that can be written as `lock:` in the recipe"
+        )
+    return f"tokenizer {entry.id} is kept by {run.lock.place}{anew}"
+
+
+def check(run: Run) -> None:
+    """Raises RunError where the run's tokenizer is not the one that the lock names."""
+    entry = kept_tokenizer(run)
+    fitted = run.records[_STAGE].parts["all"].facts["id"]
+    if entry is not None and entry.id != fitted:
+        raise RunError(f"{_elsewhere(run, entry)}, and fitting it again here gives another one ({fitted}). {_ADVICE}")
+
+
+def check_samples(run: Run, fitted: Iterable[str]) -> None:
+    """Before the tokenizer that the lock names is fitted again. Raises RunError where it was fitted on other samples."""
+    entry = kept_tokenizer(run)
+    if entry is None or entry.fitted_on.digest == digest(sorted(fitted)):
+        return
+    count = entry.fitted_on.samples
+    raise RunError(
+        f"{_elsewhere(run, entry)}, nor can it be fitted again: its {count:,} samples were others. {_ADVICE}"
+    )
+
+
+_ADVICE = (
+    "Copy this folder from the workspace where it was fitted; or name an exported one in the recipe, as `tokenizer: {name: "
+    "checkpoint, path: FOLDER}`; or set `tokenize.refit: true`, and all samples are encoded again"
+)
+
+
+def _elsewhere(run: Run, entry: LockedTokenizer) -> str:
+    where = run.workspace.store.uri(f"tokenizers/{entry.id}")
+    return f"{run.lock.place} names tokenizer {entry.id}, but it is not in this workspace ({where})"
