@@ -178,7 +178,7 @@ def kelix(
     preparer = tokenizer.preparer(config)
     ready = [preparer([np.asarray(Image.open(io.BytesIO(d)))]) for d in corpus.jpegs[:256]]
     height, width = (side // pixels.TOKEN for side in ready[0].frames[0].shape[:2])
-    size = max(1, buckets.TOKENS // (height * width))
+    size = max(1, buckets.most_tokens(network) // (height * width))
     stacked = np.stack([ready[n % len(ready)].frames[0] for n in range(size)])
     tensors, place = pixels.patches(stacked, str(network.device), network.dtype), network.vision.place(height, width)
 

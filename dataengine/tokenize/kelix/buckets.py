@@ -1,68 +1,90 @@
-"""Length-bucketed batching: pictures of similar token counts in one padded batch with one mask, to fill a GPU.
+"""Batches of pictures of any sizes without padding: one after the other in a pack, each attending to itself alone.
 
-A batch pads its pictures to the longest of them. Sorted by length and cut where padding would pass the bound, batches
-waste at most ``1 - 1 / (1 + waste)`` of the patches they compute.
+Linear layers see one long row of patches; attention takes pictures of one length together (``attention.py``), so a batch is
+sorted by length. What a picture costs then hardly depends on its neighbours, only on how full the device is.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dataengine.tokenize.kelix.network import Network
-from dataengine.tokenize.kelix.pixels import TOKEN, patches
+from dataengine.tokenize.kelix.pixels import TOKEN, levels, scaled
 from dataengine.tokenize.kelix.quantiser import Coder
-from dataengine.tokenize.kelix.vision import MERGE, Place
+from dataengine.tokenize.kelix.vision import MERGE, PATCH_VALUES, Place, VisionTower
 
-#: Tokens of a batch, padding included.
-TOKENS = 16_384
+#: Tokens of a batch by kind of device, where ``benchmarks/codes.py --buckets`` measured the least time a token: a CPU's caches
+#: hold few activations, a GPU is to be filled. Fixed, because near ties may fall another way in another batch.
+TOKENS = {"cpu": 1024, "cuda": 16_384}
+#: Patches whose position embeddings are kept.
+_PLACED = 1 << 15
 
 
-def batches(tokens: Sequence[int], most: int, waste: float = 0.1) -> list[list[int]]:
-    """Group samples with these token counts: indices, in batches of at most ``most`` tokens with padding (a longer sample is
-    alone) and at most a share of ``waste`` padding."""
-    order = sorted(range(len(tokens)), key=lambda i: (tokens[i], i))
+class Places(threading.local):
+    """Position embeddings of grids, the last used ones kept: a corpus has few sizes, and a video one or two. Each thread has its
+    own, for it computes on a stream of its own."""
+
+    def __init__(self, tower: VisionTower) -> None:
+        self._tower = tower
+        self._held: OrderedDict[tuple[int, int], Place] = OrderedDict()
+        self._patches = 0
+
+    def __call__(self, h: int, w: int) -> Place:
+        """``tower.place(h, w)``."""
+        place = self._held.pop((h, w), None)
+        if place is None:
+            place = self._tower.place(h, w)
+            self._patches += place.learned.shape[1]
+        self._held[h, w] = place
+        while self._patches > _PLACED and len(self._held) > 1:
+            _, old = self._held.popitem(last=False)
+            self._patches -= old.learned.shape[1]
+        return place
+
+
+def most_tokens(network: Network) -> int:
+    """Tokens of a batch on the network's device."""
+    return TOKENS.get(network.device.type, TOKENS["cuda"])
+
+
+def batches(tokens: Sequence[int], most: int) -> list[list[int]]:
+    """Group samples with these token counts, the shortest first: indices, in batches of at most ``most`` tokens (a longer sample
+    is alone)."""
     groups: list[list[int]] = []
-    held, real = list[int](), 0
-    for i in order:
-        padded = tokens[i] * (len(held) + 1)
-        if held and (padded > most or padded * (1 - waste) > real + tokens[i]):
-            groups.append(held)
-            held, real = [], 0
-        held.append(i)
-        real += tokens[i]
-    return [*groups, held] if held else groups
-
-
-def padding(tokens: Sequence[int], groups: Sequence[Sequence[int]]) -> float:
-    """Share of computed tokens that are padding."""
-    computed = sum(max(tokens[i] for i in group) * len(group) for group in groups)
-    return 1 - sum(tokens) / computed if computed else 0.0
+    held = 0
+    for i in sorted(range(len(tokens)), key=lambda i: (tokens[i], i)):
+        if not groups or held + tokens[i] > most:
+            groups.append([])
+            held = 0
+        groups[-1].append(i)
+        held += tokens[i]
+    return groups
 
 
 @torch.inference_mode()
-def encode(network: Network, coder: Coder, pictures: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.int64]]:
+def encode(
+    network: Network, coder: Coder, places: Places, pictures: Sequence[NDArray[np.uint8]]
+) -> list[NDArray[np.int64]]:
     """Encode pictures ``(28 h, 28 w, 3)`` of any sizes in one batch: ``(T, N)`` codes of each."""
     sizes = [(p.shape[0] // TOKEN, p.shape[1] // TOKEN) for p in pictures]
     counts = [h * w for h, w in sizes]
-    device, longest = str(network.device), max(counts) * MERGE**2
-    each = [patches(p[None], device, network.dtype)[0] for p in pictures]
-    places = [network.vision.place(h, w) for h, w in sizes]
-    place = Place(
-        torch.stack([_padded(p.learned[0], longest) for p in places]),
-        torch.stack([_padded(p.cos[0, 0], longest)[None] for p in places]),
-        torch.stack([_padded(p.sin[0, 0], longest)[None] for p in places]),
+    spans = [MERGE**2 * count for count in counts]
+    packed = torch.empty(1, sum(spans), PATCH_VALUES, device=network.device)
+    for part, picture in zip(packed.split(spans, dim=1), pictures, strict=True):
+        part.copy_(levels(picture[None], str(network.device)))
+    x = network.vision(scaled(packed).to(network.dtype), _joined([places(h, w) for h, w in sizes]), spans=spans)
+    return np.split(coder(x[0]).cpu().numpy(), np.cumsum(counts)[:-1])
+
+
+def _joined(places: Sequence[Place]) -> Place:
+    return Place(
+        torch.cat([p.learned for p in places], dim=1),
+        torch.cat([p.cos for p in places], dim=2),
+        torch.cat([p.sin for p in places], dim=2),
     )
-    real = torch.arange(longest, device=network.device)[None] < torch.tensor(counts, device=network.device)[:, None] * 4
-    x = network.vision(torch.stack([_padded(p, longest) for p in each]), place, real[:, None, None])
-    kept = torch.cat([x[i, :count] for i, count in enumerate(counts)])
-    return np.split(coder(kept).cpu().numpy(), np.cumsum(counts)[:-1])
-
-
-def _padded(rows: Tensor, length: int) -> Tensor:
-    """``(L, D)`` → ``(length, D)`` with zeros."""
-    return torch.nn.functional.pad(rows, (0, 0, 0, length - len(rows)))

@@ -157,8 +157,8 @@ class KelixConfig(Model):
     video: Video = VIDEO_PRESETS["released"]
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch: Literal["alone", "buckets"] = "alone"
-    """How pictures are encoded: each alone, so that codes depend on nothing else, or in padded batches of like length for a
-    GPU, where equally near entries may be told apart by a picture's neighbours."""
+    """How pictures are encoded: each alone, so that codes depend on nothing else, or in batches of any sizes that fill a device,
+    where equally near entries may be told apart by a picture's neighbours."""
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="before")

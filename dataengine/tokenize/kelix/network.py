@@ -15,7 +15,7 @@ from dataengine.tokenize.kelix import pixels
 from dataengine.tokenize.kelix.config import KelixConfig, NextToken, Reconstruct
 from dataengine.tokenize.kelix.objective import Decoder, NextByte, Reconstruction
 from dataengine.tokenize.kelix.quantiser import Coder, ParallelQuantiser
-from dataengine.tokenize.kelix.vision import VisionTower
+from dataengine.tokenize.kelix.vision import Place, VisionTower
 
 _Frames = NDArray[np.uint8]
 #: Patches of a forward pass: frames of one video go together up to this many.
@@ -42,19 +42,19 @@ class Network(nn.Module):
     def device(self) -> torch.device:
         return self.vision.position.device
 
-    def features(self, frames: _Frames) -> Tensor:
+    def features(self, frames: _Frames, place: Place | None = None) -> Tensor:
         """``(B, 28 h, 28 w, 3)`` RGB frames of one size → ``(B, h w, features)``. What a row is, does not depend on other
-        calls, so a sample's codes do not depend on what else is encoded."""
+        calls, so a sample's codes do not depend on what else is encoded. ``place``, if it is known already."""
         h, w = frames.shape[1] // pixels.TOKEN, frames.shape[2] // pixels.TOKEN
-        place = self.vision.place(h, w)
+        place = self.vision.place(h, w) if place is None else place
         step = max(1, _PATCHES // (4 * h * w))
         pieces = [frames[i : i + step] for i in range(0, len(frames), step)]
         return torch.cat([self.vision(pixels.patches(p, str(self.device), self.dtype), place) for p in pieces])
 
     @torch.inference_mode()
-    def encode(self, frames: _Frames, coder: Coder) -> NDArray[np.int64]:
+    def encode(self, frames: _Frames, coder: Coder, place: Place | None = None) -> NDArray[np.int64]:
         """``(B, h w, N)`` codes of frames of one size."""
-        x = self.features(frames)
+        x = self.features(frames, place)
         codes: NDArray[np.int64] = coder(x.flatten(0, 1)).view(*x.shape[:2], -1).cpu().numpy()
         return codes
 

@@ -15,11 +15,20 @@ TOKEN = MERGE * PATCH
 
 def patches(frames: NDArray[np.uint8], device: str = "cpu", dtype: torch.dtype = torch.float32) -> Tensor:
     """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` in -1..1: mean and deviation 0.5, as Keye's processors have it."""
+    return scaled(levels(frames, device).to(torch.float32)).to(dtype)
+
+
+def levels(frames: NDArray[np.uint8], device: str = "cpu") -> Tensor:
+    """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` uint8."""
     b, height, width, _ = frames.shape
     h, w = height // TOKEN, width // TOKEN
     blocks = uploaded(frames, device).view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
-    flat = blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
-    return (flat.to(torch.float32) / 127.5 - 1).to(dtype)
+    return blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
+
+
+def scaled(values: Tensor) -> Tensor:
+    """Bring float32 levels of 0..255 to -1..1, in place."""
+    return values.div_(127.5).sub_(1)
 
 
 def frames(values: Tensor, h: int, w: int) -> NDArray[np.uint8]:

@@ -17,6 +17,8 @@ from dataengine.tokenize.kelix.config import Quantiser
 _MIXED = 0.01
 """Spread of a reducer's first weights."""
 _TINY = 1e-7
+#: Distances of tokens to entries that are held at once.
+_HELD = 1 << 23
 
 
 class Quantised(NamedTuple):
@@ -142,9 +144,19 @@ class Coder:
     def __init__(self, quantiser: ParallelQuantiser) -> None:
         self.quantiser = quantiser
         with torch.no_grad():
-            self.entries = [book.entries() for book in quantiser.codebooks()]
+            self.entries = [book.entries().float() for book in quantiser.codebooks()]
+            self._squares = [(entries**2).sum(1) for entries in self.entries]
+        self._rows = max(1024, _HELD // quantiser.config.entries)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """``(P, features)`` → ``(P, N)`` int64."""
-        indices = [nearest(z, e) for z, e in zip(self.quantiser.codes(x), self.entries, strict=True)]
-        return torch.stack(indices, dim=-1)
+        """``(P, features)`` → ``(P, N)`` int64: what ``nearest`` gives, within bounds of memory."""
+        return torch.cat([self._nearest(rows) for rows in x.split(self._rows)])
+
+    def _nearest(self, x: Tensor) -> Tensor:
+        each = zip(self.quantiser.codes(x), self.entries, self._squares, strict=True)
+        return torch.stack([_least(torch.addmm(s, z.float(), e.T, alpha=-2)) for z, e, s in each], dim=-1)
+
+
+def _least(scores: Tensor) -> Tensor:
+    """``scores.argmin(1)``: on a CPU by numpy, which takes an eighth of torch's time."""
+    return scores.argmin(1) if scores.is_cuda else torch.from_numpy(scores.numpy().argmin(1))

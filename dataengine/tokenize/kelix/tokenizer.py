@@ -25,6 +25,7 @@ from dataengine.tokenize.checkpoint import BFLOAT16, Tensors, digest, pack, unpa
 from dataengine.tokenize.kelix import buckets
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.network import Network
+from dataengine.tokenize.kelix.pixels import TOKEN
 from dataengine.tokenize.kelix.preparer import PixelPreparer, Pixels
 from dataengine.tokenize.kelix.quantiser import Coder
 
@@ -38,7 +39,7 @@ class KelixTokenizer:
     def __init__(self, config: KelixConfig, network: Network) -> None:
         self.config = config
         self._network = network.eval()
-        self._tokens = BatchSize(buckets.TOKENS, "tokens")
+        self._tokens = BatchSize(buckets.most_tokens(network), "tokens")
 
     @cached_property
     def id(self) -> str:
@@ -66,7 +67,12 @@ class KelixTokenizer:
         where = start_torch(device, threads)
         dtype = torch.bfloat16 if self.config.dtype == "bfloat16" else torch.float32
         self._network = self._network.to(where, dtype)
-        self.__dict__.pop("_coder", None)
+        self._tokens = BatchSize(buckets.most_tokens(self._network), "tokens")
+        for cached in ("_coder", "_places"):
+            self.__dict__.pop(cached, None)
+        _ = self._coder
+        if where.startswith("cuda"):
+            torch.cuda.synchronize(where)  # the entries are there for every stream that encodes
 
     @property
     def together(self) -> int:
@@ -101,10 +107,12 @@ class KelixTokenizer:
             raise RunError(f"not a checkpoint of the kelix tokenizer: {error}") from error
         return cls(config, filled(config, tensors))
 
+    @torch.inference_mode()
     def _codes(self, pixels: Pixels) -> Codes:
         by_frame: list[Any] = [None] * len(pixels.frames)
         for indices, frames in framewise(pixels.frames, pixels.timeline):
-            for i, codes in zip(indices, self._network.encode(frames, self._coder), strict=True):
+            place = self._places(frames.shape[1] // TOKEN, frames.shape[2] // TOKEN)
+            for i, codes in zip(indices, self._network.encode(frames, self._coder, place), strict=True):
                 by_frame[i] = codes
         tokens = np.concatenate(by_frame).astype(code_dtype(self.codebook_sizes))
         return Codes(tokens, pixels.grid, pixels.timeline)
@@ -115,7 +123,8 @@ class KelixTokenizer:
         by_index = {}
         for group in buckets.batches([prepared[i].grid[1] * prepared[i].grid[2] for i in pictures], most):
             chosen = [pictures[g] for g in group]
-            tokens = buckets.encode(self._network, self._coder, [prepared[i].frames[0] for i in chosen])
+            frames = [prepared[i].frames[0] for i in chosen]
+            tokens = buckets.encode(self._network, self._coder, self._places, frames)
             for i, codes in zip(chosen, tokens, strict=True):
                 by_index[i] = Codes(codes.astype(code_dtype(self.codebook_sizes)), prepared[i].grid)
         return by_index
@@ -123,6 +132,10 @@ class KelixTokenizer:
     @cached_property
     def _coder(self) -> Coder:
         return Coder(self._network.quantiser)
+
+    @cached_property
+    def _places(self) -> buckets.Places:
+        return buckets.Places(self._network.vision)
 
     def _metadata(self) -> dict[str, Any]:
         return self.config.model_dump(mode="json")

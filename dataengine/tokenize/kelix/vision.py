@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from dataengine.tokenize.kelix.attention import attend
 from dataengine.tokenize.kelix.config import Vision
 
 PATCH = 14
@@ -56,8 +57,7 @@ class Block(nn.Module):
         if spans is None:
             seen = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=causal)
         else:
-            each = zip(*(t.split(list(spans), dim=2) for t in (q, k, v)), strict=True)
-            seen = torch.cat([functional.scaled_dot_product_attention(*one) for one in each], dim=2)
+            seen = attend(q, k, v, spans)
         x = x + self.out(seen.transpose(1, 2).reshape(b, n, d))
         inner = self.fc1(self.norm2(x))
         active = functional.silu(inner) if self.silu else functional.gelu(inner, approximate="tanh")

@@ -1,0 +1,54 @@
+"""Attention of several pictures in one pack, each to itself alone: no padding is computed.
+
+On CUDA in half precision one FlashAttention kernel takes all lengths at once; elsewhere neighbours of equal length are one
+batch of scaled dot-product attention. Both compute the same sums in another order, so codes differ in near ties at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: ``(query, key, value (L, heads, d), borders, borders, longest, longest)``.
+Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int, int], Tensor]
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int]) -> Tensor:
+    """``(1, heads, L, d)`` of pictures of these many patches, one after the other → the same shape."""
+    if q.is_cuda and q.dtype in (torch.bfloat16, torch.float16):
+        from torch.nn.attention.varlen import varlen_attn
+
+        return by_borders(q, k, v, spans, varlen_attn)
+    return by_length(q, k, v, spans)
+
+
+def by_length(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int]) -> Tensor:
+    """Runs of pictures of one length in a call each."""
+    _, heads, _, d = q.shape
+    at, parts = 0, []
+    for length, run in groupby(spans):
+        count = sum(1 for _ in run)
+        piece = slice(at, at := at + count * length)
+        batch = [t[0, :, piece].view(heads, count, length, d).transpose(0, 1) for t in (q, k, v)]
+        seen = functional.scaled_dot_product_attention(*batch)
+        parts.append(seen.transpose(0, 1).reshape(1, heads, count * length, d))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+
+
+def by_borders(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int], kernel: Kernel) -> Tensor:
+    """All pictures in one call of a kernel for variable lengths."""
+    borders, longest = _borders(tuple(spans), q.device), max(spans)
+    flat = [t[0].transpose(0, 1).contiguous() for t in (q, k, v)]
+    return kernel(*flat, borders, borders, longest, longest).transpose(0, 1)[None]
+
+
+@lru_cache(maxsize=8)
+def _borders(spans: tuple[int, ...], device: torch.device) -> Tensor:
+    """Made once for all layers of a tower: copying it to a device waits for what that computes."""
+    starts = torch.tensor([0, *spans], dtype=torch.int32).cumsum(0, dtype=torch.int32)
+    return starts.to(device)
