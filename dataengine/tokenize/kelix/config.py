@@ -89,6 +89,14 @@ class Quantiser(Model):
         return self.dim // self.codebooks if self.split_dim else self.dim
 
 
+class Temporal(Model):
+    """The video variant: ``frames`` consecutive frames of one kind share their tokens. Their patches are averaged ``before`` the
+    projector that makes tokens of them, or their tokens are (``avg``)."""
+
+    merge: Literal["before", "avg"]
+    frames: Annotated[int, Field(ge=2)] = 2
+
+
 class Reconstruct(Model):
     """Training signal for small tokenizers: pixels and features back from the codes, captions matched with them."""
 
@@ -155,11 +163,14 @@ class KelixConfig(Model):
     min_tokens: Annotated[int, Field(ge=1)] = 4
     max_tokens: Annotated[int, Field(ge=4)] = 1280
     video: Video = VIDEO_PRESETS["released"]
+    temporal: Temporal | None = None
+    """How frames of a video share tokens; without it each has its own."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     batch: Literal["alone", "buckets"] = "alone"
     """How pictures are encoded: each alone, so that codes depend on nothing else, or in batches of any sizes that fill a device,
     where equally near entries may be told apart by a picture's neighbours."""
     seed: Annotated[int, Field(ge=0)] = 0
+    later: ClassVar[frozenset[str]] = frozenset({"temporal"})
 
     @model_validator(mode="before")
     @classmethod

@@ -52,6 +52,19 @@ class Network(nn.Module):
         return torch.cat([self.vision(pixels.patches(p, str(self.device), self.dtype), place) for p in pieces])
 
     @torch.inference_mode()
+    def encode_merged(
+        self, frames: _Frames, coder: Coder, sizes: Sequence[int], before: bool, place: Place
+    ) -> NDArray[np.int64]:
+        """``(G, h w, N)`` codes of groups of neighbouring frames ``(B, 28 h, 28 w, 3)``, ``sizes`` of them each: patches are
+        averaged ``before`` the projector, or else tokens."""
+        merged = []
+        for part in np.split(frames, np.cumsum(sizes)[:-1]):
+            x = self.vision.encoded(pixels.patches(part, str(self.device), self.dtype), place)
+            tokens = self.vision.projected(x.mean(0, keepdim=True) if before else x)
+            merged.append(coder(tokens.mean(0)))
+        return torch.stack(merged).cpu().numpy()
+
+    @torch.inference_mode()
     def encode(self, frames: _Frames, coder: Coder, place: Place | None = None) -> NDArray[np.int64]:
         """``(B, h w, N)`` codes of frames of one size."""
         x = self.features(frames, place)

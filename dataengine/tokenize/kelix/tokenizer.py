@@ -23,11 +23,13 @@ from dataengine.models.device import start_torch
 from dataengine.tokenize.base import Codes, Frame, Timeline, code_dtype, framewise
 from dataengine.tokenize.checkpoint import BFLOAT16, Tensors, digest, pack, unpack
 from dataengine.tokenize.kelix import buckets
-from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.config import KelixConfig, Temporal
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.pixels import TOKEN
 from dataengine.tokenize.kelix.preparer import PixelPreparer, Pixels
 from dataengine.tokenize.kelix.quantiser import Coder
+from dataengine.tokenize.kelix.temporal import groups as temporal_groups
+from dataengine.tokenize.kelix.temporal import timeline_of
 
 
 class KelixTokenizer:
@@ -107,8 +109,25 @@ class KelixTokenizer:
             raise RunError(f"not a checkpoint of the kelix tokenizer: {error}") from error
         return cls(config, filled(config, tensors))
 
+    def _merged(self, pixels: Pixels, timeline: Timeline, temporal: Temporal) -> Codes:
+        """Codes of a video whose frames share tokens."""
+        merged = temporal_groups(timeline.kinds, temporal.frames)
+        by_group: list[Any] = [None] * len(merged)
+        for kind in sorted(set(timeline.kinds)):
+            own = [g for g, group in enumerate(merged) if timeline.kinds[group[0]] == kind]
+            frames = np.stack([pixels.frames[i] for g in own for i in merged[g]])
+            place = self._places(frames.shape[1] // TOKEN, frames.shape[2] // TOKEN)
+            sizes = [len(merged[g]) for g in own]
+            codes = self._network.encode_merged(frames, self._coder, sizes, temporal.merge == "before", place)
+            for g, tokens in zip(own, codes, strict=True):
+                by_group[g] = tokens
+        tokens = np.concatenate(by_group).astype(code_dtype(self.codebook_sizes))
+        return Codes(tokens, (len(merged), *pixels.grid[1:]), timeline_of(timeline, temporal.frames))
+
     @torch.inference_mode()
     def _codes(self, pixels: Pixels) -> Codes:
+        if self.config.temporal and pixels.timeline:
+            return self._merged(pixels, pixels.timeline, self.config.temporal)
         by_frame: list[Any] = [None] * len(pixels.frames)
         for indices, frames in framewise(pixels.frames, pixels.timeline):
             place = self._places(frames.shape[1] // TOKEN, frames.shape[2] // TOKEN)

@@ -96,13 +96,23 @@ class VisionTower(nn.Module):
     ) -> Tensor:
         """``spans``: patches of each picture of a pack ``(1, L, 588)``. With ``recompute`` the backward pass computes the blocks'
         activations again."""
+        return self.projected(self.encoded(patches, place, mask, spans))
+
+    def encoded(
+        self, patches: Tensor, place: Place, mask: Tensor | None = None, spans: Sequence[int] | None = None
+    ) -> Tensor:
+        """``forward`` up to the projector: ``(B, 4 T, hidden)``."""
         x = self.patch(patches) + place.learned
         for block in self.blocks:
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, place.cos, place.sin, mask, False, spans, use_reentrant=False)
             else:
                 x = block(x, place.cos, place.sin, mask, spans=spans)
-        x = self.norm(x)
+        encoded: Tensor = self.norm(x)
+        return encoded
+
+    def projected(self, x: Tensor) -> Tensor:
+        """Patches ``(B, 4 T, hidden)`` → tokens ``(B, T, features)``: four of them each."""
         merged = self.merge_norm(x.reshape(len(x), -1, MERGE**2 * self.config.hidden))
         tokens: Tensor = self.merge2(functional.gelu(self.merge1(merged)))
         return tokens
