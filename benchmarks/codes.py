@@ -1,11 +1,12 @@
 """Visual codes a second, and Slow-Fast frames a second, each beside the bare work it cannot do without.
 
-``python benchmarks/codes.py [--images N] [--repeat R] [--only codes|video]``. All ways run in turn in one process and the
-best of R rounds is shown, so that they compare on a machine that does other things too.
+``python benchmarks/codes.py [--images N] [--repeat R] [--only codes|video|buckets]``. All ways run in turn in one process; the
+best of R rounds is shown, so that they compare on a machine that does other things too (with ``--cpu``: in CPU seconds).
 
-Codes: (a) the bare network, forward on ready tensors, a picture at a time and in padded batches of like length; (b) what the
-tokenize stage does: JPEG bytes → decode child → prepared pixels, read ahead → codes. The pictures are crops of two
-photographs of many sizes; the weights are random, which costs the same as trained ones.
+Codes: the bare tower on tensors in memory, (a) a picture at a time and (b) in packs; encode from arrays in memory, both ways;
+and what the tokenize stage does: JPEG bytes → decode child → prepared pixels, read ahead → codes (with ``--cpu`` without
+the child). The pictures are crops of two photographs of many sizes; the weights are random, which costs the same as
+trained ones. ``--only buckets``: the tower's time a token by the size of a pack.
 
 Video: (a) bare decode of the frames that are looked at, by decord, one thread; (b) our plan: frames, kinds and sizes;
 (c) keye-vl-utils, which gives the same (and decodes with as many threads as it likes). Clips are the demo corpus's.
@@ -17,7 +18,7 @@ import argparse
 import io
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +39,9 @@ from dataengine.storage.pinned_packages import SCIKIT_LEARN
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.network import Network
-from dataengine.tokenize.kelix.quantiser import Coder
+from dataengine.tokenize.kelix.preparer import Pixels
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 
-_TOKENS = 4096
 _AHEAD = 4
 _TOWERS = {
     "tiny": {"preset": "tiny"},
@@ -68,27 +68,17 @@ def jpegs(count: int) -> list[bytes]:
     return made
 
 
-def codes(name: str, settings: dict[str, object], data: list[bytes], repeat: int) -> None:
+def codes(name: str, settings: dict[str, object], data: list[bytes], repeat: int, clock: Callable[[], float]) -> None:
     start_torch("cpu", 1)
     config = configure({"name": "kelix", "max_tokens": 400, **settings})
     tokenizer = KelixTokenizer(config, Network(config))
     tokenizer.setup("cpu", 1)
     preparer, network = tokenizer.preparer(config), tokenizer.network
-    coder = Coder(network.quantiser)
-    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)).convert("RGB"))]).frames[0] for d in data]
-    tokens = [f.shape[0] * f.shape[1] // pixels.TOKEN**2 for f in ready]
-    groups = buckets.batches(tokens, _TOKENS)
-    tensors = [pixels.patches(f[None]) for f in ready]
-    places = [network.vision.place(f.shape[0] // pixels.TOKEN, f.shape[1] // pixels.TOKEN) for f in ready]
-
-    def alone() -> None:
-        with torch.inference_mode():
-            for tensor, place in zip(tensors, places, strict=True):
-                coder(network.vision(tensor, place)[0])
-
-    def batched() -> None:
-        for group in groups:
-            buckets.encode(network, coder, [ready[i] for i in group])
+    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)).convert("RGB"))]) for d in data]
+    tokens = [r.grid[1] * r.grid[2] for r in ready]
+    batched = KelixTokenizer(config.model_copy(update={"batch": "buckets"}), network)
+    batched.setup("cpu", 1)
+    most = buckets.most_tokens(network)
 
     function, context, answer = "dataengine.tokenize.prepare:prepare", (Limits(), preparer), tokenizer.prepared
     with Sandbox(function, context, workers=1, limits=Limits(), answer=answer) as box:
@@ -99,15 +89,57 @@ def codes(name: str, settings: dict[str, object], data: list[bytes], repeat: int
                     tokenizer.encode([outcome.value])
 
         print(f"\n{name}: {len(data)} pictures, {sum(tokens):,} tokens, one thread for the network")
-        waste = buckets.padding(tokens, groups)
-        found = best(repeat, {"alone": alone, "batched": batched, "ours": ours})
-    for way, what in (
-        ("alone", "(a) bare network, a picture at a time"),
-        ("batched", f"(a) bare network, batches of {_TOKENS} tokens, {waste:.1%} of them padding"),
-        ("ours", "(b) ours, from JPEG bytes"),
+        ways = {
+            "one": towers(network, ready, 1),
+            "alone": lambda: tokenizer.encode(ready) and None,
+            "many": towers(network, ready, most),
+            "batched": lambda: batched.encode(ready) and None,
+            "ours": ours,
+        }
+        took = best(repeat, ways, clock)
+    for way, bare, what in (
+        ("one", "one", "(a) bare tower, a picture at a time"),
+        ("alone", "one", "encode, batch: alone, from arrays in memory"),
+        ("many", "many", f"(b) bare tower, batches of {most:,} tokens"),
+        ("batched", "many", "encode, batch: buckets, from arrays in memory"),
+        ("ours", "one", "ours, from JPEG bytes"),
     ):
-        rate = len(data) / found[way]
-        print(f"  {what:<62}{rate:>8.1f} images/s{found['alone'] / found[way]:>7.2f} of (a)")
+        share = f"{took[bare] / took[way]:>7.3f} of ({'a' if bare == 'one' else 'b'})"
+        print(f"  {what:<62}{len(data) / took[way]:>8.1f} images/s{share}")
+
+
+def towers(network: Network, ready: Sequence[Pixels], most: int) -> Callable[[], None]:
+    """The tower's forward alone on packs of at most ``most`` tokens that lie in memory, positions included."""
+    groups = buckets.batches([r.grid[1] * r.grid[2] for r in ready], most)
+    packs = []
+    for group in groups:
+        sizes = [ready[i].grid[1:] for i in group]
+        tensors = torch.cat([pixels.patches(ready[i].frames[0][None]) for i in group], dim=1)
+        packs.append((tensors, buckets.joined([network.vision.place(h, w) for h, w in sizes]), sizes))
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for tensors, place, sizes in packs:
+                network.vision(tensors, place, spans=[4 * h * w for h, w in sizes])
+
+    return forward
+
+
+def bucket_sizes(
+    name: str, settings: dict[str, object], data: list[bytes], repeat: int, clock: Callable[[], float]
+) -> None:
+    """Microseconds a token of the bare tower by tokens of a batch: what ``buckets.TOKENS`` is chosen by."""
+    start_torch("cpu", 1)
+    config = configure({"name": "kelix", "max_tokens": 400, **settings})
+    network, preparer = Network(config), KelixTokenizer.preparer(config)
+    ready = [preparer([np.asarray(Image.open(io.BytesIO(d)).convert("RGB"))]) for d in data]
+    took = best(repeat, {str(n): towers(network, ready, n) for n in (256, 512, 1024, 2048, 4096, 8192)}, clock)
+    count = sum(r.grid[1] * r.grid[2] for r in ready)
+    print(
+        f"\n{name}: "
+        + ", ".join(f"{n}: {1e6 * s / count:.1f}" for n, s in took.items())
+        + " us a token by tokens of a batch"
+    )
 
 
 def clips(folder: Path) -> dict[str, bytes]:
@@ -160,14 +192,16 @@ def _equal(plan: slowfast.Plan, data: bytes) -> bool:
     return list(plan.kinds) == told["frame_types"].tolist() and [*plan.slow, *plan.fast] == sizes
 
 
-def best(repeat: int, ways: dict[str, Callable[[], None]]) -> dict[str, float]:
+def best(
+    repeat: int, ways: dict[str, Callable[[], None]], clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
     """Shortest of ``repeat`` rounds in seconds, the ways in turn."""
     took = dict.fromkeys(ways, float("inf"))
     for _ in range(repeat):
         for name, way in ways.items():
-            begun = time.perf_counter()
+            begun = clock()
             way()
-            took[name] = min(took[name], time.perf_counter() - begun)
+            took[name] = min(took[name], clock() - begun)
     return took
 
 
@@ -175,12 +209,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", choices=["codes", "video"])
+    parser.add_argument("--only", choices=["codes", "video", "buckets"])
+    parser.add_argument("--cpu", action="store_true", help="codes in CPU seconds of this process, on a busy machine")
     given = parser.parse_args()
-    if given.only != "video":
-        for name, settings in _TOWERS.items():
-            codes(name, settings, jpegs(given.images), given.repeat)
-    if given.only != "codes":
+    clock = time.process_time if given.cpu else time.perf_counter
+    for name, settings in _TOWERS.items():
+        if given.only in (None, "codes"):
+            codes(name, settings, jpegs(given.images), given.repeat, clock)
+        if given.only == "buckets":
+            bucket_sizes(name, settings, jpegs(given.images), given.repeat, clock)
+    if given.only in (None, "video"):
         with tempfile.TemporaryDirectory() as folder:
             slow_fast(clips(Path(folder) / "corpus"), given.repeat)
 

@@ -206,8 +206,13 @@ def kelix(
 
 def compared_codes(config: Any, weights: dict[str, Any], device: str, ready: list[Any]) -> Iterator[str]:
     codes: dict[str, NDArray[Any]] = {}
-    for where, dtype in (("cpu", "float32"), (device, "float32"), (f"{device} ", "bfloat16")):
-        alone = config.model_copy(update={"batch": "alone", "dtype": dtype})
+    for where, dtype, batch in (
+        ("cpu", "float32", "alone"),
+        (device, "float32", "alone"),
+        (f"{device} ", "bfloat16", "alone"),
+        (f"{device}  ", "bfloat16", "buckets"),
+    ):
+        alone = config.model_copy(update={"batch": batch, "dtype": dtype})
         network = Network(alone)
         network.load_state_dict(weights)
         tokenizer = KelixTokenizer(alone, network)
@@ -218,6 +223,8 @@ def compared_codes(config: Any, weights: dict[str, Any], device: str, ready: lis
         f"| | {codes['cpu'].size:,} codes, CPU float32 beside it | float32: {same[0]:.4%} equal "
         f"| bfloat16: {same[1]:.2%} equal |"
     )
+    ties = (codes[f"{device} "] == codes[f"{device}  "]).mean()
+    yield f"| | | bfloat16 in packs, attention for variable lengths, beside alone | {ties:.3%} equal (the rest are ties) |"
 
 
 def nsfw(device: str, corpus: Corpus, seconds: float, children: Sequence[int]) -> Iterator[str]:

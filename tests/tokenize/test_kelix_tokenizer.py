@@ -17,7 +17,7 @@ from dataengine.tokenize.factory import configure, load
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.crops import Picture, few
-from dataengine.tokenize.kelix.network import Network, Student
+from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.quantiser import Coder, nearest
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 from dataengine.tokenize.kelix.train import Trainer
@@ -223,7 +223,7 @@ def test_the_report_s_sizes_run_forward_once() -> None:
     config = configure({"name": "kelix", "preset": "kelix"})
     assert (config.quantiser.codebooks, config.quantiser.entries, config.vision.layers) == (8, 8192, 27)
     with torch.device("meta"):
-        assert 400e6 < sum(p.numel() for p in Student(config).network.parameters()) < 500e6
+        assert 400e6 < sum(p.numel() for p in Network(config).parameters()) < 500e6
     torch.set_default_dtype(torch.bfloat16)
     try:
         network = Network(config)

@@ -19,8 +19,8 @@ from dataengine.tokenize.kelix.pixels import TOKEN, levels, scaled
 from dataengine.tokenize.kelix.quantiser import Coder
 from dataengine.tokenize.kelix.vision import MERGE, PATCH_VALUES, Place, VisionTower
 
-#: Tokens of a batch by kind of device, where ``benchmarks/codes.py --buckets`` measured the least time a token: a CPU's caches
-#: hold few activations, a GPU is to be filled. Fixed, because near ties may fall another way in another batch.
+#: Tokens of a batch by kind of device, where ``benchmarks/codes.py --only buckets`` measured the least time a token: a CPU's
+#: caches hold few activations, a GPU is to be filled. Fixed, because near ties may fall another way in another batch.
 TOKENS = {"cpu": 1024, "cuda": 16_384}
 #: Patches whose position embeddings are kept.
 _PLACED = 1 << 15
@@ -78,11 +78,12 @@ def encode(
     packed = torch.empty(1, sum(spans), PATCH_VALUES, device=network.device)
     for part, picture in zip(packed.split(spans, dim=1), pictures, strict=True):
         part.copy_(levels(picture[None], str(network.device)))
-    x = network.vision(scaled(packed).to(network.dtype), _joined([places(h, w) for h, w in sizes]), spans=spans)
+    x = network.vision(scaled(packed).to(network.dtype), joined([places(h, w) for h, w in sizes]), spans=spans)
     return np.split(coder(x[0]).cpu().numpy(), np.cumsum(counts)[:-1])
 
 
-def _joined(places: Sequence[Place]) -> Place:
+def joined(places: Sequence[Place]) -> Place:
+    """Position embeddings of a pack."""
     return Place(
         torch.cat([p.learned for p in places], dim=1),
         torch.cat([p.cos for p in places], dim=2),
