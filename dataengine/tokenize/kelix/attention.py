@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 #: ``(query, key, value (L, heads, d), borders, borders, longest, longest)``.
-Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int, int], Tensor]
+Kernel = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, int, int], Any]
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int]) -> Tensor:
@@ -34,8 +35,8 @@ def by_length(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int]) -> Tensor:
     for length, run in groupby(spans):
         count = sum(1 for _ in run)
         piece = slice(at, at := at + count * length)
-        batch = [t[0, :, piece].view(heads, count, length, d).transpose(0, 1) for t in (q, k, v)]
-        seen = functional.scaled_dot_product_attention(*batch)
+        a, b, c = (t[0, :, piece].view(heads, count, length, d).transpose(0, 1) for t in (q, k, v))
+        seen = functional.scaled_dot_product_attention(a, b, c)
         parts.append(seen.transpose(0, 1).reshape(1, heads, count * length, d))
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
@@ -43,8 +44,9 @@ def by_length(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int]) -> Tensor:
 def by_borders(q: Tensor, k: Tensor, v: Tensor, spans: Sequence[int], kernel: Kernel) -> Tensor:
     """All pictures in one call of a kernel for variable lengths."""
     borders, longest = _borders(tuple(spans), q.device), max(spans)
-    flat = [t[0].transpose(0, 1).contiguous() for t in (q, k, v)]
-    return kernel(*flat, borders, borders, longest, longest).transpose(0, 1)[None]
+    a, b, c = (t[0].transpose(0, 1).contiguous() for t in (q, k, v))
+    seen: Tensor = kernel(a, b, c, borders, borders, longest, longest)
+    return seen.transpose(0, 1)[None]
 
 
 @lru_cache(maxsize=8)

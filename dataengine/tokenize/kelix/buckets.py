@@ -76,7 +76,7 @@ def encode(
     counts = [h * w for h, w in sizes]
     spans = [MERGE**2 * count for count in counts]
     packed = torch.empty(1, sum(spans), PATCH_VALUES, device=network.device)
-    for part, picture in zip(packed.split(spans, dim=1), pictures, strict=True):
+    for part, picture in zip(torch.split(packed, spans, dim=1), pictures, strict=True):
         part.copy_(levels(picture[None], str(network.device)))
     x = network.vision(scaled(packed).to(network.dtype), joined([places(h, w) for h, w in sizes]), spans=spans)
     return np.split(coder(x[0]).cpu().numpy(), np.cumsum(counts)[:-1])

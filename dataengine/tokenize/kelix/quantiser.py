@@ -150,7 +150,7 @@ class Coder:
 
     def __call__(self, x: Tensor) -> Tensor:
         """``(P, features)`` → ``(P, N)`` int64: what ``nearest`` gives, within bounds of memory."""
-        return torch.cat([self._nearest(rows) for rows in x.split(self._rows)])
+        return torch.cat([self._nearest(rows) for rows in torch.split(x, self._rows)])
 
     def _nearest(self, x: Tensor) -> Tensor:
         each = zip(self.quantiser.codes(x), self.entries, self._squares, strict=True)

@@ -20,5 +20,4 @@ def groups(kinds: Sequence[int], most: int) -> list[list[int]]:
 def timeline_of(timeline: Timeline, most: int) -> Timeline:
     """Kinds and times of merged frames: those of the first of each group."""
     first = [group[0] for group in groups(timeline.kinds, most)]
-    kinds, times = (tuple(values[i] for i in first) for values in (timeline.kinds, timeline.times))
-    return Timeline(kinds, times, timeline.fast)
+    return Timeline(tuple(timeline.kinds[i] for i in first), tuple(timeline.times[i] for i in first), timeline.fast)
