@@ -21,7 +21,7 @@ from dataengine.samples.locate import Located, locate, representatives
 from dataengine.samples.stage import MediaStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Record, Workspace, digest
+from dataengine.storage.workspace import File, Output, Record, Workspace, digest, parquet
 from dataengine.tokenize import checkpoint, decision
 from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
@@ -159,7 +159,8 @@ class TokenizeEncode(TokenizeStage, MediaStage):
 
     def worker(self, run: Run) -> Worker:
         [file] = run.records["tokenize.fit"].files("tokenizer")
-        return EncodeWorker(run.recipe.limits.to_limits(), run.workspace, file, self.device(run.recipe))
+        limits = run.recipe.limits.to_limits()
+        return EncodeWorker(limits, run.workspace, file, self.base(run)[:16], self.device(run.recipe))
 
 
 @dataclass
@@ -211,6 +212,8 @@ class EncodeWorker(DecodingWorker):
     """Tokenizer in this process, decoding in children."""
 
     checkpoint: File
+    base: str
+    """Digest of what all codes depend on."""
     device: str
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
@@ -242,27 +245,45 @@ class EncodeWorker(DecodingWorker):
             rows = [to_row(id_, tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
             return rows + [{"id": i, "failure": f.failure, "message": f.message} for i, f in failed]
 
-        made = [row for rows in self.computed(part.spec, tokenizer.together, encoded) for row in rows]
+        known = self._known(part, tokenizer.id) if tokenizer.together == 1 else {}
+        new = [row for row in part.spec if row.id not in known]
+        made = list(known.values())
+        made += [row for rows in self.computed(new, tokenizer.together, encoded) for row in rows] if new else []
         failures = [row for row in made if "failure" in row]
         rows = sorted((row for row in made if "failure" not in row), key=lambda r: str(r["id"]))
         return self._publish(part, tokenizer.id, rows, failures)
 
+    def _folder(self, part: Part, tokenizer: str) -> str:
+        return f"codes/{tokenizer}/{self.base}/{part.name}"
+
+    def _known(self, part: Part, tokenizer: str) -> dict[str, dict[str, Any]]:
+        """Codes of the part's samples, by id, that it had when other samples were kept. An index is written after its pack."""
+        store, wanted, rows = self.workspace.store, {row.id for row in part.spec}, dict[str, dict[str, Any]]()
+        for entry in store.list(f"{self._folder(part, tokenizer)}/"):
+            if entry.key.endswith("/index.parquet") and wanted - rows.keys():
+                index = parquet(store.get(entry.key), contracts.CODES_INDEX.names).to_pylist()
+                some = [row for row in index if row["id"] in wanted - rows.keys()]
+                packed = [(row["offset"], row["size"]) for row in some]
+                codes = store.get_ranges(some[0]["pack"], *zip(*packed, strict=True)) if some else []
+                rows |= {row["id"]: {**row, "codes": data} for row, data in zip(some, codes, strict=True)}
+        return rows
+
     def _publish(
         self, part: Part, tokenizer: str, rows: list[dict[str, Any]], failures: list[dict[str, Any]]
     ) -> Output:
-        base = f"codes/{tokenizer}/{part.name}-{part.key[:16]}"
+        base = f"{self._folder(part, tokenizer)}/{part.key[:16]}"
         files: dict[str, File] = {}
         if rows:
             pack = b"".join(row["codes"] for row in rows)
             offset = 0
             for row in rows:
-                row.update(pack=f"{base}.bin", offset=offset, size=len(row["codes"]))
+                row.update(pack=f"{base}/pack.bin", offset=offset, size=len(row["codes"]))
                 offset += row["size"]
-            sha256 = self.workspace.store.put(f"{base}.bin", pack)
-            files["pack"] = File(f"{base}.bin", sha256, len(pack), len(rows))
+            sha256 = self.workspace.store.put(f"{base}/pack.bin", pack)
+            files["pack"] = File(f"{base}/pack.bin", sha256, len(pack), len(rows))
             index = pa.Table.from_pylist(rows, contracts.CODES_INDEX)
-            files["codes"] = self.workspace.write_table(f"{base}.parquet", index)
+            files["codes"] = self.workspace.write_table(f"{base}/index.parquet", index)
         if failures:
             lost = pa.Table.from_pylist(sorted(failures, key=lambda f: f["id"]), FAILURES)
-            files["failures"] = self.workspace.write_table(f"{base}-failures.parquet", lost)
+            files["failures"] = self.workspace.write_table(f"{base}/failures.parquet", lost)
         return Output(files, {"samples": len(rows), "failed": len(failures), "tokens": sum(r["tokens"] for r in rows)})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from dataengine.config import lock, recipe
 from dataengine.errors import RunError, UsageError
 from dataengine.pipeline import StageReport
 from dataengine.testing import InProcess, picture, write_corpus, write_recipe
+from dataengine.tokenize.base import Codes
+from dataengine.tokenize.patches import Patches
+from dataengine.tokenize.product import ProductTokenizer
 
 pytestmark = pytest.mark.slow  # runs of seconds
 
@@ -101,13 +104,22 @@ def test_a_fit_writes_a_lock_that_says_what_it_was_fitted_on(fitted: Case) -> No
     assert set(kept.tokenizer.files) == {"tokenizer", "config", "card"}
 
 
-def test_a_moved_threshold_keeps_the_tokenizer_and_encodes_only_what_is_new(fitted: Case, case: Case) -> None:
-    before = case.lock.read_bytes()
+def test_a_moved_threshold_keeps_the_tokenizer_and_encodes_only_what_is_new(
+    fitted: Case, case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, given, encode = case.lock.read_bytes(), list[int](), ProductTokenizer.encode
+
+    def counted(self: ProductTokenizer, prepared: Sequence[Patches]) -> list[Codes]:
+        given.append(len(prepared))
+        return encode(self, prepared)
+
+    monkeypatch.setattr(ProductTokenizer, "encode", counted)
     reports = case.threshold(1).run()
     assert reports["tokenize.fit"].state == "up to date" and reports["filter"].made == 1
     assert manifest(case.release)["samples"] == 8
     assert case.tokenizer()["id"] == fitted.tokenizer()["id"] and case.tokenizer()["fit"] == fitted.tokenizer()["fit"]
     assert case.lock.read_bytes() == before
+    assert sum(given) == 4, "of eight in one part"
     case.threshold(320).run()
     assert digests(case.release) == digests(fitted.release), "and back to the same bytes"
 
