@@ -114,6 +114,19 @@ def test_bf16_is_near_fp32_and_another_version(tiny: Path, crops: list[Pixels]) 
     assert full.version != half.version
 
 
+@pytest.mark.parametrize("how", [{"precision": "fp16"}, {"channels_last": True}, {"compile": True}])
+def test_how_a_model_is_run_is_part_of_its_version(
+    tiny: Path, crops: list[Pixels], how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = list[Any]()
+    monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or model)
+    plain, other = _ready(_clip(tiny)), _ready(_clip(tiny, **how))
+    assert plain.version.endswith("-fp32-b64-1") and other.version not in ("", plain.version)
+    assert len(compiled) == ("compile" in how)
+    near, far = (np.concatenate(e.pictures([e.prepare([crops[0]])])) for e in (plain, other))
+    assert (near * far).sum() > 0.999
+
+
 def test_safetensors_and_torch_files_give_equal_vectors_from_folder_and_s3(
     tiny: Path, s3: str, photos: dict[str, Pixels], tmp_path: Path
 ) -> None:
@@ -207,7 +220,8 @@ def test_code_in_a_checkpoint_is_refused_and_not_run(tiny: Path, tmp_path: Path)
     [
         ({"model": "ViT-B-23"}, "did you mean `ViT-B-32`"),
         ({"model": "no/such.json"}, "relative paths start at"),
-        ({"precision": "fp8"}, "fp32, bf16"),
+        ({"precision": "fp8"}, "fp32, bf16, fp16"),
+        ({"compile": "yes"}, "compile is true or false"),
         ({"batch_size": 0}, "batch_size"),
         ({"checkpoint": "missing.pt"}, "missing.pt: no such file"),
         ({"checkpoint": "weights.npz"}, "ends in one of"),
