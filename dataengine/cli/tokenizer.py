@@ -172,7 +172,10 @@ def convert(
         Form, typer.Option(help="A checkpoint for recipes, or weights under the published names.")
     ] = Form.checkpoint,
     config: Annotated[
-        str | None, typer.Option(help="YAML file with the kelix tokenizer's fields (default: preset kelix).")
+        str | None,
+        typer.Option(
+            help="YAML file with the kelix tokenizer's fields, or the published tokenizer's config.json (default: preset kelix)."
+        ),
     ] = None,
     into: Annotated[
         str | None,
@@ -189,15 +192,35 @@ def convert(
     checkpoint back. Tensors keep their bits and types; no code of the model is run, pickle files are refused."""
     from dataengine.cli import console
     from dataengine.config import yaml_loader
+    from dataengine.tokenize.factory import configure
     from dataengine.tokenize.kelix.config import KelixConfig
     from dataengine.tokenize.kelix.convert import to_checkpoint, to_published
 
     if to == Form.published:
         done = to_published(model, folder, into, prefix)
     else:
-        settings = yaml_loader.load(config, KelixConfig) if config else KelixConfig.model_validate({"preset": "kelix"})
+        if config and not config.endswith(".json"):
+            settings = yaml_loader.load(config, KelixConfig)
+        else:
+            settings = configure({"name": "kelix", "preset": "kelix", **_published(config)})
         done = to_checkpoint(model, folder, settings, prefix, ignore or [])
     console.print_rows(done.uri, done.facts)
+
+
+def _published(path: str | None) -> dict[str, Any]:
+    """Fields of the kelix tokenizer for a published tokenizer's config.json. Raises UsageError."""
+    from pathlib import Path
+
+    from dataengine.errors import InputError
+    from dataengine.text.bounded_json import parse_json
+    from dataengine.tokenize.kelix.published_fields import settings
+
+    if path is None:
+        return {}
+    try:
+        return settings(dict(parse_json(Path(path).read_text())))
+    except (OSError, InputError, ValueError, TypeError) as error:
+        raise UsageError(f"{path} is no JSON file with a tokenizer's configuration: {error}") from None
 
 
 def _kelix(recipe: Recipe, command: str) -> dict[str, Any]:

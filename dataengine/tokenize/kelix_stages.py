@@ -18,12 +18,13 @@ from dataengine.errors import UsageError
 from dataengine.samples.locate import Located
 from dataengine.samples.stage import MediaStage
 from dataengine.stage import Part, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.storage.workspace import File, Output, digest
 from dataengine.tokenize import checkpoint, decision
 from dataengine.tokenize.factory import configure
-from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
+from dataengine.tokenize.kelix.config import without_codebooks
+from dataengine.tokenize.kelix.files import tower_digest
 from dataengine.tokenize.kelix_checks import check_config, check_corpus
-from dataengine.tokenize.kelix_workers import TOLD, TowerWorker, encoder_network, state_key
+from dataengine.tokenize.kelix_workers import TOLD, CentresWorker, TowerWorker, encoder_network, state_key
 from dataengine.tokenize.sample import PatchSample
 from dataengine.tokenize.stage import FitStage, StillsWorker, TokenizeStage, split
 
@@ -37,6 +38,14 @@ class Kelix(TokenizeStage):
     before: ClassVar[str | None] = None
     """Stage whose file this one goes on from."""
     role: ClassVar[str] = ""
+
+    def settings(self, recipe: Recipe) -> Any:
+        """Without the curriculum, on which neither tower nor centres depend."""
+        settings, *rest = super().settings(recipe)
+        if settings["training"].pop("curriculum", None):
+            del settings["objective"]
+            rest.append(tower_digest(settings["training"].get("tower")))
+        return [settings, *rest]
 
     def given(self, run: Run) -> str | None:
         """Key of that file."""
@@ -217,30 +226,6 @@ class FeatureWorker(_Learner):
         key = f"tokenizers/features/{part.name}-{part.key[:16]}.npz"
         file = File(key, self.workspace.store.put(key, out.getvalue()), out.tell())
         return Output({"features": file}, {"tokens": len(sample.rows())})
-
-
-@dataclass
-class CentresWorker:
-    config: KelixConfig
-    workspace: Workspace
-
-    def setup(self) -> None: ...
-
-    def close(self) -> None: ...
-
-    def process(self, part: Part) -> Output:
-        from dataengine.tokenize.kelix.centres import centres
-
-        held = [np.load(io.BytesIO(self.workspace.store.get(key))) for key in part.spec]
-        keys, rows = (np.concatenate([h[name] for h in held]) for name in ("keys", "rows"))
-        training, quantiser = self.config.training, self.config.quantiser
-        first = np.argsort(keys, kind="stable")[: training.centre_tokens]
-        count = quantiser.codebooks * quantiser.entries
-        centre_vectors = centres(rows[first], count, iterations=training.centre_iterations, seed=self.config.seed)
-        data = checkpoint.pack({"name": "centres"}, {"centres": centre_vectors})
-        key = f"tokenizers/centres/{part.key}.safetensors"
-        file = File(key, self.workspace.store.put(key, data), len(data))
-        return Output({"centres": file}, {"centres": count, "tokens": len(first)})
 
 
 class FitWorker(_Learner):

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from dataengine.errors import RunError
 from dataengine.media.sandbox.pool import Ok
@@ -20,6 +22,7 @@ from dataengine.stage import Group, Part
 from dataengine.storage.workspace import File, Output, Workspace
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
+from dataengine.tokenize.kelix_checks import check_memory, memory
 from dataengine.tokenize.stage import StillsWorker
 
 if TYPE_CHECKING:
@@ -75,6 +78,43 @@ def encoder_network(config: KelixConfig, data: bytes) -> Network:
 
 
 @dataclass
+class CentresWorker:
+    config: KelixConfig
+    workspace: Workspace
+
+    def setup(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def process(self, part: Part) -> Output:
+        from dataengine.tokenize.kelix.centres import clusters
+
+        training, count = self.config.training, self.config.centres
+        check_memory(memory(self.config, {}, ()).centres, "cpu", "the vectors for the centres")
+        rows = self._reservoir(part.spec)
+        made = clusters(
+            rows, count, iterations=training.centre_iterations, seed=self.config.seed, threads=training.threads
+        )
+        data = checkpoint.pack({"name": "centres"}, {"centres": made.centres})
+        key = f"tokenizers/centres/{part.key}.safetensors"
+        file = File(key, self.workspace.store.put(key, data), len(data))
+        counts = {"centres": count, "tokens": len(rows)} | ({"reseeded": made.reseeded} if made.reseeded else {})
+        return Output({"centres": file}, counts)
+
+    def _reservoir(self, files: list[str]) -> NDArray[np.float32]:
+        """The ``centre_tokens`` features with the smallest keys, of all parts; one part's are in memory beside them."""
+        keys = [np.load(io.BytesIO(self.workspace.store.get(key)))["keys"] for key in files]
+        every = np.concatenate(keys)
+        order = np.argsort(every, kind="stable")[: self.config.training.centre_tokens]
+        place = np.full(len(every), -1)
+        place[order] = np.arange(len(order))
+        rows = np.empty((len(order), self.config.vision.features), np.float32)
+        for key, own in zip(files, np.split(place, np.cumsum([len(k) for k in keys])[:-1]), strict=True):
+            rows[own[own >= 0]] = np.load(io.BytesIO(self.workspace.store.get(key)))["rows"][own >= 0]
+        return rows
+
+
+@dataclass
 class PhaseWorker(StillsWorker):
     """Trains one stage of the curriculum and publishes its state, log and curve. One of ``group``'s processes."""
 
@@ -99,10 +139,11 @@ class PhaseWorker(StillsWorker):
         curriculum = training.curriculum
         if curriculum is None:
             raise RunError("the configuration has no curriculum")
+        phase, model = getattr(curriculum, self.phase), self._model()
+        need = memory(self.config, model.counted(), phase.freeze)
+        check_memory(need.model + need.activations, self.device, f"weights, moments and packs of stage {self.phase}")
         with member_of(self.group, self.device) as member:
-            learner = Learner(
-                self._model().to(self.device), getattr(curriculum, self.phase), self.config, member, self.device
-            )
+            learner = Learner(model.to(self.device), phase, self.config, member, self.device)
             self._train(learner, part)
         return self._published(part, learner) if self.group.rank == 0 else Output()
 

@@ -17,6 +17,10 @@ from support import tiny_kelix, tiny_lm
 from support.command import COMMAND, dataengine
 from support.small_corpus import kill_session
 
+from dataengine import pipeline
+from dataengine.config import recipe as recipes
+from dataengine.testing.in_process import InProcess
+
 pytestmark = pytest.mark.xdist_group("kelix-curriculum")
 
 PHASE = {"steps": 24, "rate": 2e-3, "tokens": 250, "buffer": 8, "accumulate": 2}
@@ -88,14 +92,23 @@ def trained(folder: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    dataengine("tokenizer", "train", str(recipe(corpus, folder)), "--workers", "2")
+    pipeline.until(recipes.load(str(recipe(corpus, folder))), "tokenize.fit", engine=InProcess())
+    return folder
+
+
+def before_stages(whole: Path, folder: Path) -> Path:
+    """A copy of the workspace as it was before the first stage."""
+    shutil.copytree(whole / "ws", folder / "ws")
+    for kind in ("align", "pretrain", "anneal", "fit"):
+        shutil.rmtree(folder / "ws" / "stages" / f"tokenize.{kind}")
+    shutil.rmtree(folder / "ws" / "tokenizers" / "training")
     return folder
 
 
 def test_the_three_stages_train_and_publish_a_tokenizer(whole: Path) -> None:
-    found = curves(whole)
-    assert {name: len(curve) for name, curve in found.items()} == {"align": 24, "pretrain": 24, "anneal": 24}
-    assert np.mean(found["anneal"][-4:]) < 0.8 * np.mean(found["align"][:4])
+    logs = curves(whole)
+    assert {name: len(curve) for name, curve in logs.items()} == {"align": 24, "pretrain": 24, "anneal": 24}
+    assert np.mean(logs["anneal"][-4:]) < 0.8 * np.mean(logs["align"][:4])
     [id_] = trained(whole)
     config = json.loads((whole / "ws" / "tokenizers" / id_ / "config.json").read_text())
     assert config["objective"] == {"kind": "causal_lm", "path": None, "length": 20}, "no path of this machine"
@@ -103,32 +116,26 @@ def test_the_three_stages_train_and_publish_a_tokenizer(whole: Path) -> None:
 
 
 def test_two_processes_give_the_curve_of_one(corpus: Path, whole: Path, tmp_path: Path) -> None:
-    shutil.copytree(whole / "ws", tmp_path / "two" / "ws")
-    for kind in ("align", "pretrain", "anneal", "fit"):
-        shutil.rmtree(tmp_path / "two" / "ws" / "stages" / f"tokenize.{kind}")
-    shutil.rmtree(tmp_path / "two" / "ws" / "tokenizers" / "training")
-    dataengine("tokenizer", "train", str(recipe(corpus, tmp_path / "two", processes=2)), "--workers", "2")
+    two = before_stages(whole, tmp_path / "two")
+    dataengine("tokenizer", "train", str(recipe(corpus, two, processes=2)), "--workers", "2")
     for name, curve in curves(whole).items():
-        assert np.allclose(curve, curves(tmp_path / "two")[name], rtol=2e-3), name
+        assert np.allclose(curve, curves(two)[name], rtol=2e-3), name
 
 
-def test_killed_stages_go_on_to_the_same_tokenizer(corpus: Path, whole: Path, tmp_path: Path) -> None:
-    path = recipe(corpus, tmp_path / "killed")
-    shutil.copytree(whole / "ws", tmp_path / "killed" / "ws")
-    for kind in ("align", "pretrain", "anneal", "fit"):
-        shutil.rmtree(tmp_path / "killed" / "ws" / "stages" / f"tokenize.{kind}")
-    shutil.rmtree(tmp_path / "killed" / "ws" / "tokenizers" / "training")
-    for name in ("align", "pretrain"):
-        state = tmp_path / "killed" / "ws" / "stages" / f"tokenize.{name}" / "state"
-        process = subprocess.Popen(
-            [COMMAND, "tokenizer", "train", str(path), "--workers", "1"],
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while not list(state.glob("*.safetensors")):
-            assert process.poll() is None
-            time.sleep(0.01)
-        kill_session(process)
-    dataengine("tokenizer", "train", str(path), "--workers", "1")
-    assert trained(tmp_path / "killed") == trained(whole) and curves(tmp_path / "killed") == curves(whole)
+def test_a_killed_stage_goes_on_to_the_same_tokenizer(corpus: Path, whole: Path, tmp_path: Path) -> None:
+    killed = before_stages(whole, tmp_path / "killed")
+    path = recipe(corpus, killed)
+    state = killed / "ws" / "stages" / "tokenize.pretrain" / "state"
+    process = subprocess.Popen(
+        [COMMAND, "tokenizer", "train", str(path), "--workers", "1"],
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not list(state.glob("*.safetensors")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    kill_session(process)
+    assert list(state.glob("*.json")) and not list((killed / "ws" / "tokenizers" / "training").glob("anneal*"))
+    pipeline.until(recipes.load(str(path)), "tokenize.fit", engine=InProcess())
+    assert trained(killed) == trained(whole) and curves(killed) == curves(whole)

@@ -32,3 +32,10 @@ def tower_files(path: str) -> list[Path]:
     if not held or not all(f.is_file() and f.suffix == ".safetensors" for f in held):
         raise UsageError(f"training.tower {path}: no .safetensors file there (relative paths start at {Path.cwd()})")
     return held
+
+
+def tower_digest(path: str | None) -> list[str]:
+    """Digests of the weights that a tower starts from."""
+    from dataengine.models.checkpoint import digest
+
+    return [digest(file) for file in tower_files(path)] if path else []

@@ -62,6 +62,13 @@ class Model(nn.Module):
             return "quantiser"
         return "adapter" if name.startswith("language.adapt.") else "lm"
 
+    def counted(self) -> dict[str, int]:
+        """Parameters by portion, and the frozen centres."""
+        counts: dict[str, int] = {"centres": sum(book.centres.numel() for book in self.network.quantiser.codebooks())}
+        for name, parameter in self.named_parameters():
+            counts[self.portion(name)] = counts.get(self.portion(name), 0) + parameter.numel()
+        return counts
+
     def recompute(self) -> None:
         """Keep no activations of blocks for the backward pass."""
         self.network.vision.recompute = True
