@@ -31,6 +31,7 @@ def to_checkpoint(url: str, out: str, config: KelixConfig, prefix: str, ignore: 
     """Convert the tokenizer of the model at ``url``; memory holds one tensor. Raises UsageError."""
     if config.objective.kind == "reconstruct":
         config = config.model_copy(update={"objective": NextToken()})  # published weights hold no decoder
+    config = config.published()
     tensors = Published(ShardedModel(url), config, prefix, ignore)
     settings, store = config.model_dump(mode="json"), Store(out)
     id_ = put_file(store, checkpoint.FILE, lambda file: checkpoint.write(file, settings, tensors))
