@@ -138,10 +138,10 @@ options = argparse.Namespace(rate=2000.0)
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
+    parser = harness.parser(__doc__, rounds=3)
     parser.add_argument("--rate", type=float, default=2000.0, help="pictures a second of the device")
     parser.add_argument("--pictures", type=int, default=1024, help="in a part")
-    parser.add_argument("--parts", type=int, default=6)
+    parser.add_argument("--parts", type=int, default=12)
     parser.parse_args(namespace=options)
     report = harness.Report("feed", options)
     with tempfile.TemporaryDirectory() as folder:
