@@ -234,7 +234,7 @@ class _Pass:
             )
 
     def _pending(self, stage: Stage) -> StageReport:
-        if not isinstance(stage, RecordStage):
+        if not isinstance(stage, RecordStage) or not stage.is_planned(self.run):
             return StageReport(stage.name, "pending", 1)
         jobs, done = self._jobs(stage)
         return StageReport(stage.name, "pending", len(jobs) + len(done), len(done))

@@ -8,7 +8,7 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -145,6 +145,10 @@ class Run:
         wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         return self.engine.scan(self.workspace, self.records[stage].files(role), wanted)
 
+    def rows_of(self, stage: str, role: str, schema: pa.Schema, ids: Collection[str]) -> pa.Table:
+        """Rows of a few samples in a committed table that a table engine wrote; other rows are not held."""
+        return self.workspace.rows_of(self.records[stage].files(role), schema, ids)
+
     def forget(self) -> None:
         """Free the frames that the table engine has kept, once the stage that needed them is done."""
         if self._engine is not None:
@@ -221,7 +225,11 @@ class RecordStage(Stage):
 
     @abstractmethod
     def plan(self, run: Run) -> list[Part]:
-        """All parts, in a fixed order; cheap, from columns alone."""
+        """All parts, in a fixed order, from columns alone; holds none of their rows. May publish where these lie."""
+
+    def is_planned(self, run: Run) -> bool:
+        """Whether ``plan`` would only read."""
+        return True
 
     @abstractmethod
     def worker(self, run: Run) -> Worker:

@@ -9,7 +9,8 @@ takes a frame for an Arrow table. The trade-off: only the SQL on which both agre
 - ``"double-quoted"`` identifiers, so that ``offset`` and ``match`` may be columns; names differ by more than case;
 - literals as ``?`` parameters (number, string, boolean, in the order of the text): engines disagree about escapes in
   strings and about the type of ``0.7``. Integers and ``1.5E0`` may be written out;
-- CASE, COALESCE, IS [NOT] NULL, AND, OR, NOT, ``< <= > >= =`` and ``<>``, BETWEEN, ``IN`` for strings and integers;
+- CASE, COALESCE, IS [NOT] NULL, AND, OR, NOT, ``< <= > >= =`` and ``<>``, BETWEEN, ``IN`` for strings and
+  integers, ``IN (SELECT ...)`` of one column;
 - CAST from one number to a wider one, to DOUBLE, and of counts and sums to BIGINT (DuckDB sums integers to 128 bits);
 - count, min, max, sum of integers, count(DISTINCT), ``row_number() OVER (...)`` with a total order, cast to BIGINT.
 
@@ -22,6 +23,7 @@ A result has an order only through ORDER BY; strings sort by their UTF-8 bytes, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, NewType, Protocol, Self, TypeAlias, TypeVar, cast
 
@@ -42,6 +44,32 @@ Function = Callable[[pa.Table], pa.Table]
 
 #: What may stand for a ``?``.
 Parameter = float | int | str | bool
+
+
+#: Column of a query that names the part of each row.
+PART = "part"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Committed files as a table of ``EngineOf.parts``, read once and never held as a whole: ``columns`` of each file, through
+    ``prepare``, which makes rows of ``schema`` from rows, of each by itself. ``name`` says what that makes of them."""
+
+    name: str
+    files: Sequence[File]
+    columns: pa.Schema
+    prepare: Function
+    schema: pa.Schema
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How ``EngineOf.parts`` writes rows: packs below ``base``, each part in a total ``order``, with digests of some columns
+    (strings, or lists of them)."""
+
+    base: str
+    order: tuple[str, ...]
+    digests: tuple[str, ...]
 
 
 #: The frames of one engine: pa.Table with DuckDB, a DataFrame with Spark.
@@ -116,6 +144,19 @@ class EngineOf(Protocol[Own]):
     ) -> dict[str, File]:
         """Publish a file ``base``/VALUE.parquet for each value of the string column ``by``, ordered and checked as by ``write``;
         ``by`` and ``order`` need not be in ``schema``."""
+        ...
+
+    def parts(
+        self,
+        workspace: Workspace,
+        sources: Mapping[str, Source],
+        sql: str,
+        parameters: Sequence[Parameter],
+        packing: Packing,
+    ) -> pa.Table:
+        """Publish the rows of ``sql``, which names each source once, by their column PART: a slice of a pack for each part.
+        Returns PARTS, ordered by part, with the same digests from every engine; rows never pass through the driver of a
+        cluster, and in one process are never held as a whole. Raises RunError as ``write``."""
         ...
 
     def close(self) -> None:

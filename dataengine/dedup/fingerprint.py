@@ -9,20 +9,19 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.dedup.fingerprint_views import Fingerprint
 from dataengine.media.sandbox.pool import Ok
-from dataengine.samples.locate import Located, locate
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.selection import Selection, distinct
+from dataengine.samples.stage import PlannedStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output
 
 
-class DedupFingerprint(MediaStage):
+class DedupFingerprint(PlannedStage):
     """One row a distinct picture."""
 
     name = "dedup.fingerprint"
@@ -36,9 +35,8 @@ class DedupFingerprint(MediaStage):
     def settings(self, recipe: Recipe) -> Any:
         return [recipe.limits.model_dump()]
 
-    def rows(self, run: Run) -> list[Located]:
-        unique = run.table("dedup.unique", "unique", contracts.UNIQUE)
-        return locate(unique.filter(pc.equal(unique["kind"], pa.scalar("image"))))
+    def selection(self, run: Run) -> Selection:
+        return distinct(run).that('u."kind" = ?', "image")
 
     def worker(self, run: Run) -> Worker:
         return FingerprintWorker(run.recipe.limits.to_limits(), run.workspace)
@@ -54,7 +52,7 @@ class FingerprintWorker(DecodingWorker):
 
     def process(self, part: Part) -> Output:
         rows: list[dict[str, Any]] = []
-        for row, outcome in self.decoded(part.spec, lambda row, data: (data, row.facts["frames"])):
+        for row, outcome in self.decoded(self.samples(part.spec), lambda row, data: (data, row.facts["frames"])):
             columns = outcome.value if isinstance(outcome, Ok) else dict.fromkeys(("pixels", "thumbnail"))
             rows.append({"id": row.id, **columns})
         table = pa.Table.from_pylist(sorted(rows, key=lambda r: str(r["id"])), contracts.FINGERPRINTS)

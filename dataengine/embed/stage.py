@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dataengine.config.contamination import KeyePosttrain
 from dataengine.config.recipe import Recipe
-from dataengine.contracts import UNIQUE
 from dataengine.embed.views import VERSION
 from dataengine.embed.worker import CAPTIONS, INNER, PICTURES, VIDEOS, EmbedWorker
 from dataengine.models.encoders import encoder_of
-from dataengine.samples.locate import Located, locate
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.selection import Selection, distinct
+from dataengine.samples.stage import PlannedStage
 from dataengine.stage import Run, Worker
 
 
@@ -37,7 +33,7 @@ def roles_of(recipe: Recipe) -> tuple[str, ...]:
     return tuple(role for role, is_read in wanted.items() if is_read)
 
 
-class Embed(MediaStage):
+class Embed(PlannedStage):
     """Copies are embedded, too: one that is dropped may be the one that a benchmark has."""
 
     name = "embed"
@@ -56,14 +52,12 @@ class Embed(MediaStage):
     def device(self, recipe: Recipe) -> str:
         return recipe.score.device
 
-    def rows(self, run: Run) -> list[Located]:
-        unique = run.table("dedup.unique", "unique", UNIQUE)
-        if VIDEOS not in roles_of(run.recipe):
-            unique = unique.filter(pc.equal(unique["kind"], pa.scalar("image")))
-        return locate(unique)
+    def selection(self, run: Run) -> Selection:
+        samples = distinct(run)
+        return samples if VIDEOS in roles_of(run.recipe) else samples.that('u."kind" = ?', "image")
 
-    def identity(self, run: Run, row: Located) -> Any:
-        return row.id, row.captions if CAPTIONS in roles_of(run.recipe) else None
+    def reads_captions(self, recipe: Recipe) -> bool:
+        return CAPTIONS in roles_of(recipe)
 
     def worker(self, run: Run) -> Worker:
         recipe, score = run.recipe, run.recipe.score

@@ -49,7 +49,7 @@ class EmbedWorker(DecodingWorker):
         return self.limits, self.encoder, INNER in self.roles
 
     def process(self, part: Part) -> Output:
-        rows: list[Located] = part.spec
+        rows = self.samples(part.spec)
         keys = {role: self._key(part.name, role, rows) for role in self.roles}
         todo = [role for role in self.roles if not self.workspace.store.exists(keys[role])]
         tables = self._tables(todo, rows)

@@ -8,22 +8,49 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
 from dataengine.engines.graph import connected
-from dataengine.engines.tables import by_prefix, by_value, canonical, prefix_digits, publish
+from dataengine.engines.packing import pack
+from dataengine.engines.tables import by_prefix, by_value, canonical, canonical_schema, prefix_digits, publish
 from dataengine.errors import RunError
-from dataengine.table_engine import Function, Parameter, Relation
+from dataengine.storage.row_packs import PARTS
+from dataengine.table_engine import PART, Function, Packing, Parameter, Relation, Source
 
 if TYPE_CHECKING:
     from dataengine.storage.workspace import File, Workspace
 
 _ROWS_AT_ONCE = 1_000_000
+#: Memory in which rows are joined and sorted into parts, beyond which DuckDB uses its folder: at least, and a row.
+_PARTS_BYTES, _ROW_BYTES = 300 << 20, 30
+_BATCH = 1 << 16
+
+
+class _Stream:
+    """Rows of a source, once; ``error``: what went wrong reading them, which DuckDB would wrap."""
+
+    def __init__(self, workspace: Workspace, source: Source) -> None:
+        self._workspace, self._source = workspace, source
+        self._schema = canonical_schema(source.schema)
+        self.error: Exception | None = None
+
+    def reader(self) -> pa.RecordBatchReader:
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches())
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        source = self._source
+        try:
+            for table in self._workspace.batches([f for f in source.files if f.rows], source.columns):
+                rows = source.prepare(canonical(table)).select(source.schema.names).cast(self._schema)
+                yield from rows.combine_chunks().to_batches()
+        except Exception as error:
+            self.error = error
+            raise
 
 
 class DuckDBEngine:
@@ -36,16 +63,22 @@ class DuckDBEngine:
         import duckdb
 
         self._spill = tempfile.TemporaryDirectory(prefix="dataengine-duckdb-")
+        self._threads, self._error = threads, duckdb.Error
+        self._database = self._connect()
+
+    def _connect(self, **settings: str) -> Any:
+        import duckdb
+
         config: dict[str, str | bool | int | float | list[str]] = {
             "temp_directory": self._spill.name,
             "autoinstall_known_extensions": False,
             "python_enable_replacements": False,
             "default_null_order": "NULLS_FIRST_ON_ASC_LAST_ON_DESC",  # as in Spark
+            **settings,
         }
-        if threads is not None:
-            config["threads"] = threads
-        self._error = duckdb.Error
-        self._database = duckdb.connect(":memory:", config=config)
+        if self._threads is not None:
+            config["threads"] = self._threads
+        return duckdb.connect(":memory:", config=config)
 
     def query(self, sql: str, tables: Mapping[str, Relation], parameters: Sequence[Parameter] = ()) -> pa.Table:
         """Rows of ``sql``; Arrow tables and data sets are read where they lie, without a copy."""
@@ -123,6 +156,35 @@ class DuckDBEngine:
         """Write four files at once: Parquet is encoded without the GIL."""
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             return list(pool.map(lambda piece: publish(workspace, base, piece[0], piece[1], schema, order), pieces))
+
+    def parts(
+        self,
+        workspace: Workspace,
+        sources: Mapping[str, Source],
+        sql: str,
+        parameters: Sequence[Parameter],
+        packing: Packing,
+    ) -> pa.Table:
+        """In a database of its own with little memory: files stream in, rows are sorted on disk and stream out."""
+        rows = max((sum(f.rows for f in source.files) for source in sources.values()), default=0)
+        database = self._connect(memory_limit=f"{max(_PARTS_BYTES, rows * _ROW_BYTES)} B")
+        streams = {name: _Stream(workspace, source) for name, source in sources.items()}
+        columns = ", ".join(f'"{name}"' for name in (PART, *packing.order))
+        try:
+            for name, stream in streams.items():
+                database.register(name, stream.reader())
+            ordered = database.sql(
+                f"SELECT * FROM ({sql}) AS rows_of_parts ORDER BY {columns}", params=list(parameters)
+            )
+            batches = (canonical(pa.Table.from_batches([batch])) for batch in ordered.to_arrow_reader(_BATCH))
+            return pa.concat_tables([PARTS.empty_table(), *pack(workspace, packing, batches)])
+        except self._error as error:
+            failed = next((stream.error for stream in streams.values() if stream.error is not None), None)
+            if failed is not None:
+                raise failed from None
+            raise RunError(f"DuckDB failed on a query: {error}\n{sql}") from error
+        finally:
+            database.close()
 
     def close(self) -> None:
         self._database.close()

@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -25,19 +22,19 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-from pyarrow.fs import LocalFileSystem
 
 from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
+from dataengine.engines.spark_frames import by_keys, cause, is_local_parquet, mapped, spark_schema, without_warnings
 from dataengine.engines.spark_plans import without_plan
-from dataengine.engines.tables import canonical, canonical_schema, prefix_digits, publish
+from dataengine.engines.tables import canonical, prefix_digits, publish
 from dataengine.errors import RunError, UsageError
+from dataengine.storage.row_packs import PARTS
 from dataengine.storage.workspace import File, Workspace
-from dataengine.table_engine import Function, Parameter, Relation
+from dataengine.table_engine import PART, Function, Packing, Parameter, Relation, Source
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import StructType
 
 #: Graphs of so many edges fit one task, which is faster than rounds of shuffles.
 _EDGES_IN_ONE_TASK = 2_000_000
@@ -58,8 +55,6 @@ _LOCAL = {
     "spark.driver.maxResultSize": "0",
     "spark.sql.shuffle.partitions": "8",
 }
-#: How Python ends a traceback.
-_RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
 _QUIET = """rootLogger.level = error
 rootLogger.appenderRef.console.ref = console
 appender.console.type = Console
@@ -81,7 +76,7 @@ class SparkEngine:
         self._kept: list[DataFrame] = []
         self._scratch = tempfile.TemporaryDirectory(prefix="dataengine-spark-")
         try:
-            with _without_warnings():
+            with without_warnings():
                 self._start(master)
         except ImportError as error:
             raise UsageError(f"engine spark: pyspark cannot be imported ({error}): install dataengine again") from error
@@ -137,8 +132,8 @@ class SparkEngine:
         if not rows:
             return self._frame(schema.empty_table())
         context = self._session.sparkContext
-        listed = self._session.createDataFrame(context.parallelize(rows, len(rows)), _spark_schema(tasks.FILES))
-        return _mapped(listed, partial(tasks.read, workspace, schema), schema)
+        listed = self._session.createDataFrame(context.parallelize(rows, len(rows)), spark_schema(tasks.FILES))
+        return mapped(listed, partial(tasks.read, workspace, schema), schema)
 
     def sql(self, sql: str, frames: Mapping[str, DataFrame], parameters: Sequence[Parameter] = ()) -> DataFrame:
         """Views are dropped by SQL: ``catalog.dropTempView`` would also unpersist the frame that a view was made of."""
@@ -154,19 +149,19 @@ class SparkEngine:
 
     def local(self, frame: DataFrame, keys: Sequence[str], function: Function, schema: pa.Schema) -> DataFrame:
         """Rows of a key are in one partition, and a partition is one call; without keys a batch is."""
-        partitioned = _by_keys(frame, keys) if keys else frame
-        return _mapped(partitioned, partial(tasks.apply, function, schema, bool(keys)), schema)
+        partitioned = by_keys(frame, keys) if keys else frame
+        return mapped(partitioned, partial(tasks.apply, function, schema, bool(keys)), schema)
 
     def whole(self, frame: DataFrame, function: Function, schema: pa.Schema) -> DataFrame:
-        return _mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
+        return mapped(frame.repartition(1), partial(tasks.apply, function, schema, True), schema)
 
     def kept(self, frame: DataFrame) -> DataFrame:
         """Persisted rows without the query plan that made them; what is lost with an executor is made again."""
         try:
-            with _without_warnings():
+            with without_warnings():
                 cut = without_plan(frame).persist()
         except self._errors as error:
-            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {cause(error)}") from error
         self._kept.append(cut)
         return cut
 
@@ -189,7 +184,7 @@ class SparkEngine:
         try:
             return canonical(frame.toArrow())
         except self._errors as error:
-            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {cause(error)}") from error
 
     def write(
         self,
@@ -212,7 +207,7 @@ class SparkEngine:
         column = ids or order[0]
         partitioned = frame.repartition(sf.substring(column, 1, digits)) if digits else frame.repartition(1)
         work = partial(tasks.publish, workspace, base, column, digits, schema, tuple(order))
-        written = self.collect(_mapped(partitioned, work, tasks.FILES).sort("key"))
+        written = self.collect(mapped(partitioned, work, tasks.FILES).sort("key"))
         frame.unpersist()
         return [File(**row) for row in written.to_pylist()]
 
@@ -220,22 +215,38 @@ class SparkEngine:
         self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, by: str, order: Sequence[str]
     ) -> dict[str, File]:
         """A task holds the rows of one value at a time."""
-        partitioned = _by_keys(frame, [by]).sortWithinPartitions(by, *order)
+        partitioned = by_keys(frame, [by]).sortWithinPartitions(by, *order)
         work = partial(tasks.publish_each, workspace, base, by, schema, tuple(order))
-        written = self.collect(_mapped(partitioned, work, tasks.FILES).sort("key")).to_pylist()
+        written = self.collect(mapped(partitioned, work, tasks.FILES).sort("key")).to_pylist()
         return {row["key"].removeprefix(f"{base}/").removesuffix(".parquet"): File(**row) for row in written}
+
+    def parts(
+        self,
+        workspace: Workspace,
+        sources: Mapping[str, Source],
+        sql: str,
+        parameters: Sequence[Parameter],
+        packing: Packing,
+    ) -> pa.Table:
+        """A task packs the parts that a hash gives it."""
+        frames = {
+            name: self.local(self.scan(workspace, source.files, source.columns), (), source.prepare, source.schema)
+            for name, source in sources.items()
+        }
+        rows = by_keys(self.sql(sql, frames, parameters), [PART]).sortWithinPartitions(PART, *packing.order)
+        return self.collect(mapped(rows, partial(tasks.pack, workspace, packing), PARTS).sort(PART)).cast(PARTS)
 
     def _counted(self, frame: DataFrame) -> int:
         try:
             return int(frame.count())
         except self._errors as error:
-            raise RunError(f"Spark failed on a query: {_cause(error)}") from error
+            raise RunError(f"Spark failed on a query: {cause(error)}") from error
 
     def _frame(self, table: Relation) -> DataFrame:
         """Local Parquet data sets are read by Spark itself; all else is handed over as Arrow."""
         if isinstance(table, pads.Dataset):
             files = getattr(table, "files", [])
-            if files and self._local and _is_local_parquet(table):
+            if files and self._local and is_local_parquet(table):
                 return self._session.read.parquet(*files).select(*table.schema.names)
             table = table.to_table()
         if not table.num_rows:  # pyspark stumbles over columns without any chunk
@@ -254,42 +265,3 @@ class SparkEngine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _is_local_parquet(dataset: Any) -> bool:
-    return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, pads.ParquetFileFormat)
-
-
-def _spark_schema(schema: pa.Schema) -> StructType:
-    from pyspark.sql.pandas.types import from_arrow_schema
-
-    return from_arrow_schema(canonical_schema(schema))
-
-
-def _by_keys(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
-    """Rows of a key in one partition. By a hash of the keys: where a join has partitioned by the keys themselves, Spark drops a
-    ``repartition`` by them under ``mapInArrow``, and adaptive execution may then make the join a broadcast that parts them."""
-    from pyspark.sql import functions as sf
-
-    return frame.repartition(sf.xxhash64(*keys))
-
-
-def _mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
-    with _without_warnings():
-        return frame.mapInArrow(function, _spark_schema(schema))
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Without those of pyspark about the version of pandas, which is not used here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
-        yield
-
-
-def _cause(error: BaseException) -> str:
-    """The one line of a Spark error that names the cause: a worker's exception, ours before others."""
-    lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
-    ours = [line for line in lines if line.startswith("dataengine.errors")]
-    raised = [line for line in lines if _RAISED.match(line)]
-    return (ours or raised or lines or [type(error).__name__])[0]

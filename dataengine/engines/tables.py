@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,17 +60,25 @@ def by_value(rows: pa.Table, values: Any) -> Iterator[tuple[str, pa.Table]]:
         yield name, rows.filter(pc.equal(values, pa.scalar(name)))
 
 
+def runs(tables: Iterable[pa.Table], column: str) -> Iterator[tuple[str, pa.Table]]:
+    """Rows of each value of ``column``, by which the tables come ordered, a value at a time."""
+    pieces = (piece for table in tables for piece in by_value(table, table[column]))
+    for value, group in groupby(pieces, key=itemgetter(0)):
+        yield value, pa.concat_tables([rows for _, rows in group])
+
+
 def publish(
     workspace: Workspace, base: str, prefix: str, rows: pa.Table, schema: pa.Schema, order: Sequence[str]
 ) -> File:
     """Write one file of ``TableEngine.write``: the rows of one prefix ("" where it is the only one), checked to be in a total
     order. Raises RunError for a duplicate key."""
     name = f"{base}/{prefix}.parquet" if prefix else f"{base}.parquet"
-    ordered = _in_order(canonical(rows), order, name).select(schema.names)
+    ordered = in_order(canonical(rows), order, name).select(schema.names)
     return workspace.write_table(name, ordered.combine_chunks(), schema)
 
 
-def _in_order(rows: pa.Table, order: Sequence[str], name: str) -> pa.Table:
+def in_order(rows: pa.Table, order: Sequence[str], name: str) -> pa.Table:
+    """The rows sorted by ``order``. Raises RunError, with ``name``, where two are equal in all of it."""
     if _strictly_increasing(rows, order):
         return rows
     ordered = rows.sort_by([(column, "ascending") for column in order])

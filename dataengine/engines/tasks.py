@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
 
-from dataengine.engines.tables import by_prefix, by_value, canonical
+from dataengine.engines.packing import pack as packed
+from dataengine.engines.tables import by_prefix, canonical, runs
 from dataengine.engines.tables import publish as published
 from dataengine.storage.workspace import File, Workspace
-from dataengine.table_engine import Function
+from dataengine.table_engine import Function, Packing
 
 _FILE: list[pa.Field[Any]] = [
     pa.field("key", pa.string()),
@@ -72,11 +71,15 @@ def publish_each(
 ) -> Iterator[pa.RecordBatch]:
     """Write a file for each value of ``by``, by which the rows come ordered; FILES."""
     tables = (canonical(pa.Table.from_batches([batch])) for batch in batches)
-    pieces = (piece for table in tables for piece in by_value(table, table[by]))
-    for name, group in groupby(pieces, key=itemgetter(0)):
-        yield from _row_of(
-            published(workspace, base, name, pa.concat_tables([rows for _, rows in group]), schema, order)
-        )
+    for name, rows in runs(tables, by):
+        yield from _row_of(published(workspace, base, name, rows, schema, order))
+
+
+def pack(workspace: Workspace, packing: Packing, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Write the packs of a partition, whose rows come ordered by part; PARTS."""
+    tables = (canonical(pa.Table.from_batches([batch])) for batch in batches if batch.num_rows)
+    for table in packed(workspace, packing, tables):
+        yield from table.to_batches()
 
 
 def _row_of(file: File) -> list[pa.RecordBatch]:

@@ -1,7 +1,7 @@
 """Explains the outcome of one input from the ledger: the rule that dropped it, its representative and distance, its failure.
 
 A finished release is enough (its ledger and manifest, from a folder or s3://); with the recipe, scores and the place in
-the shards come from the workspace. No media is read.
+the shards come from the workspace. No media is read, no table engine is started, and of tables only the rows asked for are held.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ _SHORTEST = 6
 def explain(published: Published, what: str, run: Run | None = None) -> list[Lines]:
     """Outcomes of the inputs that match ``what``, at most SHOWN: a uri or the end of one, or the beginning of an input's or
     sample's id. Raises UsageError where none matches."""
-    ledger = published.ledger()
-    rows = _named(ledger, what)[:SHOWN]
+    rows = _named(published, what)[:SHOWN]
     if not rows:
         raise UsageError(
             f"{published.store.url}: no input matches {what}; give its uri as in ledger.parquet (or what follows a / in it), "
@@ -37,19 +36,26 @@ def explain(published: Published, what: str, run: Run | None = None) -> list[Lin
         )
     ids = sorted({row["id"] for row in rows if row["id"]})
     columns = _columns(run, ids) if run is not None and ids else {}
-    return [_explained(published, ledger, row) + columns.get(row["id"], []) for row in rows]
+    return [_explained(published, row) + columns.get(row["id"], []) for row in rows]
 
 
-def _named(ledger: pa.Table, what: str) -> list[dict[str, Any]]:
-    uri: Any = ledger["uri"]
-    same: Any = pc.equal(uri, pa.scalar(what))
-    exact: Any = pc.or_(same, pc.ends_with(uri, f"/{what}"))
-    rows = _rows(ledger.filter(exact))
+def _named(published: Published, what: str) -> list[dict[str, Any]]:
+    rows = _rows(published.inputs(lambda t: pc.or_(_is(t["uri"], what), _ends(t["uri"], f"/{what}"))))
     if rows or len(what) < _SHORTEST:
         return rows
-    input_id, id_ = ledger["input_id"], ledger["id"]
-    begins: Any = pc.or_kleene(pc.starts_with(input_id, what), pc.starts_with(id_, what))
-    return _rows(ledger.filter(begins))
+    return _rows(published.inputs(lambda t: pc.or_kleene(_begins(t["input_id"], what), _begins(t["id"], what))))
+
+
+def _is(column: Any, value: str) -> Any:
+    return pc.equal(column, pa.scalar(value))
+
+
+def _ends(column: Any, end: str) -> Any:
+    return pc.ends_with(column, end)
+
+
+def _begins(column: Any, beginning: str) -> Any:
+    return pc.starts_with(column, beginning)
 
 
 def _rows(table: pa.Table) -> list[dict[str, Any]]:
@@ -57,22 +63,21 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
     return rows
 
 
-def _explained(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
+def _explained(published: Published, row: Mapping[str, Any]) -> Lines:
     lines = [("input", f"{row['uri']} of source {row['source']}"), ("input id", row["input_id"])]
     lines += [("sample", row["id"])] if row["id"] else []
     outcome = {"kept": _kept, "duplicate": _duplicate, "filtered": _filtered, "failed": _failed}[row["outcome"]]
-    return lines + outcome(published, ledger, row)
+    return lines + outcome(published, row)
 
 
-def _kept(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
-    mask: Any = pc.equal(ledger["representative"], pa.scalar(row["id"]))
-    duplicates = _rows(ledger.filter(mask))
+def _kept(published: Published, row: Mapping[str, Any]) -> Lines:
+    duplicates = _rows(published.inputs(lambda t: _is(t["representative"], row["id"])))
     listed = _list(f"{_name(r)} ({_similarity(published, r)})" for r in duplicates)
     return [("outcome", "kept"), *([("representative of", listed)] if duplicates else [])]
 
 
-def _duplicate(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -> Lines:
-    representative = _rows(ledger.filter(pc.equal(ledger["id"], pa.scalar(row["representative"]))))
+def _duplicate(published: Published, row: Mapping[str, Any]) -> Lines:
+    representative = _rows(published.inputs(lambda t: _is(t["id"], row["representative"])))
     first = next((r for r in representative if r["outcome"] != "duplicate"), None)
     lines = [("outcome", f"duplicate: {_similarity(published, row)}"), ("representative", row["representative"])]
     if first is None:
@@ -84,10 +89,10 @@ def _duplicate(published: Published, ledger: pa.Table, row: Mapping[str, Any]) -
 def _why(published: Published, row: Mapping[str, Any]) -> Lines:
     if row["outcome"] == "kept":
         return [("outcome", "kept")]
-    return (_filtered if row["outcome"] == "filtered" else _failed)(published, None, row)
+    return (_filtered if row["outcome"] == "filtered" else _failed)(published, row)
 
 
-def _filtered(published: Published, ledger: pa.Table | None, row: Mapping[str, Any]) -> Lines:
+def _filtered(published: Published, row: Mapping[str, Any]) -> Lines:
     rule = row["rule"]
     reasons = {step.rule: step.reason for step in published.manifest.funnel}
     policy = published.manifest.policy
@@ -96,7 +101,7 @@ def _filtered(published: Published, ledger: pa.Table | None, row: Mapping[str, A
     return [*lines, ("value", "missing" if row["value"] is None else str(row["value"]))]
 
 
-def _failed(published: Published, ledger: pa.Table | None, row: Mapping[str, Any]) -> Lines:
+def _failed(published: Published, row: Mapping[str, Any]) -> Lines:
     return [("outcome", f"failed: {row['failure']}"), ("message", str(row["message"]))]
 
 
@@ -106,14 +111,12 @@ def _similarity(published: Published, row: Mapping[str, Any]) -> str:
 
 def _columns(run: Run, ids: Sequence[str]) -> dict[str, Lines]:
     """Place in the shards and scores of each sample that has them, by id."""
-    from dataengine.score.annotated import annotated
+    from dataengine.score.annotated import annotated_rows
 
-    place = f'SELECT "id", "shard", "position" FROM a WHERE "id" IN ({", ".join("?" * len(ids))})'
-    assignment = run.frame("shard.assign", "assignment", contracts.ASSIGNMENT, ["id", "shard", "position"])
     lines: dict[str, Lines] = {id_: [] for id_ in ids}
-    for row in run.engine.collect(run.engine.sql(place, {"a": assignment}, ids)).to_pylist():
+    for row in run.rows_of("shard.assign", "assignment", contracts.ASSIGNMENT, ids).to_pylist():
         lines[row["id"]].append(("shard", f"{row['shard']}, sample {row['position'] + 1} of it"))
-    for row in run.engine.collect(annotated(run, ids=ids)).to_pylist():
+    for row in annotated_rows(run, ids):
         lines[row.pop("id")] += [(name, _value(value)) for name, value in row.items()]
     return lines
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -20,7 +21,7 @@ from dataengine.shards.read import Sample, read_members, read_shard
 from dataengine.shards.sample import SampleMetadata
 from dataengine.storage.store import Store
 from dataengine.storage.tar import BLOCK, member_size
-from dataengine.storage.workspace import parquet
+from dataengine.storage.workspace import File, Workspace
 
 _AT_ONCE = 16 << 20
 _METADATA = msgspec.json.Decoder(SampleMetadata)
@@ -60,10 +61,11 @@ class Published:
     def splits(self) -> list[str]:
         return sorted({shard.split for shard in self.manifest.shards})
 
-    def ledger(self) -> pa.Table:
-        """The outcome of each input, from the file or files that the manifest lists. Raises as ``Store.get``."""
+    def inputs(self, where: Callable[[pa.Table], Any]) -> pa.Table:
+        """Rows of the ledger for which ``where`` is true; other rows are not held. Raises as ``Store.get``."""
         listed = sorted(file.path for file in self.manifest.files if is_ledger(file.path))
-        return pa.concat_tables([parquet(self.store.get(n), contracts.LEDGER.names) for n in listed])
+        tables = Workspace(self.store.url).batches([File(path, "", 0, 1) for path in listed], contracts.LEDGER)
+        return pa.concat_tables([contracts.LEDGER.empty_table(), *(table.filter(where(table)) for table in tables)])
 
     def shards(self, split: str) -> list[Tar]:
         """Shards of samples, by name."""

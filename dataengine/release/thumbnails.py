@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from dataengine import contracts
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.samples.locate import by_media, locate, payloads
@@ -20,10 +17,8 @@ def thumbnails(run: Run, ids: Sequence[str]) -> dict[str, bytes]:
     """JPEGs by sample id; a sample that cannot be decoded has none."""
     if not ids:
         return {}
-    unique = run.table("dedup", "unique", contracts.UNIQUE)
-    rows = [
-        r for group in by_media(locate(unique.filter(pc.is_in(unique["id"], pa.array(ids))))).values() for r in group
-    ]
+    unique = run.rows_of("dedup", "unique", contracts.UNIQUE, ids)
+    rows = [r for group in by_media(locate(unique)).values() for r in group]
     limits = run.recipe.limits.to_limits()
     with Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits, answer=bytes) as sandbox:
         items = ((data, row.kind) for row, data in payloads(run.workspace.store, rows))

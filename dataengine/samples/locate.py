@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,7 +20,14 @@ T = TypeVar("T")
 
 #: Bytes read from a media tar at once.
 _READ_AHEAD = 16 << 20
-_COLUMNS = ["id", "kind", "ext", "bytes", "captions", "media", "offset", "width", "height", "frames", "duration"]
+_COLUMNS = ("id", "kind", "ext", "bytes", "captions", "media", "offset", "width", "height", "frames", "duration")
+#: Columns of contracts.UNIQUE that are read.
+READ = pa.schema([contracts.UNIQUE.field(name) for name in _COLUMNS])
+_TEXTS: list[pa.Field[Any]] = [
+    pa.field(f.name, pa.list_(pa.string()) if f.name == "captions" else f.type) for f in READ
+]
+#: Rows that a worker gets; captions are texts alone.
+LOCATED = pa.schema(_TEXTS)
 
 
 @dataclass(frozen=True)
@@ -44,20 +52,35 @@ def representatives(run: Run, columns: Sequence[str] | None = None) -> pa.Table:
     return unique.filter(pc.is_in(unique["id"], value_set=ids.combine_chunks())).sort_by("id")
 
 
+def locations(unique: pa.Table) -> pa.Table:
+    """LOCATED of rows with the columns of READ, of each by itself."""
+    captions = unique["captions"].combine_chunks()
+    texts = pc.struct_field(pc.list_flatten(captions), "text")
+    ends = np.r_[0, np.cumsum(pc.fill_null(pc.list_value_length(captions), 0).to_numpy(zero_copy_only=False))]
+    lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
+    place = unique.column_names.index("captions")
+    return unique.set_column(place, "captions", lists).select(LOCATED.names).cast(LOCATED)
+
+
 def locate(table: pa.Table) -> list[Located]:
     """Rows of contracts.UNIQUE as objects."""
+    return objects(locations(table.select(READ.names)))
+
+
+def objects(rows: pa.Table) -> list[Located]:
+    """Rows of LOCATED as objects."""
     return [
         Located(
             row["id"],
             row["kind"],
             row["ext"],
             row["bytes"],
-            tuple(c["text"] for c in row["captions"]),
+            tuple(row["captions"]),
             row["media"],
             row["offset"],
             {k: row[k] for k in ("width", "height", "frames", "duration")},
         )
-        for row in table.select(_COLUMNS).to_pylist()
+        for row in rows.to_pylist()
     ]
 
 

@@ -12,9 +12,10 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoded, Decoder
 from dataengine.samples.lanes import Lanes
-from dataengine.samples.locate import Located
+from dataengine.samples.locate import Located, objects
 from dataengine.samples.prefetch import Prefetch
 from dataengine.stage import Feed
+from dataengine.storage.row_packs import PackedRows
 from dataengine.storage.workspace import Workspace
 
 R = TypeVar("R")
@@ -52,6 +53,10 @@ class DecodingWorker:
     def answer(self) -> Any:
         """Type of what the function returns: the child's answer is decoded as this and nothing else."""
         return Any
+
+    def samples(self, rows: PackedRows) -> list[Located]:
+        """The samples of a part, from the place of its rows."""
+        return objects(rows.read(self.workspace.store)) if rows.rows else []
 
     def setup(self) -> None: ...
 

@@ -10,9 +10,12 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
+from dataengine.samples.stage import part_name
+from dataengine.score.base import AnyScorer
 from dataengine.score.factory import build
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run
+from dataengine.storage.workspace import File
 from dataengine.table_engine import Frame
 
 #: Facts that policies may ask about.
@@ -44,9 +47,8 @@ def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
     return facts | {f.name: f.type for f in score_fields(recipe)}
 
 
-def annotated(run: Run, columns: Collection[str] | None = None, ids: Sequence[str] | None = None) -> Frame:
-    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored (or of ``ids``, which
-    are picked out before anything is joined), in no order."""
+def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
+    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored, in no order."""
     facts = [name for name in FACT_COLUMNS if name == "id" or columns is None or name in columns]
     frames = {
         "f": run.frame("dedup", "unique", UNIQUE, facts),
@@ -59,11 +61,29 @@ def annotated(run: Run, columns: Collection[str] | None = None, ids: Sequence[st
         selected += [f's{n}."{name}"' for name in scores]
         joins.append(f'LEFT JOIN s{n} ON f."id" = s{n}."id"')
         readable.append(f's{n}."failure" IS NULL')
-    if ids is not None:
-        picked = f'SELECT * FROM t WHERE "id" IN ({", ".join("?" * len(ids))})'
-        frames = {name: run.engine.sql(picked, {"t": frame}, ids) for name, frame in frames.items()}
     joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
     return run.engine.sql(f"SELECT {', '.join(selected)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
+
+
+def annotated_rows(run: Run, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of ``annotated`` of a few samples, from the files that hold them alone."""
+    groups = run.rows_of("dedup", "groups", GROUPS, ids).to_pylist()
+    standing = [row["id"] for row in groups if row["id"] == row["representative"]]
+    rows = []
+    for facts in run.rows_of("dedup", "unique", UNIQUE, standing).to_pylist():
+        row = {name: facts[name] for name in FACT_COLUMNS}
+        files = run.records["score"].parts[part_name(facts["media"])].files
+        scores = [_scores(run, scorer, files[scorer.name], facts["id"]) for scorer in build(run.recipe.score.scorers)]
+        if None not in scores:
+            rows.append({name: value for some in (row, *scores) if some for name, value in some.items()})
+    return rows
+
+
+def _scores(run: Run, scorer: AnyScorer, file: File, id_: str) -> dict[str, Any] | None:
+    """A sample's scalar scores by a scorer; None where it could not be scored."""
+    for row in run.workspace.rows_of([file], annotation_schema(scorer), [id_]).to_pylist():
+        return None if row["failure"] else {f.name: row[f.name] for f in scorer.fields if is_scalar(f)}
+    return {f.name: None for f in scorer.fields if is_scalar(f)}
 
 
 def broken(run: Run) -> Frame:

@@ -7,8 +7,8 @@ from typing import Any
 
 from dataengine.config.recipe import Recipe
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
-from dataengine.samples.locate import Located, locate, representatives
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.selection import Selection, representatives
+from dataengine.samples.stage import PlannedStage
 from dataengine.score.base import EmbeddingScorer
 from dataengine.score.factory import build
 from dataengine.score.worker import ScoreWorker
@@ -16,7 +16,7 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import digest
 
 
-class Score(MediaStage):
+class Score(PlannedStage):
     """All scorers of pixels share one decode of each sample."""
 
     name = "score"
@@ -34,14 +34,14 @@ class Score(MediaStage):
     def device(self, recipe: Recipe) -> str:
         return recipe.score.device
 
-    def rows(self, run: Run) -> list[Located]:
-        return locate(representatives(run))
+    def selection(self, run: Run) -> Selection:
+        return representatives(run)
 
-    def identity(self, run: Run, row: Located) -> Any:
-        return row.id, row.captions
+    def reads_captions(self, recipe: Recipe) -> bool:
+        return True
 
     def plan(self, run: Run) -> list[Part]:
-        """``spec`` is (samples, files of their embeddings by role; none where no scorer reads them)."""
+        """``spec`` is (place of the rows, files of their embeddings by role; none where no scorer reads them)."""
         reads = any(isinstance(s, EmbeddingScorer) for s in build(run.recipe.score.scorers))
         return [
             self._with_embeddings(run, part) if reads else replace(part, spec=(part.spec, {}))

@@ -58,7 +58,8 @@ class ScoreWorker(DecodingWorker):
         return dict[str, Any]
 
     def process(self, part: Part) -> Output:
-        rows, embeddings = part.spec
+        packed, embeddings = part.spec
+        rows = self.samples(packed)
         content = digest([(r.id, r.captions) for r in rows], self.limits.bounds())
         keys = {s.name: f"annotations/{s.name}-{s.version}/{part.name}-{content[:16]}.parquet" for s in self.scorers}
         todo = [s for s in self.scorers if not self.workspace.store.exists(keys[s.name])]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataengine.errors import RunError
@@ -22,6 +23,8 @@ from dataengine.storage.store import Store
 
 #: Objects read or checked concurrently.
 _PARALLEL = 16
+#: Rows of a batch.
+_BATCH = 1 << 16
 
 
 def canonical_json(value: Any) -> bytes:
@@ -138,14 +141,29 @@ class Workspace:
         wanted = pa.schema([schema.field(c) for c in columns]) if columns else schema
 
         def read(file: File) -> pa.Table:
-            data = pq.ParquetFile(pa.BufferReader(self.store.get(file.key, file.sha256)))
-            absent = [f for f in wanted if f.nullable and f.name not in data.schema_arrow.names]
-            table = data.read([n for n in wanted.names if n in data.schema_arrow.names])
-            for column in absent:
-                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
-            return table.select(wanted.names).cast(wanted)
+            data = self._parquet(file)
+            return _shaped(data.read(_stored(data, wanted)), wanted)
 
         return pa.concat_tables([wanted.empty_table(), *self.each(read, [f for f in files if f.rows])])
+
+    def batches(self, files: Iterable[File], schema: pa.Schema) -> Iterator[pa.Table]:
+        """As ``read_table``, some ten thousand rows at a time: memory grows with a file, not with the table."""
+        for file in files:
+            data = self._parquet(file)
+            for batch in data.iter_batches(_BATCH, columns=_stored(data, schema), use_threads=False):
+                yield _shaped(pa.Table.from_batches([batch]), schema)
+
+    def rows_of(self, files: Sequence[File], schema: pa.Schema, ids: Collection[str]) -> pa.Table:
+        """Rows whose ``id`` is one of a few. Of a table in several files, each named by the prefix of the ids in it, only those
+        are read that can have one."""
+        if len(files) > 1:
+            files = [f for f in files if _may_hold(f.key, ids)]
+        wanted = pa.array(sorted(ids), pa.string())
+        tables = (table.filter(pc.is_in(table["id"], value_set=wanted)) for table in self.batches(files, schema))
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+    def _parquet(self, file: File) -> pq.ParquetFile:
+        return pq.ParquetFile(pa.BufferReader(self.store.get(file.key, file.sha256)))
 
     def each(self, call: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """``[call(i) for i in items]``, with concurrent calls."""
@@ -171,6 +189,24 @@ class Workspace:
         names = [n for n, (marker, _) in sorted(wanted.items()) if marker in existing]
         markers = self.each(lambda n: json.loads(self.store.get(wanted[n][0])), names)
         return {n: Output.from_json(m) for n, m in zip(names, markers, strict=True) if m["key"] == wanted[n][1]}
+
+
+def _may_hold(key: str, ids: Collection[str]) -> bool:
+    """Whether an id begins as the file ``key`` is called."""
+    prefix = key.rpartition("/")[2].removesuffix(".parquet")
+    return any(id_.startswith(prefix) for id_ in ids)
+
+
+def _stored(data: pq.ParquetFile, wanted: pa.Schema) -> list[str]:
+    return [name for name in wanted.names if name in data.schema_arrow.names]
+
+
+def _shaped(table: pa.Table, wanted: pa.Schema) -> pa.Table:
+    """The wanted columns; nullable ones that are absent are null."""
+    for column in wanted:
+        if column.nullable and column.name not in table.column_names:
+            table = table.append_column(column, pa.nulls(table.num_rows, column.type))
+    return table.select(wanted.names).cast(wanted)
 
 
 def commit_part(store: Store, marker: str, key: str, output: Output) -> None:

@@ -168,8 +168,10 @@ def test_a_part_that_was_killed_halfway_gives_the_same_files(
     def killed(self: Workspace, *what: Any) -> File:
         if len(written) == 2:
             raise KeyboardInterrupt
-        written.append(write(self, *what))
-        return written[-1]
+        file = write(self, *what)
+        if not file.key.startswith("plans/"):
+            written.append(file)
+        return file
 
     monkeypatch.setattr(Workspace, "write_table", killed)
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,61 @@
+"""DataFrames from Arrow schemas and functions, placed by key, and the cause of a Spark error."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.dataset as pads
+from pyarrow.fs import LocalFileSystem
+
+from dataengine.engines.tables import canonical_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
+
+#: How Python ends a traceback.
+_RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
+
+
+def is_local_parquet(dataset: Any) -> bool:
+    return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, pads.ParquetFileFormat)
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(canonical_schema(schema))
+
+
+def by_keys(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
+    """Rows of a key in one partition. By a hash of the keys: where a join has partitioned by the keys themselves, Spark drops a
+    ``repartition`` by them under ``mapInArrow``, and adaptive execution may then make the join a broadcast that parts them."""
+    from pyspark.sql import functions as sf
+
+    return frame.repartition(sf.xxhash64(*keys))
+
+
+def mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
+    with without_warnings():
+        return frame.mapInArrow(function, spark_schema(schema))
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Without those of pyspark about the version of pandas, which is not used here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
+
+
+def cause(error: BaseException) -> str:
+    """The one line of a Spark error that names the cause: a worker's exception, ours before others."""
+    lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
+    ours = [line for line in lines if line.startswith("dataengine.errors")]
+    raised = [line for line in lines if _RAISED.match(line)]
+    return (ours or raised or lines or [type(error).__name__])[0]

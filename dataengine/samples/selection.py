@@ -1,0 +1,130 @@
+"""The samples that a stage reads, as a query over committed tables, and their plan: no row is looked at in the driver.
+
+A plan says which parts there are, digests of the samples of each, and where their rows lie. It is named by the content that it is
+made from: stages that read the same samples share one, and a run that goes on finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from dataengine.contracts import DECISIONS, GROUPS
+from dataengine.samples.locate import LOCATED, READ, Located, locations, objects
+from dataengine.stage import Run
+from dataengine.storage.row_packs import PARTS, PackedRows, places
+from dataengine.storage.workspace import File, digest
+from dataengine.table_engine import PART, Packing, Parameter, Source
+
+#: Goes up when the same tables would give other rows or digests.
+_VERSION = "1"
+_ORDER = ("media", "offset")
+_DIGESTS = ("id", "captions")
+_BY_MEDIA, _WHOLE = 'u."media"', "'all'"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A part of a plan: its media tar, or ``all``; digests of its samples' ids and captions; the place of their rows."""
+
+    name: str
+    ids: str
+    captions: str
+    rows: PackedRows
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Those of the distinct samples, the source ``u``, that pass ``where``, which names each other source once."""
+
+    sources: Mapping[str, Source]
+    where: str = 'u."id" IS NOT NULL'
+    parameters: tuple[Parameter, ...] = ()
+
+    def that(self, where: str, *parameters: Parameter, **sources: Source) -> Selection:
+        """Those that pass another condition, too."""
+        both = {**self.sources, **sources}
+        return replace(
+            self, sources=both, where=f"{self.where} AND {where}", parameters=(*self.parameters, *parameters)
+        )
+
+    def plan(self, run: Run) -> list[Planned]:
+        """A part a media tar, rows in the order of their bytes. Publishes the plan where there is none."""
+        return self._plan(run, _BY_MEDIA)
+
+    def whole(self, run: Run) -> Planned:
+        """All in one part, which may be empty."""
+        parts = self._plan(run, _WHOLE)
+        return parts[0] if parts else Planned("all", "", "", PackedRows("", 0, 0, "", 0))
+
+    def is_planned(self, run: Run, whole: bool = False) -> bool:
+        """Whether ``plan`` or ``whole`` would only read."""
+        return run.workspace.store.exists(self._key(_WHOLE if whole else _BY_MEDIA))
+
+    def collected(self, run: Run) -> list[Located]:
+        """The samples, in the order of their bytes: for few."""
+        engine = run.engine
+        frames = {
+            name: engine.local(engine.scan(run.workspace, s.files, s.columns), (), s.prepare, s.schema)
+            for name, s in self.sources.items()
+        }
+        rows = engine.sql(
+            f"SELECT * FROM ({self._sql(_WHOLE)}) AS rows_of ORDER BY {_columns()}", frames, self.parameters
+        )
+        return objects(engine.collect(rows).select(LOCATED.names))
+
+    def _sql(self, part: str) -> str:
+        return f"SELECT {part} AS {PART}, u.* FROM u WHERE {self.where}"
+
+    def _key(self, part: str) -> str:
+        read = {name: [[f.sha256 for f in s.files], s.name] for name, s in self.sources.items()}
+        return f"plans/{digest(_VERSION, read, self._sql(part), self.parameters, LOCATED.names)}.parquet"
+
+    def _plan(self, run: Run, part: str) -> list[Planned]:
+        workspace, key = run.workspace, self._key(part)
+        if not workspace.store.exists(key):
+            packing = Packing(key.removesuffix(".parquet"), _ORDER, _DIGESTS)
+            workspace.write_table(
+                key, run.engine.parts(workspace, self.sources, self._sql(part), self.parameters, packing)
+            )
+        parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
+        rows = parts.select(["part", "digests"]).to_pylist()
+        return [
+            Planned(row["part"], row["digests"][0], row["digests"][1], place)
+            for row, place in zip(rows, places(parts), strict=True)
+        ]
+
+
+def _columns() -> str:
+    return ", ".join(f'"{name}"' for name in _ORDER)
+
+
+def distinct(run: Run, stage: str = "dedup.unique") -> Selection:
+    """All distinct samples, copies included."""
+    return Selection({"u": Source("locations", run.records[stage].files("unique"), READ, locations, LOCATED)})
+
+
+def representatives(run: Run) -> Selection:
+    """The representatives of groups."""
+    return distinct(run, "dedup").that(
+        'u."id" IN (SELECT g."id" FROM g WHERE g."id" = g."representative")',
+        g=source(run, "dedup", "groups", GROUPS, ("id", "representative")),
+    )
+
+
+def kept(run: Run) -> Selection:
+    """The representatives that the policy kept."""
+    decisions = source(run, "filter", "decisions", DECISIONS, ("id", "kept"))
+    return distinct(run, "dedup").that('u."id" IN (SELECT d."id" FROM d WHERE d."kept")', d=decisions)
+
+
+def source(run: Run, stage: str, role: str, schema: pa.Schema, columns: tuple[str, ...]) -> Source:
+    """Some columns of a committed table, as they are."""
+    some = pa.schema([schema.field(name) for name in columns])
+    return Source("", run.records[stage].files(role), some, as_is, some)
+
+
+def as_is(rows: pa.Table) -> pa.Table:
+    return rows
