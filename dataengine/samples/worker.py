@@ -54,8 +54,10 @@ class DecodingWorker:
         """Type of what the function returns: the child's answer is decoded as this and nothing else."""
         return Any
 
-    def samples(self, rows: PackedRows) -> list[Located]:
-        """The samples of a part, from the place of its rows."""
+    def samples(self, rows: PackedRows | Sequence[Located]) -> Sequence[Located]:
+        """The samples of a part: read from the place of its rows, or as they are given."""
+        if not isinstance(rows, PackedRows):
+            return rows
         return objects(rows.read(self.workspace.store)) if rows.rows else []
 
     def setup(self) -> None: ...
