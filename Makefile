@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs gpu-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers gpu-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -38,6 +38,15 @@ types: .venv/dev
 # The site in build/site; a broken link is an error. Code blocks are checked by tests/docs.
 docs: .venv/dev
 	$(BIN)/python -m sphinx -q -W --keep-going -c docs . build/site
+
+# At most half an hour on two quiet cores: build/bench/README.md. `python -m benchmarks` lists all benchmarks.
+bench: .venv/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks bench --out build/bench
+
+# The same plain job by other packages, each in an environment of its own below .venv-peers; what cannot be installed is named.
+bench-peers: .venv/dev
+	$(BIN)/python -m benchmarks peers --out build/bench
 
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed

@@ -93,18 +93,27 @@ def command(arguments: Sequence[str], env: Mapping[str, str] | None = None, time
     piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
     process = subprocess.Popen(arguments, env={**os.environ, **(env or {})}, **piped)  # type: ignore[call-overload]
     cpus: dict[int, float] = {}
-    peak, output = 0.0, ""
-    while process.returncode is None:
-        with suppress(subprocess.TimeoutExpired):
-            output = process.communicate(timeout=0.25)[0]
-        seen = family(process.pid)
-        cpus |= {pid: used for pid in seen if (used := cpu_of(pid)) > 0}
-        peak = max(peak, sum(map(_proportional, seen)))
-        if time.perf_counter() - begun > timeout:
-            for pid in seen:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, 9)
+    peak, output, pause = 0.0, "", 0.25
+    try:
+        while process.returncode is None:
+            with suppress(subprocess.TimeoutExpired):
+                output = process.communicate(timeout=pause)[0]
+            looked = time.perf_counter()
+            seen = family(process.pid)
+            cpus |= {pid: used for pid in seen if (used := cpu_of(pid)) > 0}
+            peak = max(peak, sum(map(_proportional, seen)))
+            pause = max(0.25, 20 * (time.perf_counter() - looked))  # looking walks page tables: a twentieth of the time
+            if time.perf_counter() - begun > timeout:
+                _kill(process.pid)
+    finally:
+        _kill(process.pid)  # also where this process is interrupted
     return Command(time.perf_counter() - begun, sum(cpus.values()), peak / 1e6, process.returncode, output)
+
+
+def _kill(leader: int) -> None:
+    for pid in family(leader):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
 
 
 def cpu_of(pid: int) -> float:
@@ -193,11 +202,18 @@ class Report:
 
     def _machine(self) -> str:
         f = self.facts
-        options = "".join(f" --{k.replace('_', '-')} {v}" for k, v in self.options.items() if v not in (None, False))
+        options = "".join(_option(k, v) for k, v in self.options.items())
         return (
             f"`python -m benchmarks {self.name}{options}`, {f['date']}, {f['cpu']}, {f['cores']} cores, "
             f"{f['memory_gb']} GB, load before {f['load']}, Python {f['python']}, commit {f['commit']}."
         )
+
+
+def _option(name: str, value: Any) -> str:
+    if value is None or value is False or value == []:
+        return ""
+    shown = "" if value is True else " " + (" ".join(map(str, value)) if isinstance(value, list) else str(value))
+    return f" --{name.replace('_', '-')}{shown}"
 
 
 def markdown(table: Mapping[str, Any]) -> str:

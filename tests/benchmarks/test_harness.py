@@ -91,3 +91,23 @@ def test_a_report_is_written_as_json_and_markdown(harness: Any, tmp_path: Path) 
     text = (tmp_path / "some.md").read_text()
     assert "| way | per second |\n| --- | ---: |\n| ours | 12,346 |\n| theirs | 0.123 |\n\nA note." in text
     assert "`python -m benchmarks some --rounds 3`" in text
+
+
+def test_the_cost_model_adds_up(harness: Any) -> None:
+    model = importlib.import_module("cost_model")
+    cluster = model.Cluster(cores=100, accelerators=2, core_hour=0.5, accelerator_hour=3.0, busy=0.5)
+    lines = {line.name: line for line in model.cost(3.6e6, cluster, {"ingest": 1000.0, "CLIP ViT-L-14": 100.0})}
+    assert (lines["ingest"].hours, lines["ingest"].money) == (1.0, 1.0)
+    assert lines["ingest"].days == pytest.approx(1 / 100 / 0.5 / 24)
+    assert lines["CLIP ViT-L-14"].hours == 10.0 and lines["CLIP ViT-L-14"].money == 60.0
+    assert set(lines) == {step.name for step in model.STEPS}
+    with pytest.raises(ValueError, match="no step is called speed"):
+        model.cost(1, cluster, {"speed": 1.0})
+
+
+def test_the_list_of_make_bench_fits_into_half_an_hour(harness: Any) -> None:
+    entries = importlib.import_module("bench").LIST
+    assert sum(entry.limit for entry in entries) <= 1800
+    known = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+    assert {entry.name for entry in entries} <= known
+    assert {entry.name for entry in entries if entry.tells} >= {"align", "scaling", "cost_model"}
