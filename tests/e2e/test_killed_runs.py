@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.small_corpus import POLICY, Setup, digests, kill_session, manifest
@@ -78,18 +79,22 @@ class Crash(BaseException):
 
 def _crash_at(patch: pytest.MonkeyPatch, write: int) -> None:
     """No write reaches a store any more from the ``write``-th on, which itself does if it is even."""
-    left, put = write, Store.put
+    left = write
 
-    def failing(self: Store, key: str, data: bytes | Path) -> str:
-        nonlocal left
-        left -= 1
-        if left > 0:
-            return put(self, key, data)
-        if left == 0 and write % 2 == 0:
-            put(self, key, data)
-        raise Crash(key)
+    def failing(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Store, *arguments: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                return original(self, *arguments)
+            if left == 0 and write % 2 == 0:
+                original(self, *arguments)
+            raise Crash(arguments)
 
-    patch.setattr(Store, "put", failing)
+        return call
+
+    for name in ("put", "move"):
+        patch.setattr(Store, name, failing(getattr(Store, name)))
 
 
 def test_crashed_at_any_write_it_resumes_to_the_same_bytes(base: Setup, tmp_path: Path) -> None:
