@@ -59,12 +59,12 @@ def plan(
     from dataengine.config import recipe as recipes
     from dataengine.tokenize.kelix_plan import COLUMNS
 
-    made = _planned(recipes.load(recipe, workspace=workspace), measure)
-    console.print_rows("model", made.model)
-    console.print_rows("corpus", made.corpus)
-    console.print_table("stages, on each process", COLUMNS, made.stages)
-    if made.problems:
-        raise UsageError("\n".join(made.problems))
+    training = _planned(recipes.load(recipe, workspace=workspace), measure)
+    console.print_rows("model", training.model)
+    console.print_rows("corpus", training.corpus)
+    console.print_table("stages, on each process", COLUMNS, training.stages)
+    if training.problems:
+        raise UsageError("\n".join(training.problems))
 
 
 def _planned(recipe: Recipe, measure: bool) -> Plan:
@@ -87,9 +87,9 @@ def _planned(recipe: Recipe, measure: bool) -> Plan:
     except (UsageError, RunError) as error:
         problems.append(str(error))
     device = start_torch(recipe.tokenize.device if recipe.tokenize else "cpu", config.training.threads)
-    made = planned(config, corpus, device, measure and not problems)
-    made.problems[:0] = problems
-    return made
+    training = planned(config, corpus, device, measure and not problems)
+    training.problems[:0] = problems
+    return training
 
 
 @app.command("eval")

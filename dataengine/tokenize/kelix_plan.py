@@ -41,20 +41,20 @@ COLUMNS = ("stage", "steps", "frozen", "tokens a step", "memory, GB", "s a step"
 def plan(config: KelixConfig, corpus: Corpus | None, device: str, measured: bool) -> Plan:
     """Count, and with ``measured`` time two steps of each stage on ``device`` with random weights and pixels."""
     parameters = counted(config)
-    made = Plan(model=_model(config, parameters), corpus=_corpus(config, corpus))
+    training = Plan(model=_model(config, parameters), corpus=_corpus(config, corpus))
     for name, phase in _phases(config):
         frozen = phase.freeze if phase else ()
         need = memory(config, parameters, frozen)
         whole, has = need.model + need.activations, available(device)
         fits = has is None or whole <= _ROOM * has
         if not fits:
-            made.problems.append(
+            training.problems.append(
                 f"{name} needs about {whole / 1e9:,.1f} GB, {device} here has {(has or 0) / 1e9:,.1f} GB: larger machines, "
                 "smaller packs (tokens), or checkpointing"
             )
         seconds = _seconds(config, phase, name, device) if measured and fits else None
-        made.stages.append(_stage(config, name, phase, whole, seconds, corpus))
-    return made
+        training.stages.append(_stage(config, name, phase, whole, seconds, corpus))
+    return training
 
 
 def counted(config: KelixConfig) -> dict[str, int]:

@@ -92,13 +92,15 @@ class CentresWorker:
         training, count = self.config.training, self.config.centres
         check_memory(memory(self.config, {}, ()).centres, "cpu", "the vectors for the centres")
         rows = self._reservoir(part.spec)
-        made = clusters(
+        codebook = clusters(
             rows, count, iterations=training.centre_iterations, seed=self.config.seed, threads=training.threads
         )
-        data = checkpoint.pack({"name": "centres"}, {"centres": made.centres})
+        data = checkpoint.pack({"name": "centres"}, {"centres": codebook.centres})
         key = f"tokenizers/centres/{part.key}.safetensors"
         file = File(key, self.workspace.store.put(key, data), len(data))
-        counts = {"centres": count, "tokens": len(rows)} | ({"reseeded": made.reseeded} if made.reseeded else {})
+        counts = {"centres": count, "tokens": len(rows)} | (
+            {"reseeded": codebook.reseeded} if codebook.reseeded else {}
+        )
         return Output({"centres": file}, counts)
 
     def _reservoir(self, files: list[str]) -> NDArray[np.float32]:

@@ -247,10 +247,10 @@ class EncodeWorker(DecodingWorker):
 
         known = self._known(part, tokenizer.id) if tokenizer.together == 1 else {}
         new = [row for row in part.spec if row.id not in known]
-        made = list(known.values())
-        made += [row for rows in self.computed(new, tokenizer.together, encoded) for row in rows] if new else []
-        failures = [row for row in made if "failure" in row]
-        rows = sorted((row for row in made if "failure" not in row), key=lambda r: str(r["id"]))
+        encoded_rows = list(known.values())
+        encoded_rows += [row for rows in self.computed(new, tokenizer.together, encoded) for row in rows] if new else []
+        failures = [row for row in encoded_rows if "failure" in row]
+        rows = sorted((row for row in encoded_rows if "failure" not in row), key=lambda r: str(r["id"]))
         return self._publish(part, tokenizer.id, rows, failures)
 
     def _folder(self, part: Part, tokenizer: str) -> str:

@@ -38,11 +38,11 @@ def clusters(features: _F32, count: int, *, iterations: int, seed: int, threads:
     if not np.isfinite(features.sum(dtype=np.float64)):
         raise RunError("the tower gives features that are not finite numbers: its weights are damaged, or do not fit")
     if count <= _PLUS_PLUS:
-        found, dead = _plus_plus(features, count, iterations, seed), 0
+        centroids, dead = _plus_plus(features, count, iterations, seed), 0
     else:
         start = np.sort(_shuffled(len(features), seed + 1)[:count])
-        found, dead = lloyd(features, features[start], iterations, threads)
-    return Clusters(found[_shuffled(count, seed)].astype(np.float32), dead)
+        centroids, dead = lloyd(features, features[start], iterations, threads)
+    return Clusters(centroids[_shuffled(count, seed)].astype(np.float32), dead)
 
 
 def check(vectors: int, count: int) -> None:
@@ -65,17 +65,17 @@ def lloyd(features: _F32, start: _F32, iterations: int, threads: int = 1) -> tup
         model = faiss.Kmeans(features.shape[1], len(start), niter=iterations, **settings)
         model.train(np.ascontiguousarray(features), init_centroids=np.ascontiguousarray(start))
         distances, labels = model.index.search(features, 1)
-    found: Any = model.centroids
-    return _reseeded(found, features, distances[:, 0], labels[:, 0])
+    centroids: Any = model.centroids
+    return _reseeded(centroids, features, distances[:, 0], labels[:, 0])
 
 
-def _reseeded(found: _F32, features: _F32, distances: _F32, labels: NDArray[Any]) -> tuple[_F32, int]:
-    dead = np.flatnonzero(np.bincount(labels, minlength=len(found)) == 0)
+def _reseeded(centroids: _F32, features: _F32, distances: _F32, labels: NDArray[Any]) -> tuple[_F32, int]:
+    dead = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0)
     if len(dead):
         farthest = np.lexsort((np.arange(len(distances)), -distances))[: len(dead)]
-        found = found.copy()
-        found[dead] = features[farthest]
-    return found, len(dead)
+        centroids = centroids.copy()
+        centroids[dead] = features[farthest]
+    return centroids, len(dead)
 
 
 def _plus_plus(features: _F32, count: int, iterations: int, seed: int) -> _F32:
@@ -84,8 +84,8 @@ def _plus_plus(features: _F32, count: int, iterations: int, seed: int) -> _F32:
     with threadpool_limits(1):  # so that sums have one order
         options: dict[str, Any] = {"init": "k-means++", "n_init": 1, "max_iter": iterations, "tol": 0}
         model = KMeans(count, random_state=seed, algorithm="lloyd", **options).fit(features)
-    found: _F32 = model.cluster_centers_
-    return found
+    centroids: _F32 = model.cluster_centers_
+    return centroids
 
 
 def _shuffled(count: int, seed: int) -> NDArray[np.int64]:

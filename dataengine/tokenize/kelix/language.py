@@ -36,8 +36,8 @@ class Language(nn.Module):
             ids = torch.tensor(example.ids, device=device)
             text, visual = table(ids), self.adapt(codes)
             parts += [text[: example.at], visual.to(text.dtype), text[example.at :]]
-            told = [i if learn else -1 for i, learn in zip(example.ids, example.learn, strict=True)]
-            each = told[: example.at] + [-1] * len(codes) + told[example.at :]
+            predicted = [i if learn else -1 for i, learn in zip(example.ids, example.learn, strict=True)]
+            each = predicted[: example.at] + [-1] * len(codes) + predicted[example.at :]
             labels += [*each[1:], -1]
             places += range(len(each))
         lengths = [len(codes) + len(example.ids) for codes, example in zip(fused, examples, strict=True)]

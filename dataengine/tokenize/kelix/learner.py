@@ -119,9 +119,9 @@ class Log:
         }
         perplexity = log_lines(each, "step", "perplexity of a codebook")
         again = '<meta http-equiv="refresh" content="10">' if last else ""
-        told = escape(json.dumps(last)) if last else ""
+        latest = escape(json.dumps(last)) if last else ""
         head = f'<!doctype html><meta charset="utf-8">{again}<title>{escape(title)}</title>'
-        return f"{head}<h1>{escape(title)}</h1><p>{told}</p>{losses}{perplexity}"
+        return f"{head}<h1>{escape(title)}</h1><p>{latest}</p>{losses}{perplexity}"
 
 
 class Member(NamedTuple):

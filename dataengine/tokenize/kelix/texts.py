@@ -45,8 +45,8 @@ class TextLayout:
     def __init__(self, path: str, length: int) -> None:
         self.length = length
         self._tokenizer = _read(path)
-        found = {use: self._tokenizer.token_to_id(token) for use, token in SPECIAL.items()}
-        self._ids = {use: id_ for use, id_ in found.items() if id_ is not None}
+        by_use = {use: self._tokenizer.token_to_id(token) for use, token in SPECIAL.items()}
+        self._ids = {use: id_ for use, id_ in by_use.items() if id_ is not None}
         missing = [token for use, token in SPECIAL.items() if use not in self._ids]
         if missing:
             raise UsageError(

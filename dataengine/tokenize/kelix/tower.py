@@ -33,9 +33,9 @@ def start(network: Network, path: str, config: KelixConfig) -> bool:
         "more layers": sorted(p for p in places if ".layers." in p and p not in dict(parts)),
     }
     if any(problems.values()):
-        told = "; ".join(f"{what}: {some(names)}" for what, names in problems.items() if names)
+        listed = "; ".join(f"{what}: {some(names)}" for what, names in problems.items() if names)
         raise UsageError(
-            f"training.tower {path} does not fit vision ({told}): set vision to the sizes of these weights"
+            f"training.tower {path} does not fit vision ({listed}): set vision to the sizes of these weights"
         )
     network.load_state_dict({link.ours: _tensor(model, places, link) for link in needed}, strict=False)
     return has
