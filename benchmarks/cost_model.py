@@ -42,7 +42,7 @@ _GPU = "docs/performance.md, H200 with 15 decode children"
 _PAPER = "docs/dedup-measurements.md, at ten billion"
 STEPS = (
     Step("ingest", 495, "10,000 JPEGs of 500 × 375 in 10.1 s on two cores"),
-    Step("technical scores", 463, "the same in 10.8 s, by a decode of their own"),
+    Step("technical scores", 2700, "0.37 ms of a core a picture, at ingest with the pixels at hand"),
     Step("decoding for two models", 122, _GPU, units=2),
     Step("CLIP ViT-L-14", 1834, _GPU, on="accelerator"),
     Step("Kelix encode, of kept pictures", 225, _GPU, units=0.5, on="accelerator"),

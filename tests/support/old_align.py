@@ -1,4 +1,4 @@
-"""How pairs of thumbnails were compared before ``dataengine.dedup.align`` did it in batches: the same answers, ten times slower.
+"""How pairs of thumbnails were compared before ``dataengine.dedup.align`` did it in batches: the same answers, slower.
 
 Compared are directions of brightness gradients, damped where gradients are weak: what brightness, contrast, blur and
 compression change least. A placing is a turn (whole quarter turns, mirrored or not, or a few degrees), a scale (what a
