@@ -30,8 +30,6 @@ import pyarrow as pa
 import torch
 from debian import unpacked
 from dedup_attacks import Picture, attacks, saved, video_attacks
-from imagededup.methods import CNN, PHash
-from imagededup.utils.models import CustomModel, MobilenetV3
 from match_quality import is_photo
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -64,6 +62,9 @@ class Features:
     """Every method's description of pictures, given as bytes."""
 
     def __init__(self) -> None:
+        from imagededup.methods import CNN, PHash  # of the extra "bench": --help works without
+        from imagededup.utils.models import CustomModel, MobilenetV3
+
         model = efficientnet.load(EFFICIENTNET_LITE0.read(_WEIGHTS), "cpu")
         model._fc = torch.nn.Identity()
         self._limits, self._encoder = Limits(), StandIn()
