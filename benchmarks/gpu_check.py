@@ -40,7 +40,7 @@ from dataengine.models.device import start_torch
 from dataengine.samples.locate import chunks
 from dataengine.score.worker import ScoreWorker
 from dataengine.stage import Feed, Part
-from dataengine.storage.workspace import Workspace
+from dataengine.storage.workspace import File, Workspace
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
 from dataengine.tokenize.kelix.network import Network
@@ -193,7 +193,7 @@ def kelix(
         return len(ready)
 
     def worker() -> EncodeWorker:
-        made = EncodeWorker(Limits(), corpus.workspace, "", device)
+        made = EncodeWorker(Limits(), corpus.workspace, checkpoint=File("unused", "", 0), base="0" * 16, device=device)
         made._tokenizer = tokenizer
         return made
 

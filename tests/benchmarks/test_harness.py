@@ -112,3 +112,13 @@ def test_the_list_of_make_bench_fits_into_half_an_hour(harness: Any) -> None:
     known = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     assert {entry.name for entry in entries} <= known
     assert {entry.name for entry in entries if entry.tells} >= {"align", "scaling", "cost_model"}
+
+
+@pytest.mark.slow
+def test_the_gpu_check_goes_through_the_stages_workers() -> None:
+    options = ("--device", "cpu", "--small", "--pictures", "8", "--seconds", "0.1", "--children", "1")
+    done = benchmarks("gpu_check", *options)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("|")[2].strip() for line in done.stdout.splitlines() if "worker of" in line] == [
+        f"worker of {stage}, 1" for stage in ("embed", "tokenize.encode", "score")
+    ]
