@@ -251,6 +251,10 @@ class RecordStage(Stage):
         """Where the models of the stage run: cpu, cuda, or auto."""
         return "cpu"
 
+    def servers(self, recipe: Recipe) -> Sequence[str]:
+        """Names of the recipe's model servers that the stage's workers ask; they run while it is made."""
+        return ()
+
     def processes(self, recipe: Recipe) -> int:
         """How many GroupWorkers make a part together; 1 for a plain Worker."""
         return 1

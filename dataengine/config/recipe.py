@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dataengine.config import lock, yaml_loader
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
+from dataengine.config.model_server import ModelServer, ModelServerConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
 from dataengine.media.limits import Limits
 
@@ -226,6 +227,8 @@ class Recipe(Model):
     ray: RayConfig = RayConfig()
     sources: Annotated[list[Source], Field(min_length=1)]
     limits: LimitsConfig = LimitsConfig()
+    model_servers: dict[Name, ModelServer] = {}
+    """Models that stages ask, by name; started when a stage needs them."""
     dedup: DedupConfig = DedupConfig()
     score: ScoreConfig = ScoreConfig()
     contamination: ContaminationConfig | None = None
@@ -248,6 +251,29 @@ class Recipe(Model):
         if twice:
             raise ValueError(f"two sources have the name `{twice[0]}`: names must be unique")
         return self
+
+    @model_validator(mode="after")
+    def _models_of_servers(self) -> Recipe:
+        """Each server with its place in the workspace, and teachers and judge with the settings of the servers that they name."""
+        servers = {name: one.placed(f"model_servers/{self.name}/{name}") for name, one in self.model_servers.items()}
+        self.__dict__["model_servers"] = servers
+        if self.cot is not None:
+            models = {
+                "teachers": [_of_server(one, servers) for one in self.cot.teachers],
+                "judge": _of_server(self.cot.judge, servers),
+            }
+            self.__dict__["cot"] = self.cot.model_copy(update=models)
+        return self
+
+
+def _of_server(model: Any, servers: dict[str, ModelServer]) -> Any:
+    """Raises ValueError where there is no such server."""
+    if not isinstance(model, ModelServerConfig) or model.server is None:
+        return model
+    if model.server not in servers:
+        known = ", ".join(sorted(servers)) or "none"
+        raise ValueError(f"no model server is called `{model.server}`; model_servers has {known}")
+    return model.of(servers[model.server])
 
 
 def load(path: str | Path, **changes: Any) -> Recipe:

@@ -6,7 +6,6 @@ A template's file name holds its version; every record names the digest of the o
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -17,7 +16,7 @@ from dataengine.cot.core import formats
 from dataengine.cot.core.question import Question
 from dataengine.cot.teachers import tool_calls
 from dataengine.models.serving.completion import Request
-from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock
+from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock, image_reference
 from dataengine.storage.workspace import digest
 
 VERSION = "1"
@@ -106,7 +105,7 @@ def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
 
 def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
     """References to pictures, named by their bytes so that the same question has the same name in any batch."""
-    names = [f"obs:{int.from_bytes(hashlib.sha256(data).digest()[:6], 'big')}" for data in views]
+    names = [image_reference(data) for data in views]
     pictures.update(zip(names, views, strict=True))
     return names
 

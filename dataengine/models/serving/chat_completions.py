@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dataengine.config.model_server import ModelServerConfig
+from dataengine.config.model_server import ModelClientConfig
 from dataengine.errors import InputError
 from dataengine.models.serving.completion import FailedCompletion, Failure, Media, Request, Result
 from dataengine.models.serving.messages import ImageBlock, Message, TextBlock
@@ -25,7 +25,7 @@ _TAIL = 4000
 """Characters at the end of a completion that are searched for a loop."""
 
 
-def request_body(request: Request, media: Media, config: ModelServerConfig) -> dict[str, Any]:
+def request_body(request: Request, media: Media, config: ModelClientConfig) -> dict[str, Any]:
     """The JSON of ``POST /chat/completions``."""
     body: dict[str, Any] = {
         "model": config.model,
@@ -53,7 +53,7 @@ def estimated_tokens(request: Request) -> int:
 
 
 def parse_response(
-    status: int, retry_after: str, content: bytes, config: ModelServerConfig, secrets: Sequence[str] = ()
+    status: int, retry_after: str, content: bytes, config: ModelClientConfig, secrets: Sequence[str] = ()
 ) -> tuple[Result, float | None]:
     """The result, and the least seconds to wait before a retry; None where a retry is of no use. ``secrets`` are redacted from
     messages, as all that looks like a credential."""
@@ -75,7 +75,7 @@ def parse_response(
     return FailedCompletion(Failure.BAD_REQUEST, message), None
 
 
-def _result(content: bytes, config: ModelServerConfig) -> Result:
+def _result(content: bytes, config: ModelClientConfig) -> Result:
     try:
         choice, completion = completion_of(content)
     except InputError as error:

@@ -5,7 +5,7 @@ Stages know the ``ChatModel`` protocol and no client. Whatever may be retried ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
@@ -115,8 +115,19 @@ class ChatModel(Protocol):
 
     def close(self) -> None: ...
 
-    def complete(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
-        """``(index, result)`` of each request, as they finish; each exactly once."""
+    def complete(self, requests: Iterable[Request], media: Media) -> Iterator[tuple[int, Result]]:
+        """``(index, result)`` of each request, as they finish; each exactly once. Requests are taken as there is room."""
+
+
+def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[Result]:
+    """The results of ``ChatModel.complete`` in the order of their requests."""
+    early: dict[int, Result] = {}
+    place = 0
+    for index, result in results:
+        early[index] = result
+        while place in early:
+            yield early.pop(place)
+            place += 1
 
 
 def raise_if_fatal(failed: FailedCompletion) -> None:

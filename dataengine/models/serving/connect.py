@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataengine.config.model_server import ModelServerConfig
+from dataengine.config.model_server import ModelClientConfig
 from dataengine.models.serving.completion import ChatModel
 from dataengine.storage.store import Store
 
 
-def chat_model(config: ModelServerConfig, store: Store | None) -> ChatModel:
+def chat_model(config: ModelClientConfig, store: Store | None) -> ChatModel:
     """A client; finished completions are cached in ``store``."""
     from dataengine.models.serving.cache import CompletionCache
     from dataengine.models.serving.openai import OpenAIClient

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +24,11 @@ class ImageBlock(StrictModel):
 
     type: Literal["image"] = "image"
     image: Annotated[str, Field(pattern=r"^(sample:[0-9a-f]{32}|obs:\d+)$")]
+
+
+def image_reference(data: bytes) -> str:
+    """The reference of a picture in a request, by its bytes: the same in any batch."""
+    return f"obs:{int.from_bytes(hashlib.sha256(data).digest()[:6], 'big')}"
 
 
 class VideoBlock(StrictModel):

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import httpx
 
-from dataengine.config.model_server import ModelServerConfig
+from dataengine.config.model_server import ModelClientConfig
 from dataengine.errors import UsageError
 from dataengine.models.serving.bounded_body import ACCEPTED, BodyError, body_of
 from dataengine.models.serving.cache import CompletionCache
@@ -44,7 +44,7 @@ _IN_A_ROW = 8
 class OpenAIClient:
     """A ChatModel."""
 
-    config: ModelServerConfig
+    config: ModelClientConfig
     cache: CompletionCache = field(default_factory=lambda: CompletionCache(None))
     first_wait: float = 1.0
     """Seconds before the second try; doubled before each further one."""
@@ -55,7 +55,7 @@ class OpenAIClient:
     @property
     def id(self) -> str:
         """The model, and a digest of the settings that change its completions."""
-        settings = self.config.model_dump(exclude_defaults=True, exclude={"type", "model"})
+        settings = self.config.identity
         return f"openai:{self.config.model}" + (f":{digest(settings)[:8]}" if settings else "")
 
     def validate(self) -> None:
@@ -69,7 +69,7 @@ class OpenAIClient:
 
         if not (self._key.isascii() and self._key.isprintable()):
             raise UsageError(f"the key in {name} has characters that an HTTP header cannot hold: export it again")
-        if not _is_url(self.config.endpoint):
+        if not all(map(_is_url, self.config.urls)):
             raise UsageError(f"endpoint of model {self.config.model}: not a URL; write it as http://HOST:PORT/v1")
 
     def setup(self) -> None:
@@ -78,10 +78,11 @@ class OpenAIClient:
     def close(self) -> None:
         self._limit = None
 
-    def complete(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
+    def complete(self, requests: Iterable[Request], media: Media) -> Iterator[tuple[int, Result]]:
         """``(index, result)`` of each request: the cached ones first, then the others as they finish."""
         if self._limit is None:
             raise RuntimeError("setup() comes before complete()")
+        requests = list(requests)
         pending: list[tuple[int, str]] = []
         for index, request in enumerate(requests):
             key = request.digest(self.id, _image_digests(request, media))
@@ -153,7 +154,7 @@ class OpenAIClient:
 
     async def _status(self, client: httpx.AsyncClient) -> int:
         """Status of ``GET {endpoint}/models``; 0 where there is no response."""
-        url = f"{self.config.endpoint.rstrip('/')}/models"
+        url = f"{self._endpoint.rstrip('/')}/models"
         try:
             async with asyncio.timeout(min(self.config.timeout, _PROBE)), client.stream("GET", url) as response:
                 return response.status_code
@@ -162,7 +163,7 @@ class OpenAIClient:
 
     async def _post(self, client: httpx.AsyncClient, request: Request, media: Media) -> tuple[Result, float | None]:
         """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""
-        url = f"{self.config.endpoint.rstrip('/')}/chat/completions"
+        url = f"{self._endpoint.rstrip('/')}/chat/completions"
         body = request_body(request, media, self.config)
         try:
             async with asyncio.timeout(self.config.timeout), client.stream("POST", url, json=body) as response:
@@ -173,10 +174,14 @@ class OpenAIClient:
             return FailedCompletion(Failure.BAD_REPLY, f"the reply was not read: {error}"), None
         except httpx.HTTPError as error:
             failure = Failure.CONNECTION if isinstance(error, httpx.ConnectError) else Failure.DISCONNECTED
-            message = redacted(f"{self.config.endpoint}: {error or type(error).__name__}", [self._key])
+            message = redacted(f"{self._endpoint}: {error or type(error).__name__}", [self._key])
             return FailedCompletion(failure, message), 0.0
         retry_after = response.headers.get("retry-after", "")
         return parse_response(response.status_code, retry_after, content, self.config, [self._key])
+
+    @property
+    def _endpoint(self) -> str:
+        return self.config.urls[0]
 
     @property
     def _key(self) -> str:
