@@ -13,6 +13,7 @@ from dataengine.cot.paths.stage import CotPaths
 from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
 from dataengine.cot.review.stage import CotReview
+from dataengine.dedup.detail import DedupDetail
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
@@ -33,6 +34,7 @@ STAGES: tuple[Stage, ...] = (
     Embed(),
     DedupFingerprint(),
     DedupEdges(),
+    DedupDetail(),
     Dedup(),
     Score(),
     ContaminationRead(),

@@ -159,6 +159,10 @@ FINGERPRINTS = pa.schema(
     ]
 )
 
+#: One row a picture that has near-duplicates, where the recipe keeps the highest resolution: how finely it is resolved
+#: (media/image/detail.py); null for small, flat or unreadable ones.
+DETAIL = pa.schema([_required("id", pa.string()), pa.field("detail", pa.float64())])
+
 #: Pairs of near-duplicates; ``a < b``. ``distance``: 0 for pixels, bits for perceptual and aligned, 1 - overlap for video,
 #: 1 - cosine for semantic, 1 - Jaccard similarity for text. ``version``: of the measure.
 EDGES = _required_columns(a=pa.string(), b=pa.string(), kind=pa.string(), distance=pa.float64(), version=pa.string())
@@ -282,6 +286,7 @@ TABLES: dict[str, pa.Schema] = {
     "embeddings": EMBEDDINGS,
     "caption_embeddings": CAPTION_EMBEDDINGS,
     "fingerprints": FINGERPRINTS,
+    "detail": DETAIL,
     "edges": EDGES,
     "groups": GROUPS,
     "benchmark_items": BENCHMARK_ITEMS,

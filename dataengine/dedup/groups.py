@@ -21,6 +21,7 @@ from dataengine.config.yaml_loader import did_you_mean
 from dataengine.contracts import UNIQUE, columns
 from dataengine.dedup.captions import longest_captions
 from dataengine.dedup.distances import COLUMNS, TIE, TIED, Bounds, Measure, measures
+from dataengine.dedup.effective_resolution import effective_pixels
 from dataengine.errors import RunError, UsageError
 
 if TYPE_CHECKING:
@@ -66,12 +67,6 @@ def caption_count(samples: pa.Table) -> Int64:
     return np.asarray(pc.list_value_length(lists).to_numpy(), np.int64)
 
 
-def resolution(samples: pa.Table) -> Int64:
-    """Pixels, ``(n,)``."""
-    width, height = (samples[name].to_numpy().astype(np.int64) for name in ("width", "height"))
-    return width * height
-
-
 def caption_length(samples: pa.Table) -> Int64:
     """Characters of the longest caption, ``(n,)``; 0 where there is none."""
     longest: Any = longest_captions(samples)
@@ -87,7 +82,7 @@ def duration(samples: pa.Table) -> Int64:
 
 #: What ``keep`` may name, with the columns that it looks at; more is better, and the smaller id breaks ties.
 KEEP: dict[str, tuple[Callable[[pa.Table], Int64], tuple[str, ...]]] = {
-    "resolution": (resolution, ("width", "height")),
+    "resolution": (effective_pixels, ("width", "height")),
     "bytes": (lambda samples: samples["bytes"].to_numpy(), ("bytes",)),
     "caption_length": (caption_length, ("captions",)),
     "captions": (caption_count, ("captions",)),
@@ -128,14 +123,17 @@ class Grouped:
     facts: Callable[[], dict[str, Any]]
 
 
-def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Grouped:
-    """Groups of ``unique``, which has the ``rules.columns`` of contracts.UNIQUE, by ``edges``.
+def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules, detail: Frame | None = None) -> Grouped:
+    """Groups of ``unique``, which has the ``rules.columns`` of contracts.UNIQUE, by ``edges``; ``detail``: contracts.DETAIL,
+    where resolutions are compared.
 
     Raises RunError for an edge to an unknown sample."""
     listed = ", ".join("?" for _ in rules.kinds)
     chosen = engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
     components = engine.kept(engine.components(chosen))
     members = _members(engine, unique, components, rules, edges)
+    if detail is not None:
+        members = engine.sql("SELECT m.*, d.detail FROM m LEFT JOIN d ON m.id = d.id", {"m": members, "d": detail})
     covered = engine.kept(engine.local(members, ("component",), partial(cover, rules), _COVERED))
     groups = engine.sql(_GROUPS, {"u": engine.sql("SELECT id FROM u", {"u": unique}), "c": covered})
 

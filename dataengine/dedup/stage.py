@@ -159,8 +159,8 @@ class Dedup(TableStage):
     """Groups by the edges of all chosen kinds; changing what is kept finds no edge again."""
 
     name = "dedup"
-    version = "3"
-    needs = ("dedup.unique", "dedup.edges")
+    version = "4"
+    needs = ("dedup.unique", "dedup.edges", "dedup.detail")
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.dedup
@@ -174,7 +174,9 @@ class Dedup(TableStage):
         rules = self._rules(run.recipe)
         unique = run.frame("dedup.unique", "unique", contracts.UNIQUE, rules.columns)
         edges = run.frame("dedup.edges", "edges", contracts.EDGES, ("a", "b", "kind", "distance"))
-        grouped = group(engine, unique, edges, rules)
+        measured = "dedup.detail" in run.records and run.records["dedup.detail"].files("detail")
+        detail = run.frame("dedup.detail", "detail", contracts.DETAIL) if measured else None
+        grouped = group(engine, unique, edges, rules, detail)
         written = engine.write(run.workspace, base, grouped.groups, contracts.GROUPS, ("id",))
         facts = grouped.facts()
         several = sum(int(size) * n for size, n in facts["group_sizes"].items())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Annotated, cast
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from dataengine.config.sources import ClipsConfig, FacesConfig
@@ -47,7 +46,11 @@ class DecodeSettings:
     def preload(self) -> tuple[str, ...]:
         """Modules that a child imports before its memory limit is set."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
-        modules = {"dataengine.media.video.transnet": network, "dataengine.media.image.technical": self.technical}
+        modules = {
+            "dataengine.media.video.transnet": network,
+            "dataengine.media.image.technical": self.technical,
+            "dataengine.media.image.detail": self.technical,
+        }
         return tuple(name for name, needed in modules.items() if needed)
 
     @property
@@ -64,6 +67,8 @@ class WholeFile(Struct, frozen=True, tag=True):
     stored: bytes | None = None
     measures: Measures | None = None
     """Of the bytes that are kept."""
+    detail: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Of the same bytes (``media.image.detail``), measured where there are ``measures``."""
 
 
 class OptOut(Struct, frozen=True, tag=True):
@@ -82,51 +87,45 @@ def decode(settings: DecodeSettings, data: bytes) -> Decoded:
     if signal := c2pa.forbidden(data, settings.opt_outs):
         return OptOut(signal)
     if settings.clips is None:
-        return _anonymised(settings, data, *_inspected(settings, data))
+        return _anonymised(settings, data, _inspected(settings, data))
     result = clips.inspect((settings.clips, settings.limits), data)
     if isinstance(result, dict):
-        return _anonymised(settings, data, result)
-    files = [(clip, _anonymised(settings, clip.data, clip.facts)) for clip in result]
+        return _anonymised(settings, data, WholeFile(cast(Facts, result)))
+    files = [(clip, _anonymised(settings, clip.data, WholeFile(clip.facts))) for clip in result]
     return [replace(clip, facts=file.facts, stored=file.stored) for clip, file in files]
 
 
-def _inspected(settings: DecodeSettings, data: bytes) -> tuple[dict[str, Any], Measures | None]:
+def _inspected(settings: DecodeSettings, data: bytes) -> WholeFile:
     if not settings.technical:
-        return whole.inspect(settings.limits, data), None
+        return WholeFile(cast(Facts, whole.inspect(settings.limits, data)))
+    from dataengine.media.image.detail import detail
     from dataengine.media.image.technical import measure
 
-    measures: list[Measures] = []
-    facts = whole.inspect(settings.limits, data, lambda picture: measures.append(measure(picture)))
-    return facts, measures[0] if measures else None
+    seen: list[tuple[Measures, float | None]] = []
+    facts = whole.inspect(settings.limits, data, lambda picture: seen.append((measure(picture), detail(picture))))
+    return WholeFile(cast(Facts, facts), None, *(seen[0] if seen else ()))
 
 
-def _anonymised(
-    settings: DecodeSettings, data: bytes, facts: Mapping[str, Any], measures: Measures | None = None
-) -> WholeFile:
+def _anonymised(settings: DecodeSettings, data: bytes, file: WholeFile) -> WholeFile:
     """Blur faces where the recipe asks for it. Perceptual hashes stay those of the original, so that copies are found; all other
     facts describe the stored bytes."""
-    faces, limits = settings.faces, settings.limits
+    faces, limits, facts = settings.faces, settings.limits, file.facts
     if faces is None:
-        return _whole(facts, measures=measures)
+        return file
     finder = _finder(faces.device, faces.threshold)
     if facts["kind"] == "video":
         count, stored = blurred_video(data, limits, finder, faces.frame_interval)
     else:
         count, stored = blurred_picture(data, limits, finder)
     if stored is None:
-        return _whole({**facts, "faces": count}, measures=measures)
-    blurred, measures = _inspected(settings, stored)
-    if any(blurred[name] != facts[name] for name in ("width", "height", "frames")):
+        return replace(file, facts=facts | {"faces": count})
+    blurred = _inspected(settings, stored)
+    if any(blurred.facts[name] != facts[name] for name in ("width", "height", "frames")):
         raise InputError(
             "faces_not_blurred", "the re-encoded file differs from the original in size or number of frames"
         )
-    return _whole(
-        blurred | {"faces": count} | {name: facts[name] for name in ("phash", "frame_hashes")}, stored, measures
-    )
-
-
-def _whole(facts: Mapping[str, Any], stored: bytes | None = None, measures: Measures | None = None) -> WholeFile:
-    return WholeFile(cast(Facts, facts), stored, measures)
+    hashes = {name: facts[name] for name in ("phash", "frame_hashes")}
+    return replace(blurred, facts=cast(Facts, blurred.facts | {"faces": count} | hashes), stored=stored)
 
 
 @functools.cache

@@ -8,9 +8,9 @@ occurrence of something that may be released. ``counts`` has both figures, clips
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -48,7 +48,8 @@ class _Rows:
     parents: int = 0
     opt_outs: Counter[str] = field(default_factory=Counter)
     measures: dict[str, Measures] = field(default_factory=dict)
-    """Of packed pictures, by id."""
+    details: dict[str, float | None] = field(default_factory=dict)
+    """Both of packed pictures, by id."""
 
     def refuse(self, occurrence: Occurrence, error: InputError, size: int | None = None) -> None:
         """Record an occurrence that cannot be used, and its opt-out if that is why."""
@@ -60,18 +61,11 @@ class _Rows:
         row = {"failure": failure, "message": clean_text(message), "bytes": size}
         self.failures.append(self._occurrence(occurrence) | row)
 
-    def add(
-        self,
-        occurrence: Occurrence,
-        data: bytes,
-        facts: Mapping[str, Any],
-        stored: bytes | None,
-        measures: Measures | None = None,
-    ) -> tuple[str, bytes] | None:
-        """Record a sample, whose id is that of ``data`` even where ``stored`` replaces it; returns its tar member, None if the
-        same bytes are already packed."""
+    def add(self, occurrence: Occurrence, data: bytes, file: WholeFile) -> tuple[str, bytes] | None:
+        """Record a sample, whose id is that of ``data`` even where ``file.stored`` replaces it; returns its tar member, None if
+        the same bytes are already packed."""
         id_, sha256 = sample_id(data)
-        kept = data if stored is None else stored
+        facts, kept = file.facts, data if file.stored is None else file.stored
         row = {"id": id_, "sha256": sha256, "bytes": len(kept), "captions": list(occurrence.captions)}
         if "faces" in facts:
             row["media_sha256"] = sample_id(kept)[1]
@@ -81,8 +75,8 @@ class _Rows:
         if id_ in self.packed:
             return None
         self.packed.add(id_)
-        if measures:
-            self.measures[id_] = measures
+        if file.measures:
+            self.measures[id_], self.details[id_] = file.measures, file.detail
         return f"{id_}.{facts['ext']}", kept
 
     def add_clips(self, occurrence: Occurrence, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
@@ -92,7 +86,8 @@ class _Rows:
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
             uri = f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}"
-            yield self.add(replace(occurrence, uri=uri), clip.data, {**clip.facts, **cut}, clip.stored)
+            facts = cast(Facts, {**clip.facts, **cut})
+            yield self.add(replace(occurrence, uri=uri), clip.data, WholeFile(facts, clip.stored))
 
     def tables(self) -> dict[str, pa.Table]:
         """The rows by role, ordered by uri. A sample whose row Arrow does not take becomes a failure."""
@@ -235,6 +230,7 @@ class IngestWorker:
             if not store.exists(key):
                 store.move(path, key, info.sha256)
             measured.keep(self.workspace, key, self.limits, rows.measures)
+            measured.keep_details(self.workspace, key, self.limits, rows.details)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
     def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:
@@ -254,8 +250,7 @@ class IngestWorker:
                 rows.refuse(occurrence, error, len(data))
                 continue
             if isinstance(outcome.value, WholeFile):
-                file = outcome.value
-                packed = iter([rows.add(occurrence, data, file.facts, file.stored, file.measures)])
+                packed = iter([rows.add(occurrence, data, outcome.value)])
             else:
                 packed = rows.add_clips(occurrence, data, outcome.value)
             yield from (member for member in packed if member)

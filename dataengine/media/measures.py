@@ -6,6 +6,8 @@ from msgspec import Struct
 
 #: Increased when a value that ``image.technical.measure`` gives could change.
 VERSION = "1"
+#: Increased when a value that ``image.detail.detail`` gives could change.
+DETAIL_VERSION = "1"
 
 
 class Measures(Struct, frozen=True):
