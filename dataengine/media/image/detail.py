@@ -67,9 +67,10 @@ def _grid(count: int) -> tuple[Float32, int, int, Float64]:
     """Of lines of so many pixels: window, size of the transform, its first frequency that counts, and all from there on, in
     periods a line."""
     size = cv2.getOptimalDFTSize(count)
-    frequencies = np.arange(1, (size - 1) // 2 + 1) * (count / size)
+    frequencies: Float64 = np.arange(1, (size - 1) // 2 + 1, dtype=np.float64) * (count / size)
     first = int(np.searchsorted(frequencies, _SLOWEST))
-    return np.hanning(count).astype(np.float32), size, first, frequencies[first:]
+    window: Float32 = np.hanning(count).astype(np.float32)
+    return window, size, first, frequencies[first:]
 
 
 def _resolved(lines: Pixels) -> float | None:
@@ -79,17 +80,19 @@ def _resolved(lines: Pixels) -> float | None:
     window, size, first, frequencies = _grid(count)
     padded = np.zeros((_LINES, size), np.float32)
     np.multiply(changing, window, out=padded[:, :count])
-    energy = np.cumsum(_power(np.asarray(cv2.dft(padded, flags=cv2.DFT_ROWS), np.float32))[first:] * frequencies)
+    power = _power(np.asarray(cv2.dft(padded, flags=cv2.DFT_ROWS), np.float32))
+    energy: Float64 = np.cumsum(power[first:] * frequencies)
     if not len(energy) or energy[-1] < _FLAT * _LINES * count * len(energy) * frequencies[-1]:
         return None
-    return float(np.interp(_SHARE * energy[-1], energy, frequencies)) / (lines.shape[1] / 2)
+    resolved = float(np.interp(_SHARE * energy[-1], energy, frequencies))
+    return 2 * resolved / int(lines.shape[1])
 
 
 def _power(spectra: Float32) -> Float64:
     """Sum over spectra in OpenCV's packed form, from the first frequency to the last that has both parts."""
-    squares = np.einsum("ij,ij->j", spectra, spectra)
-    pairs = squares[1 : 1 + (len(squares) - 1) // 2 * 2].reshape(-1, 2).sum(axis=1)
-    return pairs.astype(np.float64)
+    squares: Float64 = np.einsum("ij,ij->j", spectra, spectra).astype(np.float64)
+    pairs: Float64 = squares[1 : 1 + (len(squares) - 1) // 2 * 2].reshape(-1, 2).sum(axis=1)
+    return pairs
 
 
 def _without_repeats(lines: Pixels) -> Pixels:
