@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
@@ -37,6 +38,8 @@ STAGES: tuple[Stage, ...] = (
     DedupDetail(),
     Dedup(),
     Score(),
+    AnnotateOcr(),
+    AnnotateAsr(),
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),

@@ -5,52 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 from dataengine.config.recipe import Recipe
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
+from dataengine.progress import Reporter, Silent, StageReport
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import Cost, spent
-
-#: Names of stages on the command line; most stand for several stages, as ``tokenize`` for ``tokenize.fit`` and others.
-GROUPS = ("ingest", "embed", "dedup", "score", "contamination", "filter", "tokenize", "shard", "cot", "release")
-
-
-@dataclass
-class StageReport:
-    """Outcome of one stage. ``state``: up to date, done, pending, waiting (for an earlier stage)."""
-
-    name: str
-    state: str
-    parts: int = 0
-    made: int = 0
-    seconds: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
-    note: str = ""
-    """What a person should know of it."""
-
-
-class Reporter(Protocol):
-    """Receives progress; the command line shows it."""
-
-    def start(self, stage: str, parts: int, pending: int) -> None: ...
-    def advance(self, stage: str) -> None: ...
-    def note(self, stage: str, text: str) -> None: ...
-    def end(self, report: StageReport) -> None: ...
-
-
-class Silent:
-    """A Reporter that shows nothing."""
-
-    def start(self, stage: str, parts: int, pending: int) -> None: ...
-    def advance(self, stage: str) -> None: ...
-    def note(self, stage: str, text: str) -> None: ...
-    def end(self, report: StageReport) -> None: ...
 
 
 def group_of(stage: str) -> str:

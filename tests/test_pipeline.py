@@ -12,7 +12,8 @@ import pytest
 from support import letters
 
 from dataengine.errors import RunError, UsageError
-from dataengine.pipeline import StageReport, execute
+from dataengine.pipeline import execute
+from dataengine.progress import StageReport
 
 
 def states(reports: list[StageReport]) -> dict[str, tuple[str, int]]:

@@ -14,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dataengine.config.recipe import Recipe
-from dataengine.pipeline import StageReport, group_of
+from dataengine.pipeline import group_of
+from dataengine.progress import StageReport
 from dataengine.storage.workspace import Workspace
 from dataengine.text.display import visible, visible_lines
 

@@ -74,6 +74,7 @@ _stage_command("unique", "Merge byte-identical files into one sample (the first 
 _stage_command("embed", "Embed every distinct sample once, for all stages that compare embeddings.")
 _stage_command("dedup", "Find exact and near-duplicates and choose a representative of each group.")
 _stage_command("score", "Score the representatives with the recipe's scorers (sharpness, NSFW, image-text match, ...).")
+_stage_command("annotate", "Annotate the representatives with models: text in pictures, speech in videos.")
 _stage_command("contamination", "Find samples that occur in the recipe's benchmarks.")
 _stage_command("filter", "Apply the filter policy's rules to the scores; decodes no media.")
 _stage_command(

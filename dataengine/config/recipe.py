@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config import lock, yaml_loader
+from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
 from dataengine.config.model_server import ModelServer, ModelServerConfig
@@ -231,6 +232,7 @@ class Recipe(Model):
     """Models that stages ask, by name; started when a stage needs them."""
     dedup: DedupConfig = DedupConfig()
     score: ScoreConfig = ScoreConfig()
+    annotate: AnnotateConfig | None = None
     contamination: ContaminationConfig | None = None
     filter: FilterConfig
     media: MediaConfig = MediaConfig()

@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from dataengine import contracts
+from dataengine.annotate.annotated import annotated, known_columns
+from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.outcome import contaminated
 from dataengine.policy.decide import decide
 from dataengine.policy.load import load
 from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
-from dataengine.score.annotated import annotated, known_columns
 from dataengine.score.distribution import distributions, numeric
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
@@ -23,7 +24,7 @@ class Filter(TableStage):
 
     name = "filter"
     version = "3"
-    needs = ("dedup", "score", "contamination.find")
+    needs = ("dedup", "score", *ANNOTATIONS, "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
         self._policy(recipe)

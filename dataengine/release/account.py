@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.annotate.annotated import broken
 from dataengine.release.ledger import Tally, balance, build, tally
 from dataengine.release.manifest_sections import Cost, StageCost
-from dataengine.score.annotated import broken
 from dataengine.stage import Run
 from dataengine.storage.workspace import File
 

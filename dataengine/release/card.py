@@ -127,7 +127,10 @@ def _annotations(m: Manifest) -> str:
     scorers = ", ".join(f"{s.name} ({s.version})" for s in m.scorers)
     reviewed = sum(n for action, n in known(m.cot.reviewed, {}).items() if action != "waiting")
     people = f" By people: {reviewed:,} chain-of-thought replies were reviewed." if reviewed else ""
-    return f"### Annotations\n\nBy machine: scores by {scorers}.{people}"
+    tracks = (
+        f" Tracks by models: {', '.join(t.name for t in known(m.annotations, []))}." if known(m.annotations, []) else ""
+    )
+    return f"### Annotations\n\nBy machine: scores by {scorers}.{tracks}{people}"
 
 
 def _people(m: Manifest) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dataengine.cot.mix import summary
 from dataengine.release import privacy_section
+from dataengine.release.annotations_section import annotated
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.manifest import Manifest
@@ -152,5 +153,18 @@ def difference(m: Manifest) -> str:
 
 #: In the order of the card.
 PROCESSING: tuple[Callable[[Manifest], str], ...] = (
-    *(_sources, _ledger, _opt_outs, duplicates, _contamination, _filters, _scores, _codes, _cot, _making, _cost),
+    *(
+        _sources,
+        _ledger,
+        _opt_outs,
+        duplicates,
+        annotated,
+        _contamination,
+        _filters,
+        _scores,
+        _codes,
+        _cot,
+        _making,
+        _cost,
+    ),
 )

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
+from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
 from dataengine.release.ledger import OUTCOMES
 from dataengine.release.manifest import Manifest
 from dataengine.release.similarity import similarity
-from dataengine.shards.json_types import plain
+from dataengine.shards.json_types import known, plain
 from dataengine.text.display import visible_lines
 
 _LONGEST = 160
@@ -36,6 +37,7 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             _section("Duplicates", *_duplicates(m, examples, pictures)),
             _section("Filtered", *_filtered(m, examples)),
             _section("Failed", *_failed(m, examples)),
+            *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
             _section("Scores", *_scores(m)),
             *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
             _section("Statements of the authors", _statements(m)),
@@ -135,6 +137,16 @@ def _scores(m: Manifest) -> Iterable[str]:
         return
     yield "<p>Upper bar: all samples; lower bar: kept samples. Line: range. Box: 10th to 90th percentile. Mark: median.</p>"
     yield spreads(plain(m.scores))
+
+
+def _annotations(m: Manifest) -> Iterable[str]:
+    tracks = known(m.annotations, [])
+    rows = [(t.name, f"{t.samples:,}", f"{t.annotated:,} {t.of_samples}", f"{t.failed:,}") for t in tracks]
+    yield _table(("track", "samples looked at", "with something", "failed"), rows)
+    for track in tracks:
+        yield "".join(f"<p>{escaped(sentence.replace('`', ''))}</p>" for sentence in sentences(track))
+        values = sorted(track.values.items(), key=lambda pair: (-pair[1], pair[0]))[:_ROWS]
+        yield bars([(value, n, "kept") for value, n in values]) if values else ""
 
 
 def _modes(m: Manifest) -> list[tuple[str, int, str]]:

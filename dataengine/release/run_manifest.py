@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from importlib.metadata import version as installed
 from typing import Any
 
 import msgspec
 
 from dataengine import contracts
+from dataengine.annotate.track import ANNOTATIONS, Track
+from dataengine.annotate.tracks import tracks
+from dataengine.annotate.worker import FAILURES, VALUES
 from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
@@ -25,7 +29,7 @@ from dataengine.storage.workspace import digest
 PACKAGE = "dataengine-multimodal"
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 #: Of what the release needs, the stages that touch media or text.
-_WORK = ("ingest", "embed", "score", "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
+_WORK = ("ingest", "embed", "score", *ANNOTATIONS, "tokenize.fit", "tokenize.encode", "shard.write", "cot.write")
 
 Json = dict[str, Any]
 
@@ -38,6 +42,8 @@ def content_of(recipe: Recipe) -> Json:
     if contamination := dumped["contamination"]:
         benchmarks = [_without_places(benchmark) for benchmark in contamination["benchmarks"]]
         content["contamination"] = {**contamination, "benchmarks": benchmarks}
+    if annotate := dumped["annotate"]:
+        content["annotate"] = annotate
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
         content["media"] = media
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
@@ -69,6 +75,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
         **{name: filtering[name] for name in ("policy", "funnel", "scores")},
         "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
+        **_annotations(run),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),
@@ -114,6 +121,36 @@ def _media(run: Run) -> Json:
         "faces": "blur" if media.faces else "keep",
         "c2pa_opt_outs": media.c2pa_opt_outs,
         **cleaned,
+    }
+
+
+def _annotations(run: Run) -> Json:
+    """The tracks of the recipe, if it has some."""
+    made = [_track(run, track) for track in tracks(run.recipe)]
+    return {"annotations": made} if made else {}
+
+
+def _track(run: Run, track: Track) -> Json:
+    record = run.records[track.stage]
+    figures = dict(record.counts)
+    samples, annotated, failed = (figures.pop(name, 0) for name in ("samples", "with", "failed"))
+    values, failures = Counter[str](), Counter[str]()
+    for part in record.parts.values():
+        values.update(part.facts[VALUES])
+        failures.update(part.facts[FAILURES])
+    return {
+        "name": track.name,
+        "version": track.version,
+        "models": [asdict(model) for model in track.models],
+        "samples": samples,
+        "annotated": annotated,
+        "of_samples": track.of_samples,
+        "failed": failed,
+        "figures": dict(sorted(figures.items())),
+        "value_name": track.value_name,
+        "values": dict(sorted(values.items())),
+        "failures": dict(sorted(failures.items())),
+        "in_samples": track.in_samples,
     }
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import version as installed
 from typing import Any
 
 from dataengine import contracts
+from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.release.account import Account, account
@@ -34,7 +35,7 @@ class ReleaseStage(TableStage):
     name = "release"
     version = "5"
     needs = (
-        *("ingest", "dedup", "score", "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
+        *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("shard.assign", "shard.write", "cot.mix", "cot.write"),
     )
     in_place = True

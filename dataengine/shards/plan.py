@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.annotate.annotated import annotated, sample_fields
 from dataengine.config.recipe import Recipe
-from dataengine.score.annotated import annotated, score_fields
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run
 from dataengine.storage.workspace import canonical_json
@@ -57,8 +57,8 @@ def planned(run: Run) -> Frame:
 
 
 def _scores(recipe: Recipe) -> list[str]:
-    """Names of the scores that go into a sample's JSON: numbers, and strings such as hashes."""
-    return [f.name for f in score_fields(recipe)]
+    """Names of the annotations that go into a sample's JSON: numbers, strings such as hashes, lists of a track's entries."""
+    return [f.name for f in sample_fields(recipe)]
 
 
 def plan(names: Sequence[str], coded: bool, rows: pa.Table) -> pa.Table:
@@ -77,6 +77,9 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
             place = table.schema.get_field_index(f"score_{name}")
             if pa.types.is_string(table.schema.field(place).type):  # an absent string is an empty one
                 table = table.set_column(place, f"score_{name}", table.column(place).fill_null(pa.scalar("")))
+            if pa.types.is_list(table.schema.field(place).type):  # so is an absent list
+                entries = pa.array([entry or [] for entry in table.column(place).to_pylist()], table.column(place).type)
+                table = table.set_column(place, f"score_{name}", entries)
         computed = [_computed(row, names) for row in table.to_pylist()]
         for n, name in enumerate(("best", "scores", "size")):
             table = table.append_column(name, pa.array([row[n] for row in computed], PLANNED.field(name).type))
@@ -86,9 +89,9 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
 def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, int]:
     """Index of the best caption, scores as JSON, and bytes in a shard."""
     values = {name: row[f"score_{name}"] for name in names}
-    scored = {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+    scored = {name: value for name, value in values.items() if isinstance(value, int | float | str | list)}
     chosen = scored.pop(_BEST, None)
-    best = longest(row["captions"]) if chosen is None else int(chosen)
+    best = int(chosen) if isinstance(chosen, int | float) else longest(row["captions"])
     codes = codes_of(row, bytes(row["codes_size"])) if row["codes_pack"] else None
     scores = canonical_json(scored).decode()
     return best, scores, sample_size(row, best=best, scores=json.loads(scores), codes=codes)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from dataengine.errors import RunError
@@ -23,7 +24,8 @@ from dataengine.tokenize.codec import row_to_npy
 FAMILIES = {"image": "jpg", "video": "mp4"}
 
 Members = list[tuple[str, bytes]]
-Scores = Mapping[str, float | str | None] | None
+T = TypeVar("T")
+Scores = Mapping[str, float | str | list[Any] | None] | None
 
 _TEXT = ("id", "sha256", "kind", "format", "ext", "mode", "codec", "license")
 _WHOLE = ("bytes", "width", "height", "orientation", "frames", "mentions")
@@ -48,6 +50,30 @@ class Label(Closed, gc=False):
 
     name: str
     value: str
+
+
+class TextLine(Closed, gc=False):
+    """A line of text that was read in the picture, or in a frame of the video; its text is empty where there is none."""
+
+    text: str
+    confidence: float
+    time: Annotated[float, Meta(description="seconds of the frame; 0 in pictures")]
+    box: Annotated[
+        list[float],
+        Meta(min_length=8, max_length=8, description="x, y of four corners, clockwise from the top left, as shares"),
+    ]
+
+
+class SpeechSegment(Closed, gc=False):
+    """What is said in a video from ``start`` to ``end``; its text is empty where nothing is said."""
+
+    start: Annotated[float, Meta(description="seconds")]
+    end: Annotated[float, Meta(description="seconds")]
+    text: str
+    language: str
+    no_speech: Annotated[float, Meta(description="probability that nothing is said")]
+    logprob: Annotated[float, Meta(description="mean log-probability of the tokens")]
+    compression: Annotated[float, Meta(description="above 2.4 the text repeats itself")]
 
 
 class CodesLayout(Closed, gc=False):
@@ -95,7 +121,13 @@ class SampleMetadata(Closed, kw_only=True, gc=False):
     captions: Annotated[list[Caption], Meta(min_length=1, description="the chosen one, as in .txt, first")]
     scores: Annotated[list[Score], Meta(min_length=1)]
     labels: Annotated[list[Label], Meta(min_length=1)] | UnsetType = UNSET
+    ocr: Annotated[list[TextLine], Meta(min_length=1)] | UnsetType = UNSET
+    speech: Annotated[list[SpeechSegment], Meta(min_length=1)] | UnsetType = UNSET
     codes: CodesLayout | UnsetType = UNSET
+
+
+_NO_LINE = TextLine("", 0.0, 0.0, [0.0] * 8)
+_NO_SPEECH = SpeechSegment(0.0, 0.0, "", "", 0.0, 0.0, 0.0)
 
 
 def sample_members(
@@ -110,7 +142,8 @@ def sample_members(
     the release has codes, ``.codes.npy``.
 
     ``row`` has the columns of contracts.UNIQUE, ``best`` is the caption that ``.txt`` holds, ``scores`` are by name
-    (None and non-finite values are left out, strings go to ``labels``), ``codes`` is a row of contracts.CODES.
+    (None and non-finite values are left out, strings go to ``labels``, the lists ``ocr`` and ``speech`` stand alone), ``codes``
+    is a row of contracts.CODES.
     """
     return [(f"{row['id']}.{FAMILIES[row['kind']]}", media), *_described(row, best, scores, codes)]
 
@@ -170,11 +203,13 @@ def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[
         captions=_captions(row["captions"], best),
         scores=_scores(scores),
         labels=_labels(scores) or UNSET,
+        ocr=_track(scores, "ocr", TextLine, _NO_LINE),
         media_sha256=row.get("media_sha256") or UNSET,
         faces=UNSET if row.get("faces") is None else int(row["faces"]),
         codes=UNSET if codes is None else _layout(codes),
     )
     if metadata.kind == "video":
+        metadata.speech = _track(scores, "speech", SpeechSegment, _NO_SPEECH)
         metadata.parent = row.get("parent") or ""
         metadata.clip_start = _finite(row.get("clip_start")) or 0.0
         metadata.clip_end = _finite(row.get("clip_end")) or 0.0
@@ -196,12 +231,18 @@ def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[Caption]
     return [Caption(captions[i]["text"] or "", captions[i]["source"] or "") for i in order] or [Caption("", "")]
 
 
+def _track(scores: Scores, name: str, type_: type[T], none: T) -> list[T] | UnsetType:
+    """Entries of a track that the release has; ``none`` stands for none."""
+    entries = (scores or {}).get(name)
+    return (msgspec.convert(entries, list[type_]) or [none]) if isinstance(entries, list) else UNSET  # type: ignore[valid-type]
+
+
 def _labels(scores: Scores) -> list[Label]:
     return [Label(name, value) for name, value in sorted((scores or {}).items()) if isinstance(value, str)]
 
 
 def _scores(scores: Scores) -> list[Score]:
-    numbers = {name: value for name, value in (scores or {}).items() if not isinstance(value, str)}
+    numbers = {name: value for name, value in (scores or {}).items() if not isinstance(value, str | list)}
     finite = [(name, _finite(value)) for name, value in sorted(numbers.items())]
     return [Score(name, value) for name, value in finite if value is not None] or [Score("", 0.0)]
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dataengine import contracts
+from dataengine.annotate.annotated import in_samples
+from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.exif import Policy, clean
 from dataengine.shards.assign_distributed import Rules, assigned
@@ -34,10 +36,11 @@ class ShardAssign(TableStage):
 
     name = "shard.assign"
     version = "3"
-    needs = ("dedup", "score", "filter", "tokenize.encode")
+    needs = ("dedup", "score", *ANNOTATIONS, "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:
-        return [recipe.shard.model_dump(), recipe.seed]
+        tracks = [track.name for track in in_samples(recipe)]
+        return [recipe.shard.model_dump(), recipe.seed, *([tracks] if tracks else [])]
 
     def objection(self, run: Run) -> str:
         kept, left = run.records["filter"].counts["kept"], run.records[self.name].counts["samples"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from dataengine.cli import console
 from dataengine.cli.common import exits
 from dataengine.errors import RunError
-from dataengine.pipeline import StageReport
+from dataengine.progress import StageReport
 
 
 def test_a_log_tells_when_a_stage_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:

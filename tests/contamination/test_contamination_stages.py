@@ -14,7 +14,8 @@ from support.planted_lists import BROKEN, NAMES, benchmarks, corpus, lists, reci
 from dataengine import contracts
 from dataengine.contamination.questions import contaminated, questions_of
 from dataengine.errors import RunError, UsageError
-from dataengine.pipeline import StageReport, open_run, stages, until
+from dataengine.pipeline import open_run, stages, until
+from dataengine.progress import StageReport
 from dataengine.stage import Run
 
 pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run of the others

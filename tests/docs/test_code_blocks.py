@@ -15,12 +15,12 @@ import typer
 import yaml
 from pydantic import BaseModel
 
+from dataengine.annotate.annotated import known_columns
 from dataengine.catalog import STAGES
 from dataengine.cli.main import app
 from dataengine.config import recipe as recipes
 from dataengine.config.recipe import Recipe
 from dataengine.policy import load as policy_files
-from dataengine.score.annotated import known_columns
 from dataengine.tokenize.text import QwenText
 
 ROOT = Path(__file__).parents[2]

@@ -24,7 +24,8 @@ from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.media.limits import Limits
 from dataengine.media.video.reader import probe
-from dataengine.pipeline import StageReport, execute, open_run
+from dataengine.pipeline import execute, open_run
+from dataengine.progress import StageReport
 from dataengine.release.ledger import balance, build
 from dataengine.shards.sample import sample_members
 from dataengine.stage import Run

@@ -12,7 +12,8 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
-from dataengine.pipeline import StageReport, execute, open_run
+from dataengine.pipeline import execute, open_run
+from dataengine.progress import StageReport
 from dataengine.storage.workspace import Workspace
 from dataengine.testing import InProcess
 

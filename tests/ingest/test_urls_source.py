@@ -22,7 +22,8 @@ from dataengine.ingest import web_url
 from dataengine.ingest.retry import forget_failed
 from dataengine.ingest.stage import Ingest
 from dataengine.ingest.table import UrlsReader
-from dataengine.pipeline import StageReport, execute, open_run
+from dataengine.pipeline import execute, open_run
+from dataengine.progress import StageReport
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE
 from dataengine.storage.workspace import Record
 from dataengine.testing import InProcess

@@ -15,7 +15,7 @@ from support.small_corpus import digests, manifest
 from dataengine import pipeline
 from dataengine.config import lock, recipe
 from dataengine.errors import RunError, UsageError
-from dataengine.pipeline import StageReport
+from dataengine.progress import StageReport
 from dataengine.testing import InProcess, picture, write_corpus, write_recipe
 from dataengine.tokenize.base import Codes
 from dataengine.tokenize.patches import Patches

@@ -1,18 +1,23 @@
 """cot.material: collects the material for questions that is not in a sample's media.
 
-The source's question-answer pairs (from the metadata of all occurrences of a sample), captions of other samples, and other
-videos; columns alone, through the table engine.
+The source's question-answer pairs (from the metadata of all occurrences of a sample, and from what models have read or heard
+in it), captions of other samples, and other videos; columns alone, through the table engine.
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.annotate.track import ANNOTATIONS
+from dataengine.annotate.tracks import tracks
+from dataengine.annotate.worker import TABLE
 from dataengine.config.cot import QuestionsConfig
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
@@ -29,6 +34,7 @@ from dataengine.table_engine import Frame
 
 _MAX_PAIRS = 64
 """Pairs of one sample that are looked at."""
+_OCCURRENCE = columns(id=pa.string(), source=pa.string(), uri=pa.string(), meta=pa.string())
 _PAIRS = columns(id=pa.string(), pairs=pa.string(), n=pa.int64())
 _OCCURRENCES = """
 SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
@@ -45,7 +51,7 @@ FROM s LEFT JOIN p ON s."id" = p."id"
 class CotMaterial(Cot, TableStage):
     name = "cot.material"
     version = "1"
-    needs = ("ingest", "dedup.edges", "shard.assign")
+    needs = ("ingest", "dedup.edges", *ANNOTATIONS, "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
         questions = self.config(recipe).questions.model_dump(exclude={"rewrite"})
@@ -84,9 +90,27 @@ def _pairs(run: Run, samples: Frame, config: QuestionsConfig) -> Frame:
     """_PAIRS: of each sample the pairs of all its occurrences."""
     if not config.source_qa and not config.metadata:
         return run.engine.frame(_PAIRS.empty_table())
-    occurrences = run.frame("ingest", "samples", contracts.SAMPLES, ["id", "source", "uri", "meta"])
-    rows = run.engine.sql(_OCCURRENCES, {"i": occurrences, "s": samples})
+    occurrences = run.frame("ingest", "samples", contracts.SAMPLES, _OCCURRENCE.names)
+    frames = {"i0": occurrences, **{f"i{n}": frame for n, frame in enumerate(_annotated(run, config), 1)}}
+    every = " UNION ALL ".join(f'SELECT "id", "source", "uri", "meta" FROM {name}' for name in frames)
+    rows = run.engine.sql(_OCCURRENCES, {"i": run.engine.sql(every, frames), "s": samples})
     return run.engine.local(rows, ("id",), partial(source_pairs, config), _PAIRS)
+
+
+def _annotated(run: Run, config: QuestionsConfig) -> Iterator[Frame]:
+    """_OCCURRENCE of tracks that models have added, with those of their columns that questions are asked about."""
+    for track in tracks(run.recipe):
+        names = [f.name for f in (*track.columns, *track.details) if f.name in config.metadata]
+        if names:
+            frame = run.frame(track.stage, TABLE, track.schema, ["id", *names])
+            yield run.engine.local(frame, (), partial(as_metadata, f"{track.name}-{track.version}"), _OCCURRENCE)
+
+
+def as_metadata(place: str, rows: pa.Table) -> pa.Table:
+    """_OCCURRENCE of a track's rows: the columns beside the id are the metadata, ``place`` names track and model."""
+    meta = [json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False) for row in rows.to_pylist()]
+    columns = [rows["id"], pa.repeat("annotate", len(rows)), pa.repeat(place, len(rows)), pa.array(meta, pa.string())]
+    return pa.table(columns, schema=_OCCURRENCE)
 
 
 def source_pairs(config: QuestionsConfig, occurrences: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Joins facts and scores of the representatives: the columns that policies decide over and shards carry."""
+"""Joins facts, scores and tracks of the representatives: the columns that policies decide over and shards carry."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.annotate.track import Track, absent
+from dataengine.annotate.tracks import tracks
+from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
 from dataengine.samples.stage import part_name
@@ -41,14 +44,26 @@ def score_fields(recipe: Recipe) -> list[pa.Field[Any]]:
     return [f for scorer in build(recipe.score.scorers) for f in scorer.fields if is_scalar(f)]
 
 
+def sample_fields(recipe: Recipe) -> list[pa.Field[Any]]:
+    """Columns that samples carry in their ``.json``: scores, and the tracks that the recipe wants there."""
+    return [*score_fields(recipe), *(f for track in in_samples(recipe) for f in (*track.columns, *track.details))]
+
+
+def in_samples(recipe: Recipe) -> list[Track]:
+    """The tracks that samples carry."""
+    return [track for track in tracks(recipe) if track.in_samples]
+
+
 def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
     """What a policy may name."""
     facts = {name: UNIQUE.field(name).type for name in FACT_COLUMNS if name != "id"}
-    return facts | {f.name: f.type for f in score_fields(recipe)}
+    annotations = [*score_fields(recipe), *(f for track in tracks(recipe) for f in track.columns)]
+    return facts | {f.name: f.type for f in annotations}
 
 
 def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
-    """FACT_COLUMNS and scores, or ``id`` and those named, one row a representative that could be scored, in no order."""
+    """FACT_COLUMNS, scores and columns of tracks, or ``id`` and those named (details of tracks, too), one row a representative
+    that could be scored, in no order."""
     facts = [name for name in FACT_COLUMNS if name == "id" or columns is None or name in columns]
     frames = {
         "f": run.frame("dedup", "unique", UNIQUE, facts),
@@ -61,8 +76,27 @@ def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
         selected += [f's{n}."{name}"' for name in scores]
         joins.append(f'LEFT JOIN s{n} ON f."id" = s{n}."id"')
         readable.append(f's{n}."failure" IS NULL')
+    for n, track in enumerate(tracks(run.recipe)):
+        if wanted := _wanted(track, columns):
+            frames[f"t{n}"] = run.frame(track.stage, TABLE, track.schema, ["id", *(f.name for f in wanted)])
+            selected += [_or_absent(f"t{n}", f) for f in wanted]
+            joins.append(f'LEFT JOIN t{n} ON f."id" = t{n}."id"')
     joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
     return run.engine.sql(f"SELECT {', '.join(selected)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
+
+
+def _wanted(track: Track, columns: Collection[str] | None) -> list[pa.Field[Any]]:
+    return (
+        list(track.columns) if columns is None else [f for f in (*track.columns, *track.details) if f.name in columns]
+    )
+
+
+def _or_absent(table: str, field: pa.Field[Any]) -> str:
+    """A column of a track; of samples that are not in its table, ``absent``."""
+    column, value = f'{table}."{field.name}"', absent(field)
+    if value is None:
+        return column
+    return f'CASE WHEN {table}."id" IS NULL THEN {str(value).upper()} ELSE {column} END AS "{field.name}"'
 
 
 def annotated_rows(run: Run, ids: Sequence[str]) -> list[dict[str, Any]]:
@@ -75,7 +109,8 @@ def annotated_rows(run: Run, ids: Sequence[str]) -> list[dict[str, Any]]:
         files = run.records["score"].parts[part_name(facts["media"])].files
         scores = [_scores(run, scorer, files[scorer.name], facts["id"]) for scorer in build(run.recipe.score.scorers)]
         if None not in scores:
-            rows.append({name: value for some in (row, *scores) if some for name, value in some.items()})
+            more = [_of_track(run, track, facts) for track in tracks(run.recipe)]
+            rows.append({name: value for some in (row, *scores, *more) if some for name, value in some.items()})
     return rows
 
 
@@ -86,8 +121,18 @@ def _scores(run: Run, scorer: AnyScorer, file: File, id_: str) -> dict[str, Any]
     return {f.name: None for f in scorer.fields if is_scalar(f)}
 
 
+def _of_track(run: Run, track: Track, facts: dict[str, Any]) -> dict[str, Any]:
+    """A sample's columns of a track."""
+    part = run.records[track.stage].parts.get(part_name(facts["media"]))
+    files = [part.files[TABLE]] if part else []
+    for row in run.workspace.rows_of(files, track.schema, [facts["id"]]).to_pylist():
+        return {f.name: row[f.name] for f in track.columns}
+    return {f.name: absent(f) for f in track.columns}
+
+
 def broken(run: Run) -> Frame:
-    """Representatives that no later stage could read: id, failure, message; one row each, in no order."""
+    """Representatives that no later stage could read: id, failure, message; one row each, in no order. That a track could not be
+    made is no such failure."""
     schema = contracts.columns(id=pa.string(), failure=pa.string(), message=pa.string())
     frames = {"none": run.engine.frame(schema.empty_table())}
     for n, scorer in enumerate(build(run.recipe.score.scorers)):

@@ -1,0 +1,54 @@
+"""The recipe's ``annotate`` block: tracks that models add to samples, such as text in pictures and speech."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from dataengine.config.sources import Model
+
+
+class TrackConfig(Model):
+    """``in_samples``: write the track into the samples' ``.json``, too; policies and the card see its columns in any case."""
+
+    in_samples: bool = False
+
+
+class OcrConfig(TrackConfig):
+    """Text in pictures and in sampled frames of videos. ``max_side``: pixels of the longer side of the copy that is read;
+    ``max_lines``: a picture with more lines has no result (``too_many_lines``)."""
+
+    frames: Annotated[int, Field(ge=1, le=64)] = 4
+    max_side: Annotated[int, Field(ge=64, le=8192)] = 2000
+    min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    max_lines: Annotated[int, Field(ge=1)] = 1000
+    timeout: Annotated[float, Field(gt=0)] = 120.0
+    """Seconds that reading one picture or video may take."""
+
+
+class AsrConfig(TrackConfig):
+    """Speech in videos by Whisper. ``checkpoint``: folder of a model converted for CTranslate2; None: Whisper base.
+    ``language``: code such as ``en``; None: detected. ``window``: seconds of sound that are held at once."""
+
+    checkpoint: str | None = None
+    language: Annotated[str, Field(pattern=r"^[a-z]{2,3}$")] | None = None
+    task: Literal["transcribe", "translate"] = "transcribe"
+    beam_size: Annotated[int, Field(ge=1, le=16)] = 5
+    precision: Literal["float32", "int8", "float16", "int8_float16", "bfloat16"] = "float32"
+    window: Annotated[float, Field(ge=60, le=3600)] = 900.0
+
+
+class AnnotateConfig(Model):
+    """Tracks of annotations; one that is not named is not made. ``threads``: of each model on a CPU."""
+
+    ocr: OcrConfig | None = None
+    asr: AsrConfig | None = None
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    threads: Annotated[int, Field(ge=1)] = 1
+
+    @model_validator(mode="after")
+    def _names_a_track(self) -> AnnotateConfig:
+        if self.ocr is None and self.asr is None:
+            raise ValueError("no track is named: add `ocr: {}` or `asr: {}`, or leave `annotate` out")
+        return self
