@@ -17,10 +17,10 @@ class TrackConfig(Model):
 
 class OcrConfig(TrackConfig):
     """Text in pictures and in sampled frames of videos. ``max_side``: pixels of the longer side of the copy that is read;
-    ``max_lines``: a picture with more lines has no result (``too_many_lines``)."""
+    ``max_lines``: of a picture with more, the first in reading order are read."""
 
     frames: Annotated[int, Field(ge=1, le=64)] = 4
-    max_side: Annotated[int, Field(ge=64, le=8192)] = 2000
+    max_side: Annotated[int, Field(ge=64, le=4096)] = 2000
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
     max_lines: Annotated[int, Field(ge=1)] = 1000
     timeout: Annotated[float, Field(gt=0)] = 120.0
