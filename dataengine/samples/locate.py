@@ -20,7 +20,9 @@ T = TypeVar("T")
 
 #: Bytes read from a media tar at once.
 _READ_AHEAD = 16 << 20
-_COLUMNS = ("id", "kind", "ext", "bytes", "captions", "media", "offset", "width", "height", "frames", "duration")
+#: Columns that are the facts of a sample.
+FACTS = ("width", "height", "frames", "duration")
+_COLUMNS = ("id", "kind", "ext", "bytes", "captions", "media", "offset", *FACTS)
 #: Columns of contracts.UNIQUE that are read.
 READ = pa.schema([contracts.UNIQUE.field(name) for name in _COLUMNS])
 _TEXTS: list[pa.Field[Any]] = [
@@ -78,7 +80,7 @@ def objects(rows: pa.Table) -> list[Located]:
             tuple(row["captions"]),
             row["media"],
             row["offset"],
-            {k: row[k] for k in ("width", "height", "frames", "duration")},
+            {k: row[k] for k in FACTS},
         )
         for row in rows.to_pylist()
     ]

@@ -83,18 +83,30 @@ class Selection:
         return f"plans/{digest(_VERSION, read, self._sql(part), self.parameters, LOCATED.names)}.parquet"
 
     def _plan(self, run: Run, part: str) -> list[Planned]:
-        workspace, key = run.workspace, self._key(part)
-        if not workspace.store.exists(key):
-            packing = Packing(key.removesuffix(".parquet"), _ORDER, _DIGESTS)
-            workspace.write_table(
-                key, run.engine.parts(workspace, self.sources, self._sql(part), self.parameters, packing)
-            )
-        parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
-        rows = parts.select(["part", "digests"]).to_pylist()
-        return [
-            Planned(row["part"], row["digests"][0], row["digests"][1], place)
-            for row, place in zip(rows, places(parts), strict=True)
-        ]
+        query = Query(self.sources, self._sql(part), self.parameters)
+        parts = published(run, self._key(part), query, _DIGESTS)
+        return [Planned(name, digests[0], digests[1], rows) for name, digests, rows in parts]
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows with the part of each: ``sql`` over its sources."""
+
+    sources: Mapping[str, Source]
+    sql: str
+    parameters: tuple[Parameter, ...] = ()
+
+
+def published(run: Run, key: str, query: Query, digests: tuple[str, ...]) -> list[tuple[str, list[str], PackedRows]]:
+    """Each part of a query's rows, which have the columns of LOCATED: its name, digests of some columns, and the place of its
+    rows, in the order of their bytes. Kept at ``key``, which is to name all that the rows are made from."""
+    workspace = run.workspace
+    if not workspace.store.exists(key):
+        packing = Packing(key.removesuffix(".parquet"), _ORDER, digests)
+        workspace.write_table(key, run.engine.parts(workspace, query.sources, query.sql, query.parameters, packing))
+    parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
+    rows = parts.select(["part", "digests"]).to_pylist()
+    return [(row["part"], row["digests"], place) for row, place in zip(rows, places(parts), strict=True)]
 
 
 def _columns() -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.cot_tables import REPEATED, committed, recipe
+from support.cot_tables import REPEATED, committed, recipe, run_rows
 from support.engine_fixtures import Parted, partitions
 
 from dataengine.config.recipe import Recipe
@@ -21,7 +21,6 @@ from dataengine.cot.core.tables import (
     ReviewRow,
     ScoreRow,
     read_rows,
-    run_rows,
 )
 from dataengine.cot.mix.quotas import apportion
 from dataengine.cot.mix.score_stage import CotScore

@@ -33,10 +33,9 @@ def made(count: int, seed: int) -> tuple[list[dict[str, Any]], list[tuple[str, s
     rows = []
     for n, id_ in enumerate(ids):
         texts = [" ".join(rng.sample(WORDS, 4)) for _ in range(rng.choice((0, 1, 1, 2)))]
-        captions = [{"text": text, "source": "s", "uri": "u"} for text in texts]
         kind, split = rng.choice(("image", "image", "video")), rng.choice(("train", "train", "train", "validation"))
         parent = ids[n // 2] if rng.random() < 0.2 else id_
-        rows.append({"id": id_, "kind": kind, "split": split, "parent": parent, "captions": captions})
+        rows.append({"id": id_, "kind": kind, "split": split, "parent": parent, "captions": texts, "offset": n})
     edges = [tuple(sorted(rng.sample([*ids, "f" * 32], 2))) for _ in range(count)]
     return rows, [(a, b) for a, b in edges]
 
@@ -51,8 +50,7 @@ def expected(rows: list[dict[str, Any]], edges: list[tuple[str, str]], choice: C
         samples = []
         for row in ring:
             near = {b if a == row["id"] else a for a, b in edges if row["id"] in (a, b)}
-            texts = tuple(caption["text"] for caption in row["captions"])
-            samples.append(Sample(row["id"], row["parent"], texts, frozenset(near & known)))
+            samples.append(Sample(row["id"], row["parent"], tuple(row["captions"]), frozenset(near & known)))
         arc = Arc(samples)
         for at, sample in enumerate(samples):
             others = [(d.id, d.text) for d in arc.distractors(at, choice.captions)]
@@ -68,6 +66,10 @@ def by_engine(
     table = engine.collect(neighbours(engine, *frames, choice, rows_per_arc))
     engine.forget()
     assert len(table) == len(rows)
+    places = {row["id"]: row["offset"] for row in rows}
+    assert all(
+        [places[id_] for id_ in row["partners"]] == [v["offset"] for v in row["videos"]] for row in table.to_pylist()
+    )
     return {
         row["id"]: ([(d.id, d.text) for d in decode("distractors", row["distractors"])], row["partners"])
         for row in table.to_pylist()

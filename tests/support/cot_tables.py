@@ -14,9 +14,10 @@ from dataengine.config.recipe import Recipe
 from dataengine.contracts import BENCHMARK_ITEMS
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.tables import CheckRow, PathRow, QuestionRow, R, table_of
+from dataengine.cot.core.tables import CheckRow, PathRow, QuestionRow, R, rows_of, table_of
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.models.serving.messages import ImageBlock, TextBlock
+from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record, Workspace
 
 ASKED = ("compare_parts", "dominant_colour", "glance", "inspect_view", "count_shots_16", "given_answer", "given_tools")
@@ -41,6 +42,11 @@ def recipe(folder: Path, **cot: Any) -> Recipe:
             "release": {"title": "t", "license": "other", "description": "d"},
         }
     )
+
+
+def run_rows(run: Run, stage: str, role: str, kind: type[R]) -> list[R]:
+    """All rows of a committed table."""
+    return rows_of(run.table(stage, role, kind.schema, kind.columns()), kind)
 
 
 def name(*of: object) -> str:

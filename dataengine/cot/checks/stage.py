@@ -2,25 +2,27 @@
 
 By rule first (``checks.grade``); where the recipe names a judge, a model reads what the rules find right and says whether the
 steps are true of the picture. A judge can only lower a grade, but for answers in free text, which no rule can compare: there
-it says whether a reply that differs in words means the same.
+it says whether a reply that differs in words means the same. Checks of the same paths that an earlier part holds are copied.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.config.cot import OpenAIConfig
 from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import grade, guessed_right
+from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.shard_samples import samples_by_shard
-from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, read_rows, rows_of, table_of
+from dataengine.cot.core.schemas import CHECKS, PATHS
+from dataengine.cot.core.stage import CotPart, CotParts
+from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, rows_of
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
@@ -28,7 +30,7 @@ from dataengine.media.limits import Limits
 from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
 from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
-from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 from dataengine.text.bounded_json import parse_json
 
@@ -42,12 +44,12 @@ _SAME = (
 """Columns that a check has from its path."""
 
 
-class CotCheck(Cot, RecordStage):
+class CotCheck(CotParts):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "3"
-    needs = ("shard.assign", "cot.questions", "cot.paths")
+    version = "4"
+    needs = ("cot.material", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
         judge = self.config(recipe).judge
@@ -59,18 +61,16 @@ class CotCheck(Cot, RecordStage):
         prompts = [prompt_text.prompt_of("judge"), prompt_text.prompt_of("judge_text")]
         return [RULES, None if judge is None else [chat_model(judge, None).id, *prompts]]
 
+    def reads_media(self, recipe: Recipe) -> bool:
+        return self.config(recipe).judge is not None
+
     def plan(self, run: Run) -> list[Part]:
-        base = digest(self.version, self.settings(run.recipe))
-        located = samples_by_shard(run) if self.config(run.recipe).judge is not None else {}
-        questions = run.records["cot.questions"].parts
-        return [
-            Part(
-                name,
-                digest(base, questions[name].files["questions"].sha256, out.files["paths"].sha256),
-                (questions[name].files["questions"], out.files["paths"], located.get(name, [])),
-            )
-            for name, out in sorted(run.records["cot.paths"].parts.items())
-        ]
+        questions, paths = (run.records[name].parts for name in ("cot.questions", "cot.paths"))
+        files = {
+            name: {"questions": questions[name].files["questions"], "paths": out.files["paths"]}
+            for name, out in paths.items()
+        }
+        return self.parts(run, files)
 
     def worker(self, run: Run) -> Worker:
         return CheckWorker(self.config(run.recipe).judge, run.recipe.limits.to_limits(), run.workspace)
@@ -97,27 +97,47 @@ class CheckWorker:
             self._renderer.close()
 
     def process(self, part: Part) -> Output:
-        questions, paths, located = part.spec
-        table = self.workspace.read_table([questions], AskedQuestion.schema, AskedQuestion.columns())
-        by_rid = {one.rid: one for one in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)}
-        read = read_rows(self.workspace, [paths], PathRow)
-        rows = [check(by_rid[path.rid].question, path) for path in read]
-        if self._teacher is not None:
-            places = [n for n, row in enumerate(rows) if _for_judge(row, by_rid[row.rid].question)]
-            by_id = {one.id: one for one in located}
-            for start in range(0, len(places), _CHUNK):
-                some = {n: (by_rid[rows[n].rid], read[n].text or "") for n in places[start : start + _CHUNK]}
-                for n, judgement in self._judged(some, by_id).items():
-                    rows[n] = _with_judgement(rows[n], judgement)
-        base = f"cot/checks/{part.name}-{part.key[:16]}"
-        written = self.workspace.write_table(f"{base}.parquet", table_of(CheckRow, rows))
-        wrong = [row for row in rows if row.injected is not None]
-        facts = {
-            "grades": dict(sorted(Counter(row.grade for row in rows if row.grade).items())),
-            "planted": dict(sorted(Counter(row.injected for row in wrong).items())),
-            "caught": dict(sorted(Counter(row.injected for row in wrong if row.grade != "A").items())),
+        spec: CotPart = part.spec
+        questions = self.workspace.read_table([spec.files["questions"]], AskedQuestion.schema, AskedQuestion.columns())
+        questions = questions.filter(pc.is_valid(questions["question"]))
+        paths = self.workspace.read_table([spec.files["paths"]], PATHS)
+        inputs = _inputs(questions, paths)
+        units = spec.earlier.units(self.workspace, "checks", CHECKS, "rid", inputs)
+        known = pa.array(list(units), pa.string())
+        new, unchecked = (t.filter(pc.invert(pc.is_in(t["rid"], value_set=known))) for t in (questions, paths))
+        made = self._made(rows_of(new, AskedQuestion), rows_of(unchecked, PathRow), spec)
+        units = dict(sorted({**units, **made}.items()))
+        rows = rows_in(units.values())
+        base, write = f"cot/checks/{part.name}-{part.key[:16]}", self.workspace.write_table
+        files = {
+            "checks": write(f"{base}.parquet", pa.Table.from_pylist(rows, CHECKS)),
+            "inputs": write(f"{base}-inputs.parquet", table_of_inputs(units, inputs)),
         }
-        return Output({"checks": written}, {"checked": len(rows)}, facts)
+        wrong = [row for row in rows if row["injected"] is not None]
+        facts = {
+            "grades": dict(sorted(Counter(row["grade"] for row in rows if row["grade"]).items())),
+            "planted": dict(sorted(Counter(row["injected"] for row in wrong).items())),
+            "caught": dict(sorted(Counter(row["injected"] for row in wrong if row["grade"] != "A").items())),
+        }
+        return Output(files, {"checked": len(rows)}, facts)
+
+    def _made(self, questions: Sequence[AskedQuestion], paths: Sequence[PathRow], spec: CotPart) -> dict[str, Unit]:
+        """The checks of each question's paths, by the question's id."""
+        by_rid = {one.rid: one for one in questions}
+        rows = [check(by_rid[path.rid].question, path) for path in paths]
+        unread = set[str]()
+        if self._teacher is not None and paths:
+            places = [n for n, row in enumerate(rows) if _for_judge(row, by_rid[row.rid].question)]
+            located = spec.located(self.workspace)
+            for start in range(0, len(places), _CHUNK):
+                some = {n: (by_rid[rows[n].rid], paths[n].text or "") for n in places[start : start + _CHUNK]}
+                for n, judgement in self._judged(some, located).items():
+                    rows[n] = _with_judgement(rows[n], judgement)
+                    unread |= {rows[n].rid} if judgement is None else set()
+        units = {rid: Unit([], final=rid not in unread) for rid in by_rid}
+        for row in rows:
+            units[row.rid].rows.append(row.to_row())
+        return units
 
     def _judged(
         self, paths: Mapping[int, tuple[AskedQuestion, str]], located: Mapping[str, Located]
@@ -141,6 +161,14 @@ class CheckWorker:
                 free = paths[places[at]][0].question.answer_type == "text"
                 judged[places[at]] = _judgement(result.text, free)
         return judged
+
+
+def _inputs(questions: pa.Table, paths: pa.Table) -> dict[str, str]:
+    """By question the digest of it and of its paths, wherever their pictures lie."""
+    contents: dict[str, list[Any]] = {row["rid"]: [row["question"]] for row in questions.to_pylist()}
+    for row in paths.drop_columns(["pack", "members"]).to_pylist():
+        contents[row["rid"]].append(list(row.values()))
+    return {rid: digest(content) for rid, content in contents.items()}
 
 
 @dataclass(frozen=True)

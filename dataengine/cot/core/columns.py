@@ -12,17 +12,25 @@ import pyarrow as pa
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import PathSummary, canonical_json
 from dataengine.cot.core.source_qa import Distractor, Pair
+from dataengine.samples.locate import FACTS, LOCATED, Located
 
-MEMBERS = pa.list_(pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64())]))
+MEMBERS = pa.list_(
+    pa.struct([("name", pa.string()), ("offset", pa.int64()), ("size", pa.int64()), ("sha256", pa.string())])
+)
+#: Columns of LOCATED that say where a sample's bytes lie, and its facts.
+PLACE = tuple(name for name in LOCATED.names if name != "captions")
+#: Places of other samples.
+PLACES = pa.list_(pa.struct([pa.field(name, LOCATED.field(name).type) for name in PLACE]))
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file's place in a pack, in bytes; ``name`` is a member extension of a record (``obs0.png``)."""
+    """A file's place in a pack, in bytes, and its digest; ``name`` is a member extension of a record (``obs0.png``)."""
 
     name: str
     offset: int
     size: int
+    sha256: str = ""
 
 
 def encode(name: str, value: Any) -> Any:
@@ -45,6 +53,16 @@ def _pair(row: dict[str, Any]) -> Pair:
     return Pair(**{**row, "choices": tuple(row["choices"])})
 
 
+def _place(sample: Located) -> dict[str, Any]:
+    own = {name: getattr(sample, name) for name in PLACE if name not in FACTS}
+    return own | {name: sample.facts.get(name) for name in FACTS}
+
+
+def _located(row: dict[str, Any]) -> Located:
+    facts = {name: row.pop(name) for name in FACTS}
+    return Located(**row, captions=(), facts=facts)
+
+
 _MEMBERS: tuple[Callable[[Any], Any], Callable[[Any], Any]] = (
     lambda rows: [asdict(m) for m in rows],
     lambda rows: tuple(Member(**m) for m in rows),
@@ -58,5 +76,6 @@ _COLUMNS: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
         lambda text: tuple(map(PathSummary.model_validate, json.loads(text))),
     ),
     "pairs": (_json, lambda text: tuple(map(_pair, json.loads(text)))),
+    "videos": (lambda rows: list(map(_place, rows)), lambda rows: tuple(map(_located, rows))),
     "distractors": (_json, lambda text: tuple(Distractor(**d) for d in json.loads(text))),
 }

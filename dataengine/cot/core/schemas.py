@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from dataengine.cot.core.columns import MEMBERS
+from dataengine.cot.core.columns import MEMBERS, PLACES
+from dataengine.samples.locate import LOCATED
 
 CONFIDENCE = {
     "confidence": pa.float64(),
@@ -18,8 +19,13 @@ def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
     return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
 
 
-#: Pairs and distractors are JSON.
-SOURCE_MATERIAL = _schema("id", "pairs", "distractors", partners=pa.list_(pa.string()))
+_MATERIAL = _schema("split", "pairs", "distractors", partners=pa.list_(pa.string()), videos=PLACES)
+#: A sample of the release, where its bytes lie, and what its questions are made of besides them. Pairs and distractors are JSON;
+#: ``videos`` are the places of the partners.
+SOURCE_MATERIAL = pa.schema([*(pa.field(f.name, f.type) for f in LOCATED), *_MATERIAL])
+#: What the rows of a sample, or of a question, were made from, as a digest; "" where they are made anew when asked for again.
+#: ``counts`` is JSON.
+INPUTS = _schema("unit", "input", "counts")
 #: ``question`` is JSON of ``question.Question``; ``asked`` the canonical JSON of its parameters, equal for questions that their
 #: text alone cannot tell apart. A rejected one has the sample's id as ``rid``.
 QUESTIONS = _schema(

@@ -1,9 +1,20 @@
-"""Base of the CoT stages: their configuration, and when they are left out."""
+"""Base of the CoT stages: their configuration, when they are left out, and the parts of those that work on samples."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
 from dataengine.config.cot import CotConfig
 from dataengine.config.recipe import Recipe
+from dataengine.cot.core.earlier import Earlier
+from dataengine.cot.core.sample_parts import Cut, are_planned, cut_of, sample_parts
+from dataengine.samples.locate import Located, objects
+from dataengine.stage import Part, RecordStage, Run
+from dataengine.storage.row_packs import PackedRows
+from dataengine.storage.workspace import File, Workspace, digest
+
+_NO_ROWS = PackedRows("", 0, 0, "", 0)
 
 
 class Cot:
@@ -16,3 +27,61 @@ class Cot:
         if recipe.cot is None:
             raise ValueError("the recipe has no cot")
         return recipe.cot
+
+
+@dataclass(frozen=True)
+class CotPart:
+    """``rows``: the place of SOURCE_MATERIAL of the part's samples; ``files``: tables of the steps before, by role."""
+
+    earlier: Earlier
+    cut: Cut
+    rows: PackedRows = _NO_ROWS
+    files: Mapping[str, File] = field(default_factory=dict)
+
+    def located(self, workspace: Workspace) -> dict[str, Located]:
+        """The samples by id."""
+        rows = objects(self.rows.read(workspace.store)) if self.rows.rows else []
+        return {row.id: row for row in rows}
+
+
+class CotParts(Cot, RecordStage):
+    """A record stage on the parts of ``sample_parts``, which copies what it has made before of the same samples."""
+
+    def base(self, run: Run) -> str:
+        """Digest of the code, settings and limits that every part depends on."""
+        return digest(self.version, self.settings(run.recipe), run.recipe.limits.model_dump())
+
+    def reads_media(self, recipe: Recipe) -> bool:
+        """Whether a part needs to know where its samples lie."""
+        return True
+
+    def is_planned(self, run: Run) -> bool:
+        return not self.reads_media(run.recipe) or are_planned(run)
+
+    def marker_prefix(self, run: Run) -> str:
+        return self._folder(self.base(run))
+
+    def marker(self, run: Run, part: Part) -> str:
+        """A folder a part, so that what it was before is found without a list of all parts."""
+        return f"{part.spec.earlier.folder}/{part.name}/{part.key}.json"
+
+    def parts(self, run: Run, files: Mapping[str, Mapping[str, File]]) -> list[Part]:
+        """A part for each in ``files``, the tables of the steps before by part and role, on which it depends."""
+        base, cut = self.base(run), cut_of(run)
+        rows = {p.name: p.rows for p in sample_parts(run)} if self.reads_media(run.recipe) else {}
+        return [
+            self.part(
+                base, cut, name, [file.sha256 for _, file in sorted(some.items())], rows.get(name, _NO_ROWS), some
+            )
+            for name, some in sorted(files.items())
+        ]
+
+    def part(
+        self, base: str, cut: Cut, name: str, depends: object, rows: PackedRows, files: Mapping[str, File]
+    ) -> Part:
+        """The part ``name``, with the key of ``base`` and of what it depends on."""
+        spec = CotPart(Earlier(self._folder(base), name), cut, rows, files)
+        return Part(name, digest(base, depends), spec)
+
+    def _folder(self, base: str) -> str:
+        return f"stages/{self.name}/parts/{base[:16]}"

@@ -16,7 +16,7 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Family, Grade, PathSummary
 from dataengine.cot.core.schemas import CHECKS, OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Distractor, Pair
-from dataengine.stage import Run
+from dataengine.samples.locate import Located
 from dataengine.storage.workspace import File, Workspace
 
 PathKind = Literal["path", "text_only"]
@@ -54,11 +54,6 @@ def read_rows(workspace: Workspace, files: Iterable[File], kind: type[R]) -> lis
     return rows_of(workspace.read_table(files, kind.schema, kind.columns()), kind)
 
 
-def run_rows(run: Run, stage: str, role: str, kind: type[R]) -> list[R]:
-    """All rows of a committed table of an earlier stage."""
-    return rows_of(run.table(stage, role, kind.schema, kind.columns()), kind)
-
-
 def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
     """The table of ``kind.schema`` with these rows."""
     return pa.Table.from_pylist([row.to_row() for row in rows], kind.schema)
@@ -66,14 +61,16 @@ def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
 
 @dataclass(frozen=True)
 class SourceMaterial(Row):
-    """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, and ids of
-    other videos."""
+    """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, and other
+    videos, by id and where they lie."""
 
     schema = SOURCE_MATERIAL
     id: str
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
     partners: tuple[str, ...] = ()
+    split: str = ""
+    videos: tuple[Located, ...] = ()
 
 
 @dataclass(frozen=True)

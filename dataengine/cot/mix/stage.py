@@ -68,7 +68,7 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "4"
+    version = "5"
     needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:

@@ -1,51 +1,56 @@
 """cot.paths: samples several paths of reasoning for each question by each teacher, and a text-only baseline by each model.
 
 The programmatic teacher needs no media. A model sees the pictures (of a video, its frames), in chunks of questions so that
-memory does not grow with the part; completions are cached in the workspace by content, so none is paid for twice.
+memory does not grow with the part; completions are cached in the workspace by content, so none is paid for twice. Paths of a
+question that an earlier part holds are copied from there.
 """
 
 from __future__ import annotations
 
-import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.config.recipe import Recipe
-from dataengine.cot.core.columns import Member
+from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
+from dataengine.cot.core.picture_packs import UNPACKED, Pictures, collected
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.schemas import PATHS
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.core.shard_samples import samples_by_shard
-from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import AskedQuestion, PathRow, rows_of, table_of
+from dataengine.cot.core.stage import CotPart, CotParts
+from dataengine.cot.core.tables import AskedQuestion, PathRow, rows_of
 from dataengine.cot.paths.error_injection import with_error
+from dataengine.cot.paths.reasoning_path import DialogueFailure
 from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.limits import Limits
-from dataengine.models.serving.completion import ChatModel
+from dataengine.models.serving.completion import FINAL, ChatModel
 from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
-from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.stage import Part, Run, Worker
+from dataengine.storage.workspace import Output, Workspace, digest
 
 _CHUNK = 64
 _KINDS = ("text_only", "path")
 """In the order in which a question's rows lie in the table."""
+_FINAL = frozenset({None, *FINAL, DialogueFailure.TURNS})
+"""Failures that the same question would meet again."""
 
 
-class CotPaths(Cot, RecordStage):
+class CotPaths(CotParts):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "3"
-    needs = ("shard.assign", "cot.questions")
+    version = "4"
+    needs = ("cot.material", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:
         for config in models(self.config(recipe)):
@@ -65,13 +70,12 @@ class CotPaths(Cot, RecordStage):
             *([config.max_tool_turns] if models(config) else []),
         ]
 
+    def reads_media(self, recipe: Recipe) -> bool:
+        return bool(models(self.config(recipe)))
+
     def plan(self, run: Run) -> list[Part]:
-        base = digest(self.version, self.settings(run.recipe), run.recipe.limits.model_dump())
-        located = samples_by_shard(run) if models(self.config(run.recipe)) else {}
-        return [
-            Part(name, digest(base, out.files["questions"].sha256), (out.files["questions"], located.get(name, [])))
-            for name, out in sorted(run.records["cot.questions"].parts.items())
-        ]
+        parts = run.records["cot.questions"].parts
+        return self.parts(run, {name: {"questions": out.files["questions"]} for name, out in parts.items()})
 
     def worker(self, run: Run) -> Worker:
         return PathWorker(self.config(run.recipe), run.recipe.limits.to_limits(), run.workspace)
@@ -109,36 +113,35 @@ class PathWorker:
             self._renderer.close()
 
     def process(self, part: Part) -> Output:
-        file, located = part.spec
-        table = self.workspace.read_table([file], AskedQuestion.schema, AskedQuestion.columns())
-        questions = rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)
-        paths = [path for one in questions for path in self._programmatic(one.question)]
-        by_id = {one.id: one for one in located}
-        for start in range(0, len(questions) if self._samplers else 0, _CHUNK):
-            paths += self._sampled(questions[start : start + _CHUNK], by_id)
-        paths.sort(key=lambda p: (p.row.rid, _KINDS.index(p.row.kind), p.row.index))
-        base = f"cot/paths/{part.name}-{part.key[:16]}"
-        rows, files = self._packed(paths, f"{base}.bin")
-        files["paths"] = self.workspace.write_table(f"{base}.parquet", table_of(PathRow, rows))
-        failed = sum(row.failure is not None for row in rows)
-        injected = sum(row.injected is not None for row in rows)
+        spec: CotPart = part.spec
+        table = self.workspace.read_table([spec.files["questions"]], AskedQuestion.schema, AskedQuestion.columns())
+        table = table.filter(pc.is_valid(table["question"]))
+        inputs = {row["rid"]: digest(row["question"]) for row in table.select(["rid", "question"]).to_pylist()}
+        units = spec.earlier.units(self.workspace, "paths", PATHS, "rid", inputs)
+        with collected(self.workspace.store) as pictures:
+            new = rows_of(table.filter(pc.invert(pc.is_in(table["rid"], value_set=_names(units)))), AskedQuestion)
+            units = dict(sorted({**units, **self._made(new, spec, pictures)}.items()))
+            rows = pictures.publish(rows_in(units.values()), "cot/pictures", lambda row: spec.cut.pack(row["rid"]))
+        base, write = f"cot/paths/{part.name}-{part.key[:16]}", self.workspace.write_table
+        files = {
+            "paths": write(f"{base}.parquet", pa.Table.from_pylist(rows, PATHS)),
+            "inputs": write(f"{base}-inputs.parquet", table_of_inputs(units, inputs)),
+        }
+        failed = sum(row["failure"] is not None for row in rows)
+        injected = sum(row["injected"] is not None for row in rows)
         return Output(files, {"paths": len(rows), "failed": failed, "planted": injected})
 
-    def _packed(self, paths: Sequence[SampledPath], key: str) -> tuple[list[PathRow], dict[str, File]]:
-        """The rows, and the pictures of tools in one file, in the order of the paths."""
-        rows = []
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "pack")
-            with path.open("wb") as pack:
-                for one in paths:
-                    members = []
-                    for number, data in enumerate(one.pictures or ()):
-                        members.append(Member(f"obs{number}.png", pack.tell(), len(data)))
-                        pack.write(data)
-                    with_tools = one.pictures is not None
-                    rows.append(replace(one.row, pack=key, members=tuple(members)) if with_tools else one.row)
-                size = pack.tell()
-            return rows, {"pack": File(key, self.workspace.store.put(key, path), size)} if size else {}
+    def _made(self, questions: Sequence[AskedQuestion], spec: CotPart, pictures: Pictures) -> dict[str, Unit]:
+        """The paths of each question, by id; those of a question that nobody answers are none."""
+        paths = [path for one in questions for path in self._programmatic(one.question)]
+        located = spec.located(self.workspace) if questions and self._samplers else {}
+        for start in range(0, len(questions) if self._samplers else 0, _CHUNK):
+            paths += self._sampled(questions[start : start + _CHUNK], located)
+        paths.sort(key=lambda p: (p.row.rid, _KINDS.index(p.row.kind), p.row.index))
+        rows: dict[str, list[PathRow]] = defaultdict(list)
+        for one in paths:
+            rows[one.row.rid].append(_packed(one, pictures))
+        return {one.rid: _unit(rows[one.rid]) for one in questions}
 
     def _programmatic(self, question: Question) -> Iterator[SampledPath]:
         for place, config in enumerate(self.config.teachers):
@@ -162,3 +165,19 @@ class PathWorker:
         rendered = self._renderer.samples(answerable, located)
         for sampler in self._samplers:
             yield from sampler.paths(chunk, rendered, located)
+
+
+def _packed(path: SampledPath, pictures: Pictures) -> PathRow:
+    """The row, the pictures of a model's tools added to those of the part."""
+    if path.pictures is None:
+        return path.row
+    names = (f"obs{number}.png" for number in range(len(path.pictures)))
+    return replace(path.row, pack=UNPACKED, members=pictures.add(zip(names, path.pictures, strict=True)))
+
+
+def _unit(paths: Sequence[PathRow]) -> Unit:
+    return Unit([row.to_row() for row in paths], final=all(row.failure in _FINAL for row in paths))
+
+
+def _names(units: Mapping[str, Unit]) -> pa.Array:
+    return pa.array(list(units), pa.string())

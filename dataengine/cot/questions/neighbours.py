@@ -15,26 +15,25 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine.contracts import UNIQUE, columns
-from dataengine.cot.core.columns import encode
+from dataengine.contracts import columns
+from dataengine.cot.core.columns import PLACE, PLACES, encode
 from dataengine.cot.questions.distractors import REACH, Arc, Sample, ring_position
 from dataengine.cot.tasks.match_clips import DISTRACTORS
+from dataengine.samples.locate import LOCATED
 from dataengine.table_engine import Frame, TableEngine
 
 #: Samples of an arc, on average at most.
 ROWS_PER_ARC = 65_536
 
-#: Samples of a release with their near-duplicates; ``parent`` is the sample itself where it is no clip.
-RELEASED = columns(
-    id=pa.string(), kind=pa.string(), split=pa.string(), parent=pa.string(), captions=UNIQUE.field("captions").type
-)
+#: Samples of a release; ``parent`` is the sample itself where it is no clip.
+RELEASED = columns(**{f.name: f.type for f in LOCATED}, split=pa.string(), parent=pa.string())
 _NEAR = columns(id=pa.string(), near=pa.list_(pa.string()))
 _ON_ARCS = pa.schema(
     [*RELEASED, pa.field("near", pa.list_(pa.string()))]
     + [pa.field(name, pa.string()) for name in ("position", "arc", "arc_before")]
 )
-#: ``distractors`` as in core.tables.SOURCE_MATERIAL.
-NEIGHBOURS = columns(id=pa.string(), distractors=pa.string(), partners=pa.list_(pa.string()))
+#: Columns as in core.schemas.SOURCE_MATERIAL.
+NEIGHBOURS = columns(id=pa.string(), distractors=pa.string(), partners=pa.list_(pa.string()), videos=PLACES)
 
 _EDGES = """
 SELECT e."a" AS "id", e."b" AS "near" FROM e INNER JOIN s AS x ON e."a" = x."id" INNER JOIN s AS y ON e."b" = y."id"
@@ -109,16 +108,17 @@ def choose(captions: int, seen: pa.Table) -> pa.Table:
 
 def _of_arc(rows: list[dict[str, Any]], kind: str, closed: bool, captions: int) -> Iterator[dict[str, Any]]:
     arc = Arc([_sample(row) for row in rows], closed)
+    places = {row["id"]: {name: row[name] for name in PLACE} for row in rows if kind == "video"}
     for at, row in enumerate(rows):
         if not row["ahead"]:
             partners = arc.partners(at, DISTRACTORS) if kind == "video" else []
             distractors = encode("distractors", arc.distractors(at, captions))
-            yield {"id": row["id"], "distractors": distractors, "partners": partners}
+            videos = [places[id_] for id_ in partners]
+            yield {"id": row["id"], "distractors": distractors, "partners": partners, "videos": videos}
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
-    captions = tuple(caption["text"] for caption in row["captions"])
-    return Sample(row["id"], row["parent"], captions, frozenset(row["near"] or ()))
+    return Sample(row["id"], row["parent"], tuple(row["captions"]), frozenset(row["near"] or ()))
 
 
 def _digits(rows: int, rows_per_arc: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataengine.config.cot import CotConfig
@@ -23,7 +23,7 @@ from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
-from dataengine.models.serving.completion import ChatModel, FailedCompletion, raise_if_fatal
+from dataengine.models.serving.completion import FINAL, ChatModel, FailedCompletion, Result, raise_if_fatal
 from dataengine.samples.locate import Located
 from dataengine.text.bounded_json import parse_json
 
@@ -32,53 +32,73 @@ _CHUNK = 64
 
 
 @dataclass
+class Rewriting:
+    """How many questions of a sample were rewritten, and why others were not. ``failed``: the model may yet reply to one."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: bool = False
+
+
+@dataclass
 class Enhancer:
-    """``counts``: how many were rewritten, and why others were not."""
+    """Makes the source's questions harder by a model."""
 
     config: CotConfig
     teacher: ChatModel
     renderer: Renderer
-    counts: Counter[str] = field(default_factory=Counter)
 
-    def over(self, outcomes: list[Outcome], located: Mapping[str, Located]) -> None:
-        """Replace the kept questions of the source by harder ones, where the model gives any."""
-        kept = [(n, o) for n, o in enumerate(outcomes) if isinstance(o, Kept) and o.question.task.startswith("given_")]
-        for start in range(0, len(kept), _CHUNK):
-            some = dict(kept[start : start + _CHUNK])
-            harder = self._harder({place: one.question for place, one in some.items()}, located)
-            for place, question in harder.items():
-                outcomes[place] = Kept(question, some[place].images)
-
-    def pop_counts(self) -> dict[str, int]:
-        """The counts so far, which then start from zero."""
-        counts, self.counts = dict(sorted(self.counts.items())), Counter()
-        return counts
-
-    def _harder(self, questions: Mapping[int, Question], located: Mapping[str, Located]) -> dict[int, Question]:
-        rendered = self.renderer.samples(questions.values(), located)
+    def over(self, outcomes: dict[str, list[Outcome]], located: Mapping[str, Located]) -> dict[str, Rewriting]:
+        """Replace the kept questions of the source, given by sample, by harder ones where the model gives any."""
+        rewritings: dict[str, Rewriting] = defaultdict(Rewriting)
+        kept = [
+            (id_, place, one)
+            for id_, some in outcomes.items()
+            for place, one in enumerate(some)
+            if isinstance(one, Kept) and one.question.task.startswith("given_")
+        ]
         siblings: dict[str, list[str]] = defaultdict(list)
-        for question in questions.values():
-            siblings[question.parents[0]].append(question.parameters["question"])
+        for id_, _, one in kept:
+            siblings[id_].append(one.question.parameters["question"])
+        for start in range(0, len(kept), _CHUNK):
+            some = kept[start : start + _CHUNK]
+            results = self._asked([one.question for _, _, one in some], siblings, located)
+            for (id_, place, one), result in zip(some, results, strict=True):
+                harder = self._judged(one.question, result, rewritings[id_])
+                if harder is not None:
+                    outcomes[id_][place] = Kept(harder, one.images)
+        return rewritings
+
+    def _asked(
+        self, questions: Sequence[Question], siblings: Mapping[str, list[str]], located: Mapping[str, Located]
+    ) -> list[Result]:
+        """The model's reply to each question, which must not become another of the same sample. Raises RunError where all further
+        requests would fail."""
+        rendered = self.renderer.samples(questions, located)
         pictures: dict[str, bytes] = {}
         requests = []
-        for question in questions.values():
+        for question in questions:
             views = prompt_text.views(question, rendered.get(question.parents[0], {}), ())
             names = prompt_text.register(views, pictures)
             others = [q for q in siblings[question.parents[0]] if q != question.parameters["question"]]
             seed = derive_seed(question.seed, self.teacher.id, "enhance")
             requests.append(prompt_text.enhanced(question, names, others, seed, self.config))
-        places, harder = list(questions), dict[int, Question]()
+        results = dict[int, Result]()
         for at, result in self.teacher.complete(requests, pictures.__getitem__):
             if isinstance(result, FailedCompletion):
                 raise_if_fatal(result)
-                self.counts[f"not enhanced: {result.failure.value}"] += 1
-                continue
-            question, text = questions[places[at]], _question(result.text)
-            why = _refused(question, text)
-            self.counts[f"not enhanced: {why}" if why else "enhanced"] += 1
-            if not why:
-                harder[places[at]] = self._rewritten(question, text)
-        return harder
+            results[at] = result
+        return [results[at] for at in range(len(requests))]
+
+    def _judged(self, question: Question, result: Result, rewriting: Rewriting) -> Question | None:
+        """The harder question, None where the one that there is stays."""
+        if isinstance(result, FailedCompletion):
+            rewriting.counts[f"not enhanced: {result.failure.value}"] += 1
+            rewriting.failed |= result.failure not in FINAL
+            return None
+        text = _question(result.text)
+        why = _refused(question, text)
+        rewriting.counts[f"not enhanced: {why}" if why else "enhanced"] += 1
+        return None if why else self._rewritten(question, text)
 
     def _rewritten(self, question: Question, text: str) -> Question:
         parameters = question.parameters | {

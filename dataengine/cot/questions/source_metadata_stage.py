@@ -1,7 +1,8 @@
-"""cot.material: collects the material for questions that is not in a sample's media.
+"""cot.material: the samples of the release, and the material for their questions that is not in their media.
 
 The source's question-answer pairs (from the metadata of all occurrences of a sample, and from what models have read or heard
-in it), captions of other samples, and other videos; columns alone, through the table engine.
+in it), captions of other samples, and other videos; columns alone, through the table engine. All that a worker needs to know of
+a sample is in its row.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
@@ -26,8 +28,8 @@ from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
+from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.shards.manifest import split_and_family
-from dataengine.shards.plan import PLAN
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
 from dataengine.table_engine import Frame
@@ -39,8 +41,11 @@ _PAIRS = columns(id=pa.string(), pairs=pa.string(), n=pa.int64())
 _OCCURRENCES = """
 SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
 """
-_MATERIAL = """
-SELECT n."id", COALESCE(p."pairs", ?) AS "pairs", n."distractors", n."partners" FROM n LEFT JOIN p ON n."id" = p."id"
+_READ = pa.schema([*READ, contracts.UNIQUE.field("parent")])
+_SAMPLE = ", ".join(f's."{f.name}"' for f in LOCATED)
+_MATERIAL = f"""
+SELECT {_SAMPLE}, s."split", COALESCE(p."pairs", ?) AS "pairs", n."distractors", n."partners", n."videos"
+FROM s INNER JOIN n ON s."id" = n."id" LEFT JOIN p ON s."id" = p."id"
 """
 _COUNTS = """
 SELECT CAST(count(*) AS BIGINT) AS samples, CAST(sum(COALESCE(p."n", 0)) AS BIGINT) AS pairs
@@ -50,7 +55,7 @@ FROM s LEFT JOIN p ON s."id" = p."id"
 
 class CotMaterial(Cot, TableStage):
     name = "cot.material"
-    version = "1"
+    version = "2"
     needs = ("ingest", "dedup.edges", *ANNOTATIONS, "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -63,7 +68,7 @@ class CotMaterial(Cot, TableStage):
         edges = run.frame("dedup.edges", "edges", contracts.EDGES, ["a", "b"])
         beside = neighbours(engine, samples, edges, Choice(config.caption_distractors, run.recipe.seed))
         pairs = engine.kept(_pairs(run, samples, config))
-        material = engine.sql(_MATERIAL, {"n": beside, "p": pairs}, ("[]",))
+        material = engine.sql(_MATERIAL, {"s": samples, "n": beside, "p": pairs}, ("[]",))
         files = engine.write(run.workspace, f"cot/material-{key}", material, SOURCE_MATERIAL, ["id"])
         [counts] = engine.collect(engine.sql(_COUNTS, {"s": samples, "p": pairs})).to_pylist()
         return Output(roles("material", files), {"samples": counts["samples"], "pairs": counts["pairs"] or 0})
@@ -77,13 +82,19 @@ def released(run: Run) -> Frame:
             by_split[split_and_family(role.removeprefix("plan/"))[0]].append(file)
     if not by_split:
         return run.engine.frame(RELEASED.empty_table())
-    wanted = pa.schema([PLAN.field(name) for name in ("id", "kind", "parent", "captions")])
-    frames = {f"s{n}": run.engine.scan(run.workspace, files, wanted) for n, files in enumerate(by_split.values())}
-    selects = (
-        f'SELECT "id", "kind", ? AS "split", COALESCE("parent", "id") AS "parent", "captions" FROM {name}'
-        for name in frames
-    )
-    return run.engine.sql(" UNION ALL ".join(selects), frames, tuple(by_split))
+    frames = {}
+    for n, (split, files) in enumerate(by_split.items()):
+        rows = run.engine.scan(run.workspace, files, _READ)
+        frames[f"s{n}"] = run.engine.local(rows, (), partial(of_split, split), RELEASED)
+    listed = ", ".join(f'"{name}"' for name in RELEASED.names)
+    return run.engine.sql(" UNION ALL ".join(f"SELECT {listed} FROM {name}" for name in frames), frames)
+
+
+def of_split(split: str, planned: pa.Table) -> pa.Table:
+    """RELEASED of rows of a shard plan."""
+    parents = pc.coalesce(planned["parent"], planned["id"])
+    rows = locations(planned).append_column("split", pa.array([split] * len(planned), pa.string()))
+    return rows.append_column("parent", parents)
 
 
 def _pairs(run: Run, samples: Frame, config: QuestionsConfig) -> Frame:

@@ -1,38 +1,41 @@
 """cot.questions: composes questions about each sample, with answers that are measured from its media.
 
-One part a shard of the release. A question is kept only if its answer, the programmatic reply and, where there are any, its
-tool calls hold when everything is measured again.
+A question is kept only if its answer, the programmatic reply and, where there are any, its
+tool calls hold when everything is measured again. Those of a sample that an earlier part holds are copied from there.
 """
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+import pyarrow as pa
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.config.recipe import Recipe
-from dataengine.cot.core.columns import Member
+from dataengine.cot.core.columns import encode
+from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
 from dataengine.cot.core.frame_sampling import sampling_of
 from dataengine.cot.core.outcomes import Outcome, Rejected, Step
+from dataengine.cot.core.picture_packs import UNPACKED, Pictures, collected
 from dataengine.cot.core.record import VERSION, canonical_json
-from dataengine.cot.core.shard_samples import samples_by_shard
-from dataengine.cot.core.stage import Cot
-from dataengine.cot.core.tables import QuestionRow, SourceMaterial, run_rows, table_of
-from dataengine.cot.questions.rewrite import Enhancer
+from dataengine.cot.core.sample_parts import cut_of, sample_parts
+from dataengine.cot.core.schemas import QUESTIONS
+from dataengine.cot.core.stage import CotPart, CotParts
+from dataengine.cot.core.tables import QuestionRow, SourceMaterial, rows_of
+from dataengine.cot.questions.rewrite import Enhancer, Rewriting
 from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.connect import chat_model
-from dataengine.samples.locate import Located, chunks
+from dataengine.samples.locate import LOCATED, Located, chunks, objects
 from dataengine.samples.worker import DecodingWorker
-from dataengine.shards.manifest import split_and_family
-from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, digest
+from dataengine.stage import Part, Run, Worker
+from dataengine.storage.workspace import Output, digest
 
 _CHUNK = 64
 """Samples whose questions are held at once."""
@@ -40,12 +43,12 @@ _PARTNER_BYTES = 64 << 20
 """Bytes of other videos that are read for one sample; clips are not matched where they are more."""
 
 
-class CotQuestions(Cot, RecordStage):
-    """One part a shard of the release: its samples are what the questions are about."""
+class CotQuestions(CotParts):
+    """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "3"
-    needs = ("shard.assign", "cot.material")
+    version = "4"
+    needs = ("cot.material",)
 
     def validate(self, recipe: Recipe) -> None:
         enhance = self.config(recipe).questions.rewrite
@@ -65,17 +68,8 @@ class CotQuestions(Cot, RecordStage):
         return [VERSION, recipe.seed, config.questions_per_sample, _samplings(config), _models(config), rewriting]
 
     def plan(self, run: Run) -> list[Part]:
-        base = digest(self.version, self.settings(run.recipe))
-        material = {row.id: row for row in run_rows(run, "cot.material", "material", SourceMaterial)}
-        shards = samples_by_shard(run)
-        located = {row.id: row for rows in shards.values() for row in rows}
-        parts = []
-        for name, rows in shards.items():
-            own = {r.id: material[r.id] for r in rows}
-            videos = {id_: located[id_] for one in own.values() for id_ in one.partners}
-            key = digest(base, [(r.id, r.captions, own[r.id].to_row()) for r in rows])
-            parts.append(Part(name, key, (rows, own, videos)))
-        return parts
+        base, cut = self.base(run), cut_of(run)
+        return [self.part(base, cut, part.name, part.key, part.rows, {}) for part in sample_parts(run)]
 
     def worker(self, run: Run) -> Worker:
         return QuestionWorker(run.recipe.limits.to_limits(), run.workspace, run.recipe.seed, self.config(run.recipe))
@@ -118,41 +112,57 @@ class QuestionWorker(DecodingWorker):
             self._enhancer.renderer.close()
 
     def process(self, part: Part) -> Output:
-        samples, material, videos = part.spec
-        base, split = f"cot/questions/{part.name}-{part.key[:16]}", split_and_family(part.name)[0]
-        rows: list[QuestionRow] = []
-        encoded = partial(self._encoded, material=material, videos=videos)
-        decoded = self.decoded(samples, encoded)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "pack")
-            with path.open("wb") as pack:
-                for some in chunks(decoded, _CHUNK):
-                    for outcome in self._outcomes(some):
-                        rows.append(_packed(outcome, pack, f"{base}.bin", split))
-                size = pack.tell()
-            sha256 = self.workspace.store.put(f"{base}.bin", path)
-        files = {"questions": self.workspace.write_table(f"{base}.parquet", table_of(QuestionRow, rows))}
-        files["pack"] = File(f"{base}.bin", sha256, size)
-        accepted = sum(row.rejected is None for row in rows)
-        counts = {"samples": len(samples), "questions": len(rows), "asked": accepted}
-        return Output(files, counts | (self._enhancer.pop_counts() if self._enhancer else {}))
+        spec: CotPart = part.spec
+        table = spec.rows.read(self.workspace.store)
+        material = {row.id: row for row in rows_of(table, SourceMaterial)}
+        samples = objects(table.select(LOCATED.names))
+        inputs = {row.id: _input(row, material[row.id]) for row in samples}
+        units = spec.earlier.units(self.workspace, "questions", QUESTIONS, "sample", inputs)
+        with collected(self.workspace.store) as pictures:
+            new = [row for row in samples if row.id not in units]
+            units |= self._made(new, material, pictures) if new else {}
+            units = dict(sorted(units.items()))
+            rows = pictures.publish(rows_in(units.values()), "cot/pictures", lambda row: spec.cut.pack(row["sample"]))
+        base = f"cot/questions/{part.name}-{part.key[:16]}"
+        write = self.workspace.write_table
+        files = {
+            "questions": write(f"{base}.parquet", pa.Table.from_pylist(rows, QUESTIONS)),
+            "inputs": write(f"{base}-inputs.parquet", table_of_inputs(units, inputs)),
+        }
+        accepted = sum(row["rejected"] is None for row in rows)
+        counts = Counter({"samples": len(samples), "questions": len(rows), "asked": accepted})
+        for unit in units.values():
+            counts.update(unit.counts)
+        return Output(files, dict(counts))
 
-    def _outcomes(self, decoded: Sequence[tuple[Located, Ok | Failed]]) -> list[Outcome]:
-        """Candidates of some samples, the source's questions made harder where the recipe says so."""
-        outcomes = [one for row, result in decoded for one in _candidates(row, result)]
-        if self._enhancer is not None:
-            self._enhancer.over(outcomes, {row.id: row for row, _ in decoded})
-        return outcomes
+    def _made(
+        self, samples: Sequence[Located], material: Mapping[str, SourceMaterial], pictures: Pictures
+    ) -> dict[str, Unit]:
+        """The questions of each sample, by id."""
+        units = {}
+        for some in chunks(self.decoded(samples, partial(self._encoded, material=material)), _CHUNK):
+            outcomes = {row.id: _candidates(row, result) for row, result in some}
+            rewritten: dict[str, Rewriting] = {}
+            if self._enhancer is not None:
+                rewritten = self._enhancer.over(outcomes, {row.id: row for row, _ in some})
+            for row, result in some:
+                rewriting = rewritten.get(row.id, Rewriting())
+                rows = [_packed(one, pictures, material[row.id].split).to_row() for one in outcomes[row.id]]
+                units[row.id] = Unit(rows, rewriting.counts, isinstance(result, Ok) and not rewriting.failed)
+        return units
 
-    def _encoded(
-        self, row: Located, data: bytes, *, material: Mapping[str, SourceMaterial], videos: Mapping[str, Located]
-    ) -> EncodedSample:
+    def _encoded(self, row: Located, data: bytes, *, material: Mapping[str, SourceMaterial]) -> EncodedSample:
         known = material[row.id]
-        others = [videos[id_] for id_ in known.partners]
-        others = others if sum(v.bytes for v in others) <= _PARTNER_BYTES else []
+        others = known.videos if sum(v.bytes for v in known.videos) <= _PARTNER_BYTES else ()
         read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), others)
         partners = tuple((v.id, data, v.facts) for v, data in zip(others, read, strict=True))
         return EncodedSample(row.id, row.kind, data, row.captions, row.facts, known.pairs, known.distractors, partners)
+
+
+def _input(row: Located, material: SourceMaterial) -> str:
+    """Digest of what the questions of a sample are made from, besides the settings."""
+    pairs, distractors = encode("pairs", material.pairs), encode("distractors", material.distractors)
+    return digest(row.captions, row.facts, material.split, pairs, distractors, material.partners)
 
 
 def _candidates(row: Located, result: Ok | Failed) -> list[Outcome]:
@@ -162,15 +172,13 @@ def _candidates(row: Located, result: Ok | Failed) -> list[Outcome]:
     return outcomes
 
 
-def _packed(outcome: Outcome, pack: BinaryIO, key: str, split: str) -> QuestionRow:
-    """The row of a candidate, its pictures put into the pack."""
+def _packed(outcome: Outcome, pictures: Pictures, split: str) -> QuestionRow:
+    """The row of a candidate, its pictures added to those of the part."""
     if isinstance(outcome, Rejected):
         id_, why = outcome.sample, f"{outcome.step.value}: {outcome.reason}"
-        return QuestionRow(id_, id_, outcome.mode, "", outcome.task, "", split, "", "", "", why, None, key, ())
-    question, members = outcome.question, []
-    for observation, data in zip(question.observations, outcome.images, strict=True):
-        members.append(Member(observation.name, pack.tell(), len(data)))
-        pack.write(data)
+        return QuestionRow(id_, id_, outcome.mode, "", outcome.task, "", split, "", "", "", why, None, UNPACKED, ())
+    question = outcome.question
+    names = (observation.name for observation in question.observations)
     return QuestionRow(
         rid=question.id,
         sample=question.parents[0],
@@ -184,6 +192,6 @@ def _packed(outcome: Outcome, pack: BinaryIO, key: str, split: str) -> QuestionR
         answer=question.answer,
         rejected=None,
         question=question,
-        pack=key,
-        members=tuple(members),
+        pack=UNPACKED,
+        members=pictures.add(zip(names, outcome.images, strict=True)),
     )
