@@ -15,6 +15,7 @@ from dataengine.cot.core.tables import SourceMaterial
 from dataengine.cot.paths.stage import PathWorker
 from dataengine.cot.questions.stage import QuestionWorker
 from dataengine.cot.questions.worker import Context
+from dataengine.errors import InputError
 from dataengine.samples.locate import Located
 from dataengine.samples.worker import DecodingWorker
 from dataengine.storage.workspace import Output
@@ -106,11 +107,11 @@ def test_a_sample_that_could_not_be_decoded_is_tried_again(
 
 
 def refusing(context: Context, sample: Any) -> Any:
-    raise MemoryError
+    raise InputError("corrupt", "not this time")
 
 
 def model(server: ChatServer) -> dict[str, Any]:
-    teacher = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
+    teacher = {"type": "openai", "endpoint": server.endpoint, "model": "m", "retries": 0}
     return {**PROGRAM, "teachers": [{"type": "programmatic"}, teacher], "judge": teacher, "text_only_baseline": True}
 
 
@@ -134,6 +135,7 @@ def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return rids
 
 
+@pytest.mark.slow
 def test_a_model_is_asked_about_new_samples_alone(tmp_path: Path, rendered: list[str]) -> None:
     with chat_server() as server:
         server.reply = replying
