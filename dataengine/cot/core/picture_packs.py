@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
@@ -53,7 +53,7 @@ class Pictures:
         packed = {id(row): row | place for group in groups.values() for row, place in self._publish(group, base)}
         return [packed.get(id(row), row) for row in rows]
 
-    def _publish(self, rows: list[Row], base: str) -> Iterable[tuple[Row, Mapping[str, Any]]]:
+    def _publish(self, rows: list[Row], base: str) -> Iterator[tuple[Row, Row]]:
         key = f"{base}/{digest([[m['size'], m['sha256']] for row in rows for m in row['members']])}.bin"
         if not self._store.exists(key):
             self._store.put(key, b"".join(data for row in rows for data in self._read(row)))

@@ -179,5 +179,5 @@ def _unit(paths: Sequence[PathRow]) -> Unit:
     return Unit([row.to_row() for row in paths], final=all(row.failure in _FINAL for row in paths))
 
 
-def _names(units: Mapping[str, Unit]) -> pa.Array:
+def _names(units: Mapping[str, Unit]) -> pa.Array[Any]:
     return pa.array(list(units), pa.string())
