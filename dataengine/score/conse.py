@@ -36,7 +36,7 @@ class Conse:
     @property
     def version(self) -> str:
         labels = hashlib.sha256(LABELS.read_bytes()).hexdigest()[:8]
-        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-{labels}-3"
+        return f"lite0-{EFFICIENTNET_LITE0.sha256[:8]}-{minilm.VERSION}-{labels}-4"
 
     def validate(self) -> None: ...
 

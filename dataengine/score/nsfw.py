@@ -14,6 +14,7 @@ import pyarrow as pa
 from PIL import Image
 
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import resize
 from dataengine.media.onnx import session
 from dataengine.models.device import batch_of, padded
 from dataengine.score.base import Columns, stored
@@ -27,7 +28,7 @@ class Nsfw:
     """``nsfw`` in 0..1; its authors called less than 0.2 safe and more than 0.8 unsafe."""
 
     name = "nsfw"
-    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-4"
+    version = f"open-nsfw-{OPEN_NSFW.sha256[:8]}-5"
     fields = [pa.field("nsfw", pa.float64())]  # noqa: RUF012
     frames = 4
     min_side: int | None = _SIDE
@@ -55,7 +56,7 @@ class Nsfw:
 
 
 def _crop(frame: Pixels) -> Pixels:
-    squeezed = Image.fromarray(np.ascontiguousarray(frame)).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    squeezed = Image.fromarray(resize(frame, (_SIDE, _SIDE), "bilinear"))
     packed = io.BytesIO()
     squeezed.save(packed, "JPEG")
     edge = (_SIDE - _CROP) // 2

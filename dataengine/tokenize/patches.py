@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataengine.errors import InputError
+from dataengine.media.image.resample import resize
 from dataengine.media.image.resize import PATCH, smart_resize
 from dataengine.media.video.sampling import SlowFast
 from dataengine.tokenize.base import Frame, Grid, Timeline
@@ -107,9 +108,7 @@ def pixels(features: NDArray[np.int16], h: int, w: int) -> NDArray[np.uint8]:
 
 
 def _resized(frame: Frame, size: tuple[int, int]) -> Frame:
-    if frame.shape[1::-1] == size:
-        return frame
-    return np.asarray(Image.fromarray(np.ascontiguousarray(frame)).resize(size, Image.Resampling.BICUBIC))
+    return frame if frame.shape[1::-1] == size else resize(frame, size[::-1], "bicubic")
 
 
 def _ycbcr(frame: Frame) -> Frame:

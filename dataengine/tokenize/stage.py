@@ -62,7 +62,7 @@ class TokenizeStage(RecordStage):
 
     tokenizer: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ("dedup", "filter")
-    version = "2"
+    version = "3"
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.tokenize is not None and self.tokenizer in (None, recipe.tokenize.tokenizer.get("name"))

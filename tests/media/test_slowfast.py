@@ -16,10 +16,11 @@ from support import slowfast_videos
 from support.slowfast_oracle import oracle, ours
 
 from dataengine.errors import InputError
+from dataengine.media.image.resample import filtered
 from dataengine.media.limits import Limits
 from dataengine.media.video import reader, slowfast
 from dataengine.media.video.sampling import FAST, PRESETS, SLOW, SlowFast
-from dataengine.media.video.similarity import Reducer, _weights, resized, similarity
+from dataengine.media.video.similarity import Reducer, _weights, similarity
 
 LIMITS = Limits()
 RELEASED = PRESETS["released"]
@@ -63,7 +64,7 @@ def test_pictures_for_comparison_are_those_of_torch(height: int, width: int, h: 
     frame = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     tensor = torch.from_numpy(frame)[None].permute(0, 3, 1, 2)
     expected = torch.nn.functional.interpolate(tensor, [28 * h, 28 * w], mode="bilinear", antialias=True)
-    found = resized(frame, _weights(height, 28 * h), _weights(width, 28 * w))
+    found = filtered(frame, _weights(height, 28 * h), _weights(width, 28 * w))
     assert (found == expected[0].permute(1, 2, 0).numpy()).all()
 
 

@@ -121,7 +121,7 @@ def test_how_a_model_is_run_is_part_of_its_version(
     compiled = list[Any]()
     monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or model)
     plain, other = _ready(_clip(tiny)), _ready(_clip(tiny, **how))
-    assert plain.version.endswith("-fp32-b64-1") and other.version not in ("", plain.version)
+    assert plain.version.endswith("-fp32-b64-2") and other.version not in ("", plain.version)
     assert len(compiled) == ("compile" in how)
     near, far = (np.concatenate(e.pictures([e.prepare([crops[0]])])) for e in (plain, other))
     assert (near * far).sum() > 0.999

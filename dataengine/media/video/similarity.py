@@ -11,13 +11,12 @@ from typing import Any
 import cv2
 import numba
 import numpy as np
-import numpy.typing as npt
 
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import Weights, filtered
 
 PATCH = 28
 _COSINE = 0.7
-_I64 = npt.NDArray[np.int64]
 
 
 class Reducer:
@@ -29,7 +28,7 @@ class Reducer:
 
     def __call__(self, frame: Pixels) -> Pixels:
         """``(H, W, 3) uint8`` RGB to downscaled HSV."""
-        small = resized(frame, self._rows, self._columns) if frame.shape[:2] != self._to else frame
+        small = filtered(frame, self._rows, self._columns) if frame.shape[:2] != self._to else frame
         return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2HSV), np.uint8)
 
 
@@ -40,21 +39,7 @@ def similarity(a: Pixels, b: Pixels) -> float:
     return float(np.float32(similar) / np.float32(compared)) if compared else 1.0
 
 
-def resized(frame: Pixels, rows: _Weights, columns: _Weights) -> Pixels:
-    """Antialiased bilinear downscaling, horizontally first with bytes in between, as in torch; transposed for it, so that the
-    inner loop runs along memory."""
-    turned = np.asarray(cv2.transpose(np.ascontiguousarray(frame)), np.uint8)
-    across = _filtered(turned.reshape(len(turned), -1), *columns).reshape(-1, *turned.shape[1:])
-    back = np.asarray(cv2.transpose(across), np.uint8)
-    down: Pixels = _filtered(back.reshape(len(back), -1), *rows)
-    return down.reshape(-1, *back.shape[1:])
-
-
-#: First input index and number of inputs of each output, their weights ``(out, most)`` and the bits they are scaled by.
-_Weights = tuple[_I64, _I64, npt.NDArray[np.int32], int]
-
-
-def _weights(size: int, to: int) -> _Weights:
+def _weights(size: int, to: int) -> Weights:
     """Triangle filter as wide as an output pixel (or an input pixel, if that is wider), in 16-bit fixed point."""
     scale = size / to
     support = max(scale, 1.0)
@@ -69,23 +54,7 @@ def _weights(size: int, to: int) -> _Weights:
     bits = 0
     while bits < 22 and int(0.5 + weights.max() * (1 << (bits + 1))) < 1 << 15:
         bits += 1
-    return first, counts, np.floor(weights * (1 << bits) + 0.5).astype(np.int32), bits
-
-
-@numba.njit(nogil=True, cache=True)
-def _filtered(image: Any, first: Any, counts: Any, weights: Any, bits: int) -> Any:
-    """Filter ``(A, M)`` bytes along the first axis to ``(out, M)``."""
-    out = np.empty((len(first), image.shape[1]), np.uint8)
-    sums = np.empty(image.shape[1], np.int32)
-    for o in range(len(first)):
-        sums[:] = np.int32(1 << (bits - 1))
-        for j in range(counts[o]):
-            weight, line = weights[o, j], image[first[o] + j]
-            for m in range(len(sums)):
-                sums[m] += weight * np.int32(line[m])
-        for m in range(len(sums)):
-            out[o, m] = min(max(sums[m] >> bits, 0), 255)
-    return out
+    return Weights(first, counts, np.floor(weights * (1 << bits) + 0.5).astype(np.int32), bits)
 
 
 @numba.njit(nogil=True, cache=True)

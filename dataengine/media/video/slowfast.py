@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import resize
 from dataengine.media.image.resize import PATCH, smart_resize
 from dataengine.media.limits import Limits
 from dataengine.media.video import reader
@@ -137,6 +137,4 @@ def _linspace(last: int, count: int) -> npt.NDArray[np.int64]:
 
 
 def _at(frame: Pixels, size: Size) -> Pixels:
-    if frame.shape[:2] == size:
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+    return frame if frame.shape[:2] == size else resize(frame, size, "bicubic")
