@@ -47,6 +47,7 @@ class DecodeSettings:
         """Modules that a child imports before its memory limit is set."""
         network = self.clips is not None and self.clips.detector == "transnetv2"
         modules = {
+            "dataengine.media.image.shrunk": True,
             "dataengine.media.video.transnet": network,
             "dataengine.media.image.technical": self.technical,
             "dataengine.media.image.detail": self.technical,

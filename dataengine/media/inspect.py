@@ -26,7 +26,8 @@ from dataengine.media.video import reader
 
 _MAX_HASHES = 64
 _LOOK_PIXELS = 1 << 24
-"""Larger pictures are not shown to ``look``: their facts must not fail for want of the time or memory that it would take."""
+"""Larger pictures are hashed from a gray copy that JPEGs are decoded to at a fraction, and not shown to ``look``: their facts must
+not fail for want of the time or memory that it would take."""
 _ROUNDING = 0.02
 """Seconds by which containers differ in the duration of the same video."""
 
@@ -55,16 +56,21 @@ def hash_times(duration: float) -> npt.NDArray[np.float64]:
 
 
 def _image(limits: Limits, data: bytes, look: Look | None) -> dict[str, Any]:
+    from dataengine.media.image.shrunk import small_gray
+
     with decode.opened(data, limits) as picture:
         stored_frames = getattr(picture, "n_frames", 1) if picture.format in decode.ANIMATED else 1
         limits.check_frames(stored_frames)
         # The default image of an APNG, for viewers that cannot play it, is none of its frames.
         frames = stored_frames - bool(getattr(picture, "default_image", False))
         media, mode, stored = decode.describe(picture), picture.mode, decode.orientation(picture)
-        gray = decode.gray(picture, data, MIN_SIDE, limits)
-        if look and math.prod(picture.size) <= _LOOK_PIXELS:
-            with suppress(InputError, MemoryError, *decode.ERRORS):
-                look(decode.rgb(picture, data, limits))
+        if math.prod(picture.size) > _LOOK_PIXELS:
+            shown = decode.gray(picture, data, MIN_SIDE, limits)
+        else:
+            shown = decode.rgb(picture, data, limits)
+            if look:
+                with suppress(InputError, MemoryError, *decode.ERRORS):
+                    look(shown)
         orientation = decode.orientation(picture)
         width, height = picture.size[::-1] if orientation >= 5 else picture.size
         duration = _play(picture, data, stored_frames, limits) if stored_frames > 1 else None
@@ -82,7 +88,7 @@ def _image(limits: Limits, data: bytes, look: Look | None) -> dict[str, Any]:
         "duration": duration,
         "codec": None,
         "audio": False,
-        "phash": phash(gray),
+        "phash": phash(small_gray(shown, MIN_SIDE)),
         "frame_hashes": [],
         "hash_version": VERSION,
     }

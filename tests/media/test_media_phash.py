@@ -8,7 +8,10 @@ import pytest
 from PIL import Image, ImageEnhance
 from support.media_samples import bits, photo, save
 
+from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.lanczos import squeezed
 from dataengine.media.image.phash import phash
+from dataengine.media.image.shrunk import small_gray
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 
@@ -41,6 +44,36 @@ def test_equal_to_imagehash_on_the_same_pixels(name: str, size: tuple[int, int])
     ours = phash(np.asarray(gray))
     assert ours is not None and -(2**63) <= ours < 2**63
     assert ours % 2**64 == int(str(imagehash.phash(gray)), 16)
+
+
+@pytest.mark.parametrize("extremes", [False, True])
+def test_resampling_is_that_of_pillow(extremes: bool) -> None:
+    """Of pictures that are not tall, which it resamples by width first, too."""
+    rng = np.random.default_rng(1)
+    for width in (1, 2, 20, 31, 32, 33, 64, 100, 187, 250, 256, 399):
+        for height in {1, 32, width // 2 or 1, width}:
+            gray = rng.integers(0, 256, (min(height, width), width)).astype(np.uint8)
+            gray = (gray > 127).astype(np.uint8) * 255 if extremes else gray
+            theirs = np.asarray(Image.fromarray(gray).resize((32, 32), Image.Resampling.LANCZOS))
+            assert np.array_equal(squeezed(gray, 32), theirs), gray.shape
+
+
+@pytest.mark.parametrize("size", [(500, 375), (375, 500), (301, 257), (127, 90), (1, 1), (1, 999)])
+def test_copies_in_other_containers_have_the_very_hash(size: tuple[int, int]) -> None:
+    """A JPEG's pixels, stored without loss."""
+    original = save(PICTURES["china"].resize(size), "JPEG", quality=80)
+    decoded = Image.fromarray(decode_rgb(original, LIMITS))
+    hashes = {inspect(LIMITS, data)["phash"] for data in (original, *(save(decoded, f) for f in ("PNG", "BMP")))}
+    assert len(hashes) == 1
+
+
+def test_a_small_gray_copy_is_made_of_averages_of_whole_squares() -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (517, 700, 3)).astype(np.uint8)
+    small = small_gray(colours, 128)
+    assert small.shape == (129, 175)
+    means = small_gray(colours, 517)[:516].astype(float).reshape(129, 4, 175, 4).mean(axis=(1, 3))
+    assert np.abs(small - means).max() <= 0.5
+    assert np.array_equal(small_gray(colours[:200, :200], 128), small_gray(colours[:200, :200], 200))
 
 
 @pytest.mark.parametrize("quality", [30, 60, 90])

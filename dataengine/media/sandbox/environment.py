@@ -38,6 +38,7 @@ _FIXED = {
     **malloc.VARIABLES,
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "OPENCV_FOR_THREADS_NUM": "1",
     "PYTHONNOUSERSITE": "1",
 }
 _SYSTEM = (
