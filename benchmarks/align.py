@@ -25,10 +25,10 @@ def main() -> None:
 
     from dataengine.dedup.confirm import compared
     from dataengine.dedup.confirmation_cache import CHUNK, tiled
-    from dataengine.dedup.fingerprint_views import thumbnail, views
+    from dataengine.media.image.fingerprint import thumbnail
 
     rng = np.random.default_rng(0)
-    every = np.stack([thumbnail(views(np.asarray(p))) for p in pictures(rng, (2 * options.pairs + 2) // 3)])
+    every = np.stack([thumbnail(np.asarray(p)) for p in pictures(rng, (2 * options.pairs + 2) // 3)])
     dense = np.array([(i, j) for i in range(64) for j in range(i + 1, 64)])
     dense = dense[tiled(dense)][: options.pairs]
     sparse = rng.permutation(len(every))[: 2 * options.pairs].reshape(-1, 2)

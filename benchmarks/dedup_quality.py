@@ -36,11 +36,12 @@ from PIL import Image, ImageOps
 from torchvision.transforms import v2
 
 from dataengine.dedup.confirm import confirm
-from dataengine.dedup.fingerprint_views import thumbnail, views
 from dataengine.dedup.hash_sets import hash_sets
 from dataengine.dedup.video import matches, required
 from dataengine.demo import clips, corpus, plan
+from dataengine.media.image.borders import trimmed
 from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.fingerprint import thumbnail
 from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.models import efficientnet
@@ -77,7 +78,8 @@ class Features:
     def describe(self, files: list[bytes]) -> dict[str, Any]:
         facts = [inspect(self._limits, data) for data in files]
         frames = [np.ascontiguousarray(decode_rgb(data, self._limits)) for data in files]
-        shown = [views(f) for f in frames]
+        insides = [trimmed(f) for f in frames]
+        shown = [[f] if inner is f else [f, inner] for f, inner in zip(frames, insides, strict=True)]
         vectors = self._embedded([v for some in shown for v in some])
         first = np.cumsum([0, *(len(some) for some in shown)])[:-1]
         last = first + [len(some) - 1 for some in shown]
@@ -87,7 +89,7 @@ class Features:
             "missing": np.array([f["phash"] is None for f in facts]),
             "phash": np.array([f["phash"] or 0 for f in facts], np.int64).view(np.uint64),
             "views": vectors[np.stack([first, last])],
-            "thumbnail": np.stack([thumbnail(some) for some in shown]),
+            "thumbnail": np.stack([thumbnail(f) for f in frames]),
             "cnn": unit(cnn),
             "theirs": np.array([int(self._phash.encode_image(image_array=f), 16) for f in frames], np.uint64),
         }

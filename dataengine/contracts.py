@@ -155,7 +155,7 @@ FINGERPRINTS = pa.schema(
         pa.field("pixels", pa.string()),  # digest of size and pixels as RGB; null for animations, too
         pa.field(
             "thumbnail", pa.binary()
-        ),  # gray, (2, 65, 64) uint8: whole and inner view (dedup/fingerprint_views.py)
+        ),  # gray, (2, 65, 64) uint8: whole and inner view (media/image/fingerprint.py)
     ]
 )
 

@@ -94,6 +94,12 @@ class DedupConfig(Model):
         return [kind for kind, on in switches.items() if on]
 
     @property
+    def fingerprints(self) -> bool:
+        """Whether fingerprints of pictures are compared."""
+        aligns = self.aligned_radius is not None or (self.semantic is not None and self.semantic.confirm)
+        return self.pixels or aligns
+
+    @property
     def grouping_kinds(self) -> list[str]:
         """Kinds of edges that join samples into groups, from the most certain to the least."""
         wanted = self.group_by

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.dedup.fingerprint_views import SIDE
 from dataengine.dedup.gradient_fields import compiled, halved, part_field, product, wholes
+from dataengine.media.measures import SIDE
 
 _COARSE = SIDE // 2
 _KEPT = 4

@@ -34,7 +34,7 @@ Int64 = NDArray[np.int64]
 
 
 def confirm(pictures: Pixels, pairs: Int64, bits: NDArray[Any] | None = None) -> NDArray[np.bool_]:
-    """``(n,)``: True where the ``pairs``, ``(n, 2)`` rows of ``pictures``, ``(m, *SHAPE)`` of ``fingerprint_views.thumbnail``,
+    """``(n,)``: True where the ``pairs``, ``(n, 2)`` rows of ``pictures``, ``(m, *SHAPE)`` of ``media.image.fingerprint``,
     are copies of one picture. Those whose hashes are known to be few ``bits`` apart are held to less."""
     near = np.zeros(len(pairs), np.bool_) if bits is None else bits <= FAINT_BITS
     faint, done = np.zeros_like(near), np.zeros_like(near)

@@ -16,13 +16,15 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.fingerprint_views import SHAPE
 from dataengine.dedup.search_result import Known, Searched
 from dataengine.embed.vectors import rows_of
+from dataengine.media.measures import SHAPE
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
 
+#: Of what confirms a pair (confirm.py), from thumbnails on; here, so that who names it need not compile it.
+CONFIRM_VERSION = "gradients-2"
 #: Whether a pair of pictures is one picture edited; ``a < b``.
 VERDICTS = columns(a=pa.string(), b=pa.string(), alike=pa.bool_())
 _BESIDE = """

@@ -1,4 +1,4 @@
-"""dedup.fingerprint: digests of pixels and gray thumbnails of distinct pictures, from one decode each.
+"""dedup.fingerprint: digests of pixels and gray thumbnails of distinct pictures, those of ingest where it has made them.
 
 A part is a media tar, so a new batch decodes only its own pictures. Runs only where the recipe looks for equal pixels, aligned
 edges, or semantic edges that are confirmed; no model is loaded.
@@ -6,14 +6,17 @@ edges, or semantic edges that are confirmed; no model is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
-from dataengine.dedup.fingerprint_views import Fingerprint
+from dataengine.media.measures import FINGERPRINT_VERSION, Fingerprint
 from dataengine.media.sandbox.pool import Ok
+from dataengine.samples import measured
+from dataengine.samples.locate import Located
 from dataengine.samples.selection import Selection, distinct
 from dataengine.samples.stage import PlannedStage
 from dataengine.samples.worker import DecodingWorker
@@ -25,12 +28,11 @@ class DedupFingerprint(PlannedStage):
     """One row a distinct picture."""
 
     name = "dedup.fingerprint"
-    version = "3"
+    version = FINGERPRINT_VERSION
     needs = ("dedup.unique",)
 
     def active(self, recipe: Recipe) -> bool:
-        semantic = recipe.dedup.semantic
-        return bool({"pixels", "aligned"} & set(recipe.dedup.edge_kinds)) or (semantic is not None and semantic.confirm)
+        return recipe.dedup.fingerprints
 
     def settings(self, recipe: Recipe) -> Any:
         return [recipe.limits.model_dump()]
@@ -43,20 +45,27 @@ class DedupFingerprint(PlannedStage):
 
 
 class FingerprintWorker(DecodingWorker):
-    """Decoding in a child, nothing else."""
+    """Decoding in a child what ingest has not fingerprinted, nothing else."""
 
-    function = "dataengine.dedup.fingerprint_views:fingerprint"
+    function = "dataengine.media.image.fingerprint:fingerprint"
 
     def answer(self) -> Any:
         return Fingerprint
 
     def process(self, part: Part) -> Output:
-        rows: list[dict[str, Any]] = []
-        for row, outcome in self.decoded(self.samples(part.spec), lambda row, data: (data, row.facts["frames"])):
-            columns = outcome.value if isinstance(outcome, Ok) else dict.fromkeys(("pixels", "thumbnail"))
-            rows.append({"id": row.id, **columns})
-        table = pa.Table.from_pylist(sorted(rows, key=lambda r: str(r["id"])), contracts.FINGERPRINTS)
+        samples = self.samples(part.spec)
+        kept = measured.fingerprints(self.workspace, samples, self.limits)
+        made = pa.Table.from_pylist([{"id": id_, **columns} for id_, columns in kept.items()], contracts.FINGERPRINTS)
+        table = pa.concat_tables([made, self._decoded(samples, kept)]).sort_by("id")
         key = f"dedup/fingerprints/{part.name}-{part.key[:16]}.parquet"
         file = self.workspace.write_table(key, table, contracts.FINGERPRINTS)
-        unreadable = sum(row["thumbnail"] is None for row in rows)
-        return Output({"fingerprints": file}, {"pictures": len(rows), "not_compared": unreadable})
+        return Output({"fingerprints": file}, {"pictures": len(table), "not_compared": table["thumbnail"].null_count})
+
+    def _decoded(self, samples: Sequence[Located], done: Collection[str]) -> pa.Table:
+        rows: list[dict[str, Any]] = []
+        todo = [row for row in samples if row.id not in done]
+        if todo:
+            for row, outcome in self.decoded(todo, lambda row, data: (data, row.facts["frames"])):
+                columns = outcome.value if isinstance(outcome, Ok) else dict.fromkeys(("pixels", "thumbnail"))
+                rows.append({"id": row.id, **columns})
+        return pa.Table.from_pylist(rows, contracts.FINGERPRINTS)

@@ -14,10 +14,9 @@ from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.dedup import edges as find
 from dataengine.dedup.aligned_edges import JUDGED, aligned
-from dataengine.dedup.confirmation_cache import VERDICTS
+from dataengine.dedup.confirmation_cache import CONFIRM_VERSION, VERDICTS
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.edges import HASHES, SETS
-from dataengine.dedup.fingerprint_views import CONFIRM_VERSION
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.kinds import ALIGNED, PERCEPTUAL, PIXELS, SEMANTIC, TEXT, VIDEO
 from dataengine.dedup.search_result import Known, SearchResult

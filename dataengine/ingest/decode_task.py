@@ -17,8 +17,9 @@ from dataengine.media import c2pa
 from dataengine.media import inspect as whole
 from dataengine.media.face_blur import Finder, blurred_picture, blurred_video
 from dataengine.media.facts import Facts
+from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.measures import Measures
+from dataengine.media.measures import Fingerprint, Measures
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class DecodeSettings:
     faces: FacesConfig | None = None
     technical: bool = False
     """Whether pictures are measured for the scorer ``technical`` while their pixels are there."""
+    fingerprints: bool = False
+    """Whether they are fingerprinted then, for duplicates."""
 
     @property
     def seconds(self) -> float:
@@ -51,6 +54,7 @@ class DecodeSettings:
             "dataengine.media.video.transnet": network,
             "dataengine.media.image.technical": self.technical,
             "dataengine.media.image.detail": self.technical,
+            "dataengine.media.image.fingerprint": self.fingerprints,
         }
         return tuple(name for name, needed in modules.items() if needed)
 
@@ -70,6 +74,7 @@ class WholeFile(Struct, frozen=True, tag=True):
     """Of the bytes that are kept."""
     detail: Annotated[float, Meta(ge=0, le=1)] | None = None
     """Of the same bytes (``media.image.detail``), measured where there are ``measures``."""
+    fingerprint: Fingerprint | None = None
 
 
 class OptOut(Struct, frozen=True, tag=True):
@@ -97,14 +102,26 @@ def decode(settings: DecodeSettings, data: bytes) -> Decoded:
 
 
 def _inspected(settings: DecodeSettings, data: bytes) -> WholeFile:
-    if not settings.technical:
+    if not (settings.technical or settings.fingerprints):
         return WholeFile(cast(Facts, whole.inspect(settings.limits, data)))
-    from dataengine.media.image.detail import detail
-    from dataengine.media.image.technical import measure
+    seen: list[dict[str, Any]] = []
+    facts = whole.inspect(settings.limits, data, lambda picture, frames: seen.append(_seen(settings, picture, frames)))
+    return WholeFile(cast(Facts, facts), **(seen[0] if seen else {}))
 
-    seen: list[tuple[Measures, float | None]] = []
-    facts = whole.inspect(settings.limits, data, lambda picture: seen.append((measure(picture), detail(picture))))
-    return WholeFile(cast(Facts, facts), None, *(seen[0] if seen else ()))
+
+def _seen(settings: DecodeSettings, picture: Pixels, frames: int) -> dict[str, Any]:
+    """Fields of WholeFile that are made of the pixels."""
+    made: dict[str, Any] = {}
+    if settings.technical:
+        from dataengine.media.image.detail import detail
+        from dataengine.media.image.technical import measure
+
+        made |= {"measures": measure(picture), "detail": detail(picture)}
+    if settings.fingerprints:
+        from dataengine.media.image.fingerprint import fingerprint_of
+
+        made["fingerprint"] = fingerprint_of(picture, frames)
+    return made
 
 
 def _anonymised(settings: DecodeSettings, data: bytes, file: WholeFile) -> WholeFile:

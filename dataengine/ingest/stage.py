@@ -89,8 +89,9 @@ class Ingest(ListingStage):
         known_bad = hash_lists.load(media.known_bad)
         opt_outs = tuple(media.c2pa_opt_outs)
         technical = any(scorer.get("name") == "technical" for scorer in run.recipe.score.scorers)
+        prints = run.recipe.dedup.fingerprints
         return IngestWorker(
-            readers, limits, run.workspace, clips, web, opt_outs, media.faces, known_bad, technical=technical
+            readers, limits, run.workspace, clips, web, opt_outs, media.faces, known_bad, technical, prints
         )
 
     def device(self, recipe: Recipe) -> str:

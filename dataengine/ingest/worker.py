@@ -24,7 +24,7 @@ from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
-from dataengine.media.measures import Measures
+from dataengine.media.measures import Fingerprint, Measures
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.samples import measured
 from dataengine.stage import Part
@@ -49,7 +49,8 @@ class _Rows:
     opt_outs: Counter[str] = field(default_factory=Counter)
     measures: dict[str, Measures] = field(default_factory=dict)
     details: dict[str, float | None] = field(default_factory=dict)
-    """Both of packed pictures, by id."""
+    fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
+    """All of packed pictures, by id."""
 
     def refuse(self, occurrence: Occurrence, error: InputError, size: int | None = None) -> None:
         """Record an occurrence that cannot be used, and its opt-out if that is why."""
@@ -77,6 +78,8 @@ class _Rows:
         self.packed.add(id_)
         if file.measures:
             self.measures[id_], self.details[id_] = file.measures, file.detail
+        if file.fingerprint:
+            self.fingerprints[id_] = file.fingerprint
         return f"{id_}.{facts['ext']}", kept
 
     def add_clips(self, occurrence: Occurrence, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
@@ -139,6 +142,8 @@ class IngestWorker:
     known_bad: HashLists = field(default_factory=lambda: HashLists(()))
     technical: bool = False
     """Whether pictures are measured for the scorer ``technical``, which then need not decode them."""
+    fingerprints: bool = False
+    """Whether they are fingerprinted for duplicates, likewise."""
     _sandboxes: dict[ClipsConfig | None, Sandbox] = field(default_factory=dict)
     _crawler: Crawler = field(default_factory=Crawler)
 
@@ -199,7 +204,7 @@ class IngestWorker:
     def _sandbox(self, clips: ClipsConfig | None) -> Sandbox:
         """The decode child for a setting of ``clips``; started on first use."""
         if clips not in self._sandboxes:
-            settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces, self.technical)
+            settings = DecodeSettings(self.limits, self.opt_outs, clips, self.faces, self.technical, self.fingerprints)
             limits = replace(self.limits, seconds=settings.seconds)
             function = "dataengine.ingest.decode_task:decode"
             sandbox = Sandbox(
@@ -231,6 +236,7 @@ class IngestWorker:
                 store.move(path, key, info.sha256)
             measured.keep(self.workspace, key, self.limits, rows.measures)
             measured.keep_details(self.workspace, key, self.limits, rows.details)
+            measured.keep_fingerprints(self.workspace, key, self.limits, rows.fingerprints)
             return {"media": File(key, info.sha256, info.bytes, len(offsets))}
 
     def _members(self, rows: _Rows, occurrences: Iterator[Occurrence], sandbox: Sandbox) -> Iterator[tuple[str, bytes]]:

@@ -26,18 +26,18 @@ from dataengine.media.video import reader
 
 _MAX_HASHES = 64
 _LOOK_PIXELS = 1 << 24
-"""Larger pictures are hashed from a gray copy that JPEGs are decoded to at a fraction, and not shown to ``look``: their facts must
-not fail for want of the time or memory that it would take."""
+"""Larger pictures are hashed from a gray copy, which JPEGs are decoded to at a fraction, and not shown to ``look``: their facts
+must not fail for want of the time or memory that it would take."""
 _ROUNDING = 0.02
 """Seconds by which containers differ in the duration of the same video."""
 
 
-Look = Callable[[Pixels], None]
+Look = Callable[[Pixels, int], None]
 
 
 def inspect(limits: Limits, data: bytes, look: Look | None = None) -> dict[str, Any]:
     """Columns ``contracts.FACTS`` of one file. ``look`` is shown what ``decode_rgb`` gives of a picture that is not very large,
-    without loading it again; where that fails, the facts do not. Raises InputError."""
+    and its number of frames; where it fails, the facts do not. Raises InputError."""
     limits.check_bytes(len(data))
     return _video(limits, data) if video_format(data) else _image(limits, data, look)
 
@@ -70,7 +70,7 @@ def _image(limits: Limits, data: bytes, look: Look | None) -> dict[str, Any]:
             shown = decode.rgb(picture, data, limits)
             if look:
                 with suppress(InputError, MemoryError, *decode.ERRORS):
-                    look(shown)
+                    look(shown, frames)
         orientation = decode.orientation(picture)
         width, height = picture.size[::-1] if orientation >= 5 else picture.size
         duration = _play(picture, data, stored_frames, limits) if stored_frames > 1 else None

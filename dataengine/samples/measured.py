@@ -1,4 +1,4 @@
-"""Measures of pictures that ingest has taken while it had their pixels, kept beside the score tables.
+"""Measures and fingerprints of pictures that ingest has made while it had their pixels, kept beside the score tables.
 
 They are named by the media tar, the limits and the version of the measuring code, so they are right wherever they exist, and a
 stage that does not find them decodes. No commit lists them: whether they are there changes no result.
@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from dataengine.contracts import FINGERPRINTS
 from dataengine.media.limits import Limits
-from dataengine.media.measures import DETAIL_VERSION, NAMES, VERSION, Measures
+from dataengine.media.measures import DETAIL_VERSION, FINGERPRINT_VERSION, NAMES, VERSION, Fingerprint, Measures
 from dataengine.samples.locate import Located
 from dataengine.storage.workspace import File, Workspace, digest
 
@@ -48,6 +49,7 @@ class _Kind:
 
 _TECHNICAL = _Kind(f"technical-{VERSION}", pa.schema([_ID, *(pa.field(n, pa.float64(), False) for n in NAMES)]))
 _DETAIL = _Kind(f"detail-{DETAIL_VERSION}", pa.schema([_ID, pa.field("detail", pa.float64())]))
+_FINGERPRINTS = _Kind(f"fingerprints-{FINGERPRINT_VERSION}", FINGERPRINTS)
 
 
 def keep(workspace: Workspace, media: str, limits: Limits, measures: Mapping[str, Measures]) -> None:
@@ -68,3 +70,13 @@ def keep_details(workspace: Workspace, media: str, limits: Limits, details: Mapp
 def details(workspace: Workspace, rows: Sequence[Located], limits: Limits) -> dict[str, float | None]:
     """The same of those of the samples that were measured; None where there is nothing to measure."""
     return {id_: row["detail"] for id_, row in _DETAIL.kept(workspace, rows, limits).items()}
+
+
+def keep_fingerprints(workspace: Workspace, media: str, limits: Limits, prints: Mapping[str, Fingerprint]) -> None:
+    """Keep fingerprints by sample id of pictures in the tar ``media``."""
+    _FINGERPRINTS.keep(workspace, media, limits, prints)
+
+
+def fingerprints(workspace: Workspace, rows: Sequence[Located], limits: Limits) -> dict[str, dict[str, Any]]:
+    """Columns of contracts.FINGERPRINTS by id of those of the samples that have some."""
+    return _FINGERPRINTS.kept(workspace, rows, limits)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_sample_image
 from support import old_align
 
 from dataengine.dedup.confirm import areas, compared, confirm
-from dataengine.dedup.fingerprint_views import thumbnail, views
+from dataengine.media.image.fingerprint import thumbnail
 
 Int64 = NDArray[np.int64]
 BOUNDS = {"all over": (0.7, 0.7), "in parts": (0.5, 0.8), "close": (0.6, 0.6), "faint": (0.4, 0.4)}
@@ -69,7 +69,7 @@ def old_compared(left: NDArray[np.uint8], right: NDArray[np.uint8]) -> tuple[flo
 @pytest.mark.slow
 def test_likeness_agreement_and_verdict_are_those_of_the_plain_function() -> None:
     rng = np.random.default_rng(7)
-    every = np.stack([thumbnail(views(np.asarray(p))) for p in pictures(rng, 80)])
+    every = np.stack([thumbnail(np.asarray(p)) for p in pictures(rng, 80)])
     n = len(every)
     own = [(k + a, k + b) for k in range(0, n - 1, 3) for a, b in ((0, 1), (0, 2), (2, 1))]
     pairs: Int64 = np.concatenate([own, [(n - 1, n - 1), (4, 4)], rng.integers(0, n, (900, 2))])
@@ -91,7 +91,7 @@ def test_likeness_agreement_and_verdict_are_those_of_the_plain_function() -> Non
 
 def test_the_order_and_the_company_of_pairs_change_nothing() -> None:
     rng = np.random.default_rng(3)
-    every = np.stack([thumbnail(views(np.asarray(p))) for p in pictures(rng, 5)])
+    every = np.stack([thumbnail(np.asarray(p)) for p in pictures(rng, 5)])
     pairs: Int64 = rng.integers(0, len(every), (40, 2))
     together, order = compared(every, pairs), rng.permutation(40)
     assert np.array_equal(compared(every, pairs[order]), together[order])

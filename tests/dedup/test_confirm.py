@@ -12,7 +12,8 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from sklearn.datasets import load_sample_image
 
 from dataengine.dedup import confirm as confirmation
-from dataengine.dedup.fingerprint_views import SHAPE, thumbnail, views
+from dataengine.media.image.fingerprint import thumbnail
+from dataengine.media.measures import SHAPE
 
 _CHINA, _FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
 PHOTOS = {
@@ -77,7 +78,7 @@ def beside(n: int) -> NDArray[np.int64]:
 
 
 def thumbnails(pictures: list[Image.Image]) -> NDArray[np.uint8]:
-    return np.stack([thumbnail(views(np.asarray(p))) for p in pictures])
+    return np.stack([thumbnail(np.asarray(p)) for p in pictures])
 
 
 @pytest.mark.parametrize("edit", EDITS)
@@ -113,7 +114,7 @@ def test_copies_without_detail_are_confirmed_only_where_hashes_are_near(edit: st
 
 
 def test_blank_pictures_confirm_nothing() -> None:
-    blank = thumbnail(views(np.full((50, 60, 3), 128, np.uint8)))[None]
+    blank = thumbnail(np.full((50, 60, 3), 128, np.uint8))[None]
     photo = thumbnails([PHOTOS["petals"]])
     for near in (None, np.zeros(1)):
         assert not any(confirm(a, b, near).any() for a, b in ((blank, photo), (photo, blank), (blank, blank)))
@@ -126,7 +127,7 @@ def test_no_pairs_no_answers() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (3, 2)])
 def test_pictures_of_any_size_have_a_thumbnail(size: tuple[int, int]) -> None:
-    small = thumbnail(views(np.asarray(PHOTOS["petals"].resize(size))))
+    small = thumbnail(np.asarray(PHOTOS["petals"].resize(size)))
     assert small.shape == SHAPE and small[:, -1, :2].min() >= 1
     assert not confirm(small[None], thumbnails([PHOTOS["china"]])).any()
 

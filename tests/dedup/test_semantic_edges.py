@@ -19,15 +19,15 @@ from dataengine.dedup import edges as find
 from dataengine.dedup.aligned_edges import aligned
 from dataengine.dedup.confirmation_cache import VERDICTS
 from dataengine.dedup.distances import Bounds
-from dataengine.dedup.fingerprint_views import pixel_digest, thumbnail, views
 from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.search_result import SearchResult
 from dataengine.dedup.semantic_edges import candidates, semantic
 from dataengine.engines.duckdb import DuckDBEngine
+from dataengine.media.image.fingerprint import fingerprint_of, thumbnail
 from dataengine.table_engine import TableEngine
 
 CHINA, FLOWER = (Image.fromarray(load_sample_image(f"{name}.jpg")) for name in ("china", "flower"))
-THUMBNAIL = thumbnail(views(np.asarray(CHINA))).tobytes()
+THUMBNAIL = thumbnail(np.asarray(CHINA)).tobytes()
 
 
 def vector(*values: float) -> bytes:
@@ -60,8 +60,7 @@ def captions(rows: Sequence[dict[str, Any]]) -> pa.Table:
 
 
 def looked_at(picture: Image.Image, *values: float) -> dict[str, Any]:
-    shown = views(np.asarray(picture.convert("RGB")))
-    return {"thumbnail": thumbnail(shown).tobytes(), "pixels": pixel_digest(shown[0]), "vector": vector(*values)}
+    return {**fingerprint_of(np.asarray(picture.convert("RGB")), 1), "vector": vector(*values)}
 
 
 def search(

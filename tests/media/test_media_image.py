@@ -49,7 +49,7 @@ def test_facts_of_a_photo() -> None:
         "codec": None,
         "audio": False,
         "frame_hashes": [],
-        "hash_version": "phash-dct-2",
+        "hash_version": "phash-dct-3",
     }
 
 

@@ -91,7 +91,7 @@ def test_facts_of_each_container(files: dict[str, bytes], name: str) -> None:
         "codec": codec,
         "audio": False,
         "phash": None,
-        "hash_version": "phash-dct-2",
+        "hash_version": "phash-dct-3",
     }
     assert facts["mode"] == "yuv420p" and abs(facts["duration"] - COUNT / 25) < 0.005
     assert (sniff(files[name]).kind, sniff(files[name]).ext) == ("video", ext)

@@ -1,4 +1,5 @@
-"""Technical scores of pictures that ingest has measured are those of decoding again, and nothing is decoded for them."""
+"""Technical scores and fingerprints of pictures that ingest has made are those of decoding again, and nothing is decoded for
+them."""
 
 from __future__ import annotations
 
@@ -7,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from dataengine import contracts
 from dataengine.config.sources import FolderSource
+from dataengine.dedup.fingerprint import FingerprintWorker
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.worker import IngestWorker
 from dataengine.media import inspect
@@ -43,17 +46,19 @@ def written(folder: Path, *, videos: int = 0) -> Path:
     return folder
 
 
-def ingested(folder: Path, workspace: Workspace, technical: bool) -> tuple[Output, list[Located]]:
+def ingested(folder: Path, workspace: Workspace, looks: bool) -> tuple[Output, list[Located]]:
     reader = FolderReader(FolderSource(type="folder", name="f", path=str(folder), buckets=1))
     [part] = reader.parts()
-    worker = IngestWorker({"f": reader}, LIMITS, workspace, technical=technical)
+    worker = IngestWorker({"f": reader}, LIMITS, workspace, technical=looks, fingerprints=looks)
     try:
         output = worker.process(replace(part, spec=("f", part.spec)))
     finally:
         worker.close()
     rows = workspace.read_table([output.files["samples"]], contracts.SAMPLES).sort_by("offset").to_pylist()
     names = ("id", "kind", "ext", "bytes", "captions", "media", "offset")
-    return output, [Located(**{n: r[n] for n in names} | {"captions": ("two words",)}, facts={}) for r in rows]
+    return output, [
+        Located(**{n: r[n] for n in names} | {"captions": ("two words",)}, facts={"frames": r["frames"]}) for r in rows
+    ]
 
 
 def scored(workspace: Workspace, rows: list[Located], *names: str) -> tuple[dict[str, str], bool]:
@@ -67,25 +72,46 @@ def scored(workspace: Workspace, rows: list[Located], *names: str) -> tuple[dict
         worker.close()
 
 
+def fingerprinted(workspace: Workspace, rows: list[Located]) -> tuple[Output, bool]:
+    """What is published, and whether anything was decoded."""
+    worker = FingerprintWorker(LIMITS, workspace)
+    try:
+        return worker.process(Part("p", "k", rows)), worker._decoder is not None
+    finally:
+        worker.close()
+
+
 def test_the_tables_are_the_same_and_nothing_is_decoded(tmp_path: Path) -> None:
     corpus = written(tmp_path / "corpus")
     once, twice = Workspace(tmp_path / "once"), Workspace(tmp_path / "twice")
-    output, rows = ingested(corpus, once, technical=True)
-    assert ingested(corpus, twice, technical=False) == (output, rows), "what ingest commits does not depend on it"
+    output, rows = ingested(corpus, once, looks=True)
+    assert ingested(corpus, twice, looks=False) == (output, rows), "what ingest commits does not depend on it"
     assert len(measured.kept(once, rows, LIMITS)) == len(rows) == 5 and measured.kept(twice, rows, LIMITS) == {}
     assert measured.kept(once, rows, replace(LIMITS, pixels=10**6)) == {}, "measured within other limits"
     assert scored(once, rows[1:], "technical") == (scored(twice, rows[1:], "technical")[0], False)
+    assert fingerprinted(once, rows[1:]) == (fingerprinted(twice, rows[1:])[0], False)
 
 
 @pytest.mark.slow
 def test_what_is_not_measured_is_decoded(tmp_path: Path) -> None:
     corpus = written(tmp_path / "corpus", videos=1)
     once, twice = Workspace(tmp_path / "once"), Workspace(tmp_path / "twice")
-    rows = ingested(corpus, once, technical=True)[1]
-    ingested(corpus, twice, technical=False)
+    rows = ingested(corpus, once, looks=True)[1]
+    ingested(corpus, twice, looks=False)
     assert {r.kind for r in rows if r.id not in measured.kept(once, rows, LIMITS)} == {"video"}
     for names in (("technical",), ("technical", "imagehash")):
         assert scored(once, rows, *names) == scored(twice, rows, *names)
+
+
+def test_what_one_limit_left_out_is_fingerprinted_in_its_stage(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "workspace")
+    rows = ingested(written(tmp_path / "corpus"), workspace, looks=True)[1]
+    whole, some = fingerprinted(workspace, rows), measured.fingerprints(workspace, rows, LIMITS)
+    [kept] = workspace.store.list("annotations/fingerprints-3")
+    rest = [{"id": id_, **some[id_]} for id_ in sorted(some)[2:]]
+    workspace.write_table(kept.key, pa.Table.from_pylist(rest, contracts.FINGERPRINTS))
+    again = fingerprinted(workspace, rows)
+    assert again == (whole[0], True) and not whole[1] and again[0].counts == {"pictures": 5, "not_compared": 0}
 
 
 def test_a_picture_that_cannot_be_measured_keeps_its_facts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +119,7 @@ def test_a_picture_that_cannot_be_measured_keeps_its_facts(monkeypatch: pytest.M
     Image.fromarray(picture(1)).save(out, "PNG")
     facts, seen = inspect.inspect(LIMITS, out.getvalue()), list[tuple[int, ...]]()
 
-    def look(pixels: np.ndarray) -> None:
+    def look(pixels: np.ndarray, frames: int) -> None:
         seen.append(pixels.shape)
         raise MemoryError
 

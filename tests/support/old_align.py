@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.dedup.fingerprint_views import SIDE
+from dataengine.media.measures import SIDE
 
 _COARSE = SIDE // 2
 _KEPT = 4

@@ -1,7 +1,7 @@
 """Squeezes a small gray picture to a square by Lanczos resampling, to the very values of Pillow in half the time.
 
-Pillow works in integers, in units of 2**-22, on the width first; since version 13 of some tall pictures on the height, which rounds
-otherwise. Sums of these integers are exact in float64, so that two matrix products give the same on any processor.
+Pillow works in integers, in units of 2**-22, on the width first; since version 13 of some tall pictures on the height, which
+rounds otherwise. Sums of these integers are exact in float64, so that two matrix products give the same on any processor.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the 8 × 8 lowest frequencies; a bit is set where a coefficient lies above their
 matrix products, so that a decode process imports no scipy (0.3 s).
 
 Hashes are comparable only if their pixels were made the same way: ``image.shrunk.small_gray`` with ``MIN_SIDE`` of the decoded
-picture. On 36 photos and drawings, copies resized to 50-150 % and saved as JPEG 30-90 are within 6 bits, except 1 in 100 (8 bits).
+picture. On 36 photos and drawings, copies resized to 50-150 % and saved as JPEG 30-90 are within 6 bits, except 1 in 100 (8).
 """
 
 from __future__ import annotations

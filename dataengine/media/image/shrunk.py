@@ -9,7 +9,8 @@ from dataengine.media.image.pixels import Pixels
 
 
 def small_gray(picture: Pixels, min_side: int) -> Pixels:
-    """``(H, W, 3)`` or ``(H, W) uint8`` → ``(h, w) uint8``: halved by averaging while the shorter side stays at least ``min_side``;
+    """``(H, W, 3)`` or ``(H, W) uint8`` → ``(h, w) uint8``: halved by averaging while the shorter side stays ``min_side``
+    or more;
     what is left over at the right and lower edge is dropped."""
     gray = picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     factor = 1

@@ -1,4 +1,4 @@
-"""Views: what is inside a picture's margins, and only where it has some."""
+"""Views: what is inside a picture's margins, and only where it has some; fingerprints of both."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from dataengine.dedup.fingerprint_views import views
-from dataengine.media.image.borders import bars, inside
+from dataengine.media.image.borders import bars, inside, trimmed
+from dataengine.media.image.fingerprint import fingerprint_of, pixel_digest, thumbnail
+from dataengine.media.image.pixels import Pixels
+from dataengine.media.measures import SIDE
 
 CHINA = Image.fromarray(load_sample_image("china.jpg"))
+
+
+def views(rgb: Pixels) -> list[Pixels]:
+    inner = trimmed(rgb)
+    return [rgb] if inner is rgb else [rgb, inner]
 
 
 def gray(picture: Image.Image) -> NDArray[np.uint8]:
@@ -61,3 +68,32 @@ def test_bars_are_black_all_the_time_at_both_sides() -> None:
     assert bars([night[:487]]) is None  # dark above only
     assert bars([gray(ImageOps.expand(CHINA, (0, 60), "white"))]) is None
     assert bars([gray(CHINA)]) is None
+
+
+def plain_view(rgb: Pixels) -> Pixels:
+    height, width = rgb.shape[:2]
+    sides = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
+    squeezed = np.asarray(Image.fromarray(rgb).convert("L").resize((SIDE, SIDE), Image.Resampling.BOX))
+    last = np.array([*sides, min(255, height, width), *[0] * (SIDE - 3)], np.uint8)
+    return np.concatenate([squeezed, last[None]])
+
+
+@pytest.mark.parametrize("edit", ["none", "framed", "blank", "tiny", "wide"])
+def test_a_thumbnail_shows_the_gray_views(edit: str) -> None:
+    pictures = {
+        "none": CHINA,
+        "framed": ImageOps.expand(CHINA.resize((300, 200)), (20, 45), "#204010"),
+        "blank": Image.new("RGB", (90, 50), "red"),
+        "tiny": CHINA.resize((3, 9)),
+        "wide": CHINA.resize((2000, 30)),
+    }
+    rgb = np.asarray(pictures[edit])
+    shown = views(rgb)
+    assert (len(shown) == 2) == (edit == "framed")
+    assert np.array_equal(thumbnail(rgb), np.stack([plain_view(shown[0]), plain_view(shown[-1])]))
+
+
+def test_an_animation_has_no_digest_of_pixels() -> None:
+    rgb = np.asarray(CHINA.resize((40, 30)))
+    assert fingerprint_of(rgb, 2) == {"pixels": None, "thumbnail": thumbnail(rgb).tobytes()}
+    assert fingerprint_of(rgb, 1)["pixels"] == pixel_digest(rgb) != pixel_digest(rgb.reshape(40, 30, 3))
