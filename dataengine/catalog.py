@@ -14,6 +14,8 @@ from dataengine.cot.paths.stage import CotPaths
 from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
 from dataengine.cot.review.stage import CotReview
+from dataengine.dedup.candidates import DedupCandidates
+from dataengine.dedup.confirm_stage import DedupConfirm
 from dataengine.dedup.detail import DedupDetail
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
@@ -34,6 +36,8 @@ STAGES: tuple[Stage, ...] = (
     DedupUnique(),
     Embed(),
     DedupFingerprint(),
+    DedupCandidates(),
+    DedupConfirm(),
     DedupEdges(),
     DedupDetail(),
     Dedup(),

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
+from dataengine.dedup import thumbnails
 from dataengine.media.measures import FINGERPRINT_VERSION, Fingerprint
 from dataengine.media.sandbox.pool import Ok
 from dataengine.samples import measured
@@ -21,14 +22,14 @@ from dataengine.samples.selection import Selection, distinct
 from dataengine.samples.stage import PlannedStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, Run, Worker
-from dataengine.storage.workspace import Output
+from dataengine.storage.workspace import File, Output
 
 
 class DedupFingerprint(PlannedStage):
     """One row a distinct picture."""
 
     name = "dedup.fingerprint"
-    version = FINGERPRINT_VERSION
+    version = f"{FINGERPRINT_VERSION}/1"
     needs = ("dedup.unique",)
 
     def active(self, recipe: Recipe) -> bool:
@@ -58,8 +59,19 @@ class FingerprintWorker(DecodingWorker):
         made = pa.Table.from_pylist([{"id": id_, **columns} for id_, columns in kept.items()], contracts.FINGERPRINTS)
         table = pa.concat_tables([made, self._decoded(samples, kept)]).sort_by("id")
         key = f"dedup/fingerprints/{part.name}-{part.key[:16]}.parquet"
-        file = self.workspace.write_table(key, table, contracts.FINGERPRINTS)
-        return Output({"fingerprints": file}, {"pictures": len(table), "not_compared": table["thumbnail"].null_count})
+        files = {
+            "fingerprints": self.workspace.write_table(key, table, contracts.FINGERPRINTS),
+            **self._thumbnails(part, table),
+        }
+        return Output(files, {"pictures": len(table), "not_compared": table["thumbnail"].null_count})
+
+    def _thumbnails(self, part: Part, table: pa.Table) -> dict[str, File]:
+        """Thumbnails once more, where one of them can be read without the others, and their places."""
+        data, places = thumbnails.packed(table)
+        base = f"dedup/thumbnails/{part.name}-{part.key[:16]}"
+        pack = File(f"{base}.bin", self.workspace.store.put(f"{base}.bin", data), len(data), len(places))
+        named = places.set_column(1, "pack", pa.repeat(pa.scalar(pack.key), len(places)))
+        return {"thumbnails": pack, "places": self.workspace.write_table(f"{base}.parquet", named, thumbnails.PLACES)}
 
     def _decoded(self, samples: Sequence[Located], done: Collection[str]) -> pa.Table:
         rows: list[dict[str, Any]] = []

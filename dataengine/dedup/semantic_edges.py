@@ -1,6 +1,6 @@
-"""Semantic near-duplicate edges: pictures with near embeddings, confirmed by template matching.
+"""Semantic near-duplicate edges: pictures with near embeddings, which template matching may have to confirm (confirm_stage.py).
 
-Candidates are found anew with each batch, by products of matrices; what costs is to embed a picture and to confirm a pair
+They are found anew with each batch, by products of matrices; what costs is to embed a picture and to confirm a pair
 (up to 1 ms and core), and neither is done twice: embeddings are files of their own, and verdicts are handed on to the next batch.
 So the edges are those of a search of all at once.
 """
@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.contracts import columns
-from dataengine.dedup.confirmation_cache import confirmed
 from dataengine.dedup.kinds import SEMANTIC
-from dataengine.dedup.search_result import EDGE_ROWS, Known, SearchResult, edge_rows, split_facts
+from dataengine.dedup.search_result import EDGE_ROWS, SearchResult, edge_rows, split_facts
 from dataengine.dedup.semantic_distributed import VIEWS, spread_pairs
 from dataengine.embed.vectors import rows_of
 
@@ -49,11 +48,9 @@ def semantic(
     views: Frame,
     threshold: float,
     captions: tuple[Frame, float] | None = None,
-    prints: Frame | None = None,
-    known: Known | None = None,
 ) -> SearchResult:
     """Pictures with views of contracts.EMBEDDINGS at cosine ``threshold`` or more. With ``captions`` (CAPTION_EMBEDDINGS and a
-    cosine) their longest captions must be as near, too; with ``prints`` (FINGERPRINTS) they must be confirmed as copies."""
+    cosine) their longest captions must be as near, too."""
     vectors = engine.sql(_VECTORS, {"v": views})
     texts, text = (None, None) if captions is None else (engine.sql(_LONGEST, {"c": captions[0]}), captions[1])
     if engine.spread and _many(engine, vectors):
@@ -62,10 +59,7 @@ def semantic(
         if texts is not None:
             vectors = engine.sql(_WITH_TEXT, {"v": vectors, "c": texts})
         near, facts = split_facts(engine, engine.whole(vectors, partial(candidates, threshold, text), EDGE_ROWS))
-    if prints is None:
-        return SearchResult(near, facts)
-    edges, verdicts = confirmed(engine, near, prints, known)
-    return SearchResult(edges, facts, {"verdicts": verdicts})
+    return SearchResult(near, facts)
 
 
 def candidates(threshold: float, text: float | None, views: pa.Table) -> pa.Table:

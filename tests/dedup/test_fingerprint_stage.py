@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
+from dataengine.dedup import candidates, confirm_stage
 from dataengine.pipeline import until
 from dataengine.stage import Run
 from dataengine.storage.pinned_packages import SCIKIT_LEARN
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.xdist_group("spark")  # the test on Spark reads the run
 
 CHINA = SCIKIT_LEARN.read("sklearn/datasets/images/china.jpg")
 EDGES = [(n, "ascending") for n in ("a", "b", "kind")]
+STAGES = ("dedup.candidates", "dedup.confirm", "dedup.edges")
 
 
 def photos(folder: Path) -> Path:
@@ -135,13 +137,41 @@ def test_a_later_batch_embeds_and_confirms_only_what_is_new(folder: Path, at_onc
     assert [r.name for r in again if r.state == "done"] == ["dedup"]
 
 
+def test_confirming_on_workers_gives_the_same_files(
+    folder: Path, at_once: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a run was stopped after some of its parts, and for a batch that comes later."""
+    monkeypatch.setattr(candidates, "FEW", 0)
+    monkeypatch.setattr(confirm_stage, "PART_PAIRS", 1)
+    shutil.copytree(folder / "at-once", folder / "parts", ignore=shutil.ignore_patterns(*STAGES))
+    run, reports = until(recipe(folder, "parts"), "dedup")
+    made = {r.name: r.made for r in reports}
+    assert made["dedup.confirm"] > 1 and made["dedup.fingerprint"] == 0
+    same = [r.records["dedup.edges"].parts["all"] for r in (run, at_once)]
+    assert {n: f.sha256 for n, f in same[0].files.items()} == {n: f.sha256 for n, f in same[1].files.items()}
+    assert same[0].facts == same[1].facts and run.records["dedup"].digest == at_once.records["dedup"].digest
+    marker, *_ = sorted((folder / "parts/stages/dedup.confirm/parts").iterdir())
+    for path in (marker, *(folder / "parts/stages/dedup.confirm").glob("*.json")):
+        path.unlink()
+    again = {r.name: (r.made, r.parts) for r in until(recipe(folder, "parts"), "dedup")[1]}
+    assert again["dedup.confirm"] == (1, made["dedup.confirm"]) and again["dedup.edges"][0] == 0
+
+
 @pytest.mark.usefixtures("spark")  # whose session the run joins
 def test_spark_writes_the_same_tables(folder: Path, at_once: Run) -> None:
-    shutil.copytree(folder / "at-once", folder / "spark", ignore=shutil.ignore_patterns("dedup", "dedup.edges*"))
-    shutil.copytree(folder / "at-once/dedup", folder / "spark/dedup", ignore=shutil.ignore_patterns("edges", "groups*"))
+    shutil.copytree(
+        folder / "at-once", folder / "spark", ignore=shutil.ignore_patterns("dedup", *STAGES, "near", "plans")
+    )
+    left = shutil.ignore_patterns("edges", "groups*", "near", "known", "fresh", "verdicts")
+    shutil.copytree(folder / "at-once/dedup", folder / "spark/dedup", ignore=left)
     spark = recipe(folder, "spark").model_copy(update={"engine": "spark"})
     run, reports = until(spark, "dedup")
-    assert [r.name for r in reports if r.state == "done"] == ["dedup.edges", "dedup"]
+    assert [r.name for r in reports if r.state == "done"] == [
+        "dedup.candidates",
+        "dedup.confirm",
+        "dedup.edges",
+        "dedup",
+    ]
     for stage in ("dedup.edges", "dedup"):
         ours, theirs = (r.records[stage].parts["all"].files for r in (run, at_once))
         assert {role: f.sha256 for role, f in ours.items()} == {role: f.sha256 for role, f in theirs.items()}

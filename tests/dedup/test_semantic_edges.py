@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
+from support import confirmation
 from support.dedup_tables import unique
 
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS, FINGERPRINTS, GROUPS
 from dataengine.dedup import edges as find
-from dataengine.dedup.aligned_edges import aligned
+from dataengine.dedup.aligned_edges import candidates as far_apart
 from dataengine.dedup.confirmation_cache import VERDICTS
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.groups import Rules, group
+from dataengine.dedup.kinds import ALIGNED, SEMANTIC
 from dataengine.dedup.search_result import SearchResult
 from dataengine.dedup.semantic_edges import candidates, semantic
 from dataengine.engines.duckdb import DuckDBEngine
@@ -73,8 +76,11 @@ def search(
     known: Any = None,
 ) -> SearchResult:
     texts = None if text is None else (engine.frame(captions(rows)), text)
-    thumbnails = engine.frame(prints(rows)) if confirm else None
-    return semantic(engine, engine.frame(embeddings(rows)), threshold, texts, thumbnails, known)
+    near = semantic(engine, engine.frame(embeddings(rows)), threshold, texts)
+    if not confirm:
+        return near
+    copies = confirmation.confirm(engine, near.edges, SEMANTIC, prints(rows), known and known["verdicts"])
+    return replace(copies, facts=near.facts)
 
 
 def edges(engine: TableEngine, rows: Sequence[dict[str, Any]], **how: Any) -> list[tuple[str, str, float]]:
@@ -236,7 +242,8 @@ def test_pictures_a_little_farther_apart_are_laid_on_one_another(duck: DuckDBEng
     bordered = ImageOps.expand(CHINA, 20, "black")
     table = [looked_at(CHINA, 1), looked_at(bordered, 1), looked_at(FLOWER, 1), looked_at(FLOWER, 1)]
     hashes = unique(*({"id": i, "phash": h} for i, h in zip("abcd", (0, 0x3FF, 0xFFC00, 0xFFC01), strict=True)))
-    found = aligned(duck, duck.frame(hashes), duck.frame(prints(table)), 6, 12)
+    near = far_apart(duck, duck.frame(hashes), 6, 12)
+    found = confirmation.confirm(duck, near.edges, ALIGNED, prints(table), None)
     assert duck.collect(found.edges).to_pylist() == [{"a": "a", "b": "b", "kind": "aligned", "distance": 10.0}]
     told = duck.collect(found.known["verdicts"]).to_pylist()
     assert sorted((v["a"], v["b"], v["alike"]) for v in told) == [
@@ -245,6 +252,8 @@ def test_pictures_a_little_farther_apart_are_laid_on_one_another(duck: DuckDBEng
         ("a", "d", False),
     ]
     wrong = [{"a": "a", "b": "c", "alike": True}]
-    later = {**found.known, "verdicts": pa.Table.from_pylist(wrong, VERDICTS)}
-    again = duck.collect(aligned(duck, duck.frame(hashes), duck.frame(prints(table)), 6, 12, later).edges)
-    assert sorted(r["b"] for r in again.to_pylist()) == ["b", "c"]  # c as if judged before
+    later = duck.frame(pa.Table.from_pylist(wrong, VERDICTS))
+    again = confirmation.confirm(
+        duck, far_apart(duck, duck.frame(hashes), 6, 12, near.known).edges, ALIGNED, prints(table), later
+    )
+    assert sorted(r["b"] for r in duck.collect(again.edges).to_pylist()) == ["b", "c"]  # c as if judged before

@@ -141,7 +141,16 @@ def test_a_sample_that_cannot_be_read_again_is_told(folder: Path, tiny: Path, tm
     tar = bytearray(run.workspace.store.get(flower["media"]))
     tar[flower["offset"] : flower["offset"] + flower["bytes"]] = bytes(flower["bytes"])
     run.workspace.store.put(flower["media"], bytes(tar))
-    for stage in ("embed", "dedup.fingerprint", "dedup.edges", "dedup.detail", "dedup", "score"):
+    for stage in (
+        "embed",
+        "dedup.fingerprint",
+        "dedup.candidates",
+        "dedup.confirm",
+        "dedup.edges",
+        "dedup.detail",
+        "dedup",
+        "score",
+    ):
         run.records[stage] = _made(run, stage)
     assert vectors(run, "pictures/whole")[flower["id"]] is None
     [scorer] = [s for s in _scorers(run) if s.name == "clip"]
@@ -192,4 +201,4 @@ def test_steps_one_by_one_name_the_one_to_run_first(folder: Path, tmp_path: Path
         execute(recipe, "dedup")
     assert [r.name for r in execute(recipe, "embed") if r.state == "done"] == ["embed"]
     done = [r.name for r in execute(recipe, "dedup") if r.state == "done"]
-    assert done == ["dedup.fingerprint", "dedup.edges", "dedup.detail", "dedup"]
+    assert done == ["dedup.fingerprint", "dedup.candidates", "dedup.confirm", "dedup.edges", "dedup.detail", "dedup"]
