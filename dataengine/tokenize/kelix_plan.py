@@ -173,6 +173,7 @@ def _phase_seconds(config: KelixConfig, phase: Phase, device: str) -> float:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from dataengine.tokenize.kelix.language import attend_packed
     from dataengine.tokenize.kelix.learner import Learner, Model
     from dataengine.tokenize.kelix.network import Network
 
@@ -180,7 +181,9 @@ def _phase_seconds(config: KelixConfig, phase: Phase, device: str) -> float:
     described = AutoConfig.from_pretrained(str(path), trust_remote_code=False, local_files_only=True)
     make: Any = AutoModelForCausalLM.from_config
     with torch.device(device):
-        model = Model(config, Network(config), make(described, trust_remote_code=False).float())
+        lm = make(described, trust_remote_code=False).float()
+        model = Model(config, Network(config), lm)
+    attend_packed(lm)
     one = phase.model_copy(update={"accumulate": 1})
     learner = Learner(model.to(device), one, config, device=device)
     pack = _pack(config, phase.tokens)

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dataengine.tokenize.kelix import buckets
-from dataengine.tokenize.kelix.attention import attend, by_borders
+from dataengine.tokenize.kelix.attention import attend, by_borders, packed
 from dataengine.tokenize.kelix.quantiser import Coder, nearest
 
 SPANS = [[4], [4, 4, 4], [4, 8, 8, 4], [12, 4, 20]]
@@ -44,6 +44,23 @@ def test_a_kernel_for_variable_lengths_gets_the_borders_of_the_pictures(spans: l
 
     q, k, v = drawn(spans)
     assert torch.allclose(by_borders(q, k, v, spans, kernel), masked(q, k, v, spans), atol=1e-12)
+
+
+@pytest.mark.parametrize("spans", SPANS)
+def test_tokens_of_a_text_see_those_before_them_in_the_same_text(spans: list[int]) -> None:
+    q, k, v = drawn(spans)
+    mask = torch.block_diag(*(torch.ones(n, n) for n in spans)).bool().tril()
+    expected = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    assert torch.allclose(attend(q, k, v, spans, causal=True), expected, atol=1e-12)
+    shared, _ = packed(None, q, k[:, :1], v[:, :1], spans=spans)
+    one = functional.scaled_dot_product_attention(q, k[:, :1].expand_as(q), v[:, :1].expand_as(q), attn_mask=mask)
+    assert torch.allclose(shared, one.transpose(1, 2), atol=1e-12)
+
+
+def test_under_autocast_positions_do_not_bring_float32_back() -> None:
+    q, k, v = (t.float() for t in drawn([4, 8]))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert attend(q, k, v.bfloat16(), [4, 8]).dtype == torch.bfloat16
 
 
 def test_gradients_reach_every_picture_of_a_pack() -> None:

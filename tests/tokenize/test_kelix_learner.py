@@ -116,6 +116,22 @@ def test_samples_of_a_pack_do_not_see_one_another(lm: str) -> None:
     assert float(together.detach()) == pytest.approx(mean, rel=1e-4)
 
 
+def test_attention_by_lengths_gives_the_loss_and_gradients_of_a_mask_of_the_whole_pack(lm: str) -> None:
+    made = config(lm)
+    whole, [pack] = model(made), list(islice(decoded(made, "pretrain", lm), 1))
+    assert whole.language.model.config._attn_implementation == "dataengine_packed" and len(pack) > 2
+    losses, grads = [], []
+    for implementation in ("dataengine_packed", "sdpa"):
+        whole.language.model.set_attn_implementation(implementation)
+        whole.zero_grad()
+        loss = whole(pack).objective
+        loss.backward()
+        losses.append(float(loss.detach()))
+        grads.append(torch.cat([p.grad.flatten() for p in whole.parameters() if p.grad is not None]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert torch.allclose(grads[0], grads[1], atol=1e-5)
+
+
 def test_frozen_parts_stay_and_others_move(lm: str) -> None:
     made = config(lm)
     trained = learner(made, "align")

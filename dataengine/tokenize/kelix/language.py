@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dataengine.errors import UsageError
+from dataengine.tokenize.kelix.attention import packed
 from dataengine.tokenize.kelix.config import CausalLM
 from dataengine.tokenize.kelix.packing import Example
+
+#: Name of our attention function in ``transformers``.
+PACKED = "dataengine_packed"
 
 
 class Language(nn.Module):
@@ -44,13 +48,19 @@ class Language(nn.Module):
         hidden = self.model.base_model(
             inputs_embeds=torch.cat(parts)[None],
             position_ids=torch.tensor(places, device=device)[None],
-            attention_mask=block_causal(lengths, device),
             use_cache=False,
+            **self._apart(lengths, device),
         ).last_hidden_state[0]
         target = torch.tensor(labels, device=device)
         learned = target >= 0
         logits = self.model.get_output_embeddings()(hidden[learned])
         return functional.cross_entropy(logits.float(), target[learned])
+
+    def _apart(self, lengths: Sequence[int], device: torch.device) -> dict[str, Any]:
+        """How the model is told which tokens are one sample: by lengths, where its attention is ours, else by a mask."""
+        if self.model.config._attn_implementation == PACKED:
+            return {"attention_mask": None, "spans": tuple(lengths)}
+        return {"attention_mask": block_causal(lengths, device)}
 
 
 def block_causal(lengths: Sequence[int], device: torch.device) -> Tensor:
@@ -62,6 +72,16 @@ def block_causal(lengths: Sequence[int], device: torch.device) -> Tensor:
     return ((sample[:, None] == sample[None]) & (place[:, None] >= place[None]))[None, None]
 
 
+def attend_packed(model: Any) -> None:
+    """Let the model's attention be ours, which computes nothing between samples; a class of model that has no choice of attention
+    functions keeps its own, with a mask of the whole pack."""
+    from transformers import AttentionInterface
+
+    if getattr(model, "_supports_attention_backend", False):
+        AttentionInterface.register(PACKED, packed)
+        model.set_attn_implementation(PACKED)
+
+
 def load(config: CausalLM) -> Any:
     """The model in float32. Raises UsageError where it cannot be read."""
     from transformers import AutoModelForCausalLM
@@ -70,9 +90,11 @@ def load(config: CausalLM) -> Any:
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True, "use_safetensors": True}
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model = AutoModelForCausalLM.from_pretrained(
             str(config.path), dtype=torch.float32, attn_implementation="sdpa", **options
         )
+        attend_packed(model)
+        return model
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UsageError(
             f"objective.path {config.path}: not a causal language model that can be read: {error}"
