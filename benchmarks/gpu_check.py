@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import gpu_training
 import numpy as np
 import torch
 import workers
@@ -273,7 +274,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--pictures", type=int, default=4096)
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--only", choices=("clip", "kelix", "nsfw"))
+    parser.add_argument("--only", choices=("clip", "kelix", "nsfw", "training"))
     parser.add_argument("--children", type=int, nargs="*", help="decode processes; 1, half of the cores, all but one")
     parser.add_argument(
         "--small", action="store_true", help="ViT-B-32 and a tiny tokenizer alone, to try the script on a CPU"
@@ -307,6 +308,9 @@ def rows(options: argparse.Namespace, corpus: Corpus, children: Sequence[int]) -
         yield from kelix({"preset": preset}, f"Kelix encode, {title}, bf16", device, corpus, seconds, children)
     if options.only in (None, "nsfw"):
         yield from nsfw(device, corpus, seconds, children)
+    if options.only in (None, "training"):
+        yield ""
+        yield from gpu_training.lines(device, corpus.jpegs[:1024], options.small, max(children))
 
 
 if __name__ == "__main__":

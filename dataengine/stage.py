@@ -50,13 +50,33 @@ class Resources:
     """Workers that make each part together, at the same time."""
 
 
+class Board(Protocol):
+    """Keys and values that the processes of a group share while they make a part. Nobody else reaches it. Picklable."""
+
+    def put(self, key: str, value: bytes) -> None: ...
+
+    def get(self, key: str) -> bytes | None:
+        """The value, None where there is none."""
+        ...
+
+    def add(self, key: str, amount: int) -> int:
+        """Add to a number, which is 0 at first; the sum."""
+        ...
+
+    def remove(self, key: str) -> bool:
+        """Forget a value; whether there was one."""
+        ...
+
+
 @dataclass(frozen=True)
 class Group:
-    """The processes that make a part together; ``address`` (``host:port``) is where they meet."""
+    """The processes that make a part together. ``address``: of the interface by which others reach this one; ``board``: how they
+    find one another."""
 
     rank: int = 0
     size: int = 1
     address: str = ""
+    board: Board | None = None
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,12 @@
 """Groups of actors on Ray that make a part together, as data-parallel training does: all are placed at once, and all start anew
-where one is lost; a part is tried three times at most, and goes on from what it saved."""
+where one is lost; a part is tried three times at most, and goes on from what it saved. They find one another through an actor,
+so that whoever joins has Ray's token: torch's own meeting places are ports that ask nobody anything."""
 
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
@@ -31,7 +31,7 @@ class Gang:
 
     def __init__(self, ray: Any, resources: Resources, packed: bytes, actor: type) -> None:
         self.ray, self.resources, self.packed = ray, resources, ray.put(packed)
-        self.actor = type("GroupActor", (actor,), {"meet": _meet})
+        self.actor = type("GroupActor", (actor,), {"address": _address})
 
     def work(self, jobs: Sequence[Job], tick: Callable[[], None]) -> Iterator[tuple[Part, Output, Work]]:
         """Make all jobs, one after the other. Raises RunError."""
@@ -66,15 +66,16 @@ class Gang:
             self.actor
         )
         actors = [kind.options(scheduling_strategy=strategy).remote() for _ in range(size)]
+        board = self.ray.remote(num_cpus=0, max_restarts=0)(_Board).remote()
         try:
-            address = self.ray.get(actors[0].meet.remote())
-            groups = [Group(rank, size, address) for rank in range(size)]
+            addresses = self.ray.get([actor.address.remote() for actor in actors])
+            groups = [Group(rank, size, address, _Client(board)) for rank, address in enumerate(addresses)]
             refs = [actor.make.remote(job, self.packed, group) for actor, group in zip(actors, groups, strict=True)]
             return self._result(refs, job, tick)
         except self.ray.exceptions.RayActorError as error:
             raise PartitionError(f"one of its {size} processes died: {error}") from None
         finally:
-            for actor in actors:
+            for actor in [*actors, board]:
                 self.ray.kill(actor)
             self.ray.util.remove_placement_group(placement)
 
@@ -124,14 +125,59 @@ class Gang:
         return cause_of(first, job)
 
 
-def _meet(actor: Any) -> str:
-    """``host:port`` of the node of the first process, free when asked for; on one machine of the loopback interface."""
+class _Board:
+    """An actor with what the processes of a group write for one another."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    def put(self, key: str, value: bytes) -> None:
+        self.values[key] = value
+
+    def get(self, key: str) -> bytes | None:
+        return self.values.get(key)
+
+    def add(self, key: str, amount: int) -> int:
+        self.values[key] = str(total := int(self.values.get(key, b"0")) + amount).encode()
+        return total
+
+    def remove(self, key: str) -> bool:
+        return self.values.pop(key, None) is not None
+
+
+@dataclass(frozen=True)
+class _Client:
+    """The Board behind an actor."""
+
+    actor: Any
+
+    def put(self, key: str, value: bytes) -> None:
+        self._call("put", key, value)
+
+    def get(self, key: str) -> bytes | None:
+        value: bytes | None = self._call("get", key)
+        return value
+
+    def add(self, key: str, amount: int) -> int:
+        total: int = self._call("add", key, amount)
+        return total
+
+    def remove(self, key: str) -> bool:
+        removed: bool = self._call("remove", key)
+        return removed
+
+    def _call(self, method: str, *values: Any) -> Any:
+        import ray
+
+        return ray.get(getattr(self.actor, method).remote(*values))
+
+
+def _address(actor: Any) -> str:
+    """Of this process's node, as the cluster knows it; on one machine that of the loopback interface."""
     import ray
 
     host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-    with socket.socket() as held:
-        held.bind((host, 0))
-        return f"{host}:{held.getsockname()[1]}"
+    return host
 
 
 def cause_of(error: Any, job: Job) -> DataEngineError:

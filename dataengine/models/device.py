@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,16 @@ def start_torch(device: str, threads: int) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
+
+
+def reproducible() -> None:
+    """Make training on CUDA deterministic, too: sums of a backward pass are then in one order. It takes a little time and memory,
+    and has to be called before CUDA computes."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  (its stubs do not know it)
 
 
 def batch_of(device: str) -> int:

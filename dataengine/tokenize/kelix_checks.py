@@ -110,10 +110,13 @@ class Memory:
 
 
 def memory(config: KelixConfig, parameters: dict[str, int], frozen: Iterable[str]) -> Memory:
-    """Estimate: float32 weights, of what is trained also gradients and two moments; activations of one batch; vectors twice."""
-    still = set(frozen)
-    trained = sum(n for portion, n in parameters.items() if portion not in still and portion != "centres")
-    model = _FLOAT * (sum(parameters.values()) + trained * (1 + _ADAM))
+    """Estimate: float32 weights, of what is trained also gradients and two moments; activations of one batch; vectors twice.
+    Processes that share a model (FSDP) have the centres whole, and of the rest a share."""
+    still, curriculum = set(frozen), config.training.curriculum
+    learned = {portion: n for portion, n in parameters.items() if portion != "centres"}
+    trained = sum(n for portion, n in learned.items() if portion not in still)
+    shares = curriculum.processes if curriculum and curriculum.parallel == "fsdp" else 1
+    model = _FLOAT * (parameters.get("centres", 0) + (sum(learned.values()) + trained * (1 + _ADAM)) // shares)
     return Memory(model, _activations(config), 2 * _FLOAT * config.training.centre_tokens * config.vision.features)
 
 

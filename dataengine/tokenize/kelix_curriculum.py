@@ -170,7 +170,8 @@ class _Phase(_WithCurriculum):
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         curriculum, training = curriculum_of(config), config.training
-        shared = curriculum.model_dump(mode="json", exclude={"processes", *(name for name, _ in curriculum.phases())})
+        apart = {"processes", "parallel", *(name for name, _ in curriculum.phases())}
+        shared = curriculum.model_dump(mode="json", exclude=apart)
         own = getattr(curriculum, self.phase).model_dump(mode="json")
         sizes = config.model_dump(mode="json", include={"vision", "quantiser", "seed", "min_tokens", "max_tokens"})
         return [

@@ -125,6 +125,7 @@ class PhaseWorker(StillsWorker):
     files: dict[str, str]
     device: str = "cpu"
     group: Group = field(default_factory=Group)
+    ahead = 256
     _waited: float = field(default=0.0, init=False, repr=False)
 
     def join(self, group: Group) -> None:
@@ -132,12 +133,14 @@ class PhaseWorker(StillsWorker):
         self.group = group
 
     def process(self, part: Part) -> Output:
-        from dataengine.models.device import start_torch
+        from dataengine.models.device import reproducible, start_torch
         from dataengine.tokenize.kelix.gang import member_of
         from dataengine.tokenize.kelix.learner import Learner
 
         training = self.config.training
         self.device = start_torch(self.device, training.threads)
+        if self.device.startswith("cuda"):
+            reproducible()
         curriculum = training.curriculum
         if curriculum is None:
             raise RunError("the configuration has no curriculum")
@@ -145,9 +148,10 @@ class PhaseWorker(StillsWorker):
         need = memory(self.config, model.counted(), phase.freeze)
         check_memory(need.model + need.activations, self.device, f"weights, moments and packs of stage {self.phase}")
         with member_of(self.group, self.device) as member:
-            learner = Learner(model.to(self.device), phase, self.config, member, self.device)
+            learner = Learner(model, phase, self.config, member, self.device)
             self._train(learner, part)
-        return self._published(part, learner) if self.group.rank == 0 else Output()
+            weights = learner.weights()
+        return self._published(part, learner, weights) if self.group.rank == 0 else Output()
 
     def _model(self) -> Model:
         import torch
@@ -177,14 +181,15 @@ class PhaseWorker(StillsWorker):
         every, began = self.config.training.save_every, time.monotonic()
 
         def tell(trained: Learner) -> None:
+            saved = trained.save() if trained.step % every == 0 else None
             if self.group.rank:
                 return
             spent = max(time.monotonic() - began, 1e-9)
             last = {"step": trained.step, "steps": trained.phase.steps, "waiting": round(self._waited / spent, 4)}
             last |= {"loss": trained.log.objective[-1] + trained.log.vq[-1], **trained.log.health[-1]}
             store.put(f"{state}.html", trained.log.page(self.stage, last).encode())
-            if trained.step % every == 0:
-                store.put(f"{state}.safetensors", trained.save())
+            if saved is not None:
+                store.put(f"{state}.safetensors", saved)
             store.put(f"{state}.json", json.dumps(last).encode())
 
         if learner.step == learner.phase.steps:
@@ -192,8 +197,8 @@ class PhaseWorker(StillsWorker):
         try:
             learner.run(self._batches(learner, part), tell, max(1, every // TOLD), every)
         except RunError:
-            if self.group.rank == 0:
-                store.put(f"{state}.safetensors", learner.save())
+            if learner.diverged and (saved := learner.save()):
+                store.put(f"{state}.safetensors", saved)
             raise
 
     def _batches(self, learner: Learner, part: Part) -> Iterator[list[Decoded]]:
@@ -223,11 +228,11 @@ class PhaseWorker(StillsWorker):
             done = [(example, next(outcomes)[1]) for example in pack]
             yield [(e, [p.frames[0] for p in out.value[: e.stills]]) for e, out in done if isinstance(out, Ok)]
 
-    def _published(self, part: Part, learner: Learner) -> Output:
+    def _published(self, part: Part, learner: Learner, weights: bytes) -> Output:
         store, log = self.workspace.store, learner.log
         base = f"tokenizers/training/{self.stage.rpartition('.')[2]}-{part.key[:16]}"
         members = {
-            self.phase: (f"{base}.safetensors", learner.weights()),
+            self.phase: (f"{base}.safetensors", weights),
             "log": (f"{base}.jsonl", log.lines().encode()),
             "curve": (f"{base}.html", log.page(self.stage, {}).encode()),
         }

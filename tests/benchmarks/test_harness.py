@@ -122,3 +122,4 @@ def test_the_gpu_check_goes_through_the_stages_workers() -> None:
     assert [line.split("|")[2].strip() for line in done.stdout.splitlines() if "worker of" in line] == [
         f"worker of {stage}, 1" for stage in ("embed", "tokenize.encode", "score")
     ]
+    assert "| killed and resumed: the same bytes |" in done.stdout, "of the training"

@@ -17,8 +17,9 @@ from support import tiny_kelix, tiny_lm
 from dataengine.errors import RunError, UsageError
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.config import KelixConfig
+from dataengine.tokenize.kelix.gang import Member
 from dataengine.tokenize.kelix.language import block_causal, load
-from dataengine.tokenize.kelix.learner import Decoded, Learner, Member, Model
+from dataengine.tokenize.kelix.learner import Decoded, Learner, Model
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.packing import INDEX, Example, packs
 from dataengine.tokenize.kelix.texts import Laid, TextLayout, turns_of

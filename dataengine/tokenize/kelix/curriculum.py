@@ -89,11 +89,14 @@ class Curriculum(Model):
     pretrain: Phase
     anneal: Phase
     processes: Count = 1
-    """One a GPU (or, on CPUs, a share of a node); each has a copy of the model (DDP)."""
+    """One a GPU (or, on CPUs, a share of a node)."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Each process has a copy of the model (DDP), or a share of its weights, gradients and moments (FSDP)."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of autocast; weights and moments are float32."""
     checkpointing: bool = False
     """Compute activations of the blocks again in the backward pass instead of keeping them."""
+    later: ClassVar[frozenset[str]] = frozenset({"parallel"})
     instructions: str = "conversations"
     """Field of a sample's metadata with its conversation: LLaVA's ``conversations`` or chat ``messages``."""
 
@@ -115,7 +118,9 @@ class Curriculum(Model):
         def plain(phase: Phase) -> Phase:
             return phase.model_copy(update={"mix": tuple(m.model_copy(update={"sources": ()}) for m in phase.mix)})
 
-        return self.model_copy(update={"processes": 1, **{name: plain(phase) for name, phase in self.phases()}})
+        return self.model_copy(
+            update={"processes": 1, "parallel": "ddp", **{name: plain(phase) for name, phase in self.phases()}}
+        )
 
 
 _INSTRUCTIONS = {"text": "instructions"}

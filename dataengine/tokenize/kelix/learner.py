@@ -2,16 +2,14 @@
 step with the same weights on the same kind of device.
 
 A step's gradient is the mean over its packs. Each of several processes computes its share of them and all add up (synchronous
-data parallelism), so their number changes a result by rounding alone.
+data parallelism), with a copy of the model each or a share of it (``sharding.py``), so their number changes a result by rounding
+alone.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from html import escape
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,19 +18,23 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dataengine.errors import RunError
-from dataengine.media.svg import log_lines
 from dataengine.tokenize.checkpoint import pack, unpack
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
 from dataengine.tokenize.kelix.curriculum import PORTIONS, Phase, Portion
+from dataengine.tokenize.kelix.gang import ALONE, Member
 from dataengine.tokenize.kelix.language import Language
 from dataengine.tokenize.kelix.network import Network
 from dataengine.tokenize.kelix.packing import Example
 from dataengine.tokenize.kelix.pixels import TOKEN, patches
-from dataengine.tokenize.kelix.tensors import arrays, of
+from dataengine.tokenize.kelix.sharding import gathered, layers, local, placed, shard
+from dataengine.tokenize.kelix.tensors import of
+from dataengine.tokenize.kelix.training_log import Log
 from dataengine.tokenize.kelix.vision import MERGE, Place
 
 _NAMED = 8
 """Ids of samples that a message names."""
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""Of AdamW."""
 Decoded = tuple[Example, list[NDArray[np.uint8]]]
 
 
@@ -69,6 +71,10 @@ class Model(nn.Module):
             counts[self.portion(name)] = counts.get(self.portion(name), 0) + parameter.numel()
         return counts
 
+    def blocks(self) -> list[nn.Module]:
+        """What several processes gather at a time, where each has a share of the model."""
+        return [*self.network.vision.blocks, *layers(self.language.model)]
+
     def recompute(self) -> None:
         """Keep no activations of blocks for the backward pass."""
         self.network.vision.recompute = True
@@ -95,48 +101,17 @@ class Model(nn.Module):
         return x[0], [sum(next(counts) for _ in frames) for _, frames in pack]
 
 
-@dataclass
-class Log:
-    """Losses of every step, and every few steps perplexity and usage (share of entries seen) of each codebook since the last."""
-
-    objective: list[float] = field(default_factory=list)
-    vq: list[float] = field(default_factory=list)
-    health: list[dict[str, Any]] = field(default_factory=list)
-
-    def lines(self) -> str:
-        """JSON lines: a step each, with the health of codebooks where it was counted."""
-        health = {entry["step"]: entry for entry in self.health}
-        rows = zip(range(1, len(self.objective) + 1), self.objective, self.vq, strict=True)
-        return "".join(json.dumps({"step": n, "objective": o, "vq": v} | health.get(n, {})) + "\n" for n, o, v in rows)
-
-    def page(self, title: str, last: Mapping[str, Any]) -> str:
-        """An HTML page with the curves, which loads itself again while training goes on (``last``: the state of it)."""
-        steps = {"objective": enumerate(self.objective, 1), "L_VQ": enumerate(self.vq, 1)}
-        losses = log_lines({name: list(points) for name, points in steps.items()}, "step", "loss")
-        each = {
-            f"{kind} perplexity": [(entry["step"], pick(entry["perplexity"])) for entry in self.health]
-            for kind, pick in (("lowest", min), ("highest", max))
-        }
-        perplexity = log_lines(each, "step", "perplexity of a codebook")
-        again = '<meta http-equiv="refresh" content="10">' if last else ""
-        latest = escape(json.dumps(last)) if last else ""
-        head = f'<!doctype html><meta charset="utf-8">{again}<title>{escape(title)}</title>'
-        return f"{head}<h1>{escape(title)}</h1><p>{latest}</p>{losses}{perplexity}"
-
-
-class Member(NamedTuple):
-    """One of ``size`` processes; ``total(tensor)`` adds a tensor up over all, in place."""
-
-    rank: int
-    size: int
-    total: Callable[[Tensor], None]
-
-
-ALONE = Member(0, 1, lambda tensor: None)
+#: A pack of one black token: where another process has a pack and this one has none, both must compute.
+_STAND_IN: list[Decoded] = [
+    (
+        Example("", "image", "", 0, "", 0, "", "", 1, 1, [0, 0], [False, True], 1),
+        [np.zeros((TOKEN, TOKEN, 3), np.uint8)],
+    )
+]
 
 
 class Learner:
-    """Trains ``model`` for one phase."""
+    """Trains ``model`` for one phase, on ``device``."""
 
     def __init__(
         self, model: Model, phase: Phase, config: KelixConfig, member: Member = ALONE, device: str = "cpu"
@@ -146,9 +121,14 @@ class Learner:
             raise RunError("the configuration has no curriculum")
         self.model, self.phase, self.config, self.member = model, phase, config, member
         self.precision, self.device = curriculum.precision, device
-        self.step, self.log = 0, Log()
+        self.step, self.log, self.diverged = 0, Log(), False
+        self.sharded = member is not ALONE and curriculum.parallel == "fsdp"
         if curriculum.checkpointing:
             model.recompute()
+        if self.sharded:
+            shard(model, model.blocks(), device, member.size)
+        else:
+            model.to(device)
         self._trained = self._unfrozen()
         groups = [{"params": [p for _, p in named], "portion": portion} for portion, named in self._trained.items()]
         self._optimiser = torch.optim.AdamW(groups, lr=phase.rate, betas=(0.9, 0.95), weight_decay=phase.weight_decay)
@@ -174,19 +154,26 @@ class Learner:
         self._optimiser.zero_grad()
         sums = torch.zeros(3)
         bad = list[str]()
+        share = (self.member.size if self.sharded else 1) / self.phase.accumulate
         for turn in range(self.member.rank, self.phase.accumulate, self.member.size):
             pack = next(batches)
             if not pack:
+                if self.sharded:
+                    self._backward(self._scored(_STAND_IN, turn), 0.0)
                 continue
             scores = self._scored(pack, turn)
-            loss = (scores.objective + scores.vq) / self.phase.accumulate
-            if torch.isfinite(loss):
-                loss.backward()  # type: ignore[no-untyped-call]
-            else:
+            if not self._backward(scores, share):
                 bad += [example.id for example, _ in pack]
             sums += torch.tensor([float(scores.objective.detach()), float(scores.vq.detach()), 1.0])
             self._count(scores.codes)
         self._finish(sums, bad)
+
+    def _backward(self, scores: Scores, share: float) -> bool:
+        """Add a pack's share of the gradient; whether its loss is finite. If not, gradients are left as they become: the step is
+        not taken, but other processes wait for them."""
+        loss = (scores.objective + scores.vq) * share
+        loss.backward()  # type: ignore[no-untyped-call]
+        return bool(torch.isfinite(loss))
 
     def _scored(self, pack: Sequence[Decoded], turn: int) -> Scores:
         temperature = self.config.quantiser.sampling.at(self.step)
@@ -201,8 +188,9 @@ class Learner:
         self.member.total(state)
         self._add_up()
         named = [p for group in self._trained.values() for _, p in group]
-        norm = torch.nn.utils.clip_grad_norm_(named, self.phase.clip)
+        norm = local(torch.nn.utils.clip_grad_norm_(named, self.phase.clip))
         if bool(state[3]) or not torch.isfinite(norm):
+            self.diverged = True
             raise RunError(self._diverged(bad))
         for group in self._optimiser.param_groups:
             group["lr"] = self.phase.peak(group["portion"]) * self.share(self.step)
@@ -214,7 +202,7 @@ class Learner:
 
     def _add_up(self) -> None:
         """Gradients over all processes, in one message a portion."""
-        if self.member.size == 1:
+        if self.member.size == 1 or self.sharded:
             return
         for named in self._trained.values():
             grads = [p.grad if p.grad is not None else torch.zeros_like(p) for _, p in named]
@@ -262,28 +250,38 @@ class Learner:
         self._seen.zero_()
 
     def save(self) -> bytes:
-        """The whole training state."""
+        """The whole training state; all processes call it together, and the first has it."""
         names = [name for named in self._trained.values() for name, _ in named]
         state = self._optimiser.state_dict()["state"]
-        kinds = ("exp_avg", "exp_avg_sq", "step")
-        moments = {f"{kind}.{names[i]}": moment[kind] for i, moment in state.items() for kind in kinds}
-        weights = {f"weight.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        moments = [(f"{kind}.{names[i]}", moment[kind]) for i, moment in state.items() for kind in _MOMENTS]
         log = {"objective": self.log.objective, "vq": self.log.vq, "health": self.log.health}
-        return pack({"name": "training", "step": self.step, **log}, arrays({**weights, **moments}.items()))
+        return self._packed({"name": "training", "step": self.step, **log}, moments)
 
     def weights(self) -> bytes:
-        """What the next stage starts from."""
-        weights = {f"weight.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        metadata = {"name": "training", "steps": self.step, "loss": self.log.objective[-1]}
-        return pack(metadata, arrays(weights.items()))
+        """What the next stage starts from; all processes call it together, and the first has it."""
+        return self._packed({"name": "training", "steps": self.step, "loss": self.log.objective[-1]}, [])
+
+    def _packed(self, metadata: dict[str, Any], moments: Sequence[tuple[str, Tensor]]) -> bytes:
+        weights = [(f"weight.{name}", tensor) for name, tensor in self.model.state_dict().items()]
+        first = self.member.rank == 0
+        tensors = gathered([*weights, *moments], keep=first)
+        return pack(metadata, tensors) if first else b""
 
     def load(self, data: bytes) -> None:
-        """Resume from ``save``. Raises RunError for damaged bytes."""
+        """Resume from ``save``, of however many processes. Raises RunError for damaged bytes."""
         metadata, tensors = unpack(data)
         self.step = metadata["step"]
         self.log = Log(metadata["objective"], metadata["vq"], metadata["health"])
-        self.model.load_state_dict(of("weight", tensors))
-        names = [name for named in self._trained.values() for name, _ in named]
-        kinds = {kind: of(kind, tensors) for kind in ("exp_avg", "exp_avg_sq", "step")}
-        state = {i: {kind: kinds[kind][n] for kind in kinds} for i, n in enumerate(names) if n in kinds["step"]}
+        own = self.model.state_dict()
+        self.model.load_state_dict({name: placed(tensor, own[name]) for name, tensor in of("weight", tensors).items()})
+        moments = {kind: of(kind, tensors) for kind in _MOMENTS}
+        named = [pair for portion in self._trained.values() for pair in portion]
+        state = {
+            i: {
+                kind: placed(moments[kind][name], parameter) if kind != "step" else moments[kind][name]
+                for kind in _MOMENTS
+            }
+            for i, (name, parameter) in enumerate(named)
+            if name in moments["step"]
+        }
         self._optimiser.load_state_dict({**self._optimiser.state_dict(), "state": state})
