@@ -175,8 +175,10 @@ class Run:
             self._engine.forget()
 
     def close(self) -> None:
+        """Give back the table engine; it is started again where it is asked for again."""
         if self._engine is not None:
             self._engine.close()
+            self._engine = None
 
 
 class Stage(ABC):

@@ -52,8 +52,8 @@ PART = "part"
 
 @dataclass(frozen=True)
 class Source:
-    """Committed files as a table of ``EngineOf.parts``, read once and never held as a whole: ``columns`` of each file, through
-    ``prepare``, which makes rows of ``schema`` from rows, of each by itself. ``name`` says what that makes of them."""
+    """Committed files as a table of ``EngineOf.parts`` and ``select``, read once and never held as a whole: ``columns`` of each
+    file, through ``prepare``, which makes rows of ``schema`` from rows, of each by itself; ``name`` names what it makes."""
 
     name: str
     files: Sequence[File]
@@ -157,6 +157,12 @@ class EngineOf(Protocol[Own]):
         """Publish the rows of ``sql``, which names each source once, by their column PART: a slice of a pack for each part.
         Returns PARTS, ordered by part, with the same digests from every engine; rows never pass through the driver of a
         cluster, and in one process are never held as a whole. Raises RunError as ``write``."""
+        ...
+
+    def select(
+        self, workspace: Workspace, sources: Mapping[str, Source], sql: str, parameters: Sequence[Parameter] = ()
+    ) -> pa.Table:
+        """The rows of ``sql``, which names each source once: few, in this process. What they are made from is not held."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,18 +73,16 @@ def _planned(recipe: Recipe, measure: bool) -> Plan:
     from dataengine.errors import RunError
     from dataengine.models.device import start_torch
     from dataengine.tokenize.factory import configure
-    from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus
+    from dataengine.tokenize.kelix_checks import check_config, check_corpus, corpus_of
     from dataengine.tokenize.kelix_plan import plan as planned
-    from dataengine.tokenize.stage import split
 
     config, problems, corpus = configure(_kelix(recipe, "plan"), recipe.seed), list[str](), None
     try:
         check_config(config)
-        run = pipeline.committed_so_far(recipe)
-        if "filter" in run.records and "dedup" in run.records:
-            rows = split(run)[0]
-            corpus = Corpus.of(config, rows)
-            check_corpus(config, rows)
+        with closing(pipeline.committed_so_far(recipe)) as run:
+            if "filter" in run.records and "dedup" in run.records:
+                corpus = corpus_of(run, config)
+                check_corpus(config, corpus)
     except (UsageError, RunError) as error:
         problems.append(str(error))
     device = start_torch(recipe.tokenize.device if recipe.tokenize else "cpu", config.training.threads)

@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -165,19 +166,30 @@ class DuckDBEngine:
         parameters: Sequence[Parameter],
         packing: Packing,
     ) -> pa.Table:
-        """In a database of its own with little memory: files stream in, rows are sorted on disk and stream out."""
-        rows = max((sum(f.rows for f in source.files) for source in sources.values()), default=0)
-        database = self._connect(memory_limit=f"{max(_PARTS_BYTES, rows * _ROW_BYTES)} B")
-        streams = {name: _Stream(workspace, source) for name, source in sources.items()}
         columns = ", ".join(f'"{name}"' for name in (PART, *packing.order))
-        try:
-            for name, stream in streams.items():
-                database.register(name, stream.reader())
+        with self._streamed(workspace, sources, sql) as database:
             ordered = database.sql(
                 f"SELECT * FROM ({sql}) AS rows_of_parts ORDER BY {columns}", params=list(parameters)
             )
             batches = (canonical(pa.Table.from_batches([batch])) for batch in ordered.to_arrow_reader(_BATCH))
             return pa.concat_tables([PARTS.empty_table(), *pack(workspace, packing, batches)])
+
+    def select(
+        self, workspace: Workspace, sources: Mapping[str, Source], sql: str, parameters: Sequence[Parameter] = ()
+    ) -> pa.Table:
+        with self._streamed(workspace, sources, sql) as database:
+            return canonical(database.sql(sql, params=list(parameters)).to_arrow_table())
+
+    @contextmanager
+    def _streamed(self, workspace: Workspace, sources: Mapping[str, Source], sql: str) -> Iterator[Any]:
+        """A database of its own with little memory: files stream in, once; what does not fit is on disk."""
+        rows = max((sum(f.rows for f in source.files) for source in sources.values()), default=0)
+        database = self._connect(memory_limit=f"{max(_PARTS_BYTES, rows * _ROW_BYTES)} B")
+        streams = {name: _Stream(workspace, source) for name, source in sources.items()}
+        try:
+            for name, stream in streams.items():
+                database.register(name, stream.reader())
+            yield database
         except self._error as error:
             failed = next((stream.error for stream in streams.values() if stream.error is not None), None)
             if failed is not None:

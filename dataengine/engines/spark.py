@@ -229,12 +229,20 @@ class SparkEngine:
         packing: Packing,
     ) -> pa.Table:
         """A task packs the parts that a hash gives it."""
-        frames = {
+        frames = self._prepared(workspace, sources)
+        rows = by_keys(self.sql(sql, frames, parameters), [PART]).sortWithinPartitions(PART, *packing.order)
+        return self.collect(mapped(rows, partial(tasks.pack, workspace, packing), PARTS).sort(PART)).cast(PARTS)
+
+    def select(
+        self, workspace: Workspace, sources: Mapping[str, Source], sql: str, parameters: Sequence[Parameter] = ()
+    ) -> pa.Table:
+        return self.collect(self.sql(sql, self._prepared(workspace, sources), parameters))
+
+    def _prepared(self, workspace: Workspace, sources: Mapping[str, Source]) -> dict[str, DataFrame]:
+        return {
             name: self.local(self.scan(workspace, source.files, source.columns), (), source.prepare, source.schema)
             for name, source in sources.items()
         }
-        rows = by_keys(self.sql(sql, frames, parameters), [PART]).sortWithinPartitions(PART, *packing.order)
-        return self.collect(mapped(rows, partial(tasks.pack, workspace, packing), PARTS).sort(PART)).cast(PARTS)
 
     def _counted(self, frame: DataFrame) -> int:
         try:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine import contracts
-from dataengine.stage import Run
+from dataengine.storage.row_packs import PackedRows
 from dataengine.storage.store import Store
 
 T = TypeVar("T")
@@ -46,14 +46,6 @@ class Located:
     facts: dict[str, Any]
 
 
-def representatives(run: Run, columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of contracts.UNIQUE for the representatives of groups, ordered by id."""
-    groups = run.table("dedup", "groups", contracts.GROUPS, ["id", "representative"])
-    ids = groups.filter(pc.equal(groups["id"], groups["representative"]))["id"]
-    unique = run.table("dedup", "unique", contracts.UNIQUE, columns)
-    return unique.filter(pc.is_in(unique["id"], value_set=ids.combine_chunks())).sort_by("id")
-
-
 def locations(unique: pa.Table) -> pa.Table:
     """LOCATED of rows with the columns of READ, of each by itself."""
     captions = unique["captions"].combine_chunks()
@@ -84,6 +76,12 @@ def objects(rows: pa.Table) -> list[Located]:
         )
         for row in rows.to_pylist()
     ]
+
+
+def unpacked(store: Store, parts: Iterable[PackedRows]) -> Iterator[Located]:
+    """The samples of parts, one part in memory at a time."""
+    for rows in parts:
+        yield from objects(rows.read(store))
 
 
 def by_media(rows: Sequence[Located]) -> dict[str, list[Located]]:

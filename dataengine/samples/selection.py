@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from dataengine.contracts import DECISIONS, GROUPS
-from dataengine.samples.locate import LOCATED, READ, Located, locations, objects
+from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.stage import Run
 from dataengine.storage.row_packs import PARTS, PackedRows, places
 from dataengine.storage.workspace import File, digest
@@ -22,12 +22,11 @@ from dataengine.table_engine import PART, Packing, Parameter, Source
 _VERSION = "1"
 _ORDER = ("media", "offset")
 _DIGESTS = ("id", "captions")
-_BY_MEDIA, _WHOLE = 'u."media"', "'all'"
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A part of a plan: its media tar, or ``all``; digests of its samples' ids and captions; the place of their rows."""
+    """A part of a plan: its media tar; digests of its samples' ids and captions; the place of their rows."""
 
     name: str
     ids: str
@@ -52,40 +51,25 @@ class Selection:
 
     def plan(self, run: Run) -> list[Planned]:
         """A part a media tar, rows in the order of their bytes. Publishes the plan where there is none."""
-        return self._plan(run, _BY_MEDIA)
-
-    def whole(self, run: Run) -> Planned:
-        """All in one part, which may be empty."""
-        parts = self._plan(run, _WHOLE)
-        return parts[0] if parts else Planned("all", "", "", PackedRows("", 0, 0, "", 0))
-
-    def is_planned(self, run: Run, whole: bool = False) -> bool:
-        """Whether ``plan`` or ``whole`` would only read."""
-        return run.workspace.store.exists(self._key(_WHOLE if whole else _BY_MEDIA))
-
-    def collected(self, run: Run) -> list[Located]:
-        """The samples, in the order of their bytes: for few."""
-        engine = run.engine
-        frames = {
-            name: engine.local(engine.scan(run.workspace, s.files, s.columns), (), s.prepare, s.schema)
-            for name, s in self.sources.items()
-        }
-        rows = engine.sql(
-            f"SELECT * FROM ({self._sql(_WHOLE)}) AS rows_of ORDER BY {_columns()}", frames, self.parameters
-        )
-        return objects(engine.collect(rows).select(LOCATED.names))
-
-    def _sql(self, part: str) -> str:
-        return f"SELECT {part} AS {PART}, u.* FROM u WHERE {self.where}"
-
-    def _key(self, part: str) -> str:
-        read = {name: [[f.sha256 for f in s.files], s.name] for name, s in self.sources.items()}
-        return f"plans/{digest(_VERSION, read, self._sql(part), self.parameters, LOCATED.names)}.parquet"
-
-    def _plan(self, run: Run, part: str) -> list[Planned]:
-        query = Query(self.sources, self._sql(part), self.parameters)
-        parts = published(run, self._key(part), query, _DIGESTS)
+        query = Query(self.sources, self._sql(), self.parameters)
+        parts = published(run, self._key(), query, _DIGESTS)
         return [Planned(name, digests[0], digests[1], rows) for name, digests, rows in parts]
+
+    def is_planned(self, run: Run) -> bool:
+        """Whether ``plan`` would only read."""
+        return run.workspace.store.exists(self._key())
+
+    def summary(self, run: Run, columns: str, samples: Source) -> pa.Table:
+        """``columns``, sums and counts of SQL, over the selected ``samples``, which take the place of ``u``."""
+        sources = {**self.sources, "u": samples}
+        return run.engine.select(run.workspace, sources, f"SELECT {columns} FROM u WHERE {self.where}", self.parameters)
+
+    def _sql(self) -> str:
+        return f'SELECT u."media" AS {PART}, u.* FROM u WHERE {self.where}'
+
+    def _key(self) -> str:
+        read = {name: [[f.sha256 for f in s.files], s.name] for name, s in self.sources.items()}
+        return f"plans/{digest(_VERSION, read, self._sql(), self.parameters, LOCATED.names)}.parquet"
 
 
 @dataclass(frozen=True)
@@ -107,10 +91,6 @@ def published(run: Run, key: str, query: Query, digests: tuple[str, ...]) -> lis
     parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
     rows = parts.select(["part", "digests"]).to_pylist()
     return [(row["part"], row["digests"], place) for row, place in zip(rows, places(parts), strict=True)]
-
-
-def _columns() -> str:
-    return ", ".join(f'"{name}"' for name in _ORDER)
 
 
 def distinct(run: Run, stage: str = "dedup.unique") -> Selection:

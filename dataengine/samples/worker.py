@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -72,7 +72,7 @@ class DecodingWorker:
             self._lanes = None
 
     def decoded(
-        self, rows: Sequence[Located], item: Callable[[Located, bytes], Any] = bytes_and_kind
+        self, rows: Iterable[Located], item: Callable[[Located, bytes], Any] = bytes_and_kind
     ) -> Iterator[tuple[Located, Ok | Failed]]:
         """Each row with what a child made of ``item(row, bytes)``, in order."""
         return self._started()[0].over(self.workspace.store, rows, item)

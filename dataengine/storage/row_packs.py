@@ -29,6 +29,8 @@ _FIELDS: list[pa.Field[Any]] = [
 #: One row a part: digests of some columns of its rows, and the place of the rows.
 PARTS = pa.schema(_FIELDS)
 _PLACE = ("pack", "offset", "size", "sha256", "rows")
+#: The columns that are the place of rows.
+PLACES = pa.schema([PARTS.field(name) for name in _PLACE])
 
 
 @dataclass(frozen=True)
@@ -87,5 +89,5 @@ class RowPack:
 
 
 def places(parts: pa.Table) -> list[PackedRows]:
-    """The place of each row of PARTS."""
+    """The place of each row of PARTS or PLACES."""
     return [PackedRows(**row) for row in parts.select(list(_PLACE)).to_pylist()]

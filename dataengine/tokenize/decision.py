@@ -3,7 +3,7 @@ was fitted with change or ``tokenize.refit`` is set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from importlib.metadata import version as installed
 
 from dataengine.config.lock import FittedOn, LockedFile, LockedTokenizer
@@ -13,10 +13,10 @@ from dataengine.stage import Run
 from dataengine.storage.workspace import File, Output, Record, digest
 from dataengine.tokenize.external import ExternalConfig
 from dataengine.tokenize.factory import configure
-from dataengine.tokenize.sample import draw
 
 _STAGE = "tokenize.fit"
-_HELD_OUT = "held out"
+#: What draws are for.
+HELD_OUT = "held out"
 
 
 def settings_digest(recipe: Recipe) -> str:
@@ -62,21 +62,17 @@ def record(run: Run) -> Record | None:
     return Record(_STAGE, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
 
 
-def held_out(run: Run, ids: Iterable[str]) -> set[str] | None:
-    """Samples that the kept tokenizer was not fitted on, and must not have been; None where none is kept."""
+def held_out_bound(run: Run) -> int | None:
+    """The largest draw of samples that the kept tokenizer was not fitted on, and must not have been; -1 where it was fitted on
+    all; None where no tokenizer is kept."""
     entry = kept_tokenizer(run)
-    if entry is None:
-        return None
-    below = int(entry.fitted_on.held_out_below or "-1", 16)
-    return {id_ for id_ in ids if draw(run.recipe.seed, id_, _HELD_OUT) <= below}
+    return None if entry is None else int(entry.fitted_on.held_out_below or "-1", 16)
 
 
-def keep(run: Run, fitted: Iterable[str], held: Iterable[str]) -> str:
+def keep(run: Run, fitted_on: FittedOn) -> str:
     """Name the run's tokenizer in the lock, with what it was fitted on. Returns a sentence for a person."""
     output, reason = run.records[_STAGE].parts["all"], why_anew(run)
     earlier = run.lock.content.tokenizer
-    keys, ids = [draw(run.recipe.seed, id_, _HELD_OUT) for id_ in held], sorted(fitted)
-    fitted_on = FittedOn(samples=len(ids), digest=digest(ids), held_out_below=f"{max(keys):016x}" if keys else None)
     entry = LockedTokenizer(
         id=output.facts["id"],
         settings=settings_digest(run.recipe),
@@ -109,10 +105,10 @@ def check(run: Run) -> None:
         raise RunError(f"{_elsewhere(run, entry)}, and fitting it again here gives another one ({fitted}). {_ADVICE}")
 
 
-def check_samples(run: Run, fitted: Iterable[str]) -> None:
+def check_samples(run: Run, fitted_on: Callable[[Run], FittedOn]) -> None:
     """Before the tokenizer that the lock names is fitted again. Raises RunError where it was fitted on other samples."""
     entry = kept_tokenizer(run)
-    if entry is None or entry.fitted_on.digest == digest(sorted(fitted)):
+    if entry is None or entry.fitted_on.digest == fitted_on(run).digest:
         return
     count = entry.fitted_on.samples
     raise RunError(

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
+import pyarrow as pa
+
+from dataengine import contracts
 from dataengine.errors import InputError, RunError, UsageError
-from dataengine.samples.locate import Located
+from dataengine.samples.locate import locations
+from dataengine.stage import Run
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
 from dataengine.tokenize.kelix.files import check_lm, tower_files
 from dataengine.tokenize.patches import Native
 from dataengine.tokenize.prepare import FIT_FRAMES
+from dataengine.tokenize.training_set import to_fit
 
+_COUNTED = contracts.columns(id=pa.string(), captioned=pa.int64(), tokens=pa.int64())
 _FLOAT = 4
 _ADAM = 2
 """Moments of the optimiser, beside weights and gradients."""
@@ -28,23 +36,34 @@ class Corpus:
     captioned: int
     tokens: int
 
-    @classmethod
-    def of(cls, config: KelixConfig, rows: Iterable[Located]) -> Corpus:
-        """Counted from columns; a size that does not fit the tokenizer gives no tokens."""
-        sizes = Native(config.min_tokens, config.max_tokens, config.video)
-        samples = captioned = tokens = 0
-        for row in rows:
-            samples, captioned = samples + 1, captioned + any(row.captions)
-            tokens += _tokens(sizes, row)
-        return cls(samples, captioned, tokens)
+
+def corpus_of(run: Run, config: KelixConfig) -> Corpus:
+    """The samples that the run's tokenizer is trained on, counted where their table is read."""
+    chosen = to_fit(run)
+    sizes = Native(config.min_tokens, config.max_tokens, config.video)
+    samples = replace(chosen.sources["u"], prepare=partial(counted, sizes), schema=_COUNTED)
+    columns = ", ".join(f'CAST(COALESCE(sum(u."{name}"), 0) AS BIGINT) AS {name}' for name in ("captioned", "tokens"))
+    return Corpus(**chosen.summary(run, f"CAST(count(*) AS BIGINT) AS samples, {columns}", samples).to_pylist()[0])
 
 
-def _tokens(sizes: Native, row: Located) -> int:
+def counted(sizes: Native, unique: pa.Table) -> pa.Table:
+    """Of rows with the columns of READ: whether each has a caption, and its visual tokens; none where its size does not fit."""
+    rows = locations(unique).select(["kind", "height", "width", "frames", "captions"]).to_pylist()
+    known: dict[tuple[Any, ...], int] = {}
+    tokens = []
+    for kind, height, width, frames, _ in map(dict.values, rows):
+        if (size := (kind, height, width, frames)) not in known:
+            known[size] = _tokens(sizes, *size)
+        tokens.append(known[size])
+    return pa.table({"id": unique["id"], "captioned": [int(any(row["captions"])) for row in rows], "tokens": tokens})
+
+
+def _tokens(sizes: Native, kind: str, height: int, width: int, frames: int | None) -> int:
     try:
-        _, h, w = sizes.grid(row.facts["height"], row.facts["width"])
+        _, h, w = sizes.grid(height, width)
     except InputError:
         return 0
-    return h * w * (min(FIT_FRAMES, row.facts["frames"] or 1) if row.kind == "video" else 1)
+    return h * w * (min(FIT_FRAMES, frames or 1) if kind == "video" else 1)
 
 
 def check_config(config: KelixConfig) -> None:
@@ -82,9 +101,8 @@ def _mistakes(config: KelixConfig) -> list[str]:
     return wrong
 
 
-def check_corpus(config: KelixConfig, rows: Sequence[Located]) -> Corpus:
+def check_corpus(config: KelixConfig, corpus: Corpus) -> None:
     """Raises RunError where the samples cannot fill the codebooks, or have no captions for a caption objective."""
-    corpus = Corpus.of(config, rows)
     vectors = min(corpus.tokens, config.training.centre_tokens)
     if vectors < config.centres:
         raise RunError(
@@ -97,7 +115,6 @@ def check_corpus(config: KelixConfig, rows: Sequence[Located]) -> Corpus:
             "no sample to train on has a caption, which the stages of training.curriculum predict: give captions with the media "
             "(a sidecar, or a table's column), or change the stages' mix"
         )
-    return corpus
 
 
 @dataclass(frozen=True)

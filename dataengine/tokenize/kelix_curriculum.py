@@ -15,8 +15,9 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.errors import InputError, UsageError
-from dataengine.samples.locate import Located
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.locate import Located, objects
+from dataengine.samples.selection import Selection
+from dataengine.samples.stage import PlannedStage, part_name
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
@@ -25,7 +26,8 @@ from dataengine.tokenize.kelix_stages import Kelix, has_curriculum
 from dataengine.tokenize.kelix_workers import AnnealedWorker, PhaseWorker
 from dataengine.tokenize.patches import Native
 from dataengine.tokenize.prepare import FIT_FRAMES
-from dataengine.tokenize.stage import FitStage, split
+from dataengine.tokenize.stage import FitStage
+from dataengine.tokenize.training_set import to_fit
 
 
 def curriculum_of(config: KelixConfig) -> Curriculum:
@@ -39,7 +41,7 @@ class _WithCurriculum(Kelix):
         return super().active(recipe) and has_curriculum(recipe)
 
 
-class KelixCorpus(_WithCurriculum, MediaStage):
+class KelixCorpus(_WithCurriculum, PlannedStage):
     """Index of texts, tokenized for the language model: one part a media tar."""
 
     name = "tokenize.corpus"
@@ -52,30 +54,27 @@ class KelixCorpus(_WithCurriculum, MediaStage):
         text = [lm_digest(config, ("tokenizer.json",)), config.objective.length, curriculum_of(config).instructions]
         return [text, _room(config), config.min_tokens, config.max_tokens, how]
 
-    def rows(self, run: Run) -> list[Located]:
-        return split(run)[0]
+    def selection(self, run: Run) -> Selection:
+        return to_fit(run)
 
     def base(self, run: Run) -> str:
         return digest(self.name, self.version, self.settings(run.recipe), run.records["ingest"].digest)
 
     def plan(self, run: Run) -> list[Part]:
-        parts, tables = MediaStage.plan(self, run), _tables(run)
-        every = [file for files in tables.values() for file in files]
-        return [Part(p.name, p.key, (p.spec, tables.get(p.spec[0].media, every))) for p in parts]
-
-    def identity(self, run: Run, row: Located) -> Any:
-        return [row.id, row.offset]
+        """``spec`` is (place of the rows, tables of the ingested samples of their media tar)."""
+        parts, tables = PlannedStage.plan(self, run), _tables(run)
+        return [Part(p.name, p.key, (p.spec, tables[p.name])) for p in parts]
 
     def worker(self, run: Run) -> Worker:
         return CorpusWorker(self.config(run.recipe), run.workspace)
 
 
 def _tables(run: Run) -> dict[str, list[File]]:
-    """Tables of the ingested samples, by the media tar whose samples they have."""
+    """Tables of the ingested samples, by the name of the part with the samples of their media tar."""
     tables: dict[str, list[File]] = {}
     for out in run.records["ingest"].parts.values():
         if "media" in out.files and "samples" in out.files:
-            tables.setdefault(out.files["media"].key, []).append(out.files["samples"])
+            tables.setdefault(part_name(out.files["media"].key), []).append(out.files["samples"])
     return tables
 
 
@@ -115,7 +114,8 @@ class CorpusWorker:
     def process(self, part: Part) -> Output:
         from dataengine.tokenize.kelix.packing import INDEX
 
-        located, files = part.spec
+        rows_of_part, files = part.spec
+        located = objects(rows_of_part.read(self.workspace.store))
         texts = self._texts({row.id for row in located}, files)
         rows = [index for row in located for index in self._indexed(row, texts.get(row.id, []))]
         counts = {"samples": len(located), "texts": len(rows), "tokens": sum(r["tokens"] + len(r["ids"]) for r in rows)}

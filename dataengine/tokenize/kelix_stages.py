@@ -15,18 +15,20 @@ import numpy as np
 
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.samples.locate import Located
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.locate import unpacked
+from dataengine.samples.selection import Selection
+from dataengine.samples.stage import PlannedStage
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, digest
 from dataengine.tokenize import checkpoint, decision
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.config import without_codebooks
 from dataengine.tokenize.kelix.files import tower_digest
-from dataengine.tokenize.kelix_checks import check_config, check_corpus
+from dataengine.tokenize.kelix_checks import check_config, check_corpus, corpus_of
 from dataengine.tokenize.kelix_workers import TOLD, CentresWorker, TowerWorker, encoder_network, state_key
 from dataengine.tokenize.sample import PatchSample
-from dataengine.tokenize.stage import FitStage, StillsWorker, TokenizeStage, split
+from dataengine.tokenize.stage import FitStage, StillsWorker, TokenizeStage
+from dataengine.tokenize.training_set import fitted_on, to_fit
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops
@@ -59,8 +61,12 @@ class Kelix(TokenizeStage):
         return digest(self.name, self.version, self.settings(run.recipe), earlier)
 
     def plan(self, run: Run) -> list[Part]:
-        rows, _ = split(run)
-        return [Part("all", digest(self.base(run), [(r.id, r.captions) for r in rows]), rows)]
+        parts = to_fit(run).plan(run)
+        key = digest(self.base(run), [(part.ids, part.captions) for part in parts])
+        return [Part("all", key, tuple(part.rows for part in parts))]
+
+    def is_planned(self, run: Run) -> bool:
+        return to_fit(run).is_planned(run)
 
     def progress(self, run: Run, part: Part) -> str | None:
         try:
@@ -87,9 +93,8 @@ class KelixEncoder(Kelix):
         check_config(self.config(recipe))
 
     def worker(self, run: Run) -> Worker:
-        rows, _ = split(run)
-        decision.check_samples(run, (r.id for r in rows))
-        check_corpus(self.config(run.recipe), rows)
+        decision.check_samples(run, fitted_on)
+        check_corpus(self.config(run.recipe), corpus_of(run, self.config(run.recipe)))
         if has_curriculum(run.recipe):
             return TowerWorker(self.config(run.recipe), run.workspace)
         return EncoderWorker(
@@ -97,7 +102,7 @@ class KelixEncoder(Kelix):
         )
 
 
-class KelixFeatures(Kelix, MediaStage):
+class KelixFeatures(Kelix, PlannedStage):
     """A sample of the corpus's features: one part a media tar."""
 
     name = "tokenize.features"
@@ -105,11 +110,11 @@ class KelixFeatures(Kelix, MediaStage):
     before = "tokenize.encoder"
     role = "encoder"
 
-    def rows(self, run: Run) -> list[Located]:
-        return split(run)[0]
+    def selection(self, run: Run) -> Selection:
+        return to_fit(run)
 
     def plan(self, run: Run) -> list[Part]:
-        return MediaStage.plan(self, run)
+        return PlannedStage.plan(self, run)
 
     def worker(self, run: Run) -> Worker:
         config, limits = self.config(run.recipe), run.recipe.limits.to_limits()
@@ -122,6 +127,9 @@ class KelixCentres(Kelix):
     name = "tokenize.centres"
     needs = ("tokenize.features",)
     before = "tokenize.features"
+
+    def is_planned(self, run: Run) -> bool:
+        return True
 
     def plan(self, run: Run) -> list[Part]:
         files = run.records["tokenize.features"].files("features")
@@ -173,9 +181,9 @@ class _Learner(StillsWorker):
         training, seed = self.config.training, self.config.seed
         pictures = (
             Picture(f"{row.id}/{n:08d}", pixels.frames[0], row.captions[0] if row.captions else "")
-            for n, (row, pixels) in enumerate(self.stills(part.spec))
+            for n, (row, pixels) in enumerate(self.stills(unpacked(self.workspace.store, part.spec)))
         )
-        return Crops(few(pictures, len(part.spec), training.side, seed), training.side, training.crops, seed)
+        return Crops(few(pictures, _samples(part), training.side, seed), training.side, training.crops, seed)
 
     def train(self, name: str, part: Part, trainer: Trainer) -> None:
         """To the end, from where a killed run of the same part was."""
@@ -218,7 +226,7 @@ class FeatureWorker(_Learner):
         sample = PatchSample(self.config.training.centre_tokens, self.config.seed)
         torch.set_num_threads(1)
         with torch.inference_mode():
-            for n, (row, pixels) in enumerate(self.stills(part.spec)):
+            for n, (row, pixels) in enumerate(self.stills(self.samples(part.spec))):
                 x = network.features(np.stack(pixels.frames))
                 sample.add(f"{row.id}/{n}", x.flatten(0, 1).float().cpu().numpy())
         out = io.BytesIO()
@@ -253,7 +261,7 @@ class FitWorker(_Learner):
             "steps": trainer.step,
             "loss": trainer.curve.objective[-1],
         }
-        output = checkpoint.publish(store, tokenizer, {"samples": len(part.spec)}, training)
+        output = checkpoint.publish(store, tokenizer, {"samples": _samples(part)}, training)
         curve = {"encoder": before.curve.objective, "codes": trainer.curve.objective, "vq": trainer.curve.vq}
         members = {"curve": ("curve.json", json.dumps(curve).encode()), "loss": ("loss.svg", picture(curve))}
         files = dict(output.files)
@@ -261,6 +269,10 @@ class FitWorker(_Learner):
             key = f"tokenizers/{tokenizer.id}/{name}"
             files[role] = File(key, store.put(key, data), len(data))
         return Output(files, output.counts, output.facts)
+
+
+def _samples(part: Part) -> int:
+    return sum(place.rows for place in part.spec)
 
 
 def has_curriculum(recipe: Recipe) -> bool:

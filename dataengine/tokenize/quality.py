@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from dataengine.errors import UsageError
-from dataengine.samples.locate import Located
+from dataengine.samples.locate import Located, unpacked
 from dataengine.stage import Run
+from dataengine.tokenize import training_set
 from dataengine.tokenize.factory import load
-from dataengine.tokenize.sample import chosen
-from dataengine.tokenize.stage import StillsWorker, split
+from dataengine.tokenize.sample import draw
+from dataengine.tokenize.stage import StillsWorker
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.evaluate import Evaluation, Still
@@ -45,18 +48,22 @@ def judge(run: Run, labels: Mapping[str, str] | None = None, effort: Effort = Ef
     worker = StillsWorker(run.recipe.limits.to_limits(), run.workspace, tokenizer.config)
     worker.setup()
     try:
-        fitted, held = split(run)
-        few = _few(fitted, effort.samples, run.recipe.seed)
-        stills = list(_stills(worker, held))
+        fitted, held = (
+            [part.rows for part in some.plan(run)] for some in (training_set.to_fit(run), training_set.held_out(run))
+        )
+        few = _few(unpacked(run.workspace.store, fitted), effort.samples, run.recipe.seed)
+        stills = list(_stills(worker, unpacked(run.workspace.store, held)))
         probes = _probes(tokenizer, _stills(worker, few), any(s.caption for s in stills), effort)
         vectoriser = Vectoriser(tokenizer.network)
-        frames = ((s.sample, s.pixels.frames[0]) for s in _stills(worker, fitted if labels else ()))
+        trained = unpacked(run.workspace.store, fitted if labels else ())
+        frames = ((s.sample, s.pixels.frames[0]) for s in _stills(worker, trained))
         own_probe = (
             own(vectoriser, labels, frames, ((s.sample, s.pixels.frames[0]) for s in stills)) if labels else None
         )
         return evaluate(tokenizer, stills, probes, digits(vectoriser, effort.digits), own_probe)
     finally:
         worker.close()
+        run.close()
 
 
 def store(run: Run, evaluation: Evaluation) -> str:
@@ -144,12 +151,13 @@ def _folder(run: Run) -> str:
     return file.key.rpartition("/")[0]
 
 
-def _few(fitted: Sequence[Located], most: int, seed: int) -> list[Located]:
-    ids = set(chosen((row.id for row in fitted), seed=seed, count=most, use="probe"))
-    return [row for row in fitted if row.id in ids]
+def _few(fitted: Iterable[Located], most: int, seed: int) -> list[Located]:
+    """Some by id and seed, in the order given."""
+    drawn = ((draw(seed, row.id, "probe"), row.id, place, row) for place, row in enumerate(fitted))
+    return [row for *_, row in sorted(heapq.nsmallest(most, drawn), key=itemgetter(2))]
 
 
-def _stills(worker: StillsWorker, rows: Sequence[Located]) -> Iterator[Still]:
+def _stills(worker: StillsWorker, rows: Iterable[Located]) -> Iterator[Still]:
     from dataengine.tokenize.kelix.evaluate import Still
 
     for row, pixels in worker.stills(rows):

@@ -65,4 +65,11 @@ class PatchSample:
 
 def draw(seed: int, sample: str, use: str = "fit") -> int:
     """64-bit key of a sample for a seed and use."""
-    return int.from_bytes(hashlib.sha256(f"{use}\0{seed}\0{sample}".encode()).digest()[:8], "big")
+    return int(draws(seed, [sample], use)[0])
+
+
+def draws(seed: int, samples: Iterable[str], use: str = "fit") -> NDArray[np.uint64]:
+    """``draw`` of each of many samples."""
+    start = f"{use}\0{seed}\0".encode()
+    words = b"".join([hashlib.sha256(start + sample.encode()).digest()[:8] for sample in samples])
+    return np.frombuffer(words, ">u8").astype(np.uint64)

@@ -6,19 +6,20 @@ Which stages fit it depends on the tokenizer; the last of them is always ``token
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataengine import contracts
+from dataengine.config.lock import FittedOn
 from dataengine.config.recipe import Recipe
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoded
-from dataengine.samples.locate import Located, locate, representatives
-from dataengine.samples.stage import MediaStage
+from dataengine.samples.locate import Located, unpacked
+from dataengine.samples.selection import Selection, kept
+from dataengine.samples.stage import PlannedStage
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest, parquet
@@ -27,34 +28,11 @@ from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import check, configure, load, tokenizer_class
 from dataengine.tokenize.product import ProductTokenizer
-from dataengine.tokenize.sample import chosen
+from dataengine.tokenize.training_set import fitted_on, to_fit
 
 FAILURES = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
 #: Prepared samples that wait for the model: a video may have 150 MB of pixels.
 _AHEAD = 4
-
-
-def kept(run: Run) -> list[Located]:
-    """Samples that the policy kept, ordered by id."""
-    decisions = run.table("filter", "decisions", contracts.DECISIONS, ["id", "kept"])
-    ids = decisions.filter(decisions["kept"])["id"]
-    rows = representatives(run)
-    return locate(rows.filter(pc.is_in(rows["id"], value_set=ids.combine_chunks())))
-
-
-def split(run: Run) -> tuple[list[Located], list[Located]]:
-    """Kept samples that a tokenizer is fitted on, and those held out from it: shares by id and seed, each in the order of
-    their bytes. None is held out that the tokenizer of the recipe's lock was fitted on."""
-    config = run.recipe.tokenize
-    if config is None:
-        raise ValueError("the recipe has no tokenizer")
-    rows, seed = {r.id: r for r in kept(run)}, run.recipe.seed
-    held = decision.held_out(run, rows)
-    if held is None:
-        held = set(chosen(rows, seed=seed, count=round(len(rows) * config.held_out), use="held out"))
-    fit = chosen(rows.keys() - held, seed=seed, count=config.fit_samples)
-    fitted, left = (sorted((rows[i] for i in ids), key=lambda r: (r.media, r.offset)) for ids in (fit, held))
-    return fitted, left
 
 
 class TokenizeStage(RecordStage):
@@ -97,28 +75,28 @@ class FitStage(TokenizeStage):
 
     def keep(self, run: Run) -> str:
         decision.check(run)
-        if decision.kept_tokenizer(run) is not None:
-            return ""
-        fitted, held = self.samples(run)
-        return decision.keep(run, (r.id for r in fitted), (r.id for r in held))
+        return "" if decision.kept_tokenizer(run) is not None else decision.keep(run, self.fitted_on(run))
 
-    def samples(self, run: Run) -> tuple[list[Located], list[Located]]:
-        """Those that the tokenizer is fitted on, and those held out."""
-        return split(run)
+    def fitted_on(self, run: Run) -> FittedOn:
+        """What the lock says of the samples that the tokenizer is fitted on."""
+        return fitted_on(run)
 
 
 class ProductFit(FitStage):
-    """One part: a choice of samples by id and seed, on one worker."""
+    """One part: a choice of samples by id and seed, on one worker. Its ``spec`` is the place of their rows, by media tar."""
 
     tokenizer = "product"
 
     def plan(self, run: Run) -> list[Part]:
-        rows, _ = split(run)
-        key = digest(self.version, self.settings(run.recipe), sorted(r.id for r in rows))
-        return [Part("all", key, rows)]
+        parts = to_fit(run).plan(run)
+        key = digest(self.version, self.settings(run.recipe), [part.ids for part in parts])
+        return [Part("all", key, tuple(part.rows for part in parts))]
+
+    def is_planned(self, run: Run) -> bool:
+        return to_fit(run).is_planned(run)
 
     def worker(self, run: Run) -> Worker:
-        decision.check_samples(run, (r.id for r in split(run)[0]))
+        decision.check_samples(run, fitted_on)
         return ProductFitWorker(run.recipe.limits.to_limits(), run.workspace, self.config(run.recipe))
 
 
@@ -133,8 +111,8 @@ class TokenizerGiven(FitStage):
     def settings(self, recipe: Recipe) -> Any:
         return self.config(recipe).identity()
 
-    def samples(self, run: Run) -> tuple[list[Located], list[Located]]:
-        return [], []
+    def fitted_on(self, run: Run) -> FittedOn:
+        return FittedOn(samples=0, digest=digest([]))
 
     def plan(self, run: Run) -> list[Part]:
         config = self.config(run.recipe)
@@ -144,13 +122,13 @@ class TokenizerGiven(FitStage):
         return GivenWorker(run.workspace)
 
 
-class TokenizeEncode(TokenizeStage, MediaStage):
+class TokenizeEncode(TokenizeStage, PlannedStage):
     """Codes of every kept sample."""
 
     name = "tokenize.encode"
     needs = ("dedup", "filter", "tokenize.fit")
 
-    def rows(self, run: Run) -> list[Located]:
+    def selection(self, run: Run) -> Selection:
         return kept(run)
 
     def base(self, run: Run) -> str:
@@ -178,7 +156,7 @@ class StillsWorker(DecodingWorker):
     def answer(self) -> Any:
         return list[tokenizer_class(self.config.name).prepared]  # type: ignore[misc]
 
-    def stills(self, rows: Sequence[Located]) -> Iterator[tuple[Located, Any]]:
+    def stills(self, rows: Iterable[Located]) -> Iterator[tuple[Located, Any]]:
         """Each sample, or frame of it, that can be decoded."""
         for row, outcome in self.decoded(rows):
             if isinstance(outcome, Ok):
@@ -190,9 +168,10 @@ class ProductFitWorker(StillsWorker):
     """Fits the product quantiser."""
 
     def process(self, part: Part) -> Output:
-        stills = ((f"{row.id}/{n}", prepared) for n, (row, prepared) in enumerate(self.stills(part.spec)))
+        rows = self.stills(unpacked(self.workspace.store, part.spec))
+        stills = ((f"{row.id}/{n}", prepared) for n, (row, prepared) in enumerate(rows))
         tokenizer = ProductTokenizer.fit(self.config, stills)
-        return checkpoint.publish(self.workspace.store, tokenizer, {"samples": len(part.spec)})
+        return checkpoint.publish(self.workspace.store, tokenizer, {"samples": sum(place.rows for place in part.spec)})
 
 
 @dataclass
@@ -245,8 +224,9 @@ class EncodeWorker(DecodingWorker):
             rows = [to_row(id_, tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
             return rows + [{"id": i, "failure": f.failure, "message": f.message} for i, f in failed]
 
-        known = self._known(part, tokenizer.id) if tokenizer.together == 1 else {}
-        new = [row for row in part.spec if row.id not in known]
+        samples = self.samples(part.spec)
+        known = self._known(part, tokenizer.id, {row.id for row in samples}) if tokenizer.together == 1 else {}
+        new = [row for row in samples if row.id not in known]
         encoded_rows = list(known.values())
         encoded_rows += [row for rows in self.computed(new, tokenizer.together, encoded) for row in rows] if new else []
         failures = [row for row in encoded_rows if "failure" in row]
@@ -256,9 +236,9 @@ class EncodeWorker(DecodingWorker):
     def _folder(self, part: Part, tokenizer: str) -> str:
         return f"codes/{tokenizer}/{self.base}/{part.name}"
 
-    def _known(self, part: Part, tokenizer: str) -> dict[str, dict[str, Any]]:
+    def _known(self, part: Part, tokenizer: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
         """Codes of the part's samples, by id, that it had when other samples were kept. An index is written after its pack."""
-        store, wanted, rows = self.workspace.store, {row.id for row in part.spec}, dict[str, dict[str, Any]]()
+        store, rows = self.workspace.store, dict[str, dict[str, Any]]()
         for entry in store.list(f"{self._folder(part, tokenizer)}/"):
             if entry.key.endswith("/index.parquet") and wanted - rows.keys():
                 index = parquet(store.get(entry.key), contracts.CODES_INDEX.names).to_pylist()

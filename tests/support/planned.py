@@ -31,13 +31,15 @@ def sample(number: int, media: str, captions: Iterable[str] = ("a caption",), ki
 class Tables:
     """A run whose earlier stages have committed these rows of contracts.UNIQUE, in two files."""
 
-    def __init__(self, folder: Path, engine: EngineOf[Any], rows: Iterable[dict[str, Any]], name: str = "t") -> None:
+    def __init__(
+        self, folder: Path, engine: EngineOf[Any], rows: Iterable[dict[str, Any]], name: str = "t", **tokenize: Any
+    ) -> None:
         recipe = Recipe.model_validate(
             {
                 "name": "planned",
                 "workspace": str(folder / "ws"),
                 "sources": [{"name": "s", "type": "folder", "path": str(folder)}],
-                "tokenize": {"fit_samples": 7, "held_out": 0.1},
+                "tokenize": {"fit_samples": 7, "held_out": 0.1, **tokenize},
                 "filter": {"policy": "none.yaml"},
                 "release": {"title": "t", "description": "d", "license": "CC0-1.0"},
             }

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support import tiny_kelix
+from support.planned import Tables, sample
 
+from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import RunError, UsageError
-from dataengine.samples.locate import Located
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.centres import clusters, lloyd
-from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus, check_memory, memory
+from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus, check_memory, corpus_of, memory
 
 
 def blobs(count: int, dim: int, groups: int) -> Any:
@@ -60,17 +62,29 @@ def test_too_few_vectors_and_damaged_ones(count: int) -> None:
         clusters(np.full((6000, 4), np.nan, np.float32), count, iterations=1, seed=0)
 
 
-def row(captions: tuple[str, ...] = ("a",), side: int = 56, kind: str = "image") -> Located:
-    facts = {"width": side, "height": side, "frames": 9 if kind == "video" else 1, "duration": None}
-    return Located("i", kind, "png", 1, captions, "media/m.tar", 0, facts)
+def test_a_corpus_is_counted_by_the_table_engine(duck: DuckDBEngine, tmp_path: Path) -> None:
+    """Of five samples the last is not kept; a video has a still a second of its frames, at most four."""
+    cases = [
+        (("a",), 56, "image"),
+        ((), 84, "image"),
+        (("a", ""), 56, "video"),
+        (("", "b"), 1, "image"),
+        (("c",), 56, "image"),
+    ]
+    rows = [
+        sample(n, "m", captions, kind) | {"width": side, "height": side, "frames": 9 if kind == "video" else 1}
+        for n, (captions, side, kind) in enumerate(cases)
+    ]
+    tables = Tables(tmp_path, duck, rows, held_out=0.0)
+    tables.decide(lambda row: row["id"] != rows[4]["id"])
+    assert corpus_of(tables.run, configure(tiny_kelix.SMALL)) == Corpus(4, 3, 4 + 9 + 16 + 4)
 
 
 def test_a_corpus_that_cannot_fill_the_codebooks_is_refused_before_training() -> None:
     config = configure(tiny_kelix.SMALL)
-    assert Corpus.of(config, [row(), row((), 84), row(kind="video"), row(side=1)]) == Corpus(4, 3, 4 + 9 + 16 + 4)
-    assert check_corpus(config, [row()] * 16).tokens == 64
+    check_corpus(config, Corpus(16, 16, 64))
     with pytest.raises(RunError, match="15 samples give 60 visual tokens, too few for 64 codebook entries"):
-        check_corpus(config, [row()] * 15)
+        check_corpus(config, Corpus(15, 15, 60))
 
 
 @pytest.mark.parametrize(
