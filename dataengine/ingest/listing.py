@@ -61,5 +61,5 @@ def _remote(pattern: str) -> list[Entry]:
         folder, _, name = pattern.rpartition("/")
         entry = Store(folder).head(name)
         return [Entry(pattern, entry.size, entry.tag)] if entry else []
-    listed = (Entry(f"{fixed}/{e.key}", e.size, e.tag) for e in Store(fixed).list())
-    return [e for e in listed if fnmatch.fnmatchcase(e.key, pattern)]
+    listed = (Entry(f"{fixed}/{e.key}", e.size, e.tag) for e in Store(fixed).entries())
+    return sorted((e for e in listed if fnmatch.fnmatchcase(e.key, pattern)), key=lambda e: e.key)

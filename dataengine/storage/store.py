@@ -31,6 +31,8 @@ _T = TypeVar("_T")
 #: Bytes of one request of a stream, and attempts to read bytes that have the expected digest.
 CHUNK = 8 << 20
 _READS = 3
+#: Objects of a listing in memory.
+_PAGE = 1000
 #: User metadata of an object that records the SHA-256 it was created with.
 _SHA256 = "sha256"
 
@@ -189,11 +191,27 @@ class Store:
 
     def list(self, prefix: str = "") -> Iterator[Entry]:
         """All objects below ``prefix``, sorted by key; none where the folder does not exist."""
+        return iter(sorted(self.entries(prefix), key=lambda e: e.key))
+
+    def entries(self, prefix: str = "") -> Iterator[Entry]:
+        """As ``list``, in the order of the listing: memory does not grow with the number of objects."""
         if not self.remote and not Path(self.url).is_dir():
-            return iter(())
-        pages = self._call(prefix, lambda: list(obstore.list(self.client, prefix or None)), writes=True)
-        entries = [_entry(o) for page in pages for o in page]
-        return iter(sorted(entries, key=lambda e: e.key))
+            return
+        pages, last = None, None
+
+        def page() -> Any:
+            nonlocal pages
+            if pages is None:  # also after a failure: S3 lists in the order of keys
+                pages = obstore.list(self.client, prefix or None, offset=last, chunk_size=_PAGE)
+            try:
+                return next(pages, None)
+            except BaseError:
+                pages = None
+                raise
+
+        while objects := self._call(prefix, page, writes=True):
+            yield from map(_entry, objects)
+            last = objects[-1]["path"]
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; missing ones are no error."""

@@ -1,0 +1,117 @@
+"""Lists a folder or prefix and pairs its media with their sidecars, in memory that does not grow with the number of files.
+
+Files are spooled to disk by a hash of folder and stem, so that a media file and its sidecars are in one bin wherever the listing
+has them, and paired a bin at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from dataengine.errors import UsageError
+from dataengine.ingest.spooled_rows import Spool
+from dataengine.storage.store import Store
+
+_SIDECARS = (".txt", ".json")
+#: Bins in which files are paired.
+_BINS = 256
+
+
+@dataclass(frozen=True)
+class Media:
+    """A media file with its sidecars, or a sidecar without media (an ``orphan``). ``tags`` change with what they hold."""
+
+    name: str
+    text: str | None
+    json: str | None
+    orphan: bool
+    tags: list[str]
+
+    @property
+    def row(self) -> list[Any]:
+        """As JSON: ``Media(*row)``."""
+        return [self.name, self.text, self.json, self.orphan, self.tags]
+
+
+def shown(name: str) -> str:
+    """A file name as text: bytes that are not UTF-8 (Python keeps them as surrogates) are written ``\\xNN``."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def listing(path: str) -> Iterator[tuple[str, str]]:
+    """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out. Raises UsageError without any."""
+    if "://" in path:
+        files = ((e.key, f"{e.size}:{e.tag}") for e in Store(path).entries() if not _hidden(e.key))
+        problem = f"{path} is empty or does not exist (hidden files do not count)"
+    elif not Path(path).is_dir():
+        raise UsageError(f"folder {path} does not exist (relative paths start at {Path.cwd()})")
+    else:
+        files, problem = _files(path), f"folder {path} holds no files (hidden ones do not count)"
+    first = next(files, None)
+    if first is None:
+        raise UsageError(problem)
+    yield first
+    yield from files
+
+
+def _files(root: str) -> Iterator[tuple[str, str]]:
+    """As ``os.walk``, which would hold a folder's names: links to folders are neither followed nor files."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            entries = os.scandir(Path(root, below))
+        except OSError:
+            continue
+        with entries:
+            for entry in entries:
+                name = f"{below}{entry.name}"
+                if entry.name.startswith("."):
+                    continue
+                if not entry.is_dir():
+                    stat = entry.stat(follow_symlinks=False)
+                    yield name, f"{stat.st_size}:{stat.st_mtime_ns}"
+                elif not entry.is_symlink():
+                    waiting.append(f"{name}/")
+
+
+def _hidden(name: str) -> bool:
+    return any(p.startswith(".") for p in PurePosixPath(name).parts)
+
+
+def paired(files: Iterable[tuple[str, str]]) -> Iterator[Media]:
+    """Each media file with its sidecars (``a.txt``, ``a.jpg.txt`` or ``a.info.txt`` for ``a.jpg``), and the sidecars without
+    media, in no order."""
+    bins = Spool()
+    for name, tag in files:
+        bins.add(_bin(name), [name, tag])
+    for _, rows in bins.bins():
+        yield from _paired(dict(rows))
+
+
+def _bin(name: str) -> int:
+    """By the name up to the first dot of its last part, which media and sidecars share."""
+    path = PurePosixPath(name)
+    stem = str(path.parent / path.name.partition(".")[0])
+    return int.from_bytes(hashlib.blake2b(stem.encode("utf-8", "surrogateescape"), digest_size=2).digest()) % _BINS
+
+
+def _paired(tags: dict[str, str]) -> Iterator[Media]:
+    used: set[str] = set()
+    for name in tags:
+        if name.lower().endswith(_SIDECARS):
+            continue
+        stem = str(PurePosixPath(name).with_suffix(""))
+        text, json = (
+            next((c for c in (f"{stem}{s}", f"{name}{s}", f"{stem}.info{s}") if c in tags), None) for s in _SIDECARS
+        )
+        own = [file for file in (name, text, json) if file]
+        used.update(own)
+        yield Media(name, text, json, False, [tags[file] for file in own])
+    for name in tags.keys() - used:
+        yield Media(name, None, None, True, [tags[name]])
