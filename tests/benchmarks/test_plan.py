@@ -1,0 +1,62 @@
+"""Every record stage is planned by parts: its plan is as large for ten times the samples in the same media tars."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataengine.catalog import STAGES
+from dataengine.samples.locate import Located
+from dataengine.samples.stage import PlannedStage
+from dataengine.stage import RecordStage
+
+_TARS = 5
+STAGES_OF_SAMPLES = [
+    s for s in STAGES if isinstance(s, RecordStage) and (isinstance(s, PlannedStage) or "tokenize" in s.name)
+]
+
+
+@pytest.fixture(scope="module")
+def plan() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+        yield importlib.import_module("plan")
+
+
+@pytest.fixture(scope="module")
+def made(plan: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """Tables of few and of many samples, in the same tars."""
+    folders = {}
+    for rows in (300, 3000):
+        folders[rows] = tmp_path_factory.mktemp(f"rows-{rows}")
+        plan.make(folders[rows], rows, _TARS)
+    return folders
+
+
+@pytest.mark.parametrize("stage", STAGES_OF_SAMPLES, ids=lambda stage: f"{stage.name} {type(stage).__name__}")
+def test_a_plan_does_not_grow_with_its_samples(
+    plan: Any, made: dict[int, Path], stage: RecordStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Located, "__init__", None)  # no sample becomes an object
+    sizes = []
+    for rows, folder in made.items():
+        recipe = next((r for r in plan.recipes(folder, "duckdb") if stage.active(r)), None)
+        if recipe is None:
+            pytest.skip("no recipe of the benchmark has this stage")
+        run = plan.opened(folder, recipe)
+        parts = plan.plan(run, stage)
+        assert parts and len(parts) <= _TARS, rows
+        sizes.append(len(pickle.dumps(parts)))
+        run.close()
+    assert sizes[1] < 1.1 * sizes[0], sizes
+
+
+def test_the_benchmark_plans_every_stage_that_reads_samples(plan: Any, tmp_path: Path) -> None:
+    """A stage that no recipe of the benchmark has is named here, with the reason."""
+    recipes = plan.recipes(tmp_path, "duckdb")
+    left_out = {type(s).__name__ for s in plan.planned() if not any(s.active(recipe) for recipe in recipes)}
+    assert left_out == {"TokenizerGiven"}, "a checkpoint from elsewhere reads no samples"
