@@ -35,14 +35,15 @@ _DIGEST = contracts.columns(digest=pa.string())
 
 def to_fit(run: Run) -> Selection:
     """Kept samples that the tokenizer is fitted on: at most ``tokenize.fit_samples`` of those that are not held out."""
-    bound, held = decision.held_out_bound(run), _held_samples(run)
+    bound, held, most = decision.held_out_bound(run), _held_samples(run), _config(run).fit_samples
     sources = {"d": _drawn(run, "fit", _LEAST if bound is None else bound, _MOST)}
-    remaining = "d"
+    chosen = 'SELECT d."id" FROM d'
     if bound is None and held:
         sources["h"] = _drawn(run, decision.HELD_OUT)
         first = f'SELECT h."id" FROM h ORDER BY h."draw", h."id" LIMIT {held}'
-        remaining = f'd LEFT JOIN ({first}) AS x ON d."id" = x."id" WHERE x."id" IS NULL'
-    chosen = f'SELECT d."id" FROM {remaining} ORDER BY d."draw", d."id" LIMIT {_config(run).fit_samples}'
+        chosen += f' LEFT JOIN ({first}) AS x ON d."id" = x."id" WHERE x."id" IS NULL'
+    if most < run.records["filter"].counts["kept"] - (held if bound is None else 0):
+        chosen += f' ORDER BY d."draw", d."id" LIMIT {most}'
     return distinct(run, "dedup").that(f'u."id" IN ({chosen})', **sources)
 
 
