@@ -45,6 +45,7 @@ def shown(name: str) -> str:
 
 def listing(path: str) -> Iterator[tuple[str, str]]:
     """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out. Raises UsageError without any."""
+    files: Iterator[tuple[str, str]]
     if "://" in path:
         files = ((e.key, f"{e.size}:{e.tag}") for e in Store(path).entries() if not _hidden(e.key))
         problem = f"{path} is empty or does not exist (hidden files do not count)"

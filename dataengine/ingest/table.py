@@ -12,7 +12,8 @@ from typing import Any, BinaryIO, ClassVar
 
 from dataengine.config.sources import RowsSource, TableSource, UrlsSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.folder import bucket_of, shown
+from dataengine.ingest.folder import bucket_of
+from dataengine.ingest.folder_listing import shown
 from dataengine.ingest.listing import folder_of, glob, is_pattern, part_name, relative
 from dataengine.ingest.occurrence import Occurrence, sidecar, texts, unforeseen
 from dataengine.ingest.parquet_rows import parquet_rows
