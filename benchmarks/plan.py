@@ -4,7 +4,6 @@
 
 Each stage is planned in a process of its own, with nothing planned before. *Driver* is the peak resident memory of that process;
 Spark's tables are in a JVM and in Python workers. *Plan* is what the parts hold, pickled: it grows with parts, not with samples.
-CoT stages and those that no recipe here has are not planned.
 """
 
 from __future__ import annotations
@@ -20,15 +19,18 @@ from typing import Any
 
 import harness
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.catalog import STAGES
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource
-from dataengine.contracts import DECISIONS, GROUPS, UNIQUE
+from dataengine.contracts import DECISIONS, EDGES, GROUPS, UNIQUE
+from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.engines.tables import prefix_digits
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.pipeline import open_run
+from dataengine.samples.locate import READ, locations
 from dataengine.samples.stage import part_name
 from dataengine.stage import Part, RecordStage, Run
 from dataengine.storage.workspace import File, Output, Record, Workspace, roles
@@ -37,9 +39,12 @@ from dataengine.storage.workspace import File, Output, Record, Workspace, roles
 _A_PART = 1000
 _MADE = """
 SELECT printf('%0{digits}x', {prefix}) || substr(md5(i::VARCHAR), {digits} + 1) AS id, id AS representative, 1 AS size,
+       id AS a, id AS b, 0.0::DOUBLE AS distance, '1' AS version, 'train' AS split, '[]' AS pairs, '[]' AS distractors,
+       [] AS partners, [] AS videos,
        sha256(i::VARCHAR) AS sha256, 60000 AS bytes,
-       'image' AS kind, 'jpeg' AS format, 'jpg' AS ext, 640 AS width, 480 AS height, 1 AS orientation, 'RGB' AS mode, 1 AS frames,
-       NULL AS fps, NULL AS duration, NULL AS codec, false AS audio, (hash(i) >> 1)::BIGINT AS phash, [] AS frame_hashes,
+       CASE WHEN i % 10 = 0 THEN 'video' ELSE 'image' END AS kind,
+       'jpeg' AS format, 'jpg' AS ext, 640 AS width, 480 AS height, 1 AS orientation, 'RGB' AS mode, 1 AS frames,
+       NULL AS fps, NULL AS duration, NULL AS codec, i % 10 = 0 AS audio, (hash(i) >> 1)::BIGINT AS phash, [] AS frame_hashes,
        'p1' AS hash_version, NULL AS parent, NULL AS clip_start, NULL AS clip_end, NULL AS faces, NULL AS media_sha256,
        [{{'text': 'what is in picture ' || i, 'source': 'web', 'uri': 'https://example.org/' || i}}] AS captions,
        'CC0-1.0' AS license,
@@ -47,7 +52,7 @@ SELECT printf('%0{digits}x', {prefix}) || substr(md5(i::VARCHAR), {digits} + 1) 
        i % 10 > 1 AS kept
 FROM (SELECT range * {files} + {prefix} AS i FROM range({rows} // {files})) ORDER BY id
 """
-_TABLES = {"unique": UNIQUE, "decisions": DECISIONS, "groups": GROUPS}
+_TABLES = {"unique": UNIQUE, "decisions": DECISIONS, "groups": GROUPS, "edges": EDGES, "material": SOURCE_MATERIAL}
 _PHASE = {"steps": 1}
 _KELIX = {
     "name": "kelix",
@@ -56,6 +61,7 @@ _KELIX = {
 }
 #: Recipes that have the stages to plan.
 _RECIPES: tuple[dict[str, Any], ...] = (
+    {"annotate": {"ocr": {}, "asr": {}}},
     {"dedup": {"pixels": True, "semantic": {}}, "tokenize": {"tokenizer": {"name": "product"}}},
     {"tokenize": {"tokenizer": _KELIX, "fit_samples": 1 << 40}},
     {"tokenize": {"tokenizer": {"name": "kelix"}}},
@@ -76,15 +82,20 @@ def make(folder: Path, rows: int, parts: int) -> None:
         for name, schema in _TABLES.items():
             absent = {f.name: pa.nulls(len(table), f.type) for f in schema if f.name not in table.column_names}
             some = pa.table({**{n: table[n] for n in table.column_names}, **absent}).select(schema.names)
+            if name == "edges":
+                some = some.filter(pc.invert(table["kept"]))
+            if name == "material":
+                texts = locations(table.select(READ.names))["captions"]
+                some = some.set_column(schema.names.index("captions"), "captions", texts)
             files[name].append(workspace.write_table(f"{name}/{prefix:x}.parquet", some, schema))
     listed = {role: {name: vars(file) for name, file in roles(role, some).items()} for role, some in files.items()}
     (folder / "files.json").write_text(json.dumps({"tables": listed, "tars": sorted(tars)}))
 
 
 def planned() -> list[RecordStage]:
-    """The stages whose parts are made of samples or of files of earlier stages, without those of CoT."""
+    """The stages whose parts are made of samples or of files of earlier stages."""
     record = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
-    return [s for s in record if not s.name.startswith(("cot.", "contamination."))]
+    return [s for s in record if s.name != "contamination.embed"]
 
 
 def recipes(folder: Path, engine: str) -> list[Recipe]:
@@ -121,11 +132,15 @@ def opened(folder: Path, recipe: Recipe) -> Run:
         part_name(tar): Output(_Files(media=File(tar, "", 1), samples=File(f"{tar}.parquet", "", 1)))
         for tar in listed["tars"]
     }
+    shards = {f"plan/train-image-{n:05d}": File("", "", 1) for n in range(len(tars))}
     made = {
         "dedup.unique": {"all": Output(tables["unique"])},
         "dedup": {"all": Output(tables["unique"] | tables["groups"])},
         "filter": {"all": Output(tables["decisions"], {"kept": kept})},
-        "shard.assign": {"all": Output({f"plan/train-image-{n:05d}": File("", "", 1) for n in range(len(tars))})},
+        "dedup.edges": {"all": Output(tables["edges"])},
+        "shard.assign": {"all": Output(shards)},
+        "cot.material": {"all": Output(tables["material"])},
+        "cot.mix": {"all": Output(shards)},
     }
     for stage in STAGES:
         parts = made.get(stage.name) or (tars if isinstance(stage, RecordStage) else {})
