@@ -62,7 +62,7 @@ def sound(limits: Limits, item: tuple[bytes, float, float]) -> Sound:
         window = _Window(start, seconds)
         for time, frame in _frames(container, track, zero, start, window):
             if time >= start + seconds:
-                window.more = True
+                window.end()
                 break
             window.add(time, frame)
     if not window.length and window.damaged:
@@ -94,6 +94,13 @@ class _Window:
         for piece in self._resampler.resample(frame):
             self._put(_mono(piece))
 
+    def end(self) -> None:
+        """There is sound beyond the window: what it lacks is silence."""
+        self.more = True
+        self._flush()
+        self.damaged += self._most - self.length > _GAP * RATE
+        self._put(np.zeros(self._most - self.length, np.int16))
+
     def _put(self, piece: NDArray[np.int16]) -> None:
         dropped = min(self._skip, len(piece))
         self._skip -= dropped
@@ -103,10 +110,13 @@ class _Window:
             self.length += len(piece)
 
     def samples(self) -> NDArray[np.int16]:
-        if self.length < self._most:
-            for piece in self._resampler.resample(None):
-                self._put(_mono(piece))
+        if not self.more:
+            self._flush()
         return np.concatenate([np.zeros(0, np.int16), *self._pieces])
+
+    def _flush(self) -> None:
+        for piece in self._resampler.resample(None):
+            self._put(_mono(piece))
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.int16]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dataengine.annotate.ocr import _scripts, track
+from dataengine.annotate.ocr import OcrWorker, _scripts, track
 from dataengine.annotate.ocr_pages import pages
+from dataengine.annotate.worker import TABLE
 from dataengine.config.annotate import OcrConfig
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.models.text_reader import TextReader, _padded
+from dataengine.samples.locate import Located
+from dataengine.stage import Part
+from dataengine.storage.workspace import Workspace
+from dataengine.testing import video
 
 Pixels = NDArray[np.uint8]
 WORDS = ["Annotate, then decide", "Invoice 4711", "total 98.50 EUR"]
@@ -132,3 +138,43 @@ def test_the_version_names_model_and_options() -> None:
     assert plain.version.startswith("ppocrv6-small-") and plain.models[0].licence == "Apache-2.0"
     assert track(OcrConfig(in_samples=True)).version == plain.version, "where it is written changes no row"
     assert track(OcrConfig(max_side=1000)).version != plain.version
+
+
+def located(contents: list[tuple[bytes, str]]) -> list[Located]:
+    rows, offset = list[Located](), 0
+    for n, (data, kind) in enumerate(contents):
+        facts = {"width": 600, "height": 760, "frames": 1, "duration": None}
+        rows.append(Located(f"{n:032x}", kind, "", len(data), (), "media/a.tar", offset, facts))
+        offset += len(data)
+    return rows
+
+
+@pytest.mark.slow
+def test_bad_input_costs_its_row_and_frames_of_a_video_are_read_once(tmp_path: Path, reader: TextReader) -> None:
+    page = drawn(["Chapter One", "and water"], 600, 760)
+    frame = np.asarray(drawn(["The End"], 320, 240))
+    contents = [
+        (jpeg(page), "image"),
+        (jpeg(page)[:2000], "image"),
+        (b"no picture", "image"),
+        (video([frame] * 30), "video"),
+        (jpeg(Image.new("RGB", (64, 64), "gray")), "image"),
+    ]
+    workspace, config = Workspace(str(tmp_path)), OcrConfig(frames=3)
+    workspace.store.put("media/a.tar", b"".join(data for data, _ in contents))
+    worker = OcrWorker(Limits(), workspace, track(config), config, "cpu", 1)
+    worker._reader = reader
+    output = worker.process(Part("a", "", located(contents)))
+    worker.close()
+    rows = workspace.read_table([output.files[TABLE]], worker.track.schema).to_pylist()
+    assert [row["failure"] for row in rows] == [None, "truncated", "not_media", None, None]
+    assert rows[0]["ocr_text"].splitlines()[0] == "Chapter One" and rows[0]["ocr_script"] == "Latn"
+    assert rows[0]["ocr_scripts"] == "Latn" and 0 < rows[0]["ocr_area"] < 0.5
+    assert (rows[3]["ocr_text"], rows[3]["ocr_lines"], len(rows[3]["ocr"])) == ("The End", 1, 3)
+    assert len({line["time"] for line in rows[3]["ocr"]}) == 3
+    assert (rows[4]["ocr_characters"], rows[4]["ocr_confidence"], rows[4]["ocr_script"]) == (0, None, None)
+    assert rows[1]["ocr_characters"] is None and rows[1]["message"]
+    assert output.counts | {"characters": 0} == {
+        "samples": 5, "failed": 2, "with": 2, "lines": 3, "characters": 0, "partial": 0
+    }  # fmt: skip
+    assert output.facts == {"failures": {"not_media": 1, "truncated": 1}, "values": {"Latn": 2}}
