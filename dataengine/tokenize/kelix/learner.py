@@ -78,7 +78,9 @@ class Model(nn.Module):
     def recompute(self) -> None:
         """Keep no activations of blocks for the backward pass."""
         self.network.vision.recompute = True
-        self.language.model.activation_checkpointing_enable({"use_reentrant": False})
+        lm = self.language.model
+        enable = getattr(lm, "activation_checkpointing_enable", None) or lm.gradient_checkpointing_enable
+        enable({"use_reentrant": False})  # the second name is that of transformers before
 
     def forward(
         self, pack: Sequence[Decoded], temperature: float | None = None, generator: torch.Generator | None = None
