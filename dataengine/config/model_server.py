@@ -64,9 +64,15 @@ class ModelClientConfig(Model):
         raise NotImplementedError
 
     @property
-    def place(self) -> str:
-        """Where in the workspace the addresses of replicas lie that the run starts; "" where others have started them."""
-        return ""
+    def server_to_start(self) -> ModelServer | None:
+        """The server whose replicas the run starts; None where others have started it."""
+        return None
+
+    @property
+    def listed(self) -> bool:
+        """Whether the model must be one that the server lists. Not so at a bare ``endpoint``, where gateways take names that they
+        do not list."""
+        return True
 
 
 class ModelServer(ModelClientConfig):
@@ -130,8 +136,13 @@ class ModelServer(ModelClientConfig):
 
     @property
     def place(self) -> str:
-        """Where in the workspace the addresses of replicas lie that the run starts; "" where others have started them."""
-        return self._place if self.started else ""
+        """Prefix in the workspace of the addresses and logs of replicas that the run starts."""
+        return self._place
+
+    @property
+    def server_to_start(self) -> ModelServer | None:
+        """The server whose replicas the run starts; None where others have started it."""
+        return self if self.started else None
 
     def placed(self, place: str) -> ModelServer:
         """The server whose replicas write their addresses to ``place``."""
@@ -181,6 +192,11 @@ class ModelServerConfig(ModelClientConfig):
         return (self.endpoint,) if self.endpoint else ()
 
     @property
-    def place(self) -> str:
-        """Where in the workspace the addresses of replicas lie that the run starts; "" where others have started them."""
-        return "" if self._server is None else self._server.place
+    def server_to_start(self) -> ModelServer | None:
+        """The server whose replicas the run starts; None where others have started it."""
+        return None if self._server is None else self._server.server_to_start
+
+    @property
+    def listed(self) -> bool:
+        """Whether the model must be one that the server lists."""
+        return self._server is not None

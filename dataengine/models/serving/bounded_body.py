@@ -1,14 +1,12 @@
-"""Reads the body of an HTTP response within bounds: bytes as they come and after decompression."""
+"""Bounds of the body of an HTTP response: bytes as they come and after decompression."""
 
 from __future__ import annotations
 
 import zlib
 
-import httpx
-
 #: Bytes of a body, compressed or not: 32,000 tokens with log-probabilities are some 3 MB of JSON.
 LARGEST = 8 << 20
-#: What a request says it takes; ``body_of`` reads nothing else.
+#: What a request says it takes; ``decompressed`` reads nothing else.
 ACCEPTED = "gzip, deflate"
 
 
@@ -16,17 +14,14 @@ class BodyError(Exception):
     """A body that is too large, or not compressed as its header says."""
 
 
-async def body_of(response: httpx.Response) -> bytes:
-    """The decompressed body of a streamed response. Raises BodyError once either bound is passed, and as httpx does."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+def decompressed(body: bytes, encoding: str) -> bytes:
+    """The data of a body of at most ``LARGEST`` bytes. Raises BodyError once they are more, or for an encoding that was not asked
+    for."""
+    if encoding in ("identity", ""):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
         raise BodyError("its content encoding is none that was asked for")
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > LARGEST:
-            raise BodyError(f"more than {LARGEST:,} bytes")
-    return bytes(body) if encoding in ("identity", "") else _inflated(bytes(body))
+    return _inflated(body)
 
 
 def _inflated(body: bytes) -> bytes:

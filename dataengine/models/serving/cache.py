@@ -29,6 +29,11 @@ class CompletionCache:
 
     store: Store | None
 
+    @property
+    def remote(self) -> bool:
+        """Whether the store is on another machine."""
+        return self.store is not None and self.store.remote
+
     def get(self, digest: str) -> Result | None:
         """The result of the request with this digest; None where there is none yet, or one that cannot be read."""
         if self.store is None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataengine.config.model_server import ModelClientConfig
 from dataengine.errors import InputError
@@ -19,6 +20,8 @@ from dataengine.text.redaction import redacted
 _TOKENS_PER_PICTURE = 1024
 _SHORTEST, _LONGEST, _TIMES = 4, 200, 8
 """Of a loop: characters of what is repeated, and how often."""
+_FACTORS = tuple(np.uint64(factor) for factor in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
+"""Odd, so that multiplication modulo 2⁶⁴ loses nothing."""
 _QUOTED = 2000
 """Bytes of an error that are searched for credentials before it is cut to 200 characters."""
 _TAIL = 4000
@@ -44,12 +47,13 @@ def request_body(request: Request, media: Media, config: ModelClientConfig) -> d
     return body | config.extra_body
 
 
-def estimated_tokens(request: Request) -> int:
-    """Tokens that a request may take: a quarter of its letters, a flat sum a picture, and the longest completion."""
+def estimated_tokens(request: Request) -> tuple[int, int]:
+    """Tokens that a request may take: of its prompt, a quarter of its letters and a flat sum a picture; and of the longest
+    completion."""
     blocks = [block for message in request.messages for block in message.content]
     letters = sum(len(b.text) for b in blocks if isinstance(b, TextBlock))
     pictures = sum(isinstance(b, ImageBlock) for b in blocks)
-    return letters // 4 + _TOKENS_PER_PICTURE * pictures + request.max_tokens
+    return letters // 4 + _TOKENS_PER_PICTURE * pictures, request.max_tokens
 
 
 def parse_response(
@@ -99,12 +103,26 @@ def _loops(text: str) -> bool:
     """Whether a run of 4 to 200 characters stands eight times in a row: for one of these distances, 7 times as many characters
     in a row are the same as those so far before them."""
     points = np.frombuffer(text.encode("utf-32-le", "replace"), np.uint32)
+    if len(points) < _SHORTEST * _TIMES or not _repeats(points):
+        return False
     for distance in range(_SHORTEST, min(_LONGEST, len(points) // _TIMES) + 1):
         different = np.flatnonzero(points[distance:] != points[:-distance])
         bounds = np.r_[-1, different, len(points) - distance]
         if np.diff(bounds).max() > distance * (_TIMES - 1):
             return True
     return False
+
+
+def _repeats(points: NDArray[np.uint32]) -> bool:
+    """Whether some 12 characters stand five times in a text, as they do in every loop; by hashes, much faster than looking
+    for the loop itself."""
+    hashes = points.astype(np.uint64)
+    for shift, factor in zip((1, 2, 4), _FACTORS, strict=True):  # of runs of 2, 4 and 8 characters
+        if shift == 4:
+            fours = hashes
+        hashes = hashes[:-shift] * factor + hashes[shift:]
+    twelves = np.sort(hashes[:-4] * _FACTORS[0] + fours[8:])
+    return bool((twelves[4:] == twelves[:-4]).any())
 
 
 def _message(message: Message, media: Media, pictures: bool) -> dict[str, Any]:

@@ -31,12 +31,13 @@ class Failure(StrEnum):
     FORBIDDEN = "forbidden"
     DENIED = "denied"
     BUDGET = "budget"
+    ERRORS = "error_budget"
 
 
 #: Failures of finished generations: the same request with the same seed would fail again.
 FINAL = frozenset({Failure.REFUSED, Failure.TRUNCATED, Failure.REPETITION})
 #: Failures that the next request would meet as well.
-FATAL = frozenset({Failure.CONNECTION, Failure.DENIED, Failure.BUDGET})
+FATAL = frozenset({Failure.CONNECTION, Failure.DENIED, Failure.BUDGET, Failure.ERRORS})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From a recipe's model server to its client; httpx is imported with the first one."""
+"""From a recipe's model server to its client; the HTTP client is imported with the first one."""
 
 from __future__ import annotations
 

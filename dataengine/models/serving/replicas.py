@@ -1,0 +1,198 @@
+"""Spreads requests over the replicas of a model server: the least busy one that answers, a bounded number at once to each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from dataengine.config.model_server import ModelClientConfig
+from dataengine.errors import InputError
+from dataengine.models.serving import addresses
+from dataengine.models.serving.addresses import Address, State
+from dataengine.models.serving.bounded_body import BodyError
+from dataengine.models.serving.completion import FailedCompletion, Failure
+from dataengine.models.serving.http import ConnectError, DisconnectedError, Origin
+from dataengine.storage.store import Store
+from dataengine.text.bounded_json import parse_json
+from dataengine.text.display import visible
+
+_PROBE = 10.0
+"""Seconds for a server to show that it is there."""
+_TICK = 0.5
+_MODELS = 20
+"""Names of models that a message lists."""
+
+
+class NoReplicaError(Exception):
+    """No replica can be asked, now and later. ``failed``: the result of all requests."""
+
+    def __init__(self, failed: FailedCompletion) -> None:
+        super().__init__(failed.message)
+        self.failed = failed
+
+
+@dataclass(eq=False)
+class Replica:
+    """``busy``: requests in flight; ``up``: False after a lost connection, until it answers again."""
+
+    origin: Origin
+    url: str
+    busy: int = 0
+    up: bool = True
+    checked: bool = False
+
+
+@dataclass
+class Replicas:
+    """Lives in one event loop. ``store`` holds the addresses of replicas that the run starts."""
+
+    config: ModelClientConfig
+    key: str
+    store: Store | None
+    _all: dict[int, Replica] = field(default_factory=dict)
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _watch: asyncio.Task[None] | None = None
+    _failed: str = ""
+    """Why there will be no replica any more."""
+    _up_at: float = field(default_factory=time.monotonic)
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        for number, url in enumerate(self.config.urls):
+            self._all[number] = Replica(Origin(url, self.key), url, checked=not self.config.listed)
+
+    @property
+    def slots(self) -> int:
+        """Requests at once, to all replicas together."""
+        server = self.config.server_to_start
+        return self.config.concurrency * (len(self._all) if server is None else server.replicas)
+
+    async def acquire(self, avoid: Replica | None) -> Replica:
+        """A replica with room for one more request, to be released; rather not ``avoid``. Raises NoReplicaError."""
+        while True:
+            self._start_watch()
+            usable = self._usable()
+            free = [one for one in usable if one.busy < self.config.concurrency]
+            if free:
+                replica = min(free, key=lambda one: (one is avoid, one.busy))
+                replica.busy += 1
+                try:
+                    await self._check(replica)
+                except BaseException:
+                    self.release(replica)
+                    raise
+                return replica
+            if not usable:
+                self._raise_if_lost()
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._wake(1)
+                raise
+
+    def release(self, replica: Replica) -> None:
+        replica.busy -= 1
+        self._wake(1)
+
+    def lost(self, replica: Replica) -> bool:
+        """A connection to the replica was refused or ended; whether another one can be asked at once. The only replica of a
+        server that others run is asked again."""
+        if len(self._all) > 1 or self.config.server_to_start is not None:
+            replica.up = False
+        return any(one.up for one in self._all.values() if one is not replica)
+
+    async def status(self, replica: Replica) -> int:
+        """Status of ``GET {url}/models``; 0 where there is no response."""
+        return (await self._models(replica))[0]
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        for replica in self._all.values():
+            replica.origin.close()
+
+    def _usable(self) -> list[Replica]:
+        """Replicas that answer; where none does, all of those that others run: their requests fail or pass by themselves."""
+        up = [one for one in self._all.values() if one.up]
+        if up:
+            self._up_at = time.monotonic()
+        return up or ([] if self.config.server_to_start else list(self._all.values()))
+
+    def _raise_if_lost(self) -> None:
+        server = self.config.server_to_start
+        if self._failed:
+            raise NoReplicaError(FailedCompletion(Failure.CONNECTION, self._failed))
+        if server is not None and time.monotonic() - self._up_at > server.start_timeout:
+            message = f"no replica of {server.model} has answered for {server.start_timeout:g} s (start_timeout)"
+            raise NoReplicaError(FailedCompletion(Failure.CONNECTION, message))
+
+    async def _check(self, replica: Replica) -> None:
+        """Raises NoReplicaError for a server of another model."""
+        if replica.checked:
+            return
+        async with self._checking:
+            if replica.checked:
+                return
+            status, names = await self._models(replica)
+            if not names or self.config.model in names:
+                replica.checked = status > 0
+                return
+            listed = visible(", ".join(sorted(names)[:_MODELS])[:300])
+            message = f"the server has no model {self.config.model}; it lists {listed}"
+        raise NoReplicaError(FailedCompletion(Failure.DENIED, message))
+
+    async def _models(self, replica: Replica) -> tuple[int, set[str]]:
+        """Status of the list of models, and the names in it."""
+        try:
+            async with asyncio.timeout(min(self.config.timeout, _PROBE)):
+                response = await replica.origin.get("/models")
+            data = parse_json(response.body).get("data") if response.status == 200 else None
+        except (ConnectError, DisconnectedError, TimeoutError):
+            return 0, set()
+        except (BodyError, InputError, AttributeError):
+            return 200, set()
+        models = data if isinstance(data, list) else []
+        return response.status, {str(one["id"]) for one in models if isinstance(one, dict) and "id" in one}
+
+    def _wake(self, count: int) -> None:
+        while self._waiting and count:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                count -= 1
+
+    def _start_watch(self) -> None:
+        if self._watch is None and (len(self._all) > 1 or self.config.server_to_start is not None):
+            self._watch = asyncio.create_task(self._watching())
+
+    async def _watching(self) -> None:
+        """Finds replicas that were started, and those that answer again."""
+        server = self.config.server_to_start
+        while True:
+            if server is not None and self.store is not None and (len(self._all) < server.replicas or self._down()):
+                published = await asyncio.to_thread(addresses.read, self.store, server.place, server.replicas)
+                self._update(published, server.replicas)
+            await asyncio.gather(*(self._probe(one) for one in self._down()))
+            self._wake(len(self._waiting))
+            await asyncio.sleep(_TICK)
+
+    def _down(self) -> list[Replica]:
+        return [one for one in self._all.values() if not one.up]
+
+    def _update(self, published: dict[int, Address], replicas: int) -> None:
+        failed = [one for one in published.values() if one.state is State.FAILED]
+        self._failed = failed[0].message if len(failed) == replicas else ""
+        for number, address in published.items():
+            replica = self._all.get(number)
+            if address.state is not State.READY:
+                if replica is not None:
+                    replica.up = False
+            elif replica is None or replica.url != address.url:
+                self._all[number] = Replica(Origin(address.url, self.key), address.url, up=False)
+
+    async def _probe(self, replica: Replica) -> None:
+        replica.up = 0 < await self.status(replica) < 500
