@@ -23,8 +23,10 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
 from dataengine.engines.ray_gang import Gang, cause_of
+from dataengine.engines.ray_services import RayService, check_room, left
 from dataengine.errors import PartitionError, RunError
 from dataengine.media.sandbox.malloc import keep_freed_memory
+from dataengine.models.serving.service import RunningService, Service
 from dataengine.stage import Feed, Feeding, Group, Job, Part, Resources, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
@@ -88,6 +90,8 @@ class RayEngine:
     _spare: ClassVar[list[Any]] = []
     """Idle actors of an earlier stage, each of which occupies ``_spare_of``."""
     _spare_of: ClassVar[Resources] = Resources()
+    _services: ClassVar[list[RayService]] = []
+    """Those that run, beside the workers."""
 
     def __init__(self, address: str | None, workers: int | None) -> None:
         self.address, self.workers = address, workers
@@ -116,6 +120,16 @@ class RayEngine:
             yield from pool.work(jobs, size, tick)
         finally:
             RayEngine._spare, RayEngine._spare_of = pool.dismiss(self._idle_memory(ray)), resources
+
+    def host(self, service: Service, resources: Resources) -> RunningService:
+        """Run a service in an actor of its own. Raises RunError where the cluster has too little."""
+        ray = self._start()
+        self._retire(ray)
+        RayEngine._services = [one for one in self._services if not one.stopped]
+        check_room(ray.cluster_resources(), self._services, resources)
+        running = RayService(ray, service, resources)
+        self._services.append(running)
+        return running
 
     def _retire(self, ray: Any) -> None:
         while self._spare:
@@ -146,7 +160,7 @@ class RayEngine:
         return ray
 
     def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
-        available = ray.cluster_resources()
+        available = left(ray.cluster_resources(), self._services)
         room = available.get("CPU", 0) / resources.cpus if resources.cpus else jobs
         if resources.gpus:
             room = min(room, available.get("GPU", 0) / resources.gpus)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from dataengine.errors import RunError
+
 if TYPE_CHECKING:
+    from dataengine.models.serving.service import RunningService, Service
     from dataengine.stage import Job, Part, Resources, Worker
     from dataengine.storage.store import Store
     from dataengine.storage.workspace import Output
@@ -32,3 +36,29 @@ class InProcess:
                 yield job.part, output, meter.take()
         finally:
             worker.close()
+
+    def host(self, service: Service, resources: Resources) -> RunningService:
+        """Run a service in a thread."""
+        return _Hosted(service)
+
+
+class _Hosted:
+    """A RunningService."""
+
+    def __init__(self, service: Service) -> None:
+        self._service, self._error = service, ""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._service.run("127.0.0.1")
+        except RunError as error:
+            self._error = str(error)
+
+    def failure(self) -> str:
+        return self._error
+
+    def stop(self) -> None:
+        self._service.stop()
+        self._thread.join()

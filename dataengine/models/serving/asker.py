@@ -77,7 +77,7 @@ class Asker:
             lost = _is(result, Failure.DISCONNECTED) or _is(result, Failure.CONNECTION)
             if not (lost and self.replicas.lost(replica)):
                 await asyncio.sleep(min(_LONGEST_WAIT, max(wait, self.first_wait * 2**attempt)))
-        return await self._judged(replica, result)
+        return result if replica is None else await self._judged(replica, result)
 
     async def _judged(self, replica: Replica, result: Result) -> Result:
         """The result; of a server that is not there any more, disconnects many requests in a row or refuses all, the failure that

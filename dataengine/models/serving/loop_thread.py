@@ -54,7 +54,7 @@ class Jobs(Generic[K, T]):
             self._loop.call_soon_threadsafe(self._cancel)
 
     def _start(self, key: K, job: Callable[[], Awaitable[T]]) -> None:
-        task: asyncio.Task[T] = asyncio.ensure_future(job(), loop=self._loop)  # type: ignore[assignment]
+        task: asyncio.Task[T] = asyncio.ensure_future(job(), loop=self._loop)
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._end(key, done))
 
