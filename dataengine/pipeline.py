@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from dataengine.config.recipe import Recipe
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
+from dataengine.models.serving.started import StartedServers, check
 from dataengine.progress import Reporter, Silent, StageReport
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
 from dataengine.storage.lease import Lease
@@ -56,6 +57,8 @@ def stages(recipe: Recipe) -> list[Stage]:
     for stage in active:
         try:
             stage.validate(recipe)
+            for name in stage.servers(recipe) if isinstance(stage, RecordStage) else ():
+                check(recipe.model_servers[name])
         except UsageError as error:
             mistakes.append(str(error))
     if mistakes:
@@ -135,10 +138,11 @@ class _Pass:
 
     def __post_init__(self) -> None:
         self.lease = Lease(self.run.workspace.store, self.run.recipe.name, self._wait)
+        self.servers = StartedServers(self.run.workspace.store, self.lease.take)
 
     def over(self, plan: Sequence[Stage], prepare: Callable[[Run], object] | None = None) -> list[StageReport]:
         """The lease is taken by the first write, so that a run with nothing to do needs no right to write."""
-        with closing(self.lease):
+        with closing(self.lease), closing(self.servers):
             if prepare is not None and not self.dry_run:
                 self.lease.take()
                 prepare(self.run)
@@ -244,6 +248,7 @@ class _Pass:
                     self.reporter.note(stage.name, text)
 
         engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
+        self.servers.need([self.run.recipe.model_servers[name] for name in stage.servers(self.run.recipe)], engine)
         for part, output, work in engine.run(stage.worker(self.run), store, jobs, resources, tick):
             self.lease.take()
             outputs[part.name] = output

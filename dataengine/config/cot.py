@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dataengine.config.model_server import ModelServerConfig
+from dataengine.config.model_server import ModelServer, ModelServerConfig
 from dataengine.config.sources import Model
 from dataengine.media.video.sampling import PRESETS, SlowFast, preset
 
@@ -126,8 +127,24 @@ class CotConfig(Model):
     }
     """How often training should repeat a record, by its quality score."""
 
+    def of_servers(self, servers: Mapping[str, ModelServer]) -> CotConfig:
+        """With the settings of the servers that models name. Raises ValueError where there is no such server."""
+        questions = self.questions.model_copy(update={"rewrite": _of_server(self.questions.rewrite, servers)})
+        teachers = [_of_server(one, servers) for one in self.teachers]
+        update = {"teachers": teachers, "judge": _of_server(self.judge, servers), "questions": questions}
+        return self.model_copy(update=update)
+
     @model_validator(mode="after")
     def _every_score_has_a_repeat(self) -> CotConfig:
         if missing := sorted({1, 2, 3, 4, 5} - self.repeats_by_score.keys()):
             raise ValueError(f"repeats_by_score: score {missing[0]} is missing; give a number for each of 1 to 5")
         return self
+
+
+def _of_server(model: Any, servers: Mapping[str, ModelServer]) -> Any:
+    if not isinstance(model, OpenAIConfig) or model.server is None:
+        return model
+    if model.server not in servers:
+        known = ", ".join(sorted(servers)) or "none"
+        raise ValueError(f"no model server is called `{model.server}`; model_servers has {known}")
+    return model.of(servers[model.server])

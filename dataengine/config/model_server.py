@@ -98,7 +98,7 @@ class ModelServer(ModelClientConfig):
     """CPUs that each replica takes from those of the run's workers."""
     start_timeout: Annotated[float, Field(gt=0, exclude=True)] = 900.0
     """Seconds until a started replica must answer."""
-    restarts: Annotated[int, Field(ge=0, le=100, exclude=True)] = 3
+    restarts: Annotated[int, Field(ge=0, le=100, exclude=True)] = 5
     """How often a replica that died or hangs is started again."""
     concurrency: Annotated[int, Field(ge=1, le=1024, exclude=True)] = 64
     _place: str = PrivateAttr("")

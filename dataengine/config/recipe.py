@@ -12,7 +12,7 @@ from dataengine.config import lock, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
-from dataengine.config.model_server import ModelServer, ModelServerConfig
+from dataengine.config.model_server import ModelServer
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
 from dataengine.media.limits import Limits
 
@@ -262,26 +262,12 @@ class Recipe(Model):
 
     @model_validator(mode="after")
     def _models_of_servers(self) -> Recipe:
-        """Each server with its place in the workspace, and teachers and judge with the settings of the servers that they name."""
+        """Each server with its place in the workspace, and the models of ``cot`` with the settings of servers that they name."""
         servers = {name: one.placed(f"model_servers/{self.name}/{name}") for name, one in self.model_servers.items()}
         self.__dict__["model_servers"] = servers
         if self.cot is not None:
-            models = {
-                "teachers": [_of_server(one, servers) for one in self.cot.teachers],
-                "judge": _of_server(self.cot.judge, servers),
-            }
-            self.__dict__["cot"] = self.cot.model_copy(update=models)
+            self.__dict__["cot"] = self.cot.of_servers(servers)
         return self
-
-
-def _of_server(model: Any, servers: dict[str, ModelServer]) -> Any:
-    """Raises ValueError where there is no such server."""
-    if not isinstance(model, ModelServerConfig) or model.server is None:
-        return model
-    if model.server not in servers:
-        known = ", ".join(sorted(servers)) or "none"
-        raise ValueError(f"no model server is called `{model.server}`; model_servers has {known}")
-    return model.of(servers[model.server])
 
 
 def load(path: str | Path, **changes: Any) -> Recipe:

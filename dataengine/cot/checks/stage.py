@@ -56,6 +56,10 @@ class CotCheck(CotParts):
         if judge is not None:
             chat_model(judge, None).validate()
 
+    def servers(self, recipe: Recipe) -> list[str]:
+        judge = self.config(recipe).judge
+        return [] if judge is None or judge.server is None else [judge.server]
+
     def settings(self, recipe: Recipe) -> Any:
         judge = self.config(recipe).judge
         prompts = [prompt_text.prompt_of("judge"), prompt_text.prompt_of("judge_text")]

@@ -56,6 +56,9 @@ class CotPaths(CotParts):
         for config in models(self.config(recipe)):
             chat_model(config, None).validate()
 
+    def servers(self, recipe: Recipe) -> list[str]:
+        return [config.server for config in models(self.config(recipe)) if config.server is not None]
+
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         teachers = [chat_model(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]

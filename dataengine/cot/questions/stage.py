@@ -55,6 +55,10 @@ class CotQuestions(CotParts):
         if enhance is not None:
             chat_model(enhance, None).validate()
 
+    def servers(self, recipe: Recipe) -> list[str]:
+        enhance = self.config(recipe).questions.rewrite
+        return [] if enhance is None or enhance.server is None else [enhance.server]
+
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         rewriting: Any = None

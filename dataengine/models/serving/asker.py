@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -23,7 +24,7 @@ _LONGEST_WAIT = 60.0
 _IN_A_ROW = 8
 """Requests that a server may end without a response, one after the other with all their tries, before it counts as not there."""
 _DEADLY = 3
-"""Connections that may end with one request: a prompt that a started server dies of must not use up its restarts."""
+"""Connections to a started server that may end with one request."""
 
 
 def key_of(config: ModelClientConfig) -> str:
@@ -41,6 +42,8 @@ class Asker:
     spending: Spending = field(init=False)
     _limit: RateLimit = field(init=False)
     _disconnected: int = 0
+    _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Requests whose connection ended twice go one at a time: that of which the server dies takes no others with it."""
 
     def __post_init__(self) -> None:
         self.spending = Spending(self.config)
@@ -64,20 +67,23 @@ class Asker:
             result: Result = FailedCompletion(Failure.CONNECTION, "not tried")
             try:
                 await self._limit.acquire(sum(estimate))
-                replica = await self.replicas.acquire(replica)
-                try:
+                async with self._suspects if disconnects > 1 else nullcontext():
+                    replica = await self.replicas.acquire(replica)
                     result, wait = await self._post(replica, body)
-                finally:
-                    self.replicas.release(replica)
             finally:
                 self._limit.refund(self.spending.settle(estimate, result))
-            disconnects += self.config.server_to_start is not None and _is(result, Failure.DISCONNECTED)
-            if wait is None or attempt == self.config.retries or disconnects == _DEADLY:
-                break
             lost = _is(result, Failure.DISCONNECTED) or _is(result, Failure.CONNECTION)
-            if not (lost and self.replicas.lost(replica)):
+            waits = lost and self.replicas.lost(replica)
+            disconnects += _is(result, Failure.DISCONNECTED)
+            if wait is None or attempt == self.config.retries or self._is_deadly(disconnects):
+                break
+            if not waits:
                 await asyncio.sleep(min(_LONGEST_WAIT, max(wait, self.first_wait * 2**attempt)))
         return result if replica is None else await self._judged(replica, result)
+
+    def _is_deadly(self, disconnects: int) -> bool:
+        """A prompt that a started server dies of must not use up its restarts."""
+        return self.config.server_to_start is not None and disconnects >= _DEADLY
 
     async def _judged(self, replica: Replica, result: Result) -> Result:
         """The result; of a server that is not there any more, disconnects many requests in a row or refuses all, the failure that
@@ -97,7 +103,8 @@ class Asker:
         return self.config.server_to_start is None and not 0 < await self.replicas.status(replica) < 500
 
     async def _post(self, replica: Replica, body: bytes) -> tuple[Result, float | None]:
-        """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""
+        """The result of one try, and the least seconds to wait before another; None where a retry is of no use. Releases the
+        replica."""
         key = self.replicas.key
         try:
             async with asyncio.timeout(self.config.timeout):
@@ -109,6 +116,8 @@ class Asker:
         except (ConnectError, DisconnectedError) as error:
             failure = Failure.CONNECTION if isinstance(error, ConnectError) else Failure.DISCONNECTED
             return FailedCompletion(failure, redacted(f"{replica.url}: {error}", [key])), 0.0
+        finally:
+            self.replicas.release(replica)
         retry_after = response.headers.get(b"retry-after", b"").decode("latin-1")
         return parse_response(response.status, retry_after, response.body, self.config, [key])
 

@@ -106,22 +106,28 @@ class Origin:
         )
 
     async def _request(self, head: bytes, body: bytes) -> Response:
-        while True:
-            reused = bool(self._idle)
-            connection = self._idle.pop() if reused else await self._connect()
-            try:
-                parser = await connection.exchange(head, body)
-            except DisconnectedError:
-                if reused and not connection.answered:  # the server had closed it while it was idle
-                    continue
-                raise
-            finally:
-                if connection.reusable:
-                    self._idle.append(connection)
-                else:
-                    connection.close()
-            encoding = parser.headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
-            return Response(parser.status, parser.headers, decompressed(bytes(parser.body), encoding))
+        parser = await self._exchange_on_idle(head, body)
+        if parser is None:
+            parser = await self._exchange(await self._connect(), head, body)
+        encoding = parser.headers.get(b"content-encoding", b"identity").decode("latin-1").strip().lower()
+        return Response(parser.status, parser.headers, decompressed(bytes(parser.body), encoding))
+
+    async def _exchange_on_idle(self, head: bytes, body: bytes) -> ResponseParser | None:
+        """None where there is no kept connection that the server has not closed meanwhile."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.transport is not None and not connection.transport.is_closing():
+                return await self._exchange(connection, head, body)
+        return None
+
+    async def _exchange(self, connection: _Connection, head: bytes, body: bytes) -> ResponseParser:
+        try:
+            return await connection.exchange(head, body)
+        finally:
+            if connection.reusable:
+                self._idle.append(connection)
+            else:
+                connection.close()
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()

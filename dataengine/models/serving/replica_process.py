@@ -207,7 +207,7 @@ class _LogFile:
             self._folder = tempfile.TemporaryDirectory()
             return Path(self._folder.name, "log")
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
+        self._path.write_bytes(b"")
         return self._path
 
     def __exit__(self, *_: object) -> None:

@@ -99,11 +99,11 @@ class Replicas:
         self._wake(1)
 
     def lost(self, replica: Replica) -> bool:
-        """A connection to the replica was refused or ended; whether another one can be asked at once. The only replica of a
-        server that others run is asked again."""
+        """A connection to the replica was refused or ended; whether ``acquire`` waits for one that can be asked. The only replica
+        of a server that others run is asked again."""
         if len(self._all) > 1 or self.config.server_to_start is not None:
             replica.up = False
-        return any(one.up for one in self._all.values() if one is not replica)
+        return self.config.server_to_start is not None or any(one.up for one in self._all.values())
 
     async def status(self, replica: Replica) -> int:
         """Status of ``GET {url}/models``; 0 where there is no response."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dataengine.stage import Resources
 
@@ -27,6 +27,7 @@ class RunningService(Protocol):
         """End it, and all processes that it started."""
 
 
+@runtime_checkable
 class ServiceEngine(Protocol):
     """Places services on machines; they end with this process at the latest, however it ends."""
 

@@ -9,7 +9,6 @@ from dataengine.config.model_server import ModelServer
 from dataengine.errors import RunError, UsageError
 from dataengine.models.serving import addresses, packaged_server
 from dataengine.models.serving.addresses import State
-from dataengine.models.serving.replica_process import ReplicaProcess
 from dataengine.models.serving.service import RunningService, ServiceEngine
 from dataengine.stage import Resources
 from dataengine.storage.store import Store
@@ -32,12 +31,17 @@ class StartedServers:
         self.store, self.tick = store, tick
         self._running: dict[str, tuple[ModelServer, list[RunningService]]] = {}
 
-    def need(self, servers: Sequence[ModelServer], engine: ServiceEngine) -> None:
+    def need(self, servers: Sequence[ModelServer], engine: object) -> None:
         """Have these servers run, each with one replica that answers, and no others. Raises RunError where one has none."""
         needed = {server.place: server for server in servers if server.started}
         for place in [place for place in self._running if place not in needed]:
             self._stop(place)
-        begun = [self._start(server, engine) for server in needed.values() if server.place not in self._running]
+        missing = [server for server in needed.values() if server.place not in self._running]
+        if missing and not isinstance(engine, ServiceEngine):
+            raise RunError(
+                "this engine starts no model servers: name running ones by url in the recipe's model_servers"
+            )
+        begun = [self._start(server, engine) for server in missing if isinstance(engine, ServiceEngine)]
         for server in begun:
             self._await(server)
 
@@ -46,6 +50,8 @@ class StartedServers:
             self._stop(place)
 
     def _start(self, server: ModelServer, engine: ServiceEngine) -> ModelServer:
+        from dataengine.models.serving.replica_process import ReplicaProcess
+
         addresses.forget(self.store, server.place, server.replicas)
         services = [ReplicaProcess(server, number, self.store) for number in range(server.replicas)]
         resources = Resources(cpus=server.cpus, gpus=server.gpus)
