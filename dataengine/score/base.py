@@ -6,11 +6,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.limits import Limits
 from dataengine.models.device import Float32
 
 Columns = dict[str, list[Any]]
@@ -64,7 +65,26 @@ class EmbeddingScorer(ABC):
         """``(D,)`` of each sample and ``(captions, D)`` of its captions, unit rows; one value a sample and field."""
 
 
-AnyScorer = Scorer | EmbeddingScorer
+@runtime_checkable
+class FileScorer(Protocol):
+    """Adds columns from what a decode child makes of a whole file; no model. Samples of other kinds than ``kinds`` have null."""
+
+    name: str
+    fields: list[pa.Field[Any]]
+    kinds: tuple[str, ...]
+
+    @property
+    def version(self) -> str:
+        """Names the measuring code."""
+
+    def validate(self) -> None:
+        """Find mistakes of configuration before any media is read. Raises UsageError."""
+
+    def prepare_file(self, data: bytes, limits: Limits) -> dict[str, Any]:
+        """A file's value of each field. Raises InputError."""
+
+
+AnyScorer = Scorer | EmbeddingScorer | FileScorer
 
 
 def stored(value: float) -> float:

@@ -16,6 +16,8 @@ _KNOWN = {
     "imagehash": ("dataengine.score.imagehash", "ImageHash"),
     "conse": ("dataengine.score.conse", "Conse"),
     "clip": ("dataengine.score.clip", "Clip"),
+    "quality": ("dataengine.score.quality", "Quality"),
+    "motion": ("dataengine.score.motion", "Motion"),
 }
 
 

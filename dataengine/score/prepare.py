@@ -14,6 +14,7 @@ from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video.reader import frames_even
+from dataengine.score.base import FileScorer
 
 _JPEG = b"\xff\xd8\xff"
 #: Media bytes, kind, and the names of the scorers to prepare them for.
@@ -30,11 +31,18 @@ class Preparer(Protocol):
     def prepare(self, frames: Sequence[Pixels]) -> Any: ...
 
 
-def prepare(context: tuple[Limits, Sequence[Preparer]], item: Item) -> dict[str, Any]:
+def prepare(context: tuple[Limits, Sequence[Preparer | FileScorer]], item: Item) -> dict[str, Any]:
     """What each scorer made of its frames, by name. Raises InputError."""
     limits, every = context
     data, kind, names = item
-    scorers = [s for s in every if s.name in names]
+    wanted = [s for s in every if s.name in names]
+    files = {s.name: s.prepare_file(data, limits) for s in wanted if isinstance(s, FileScorer)}
+    return files | _from_frames(data, kind, [s for s in wanted if not isinstance(s, FileScorer)], limits)
+
+
+def _from_frames(data: bytes, kind: str, scorers: Sequence[Preparer], limits: Limits) -> dict[str, Any]:
+    if not scorers:
+        return {}
     if kind == "image":
         sizes = {s.name: None if s.min_side is None else 1 << (s.min_side - 1).bit_length() for s in scorers}
         pictures = _decoded(data, limits, set(sizes.values()))

@@ -19,7 +19,7 @@ from dataengine.samples import measured
 from dataengine.samples.decode import Decoded
 from dataengine.samples.locate import Located
 from dataengine.samples.worker import ONCE, DecodingWorker
-from dataengine.score.base import AnyScorer, EmbeddingScorer, Scorer
+from dataengine.score.base import AnyScorer, EmbeddingScorer, FileScorer, Scorer
 from dataengine.score.factory import build
 from dataengine.score.prepare import Item
 from dataengine.stage import Part
@@ -79,7 +79,7 @@ class ScoreWorker(DecodingWorker):
         data = self.workspace.store.get(key)
         return File(key, hashlib.sha256(data).hexdigest(), len(data), rows)
 
-    def _from_pixels(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
+    def _from_pixels(self, scorers: Sequence[Scorer | FileScorer], rows: Sequence[Located]) -> dict[str, pa.Table]:
         """Each sample is decoded for those scorers alone that cannot use what ingest has measured."""
         if not scorers:
             return {}
@@ -98,23 +98,31 @@ class ScoreWorker(DecodingWorker):
         chunks.append(scored([(row, Ok({})) for row in rows if not missing(row)]))
         return {s.name: pa.concat_tables([t for chunk in chunks for t in chunk[s.name]]).sort_by("id") for s in scorers}
 
-    def _measured(self, scorers: Sequence[Scorer], rows: Sequence[Located]) -> dict[str, dict[str, Any]]:
-        """What ingest has prepared: by sample id, then by scorer."""
+    def _measured(self, scorers: Sequence[Scorer | FileScorer], rows: Sequence[Located]) -> dict[str, dict[str, Any]]:
+        """What need not be decoded: by sample id, then by scorer."""
         from dataengine.score.technical import Technical, rounded
 
-        if not any(isinstance(s, Technical) for s in scorers):
-            return {}
-        measures = measured.kept(self.workspace, rows, self.limits)
-        return {id_: {Technical.name: rounded([m])} for id_, m in measures.items()}
+        files = [s for s in scorers if isinstance(s, FileScorer)]
+        known: dict[str, dict[str, Any]] = {
+            row.id: {s.name: dict.fromkeys(f.name for f in s.fields) for s in files if row.kind not in s.kinds}
+            for row in rows
+        }
+        if any(isinstance(s, Technical) for s in scorers):
+            for id_, measures in measured.kept(self.workspace, rows, self.limits).items():
+                known[id_][Technical.name] = rounded([measures])
+        return known
 
     def _scored(
-        self, scorer: Scorer, chunk: Sequence[Decoded], known: Mapping[str, Mapping[str, Any]]
+        self, scorer: Scorer | FileScorer, chunk: Sequence[Decoded], known: Mapping[str, Mapping[str, Any]]
     ) -> list[pa.Table]:
         good = [(row, {**o.value, **known.get(row.id, {})}[scorer.name]) for row, o in chunk if isinstance(o, Ok)]
         bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
-        self._load(scorer)
         prepared, captions = [p for _, p in good], [row.captions for row, _ in good]
-        columns = scorer.score(prepared, captions) if good else {}
+        if isinstance(scorer, FileScorer):
+            columns = {field.name: [p[field.name] for p in prepared] for field in scorer.fields}
+        else:
+            self._load(scorer)
+            columns = scorer.score(prepared, captions) if good else {}
         return _tables(scorer, [row.id for row, _ in good], columns, bad)
 
     def _from_embeddings(self, scorer: EmbeddingScorer, rows: Sequence[Located], files: dict[str, File]) -> pa.Table:
