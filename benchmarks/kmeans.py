@@ -1,4 +1,4 @@
-"""k-means for codebooks: faiss beside scikit-learn from one random start, and one iteration at 65,536 centres.
+"""k-means for codebooks beside scikit-learn's from one random start, and one iteration at 65,536 centres.
 
 Wall and CPU seconds and the inertia of both; 1 M vectors of 192, 4,096 centres, 20 iterations unless told otherwise.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dataengine.tokenize.kelix.centres import lloyd
+from dataengine.tokenize.kelix.lloyd import lloyd
 
 
 def main() -> None:
@@ -34,11 +34,11 @@ def main() -> None:
     print(
         f"{len(x):,} x {options.dim}, {options.centres:,} centres, {options.iterations} iterations, {options.threads} threads"
     )
-    timed("faiss", lambda: lloyd(x, start, options.iterations, options.threads)[0], x)
+    timed("ours", lambda: lloyd(x, start, options.iterations, options.threads)[0], x)
     timed("scikit-learn", lambda: _sklearn(x, start, options.iterations, options.threads), x)
     if options.many:
         many = x[np.sort(generator.choice(len(x), options.many, replace=False))]
-        timed(f"faiss, one iteration at {options.many:,}", lambda: lloyd(x, many, 1, options.threads)[0], x)
+        timed(f"ours, one iteration at {options.many:,}", lambda: lloyd(x, many, 1, options.threads)[0], x)
 
 
 def _sklearn(x: Any, start: Any, iterations: int, threads: int) -> Any:

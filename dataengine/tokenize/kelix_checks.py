@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -24,8 +25,10 @@ _COUNTED = contracts.columns(id=pa.string(), captioned=pa.int64(), tokens=pa.int
 _FLOAT = 4
 _ADAM = 2
 """Moments of the optimiser, beside weights and gradients."""
-_ROOM = 0.9
-"""Share of memory that training may fill."""
+_ROOM, _HELD = 0.9, 0.5
+"""Shares of memory that training may fill, and that vectors for the centres take of it."""
+_CENTRE = 4 + 4 + 8
+"""Bytes a number of a centre: in the codebook, in faiss, in the sum of its vectors."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,28 @@ class Memory:
 
 
 def memory(config: KelixConfig, parameters: dict[str, int], frozen: Iterable[str]) -> Memory:
-    """Estimate: float32 weights, of what is trained also gradients and two moments; activations of one batch; vectors twice.
-    Processes that share a model (FSDP) have the centres whole, and of the rest a share."""
+    """Estimate: float32 weights, of what is trained also gradients and two moments; activations of one batch; centres with their
+    sums in float64, and the vectors that are held. Processes that share a model (FSDP) have the centres whole, and of the rest a
+    share."""
     still, curriculum = set(frozen), config.training.curriculum
     learned = {portion: n for portion, n in parameters.items() if portion != "centres"}
     trained = sum(n for portion, n in learned.items() if portion not in still)
     shares = curriculum.processes if curriculum and curriculum.parallel == "fsdp" else 1
     model = _FLOAT * (parameters.get("centres", 0) + (sum(learned.values()) + trained * (1 + _ADAM)) // shares)
-    return Memory(model, _activations(config), 2 * _FLOAT * config.training.centre_tokens * config.vision.features)
+    centres = _CENTRE * config.centres * config.vision.features
+    return Memory(model, _activations(config), centres + int(min(vector_bytes(config), held_for_centres(config))))
+
+
+def vector_bytes(config: KelixConfig) -> int:
+    """Of all vectors for the centres."""
+    return _FLOAT * config.training.centre_tokens * config.vision.features
+
+
+def held_for_centres(config: KelixConfig) -> float:
+    """Bytes of vectors for the centres that are held in memory; more lie on a disk."""
+    if config.training.centre_memory is not None:
+        return config.training.centre_memory * 1e9
+    return _HELD * (available("cpu") or math.inf)
 
 
 def _activations(config: KelixConfig) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig, without_codebooks
-from dataengine.tokenize.kelix_checks import Corpus, available, memory
+from dataengine.tokenize.kelix_checks import Corpus, available, held_for_centres, memory, vector_bytes
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.curriculum import Phase
@@ -101,8 +101,9 @@ def _model(config: KelixConfig, parameters: dict[str, int]) -> list[Row]:
 
 
 def _corpus(config: KelixConfig, corpus: Corpus | None) -> list[Row]:
-    need = memory(config, {}, ()).centres
-    wanted = f"{config.training.centre_tokens:,} at most, {need / 1e9:,.1f} GB"
+    need, held = vector_bytes(config), held_for_centres(config)
+    where = "in memory" if need <= held else f"{held / 1e9:,.1f} of them in memory"
+    wanted = f"{config.training.centre_tokens:,} at most, {need / 1e9:,.1f} GB, {where}"
     if corpus is None:
         return [("samples", "unknown: nothing is filtered yet"), ("vectors for centres", wanted)]
     vectors = min(corpus.tokens, config.training.centre_tokens)

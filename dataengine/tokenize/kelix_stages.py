@@ -118,7 +118,8 @@ class KelixFeatures(Kelix, PlannedStage):
 
     def worker(self, run: Run) -> Worker:
         config, limits = self.config(run.recipe), run.recipe.limits.to_limits()
-        return FeatureWorker(limits, run.workspace, config, self.device(run.recipe), given=self.given(run))
+        share = _PLENTY * config.training.centre_tokens / max(1, corpus_of(run, config).tokens)
+        return FeatureWorker(limits, run.workspace, config, self.device(run.recipe), given=self.given(run), share=share)
 
 
 class KelixCentres(Kelix):
@@ -156,6 +157,8 @@ class KelixFit(Kelix, FitStage):
         return FitWorker(limits, run.workspace, config, self.device(run.recipe), encoder, self.given(run))
 
 
+#: Features that all parts keep together, as a multiple of those that are needed: half of the samples may be undecodable.
+_PLENTY = 2.0
 #: What the continuous encoder does not depend on.
 _CODES_ONLY = {
     "quantiser": ("entries", "beta", "codebook_weight"),
@@ -215,15 +218,19 @@ class EncoderWorker(_Learner):
         return Output({"encoder": File(key, self.workspace.store.put(key, data), len(data))}, {"steps": trainer.step})
 
 
+@dataclass
 class FeatureWorker(_Learner):
-    """Publishes at most ``centre_tokens`` features of its samples as ``features``, ``(n, D)`` float32 with their keys."""
+    """Publishes at most ``centre_tokens`` features of its samples as ``features``, ``(n, D)`` float32 with their keys: of all of
+    them a ``share``, which is more than can be among the smallest keys of all parts, so it changes no centre."""
+
+    share: float = 1.0
 
     def process(self, part: Part) -> Output:
         import torch
 
         data = self.workspace.store.get(str(self.given))
         network = encoder_network(self.config, data).to(self.device)
-        sample = PatchSample(self.config.training.centre_tokens, self.config.seed)
+        sample = PatchSample(self.config.training.centre_tokens, self.config.seed, self.share)
         torch.set_num_threads(1)
         with torch.inference_mode():
             for n, (row, pixels) in enumerate(self.stills(self.samples(part.spec))):

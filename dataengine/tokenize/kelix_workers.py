@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from dataengine.errors import RunError
 from dataengine.media.sandbox.pool import Ok
@@ -22,7 +20,7 @@ from dataengine.stage import Group, Part
 from dataengine.storage.workspace import File, Output, Workspace
 from dataengine.tokenize import checkpoint
 from dataengine.tokenize.kelix.config import KelixConfig, without_codebooks
-from dataengine.tokenize.kelix_checks import check_memory, memory
+from dataengine.tokenize.kelix_checks import check_memory, held_for_centres, memory
 from dataengine.tokenize.stage import StillsWorker
 
 if TYPE_CHECKING:
@@ -88,32 +86,19 @@ class CentresWorker:
 
     def process(self, part: Part) -> Output:
         from dataengine.tokenize.kelix.centres import clusters
+        from dataengine.tokenize.kelix.reservoir import reservoir
 
-        training, count = self.config.training, self.config.centres
-        check_memory(memory(self.config, {}, ()).centres, "cpu", "the vectors for the centres")
-        rows = self._reservoir(part.spec)
-        codebook = clusters(
-            rows, count, iterations=training.centre_iterations, seed=self.config.seed, threads=training.threads
-        )
+        config, training, store = self.config, self.config.training, self.workspace.store
+        check_memory(memory(config, {}, ()).centres, "cpu", "the centres and the vectors for them")
+        width, held = config.vision.features, held_for_centres(config)
+        with reservoir(store, part.spec, training.centre_tokens, width, held) as rows:
+            options = {"iterations": training.centre_iterations, "seed": config.seed, "threads": training.threads}
+            codebook, count = clusters(rows, config.centres, **options), len(rows)
         data = checkpoint.pack({"name": "centres"}, {"centres": codebook.centres})
         key = f"tokenizers/centres/{part.key}.safetensors"
-        file = File(key, self.workspace.store.put(key, data), len(data))
-        counts = {"centres": count, "tokens": len(rows)} | (
-            {"reseeded": codebook.reseeded} if codebook.reseeded else {}
-        )
-        return Output({"centres": file}, counts)
-
-    def _reservoir(self, files: list[str]) -> NDArray[np.float32]:
-        """The ``centre_tokens`` features with the smallest keys, of all parts; one part's are in memory beside them."""
-        keys = [np.load(io.BytesIO(self.workspace.store.get(key)))["keys"] for key in files]
-        every = np.concatenate(keys)
-        order = np.argsort(every, kind="stable")[: self.config.training.centre_tokens]
-        place = np.full(len(every), -1)
-        place[order] = np.arange(len(order))
-        rows = np.empty((len(order), self.config.vision.features), np.float32)
-        for key, own in zip(files, np.split(place, np.cumsum([len(k) for k in keys])[:-1]), strict=True):
-            rows[own[own >= 0]] = np.load(io.BytesIO(self.workspace.store.get(key)))["rows"][own >= 0]
-        return rows
+        file = File(key, store.put(key, data), len(data))
+        moved = {"reseeded": codebook.reseeded} if codebook.reseeded else {}
+        return Output({"centres": file}, {"centres": config.centres, "tokens": count, **moved})
 
 
 @dataclass

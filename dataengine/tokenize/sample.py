@@ -27,10 +27,12 @@ def chosen(ids: Iterable[str], *, seed: int, count: int, use: str = "fit") -> li
 
 
 class PatchSample:
-    """A uniform sample of at most ``limit`` rows of all features added; a set, whatever the order of ``add``."""
+    """A uniform sample of at most ``limit`` rows of all features added; a set, whatever the order of ``add``. ``share``: of rows
+    that are kept at all, where many parts give more than the limit together."""
 
-    def __init__(self, limit: int, seed: int) -> None:
+    def __init__(self, limit: int, seed: int, share: float = 1.0) -> None:
         self._limit = limit
+        self._bound = np.uint64(min(int(share * 2**64), 2**64 - 1))
         self._seed = seed
         self._waiting = 0
         self._keys: list[NDArray[np.uint64]] = []
@@ -39,9 +41,11 @@ class PatchSample:
     def add(self, sample: str, features: NDArray[Any]) -> None:
         """Offer the ``(T, D)`` features of one sample, once; holds at most twice the limit and the rows given."""
         steps = np.arange(1, len(features) + 1, dtype=np.uint64) * _GAMMA
-        self._keys.append(mix(steps + np.uint64(draw(self._seed, sample))))
-        self._rows.append(features)
-        self._waiting += len(features)
+        keys = mix(steps + np.uint64(draw(self._seed, sample)))
+        kept = keys <= self._bound
+        self._keys.append(keys[kept])
+        self._rows.append(features[kept])
+        self._waiting += int(kept.sum())
         if self._waiting > 2 * self._limit:
             self._shrink()
 

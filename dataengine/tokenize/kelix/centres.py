@@ -1,8 +1,8 @@
 """Initialises codebooks: k-means over features of the corpus, the centres split at random over the codebooks (Kelix,
 arXiv 2602.09843: 65,536 centres of > 10 M images in eight parts).
 
-Few centres are found by scikit-learn from a k-means++ start, on one thread. Many are found by faiss from a random start:
-k-means++ would take longer than all the rest.
+Few centres are found by scikit-learn from a k-means++ start, on one thread. Many, or those of many vectors, are found from a
+random start with faiss's search (``lloyd.py``): k-means++ would take longer than all the rest, and need all vectors in memory.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dataengine.errors import RunError
+from dataengine.tokenize.kelix.lloyd import lloyd
 
 _F32 = NDArray[np.float32]
-_PLUS_PLUS = 4096
+#: Centres, and bytes of vectors, up to which scikit-learn finds them.
+_PLUS_PLUS, _SMALL = 4096, 4 << 30
 
 
 class Clusters(NamedTuple):
@@ -37,7 +39,7 @@ def clusters(features: _F32, count: int, *, iterations: int, seed: int, threads:
     check(len(features), count)
     if not np.isfinite(features.sum(dtype=np.float64)):
         raise RunError("the tower gives features that are not finite numbers: its weights are damaged, or do not fit")
-    if count <= _PLUS_PLUS:
+    if count <= _PLUS_PLUS and features.nbytes <= _SMALL:
         centroids, dead = _plus_plus(features, count, iterations, seed), 0
     else:
         start = np.sort(_shuffled(len(features), seed + 1)[:count])
@@ -52,30 +54,6 @@ def check(vectors: int, count: int) -> None:
             f"{vectors:,} visual tokens are too few for {count:,} codebook entries: more media, fewer entries "
             "(quantiser.entries), or larger tokenize.fit_samples and training.centre_tokens"
         )
-
-
-def lloyd(features: _F32, start: _F32, iterations: int, threads: int = 1) -> tuple[_F32, int]:
-    """Lloyd's algorithm by faiss from ``start``: ``(K, D)`` centres, and how many of them no vector was nearest to at the end.
-    Those move to the vectors that lie farthest from their own centres."""
-    import faiss
-
-    faiss.omp_set_num_threads(threads)
-    with threadpool_limits(threads):
-        settings = {"max_points_per_centroid": len(features), "min_points_per_centroid": 1, "seed": 0}
-        model = faiss.Kmeans(features.shape[1], len(start), niter=iterations, **settings)
-        model.train(np.ascontiguousarray(features), init_centroids=np.ascontiguousarray(start))
-        distances, labels = model.index.search(features, 1)
-    centroids: Any = model.centroids
-    return _reseeded(centroids, features, distances[:, 0], labels[:, 0])
-
-
-def _reseeded(centroids: _F32, features: _F32, distances: _F32, labels: NDArray[Any]) -> tuple[_F32, int]:
-    dead = np.flatnonzero(np.bincount(labels, minlength=len(centroids)) == 0)
-    if len(dead):
-        farthest = np.lexsort((np.arange(len(distances)), -distances))[: len(dead)]
-        centroids = centroids.copy()
-        centroids[dead] = features[farthest]
-    return centroids, len(dead)
 
 
 def _plus_plus(features: _F32, count: int, iterations: int, seed: int) -> _F32:

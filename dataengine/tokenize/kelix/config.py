@@ -142,6 +142,9 @@ class Training(Model):
     rate: Annotated[float, Field(gt=0)] = 2e-3
     centre_tokens: Count = 60_000
     centre_iterations: Count = 20
+    centre_memory: Annotated[float, Field(gt=0)] | None = Field(default=None, exclude=True)
+    """GB of vectors for the centres that are held in memory; more lie on the disk of the machine that finds the centres. Half of
+    its memory where nothing is given. Changes no result, so it is no part of what a tokenizer's id is a digest of."""
     save_every: Count = 100
     threads: Count = 2
     """Of the CPU; the weights depend on it, so it is part of the configuration."""
