@@ -28,13 +28,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, NewType, Protocol, Self, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 if TYPE_CHECKING:
+    import pyarrow.dataset as pads
+
     from dataengine.storage.workspace import File, Workspace
 
 #: What an engine takes as a table.
-Relation = pa.Table | pads.Dataset
+Relation: TypeAlias = "pa.Table | pads.Dataset"
 
 #: A table of the run's engine, whichever that is: it goes back to the engine (``sql``, ``collect``, ...) or nowhere.
 Frame = NewType("Frame", object)

@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 
 from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
@@ -252,7 +251,7 @@ class SparkEngine:
 
     def _frame(self, table: Relation) -> DataFrame:
         """Local Parquet data sets are read by Spark itself; all else is handed over as Arrow."""
-        if isinstance(table, pads.Dataset):
+        if not isinstance(table, pa.Table):
             files = getattr(table, "files", [])
             if files and self._local and is_local_parquet(table):
                 return self._session.read.parquet(*files).select(*table.schema.names)

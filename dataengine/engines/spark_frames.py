@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 from pyarrow.fs import LocalFileSystem
 
 from dataengine.engines.tables import canonical_schema
@@ -23,7 +22,9 @@ _RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
 
 
 def is_local_parquet(dataset: Any) -> bool:
-    return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, pads.ParquetFileFormat)
+    from pyarrow.dataset import ParquetFileFormat
+
+    return isinstance(dataset.filesystem, LocalFileSystem) and isinstance(dataset.format, ParquetFileFormat)
 
 
 def spark_schema(schema: pa.Schema) -> StructType:

@@ -15,6 +15,8 @@ from dataengine.media.video.sampling import FAST, SLOW, SlowFast, preset
 Grid = tuple[int, int, int]
 Frame = NDArray[np.uint8]
 
+#: Frames of a video that a tokenizer is fitted on.
+FIT_FRAMES = 4
 
 #: Slow-Fast sampling in a configuration: the name of a preset, or its fields.
 Video = Annotated[SlowFast, BeforeValidator(preset)]

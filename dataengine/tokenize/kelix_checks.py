@@ -15,10 +15,10 @@ from dataengine import contracts
 from dataengine.errors import InputError, RunError, UsageError
 from dataengine.samples.locate import locations
 from dataengine.stage import Run
+from dataengine.tokenize.base import FIT_FRAMES
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
 from dataengine.tokenize.kelix.files import check_lm, tower_files
 from dataengine.tokenize.patches import Native
-from dataengine.tokenize.prepare import FIT_FRAMES
 from dataengine.tokenize.training_set import to_fit
 
 _COUNTED = contracts.columns(id=pa.string(), captioned=pa.int64(), tokens=pa.int64())

@@ -20,12 +20,12 @@ from dataengine.samples.selection import Selection
 from dataengine.samples.stage import PlannedStage, part_name
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.tokenize.base import FIT_FRAMES
 from dataengine.tokenize.kelix.config import CausalLM, KelixConfig
 from dataengine.tokenize.kelix.curriculum import Curriculum
 from dataengine.tokenize.kelix_stages import Kelix, has_curriculum
 from dataengine.tokenize.kelix_workers import AnnealedWorker, PhaseWorker
 from dataengine.tokenize.patches import Native
-from dataengine.tokenize.prepare import FIT_FRAMES
 from dataengine.tokenize.stage import FitStage
 from dataengine.tokenize.training_set import to_fit
 

@@ -1,4 +1,5 @@
-"""Decodes media for a tokenizer, in the decode child: bytes → frames → the input of ``encode``."""
+"""Decodes media for a tokenizer: bytes → frames → the input of ``encode``. For the decode child: what it needs is compiled at
+import."""
 
 from __future__ import annotations
 
@@ -9,10 +10,7 @@ from dataengine.media.image.resize import PATCH
 from dataengine.media.limits import Limits
 from dataengine.media.video import slowfast
 from dataengine.media.video.reader import frames_even
-from dataengine.tokenize.base import Preparer, Timeline
-
-#: Frames of a video that a tokenizer is fitted on.
-FIT_FRAMES = 4
+from dataengine.tokenize.base import FIT_FRAMES, Preparer, Timeline
 
 Context = tuple[Limits, Preparer]
 Item = tuple[bytes, str]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataengine.cot.checks.verify import Verdict, verify_record
+from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.record import Record
-from dataengine.cot.core.sample import CotInput, decoded
+from dataengine.cot.core.sample import CotInput
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox

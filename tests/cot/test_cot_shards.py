@@ -20,7 +20,7 @@ from support.cot_corpus import PAIRS, pictures, records, sample, videos
 from dataengine.cot.core.outcomes import Outcome
 from dataengine.cot.core.shard_files import decode_png, encode_png, record_members
 from dataengine.cot.questions.build import candidates
-from dataengine.cot.questions.worker import Context, EncodedSample
+from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.storage.tar import write_tar

@@ -17,10 +17,11 @@ from PIL import Image
 from support.cot_corpus import Written, images_of, pictures, records, sample, videos, written
 
 from dataengine.cot.checks.verify import verify_record
+from dataengine.cot.core.decoded import working_size
 from dataengine.cot.core.formats import box
-from dataengine.cot.core.frame_sampling import sample_frames
 from dataengine.cot.core.record import Record, canonical_json, record_id
-from dataengine.cot.core.sample import CotInput, working_size
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.core.shard_files import encode_png, record_members
 from dataengine.cot.questions.build import compose
 from dataengine.cot.tasks.base import LETTERS

@@ -13,8 +13,8 @@ from support.cot_workers import Workshop
 
 from dataengine.cot.core.tables import SourceMaterial
 from dataengine.cot.paths.stage import PathWorker
+from dataengine.cot.questions.encoded import Context
 from dataengine.cot.questions.stage import QuestionWorker
-from dataengine.cot.questions.worker import Context
 from dataengine.errors import InputError
 from dataengine.samples.locate import Located
 from dataengine.samples.worker import DecodingWorker

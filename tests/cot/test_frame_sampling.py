@@ -16,9 +16,10 @@ from support.cot_workers import Workshop
 
 from dataengine.contracts import sample_id
 from dataengine.cot.checks.verify import verify_record
-from dataengine.cot.core.frame_sampling import KEYE, frames_of, parameters_of, same_frames, sample_frames, sampling_of
+from dataengine.cot.core.frame_sampling import KEYE, frames_of, parameters_of, same_frames, sampling_of
 from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.core.record import Record, canonical_json
+from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import render

@@ -123,10 +123,17 @@ def test_canonical_types() -> None:
     assert found.to_pylist() == table.to_pylist()
 
 
-def test_nothing_heavy_is_imported_before_an_engine_starts() -> None:
+@pytest.mark.parametrize(
+    "modules",
+    [
+        "dataengine.engines.duckdb, dataengine.engines.spark, dataengine.policy.decide, dataengine.dedup.edges",
+        "dataengine.catalog, dataengine.pipeline, dataengine.cli.main",
+    ],
+)
+def test_nothing_heavy_is_imported_before_an_engine_starts(modules: str) -> None:
     code = (
-        "import sys, dataengine.engines.duckdb, dataengine.engines.spark, dataengine.policy.decide, dataengine.dedup.edges\n"
-        "heavy = {'duckdb', '_duckdb', 'pyspark', 'py4j', 'numba', 'scipy', 'ray', 'torch'}\n"
+        f"import sys, {modules}\n"
+        "heavy = {'duckdb', '_duckdb', 'pyspark', 'py4j', 'numba', 'scipy', 'pandas', 'ray', 'torch'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

@@ -174,7 +174,7 @@ def test_a_child_may_compile_what_it_may_not_keep(tmp_path: Path, monkeypatch: p
     with Sandbox("support.compiled:compute", None, workers=1, limits=Limits()) as sandbox:
         assert list(sandbox.map([1, 2])) == [Ok([1.0, 2]), Ok([1.0, 4])]
     kept = {path.name.split(".")[1].split("-")[0] for path in tmp_path.rglob("*.nbc")}
-    assert {"_similar_patches", "_filtered"} <= kept and "_doubled" not in kept
+    assert {"_similar_patches", "across_rows"} <= kept and "_doubled" not in kept
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from dataengine.errors import RunError, UsageError
+from dataengine.media.image.resample import resize
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 
@@ -281,3 +282,12 @@ def test_a_decode_child_imports_only_what_it_needs() -> None:
         outcome = next(iter(sandbox.map([None])))
     assert isinstance(outcome, Ok)
     assert not {"torch", "ray", "pandas", "scipy", "cv2", "pyarrow", "duckdb"} & set(outcome.value)
+
+
+@pytest.mark.parametrize("resizes", [False, True])
+def test_what_resizes_is_compiled_before_a_child_is_confined(resizes: bool) -> None:
+    context = resize if resizes else None
+    with Sandbox("support.sandbox_functions:loaded", context, workers=1, limits=LIMITS) as sandbox:
+        outcome = next(iter(sandbox.map([None])))
+    assert isinstance(outcome, Ok)
+    assert ("dataengine.media.image.compiled_filter" in outcome.value) == resizes

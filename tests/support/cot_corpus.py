@@ -15,11 +15,12 @@ import sklearn.datasets
 from PIL import Image
 
 from dataengine.contracts import sample_id
+from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.frame_sampling import KEYE, sampling_of
 from dataengine.cot.core.outcomes import Kept, Outcome
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import PathSummary, Record
-from dataengine.cot.core.sample import CotInput, decoded
+from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import PlanRow
 from dataengine.cot.mix.write_stage import record_of

@@ -83,6 +83,11 @@ def modules(context: None, item: None) -> list[str]:
     return sorted(sys.modules)
 
 
+def loaded(context: Any, item: None) -> list[str]:
+    """What is loaded before the first item."""
+    return sorted(sys.modules)
+
+
 def libraries(limits: Any, item: bytes) -> list[str]:
     """Shared libraries in memory after a video was inspected."""
     from dataengine.media.inspect import inspect

@@ -7,19 +7,12 @@ frames without the recipe.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-import numpy as np
-
 from dataengine.cot.core.record import SAMPLE
-from dataengine.errors import InputError
-from dataengine.media.limits import Limits
-from dataengine.media.video import slowfast
-from dataengine.media.video.reader import probe
-from dataengine.media.video.sampling import SLOW, SlowFast
+from dataengine.media.video.sampling import SlowFast
 from dataengine.models.serving.messages import VideoBlock
 
 EVEN, SLOW_FAST = "even", "slow-fast"
@@ -42,20 +35,6 @@ def sampling_of(frames: int | Literal["slow-fast"], settings: SlowFast) -> str:
     if isinstance(frames, int):
         return f"{EVEN} {frames}"
     return f"{SLOW_FAST} {json.dumps(asdict(settings), sort_keys=True, separators=(',', ':'))}"
-
-
-def sample_frames(data: bytes, sampling: str, limits: Limits) -> SampledFrames:
-    """Times and kinds of the frames of a video. Raises InputError."""
-    name, _, rest = sampling.partition(" ")
-    if name == SLOW_FAST:
-        plan = slowfast.plan(data, _settings(rest), limits)
-        return SampledFrames(tuple(map(_rounded_up, plan.times)), plan.kinds)
-    if name != EVEN or not rest.isdecimal() or not 1 <= int(rest) <= 1024:
-        raise InputError("bad_record", f"unknown frame sampling {sampling[:80]!r}")
-    clip = probe(data, limits)
-    middles = (np.arange(int(rest)) + 0.5) * clip.duration / int(rest)
-    times = clip.times[np.unique(clip.at(middles))].tolist()
-    return SampledFrames(tuple(map(_rounded_up, times)), (SLOW,) * len(times))
 
 
 def parameters_of(sampling: str, frames: SampledFrames) -> dict[str, str]:
@@ -90,14 +69,3 @@ def video_block(source_id: str, params: Mapping[str, str]) -> VideoBlock:
         times=frames.times,
         kinds=frames.kinds,
     )
-
-
-def _rounded_up(seconds: float) -> float:
-    return math.ceil(100 * seconds - 1e-6) / 100
-
-
-def _settings(text: str) -> SlowFast:
-    try:
-        return SlowFast(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise InputError("bad_record", f"invalid settings of Slow-Fast sampling: {error}") from None

@@ -26,8 +26,8 @@ from dataengine.cot.core.sample_parts import cut_of, sample_parts
 from dataengine.cot.core.schemas import QUESTIONS
 from dataengine.cot.core.stage import CotPart, CotParts
 from dataengine.cot.core.tables import QuestionRow, SourceMaterial, rows_of
+from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.cot.questions.rewrite import Enhancer, Rewriting
-from dataengine.cot.questions.worker import Context, EncodedSample
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed, Ok

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from dataengine.cot.core.frame_sampling import KEYE
+from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.outcomes import Outcome
-from dataengine.cot.core.sample import decoded
-from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.cot.questions.build import candidates
-from dataengine.media.limits import Limits
-
-
-@dataclass(frozen=True)
-class Context:
-    """``per_sample``: how many questions a sample may give; ``samplings``: of a video's frames; ``models``: are there
-    teachers that answer what a program cannot?"""
-
-    limits: Limits
-    seed: int
-    per_sample: int
-    samplings: tuple[str, ...] = KEYE
-    models: bool = False
-
-
-@dataclass(frozen=True)
-class EncodedSample:
-    """A sample: its bytes, what its source says (facts: ``duration`` in seconds, if known), captions of other samples, and other
-    videos with their bytes and facts."""
-
-    id: str
-    kind: str
-    data: bytes
-    captions: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    pairs: tuple[Pair, ...] = ()
-    distractors: tuple[Distractor, ...] = ()
-    partners: tuple[tuple[str, bytes, Mapping[str, Any]], ...] = ()
+from dataengine.cot.questions.encoded import Context, EncodedSample
 
 
 def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:

@@ -8,8 +8,9 @@ from collections.abc import Collection
 import numpy as np
 from PIL import Image
 
-from dataengine.cot.core import frame_sampling, tools
-from dataengine.cot.core.sample import working_size
+from dataengine.cot.core import tools
+from dataengine.cot.core.decoded import working_size
+from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.core.shard_files import encode_png
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
@@ -21,7 +22,7 @@ SIDE, FRAME_SIDE = 768, 252
 """Pixels of the shorter side of a picture and of a frame, at most; a fast frame has about a third of the area."""
 FAST_SIDE = 138
 _PICTURE = 448
-"""As ``source.PICTURE_SIDE``: what tools work on is what they are checked on."""
+"""As ``decoded.PICTURE_SIDE``: what tools work on is what they are checked on."""
 
 
 def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> dict[str, list[bytes]]:
@@ -41,7 +42,7 @@ def run_program(limits: Limits, item: tuple[bytes, str]) -> tuple[bytes, str]:
 
 
 def _frames(data: bytes, way: str, limits: Limits) -> list[bytes]:
-    sampling = frame_sampling.sample_frames(data, way, limits)
+    sampling = sample_frames(data, way, limits)
     frames = frames_at(data, sampling.times, limits, FRAME_SIDE)
     sides = (FAST_SIDE if kind == FAST else FRAME_SIDE for kind in sampling.kinds)
     return [_jpeg(frame, side) for frame, side in zip(frames, sides, strict=True)]

@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import cv2
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from dataengine.media.image.pixels import Pixels
+
+#: Modules that compile what this one calls when they are imported: decode children do so before they are confined, a command that
+#: resizes nothing does not wait for it.
+COMPILED = ("dataengine.media.image.compiled_filter",)
 
 Kernel = Literal["box", "bilinear", "bicubic", "lanczos"]
 
@@ -48,10 +51,12 @@ def resize(
 
 def filtered(picture: Pixels, rows: Weights, columns: Weights) -> Pixels:
     """Every row of ``picture`` filtered by ``columns``, then every column of that by ``rows``; rounded to bytes after each."""
+    from dataengine.media.image.compiled_filter import across_rows
+
     turned = np.asarray(cv2.transpose(np.ascontiguousarray(picture)), np.uint8)
-    across = _filtered(turned.reshape(len(turned), -1), *columns).reshape(-1, *turned.shape[1:])
+    across = across_rows(turned.reshape(len(turned), -1), *columns).reshape(-1, *turned.shape[1:])
     back = np.asarray(cv2.transpose(across), np.uint8)
-    down: Pixels = _filtered(back.reshape(len(back), -1), *rows)
+    down: Pixels = across_rows(back.reshape(len(back), -1), *rows)
     return down.reshape(-1, *back.shape[1:])
 
 
@@ -104,27 +109,3 @@ _KERNELS: dict[Kernel, tuple[Callable[[_F64], _F64], float]] = {
     "bicubic": (_bicubic, 2.0),
     "lanczos": (_lanczos, 3.0),
 }
-
-
-@numba.njit(nogil=True, cache=True)
-def _filtered(image: Any, first: Any, counts: Any, weights: Any, bits: int) -> Any:
-    """Filter ``(A, M)`` bytes along the first axis to ``(out, M)``."""
-    out = np.empty((len(first), image.shape[1]), np.uint8)
-    sums = np.empty(image.shape[1], np.int32)
-    for o in range(len(first)):
-        sums[:] = np.int32(1 << (bits - 1))
-        for j in range(counts[o]):
-            weight, line = weights[o, j], image[first[o] + j]
-            for m in range(len(sums)):
-                sums[m] += weight * np.int32(line[m])
-        for m in range(len(sums)):
-            out[o, m] = min(max(sums[m] >> bits, 0), 255)
-    return out
-
-
-def _compile() -> None:
-    """When imported, so that no process compiles after it was confined."""
-    resize(np.zeros((4, 4, 3), np.uint8), (2, 2), "box")
-
-
-_compile()

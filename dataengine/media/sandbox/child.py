@@ -114,11 +114,19 @@ def _load(hello: bytes) -> tuple[Callable[[Any, Any], Any], Hello, dict[str, str
     function = getattr(importlib.import_module(module), name, None)
     if function is None:
         raise RunError(f"a decode process cannot load its function {message.function}: check the installation")
+    for needed in _compiled():
+        importlib.import_module(needed)
     _keep_nothing()
     missing = restrict(message.paths)
     for needed in message.threaded:
         importlib.import_module(needed)
     return function, message, missing
+
+
+def _compiled() -> list[str]:
+    """Modules that others name as ``COMPILED``: those that compile when they are imported."""
+    own = [vars(module) for name, module in list(sys.modules.items()) if name.startswith("dataengine.")]
+    return [needed for names in own for needed in names.get("COMPILED", ())]
 
 
 def _keep_nothing() -> None:
