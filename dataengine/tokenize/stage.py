@@ -6,6 +6,7 @@ Which stages fit it depends on the tokenizer; the last of them is always ``token
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from dataengine.samples.decode import Decoded
 from dataengine.samples.locate import Located, unpacked
 from dataengine.samples.selection import Selection, kept
 from dataengine.samples.stage import PlannedStage
-from dataengine.samples.worker import DecodingWorker
+from dataengine.samples.worker import ONCE, DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest, parquet
 from dataengine.tokenize import checkpoint, decision
@@ -136,9 +137,11 @@ class TokenizeEncode(TokenizeStage, PlannedStage):
         return digest(self.version, tokenizer.facts["id"], run.recipe.limits.model_dump())
 
     def worker(self, run: Run) -> Worker:
-        [file] = run.records["tokenize.fit"].files("tokenizer")
-        limits = run.recipe.limits.to_limits()
-        return EncodeWorker(limits, run.workspace, file, self.base(run)[:16], self.device(run.recipe))
+        fitted = run.records["tokenize.fit"].parts["all"]
+        settings = json.loads(run.workspace.store.get(fitted.files["config"].key, fitted.files["config"].sha256))
+        known = fitted.facts["id"] if settings.get("batch", "alone") == "alone" else ""
+        limits, device = run.recipe.limits.to_limits(), self.device(run.recipe)
+        return EncodeWorker(limits, run.workspace, fitted.files["tokenizer"], self.base(run)[:16], device, known)
 
 
 @dataclass
@@ -188,34 +191,49 @@ class GivenWorker:
 
 @dataclass
 class EncodeWorker(DecodingWorker):
-    """Tokenizer in this process, decoding in children."""
+    """Tokenizer in this process, decoding in children; loaded for the first sample that has no codes yet."""
 
     checkpoint: File
     base: str
     """Digest of what all codes depend on."""
     device: str
+    known: str = ""
+    """The tokenizer's id if it encodes each sample by itself, so that codes from other parts may be taken over."""
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
     function = "dataengine.tokenize.prepare:prepare"
     ahead = _AHEAD
     overlaps = True
 
-    def setup(self) -> None:
-        self._tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
-        self._tokenizer.setup(self.device, 1)
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer on its device."""
+        with ONCE:
+            if self._tokenizer is None:
+                tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
+                tokenizer.setup(self.device, 1)
+                self._tokenizer = tokenizer
+            return self._tokenizer
 
     def context(self) -> Any:
-        if self._tokenizer is None:
-            raise RuntimeError("setup() comes before process()")
-        return self.limits, self._tokenizer.preparer(self._tokenizer.config)
+        tokenizer = self.tokenizer()
+        return self.limits, tokenizer.preparer(tokenizer.config)
 
     def answer(self) -> Any:
-        return self._tokenizer.prepared if self._tokenizer else Any
+        return self.tokenizer().prepared
 
     def process(self, part: Part) -> Output:
-        if self._tokenizer is None:
-            raise RuntimeError("setup() comes before process()")
-        tokenizer = self._tokenizer
+        samples = self.samples(part.spec)
+        known = self._known(part, {row.id for row in samples}) if self.known else {}
+        new = [row for row in samples if row.id not in known]
+        encoded = self._encoded(new) if new else []
+        rows = sorted([*known.values(), *(row for row in encoded if "failure" not in row)], key=lambda r: str(r["id"]))
+        return self._publish(
+            part, self.known or self.tokenizer().id, rows, [row for row in encoded if "failure" in row]
+        )
+
+    def _encoded(self, samples: Sequence[Located]) -> list[dict[str, Any]]:
+        """Codes of each sample, or why there are none."""
+        tokenizer = self.tokenizer()
 
         def encoded(chunk: Sequence[Decoded]) -> list[dict[str, Any]]:
             good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
@@ -224,22 +242,15 @@ class EncodeWorker(DecodingWorker):
             rows = [to_row(id_, tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
             return rows + [{"id": i, "failure": f.failure, "message": f.message} for i, f in failed]
 
-        samples = self.samples(part.spec)
-        known = self._known(part, tokenizer.id, {row.id for row in samples}) if tokenizer.together == 1 else {}
-        new = [row for row in samples if row.id not in known]
-        encoded_rows = list(known.values())
-        encoded_rows += [row for rows in self.computed(new, tokenizer.together, encoded) for row in rows] if new else []
-        failures = [row for row in encoded_rows if "failure" in row]
-        rows = sorted((row for row in encoded_rows if "failure" not in row), key=lambda r: str(r["id"]))
-        return self._publish(part, tokenizer.id, rows, failures)
+        return [row for rows in self.computed(samples, tokenizer.together, encoded) for row in rows]
 
     def _folder(self, part: Part, tokenizer: str) -> str:
         return f"codes/{tokenizer}/{self.base}/{part.name}"
 
-    def _known(self, part: Part, tokenizer: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    def _known(self, part: Part, wanted: set[str]) -> dict[str, dict[str, Any]]:
         """Codes of the part's samples, by id, that it had when other samples were kept. An index is written after its pack."""
         store, rows = self.workspace.store, dict[str, dict[str, Any]]()
-        for entry in store.list(f"{self._folder(part, tokenizer)}/"):
+        for entry in store.list(f"{self._folder(part, self.known)}/"):
             if entry.key.endswith("/index.parquet") and wanted - rows.keys():
                 index = parquet(store.get(entry.key), contracts.CODES_INDEX.names).to_pylist()
                 some = [row for row in index if row["id"] in wanted - rows.keys()]

@@ -17,6 +17,7 @@ from dataengine.config import lock, recipe
 from dataengine.errors import RunError, UsageError
 from dataengine.progress import StageReport
 from dataengine.testing import InProcess, picture, write_corpus, write_recipe
+from dataengine.tokenize import stage
 from dataengine.tokenize.base import Codes
 from dataengine.tokenize.patches import Patches
 from dataengine.tokenize.product import ProductTokenizer
@@ -102,6 +103,13 @@ def test_a_fit_writes_a_lock_that_says_what_it_was_fitted_on(fitted: Case) -> No
     }
     assert f"`{kept.tokenizer.fitted_on.digest}`" in (fitted.release / "README.md").read_text()
     assert set(kept.tokenizer.files) == {"tokenizer", "config", "card"}
+
+
+def test_no_tokenizer_is_loaded_where_samples_only_leave(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    case.threshold(1).run()
+    monkeypatch.setattr(stage, "load", None)
+    assert case.threshold(300).run()["tokenize.encode"].made
+    assert manifest(case.release)["samples"] == 5
 
 
 def test_a_moved_threshold_keeps_the_tokenizer_and_encodes_only_what_is_new(
