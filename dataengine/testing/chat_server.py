@@ -36,7 +36,7 @@ class Turn:
 class ChatServer(ThreadingHTTPServer):
     """A chat-completions server on a loopback port: ``turns`` are used up first, then every request is answered by
     ``reply(body)``. ``bodies``, ``headers`` and ``times`` are those of all requests so far;
-    ``models`` is the status of ``GET …/models``."""
+    ``models`` is the status of ``GET …/models``, ``models_body`` what it lists."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -45,6 +45,7 @@ class ChatServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.turns: list[Turn] = []
         self.models = 200
+        self.models_body = b"{}"
         self.reply: Callable[[Body], Turn] = reply or (lambda body: Turn())
         self.bodies: list[Body] = []
         self.headers: list[dict[str, str]] = []
@@ -100,9 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """The list of models, by which a client sees that a server is there."""
         self.send_response(self.server.models)
-        self.send_header("Content-Length", "2")
+        self.send_header("Content-Length", str(len(self.server.models_body)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(self.server.models_body)
 
     def _play(self, turn: Turn) -> None:
         if turn.kind == "reset":

@@ -16,7 +16,7 @@ from dataengine.models.serving.completion import FailedCompletion, Failure, Medi
 from dataengine.models.serving.http import ConnectError, DisconnectedError
 from dataengine.models.serving.rate_limit import RateLimit
 from dataengine.models.serving.replicas import NoReplicaError, Replica, Replicas
-from dataengine.models.serving.spending import Spending
+from dataengine.models.serving.spending import Spending, Tokens
 from dataengine.text.redaction import redacted
 
 _LONGEST_WAIT = 60.0
@@ -62,16 +62,12 @@ class Asker:
         estimate, body = estimated_tokens(request), msgspec.json.encode(request_body(request, media, self.config))
         disconnects, replica = 0, None
         for attempt in range(self.config.retries + 1):
-            if refusal := self.spending.reserve(estimate):
-                return refusal
-            result: Result = FailedCompletion(Failure.CONNECTION, "not tried")
-            try:
-                await self._limit.acquire(sum(estimate))
-                async with self._suspects if disconnects > 1 else nullcontext():
-                    replica = await self.replicas.acquire(replica)
-                    result, wait = await self._post(replica, body)
-            finally:
-                self._limit.refund(self.spending.settle(estimate, result))
+            async with self._suspects if disconnects > 1 else nullcontext():
+                replica = await self.replicas.acquire(replica)
+                try:
+                    result, wait = await self._try(replica, estimate, body)
+                finally:
+                    self.replicas.release(replica)
             lost = _is(result, Failure.DISCONNECTED) or _is(result, Failure.CONNECTION)
             waits = lost and self.replicas.lost(replica)
             disconnects += _is(result, Failure.DISCONNECTED)
@@ -80,6 +76,18 @@ class Asker:
             if not waits:
                 await asyncio.sleep(min(_LONGEST_WAIT, max(wait, self.first_wait * 2**attempt)))
         return result if replica is None else await self._judged(replica, result)
+
+    async def _try(self, replica: Replica, estimate: Tokens, body: bytes) -> tuple[Result, float | None]:
+        """As ``_post``, within rates and budgets."""
+        if refusal := self.spending.reserve(estimate):
+            return refusal, None
+        result: Result = FailedCompletion(Failure.CONNECTION, "not tried")
+        try:
+            await self._limit.acquire(sum(estimate))
+            result, wait = await self._post(replica, body)
+        finally:
+            self._limit.refund(self.spending.settle(estimate, result))
+        return result, wait
 
     def _is_deadly(self, disconnects: int) -> bool:
         """A prompt that a started server dies of must not use up its restarts."""
@@ -103,8 +111,7 @@ class Asker:
         return self.config.server_to_start is None and not 0 < await self.replicas.status(replica) < 500
 
     async def _post(self, replica: Replica, body: bytes) -> tuple[Result, float | None]:
-        """The result of one try, and the least seconds to wait before another; None where a retry is of no use. Releases the
-        replica."""
+        """The result of one try, and the least seconds to wait before another; None where a retry is of no use."""
         key = self.replicas.key
         try:
             async with asyncio.timeout(self.config.timeout):
@@ -116,8 +123,6 @@ class Asker:
         except (ConnectError, DisconnectedError) as error:
             failure = Failure.CONNECTION if isinstance(error, ConnectError) else Failure.DISCONNECTED
             return FailedCompletion(failure, redacted(f"{replica.url}: {error}", [key])), 0.0
-        finally:
-            self.replicas.release(replica)
         retry_after = response.headers.get(b"retry-after", b"").decode("latin-1")
         return parse_response(response.status, retry_after, response.body, self.config, [key])
 
