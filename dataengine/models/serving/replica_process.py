@@ -107,7 +107,8 @@ class ReplicaProcess:
     def _command(self) -> tuple[str, ...]:
         if self.server.packaged is None:
             return self.server.command
-        return (sys.executable, str(packaged_server.__file__), HOST, PORT, self.server.model)
+        threads = max(1, (os.cpu_count() or 1) // self.server.replicas)
+        return (sys.executable, str(packaged_server.__file__), HOST, PORT, self.server.model, str(threads))
 
     def _await_answer(self, host: str) -> None:
         deadline = time.monotonic() + self.server.start_timeout
