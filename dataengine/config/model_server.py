@@ -125,6 +125,11 @@ class ModelServer(ModelClientConfig):
         return self
 
     @property
+    def kind(self) -> Literal["url", "command", "packaged"]:
+        """What says where the server is."""
+        return "url" if self.url is not None else "command" if self.command else "packaged"
+
+    @property
     def started(self) -> bool:
         """Whether the run starts the server."""
         return self.url is None

@@ -26,6 +26,7 @@ from dataengine.release.manifest_sections import (
     Text,
     Tokenizer,
 )
+from dataengine.release.manifest_servers import AskedModel
 from dataengine.release.manifest_tracks import AnnotationTrack
 from dataengine.shards.json_types import Count, Counts, FileName, plain
 from dataengine.shards.manifest import Shard
@@ -76,6 +77,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     scores: dict[str, Distribution]
     scorers: list[ScorerVersion]
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
+    model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     cost: Cost
 

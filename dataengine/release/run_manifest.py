@@ -42,6 +42,8 @@ def content_of(recipe: Recipe) -> Json:
     if contamination := dumped["contamination"]:
         benchmarks = [_without_places(benchmark) for benchmark in contamination["benchmarks"]]
         content["contamination"] = {**contamination, "benchmarks": benchmarks}
+    if servers := {name: [one.model, one.identity] for name, one in recipe.model_servers.items()}:
+        content["model_servers"] = servers
     if annotate := dumped["annotate"]:
         content["annotate"] = annotate
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
@@ -76,6 +78,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         **{name: filtering[name] for name in ("policy", "funnel", "scores")},
         "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
         **_annotations(run),
+        **_model_servers(recipe),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),
@@ -122,6 +125,21 @@ def _media(run: Run) -> Json:
         "c2pa_opt_outs": media.c2pa_opt_outs,
         **cleaned,
     }
+
+
+def _model_servers(recipe: Recipe) -> Json:
+    """Nothing where the recipe has none."""
+    servers = [
+        {
+            "name": name,
+            "model": one.model,
+            "version": one.version,
+            "kind": one.kind,
+            "digest": digest(one.model, one.identity),
+        }
+        for name, one in sorted(recipe.model_servers.items())
+    ]
+    return {"model_servers": servers} if servers else {}
 
 
 def _annotations(run: Run) -> Json:
