@@ -29,6 +29,7 @@ from dataengine.export.kelix_rows import (
     reasoned,
     row_of,
 )
+from dataengine.export.kelix_scores import SUFFIX
 from dataengine.export.options import Form, MediaAs
 from dataengine.export.parquet_parts import Parts
 from dataengine.release.reader import Place, Published, Tar, open_release
@@ -164,6 +165,8 @@ def _placed(item: Item, target: Store, media: MediaAs, prefix: str) -> str | Non
     key = f"media/{item.id[:2]}/{item.id}.{item.ext}"
     if not target.exists(key):
         target.put(key, item.data())
+        if item.scores:
+            target.put(f"{key}{SUFFIX}", canonical(item.scores))
     return f"{prefix.rstrip('/')}/{key}" if prefix else key
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from dataengine.export.kelix_scores import image_scores
 from dataengine.export.options import Form
 from dataengine.shards.json_types import plain
 from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
@@ -50,6 +51,8 @@ class Item:
     data: Callable[[], bytes]
     codes: dict[str, Any] | None = None
     frames: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    """Of an image, as the trainer names them."""
 
     def name(self, number: int) -> str:
         """Its name within the row."""
@@ -74,7 +77,8 @@ def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool)
             raise ValueError("its .json lacks codes")
         coded = plain(metadata.codes) | {"npy": base64.b64encode(data("codes.npy")).decode()}
     media, size = FAMILIES[metadata.kind], (metadata.width, metadata.height)
-    return Item(metadata.id, metadata.kind, metadata.ext, size, lambda: data(media), coded)
+    scores = image_scores(metadata.scores) if metadata.kind == "image" else {}
+    return Item(metadata.id, metadata.kind, metadata.ext, size, lambda: data(media), coded, scores=scores)
 
 
 def captioned(form: Form, sample: SampleMetadata, item: Item, prompt: str) -> Draft | LeftOut:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
+from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import Float32
 
 Columns = dict[str, list[Any]]
@@ -46,10 +47,12 @@ class Scorer(Protocol):
 
 
 class EmbeddingScorer(ABC):
-    """Adds columns from embeddings that the stage ``embed`` has stored; needs no media and no model of its own."""
+    """Adds columns from embeddings that the stage ``embed`` has stored with the recipe's ``clip``; needs no media."""
 
     name: str
     fields: list[pa.Field[Any]]
+    encoder: ClipEncoder
+    """The factory hands over that of the scorer ``clip``."""
 
     @property
     @abstractmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataengine.config.yaml_loader import did_you_mean
 from dataengine.errors import UsageError
-from dataengine.score.base import AnyScorer
+from dataengine.score.base import AnyScorer, EmbeddingScorer
 
 _KNOWN = {
     "technical": ("dataengine.score.technical", "Technical"),
@@ -16,6 +16,10 @@ _KNOWN = {
     "imagehash": ("dataengine.score.imagehash", "ImageHash"),
     "conse": ("dataengine.score.conse", "Conse"),
     "clip": ("dataengine.score.clip", "Clip"),
+    "brisque": ("dataengine.score.brisque", "Brisque"),
+    "aesthetic": ("dataengine.score.clip_heads", "Aesthetic"),
+    "watermark": ("dataengine.score.clip_heads", "Watermark"),
+    "clip_iqa": ("dataengine.score.clip_heads", "ClipIqa"),
     "quality": ("dataengine.score.quality", "Quality"),
     "motion": ("dataengine.score.motion", "Motion"),
 }
@@ -32,7 +36,18 @@ def build(configs: Sequence[Mapping[str, Any]]) -> list[AnyScorer]:
                     f"score.scorers: `{scorer.name}` and `{seen[field.name]}` both add a column `{field.name}`"
                 )
             seen[field.name] = scorer.name
+    _hand_over_clip(scorers)
     return scorers
+
+
+def _hand_over_clip(scorers: Sequence[AnyScorer]) -> None:
+    """Give the encoder of the scorer ``clip`` to those that read its embeddings."""
+    encoder = next((getattr(s, "encoder", None) for s in scorers if s.name == "clip"), None)
+    for scorer in scorers:
+        if isinstance(scorer, EmbeddingScorer) and scorer.name != "clip":
+            if encoder is None:
+                raise UsageError(f"score.scorers: {scorer.name} reads the embeddings of `clip`; add that scorer, too")
+            scorer.encoder = encoder
 
 
 def _one(config: dict[str, Any]) -> AnyScorer:

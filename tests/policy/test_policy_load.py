@@ -12,10 +12,21 @@ from dataengine.errors import UsageError
 from dataengine.policy import nodes
 from dataengine.policy.load import load
 from dataengine.policy.model import Kind, Policy
+from dataengine.score.brisque import Brisque
+from dataengine.score.clip_heads import ClipIqa
+from dataengine.score.motion import Motion
+from dataengine.score.nsfw import Nsfw
+from dataengine.score.quality import Quality
+from dataengine.score.technical import Technical
 
 FILTERS = Path(__file__).parents[2] / "filters"
 SCORES = ("aspect", "blur", "entropy", "brightness", "nsfw", "match")
 COLUMNS = {f.name: f.type for f in UNIQUE} | dict.fromkeys(SCORES, pa.float64()) | {"caption_words": pa.int32()}
+#: What every scorer gives that needs no checkpoint, and those that read one.
+ALL_SCORES = COLUMNS | {
+    field.name: field.type for scorer in (Technical, Quality, Nsfw, Brisque, Motion, ClipIqa) for field in scorer.fields
+}
+ALL_SCORES |= dict.fromkeys(("aesthetic", "watermark"), pa.float64())
 
 GOOD = """\
 name: small
@@ -47,9 +58,10 @@ def loaded(folder: Path, text: str) -> Policy:
 
 @pytest.mark.parametrize("path", sorted(FILTERS.glob("*.yaml")), ids=lambda p: p.name)
 def test_policies_that_ship_are_sound(path: Path) -> None:
-    policy = load(path, COLUMNS)
+    policy = load(path, ALL_SCORES)
     assert path.stem == f"{policy.name}-v{policy.version}"
-    assert {"side", "aspect", "blur", "nsfw", "match", "duration"} <= {rule.name for rule in policy.rules}
+    common = {"aspect", "nsfw"} | ({"side", "blur", "match", "duration"} if "t2i" not in policy.name else set())
+    assert common <= {rule.name for rule in policy.rules}
     assert f"`{path.name}`" in (FILTERS / "README.md").read_text()
 
 

@@ -1,0 +1,34 @@
+"""Scores of a picture as the released Kelix trainer looks for them: in ``PATH.image.json`` beside the picture's file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from dataengine.shards.sample import Score
+
+#: Beside the path of a picture.
+SUFFIX = ".image.json"
+
+_PLAIN = {
+    "aesthetic": "aesthetic",
+    "watermark": "watermark",
+    "nsfw": "nsfw",
+    "over_exposure": "over_exposure",
+    "under_exposure": "under_exposure",
+    "rms_contrast": "rms",
+}
+_IQA = {
+    "iqa_good": "Good_image",
+    "iqa_sharp": "Sharp_image",
+    "iqa_edges": "sharp_edges",
+    "iqa_noise_free": "Noise-free_image",
+}
+
+
+def image_scores(scores: Iterable[Score]) -> dict[str, Any]:
+    """The trainer's names and our values; empty where there is none that it reads. What is missing passes its gates."""
+    values = {score.name: score.value for score in scores}
+    plain = {theirs: values[ours] for ours, theirs in _PLAIN.items() if ours in values}
+    iqa = {theirs: values[ours] for ours, theirs in _IQA.items() if ours in values}
+    return plain | ({"iqa": iqa} if iqa else {})
