@@ -18,12 +18,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import harness
 import imagehash
 import numpy as np
 import sklearn
 from PIL import Image
 from processes import family
+from threadpoolctl import threadpool_limits
 
 from dataengine.config.recipe import Recipe
 from dataengine.ingest.stage import Ingest
@@ -108,6 +110,8 @@ def main() -> None:
     options = parser.parse_args()
     report = harness.Report("ingest", options)
     keep_freed_memory()
+    cv2.setNumThreads(1)  # as in a decode child
+    threadpool_limits(1)
     count, limits, data = options.images, Limits(), crops(options.images)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_sample_image
 
 from dataengine.media.image.borders import bars, inside, trimmed
 from dataengine.media.image.fingerprint import fingerprint_of, pixel_digest, thumbnail
+from dataengine.media.image.luma import luma
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.measures import SIDE
 
@@ -78,7 +79,7 @@ def plain_view(rgb: Pixels) -> Pixels:
     return np.concatenate([squeezed, last[None]])
 
 
-@pytest.mark.parametrize("edit", ["none", "framed", "blank", "tiny", "wide"])
+@pytest.mark.parametrize("edit", ["none", "framed", "blank", "tiny", "wide", "large"])
 def test_a_thumbnail_shows_the_gray_views(edit: str) -> None:
     pictures = {
         "none": CHINA,
@@ -86,11 +87,21 @@ def test_a_thumbnail_shows_the_gray_views(edit: str) -> None:
         "blank": Image.new("RGB", (90, 50), "red"),
         "tiny": CHINA.resize((3, 9)),
         "wide": CHINA.resize((2000, 30)),
+        "large": CHINA.resize((1281, 855)),
     }
     rgb = np.asarray(pictures[edit])
     shown = views(rgb)
     assert (len(shown) == 2) == (edit == "framed")
     assert np.array_equal(thumbnail(rgb), np.stack([plain_view(shown[0]), plain_view(shown[-1])]))
+
+
+def test_gray_is_that_of_pillow() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (300, 401, 3)).astype(np.uint8)
+    for picture in (rgb, rgb[::2, ::-1], rgb[:0], np.full((2, 3, 3), 255, np.uint8)):
+        theirs = (
+            np.asarray(Image.fromarray(np.ascontiguousarray(picture)).convert("L")) if picture.size else picture[..., 0]
+        )
+        assert np.array_equal(luma(picture), theirs)
 
 
 def test_an_animation_has_no_digest_of_pixels() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dataengine.media.image.pixels import Pixels
 
@@ -35,8 +34,9 @@ def inside(gray: Pixels) -> Box | None:
     ratio = max(1.0, max(height, width) / _SIDE)
     small = gray
     if ratio > 1:
-        size = (max(1, round(width / ratio)), max(1, round(height / ratio)))
-        small = np.asarray(Image.fromarray(gray).resize(size, Image.Resampling.BOX))
+        from dataengine.media.image.resample import resize  # compiled code, which videos' bars need not load
+
+        small = resize(gray, (max(1, round(height / ratio)), max(1, round(width / ratio))), "box")
     rows, columns = small.shape
     top, bottom, left, right = 0, rows, 0, columns
     for _ in range(_FRAMES):
@@ -53,7 +53,9 @@ def inside(gray: Pixels) -> Box | None:
 
 def trimmed(rgb: Pixels) -> Pixels:
     """An ``(H, W, 3) uint8`` picture without its margins; the same array if it has none, or is nothing but margins."""
-    box = inside(np.asarray(Image.fromarray(rgb).convert("L")))
+    from dataengine.media.image.luma import luma
+
+    box = inside(luma(rgb))
     if box is None or box == (0, rgb.shape[0], 0, rgb.shape[1]):
         return rgb
     return np.ascontiguousarray(rgb[box[0] : box[1], box[2] : box[3]])

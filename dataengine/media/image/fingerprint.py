@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-from PIL import Image
 
 from dataengine.media.image.borders import Box, inside
 from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.luma import luma
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import resize
 from dataengine.media.limits import Limits
 from dataengine.media.measures import SHAPE, SIDE, Fingerprint
 
@@ -35,7 +36,7 @@ def pixel_digest(rgb: Pixels) -> str:
 
 def thumbnail(rgb: Pixels) -> Pixels:
     """``SHAPE uint8`` of an ``(H, W, 3) uint8`` picture; both views are the same where it has no margins, or is nothing else."""
-    gray = np.asarray(Image.fromarray(rgb).convert("L"))
+    gray = luma(rgb)
     whole = _view(gray)
     box = inside(gray)
     inner = whole if box is None or box == (0, gray.shape[0], 0, gray.shape[1]) else _view(_cut(gray, box))
@@ -49,7 +50,7 @@ def _cut(gray: Pixels, box: Box) -> Pixels:
 def _view(gray: Pixels) -> Pixels:
     height, width = gray.shape
     pixels = np.zeros(SHAPE[1:], np.uint8)
-    pixels[:-1] = np.asarray(Image.fromarray(gray).resize((SIDE, SIDE), Image.Resampling.BOX))
+    pixels[:-1] = resize(gray, (SIDE, SIDE), "box")
     pixels[-1, :2] = [max(1, round(255 * side / max(height, width))) for side in (height, width)]
     pixels[-1, 2] = min(255, height, width)
     return pixels
