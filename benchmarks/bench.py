@@ -31,6 +31,7 @@ class Entry:
 #: The limits add up to less than half an hour.
 LIST = (
     Entry("ingest", ("--rounds", "3"), 240),
+    Entry("decode_cost", (), 60),
     Entry("shard_write", (), 120),
     Entry("align", (), 180),
     Entry("feed", (), 240),
