@@ -46,16 +46,13 @@ class Conse:
 
     def setup(self, device: str, threads: int) -> None:
         self._classifier = Lite0(device, threads)
-        self._text = minilm.MiniLM(threads)
-        labels = self._text.embed(LABELS.read_text().splitlines())
-        self._common = labels.mean(0)
-        self._labels = unit(labels - self._common)
+        self._space = LabelSpace(threads)
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
         frames = self._embed(prepared)
         images = np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])
         vectors = [_mean(some) for some in images]
-        columns = match_columns(vectors, [unit(self._text.embed(texts) - self._common) for texts in captions])
+        columns = match_columns(vectors, [self._space.texts(texts) for texts in captions])
         return columns | {"embedding": [vector.astype(np.float16) for vector in vectors]}
 
     def probabilities(self, frames: Sequence[Pixels]) -> Float32:
@@ -66,7 +63,21 @@ class Conse:
         chances = self.probabilities(frames)
         top = np.argsort(-chances, axis=1, kind="stable")[:, :_TOP]
         weights = np.sqrt(np.take_along_axis(chances, top, 1))
-        return unit((weights[:, :, None] * self._labels[top]).sum(1))
+        return unit((weights[:, :, None] * self._space.labels[top]).sum(1))
+
+
+class LabelSpace:
+    """Texts without what all labels have in common; ``labels``: ``(1000, 384)``."""
+
+    def __init__(self, threads: int) -> None:
+        self._text = minilm.MiniLM(threads)
+        labels = self._text.embed(LABELS.read_text().splitlines())
+        self._common = labels.mean(0)
+        self.labels = unit(labels - self._common)
+
+    def texts(self, texts: Sequence[str]) -> Float32:
+        """``(n, 384)`` of unit length."""
+        return unit(self._text.embed(texts) - self._common)
 
 
 def _mean(frames: Float32) -> Float32:

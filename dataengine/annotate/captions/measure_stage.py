@@ -1,0 +1,131 @@
+"""annotate.caption_quality: matches every caption of a sample that was captioned with its media, and measures what may be wrong
+with it. Reads stored embeddings, texts and the track ``ocr``; no media.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from dataengine.annotate.captions.matching import CaptionMatcher, matcher_of
+from dataengine.annotate.captions.plan_stage import ROWS, match_scorer
+from dataengine.annotate.captions.quality import VERSION, measure
+from dataengine.annotate.captions.recaption import CAPTIONS
+from dataengine.annotate.captions.replies import measured_text, prose_of
+from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION
+from dataengine.config.recipe import Recipe
+from dataengine.score.base import stored
+from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.workspace import File, Output, Workspace, digest, parquet
+
+#: Role of the table of measures among a part's files.
+MEASURES = "measures"
+
+Row = dict[str, Any]
+
+
+class CaptionQuality(RecordStage):
+    """One part a part of the captions."""
+
+    name = "annotate.caption_quality"
+    version = "1"
+    needs = ("embed", "score", "annotate.ocr", "annotate.caption_plan", "annotate.recaption")
+
+    def active(self, recipe: Recipe) -> bool:
+        return recipe.annotate is not None and recipe.annotate.captions is not None
+
+    def settings(self, recipe: Recipe) -> Any:
+        matcher = matcher_of(recipe)
+        return [VERSION, None if matcher is None else matcher.version]
+
+    def device(self, recipe: Recipe) -> str:
+        return recipe.score.device
+
+    def plan(self, run: Run) -> list[Part]:
+        base, matcher = digest(self.version, self.settings(run.recipe)), matcher_of(run.recipe)
+        plan = run.records["annotate.caption_plan"].parts["all"].files
+        read = run.records["annotate.ocr"].parts if "annotate.ocr" in run.records else {}
+        scorer = match_scorer(run.recipe)
+        parts = []
+        for name, output in sorted(run.records["annotate.recaption"].parts.items()):
+            files = {"rows": plan[f"{ROWS}{name}"], "made": output.files[CAPTIONS]}
+            if scorer is not None and matcher is not None:
+                files["scores"] = run.records["score"].parts[name].files[scorer]
+                files |= matcher.files(run, name)
+            if name in read:
+                files["ocr"] = read[name].files["table"]
+            key = digest(base, {role: file.sha256 for role, file in sorted(files.items())})
+            parts.append(Part(name, key, files))
+        return parts
+
+    def worker(self, run: Run) -> Worker:
+        recipe = run.recipe
+        return MeasureWorker(run.workspace, matcher_of(recipe), recipe.score.device, recipe.score.threads)
+
+
+@dataclass
+class MeasureWorker:
+    """Loads the text side of the matcher when there is a caption to match."""
+
+    workspace: Workspace
+    matcher: CaptionMatcher | None
+    device: str
+    threads: int
+    _ready: bool = field(default=False, init=False)
+
+    def setup(self) -> None: ...
+    def close(self) -> None: ...
+
+    def process(self, part: Part) -> Output:
+        files: dict[str, File] = part.spec
+        samples = self.workspace.read_table([files["rows"]], TO_CAPTION).to_pylist()
+        made = [row for row in self.workspace.read_table([files["made"]], MADE).to_pylist() if row["text"]]
+        read = {row["id"]: row["ocr_text"] for row in self._rows(files.get("ocr"), ["id", "ocr_text", "failure"])}
+        known = {row["id"]: [*row["captions"], row["context"] or ""] for row in samples}
+        rows = [self._measured(row, read.get(row["id"]), known[row["id"]]) for row in made]
+        for row, match in zip(rows, self._matches(made, files), strict=True):
+            row["match"] = match
+        rows += self._of_sources(samples, files, read)
+        rows.sort(key=lambda row: (row["id"], row["synthetic"], row["n"]))
+        key = f"annotations/caption-quality/{part.name}-{part.key[:16]}.parquet"
+        file = self.workspace.write_table(key, pa.Table.from_pylist(rows, MEASURED))
+        return Output({MEASURES: file}, {"captions": len(rows), "synthetic": len(made)})
+
+    def _measured(self, row: Row, read: str | None, known: Sequence[str]) -> Row:
+        text = measured_text(row["style"], row["text"])
+        return {"id": row["id"], "synthetic": True, "n": row["n"], **asdict(measure(text, read, known))}
+
+    def _of_sources(
+        self, samples: Sequence[Row], files: Mapping[str, File], read: Mapping[str, str | None]
+    ) -> list[Row]:
+        """The source's captions, with the match that their scorer has stored."""
+        scored = {row["id"]: row["matches"] or [] for row in self._rows(files.get("scores"), ["id", "matches"])}
+        rows = []
+        for sample in samples:
+            matches = scored.get(sample["id"], [])
+            for n, text in enumerate(sample["captions"]):
+                measures = asdict(measure(text, read.get(sample["id"]), [text]))
+                match = matches[n] if n < len(matches) else None
+                rows.append({"id": sample["id"], "synthetic": False, "n": n, "match": match, **measures})
+        return rows
+
+    def _matches(self, made: Sequence[Row], files: Mapping[str, File]) -> list[float | None]:
+        if self.matcher is None or not made:
+            return [None] * len(made)
+        if not self._ready:
+            self.matcher.setup(self.device, self.threads)
+            self._ready = True
+        pictures = self.matcher.pictures(self.workspace, files)
+        texts = self.matcher.texts([prose_of(row["style"], row["text"]) for row in made])
+        return [
+            None if (picture := pictures.get(row["id"])) is None else stored(float(text @ picture))
+            for row, text in zip(made, texts, strict=True)
+        ]
+
+    def _rows(self, file: File | None, columns: Sequence[str]) -> list[Row]:
+        if file is None:
+            return []
+        return parquet(self.workspace.store.get(file.key, file.sha256), columns).to_pylist()
