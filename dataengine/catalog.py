@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataengine.annotate.captions.choose_stage import Captions
+from dataengine.annotate.captions.measure_stage import CaptionQuality
+from dataengine.annotate.captions.plan_stage import CaptionPlan
+from dataengine.annotate.captions.recaption import Recaption
 from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
@@ -44,6 +48,10 @@ STAGES: tuple[Stage, ...] = (
     Score(),
     AnnotateOcr(),
     AnnotateAsr(),
+    CaptionPlan(),
+    Recaption(),
+    CaptionQuality(),
+    Captions(),
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),

@@ -123,9 +123,10 @@ def _scores(run: Run, scorer: AnyScorer, file: File, id_: str) -> dict[str, Any]
 
 def _of_track(run: Run, track: Track, facts: dict[str, Any]) -> dict[str, Any]:
     """A sample's columns of a track."""
-    part = run.records[track.stage].parts.get(part_name(facts["media"]))
-    files = [part.files[TABLE]] if part else []
-    for row in run.workspace.rows_of(files, track.schema, [facts["id"]]).to_pylist():
+    record = run.records[track.stage]
+    part = record.parts.get(part_name(facts["media"]))
+    files = [part.files[TABLE]] if part else record.parts["all"].files.values() if "all" in record.parts else []
+    for row in run.workspace.rows_of(list(files), track.schema, [facts["id"]]).to_pylist():
         return {f.name: row[f.name] for f in track.columns}
     return {f.name: absent(f) for f in track.columns}
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.annotate.captions import choose, prompts
 from dataengine.annotate.captions.measure_stage import MEASURES
-from dataengine.annotate.captions.plan_stage import captions_config, match_scorer
 from dataengine.annotate.captions.recaption import CAPTIONS
+from dataengine.annotate.captions.settings import captioning, captions_config, captions_servers, match_scorer
 from dataengine.annotate.captions.tables import MADE, MEASURED
 from dataengine.annotate.captions.track import COUNTS, SCHEMA, SOURCE
 from dataengine.annotate.worker import FAILURES, TABLE, VALUES
@@ -32,6 +32,9 @@ from dataengine.storage.workspace import Output, roles
 from dataengine.table_engine import Frame
 
 Row = dict[str, Any]
+
+#: Of the stage's facts: what manifest and card tell.
+SUMMARY = "captions"
 
 _SAMPLE, _WRITTEN, _MADE = 0, 1, 2
 _SHOWN = ("synthetic", "style", "model", "match", "repetition", "boilerplate", "unread", "unsupported")
@@ -75,7 +78,7 @@ class Captions(TableStage):
     needs = ("dedup", "score", "annotate.recaption", "annotate.caption_quality")
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.annotate is not None and recipe.annotate.captions is not None
+        return captioning(recipe)
 
     def settings(self, recipe: Recipe) -> Any:
         return [choose.VERSION, captions_config(recipe).choose.model_dump(), recipe.seed]
@@ -103,7 +106,7 @@ class Captions(TableStage):
         facts = {
             VALUES: _by_style(choices),
             FAILURES: _sums(engine.collect(failures).to_pylist(), "failure", bool),
-            "captions": self._summary(run, choices, engine.collect(engine.sql(_SQL_ASKED, {"m": asked})).to_pylist()),
+            SUMMARY: self._summary(run, choices, engine.collect(engine.sql(_SQL_ASKED, {"m": asked})).to_pylist()),
         }
         return Output(roles(TABLE, files), {name: n or 0 for name, n in counts.items()}, facts)
 
@@ -144,7 +147,7 @@ class Captions(TableStage):
     def _summary(self, run: Run, choices: Sequence[Row], asked: Sequence[Row]) -> Row:
         """What manifest and card tell."""
         config = captions_config(run.recipe)
-        servers = {name: run.recipe.model_servers[name] for name in config.servers}
+        servers = captions_servers(run.recipe)
         return {
             "models": [
                 {

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.annotate.captions.matching import CaptionMatcher, matcher_of
-from dataengine.annotate.captions.plan_stage import ROWS, match_scorer
+from dataengine.annotate.captions.plan_stage import ROWS
 from dataengine.annotate.captions.quality import VERSION, measure
 from dataengine.annotate.captions.recaption import CAPTIONS
 from dataengine.annotate.captions.replies import measured_text, prose_of
+from dataengine.annotate.captions.settings import captioning, match_scorer
 from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION
 from dataengine.config.recipe import Recipe
 from dataengine.score.base import stored
@@ -35,7 +36,7 @@ class CaptionQuality(RecordStage):
     needs = ("embed", "score", "annotate.ocr", "annotate.caption_plan", "annotate.recaption")
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.annotate is not None and recipe.annotate.captions is not None
+        return captioning(recipe)
 
     def settings(self, recipe: Recipe) -> Any:
         matcher = matcher_of(recipe)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.annotate.captions.prompts import quoted
+from dataengine.annotate.captions.settings import captioning, captions_config, match_scorer
 from dataengine.annotate.captions.tables import TO_CAPTION
 from dataengine.config.annotate_captions import CaptionsConfig
 from dataengine.config.recipe import Recipe
@@ -20,7 +21,6 @@ from dataengine.errors import InputError, UsageError
 from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.samples.stage import part_name
 from dataengine.score.factory import build
-from dataengine.score.match import match_fields
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output
@@ -34,19 +34,6 @@ _CANDIDATES = pa.schema([*READ, pa.field("match", pa.float64()), pa.field("conte
 _CHOSEN = pa.schema([*TO_CAPTION, pa.field("part", pa.string())])
 
 
-def captions_config(recipe: Recipe) -> CaptionsConfig:
-    """The block ``annotate.captions`` of a recipe that has one."""
-    if recipe.annotate is None or recipe.annotate.captions is None:
-        raise UsageError("this recipe has no `annotate: captions`")
-    return recipe.annotate.captions
-
-
-def match_scorer(recipe: Recipe) -> str | None:
-    """Name of the scorer with the column ``match``."""
-    names = [s.name for s in build(recipe.score.scorers) if any(f.name == match_fields()[0].name for f in s.fields)]
-    return names[0] if names else None
-
-
 class CaptionPlan(TableStage):
     """A change of ``select`` or ``metadata`` asks only for what is new: answers are kept by content."""
 
@@ -55,7 +42,7 @@ class CaptionPlan(TableStage):
     needs = ("ingest", "dedup", "score")
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.annotate is not None and recipe.annotate.captions is not None
+        return captioning(recipe)
 
     def validate(self, recipe: Recipe) -> None:
         select = captions_config(recipe).select

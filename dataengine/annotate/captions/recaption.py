@@ -16,8 +16,9 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.annotate.captions import prompts
-from dataengine.annotate.captions.plan_stage import ROWS, captions_config
+from dataengine.annotate.captions.plan_stage import ROWS
 from dataengine.annotate.captions.replies import NoCaption, caption_of
+from dataengine.annotate.captions.settings import captioning, captions_config, captions_servers
 from dataengine.annotate.captions.spans import SPANS
 from dataengine.annotate.captions.tables import MADE, TO_CAPTION
 from dataengine.annotate.captions.views import View, Views, ViewSettings
@@ -60,10 +61,10 @@ class Recaption(RecordStage):
     needs = ("annotate.caption_plan", "annotate.asr")
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.annotate is not None and recipe.annotate.captions is not None
+        return captioning(recipe)
 
     def validate(self, recipe: Recipe) -> None:
-        for server in self._servers(recipe).values():
+        for server in captions_servers(recipe).values():
             chat_model(server, None).validate()
         if captions_config(recipe).asr and (recipe.annotate is None or recipe.annotate.asr is None):
             raise UsageError("annotate.captions: asr tells the model what is said, so it needs `annotate: asr` as well")
@@ -74,7 +75,7 @@ class Recaption(RecordStage):
     def settings(self, recipe: Recipe) -> Any:
         config = captions_config(recipe)
         asked = config.model_dump(mode="json", exclude={"servers", "select", "metadata", "source_captions", "choose"})
-        models = {name: [chat_model(s, None).id, s.vision] for name, s in self._servers(recipe).items()}
+        models = {name: [chat_model(s, None).id, s.vision] for name, s in captions_servers(recipe).items()}
         return [asked, models, prompts.digests(config), recipe.seed, recipe.limits.model_dump()]
 
     def plan(self, run: Run) -> list[Part]:
@@ -92,7 +93,7 @@ class Recaption(RecordStage):
     def worker(self, run: Run) -> Worker:
         recipe = run.recipe
         limits, config = recipe.limits.to_limits(), captions_config(recipe)
-        return RecaptionWorker(limits, run.workspace, config, self._servers(recipe), recipe.seed)
+        return RecaptionWorker(limits, run.workspace, config, captions_servers(recipe), recipe.seed)
 
     def objection(self, run: Run) -> str:
         counts, budget = run.records[self.name].counts, captions_config(run.recipe).failed
@@ -105,13 +106,6 @@ class Recaption(RecordStage):
             f"annotate.captions: {lost:,} of {asked:,} captions could not be had ({listed}); annotate.captions.failed allows "
             f"{budget:.0%}"
         )
-
-    def _servers(self, recipe: Recipe) -> dict[str, ModelServer]:
-        names = captions_config(recipe).servers
-        if missing := sorted(set(names) - recipe.model_servers.keys()):
-            known = ", ".join(sorted(recipe.model_servers)) or "none"
-            raise UsageError(f"annotate.captions: no model server is called `{missing[0]}`; model_servers has {known}")
-        return {name: recipe.model_servers[name] for name in names}
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.annotate.captions import choose, prompts, quality
+from dataengine.annotate.captions.settings import captions_config, captions_servers
 from dataengine.annotate.track import FAILURE, ModelLicence, Track
-from dataengine.config.annotate_captions import CaptionsConfig
+from dataengine.config.recipe import Recipe
+from dataengine.models.serving.connect import chat_model
 from dataengine.storage.workspace import digest
 
 #: A caption of a sample as it is released, the chosen one first. Of a synthetic one ``source`` is ``annotate.captions`` and
@@ -52,8 +54,11 @@ _DETAILS: tuple[pa.Field[Any], ...] = (pa.field("captions", pa.list_(CAPTION)),)
 SCHEMA = pa.schema([pa.field("id", pa.string(), False), *_COLUMNS, *_DETAILS, *FAILURE])
 
 
-def track(config: CaptionsConfig) -> Track:
-    """Its models are the servers', which the card names by what they call themselves."""
-    version = digest(choose.VERSION, quality.VERSION, prompts.VERSION, config.model_dump(mode="json"))[:8]
-    models = tuple(ModelLicence(name, "model server", "") for name in config.servers)
+def track(recipe: Recipe) -> Track:
+    """Its models are the servers', by what these call them."""
+    config, servers = captions_config(recipe), captions_servers(recipe)
+    ids = [chat_model(server, None).id for server in servers.values()]
+    code = (choose.VERSION, quality.VERSION, prompts.digests(config))
+    version = digest(*code, config.model_dump(mode="json"), ids)[:8]
+    models = tuple(ModelLicence(server.model, f"the model server {name}", "") for name, server in servers.items())
     return Track("captions", version, _COLUMNS, _DETAILS, models, False, "with synthetic captions", "chosen caption")
