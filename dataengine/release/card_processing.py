@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataengine.cot.mix import summary
 from dataengine.release import privacy_section
 from dataengine.release.annotations_section import annotated
+from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.manifest import Manifest
@@ -159,6 +160,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         _opt_outs,
         duplicates,
         annotated,
+        captions,
         _contamination,
         _filters,
         _scores,

@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dataengine.release import annotations_section, card_text, privacy_section
+from dataengine.release import annotations_section, captions_section, card_text, privacy_section
 from dataengine.release.manifest import Manifest
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.workspace import File
@@ -82,8 +82,16 @@ def _rai(m: Manifest) -> Json:
     return {
         "rai:dataCollection": card_text.collection(m),
         "rai:dataCollectionMissingData": card_text.missing(m),
-        "rai:dataPreprocessingProtocol": [*card_text.steps(m), *annotations_section.steps(m)],
-        "rai:machineAnnotationTools": [*(f"{s.name} {s.version}" for s in m.scorers), *annotations_section.tools(m)],
+        "rai:dataPreprocessingProtocol": [
+            *card_text.steps(m),
+            *annotations_section.steps(m),
+            *captions_section.steps(m),
+        ],
+        "rai:machineAnnotationTools": [
+            *(f"{s.name} {s.version}" for s in m.scorers),
+            *annotations_section.tools(m),
+            *captions_section.tools(m),
+        ],
         "rai:dataUseCases": card_text.stated(m, "intended_use"),
         "rai:dataBiases": card_text.stated(m, "biases"),
         "rai:dataLimitations": card_text.stated(m, "limitations"),

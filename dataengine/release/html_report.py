@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
+from dataengine.release import captions_section
 from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
@@ -38,6 +39,7 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             _section("Filtered", *_filtered(m, examples)),
             _section("Failed", *_failed(m, examples)),
             *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
+            *([_section("Captions", *_captions(m))] if known(m.captions, None) else []),
             _section("Scores", *_scores(m)),
             *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
             _section("Statements of the authors", _statements(m)),
@@ -147,6 +149,23 @@ def _annotations(m: Manifest) -> Iterable[str]:
         yield "".join(f"<p>{escaped(sentence.replace('`', ''))}</p>" for sentence in sentences(track))
         values = sorted(track.values.items(), key=lambda pair: (-pair[1], pair[0]))[:_ROWS]
         yield bars([(value, n, "kept") for value, n in values]) if values else ""
+
+
+def _captions(m: Manifest) -> Iterable[str]:
+    section = known(m.captions, None)
+    if section is None:
+        return
+    yield "".join(f"<p>{escaped(sentence.replace('`', ''))}</p>" for sentence in captions_section.sentences(section))
+    yield bars(
+        [
+            (kind, n, "duplicate" if kind.startswith("synthetic") else "kept")
+            for kind, n, _ in captions_section.shares(section)
+        ]
+    )
+    faults = [
+        (name.replace("_", " "), n, "filtered") for name, n in {**section.faults, **section.failures}.items() if n
+    ]
+    yield bars(faults) if faults else ""
 
 
 def _modes(m: Manifest) -> list[tuple[str, int, str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from dataengine.release.manifest_captions import Captions
 from dataengine.release.manifest_sections import (
     Contamination,
     Cost,
@@ -78,6 +79,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     scorers: list[ScorerVersion]
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
+    captions: Captions | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     cost: Cost
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from dataengine import contracts
+from dataengine.annotate.captions.summary import SUMMARY, released_kinds
 from dataengine.annotate.track import ANNOTATIONS, Track
 from dataengine.annotate.tracks import tracks
 from dataengine.annotate.worker import FAILURES, VALUES
@@ -26,6 +27,7 @@ from dataengine.score.factory import build as build_scorers
 from dataengine.stage import Run
 from dataengine.storage.workspace import digest
 
+_NO_FAULTS = {"samples", "with", "failed", "made", "rejected"}
 PACKAGE = "dataengine-multimodal"
 _CONTENT = ("seed", "limits", "dedup", "score", "filter", "tokenize", "shard", "cot", "release")
 #: Of what the release needs, the stages that touch media or text.
@@ -79,6 +81,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
         **_annotations(run),
         **_model_servers(recipe),
+        **_captions(run),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),
@@ -146,6 +149,24 @@ def _annotations(run: Run) -> Json:
     """The tracks of the recipe, if it has some."""
     made = [_track(run, track) for track in tracks(run.recipe)]
     return {"annotations": made} if made else {}
+
+
+def _captions(run: Run) -> Json:
+    """What models have written as captions, if they have."""
+    if "annotate.captions" not in run.records:
+        return {}
+    [output] = run.records["annotate.captions"].parts.values()
+    counts = {name.removeprefix("captions "): n for name, n in output.counts.items()}
+    faults = {fault: counts[fault] for fault in sorted(counts.keys() - _NO_FAULTS)}
+    section = {
+        **output.facts[SUMMARY],
+        "samples": counts["samples"],
+        "written": counts["made"],
+        "rejected": counts["rejected"],
+        "faults": faults,
+        "chosen": released_kinds(run),
+    }
+    return {"captions": section}
 
 
 def _track(run: Run, track: Track) -> Json:

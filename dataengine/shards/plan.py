@@ -15,6 +15,9 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.annotate.annotated import annotated, sample_fields
+from dataengine.annotate.captions.settings import captioning
+from dataengine.annotate.captions.track import SCHEMA as CAPTIONED
+from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
 from dataengine.shards.sample import longest, sample_size
 from dataengine.stage import Run
@@ -30,11 +33,19 @@ _PLAN: list[pa.Field[Any]] = [
 ]
 #: Rows that a shard is written from: its samples in order, with all that goes into their members.
 PLAN = pa.schema(_PLAN)
+#: Where models have written captions, also of each of them what made it, as JSON.
+PLAN_WITH_MAKERS = PLAN.append(pa.field("makers", pa.string()))
 #: And the bytes of each sample in a shard.
-PLANNED = PLAN.append(pa.field("size", pa.int64()))
+PLANNED = PLAN_WITH_MAKERS.append(pa.field("size", pa.int64()))
 
 _BEST = "match_caption"
+_MAKERS = ("style", "model", "prompt", "seed", "start", "end")
 _ROWS_AT_ONCE = 8192
+
+
+def plan_schema(recipe: Recipe) -> pa.Schema:
+    """What is stored of PLANNED."""
+    return PLAN_WITH_MAKERS if captioning(recipe) else PLAN
 
 
 def planned(run: Run) -> Frame:
@@ -52,6 +63,10 @@ def planned(run: Run) -> Frame:
         frames["c"] = run.frame("tokenize.encode", "codes", contracts.CODES_INDEX)
         selected += [f'c."{f.name}" AS "codes_{f.name}"' for f in CODES]
         joined += ' INNER JOIN c ON u."id" = c."id"'
+    if captioning(run.recipe):
+        frames["k"] = run.frame("annotate.captions", TABLE, CAPTIONED, ["id", "captions"])
+        selected.append('k."captions" AS "released"')
+        joined += ' LEFT JOIN k ON u."id" = k."id"'
     rows = engine.sql(f'SELECT {", ".join(selected)} FROM {joined} WHERE d."kept"', frames)
     return engine.local(rows, (), partial(plan, tuple(names), coded), PLANNED)
 
@@ -80,10 +95,26 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
             if pa.types.is_list(table.schema.field(place).type):  # so is an absent list
                 entries = pa.array([entry or [] for entry in table.column(place).to_pylist()], table.column(place).type)
                 table = table.set_column(place, f"score_{name}", entries)
+        table = _with_makers(table)
         computed = [_computed(row, names) for row in table.to_pylist()]
         for n, name in enumerate(("best", "scores", "size")):
             table = table.append_column(name, pa.array([row[n] for row in computed], PLANNED.field(name).type))
         yield table.select(PLANNED.names).cast(PLANNED)
+
+
+def _with_makers(table: pa.Table) -> pa.Table:
+    """The captions that are released, the chosen one first, in place of the source's, and the makers of each; those of a sample
+    that was not captioned stay as they are."""
+    if "released" not in table.column_names:
+        return table.append_column("makers", pa.nulls(len(table), pa.string()))
+    captions, makers = [], []
+    for row in table.select(["captions", "released"]).to_pylist():
+        chosen = row["captions"] if row["released"] is None else row["released"]
+        captions.append([{name: caption[name] for name in ("text", "source", "uri")} for caption in chosen])
+        makers.append(canonical_json([{name: caption.get(name) for name in _MAKERS} for caption in chosen]).decode())
+    type_ = contracts.UNIQUE.field("captions").type
+    table = table.set_column(table.column_names.index("captions"), "captions", pa.array(captions, type_))
+    return table.append_column("makers", pa.array(makers, pa.string()))
 
 
 def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, int]:
@@ -92,6 +123,7 @@ def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, i
     scored = {name: value for name, value in values.items() if isinstance(value, int | float | str | list)}
     chosen = scored.pop(_BEST, None)
     best = int(chosen) if isinstance(chosen, int | float) else longest(row["captions"])
+    best = best if row.get("released") is None else 0
     codes = codes_of(row, bytes(row["codes_size"])) if row["codes_pack"] else None
     scores = canonical_json(scored).decode()
     return best, scores, sample_size(row, best=best, scores=json.loads(scores), codes=codes)

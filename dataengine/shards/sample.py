@@ -32,10 +32,17 @@ _WHOLE = ("bytes", "width", "height", "orientation", "frames", "mentions")
 
 
 class Caption(Closed, gc=False):
-    """Of one text its source; both are empty where the sample has no caption."""
+    """Of one text its source; both are empty where the sample has no caption. Where models have written captions, also what made
+    it (empty, and 0, for a source's), and of a part of a video its span."""
 
     text: str
     source: str
+    style: str | UnsetType = UNSET
+    model: str | UnsetType = UNSET
+    prompt: Annotated[str, Meta(description="digest of the prompt's templates")] | UnsetType = UNSET
+    seed: Count | UnsetType = UNSET
+    start: Annotated[float, Meta(description="seconds")] | UnsetType = UNSET
+    end: Annotated[float, Meta(description="seconds; 0 where the caption is of the whole")] | UnsetType = UNSET
 
 
 class Score(Closed, gc=False):
@@ -200,7 +207,7 @@ def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[
         duration=_finite(row["duration"]) or 0.0,
         audio=bool(row["audio"]),
         phash=_hex(row["phash"]),
-        captions=_captions(row["captions"], best),
+        captions=_captions(row["captions"], best, row.get("makers")),
         scores=_scores(scores),
         labels=_labels(scores) or UNSET,
         ocr=_track(scores, "ocr", TextLine, _NO_LINE),
@@ -225,10 +232,17 @@ def _layout(codes: Mapping[str, Any]) -> CodesLayout:
     return layout
 
 
-def _captions(captions: Sequence[Mapping[str, Any]], best: int) -> list[Caption]:
-    """The chosen caption first, then the others in their order."""
+def _captions(captions: Sequence[Mapping[str, Any]], best: int, makers: str | None) -> list[Caption]:
+    """The chosen caption first, then the others in their order. ``makers``: JSON of what made each, in their order, too."""
     order = [best, *(i for i in range(len(captions)) if i != best)] if captions else []
-    return [Caption(captions[i]["text"] or "", captions[i]["source"] or "") for i in order] or [Caption("", "")]
+    listed = [Caption(captions[i]["text"] or "", captions[i]["source"] or "") for i in order] or [Caption("", "")]
+    if makers is not None:
+        made = json.loads(makers)
+        for caption, fields in zip(listed, [made[i] for i in order] or [{}], strict=True):
+            caption.style, caption.model, caption.prompt = (fields.get(n) or "" for n in ("style", "model", "prompt"))
+            caption.seed = int(fields.get("seed") or 0)
+            caption.start, caption.end = (float(fields.get(n) or 0.0) for n in ("start", "end"))
+    return listed
 
 
 def _track(scores: Scores, name: str, type_: type[T], none: T) -> list[T] | UnsetType:

@@ -19,7 +19,7 @@ from dataengine.media.image.exif import Policy, clean
 from dataengine.shards.assign_distributed import Rules, assigned
 from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard, split_and_family
-from dataengine.shards.plan import PLAN, codes_of, planned
+from dataengine.shards.plan import PLAN_WITH_MAKERS, codes_of, plan_schema, planned
 from dataengine.shards.sample import Members, flatten, sample_members
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.release_folder import ReleaseFolder
@@ -53,11 +53,11 @@ class ShardAssign(TableStage):
         sizes = engine.sql("SELECT id, kind, size AS bytes FROM r", {"r": rows})
         rules = Rules(config.target_bytes, run.recipe.seed, config.splits)
         placed = engine.kept(assigned(engine, sizes, rules))
-        columns = ", ".join(f'r."{name}"' for name in PLAN.names)
+        columns = ", ".join(f'r."{name}"' for name in plan_schema(run.recipe).names)
         plans = engine.sql(
             f"SELECT {columns}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": placed}
         )
-        shards = engine.split(workspace, base, plans, PLAN, "shard", ("position",))
+        shards = engine.split(workspace, base, plans, plan_schema(run.recipe), "shard", ("position",))
         order = ("shard", "position")
         table = engine.write(workspace, f"{base}/assignment", placed, contracts.ASSIGNMENT, order, ids="id")
         files = roles("assignment", table) | {f"plan/{name}": file for name, file in shards.items()}
@@ -95,7 +95,7 @@ class ShardWorker:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
-        rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN).to_pylist()
+        rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN_WITH_MAKERS).to_pylist()
         cleaned = Counter[str]()
         release = ReleaseFolder(self.workspace.store, self.release)
         with tempfile.TemporaryDirectory() as folder:

@@ -12,12 +12,12 @@ from itertools import accumulate
 from typing import Any
 
 from dataengine.annotate.captions.spans import WHOLE
-from dataengine.config.annotate_captions import ChooseConfig, Fault
+from dataengine.config.annotate_captions import ChooseConfig, Fault, Style
 from dataengine.storage.workspace import digest
 
 #: Raised when the same captions would give another choice.
 VERSION = "1"
-_PROSE = ("short", "detailed", "dense")
+_PROSE: tuple[Style, ...] = ("short", "detailed", "dense")
 _DIGITS = 13
 
 Caption = Mapping[str, Any]

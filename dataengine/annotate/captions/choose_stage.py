@@ -6,7 +6,7 @@ A change of ``choose`` asks no model and matches nothing anew.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -15,16 +15,16 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
-from dataengine.annotate.captions import choose, prompts
+from dataengine.annotate.captions import choose
 from dataengine.annotate.captions.measure_stage import MEASURES
 from dataengine.annotate.captions.recaption import CAPTIONS
-from dataengine.annotate.captions.settings import captioning, captions_config, captions_servers, match_scorer
+from dataengine.annotate.captions.settings import captioning, captions_config, match_scorer
+from dataengine.annotate.captions.summary import SUMMARY, chosen_kinds, counted, summary
 from dataengine.annotate.captions.tables import MADE, MEASURED
 from dataengine.annotate.captions.track import COUNTS, SCHEMA, SOURCE
 from dataengine.annotate.worker import FAILURES, TABLE, VALUES
 from dataengine.config.annotate_captions import ChooseConfig
 from dataengine.config.recipe import Recipe
-from dataengine.models.serving.connect import chat_model
 from dataengine.score.factory import build
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run, TableStage
@@ -33,9 +33,6 @@ from dataengine.table_engine import Frame
 
 Row = dict[str, Any]
 
-#: Of the stage's facts: what manifest and card tell.
-SUMMARY = "captions"
-
 _SAMPLE, _WRITTEN, _MADE = 0, 1, 2
 _SHOWN = ("synthetic", "style", "model", "match", "repetition", "boilerplate", "unread", "unsupported")
 """Of the chosen caption, columns of the track."""
@@ -43,14 +40,13 @@ _OF_MADE = ("style", "span", "start", "end", "server", "model", "prompt", "seed"
 _OF_MEASURED = tuple(name for name in MEASURED.names if name not in ("id", "n", "synthetic"))
 _WRITTEN_ROWS = contracts.columns(id=pa.string(), n=pa.int32(), text=pa.string(), source=pa.string(), uri=pa.string())
 #: Rows of samples, of the source's captions and of synthetic ones, of which the choice is made.
-_ROWS = pa.schema(
-    [
-        *(pa.field(name, pa.int32()) for name in ("kind", "n")),
-        *(pa.field(name, pa.string()) for name in ("id", "text", "source", "uri")),
-        *(MADE.field(name) for name in _OF_MADE),
-        *(MEASURED.field(name).with_nullable(True) for name in _OF_MEASURED),
-    ]
-)
+_ROWS_FIELDS: list[pa.Field[Any]] = [
+    *(pa.field(name, pa.int32()) for name in ("kind", "n")),
+    *(pa.field(name, pa.string()) for name in ("id", "text", "source", "uri")),
+    *(MADE.field(name) for name in _OF_MADE),
+    *(MEASURED.field(name).with_nullable(True) for name in _OF_MEASURED),
+]
+_ROWS = pa.schema(_ROWS_FIELDS)
 _SQL_MADE = """
 SELECT m."id", m."n", m."text", {made}, {measured} FROM m
 LEFT JOIN (SELECT * FROM q WHERE q."synthetic") AS q ON m."id" = q."id" AND m."n" = q."n"
@@ -58,15 +54,6 @@ LEFT JOIN (SELECT * FROM q WHERE q."synthetic") AS q ON m."id" = q."id" AND m."n
 _SQL_WRITTEN = """
 SELECT w."id", w."n", w."text", w."source", w."uri", {measured} FROM w
 INNER JOIN (SELECT * FROM q WHERE NOT q."synthetic") AS q ON w."id" = q."id" AND w."n" = q."n"
-"""
-_SQL_VALUES = """
-SELECT "caption_synthetic", "caption_style", "caption_reason", CAST(count(*) AS BIGINT) AS n FROM c
-GROUP BY "caption_synthetic", "caption_style", "caption_reason"
-"""
-_SQL_ASKED = """
-SELECT "server", "model", "style", "span", "seen", "failure", CAST(count(*) AS BIGINT) AS n,
-CAST(sum(COALESCE("tokens_in", 0)) AS BIGINT) AS tokens_in, CAST(sum(COALESCE("tokens_out", 0)) AS BIGINT) AS tokens_out
-FROM m GROUP BY "server", "model", "style", "span", "seen", "failure"
 """
 
 
@@ -101,14 +88,12 @@ class Captions(TableStage):
             'SELECT "failure", CAST(count(*) AS BIGINT) AS n FROM c WHERE "failure" IS NOT NULL GROUP BY "failure"',
             {"c": chosen},
         )
-        choices = engine.collect(engine.sql(_SQL_VALUES, {"c": chosen})).to_pylist()
-        asked = run.frame("annotate.recaption", CAPTIONS, MADE)
         facts = {
-            VALUES: _by_style(choices),
-            FAILURES: _sums(engine.collect(failures).to_pylist(), "failure", bool),
-            SUMMARY: self._summary(run, choices, engine.collect(engine.sql(_SQL_ASKED, {"m": asked})).to_pylist()),
+            VALUES: chosen_kinds(engine, chosen),
+            FAILURES: counted(engine.collect(failures).to_pylist(), "failure"),
+            SUMMARY: summary(run),
         }
-        return Output(roles(TABLE, files), {name: n or 0 for name, n in counts.items()}, facts)
+        return Output(roles(TABLE, files), {name.replace("_", " "): n or 0 for name, n in counts.items()}, facts)
 
     def _rows(self, run: Run) -> Frame:
         """_ROWS, in no order."""
@@ -143,57 +128,6 @@ class Captions(TableStage):
         [schema] = [annotation_schema(s) for s in build(run.recipe.score.scorers) if s.name == scorer]
         frames["s"] = run.frame("score", scorer, schema, ["id", "match"])
         return run.engine.sql(f'SELECT g."id", s."match" FROM g LEFT JOIN s ON g."id" = s."id" WHERE {where}', frames)
-
-    def _summary(self, run: Run, choices: Sequence[Row], asked: Sequence[Row]) -> Row:
-        """What manifest and card tell."""
-        config = captions_config(run.recipe)
-        servers = captions_servers(run.recipe)
-        return {
-            "models": [
-                {
-                    "server": name,
-                    "model": chat_model(server, None).id,
-                    "sees": server.vision,
-                    "packaged": server.packaged or "",
-                }
-                for name, server in servers.items()
-            ],
-            "prompts": prompts.digests(config),
-            "styles": {s: sum(r["n"] for r in asked if r["style"] == s and not r["failure"]) for s in config.styles},
-            "spans": _sums(asked, "span", lambda row: not row["failure"] and row["span"]),
-            "servers": _sums(asked, "server", lambda row: not row["failure"]),
-            "failures": _sums(asked, "failure", lambda row: row["failure"]),
-            "tokens_in": sum(row["tokens_in"] for row in asked),
-            "tokens_out": sum(row["tokens_out"] for row in asked),
-            "rule": config.choose.rule,
-            "share": config.choose.synthetic,
-            "rejected_for": list(config.choose.reject),
-            "reasons": _sums(choices, "caption_reason", lambda row: True),
-        }
-
-
-def _sums(rows: Sequence[Row], name: str, wanted: Callable[[Row], Any]) -> dict[str, int]:
-    """Counts by a column."""
-    counts = Counter[str]()
-    for row in rows:
-        if wanted(row):
-            counts[str(row[name])] += row["n"]
-    return dict(sorted(counts.items()))
-
-
-def _by_style(choices: Sequence[Row]) -> dict[str, int]:
-    """Samples by their chosen caption: its style, or the source's."""
-    counts = Counter[str]()
-    for row in choices:
-        kind = (
-            row["caption_style"]
-            if row["caption_synthetic"]
-            else "none"
-            if row["caption_reason"] == "no caption"
-            else "source"
-        )
-        counts[str(kind)] += row["n"]
-    return dict(sorted(counts.items()))
 
 
 def written_captions(samples: pa.Table) -> pa.Table:
@@ -230,18 +164,16 @@ def _chosen(id_: str, rows: Sequence[Row], config: ChooseConfig, seed: int) -> R
     made = [row for row in asked if row["failure"] is None]
     wrong = Counter(fault for row in made for fault in choose.faults(row, config))
     if not asked:
-        return _counted(
-            {
-                "id": id_,
-                "caption_synthetic": False,
-                "caption_reason": "not captioned",
-                "caption_match": sample["match"],
-            },
-            {},
-        )
+        fields = {"caption_synthetic": False, "caption_reason": "not captioned", "caption_match": sample["match"]}
+        return _counted({"id": id_, **fields}, {})
     good = choose.accepted(made, config)
     choice = choose.choose(id_, written, good, config, seed)
-    counts = {**wrong, "made": len(made), "failed": len(asked) - len(made), "rejected": len(made) - len(good)}
+    counts: dict[str, int] = {
+        **wrong,
+        "made": len(made),
+        "failed": len(asked) - len(made),
+        "rejected": len(made) - len(good),
+    }
     counts["refusal"] = counts.get("refusal", 0) + sum(row["failure"] == "refused" for row in asked)
     row: Row = {"id": id_, "caption_synthetic": False, "caption_reason": choice.reason}
     if (one := choice.caption) is not None:

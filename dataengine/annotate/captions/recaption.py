@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -150,7 +149,7 @@ class RecaptionWorker(DecodingWorker):
     def process(self, part: Part) -> Output:
         rows_file, speech_file = part.spec
         table = self.workspace.read_table([rows_file], TO_CAPTION)
-        told = dict(zip(table["id"].to_pylist(), table["context"].to_pylist(), strict=True))
+        told: dict[str, str | None] = {row["id"]: row["context"] for row in table.select(["id", "context"]).to_pylist()}
         samples = objects(table.select(LOCATED.names))
         speech = self._speech(speech_file)
         rows: list[Row] = []
@@ -183,20 +182,19 @@ class RecaptionWorker(DecodingWorker):
         names = list[list[str]]()
 
         def requests() -> Iterator[Request]:
-            with closing(self.decoded(samples)) as decoded:
-                for sample, outcome in decoded:
-                    if isinstance(outcome, Failed):
-                        rows.append(_failed({"id": sample.id, "server": server}, outcome.failure, outcome.message))
+            for sample, outcome in self.decoded(samples):
+                if isinstance(outcome, Failed):
+                    rows.append(_failed({"id": sample.id, "server": server}, outcome.failure, outcome.message))
+                    continue
+                for asked in self._asked(server, sample, outcome, told[sample.id], speech.get(sample.id, [])):
+                    if asked.request is None:
+                        rows.append(asked.row)
                         continue
-                    for asked in self._asked(server, sample, outcome, told[sample.id], speech.get(sample.id, [])):
-                        if asked.request is None:
-                            rows.append(asked.row)
-                            continue
-                        waiting[len(names)] = asked.row
-                        names.append(list(asked.pictures))
-                        pictures.update(asked.pictures)
-                        held.update(asked.pictures)
-                        yield asked.request
+                    waiting[len(names)] = asked.row
+                    names.append(list(asked.pictures))
+                    pictures.update(asked.pictures)
+                    held.update(names[-1])
+                    yield asked.request
 
         for place, result in self._models[server].complete(requests(), pictures.__getitem__):
             rows.append(self._with_outcome(waiting.pop(place), result))

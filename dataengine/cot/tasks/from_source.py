@@ -149,6 +149,8 @@ def unfit(*texts: str) -> str:
     """Why texts do not fit into a question or its answer; empty where they do."""
     if any(len(t) > _MAX_LENGTH for t in texts):
         return "too long"
+    if any(t.startswith("{") and t.endswith("}") for t in texts):
+        return "JSON, as of a structured caption"
     if any(tagged(t) or IMAGE_MARK in t or r"\boxed" in t or t.count("{") != t.count("}") for t in texts):
         return "a tag of the text forms inside"
     switches = [s for table in SWITCHES.values() for s in table.values() if s]
