@@ -162,7 +162,7 @@ def _chosen(id_: str, rows: Sequence[Row], config: ChooseConfig, seed: int) -> R
     written = [row | {"synthetic": False} for row in rows if row["kind"] == _WRITTEN]
     asked = [row | {"synthetic": True} for row in rows if row["kind"] == _MADE]
     made = [row for row in asked if row["failure"] is None]
-    wrong = Counter(fault for row in made for fault in choose.faults(row, config))
+    wrong = Counter[str](fault for row in made for fault in choose.faults(row, config))
     if not asked:
         fields = {"caption_synthetic": False, "caption_reason": "not captioned", "caption_match": sample["match"]}
         return _counted({"id": id_, **fields}, {})
