@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dataengine.config.recipe import load
-from dataengine.pipeline import execute
+from dataengine.cot.core.schemas import SOURCE_MATERIAL
+from dataengine.pipeline import committed, execute
 from dataengine.release.reader import open_release
 from dataengine.release.run_manifest import content_of
 from dataengine.shards.read import read_shard
@@ -50,7 +51,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
                     "choose": {"rule": "mix", "synthetic": 0.5},
                 }
             },
-            cot={"mix": {"non_thinking": 1.0}, "questions": {"caption_distractors": 2}},
+            cot={
+                "mix": {"non_thinking": 1.0},
+                "questions": {"caption_distractors": 2},
+            },
         )
         (folder / "policy.yaml").write_text(
             "{name: captions, version: '1', rules: [{name: captioned, keep: 'captions_made >= 1 and captions_refused = 0', "
@@ -101,6 +105,8 @@ def test_manifest_card_report_and_croissant_tell_the_shares(released: tuple[Path
 
 
 def test_questions_of_chain_of_thought_read_the_released_captions(released: tuple[Path, Any]) -> None:
-    release, _ = released
-    texts = [fields["json"].decode() for shard in release.glob("cot/*.tar") for _, fields in read_shard(shard)]
-    assert any(MADE in text for text in texts)
+    release, recipe = released
+    material = committed(recipe).table("cot.material", "material", SOURCE_MATERIAL).to_pylist()
+    texts = {row["id"]: row["txt"] for row in samples(release)}
+    assert all(row["captions"][0] == texts[row["id"]] for row in material) and len(material) == 10
+    assert any(MADE in row["distractors"] for row in material)
