@@ -20,7 +20,22 @@ from dataengine.testing.in_process import InProcess
 from dataengine.verify.verify import verify
 
 pytestmark = pytest.mark.slow
-WORDS = "red teal gold rust plum jade sand navy coral olive amber slate ivory umber lilac mauve".split()
+WORDS = (
+    "red",
+    "teal",
+    "gold",
+    "rust",
+    "plum",
+    "jade",
+    "sand",
+    "navy",
+    "coral",
+    "olive",
+    "amber",
+    "slate",
+    "lilac",
+    "mauve",
+)
 MADE = "soft patches of "
 
 
@@ -28,7 +43,7 @@ def reply(body: Body) -> Turn:
     if "response_format" in body:
         return Turn(text="no JSON")
     seen = hashlib.sha256(json.dumps(body["messages"]).encode()).digest()
-    own = MADE + " and ".join(WORDS[byte % 16] for byte in seen[:6])
+    own = MADE + " and ".join(WORDS[byte % len(WORDS)] for byte in seen[:6])
     return Turn(text="The image shows www.invented.example" if "60 to 150" in str(body["messages"]) else own)
 
 
