@@ -45,7 +45,7 @@ _COLUMNS = (
     pa.field("speech_language", pa.string()),  # code of the language that is spoken longest
     pa.field("speech_no_speech", pa.float64()),  # mean probability of no speech, by seconds; null without speech
     pa.field("speech_logprob", pa.float64()),  # mean log-probability of tokens, by seconds; null without speech
-    pa.field("speech_compression", pa.float64()),  # largest of a segment: above 2.4 it repeats itself
+    pa.field("speech_repeated", pa.int32()),  # segments that repeat themselves, which are left out
     pa.field("speech_partial", pa.bool_()),  # some of the sound is damaged or beyond the end of the video
 )
 _DETAILS = (pa.field("speech_text", pa.string()), pa.field("speech", pa.list_(_SEGMENT)))
@@ -116,7 +116,9 @@ class AsrWorker(TrackWorker):
             rest, at = samples[cut:], at + cut / RATE
         said += self._segments(rest, at)
         return (
-            failed(sample, failures[0]) if len(failures) == count else _summed(sample, said, partial or bool(failures))
+            failed(sample, failures[0])
+            if len(failures) == count
+            else self._summed(sample, said, partial or bool(failures))
         )
 
     def _segments(self, samples: NDArray[np.int16], start: float) -> list[Row]:
@@ -126,11 +128,17 @@ class AsrWorker(TrackWorker):
         spoken, language = self._loaded().transcribe(samples, config.language, config.task, config.beam_size)
         return [_entry(speech, start, language) for speech in spoken]
 
+    def _summed(self, sample: Located, segments: Sequence[Row], partial: bool) -> Row:
+        said = [s for s in segments if s["compression"] <= self.config.max_compression]
+        return {**_figures(sample, said), "speech_repeated": len(segments) - len(said), "speech_partial": partial}
+
     def counts(self, table: pa.Table) -> dict[str, int]:
         seconds = [value or 0.0 for value in table["speech_seconds"].to_pylist()]
         words = sum(n or 0 for n in table["speech_words"].to_pylist())
         partial = sum(map(bool, table["speech_partial"].to_pylist()))
-        return {"with": sum(s > 0 for s in seconds), "seconds": round(sum(seconds)), "words": words, "partial": partial}
+        repeated = sum(n or 0 for n in table["speech_repeated"].to_pylist())
+        spoken = {"with": sum(s > 0 for s in seconds), "seconds": round(sum(seconds)), "words": words}
+        return {**spoken, "repeated segments": repeated, "partial": partial}
 
     def values(self, table: pa.Table) -> Mapping[str, int]:
         return Counter(map(str, table["speech_language"].drop_null().to_pylist()))
@@ -155,7 +163,7 @@ def _entry(speech: Speech, start: float, language: str) -> Row:
     }
 
 
-def _summed(sample: Located, said: Sequence[Row], partial: bool) -> Row:
+def _figures(sample: Located, said: Sequence[Row]) -> Row:
     lengths = [max(0.0, s["end"] - s["start"]) for s in said]
     seconds, duration = sum(lengths), sample.facts["duration"] or 0.0
     languages = Counter[str]()
@@ -170,8 +178,6 @@ def _summed(sample: Located, said: Sequence[Row], partial: bool) -> Row:
         "speech_language": min(languages, key=lambda code: (-languages[code], code), default=None),
         "speech_no_speech": _mean(said, lengths, "no_speech"),
         "speech_logprob": _mean(said, lengths, "logprob"),
-        "speech_compression": max((s["compression"] for s in said), default=None),
-        "speech_partial": partial,
         "speech_text": text,
         "speech": list(said),
     }

@@ -103,8 +103,9 @@ class OcrWorker(TrackWorker):
         except InputError as error:
             return failed(sample, Failed(error.failure, error.message))
         times = [page.time for page in decoded]
-        lines = [_entry(time, line) for time, page in zip(times, read, strict=True) for line in page.lines]
-        areas = [sum(_area(line.box) for line in page.lines) for page in read]
+        kept = [[line for line in page.lines if len(line.text.strip()) >= config.min_characters] for page in read]
+        lines = [_entry(time, line) for time, some in zip(times, kept, strict=True) for line in some]
+        areas = [sum(_area(line.box) for line in some) for some in kept]
         texts = list(dict.fromkeys(str(line["text"]) for line in lines))
         scripts = _scripts("".join(texts))
         return {

@@ -23,6 +23,8 @@ class OcrConfig(TrackConfig):
     frames: Annotated[int, Field(ge=1, le=64)] = 4
     max_side: Annotated[int, Field(ge=64, le=4096)] = 2000
     min_confidence: Annotated[float, Field(ge=0, le=1)] = 0.5
+    min_characters: Annotated[int, Field(ge=1)] = 2
+    """Shorter lines are left out: in photographs a single character is seldom text."""
     max_lines: Annotated[int, Field(ge=1)] = 1000
     timeout: Annotated[float, Field(gt=0)] = 120.0
     """Seconds that reading one picture or video may take."""
@@ -37,6 +39,8 @@ class AsrConfig(TrackConfig):
     task: Literal["transcribe", "translate"] = "transcribe"
     beam_size: Annotated[int, Field(ge=1, le=16)] = 5
     precision: Literal["float32", "int8", "float16", "int8_float16", "bfloat16"] = "float32"
+    max_compression: Annotated[float, Field(gt=1)] = 2.4
+    """A segment whose text compresses better repeats itself, as over music and noise, and is left out."""
     window: Annotated[float, Field(ge=60, le=3600)] = 900.0
 
 

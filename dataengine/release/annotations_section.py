@@ -36,7 +36,7 @@ def sentences(track: AnnotationTrack) -> list[str]:
     models = "; ".join(f"{m.name} (from {m.source}, licence {m.licence or 'not stated'})" for m in track.models)
     lines = [f"`{track.name}`: by {models}."]
     if track.figures:
-        lines.append(f"`{track.name}`: {', '.join(f'{n:,} {what}' for what, n in track.figures.items())}.")
+        lines.append(f"`{track.name}`: {', '.join(f'{what} {n:,}' for what, n in track.figures.items())}.")
     if track.values:
         most = sorted(track.values.items(), key=lambda pair: (-pair[1], pair[0]))
         named = ", ".join(f"{value} ({n:,})" for value, n in most[:_MOST])

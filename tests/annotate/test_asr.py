@@ -123,6 +123,21 @@ def test_sound_beyond_the_end_of_the_video_is_stated(tmp_path: Path) -> None:
     assert row["speech_partial"] and fake.lengths == [60.0]
 
 
+def test_segments_that_repeat_themselves_are_left_out_and_counted(tmp_path: Path) -> None:
+    worker, rows = worker_of(tmp_path, [(clip(tone(1)), 1.0)], AsrConfig())
+    spoken = [Speech(0.0, 0.5, "Hm" * 200, 0.7, -0.1, 26.7), Speech(0.5, 1.0, "a word", 0.1, -0.2, 0.9)]
+
+    class Music:
+        transcribe = staticmethod(lambda *_: (spoken, "en"))
+
+    worker._transcriber = Music()  # type: ignore[assignment]
+    output = worker.process(Part("a", "", rows))
+    worker.close()
+    [row] = worker.workspace.read_table([output.files[TABLE]], worker.track.schema).to_pylist()
+    assert (row["speech_text"], row["speech_repeated"], row["speech_seconds"]) == ("a word", 1, 0.5)
+    assert output.counts["repeated segments"] == 1 and output.counts["words"] == 2
+
+
 def test_what_is_there_is_not_made_again(tmp_path: Path) -> None:
     videos = [(clip(tone(1.0)), 1.0)]
     first, output, fake = heard(tmp_path, videos)
