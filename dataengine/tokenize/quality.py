@@ -13,11 +13,12 @@ from dataengine.errors import UsageError
 from dataengine.samples.locate import Located, unpacked
 from dataengine.stage import Run
 from dataengine.tokenize import training_set
-from dataengine.tokenize.factory import load
+from dataengine.tokenize.factory import configure, load
 from dataengine.tokenize.sample import draw
 from dataengine.tokenize.stage import StillsWorker
 
 if TYPE_CHECKING:
+    from dataengine.tokenize.kelix.caption_reader import FrozenLM
     from dataengine.tokenize.kelix.evaluate import Evaluation, Still
     from dataengine.tokenize.kelix.probes import Probes
     from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
@@ -53,7 +54,7 @@ def judge(run: Run, labels: Mapping[str, str] | None = None, effort: Effort = Ef
         )
         few = _few(unpacked(run.workspace.store, fitted), effort.samples, run.recipe.seed)
         stills = list(_stills(worker, unpacked(run.workspace.store, held)))
-        probes = _probes(tokenizer, _stills(worker, few), any(s.caption for s in stills), effort)
+        probes = _probes(tokenizer, _stills(worker, few), any(s.caption for s in stills), effort, _lm(run, tokenizer))
         vectoriser = Vectoriser(tokenizer.network)
         trained = unpacked(run.workspace.store, fitted if labels else ())
         frames = ((s.sample, s.pixels.frames[0]) for s in _stills(worker, trained))
@@ -90,7 +91,8 @@ def markdown(evaluation: Evaluation) -> str:
 EXPLAINED = (
     "Each pair compares the codes with the continuous features that they quantise. Decoders and language model are small ones, "
     "trained alike on both for this table. The distance is LPIPS's on EfficientNet-lite0 without fitted weights: "
-    "it compares with itself alone. Caption perplexity is a byte."
+    "it compares with itself alone. Captions are predicted by a small language model of bytes, or by the recipe's own, "
+    "which stays as it is behind a trained layer."
 )
 
 
@@ -108,6 +110,11 @@ def _each(values: Sequence[float], form: str) -> str:
 
 def _pair(values: Mapping[str, float], form: str = ".3f", names: Sequence[str] = ("codes", "features")) -> str:
     return " / ".join(format(values[name], form) for name in names if name in values)
+
+
+def _captions(evaluation: Evaluation) -> str:
+    figures = _pair(evaluation.captions, ".3f", ("codes", "features", "nothing"))
+    return f"{figures} ({evaluation.reader})" if figures else ""
 
 
 _FIGURES: list[tuple[str, Callable[[Evaluation], str]]] = [
@@ -129,7 +136,7 @@ _FIGURES: list[tuple[str, Callable[[Evaluation], str]]] = [
     ("retrieval, R@1: codes / features (chance)", lambda e: f"{_pair(e.retrieval)} ({1 / e.retrieved:.3f})"),
     (
         "caption perplexity: codes / features / no picture",
-        lambda e: _pair(e.captions, ".3f", ("codes", "features", "nothing")),
+        lambda e: _captions(e),
     ),
 ]
 
@@ -164,7 +171,19 @@ def _stills(worker: StillsWorker, rows: Iterable[Located]) -> Iterator[Still]:
         yield Still(row.id, pixels, row.captions[0] if row.captions else "")
 
 
-def _probes(tokenizer: KelixTokenizer, stills: Iterator[Still], captions: bool, effort: Effort) -> Probes:
+def _lm(run: Run, tokenizer: KelixTokenizer) -> FrozenLM | None:
+    """The causal language model that the recipe trains with; None where it has none."""
+    from dataengine.tokenize.kelix.caption_reader import FrozenLM
+    from dataengine.tokenize.kelix.config import CausalLM
+
+    config = configure(run.recipe.tokenize.tokenizer, run.recipe.seed) if run.recipe.tokenize else None
+    objective = getattr(config, "objective", None)
+    return FrozenLM(objective, tokenizer.network.device) if isinstance(objective, CausalLM) else None
+
+
+def _probes(
+    tokenizer: KelixTokenizer, stills: Iterator[Still], captions: bool, effort: Effort, lm: FrozenLM | None
+) -> Probes:
     from dataengine.tokenize.kelix.crops import Crops, Picture, few
     from dataengine.tokenize.kelix.probes import Probes
     from dataengine.tokenize.kelix.vectors import Vectoriser
@@ -172,6 +191,6 @@ def _probes(tokenizer: KelixTokenizer, stills: Iterator[Still], captions: bool, 
     training, seed = tokenizer.config.training, tokenizer.config.seed
     pictures = (Picture(f"{s.sample}/{n:08d}", s.pixels.frames[0], s.caption) for n, s in enumerate(stills))
     kept = few(pictures, effort.samples, training.side, seed)
-    probes = Probes(Vectoriser(tokenizer.network), captions and any(p.caption for p in kept), seed)
+    probes = Probes(Vectoriser(tokenizer.network), captions and any(p.caption for p in kept), seed, lm)
     probes.train(Crops(kept, training.side, training.crops, seed), effort.steps)
     return probes

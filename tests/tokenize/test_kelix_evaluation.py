@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support import tiny_kelix
+from support import tiny_kelix, tiny_lm
 
 from dataengine.errors import RunError, UsageError
+from dataengine.tokenize.kelix.caption_reader import FrozenLM
+from dataengine.tokenize.kelix.config import CausalLM
 from dataengine.tokenize.kelix.evaluate import Evaluation, Still, evaluate, psnr, retrieval
 from dataengine.tokenize.kelix.labelled import digits, labels_of, own
 from dataengine.tokenize.kelix.perceptual import Perceptual
@@ -48,9 +50,29 @@ def test_codes_and_features_are_compared_on_every_count() -> None:
     assert 8 < result.psnr["codes"] < result.psnr["features"] + 1 < 60, "codes lose, features lose less"
     assert 0 < result.distance["features"] < 2
     assert set(result.captions) == {"codes", "features", "nothing"}
-    assert result.captions["codes"] < 258, "better than guessing bytes"
+    assert result.captions["codes"] < 258 and result.reader == "a byte, small model", "better than guessing bytes"
     assert result.digits.classes == 10 and result.digits.tested == 50
     assert result.digits.accuracy["features"] > 0.3, "chance is 0.1"
+
+
+def test_captions_are_read_by_the_recipe_s_language_model(tmp_path: Path) -> None:
+    objective = CausalLM(path=tiny_lm.write(tmp_path), length=8)
+    torch.set_num_threads(1)
+    lm, vectoriser = FrozenLM(objective, torch.device("cpu")), Vectoriser(tokenizer().network)
+    before = {name: p.clone() for name, p in lm._language.named_parameters()}
+    probes = Probes(vectoriser, captions=True, seed=0, lm=lm)
+    stills = [
+        Still(f"{n:032x}", tokenizer().prepare([photo]), ("a flower", "a temple")[n % 2])
+        for n, photo in enumerate(tiny_kelix.photos())
+    ]
+    first = evaluate(tokenizer(), stills, probes, evaluated().digits)
+    probes.train(tiny_kelix.crops(tokenizer().config, tiny_kelix.photos()), 40)
+    result = evaluate(tokenizer(), stills, probes, evaluated().digits)
+    assert probes.predicted("a flower") == 3 and result.reader == f"a token, {tmp_path.name}"
+    assert set(result.captions) == {"codes", "features", "nothing"}
+    assert all(1 < result.captions[name] < first.captions[name] < 40 for name in ("codes", "features"))
+    assert all(torch.equal(p, before[name]) for name, p in lm._language.named_parameters()), "it stays as it is"
+    assert f"(a token, {tmp_path.name})" in markdown(result)
 
 
 def test_the_table_has_a_row_for_each_figure_that_there_is() -> None:

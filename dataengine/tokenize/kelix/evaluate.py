@@ -20,7 +20,7 @@ from dataengine.tokenize.kelix.labelled import Probe, accuracy_of
 from dataengine.tokenize.kelix.perceptual import Perceptual
 from dataengine.tokenize.kelix.pixels import TOKEN
 from dataengine.tokenize.kelix.preparer import Pixels
-from dataengine.tokenize.kelix.probes import Probes, read_bytes
+from dataengine.tokenize.kelix.probes import Probes
 from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 from dataengine.tokenize.kelix.vectors import WAYS, Vectoriser, Vectors
 
@@ -42,8 +42,9 @@ class Evaluation:
     """``perplexity`` and ``usage`` (share of entries seen) by codebook; ``kept``: share of the features' variance in the codes.
 
     By way (codes, features): ``psnr`` in dB and perceptual ``distance`` of reconstructions, accuracies of the ``probe`` of
-    blocks, ``retrieval`` of one view of a picture by another (R@1 of ``retrieved`` samples). ``captions``: perplexity a byte by
-    reader, empty where no held-out sample has one. ``digits`` and ``labels``: linear probes.
+    blocks, ``retrieval`` of one view of a picture by another (R@1 of ``retrieved`` samples). ``captions``: perplexity by what is
+    read, empty where no held-out sample has one; ``reader`` says of what and by which language model.
+    ``digits`` and ``labels``: linear probes.
     """
 
     pictures: int
@@ -60,6 +61,7 @@ class Evaluation:
     captions: dict[str, float]
     digits: Probe
     labels: Probe | None = None
+    reader: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def evaluate(
         probe={way: _block_probe([s.rows[way] for s in seen], stills) for way in WAYS},
         retrieval=retrieval(vectoriser, [still.pixels.frames[0] for still in first]),
         retrieved=len(first),
-        captions=_caption_perplexity(seen),
+        captions=_caption_perplexity(seen, probes),
+        reader=f"a token, {probes.lm.name}" if probes.lm else "a byte, small model",
         digits=digits,
         labels=labels,
     )
@@ -150,9 +153,9 @@ def _unit(rows: _F32) -> _F32:
     return scaled
 
 
-def _caption_perplexity(seen: Sequence[_Seen]) -> dict[str, float]:
+def _caption_perplexity(seen: Sequence[_Seen], probes: Probes) -> dict[str, float]:
     captioned = [s for s in seen if s.nats]
-    weights = np.array([read_bytes(s.still.caption) for s in captioned])
+    weights = np.array([probes.predicted(s.still.caption) for s in captioned])
     names = captioned[0].nats if captioned else {}
     return {n: float(np.exp(np.average([s.nats[n] for s in captioned], weights=weights))) for n in names}
 

@@ -1,5 +1,6 @@
 """Small networks that are trained to read a tokenizer's codes, beside equal ones that read its continuous features: a pixel
-decoder, and a language model of bytes that predicts captions (the claim of the report, arXiv 2602.09843, in small).
+decoder, and what predicts captions: a language model of bytes, or the recipe's causal one behind a layer that is trained (the
+claim of the report, arXiv 2602.09843, in small).
 
 They are trained on crops of the samples that the tokenizer was fitted on and judged on held-out ones. All see the same crops
 and start from the same weights.
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -22,6 +24,9 @@ from dataengine.tokenize.kelix.config import NextToken, Reconstruct
 from dataengine.tokenize.kelix.crops import Crops
 from dataengine.tokenize.kelix.objective import Decoder, NextByte
 from dataengine.tokenize.kelix.vectors import WAYS, Vectoriser, Vectors
+
+if TYPE_CHECKING:
+    from dataengine.tokenize.kelix.caption_reader import FrozenLM
 
 _WIDTH, _RATE, _CLIP = 192, 2e-3, 1.0
 _DECODER = Reconstruct(layers=2, heads=4, mlp=384)
@@ -59,14 +64,15 @@ class Reader(nn.Module):
 
 
 class Probes:
-    """One decoder a way and, where there are captions, one language model a reader."""
+    """One decoder a way and, where there are captions, one language model a reader: of bytes, or ``lm`` for all."""
 
-    def __init__(self, vectoriser: Vectoriser, captions: bool, seed: int) -> None:
+    def __init__(self, vectoriser: Vectoriser, captions: bool, seed: int, lm: FrozenLM | None = None) -> None:
+        self.lm = lm
         self._vectoriser, fused = vectoriser, vectoriser.network.config.quantiser.fused
         device = vectoriser.network.device
         self.decoders = {way: _seeded(seed, lambda: SmallDecoder(fused)).to(device) for way in WAYS}
         readers = READERS if captions else ()
-        self.readers = {reader: _seeded(seed, lambda: Reader(fused)).to(device) for reader in readers}
+        self.readers = {reader: _seeded(seed, lambda: _reader(fused, lm)).to(device) for reader in readers}
 
     def train(self, crops: Crops, steps: int) -> None:
         """Train all at once. Raises RunError where a loss is not finite."""
@@ -96,8 +102,12 @@ class Probes:
 
     @torch.inference_mode()
     def nats(self, vectors: Vectors, caption: str) -> dict[str, float]:
-        """Nats a byte of one picture's caption, by each reader."""
+        """Nats a byte (a token of ``lm``) of one picture's caption, by each reader."""
         return {name: float(net(_read(vectors, name), [caption])) for name, net in self.readers.items()}
+
+    def predicted(self, caption: str) -> int:
+        """Bytes (tokens of ``lm``) of a caption that a reader predicts, its end included."""
+        return self.lm.tokens(caption) if self.lm else min(len(caption.encode()), _LANGUAGE.length) + 1
 
     def _loss(self, frames: NDArray[np.uint8], captions: Sequence[str]) -> Tensor:
         h, w = frames.shape[1] // pixels.TOKEN, frames.shape[2] // pixels.TOKEN
@@ -108,9 +118,10 @@ class Probes:
         return torch.stack(losses).sum()
 
 
-def read_bytes(caption: str) -> int:
-    """Bytes of a caption that a reader predicts, its end included."""
-    return min(len(caption.encode()), _LANGUAGE.length) + 1
+def _reader(fused: int, lm: FrozenLM | None) -> nn.Module:
+    from dataengine.tokenize.kelix.caption_reader import CausalReader
+
+    return Reader(fused) if lm is None else CausalReader(fused, lm)
 
 
 def _read(vectors: Vectors, reader: str) -> Tensor:
