@@ -85,7 +85,7 @@ TINY = Sizes("tiny", _SMALL, _SMALL_LM, 3, 600, 64)
 
 def configured(sizes: Sizes, steps: int, **curriculum: Any) -> KelixConfig:
     """The report's three stages, short."""
-    phase = {"steps": steps, "rate": 1e-4, "tokens": sizes.tokens, "accumulate": 2, "buffer": 64}
+    phase = {"steps": steps, "warm_up": 0, "rate": 1e-4, "tokens": sizes.tokens, "accumulate": 2, "buffer": 64}
     phases = {
         "align": {**phase, "freeze": ["tower", "lm"], "rate": 1e-3},
         "pretrain": {**phase, "mix": [{"text": "captions"}, {"text": "instructions"}]},

@@ -6,6 +6,7 @@ from dataengine.annotate.captions.choose_stage import Captions
 from dataengine.annotate.captions.measure_stage import CaptionQuality
 from dataengine.annotate.captions.plan_stage import CaptionPlan
 from dataengine.annotate.captions.recaption import Recaption
+from dataengine.annotate.source_columns import SourceColumns
 from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
@@ -46,6 +47,7 @@ STAGES: tuple[Stage, ...] = (
     DedupDetail(),
     Dedup(),
     Score(),
+    SourceColumns(),
     AnnotateOcr(),
     AnnotateAsr(),
     CaptionPlan(),

@@ -8,11 +8,13 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.annotate import source_columns
 from dataengine.annotate.track import Track, absent
 from dataengine.annotate.tracks import tracks
 from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
+from dataengine.errors import UsageError
 from dataengine.samples.stage import part_name
 from dataengine.score.base import AnyScorer
 from dataengine.score.factory import build
@@ -55,10 +57,16 @@ def in_samples(recipe: Recipe) -> list[Track]:
 
 
 def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
-    """What a policy may name."""
+    """What a policy may name. Raises UsageError for a source's column whose name is taken."""
     facts = {name: UNIQUE.field(name).type for name in FACT_COLUMNS if name != "id"}
     annotations = [*score_fields(recipe), *(f for track in tracks(recipe) for f in track.columns)]
-    return facts | {f.name: f.type for f in annotations}
+    known, declared = facts | {f.name: f.type for f in annotations}, source_columns.declared(recipe)
+    if taken := sorted(known.keys() & declared.keys()):
+        raise UsageError(
+            f"sources: column `{taken[0]}` is there already, as a fact, a score or a track: declare it under another name, as in "
+            f"`columns: {{source_{taken[0]}: {{field: {taken[0]}, type: …}}}}`"
+        )
+    return known | declared
 
 
 def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
@@ -81,6 +89,12 @@ def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
             frames[f"t{n}"] = run.frame(track.stage, TABLE, track.schema, ["id", *(f.name for f in wanted)])
             selected += [_or_absent(f"t{n}", f) for f in wanted]
             joins.append(f'LEFT JOIN t{n} ON f."id" = t{n}."id"')
+    if known := source_columns.declared(run.recipe):
+        named = [name for name in known if columns is None or name in columns]
+        schema = source_columns.schema(run.recipe)
+        frames["c"] = run.frame(source_columns.STAGE, source_columns.ROLE, schema, ["id", *named])
+        selected += [f'c."{name}"' for name in named]
+        joins.append('LEFT JOIN c ON f."id" = c."id"')
     joined = f'f INNER JOIN g ON f."id" = g."id" {" ".join(joins)}'
     return run.engine.sql(f"SELECT {', '.join(selected)} FROM {joined} WHERE {' AND '.join(readable)}", frames)
 
@@ -110,6 +124,7 @@ def annotated_rows(run: Run, ids: Sequence[str]) -> list[dict[str, Any]]:
         scores = [_scores(run, scorer, files[scorer.name], facts["id"]) for scorer in build(run.recipe.score.scorers)]
         if None not in scores:
             more = [_of_track(run, track, facts) for track in tracks(run.recipe)]
+            more.append(_of_sources(run, facts["id"]))
             rows.append({name: value for some in (row, *scores, *more) if some for name, value in some.items()})
     return rows
 
@@ -129,6 +144,19 @@ def _of_track(run: Run, track: Track, facts: dict[str, Any]) -> dict[str, Any]:
     for row in run.workspace.rows_of(list(files), track.schema, [facts["id"]]).to_pylist():
         return {f.name: row[f.name] for f in track.columns}
     return {f.name: absent(f) for f in track.columns}
+
+
+def _of_sources(run: Run, id_: str) -> dict[str, Any]:
+    """A sample's columns of what its sources say."""
+    columns = source_columns.declared(run.recipe)
+    if not columns:
+        return {}
+    table = run.rows_of(source_columns.STAGE, source_columns.ROLE, source_columns.schema(run.recipe), [id_])
+    return (
+        dict(zip(columns, (table[name][0].as_py() for name in columns), strict=True))
+        if table
+        else dict.fromkeys(columns)
+    )
 
 
 def broken(run: Run) -> Frame:

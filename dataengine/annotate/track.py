@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 #: Stages of this wing, in their order: what reads annotations needs them.
-ANNOTATIONS = ("annotate.ocr", "annotate.asr", "annotate.captions")
+ANNOTATIONS = ("annotate.columns", "annotate.ocr", "annotate.asr", "annotate.captions")
 FAILURE: list[pa.Field[Any]] = [pa.field("failure", pa.string()), pa.field("message", pa.string())]
 
 

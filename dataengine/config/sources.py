@@ -78,10 +78,33 @@ class FacesConfig(Model):
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
 
 
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+ColumnType = Literal["double", "integer", "string", "boolean"]
+
+
+class ColumnConfig(Model):
+    """A column that a source's metadata fill: its type, and the name of the field where that is another."""
+
+    type: ColumnType
+    field: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _type_alone(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+
 class SourceModel(Model):
-    """Fields of all sources. Unset ones are not dumped, so that part keys of sources without them stay the same."""
+    """Fields of all sources. Unset ones are not dumped, so that part keys of sources without them stay the same. ``columns``:
+    fields of tables, sidecars and tars that become columns for policies and the card."""
 
     clips: ClipsConfig | None = None
+    columns: Annotated[dict[ColumnName, ColumnConfig], Field(exclude=True)] = {}
+    """Ingest stores all fields as they are, so that columns may be declared later without reading a source again."""
+
+    def fields_of_columns(self) -> dict[str, tuple[ColumnType, str]]:
+        """Of each declared column its type and the field it is read from."""
+        return {name: (column.type, column.field or name) for name, column in self.columns.items()}
 
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

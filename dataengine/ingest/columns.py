@@ -32,7 +32,9 @@ _COLUMNS: dict[str, Callable[[BinaryIO], list[str]]] = {
 def named_columns(table: RowsSource | TableBenchmark) -> dict[str, str]:
     """The columns that the recipe itself names, by field; those of defaults may be absent."""
     named = {field: getattr(table, field) for field in _FIELDS if field in table.model_fields_set}
-    return {field: column for field, column in named.items() if column}
+    of_columns = table.fields_of_columns() if isinstance(table, RowsSource) else {}
+    declared = {f"columns.{name}": field for name, (_, field) in of_columns.items()}
+    return {field: column for field, column in named.items() if column} | declared
 
 
 def check_columns(path: str, named: Mapping[str, str]) -> None:

@@ -11,6 +11,7 @@ from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.manifest import Manifest
+from dataengine.release.source_columns_section import source_columns
 from dataengine.score.distribution import QUANTILES
 from dataengine.shards.json_types import known, plain
 
@@ -159,6 +160,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         _ledger,
         _opt_outs,
         duplicates,
+        source_columns,
         annotated,
         captions,
         _contamination,

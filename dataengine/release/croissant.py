@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dataengine.release import annotations_section, captions_section, card_text, privacy_section
+from dataengine.release import annotations_section, captions_section, card_text, privacy_section, source_columns_section
 from dataengine.release.manifest import Manifest
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.workspace import File
@@ -84,6 +84,7 @@ def _rai(m: Manifest) -> Json:
         "rai:dataCollectionMissingData": card_text.missing(m),
         "rai:dataPreprocessingProtocol": [
             *card_text.steps(m),
+            *source_columns_section.steps(m),
             *annotations_section.steps(m),
             *captions_section.steps(m),
         ],

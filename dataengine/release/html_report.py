@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
-from dataengine.release import captions_section
+from dataengine.release import captions_section, source_columns_section
 from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
@@ -38,6 +38,7 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             _section("Duplicates", *_duplicates(m, examples, pictures)),
             _section("Filtered", *_filtered(m, examples)),
             _section("Failed", *_failed(m, examples)),
+            *([_section("Columns from sources", *_source_columns(m))] if known(m.source_columns, []) else []),
             *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
             *([_section("Captions", *_captions(m))] if known(m.captions, None) else []),
             _section("Scores", *_scores(m)),
@@ -139,6 +140,13 @@ def _scores(m: Manifest) -> Iterable[str]:
         return
     yield "<p>Upper bar: all samples; lower bar: kept samples. Line: range. Box: 10th to 90th percentile. Mark: median.</p>"
     yield spreads(plain(m.scores))
+
+
+def _source_columns(m: Manifest) -> Iterable[str]:
+    yield _table(
+        source_columns_section.HEAD,
+        [(*row[:4], f"{row[4]:,}", f"{row[5]:,}") for row in source_columns_section.rows(m)],
+    )
 
 
 def _annotations(m: Manifest) -> Iterable[str]:

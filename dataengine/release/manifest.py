@@ -28,7 +28,7 @@ from dataengine.release.manifest_sections import (
     Tokenizer,
 )
 from dataengine.release.manifest_servers import AskedModel
-from dataengine.release.manifest_tracks import AnnotationTrack
+from dataengine.release.manifest_tracks import AnnotationTrack, SourceColumn
 from dataengine.shards.json_types import Count, Counts, FileName, plain
 from dataengine.shards.manifest import Shard
 from dataengine.shards.sample import canonical
@@ -80,6 +80,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     captions: Captions | msgspec.UnsetType = msgspec.UNSET
+    source_columns: list[SourceColumn] | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     cost: Cost
 

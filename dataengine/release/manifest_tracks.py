@@ -1,4 +1,4 @@
-"""The section of a release's manifest on tracks: what models have added to samples."""
+"""The sections of a release's manifest on what was added to samples: tracks by models, columns from their sources."""
 
 from __future__ import annotations
 
@@ -29,3 +29,15 @@ class AnnotationTrack(Closed):
     values: Counts
     failures: Counts
     in_samples: bool
+
+
+class SourceColumn(Closed):
+    """A column that a source fills from a field of its metadata: occurrences of representatives whose value fits the type, and
+    those whose value does not, which are null."""
+
+    source: str
+    column: str
+    field: str
+    type: str
+    values: Count
+    misfits: Count

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from dataengine import contracts
+from dataengine.annotate import source_columns
 from dataengine.annotate.captions.summary import SUMMARY, released_kinds
 from dataengine.annotate.track import ANNOTATIONS, Track
 from dataengine.annotate.tracks import tracks
@@ -39,7 +40,10 @@ Json = dict[str, Any]
 def content_of(recipe: Recipe) -> Json:
     """The part of a recipe that a release depends on: no path, no engine, no worker count."""
     dumped = recipe.model_dump(mode="json")
-    sources = [_without_places(source) for source in dumped["sources"]]
+    sources = [
+        _without_places(fields) | ({"columns": source.fields_of_columns()} if source.columns else {})
+        for source, fields in zip(recipe.sources, dumped["sources"], strict=True)
+    ]
     content = {k: dumped[k] for k in _CONTENT}
     if contamination := dumped["contamination"]:
         benchmarks = [_without_places(benchmark) for benchmark in contamination["benchmarks"]]
@@ -82,6 +86,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         **_annotations(run),
         **_model_servers(recipe),
         **_captions(run),
+        **_source_columns(run),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),
@@ -167,6 +172,22 @@ def _captions(run: Run) -> Json:
         "chosen": released_kinds(run),
     }
     return {"captions": section}
+
+
+def _source_columns(run: Run) -> Json:
+    """What sources say in their declared columns, and what of it fits no type."""
+    if source_columns.STAGE not in run.records:
+        return {}
+    cells: dict[tuple[str, str], dict[str, int]] = {}
+    for cell in _facts(run, source_columns.STAGE)["cells"]:
+        counted = cells.setdefault((cell["source"], cell["column"]), {"values": 0, "misfits": 0})
+        counted["values" if cell["fits"] else "misfits"] = cell["n"]
+    rows = []
+    for source in run.recipe.sources:
+        for column, (type_, field) in source.fields_of_columns().items():
+            counted = cells.get((source.name, column), {"values": 0, "misfits": 0})
+            rows.append({"source": source.name, "column": column, "field": field, "type": type_, **counted})
+    return {"source_columns": rows}
 
 
 def _track(run: Run, track: Track) -> Json:

@@ -123,3 +123,10 @@ def test_the_gpu_check_goes_through_the_stages_workers() -> None:
         f"worker of {stage}, 1" for stage in ("embed", "tokenize.encode", "score")
     ]
     assert "| killed and resumed: the same bytes |" in done.stdout, "of the training"
+
+
+def test_the_gpu_check_trains_what_the_report_trains(harness: Any) -> None:
+    """At the report's sizes only its settings can be tried here."""
+    training = importlib.import_module("gpu_training")
+    config = training.configured(training.REPORT, 4, precision="bfloat16", checkpointing=True)
+    assert [name for name, _ in config.training.curriculum.phases()] == ["align", "pretrain", "anneal"]
