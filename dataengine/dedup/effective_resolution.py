@@ -23,6 +23,8 @@ Float64 = NDArray[np.float64]
 #: a larger original lost against copies shrunk to 0.8 or 0.5 only if it was soft (``detail`` under 0.4), or shrunk by nearest
 #: neighbours.
 _LINES, _SHARPNESS = 1.03, 0.85
+#: ``detail`` of a smaller copy under which it is too soft to say that the larger one was stretched from it.
+_SOFT = 0.3
 #: Ratio of sides within which copies are of like size, and the ratio of sharpness that still tells them apart.
 _LIKE, _MUCH = 1.025, 0.75
 
@@ -50,7 +52,7 @@ def _counted(pixels: Int64, side: Float64, detail: Float64) -> Int64:
     for n in range(1, len(counted)):
         size, sharpness = side[n] / side[:n], detail[n] / np.maximum(detail[:n], 1e-9)
         least = np.where(size > _LIKE, _SHARPNESS, _MUCH)
-        copied = (sharpness <= least) & (size * sharpness <= _LINES)
+        copied = (sharpness <= least) & (size * sharpness <= _LINES) & (detail[:n] >= _SOFT)
         if copied.any():
             counted[n] = counted[:n][copied].min() - 1
     return counted

@@ -94,6 +94,14 @@ def test_a_thumbnail_stretched_to_the_size_of_the_original_is_less(photos: dict[
     assert back < first
 
 
+def test_of_soft_copies_the_pixels_count() -> None:
+    rows = [
+        {"component": 1, "width": 1411, "height": 1411, "detail": 0.188},
+        {"component": 1, "width": 1058, "height": 1058, "detail": 0.244},
+    ]
+    assert effective_pixels(pa.Table.from_pylist(rows)).tolist() == [1411**2, 1058**2]
+
+
 def test_small_and_flat_pictures_have_none() -> None:
     assert detail(np.zeros((95, 400, 3), np.uint8)) is None
     assert detail(np.full((200, 200, 3), 90, np.uint8)) is None
