@@ -125,7 +125,7 @@ class AsrWorker(TrackWorker):
         config = self.config
         if not len(samples):
             return []
-        spoken, language = self._loaded().transcribe(samples, config.language, config.task, config.beam_size)
+        spoken, language = self._loaded().transcribe(samples, config.task, config.beam_size)
         return [_entry(speech, start, language) for speech in spoken]
 
     def _summed(self, sample: Located, segments: Sequence[Row], partial: bool) -> Row:
@@ -147,7 +147,8 @@ class AsrWorker(TrackWorker):
         with ONCE:
             if self._transcriber is None:
                 model = whisper.model(self.config.checkpoint)
-                self._transcriber = Transcriber(model, self.device, self.threads, self.config.precision)
+                precision, language = self.config.precision, self.config.language
+                self._transcriber = Transcriber(model, self.device, self.threads, precision, language)
             return self._transcriber
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.errors import InputError, UsageError
+from dataengine.errors import InputError, RunError, UsageError
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.checkpoint import digest as file_digest
 from dataengine.storage.workspace import digest
@@ -77,7 +77,12 @@ class TextReader:
     def __init__(self, max_side: int, device: str, threads: int) -> None:
         from rapidocr import RapidOCR
 
-        cuda = device.startswith("cuda") or (device == "auto" and _sees_cuda())
+        if device.startswith("cuda") and not _sees_cuda():
+            raise RunError(
+                f"annotate.device is {device}, but ONNX Runtime sees no CUDA device here: use `auto` or `cpu`, or install "
+                "onnxruntime-gpu"
+            )
+        cuda = device != "cpu" and _sees_cuda()
         self._engine: Any = RapidOCR(
             params={
                 "Global.log_level": "critical",

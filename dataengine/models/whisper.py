@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
 from dataengine.media.audio import RATE
 from dataengine.models.checkpoint import digest as file_digest
 from dataengine.storage.pinned_packages import Package
@@ -113,30 +113,41 @@ def _names(folder: Path) -> list[str]:
 
 
 class Transcriber:
-    """``transcribe`` gives the segments of some sound, and its language."""
+    """``transcribe`` gives the segments of some sound, and its language. Raises RunError where the model cannot be loaded on the
+    device with this precision, or does not know ``language``."""
 
-    def __init__(self, model: WhisperModel, device: str, threads: int, precision: str) -> None:
+    def __init__(self, model: WhisperModel, device: str, threads: int, precision: str, language: str | None) -> None:
         import faster_whisper
 
         kind, _, number = device.partition(":")
-        self._model = faster_whisper.WhisperModel(
-            model.name,
-            device=kind,
-            device_index=int(number or 0),
-            compute_type=precision,
-            cpu_threads=threads,
-            num_workers=1,
-            files=model.files(),
-        )
+        try:
+            self._model = faster_whisper.WhisperModel(
+                model.name,
+                device=kind,
+                device_index=int(number or 0),
+                compute_type=precision,
+                cpu_threads=threads,
+                num_workers=1,
+                files=model.files(),
+            )
+        except (RuntimeError, ValueError) as error:
+            raise RunError(
+                f"annotate.asr: {model.title} cannot be loaded on `{device}` with precision {precision}: {error}. Change "
+                "annotate.device, annotate.asr.precision or annotate.asr.checkpoint"
+            ) from error
+        known = self._model.supported_languages
+        if language is not None and language not in known:
+            raise RunError(
+                f"annotate.asr.language: {model.title} has no language `{language}`; it has {', '.join(sorted(known))}"
+            )
+        self._language = language
 
-    def transcribe(
-        self, samples: NDArray[np.int16], language: str | None, task: str, beam_size: int
-    ) -> tuple[list[Speech], str]:
+    def transcribe(self, samples: NDArray[np.int16], task: str, beam_size: int) -> tuple[list[Speech], str]:
         """``(n,)`` int16 at ``RATE``: segments in their order and the language's code, "" where nothing is said."""
         if len(samples) < RATE // 10:
             return [], ""
         segments, info = self._model.transcribe(
-            samples.astype(np.float32) / 32768, language=language, task=task, **options(beam_size)
+            samples.astype(np.float32) / 32768, language=self._language, task=task, **options(beam_size)
         )
         spoken = list(_speech(segments))
         return spoken, info.language if spoken else ""

@@ -15,8 +15,9 @@ from support.sounds import RATE, clip, silence, sparse, tone
 from dataengine.annotate.asr import AsrWorker, _quietest, track
 from dataengine.annotate.worker import TABLE
 from dataengine.config.annotate import AsrConfig
+from dataengine.errors import RunError
 from dataengine.media.limits import Limits
-from dataengine.models.whisper import Speech
+from dataengine.models.whisper import Speech, Transcriber, model
 from dataengine.samples.locate import Located
 from dataengine.stage import Part
 from dataengine.storage.workspace import Output, Workspace
@@ -30,9 +31,7 @@ class Loud:
     def __init__(self) -> None:
         self.lengths: list[float] = []
 
-    def transcribe(
-        self, samples: NDArray[np.int16], language: str | None, task: str, beam_size: int
-    ) -> tuple[list[Speech], str]:
+    def transcribe(self, samples: NDArray[np.int16], task: str, beam_size: int) -> tuple[list[Speech], str]:
         self.lengths.append(len(samples) / RATE)
         blocks = np.abs(np.pad(samples, (0, -len(samples) % 800)).reshape(-1, 800)).max(axis=1) > 1000
         edges = np.flatnonzero(np.diff(np.concatenate([[False], blocks, [False]]).astype(int))) * 800 / RATE
@@ -159,3 +158,18 @@ def test_words_of_librivox_are_heard_within_three_in_a_hundred(tmp_path: Path, m
     assert sum(wrong for wrong, _ in errors) / sum(words for _, words in errors) <= 0.03
     assert all(row["speech_language"] == "en" and row["speech_share"] > 0.7 for row in table)
     assert output.counts["with"] == 5 and output.counts["words"] > 60
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"precision": "float16"}, "cannot be loaded on `cpu` with precision float16"),
+        ({"language": "zz"}, "has no language `zz`; it has af, am"),
+    ],
+    ids=["precision", "language"],
+)
+def test_what_the_model_cannot_do_ends_the_run_with_a_sentence(change: dict[str, Any], says: str) -> None:
+    config = AsrConfig(**change)
+    with pytest.raises(RunError, match=says):
+        Transcriber(model(None), "cpu", 1, config.precision, config.language)

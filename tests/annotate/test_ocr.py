@@ -14,7 +14,7 @@ from dataengine.annotate.ocr import OcrWorker, _scripts, track
 from dataengine.annotate.ocr_pages import pages
 from dataengine.annotate.worker import TABLE
 from dataengine.config.annotate import OcrConfig
-from dataengine.errors import InputError
+from dataengine.errors import InputError, RunError
 from dataengine.media.limits import Limits
 from dataengine.models.text_reader import TextReader, _padded
 from dataengine.samples.locate import Located
@@ -178,3 +178,8 @@ def test_bad_input_costs_its_row_and_frames_of_a_video_are_read_once(tmp_path: P
         "samples": 5, "failed": 2, "with": 2, "lines": 3, "characters": 0, "partial": 0
     }  # fmt: skip
     assert output.facts == {"failures": {"not_media": 1, "truncated": 1}, "values": {"Latn": 2}}
+
+
+def test_a_device_that_is_not_there_ends_the_run_with_a_sentence() -> None:
+    with pytest.raises(RunError, match=r"annotate\.device is cuda:1, but ONNX Runtime sees no CUDA device here"):
+        TextReader(2000, "cuda:1", 1)
