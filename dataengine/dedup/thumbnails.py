@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from dataengine.storage.store import Store
 #: Where the thumbnail of a sample lies. The second view has no bytes of its own where it is the first.
 PLACES = columns(id=pa.string(), pack=pa.string(), starts=pa.int64(), size=pa.int64())
 _VIEW = SHAPE[1] * SHAPE[2]
+_PARALLEL = 16
+"""Packs that are read at once."""
 
 
 def packed(fingerprints: pa.Table) -> tuple[bytes, pa.Table]:
@@ -31,16 +34,21 @@ def packed(fingerprints: pa.Table) -> tuple[bytes, pa.Table]:
 
 
 def read(store: Store, places: pa.Table) -> Pixels:
-    """``(n, *SHAPE) uint8`` of PLACES; neighbours in a pack are read together."""
+    """``(n, *SHAPE) uint8`` of PLACES; neighbours in a pack are read together, and several packs at once."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(places["pack"].to_pylist()):
         rows[str(name)].append(row)
     starts, sizes = (places[name].to_numpy() for name in ("starts", "size"))
     pictures = np.empty((len(places), *SHAPE), np.uint8)
-    for name, some in rows.items():
+
+    def fill(name: str) -> None:
+        some = rows[name]
         for row, data in zip(some, store.get_ranges(name, starts[some].tolist(), sizes[some].tolist()), strict=True):
-            views = np.frombuffer(data, np.uint8).reshape(-1, *SHAPE[1:])
-            pictures[row] = views[[0, -1]]
+            pictures[row] = np.frombuffer(data, np.uint8).reshape(-1, *SHAPE[1:])[[0, -1]]
+
+    with ThreadPoolExecutor(_PARALLEL, "thumbnails") as pool:
+        for _ in pool.map(fill, rows):
+            pass
     return pictures
 
 
