@@ -43,7 +43,7 @@ _PAPER = "docs/dedup-measurements.md, at ten billion"
 STEPS = (
     Step("ingest", 495, "10,000 JPEGs of 500 × 375 in 10.1 s on two cores"),
     Step("technical scores", 2700, "0.37 ms of a core a picture, at ingest with the pixels at hand"),
-    Step("decoding for two models", 122, _GPU, units=2),
+    Step("decoding for two models", 276, _GPU, units=2),
     Step("CLIP ViT-L-14", 1834, _GPU, on="accelerator"),
     Step("Kelix encode, of kept pictures", 225, _GPU, units=0.5, on="accelerator"),
     Step("perceptual edges, radius 6", 17_900, f"155 core hours: {_PAPER}"),
