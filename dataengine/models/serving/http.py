@@ -12,6 +12,7 @@ import os
 import ssl
 from dataclasses import dataclass, field
 from functools import cache
+from typing import cast
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -175,8 +176,7 @@ class _Connection(asyncio.Protocol):
         self.answered = self.reusable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)
 
     async def exchange(self, head: bytes, body: bytes, tunnel: bool = False) -> ResponseParser:
         """Send a request and receive its response. Raises DisconnectedError, BodyError."""

@@ -16,7 +16,7 @@ class LoopThread:
     """Started at once; ``close`` cancels what still runs in it."""
 
     def __init__(self, name: str) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = asyncio.SelectorEventLoop()  # the same in a worker of Ray, whose policy is uvloop
         self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
         self._thread.start()
 

@@ -168,6 +168,9 @@ class Replicas:
     def _start_watch(self) -> None:
         if self._watch is None and (len(self._all) > 1 or self.config.server_to_start is not None):
             self._watch = asyncio.create_task(self._watching())
+            self._watch.add_done_callback(lambda _: self._wake(len(self._waiting)))
+        if self._watch is not None and self._watch.done():
+            self._watch.result()  # what ended it: nobody else would find a replica
 
     async def _watching(self) -> None:
         """Finds replicas that were started, and those that answer again."""
