@@ -61,4 +61,6 @@ def test_the_benchmark_plans_every_stage_that_reads_samples(plan: Any, tmp_path:
     table stage has written, one a tar."""
     recipes = plan.recipes(tmp_path, "duckdb")
     left_out = {type(s).__name__ for s in plan.planned() if not any(s.active(recipe) for recipe in recipes)}
-    assert left_out - {name for name in left_out if name.startswith(("Annotate", "Caption", "Recaption"))} == {"TokenizerGiven"}
+    assert left_out - {name for name in left_out if name.startswith(("Annotate", "Caption", "Recaption"))} == {
+        "TokenizerGiven"
+    }
