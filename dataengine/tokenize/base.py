@@ -152,7 +152,11 @@ def framewise(arrays: Sequence[NDArray[Any]], timeline: Timeline | None) -> list
     """Stack frames of one size: ``(indices, frames)`` of the slow (or only) ones and of the fast ones."""
     kinds = timeline.kinds if timeline else (SLOW,) * len(arrays)
     groups = [[i for i, k in enumerate(kinds) if k == kind] for kind in (SLOW, FAST)]
-    return [(group, np.stack([arrays[i] for i in group])) for group in groups if group]
+    return [(group, _stacked([arrays[i] for i in group])) for group in groups if group]
+
+
+def _stacked(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.stack(arrays) if len(arrays) > 1 else arrays[0][None]
 
 
 def facts(tokenizer: Tokenizer) -> dict[str, Any]:

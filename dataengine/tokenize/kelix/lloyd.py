@@ -37,10 +37,10 @@ def lloyd(features: _F32, start: _F32, iterations: int, threads: int = 1) -> tup
     faiss.omp_set_num_threads(threads)
     centres = np.ascontiguousarray(start, np.float32)
     with threadpool_limits(threads):
-        assigned = _assigned(features, centres)
+        assigned = assigned_to(features, centres)
         for _ in range(iterations):
-            centres = _means(features, assigned, centres)
-            before, assigned = assigned, _assigned(features, centres)
+            centres = means(features, assigned, centres)
+            before, assigned = assigned, assigned_to(features, centres)
             if np.array_equal(before.labels, assigned.labels):
                 break
         return _alive(features, assigned, centres)
@@ -54,7 +54,8 @@ def _blocks(features: _F32) -> Iterator[tuple[slice, _F32]]:
         yield piece, np.ascontiguousarray(features[piece], np.float32)
 
 
-def _assigned(features: _F32, centres: _F32) -> Assigned:
+def assigned_to(features: _F32, centres: _F32) -> Assigned:
+    """The first half of an iteration."""
     import faiss
 
     index: Any = faiss.IndexFlatL2(centres.shape[1])
@@ -66,8 +67,9 @@ def _assigned(features: _F32, centres: _F32) -> Assigned:
     return assigned
 
 
-def _means(features: _F32, assigned: Assigned, centres: _F32) -> _F32:
-    """The mean of each centre's vectors; centres without any take the farthest vectors from those that have them."""
+def means(features: _F32, assigned: Assigned, centres: _F32) -> _F32:
+    """The second half of an iteration: the mean of each centre's vectors; centres without any take the farthest vectors
+    from those that have them."""
     sums = np.zeros(centres.shape)
     for piece, block in _blocks(features):
         _add(sums, block, assigned.labels[piece])
@@ -100,7 +102,7 @@ def _alive(features: _F32, assigned: Assigned, centres: _F32) -> tuple[_F32, int
         centres = centres.copy()
         centres[dead[: len(places)]] = features[places]
         moved += len(places)
-        assigned = _assigned(features, centres)
+        assigned = assigned_to(features, centres)
     return centres, moved
 
 

@@ -22,8 +22,11 @@ def levels(frames: NDArray[np.uint8], device: str = "cpu") -> Tensor:
     """``(B, 28 h, 28 w, 3)`` RGB → ``(B, 4 h w, 588)`` uint8."""
     b, height, width, _ = frames.shape
     h, w = height // TOKEN, width // TOKEN
-    blocks = uploaded(frames, device).view(b, h, MERGE, PATCH, w, MERGE, PATCH, 3)
-    return blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(b, h * w * MERGE**2, PATCH_VALUES)
+    shape, order = (b, h, MERGE, PATCH, w, MERGE, PATCH, 3), (0, 1, 4, 2, 5, 7, 3, 6)
+    if device == "cpu":  # where numpy takes three quarters of torch's time
+        moved = np.ascontiguousarray(frames.reshape(shape).transpose(order))
+        return torch.from_numpy(moved.reshape(b, h * w * MERGE**2, PATCH_VALUES))
+    return uploaded(frames, device).view(shape).permute(order).reshape(b, h * w * MERGE**2, PATCH_VALUES)
 
 
 def scaled(values: Tensor) -> Tensor:
