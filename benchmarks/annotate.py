@@ -136,7 +136,7 @@ def _worked(worker: TrackWorker, rows: list[Located], round_: list[int]) -> list
 def text(report: harness.Report, rounds: int) -> None:
     from rapidocr import RapidOCR
 
-    config, contents, round_ = OcrConfig(min_characters=1), pages() * 2, [0]
+    config, contents, round_ = OcrConfig(min_characters=1), pages() * 4, [0]
     options = {"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1}
     bare = RapidOCR(params={**options, "EngineConfig.onnxruntime.inter_op_num_threads": 1})
 
