@@ -17,7 +17,7 @@ from PIL import Image
 
 from dataengine.errors import InputError
 from dataengine.media.image import decode
-from dataengine.media.image.borders import bars
+from dataengine.media.image.letterbox import bars
 from dataengine.media.image.phash import MIN_SIDE, VERSION, phash
 from dataengine.media.image.pixels import Pixels, to_gray
 from dataengine.media.limits import Limits

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
-from dataengine.media.image.borders import bars, inside, trimmed
+from dataengine.media.image.borders import inside, trimmed
 from dataengine.media.image.fingerprint import fingerprint_of, pixel_digest, thumbnail
+from dataengine.media.image.letterbox import bars
 from dataengine.media.image.luma import luma
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.measures import SIDE

@@ -1,4 +1,4 @@
-"""Border detection: margins of one colour, letterbox bars, and nested frames.
+"""Border detection: margins of one colour, and nested frames. Imports compiled code.
 
 Works on the brightness of a small copy, so a margin thinner than 1/256 of the longer side counts as picture. A cut-out on white
 ends at its bounding box. The detected box may differ by a line or two between copies of one picture.
@@ -6,12 +6,12 @@ ends at its bounding box. The detected box may differ by a line or two between c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
+from dataengine.media.image.luma import luma
 from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.resample import resize
 
 Box = tuple[int, int, int, int]
 
@@ -22,8 +22,6 @@ _EVEN = 0.98
 _LEAST = 0.3
 """Share of a side that must remain for the rest to be a picture."""
 _FRAMES = 3
-_BLACK, _SHIFT = 48, 0.02
-"""Brightest level of a bar, and the difference in thickness of opposite bars, as a share of the side."""
 _SHORT = 8
 """Pixels in a line below which its evenness cannot be judged."""
 
@@ -34,8 +32,6 @@ def inside(gray: Pixels) -> Box | None:
     ratio = max(1.0, max(height, width) / _SIDE)
     small = gray
     if ratio > 1:
-        from dataengine.media.image.resample import resize  # compiled code, which videos' bars need not load
-
         small = resize(gray, (max(1, round(height / ratio)), max(1, round(width / ratio))), "box")
     rows, columns = small.shape
     top, bottom, left, right = 0, rows, 0, columns
@@ -53,34 +49,10 @@ def inside(gray: Pixels) -> Box | None:
 
 def trimmed(rgb: Pixels) -> Pixels:
     """An ``(H, W, 3) uint8`` picture without its margins; the same array if it has none, or is nothing but margins."""
-    from dataengine.media.image.luma import luma
-
     box = inside(luma(rgb))
     if box is None or box == (0, rgb.shape[0], 0, rgb.shape[1]):
         return rgb
     return np.ascontiguousarray(rgb[box[0] : box[1], box[2] : box[3]])
-
-
-def bars(frames: Sequence[Pixels]) -> Box | None:
-    """``(top, bottom, left, right)`` of a clip's frames without letterbox or pillarbox bars; None if it has none. ``frames`` are
-    ``(H, W) uint8`` of equal size; a bar stays black in all of them, on both opposite sides (one side may be night)."""
-    dark = np.max(np.stack(frames), axis=0) <= _BLACK
-    height, width = dark.shape
-    (top, bottom), (left, right) = _opposite(dark), _opposite(dark.T)
-    if not top and not left:
-        return None
-    if height - top - bottom < _LEAST * height or width - left - right < _LEAST * width:
-        return None
-    return top, height - bottom, left, width - right
-
-
-def _opposite(dark: NDArray[np.bool_]) -> tuple[int, int]:
-    """Number of dark lines at the beginning and at the end; 0 unless both are about equal."""
-    even = dark.mean(axis=1) >= _EVEN
-    if even.all():
-        return 0, 0
-    first, last = int(np.argmin(even)), int(np.argmin(even[::-1]))
-    return (first, last) if first and last and abs(first - last) <= max(2, _SHIFT * len(even)) else (0, 0)
 
 
 def _margin(lines: NDArray[np.uint8]) -> int:
