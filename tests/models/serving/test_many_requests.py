@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -166,3 +167,13 @@ complete(Running(), count=400, store=Store(Path({str(tmp_path)!r})), concurrency
     assert asked - 4 <= len(kept) <= asked < 400, "all but those in flight"
     assert failures(complete(server, count=400, store=Store(tmp_path))) == []
     assert server.requests - asked == 400 - len(kept)
+
+
+def test_the_loop_is_the_same_whatever_the_policy(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers of Ray have a policy of their own, whose loops have other transports."""
+
+    def refuse() -> None:
+        pytest.fail("the loop is the policy's")
+
+    monkeypatch.setattr(asyncio, "new_event_loop", refuse)
+    assert failures(complete(server, count=2)) == []
