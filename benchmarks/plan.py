@@ -26,6 +26,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource
 from dataengine.contracts import DECISIONS, EDGES, GROUPS, UNIQUE
 from dataengine.cot.core.schemas import SOURCE_MATERIAL
+from dataengine.dedup.confirmation_cache import PAIRS
+from dataengine.dedup.thumbnails import PLACES
 from dataengine.engines.tables import prefix_digits
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
@@ -39,7 +41,8 @@ from dataengine.storage.workspace import File, Output, Record, Workspace, roles
 _A_PART = 1000
 _MADE = """
 SELECT printf('%0{digits}x', {prefix}) || substr(md5(i::VARCHAR), {digits} + 1) AS id, id AS representative, 1 AS size,
-       id AS a, id AS b, 0.0::DOUBLE AS distance, '1' AS version, 'train' AS split, '[]' AS pairs, '[]' AS distractors,
+       id AS a, id AS b, 0.0::DOUBLE AS distance, 8.0::DOUBLE AS bits, 'p' AS pack, i AS starts, '1' AS version,
+       'train' AS split, '[]' AS pairs, '[]' AS distractors,
        [] AS partners, [] AS videos,
        sha256(i::VARCHAR) AS sha256, 60000 AS bytes,
        CASE WHEN i % 10 = 0 THEN 'video' ELSE 'image' END AS kind,
@@ -52,7 +55,15 @@ SELECT printf('%0{digits}x', {prefix}) || substr(md5(i::VARCHAR), {digits} + 1) 
        i % 10 > 1 AS kept
 FROM (SELECT range * {files} + {prefix} AS i FROM range({rows} // {files})) ORDER BY id
 """
-_TABLES = {"unique": UNIQUE, "decisions": DECISIONS, "groups": GROUPS, "edges": EDGES, "material": SOURCE_MATERIAL}
+_TABLES = {
+    "unique": UNIQUE,
+    "decisions": DECISIONS,
+    "groups": GROUPS,
+    "edges": EDGES,
+    "fresh": PAIRS,
+    "places": PLACES,
+    "material": SOURCE_MATERIAL,
+}
 _PHASE = {"steps": 1}
 _KELIX = {
     "name": "kelix",
@@ -82,7 +93,7 @@ def make(folder: Path, rows: int, parts: int) -> None:
         for name, schema in _TABLES.items():
             absent = {f.name: pa.nulls(len(table), f.type) for f in schema if f.name not in table.column_names}
             some = pa.table({**{n: table[n] for n in table.column_names}, **absent}).select(schema.names)
-            if name == "edges":
+            if name in ("edges", "fresh"):
                 some = some.filter(pc.invert(table["kept"]))
             if name == "material":
                 texts = locations(table.select(READ.names))["captions"]
@@ -138,6 +149,8 @@ def opened(folder: Path, recipe: Recipe) -> Run:
         "dedup": {"all": Output(tables["unique"] | tables["groups"])},
         "filter": {"all": Output(tables["decisions"], {"kept": kept})},
         "dedup.edges": {"all": Output(tables["edges"])},
+        "dedup.candidates": {"all": Output(tables["fresh"])},
+        "dedup.fingerprint": {"all": Output(tables["places"])},
         "shard.assign": {"all": Output(shards)},
         "cot.material": {"all": Output(tables["material"])},
         "cot.mix": {"all": Output(shards)},
