@@ -72,8 +72,11 @@ _KELIX = {
 }
 #: Recipes that have the stages to plan.
 _RECIPES: tuple[dict[str, Any], ...] = (
-    {"annotate": {"ocr": {}, "asr": {}}},
-    {"dedup": {"pixels": True, "semantic": {}}, "tokenize": {"tokenizer": {"name": "product"}}},
+    {
+        "annotate": {"ocr": {}, "asr": {}},
+        "dedup": {"pixels": True, "semantic": {}},
+        "tokenize": {"tokenizer": {"name": "product"}},
+    },
     {"tokenize": {"tokenizer": _KELIX, "fit_samples": 1 << 40}},
     {"tokenize": {"tokenizer": {"name": "kelix"}}},
 )

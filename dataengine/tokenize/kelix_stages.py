@@ -28,7 +28,7 @@ from dataengine.tokenize.kelix_checks import check_config, check_corpus, corpus_
 from dataengine.tokenize.kelix_workers import TOLD, CentresWorker, TowerWorker, encoder_network, state_key
 from dataengine.tokenize.sample import PatchSample
 from dataengine.tokenize.stage import FitStage, StillsWorker, TokenizeStage
-from dataengine.tokenize.training_set import fitted_on, to_fit
+from dataengine.tokenize.training_set import fitted_on, is_planned, to_fit
 
 if TYPE_CHECKING:
     from dataengine.tokenize.kelix.crops import Crops
@@ -66,7 +66,7 @@ class Kelix(TokenizeStage):
         return [Part("all", key, tuple(part.rows for part in parts))]
 
     def is_planned(self, run: Run) -> bool:
-        return to_fit(run).is_planned(run)
+        return is_planned(run)
 
     def progress(self, run: Run, part: Part) -> str | None:
         try:

@@ -29,7 +29,7 @@ from dataengine.tokenize.base import Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import check, configure, load, tokenizer_class
 from dataengine.tokenize.product import ProductTokenizer
-from dataengine.tokenize.training_set import fitted_on, to_fit
+from dataengine.tokenize.training_set import fitted_on, is_planned, to_fit
 
 FAILURES = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
 #: Prepared samples that wait for the model: a video may have 150 MB of pixels.
@@ -94,7 +94,7 @@ class ProductFit(FitStage):
         return [Part("all", key, tuple(part.rows for part in parts))]
 
     def is_planned(self, run: Run) -> bool:
-        return to_fit(run).is_planned(run)
+        return is_planned(run)
 
     def worker(self, run: Run) -> Worker:
         decision.check_samples(run, fitted_on)

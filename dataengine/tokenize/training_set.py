@@ -1,6 +1,6 @@
 """The samples that a tokenizer is fitted on, and those held out from it: shares by id and seed, drawn where the tables are read.
 
-None is held out that the tokenizer of the recipe's lock was fitted on: there, the largest draw that was held out is the bound.
+Held out is what draws no more than a bound, so that none is that the tokenizer of the recipe's lock was fitted on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataengine.config.recipe import TokenizeConfig
 from dataengine.samples.selection import Planned, Selection, distinct, source
 from dataengine.stage import Run
 from dataengine.storage.row_packs import PLACES, places
-from dataengine.storage.workspace import Workspace, canonical_json, digest
+from dataengine.storage.workspace import File, Workspace, canonical_json, digest
 from dataengine.table_engine import Source
 from dataengine.tokenize import decision
 from dataengine.tokenize.sample import draws
@@ -31,52 +31,55 @@ _SIGN = 1 << 63
 _ROWS_AT_ONCE = 1 << 16
 _IDS = contracts.columns(id=pa.string())
 _DIGEST = contracts.columns(digest=pa.string())
+_DRAW = contracts.columns(draw=pa.int64())
 
 
 def to_fit(run: Run) -> Selection:
     """Kept samples that the tokenizer is fitted on: at most ``tokenize.fit_samples`` of those that are not held out."""
-    bound, held, most = decision.held_out_bound(run), _held_samples(run), _config(run).fit_samples
-    sources = {"d": _drawn(run, "fit", _LEAST if bound is None else bound, _MOST)}
-    chosen = 'SELECT d."id" FROM d'
-    if bound is None and held:
-        sources["h"] = _drawn(run, decision.HELD_OUT)
-        first = f'SELECT h."id" FROM h ORDER BY h."draw", h."id" LIMIT {held}'
-        chosen += f' LEFT JOIN ({first}) AS x ON d."id" = x."id" WHERE x."id" IS NULL'
-    if most < run.records["filter"].counts["kept"] - (held if bound is None else 0):
+    chosen, most = 'SELECT d."id" FROM d', _config(run).fit_samples
+    if most < run.records["filter"].counts["kept"]:
         chosen += f' ORDER BY d."draw", d."id" LIMIT {most}'
-    return distinct(run, "dedup").that(f'u."id" IN ({chosen})', **sources)
+    return distinct(run, "dedup").that(f'u."id" IN ({chosen})', d=_drawn(run, "fit", _bound(run), _MOST))
 
 
 def held_out(run: Run) -> Selection:
     """Kept samples that the tokenizer is not fitted on."""
-    bound = decision.held_out_bound(run)
-    if bound is None:
-        chosen, drawn_ = f'ORDER BY h."draw", h."id" LIMIT {_held_samples(run)}', _drawn(run, decision.HELD_OUT)
-    else:
-        chosen, drawn_ = "", _drawn(run, decision.HELD_OUT, _LEAST, bound)
-    return distinct(run, "dedup").that(f'u."id" IN (SELECT h."id" FROM h {chosen})', h=drawn_)
+    held = _drawn(run, decision.HELD_OUT, _LEAST, _bound(run))
+    return distinct(run, "dedup").that('u."id" IN (SELECT h."id" FROM h)', h=held)
+
+
+def is_planned(run: Run) -> bool:
+    """Whether a plan of ``to_fit`` would only read."""
+    known = decision.held_out_bound(run) is not None or not _held_samples(run)
+    return (known or run.workspace.store.exists(_key(run))) and to_fit(run).is_planned(run)
 
 
 def fitted_on(run: Run) -> FittedOn:
     """What the lock says of the samples of ``to_fit`` and ``held_out``."""
-    parts = to_fit(run).plan(run)
-    below = _largest_held_out(run)
+    parts, bound = to_fit(run).plan(run), _bound(run)
     return FittedOn(
         samples=sum(part.rows.rows for part in parts),
         digest=_digest(run, parts),
-        held_out_below=None if below is None else f"{below:016x}",
+        held_out_below=None if bound == _LEAST else f"{bound:016x}",
     )
 
 
-def _largest_held_out(run: Run) -> int | None:
-    """The largest draw of a sample that is held out; None where none is."""
-    bound, held = decision.held_out_bound(run), _held_samples(run)
-    if bound is not None or not held:
-        return bound if bound is not None and bound > _LEAST else None
-    first = f'SELECT h."draw", h."id" FROM h ORDER BY h."draw", h."id" LIMIT {held}'
-    sql = f'SELECT x."draw" FROM ({first}) AS x ORDER BY x."draw" DESC LIMIT 1'
-    rows = run.engine.select(run.workspace, {"h": _drawn(run, decision.HELD_OUT)}, sql).to_pylist()
-    return int(rows[0]["draw"]) + _SIGN
+def _bound(run: Run) -> int:
+    """The largest draw of a sample that is held out, of the lock or of so many samples as the recipe says; kept with plans."""
+    locked, held = decision.held_out_bound(run), _held_samples(run)
+    if locked is not None or not held:
+        return _LEAST if locked is None else locked
+    workspace, key = run.workspace, _key(run)
+    if not workspace.store.exists(key):
+        first = f'SELECT h."draw" FROM h ORDER BY h."draw" LIMIT {held}'
+        sql = f'SELECT x."draw" AS "draw" FROM ({first}) AS x ORDER BY x."draw" DESC LIMIT 1'
+        workspace.write_table(key, run.engine.select(workspace, {"h": _drawn(run, decision.HELD_OUT)}, sql), _DRAW)
+    return int(workspace.read_table([File(key, "", 0, 1)], _DRAW)["draw"][0].as_py()) + _SIGN
+
+
+def _key(run: Run) -> str:
+    files = [file.sha256 for file in run.records["filter"].files("decisions")]
+    return f"plans/{digest('held out', files, run.recipe.seed, _held_samples(run))}.parquet"
 
 
 def _digest(run: Run, parts: list[Planned]) -> str:

@@ -18,7 +18,7 @@ from dataengine.samples.selection import Selection
 from dataengine.storage.workspace import Output, Record, digest
 from dataengine.tokenize import decision
 from dataengine.tokenize.sample import chosen, draw
-from dataengine.tokenize.training_set import drawn, fitted_on, held_out, to_fit
+from dataengine.tokenize.training_set import drawn, fitted_on, held_out, is_planned, to_fit
 
 ROWS = [sample(n, f"{n % 7:02d}") for n in range(200)]
 
@@ -105,6 +105,17 @@ def test_samples_of_a_locked_tokenizer_are_checked_by_their_digest(duck: DuckDBE
         decision.check_samples(corpus.run, fitted_on)
 
 
+def test_a_dry_run_draws_nothing(duck: DuckDBEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = Corpus(tmp_path, duck)
+    with monkeypatch.context() as without:
+        without.setattr(corpus.run, "_open_engine", None)
+        assert not is_planned(corpus.run)
+    plan = to_fit(corpus.run).plan(corpus.run)
+    monkeypatch.setattr(corpus.run, "_open_engine", None)
+    monkeypatch.setattr(corpus.run, "_engine", None)
+    assert is_planned(corpus.run) and to_fit(corpus.run).plan(corpus.run) == plan
+
+
 def test_nothing_kept_is_nothing_to_fit_on(duck: DuckDBEngine, tmp_path: Path) -> None:
     corpus = Corpus(tmp_path, duck)
     corpus.keep(lambda n: False)
@@ -143,4 +154,4 @@ def test_no_sample_passes_through_the_driver_of_a_cluster(
     monkeypatch.setattr(spark, "collect", counted)
     assert len(to_fit(corpus.run).plan(corpus.run)) == 7
     fitted_on(corpus.run)
-    assert collected == [7, 1, 1]
+    assert collected == [1, 7, 1], "a bound, a row a part, a digest"
