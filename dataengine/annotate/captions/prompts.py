@@ -7,6 +7,7 @@ of a chat template survives, after a sentence that says so.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -22,6 +23,9 @@ VERSION = "1"
 CONTEXT, SPEECH, FRAMES, UNSEEN = "context", "speech", "frames", "unseen"
 _LONGEST_TEXT, _MOST_VALUES, _LONGEST_CONTEXT = 400, 20, 4000
 """Characters of one string, values of a list or an object, and characters of all that is quoted in a prompt."""
+
+_BRACKET = re.compile(r"\[(?=/?g?[A-Z_]{2,30}\])")
+"""Only within strings: JSON itself has no name in upper case."""
 
 Json = dict[str, Any]
 
@@ -89,8 +93,8 @@ def request(
 
 
 def quoted(value: Any) -> str | None:
-    """A value from outside as one line of bounded JSON without angle brackets, so that no marker of a chat template is in it;
-    None where there is nothing in it."""
+    """A value from outside as one line of bounded JSON in which no marker of a chat template is, neither ``<|…|>`` nor
+    ``[INST]``; None where there is nothing in it."""
     bounded = _bounded(value, 3)
     if bounded in (None, "", [], {}):
         return None
@@ -100,7 +104,7 @@ def quoted(value: Any) -> str | None:
         text = json.dumps(bounded, ensure_ascii=False)
     if len(text) > _LONGEST_CONTEXT:
         return None
-    return text.replace("<", "\\u003c").replace(">", "\\u003e")
+    return _BRACKET.sub(r"\\u005b", text.replace("<", "\\u003c").replace(">", "\\u003e"))
 
 
 def _bounded(value: Any, depth: int) -> Any:

@@ -79,7 +79,7 @@ class Asker:
 
     async def _try(self, replica: Replica, estimate: Tokens, body: bytes) -> tuple[Result, float | None]:
         """As ``_post``, within rates and budgets."""
-        if refusal := self.spending.reserve(estimate):
+        if refusal := await self.spending.reserve(estimate):
             return refusal, None
         result: Result = FailedCompletion(Failure.CONNECTION, "not tried")
         try:

@@ -46,7 +46,12 @@ class CompletionCache:
     def put(self, digest: str, result: Result) -> None:
         """Keep a finished generation; the first of several workers wins."""
         if self.store is not None and (isinstance(result, Completion) or result.failure in FINAL):
-            self.store.create(_key(digest), canonical_json(asdict(result)))
+            fields = (
+                asdict(result)
+                if isinstance(result, Completion)
+                else {"failure": result.failure, "message": result.message}
+            )
+            self.store.create(_key(digest), canonical_json(fields))
 
 
 def _result(fields: Any) -> Result:

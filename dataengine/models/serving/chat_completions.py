@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from dataengine.config.model_server import ModelClientConfig
 from dataengine.errors import InputError
-from dataengine.models.serving.completion import FailedCompletion, Failure, Media, Request, Result
+from dataengine.models.serving.completion import Completion, FailedCompletion, Failure, Media, Request, Result
 from dataengine.models.serving.messages import ImageBlock, Message, TextBlock
 from dataengine.models.serving.reply_fields import completion_of
 from dataengine.text.redaction import redacted
@@ -84,6 +85,12 @@ def _result(content: bytes, config: ModelClientConfig) -> Result:
         choice, completion = completion_of(content)
     except InputError as error:
         return FailedCompletion(Failure.BAD_REPLY, f"not a chat completion: {error.message}")
+    result = _judged(choice, completion, config)
+    return replace(result, tokens_in=completion.tokens_in, tokens_out=completion.tokens_out)
+
+
+def _judged(choice: Mapping[str, Any], completion: Completion, config: ModelClientConfig) -> Result:
+    """The completion, or why it is none."""
     finish_reason, refusal = choice.get("finish_reason"), choice["message"].get("refusal")
     text, calls = completion.text, "".join(f"\n{call.name} {call.arguments}" for call in completion.tool_calls)
     if calls and not text:

@@ -90,10 +90,12 @@ class Completion:
 
 @dataclass(frozen=True)
 class FailedCompletion:
-    """A request that gave no completion."""
+    """A request that gave no completion; the tokens are those of a generation that is none."""
 
     failure: Failure
     message: str
+    tokens_in: int = field(default=0, compare=False)
+    tokens_out: int = field(default=0, compare=False)
 
 
 Result = Completion | FailedCompletion

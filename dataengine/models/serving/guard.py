@@ -21,6 +21,7 @@ from pathlib import Path
 LOG_BYTES = 8 << 20
 """Of a log, and as much of what came before it in ``LOG.old``."""
 _GRACE = 5.0
+_LAST_READS = 64
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -65,7 +66,9 @@ def _copy_output(server: subprocess.Popen[bytes], log: Path) -> None:
             if not data:
                 sources.remove(output)
             _append(log, data)
-    while output in sources and select.select([output], [], [], 0)[0] and (data := os.read(output, 1 << 16)):
+    for _ in range(_LAST_READS if output in sources else 0):  # what it left behind may write without end
+        if not select.select([output], [], [], 0)[0] or not (data := os.read(output, 1 << 16)):
+            break
         _append(log, data)
 
 

@@ -75,11 +75,11 @@ class Url:
 
 
 class Origin:
-    """One server; lives in one event loop. ``key``: bearer token."""
+    """One server; lives in one event loop. ``key``: bearer token; ``direct``: through no proxy."""
 
-    def __init__(self, url: str, key: str) -> None:
+    def __init__(self, url: str, key: str, direct: bool = False) -> None:
         self.url = Url.of(url)
-        self._proxy = _proxy(self.url)
+        self._proxy = None if direct else proxy_of(self.url)
         self._idle: list[_Connection] = []
         absolute = self._proxy is not None and not self.url.tls
         self._prefix = f"http://{self.url.authority}{self.url.path}" if absolute else self.url.path
@@ -233,8 +233,8 @@ def _tls() -> ssl.SSLContext:
     )
 
 
-def _proxy(url: Url) -> Url | None:
-    """The proxy that the environment names for ``url``."""
+def proxy_of(url: Url) -> Url | None:
+    """The proxy that the environment names for ``url``. Raises ValueError for one that is not spoken to by HTTP."""
     proxies = getproxies()
     proxy = proxies.get("https" if url.tls else "http") or proxies.get("all")
     if not proxy or url.host in ("localhost", "127.0.0.1", "::1") or proxy_bypass(url.authority):

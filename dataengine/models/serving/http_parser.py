@@ -37,20 +37,22 @@ class ResponseParser:
         return whole
 
     def _head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end > _HEAD or (end < 0 and len(self._buffer) > _HEAD):
-            raise ValueError("the head is too large")
-        if end < 0:
-            return False
-        first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
-        del self._buffer[: end + 4]
-        match = _STATUS.fullmatch(first)
-        if match is None:
-            raise ValueError("no status line")
-        if 100 <= int(match[2]) < 200:
-            return self._head()
+        """The first that is none of an interim response."""
+        status = 100
+        while 100 <= status < 200:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end > _HEAD or (end < 0 and len(self._buffer) > _HEAD):
+                raise ValueError("the head is too large")
+            if end < 0:
+                return False
+            first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
+            del self._buffer[: end + 4]
+            match = _STATUS.fullmatch(first)
+            if match is None:
+                raise ValueError("no status line")
+            status = int(match[2])
         self.headers = dict(_header(line) for line in lines)
-        self.status = int(match[2])
+        self.status = status
         connection = self.headers.get(b"connection", b"").lower()
         self.keep_alive = connection == b"keep-alive" if match[1] == b"0" else b"close" not in connection
         return self._begin()

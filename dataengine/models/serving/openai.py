@@ -7,6 +7,7 @@ same completions give the same records.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from dataengine.errors import UsageError
 from dataengine.models.serving.asker import Asker, key_of
 from dataengine.models.serving.cache import CompletionCache
 from dataengine.models.serving.completion import Media, Request, Result
-from dataengine.models.serving.http import Url
+from dataengine.models.serving.http import Url, proxy_of
 from dataengine.models.serving.loop_thread import Jobs, LoopThread
 from dataengine.models.serving.messages import ImageBlock
 from dataengine.models.serving.replicas import Replicas
@@ -45,8 +46,8 @@ class OpenAIClient:
         return f"openai:{self.config.model}" + (f":{digest(settings)[:8]}" if settings else "")
 
     def validate(self) -> None:
-        """Raises UsageError where the environment holds no key or one that no header can hold, and for an endpoint that is no
-        URL."""
+        """Raises UsageError where the environment holds no key or one that no header can hold, for an endpoint that is no URL,
+        and for a proxy of another protocol than HTTP."""
         name, key = self.config.api_key_env, key_of(self.config)
         if name is not None and not key:
             raise UsageError(
@@ -56,6 +57,11 @@ class OpenAIClient:
             raise UsageError(f"the key in {name} has characters that an HTTP header cannot hold: export it again")
         if not all(map(_is_url, self.config.urls)):
             raise UsageError(f"endpoint of model {self.config.model}: not a URL; write it as http://HOST:PORT/v1")
+        if not all(map(_is_reachable, self.config.urls)):
+            raise UsageError(
+                f"the proxy that the environment names for model {self.config.model} is no http:// or https:// URL: set "
+                "https_proxy, or name the server's host in no_proxy"
+            )
 
     def setup(self) -> None:
         self._session = _Session.open(self)
@@ -89,6 +95,7 @@ class OpenAIClient:
                     if key in waiting:
                         waiting[key].append(index)
                     elif not self.cache.remote and (cached := self.cache.get(key)) is not None:
+                        session.asker.spending.cached += 1
                         yield index, cached
                     else:
                         waiting[key] = [index]
@@ -130,9 +137,12 @@ class _Session:
         loop = self.thread.loop
         cached = await loop.run_in_executor(self._executor, self.cache.get, key)
         if cached is not None:
+            self.asker.spending.cached += 1
             return cached
         result = await self.asker.ask(request, pictures.__getitem__)
-        await loop.run_in_executor(self._executor, self.cache.put, key, result)
+        await asyncio.shield(
+            loop.run_in_executor(self._executor, self.cache.put, key, result)
+        )  # even if nobody waits for it
         return result
 
     def close(self) -> None:
@@ -149,6 +159,14 @@ async def _asker(config: ModelClientConfig, cache: CompletionCache, first_wait: 
 def _is_url(text: str) -> bool:
     try:
         Url.of(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_reachable(url: str) -> bool:
+    try:
+        proxy_of(Url.of(url))
     except ValueError:
         return False
     return True

@@ -49,7 +49,7 @@ class Replicas:
     """Lives in one event loop. ``store`` holds the addresses of replicas that the run starts."""
 
     config: ModelClientConfig
-    key: str
+    key: str = field(repr=False)
     store: Store | None
     _all: dict[int, Replica] = field(default_factory=dict)
     _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
@@ -99,11 +99,14 @@ class Replicas:
         self._wake(1)
 
     def lost(self, replica: Replica) -> bool:
-        """A connection to the replica was refused or ended; whether ``acquire`` waits for one that can be asked. The only replica
-        of a server that others run is asked again."""
-        if len(self._all) > 1 or self.config.server_to_start is not None:
-            replica.up = False
-        return self.config.server_to_start is not None or any(one.up for one in self._all.values())
+        """A connection to the replica was refused or ended; whether another can be asked at once, or ``acquire`` waits for one
+        that the run starts again. Where a server that others run has no other, it is for the caller to wait."""
+        started = self.config.server_to_start is not None
+        if len(self._all) == 1 and not started:
+            return False
+        if replica.up:
+            replica.up, self._up_at = False, time.monotonic()
+        return started or any(one.up for one in self._all.values())
 
     async def status(self, replica: Replica) -> int:
         """Status of ``GET {url}/models``; 0 where there is no response."""
@@ -195,7 +198,7 @@ class Replicas:
                 if replica is not None:
                     replica.up = False
             elif replica is None or replica.url != address.url:
-                self._all[number] = Replica(Origin(address.url, self.key), address.url, up=False)
+                self._all[number] = Replica(Origin(address.url, self.key, direct=True), address.url, up=False)
 
     async def _probe(self, replica: Replica) -> None:
         replica.up = 0 < await self.status(replica) < 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -17,16 +18,32 @@ _FEWEST = 50
 
 @dataclass
 class Spending:
-    """Counts what was spent, and reserves what requests in flight may take. For one event loop."""
+    """Counts what was spent, and reserves what requests in flight may take. For one event loop. ``cached``: results of earlier
+    runs, which were no failures of the server."""
 
     config: ModelClientConfig
     prompt: int = 0
     completion: int = 0
     results: int = 0
+    cached: int = 0
     failures: Counter[Failure] = field(default_factory=Counter)
+    _in_flight: int = 0
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def reserve(self, estimate: Tokens) -> FailedCompletion | None:
-        """Count an estimate as spent; where a budget does not hold it, why not."""
+    async def reserve(self, estimate: Tokens) -> FailedCompletion | None:
+        """Count an estimate as spent, once what requests in flight did not take leaves room for it; where a budget does not hold
+        it, why not."""
+        while (refusal := self._refusal(estimate)) is not None:
+            if not self._in_flight:
+                return refusal
+            self._settled.clear()
+            await self._settled.wait()
+        self.prompt += estimate[0]
+        self.completion += estimate[1]
+        self._in_flight += 1
+        return None
+
+    def _refusal(self, estimate: Tokens) -> FailedCompletion | None:
         prompt, completion = self.prompt + estimate[0], self.completion + estimate[1]
         tokens, money, prices = self.config.budget_tokens, self.config.budget, self.config.prices
         if tokens is not None and prompt + completion > tokens:
@@ -35,12 +52,15 @@ class Spending:
         if money is not None and prices is not None and _price(prompt, completion, prices) > money:
             spent = f"{_price(self.prompt, self.completion, prices):.2f} of {money:g} are spent (budget)"
             return FailedCompletion(Failure.BUDGET, spent)
-        self.prompt, self.completion = prompt, completion
         return None
 
     def settle(self, estimate: Tokens, result: Result) -> int:
-        """Replace an estimate by what a try took; returns how many tokens fewer that is."""
-        used = (result.tokens_in, result.tokens_out) if isinstance(result, Completion) else (0, 0)
+        """Replace an estimate by what a try took, where the server tells; returns how many tokens fewer that is."""
+        used = (result.tokens_in, result.tokens_out)
+        if not any(used) and (isinstance(result, Completion) or result.failure in FINAL):
+            used = estimate
+        self._in_flight -= 1
+        self._settled.set()
         self.prompt += used[0] - estimate[0]
         self.completion += used[1] - estimate[1]
         return sum(estimate) - sum(used)
@@ -52,13 +72,13 @@ class Spending:
         if not isinstance(result, FailedCompletion) or result.failure in FINAL:
             return result
         self.failures[result.failure] += 1
-        failed = self.failures.total()
-        if self.results < _FEWEST or failed <= self.config.failed * self.results:
+        failed, results = self.failures.total(), self.results + self.cached
+        if results < _FEWEST or failed <= self.config.failed * results:
             return result
         classes = ", ".join(f"{count:,} {failure.value}" for failure, count in self.failures.most_common(3))
         return FailedCompletion(
             Failure.ERRORS,
-            f"{failed:,} of {self.results:,} requests failed, `failed` allows {self.config.failed:.0%}: {classes}; "
+            f"{failed:,} of {results:,} requests failed, `failed` allows {self.config.failed:.0%}: {classes}; "
             f"the last one: {result.message}",
         )
 
