@@ -38,8 +38,7 @@ class ResponseParser:
 
     def _head(self) -> bool:
         """The first that is none of an interim response."""
-        status = 100
-        while 100 <= status < 200:
+        while True:
             end = self._buffer.find(b"\r\n\r\n")
             if end > _HEAD or (end < 0 and len(self._buffer) > _HEAD):
                 raise ValueError("the head is too large")
@@ -51,6 +50,8 @@ class ResponseParser:
             if match is None:
                 raise ValueError("no status line")
             status = int(match[2])
+            if not 100 <= status < 200:
+                break
         self.headers = dict(_header(line) for line in lines)
         self.status = status
         connection = self.headers.get(b"connection", b"").lower()
