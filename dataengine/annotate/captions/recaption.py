@@ -24,7 +24,7 @@ from dataengine.annotate.captions.views import View, Views, ViewSettings
 from dataengine.config.annotate_captions import CaptionsConfig, Style
 from dataengine.config.model_server import ModelServer
 from dataengine.config.recipe import Recipe
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.completion import (
     ChatModel,
@@ -45,6 +45,7 @@ from dataengine.storage.workspace import File, Output, digest, parquet
 CAPTIONS = "captions"
 #: Captions of which no share of failures stops a run.
 _SMALLEST = 50
+_MAY_PASS = ("rate_limit", "server_error", "timeout", "disconnected")
 _SEED_DIGITS = 13
 """So that every JSON reader keeps the number whole."""
 _MESSAGE = 300
@@ -119,12 +120,14 @@ class Asked:
 
 @dataclass
 class RecaptionWorker(DecodingWorker):
-    """Asks each server in turn for all captions of a part."""
+    """Asks each server in turn for all captions of a part. A part of which servers that falter have left out too much is not
+    committed, so that a rerun asks for the rest of it."""
 
     config: CaptionsConfig
     servers: dict[str, ModelServer]
     seed: int
     _models: dict[str, ChatModel] = field(default_factory=dict, init=False, repr=False)
+    _totals: Counter[str] = field(default_factory=Counter, init=False)
 
     function = "dataengine.annotate.captions.views:render"
     ahead = 8
@@ -155,6 +158,7 @@ class RecaptionWorker(DecodingWorker):
         rows: list[Row] = []
         for name in self.servers:
             rows += self._captions(name, samples, told, speech)
+        self._raise_if_faltering(rows)
         rows = _numbered(rows)
         file = self.workspace.write_table(
             f"annotations/captions/{part.name}-{part.key[:16]}.parquet", pa.Table.from_pylist(rows, MADE)
@@ -163,6 +167,15 @@ class RecaptionWorker(DecodingWorker):
         counts = {"samples": len(samples), "captions": len(rows), "failed": sum(failures.values())}
         counts |= {name: sum(row.get(name) or 0 for row in rows) for name in ("tokens_in", "tokens_out")}
         return Output({CAPTIONS: file}, counts, {"failures": dict(sorted(failures.items()))})
+
+    def _raise_if_faltering(self, rows: Sequence[Row]) -> None:
+        self._totals.update(asked=len(rows), lost=sum(row.get("failure") in _MAY_PASS for row in rows))
+        asked, lost = self._totals["asked"], self._totals["lost"]
+        if asked >= _SMALLEST and lost > self.config.failed * asked:
+            raise RunError(
+                f"annotate.captions: servers failed {lost:,} of {asked:,} captions, `failed` allows {self.config.failed:.0%}. "
+                "Finished captions are kept: rerun to ask for the others again."
+            )
 
     def _speech(self, file: File | None) -> dict[str, list[Row]]:
         """Segments of speech by sample, from the track ``asr``."""
