@@ -35,12 +35,16 @@ class CompletionCache:
         return self.store is not None and self.store.remote
 
     def get(self, digest: str) -> Result | None:
-        """The result of the request with this digest; None where there is none yet, or one that cannot be read."""
+        """The result of the request with this digest; None where there is none yet, or one that could not be read, whose place is
+        free then."""
         if self.store is None:
             return None
         try:
             return _result(parse_json(self.store.get(_key(digest)), size=_LARGEST))
-        except (FileNotFoundError, InputError, ValueError, LookupError, TypeError):
+        except FileNotFoundError:
+            return None
+        except (InputError, ValueError, LookupError, TypeError):
+            self.store.delete([_key(digest)])
             return None
 
     def put(self, digest: str, result: Result) -> None:

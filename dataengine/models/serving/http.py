@@ -139,7 +139,7 @@ class Origin:
                     _Connection, target.host, target.port, ssl=_tls() if target.tls else None
                 )
                 if self._proxy is not None and self.url.tls:
-                    await self._tunnel(connection, self._proxy)
+                    await self._tunnel_or_close(connection, self._proxy)
         except TimeoutError:
             raise ConnectError(f"no connection within {_CONNECT_SECONDS:g} s") from None
         except ssl.SSLError as error:
@@ -148,13 +148,19 @@ class Origin:
             raise ConnectError(getattr(error, "strerror", None) or "the connection failed") from None
         return connection
 
+    async def _tunnel_or_close(self, connection: _Connection, proxy: Url) -> None:
+        try:
+            await self._tunnel(connection, proxy)
+        except BaseException:
+            connection.close()
+            raise
+
     async def _tunnel(self, connection: _Connection, proxy: Url) -> None:
         """Through a proxy to a server with TLS."""
         user = f"Proxy-Authorization: {_basic(proxy.user)}\r\n" if proxy.user else ""
         name = self.url.authority
         parser = await connection.exchange(f"CONNECT {name} HTTP/1.1\r\nHost: {name}\r\n{user}\r\n".encode(), b"", True)
         if parser.status != 200 or connection.transport is None:
-            connection.close()
             raise OSError(0, f"the proxy answered with status {parser.status}")
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(connection.transport, connection, _tls(), server_hostname=self.url.host)
