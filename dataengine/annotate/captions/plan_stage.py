@@ -106,8 +106,8 @@ def to_caption(config: CaptionsConfig, candidates: pa.Table) -> pa.Table:
     rows = candidates.select(_CANDIDATES.names).cast(_CANDIDATES)
     chosen = rows.filter(pa.array([_selected(config, row) for row in rows.to_pylist()], pa.bool_()))
     located = locations(chosen.select(READ.names))
-    told: list[Any] = list(zip(located["captions"].to_pylist(), chosen["context"].to_pylist(), strict=True))
-    texts = [_context(config, captions, metadata_) for captions, metadata_ in told]
+    pairs: list[Any] = list(zip(located["captions"].to_pylist(), chosen["context"].to_pylist(), strict=True))
+    texts = [_context(config, captions, metadata_) for captions, metadata_ in pairs]
     parts = [part_name(str(media)) for media in located["media"].to_pylist()]
     columns_ = [*(located[name] for name in LOCATED.names), pa.array(texts, pa.string()), pa.array(parts, pa.string())]
     return pa.table(columns_, schema=_CHOSEN)

@@ -152,12 +152,12 @@ class RecaptionWorker(DecodingWorker):
     def process(self, part: Part) -> Output:
         rows_file, speech_file = part.spec
         table = self.workspace.read_table([rows_file], TO_CAPTION)
-        told: dict[str, str | None] = {row["id"]: row["context"] for row in table.select(["id", "context"]).to_pylist()}
+        known: dict[Any, str | None] = dict(zip(table["id"].to_pylist(), table["context"].to_pylist(), strict=True))
         samples = objects(table.select(LOCATED.names))
         speech = self._speech(speech_file)
         rows: list[Row] = []
         for name in self.servers:
-            rows += self._captions(name, samples, told, speech)
+            rows += self._captions(name, samples, known, speech)
         self._raise_if_faltering(rows)
         rows = _numbered(rows)
         file = self.workspace.write_table(
@@ -185,7 +185,7 @@ class RecaptionWorker(DecodingWorker):
         return {row["id"]: row["speech"] or [] for row in rows}
 
     def _captions(
-        self, server: str, samples: Sequence[Located], told: Mapping[str, str | None], speech: Mapping[str, list[Row]]
+        self, server: str, samples: Sequence[Located], known: Mapping[str, str | None], speech: Mapping[str, list[Row]]
     ) -> list[Row]:
         """All rows of one server, in no order. What was asked is held, with its pictures, until its result is there."""
         rows: list[Row] = []
@@ -199,7 +199,7 @@ class RecaptionWorker(DecodingWorker):
                 if isinstance(outcome, Failed):
                     rows.append(_failed({"id": sample.id, "server": server}, outcome.failure, outcome.message))
                     continue
-                for asked in self._asked(server, sample, outcome, told[sample.id], speech.get(sample.id, [])):
+                for asked in self._asked(server, sample, outcome, known[sample.id], speech.get(sample.id, [])):
                     if asked.request is None:
                         rows.append(asked.row)
                         continue
