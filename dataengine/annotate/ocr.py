@@ -25,7 +25,7 @@ from dataengine.samples.worker import ONCE
 from dataengine.storage.workspace import digest
 
 #: Raised when the same pixels and model would give other rows.
-VERSION = "1"
+VERSION = "2"
 
 _LINE = pa.struct(
     [

@@ -75,7 +75,7 @@ class _Window:
 
     def __init__(self, start: float, seconds: float) -> None:
         self._start, self._most = start, round(seconds * RATE)
-        self._resampler = AudioResampler(format="s16", layout="mono", rate=RATE)
+        self._resampler, self._form = _resampler(), ("", "", 0)
         self._pieces: list[NDArray[np.int16]] = []
         self.length = 0
         self._skip = 0
@@ -91,8 +91,16 @@ class _Window:
             self.damaged += 1
             self._put(np.zeros(min(place, self._most) - self.length, np.int16))
         frame.pts = None  # the resampler would fill or refuse what is out of step
+        self._admit((frame.format.name, frame.layout.name, frame.sample_rate))
         for piece in self._resampler.resample(frame):
             self._put(_mono(piece))
+
+    def _admit(self, form: tuple[str, str, int]) -> None:
+        """A resampler takes frames of one format, layout and rate; a stream may change them on its way."""
+        if form != self._form and self._form[2]:
+            self._flush()
+            self._resampler = _resampler()
+        self._form = form
 
     def end(self) -> None:
         """There is sound beyond the window: what it lacks is silence."""
@@ -117,6 +125,10 @@ class _Window:
     def _flush(self) -> None:
         for piece in self._resampler.resample(None):
             self._put(_mono(piece))
+
+
+def _resampler() -> AudioResampler:
+    return AudioResampler(format="s16", layout="mono", rate=RATE)
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.int16]:

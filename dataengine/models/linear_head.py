@@ -61,14 +61,15 @@ def _layer(path: Path, number: int, parts: dict[str, Float32]) -> Layer:
 
 
 def _tensors(path: Path) -> dict[str, Float32]:
-    if path.suffix == ".safetensors":
-        from safetensors.numpy import load_file
-
-        return {name: tensor.astype(np.float32) for name, tensor in load_file(path).items()}
     import torch
 
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state: Any = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise UsageError(f"checkpoint {path}: cannot be read as weights alone: {type(error).__name__}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}

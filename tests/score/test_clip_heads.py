@@ -121,3 +121,10 @@ def test_prompts_are_compared_in_pairs(tiny: Path, photos: dict[str, Pixels]) ->
     expected = 1 / (1 + np.exp(-100 * ((good - bad) @ picture.astype(np.float64))))
     assert columns["iqa_sharp"][0] == pytest.approx(expected, abs=1e-4)
     assert columns["iqa_sharp"][1] > 0.5 > columns["iqa_sharp"][2]
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "head.pt"])
+def test_a_damaged_checkpoint_is_refused_with_a_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"no weights")
+    with pytest.raises(UsageError, match="cannot be read as weights alone"):
+        linear_head.load(tmp_path / name)

@@ -116,3 +116,8 @@ def test_the_scorer_holds_to_its_contract_and_a_video_has_means(photos: dict[str
     bright, dark = np.full((120, 160, 3), 255, np.uint8), np.zeros((120, 160, 3), np.uint8)
     [row] = [scorer.prepare([bright, dark])]
     assert (row["over_exposure"], row["under_exposure"], row["detail"], row["qr_codes"]) == (0.5, 0.5, None, 0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2000), (2000, 1)])
+def test_a_picture_of_one_pixel_a_side_is_measured(size: tuple[int, int]) -> None:
+    assert measure(np.full((*size, 3), 77, np.uint8)).blocking == 0

@@ -81,8 +81,8 @@ def _colourfulness(picture: Pixels) -> float:
 def blocking(gray: Pixels) -> float:
     """Of an ``(H, W) uint8`` picture, whatever its grid's offset: at the worst of eight offsets, steps between neighbours at
     block borders over those elsewhere, less one; mean of both directions. Next to nothing in pictures without blocks."""
-    ratios = [_border_steps(np.asarray(cv2.absdiff(a, b)), axis) for a, b, axis in _neighbours(gray)]
-    return float(np.mean([max(0.0, ratio - 1) for ratio in ratios]))
+    ratios = [_border_steps(np.asarray(cv2.absdiff(a, b)), axis) for a, b, axis in _neighbours(gray) if a.size]
+    return float(sum(max(0.0, ratio - 1) for ratio in ratios) / 2)
 
 
 def _neighbours(gray: Pixels) -> list[tuple[Pixels, Pixels, int]]:
