@@ -22,7 +22,7 @@ from ingest import PICTURES
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from dataengine.cot.core.sample import decoded as cot_sample
+from dataengine.cot.core.decoded import decoded as cot_sample
 from dataengine.embed import views
 from dataengine.ingest.decode_task import DecodeSettings, decode
 from dataengine.media.image import jpeg

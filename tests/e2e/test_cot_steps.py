@@ -37,9 +37,9 @@ def answers(setup: Setup) -> int:
 
 
 def tables(setup: Setup, name: str) -> list[dict[str, Any]]:
-    return [
-        r for p in sorted(Path(setup.workspace, "cot", name).glob("*.parquet")) for r in pq.read_table(p).to_pylist()
-    ]
+    """Rows of a stage, without those on what its samples were."""
+    files = sorted(Path(setup.workspace, "cot", name).glob("*.parquet"))
+    return [row for file in files if not file.stem.endswith("-inputs") for row in pq.read_table(file).to_pylist()]
 
 
 def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
