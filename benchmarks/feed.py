@@ -30,7 +30,7 @@ import harness
 import numpy as np
 import workers
 
-from dataengine.embed.views import Prepared
+from dataengine.embed.prepared import Prepared
 from dataengine.embed.worker import PICTURES, EmbedWorker
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox

@@ -18,7 +18,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.contamination.read import parts, readers
 from dataengine.contamination.worker import ItemWorker
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
-from dataengine.embed import views
+from dataengine.embed.prepared import VERSION, Prepared
 from dataengine.embed.vectors import captioned, lists
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.media.sandbox.pool import Ok
@@ -47,7 +47,7 @@ class ContaminationEmbed(RecordStage):
         return any(isinstance(p, KeyePosttrain) for p in presets)
 
     def settings(self, recipe: Recipe) -> Any:
-        return [views.VERSION, recipe.limits.model_dump(), encoder_of(recipe).version]
+        return [VERSION, recipe.limits.model_dump(), encoder_of(recipe).version]
 
     def device(self, recipe: Recipe) -> str:
         return recipe.score.device
@@ -106,7 +106,7 @@ class ItemEmbedder(ItemWorker):
     function = "dataengine.embed.views:prepare"
 
     def answer(self) -> Any:
-        return views.Prepared
+        return Prepared
 
     def setup(self) -> None:
         self._model = copy(self.encoder)

@@ -10,7 +10,7 @@ from typing import Any
 
 from dataengine.config.contamination import KeyePosttrain
 from dataengine.config.recipe import Recipe
-from dataengine.embed.views import VERSION
+from dataengine.embed.prepared import VERSION
 from dataengine.embed.worker import CAPTIONS, INNER, PICTURES, VIDEOS, EmbedWorker
 from dataengine.models.encoders import encoder_of
 from dataengine.samples.selection import Selection, distinct

@@ -7,11 +7,9 @@ blurred view add no copy of the usual edits (docs/dedup-measurements.md) at cosi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from msgspec import Meta
-from numpy.typing import NDArray
-
+from dataengine.embed.prepared import Prepared
 from dataengine.media.image.borders import trimmed
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
@@ -19,12 +17,6 @@ from dataengine.media.video.reader import frames_even
 
 if TYPE_CHECKING:
     from dataengine.models.encoders import Encoder
-
-#: Raised when another decode, or other views, would give other vectors. 1: full size, upright, over white, first frame.
-VERSION = "1"
-
-#: What ``prepare`` gives.
-Prepared = Annotated[list[NDArray[Any]], Meta(min_length=1, max_length=2)]
 
 
 def prepare(context: tuple[Limits, Encoder, bool], item: tuple[bytes, str]) -> Prepared:

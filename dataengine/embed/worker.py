@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
-from dataengine.embed.views import VERSION, Prepared
+from dataengine.embed.prepared import VERSION, Prepared
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.encoders import Encoder, picture_vectors, text_vectors
 from dataengine.samples.decode import Decoded

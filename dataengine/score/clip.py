@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from dataengine.embed.views import VERSION
+from dataengine.embed.prepared import VERSION
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import Float32
 from dataengine.score.base import Columns, EmbeddingScorer

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataengine.embed.views import VERSION
+from dataengine.embed.prepared import VERSION
 from dataengine.errors import UsageError
 from dataengine.models import checkpoint as weights
 from dataengine.models import linear_head

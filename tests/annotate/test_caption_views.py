@@ -13,8 +13,9 @@ from PIL import Image
 from support import slowfast_videos
 from support.media_samples import clip, number, numbered, photo, save
 
+from dataengine.annotate.captions.render import render
 from dataengine.annotate.captions.spans import Span, events, windows
-from dataengine.annotate.captions.views import View, ViewSettings, render
+from dataengine.annotate.captions.views import View, ViewSettings
 from dataengine.config.annotate_captions import SpansConfig
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits

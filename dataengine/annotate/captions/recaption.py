@@ -129,7 +129,7 @@ class RecaptionWorker(DecodingWorker):
     _models: dict[str, ChatModel] = field(default_factory=dict, init=False, repr=False)
     _totals: Counter[str] = field(default_factory=Counter, init=False)
 
-    function = "dataengine.annotate.captions.views:render"
+    function = "dataengine.annotate.captions.render:render"
     ahead = 8
 
     def context(self) -> Any:

@@ -13,9 +13,6 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from dataengine.config.annotate_captions import SpansConfig
-from dataengine.media.limits import Limits
-from dataengine.media.video.reader import Video
-from dataengine.media.video.shots import detector, shots
 
 #: Kinds of spans, in the order of a sample's captions.
 SPANS = WHOLE, WINDOW, EVENT = "whole", "window", "event"
@@ -27,19 +24,6 @@ class Span(msgspec.Struct, frozen=True):
     kind: str
     start: float
     end: float
-
-
-def spans_of(data: bytes, clip: Video, config: SpansConfig | None, limits: Limits) -> list[Span]:
-    """The whole video, then its parts by kind and time. Raises InputError."""
-    every = [Span(WHOLE, 0.0, round(clip.duration, 3))]
-    if config is None or clip.duration <= config.seconds:
-        return every
-    if WINDOW in config.by:
-        every += windows(clip.duration, config)
-    if EVENT in config.by:
-        cuts = [shot.start for shot in shots(data, clip, detector("content"))]
-        every += events(cuts, clip.duration, config)
-    return every
 
 
 def windows(duration: float, config: SpansConfig) -> list[Span]:

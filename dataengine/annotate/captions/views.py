@@ -1,39 +1,16 @@
-"""What a captioning model is shown of a sample, as JPEGs: a picture at several sizes, or Slow-Fast frames of a video and of its
-parts at several rates. Runs in the decode child.
-
-A frame is slow or fast (Keye-VL-1.5, arXiv 2509.01563) by its likeness to the last slow one of the same view; a fast one is
-shown smaller. All views of a video share one decoding pass.
-"""
+"""What a captioning model can be shown of a sample: the types of its views and of their settings."""
 
 from __future__ import annotations
 
-import io
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from msgspec import Meta
-from PIL import Image
 
-from dataengine.annotate.captions.spans import WHOLE, Span, spans_of
+from dataengine.annotate.captions.spans import Span
 from dataengine.config.annotate_captions import SpansConfig
-from dataengine.media.image.decode import decode_rgb
-from dataengine.media.image.pixels import Pixels
-from dataengine.media.image.resize import smart_resize
-from dataengine.media.limits import Limits
-from dataengine.media.video import reader
-from dataengine.media.video.sampling import FAST, SlowFast
-from dataengine.media.video.similarity import Reducer
-from dataengine.media.video.slowfast import chosen, kinds_of
-
-_QUALITY = 90
-_COMPARED = 256
-"""Tokens of a frame for comparison, as Slow-Fast sampling has it."""
-_AT_ONCE = 8
+from dataengine.media.video.sampling import SlowFast
 
 
 @dataclass(frozen=True)
@@ -62,93 +39,3 @@ class View(msgspec.Struct, frozen=True):
 
 #: What ``render`` gives.
 Views = Annotated[list[View], Meta(min_length=1, max_length=1024)]
-
-
-def render(context: tuple[Limits, ViewSettings], item: tuple[bytes, str]) -> list[View]:
-    """The different views of a sample: ``item`` is (media bytes, kind). Raises InputError."""
-    limits, settings = context
-    data, kind = item
-    return list(_of_picture(data, limits, settings) if kind == "image" else _of_video(data, limits, settings))
-
-
-def _of_picture(data: bytes, limits: Limits, settings: ViewSettings) -> Iterator[View]:
-    """From the largest size on; a size that shows no less than the picture has is one with the picture's own."""
-    pixels = decode_rgb(data, limits, max(settings.sides))
-    own = min(pixels.shape[:2])
-    for side in sorted({min(side, own) for side in settings.sides}, reverse=True):
-        yield View(side, 0.0, None, [_jpeg(pixels, side)], [], [])
-
-
-def _of_video(data: bytes, limits: Limits, settings: ViewSettings) -> Iterator[View]:
-    clip = reader.probe(data, limits)
-    wanted = {
-        (fps, span): _indices(clip, span, fps, settings)
-        for span in spans_of(data, clip, settings.spans, limits)
-        for fps in settings.fps
-    }
-    first_with: dict[tuple[Span, bytes], float] = {}
-    for (fps, span), indices in wanted.items():
-        first_with.setdefault((span, indices.tobytes()), fps)
-    every = np.unique(np.concatenate(list(wanted.values())))
-    frames = dict(zip(every.tolist(), _frames(data, clip, every, settings), strict=True))
-    for (span, code), fps in first_with.items():
-        yield _view(clip, fps, span, np.frombuffer(code, np.int64), frames, settings.slow_fast)
-
-
-def _indices(clip: reader.Video, span: Span, fps: float, settings: ViewSettings) -> npt.NDArray[np.int64]:
-    """Evenly spaced frames within a span, from its first to its last."""
-    first, last = 0, clip.frames
-    if span.kind != WHOLE:
-        inside = np.flatnonzero((clip.times >= span.start - 1e-3) & (clip.times < span.end - 1e-3))
-        first, last = (int(inside[0]), int(inside[-1]) + 1) if len(inside) else (int(clip.at([span.start])[0]), 0)
-    most = min(settings.max_frames, settings.slow_fast.most_frames)
-    how = replace(settings.slow_fast, fps=fps, max_frames=most)
-    return first + chosen(max(1, last - first), clip.rate, how)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    slow: bytes
-    fast: bytes
-    compared: Pixels
-
-
-def _frames(
-    data: bytes, clip: reader.Video, indices: npt.NDArray[np.int64], settings: ViewSettings
-) -> Iterator[_Frame]:
-    """Each frame as JPEGs of both sizes, and what it is compared by: pixels of one frame are held at a time."""
-    how = settings.slow_fast
-    to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
-    reduce, small = Reducer(clip.height, clip.width, to), round(settings.frame_side * math.sqrt(how.fast_ratio))
-    for frame in reader.stream(data, clip, indices, at_once=_AT_ONCE):
-        yield _Frame(_jpeg(frame, settings.frame_side), _jpeg(frame, max(1, small)), reduce(frame))
-
-
-def _view(
-    clip: reader.Video,
-    fps: float,
-    span: Span,
-    indices: Sequence[int] | npt.NDArray[np.int64],
-    frames: Mapping[int, _Frame],
-    how: SlowFast,
-) -> View:
-    some = [frames[int(i)] for i in indices]
-    kinds = kinds_of(_compared(some), how)
-    jpegs = [one.fast if kind == FAST else one.slow for one, kind in zip(some, kinds, strict=True)]
-    return View(0, fps, span, jpegs, [round(float(clip.times[int(i)]), 2) for i in indices], kinds)
-
-
-def _compared(frames: Iterable[_Frame]) -> Iterator[Pixels]:
-    return (frame.compared for frame in frames)
-
-
-def _jpeg(pixels: Pixels, side: int) -> bytes:
-    """A JPEG whose shorter side has at most ``side`` pixels."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = side / min(picture.size)
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()
