@@ -50,6 +50,9 @@ class FolderReader:
     def _occurrences(self, media: Media) -> Iterator[Occurrence]:
         """A media file, and a failure for each of its sidecars that cannot be used."""
         uri = shown(media.name)
+        if uri.endswith("/"):
+            yield Occurrence(uri, error=InputError("unreadable", f"the folder cannot be listed: {media.tags[0]}"))
+            return
         if media.orphan:
             yield Occurrence(uri, error=InputError("missing", "a sidecar without an image or video of the same name"))
             return

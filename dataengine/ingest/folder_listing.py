@@ -24,7 +24,8 @@ _BINS = 256
 
 @dataclass(frozen=True)
 class Media:
-    """A media file with its sidecars, or a sidecar without media (an ``orphan``). ``tags`` change with what they hold."""
+    """A media file with its sidecars, a sidecar without media (an ``orphan``), or a folder that cannot be listed (its name ends with
+    a slash). ``tags`` change with what they hold."""
 
     name: str
     text: str | None
@@ -44,7 +45,8 @@ def shown(name: str) -> str:
 
 
 def listing(path: str) -> Iterator[tuple[str, str]]:
-    """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out. Raises UsageError without any."""
+    """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out. A folder that cannot be listed is
+    a name that ends with a slash, and the reason. Raises UsageError without any."""
     files: Iterator[tuple[str, str]]
     if "://" in path:
         files = ((e.key, f"{e.size}:{e.tag}") for e in Store(path).entries() if not _hidden(e.key))
@@ -66,19 +68,36 @@ def _files(root: str) -> Iterator[tuple[str, str]]:
     while waiting:
         below = waiting.pop()
         try:
-            entries = os.scandir(Path(root, below))
-        except OSError:
-            continue
-        with entries:
-            for entry in entries:
-                name = f"{below}{entry.name}"
-                if entry.name.startswith("."):
-                    continue
-                if not entry.is_dir():
-                    stat = entry.stat(follow_symlinks=False)
-                    yield name, f"{stat.st_size}:{stat.st_mtime_ns}"
-                elif not entry.is_symlink():
-                    waiting.append(f"{name}/")
+            with os.scandir(Path(root, below)) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    name = f"{below}{entry.name}"
+                    if not _is_folder(entry):
+                        yield name, _tag(entry)
+                    elif not entry.is_symlink():
+                        waiting.append(f"{name}/")
+        except OSError as error:
+            if not below:
+                raise UsageError(f"folder {root} cannot be listed: {error.strerror}") from None
+            yield below, error.strerror or ""
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """False for links that lead nowhere or round in a circle, whose reading fails."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _tag(entry: os.DirEntry[str]) -> str:
+    """Size and time; empty where they are not to be had, as of a file that has just been deleted."""
+    try:
+        stat = entry.stat(follow_symlinks=False)
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    except OSError:
+        return ""
 
 
 def _hidden(name: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 from obstore.exceptions import GenericError
 from support.source_readers import folder
 
-from dataengine.errors import UsageError
+from dataengine.errors import InputError, UsageError
 from dataengine.ingest import spooled_rows
 from dataengine.ingest.folder_listing import Media, listing, paired
 from dataengine.ingest.spooled_rows import Spool
@@ -123,6 +123,28 @@ def test_a_spool_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_sidecars_are_paired(files: list[str], expected: list[tuple[Any, ...]]) -> None:
     pairs = paired((name, "t") for name in files)
     assert sorted((m.name, m.text, m.json) for m in pairs) == expected
+
+
+def test_what_cannot_be_listed_is_a_failure_row(tmp_path: Path) -> None:
+    """A folder whose path is too long for the kernel, and a link to itself."""
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "self.jpg").symlink_to("self.jpg")
+    depth, name, handle = 20, "n" * 250, os.open(tmp_path, os.O_RDONLY)
+    for _ in range(depth):
+        os.mkdir(name, dir_fd=handle)
+        below = os.open(name, os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    reader = folder(tmp_path, buckets=1)
+    [part] = reader.parts()
+    rows = {item.uri: item.error for item in reader.occurrences(part.spec)}
+    [long] = [uri for uri in rows if uri.startswith("n")]
+    error = rows.pop(long)
+    assert long.endswith(f"{name}/") and isinstance(error, InputError)
+    assert (error.failure, error.message) == ("unreadable", "the folder cannot be listed: File name too long")
+    assert rows == {"a.jpg": None, "self.jpg": None}
+    assert reader.parts()[0].key == part.key
 
 
 def test_a_folder_of_hidden_files_is_empty(tmp_path: Path) -> None:
