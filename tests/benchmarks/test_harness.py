@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +68,27 @@ def test_the_median_and_the_spread(harness: Any) -> None:
     assert (timing.wall, timing.cpu, timing.spread) == (2.0, 0.2, 1.5)
 
 
-def test_a_command_is_measured_with_the_processes_it_starts(harness: Any) -> None:
+def test_a_command_is_measured_with_the_processes_it_starts(
+    harness: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inner process does its work, and lives until it was looked at afterwards, however busy the machine is."""
+    worked, seen = tmp_path / "worked", tmp_path / "seen"
+    family, looks = harness.family, count()
+
+    def looked(leader: int) -> Any:
+        if worked.exists() and next(looks):
+            seen.touch()
+        return family(leader)
+
+    monkeypatch.setattr(harness, "family", looked)
     work = (
-        "x = bytearray(60 << 20); t = __import__('time'); e = t.process_time() + 0.6\nwhile t.process_time() < e: pass"
+        "import time, pathlib; x = bytearray(60 << 20); end = time.process_time() + 0.4\n"
+        "while time.process_time() < end: pass\n"
+        f"pathlib.Path({str(worked)!r}).touch()\n"
+        f"while not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.05)"
     )
     outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {work!r}]); print('done')"
-    measured = harness.command([sys.executable, "-c", outer])
+    measured = harness.command([sys.executable, "-c", outer], timeout=120)
     assert (measured.code, measured.output) == (0, "done\n")
     assert measured.cpu > 0.3 and measured.peak > 0.06
 
