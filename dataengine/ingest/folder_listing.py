@@ -24,8 +24,8 @@ _BINS = 256
 
 @dataclass(frozen=True)
 class Media:
-    """A media file with its sidecars, a sidecar without media (an ``orphan``), or a folder that cannot be listed (its name ends with
-    a slash). ``tags`` change with what they hold."""
+    """A media file with its sidecars, a sidecar without media (an ``orphan``), or a folder that cannot be listed (its name ends
+    with a slash). ``tags`` change with what they hold."""
 
     name: str
     text: str | None
