@@ -16,7 +16,7 @@ from dataengine.stage import RecordStage
 
 _TARS = 5
 RECORD_STAGES = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
-#: The items of a benchmark list are no samples, a tokenizer that is named reads none, and the benchmark has no captions of models.
+#: The items of a benchmark list are no samples, a tokenizer that is named reads none, and no recipe here has captions by models.
 _WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "Recaption", "CaptionQuality")
 STAGES_OF_SAMPLES = [s for s in RECORD_STAGES if type(s).__name__ not in _WITHOUT]
 
