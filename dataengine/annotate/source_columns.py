@@ -129,8 +129,8 @@ def _values(fields: Fields, occurrences: pa.Table) -> list[tuple[str, str, str, 
 
 
 def _double(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or "_" in str(value):
+        return None  # Python alone reads 1_0 as a number
     try:
         number = float(value)
     except (ValueError, OverflowError):
@@ -141,7 +141,7 @@ def _double(value: Any) -> float | None:
 def _integer(value: Any) -> int | None:
     if isinstance(value, str):
         try:
-            value = int(value)
+            value = int(value.replace("_", " "))
         except ValueError:
             value = _double(value)
     if (

@@ -44,6 +44,8 @@ def occurrences(*rows: tuple[str, str, dict[str, Any] | None]) -> pa.Table:
         ("double", "much", None),
         ("double", True, None),
         ("double", "nan", None),
+        ("double", "1_0", None),
+        ("integer", "1_0", None),
         ("double", [0.5], None),
         ("integer", 7, 7),
         ("integer", "7", 7),
