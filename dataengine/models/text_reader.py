@@ -108,7 +108,7 @@ class TextReader:
         image, record = self._engine.preprocess_img(_padded(page)[:, :, ::-1])
         crops, boxes = self._lines(image, record)
         partial, crops = len(crops) > most, crops[:most]
-        order = np.argsort(np.array([crop.shape[1] / crop.shape[0] for crop in crops]), kind="stable")
+        order = np.argsort(np.array([crop.shape[1] / crop.shape[0] for crop in crops]))
         texts: dict[int, tuple[str, float]] = {}
         for start in range(0, len(crops), _TOGETHER):
             if time.monotonic() > deadline:
