@@ -20,8 +20,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ import gpu_training
 import numpy as np
 import torch
 import workers
+from gpu_corpus import Corpus, Row, jpegs, rate
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_images
 
 from dataengine.embed import views
 from dataengine.embed.worker import PICTURES, EmbedWorker
@@ -40,7 +40,6 @@ from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import start_torch
 from dataengine.samples.locate import chunks
 from dataengine.score.worker import ScoreWorker
-from dataengine.stage import Feed, Part
 from dataengine.storage.workspace import File, Workspace
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix import buckets, pixels
@@ -50,67 +49,7 @@ from dataengine.tokenize.stage import EncodeWorker
 
 _CHUNK = 256
 _BATCH, _COMPARED = 256, 64
-_PARTS, _AT_ONCE = 4, 2
-
-
-@dataclass
-class Row:
-    model: str
-    way: str
-    rate: float
-    bare: float
-
-    def __str__(self) -> str:
-        share = self.rate / self.bare
-        return f"| {self.model} | {self.way} | {self.rate:,.0f} | {share:.3f} |"
-
-
-def jpegs(count: int) -> list[bytes]:
-    """Different crops of two photographs, 500 × 375."""
-    draw = np.random.default_rng(0)
-    photos = [Image.fromarray(picture) for picture in load_sample_images().images]
-    crops = []
-    for n in range(count):
-        left, top = int(draw.integers(0, 140)), int(draw.integers(0, 52))
-        out = io.BytesIO()
-        photos[n % 2].crop((left, top, left + 500, top + 375)).save(out, "JPEG", quality=90)
-        crops.append(out.getvalue())
-    return crops
-
-
-def rate(work: Callable[[], int], seconds: float) -> float:
-    """Pictures a second of ``work``, which gives their number; repeated for ``seconds`` after one round to warm up."""
-    work()
-    _wait()
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        count += work()
-        _wait()
-    return count / (time.perf_counter() - start)
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-@dataclass
-class Corpus:
-    """JPEGs, and the parts of a stage over them."""
-
-    workspace: Workspace
-    jpegs: list[bytes]
-    parts: list[Part]
-
-    def through(
-        self, title: str, make: Callable[[], Any], bare: float, children: Sequence[int], seconds: float
-    ) -> Iterator[str]:
-        """Rows of a stage's worker with so many decode children, fed as beside a GPU."""
-        for n in children:
-            worker = make()
-            worker.feed = Feed(n, _AT_ONCE)
-            yield str(Row("", f"{title}, {n}", rate(lambda: workers.made(worker, self.parts, _AT_ONCE), seconds), bare))  # noqa: B023
-            worker.close()
+_PARTS = 4
 
 
 def clip(name: str, device: str, corpus: Corpus, seconds: float, children: Sequence[int]) -> Iterator[str]:

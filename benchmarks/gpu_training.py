@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,11 +21,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 import workers
+from gpu_corpus import jpegs as crops
 
 from dataengine.media.limits import Limits
 from dataengine.models.device import reproducible, start_torch
 from dataengine.stage import Feed, Group, Part
 from dataengine.storage.workspace import File, Workspace
+from dataengine.testing.local_board import LocalBoard
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.config import KelixConfig
 from dataengine.tokenize.kelix.gang import member_of
@@ -247,28 +248,6 @@ def _equal(same: bool) -> str:
     return "the same bytes" if same else "OTHER BYTES"
 
 
-class OwnBoard:
-    """The board of a group of one."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-        self.lock = threading.Lock()
-
-    def put(self, key: str, value: bytes) -> None:
-        self.values[key] = value
-
-    def get(self, key: str) -> bytes | None:
-        return self.values.get(key)
-
-    def add(self, key: str, amount: int) -> int:
-        with self.lock:
-            self.values[key] = str(total := int(self.values.get(key, b"0")) + amount).encode()
-        return total
-
-    def remove(self, key: str) -> bool:
-        return self.values.pop(key, None) is not None
-
-
 def split(steps: int, device: str, stages: dict[str, list[list[Decoded]]], expected: Sequence[float]) -> Iterator[str]:
     """FSDP as among several processes, but in a group of one: what it computes, and that the group meets on a board by NCCL."""
     config = configured(TINY, steps, parallel="fsdp")
@@ -277,7 +256,7 @@ def split(steps: int, device: str, stages: dict[str, list[list[Decoded]]], expec
     aligned = Learner(model, config.training.curriculum.align, config, device=device)  # type: ignore[union-attr]
     aligned.run(iter(stages["align"]), lambda _: None, phase.steps)
     weights = model.state_dict()
-    with member_of(Group(0, 1, "127.0.0.1", OwnBoard()), device) as member:
+    with member_of(Group(0, 1, "127.0.0.1", LocalBoard()), device) as member:
         fresh = model_of(config, TINY, "cpu")
         fresh.load_state_dict({name: tensor.cpu() for name, tensor in weights.items()})
         learner = Learner(fresh, phase, config, member, device)
@@ -301,8 +280,6 @@ def lines(device: str, jpegs: Sequence[bytes], small: bool, children: int) -> It
 
 
 def main() -> None:
-    import gpu_check
-
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--pictures", type=int, default=1024)
@@ -311,7 +288,7 @@ def main() -> None:
     begun = time.perf_counter()
     device = start_torch(options.device, 1)
     children = max(1, len(os.sched_getaffinity(0)) - 1)
-    for line in lines(device, gpu_check.jpegs(options.pictures), options.small, children):
+    for line in lines(device, crops(options.pictures), options.small, children):
         print(line, flush=True)
     print(f"\n{time.perf_counter() - begun:.0f} s in all.")
 

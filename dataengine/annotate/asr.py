@@ -97,14 +97,14 @@ class AsrWorker(TrackWorker):
         return data, sample.facts["window"] * self.config.window, self.config.window
 
     def _row(self, sample: Located, windows: Iterable[Decoded]) -> Row:
-        said, failures, partial, count = list[Row](), list[Failed](), False, 0
+        segments, failures, partial, count = list[Row](), list[Failed](), False, 0
         rest, at = np.zeros(0, np.int16), 0.0
         for window, outcome in windows:
             count += 1
             start = window.facts["window"] * self.config.window
             if isinstance(outcome, Failed):
                 failures.append(outcome)
-                said += self._segments(rest, at)
+                segments += self._segments(rest, at)
                 rest = rest[:0]
                 continue
             heard: Sound = outcome.value
@@ -112,13 +112,13 @@ class AsrWorker(TrackWorker):
             goes_on = heard.more and not window.facts["last"]
             partial |= bool(heard.damaged) or (heard.more and not goes_on)
             cut = _quietest(samples) if goes_on else len(samples)
-            said += self._segments(samples[:cut], at)
+            segments += self._segments(samples[:cut], at)
             rest, at = samples[cut:], at + cut / RATE
-        said += self._segments(rest, at)
+        segments += self._segments(rest, at)
         return (
             failed(sample, failures[0])
             if len(failures) == count
-            else self._summed(sample, said, partial or bool(failures))
+            else self._summed(sample, segments, partial or bool(failures))
         )
 
     def _segments(self, samples: NDArray[np.int16], start: float) -> list[Row]:
@@ -129,8 +129,8 @@ class AsrWorker(TrackWorker):
         return [_entry(speech, start, language) for speech in spoken]
 
     def _summed(self, sample: Located, segments: Sequence[Row], partial: bool) -> Row:
-        said = [s for s in segments if s["compression"] <= self.config.max_compression]
-        return {**_figures(sample, said), "speech_repeated": len(segments) - len(said), "speech_partial": partial}
+        kept = [s for s in segments if s["compression"] <= self.config.max_compression]
+        return {**_figures(sample, kept), "speech_repeated": len(segments) - len(kept), "speech_partial": partial}
 
     def counts(self, table: pa.Table) -> dict[str, int]:
         seconds = [value or 0.0 for value in table["speech_seconds"].to_pylist()]
@@ -164,31 +164,31 @@ def _entry(speech: Speech, start: float, language: str) -> Row:
     }
 
 
-def _figures(sample: Located, said: Sequence[Row]) -> Row:
-    lengths = [max(0.0, s["end"] - s["start"]) for s in said]
+def _figures(sample: Located, segments: Sequence[Row]) -> Row:
+    lengths = [max(0.0, s["end"] - s["start"]) for s in segments]
     seconds, duration = sum(lengths), sample.facts["duration"] or 0.0
     languages = Counter[str]()
-    for segment, length in zip(said, lengths, strict=True):
+    for segment, length in zip(segments, lengths, strict=True):
         languages[segment["language"]] += length
-    text = " ".join(str(s["text"]) for s in said)
+    text = " ".join(str(s["text"]) for s in segments)
     return {
         "id": sample.id,
         "speech_seconds": round(seconds, 2),
         "speech_share": round(min(1.0, seconds / duration), 4) if duration else 0.0,
         "speech_words": len(text.split()),
         "speech_language": min(languages, key=lambda code: (-languages[code], code), default=None),
-        "speech_no_speech": _mean(said, lengths, "no_speech"),
-        "speech_logprob": _mean(said, lengths, "logprob"),
+        "speech_no_speech": _mean(segments, lengths, "no_speech"),
+        "speech_logprob": _mean(segments, lengths, "logprob"),
         "speech_text": text,
-        "speech": list(said),
+        "speech": list(segments),
     }
 
 
-def _mean(said: Sequence[Row], lengths: Sequence[float], name: str) -> float | None:
+def _mean(segments: Sequence[Row], lengths: Sequence[float], name: str) -> float | None:
     """Weighted by seconds; None where nothing is said."""
     if not sum(lengths):
         return None
-    return round(float(np.average([s[name] for s in said], weights=lengths)), 4)
+    return round(float(np.average([s[name] for s in segments], weights=lengths)), 4)
 
 
 def _quietest(samples: NDArray[np.int16]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from dataengine.annotate import asr, ocr
@@ -26,18 +27,20 @@ class TrackStage(PlannedStage):
 
     version = "1"
     needs = ("dedup",)
+    worker_type: Callable[..., Worker]
+    """Makes a worker of limits, workspace, track, the track's block of the recipe, device and threads."""
 
     @abstractmethod
     def track(self, config: AnnotateConfig) -> Track | None:
         """The track, None where the recipe does not name it. Raises UsageError where it cannot be made."""
 
     def active(self, recipe: Recipe) -> bool:
-        return recipe.annotate is not None and getattr(recipe.annotate, self.name.partition(".")[2]) is not None
+        return recipe.annotate is not None and self._block(recipe.annotate) is not None
 
     def validate(self, recipe: Recipe) -> None:
-        self.made(recipe)
+        self.active_track(recipe)
 
-    def made(self, recipe: Recipe) -> Track:
+    def active_track(self, recipe: Recipe) -> Track:
         """The track of an active stage."""
         track = self.track(recipe.annotate) if recipe.annotate else None
         if track is None:
@@ -45,7 +48,17 @@ class TrackStage(PlannedStage):
         return track
 
     def settings(self, recipe: Recipe) -> Any:
-        return [recipe.limits.model_dump(), self.made(recipe).version]
+        return [recipe.limits.model_dump(), self.active_track(recipe).version]
+
+    def _block(self, config: AnnotateConfig) -> Any:
+        """The recipe's block of this track."""
+        return getattr(config, self.name.partition(".")[2])
+
+    def worker(self, run: Run) -> Worker:
+        track, config, limits = self.active_track(run.recipe), run.recipe.annotate, run.recipe.limits.to_limits()
+        if config is None:
+            raise UsageError("this recipe has no `annotate`")
+        return self.worker_type(limits, run.workspace, track, self._block(config), config.device, config.threads)
 
     def device(self, recipe: Recipe) -> str:
         return recipe.annotate.device if recipe.annotate else "cpu"
@@ -69,22 +82,17 @@ class AnnotateOcr(TrackStage):
     """Text in pictures and in frames of videos."""
 
     name = "annotate.ocr"
+    worker_type = ocr.OcrWorker
 
     def track(self, config: AnnotateConfig) -> Track | None:
         return ocr.track(config.ocr) if config.ocr else None
-
-    def worker(self, run: Run) -> Worker:
-        config = run.recipe.annotate
-        if config is None or config.ocr is None:
-            raise UsageError("this recipe has no `annotate: ocr`")
-        limits = run.recipe.limits.to_limits()
-        return ocr.OcrWorker(limits, run.workspace, self.made(run.recipe), config.ocr, config.device, config.threads)
 
 
 class AnnotateAsr(TrackStage):
     """Speech in videos; those without sound are not read."""
 
     name = "annotate.asr"
+    worker_type = asr.AsrWorker
 
     def track(self, config: AnnotateConfig) -> Track | None:
         return asr.track(config.asr) if config.asr else None
@@ -92,10 +100,3 @@ class AnnotateAsr(TrackStage):
     def selection(self, run: Run) -> Selection:
         sounding = source(run, "dedup", "unique", UNIQUE, ("id", "audio"))
         return super().selection(run).that('u."id" IN (SELECT a."id" FROM a WHERE a."audio")', a=sounding)
-
-    def worker(self, run: Run) -> Worker:
-        config = run.recipe.annotate
-        if config is None or config.asr is None:
-            raise UsageError("this recipe has no `annotate: asr`")
-        limits = run.recipe.limits.to_limits()
-        return asr.AsrWorker(limits, run.workspace, self.made(run.recipe), config.asr, config.device, config.threads)

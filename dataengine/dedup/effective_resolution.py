@@ -42,13 +42,16 @@ def effective_pixels(members: pa.Table) -> Int64:
     measured = np.flatnonzero(np.isfinite(detail))
     order = measured[np.lexsort((-detail[measured], pixels[measured], code[measured]))]
     for rows in np.split(order, np.flatnonzero(np.diff(code[order])) + 1):
-        pixels[rows] = _counted(pixels[rows], np.sqrt(pixels[rows]), detail[rows])
+        sizes, each = np.unique(
+            np.stack([pixels[rows], -detail[rows]]), axis=1, return_inverse=True
+        )  # equal ones count alike
+        pixels[rows] = _counted(sizes[0].astype(np.int64), -sizes[1])[each.ravel()]
     return pixels
 
 
-def _counted(pixels: Int64, side: Float64, detail: Float64) -> Int64:
-    """The pixels of one component's pictures, in the order of their number, with those of stretched ones replaced."""
-    counted = pixels.copy()
+def _counted(pixels: Int64, detail: Float64) -> Int64:
+    """The pixels of one component's different pictures, in the order of their number, with those of stretched ones replaced."""
+    counted, side = pixels.copy(), np.sqrt(pixels)
     for n in range(1, len(counted)):
         size, sharpness = side[n] / side[:n], detail[n] / np.maximum(detail[:n], 1e-9)
         least = np.where(size > _LIKE, _SHARPNESS, _MUCH)

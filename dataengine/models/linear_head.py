@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def _layer(path: Path, number: int, parts: dict[str, Float32]) -> Layer:
 
 def _tensors(path: Path) -> dict[str, Float32]:
     import torch
+    from safetensors import SafetensorError
 
     try:
         if path.suffix == ".safetensors":
@@ -70,7 +72,7 @@ def _tensors(path: Path) -> dict[str, Float32]:
             state: Any = load_file(path)
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except (SafetensorError, UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
         raise UsageError(f"checkpoint {path}: cannot be read as weights alone: {type(error).__name__}") from error
     state = state.get("state_dict", state) if isinstance(state, dict) else {}
     return {name: tensor.float().numpy() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}

@@ -159,3 +159,11 @@ def test_a_question_whose_path_failed_is_asked_again(tmp_path: Path, rendered: l
         server.reply = replying
         again = through(tmp_path, IDS[:1], config)["paths"].counts
     assert failed and again["failed"] == 0
+
+
+def test_what_was_removed_by_hand_is_made_anew(tmp_path: Path, decoded: list[str]) -> None:
+    through(tmp_path, IDS[:3], PROGRAM)
+    for file in (tmp_path / "cot").rglob("*-inputs.parquet"):
+        file.unlink()
+    decoded.clear()
+    assert through(tmp_path, IDS[1:3], PROGRAM) and sorted(decoded) == IDS[1:3]

@@ -140,3 +140,11 @@ def test_a_run_keeps_the_original(scorers: list[str], photos: dict[str, Pixels],
     }
     assert run.records["dedup.detail"].counts == {"pictures": 3, "decoded": 0 if scorers else 3}
     run.close()
+
+
+def test_many_equal_copies_cost_no_more_than_the_different_ones() -> None:
+    """Compared one by one, these would take a minute."""
+    kinds = [(100, 100, 0.6), (200, 200, 0.3), (200, 200, 0.6)]
+    rows = [{"component": "c", "width": w, "height": h, "detail": d} for w, h, d in kinds * 30_000]
+    pixels = effective_pixels(pa.Table.from_pylist(rows)).reshape(-1, 3)
+    assert (pixels == [10_000, 9_999, 40_000]).all()

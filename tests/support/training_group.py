@@ -4,35 +4,12 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import threading
 from collections.abc import Callable
 from multiprocessing.managers import BaseManager
 from typing import Any
 
 from dataengine.stage import Group
-
-
-class LocalBoard:
-    """stage.Board in one process."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-        self.lock = threading.Lock()
-
-    def put(self, key: str, value: bytes) -> None:
-        self.values[key] = value
-
-    def get(self, key: str) -> bytes | None:
-        return self.values.get(key)
-
-    def add(self, key: str, amount: int) -> int:
-        with self.lock:
-            total = int(self.values.get(key, b"0")) + amount
-            self.values[key] = str(total).encode()
-        return total
-
-    def remove(self, key: str) -> bool:
-        return self.values.pop(key, None) is not None
+from dataengine.testing.local_board import LocalBoard
 
 
 class _Server(BaseManager):

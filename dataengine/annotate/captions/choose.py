@@ -53,30 +53,32 @@ def choose(
 ) -> Choice:
     """The source's captions and, of the ``accepted`` synthetic ones, those of the whole sample in a style to choose from."""
     styles = config.styles or dict.fromkeys(_PROSE, 1.0)
-    written = [c for c in source if c["text"]]
-    made = [c for c in synthetic if c["span"] in (None, WHOLE) and c["style"] in styles]
-    if not written and not made:
+    of_source = [c for c in source if c["text"]]
+    whole = [c for c in synthetic if c["span"] in (None, WHOLE) and c["style"] in styles]
+    if not of_source and not whole:
         return Choice(None, "no caption")
-    if not written or not made:
-        return Choice(_best(written or _drawn(id_, made, config, seed)), "only synthetic" if made else "only source")
+    if not of_source or not whole:
+        return Choice(
+            _best(of_source or _drawn(id_, whole, config, seed)), "only synthetic" if whole else "only source"
+        )
     if config.rule == "mix":
         if _share(seed, "kind", id_) < (config.synthetic or 0.0):
-            return Choice(_best(_drawn(id_, made, config, seed)), "share synthetic")
-        return Choice(_best(written), "share source")
-    if all(c["match"] is None for c in (*written, *made)):
-        return Choice(_best(written), "no match is known")
-    return Choice(_best([*written, *made]), "best match")
+            return Choice(_best(_drawn(id_, whole, config, seed)), "share synthetic")
+        return Choice(_best(of_source), "share source")
+    if all(c["match"] is None for c in (*of_source, *whole)):
+        return Choice(_best(of_source), "no match is known")
+    return Choice(_best([*of_source, *whole]), "best match")
 
 
-def _drawn(id_: str, made: Sequence[Caption], config: ChooseConfig, seed: int) -> Sequence[Caption]:
+def _drawn(id_: str, captions: Sequence[Caption], config: ChooseConfig, seed: int) -> Sequence[Caption]:
     """Captions of one style, drawn by weight among those that the sample has; all where no weights are set."""
     if config.styles is None:
-        return made
-    weights = {style: config.styles[style] for style in sorted({c["style"] for c in made})}
+        return captions
+    weights = {style: config.styles[style] for style in sorted({c["style"] for c in captions})}
     ends = dict(zip(weights, accumulate(weights.values()), strict=True))
     place = _share(seed, "style", id_) * sum(weights.values())
     drawn = next((style for style, end in ends.items() if place < end), list(weights)[-1])
-    return [c for c in made if c["style"] == drawn]
+    return [c for c in captions if c["style"] == drawn]
 
 
 def _best(captions: Sequence[Caption]) -> Caption:

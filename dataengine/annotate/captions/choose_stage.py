@@ -160,28 +160,28 @@ def chosen_captions(config: ChooseConfig, seed: int, rows: pa.Table) -> pa.Table
 def _chosen(id_: str, rows: Sequence[Row], config: ChooseConfig, seed: int) -> Row:
     [sample] = [row for row in rows if row["kind"] == _SAMPLE]
     written = [row | {"synthetic": False} for row in rows if row["kind"] == _WRITTEN]
-    asked = [row | {"synthetic": True} for row in rows if row["kind"] == _MADE]
-    made = [row for row in asked if row["failure"] is None]
-    wrong = Counter[str](fault for row in made for fault in choose.faults(row, config))
-    if not asked:
+    replies = [row | {"synthetic": True} for row in rows if row["kind"] == _MADE]
+    synthetic = [row for row in replies if row["failure"] is None]
+    wrong = Counter[str](fault for row in synthetic for fault in choose.faults(row, config))
+    if not replies:
         fields = {"caption_synthetic": False, "caption_reason": "not captioned", "caption_match": sample["match"]}
         return _counted({"id": id_, **fields}, {})
-    good = choose.accepted(made, config)
+    good = choose.accepted(synthetic, config)
     choice = choose.choose(id_, written, good, config, seed)
     counts: dict[str, int] = {
         **wrong,
-        "made": len(made),
-        "failed": len(asked) - len(made),
-        "rejected": len(made) - len(good),
+        "made": len(synthetic),
+        "failed": len(replies) - len(synthetic),
+        "rejected": len(synthetic) - len(good),
     }
-    counts["refusal"] = counts.get("refusal", 0) + sum(row["failure"] == "refused" for row in asked)
+    counts["refusal"] = counts.get("refusal", 0) + sum(row["failure"] == "refused" for row in replies)
     row: Row = {"id": id_, "caption_synthetic": False, "caption_reason": choice.reason}
     if (one := choice.caption) is not None:
         row |= {f"caption_{name}": one[name] for name in _SHOWN}
     rest = [c for c in (*written, *good) if c is not one]
     row["captions"] = [_released(c) for c in ([one, *rest] if one is not None else rest)]
-    if not made:
-        row |= {"failure": asked[0]["failure"], "message": f"none of {len(asked):,} captions could be had"}
+    if not synthetic:
+        row |= {"failure": replies[0]["failure"], "message": f"none of {len(replies):,} captions could be had"}
     return _counted(row, counts)
 
 

@@ -1,5 +1,5 @@
 """annotate.caption_quality: matches every caption of a sample that was captioned with its media, and measures what may be wrong
-with it. Reads stored embeddings, texts and the track ``ocr``; no media.
+with it. Reads stored embeddings, texts and the tracks ``ocr`` and ``asr``; no media.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from dataengine.storage.workspace import File, Output, Workspace, digest, parque
 #: Role of the table of measures among a part's files.
 MEASURES = "measures"
 
+#: What a caption may have taken text from.
+_TRACKS = ("ocr", "asr")
+
 Row = dict[str, Any]
 
 
@@ -32,8 +35,8 @@ class CaptionQuality(RecordStage):
     """One part a part of the captions."""
 
     name = "annotate.caption_quality"
-    version = "1"
-    needs = ("embed", "score", "annotate.ocr", "annotate.caption_plan", "annotate.recaption")
+    version = "2"
+    needs = ("embed", "score", "annotate.ocr", "annotate.asr", "annotate.caption_plan", "annotate.recaption")
 
     def active(self, recipe: Recipe) -> bool:
         return captioning(recipe)
@@ -48,7 +51,7 @@ class CaptionQuality(RecordStage):
     def plan(self, run: Run) -> list[Part]:
         base, matcher = digest(self.version, self.settings(run.recipe)), matcher_of(run.recipe)
         plan = run.records["annotate.caption_plan"].parts["all"].files
-        read = run.records["annotate.ocr"].parts if "annotate.ocr" in run.records else {}
+        tracks = {name: run.records[f"annotate.{name}"].parts for name in _TRACKS if f"annotate.{name}" in run.records}
         scorer = match_scorer(run.recipe)
         parts = []
         for name, output in sorted(run.records["annotate.recaption"].parts.items()):
@@ -56,8 +59,7 @@ class CaptionQuality(RecordStage):
             if scorer is not None and matcher is not None:
                 files["scores"] = run.records["score"].parts[name].files[scorer]
                 files |= matcher.files(run, name)
-            if name in read:
-                files["ocr"] = read[name].files["table"]
+            files |= {track: parts_of[name].files["table"] for track, parts_of in tracks.items() if name in parts_of}
             key = digest(base, {role: file.sha256 for role, file in sorted(files.items())})
             parts.append(Part(name, key, files))
         return parts
@@ -83,17 +85,18 @@ class MeasureWorker:
     def process(self, part: Part) -> Output:
         files: dict[str, File] = part.spec
         samples = self.workspace.read_table([files["rows"]], TO_CAPTION).to_pylist()
-        made = [row for row in self.workspace.read_table([files["made"]], MADE).to_pylist() if row["text"]]
+        synthetic = [row for row in self.workspace.read_table([files["made"]], MADE).to_pylist() if row["text"]]
+        spoken = {row["id"]: row["speech_text"] or "" for row in self._rows(files.get("asr"), ["id", "speech_text"])}
         read = {row["id"]: row["ocr_text"] for row in self._rows(files.get("ocr"), ["id", "ocr_text", "failure"])}
-        known = {row["id"]: [*row["captions"], row["context"] or ""] for row in samples}
-        rows = [self._measured(row, read.get(row["id"]), known[row["id"]]) for row in made]
-        for row, match in zip(rows, self._matches(made, files), strict=True):
+        known = {row["id"]: [*row["captions"], row["context"] or "", spoken.get(row["id"], "")] for row in samples}
+        rows = [self._measured(row, read.get(row["id"]), known[row["id"]]) for row in synthetic]
+        for row, match in zip(rows, self._matches(synthetic, files), strict=True):
             row["match"] = match
         rows += self._of_sources(samples, files, read)
         rows.sort(key=lambda row: (row["id"], row["synthetic"], row["n"]))
         key = f"annotations/caption-quality/{part.name}-{part.key[:16]}.parquet"
         file = self.workspace.write_table(key, pa.Table.from_pylist(rows, MEASURED))
-        return Output({MEASURES: file}, {"captions": len(rows), "synthetic": len(made)})
+        return Output({MEASURES: file}, {"captions": len(rows), "synthetic": len(synthetic)})
 
     def _measured(self, row: Row, read: str | None, known: Sequence[str]) -> Row:
         text = measured_text(row["style"], row["text"])
@@ -113,17 +116,17 @@ class MeasureWorker:
                 rows.append({"id": sample["id"], "synthetic": False, "n": n, "match": match, **measures})
         return rows
 
-    def _matches(self, made: Sequence[Row], files: Mapping[str, File]) -> list[float | None]:
-        if self.matcher is None or not made:
-            return [None] * len(made)
+    def _matches(self, captions: Sequence[Row], files: Mapping[str, File]) -> list[float | None]:
+        if self.matcher is None or not captions:
+            return [None] * len(captions)
         if not self._ready:
             self.matcher.setup(self.device, self.threads)
             self._ready = True
         pictures = self.matcher.pictures(self.workspace, files)
-        texts = self.matcher.texts([prose_of(row["style"], row["text"]) for row in made])
+        texts = self.matcher.texts([prose_of(row["style"], row["text"]) for row in captions])
         return [
             None if (picture := pictures.get(row["id"])) is None else stored(float(text @ picture))
-            for row, text in zip(made, texts, strict=True)
+            for row, text in zip(captions, texts, strict=True)
         ]
 
     def _rows(self, file: File | None, columns: Sequence[str]) -> list[Row]:

@@ -61,9 +61,9 @@ def digests(config: CaptionsConfig) -> dict[str, str]:
 
 def parts_of(style: Style, view: View, seen: bool, context: str | None, speech: str | None) -> list[str]:
     """Names of the templates of a prompt, in its order."""
-    told = [name for name, text in ((CONTEXT, context), (SPEECH, speech)) if text]
+    quoted = [name for name, text in ((CONTEXT, context), (SPEECH, speech)) if text]
     shown = [FRAMES] if view.times and seen else [] if seen else [UNSEEN]
-    return [*shown, style, *told]
+    return [*shown, style, *quoted]
 
 
 def prompt_digest(names: Sequence[str]) -> str:
@@ -85,7 +85,7 @@ def request(
     text = []
     for name in parts_of(style, view, bool(pictures), context, speech):
         text.append(template(name))
-        text += [told for kind, told in ((CONTEXT, context), (SPEECH, speech)) if kind == name and told]
+        text += [outside for kind, outside in ((CONTEXT, context), (SPEECH, speech)) if kind == name and outside]
     content = (*_shown(view, pictures), TextBlock(text="\n\n".join(text)))
     schema = STRUCTURE if style == "structured" else None
     message = Message(role="user", content=content)

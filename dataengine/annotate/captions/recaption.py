@@ -74,9 +74,11 @@ class Recaption(RecordStage):
 
     def settings(self, recipe: Recipe) -> Any:
         config = captions_config(recipe)
-        asked = config.model_dump(mode="json", exclude={"servers", "select", "metadata", "source_captions", "choose"})
+        settings = config.model_dump(
+            mode="json", exclude={"servers", "select", "metadata", "source_captions", "choose"}
+        )
         models = {name: [chat_model(s, None).id, s.vision] for name, s in captions_servers(recipe).items()}
-        return [asked, models, prompts.digests(config), recipe.seed, recipe.limits.model_dump()]
+        return [settings, models, prompts.digests(config), recipe.seed, recipe.limits.model_dump()]
 
     def plan(self, run: Run) -> list[Part]:
         base = digest(self.version, self.settings(run.recipe))
@@ -97,13 +99,13 @@ class Recaption(RecordStage):
 
     def objection(self, run: Run) -> str:
         counts, budget = run.records[self.name].counts, captions_config(run.recipe).failed
-        asked, lost = counts.get("captions", 0), counts.get("failed", 0)
-        if asked < _SMALLEST or lost <= budget * asked:
+        captions, lost = counts.get("captions", 0), counts.get("failed", 0)
+        if captions < _SMALLEST or lost <= budget * captions:
             return ""
         classes = sum((Counter(p.facts["failures"]) for p in run.records[self.name].parts.values()), Counter[str]())
         listed = ", ".join(f"{n:,} {failure}" for failure, n in classes.most_common(3))
         return (
-            f"annotate.captions: {lost:,} of {asked:,} captions could not be had ({listed}); annotate.captions.failed allows "
+            f"annotate.captions: {lost:,} of {captions:,} captions could not be had ({listed}); annotate.captions.failed allows "
             f"{budget:.0%}"
         )
 

@@ -7,19 +7,18 @@ shown smaller. All views of a video share one decoding pass.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from dataengine.annotate.captions.spans import EVENT, WHOLE, WINDOW, Span, events, windows
 from dataengine.annotate.captions.views import View, ViewSettings
 from dataengine.config.annotate_captions import SpansConfig
 from dataengine.media.image.decode import decode_rgb
+from dataengine.media.image.encode import encode_jpeg
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.image.resize import smart_resize
 from dataengine.media.limits import Limits
@@ -47,7 +46,7 @@ def _of_picture(data: bytes, limits: Limits, settings: ViewSettings) -> Iterator
     pixels = decode_rgb(data, limits, max(settings.sides))
     own = min(pixels.shape[:2])
     for side in sorted({min(side, own) for side in settings.sides}, reverse=True):
-        yield View(side, 0.0, None, [_jpeg(pixels, side)], [], [])
+        yield View(side, 0.0, None, [encode_jpeg(pixels, side, _QUALITY)], [], [])
 
 
 def _of_video(data: bytes, limits: Limits, settings: ViewSettings) -> Iterator[View]:
@@ -105,7 +104,11 @@ def _frames(
     to = smart_resize(clip.height, clip.width, min_tokens=how.min_tokens, max_tokens=max(_COMPARED, how.min_tokens))
     reduce, small = Reducer(clip.height, clip.width, to), round(settings.frame_side * math.sqrt(how.fast_ratio))
     for frame in reader.stream(data, clip, indices, at_once=_AT_ONCE):
-        yield _Frame(_jpeg(frame, settings.frame_side), _jpeg(frame, max(1, small)), reduce(frame))
+        yield _Frame(
+            encode_jpeg(frame, settings.frame_side, _QUALITY),
+            encode_jpeg(frame, max(1, small), _QUALITY),
+            reduce(frame),
+        )
 
 
 def _view(
@@ -124,15 +127,3 @@ def _view(
 
 def _compared(frames: Iterable[_Frame]) -> Iterator[Pixels]:
     return (frame.compared for frame in frames)
-
-
-def _jpeg(pixels: Pixels, side: int) -> bytes:
-    """A JPEG whose shorter side has at most ``side`` pixels."""
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = side / min(picture.size)
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=_QUALITY)
-    return out.getvalue()

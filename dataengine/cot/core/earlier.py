@@ -45,10 +45,13 @@ class Earlier:
         for output in self._outputs(workspace):
             if len(units) == len(inputs):
                 break
-            same = {row["unit"]: row for row in _same(workspace, output, inputs) if row["unit"] not in units}
-            if not same:
+            try:
+                same = {row["unit"]: row for row in _same(workspace, output, inputs) if row["unit"] not in units}
+                if not same:
+                    continue
+                table = workspace.read_table([output.files[role]], schema)
+            except FileNotFoundError:  # removed since, by hand: made anew
                 continue
-            table = workspace.read_table([output.files[role]], schema)
             rows: dict[str, list[dict[str, Any]]] = {name: [] for name in same}
             for row in table.filter(pc.is_in(table[unit], value_set=pa.array(list(same)))).to_pylist():
                 rows[row[unit]].append(row)

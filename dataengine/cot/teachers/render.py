@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection
-
-import numpy as np
-from PIL import Image
 
 from dataengine.cot.core import tools
 from dataengine.cot.core.decoded import working_size
 from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.core.shard_files import encode_png
 from dataengine.media.image.decode import decode_rgb
-from dataengine.media.image.pixels import Pixels
+from dataengine.media.image.encode import encode_jpeg
 from dataengine.media.limits import Limits
 from dataengine.media.video.reader import frames_at
 from dataengine.media.video.sampling import FAST
@@ -29,7 +25,7 @@ def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> d
     """JPEGs of a sample by frame sampling (of a picture by ""). Raises InputError."""
     kind, data, samplings = item
     if kind == "image":
-        return {"": [_jpeg(decode_rgb(data, limits, SIDE), SIDE)]}
+        return {"": [encode_jpeg(decode_rgb(data, limits, SIDE), SIDE, 90)]}
     return {way: _frames(data, way, limits) for way in sorted(samplings)}
 
 
@@ -45,15 +41,4 @@ def _frames(data: bytes, way: str, limits: Limits) -> list[bytes]:
     sampling = sample_frames(data, way, limits)
     frames = frames_at(data, sampling.times, limits, FRAME_SIDE)
     sides = (FAST_SIDE if kind == FAST else FRAME_SIDE for kind in sampling.kinds)
-    return [_jpeg(frame, side) for frame, side in zip(frames, sides, strict=True)]
-
-
-def _jpeg(pixels: Pixels, side: int) -> bytes:
-    picture = Image.fromarray(np.ascontiguousarray(pixels))
-    scale = side / min(picture.size)
-    if scale < 1:
-        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-        picture = picture.resize(size, Image.Resampling.BICUBIC)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=90)
-    return out.getvalue()
+    return [encode_jpeg(frame, side, 90) for frame, side in zip(frames, sides, strict=True)]
