@@ -17,7 +17,7 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.annotate.captions import choose
 from dataengine.annotate.captions.measure_stage import MEASURES
-from dataengine.annotate.captions.recaption import CAPTIONS
+from dataengine.annotate.captions.recaption_worker import CAPTIONS
 from dataengine.annotate.captions.settings import captioning, captions_config, match_scorer
 from dataengine.annotate.captions.summary import SUMMARY, chosen_kinds, counted, summary
 from dataengine.annotate.captions.tables import MADE, MEASURED

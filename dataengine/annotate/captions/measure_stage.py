@@ -13,7 +13,7 @@ import pyarrow as pa
 from dataengine.annotate.captions.matching import CaptionMatcher, matcher_of
 from dataengine.annotate.captions.plan_stage import ROWS
 from dataengine.annotate.captions.quality import VERSION, measure
-from dataengine.annotate.captions.recaption import CAPTIONS
+from dataengine.annotate.captions.recaption_worker import CAPTIONS
 from dataengine.annotate.captions.replies import measured_text, prose_of
 from dataengine.annotate.captions.settings import captioning, match_scorer
 from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataengine.annotate.captions import prompts
-from dataengine.annotate.captions.recaption import CAPTIONS
+from dataengine.annotate.captions.recaption_worker import CAPTIONS
 from dataengine.annotate.captions.settings import captions_config, captions_servers
 from dataengine.annotate.captions.tables import MADE
 from dataengine.annotate.captions.track import SCHEMA
