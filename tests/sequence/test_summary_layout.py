@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from support.packed_sequences import packed, same
 
 from dataengine.errors import UsageError
+from dataengine.sequence.model import Role
 from dataengine.sequence.summary.chunks import chunk_borders, is_uniform, run_breaks
 from dataengine.sequence.summary.insert import IGNORED, insert, next_token_labels, remove, spread
+from dataengine.sequence.summary.packed import chunks_of, labels_of, with_summaries, without_summaries
 from dataengine.sequence.summary.settings import Documents, SummaryPositions, SummarySettings, TextPositions
 from dataengine.sequence.summary.windows import parse_windows
 
@@ -154,3 +157,33 @@ def test_other_patterns_are_refused(pattern: str) -> None:
 def test_impossible_settings_are_refused(field: dict[str, int]) -> None:
     with pytest.raises(UsageError, match="must be at least"):
         SummarySettings(**field)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 500), st.sampled_from([(1, 1), (9, 1), (1, 3)]), st.integers(1, 9), st.integers(1, 2), st.data())
+def test_packed_sequences_keep_documents_and_labels_through_summaries(
+    seed: int, shape: tuple[int, int], chunk: int, summaries: int, data: Any
+) -> None:
+    width, axes = shape
+    one = packed(seed, 50, width=width, axes=axes, padding=seed % 4)
+    kept = data.draw(st.sampled_from(Documents))
+    layout = SummarySettings(chunk=chunk, tokens=summaries, documents=kept, align_visual=data.draw(st.booleans()))
+    wide = with_summaries(one, layout, fill=7)
+    assert same(without_summaries(wide), one)
+    summary = wide.roles == Role.SUMMARY
+    assert not wide.loss_mask[summary].any() and wide.padding >= one.padding
+    for narrow, moved in zip(one.pieces(), wide.pieces(), strict=True):
+        text = moved[1][~summary[moved[0].start : moved[0].stop]]
+        assert narrow[0].id == moved[0].id and np.array_equal(text, narrow[1])
+    assert np.array_equal(labels_of(wide)[~summary], labels_of(one)) and (labels_of(wide)[summary] == IGNORED).all()
+    chunks = chunks_of(wide, layout)
+    direct = insert(one.tokens, one.positions, one.cu_seqlens, layout, visual=one.roles == Role.CODE, fill=7)
+    assert np.array_equal(chunks.borders, direct.borders) and np.array_equal(chunks.documents, direct.documents)
+
+
+def test_summaries_are_put_in_once_and_looked_for_where_they_are() -> None:
+    one = packed(3)
+    wide = with_summaries(one, SummarySettings())
+    with pytest.raises(ValueError, match="has summary tokens already"):
+        with_summaries(wide, SummarySettings())
+    with pytest.raises(ValueError, match="has no summary layout"):
+        chunks_of(one, SummarySettings())

@@ -62,7 +62,7 @@ def insert(
         summary,
         expanded_borders(cu_seqlens, at, len(summary)),
         borders,
-        _documents(borders, cu_seqlens, settings),
+        chunk_documents(borders, cu_seqlens, settings),
     )
 
 
@@ -93,6 +93,13 @@ def expanded_borders(cu_seqlens: NDArray[np.int32], text_at: NDArray[np.int64], 
     places = np.append(text_at, length)
     moved: NDArray[np.int32] = places[cu_seqlens].astype(np.int32)
     return moved
+
+
+def chunk_documents(borders: Borders, cu_seqlens: NDArray[np.int32], settings: SummarySettings) -> NDArray[np.int32]:
+    """(C,) document of each chunk where documents are kept apart, else 0."""
+    if settings.documents is Documents.across:
+        return np.zeros(len(borders) - 1, np.int32)
+    return (np.searchsorted(cu_seqlens, borders[:-1], side="right") - 1).astype(np.int32)
 
 
 def spread(values: NDArray[_Any], summary: NDArray[np.bool_], fill: int) -> NDArray[_Any]:
@@ -155,9 +162,3 @@ def _summary_positions(
     last = starts[:, None] + slices[None, :] * lengths[:, None] // settings.tokens - 1
     taken: NDArray[np.int32] = positions[..., np.maximum(last, starts[:, None]).ravel()]
     return taken
-
-
-def _documents(borders: Borders, cu_seqlens: NDArray[np.int32], settings: SummarySettings) -> NDArray[np.int32]:
-    if settings.documents is Documents.across:
-        return np.zeros(len(borders) - 1, np.int32)
-    return (np.searchsorted(cu_seqlens, borders[:-1], side="right") - 1).astype(np.int32)

@@ -1,0 +1,89 @@
+"""Reads sets of packed sequences, in the formats that keep all of a sequence: tars, Parquet and Arrow files."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataengine.errors import RunError, UsageError
+from dataengine.sequence.formats import arrow_files, tars
+from dataengine.sequence.formats.description import Format, SequenceShard, SetDescription, description_of
+from dataengine.sequence.formats.writer import check_file
+from dataengine.sequence.model import PackedSequence
+from dataengine.storage.store import Store
+
+_READERS = {
+    Format.webdataset: tars.read,
+    Format.energon: tars.read,
+    Format.parquet: arrow_files.read_parquet,
+    Format.datasets: arrow_files.read_datasets,
+}
+
+
+@dataclass(frozen=True)
+class SequenceSet:
+    """A set in a folder or on S3; sequences are numbered through its shards in order."""
+
+    store: Store
+    about: SetDescription
+
+    def __len__(self) -> int:
+        return self.about.sequences
+
+    def __iter__(self) -> Iterator[PackedSequence]:
+        """All sequences in order. Raises RunError for a file that is missing or another than listed."""
+        for shard in self.about.shards:
+            yield from self.read(shard)
+
+    def read(self, shard: SequenceShard) -> Iterator[PackedSequence]:
+        """Sequences of one shard in order. Raises as ``__iter__``."""
+        with self._local(shard) as path:
+            yield from (sequence for _, sequence in _READERS[self.about.format](path))
+
+    def at(self, number: int) -> tuple[str, PackedSequence]:
+        """Key and sequence of that number, from 0. Raises UsageError where there are fewer."""
+        left = number
+        for shard in self.about.shards:
+            if 0 <= left < shard.sequences:
+                return self._nth(shard, left)
+            left -= shard.sequences
+        raise UsageError(f"{self.store.url} has {len(self):,} sequences, numbered from 0: there is no {number}")
+
+    def _nth(self, shard: SequenceShard, number: int) -> tuple[str, PackedSequence]:
+        with self._local(shard) as path:
+            for at, row in enumerate(_READERS[self.about.format](path)):
+                if at == number:
+                    return row
+        raise RunError(f"{self.store.url}: shard {shard.name} has fewer sequences than {shard.sequences}")
+
+    @contextmanager
+    def _local(self, shard: SequenceShard) -> Iterator[Path]:
+        """The shard's first file, its checksum checked; fetched to a temporary folder from S3."""
+        listed = shard.files[0]
+        if not self.store.remote:
+            path = Path(self.store.url, listed.path)
+            check_file(path, listed)
+            yield path
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, listed.path)
+            with path.open("wb") as out:
+                for piece in self.store.stream(listed.path, listed.bytes):
+                    out.write(piece)
+            check_file(path, listed)
+            yield path
+
+
+def open_set(url: str) -> SequenceSet:
+    """The set in a folder or s3:// prefix. Raises UsageError where there is none, and for formats that keep only tokens."""
+    store = Store(url)
+    about = description_of(store)
+    if about.format not in _READERS:
+        raise UsageError(
+            f"{url} is a set in the format {about.format.value}, which keeps tokens and losses alone; open it in another format: "
+            f"{', '.join(_READERS)}"
+        )
+    return SequenceSet(store, about)
