@@ -38,9 +38,9 @@ def sequence_of(arrays: Mapping[str, Any], spans: Mapping[str, Any], where: str 
     try:
         media = (MediaSpan(**{**span, "grid": tuple(span["grid"])}) for span in spans["media"])
         return PackedSequence(
-            *(np.asarray(arrays[name], np.dtype(dtype).newbyteorder("=")) for name, dtype in ARRAYS.items()),
-            tuple(DocumentSpan(**span) for span in spans["documents"]),
-            tuple(media),
+            documents=tuple(DocumentSpan(**span) for span in spans["documents"]),
+            media=tuple(media),
+            **{name: np.asarray(arrays[name], np.dtype(dtype).newbyteorder("=")) for name, dtype in ARRAYS.items()},
         )
     except _DAMAGED as error:
         raise RunError(f"{where} does not have the arrays of a sequence: {error!r}") from None

@@ -60,7 +60,7 @@ def read_datasets(path: Path) -> Iterator[tuple[str, PackedSequence]]:
 def datasets_metadata(shards: Sequence[SequenceShard], split: str) -> Mapping[str, bytes]:
     """``state.json`` and ``dataset_info.json`` beside the Arrow files; features are read from the files' schema."""
     files = [f"{shard.name}.arrow" for shard in shards]
-    state = {
+    state: dict[str, Any] = {
         "_data_files": [{"filename": name} for name in files],
         "_fingerprint": digest([file.sha256 for shard in shards for file in shard.files])[:16],
         "_format_columns": None,

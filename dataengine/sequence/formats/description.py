@@ -29,7 +29,7 @@ class Format(StrEnum):
     stream = "stream"
 
 
-class SequenceFile(Closed, frozen=True, order=True):
+class SequenceFile(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """A file of a set; ``path`` below the set's folder."""
 
     path: RelativePath
@@ -37,7 +37,7 @@ class SequenceFile(Closed, frozen=True, order=True):
     bytes: Count
 
 
-class SequenceShard(Closed, frozen=True, order=True):
+class SequenceShard(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields=True):
     """Some of the sequences, in order, in files of their own. ``positions``: in all, with padding."""
 
     name: FileName

@@ -84,20 +84,21 @@ def _table(group: Sequence[tuple[str, PackedSequence]]) -> pa.Table:
     )
 
 
-def _lists(arrays: Sequence[NDArray[Any]]) -> pa.Array:
+def _lists(arrays: Sequence[NDArray[Any]]) -> Any:
     """(n,) lists, or (n, m) lists of lists, without a Python object a number."""
-    flat = pa.array(np.concatenate([np.ascontiguousarray(array).reshape(-1) for array in arrays]))
+    lists: Any = pa.ListArray.from_arrays
+    flat: Any = pa.array(np.concatenate([np.ascontiguousarray(array).reshape(-1) for array in arrays]))
     if arrays[0].ndim == 2:
         widths = np.concatenate([np.full(len(array), array.shape[1], np.int32) for array in arrays])
-        flat = pa.ListArray.from_arrays(pa.array(_offsets(widths)), flat)
-    return pa.ListArray.from_arrays(pa.array(_offsets([len(array) for array in arrays])), flat)
+        flat = lists(pa.array(_offsets(widths)), flat)
+    return lists(pa.array(_offsets([len(array) for array in arrays])), flat)
 
 
 def _offsets(lengths: Sequence[int] | NDArray[np.int32]) -> NDArray[np.int32]:
     return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
-def _array(column: pa.Array) -> NDArray[Any]:
+def _array(column: Any) -> NDArray[Any]:
     """The value of a list column's only row; rows of a list of lists have one width."""
     inner = column.flatten()
     if not pa.types.is_list(inner.type):

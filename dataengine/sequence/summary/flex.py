@@ -63,9 +63,15 @@ def block_mask(seen: Visibility, device: Any = "cpu", block: int = BLOCK) -> Any
 
     lists = block_lists(seen, block)
     parts = (lists.partial_count, lists.partial, lists.full_count, lists.full)
-    tensors = [torch.from_numpy(part)[None, None].to(device) for part in parts]
+    counts, blocks, full_counts, full_blocks = (torch.from_numpy(part)[None, None].to(device) for part in parts)
     return BlockMask.from_kv_blocks(
-        *tensors, BLOCK_SIZE=block, mask_mod=mask_mod(seen, device), seq_lengths=(seen.length, seen.length)
+        counts,
+        blocks,
+        full_counts,
+        full_blocks,
+        BLOCK_SIZE=block,
+        mask_mod=mask_mod(seen, device),
+        seq_lengths=(seen.length, seen.length),
     )
 
 
@@ -86,7 +92,8 @@ def _pairs(seen: Visibility, low: int, block: int) -> NDArray[np.int64]:
     keys[: int(seen.end[last])] = np.repeat(by_chunk.ravel(), lengths.ravel())
     for q, c in zip(range(low, high), seen.chunk_of[low:high].tolist(), strict=True):
         keys[seen.start[c] : q + 1] += 1
-    return keys.reshape(-1, block).sum(axis=1)
+    pairs: NDArray[np.int64] = keys.reshape(-1, block).sum(axis=1)
+    return pairs
 
 
 def _listed(blocks: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
