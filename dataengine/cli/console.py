@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
 from rich import progress as bars
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -91,6 +91,12 @@ def shown(text: str) -> Text:
 def write(text: str) -> None:
     """Print lines to standard output; control and bidirectional characters as escapes."""
     print(visible_lines(text), flush=True)
+
+
+def write_all(renderables: Iterable[RenderableType]) -> None:
+    """Print what rich renders, one after the other; whoever made it has escaped its text."""
+    for renderable in renderables:
+        _out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
 
 def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> None:
