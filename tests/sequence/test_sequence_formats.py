@@ -239,6 +239,6 @@ def test_folders_that_hold_no_set(tmp_path: Path) -> None:
 
 def test_summaries_are_stored_like_any_position(tmp_path: Path) -> None:
     rows = [with_summaries(packed(1), SummarySettings())]
-    write_set(described(Format.webdataset, length=72), tmp_path, {"a": rows})
+    write_set(described(Format.webdataset), tmp_path, {"a": rows})
     [row] = open_set(str(tmp_path))
     assert same(row, rows[0]) and (row.roles == Role.SUMMARY).sum() == 8

@@ -17,7 +17,7 @@ from dataengine.sequence.summary.chunks import chunk_borders, is_uniform, run_br
 from dataengine.sequence.summary.insert import IGNORED, insert, next_token_labels, remove, spread
 from dataengine.sequence.summary.packed import chunks_of, labels_of, with_summaries, without_summaries
 from dataengine.sequence.summary.settings import Documents, SummaryPositions, SummarySettings, TextPositions
-from dataengine.sequence.summary.windows import parse_windows
+from dataengine.text.layer_windows import parse_windows
 
 
 def text(length: int) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:

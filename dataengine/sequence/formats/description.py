@@ -9,6 +9,7 @@ import msgspec
 from msgspec import field
 
 from dataengine.errors import RunError, UsageError
+from dataengine.sequence.summary.settings import Documents, SummaryPositions, SummarySettings, TextPositions
 from dataengine.shards.json_types import Closed, Count, FileName, RelativePath, Sha256, plain
 from dataengine.shards.sample import canonical
 from dataengine.storage.store import Store
@@ -63,9 +64,10 @@ class Summary(Closed):
 
 
 class SetDescription(Closed):
-    """``length``: positions of the longest sequence; ``width``: tokens of a position; ids as in the text tokenizer
-    ``text_tokenizer``, a file beside this one ("" where there is none). Codes have ids from ``first_code`` on, codebook by
-    codebook, and come from the visual tokenizer ``tokenizer``."""
+    """``length``: positions of the longest sequence, summaries not counted; ``width``: tokens of a position.
+
+    Ids are those of ``text_tokenizer``, a file beside this one ("" where there is none). Codes have ids from ``first_code`` on,
+    codebook by codebook, and come from the visual tokenizer ``tokenizer``."""
 
     name: FileName
     format: Format
@@ -85,7 +87,14 @@ class SetDescription(Closed):
     schema_version: str = VERSION
 
     @property
+    def ids(self) -> int:
+        """Number of ids: of text and codes, and of summaries that have ids of their own."""
+        own = self.summary.begin + self.summary.tokens if self.summary and not self.summary.independent else 0
+        return max(self.first_code + sum(self.codebook_sizes), own)
+
+    @property
     def sequences(self) -> int:
+        """Of all shards."""
         return sum(shard.sequences for shard in self.shards)
 
     def to_bytes(self) -> bytes:
@@ -106,6 +115,22 @@ def description_of(store: Store) -> SetDescription:
         return msgspec.json.decode(data, type=SetDescription)
     except (ValueError, RecursionError) as error:
         raise RunError(f"{store.uri(FILE)} does not describe a set of sequences: {error}") from None
+
+
+def settings_of(about: SetDescription) -> SummarySettings | None:
+    """The summary layout of the set, if it has one. Raises UsageError where it is none that there is."""
+    if about.summary is None:
+        return None
+    fields = plain(about.summary)
+    try:
+        enums = {
+            "text_positions": TextPositions(fields["text_positions"]),
+            "summary_positions": SummaryPositions(fields["summary_positions"]),
+            "documents": Documents(fields["documents"]),
+        }
+    except ValueError as error:
+        raise UsageError(f"set {about.name}: summary: {error}") from None
+    return SummarySettings(**{**fields, **enums})
 
 
 def _missing(store: Store) -> str:

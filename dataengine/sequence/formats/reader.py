@@ -15,7 +15,8 @@ from dataengine.sequence.formats.writer import check_file
 from dataengine.sequence.model import PackedSequence
 from dataengine.storage.store import Store
 
-_READERS = {
+#: Readers of the first file of a shard, by format.
+READERS = {
     Format.webdataset: tars.read,
     Format.energon: tars.read,
     Format.parquet: arrow_files.read_parquet,
@@ -40,8 +41,8 @@ class SequenceSet:
 
     def read(self, shard: SequenceShard) -> Iterator[PackedSequence]:
         """Sequences of one shard in order. Raises as ``__iter__``."""
-        with self._local(shard) as path:
-            yield from (sequence for _, sequence in _READERS[self.about.format](path))
+        with local_files(self.store, shard) as paths:
+            yield from (sequence for _, sequence in READERS[self.about.format](paths[0]))
 
     def at(self, number: int) -> tuple[str, PackedSequence]:
         """Key and sequence of that number, from 0. Raises UsageError where there are fewer."""
@@ -53,37 +54,43 @@ class SequenceSet:
         raise UsageError(f"{self.store.url} has {len(self):,} sequences, numbered from 0: there is no {number}")
 
     def _nth(self, shard: SequenceShard, number: int) -> tuple[str, PackedSequence]:
-        with self._local(shard) as path:
-            for at, row in enumerate(_READERS[self.about.format](path)):
+        with local_files(self.store, shard) as paths:
+            for at, row in enumerate(READERS[self.about.format](paths[0])):
                 if at == number:
                     return row
         raise RunError(f"{self.store.url}: shard {shard.name} has fewer sequences than {shard.sequences}")
 
-    @contextmanager
-    def _local(self, shard: SequenceShard) -> Iterator[Path]:
-        """The shard's first file, its checksum checked; fetched to a temporary folder from S3."""
-        listed = shard.files[0]
-        if not self.store.remote:
-            path = Path(self.store.url, listed.path)
-            check_file(path, listed)
-            yield path
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, listed.path)
+
+@contextmanager
+def local_files(store: Store, shard: SequenceShard) -> Iterator[list[Path]]:
+    """The files of a shard in one folder, their checksums checked; fetched to a temporary one from S3. Raises RunError."""
+    if not store.remote:
+        paths = [Path(store.url, file.path) for file in shard.files]
+        _check(shard, paths)
+        yield paths
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder, file.path) for file in shard.files]
+        for file, path in zip(shard.files, paths, strict=True):
             with path.open("wb") as out:
-                for piece in self.store.stream(listed.path, listed.bytes):
+                for piece in store.stream(file.path, file.bytes):
                     out.write(piece)
-            check_file(path, listed)
-            yield path
+        _check(shard, paths)
+        yield paths
+
+
+def _check(shard: SequenceShard, paths: list[Path]) -> None:
+    for file, path in zip(shard.files, paths, strict=True):
+        check_file(path, file)
 
 
 def open_set(url: str) -> SequenceSet:
     """The set in a folder or s3:// prefix. Raises UsageError where there is none, and for formats that keep only tokens."""
     store = Store(url)
     about = description_of(store)
-    if about.format not in _READERS:
+    if about.format not in READERS:
         raise UsageError(
             f"{url} is a set in the format {about.format.value}, which keeps tokens and losses alone; open it in another format: "
-            f"{', '.join(_READERS)}"
+            f"{', '.join(READERS)}"
         )
     return SequenceSet(store, about)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dataengine.errors import UsageError
-from dataengine.sequence.summary.windows import PUBLISHED, parse_windows
+from dataengine.text.layer_windows import PUBLISHED, parse_windows
 
 
 class TextPositions(StrEnum):
