@@ -30,6 +30,11 @@ from dataengine.policy.stage import Filter
 from dataengine.release.publish_stage import ReleasePublish
 from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
+from dataengine.sequence.encode_stage import SequenceEncode
+from dataengine.sequence.mix_stage import SequenceMix
+from dataengine.sequence.pack_stage import SequencePack
+from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
+from dataengine.sequence.vocabulary_stage import SequenceVocabulary
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
 from dataengine.tokenize.kelix_curriculum import KelixAlign, KelixAnneal, KelixAnnealed, KelixCorpus, KelixPretrain
@@ -80,6 +85,12 @@ STAGES: tuple[Stage, ...] = (
     CotScore(),
     CotMix(),
     CotWrite(),
+    SequenceCorpora(),
+    SequenceSamples(),
+    SequenceVocabulary(),
+    SequenceEncode(),
+    SequenceMix(),
+    SequencePack(),
     ReleaseStage(),
     ReleasePublish(),
 )

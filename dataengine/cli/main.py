@@ -82,6 +82,7 @@ _stage_command(
 )
 _stage_command("assign", "Assign each kept sample its place in the shards (the first half of `shard`).", "shard.assign")
 _stage_command("shard", "Write the shuffled WebDataset shards.")
+_stage_command("sequence", "Make packed training sequences of the release, its CoT records and text corpora.")
 _stage_command(
     "release", "Write ledger, card, report and manifest of the release; fails if the ledger does not balance."
 )

@@ -57,11 +57,21 @@ class LockedTokenizer(_Model):
     files: dict[str, LockedFile]
 
 
+class LockedTextTokenizer(_Model):
+    """A text tokenizer that was trained for sequences; ``files`` by their keys in the workspace."""
+
+    id: str
+    settings: str
+    facts: dict[str, Any] = {}
+    files: dict[str, LockedFile]
+
+
 class Lock(_Model):
     """All decisions of a recipe that are kept."""
 
     version: Literal[1] = 1
     tokenizer: LockedTokenizer | None = None
+    text_tokenizer: LockedTextTokenizer | None = None
 
 
 def beside(recipe: str) -> str:

@@ -13,6 +13,7 @@ from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
 from dataengine.config.model_server import ModelServer
+from dataengine.config.sequence import SequenceConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
 from dataengine.media.limits import Limits
 
@@ -245,6 +246,7 @@ class Recipe(Model):
     tokenize: TokenizeConfig | None = TokenizeConfig()
     shard: ShardConfig = ShardConfig()
     cot: CotConfig | None = CotConfig()
+    sequence: SequenceConfig | None = None
     release: ReleaseConfig
 
     @property

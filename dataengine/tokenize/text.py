@@ -26,7 +26,7 @@ DASHSCOPE = Package(
 )
 _RANKS = "dashscope/resources/qwen.tiktoken"
 #: Qwen's pre-tokenisation pattern: contractions, words, single digits, punctuation, line breaks, spaces.
-_WORDS = (
+WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -36,7 +36,7 @@ class QwenText:
     """``encode`` and ``decode``; the ranks are fetched on first use. Raises RunError where they cannot be."""
 
     def __init__(self) -> None:
-        self._split = Split(Regex(_WORDS), "isolated")
+        self._split = Split(Regex(WORDS), "isolated")
         self._word = lru_cache(1 << 16)(self._merged)
 
     @cached_property

@@ -1,0 +1,98 @@
+"""Orders in which samples, captions, questions and records become documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from dataengine.config.sequence import CotSource, LossConfig, PairsSource, SamplesSource
+from dataengine.cot.core.formats import SWITCHES
+from dataengine.cot.core.record import Record
+from dataengine.errors import InputError
+from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
+from dataengine.sequence.chat import ChatTemplate, Turn, end_of_text
+from dataengine.sequence.draft import Draft, Run, Visual, Words
+from dataengine.sequence.model import Role
+
+#: The visual part of a sample by its id, and of a record's own picture by ``obs:N``. Raises InputError where there is none.
+Visuals = Callable[[str], Visual]
+_BREAK = "\n"
+
+
+@dataclass(frozen=True)
+class CaptionedSample:
+    """A sample with its captions, the chosen one first."""
+
+    id: str
+    visual: Visual
+    captions: tuple[str, ...] = field(default=())
+
+    @property
+    def caption(self) -> str:
+        return self.captions[0] if self.captions else ""
+
+
+def sample_drafts(samples: Sequence[CaptionedSample], source: SamplesSource) -> Iterator[Draft]:
+    """Documents of samples in the source's order. A sample without a caption is its picture alone."""
+    if source.order == "interleaved":
+        for at in range(0, len(samples), source.group):
+            group = samples[at : at + source.group]
+            runs = [run for sample in group for run in _pair(sample.visual, sample.caption, source.loss)]
+            yield Draft(group[0].id, (*runs, end_of_text()), extra={"samples": " ".join(s.id for s in group)})
+        return
+    for sample in samples:
+        for number, caption in enumerate(sample.captions[: 1 if source.captions == "chosen" else None] or [""]):
+            pair = _pair(sample.visual, caption, source.loss)
+            runs = pair if source.order == "image_text" else pair[::-1]
+            yield Draft(sample.id if not number else f"{sample.id}.{number}", (*runs, end_of_text()))
+
+
+def pair_draft(record: Record, sample: CaptionedSample, source: PairsSource) -> Draft:
+    """``<image, caption, [eos], question, answer>`` or its reverse (Keye-VL-1.5, arXiv 2509.01563), one document."""
+    question = "".join(b.text for b in record.messages[0].content if isinstance(b, TextBlock)).strip()
+    asked: list[Run] = [
+        Words(question + _BREAK, Role.USER, source.loss.user),
+        Words(record.answer, Role.ASSISTANT, source.loss.assistant),
+    ]
+    caption: list[Run] = [Words(sample.caption, Role.TEXT, source.loss.text)] if sample.caption else []
+    first, then = (caption, asked) if source.order == "caption_first" else (asked, caption)
+    middle = [end_of_text()] if first and then else []
+    return Draft(record.id, (sample.visual, *first, *middle, *then, end_of_text()))
+
+
+def cot_draft(record: Record, visuals: Visuals, template: ChatTemplate, system: str | None, source: CotSource) -> Draft:
+    """A conversation, as often as the record's scores say. Raises InputError for a picture that the layout cannot hold."""
+    turns = [Turn("system", (system,))] if system else []
+    for message in record.messages:
+        content: list[str | Visual] = []
+        for block in message.content:
+            if isinstance(block, TextBlock):
+                content.append(block.text)
+            elif isinstance(block, ImageBlock):
+                content.append(visuals(block.image))
+            elif isinstance(block, VideoBlock):
+                content.append(visuals(block.video))
+        if message.role == "user" and source.switches != "none":
+            switch = SWITCHES[source.switches][record.style]
+            content += [switch] if switch else []
+        turns.append(Turn(message.role, tuple(content)))
+    runs = template.runs(turns, source.loss)
+    return Draft(record.id, (*runs, end_of_text()), weight=_weight(record, source))
+
+
+def text_draft(id_: str, text: str, weight: float, loss: LossConfig) -> Draft:
+    """Plain text. Raises InputError for a weight that is no number from 0 up."""
+    if not 0 <= weight < float("inf"):
+        raise InputError("bad_weight", f"weight {weight} is no number from 0 up")
+    return Draft(id_, (Words(text, Role.TEXT, loss.text), end_of_text()), weight=weight)
+
+
+def _pair(visual: Visual, caption: str, loss: LossConfig) -> list[Run]:
+    return [visual, Words(caption, Role.TEXT, loss.text)] if caption else [visual]
+
+
+def _weight(record: Record, source: CotSource) -> float:
+    if source.repeat == "once":
+        return 1.0
+    scores = {score.name: score.value for score in record.scores}
+    return scores.get(source.repeat, 1.0)

@@ -1,0 +1,147 @@
+"""Reads text corpora: rows of JSONL and Parquet files and whole text files, cleaned, named by their content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataengine.config.sequence import TextSource
+from dataengine.errors import InputError, UsageError
+from dataengine.storage.store import Store
+from dataengine.text.bounded_json import SIZE, parse_json
+from dataengine.text.cleaning import clean_text
+
+_TEXT = (".txt", ".md")
+_ROWS = (".jsonl", ".jsonl.gz", ".ndjson", ".parquet")
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("id", pa.string(), False),
+    pa.field("text", pa.string()),
+    pa.field("weight", pa.float64(), False),
+    pa.field("outcome", pa.string(), False),
+    pa.field("reason", pa.string(), False),
+]
+#: One row a text. ``outcome``: empty, or why it is left out (filtered, duplicate, failed), with the reason; then it has no text.
+TEXTS = pa.schema(_FIELDS)
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """A file of a corpus; ``tag`` changes with its bytes."""
+
+    url: str
+    key: str
+    size: int
+    tag: str
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text with its weight, or (``failure``) why it could not be read."""
+
+    id: str
+    text: str
+    weight: float = 1.0
+    failure: str = ""
+    message: str = ""
+
+
+def files(source: TextSource) -> list[CorpusFile]:
+    """All files of a corpus, by name. Raises UsageError where there are none."""
+    store, prefix = _root(source.path)
+    listed = [
+        CorpusFile(store.url, e.key, e.size, e.tag)
+        for e in store.list(prefix)
+        if e.key.endswith((*_TEXT, *_ROWS)) and (not prefix or e.key == prefix or e.key.startswith(f"{prefix}/"))
+    ]
+    if not listed:
+        raise UsageError(f"sequence source {source.name}: {source.path} has no file {', '.join((*_ROWS, *_TEXT))}")
+    return listed
+
+
+def _root(path: str) -> tuple[Store, str]:
+    """The store and the prefix in it: a folder, or the folder of a file."""
+    if "://" in path and not path.startswith("file://"):
+        folder, _, name = path.rstrip("/").rpartition("/")
+        return Store(folder), name
+    local = Path(path.removeprefix("file://"))
+    return (Store(local), "") if local.is_dir() else (Store(local.parent), local.name)
+
+
+def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:
+    """Texts of a file in order; a row that cannot be read is one with a ``failure``."""
+    data = Store(file.url).get(file.key)
+    if file.key.endswith(_TEXT):
+        yield _text(data.decode("utf-8-sig", "replace"), 1.0)
+    elif file.key.endswith(".parquet"):
+        yield from _parquet(file, data, source)
+    else:
+        opened = gzip.GzipFile(fileobj=io.BytesIO(data)) if file.key.endswith(".gz") else io.BytesIO(data)
+        yield from _lines(file, cast(BinaryIO, opened), source)
+
+
+def _lines(file: CorpusFile, lines: BinaryIO, source: TextSource) -> Iterator[Text]:
+    number = 0
+    try:
+        while line := lines.readline(SIZE + 1):
+            number += 1
+            if line.strip():
+                yield _line(file, number, line, source)
+    except (OSError, EOFError) as error:  # a damaged gzip
+        yield _failed(f"{file.key}:{number}", "damaged_file", str(error))
+
+
+def _line(file: CorpusFile, number: int, line: bytes, source: TextSource) -> Text:
+    try:
+        row = parse_json(line)
+    except InputError as error:
+        return _failed(f"{file.key}:{number}", "bad_row", error.message)
+    if not isinstance(row, dict):
+        return _failed(f"{file.key}:{number}", "bad_row", "not a JSON object")
+    return _of_row(f"{file.key}:{number}", row, source)
+
+
+def _parquet(file: CorpusFile, data: bytes, source: TextSource) -> Iterator[Text]:
+    try:
+        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+        names = [name for name in (source.column, source.weight_column) if name in table.schema_arrow.names]
+        number = 0
+        for batch in table.iter_batches(10_000, columns=names, use_threads=False):
+            for row in batch.to_pylist():
+                number += 1
+                yield _of_row(f"{file.key}:{number}", row, source)
+    except (pa.ArrowException, OSError) as error:
+        yield _failed(file.key, "damaged_file", str(error))
+
+
+def _of_row(place: str, row: dict[str, Any], source: TextSource) -> Text:
+    text = row.get(source.column)
+    if not isinstance(text, str):
+        return _failed(place, "bad_row", f"no text in `{source.column}`: {str(text)[:80]}")
+    weight = row.get(source.weight_column, 1.0) if source.weight_column else 1.0
+    if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
+        return _failed(place, "bad_weight", f"weight {weight} is no number from 0 up")
+    return _text(text, float(weight))
+
+
+def _text(text: str, weight: float) -> Text:
+    clean = clean_text(text)
+    if not clean.strip():
+        return Text(text_id(clean), "", weight, "empty", "it has no text")
+    return Text(text_id(clean), clean, weight)
+
+
+def text_id(text: str) -> str:
+    """128 bits of a text's SHA-256 in hex: equal texts are one."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _failed(place: str, failure: str, message: str) -> Text:
+    return Text(text_id(place), "", 1.0, failure, f"{place}: {message}")

@@ -1,0 +1,65 @@
+"""A document before it is tokenized: runs of text, ids and visual parts, each with its role and whether it is a target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from dataengine.sequence.model import Role
+from dataengine.tokenize.base import Codes, Grid, Timeline
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text. ``special``: names of special tokens in it are tokens (of a chat template), not plain text."""
+
+    text: str
+    role: Role = Role.TEXT
+    loss: bool = True
+    special: bool = False
+
+
+@dataclass(frozen=True)
+class Token:
+    """One special token by what it is for, as ``end_of_text``."""
+
+    purpose: str
+    loss: bool = False
+
+
+@dataclass(frozen=True)
+class Visual:
+    """A picture or video: its codes, or for continuous layouts its grid (t, h, w) in merged patches and the frames' timeline;
+    ``member`` is the file in a shard that a vision encoder reads."""
+
+    sample: str
+    member: str
+    codes: Codes | None
+    grid: Grid
+    timeline: Timeline | None = None
+    video: bool = False
+    loss: bool = True
+
+
+Run: TypeAlias = Words | Token | Visual
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A document: ``id`` of the sample, record or text, its runs, and how often it is to be used."""
+
+    id: str
+    runs: tuple[Run, ...]
+    weight: float = 1.0
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def modality(self) -> str:
+        """``video`` where there is any, else ``image`` where there is any, else ``text``."""
+        kinds = {run.video for run in self.runs if isinstance(run, Visual)}
+        return "text" if not kinds else "video" if True in kinds else "image"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but special tokens is in it."""
+        return not any(isinstance(run, Visual) or (isinstance(run, Words) and run.text.strip()) for run in self.runs)

@@ -1,0 +1,248 @@
+"""Makes and tokenizes the documents of one part: some hundred at a time, so that memory does not grow with the part."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine.config.sequence import CotSource, PairsSource, SamplesSource, TextSource, VisionConfig
+from dataengine.cot.core.record import OBSERVATION, Record
+from dataengine.errors import InputError
+from dataengine.sequence.assemble import Assembler
+from dataengine.sequence.chat import ChatTemplate
+from dataengine.sequence.compose import CaptionedSample, cot_draft, pair_draft, sample_drafts, text_draft
+from dataengine.sequence.corpus import TEXTS
+from dataengine.sequence.draft import Draft, Visual
+from dataengine.sequence.encode_part import EncodePart, Material
+from dataengine.sequence.encoded import DOCUMENTS, failed_row, left_out, row_of
+from dataengine.sequence.material import MATERIAL, codes_of, continuous, discrete
+from dataengine.sequence.read_stages import write_rows
+from dataengine.sequence.text_tokenizer import TextTokenizer
+from dataengine.shards.read import read_shard
+from dataengine.stage import Part
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import File, Output, Workspace
+from dataengine.tokenize.base import Codes
+
+_AT_ONCE = 512
+T = TypeVar("T")
+#: A draft, or a row of DOCUMENTS that says why there is none.
+Made = Draft | dict[str, Any]
+
+
+@dataclass
+class EncodeWorker:
+    workspace: Workspace
+    files: Mapping[str, File]
+    facts: Mapping[str, Any]
+    codebook_sizes: tuple[int, ...]
+    vision: VisionConfig
+    frame_markers: bool
+    split_from: int | None
+    system: str | None
+    _tokenizer: TextTokenizer | None = field(default=None, repr=False)
+
+    def setup(self) -> None:
+        data = self.workspace.store.get(self.files["tokenizer"].key, self.files["tokenizer"].sha256)
+        self._tokenizer = TextTokenizer(data, self.facts["special"], self.facts["first_code"])
+
+    def close(self) -> None:
+        self._tokenizer = None
+
+    def process(self, part: Part) -> Output:
+        spec: EncodePart = part.spec
+        if self._tokenizer is None:
+            raise ValueError("setup was not called")
+        sizes = self.codebook_sizes if spec.family == "discrete" else ()
+        assembler = Assembler(self._tokenizer, spec.family, sizes, self.frame_markers, self.split_from)
+        base = f"sequence/documents/{part.name}-{part.key}"
+        counts: Counter[str] = Counter()
+        with self.workspace.store.new_file() as path:
+            digest = hashlib.sha256()
+            with path.open("wb") as out:
+
+                def write(data: bytes) -> None:
+                    out.write(data)
+                    digest.update(data)
+
+                rows = self._rows(spec, assembler, f"{base}.bin", write, counts)
+                table = write_rows(self.workspace, f"{base}.parquet", rows, DOCUMENTS)
+            size = path.stat().st_size
+            self.workspace.store.move(path, f"{base}.bin", digest.hexdigest())
+        files = {"documents": table, "tokens": File(f"{base}.bin", digest.hexdigest(), size)}
+        facts = {"family": spec.family, "source": spec.source.name, "codebooks": max(1, len(sizes))}
+        return Output(files, dict(sorted(counts.items())), facts)
+
+    def _rows(
+        self, spec: EncodePart, assembler: Assembler, pack: str, write: Any, counts: Counter[str]
+    ) -> Iterator[dict[str, Any]]:
+        offset = 0
+        for batch in batches(self._drafts(spec), _AT_ONCE):
+            documents = iter(assembler.documents([one for one in batch if isinstance(one, Draft)]))
+            for one in batch:
+                if not isinstance(one, Draft):
+                    counts[one["outcome"]] += 1
+                    yield one
+                    continue
+                document = next(documents)
+                if isinstance(document, InputError):
+                    counts["failed"] += 1
+                    yield failed_row(one.id, spec.source.name, document, one.weight)
+                    continue
+                data = document.to_bytes()
+                write(data)
+                counts.update({"documents": 1, "rows": len(document.first), "visual": len(document.codes)})
+                yield row_of(one, spec.source.name, document, pack, offset)
+                offset += len(data)
+
+    def _drafts(self, spec: EncodePart) -> Iterator[Made]:
+        source = spec.source
+        if isinstance(source, TextSource) and spec.texts is not None:
+            yield from self._texts(spec.texts, source)
+        elif isinstance(source, SamplesSource) and spec.samples is not None:
+            yield from self._samples(spec.samples, source, spec.family)
+        elif isinstance(source, CotSource | PairsSource) and spec.records is not None:
+            yield from self._records(spec, source)
+
+    def _texts(self, file: File, source: TextSource) -> Iterator[Made]:
+        for table in self.workspace.batches([file], TEXTS):
+            for row in table.to_pylist():
+                if row["outcome"]:
+                    yield left_out(row["id"], source.name, row["outcome"], row["reason"], row["weight"])
+                else:
+                    yield text_draft(row["id"], row["text"], row["weight"], source.loss)
+
+    def _samples(self, material: Material, source: SamplesSource, family: str) -> Iterator[Made]:
+        rows = (row for table in self.workspace.batches([material.file], MATERIAL) for row in table.to_pylist())
+        for batch in batches(rows, _AT_ONCE - _AT_ONCE % source.group):
+            visuals = self._visuals(batch, [material.tar] * len(batch), family, source.loss.vision)
+            good = []
+            for row in batch:
+                visual = visuals[row["id"]]
+                if isinstance(visual, InputError):
+                    yield failed_row(row["id"], source.name, visual)
+                else:
+                    good.append(CaptionedSample(row["id"], visual, tuple(row["captions"])))
+            yield from sample_drafts(good, source)
+
+    def _records(self, spec: EncodePart, source: CotSource | PairsSource) -> Iterator[Made]:
+        template = ChatTemplate(self.workspace.store.get(self.files["template"].key).decode())
+        if spec.records is None:
+            return
+        with spec.records.local() as path:
+            for batch in batches(read_shard(path), _AT_ONCE):
+                records = [(key, _record(members), members) for key, members in batch]
+                ids = {parent for _, record, _ in records if isinstance(record, Record) for parent in record.parents}
+                rows, tars = self._parents(spec.parents, ids)
+                visuals = self._visuals(rows, tars, spec.family, source.loss.vision)
+                captions = {row["id"]: tuple(row["captions"]) for row in rows}
+                for key, record, members in records:
+                    try:
+                        if isinstance(record, InputError):
+                            raise record
+                        look = _Look(record, visuals, members, spec.family, self.vision)
+                        if isinstance(source, PairsSource):
+                            first = record.parents[0]
+                            sample = CaptionedSample(first, look(f"sample:{first}"), captions.get(first, ()))
+                            yield pair_draft(record, sample, source)
+                        else:
+                            yield cot_draft(record, look, template, self.system, source)
+                    except InputError as error:
+                        yield failed_row(key, source.name, error)
+
+    def _parents(self, materials: Sequence[Material], ids: set[str]) -> tuple[list[dict[str, Any]], list[Any]]:
+        """Rows of MATERIAL of these samples, and the tar of each."""
+        wanted = pa.array(sorted(ids), pa.string())
+        rows, tars = [], []
+        for material in materials:
+            for table in self.workspace.batches([material.file], MATERIAL):
+                some = table.filter(pc.is_in(table["id"], value_set=wanted)).to_pylist()
+                rows += some
+                tars += [material.tar] * len(some)
+        return rows, tars
+
+    def _visuals(
+        self, rows: Sequence[Mapping[str, Any]], tars: Sequence[Any], family: str, loss: bool
+    ) -> dict[str, Visual | InputError]:
+        """The visual part of each sample, or why it has none."""
+        out: dict[str, Visual | InputError] = {}
+        codes = self._codes(rows, tars) if family == "discrete" else {}
+        for row in rows:
+            try:
+                out[row["id"]] = (
+                    discrete(row, codes.get(row["id"]), loss)
+                    if family == "discrete"
+                    else continuous(row, family, self.vision)
+                )
+            except InputError as error:
+                out[row["id"]] = error
+        return out
+
+    def _codes(self, rows: Sequence[Mapping[str, Any]], tars: Sequence[Any]) -> dict[str, Codes]:
+        out: dict[str, Codes] = {}
+        for tar in dict.fromkeys(tars):
+            some = [row for row, own in zip(rows, tars, strict=True) if own == tar and row["codes_size"] is not None]
+            if not some:
+                continue
+            store = Store(tar.url)
+            places = [row["codes_offset"] for row in some], [row["codes_size"] for row in some]
+            for row, data in zip(some, store.get_ranges(tar.key(store), *places), strict=True):
+                out[row["id"]] = codes_of(row, data)
+        return out
+
+
+def _record(members: Mapping[str, bytes]) -> Record | InputError:
+    try:
+        return Record.from_bytes(members.get("json", b""))
+    except InputError as error:
+        return error
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Visual parts of a record by reference: ``sample:<id>``, or ``obs:N`` of its own pictures."""
+
+    record: Record
+    visuals: Mapping[str, Visual | InputError]
+    members: Mapping[str, bytes]
+    family: str
+    vision: VisionConfig
+
+    def __call__(self, reference: str) -> Visual:
+        kind, _, name = reference.partition(":")
+        if f"{kind}:" == OBSERVATION:
+            return self._observation(f"obs{name}.png")
+        visual = self.visuals.get(name)
+        if visual is None:
+            raise InputError("no_sample", f"sample {name} is in none of the split's shards")
+        if isinstance(visual, InputError):
+            raise visual
+        return visual
+
+    def _observation(self, name: str) -> Visual:
+        if self.family == "discrete":
+            raise InputError("no_codes", f"its own picture {name} has no codes: a discrete layout cannot hold it")
+        if name not in self.members:
+            raise InputError("no_picture", f"its picture {name} is not in the shard")
+        from PIL import Image
+
+        with Image.open(io.BytesIO(self.members[name])) as image:
+            size = {"width": image.width, "height": image.height}
+        row = {"id": self.record.id, "kind": "image", **size}
+        visual = continuous(row, self.family, self.vision)
+        return Visual(self.record.id, f"{self.record.id}.{name}", None, visual.grid)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of ``size`` items, the last of them shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

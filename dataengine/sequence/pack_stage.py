@@ -1,0 +1,154 @@
+"""sequence.pack: packs the documents of each pool into sequences, in the order of the shuffle and balanced over ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from dataengine.config.recipe import Recipe
+from dataengine.config.sequence import SetConfig
+from dataengine.sequence.base import MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
+from dataengine.sequence.document import Document, Expanded, expand, piece
+from dataengine.sequence.encoded import Place, media_of, read
+from dataengine.sequence.mix_stage import PLAN
+from dataengine.sequence.model import SEQUENCES, to_row
+from dataengine.sequence.packed import Piece, packed
+from dataengine.sequence.read_stages import write_rows
+from dataengine.sequence.special import family_of
+from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.tokenize.sample import draws
+
+_ROWS = 16
+_NO_BALANCE = 4096
+"""Hidden size for costs where the recipe balances nothing."""
+
+
+class SequencePack(Sequencing, RecordStage):
+    name = PACK
+    version = "1"
+    needs = (VOCABULARY, MIX)
+
+    def settings(self, recipe: Recipe) -> Any:
+        return [[one.model_dump(mode="json") for one in self.config(recipe).sets], recipe.seed]
+
+    def plan(self, run: Run) -> list[Part]:
+        sets = {one.name: one for one in self.config(run.recipe).sets}
+        files = run.records[MIX].parts["all"].files
+        facts = run.records[VOCABULARY].parts["all"].facts
+        parts = []
+        for role, file in sorted(files.items()):
+            kind, _, name = role.partition("/")
+            if kind == "plan":
+                one = sets[name.rpartition("-")[0]]
+                key = digest(self.version, file.sha256, one.model_dump(mode="json"), facts["id"], run.recipe.seed)
+                parts.append(Part(name, key, (one, file)))
+        return parts
+
+    def worker(self, run: Run) -> Worker:
+        facts = run.records[VOCABULARY].parts["all"].facts
+        sizes = codebook_sizes(releases(run, self.config(run.recipe)))
+        special = facts["special"]
+        return PackWorker(
+            run.workspace, max(1, len(sizes)), special["end_of_text"], special.get("eob", 0), run.recipe.seed
+        )
+
+
+@dataclass
+class PackWorker:
+    """Packs a pool. Lengths alone decide what goes where; tokens of one sequence are held at a time."""
+
+    workspace: Workspace
+    codebooks: int
+    padding: int
+    eob: int
+    seed: int
+
+    def setup(self) -> None: ...
+    def close(self) -> None: ...
+
+    def process(self, part: Part) -> Output:
+        one, file = part.spec
+        plan = self.workspace.read_table([file], PLAN)
+        arranged = arrange(plan, one, self.seed, part.name)
+        rows = self._rows(plan, one, arranged)
+        table = write_rows(self.workspace, f"sequence/packed/{part.name}-{part.key}.parquet", rows, SEQUENCES, _ROWS)
+        tokens = sum(stop - start for pieces in arranged.sequences for _, start, stop in pieces)
+        counts = {"sequences": len(arranged.sequences), "tokens": tokens, "pieces": sum(map(len, arranged.sequences))}
+        counts["padding"] = len(arranged.sequences) * one.length - tokens
+        facts = {"set": one.name, "imbalance": arranged.imbalance, "imbalance_before": arranged.imbalance_before}
+        return Output({"sequences": table}, counts, facts)
+
+    def _rows(self, plan: pa.Table, one: SetConfig, arranged: Arranged) -> Iterator[dict[str, Any]]:
+        codebooks = self.codebooks if family_of(one.layout) == "discrete" else 1
+        for pieces, cost in zip(arranged.sequences, arranged.costs, strict=True):
+            rows = plan.take(pa.array([document for document, _, _ in pieces])).to_pylist()
+            places = [Place(row["pack"], row["offset"], row["rows"], row["visual"]) for row in rows]
+            documents = read(self.workspace.store, places, codebooks)
+            made = [
+                _piece(row, document, one, self.eob, start, stop)
+                for row, document, (_, start, stop) in zip(rows, documents, pieces, strict=True)
+            ]
+            yield to_row(packed(made, one, self.padding, self.eob, codebooks), cost)
+
+
+def _piece(row: dict[str, Any], document: Document, one: SetConfig, eob: int, start: int, stop: int) -> Piece:
+    whole = Document(**{**vars(document), "media": media_of(row["media"])})
+    part = piece(whole, row["start"], row["stop"]) if row["stop"] - row["start"] < row["rows"] else whole
+    arrays = expand(part, one.layout, eob)
+    if stop - start < row["length"]:  # concatenate-and-cut
+        arrays = Expanded(arrays.tokens[start:stop], arrays.roles[start:stop], arrays.loss[start:stop])
+        media = piece(part, start, stop).media if one.layout != "codes" else ()
+        return Piece(row["id"], row["source"], row["part"], row["occurrence"], arrays, media)
+    return Piece(row["id"], row["source"], row["part"], row["occurrence"], arrays, part.media)
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Of each sequence the (row of the plan, start, stop) of its pieces, and its cost; imbalance over ranks after and before."""
+
+    sequences: list[list[tuple[int, int, int]]]
+    costs: list[float]
+    imbalance: float
+    imbalance_before: float
+
+
+def arrange(plan: pa.Table, one: SetConfig, seed: int, name: str) -> Arranged:
+    """Sequences of a pool whose pieces are in the order of the shuffle: packed, shuffled anew, and balanced over ranks."""
+    from dataengine.sequence.packing import balance
+
+    lengths = plan["length"].to_numpy().astype(np.int64)
+    sequences = _sequences(lengths, one)
+    if one.packing != "concatenate":
+        order = np.argsort(
+            draws(seed, [f"{name}\0{n}" for n in range(len(sequences))], "sequence order"), kind="stable"
+        )
+        sequences = [sequences[n] for n in order]
+    hidden = one.balance.hidden_size if one.balance else _NO_BALANCE
+    costs = np.array([balance.flops([stop - start for _, start, stop in pieces], hidden) for pieces in sequences])
+    if one.balance is None or not len(costs):
+        return Arranged(sequences, costs.tolist(), 0.0, 0.0)
+    ranks, batch = one.balance.ranks, one.balance.batch
+    order = balance.balanced(costs, ranks, batch)
+    before, after = (round(balance.imbalance(c, ranks, batch), 6) for c in (costs, costs[order]))
+    return Arranged([sequences[n] for n in order], costs[order].tolist(), after, before)
+
+
+def _sequences(lengths: Any, one: SetConfig) -> list[list[tuple[int, int, int]]]:
+    from dataengine.sequence.packing import bins
+
+    if one.packing == "concatenate":
+        return bins.cuts(lengths, one.length)
+    pack = {"best-fit": bins.best_fit, "first-fit": bins.first_fit, "next-fit": bins.next_fit}[one.packing]
+    groups: Sequence[Any] = bins.sequences_of(pack(lengths, one.length))
+    return [[(int(n), 0, int(lengths[n])) for n in group] for group in groups]
+
+
+def set_files(run: Run, name: str) -> list[File]:
+    """Tables of a set's sequences, in order."""
+    parts = run.records[PACK].parts
+    return [out.files["sequences"] for _, out in sorted(parts.items()) if out.facts["set"] == name]
