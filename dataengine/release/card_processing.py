@@ -11,6 +11,7 @@ from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.manifest import Manifest
+from dataengine.release.sequences_section import sequences
 from dataengine.release.source_columns_section import source_columns
 from dataengine.score.distribution import QUANTILES
 from dataengine.shards.json_types import known, plain
@@ -168,6 +169,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         _scores,
         _codes,
         _cot,
+        sequences,
         _making,
         _cost,
     ),

@@ -10,7 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from dataengine.release import annotations_section, captions_section, card_text, privacy_section, source_columns_section
+from dataengine.release import (
+    annotations_section,
+    captions_section,
+    card_text,
+    privacy_section,
+    sequences_section,
+    source_columns_section,
+)
 from dataengine.release.manifest import Manifest
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.workspace import File
@@ -87,6 +94,7 @@ def _rai(m: Manifest) -> Json:
             *source_columns_section.steps(m),
             *annotations_section.steps(m),
             *captions_section.steps(m),
+            *sequences_section.steps(m),
         ],
         "rai:machineAnnotationTools": [
             *(f"{s.name} {s.version}" for s in m.scorers),

@@ -27,6 +27,7 @@ from dataengine.release.manifest_sections import (
     Text,
     Tokenizer,
 )
+from dataengine.release.manifest_sequences import Sequences
 from dataengine.release.manifest_servers import AskedModel
 from dataengine.release.manifest_tracks import AnnotationTrack, SourceColumn
 from dataengine.shards.json_types import Count, Counts, FileName, plain
@@ -81,6 +82,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     captions: Captions | msgspec.UnsetType = msgspec.UNSET
     source_columns: list[SourceColumn] | msgspec.UnsetType = msgspec.UNSET
+    sequences: Sequences | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     cost: Cost
 

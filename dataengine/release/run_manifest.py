@@ -25,6 +25,8 @@ from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import Difference
 from dataengine.release.reader import open_release
 from dataengine.score.factory import build as build_scorers
+from dataengine.sequence.base import PACK
+from dataengine.sequence.summary_facts import summary
 from dataengine.stage import Run
 from dataengine.storage.workspace import digest
 
@@ -52,13 +54,16 @@ def content_of(recipe: Recipe) -> Json:
         content["model_servers"] = servers
     if annotate := dumped["annotate"]:
         content["annotate"] = annotate
+    if sequence := dumped["sequence"]:
+        read = [_without_places(source) for source in sequence["sources"]]
+        content["sequence"] = {**sequence, "sources": read, "tokenizer": _without_places(sequence["tokenizer"])}
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
         content["media"] = media
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
 
 
 def _without_places(fields: Json) -> Json:
-    return {name: value for name, value in fields.items() if name not in ("path", "roots")}
+    return {name: value for name, value in fields.items() if name not in ("path", "roots", "release")}
 
 
 def build_manifest(run: Run, account: Account) -> Manifest:
@@ -87,6 +92,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         **_model_servers(recipe),
         **_captions(run),
         **_source_columns(run),
+        **({"sequences": summary(run)} if PACK in run.records else {}),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),

@@ -80,7 +80,12 @@ class PackWorker:
         tokens = sum(stop - start for pieces in arranged.sequences for _, start, stop in pieces)
         counts = {"sequences": len(arranged.sequences), "tokens": tokens, "pieces": sum(map(len, arranged.sequences))}
         counts["padding"] = len(arranged.sequences) * one.length - tokens
-        facts = {"set": one.name, "imbalance": arranged.imbalance, "imbalance_before": arranged.imbalance_before}
+        facts = {
+            "set": one.name,
+            "balanced": one.balance is not None and len(arranged.sequences) >= one.balance.batch,
+            "imbalance": arranged.imbalance,
+            "imbalance_before": arranged.imbalance_before,
+        }
         return Output({"sequences": table}, counts, facts)
 
     def _rows(self, plan: pa.Table, one: SetConfig, arranged: Arranged) -> Iterator[dict[str, Any]]:

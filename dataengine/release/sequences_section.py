@@ -1,0 +1,81 @@
+"""Says which sequences were packed for training, from which mix, and what was left out. From the manifest alone."""
+
+from __future__ import annotations
+
+from dataengine.release.card_text import plural, table
+from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sequences import Sequences
+from dataengine.shards.json_types import known
+
+_SETS = ("set", "layout", "length", "sequences", "tokens", "padding", "packing", "FLOPs imbalance (before)")
+_MIX = ("set", "share of", "share", "tokens asked", "available", "reached", "ran out")
+
+
+def sequences(m: Manifest) -> str:
+    """Section of the card; "" where none were packed."""
+    section = known(m.sequences, None)
+    if section is None:
+        return ""
+    parts = [
+        f"## Training sequences\n\n{' '.join(sentences(section))}",
+        table(_SETS, _sets(section)),
+        table(_MIX, _mix(section)),
+        table(("set", "what became of documents", "documents"), _outcomes(section)),
+    ]
+    if section.texts:
+        parts.append(table(("rows of text corpora", "number"), section.texts.items()))
+    return "\n\n".join(parts)
+
+
+def sentences(s: Sequences) -> list[str]:
+    """The tokenizer and what holds for all sets."""
+    maker = "trained on these texts" if s.tokenizer.trained else "named by the recipe"
+    lines = [
+        f"Text was tokenized by tokenizer `{s.tokenizer.id}` ({maker}, {plural(s.tokenizer.size, 'token')}); visual codes have "
+        f"ids from {s.tokenizer.first_code:,} on.",
+        "Documents lie in sequences by a shuffle of all of them; `cu_seqlens` are their borders, positions start anew in each, "
+        "and none was cut but where the set says so.",
+    ]
+    if s.tokenizer.appended:
+        lines.append(
+            f"The tokenizer had no {', '.join(s.tokenizer.appended)}: these were given ids after its last one."
+        )
+    return lines
+
+
+def steps(m: Manifest) -> list[str]:
+    """What was done, for Croissant."""
+    section = known(m.sequences, None)
+    if section is None:
+        return []
+    sets = "; ".join(
+        f"{one.name}: {one.sequences:,} of {one.length:,} positions ({one.layout})" for one in section.sets
+    )
+    return [f"Training sequences were packed: {sets}."]
+
+
+def _sets(s: Sequences) -> list[tuple[str, ...]]:
+    rows = []
+    for one in s.sets:
+        positions = one.sequences * one.length
+        padding = f"{one.padding / positions:.2%}" if positions else "-"
+        balance = f"{one.imbalance:.2%} ({one.imbalance_before:.2%}) over {one.ranks}" if one.ranks else "-"
+        numbers = (f"{one.length:,}", f"{one.sequences:,}", f"{one.tokens:,}", padding)
+        rows.append((one.name, one.layout, *numbers, one.packing, balance))
+    return rows
+
+
+def _mix(s: Sequences) -> list[tuple[str, ...]]:
+    return [
+        (
+            *(one.name, cell.cell, "-" if cell.share is None else f"{cell.share:.1%}"),
+            *(f"{n:,}" for n in (cell.asked, cell.available, cell.reached)),
+            "yes" if cell.ran_out else "",
+        )
+        for one in s.sets
+        for cell in one.cells
+    ]
+
+
+def _outcomes(s: Sequences) -> list[tuple[str, str, int]]:
+    return [(one.name, outcome, n) for one in s.sets for outcome, n in one.outcomes.items()]

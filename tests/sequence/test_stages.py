@@ -1,0 +1,252 @@
+"""The stages together, without Ray: release and texts to packed sequences, ledger and facts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.sequence_release import STAGES, caption, codes, identity, recipe, run, weight, write_release
+from support.sequences import SIZES
+
+from dataengine.config.recipe import Recipe
+from dataengine.errors import RunError, UsageError
+from dataengine.pipeline import _Pass, open_run
+from dataengine.progress import Silent
+from dataengine.sequence.mix_stage import SEQUENCE_LEDGER
+from dataengine.sequence.model import SEQUENCES, PackedSequence, from_row
+from dataengine.sequence.pack_stage import set_files
+from dataengine.sequence.text_tokenizer import TextTokenizer
+from dataengine.sequence.unpack import unpack
+from dataengine.stage import Run
+from dataengine.testing.in_process import InProcess
+from dataengine.tokenize.base import Codes
+from dataengine.tokenize.vocabulary import Layout
+
+TOKENIZER = {"vocab_size": 600}
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_release(tmp_path_factory.mktemp("release")))
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("texts")
+    rows = [{"text": f"Text number {n}. It speaks of lakes. And of roofs!", "w": 1 + n % 2} for n in range(40)]
+    bad: list[Any] = [{"text": "   "}, {"other": 1}, {"text": rows[0]["text"]}, {"text": "less", "w": -1}]
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *bad]) + "{broken\n")
+    pq.write_table(pa.table({"text": ["no number"], "w": [float("nan")]}), folder / "b.parquet")
+    return str(folder)
+
+
+def committed(loaded: Recipe) -> Run:
+    """The run with the commits of all stages of sequences."""
+    run_ = open_run(loaded)
+    _Pass(run_, None, True, Silent()).over([stage for stage in STAGES if stage.active(loaded)])
+    return run_
+
+
+def sequences(run_: Run, name: str) -> list[PackedSequence]:
+    return [from_row(row) for row in run_.workspace.read_table(set_files(run_, name), SEQUENCES).to_pylist()]
+
+
+def ledger(run_: Run, name: str) -> list[dict[str, Any]]:
+    files = [
+        f for role, f in run_.records["sequence.mix"].parts["all"].files.items() if role.startswith(f"ledger/{name}/")
+    ]
+    return run_.workspace.read_table(files, SEQUENCE_LEDGER).to_pylist()
+
+
+def words_of(run_: Run) -> TextTokenizer:
+    out = run_.records["sequence.vocabulary"].parts["all"]
+    return TextTokenizer(
+        run_.workspace.store.get(out.files["tokenizer"].key), out.facts["special"], out.facts["first_code"]
+    )
+
+
+def documents(run_: Run, name: str) -> Iterator[tuple[str, tuple[str | Codes, ...]]]:
+    words = words_of(run_)
+    layout = Layout(SIZES, words.encode, words.vocabulary)
+    for sequence in sequences(run_, name):
+        for one in unpack(sequence, layout, words):
+            yield one.span.id, one.parts
+
+
+def packed(folder: Path, sources: list[dict[str, Any]], sets: list[dict[str, Any]], **more: Any) -> Run:
+    loaded = recipe(folder, {"tokenizer": TOKENIZER, "sources": sources, "sets": sets, **more})
+    run(loaded)
+    return committed(loaded)
+
+
+@pytest.mark.parametrize("layout", ["blocks", "codes"])
+@pytest.mark.parametrize("order", ["image_text", "text_image"])
+def test_samples_come_back_from_their_tokens(tmp_path: Path, release: str, layout: str, order: str) -> None:
+    source = {"type": "samples", "name": "captions", "release": release, "order": order}
+    run_ = packed(tmp_path, [source], [{"name": "s", "length": 256, "layout": layout}])
+    expected = {}
+    for n in range(16):
+        pair = (codes(n, "image" if n < 12 else "video"), caption(n))
+        expected[identity("sample", n)] = pair if order == "image_text" else pair[::-1]
+    assert dict(documents(run_, "s")) == expected
+    assert all(len(s) == 256 for s in sequences(run_, "s"))
+
+
+def test_each_record_occurs_as_often_as_its_weight_says(tmp_path: Path, release: str) -> None:
+    source = {"type": "cot", "name": "cot", "release": release}
+    run_ = packed(tmp_path, [source], [{"name": "s", "length": 512}])
+    uses = Counter(span.id for s in sequences(run_, "s") for span in s.documents)
+    held = [n for n in range(16) if n % 7 != 6]
+    for whole in (1.0, 2.0, 3.0):
+        assert {uses[identity("record", n)] for n in held if weight(n) == whole} == {int(whole)}
+    for part in (0.25, 0.5):
+        some = [uses[identity("record", n)] for n in held if weight(n) == part]
+        assert set(some) <= {0, 1} and sum(some) == int(len(some) * part + 0.5)
+    outcomes = {row["id"]: (row["outcome"], row["occurrences"]) for row in ledger(run_, "s")}
+    assert len(outcomes) == 16 and all(count == uses[id_] for id_, (_, count) in outcomes.items())
+    assert {n: outcomes[identity("record", n)][0] for n in (15, 6, 13, 2)} == {
+        15: "weight 0",
+        6: "failed",
+        13: "failed",
+        2: "packed",
+    }
+    reasons = [row["reason"] for row in ledger(run_, "s") if row["outcome"] == "failed"]
+    assert all("obs0.png has no codes" in reason for reason in reasons)
+
+
+def test_texts_and_what_becomes_of_bad_rows(tmp_path: Path, texts: str) -> None:
+    source = {"type": "text", "name": "books", "path": texts, "weight_column": "w"}
+    run_ = packed(tmp_path, [source], [{"name": "s", "length": 64, "layout": "qwen-vl"}])
+    outcomes = Counter((row["outcome"], row["reason"].partition(":")[0]) for row in ledger(run_, "s"))
+    assert outcomes == {
+        ("packed", ""): 40,
+        ("failed", "empty"): 1,
+        ("failed", "bad_row"): 2,
+        ("failed", "bad_weight"): 2,
+        ("duplicate", ""): 1,
+    }
+    words = words_of(run_)
+    found = Counter(words.decode(tokens[:-1].tolist()) for s in sequences(run_, "s") for _, tokens in s.pieces())
+    assert found == {f"Text number {n}. It speaks of lakes. And of roofs!": 1 + n % 2 for n in range(40)}
+
+
+def test_shares_are_of_tokens_and_what_ran_out_is_stated(tmp_path: Path, release: str, texts: str) -> None:
+    sources = [
+        {"type": "samples", "name": "captions", "release": release, "epochs": 3},
+        {"type": "text", "name": "books", "path": texts, "epochs": 4},
+    ]
+    sets: list[dict[str, Any]] = [
+        {"name": "free", "length": 256, "shares": {"video": 0.24, "image": 0.50, "text": 0.26}},
+        {"name": "short", "length": 256, "shares": {"captions": 1, "books": 1}, "tokens": 100_000},
+    ]
+    run_ = packed(tmp_path, sources, sets)
+    facts = run_.records["sequence.mix"].parts["all"].facts
+    free = {cell["cell"]: cell for cell in facts["free"]["cells"]}
+    total = sum(cell["reached"] for cell in free.values())
+    for name, share in (("video", 0.24), ("image", 0.50), ("text", 0.26)):
+        assert free[name]["reached"] <= free[name]["asked"] <= free[name]["available"] and not free[name]["ran_out"]
+        assert abs(free[name]["reached"] / total - share) < 0.06, "to one document"
+    assert all(cell["ran_out"] and cell["reached"] == cell["available"] for cell in facts["short"]["cells"])
+    sets[1]["on_shortage"] = "error"
+    with pytest.raises(RunError, match=r"set short: its mix cannot be reached: books has .* of 50,000 tokens"):
+        packed(tmp_path / "again", sources, sets)
+
+
+def test_pairs_have_the_caption_before_or_after(tmp_path: Path, release: str) -> None:
+    sources = [
+        {"type": "pairs", "name": name, "release": release, "order": order}
+        for name, order in (("a", "caption_first"), ("b", "question_first"))
+    ]
+    sets = [{"name": name, "length": 256, "sources": [name]} for name in ("a", "b")]
+    run_ = packed(tmp_path, sources, sets)
+    n = 3
+    asked = f"How many windows, {n}?\n{n}"
+    first, second = (dict(documents(run_, name))[identity("record", n)] for name in ("a", "b"))
+    assert first == (codes(n, "image"), caption(n), asked) and second == (codes(n, "image"), asked, caption(n))
+
+
+def test_the_same_bytes_after_a_kill_and_in_another_workspace(tmp_path: Path, release: str, texts: str) -> None:
+    class Killed(InProcess):
+        def run(self, worker: Any, store: Any, jobs: Any, resources: Any, tick: Any) -> Iterator[Any]:
+            for n, made in enumerate(super().run(worker, store, jobs, resources, tick)):
+                if n == 2:
+                    raise KeyboardInterrupt
+                yield made
+
+    sources = [
+        {"type": "samples", "name": "captions", "release": release},
+        {"type": "text", "name": "books", "path": texts},
+    ]
+    block = {"tokenizer": TOKENIZER, "sources": sources, "sets": [{"name": "s", "length": 64, "pool": 4}]}
+    loaded = recipe(tmp_path, block)
+    active = [stage for stage in STAGES if stage.active(loaded)]
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            _Pass(open_run(loaded), None, False, Silent(), Killed()).over(active)
+    run(loaded)
+    first = [file.sha256 for file in set_files(committed(loaded), "s")]
+    other = packed(tmp_path / "other", sources, block["sets"])  # type: ignore[arg-type]
+    assert len(first) > 3 and first == [file.sha256 for file in set_files(other, "s")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sets": [{"name": "s", "positions": "3d"}]}, "layout blocks has positions 1d"),
+        ({"sets": [{"name": "s", "preset": "keye"}]}, "unknown preset `keye`; known: keye-stage-1"),
+        ({"sets": [{"name": "s", "shares": {"book": 1}}]}, "shares name `book`"),
+        ({"sets": [{"name": "s", "shares": {"books": float("nan")}}]}, "finite number"),
+        ({"sets": [{"name": "s"}, {"name": "s"}]}, "two sets have the name `s`"),
+        ({"sources": [{"type": "text", "name": "image", "path": "x"}]}, "may not be called `image`"),
+        ({"sets": [{"name": "s", "balance": {"ranks": 3, "batch": 8}}]}, "no multiple of ranks"),
+    ],
+)
+def test_wrong_recipes(tmp_path: Path, texts: str, change: dict[str, Any], message: str) -> None:
+    block = {"sources": [{"type": "text", "name": "books", "path": texts}], "sets": [{"name": "s"}], **change}
+    with pytest.raises(ValueError, match=message):
+        recipe(tmp_path, block)
+
+
+def test_codes_of_two_tokenizers_are_refused(tmp_path: Path, release: str) -> None:
+    other = str(write_release(tmp_path / "rel", 2, 2, 1, tokenizer="u" * 32))
+    sources = [{"type": "samples", "name": n, "release": url} for n, url in (("a", release), ("b", other))]
+    with pytest.raises(UsageError, match=r"codes of two tokenizers cannot be mixed: made has t{32}, made has u{32}"):
+        packed(tmp_path, sources, [{"name": "s"}])
+
+
+def test_a_release_without_codes_needs_a_continuous_layout(tmp_path: Path) -> None:
+    other = str(write_release(tmp_path / "rel", 2, 2, 1, tokenizer=""))
+    source = {"type": "samples", "name": "a", "release": other}
+    with pytest.raises(UsageError, match="has no codes, which layouts blocks and codes need"):
+        packed(tmp_path, [source], [{"name": "s"}])
+    run_ = packed(tmp_path / "b", [source], [{"name": "s", "length": 2048, "layout": "keye", "positions": "3d"}])
+    [one] = sequences(run_, "s")
+    assert one.positions.shape == (3, 2048) and {m.member[-3:] for m in one.media} == {"jpg", "mp4"}
+
+
+def test_documents_longer_than_a_sequence(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    long = " ".join(f"Sentence {n} of a long text." for n in range(60))
+    (tmp_path / "texts" / "long.txt").write_text(long)
+    (tmp_path / "texts" / "short.txt").write_text("A short one.")
+    source = {"type": "text", "name": "books", "path": str(tmp_path / "texts")}
+    sets = [{"name": n, "length": 64, "layout": "qwen-vl", "too_long": n} for n in ("drop", "split")]
+    run_ = packed(tmp_path, [source], sets)
+    assert Counter(row["outcome"] for row in ledger(run_, "drop")) == {"too long": 1, "packed": 1}
+    assert Counter(row["outcome"] for row in ledger(run_, "split")) == {"packed": 2}
+    words = words_of(run_)
+    pieces = {
+        (span.id, span.part): tokens
+        for s in sequences(run_, "split")
+        for span, tokens in s.pieces()
+        if span.stop - span.start > 9
+    }
+    ordered = [words.decode(pieces[key].tolist()) for key in sorted(pieces)]
+    assert "".join(ordered).removesuffix("<|endoftext|>") == long and len(ordered) > 5
+    assert all(text.endswith(".") for text in ordered[:-1]), "cut between sentences"
