@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -167,7 +167,6 @@ class SetConfig(Model):
     """A set of packed sequences of one length and layout. ``shares``: of tokens, by source or by modality (video, image, text);
     empty: all there is."""
 
-    renamed: ClassVar[dict[str, str]] = {"context": "length", "mix": "shares"}
     name: Name
     preset: str | None = None
     length: Annotated[int, Field(ge=16, le=1 << 22)] = 8_192

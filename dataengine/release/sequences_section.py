@@ -55,7 +55,7 @@ def steps(m: Manifest) -> list[str]:
 
 
 def _sets(s: Sequences) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for one in s.sets:
         positions = one.sequences * one.length
         padding = f"{one.padding / positions:.2%}" if positions else "-"

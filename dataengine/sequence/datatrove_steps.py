@@ -13,7 +13,7 @@ from dataengine.config.sequence import DatatroveStep, MinhashStep
 from dataengine.errors import UsageError
 from dataengine.sequence.corpus import Text
 
-_INSTALL = "datatrove is not installed: pip install 'dataengine-multimodal[corpora]'"
+_INSTALL = "datatrove is not installed: pip install 'dataengine-multimodal[annotate]'"
 FILTERED, DUPLICATE, FAILED = "filtered", "duplicate", "failed"
 
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataengine.sequence.model import MediaSpan, Role
+from dataengine.sequence.model import MediaSpan
 
 #: In ``first``: a row of codes.
 CODE = -1
-I32, U8 = NDArray[np.int32], NDArray[np.uint8]
+I32: TypeAlias = NDArray[np.int32]
+U8: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +100,3 @@ def expand(document: Document, layout: str, eob: int) -> Expanded:
     flat = np.repeat(document.first, counts)
     flat[flat == CODE] = document.codes.reshape(-1)
     return Expanded(flat, np.repeat(document.roles, counts), np.repeat(document.loss, counts))
-
-
-def code_role(roles: U8) -> NDArray[np.bool_]:
-    """(L,) whether each position holds codes."""
-    codes: NDArray[np.bool_] = roles == Role.CODE
-    return codes

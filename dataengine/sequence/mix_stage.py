@@ -117,9 +117,9 @@ class SequenceMix(Sequencing, TableStage):
         files = self._plans(run, one, chosen, base)
         ledger, outcomes = _ledger(run, one, drawn, chosen, base)
         reached = {row["cell"]: row for row in engine.collect(engine.sql(_CELLS, {"o": chosen})).to_pylist()}
-        facts = {"outcomes": outcomes, "cells": _cells(one, available, budgets, reached)}
-        _check_shortage(one, facts["cells"])
-        return files | ledger, facts
+        cells = _cells(one, available, budgets, reached)
+        _check_shortage(one, cells)
+        return files | ledger, {"outcomes": outcomes, "cells": cells}
 
     def _drawn(self, run: Run, one: SetConfig, draws: Draws) -> Frame:
         family, names = family_of(one.layout), sources_of(self.config(run.recipe), one)

@@ -148,8 +148,7 @@ def _sequences(lengths: Any, one: SetConfig) -> list[list[tuple[int, int, int]]]
 
     if one.packing == "concatenate":
         return bins.cuts(lengths, one.length)
-    pack = {"best-fit": bins.best_fit, "first-fit": bins.first_fit, "next-fit": bins.next_fit}[one.packing]
-    groups: Sequence[Any] = bins.sequences_of(pack(lengths, one.length))
+    groups: Sequence[Any] = bins.sequences_of(bins.METHODS[one.packing](lengths, one.length))
     return [[(int(n), 0, int(lengths[n])) for n in group] for group in groups]
 
 

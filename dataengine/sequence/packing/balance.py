@@ -7,11 +7,13 @@ each global batch the sequences, the costliest first, go to the lightest rank; t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-F64, I64 = NDArray[np.float64], NDArray[np.int64]
+F64: TypeAlias = NDArray[np.float64]
+I64: TypeAlias = NDArray[np.int64]
 _EXCHANGES = 200
 
 

@@ -6,11 +6,14 @@ sequences indexed by their free positions, a document costs a few steps, whateve
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-I64 = NDArray[np.int64]
+I64: TypeAlias = NDArray[np.int64]
 
 
 def best_fit(lengths: I64, capacity: int) -> I64:
@@ -124,6 +127,14 @@ def next_fit(lengths: I64, capacity: int) -> I64:
         out[i] = bin_
         used += lengths[i]
     return out
+
+
+#: Number of the sequence of each document, from lengths and capacity.
+METHODS: dict[str, Callable[[I64, int], I64]] = {
+    "best-fit": best_fit,
+    "first-fit": first_fit,
+    "next-fit": next_fit,
+}
 
 
 def sequences_of(bins: I64) -> list[I64]:
