@@ -23,7 +23,7 @@ from dataengine.cli.release import ReleaseArgument
 from dataengine.errors import RunError
 
 
-class _Group(TyperGroup):
+class RunsByDefault(TyperGroup):
     """``dataengine cot RECIPE`` is ``dataengine cot run RECIPE``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -34,7 +34,7 @@ class _Group(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=RunsByDefault,
     no_args_is_help=True,
     help="Construct chain-of-thought (CoT) data about the release's samples: `dataengine cot RECIPE`; review it; verify it.",
 )

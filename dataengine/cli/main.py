@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, cot, doctor, export, release, tokenizer
+from dataengine.cli import account, cot, doctor, export, release, sequence, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -82,13 +82,13 @@ _stage_command(
 )
 _stage_command("assign", "Assign each kept sample its place in the shards (the first half of `shard`).", "shard.assign")
 _stage_command("shard", "Write the shuffled WebDataset shards.")
-_stage_command("sequence", "Make packed training sequences of the release, its CoT records and text corpora.")
 _stage_command(
     "release", "Write ledger, card, report and manifest of the release; fails if the ledger does not balance."
 )
 
 
 app.add_typer(cot.app, name="cot")
+app.add_typer(sequence.app, name="sequence")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(export.app, name="export")
 release.register(app)

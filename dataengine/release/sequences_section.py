@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from dataengine.release.card_text import plural, table
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sequences import Sequences
 from dataengine.shards.json_types import known
 
+Titled: TypeAlias = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
 _SETS = ("set", "layout", "length", "sequences", "tokens", "padding", "packing", "FLOPs imbalance (before)")
 _MIX = ("set", "share of", "share", "tokens asked", "available", "reached", "ran out")
 
@@ -16,15 +19,21 @@ def sequences(m: Manifest) -> str:
     section = known(m.sequences, None)
     if section is None:
         return ""
-    parts = [
-        f"## Training sequences\n\n{' '.join(sentences(section))}",
-        table(_SETS, _sets(section)),
-        table(_MIX, _mix(section)),
-        table(("set", "what became of documents", "documents"), _outcomes(section)),
+    text = f"## Training sequences\n\n{' '.join(sentences(section))}"
+    return "\n\n".join([text, *(table(columns, rows) for _, columns, rows in tables(section))])
+
+
+def tables(s: Sequences) -> list[Titled]:
+    """Title, columns and rows of each table."""
+    made: list[Titled] = [
+        ("sets of sequences", _SETS, _sets(s)),
+        ("mix, in tokens", _MIX, _mix(s)),
+        ("documents", ("set", "what became of them", "documents"), _outcomes(s)),
     ]
-    if section.texts:
-        parts.append(table(("rows of text corpora", "number"), section.texts.items()))
-    return "\n\n".join(parts)
+    if s.texts:
+        texts: list[tuple[str, ...]] = [(reason, f"{n:,}") for reason, n in s.texts.items()]
+        made.append(("texts", ("rows of text corpora", "number"), texts))
+    return made
 
 
 def sentences(s: Sequences) -> list[str]:
@@ -77,5 +86,5 @@ def _mix(s: Sequences) -> list[tuple[str, ...]]:
     ]
 
 
-def _outcomes(s: Sequences) -> list[tuple[str, str, int]]:
-    return [(one.name, outcome, n) for one in s.sets for outcome, n in one.outcomes.items()]
+def _outcomes(s: Sequences) -> list[tuple[str, ...]]:
+    return [(one.name, outcome, f"{n:,}") for one in s.sets for outcome, n in one.outcomes.items()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from dataengine.cot.mix.quotas import apportion
+
+#: Tokens that are looked at to fill what is left of a budget, as a multiple of it.
+_CANDIDATES = 8
 
 
 def plan_budgets(available: Mapping[str, int], shares: Mapping[str, float], total: int | None) -> dict[str, int]:
@@ -33,35 +34,40 @@ def _present(available: Mapping[str, int]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Cut:
-    """Of a cell all pieces before ``bucket`` are taken, and of those in it the first that fit into ``left`` tokens."""
+    """Of a cell all pieces before ``bucket`` are taken, and of those from it to ``stop`` the first that fit ``left`` tokens."""
 
     cell: str
     bucket: int
+    stop: int
     left: int
 
 
 def cut_of(cell: str, by_bucket: Mapping[int, int], budget: int, buckets: int) -> Cut:
     """Where a budget ends in the shuffle of a cell, from its tokens by bucket."""
-    left = budget
+    left, at, beyond = budget, buckets, 0
     for bucket in sorted(by_bucket):
-        if by_bucket[bucket] > left:
-            return Cut(cell, bucket, left)
-        left -= by_bucket[bucket]
-    return Cut(cell, buckets, left)
+        if at == buckets and by_bucket[bucket] <= left:
+            left -= by_bucket[bucket]
+            continue
+        at = min(at, bucket)
+        beyond += by_bucket[bucket]
+        if beyond >= _CANDIDATES * left:
+            return Cut(cell, at, bucket + 1, left)
+    return Cut(cell, at, buckets, left)
 
 
 def taken(pieces: pa.Table) -> pa.Table:
     """Of the pieces in the last buckets of cells (columns ``cell``, ``place``, ``length``, ``left``) those that fit, in the order
-    of their places: a piece that does not fit ends it."""
-    if not len(pieces):
-        return pieces
+    of their places: what does not fit into the tokens that are left is passed over."""
     ordered = pieces.sort_by([("cell", "ascending"), ("place", "ascending")])
-    cells = ordered["cell"].to_numpy(zero_copy_only=False)
-    sums = np.cumsum(ordered["length"].to_numpy())
-    starts = np.flatnonzero(np.r_[True, cells[1:] != cells[:-1]])
-    before = np.repeat(np.r_[0, sums[starts[1:] - 1]], np.diff(np.r_[starts, len(cells)]))
-    mask: Any = pa.array(sums - before <= ordered["left"].to_numpy())
-    return ordered.filter(mask)
+    left: dict[str, int] = {}
+    mask = []
+    rows = (ordered[name].to_pylist() for name in ("cell", "length", "left"))
+    for cell, length, budget in zip(*rows, strict=True):
+        rest = left.setdefault(cell, budget)
+        mask.append(length <= rest)
+        left[cell] = rest - length if length <= rest else rest
+    return ordered.filter(pa.array(mask, pa.bool_()))
 
 
 def pools(by_bucket: Mapping[int, int], tokens: int) -> dict[int, int]:

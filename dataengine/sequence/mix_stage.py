@@ -55,7 +55,7 @@ SELECT {cell} AS "cell", "bucket", CAST(sum("length") AS BIGINT) AS "tokens" FRO
 """
 _BEFORE = 'SELECT o.* FROM o INNER JOIN c ON o.{cell} = c."cell" WHERE o."bucket" < c."bucket"'
 _LAST = """
-SELECT o.*, c."left" FROM o INNER JOIN c ON o.{cell} = c."cell" WHERE o."bucket" = c."bucket"
+SELECT o.*, c."left" FROM o INNER JOIN c ON o.{cell} = c."cell" WHERE o."bucket" >= c."bucket" AND o."bucket" < c."stop"
 """
 _POOLED = 'SELECT o.*, p."pool" FROM o INNER JOIN p ON o."bucket" = p."bucket"'
 _USES = """
@@ -73,7 +73,7 @@ _TALLY = 'SELECT "source", "outcome", CAST(count(*) AS BIGINT) AS "n" FROM l GRO
 _CELLS = """
 SELECT "cell", CAST(count(*) AS BIGINT) AS "pieces", CAST(sum("length") AS BIGINT) AS "tokens" FROM o GROUP BY "cell"
 """
-_CUT = columns(cell=pa.string(), bucket=pa.int64(), left=pa.int64())
+_CUT = columns(cell=pa.string(), bucket=pa.int64(), stop=pa.int64(), left=pa.int64())
 _POOL = columns(bucket=pa.int64(), pool=pa.string())
 _EXTRA = columns(source=pa.string(), thousandths=pa.int64(), extra=pa.int64())
 

@@ -18,7 +18,9 @@ _TARS = 5
 RECORD_STAGES = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
 #: The items of a benchmark list are no samples, a tokenizer that is named reads none, and no recipe here has captions by models.
 _WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "Recaption", "CaptionQuality")
-STAGES_OF_SAMPLES = [s for s in RECORD_STAGES if type(s).__name__ not in _WITHOUT]
+_SEQUENCES = ("SequenceCorpora", "SequenceSamples", "SequenceVocabulary", "SequenceEncode", "SequencePack")
+"""Planned by tars and files of texts, which tests/sequence has."""
+STAGES_OF_SAMPLES = [s for s in RECORD_STAGES if type(s).__name__ not in (*_WITHOUT, *_SEQUENCES)]
 
 
 @pytest.fixture(scope="module")
