@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from dataengine.errors import InputError
 from dataengine.media.video.sampling import FAST, SLOW
-from dataengine.sequence.document import CODE, Document
+from dataengine.sequence.document import CODE, I32, U8, Document
 from dataengine.sequence.draft import Draft, Run, Token, Visual, Words
 from dataengine.sequence.model import MediaSpan, Role
 from dataengine.sequence.text_tokenizer import TextTokenizer
@@ -40,28 +42,58 @@ class Assembler:
     def documents(self, drafts: Sequence[Draft]) -> list[Document | InputError]:
         """A document for each draft, or why there is none."""
         texts = [run.text for draft in drafts for run in draft.runs if isinstance(run, Words) and not run.special]
-        ids = iter(self.tokenizer.encode_batch(texts))
-        # All ids are taken off the iterator, whatever becomes of a draft.
-        encoded = [[next(ids) if isinstance(r, Words) and not r.special else [] for r in d.runs] for d in drafts]
-        return [self._document(draft, texts) for draft, texts in zip(drafts, encoded, strict=True)]
+        encoded = iter(self.tokenizer.encode_batch(texts))
+        made = [self._rows(draft, encoded) for draft in drafts]
+        good = [rows for rows in made if isinstance(rows, _Rows)]
+        finished = iter(self._finished(good))
+        return [next(finished) if isinstance(rows, _Rows) else rows for rows in made]
 
-    def _document(self, draft: Draft, texts: Sequence[list[int]]) -> Document | InputError:
-        if draft.empty:
-            return InputError("empty", "it has neither text nor media")
-        rows = _Rows(len(self.codebook_sizes))
-        try:
-            for run, ids in zip(draft.runs, texts, strict=True):
-                self._add(rows, run, ids)
-        except InputError as error:
-            return error
-        return rows.document(self._sentence_ends if self._splittable(rows) else None)
+    def _rows(self, draft: Draft, encoded: Iterator[list[int]]) -> _Rows | InputError:
+        """Takes the ids of all the draft's texts, whatever becomes of it."""
+        failure = InputError("empty", "it has neither text nor media") if draft.empty else None
+        rows = _Rows()
+        for run in draft.runs:
+            ids = next(encoded) if isinstance(run, Words) and not run.special else []
+            if failure is None:
+                try:
+                    self._add(rows, run, ids)
+                except InputError as error:
+                    failure = error
+        return failure or rows
 
-    def _splittable(self, rows: _Rows) -> bool:
-        return self.splittable_from is not None and rows.length > self.splittable_from
+    def _finished(self, batch: Sequence[_Rows]) -> Iterator[Document | InputError]:
+        """Arrays of the whole batch at once, of which each document has its slice."""
+        ids = [ids for rows in batch for ids in rows.ids]
+        lengths = np.array([len(one) for one in ids], np.int64)
+        first = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
+        roles, loss, plain = (
+            np.repeat(np.array([span[n] for rows in batch for span in rows.spans], np.uint8), lengths) for n in range(3)
+        )
+        wrong = self._is_special[np.where(plain != 0, first, 0)] & (plain != 0)
+        roles[first == CODE] = Role.CODE
+        start = 0
+        for rows in batch:
+            part = slice(start, start + rows.length)
+            start += rows.length
+            if wrong[part].any():
+                text = self.tokenizer.decode(first[part][wrong[part]][:1].tolist())
+                yield InputError("special_token", f"a text has the special token {text}")
+            else:
+                yield rows.document(
+                    first[part], roles[part], loss[part], max(1, len(self.codebook_sizes)), self._ends(rows)
+                )
 
-    @property
-    def _sentence_ends(self) -> NDArray[np.bool_]:
-        return self.tokenizer.sentence_ends
+    @cached_property
+    def _is_special(self) -> NDArray[np.bool_]:
+        """Of each id below the codes whether it is a special token's."""
+        out = np.zeros(self.tokenizer.first_code, np.bool_)
+        out[self.tokenizer.special_ids[self.tokenizer.special_ids < len(out)]] = True
+        return out
+
+    def _ends(self, rows: _Rows) -> NDArray[np.bool_] | None:
+        """Tokens that end a sentence, where the document may have to be split."""
+        splits = self.splittable_from is not None and rows.length > self.splittable_from
+        return self.tokenizer.sentence_ends if splits else None
 
     def _add(self, rows: _Rows, run: Run, ids: list[int]) -> None:
         if isinstance(run, Token):
@@ -74,29 +106,27 @@ class Assembler:
         elif run.special:
             rows.add(self.tokenizer.encode_template(run.text), run.role, run.loss)
         else:
-            array = np.array(ids, np.int32)
-            if np.isin(array, self.tokenizer.special_ids).any():
-                raise InputError("special_token", f"a text has a special token: {run.text[:80]!r}")
-            rows.add(array, run.role, run.loss)
+            rows.add(ids, run.role, run.loss, plain=True)
 
     def _add_codes(self, rows: _Rows, run: Visual) -> None:
         if run.codes is None:
             raise InputError("no_codes", f"{run.member or run.sample} has no codes: a discrete layout cannot hold it")
         try:
-            first = np.array(visual_ids(run.codes, self._layout), np.int32)
+            first = visual_ids(run.codes, self._layout)
             codes = global_ids(run.codes, self._layout)
         except ValueError as error:
             raise InputError("other_codes", f"sample {run.sample}: {error}") from None
-        start = rows.length
+        frame = self.tokenizer.special["frame"]
+        rows.cuts += [rows.length + n for n, id_ in enumerate(first) if id_ == frame]
+        rows.codes.append(codes)
         rows.add(first, Role.SPECIAL, run.loss)
-        rows.add_codes(codes, start, np.flatnonzero(first == self.tokenizer.special["frame"]))
 
     def _add_media(self, rows: _Rows, run: Visual) -> None:
         special = self.tokenizer.special
         rows.add([special["vision_start"]], Role.SPECIAL, False)
         pad = special["video_pad" if run.video else "image_pad"]
         for kind, seconds, grid in _frames(run):
-            rows.cut()
+            rows.cuts.append(rows.length)
             if run.video and self.family == "keye":
                 rows.add([special["frame"], *self.tokenizer.encode(f"{seconds:.1f}")], Role.SPECIAL, False)
                 if kind == FAST:
@@ -121,47 +151,28 @@ def _frames(run: Visual) -> Iterator[tuple[int, float, tuple[int, int, int]]]:
 
 
 class _Rows:
-    """A document while it is made."""
+    """A document while it is made: runs of ids with (role, loss, whether they are of plain text)."""
 
-    def __init__(self, codebooks: int) -> None:
+    def __init__(self) -> None:
         self.length = 0
+        self.ids: list[Sequence[int]] = []
+        self.spans: list[tuple[int, bool, bool]] = []
+        self.codes: list[NDArray[Any]] = []
+        self.cuts: list[int] = []
         self.media: list[MediaSpan] = []
-        self._codebooks = codebooks
-        self._first: list[NDArray[np.int32]] = []
-        self._spans: list[tuple[int, Role, bool]] = []
-        self._codes: list[NDArray[Any]] = []
-        self._cuts: list[int] = []
 
-    def add(self, ids: Sequence[int] | NDArray[np.int32], role: Role, loss: bool) -> None:
-        array = np.asarray(ids, np.int32)
-        self._first.append(array)
-        self._spans.append((len(array), role, loss))
-        self.length += len(array)
+    def add(self, ids: Sequence[int], role: Role, loss: bool, plain: bool = False) -> None:
+        self.ids.append(ids)
+        self.spans.append((role, loss, plain))
+        self.length += len(ids)
 
-    def add_codes(self, codes: NDArray[Any], start: int, frames: NDArray[Any]) -> None:
-        self._codes.append(codes)
-        self._cuts += [start + int(at) for at in frames]
+    def document(self, first: I32, roles: U8, loss: U8, codebooks: int, ends: NDArray[np.bool_] | None) -> Document:
+        codes = np.concatenate(self.codes).astype(np.int32) if self.codes else np.empty((0, codebooks), np.int32)
+        cuts = _NO_CUTS if ends is None else self._all_cuts(first, roles, ends)
+        return Document(first, codes, roles, loss, cuts, tuple(self.media))
 
-    def cut(self) -> None:
-        self._cuts.append(self.length)
-
-    def document(self, sentence_ends: NDArray[np.bool_] | None) -> Document:
-        lengths = [n for n, _, _ in self._spans]
-        first = np.concatenate(self._first) if self._first else np.empty(0, np.int32)
-        roles = np.repeat(np.array([r for _, r, _ in self._spans], np.uint8), lengths)
-        loss = np.repeat(np.array([flag for _, _, flag in self._spans], np.uint8), lengths)
-        roles[first == CODE] = Role.CODE
-        codes = np.concatenate(self._codes) if self._codes else np.empty((0, max(self._codebooks, 1)))
-        return Document(
-            first, codes.astype(np.int32), roles, loss, self._all_cuts(first, roles, sentence_ends), tuple(self.media)
-        )
-
-    def _all_cuts(
-        self, first: NDArray[np.int32], roles: NDArray[np.uint8], ends: NDArray[np.bool_] | None
-    ) -> NDArray[np.int32]:
+    def _all_cuts(self, first: I32, roles: U8, ends: NDArray[np.bool_]) -> I32:
         """Rows after the end of a sentence and before a frame."""
-        if ends is None:
-            return _NO_CUTS
         text = np.isin(roles, (Role.TEXT, Role.USER, Role.ASSISTANT, Role.REASONING, Role.TOOL_OUTPUT))
         after = np.flatnonzero(text[:-1] & ends[np.where(text, first, 0)[:-1]]) + 1
-        return np.unique(np.concatenate([after, np.array(self._cuts, np.int64)])).astype(np.int32)
+        return np.unique(np.concatenate([after, np.array(self.cuts, np.int64)])).astype(np.int32)

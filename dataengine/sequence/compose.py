@@ -82,9 +82,7 @@ def cot_draft(record: Record, visuals: Visuals, template: ChatTemplate, system: 
 
 def text_draft(id_: str, text: str, weight: float, loss: LossConfig) -> Draft:
     """Plain text. Raises InputError for a weight that is no number from 0 up."""
-    if not 0 <= weight < float("inf"):
-        raise InputError("bad_weight", f"weight {weight} is no number from 0 up")
-    return Draft(id_, (Words(text, Role.TEXT, loss.text), end_of_text()), weight=weight)
+    return Draft(id_, (Words(text, Role.TEXT, loss.text), end_of_text()), weight=_checked(weight))
 
 
 def _pair(visual: Visual, caption: str, loss: LossConfig) -> list[Run]:
@@ -95,4 +93,11 @@ def _weight(record: Record, source: CotSource) -> float:
     if source.repeat == "once":
         return 1.0
     scores = {score.name: score.value for score in record.scores}
-    return scores.get(source.repeat, 1.0)
+    return _checked(scores.get(source.repeat, 1.0))
+
+
+def _checked(weight: float) -> float:
+    """Raises InputError for a weight that is no number from 0 up."""
+    if not 0 <= weight < float("inf"):
+        raise InputError("bad_weight", f"weight {weight} is no number from 0 up")
+    return weight

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dataengine.config.sequence import MODALITIES, SequenceConfig, SetConfig
 from dataengine.sequence.document import positions_of
 from dataengine.sequence.encoded import DOCUMENTS
 
+I64: TypeAlias = NDArray[np.int64]
 #: Ranges of the shuffle by which tokens are counted: whole ranges are taken, all but one.
 BUCKETS = 1 << 14
 _STEPS = 1000
@@ -63,48 +66,84 @@ class Draws:
 
     def drawn(self, documents: pa.Table) -> pa.Table:
         """DRAWN of rows of DOCUMENTS with ``n``, their number among those of the same source and id."""
-        return pa.Table.from_pylist([self._drawn(row) for row in documents.to_pylist()], DRAWN)
+        rows, visual = (documents[name].to_numpy().astype(np.int64) for name in ("rows", "visual"))
+        lengths = rows + visual * (self.codebooks - 1) if self.config.layout == "codes" else rows
+        pieces = self._pieces(documents, rows, lengths)
+        sources, modalities = documents["source"].to_pylist(), documents["modality"].to_pylist()
+        epochs = np.array([self.epochs[source] for source in sources])
+        uses = np.rint(documents["weight"].to_numpy() * epochs * _STEPS).astype(np.int64)
+        cells = [self._cell(*pair) for pair in zip(sources, modalities, strict=True)]
+        outcomes = self._outcomes(documents, pieces.counts, uses, cells)
+        used = np.where(np.array([not outcome for outcome in outcomes], np.bool_), uses, 0)
+        thousandths = used % _STEPS
+        places = self._places(documents, np.flatnonzero(thousandths))
+        made = {
+            "outcome": pa.array(outcomes, pa.string()),
+            "cell": pa.array(cells, pa.string()),
+            "place": pa.array(places, pa.string()),
+            "length": pa.array(lengths),
+            "whole": pa.array(used // _STEPS),
+            "thousandths": pa.array(thousandths),
+            **pieces.columns(),
+        }
+        columns: dict[str, Any] = {name: documents[name] for name in documents.column_names}
+        return pa.table({name: {**columns, **made}[name] for name in DRAWN.names}, schema=DRAWN)
 
     def expanded(self, drawn: pa.Table) -> pa.Table:
         """OCCURRENCES of rows of DRAWN with ``count``, how often each is used."""
-        rows = [row for one in drawn.to_pylist() for row in self._occurrences(one)]
-        return pa.Table.from_pylist(rows, OCCURRENCES)
+        drawn = drawn.combine_chunks()
+        count = drawn["count"].to_numpy().astype(np.int64)
+        starts, stops, lengths = (drawn[name].combine_chunks() for name in ("starts", "stops", "lengths"))
+        offsets = starts.offsets.to_numpy().astype(np.int64)
+        parts = np.diff(offsets)
+        index = np.repeat(np.arange(len(drawn)), count * parts)
+        number = np.arange(len(index)) - np.repeat(np.cumsum(count * parts) - count * parts, count * parts)
+        occurrence, part = np.divmod(number, np.maximum(parts, 1)[index])
+        flat = offsets[index] + part
+        kept = drawn.take(pa.array(index))
+        names = (kept[name].to_pylist() for name in ("source", "id", "n"))
+        digests = [self._digest(*key) for key in zip(*names, occurrence.tolist(), part.tolist(), strict=True)]
+        words = np.frombuffer(b"".join(digests), ">u4").reshape(-1, 4)[:, 0].astype(np.int64)
+        made = {
+            "place": pa.array([digest.hex() for digest in digests], pa.string()),
+            "bucket": pa.array(words * BUCKETS >> 32),
+            "occurrence": pa.array(occurrence.astype(np.int32)),
+            "part": pa.array(part.astype(np.int32)),
+            "start": pa.array(starts.values.to_numpy()[flat]),
+            "stop": pa.array(stops.values.to_numpy()[flat]),
+            "length": pa.array(lengths.values.to_numpy()[flat]),
+        }
+        return pa.table([made[name] if name in made else kept[name] for name in OCCURRENCES.names], schema=OCCURRENCES)
 
-    def _drawn(self, row: dict[str, Any]) -> dict[str, Any]:
-        layout = self.config.layout
-        length = positions_of(row["rows"], row["visual"], self.codebooks, layout)
-        whole = [(0, row["rows"], length)]
-        parts = (
-            whole if length <= self.config.length or self.config.packing == "concatenate" else self._split(row, length)
-        )
-        uses = round(row["weight"] * self.epochs[row["source"]] * _STEPS)
-        row["cell"] = self._cell(row)
-        row["outcome"] = row["outcome"] or self._outcome(row, parts, uses)
-        row["place"] = self._place(row, 0, 0)
-        row["length"] = length
-        row["whole"], row["thousandths"] = (0, 0) if row["outcome"] else divmod(uses, _STEPS)
-        row["starts"], row["stops"], row["lengths"] = (
-            (list(column) for column in zip(*parts, strict=True)) if parts else ([],) * 3
-        )
-        return {name: row[name] for name in DRAWN.names}
-
-    def _outcome(self, row: dict[str, Any], parts: Sequence[Any], uses: int) -> str:
+    def _outcomes(self, documents: pa.Table, counts: I64, uses: I64, cells: Sequence[str]) -> list[str]:
         """Why a document is left out whatever the others are, "" where it is not."""
-        if row["n"] > 1:
-            return DUPLICATE
-        if not parts:
-            return TOO_LONG
-        if not uses:
-            return WEIGHT_0
-        return "" if row["cell"] else NO_SHARE
+        known, numbers = documents["outcome"].to_pylist(), documents["n"].to_pylist()
+        return [
+            outcome
+            or (DUPLICATE if n > 1 else TOO_LONG if not parts else WEIGHT_0 if not use else "" if cell else NO_SHARE)
+            for outcome, n, parts, use, cell in zip(known, numbers, counts.tolist(), uses.tolist(), cells, strict=True)
+        ]
 
-    def _cell(self, row: dict[str, Any]) -> str:
+    def _cell(self, source: str, modality: str) -> str:
         shares = self.config.shares
-        if not shares or row["source"] in shares:
-            return str(row["source"])
-        return str(row["modality"]) if row["modality"] in shares and row["modality"] in MODALITIES else ""
+        if not shares or source in shares:
+            return source
+        return modality if modality in shares and modality in MODALITIES else ""
 
-    def _split(self, row: dict[str, Any], length: int) -> list[tuple[int, int, int]]:
+    def _pieces(self, documents: pa.Table, rows: I64, lengths: I64) -> _Pieces:
+        """Of each document that fits the whole of it; of others what ``_split`` makes of them."""
+        whole = lengths <= self.config.length if self.config.packing != "concatenate" else np.ones(len(rows), np.bool_)
+        split = {int(n): self._split(documents.slice(n, 1).to_pylist()[0]) for n in np.flatnonzero(~whole)}
+        if not split:
+            return _Pieces(np.ones(len(rows), np.int64), np.zeros(len(rows), np.int64), rows, lengths)
+        every = [
+            split.get(n, [(0, stop, length)])
+            for n, (stop, length) in enumerate(zip(rows.tolist(), lengths.tolist(), strict=True))
+        ]
+        flat = np.array([piece for pieces in every for piece in pieces], np.int64).reshape(-1, 3)
+        return _Pieces(np.array([len(pieces) for pieces in every], np.int64), flat[:, 0], flat[:, 1], flat[:, 2])
+
+    def _split(self, row: dict[str, Any]) -> list[tuple[int, int, int]]:
         """Pieces as long as fit, at the document's cuts: rows and positions. None where it may not be split, or cannot."""
         if self.config.too_long == "drop":
             return []
@@ -121,17 +160,39 @@ class Draws:
                 start, begun = cut, position
         return pieces
 
-    def _occurrences(self, row: dict[str, Any]) -> list[dict[str, Any]]:
-        kept = {name: row[name] for name in OCCURRENCES.names if name in row}
-        out = []
-        for occurrence in range(row["count"]):
-            for part, (start, stop, length) in enumerate(zip(row["starts"], row["stops"], row["lengths"], strict=True)):
-                place = self._place(row, occurrence, part)
-                span = {"occurrence": occurrence, "part": part, "start": start, "stop": stop, "length": length}
-                out.append({**kept, **span, "place": place, "bucket": int(place[:8], 16) * BUCKETS >> 32})
+    def _places(self, documents: pa.Table, wanted: I64) -> list[str]:
+        """Places of these rows, "" of others: they order those that may be used once more."""
+        out = [""] * len(documents)
+        if len(wanted):
+            some = documents.select(["source", "id", "n"]).take(pa.array(wanted)).to_pylist()
+            for at, row in zip(wanted.tolist(), some, strict=True):
+                out[at] = self._digest(row["source"], row["id"], row["n"], 0, 0).hex()
         return out
 
-    def _place(self, row: dict[str, Any], occurrence: int, part: int) -> str:
-        """Where a piece stands in the global shuffle: hex digits, from what it is alone."""
-        key = f"{self.seed}\0{self.config.name}\0{row['source']}\0{row['id']}\0{row.get('n', 1)}\0{occurrence}\0{part}"
-        return hashlib.sha256(key.encode()).hexdigest()[:32]
+    def _digest(self, source: str, id_: str, n: int, occurrence: int, part: int) -> bytes:
+        """Where a piece stands in the global shuffle: 128 bits, from what it is alone."""
+        key = f"{self.seed}\0{self.config.name}\0{source}\0{id_}\0{n}\0{occurrence}\0{part}"
+        return hashlib.sha256(key.encode()).digest()[:16]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Pieces of documents one after the other, and how many each has."""
+
+    counts: I64
+    starts: I64
+    stops: I64
+    lengths: I64
+
+    def columns(self) -> dict[str, Any]:
+        """As columns of lists."""
+        offsets = pa.array(np.r_[0, np.cumsum(self.counts)].astype(np.int32))
+
+        def column(values: I64, type_: Any) -> Any:
+            return pa.ListArray.from_arrays(offsets, pa.array(values).cast(type_))
+
+        return {
+            "starts": column(self.starts, pa.int32()),
+            "stops": column(self.stops, pa.int32()),
+            "lengths": column(self.lengths, pa.int64()),
+        }

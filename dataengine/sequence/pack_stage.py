@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
@@ -24,6 +25,8 @@ from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize.sample import draws
 
 _ROWS = 16
+_BYTES = 64 << 20
+"""Of documents' arrays that are read at once: what a worker holds beside a plan."""
 _NO_BALANCE = 4096
 """Hidden size for costs where the recipe balances nothing."""
 
@@ -60,7 +63,7 @@ class SequencePack(Sequencing, RecordStage):
 
 @dataclass
 class PackWorker:
-    """Packs a pool. Lengths alone decide what goes where; tokens of one sequence are held at a time."""
+    """Packs a pool. Lengths alone decide what goes where; tokens of some sequences are held at a time."""
 
     workspace: Workspace
     codebooks: int
@@ -90,26 +93,41 @@ class PackWorker:
 
     def _rows(self, plan: pa.Table, one: SetConfig, arranged: Arranged) -> Iterator[dict[str, Any]]:
         codebooks = self.codebooks if family_of(one.layout) == "discrete" else 1
-        for pieces, cost in zip(arranged.sequences, arranged.costs, strict=True):
-            rows = plan.take(pa.array([document for document, _, _ in pieces])).to_pylist()
-            places = [Place(row["pack"], row["offset"], row["rows"], row["visual"]) for row in rows]
+        pool = _Pool(plan)
+        each = max(1, _BYTES // (one.length * (6 + (4 * codebooks if one.layout == "blocks" else 0))))
+        for start in range(0, len(arranged.sequences), each):
+            group = arranged.sequences[start : start + each]
+            places = [pool.place(n) for pieces in group for n, _, _ in pieces]
             documents = read(self.workspace.store, places, codebooks)
-            made = [
-                _piece(row, document, one, self.eob, start, stop)
-                for row, document, (_, start, stop) in zip(rows, documents, pieces, strict=True)
-            ]
-            yield to_row(packed(made, one, self.padding, self.eob, codebooks), cost)
+            for number, pieces in enumerate(group, start):
+                made = [pool.piece(n, next(documents), one, self.eob, a, b) for n, a, b in pieces]
+                yield to_row(packed(made, one, self.padding, self.eob, codebooks), arranged.costs[number])
 
 
-def _piece(row: dict[str, Any], document: Document, one: SetConfig, eob: int, start: int, stop: int) -> Piece:
-    whole = Document(**{**vars(document), "media": media_of(row["media"])})
-    part = piece(whole, row["start"], row["stop"]) if row["stop"] - row["start"] < row["rows"] else whole
-    arrays = expand(part, one.layout, eob)
-    if stop - start < row["length"]:  # concatenate-and-cut
-        arrays = Expanded(arrays.tokens[start:stop], arrays.roles[start:stop], arrays.loss[start:stop])
-        media = piece(part, start, stop).media if one.layout != "codes" else ()
+class _Pool:
+    """The columns of a plan as lists."""
+
+    def __init__(self, plan: pa.Table) -> None:
+        self._columns = {name: plan[name].to_pylist() for name in PLAN.names if name not in ("media", "place", "cell")}
+        self._media = plan["media"]
+        self._has_media = np.array(pc.list_value_length(self._media).to_numpy()) > 0
+
+    def place(self, n: int) -> Place:
+        pack, offset, rows, visual = (self._columns[name][n] for name in ("pack", "offset", "rows", "visual"))
+        return Place(pack, offset, rows, visual)
+
+    def piece(self, n: int, document: Document, one: SetConfig, eob: int, start: int, stop: int) -> Piece:
+        """Piece ``n`` of the plan; of ``concatenate`` its positions from ``start`` to ``stop``."""
+        row = {name: column[n] for name, column in self._columns.items()}
+        if self._has_media[n]:
+            document = replace(document, media=media_of(self._media[n].as_py()))
+        if row["stop"] - row["start"] < row["rows"]:
+            document = piece(document, row["start"], row["stop"])
+        arrays, media = expand(document, one.layout, eob), document.media
+        if stop - start < row["length"]:
+            arrays = Expanded(arrays.tokens[start:stop], arrays.roles[start:stop], arrays.loss[start:stop])
+            media = piece(document, start, stop).media if media else ()
         return Piece(row["id"], row["source"], row["part"], row["occurrence"], arrays, media)
-    return Piece(row["id"], row["source"], row["part"], row["occurrence"], arrays, part.media)
 
 
 @dataclass(frozen=True)
