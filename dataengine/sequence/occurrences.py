@@ -69,7 +69,8 @@ class Draws:
         rows, visual = (documents[name].to_numpy().astype(np.int64) for name in ("rows", "visual"))
         lengths = rows + visual * (self.codebooks - 1) if self.config.layout == "codes" else rows
         pieces = self._pieces(documents, rows, lengths)
-        sources, modalities = documents["source"].to_pylist(), documents["modality"].to_pylist()
+        sources: list[Any] = documents["source"].to_pylist()
+        modalities: list[Any] = documents["modality"].to_pylist()
         epochs = np.array([self.epochs[source] for source in sources])
         uses = np.rint(documents["weight"].to_numpy() * epochs * _STEPS).astype(np.int64)
         cells = [self._cell(*pair) for pair in zip(sources, modalities, strict=True)]
@@ -93,14 +94,15 @@ class Draws:
         """OCCURRENCES of rows of DRAWN with ``count``, how often each is used."""
         drawn = drawn.combine_chunks()
         count = drawn["count"].to_numpy().astype(np.int64)
-        starts, stops, lengths = (drawn[name].combine_chunks() for name in ("starts", "stops", "lengths"))
+        lists: list[Any] = [drawn[name].combine_chunks() for name in ("starts", "stops", "lengths")]
+        starts, stops, lengths = lists
         offsets = starts.offsets.to_numpy().astype(np.int64)
         parts = np.diff(offsets)
         index = np.repeat(np.arange(len(drawn)), count * parts)
         number = np.arange(len(index)) - np.repeat(np.cumsum(count * parts) - count * parts, count * parts)
         occurrence, part = np.divmod(number, np.maximum(parts, 1)[index])
         flat = offsets[index] + part
-        kept = drawn.take(pa.array(index))
+        kept = drawn.take(index)
         names = (kept[name].to_pylist() for name in ("source", "id", "n"))
         digests = [self._digest(*key) for key in zip(*names, occurrence.tolist(), part.tolist(), strict=True)]
         words = np.frombuffer(b"".join(digests), ">u4").reshape(-1, 4)[:, 0].astype(np.int64)
@@ -117,7 +119,8 @@ class Draws:
 
     def _outcomes(self, documents: pa.Table, counts: I64, uses: I64, cells: Sequence[str]) -> list[str]:
         """Why a document is left out whatever the others are, "" where it is not."""
-        known, numbers = documents["outcome"].to_pylist(), documents["n"].to_pylist()
+        known: list[Any] = documents["outcome"].to_pylist()
+        numbers: list[Any] = documents["n"].to_pylist()
         return [
             outcome
             or (DUPLICATE if n > 1 else TOO_LONG if not parts else WEIGHT_0 if not use else "" if cell else NO_SHARE)
@@ -133,7 +136,7 @@ class Draws:
     def _pieces(self, documents: pa.Table, rows: I64, lengths: I64) -> _Pieces:
         """Of each document that fits the whole of it; of others what ``_split`` makes of them."""
         whole = lengths <= self.config.length if self.config.packing != "concatenate" else np.ones(len(rows), np.bool_)
-        split = {int(n): self._split(documents.slice(n, 1).to_pylist()[0]) for n in np.flatnonzero(~whole)}
+        split = {int(n): self._split(documents.slice(int(n), 1).to_pylist()[0]) for n in np.flatnonzero(~whole)}
         if not split:
             return _Pieces(np.ones(len(rows), np.int64), np.zeros(len(rows), np.int64), rows, lengths)
         every = [
@@ -164,7 +167,7 @@ class Draws:
         """Places of these rows, "" of others: they order those that may be used once more."""
         out = [""] * len(documents)
         if len(wanted):
-            some = documents.select(["source", "id", "n"]).take(pa.array(wanted)).to_pylist()
+            some = documents.select(["source", "id", "n"]).take(wanted).to_pylist()
             for at, row in zip(wanted.tolist(), some, strict=True):
                 out[at] = self._digest(row["source"], row["id"], row["n"], 0, 0).hex()
         return out

@@ -108,7 +108,9 @@ class _Pool:
     """The columns of a plan as lists."""
 
     def __init__(self, plan: pa.Table) -> None:
-        self._columns = {name: plan[name].to_pylist() for name in PLAN.names if name not in ("media", "place", "cell")}
+        self._columns: dict[str, list[Any]] = {
+            name: plan[name].to_pylist() for name in PLAN.names if name not in ("media", "place", "cell")
+        }
         self._media = plan["media"]
         self._has_media = np.array(pc.list_value_length(self._media).to_numpy()) > 0
 
