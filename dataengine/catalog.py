@@ -25,6 +25,7 @@ from dataengine.dedup.detail import DedupDetail
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
+from dataengine.index.vectors_stage import IndexVectors, ItemVectors
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
 from dataengine.release.publish_stage import ReleasePublish
@@ -62,6 +63,8 @@ STAGES: tuple[Stage, ...] = (
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),
+    IndexVectors(),
+    ItemVectors(),
     Filter(),
     KelixEncoder(),
     KelixFeatures(),

@@ -12,6 +12,7 @@ from dataengine.config import lock, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
+from dataengine.config.index import IndexConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.sequence import SequenceConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
@@ -241,6 +242,7 @@ class Recipe(Model):
     score: ScoreConfig = ScoreConfig()
     annotate: AnnotateConfig | None = None
     contamination: ContaminationConfig | None = None
+    index: IndexConfig | None = None
     filter: FilterConfig
     media: MediaConfig = MediaConfig()
     tokenize: TokenizeConfig | None = TokenizeConfig()

@@ -1,6 +1,7 @@
 """embed: one embedding a view and model of every distinct sample, and of captions, written once for all that compare them.
 
-Read by semantic duplicates, the preset keye_posttrain and the scorer ``clip``; active only where one of them is in the recipe.
+Read by semantic duplicates, the preset keye_posttrain, the scorer ``clip`` and the index; active only where one of them is in
+the recipe.
 A file is named by what it was made from, so a reader that is added later embeds only what was not embedded before.
 """
 
@@ -24,6 +25,7 @@ def roles_of(recipe: Recipe) -> tuple[str, ...]:
     presets = recipe.contamination.presets if recipe.contamination else []
     compared = any(isinstance(p, KeyePosttrain) for p in presets)
     compared |= any(config.get("name") == "clip" for config in recipe.score.scorers)
+    compared |= recipe.index is not None and recipe.index.of != "items"
     wanted = {
         PICTURES: compared or semantic is not None,
         INNER: semantic is not None,

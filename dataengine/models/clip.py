@@ -33,6 +33,7 @@ class ClipEncoder:
     """``model``: a name of open_clip or the path of a configuration; ``checkpoint``: a local path or s3://bucket/key."""
 
     name = "clip"
+    joint = True
     frames = 4
 
     def __init__(

@@ -29,6 +29,8 @@ class Encoder(Protocol):
     name: str
     dims: tuple[int, int]
     """Of pictures and of texts."""
+    joint: bool
+    """Whether a picture's vector can be compared with a text's."""
     frames: int
     """Frames it wants of a video; a still gives one."""
     min_side: int | None
@@ -81,6 +83,7 @@ class StandIn:
 
     name = "lite0+minilm"
     dims = (lite0.FEATURES, minilm.DIM)
+    joint = False
     frames = 4
     min_side: int | None = lite0.SIDE
 

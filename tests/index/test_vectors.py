@@ -1,0 +1,113 @@
+"""Vectors of an index: joined from embeddings or read from a table, and what is left out of it with which reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.in_process import made_here
+from support.planted_lists import recipe as base_recipe
+
+from dataengine.config.recipe import Recipe
+from dataengine.contracts import GROUPS
+from dataengine.errors import RunError, UsageError
+from dataengine.index.item_table import one_model
+from dataengine.index.vectors import LEFT_OUT, Space, read
+from dataengine.pipeline import stages
+
+
+def of_items(folder: Path, rows: Sequence[dict[str, Any]], **table: Any) -> Recipe:
+    path = folder / "items.parquet"
+    pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    items = {"path": str(path), **table}
+    index = {"of": "items", "items": items}
+    return base_recipe(folder, None, index=index, workspace=str(folder / "ws"))
+
+
+def test_the_product_of_joined_vectors_is_the_mean_of_both_cosines() -> None:
+    rng = np.random.default_rng(3)
+    image, caption = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (rng.normal(size=(2, d)) for d in (8, 3)))
+    joined = Space("both", "m", (8, 3), False, 0.25).joined(image.astype("f4"), caption.astype("f4"))
+    cosines = 0.75 * image[0] @ image[1] + 0.25 * caption[0] @ caption[1]
+    assert joined[0] @ joined[1] == pytest.approx(cosines, abs=1e-6)
+    assert np.linalg.norm(joined, axis=1) == pytest.approx(1)
+
+
+def test_a_joint_encoder_gives_the_weighted_mean() -> None:
+    image, caption = np.eye(4, dtype="f4")[:2], np.eye(4, dtype="f4")[2:]
+    joined = Space("both", "m", (4, 4), True, 0.5).joined(image, caption)
+    assert joined == pytest.approx((image + caption) / 2**0.5, abs=1e-6)
+    assert (Space("image", "m", (4, 0), True, 0.0).joined(image, None) == image).all()
+
+
+@pytest.mark.parametrize(("of", "dim"), [("image", 1280), ("caption", 384), ("both", 1664)])
+def test_representatives_are_indexed(photos: Path, of: str, dim: int) -> None:
+    run = made_here(base_recipe(photos, None, index={"of": of}), "index.vectors")
+    ids, vectors = read(run.workspace, run.records["index.vectors"].files("vectors"))
+    groups = run.table("dedup", "groups", GROUPS).to_pylist()
+    whole = {g["id"] for g in groups if g["id"] == g["representative"]}
+    left_out = run.table("index.vectors", "left_out", LEFT_OUT)
+    assert set(ids.to_pylist()) | set(left_out["id"].to_pylist()) == whole
+    assert set(left_out["failure"].to_pylist()) == ({"no_embedding"} if of == "caption" else set())
+    assert vectors.shape == (len(ids), dim)
+    assert np.linalg.norm(vectors.astype("f4"), axis=1) == pytest.approx(1, abs=1e-3)
+
+
+def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    good = [{"id": f"item-{n}", "vector": [1.0, n, 0.5]} for n in range(4)]
+    bad = [
+        {"id": "nan", "vector": [float("nan"), 0.0, 1.0]},
+        {"id": "endless", "vector": [float("inf"), 0.0, 1.0]},
+        {"id": "nought", "vector": [0.0, 0.0, 0.0]},
+        {"id": "short", "vector": [1.0]},
+        {"id": "none", "vector": None},
+    ]
+    run = made_here(of_items(tmp_path, [*good, *bad]), "index.vectors")
+    ids, vectors = read(run.workspace, run.records["index.vectors"].files("vectors"))
+    assert ids.to_pylist() == [row["id"] for row in good] and vectors.shape == (4, 3)
+    reasons = run.table("index.vectors", "left_out", LEFT_OUT).to_pylist()
+    assert {r["id"]: r["failure"] for r in reasons} == {
+        "nan": "not_finite",
+        "endless": "not_finite",
+        "nought": "zero",
+        "short": "wrong_dimension",
+        "none": "no_vector",
+    }
+    assert run.records["index.vectors"].counts == {"samples": 4, "left_out": 5}
+
+
+@pytest.mark.parametrize(
+    ("rows", "table", "message"),
+    [
+        ([{"id": "a", "vector": [1.0]}], {"vector": "embedding"}, "has no column `embedding`; its columns: id, vector"),
+        ([{"id": "a", "vector": "x"}], {}, "column `vector` of .* is string; it must be a list of floats"),
+        ([{"id": "a", "vector": []}], {}, "column `vector` has no vector in any row|must be a list of floats"),
+    ],
+)
+def test_a_table_that_cannot_be_indexed_is_refused_before_anything_runs(
+    tmp_path: Path, rows: list[dict[str, Any]], table: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        stages(of_items(tmp_path, rows, **table))
+
+
+def test_vectors_of_two_models_are_refused(tmp_path: Path) -> None:
+    rows = [{"id": str(n), "vector": [1.0, n], "encoder": f"clip-{n % 2}"} for n in range(4)]
+    run = made_here(of_items(tmp_path, rows, model="encoder"), "index.vectors")
+    with pytest.raises(RunError, match=r"vectors of 2 models \(clip-0, clip-1\)"):
+        one_model(run.records["index.vectors"].parts.values())
+
+
+def test_no_table_and_no_parquet_are_refused(tmp_path: Path) -> None:
+    recipe = of_items(tmp_path, [{"id": "a", "vector": [1.0]}])
+    (tmp_path / "items.parquet").write_text("no table")
+    with pytest.raises(UsageError, match="is damaged, or no Parquet file"):
+        stages(recipe)
+    (tmp_path / "items.parquet").unlink()
+    with pytest.raises(UsageError, match="no such file"):
+        stages(recipe)
