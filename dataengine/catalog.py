@@ -25,6 +25,9 @@ from dataengine.dedup.detail import DedupDetail
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
+from dataengine.index.ann import IndexAnn
+from dataengine.index.fit_stages import IndexFit, IndexRoute, IndexTop, IndexTree
+from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
 from dataengine.index.vectors_stage import IndexVectors, ItemVectors
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
@@ -65,6 +68,13 @@ STAGES: tuple[Stage, ...] = (
     ContaminationFind(),
     IndexVectors(),
     ItemVectors(),
+    IndexTop(),
+    IndexRoute(),
+    IndexFit(),
+    IndexTree(),
+    IndexLeaves(),
+    IndexAnn(),
+    IndexNodes(),
     Filter(),
     KelixEncoder(),
     KelixFeatures(),

@@ -19,7 +19,7 @@ from dataengine.storage.store import Store
 
 _HEAD = """\
 # Written by dataengine: what earlier runs have decided and later ones keep. Keep this file with the recipe, under version
-# control. Delete it, or set `tokenize.refit: true` in the recipe, to decide anew.
+# control. Delete it, or set `tokenize.refit: true` or `index.rebuild: true` in the recipe, to decide anew.
 """
 
 
@@ -33,6 +33,8 @@ class LockedFile(_Model):
     name: str
     sha256: str
     bytes: int
+    rows: int | None = None
+    """Of an array."""
 
 
 class FittedOn(_Model):
@@ -66,12 +68,26 @@ class LockedTextTokenizer(_Model):
     files: dict[str, LockedFile]
 
 
+class LockedTree(_Model):
+    """The tree of an index: its planes, in ``folder`` of the workspace. ``settings``: digest of the recipe's settings that it was
+    fitted with; ``engine``: version of dataengine; ``counts`` and ``facts`` are those of its stage."""
+
+    id: str
+    settings: str
+    engine: str
+    folder: str
+    counts: dict[str, int] = {}
+    facts: dict[str, Any] = {}
+    files: dict[str, LockedFile]
+
+
 class Lock(_Model):
     """All decisions of a recipe that are kept."""
 
     version: Literal[1] = 1
     tokenizer: LockedTokenizer | None = None
     text_tokenizer: LockedTextTokenizer | None = None
+    tree: LockedTree | None = None
 
 
 def beside(recipe: str) -> str:

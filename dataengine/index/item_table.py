@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from dataengine.config.index import BehaviourSequences, ItemTable
 from dataengine.errors import RunError, UsageError
-from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, left_out_table, table_of, unit
+from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, left_out_table, publish, table_of, unit
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import File, Output, digest
+from dataengine.storage.workspace import Output, digest
 
 #: Rows of a part, where row groups are smaller.
 _ROWS = 1 << 16
@@ -127,10 +127,7 @@ class ItemWorker(VectorsWorker):
         columns = [c for c in (self.table.id, self.table.vector, self.table.title, self.table.model) if c is not None]
         rows = opened_items(self.table).read_row_groups(list(range(first, first + count)), columns, use_threads=False)
         table, left_out = self._usable(rows)
-        base = f"index/vectors/{part.name}-{part.key[:16]}"
-        files: dict[str, File] = {"vectors": self.workspace.write_table(f"{base}.parquet", table)}
-        if len(left_out):
-            files["left_out"] = self.workspace.write_table(f"{base}-left-out.parquet", left_out)
+        files = publish(self.workspace, f"index/vectors/{part.name}-{part.key[:16]}", table, left_out)
         models = sorted({str(m) for m in rows[self.table.model].to_pylist()}) if self.table.model else [""]
         return Output(files, {"samples": len(table), "left_out": len(left_out)}, {"dim": self.dim, "models": models})
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.embed.vectors import F2, rows_of
+from dataengine.index.planes import hashed
 from dataengine.storage.workspace import File, Workspace
 
 Float32 = NDArray[np.float32]
@@ -32,6 +33,9 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("offset", pa.int64()),
 ]
 VECTORS = pa.schema(_FIELDS)
+SAMPLE = pa.schema([VECTORS.field(name) for name in ("id", "vector")])
+#: Hash of an id below which its vector is in the sample that the upper layers are fitted on: one of 64.
+SAMPLED = 1 << 26
 SHOWN = tuple(name for name in VECTORS.names if name != "vector")
 #: Samples and items without a vector, and why.
 LEFT_OUT = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
@@ -99,6 +103,18 @@ def table_of(shown: pa.Table, vectors: Float32) -> tuple[pa.Table, pa.Table]:
 
 def left_out_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(LEFT_OUT.names, row, strict=True)) for row in sorted(rows)], LEFT_OUT)
+
+
+def publish(workspace: Workspace, base: str, table: pa.Table, left_out: pa.Table) -> dict[str, File]:
+    """Files of a part, by role: VECTORS, a sample of them, and LEFT_OUT where there is something."""
+    sampled = np.array([hashed(str(id_)) < SAMPLED for id_ in table["id"].to_pylist()], np.bool_)
+    files = {
+        "vectors": workspace.write_table(f"{base}.parquet", table),
+        "sample": workspace.write_table(f"{base}-sample.parquet", table.filter(pa.array(sampled)).select(SAMPLE.names)),
+    }
+    if len(left_out):
+        files["left_out"] = workspace.write_table(f"{base}-left-out.parquet", left_out)
+    return files
 
 
 def read(workspace: Workspace, files: Sequence[File]) -> tuple[pa.ChunkedArray[Any], NDArray[np.float16]]:

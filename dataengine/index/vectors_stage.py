@@ -18,7 +18,7 @@ from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
 from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.index import item_table
-from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, Space, left_out_table, placed, table_of
+from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, Space, left_out_table, placed, publish, table_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.models.encoders import encoder_of
 from dataengine.samples.selection import Selection, representatives
@@ -26,9 +26,6 @@ from dataengine.samples.stage import PlannedStage
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PackedRows
 from dataengine.storage.workspace import File, Output, Workspace, digest
-
-#: Role of the files of VECTORS.
-ROLE = "vectors"
 
 
 def config_of(recipe: Recipe) -> IndexConfig:
@@ -127,14 +124,10 @@ class JoinWorker(VectorsWorker):
     space: Space
 
     def process(self, part: Part) -> Output:
-        place, files = part.spec
-        table, left_out = self._joined(place, files)
-        base = f"index/vectors/{part.name}-{part.key[:16]}"
-        written = {ROLE: self.workspace.write_table(f"{base}.parquet", table)}
-        if len(left_out):
-            written["left_out"] = self.workspace.write_table(f"{base}-left-out.parquet", left_out)
+        table, left_out = self._joined(*part.spec)
+        files = publish(self.workspace, f"index/vectors/{part.name}-{part.key[:16]}", table, left_out)
         counts = {"samples": len(table), "left_out": len(left_out)}
-        return Output(written, counts, {"dim": self.space.dim, "models": [self.space.model]})
+        return Output(files, counts, {"dim": self.space.dim, "models": [self.space.model]})
 
     def _joined(self, place: PackedRows, files: dict[str, File]) -> tuple[pa.Table, pa.Table]:
         """``(VECTORS, LEFT_OUT)``."""
