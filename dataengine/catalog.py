@@ -26,6 +26,7 @@ from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
 from dataengine.index.ann import IndexAnn
+from dataengine.index.cooccurrence import IndexCooccurrence, IndexPairs
 from dataengine.index.fit_stages import IndexFit, IndexRoute, IndexTop, IndexTree
 from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
 from dataengine.index.vectors_stage import IndexVectors, ItemVectors
@@ -74,6 +75,8 @@ STAGES: tuple[Stage, ...] = (
     IndexTree(),
     IndexLeaves(),
     IndexAnn(),
+    IndexPairs(),
+    IndexCooccurrence(),
     IndexNodes(),
     Filter(),
     KelixEncoder(),

@@ -87,10 +87,21 @@ def execute(
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
         known = ", ".join(dict.fromkeys(group_of(s.name) for s in plan))
         raise UsageError(f"this recipe has no {only} stage; it has {known}")
+    if only is not None:
+        plan = _needed_by(plan, only)
     with closing(open_run(recipe)) as run:
         if locked:
             require_lock(run, plan)
         return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan, prepare)
+
+
+def _needed_by(plan: Sequence[Stage], only: str) -> list[Stage]:
+    """The stages of a group, or the named one, and all that they need."""
+    wanted = {s.name for s in plan if only in (s.name, *groups_of(s))}
+    for stage in reversed(plan):
+        if stage.name in wanted:
+            wanted.update(stage.needs)
+    return [s for s in plan if s.name in wanted]
 
 
 def until(

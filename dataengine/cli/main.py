@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, cot, doctor, export, release, sequence, tokenizer
+from dataengine.cli import account, cot, doctor, export, release, search, sequence, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -93,6 +93,7 @@ app.add_typer(sequence.app, name="sequence")
 app.add_typer(tokenizer.app, name="tokenizer")
 app.add_typer(export.app, name="export")
 release.register(app)
+search.register(app)
 account.register(app)
 doctor.register(app)
 

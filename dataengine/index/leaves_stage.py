@@ -122,9 +122,7 @@ class IndexNodes(IndexStage):
     def plan(self, run: Run) -> list[Part]:
         leaves, records = run.records["index.leaves"], run.records
         parts = [leaves.parts[name] for name in sorted(leaves.parts)]
-        beside = {
-            n: records[f"index.{n}"].parts["all"].files[n] for n in ("ann", "cooccurrence") if f"index.{n}" in records
-        }
+        beside = {n: records[f"index.{n}"].files(n) for n in ("ann", "cooccurrence") if f"index.{n}" in records}
         tree = records["index.tree"].parts["all"].facts
         return [Part("all", digest(self.version, self.key(run)), (parts, tree, beside))]
 
@@ -163,7 +161,6 @@ class NodesWorker(VectorsWorker):
         drift = _drift(branches, tree)
         base = f"index/{part.key[:16]}"
         upper = self._upper(branches, base)
-        files = {name: stored(file) for name, file in beside.items()}
         manifest = Manifest(
             schema=SCHEMA,
             kind=self.kind,
@@ -181,7 +178,8 @@ class NodesWorker(VectorsWorker):
             ],
             upper=stored(upper),
             drift=drift,
-            **files,
+            ann=next(map(stored, beside.get("ann", [])), None),
+            cooccurrence=[stored(file) for file in beside.get("cooccurrence", [])],
         )
         data = to_bytes(manifest)
         key = f"{base}/manifest.json"

@@ -61,7 +61,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drift: Drift
     ann: Stored | None = None
     """Index of faiss, whose n-th vector is the n-th row."""
-    cooccurrence: Stored | None = None
+    cooccurrence: list[Stored] = []
+    """Neighbours of each id in sequences of behaviour."""
 
 
 def stored(file: File) -> Stored:

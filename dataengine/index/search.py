@@ -30,6 +30,7 @@ Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 BEAM = 64
+WHOLE = slice(None)
 #: Candidates from which on cosines are computed for all, without a beam: where a condition leaves few rows.
 _FEW = 50_000
 
@@ -74,20 +75,24 @@ class Index:
         """Layers of planes above the leaves."""
         return (len(self.starts) - 1).bit_length() - 1
 
-    def search(self, query: NDArray[Any], k: int = 20, beam: int = BEAM, allowed: Mask | None = None) -> Hits:
+    def search(
+        self, query: NDArray[Any], k: int = 20, beam: int = BEAM, allowed: Mask | None = None, part: slice = WHOLE
+    ) -> Hits:
         """The ``k`` nearest of the rows that are ``allowed`` (all), among those in the last ``beam`` leaves (lists of an IVF,
-        candidates of an HNSW graph); of few allowed rows the exact ones."""
+        candidates of an HNSW graph); of few allowed rows the exact ones. ``part``: what the query has of a vector, where it is
+        zero elsewhere; cosines are of that part, and rows without it are no hits. Raises UsageError for a query that has no
+        direction or another length."""
         unit = self._checked(query)
         if allowed is not None and int(allowed.sum()) <= _FEW:
-            return self._best(unit, np.flatnonzero(allowed), k)
+            return self._best(unit, np.flatnonzero(allowed), k, part)
         if self.manifest.ann is not None:
-            return self._best(unit, self._by_faiss(unit, k, beam, allowed), k)
+            return self._best(unit, self._by_faiss(unit, k, beam, allowed), k, part)
         rows = self.rows_of(self.leaves(unit, beam))
-        return self._best(unit, rows if allowed is None else rows[allowed[rows]], k)
+        return self._best(unit, rows if allowed is None else rows[allowed[rows]], k, part)
 
-    def exact(self, query: NDArray[Any], k: int = 20) -> Hits:
+    def exact(self, query: NDArray[Any], k: int = 20, part: slice = WHOLE) -> Hits:
         """The ``k`` nearest of all rows, by brute force."""
-        return self._best(self._checked(query), np.arange(len(self)), k)
+        return self._best(self._checked(query), np.arange(len(self)), k, part)
 
     def leaves(self, query: Float32, beam: int = BEAM) -> Int64:
         """The leaves that beam search ends in, the nearest first."""
@@ -117,7 +122,7 @@ class Index:
         """One node, with its cosine with a query of unit length."""
         vector = self.nodes[depth][number].astype(np.float64)
         cosine = float(vector @ query) / max(float(np.linalg.norm(vector)), 1e-12)
-        return Node(depth, number, int(self._size(depth, np.array([number]))[0]), round(cosine, 4))
+        return Node(depth, number, self.size(depth, number), round(cosine, 4))
 
     def rows_of(self, leaves: Int64) -> Int64:
         """Rows in these leaves, in the order of the leaves."""
@@ -148,6 +153,14 @@ class Index:
         empty = pa.schema([PLACES.field(name) for name in columns]).empty_table()
         return pa.concat_tables([empty, *parts]).take(back)
 
+    def size(self, depth: int, number: int) -> int:
+        """Vectors below a node."""
+        return int(self._size(depth, np.array([number]))[0])
+
+    def leaf_of(self, row: int) -> int:
+        """The leaf that a row lies in."""
+        return int(np.searchsorted(self.starts, row, side="right")) - 1
+
     def ids(self) -> pa.ChunkedArray[Any]:
         """Ids of all rows, in their order."""
         chunks = [c for n in range(len(self.vectors)) for c in self._table(n)["id"].chunks]
@@ -158,13 +171,13 @@ class Index:
         places = pc.index_in(pa.array(ids, pa.string()), value_set=self.ids().combine_chunks())
         return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
-    def _best(self, query: Float32, rows: Int64, k: int) -> Hits:
+    def _best(self, query: Float32, rows: Int64, k: int, part: slice) -> Hits:
         scores = np.empty(len(rows))
         for start in range(0, len(rows), _FEW):
-            vectors = self.take(rows[start : start + _FEW]).astype(np.float32)
+            vectors = self.take(rows[start : start + _FEW])[:, part].astype(np.float32)
             length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-            scores[start : start + _FEW] = (vectors @ query) / length
-        scores = np.round(scores, 4)
+            scores[start : start + _FEW] = np.where(length > 0, (vectors @ query[part]) / np.maximum(length, 1), -2)
+        rows, scores = rows[scores > -2], np.round(scores[scores > -2], 4)
         best = np.lexsort((rows, -scores))[:k] if len(rows) < 4 * k else _ordered(scores, rows, k)
         return Hits(rows[best], scores[best])
 

@@ -10,6 +10,7 @@ from dataengine.release.annotations_section import annotated
 from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
+from dataengine.release.index_section import index
 from dataengine.release.manifest import Manifest
 from dataengine.release.sequences_section import sequences
 from dataengine.release.source_columns_section import source_columns
@@ -165,6 +166,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         annotated,
         captions,
         _contamination,
+        index,
         _filters,
         _scores,
         _codes,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from dataengine.release.manifest_captions import Captions
+from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
     Cost,
@@ -81,6 +82,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     captions: Captions | msgspec.UnsetType = msgspec.UNSET
+    index: IndexSection | msgspec.UnsetType = msgspec.UNSET
     source_columns: list[SourceColumn] | msgspec.UnsetType = msgspec.UNSET
     sequences: Sequences | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None

@@ -18,6 +18,7 @@ from dataengine.annotate.worker import FAILURES, VALUES
 from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
+from dataengine.release import index_section
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.difference import difference
 from dataengine.release.ledger import counted, counts
@@ -57,6 +58,8 @@ def content_of(recipe: Recipe) -> Json:
     if sequence := dumped["sequence"]:
         read = [_without_places(source) for source in sequence["sources"]]
         content["sequence"] = {**sequence, "sources": read, "tokenizer": _without_places(sequence["tokenizer"])}
+    if index := dumped["index"]:
+        content["index"] = {**index, "items": index["items"] and _without_places(index["items"])}
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
         content["media"] = media
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
@@ -93,6 +96,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         **_captions(run),
         **_source_columns(run),
         **({"sequences": summary(run)} if PACK in run.records else {}),
+        **index_section.of_run(run),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),

@@ -36,7 +36,7 @@ class ReleaseStage(TableStage):
     version = "5"
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
-        *("shard.assign", "shard.write", "cot.mix", "cot.write", "sequence.vocabulary", "sequence.pack"),
+        *("index.nodes", "shard.assign", "shard.write", "cot.mix", "cot.write", "sequence.vocabulary", "sequence.pack"),
     )
     in_place = True
 

@@ -1,0 +1,26 @@
+"""Reads a sequence of ids from a file: a JSON list, or an id a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dataengine.errors import UsageError
+
+_BYTES = 16 << 20
+
+
+def read(path: Path) -> list[str]:
+    """Ids, the oldest first. Raises UsageError for a file that holds none."""
+    if not path.is_file():
+        raise UsageError(f"--history {path}: no such file")
+    if path.stat().st_size > _BYTES:
+        raise UsageError(f"--history {path} has more than {_BYTES >> 20} MiB: give one sequence of ids")
+    try:
+        text = path.read_text()
+        ids = json.loads(text) if text.lstrip().startswith("[") else text.split()
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--history {path} is no JSON list and no text with an id a line: {error}") from None
+    if not ids or not all(isinstance(id_, str | int) for id_ in ids):
+        raise UsageError(f"--history {path}: give ids, as a JSON list or one a line")
+    return [str(id_) for id_ in ids]

@@ -1,0 +1,105 @@
+"""What is searched: a recipe's index, or that of a release where it lies in its workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataengine.browse.query import Queries
+from dataengine.config import recipe as recipes
+from dataengine.errors import UsageError
+from dataengine.index.search import Index, Mask, open_index
+from dataengine.media.limits import Limits
+from dataengine.pipeline import committed
+from dataengine.release.reader import Published, open_release
+from dataengine.shards.json_types import known
+
+if TYPE_CHECKING:
+    from dataengine.models.encoders import Encoder
+    from dataengine.stage import Run
+
+
+@dataclass(frozen=True)
+class Target:
+    """An opened index. ``run``: of a recipe; ``release``: where its kept samples alone are searched."""
+
+    index: Index
+    limits: Limits
+    encoder: Callable[[], Encoder]
+    run: Run | None = None
+    release: Published | None = None
+
+    def queries(self) -> Queries:
+        return Queries(self.index.manifest, self.encoder, self.limits)
+
+    def allowed(self, where: str | None) -> Mask | None:
+        """Rows that may be hits; None: all. Raises UsageError for a condition that cannot be evaluated."""
+        if self.release is not None:
+            if where is not None:
+                raise UsageError("--where reads annotations, which a release has not: name the RECIPE instead")
+            kept = self.release.inputs(lambda t: pc.equal(t["outcome"], pa.scalar("kept")))["id"]
+            return self._mask(kept)
+        if where is None or self.run is None:
+            return None
+        from dataengine.browse.where import ids_where
+
+        return self._mask(ids_where(self.run, where))
+
+    def _mask(self, ids: pa.ChunkedArray[pa.StringScalar]) -> Mask:
+        mask = pc.is_in(self.index.ids(), value_set=ids.combine_chunks())
+        return np.asarray(mask.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def open_target(place: str, workspace: str | None) -> Target:
+    """Raises UsageError where there is no index."""
+    if place.endswith((".yaml", ".yml")):
+        return _of_recipe(place, workspace)
+    if workspace is not None:
+        raise UsageError("--workspace is for a recipe; a release is read from its own place")
+    return _of_release(place)
+
+
+def _of_recipe(place: str, workspace: str | None) -> Target:
+    loaded = recipes.load(place, workspace=workspace)
+    if loaded.index is None:
+        raise UsageError(f"{place} has no index: add `index: {{of: both}}` to it and run `dataengine run {place}`")
+    run = committed(loaded, "index")
+    index = open_index(loaded.workspace, run.records["index.nodes"].parts["all"].facts["manifest"])
+
+    def encoder() -> Encoder:
+        from dataengine.models.encoders import encoder_of
+
+        return encoder_of(loaded)
+
+    return Target(index, loaded.limits.to_limits(), encoder, run)
+
+
+def _of_release(place: str) -> Target:
+    release = open_release(place)
+    section = known(release.manifest.index, None)
+    if section is None:
+        raise UsageError(f"{place} was made without an index: add `index: {{of: both}}` to its recipe and run it again")
+    workspace, found, _ = release.store.url.rpartition("/releases/")
+    if not found:
+        raise UsageError(
+            f"the index of a release stays in the workspace that made it, and {place} lies in none (WORKSPACE/releases/NAME): "
+            "search there, or by its RECIPE"
+        )
+
+    def encoder() -> Encoder:
+        from dataengine.models.encoders import StandIn
+
+        encoder = StandIn()
+        if encoder.version != section.model:
+            raise UsageError(
+                f"a query needs {section.model}, the model of this release's index: name the RECIPE instead, which says where "
+                "its checkpoint lies"
+            )
+        return encoder
+
+    return Target(open_index(workspace, section.manifest), Limits(), encoder, release=release)

@@ -1,0 +1,68 @@
+"""What manifest and card say of the index over embeddings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from dataengine.index.vectors import LEFT_OUT
+from dataengine.release.card_text import plural
+from dataengine.release.manifest import Manifest
+from dataengine.shards.json_types import known
+from dataengine.stage import Run
+
+
+def of_run(run: Run) -> dict[str, Any]:
+    """The manifest's section ``index``; nothing where the recipe has no index."""
+    config = run.recipe.index
+    if config is None or "index.nodes" not in run.records:
+        return {}
+    nodes, tree = (run.records[name].parts["all"] for name in ("index.nodes", "index.tree"))
+    vectors = run.records["index.vectors"]
+    reasons = Counter(
+        reason
+        for table in run.workspace.batches(vectors.files("left_out"), LEFT_OUT)
+        for reason in table["failure"].to_pylist()
+    )
+    section = {
+        "manifest": nodes.facts["manifest"],
+        "kind": config.kind,
+        "of": config.of,
+        "model": tree.facts["model"],
+        "tree": tree.facts["id"],
+        "samples": nodes.counts["samples"],
+        "left_out": dict(sorted(reasons.items())),
+        "leaves": tree.facts["leaves"],
+        "leaf_size": config.leaf_size,
+        "fullest": nodes.facts["drift"]["fullest"],
+        "joined": nodes.facts["drift"]["joined"],
+        "drift": nodes.facts["drift"]["distance"],
+    }
+    return {"index": section}
+
+
+_WHAT = {
+    "image": "pictures and videos",
+    "caption": "captions",
+    "both": "pictures and captions together",
+    "items": "a table of items",
+}
+
+
+def index(m: Manifest) -> str:
+    """Section of the card; "" where there is no index."""
+    section = known(m.index, None)
+    if section is None:
+        return ""
+    left_out = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in section.left_out.items())
+    lines = [
+        f"The embeddings ({_WHAT[section.of]}, by `{section.model}`) are in a tree of recursive balanced 2-means (MISS, arXiv "
+        f"2508.14515): {plural(section.samples, 'vector')} in {section.leaves:,} leaves of about {section.leaf_size}, the "
+        f"fullest with {section.fullest:,}. `dataengine search` asks it while the release lies in its workspace.",
+        f"Left out: {left_out}." if left_out else "",
+        f"{section.joined:,} have joined the tree since it was fitted, {section.drift:g} times as far from the centres of their "
+        "leaves as those before."
+        if section.joined
+        else "",
+    ]
+    return f"## Index\n\n{' '.join(filter(None, lines))}"
