@@ -1,0 +1,91 @@
+"""Search by sequences: co-occurrence counted by hand, both units, and what is not in the index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.item_tables import clusters, indexed, opened, recipe, write
+
+from dataengine.config.recipe import Recipe
+from dataengine.errors import UsageError
+from dataengine.index.behaviour import search
+from dataengine.index.cooccurrence import NEIGHBOURS, pairs
+from dataengine.pipeline import stages
+
+ITEMS = 400
+
+
+def with_sequences(folder: Path, sequences: list[Any], **settings: Any) -> Recipe:
+    write(folder / "items.parquet", clusters(ITEMS), title=[f"Item {n}" for n in range(ITEMS)])
+    pq.write_table(pa.table({"ids": pa.array(sequences, pa.list_(pa.string()))}), folder / "sequences.parquet")
+    table = {"path": str(folder / "sequences.parquet"), "window": 1, **settings}
+    return recipe(folder, items={"path": str(folder / "items.parquet"), "title": "title"}, sequences=table)
+
+
+def test_pairs_in_a_window_are_counted() -> None:
+    counted = pairs([["c", "b", "a"], ["b", "c", None, "b"], None, ["a", "a"]], 1)
+    assert counted.to_pylist() == [
+        {"a": "a", "b": "a", "n": 3},
+        {"a": "a", "b": "b", "n": 1},
+        {"a": "b", "b": "b", "n": 3},
+        {"a": "b", "b": "c", "n": 3},
+        {"a": "c", "b": "c", "n": 2},
+    ]
+    assert pairs([["a", "b", "c"]], 2).num_rows == 6
+    assert pairs([], 5).num_rows == 0
+
+
+def test_neighbours_by_the_cosine_of_counts(tmp_path: Path) -> None:
+    sequences = [["item-00000", "item-00001"]] * 3 + [["item-00000", "item-00002"], ["item-00002", "item-00002"]]
+    run = indexed(with_sequences(tmp_path, sequences, neighbours=1), "index.cooccurrence")
+    rows = run.table("index.cooccurrence", "cooccurrence", NEIGHBOURS).to_pylist()
+    assert [(r["id"][-1], r["neighbour"][-1], r["count"], r["place"]) for r in rows] == [
+        ("0", "1", 3, 0),
+        ("1", "0", 3, 0),
+        ("2", "0", 1, 0),
+    ]
+    assert rows[0]["similarity"] == pytest.approx(3 / (4 * 3) ** 0.5, abs=1e-6)
+
+
+def test_both_units_answer(tmp_path: Path) -> None:
+    sequences = [["item-00007", "item-00300", "item-00301"]] * 4 + [["item-00009", "item-00300"]]
+    index = opened(indexed(with_sequences(tmp_path, sequences)))
+    history = ["item-00007", "item-00009", "nobody"]
+    found = search(index, history, k=5, beam=64)
+    assert found.unknown == ["nobody"]
+    rows = index.rows_with(history[:2])
+    queries = index.take(rows).astype("f8")
+    every = index.take(np.arange(ITEMS)).astype("f8")
+    unit, others = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (queries, every))
+    means = (others @ unit.T).mean(1)
+    means[rows] = -1
+    expected = index.described(np.argsort(-means)[:5], ("id", "caption")).to_pylist()
+    assert [item.id for item in found.multimodal.items] == [row["id"] for row in expected]
+    assert [item.caption for item in found.multimodal.items] == [row["caption"] for row in expected]
+    assert found.cooccurrence.items[0].id == "item-00300" and found.cooccurrence.items[0].caption == "Item 300"
+    for unit_ in (found.multimodal, found.cooccurrence):
+        assert unit_.nodes and all(set(node.history) <= set(history[:2]) for node in unit_.nodes)
+        assert [n.score for n in unit_.nodes] == sorted((n.score for n in unit_.nodes), reverse=True)
+    best = found.cooccurrence.nodes[0]
+    assert best.number == index.leaf_of(int(index.rows_with(["item-00300"])[0]))
+    upper = search(index, history, k=5, depth=2)
+    assert {node.depth for node in upper.multimodal.nodes} == {2}
+    assert sum(node.score for node in search(index, history, k=999).cooccurrence.nodes) == pytest.approx(1, abs=1e-4)
+
+
+def test_what_is_absent_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "items.parquet", clusters(50))
+    found = search(opened(indexed(recipe(tmp_path))), ["nobody"])
+    assert found.multimodal.absent and "index.sequences" in found.cooccurrence.absent
+
+
+def test_sequences_that_are_none_are_refused(tmp_path: Path) -> None:
+    one = with_sequences(tmp_path, [["a"]])
+    pq.write_table(pa.table({"ids": ["a b c"]}), tmp_path / "sequences.parquet")
+    with pytest.raises(UsageError, match="column `ids` of .* is string, not a list of ids"):
+        stages(one)
