@@ -87,5 +87,5 @@ def test_what_is_absent_is_told(tmp_path: Path) -> None:
 def test_sequences_that_are_none_are_refused(tmp_path: Path) -> None:
     one = with_sequences(tmp_path, [["a"]])
     pq.write_table(pa.table({"ids": ["a b c"]}), tmp_path / "sequences.parquet")
-    with pytest.raises(UsageError, match="column `ids` of .* is string, not a list of ids"):
+    with pytest.raises(UsageError, match=r"column `ids` of .* is string, not a list of ids"):
         stages(one)
