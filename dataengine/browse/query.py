@@ -84,7 +84,8 @@ class Queries:
         if isinstance(outcome, Failed):
             raise UsageError(f"--image {path} cannot be decoded: {outcome.failure}: {outcome.message}")
         assert isinstance(outcome, Ok)
-        return picture_vectors(encoder, [outcome.value[0]])[0].astype(np.float32)
+        vector: NDArray[np.float32] = picture_vectors(encoder, [outcome.value[0]])[0].astype(np.float32)
+        return vector
 
     def _encoder(self) -> Encoder:
         if self._loaded is None:

@@ -88,7 +88,8 @@ def trained(kind: str, dim: int, count: int, sample: Float32, seed: int) -> Any:
 
     faiss.omp_set_num_threads(1)
     if kind == "hnsw":
-        graph: Any = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_fp16, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
+        make: Any = faiss.IndexHNSWSQ
+        graph: Any = make(dim, faiss.ScalarQuantizer.QT_fp16, _NEIGHBOURS, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = _EFFORT
         graph.train(sample)
         return graph
@@ -104,4 +105,5 @@ def trained(kind: str, dim: int, count: int, sample: Float32, seed: int) -> Any:
 def unit(vectors: NDArray[Any]) -> Float32:
     """Integer vectors at length 1."""
     exact = vectors.astype(np.float32)
-    return exact / np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, None]
+    rows: Float32 = exact / np.sqrt(np.einsum("ij,ij->i", exact, exact))[:, None]
+    return rows

@@ -105,14 +105,16 @@ def _multimodal(index: Index, ids: Sequence[str], rows: Any, k: int, beam: int, 
 def _cosines(vectors: Float32, queries: Float32) -> NDArray[np.float64]:
     """``(n, queries)``, rounded to 1e-4."""
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    return np.round((vectors @ queries.T).astype(np.float64) / np.maximum(length, 1e-9)[:, None], 4)
+    cosines: NDArray[np.float64] = (vectors @ queries.T).astype(np.float64) / np.maximum(length, 1e-9)[:, None]
+    return cosines.round(4)
 
 
 def _support(similarities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the largest of each row."""
     count = min(SUPPORT, similarities.shape[1])
     largest = -np.partition(-similarities, count - 1, axis=1)[:, :count]
-    return np.round(np.sort(largest, axis=1).mean(axis=1), 4)
+    means: NDArray[np.float64] = np.sort(largest, axis=1).mean(axis=1)
+    return means.round(4)
 
 
 def _score(similarities: NDArray[np.float64]) -> float:

@@ -79,7 +79,8 @@ class PairWorker(VectorsWorker):
         some = file.iter_batches(_BATCH, list(range(first, first + count)), [self.table.column], use_threads=False)
         sequences = 0
         for batch in some:
-            lists = batch.column(0).cast(pa.list_(pa.string())).to_pylist()
+            column: Any = batch.column(0)
+            lists = column.cast(pa.list_(pa.string())).to_pylist()
             sequences += len(lists)
             counted = _sum(pa.concat_tables([counted, pairs(lists, self.table.window)]))
         key = f"index/pairs/{part.name}-{part.key[:16]}.parquet"

@@ -185,7 +185,8 @@ class BranchWorker(VectorsWorker):
     def rows(self, part: Part) -> pa.Table:
         """VECTORS of the branch, by id."""
         slices = self.workspace.read_table(self.routed, PARTS)
-        mine = places(slices.filter(pc.equal(slices["part"], part.name)))
+        of_branch: Any = pc.equal(slices["part"], pa.scalar(part.name))
+        mine = places(slices.filter(of_branch))
         tables = self.workspace.each(lambda place: place.read(self.workspace.store), mine)
         return pa.concat_tables([VECTORS.empty_table(), *tables]).sort_by("id")
 

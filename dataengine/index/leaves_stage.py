@@ -95,7 +95,7 @@ class LeafWorker(BranchWorker):
         above = self.branches.bit_length() - 1
         nodes, whole = layers.means(sums_of(points, leaves, len(centres)), sizes, above, self.kept)
         base = f"index/leaves/{part.name}-{part.key[:16]}"
-        written = {"vectors": points.vectors[order], "sizes": sizes, "nodes": nodes, "sum": whole[None]}
+        written: dict[str, Any] = {"vectors": points.vectors[order], "sizes": sizes, "nodes": nodes, "sum": whole[None]}
         files = {name: arrays.write(self.workspace.store, f"{base}-{name}.npy", a) for name, a in written.items()}
         files["rows"] = self.workspace.write_table(f"{base}.parquet", places, PLACES)
         return Output(files, {"samples": len(points), "distance": int(apart.sum())}, {"fullest": int(sizes.max())})

@@ -129,7 +129,8 @@ class Index:
         starts, ends = self.starts[leaves], self.starts[leaves + 1]
         sizes = ends - starts
         offsets = np.repeat(starts - np.r_[0, np.cumsum(sizes)[:-1]], sizes)
-        return np.arange(int(sizes.sum())) + offsets
+        rows: Int64 = np.arange(int(sizes.sum())) + offsets
+        return rows
 
     def take(self, rows: Int64) -> NDArray[np.int16]:
         """``(len(rows), dim)`` stored vectors, integers of one length."""
@@ -168,8 +169,9 @@ class Index:
 
     def rows_with(self, ids: Sequence[str]) -> Int64:
         """The row of each id, -1 for those that are not in the index."""
-        places = pc.index_in(pa.array(ids, pa.string()), value_set=self.ids().combine_chunks())
-        return pc.fill_null(places, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        places: Any = pc.index_in(pa.array(ids, pa.string()), value_set=self.ids().combine_chunks())
+        rows: Int64 = places.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
 
     def _best(self, query: Float32, rows: Int64, k: int, part: slice) -> Hits:
         scores = np.empty(len(rows))
@@ -182,15 +184,16 @@ class Index:
         return Hits(rows[best], scores[best])
 
     def _by_faiss(self, query: Float32, k: int, beam: int, allowed: Mask | None) -> Int64:
-        import faiss
+        import faiss as faiss_
 
+        faiss: Any = faiss_
         if self._ann is None and self.manifest.ann is not None:
             self._ann = faiss.read_index(str(self._path(self.manifest.ann)), faiss.IO_FLAG_MMAP)
         # Kept until the search is over: faiss does not hold them.
         selected = None if allowed is None else np.flatnonzero(allowed)
         selector = None if selected is None else faiss.IDSelectorBatch(selected)
         hnsw = self.manifest.kind == "hnsw"
-        parameters: Any = faiss.SearchParametersHNSW() if hnsw else faiss.SearchParametersIVF()
+        parameters = faiss.SearchParametersHNSW() if hnsw else faiss.SearchParametersIVF()
         setattr(parameters, "efSearch" if hnsw else "nprobe", beam)
         if selector is not None:
             parameters.sel = selector

@@ -71,10 +71,11 @@ class Space:
 
 
 def unit(vectors: NDArray[Any]) -> Float32:
-    """Rows at length 1, by float64 sums; zero rows stay zero."""
+    """Rows at length 1, by float64 sums; zero rows stay zero, and what is not finite stays so."""
     exact = vectors.astype(np.float64)
     length = np.sqrt(np.einsum("ij,ij->i", exact, exact))
-    return (exact / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        return (exact / np.where(length > 0, length, 1)[:, None]).astype(np.float32)
 
 
 def fault(vectors: NDArray[Any]) -> list[tuple[str, str] | None]:

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.in_process import made_here
+from support.item_tables import indexed
+from support.item_tables import recipe as items_recipe
 from support.planted_lists import recipe as base_recipe
 
 from dataengine.config.recipe import Recipe
@@ -24,9 +26,7 @@ from dataengine.pipeline import stages
 def of_items(folder: Path, rows: Sequence[dict[str, Any]], **table: Any) -> Recipe:
     path = folder / "items.parquet"
     pq.write_table(pa.Table.from_pylist(list(rows)), path)
-    items = {"path": str(path), **table}
-    index = {"of": "items", "items": items}
-    return base_recipe(folder, None, index=index, workspace=str(folder / "ws"))
+    return items_recipe(folder, items={"path": str(path), **table})
 
 
 def test_the_product_of_joined_vectors_is_the_mean_of_both_cosines() -> None:
@@ -67,7 +67,7 @@ def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
         {"id": "short", "vector": [1.0]},
         {"id": "none", "vector": None},
     ]
-    run = made_here(of_items(tmp_path, [*good, *bad]), "index.vectors")
+    run = indexed(of_items(tmp_path, [*good, *bad]), "index.vectors")
     ids, vectors = read(run.workspace, run.records["index.vectors"].files("vectors"))
     assert ids.to_pylist() == [row["id"] for row in good] and vectors.shape == (4, 3)
     reasons = run.table("index.vectors", "left_out", LEFT_OUT).to_pylist()
@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_indexed_is_refused_before_anything_runs(
 
 def test_vectors_of_two_models_are_refused(tmp_path: Path) -> None:
     rows = [{"id": str(n), "vector": [1.0, n], "encoder": f"clip-{n % 2}"} for n in range(4)]
-    run = made_here(of_items(tmp_path, rows, model="encoder"), "index.vectors")
+    run = indexed(of_items(tmp_path, rows, model="encoder"), "index.vectors")
     with pytest.raises(RunError, match=r"vectors of 2 models \(clip-0, clip-1\)"):
         one_model(run.records["index.vectors"].parts.values())
 
