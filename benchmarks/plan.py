@@ -29,6 +29,7 @@ from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.dedup.confirmation_cache import PAIRS
 from dataengine.dedup.thumbnails import PLACES
 from dataengine.engines.tables import prefix_digits
+from dataengine.index.vectors_stage import IndexVectors
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.pipeline import open_run
@@ -75,6 +76,7 @@ _RECIPES: tuple[dict[str, Any], ...] = (
     {
         "annotate": {"ocr": {}, "asr": {}},
         "dedup": {"pixels": True, "semantic": {}},
+        "index": {},
         "tokenize": {"tokenizer": {"name": "product"}},
     },
     {"tokenize": {"tokenizer": _KELIX, "fit_samples": 1 << 40}},
@@ -109,7 +111,12 @@ def make(folder: Path, rows: int, parts: int) -> None:
 def planned() -> list[RecordStage]:
     """The stages whose parts are made of samples or of files of earlier stages."""
     record = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
-    return [s for s in record if s.name != "contamination.embed"]
+    return [s for s in record if s.name != "contamination.embed" and not of_branches(s)]
+
+
+def of_branches(stage: RecordStage) -> bool:
+    """Whether a stage of the index is planned by the branches of its tree or by row groups of a table, not by samples."""
+    return stage.name.startswith("index.") and not isinstance(stage, IndexVectors)
 
 
 def recipes(folder: Path, engine: str) -> list[Recipe]:

@@ -23,11 +23,10 @@ from dataengine.index.fit_stages import (
     branch_parts,
     count_of,
     dim_of,
-    distances,
     nothing,
     read_planes,
-    sums_of,
 )
+from dataengine.index.leaves import distances, sums_of
 from dataengine.index.manifest import SCHEMA, Branch, Drift, Manifest, stored, to_bytes
 from dataengine.index.planes import Planes
 from dataengine.index.vectors import SHOWN, VECTORS, Space

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dataengine.catalog import STAGES
+from dataengine.index.vectors_stage import IndexVectors
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.samples.locate import Located
 from dataengine.stage import RecordStage
@@ -20,7 +21,12 @@ RECORD_STAGES = [s for s in STAGES if isinstance(s, RecordStage) and not isinsta
 _WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "Recaption", "CaptionQuality")
 _SEQUENCES = ("SequenceCorpora", "SequenceSamples", "SequenceVocabulary", "SequenceEncode", "SequencePack")
 """Planned by tars and files of texts, which tests/sequence has."""
-STAGES_OF_SAMPLES = [s for s in RECORD_STAGES if type(s).__name__ not in (*_WITHOUT, *_SEQUENCES)]
+STAGES_OF_SAMPLES = [
+    s
+    for s in RECORD_STAGES
+    if type(s).__name__ not in (*_WITHOUT, *_SEQUENCES)
+    and (isinstance(s, IndexVectors) or not s.name.startswith("index."))
+]
 
 
 @pytest.fixture(scope="module")
