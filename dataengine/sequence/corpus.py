@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataengine.config.sequence import TextSource
+from dataengine.config.sequence import SegmentsSource, TextSource
 from dataengine.errors import InputError, UsageError
 from dataengine.storage.store import Store
 from dataengine.text.bounded_json import SIZE, parse_json
@@ -53,16 +53,15 @@ class Text:
     message: str = ""
 
 
-def files(source: TextSource) -> list[CorpusFile]:
+def files(source: TextSource | SegmentsSource) -> list[CorpusFile]:
     """All files of a corpus, by name. Raises UsageError where there are none."""
+    kinds = (*_ROWS, *_TEXT) if isinstance(source, TextSource) else _ROWS
     store, prefix = _root(source.path)
-    listed = [
-        CorpusFile(store.url, e.key, e.size, e.tag)
-        for e in store.list(prefix)
-        if e.key.endswith((*_TEXT, *_ROWS)) and (not prefix or e.key == prefix or e.key.startswith(f"{prefix}/"))
-    ]
+    alone = store.head(prefix) if prefix else None
+    entries = [alone] if alone is not None else store.list(prefix)
+    listed = [CorpusFile(store.url, e.key, e.size, e.tag) for e in entries if e.key.endswith(kinds)]
     if not listed:
-        raise UsageError(f"sequence source {source.name}: {source.path} has no file {', '.join((*_ROWS, *_TEXT))}")
+        raise UsageError(f"sequence source {source.name}: {source.path} has no file {', '.join(kinds)}")
     return listed
 
 
@@ -77,48 +76,58 @@ def _root(path: str) -> tuple[Store, str]:
 
 def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:
     """Texts of a file in order; a row that cannot be read is one with a ``failure``."""
-    data = Store(file.url).get(file.key)
     if file.key.endswith(_TEXT):
-        yield _text(data.decode("utf-8-sig", "replace"), 1.0)
-    elif file.key.endswith(".parquet"):
-        yield from _parquet(file, data, source)
+        yield _text(Store(file.url).get(file.key).decode("utf-8-sig", "replace"), 1.0)
+        return
+    for place, row in rows(file, [name for name in (source.column, source.weight_column) if name]):
+        if isinstance(row, InputError):
+            yield _failed(place, row.failure, row.message)
+        else:
+            yield _of_row(place, row, source)
+
+
+def rows(file: CorpusFile, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
+    """Rows of a JSONL or Parquet file in order, each with the place where it stands, or what is wrong with it."""
+    data = Store(file.url).get(file.key)
+    if file.key.endswith(".parquet"):
+        yield from _parquet(file, data, columns)
     else:
         opened = gzip.GzipFile(fileobj=io.BytesIO(data)) if file.key.endswith(".gz") else io.BytesIO(data)
-        yield from _lines(file, cast(BinaryIO, opened), source)
+        yield from _lines(file, cast(BinaryIO, opened))
 
 
-def _lines(file: CorpusFile, lines: BinaryIO, source: TextSource) -> Iterator[Text]:
+def _lines(file: CorpusFile, lines: BinaryIO) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
     number = 0
     try:
         while line := lines.readline(SIZE + 1):
             number += 1
             if line.strip():
-                yield _line(file, number, line, source)
+                yield f"{file.key}:{number}", _line(line)
     except (OSError, EOFError) as error:  # a damaged gzip
-        yield _failed(f"{file.key}:{number}", "damaged_file", str(error))
+        yield f"{file.key}:{number}", InputError("damaged_file", str(error))
 
 
-def _line(file: CorpusFile, number: int, line: bytes, source: TextSource) -> Text:
+def _line(line: bytes) -> dict[str, Any] | InputError:
     try:
         row = parse_json(line)
     except InputError as error:
-        return _failed(f"{file.key}:{number}", "bad_row", error.message)
-    if not isinstance(row, dict):
-        return _failed(f"{file.key}:{number}", "bad_row", "not a JSON object")
-    return _of_row(f"{file.key}:{number}", row, source)
+        return InputError("bad_row", error.message)
+    return row if isinstance(row, dict) else InputError("bad_row", "not a JSON object")
 
 
-def _parquet(file: CorpusFile, data: bytes, source: TextSource) -> Iterator[Text]:
+def _parquet(
+    file: CorpusFile, data: bytes, columns: Sequence[str]
+) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
     try:
         table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
-        names = [name for name in (source.column, source.weight_column) if name in table.schema_arrow.names]
+        names = [name for name in columns if name in table.schema_arrow.names]
         number = 0
         for batch in table.iter_batches(10_000, columns=names, use_threads=False):
             for row in batch.to_pylist():
                 number += 1
-                yield _of_row(f"{file.key}:{number}", row, source)
+                yield f"{file.key}:{number}", row
     except (pa.ArrowException, OSError) as error:
-        yield _failed(file.key, "damaged_file", str(error))
+        yield file.key, InputError("damaged_file", str(error))
 
 
 def _of_row(place: str, row: dict[str, Any], source: TextSource) -> Text:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dataengine.config.sequence import CotSource, PairsSource, SamplesSource, SegmentsSource, TextSource
+from dataengine.sequence.corpus import CorpusFile
 from dataengine.sequence.releases import Tar
+from dataengine.sequence.segments import Inputs
 from dataengine.storage.workspace import File
 
 
@@ -19,7 +21,8 @@ class Material:
 
 @dataclass(frozen=True)
 class EncodePart:
-    """``texts``: a table of a corpus; ``samples``: the tar whose samples become documents; ``records``: a tar of records, and in
+    """``texts``: a table of a corpus; ``samples``: the tar whose samples become documents; ``records``: a tar of records, or
+    ``rows``: a table of segments with the ``inputs`` that its media are found by; and in
     ``parents`` all samples that they may be about."""
 
     family: str
@@ -28,3 +31,5 @@ class EncodePart:
     samples: Material | None = None
     records: Tar | None = None
     parents: tuple[Material, ...] = ()
+    rows: CorpusFile | None = None
+    inputs: Inputs | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataengine.config.recipe import Recipe
-from dataengine.config.sequence import SamplesSource, SequenceConfig, TextSource
+from dataengine.config.sequence import SamplesSource, SegmentsSource, SequenceConfig, TextSource
 from dataengine.sequence.base import (
     CORPORA,
     ENCODE,
@@ -17,6 +17,7 @@ from dataengine.sequence.base import (
     releases,
     splitting_from,
 )
+from dataengine.sequence.corpus import files
 from dataengine.sequence.encode_part import EncodePart, Material
 from dataengine.sequence.read_stages import sample_tars
 from dataengine.sequence.releases import OWN, Tar
@@ -27,7 +28,7 @@ from dataengine.storage.workspace import digest
 class SequenceEncode(Sequencing, RecordStage):
     name = ENCODE
     version = "1"
-    needs = (CORPORA, SAMPLES, VOCABULARY, "cot.write")
+    needs = ("ingest", "dedup", CORPORA, SAMPLES, VOCABULARY, "cot.write")
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
@@ -71,6 +72,16 @@ class SequenceEncode(Sequencing, RecordStage):
         if isinstance(source, SamplesSource):
             return [
                 (m.tar.name, EncodePart(family, source, samples=m), [m.file.sha256, m.tar.sha256]) for m in materials
+            ]
+        if isinstance(source, SegmentsSource):
+            depends = [d for m in materials for d in (m.file.sha256, m.tar.sha256)] + release.inputs.digests
+            return [
+                (
+                    f"{n:05d}",
+                    EncodePart(family, source, rows=file, parents=tuple(materials), inputs=release.inputs),
+                    [file.key, str(file.size), file.tag, *depends],
+                )
+                for n, file in enumerate(files(source))
             ]
         known = [digest_ for m in materials for digest_ in (m.file.sha256, m.tar.sha256)]
         return [

@@ -7,15 +7,24 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataengine.config.sequence import CotSource, PairsSource, SamplesSource, TextSource, VisionConfig
+from dataengine.config.sequence import (
+    CotSource,
+    PairsSource,
+    SamplesSource,
+    SegmentsSource,
+    TextSource,
+    VisionConfig,
+)
 from dataengine.cot.core.record import OBSERVATION, Record
 from dataengine.errors import InputError
+from dataengine.sequence import segments
 from dataengine.sequence.assemble import Assembler
 from dataengine.sequence.chat import ChatTemplate
 from dataengine.sequence.compose import CaptionedSample, cot_draft, pair_draft, sample_drafts, text_draft
@@ -111,6 +120,8 @@ class EncodeWorker:
             yield from self._samples(spec.samples, source, spec.family)
         elif isinstance(source, CotSource | PairsSource) and spec.records is not None:
             yield from self._records(spec, source)
+        elif isinstance(source, SegmentsSource):
+            yield from self._segments(spec, source)
 
     def _texts(self, file: File, source: TextSource) -> Iterator[Made]:
         for table in self.workspace.batches([file], TEXTS):
@@ -157,6 +168,23 @@ class EncodeWorker:
                             yield cot_draft(record, look, template, self.system, source)
                     except InputError as error:
                         yield failed_row(key, source.name, error)
+
+    def _segments(self, spec: EncodePart, source: SegmentsSource) -> Iterator[Made]:
+        if spec.rows is None or spec.inputs is None:
+            return
+        for batch in batches(segments.documents(spec.rows, source), _AT_ONCE):
+            good = [found for _, found in batch if not isinstance(found, InputError)]
+            known = spec.inputs.ids(set().union(*map(segments.references, good)))
+            ids = {id_ for one in good for id_ in segments.samples_of(one, known)}
+            visuals = self._visuals(*self._parents(spec.parents, ids), spec.family, source.loss.vision)
+            look = partial(_visual, visuals)
+            for id_, found in batch:
+                try:
+                    if isinstance(found, InputError):
+                        raise found
+                    yield segments.segments_draft(id_, found, known, look, source)
+                except InputError as error:
+                    yield failed_row(id_, source.name, error)
 
     def _parents(self, materials: Sequence[Material], ids: set[str]) -> tuple[list[dict[str, Any]], list[Any]]:
         """Rows of MATERIAL of these samples, and the tar of each."""
@@ -220,12 +248,7 @@ class _Look:
         kind, _, name = reference.partition(":")
         if f"{kind}:" == OBSERVATION:
             return self._observation(f"obs{name}.png")
-        visual = self.visuals.get(name)
-        if visual is None:
-            raise InputError("no_sample", f"sample {name} is in none of the split's shards")
-        if isinstance(visual, InputError):
-            raise visual
-        return visual
+        return _visual(self.visuals, reference)
 
     def _observation(self, name: str) -> Visual:
         if self.family == "discrete":
@@ -239,6 +262,17 @@ class _Look:
         row = {"id": self.record.id, "kind": "image", **size}
         visual = continuous(row, self.family, self.vision)
         return Visual(self.record.id, f"{self.record.id}.{name}", None, visual.grid)
+
+
+def _visual(visuals: Mapping[str, Visual | InputError], reference: str) -> Visual:
+    """The visual part of ``sample:<id>``. Raises InputError where there is none."""
+    name = reference.partition(":")[2]
+    visual = visuals.get(name)
+    if visual is None:
+        raise InputError("no_sample", f"sample {name} is in none of the split's shards")
+    if isinstance(visual, InputError):
+        raise visual
+    return visual
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -66,13 +66,12 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, tuple[int, int]], byte
 
 
 def _row(m: SampleMetadata, codes: tuple[int, int] | None) -> dict[str, Any]:
-    turned = m.orientation >= 5
     row: dict[str, Any] = {
         "id": m.id,
         "kind": m.kind,
         "captions": [caption.text for caption in m.captions if caption.text],
-        "width": m.height if turned else m.width,
-        "height": m.width if turned else m.height,
+        "width": m.width,
+        "height": m.height,
         "duration": m.duration,
     }
     if codes is None or isinstance(m.codes, msgspec.UnsetType):

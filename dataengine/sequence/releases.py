@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,10 +14,14 @@ import msgspec
 
 from dataengine import contracts
 from dataengine.errors import RunError, UsageError
+from dataengine.sequence.segments import Inputs
 from dataengine.stage import Run
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import File
 
+#: Files of a ledger.
+_LEDGER = re.compile(r"ledger(/[0-9a-f]+)?\.parquet")
 #: Stands for the recipe's own release.
 OWN = ""
 
@@ -82,12 +87,19 @@ class _Tokenizer(msgspec.Struct):
     codebook_sizes: list[int]
 
 
+class _File(msgspec.Struct):
+    path: str
+    sha256: str
+    bytes: int
+
+
 class _Manifest(msgspec.Struct):
     schema_version: str
     name: str
     shards: list[_Shard]
     cot: _Cot
     tokenizer: _Tokenizer | None
+    files: list[_File] = []
 
 
 @dataclass(frozen=True)
@@ -99,6 +111,7 @@ class Release:
     records: dict[str, list[Tar]]
     tokenizer: str
     codebook_sizes: tuple[int, ...]
+    inputs: Inputs
 
     def tars(self, kind: str, split: str) -> list[Tar]:
         """Of ``samples`` or ``records``. Raises UsageError for a split that there is not."""
@@ -125,7 +138,15 @@ def own_release(run: Run) -> Release:
 
     facts = run.records["tokenize.fit"].parts["all"].facts if "tokenize.fit" in run.records else None
     sizes = tuple(facts["codebook_sizes"]) if facts else ()
-    return Release(run.recipe.name, tars("shard.write"), tars("cot.write"), facts["id"] if facts else "", sizes)
+    tokenizer = facts["id"] if facts else ""
+    return Release(run.recipe.name, tars("shard.write"), tars("cot.write"), tokenizer, sizes, _own_inputs(run))
+
+
+def _own_inputs(run: Run) -> Inputs:
+    def files(stage: str, role: str) -> tuple[File, ...]:
+        return tuple(run.records[stage].files(role)) if stage in run.records else ()
+
+    return Inputs(run.workspace.store.url, samples=files("ingest", "samples"), groups=files("dedup", "groups"))
 
 
 def other_release(url: str) -> Release:
@@ -157,4 +178,8 @@ def other_release(url: str) -> Release:
         tars("cot", manifest.cot.shards),
         made_by.id if made_by else "",
         tuple(made_by.codebook_sizes) if made_by else (),
+        Inputs(
+            store.url,
+            ledger=tuple(File(f.path, f.sha256, f.bytes, 1) for f in manifest.files if _LEDGER.fullmatch(f.path)),
+        ),
     )

@@ -250,3 +250,37 @@ def test_documents_longer_than_a_sequence(tmp_path: Path) -> None:
     ordered = [words.decode(pieces[key].tolist()) for key in sorted(pieces)]
     assert "".join(ordered).removesuffix("<|endoftext|>") == long and len(ordered) > 5
     assert all(text.endswith(".") for text in ordered[:-1]), "cut between sentences"
+
+
+def test_segments_make_one_document_of_texts_and_samples(tmp_path: Path, release: str) -> None:
+    def media(name: str, kind: str = "image") -> dict[str, str]:
+        return {"type": kind, kind: name}
+
+    def words(text: str) -> dict[str, str]:
+        return {"type": "text", "text": text}
+
+    listed = [
+        [
+            words("First"),
+            media("pictures/3.jpg"),
+            words("then"),
+            media(identity("sample", 13), "video"),
+            words("at last."),
+        ],
+        json.dumps([media("4.jpg"), words("by its name"), media("copy.jpg")]),
+        [media("none.jpg"), words("lost")],
+        [{"type": "sound", "sound": "x"}],
+        [],
+        "no list",
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps({"segments": one}) + "\n" for one in listed))
+    source = {"type": "segments", "name": "pages", "release": release, "path": str(tmp_path / "rows.jsonl")}
+    run_ = packed(tmp_path, [source], [{"name": "s", "length": 256}])
+    made = {parts for _, parts in ((id_, repr(parts)) for id_, parts in documents(run_, "s"))}
+    expected = [
+        ("First", codes(3, "image"), "then", codes(13, "video"), "at last."),
+        (codes(4, "image"), "by its name", codes(0, "image")),
+    ]
+    assert made == {repr(parts) for parts in expected}
+    reasons = Counter(row["reason"].partition(":")[0] for row in ledger(run_, "s") if row["outcome"] == "failed")
+    assert reasons == {"no_sample": 1, "bad_segments": 3}

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
@@ -43,6 +45,10 @@ def identity(*of: object) -> str:
     return hashlib.sha256(repr(of).encode()).hexdigest()[:32]
 
 
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def caption(n: int) -> str:
     return f"picture {n} of a red temple by a lake. The roof shines!"
 
@@ -58,13 +64,20 @@ def write_release(folder: Path, pictures: int = 12, films: int = 4, tars: int = 
     records = [record(n, ids[n]) for n in range(pictures + films)]
     pairs = [(r, [encode_png(np.zeros((8, 9, 3), np.uint8))] if r.observations else []) for r in records]
     cot = [_tar(folder, f"cot/train-picture-{n:05d}", _records(pairs[n::2])) for n in range(2)]
-    manifest = {
+    manifest: dict[str, Any] = {
         "schema_version": contracts.VERSION,
         "name": "made",
         "shards": shards,
         "cot": {"shards": cot},
         "tokenizer": {"id": tokenizer, "codebook_sizes": list(SIZES)} if tokenizer else None,
     }
+    fields = ({"uri": f"pictures/{n}.jpg", "id": id_} for n, id_ in enumerate(ids))
+    rows = [{"input_id": identity("input", n), "source": "made", "outcome": "kept", **f} for n, f in enumerate(fields)]
+    copied = {"uri": "pictures/copy.jpg", "id": identity("copy"), "representative": ids[0], "outcome": "duplicate"}
+    rows.append({"input_id": identity("input", "copy"), "source": "made", **copied})
+    pq.write_table(pa.Table.from_pylist(rows, contracts.LEDGER), folder / "ledger.parquet")
+    ledger = {"path": "ledger.parquet", "sha256": sha256_of(folder / "ledger.parquet"), "bytes": 1}
+    manifest["files"] = [ledger]
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
