@@ -8,6 +8,7 @@ from dataengine.annotate.captions.plan_stage import CaptionPlan
 from dataengine.annotate.captions.recaption import Recaption
 from dataengine.annotate.source_columns import SourceColumns
 from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
+from dataengine.annotate.text.stage import AnnotateText
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
 from dataengine.contamination.read import ContaminationRead
@@ -64,6 +65,7 @@ STAGES: tuple[Stage, ...] = (
     Recaption(),
     CaptionQuality(),
     Captions(),
+    AnnotateText(),
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from dataengine.annotate import asr, ocr
 from dataengine.annotate.track import Track
@@ -26,7 +26,7 @@ class TrackStage(PlannedStage):
     """A stage whose result is the table of a track. Failures are rows of it; more than ``limits.failed`` of them stop the run."""
 
     version = "1"
-    needs = ("dedup",)
+    needs: ClassVar[tuple[str, ...]] = ("dedup",)
     worker_type: Callable[..., Worker]
     """Makes a worker of limits, workspace, track, the track's block of the recipe, device and threads."""
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 #: Stages of this wing, in their order: what reads annotations needs them.
-ANNOTATIONS = ("annotate.columns", "annotate.ocr", "annotate.asr", "annotate.captions")
+ANNOTATIONS = ("annotate.columns", "annotate.ocr", "annotate.asr", "annotate.captions", "annotate.text")
 FAILURE: list[pa.Field[Any]] = [pa.field("failure", pa.string()), pa.field("message", pa.string())]
 
 
@@ -31,7 +31,7 @@ class Track:
     """``name``: of the table and, after ``annotate.``, of the stage. ``version``: of model, options and code, part of the name
     of every file. ``columns``: numbers and short texts for policies, statistics and the card; ``details``: text and structures.
     ``of_samples``: what a sample is said to be in the card where it has something of the track (``with text``); ``value_name``:
-    by what samples are counted, such as a language."""
+    by what samples are counted, such as a language; ``unreleased``: details that samples never carry."""
 
     name: str
     version: str
@@ -41,6 +41,7 @@ class Track:
     in_samples: bool = False
     of_samples: str = "annotated"
     value_name: str = "value"
+    unreleased: tuple[pa.Field[Any], ...] = ()
 
     @property
     def stage(self) -> str:
@@ -50,7 +51,7 @@ class Track:
     @property
     def schema(self) -> pa.Schema:
         """Of its table: one row a sample that was looked at, by id."""
-        return pa.schema([pa.field("id", pa.string(), False), *self.columns, *self.details, *FAILURE])
+        return pa.schema([pa.field("id", pa.string(), False), *self.columns, *self.details, *self.unreleased, *FAILURE])
 
 
 def absent(column: pa.Field[Any]) -> Any:

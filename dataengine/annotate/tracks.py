@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataengine.annotate import asr, ocr
 from dataengine.annotate.captions import track as captions
+from dataengine.annotate.text import track as text
 from dataengine.annotate.track import Track
 from dataengine.config.recipe import Recipe
 
@@ -17,5 +18,6 @@ def tracks(recipe: Recipe) -> list[Track]:
         ocr.track(config.ocr) if config.ocr else None,
         asr.track(config.asr) if config.asr else None,
         captions.track(recipe) if config.captions else None,
+        text.track(config.text) if config.text else None,
     ]
     return [track for track in wanted if track is not None]

@@ -11,6 +11,7 @@ from dataengine.cli.common import RecipeArgument, WorkspaceOption, exits
 from dataengine.errors import UsageError
 
 if TYPE_CHECKING:
+    from dataengine.models.serving.usage import Usage
     from dataengine.timings import Cost
 
 
@@ -63,9 +64,11 @@ def explain(
 
 @exits
 def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
-    """Report the seconds that runs of RECIPE have spent on each stage, the bytes of its files, and how much it has decoded."""
+    """Report the seconds that runs of RECIPE have spent on each stage, the bytes of its files, how much it has decoded, and
+    what it has asked of model servers."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
+    from dataengine.models.serving.usage import recorded
     from dataengine.pipeline import committed_so_far
     from dataengine.timings import costs
 
@@ -86,8 +89,22 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     total = sum(float(row[1].replace(",", "")) for row in rows if row[1])
     head = ("stage", "seconds", "in the last run", "runs", "partitions", "bytes")
     console.print_table("cost", head, [*rows, ("total", f"{total:,.1f}", "", "", "", "")])
+    _print_servers(recorded(run.workspace.store, loaded.name))
     kept = run.records["filter"].counts.get("kept", 0) if "filter" in run.records else 0
     _print_work({s: all_costs[s] for s in [*run.records, *spent] if s in all_costs}, kept)
+
+
+def _print_servers(asked: dict[str, Usage]) -> None:
+    """Requests to each model server, and how many were answered by the workspace instead."""
+    from dataengine.cli import console
+
+    rows = []
+    for name, one in asked.items():
+        failures = ", ".join(f"{failure} {n:,}" for failure, n in sorted(one.failures.items())) or "none"
+        rows.append((name, *(f"{n:,}" for n in (one.requests, one.cached, one.tokens_in, one.tokens_out)), failures))
+    if rows:
+        head = ("server", "requests", "from the cache", "prompt tokens", "completion tokens", "failed")
+        console.print_table("model servers", head, rows)
 
 
 def _print_work(spent: dict[str, Cost], kept: int) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from dataengine.config.annotate_captions import CaptionsConfig
+from dataengine.config.annotate_text import TextConfig
 from dataengine.config.sources import Model
 
 
@@ -50,13 +51,14 @@ class AnnotateConfig(Model):
     ocr: OcrConfig | None = None
     asr: AsrConfig | None = None
     captions: CaptionsConfig | None = None
+    text: TextConfig | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     threads: Annotated[int, Field(ge=1)] = 1
 
     @model_validator(mode="after")
     def _names_a_track(self) -> AnnotateConfig:
-        if self.ocr is None and self.asr is None and self.captions is None:
+        if not any((self.ocr, self.asr, self.captions, self.text)):
             raise ValueError(
-                "no track is named: add `ocr: {}`, `asr: {}` or `captions: {servers: [...]}`, or leave `annotate` out"
+                "no track is named: add `ocr: {}`, `asr: {}`, `captions: {servers: [...]}` or `text: {}`, or leave `annotate` out"
             )
         return self

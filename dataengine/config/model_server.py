@@ -16,8 +16,9 @@ Url = Annotated[str, Field(pattern=r"^https?://")]
 
 
 class ModelClientConfig(Model):
-    """How a model behind an OpenAI-compatible server is asked. Rates, budgets and concurrency hold for one worker process.
-    Address, key, rates and retries change no completion, so they may differ without anything being recomputed."""
+    """How a model behind an OpenAI-compatible server is asked. Rates and concurrency hold for one worker process, budgets for all
+    of them and all runs on the workspace together. Address, key, rates and retries change no completion, so they may differ
+    without anything being recomputed."""
 
     model: str
     vision: bool = True
@@ -37,7 +38,7 @@ class ModelClientConfig(Model):
     requests_per_minute: Annotated[float | None, Field(gt=0, exclude=True)] = None
     tokens_per_minute: Annotated[float | None, Field(gt=0, exclude=True)] = None
     budget_tokens: Annotated[int | None, Field(ge=1, exclude=True)] = None
-    """Tokens, prompt and completion, that one worker may spend in a run; completions kept from earlier runs cost nothing."""
+    """Tokens, prompt and completion, that all workers may spend, in all runs of the recipe on the workspace together."""
     budget: Annotated[float | None, Field(gt=0, exclude=True)] = None
     """The same in money, by ``prices``."""
     prices: Annotated[tuple[float, float] | None, Field(exclude=True)] = None
@@ -67,6 +68,11 @@ class ModelClientConfig(Model):
     def server_to_start(self) -> ModelServer | None:
         """The server whose replicas the run starts; None where others have started it."""
         return None
+
+    @property
+    def place(self) -> str:
+        """Prefix in the workspace of what is kept of one of the recipe's servers; "" of others."""
+        return ""
 
     @property
     def listed(self) -> bool:
@@ -200,6 +206,11 @@ class ModelServerConfig(ModelClientConfig):
     def server_to_start(self) -> ModelServer | None:
         """The server whose replicas the run starts; None where others have started it."""
         return None if self._server is None else self._server.server_to_start
+
+    @property
+    def place(self) -> str:
+        """Prefix in the workspace of what is kept of one of the recipe's servers; "" of others."""
+        return "" if self._server is None else self._server.place
 
     @property
     def listed(self) -> bool:

@@ -15,6 +15,7 @@ from dataengine.policy.load import load
 from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
 from dataengine.score.distribution import distributions, numeric
+from dataengine.score.value_counts import textual, value_counts
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
 
@@ -23,7 +24,7 @@ class Filter(TableStage):
     """Moving a threshold runs this stage and what follows it, nothing before."""
 
     name = "filter"
-    version = "3"
+    version = "4"
     needs = ("dedup", "score", *ANNOTATIONS, "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
@@ -34,8 +35,9 @@ class Filter(TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         engine, policy = run.engine, self._policy(run.recipe)
-        names = numeric(known_columns(run.recipe))
-        rows = engine.kept(annotated(run, {*names, *policy.columns}))
+        known = known_columns(run.recipe)
+        names, texts = numeric(known), textual(known)
+        rows = engine.kept(annotated(run, {*names, *texts, *policy.columns}))
         hits = contaminated(run)
         if hits is None:
             decided = decide(engine, policy, "annotated", {"annotated": rows})
@@ -47,6 +49,7 @@ class Filter(TableStage):
             "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
             "funnel": [asdict(row) for row in decided.funnel],
             "scores": distributions(engine, rows, decided.decisions, names, decided.samples),
+            "labels": value_counts(engine, rows, decided.decisions, texts),
         }
         return Output(roles("decisions", files), counts, facts)
 

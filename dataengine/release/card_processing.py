@@ -13,6 +13,9 @@ from dataengine.release.duplicates_section import duplicates
 from dataengine.release.index_section import index
 from dataengine.release.manifest import Manifest
 from dataengine.release.sequences_section import sequences
+from dataengine.release.labels_section import labels
+from dataengine.release.manifest import Manifest
+from dataengine.release.servers_section import servers
 from dataengine.release.source_columns_section import source_columns
 from dataengine.score.distribution import QUANTILES
 from dataengine.shards.json_types import known, plain
@@ -165,10 +168,12 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         source_columns,
         annotated,
         captions,
+        servers,
         _contamination,
         index,
         _filters,
         _scores,
+        labels,
         _codes,
         _cot,
         sequences,

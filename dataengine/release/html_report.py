@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
-from dataengine.release import captions_section, source_columns_section
+from dataengine.release import captions_section, labels_section, servers_section, source_columns_section
 from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
@@ -41,7 +41,9 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             *([_section("Columns from sources", *_source_columns(m))] if known(m.source_columns, []) else []),
             *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
             *([_section("Captions", *_captions(m))] if known(m.captions, None) else []),
+            *([_section("Model servers", _servers(m))] if servers_section.rows(m) else []),
             _section("Scores", *_scores(m)),
+            *([_section("Labels", *_labels(m))] if known(m.labels, {}) else []),
             *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
             _section("Statements of the authors", _statements(m)),
         ]
@@ -140,6 +142,16 @@ def _scores(m: Manifest) -> Iterable[str]:
         return
     yield "<p>Upper bar: all samples; lower bar: kept samples. Line: range. Box: 10th to 90th percentile. Mark: median.</p>"
     yield spreads(plain(m.scores))
+
+
+def _servers(m: Manifest) -> str:
+    return _table(servers_section.HEAD, servers_section.rows(m))
+
+
+def _labels(m: Manifest) -> Iterable[str]:
+    listed = [(name, value, f"{n:,}", f"{kept:,}") for name, value, n, kept in labels_section.rows(m)]
+    yield _table(labels_section.HEAD, listed) if listed else ""
+    yield f"<p>{escaped(labels_section.texts(m))}</p>" if labels_section.texts(m) else ""
 
 
 def _source_columns(m: Manifest) -> Iterable[str]:

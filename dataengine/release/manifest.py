@@ -19,6 +19,7 @@ from dataengine.release.manifest_sections import (
     Difference,
     Distribution,
     FilterStep,
+    Label,
     Ledger,
     Media,
     Policy,
@@ -78,6 +79,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     policy: Policy
     funnel: list[FilterStep]
     scores: dict[str, Distribution]
+    labels: dict[str, Label] | msgspec.UnsetType = msgspec.UNSET
     scorers: list[ScorerVersion]
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET

@@ -148,6 +148,15 @@ class Distribution(Closed):
     after: Quantiles
 
 
+class Label(Closed):
+    """A string column: how many values it has, and samples by value before and after filtering, of the commonest; none of them
+    where it has too many values."""
+
+    distinct: Count
+    before: Counts
+    after: Counts
+
+
 class ScorerVersion(Closed):
     """A scorer, and the version of its code and model."""
 

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dataengine.shards.json_types import Closed
+from msgspec import UNSET, UnsetType
+
+from dataengine.shards.json_types import Closed, Count, Counts
+
+
+class Asked(Closed):
+    """What a server was asked for. ``requests``: answered or failed, each once; ``failures``: by class. Tokens of the answers,
+    where they are known."""
+
+    purpose: str
+    requests: Count
+    failures: Counts
+    tokens_in: Count | UnsetType = UNSET
+    tokens_out: Count | UnsetType = UNSET
 
 
 class AskedModel(Closed):
@@ -16,3 +29,4 @@ class AskedModel(Closed):
     version: str
     kind: Literal["url", "command", "packaged"]
     digest: str
+    asked: list[Asked] | UnsetType = UNSET

@@ -20,6 +20,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.release import index_section
 from dataengine.release.account import Account, clips, cost
+from dataengine.release.asked_models import asked_models
 from dataengine.release.difference import difference
 from dataengine.release.ledger import counted, counts
 from dataengine.release.manifest import Manifest
@@ -89,10 +90,10 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "media": _media(run),
         "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION, **_facts(run, "dedup")},
         "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
-        **{name: filtering[name] for name in ("policy", "funnel", "scores")},
+        **{name: filtering[name] for name in ("policy", "funnel", "scores", "labels")},
         "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
         **_annotations(run),
-        **_model_servers(recipe),
+        **_model_servers(run),
         **_captions(run),
         **_source_columns(run),
         **({"sequences": summary(run)} if PACK in run.records else {}),
@@ -145,19 +146,9 @@ def _media(run: Run) -> Json:
     }
 
 
-def _model_servers(recipe: Recipe) -> Json:
+def _model_servers(run: Run) -> Json:
     """Nothing where the recipe has none."""
-    servers = [
-        {
-            "name": name,
-            "model": one.model,
-            "version": one.version,
-            "kind": one.kind,
-            "digest": digest(one.model, one.identity),
-        }
-        for name, one in sorted(recipe.model_servers.items())
-    ]
-    return {"model_servers": servers} if servers else {}
+    return {"model_servers": asked_models(run)} if run.recipe.model_servers else {}
 
 
 def _annotations(run: Run) -> Json:

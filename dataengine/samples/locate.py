@@ -122,6 +122,11 @@ def _read(store: Store, rows: Sequence[Located]) -> list[tuple[Located, bytes]]:
     return list(zip(rows, contents, strict=True))
 
 
+def longest(captions: Sequence[str]) -> int:
+    """Index of the caption with most characters, the first of equals; 0 where there is none."""
+    return max(range(len(captions)), key=lambda i: (len(captions[i]), -i), default=0)
+
+
 def chunks(source: Iterator[T], size: int) -> Iterator[list[T]]:
     """Consecutive lists of at most ``size``."""
     held: list[T] = []

@@ -50,16 +50,17 @@ def distributions(engine: TableEngine, rows: Frame, decisions: Frame, names: Seq
     """By column of ``rows``, ``count`` of them, the quantiles of all (``before``) and of those that ``decisions`` keep
     (``after``), as values that occur, so that no arithmetic rounds them. The ``count`` told is how many have a finite value; a
     column without one is left out."""
-    flagged = _flagged(engine, rows, decisions, names)
+    some = flagged(engine, rows, decisions, names)
     if count > ROWS_AT_ONCE and engine.spread:
-        spread = _far_spread(engine, flagged, names)
+        spread = _far_spread(engine, some, names)
     else:
-        collected = engine.collect(engine.whole(flagged, partial(_near_spread, tuple(names)), _NEAR))
+        collected = engine.collect(engine.whole(some, partial(_near_spread, tuple(names)), _NEAR))
         spread = json.loads(str(collected["told"][0])) if collected.num_rows else {}
     return {name: both for name, both in sorted(spread.items()) if both["before"]["count"]}
 
 
-def _flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str]) -> Frame:
+def flagged(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequence[str]) -> Frame:
+    """``names`` of rows, and KEPT."""
     if not engine.spread:
         here, decided = engine.collect(rows), engine.collect(decisions)
         if here["id"].equals(decided["id"]):  # no join of rows that lie side by side

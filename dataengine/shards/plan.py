@@ -19,7 +19,8 @@ from dataengine.annotate.captions.settings import captioning
 from dataengine.annotate.captions.track import SCHEMA as CAPTIONED
 from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
-from dataengine.shards.sample import longest, sample_size
+from dataengine.samples.locate import longest
+from dataengine.shards.sample import sample_size
 from dataengine.stage import Run
 from dataengine.storage.workspace import canonical_json
 from dataengine.table_engine import Frame
@@ -122,7 +123,7 @@ def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, i
     values = {name: row[f"score_{name}"] for name in names}
     scored = {name: value for name, value in values.items() if isinstance(value, int | float | str | list)}
     chosen = scored.pop(_BEST, None)
-    best = int(chosen) if isinstance(chosen, int | float) else longest(row["captions"])
+    best = int(chosen) if isinstance(chosen, int | float) else longest([caption["text"] for caption in row["captions"]])
     best = best if row.get("released") is None else 0
     codes = codes_of(row, bytes(row["codes_size"])) if row["codes_pack"] else None
     scores = canonical_json(scored).decode()

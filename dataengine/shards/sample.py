@@ -179,11 +179,6 @@ def flatten(samples: Iterable[Members]) -> Iterator[tuple[str, bytes]]:
         yield from members
 
 
-def longest(captions: Sequence[Mapping[str, Any]]) -> int:
-    """Index of the caption with most characters, the first of equals; 0 where there is none."""
-    return max(range(len(captions)), key=lambda i: (len(captions[i]["text"]), -i), default=0)
-
-
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys and no spaces, in UTF-8. Raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()

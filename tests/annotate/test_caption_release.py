@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from dataengine.annotate.text.judge import filter_of
+from dataengine.annotate.tracks import tracks
+from dataengine.annotate.worker import TABLE
+from dataengine.config.annotate_text import TextConfig
 from dataengine.config.recipe import load
 from dataengine.cot.core.schemas import SOURCE_MATERIAL
+from dataengine.models.serving.usage import recorded
 from dataengine.pipeline import committed, execute
 from dataengine.release.reader import open_release
 from dataengine.release.run_manifest import content_of
@@ -64,7 +69,8 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
                     "styles": ["short", "detailed", "structured"],
                     "failed": 0.5,
                     "choose": {"rule": "mix", "synthetic": 0.5},
-                }
+                },
+                "text": {},
             },
             cot={
                 "mix": {"non_thinking": 1.0},
@@ -117,6 +123,26 @@ def test_manifest_card_report_and_croissant_tell_the_shares(released: tuple[Path
     croissant = json.loads((release / "croissant.json").read_text())
     assert any(tool.endswith("a-model (captions)") for tool in croissant["rai:machineAnnotationTools"])
     assert "endpoint" not in json.dumps(content_of(recipe)) and "127.0.0.1" not in json.dumps(content_of(recipe))
+
+
+def test_servers_that_were_asked_are_counted_and_the_cache_beside_the_release(released: tuple[Path, Any]) -> None:
+    release, recipe = released
+    [server] = open_release(str(release)).manifest.model_servers
+    [asked] = server.asked
+    assert (asked.purpose, asked.requests, asked.failures) == ("captions", 30, {"bad_json": 10})
+    assert asked.tokens_in > 0 and "| vlm | a-model (url) | captions | 30 |" in (release / "README.md").read_text()
+    assert "<h2>Model servers</h2>" in (release / "report.html").read_text()
+    assert recorded(committed(recipe).workspace.store, recipe.name)["vlm"].requests == 30
+
+
+def test_the_text_filters_judge_the_captions_that_are_released(released: tuple[Path, Any]) -> None:
+    release, recipe = released
+    track = tracks(recipe)[-1]
+    judged = {row["id"]: row for row in committed(recipe).table("annotate.text", TABLE, track.schema).to_pylist()}
+    for sample in samples(release):
+        row, first = judged[sample["id"]], sample["captions"][0]["text"]
+        assert len(row["texts"]) == len(sample["captions"])
+        assert row["caption_gopher_quality"] == filter_of(TextConfig(), "gopher_quality")(first)
 
 
 def test_questions_of_chain_of_thought_read_the_released_captions(released: tuple[Path, Any]) -> None:

@@ -18,9 +18,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from dataengine.contracts import sample_id
+from dataengine.samples.locate import longest
 from dataengine.shards.assign import assign
 from dataengine.shards.manifest import Shard, split_and_family
-from dataengine.shards.sample import Members, flatten, longest, sample_members, sample_size
+from dataengine.shards.sample import Members, flatten, sample_members, sample_size
 from dataengine.storage.tar import write_tar
 from dataengine.tokenize.base import FAST, SLOW, Timeline
 from dataengine.tokenize.codec import to_row
@@ -47,7 +48,7 @@ class Source:
     scores: dict[str, float | None]
 
     def described(self, codes: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        best = longest(self.row["captions"])
+        best = longest([caption["text"] for caption in self.row["captions"]])
         return {"best": best, "scores": self.scores, "codes": codes[self.row["id"]]}
 
 

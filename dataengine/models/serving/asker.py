@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from dataengine.config.model_server import ModelClientConfig
+from dataengine.models.serving import usage
 from dataengine.models.serving.bounded_body import BodyError
 from dataengine.models.serving.chat_completions import estimated_tokens, parse_response, request_body
 from dataengine.models.serving.completion import FailedCompletion, Failure, Media, Request, Result
 from dataengine.models.serving.http import ConnectError, DisconnectedError
 from dataengine.models.serving.rate_limit import RateLimit
 from dataengine.models.serving.replicas import NoReplicaError, Replica, Replicas
+from dataengine.models.serving.shared_budget import SharedBudget
 from dataengine.models.serving.spending import Spending, Tokens
 from dataengine.text.redaction import redacted
 
@@ -32,13 +34,20 @@ def key_of(config: ModelClientConfig) -> str:
     return os.environ.get(config.api_key_env, "").strip() if config.api_key_env else ""
 
 
+def name_of(config: ModelClientConfig) -> str:
+    """RECIPE/NAME of one of a recipe's servers, "" of others."""
+    return config.place.removeprefix("model_servers/")
+
+
 @dataclass
 class Asker:
-    """Lives in one event loop. ``first_wait``: seconds before the second try, doubled before each further one."""
+    """Lives in one event loop. ``first_wait``: seconds before the second try, doubled before each further one; ``shared``: the
+    budget of all clients, None: this one's alone."""
 
     config: ModelClientConfig
     replicas: Replicas
     first_wait: float
+    shared: SharedBudget | None = None
     spending: Spending = field(init=False)
     _limit: RateLimit = field(init=False)
     _disconnected: int = 0
@@ -46,8 +55,15 @@ class Asker:
     """Requests whose connection ended twice go one at a time: that of which the server dies takes no others with it."""
 
     def __post_init__(self) -> None:
-        self.spending = Spending(self.config)
+        self.spending = Spending(self.config, self.shared)
         self._limit = RateLimit(self.config.requests_per_minute, self.config.tokens_per_minute)
+
+    async def close(self) -> None:
+        """End the connections, and give back what is not spent."""
+        await self.spending.close()
+        if self.replicas.store is not None and (name := name_of(self.config)):
+            await asyncio.to_thread(usage.record, self.replicas.store, name, self.spending.usage())
+        await self.replicas.close()
 
     async def ask(self, request: Request, media: Media) -> Result:
         """The result after all tries."""

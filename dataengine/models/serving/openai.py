@@ -16,13 +16,15 @@ from functools import partial
 
 from dataengine.config.model_server import ModelClientConfig
 from dataengine.errors import UsageError
-from dataengine.models.serving.asker import Asker, key_of
+from dataengine.models.serving.asker import Asker, key_of, name_of
 from dataengine.models.serving.cache import CompletionCache
 from dataengine.models.serving.completion import Media, Request, Result
 from dataengine.models.serving.http import Url, proxy_of
 from dataengine.models.serving.loop_thread import Jobs, LoopThread
 from dataengine.models.serving.messages import ImageBlock
 from dataengine.models.serving.replicas import Replicas
+from dataengine.models.serving.shared_budget import SharedBudget
+from dataengine.models.serving.spending import limit_of
 from dataengine.storage.workspace import digest
 
 _CACHE_THREADS = 32
@@ -62,6 +64,13 @@ class OpenAIClient:
                 f"the proxy that the environment names for model {self.config.model} is no http:// or https:// URL: set "
                 "https_proxy, or name the server's host in no_proxy"
             )
+
+    def budget(self) -> SharedBudget | None:
+        """What all clients of this server may spend together, where there is a budget and a workspace that tells."""
+        if self.cache.store is None or (self.config.budget is None and self.config.budget_tokens is None):
+            return None
+        name = name_of(self.config) or digest(self.id)[:16]
+        return SharedBudget(self.cache.store, f"spending/{name}", limit_of(self.config))
 
     def setup(self) -> None:
         self._session = _Session.open(self)
@@ -123,7 +132,7 @@ class _Session:
     def open(cls, client: OpenAIClient) -> _Session:
         cache, config = client.cache, client.config
         thread = LoopThread("model-client")
-        asker = thread.run(_asker(config, cache, client.first_wait))
+        asker = thread.run(_asker(config, cache, client.first_wait, client.budget()))
         slots = asker.replicas.slots
         executor = ThreadPoolExecutor(_CACHE_THREADS, "completions") if cache.remote else None
         return cls(cache, thread, asker, slots + max(8, slots // 2), executor)
@@ -146,14 +155,16 @@ class _Session:
         return result
 
     def close(self) -> None:
-        self.thread.run(self.asker.replicas.close())
+        self.thread.run(self.asker.close())
         self.thread.close()
         if self._executor is not None:
             self._executor.shutdown()
 
 
-async def _asker(config: ModelClientConfig, cache: CompletionCache, first_wait: float) -> Asker:
-    return Asker(config, Replicas(config, key_of(config), cache.store), first_wait)
+async def _asker(
+    config: ModelClientConfig, cache: CompletionCache, first_wait: float, shared: SharedBudget | None
+) -> Asker:
+    return Asker(config, Replicas(config, key_of(config), cache.store), first_wait, shared)
 
 
 def _is_url(text: str) -> bool:

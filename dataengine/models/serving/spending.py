@@ -1,13 +1,16 @@
-"""Budgets of a model client: tokens and money that it may spend, and the share of requests that may fail."""
+"""Budgets of a model client: tokens and money that it and its like may spend, and the share of requests that may fail."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 
 from dataengine.config.model_server import ModelClientConfig
 from dataengine.models.serving.completion import FINAL, Completion, FailedCompletion, Failure, Result
+from dataengine.models.serving.shared_budget import NOTHING, Amount, SharedBudget
+from dataengine.models.serving.usage import Usage
 
 Tokens = tuple[int, int]
 """Of prompts, and of completions."""
@@ -18,10 +21,12 @@ _FEWEST = 50
 
 @dataclass
 class Spending:
-    """Counts what was spent, and reserves what requests in flight may take. For one event loop. ``cached``: results of earlier
-    runs, which were no failures of the server."""
+    """Counts what was spent, and reserves what requests in flight may take. For one event loop. ``shared``: the budget of all
+    clients, out of which this one takes as it goes; None: it has the whole to itself. ``cached``: results of earlier runs, which
+    were no failures of the server."""
 
     config: ModelClientConfig
+    shared: SharedBudget | None = None
     prompt: int = 0
     completion: int = 0
     results: int = 0
@@ -29,11 +34,17 @@ class Spending:
     failures: Counter[Failure] = field(default_factory=Counter)
     _in_flight: int = 0
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
+    _granted: Amount = NOTHING
+    _refused: Amount | None = None
+    """What was asked of the shared budget in vain."""
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reserve(self, estimate: Tokens) -> FailedCompletion | None:
         """Count an estimate as spent, once what requests in flight did not take leaves room for it; where a budget does not hold
         it, why not."""
         while (refusal := self._refusal(estimate)) is not None:
+            if self.shared is not None and await self._take(self.shared, estimate):
+                continue
             if not self._in_flight:
                 return refusal
             self._settled.clear()
@@ -43,16 +54,48 @@ class Spending:
         self._in_flight += 1
         return None
 
-    def _refusal(self, estimate: Tokens) -> FailedCompletion | None:
+    async def _take(self, shared: SharedBudget, estimate: Tokens) -> bool:
+        """Take more of the shared budget, twice as much as so far where there is plenty. False where it does not hold what the
+        estimate needs."""
+        async with self._asking:
+            lacking = self._with(estimate).plus(self._granted, -1)
+            need = Amount(max(0.0, lacking.tokens), max(0.0, lacking.money))
+            if need == NOTHING:
+                return True
+            if self._refused and need.tokens >= self._refused.tokens and need.money >= self._refused.money:
+                return False
+            grant = await asyncio.to_thread(shared.take, need, self._granted)
+            if grant is None:
+                self._refused = need
+                return False
+            self._granted = self._granted.plus(grant)
+            return True
+
+    async def close(self) -> None:
+        """Give back what was taken of the shared budget and not spent."""
+        if self.shared is not None:
+            await asyncio.to_thread(self.shared.give_back, self._granted.plus(self._with((0, 0)), -1))
+
+    def _with(self, estimate: Tokens) -> Amount:
+        """What is spent with an estimate, of the kinds that have a budget."""
         prompt, completion = self.prompt + estimate[0], self.completion + estimate[1]
-        tokens, money, prices = self.config.budget_tokens, self.config.budget, self.config.prices
-        if tokens is not None and prompt + completion > tokens:
-            spent = f"{self.prompt + self.completion:,} of {tokens:,} tokens are spent (budget_tokens)"
-            return FailedCompletion(Failure.BUDGET, spent)
-        if money is not None and prices is not None and _price(prompt, completion, prices) > money:
-            spent = f"{_price(self.prompt, self.completion, prices):.2f} of {money:g} are spent (budget)"
-            return FailedCompletion(Failure.BUDGET, spent)
+        money = _price(prompt, completion, self.config.prices) if self.config.budget and self.config.prices else 0.0
+        return Amount(prompt + completion if self.config.budget_tokens else 0.0, money)
+
+    def _refusal(self, estimate: Tokens) -> FailedCompletion | None:
+        limit = limit_of(self.config) if self.shared is None else self._granted
+        spent, taken = self._with(estimate), self._with((0, 0)) if self.shared is None else self.shared.taken
+        if self.config.budget_tokens and spent.tokens > limit.tokens:
+            text = f"{taken.tokens:,.0f} of {self.config.budget_tokens:,} tokens are spent (budget_tokens)"
+            return FailedCompletion(Failure.BUDGET, text)
+        if self.config.budget and spent.money > limit.money:
+            return FailedCompletion(Failure.BUDGET, f"{taken.money:.2f} of {self.config.budget:g} are spent (budget)")
         return None
+
+    def usage(self) -> Usage:
+        """What this client has asked so far."""
+        failures = Counter({failure.value: n for failure, n in self.failures.items()})
+        return Usage(self.results, self.cached, self.prompt, self.completion, failures)
 
     def settle(self, estimate: Tokens, result: Result) -> int:
         """Replace an estimate by what a try took, where the server tells; returns how many tokens fewer that is."""
@@ -81,6 +124,11 @@ class Spending:
             f"{failed:,} of {results:,} requests failed, `failed` allows {self.config.failed:.0%}: {classes}; "
             f"the last one: {result.message}",
         )
+
+
+def limit_of(config: ModelClientConfig) -> Amount:
+    """The budgets of a configuration; infinite where there is none."""
+    return Amount(config.budget_tokens or math.inf, config.budget or math.inf)
 
 
 def _price(prompt: int, completion: int, prices: tuple[float, float]) -> float:

@@ -43,13 +43,17 @@ def other() -> Iterator[ChatServer]:
         yield running
 
 
-def complete(*servers: ChatServer, count: int, store: Store | None = None, **settings: Any) -> list[Result]:
-    """The results of so many requests of different seeds, in their order."""
+def complete(
+    *servers: ChatServer, count: int, store: Store | None = None, first: int = 0, **settings: Any
+) -> list[Result]:
+    """The results of so many requests of different seeds, from ``first`` on, in their order."""
     fields = {"url": [s.endpoint for s in servers], "model": "m", "timeout": 5.0, "logprobs": False} | settings
     client = OpenAIClient(ModelServer.model_validate(fields), CompletionCache(store), first_wait=0.01)
     client.setup()
     try:
-        return list(in_order(client.complete((request(seed=n) for n in range(count)), PICTURES.__getitem__)))
+        return list(
+            in_order(client.complete((request(seed=n) for n in range(first, first + count)), PICTURES.__getitem__))
+        )
     finally:
         client.close()
 
