@@ -11,10 +11,9 @@ from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
 from dataengine.release.duplicates_section import duplicates
 from dataengine.release.index_section import index
-from dataengine.release.manifest import Manifest
-from dataengine.release.sequences_section import sequences
 from dataengine.release.labels_section import labels
 from dataengine.release.manifest import Manifest
+from dataengine.release.sequences_section import sequences
 from dataengine.release.servers_section import servers
 from dataengine.release.source_columns_section import source_columns
 from dataengine.score.distribution import QUANTILES
