@@ -18,6 +18,7 @@ from dataengine.cot.paths.stage import CotPaths
 from dataengine.cot.questions.stage import CotQuestions
 from dataengine.errors import UsageError
 from dataengine.models.serving.connect import chat_model
+from dataengine.pipeline import open_run
 from dataengine.release.manifest_servers import AskedModel
 from dataengine.release.run_manifest import _model_servers, content_of
 
@@ -79,7 +80,7 @@ def test_a_model_is_told_apart_by_what_changes_its_completions() -> None:
 
 def test_a_release_names_its_models_and_no_address() -> None:
     one = recipe()
-    published = _model_servers(one)["model_servers"]
+    published = _model_servers(open_run(one))["model_servers"]
     assert [(s.name, s.model, s.kind) for s in msgspec.convert(published, list[AskedModel])] == [
         ("big", "m", "command"),
         ("small", "SmolLM2-135M-Instruct", "packaged"),
@@ -90,7 +91,7 @@ def test_a_release_names_its_models_and_no_address() -> None:
     assert content_of(moved) == content_of(one)
     assert content_of(recipe(big=SERVERS["big"] | {"version": "a2"})) != content_of(one)
     plain = Recipe.model_validate(BASE)
-    assert _model_servers(plain) == {} and "model_servers" not in content_of(plain)
+    assert _model_servers(open_run(plain)) == {} and "model_servers" not in content_of(plain)
 
 
 @pytest.mark.parametrize(
