@@ -51,7 +51,7 @@ def visual() -> tuple[ProductTokenizer, tuple[Codes, ...]]:
     """A tokenizer fitted on crops of two photos, and the crops' codes."""
     china, flower = load_sample_images().images
     crops = [china[:300, :400], flower[100:400, 100:500], china[200:, 300:], flower[150:300, 200:400]]
-    config = configure({"name": "product", "entries": 64, "max_tokens": 64})
+    config = configure({"name": "product", "entries": 64, "max_tokens": 24})
     prepared = [ProductTokenizer.preparer(config)([crop]) for crop in crops]
     fitted = ProductTokenizer.fit(config, iter([(f"{i:032x}", p) for i, p in enumerate(prepared)]))
     return fitted, tuple(fitted.encode(prepared))
