@@ -41,6 +41,7 @@ from dataengine.sequence.mix_stage import SequenceMix
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
+from dataengine.sequence.write_stage import SequenceDescribe, SequenceWrite
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
 from dataengine.tokenize.kelix_curriculum import KelixAlign, KelixAnneal, KelixAnnealed, KelixCorpus, KelixPretrain
@@ -109,6 +110,8 @@ STAGES: tuple[Stage, ...] = (
     SequenceEncode(),
     SequenceMix(),
     SequencePack(),
+    SequenceWrite(),
+    SequenceDescribe(),
     ReleaseStage(),
     ReleasePublish(),
 )

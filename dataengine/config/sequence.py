@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from dataengine.config.sequence_formats import TOKENS_ONLY, FormatName, SummaryConfig
 from dataengine.config.sources import Model, Name
 
 LayoutName = Literal["blocks", "codes", "qwen-vl", "keye"]
@@ -186,6 +187,10 @@ class SetConfig(Model):
     pool: Annotated[int, Field(ge=1)] = 512
     """Sequences, about, that are packed together and lie in one file."""
     balance: BalanceConfig | None = BalanceConfig()
+    formats: Annotated[list[FormatName], Field(min_length=1)] = ["webdataset"]
+    """In which the set is written to the release: docs/sequence-formats.md."""
+    summary: SummaryConfig | None = None
+    """Summary tokens between the others; the length does not count them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -200,6 +205,10 @@ class SetConfig(Model):
     def _fits(self) -> SetConfig:
         if self.positions == "3d" and self.layout in DISCRETE:
             raise ValueError(f"layout {self.layout} has positions 1d (arXiv 2602.09843); 3d is for qwen-vl and keye")
+        if self.layout == "blocks" and (wrong := sorted(set(self.formats).intersection(TOKENS_ONLY))):
+            raise ValueError(f"format {wrong[0]} holds one token a position: take layout codes, or another format")
+        if len(set(self.formats)) < len(self.formats):
+            raise ValueError("formats: one is named twice")
         if self.shares and not any(self.shares.values()):
             raise ValueError("shares: at least one of them is above 0")
         return self

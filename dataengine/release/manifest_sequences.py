@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from dataengine.sequence.formats.description import Summary
 from dataengine.shards.json_types import Closed, Count, Counts
 
 
@@ -50,6 +51,8 @@ class SequenceSet(Closed):
     imbalance: float
     imbalance_before: float
     cells: list[MixCell]
+    formats: list[str]
+    summary: Summary | None
     outcomes: Annotated[Counts, Meta(description="documents by what became of them")]
 
 

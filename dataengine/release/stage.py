@@ -23,6 +23,7 @@ from dataengine.release.run_manifest import PACKAGE, build_manifest, content_of
 from dataengine.release.run_summary import facts, note_changes
 from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
+from dataengine.sequence.write_stage import files_of
 from dataengine.shards.json_types import plain
 from dataengine.stage import Run, TableStage
 from dataengine.storage.release_folder import MANIFEST, ReleaseFolder
@@ -37,6 +38,7 @@ class ReleaseStage(TableStage):
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *("index.nodes", "shard.assign", "shard.write", "cot.mix", "cot.write", "sequence.vocabulary", "sequence.pack"),
+        *("sequence.write", "sequence.describe"),
     )
     in_place = True
 
@@ -70,7 +72,7 @@ class ReleaseStage(TableStage):
         for name, write in (("croissant", croissant), ("spdx", spdx)):
             files[name] = put(f"{name}.json", write(manifest, accounted.files, folder.staging))
         files["report"] = put("report.html", _report(run, manifest, accounted))
-        all_files = [*files.values(), *_tars(run)]
+        all_files = [*files.values(), *_data(run)]
         manifest.files = [ReleaseFile(f.key.removeprefix(f"{folder.base}/"), f.sha256, f.bytes) for f in all_files]
         data, known = manifest.to_bytes(), facts(run, accounted)
         note_changes(run, accounted)
@@ -86,6 +88,6 @@ def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
     return page(manifest, examples, thumbnails(run, examples.shown))
 
 
-def _tars(run: Run) -> list[File]:
+def _data(run: Run) -> list[File]:
     records = [run.records[name] for name in ("shard.write", "cot.write") if name in run.records]
-    return [f for record in records for f in record.files("tar")]
+    return [*(f for record in records for f in record.files("tar")), *files_of(run)]

@@ -17,6 +17,9 @@ from dataengine.stage import Run
 
 CORPORA, SAMPLES, VOCABULARY = "sequence.corpora", "sequence.samples", "sequence.vocabulary"
 ENCODE, MIX, PACK = "sequence.encode", "sequence.mix", "sequence.pack"
+#: Fields of a set that change how it is written, not what is packed.
+AS_WRITTEN = {"formats", "summary"}
+WRITE, DESCRIBE = "sequence.write", "sequence.describe"
 
 
 class Sequencing:

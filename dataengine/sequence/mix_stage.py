@@ -16,7 +16,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
 from dataengine.contracts import columns
 from dataengine.errors import BalanceError, RunError
-from dataengine.sequence.base import ENCODE, MIX, Sequencing, codebook_sizes, releases, sources_of
+from dataengine.sequence.base import AS_WRITTEN, ENCODE, MIX, Sequencing, codebook_sizes, releases, sources_of
 from dataengine.sequence.budgets import cut_of, plan_budgets, pools, taken
 from dataengine.sequence.encoded import DOCUMENTS
 from dataengine.sequence.occurrences import BUCKETS, DRAWN, OCCURRENCES, Draws
@@ -86,7 +86,11 @@ class SequenceMix(Sequencing, TableStage):
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
         sources = [[source.name, source.epochs, source.cap] for source in config.sources]
-        return [sources, [one.model_dump(exclude={"balance", "positions"}) for one in config.sets], recipe.seed]
+        return [
+            sources,
+            [one.model_dump(exclude={"balance", "positions"} | AS_WRITTEN) for one in config.sets],
+            recipe.seed,
+        ]
 
     def compute(self, run: Run, key: str) -> Output:
         files: dict[str, File] = {}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
-from dataengine.sequence.base import MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
+from dataengine.sequence.base import AS_WRITTEN, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
 from dataengine.sequence.document import Document, Expanded, expand, piece
 from dataengine.sequence.encoded import Place, media_of, read
 from dataengine.sequence.mix_stage import PLAN
@@ -37,7 +37,7 @@ class SequencePack(Sequencing, RecordStage):
     needs = (VOCABULARY, MIX)
 
     def settings(self, recipe: Recipe) -> Any:
-        return [[one.model_dump(mode="json") for one in self.config(recipe).sets], recipe.seed]
+        return [[one.model_dump(mode="json", exclude=AS_WRITTEN) for one in self.config(recipe).sets], recipe.seed]
 
     def plan(self, run: Run) -> list[Part]:
         sets = {one.name: one for one in self.config(run.recipe).sets}
@@ -48,7 +48,13 @@ class SequencePack(Sequencing, RecordStage):
             kind, _, name = role.partition("/")
             if kind == "plan":
                 one = sets[name.rpartition("-")[0]]
-                key = digest(self.version, file.sha256, one.model_dump(mode="json"), facts["id"], run.recipe.seed)
+                key = digest(
+                    self.version,
+                    file.sha256,
+                    one.model_dump(mode="json", exclude=AS_WRITTEN),
+                    facts["id"],
+                    run.recipe.seed,
+                )
                 parts.append(Part(name, key, (one, file)))
         return parts
 

@@ -30,6 +30,8 @@ def _set(run: Run, one: Any) -> Json:
     return {
         **{name: getattr(one, name) for name in ("name", "layout", "length", "positions", "packing")},
         **{name: total[name] for name in ("sequences", "tokens", "padding")},
+        "formats": list(one.formats),
+        "summary": one.summary and one.summary.model_dump(),
         "ranks": one.balance.ranks if one.balance and whole else 0,
         "imbalance": _mean([out.facts["imbalance"] for out in whole]),
         "imbalance_before": _mean([out.facts["imbalance_before"] for out in whole]),

@@ -10,9 +10,9 @@ from msgspec import Meta
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="first 128 bits of the SHA-256 of the media")]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 FileName = Annotated[str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*$", max_length=200)]
-#: Of a file below a release's folder; no part of it is empty, begins with a dot or holds a backslash.
+#: Of a file below a release's folder; no part of it is empty, `.` or `..` or holds a backslash, and the first begins with no dot.
 RelativePath = Annotated[
-    str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=500)
+    str, Meta(pattern="^[A-Za-z0-9_][A-Za-z0-9._-]*(/[.]?[A-Za-z0-9_][A-Za-z0-9._-]*)*$", max_length=500)
 ]
 Count = Annotated[int, Meta(ge=0)]
 Counts = dict[str, Count]

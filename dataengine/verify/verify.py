@@ -16,11 +16,14 @@ import msgspec
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.errors import DataEngineError
 from dataengine.release.ledger import counts, is_ledger
 from dataengine.release.manifest import Contents, Manifest
 from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.publish import CLAIM, MANIFEST, listed, of_reader
 from dataengine.release.reader import manifest_of
+from dataengine.sequence.formats.check import check_set
+from dataengine.sequence.formats.description import FILE, description_of
 from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard
 from dataengine.storage.store import Store
@@ -47,6 +50,7 @@ class Verified:
     bytes: int = 0
     samples: int = 0
     records: int = 0
+    sequences: int = 0
     inputs: int = 0
     spread: dict[str, float] = field(default_factory=dict)
     """Of each split and family, the largest shard less the smallest, as a share of their mean."""
@@ -56,6 +60,7 @@ class Verified:
     def rows(self) -> list[tuple[str, str]]:
         """Names and numbers, as a table for the terminal."""
         rows = [(name, f"{getattr(self, name):,}") for name in ("files", "bytes", "samples", "records", "inputs")]
+        rows += [("sequences", f"{self.sequences:,}")] if self.sequences else []
         rows += [(f"shard size spread: {name}", f"{share:.1%}") for name, share in self.spread.items()]
         return [*rows, ("errors", f"{len(self.errors):,}")]
 
@@ -80,6 +85,7 @@ def verify(release: str, *, workers: int = 1, ranks: int = 1, progress: Progress
     reports = _check_files(store, contents, items, progress or (lambda done, total: None))
     result.errors += [f"{path}: {text}" for path, report in reports.items() for text in report.errors]
     result.files, result.bytes = len(items) + 1, sum(i.bytes for i in items)
+    _check_sequences(store, contents, result)
     result.samples, result.records = len(_ids(reports, "shards/")), len(_ids(reports, "cot/"))
     _check_counts(contents, reports, result)
     _check_shard_sizes(contents.shards, workers * ranks, result)
@@ -121,6 +127,27 @@ def _check_files(store: Store, contents: Contents, items: list[ReleaseFile], pro
 
 def _ids(reports: Reports, folder: str) -> list[str]:
     return [id_ for path, report in reports.items() if path.startswith(folder) for id_ in report.ids]
+
+
+def _check_sequences(store: Store, contents: Contents, result: Verified) -> None:
+    """Sets of packed sequences, by their descriptions; their files must be those of the manifest."""
+    listed = {item.path: item.sha256 for item in contents.files}
+    for path in sorted(path for path in listed if path.startswith("sequences/") and path.endswith(f"/{FILE}")):
+        base = path.removesuffix(FILE)
+        inside = Store(store.uri(base.rstrip("/")))
+        try:
+            about = description_of(inside)
+        except (DataEngineError, OSError) as error:
+            result.errors.append(f"{path}: {error}")
+            continue
+        result.sequences += about.sequences
+        result.errors += [f"{base}{error}" for error in check_set(inside, about)]
+        result.errors += [
+            f"{base}{file.path}: is another file in the set's description than in the manifest"
+            for shard in about.shards
+            for file in shard.files
+            if listed.get(base + file.path) != file.sha256
+        ]
 
 
 def _check_counts(contents: Contents, reports: Reports, result: Verified) -> None:

@@ -23,6 +23,7 @@ from dataengine.sequence.mix_stage import SequenceMix
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
+from dataengine.sequence.write_stage import SequenceDescribe, SequenceWrite
 from dataengine.shards.sample import flatten, sample_members
 from dataengine.stage import Stage
 from dataengine.storage.tar import write_tar
@@ -37,6 +38,8 @@ STAGES: tuple[Stage, ...] = (
     SequenceEncode(),
     SequenceMix(),
     SequencePack(),
+    SequenceWrite(),
+    SequenceDescribe(),
 )
 TOKENIZER = "t" * 32
 
