@@ -92,9 +92,8 @@ def test_shards_of_a_set_are_its_pools(made: tuple[Run, Path]) -> None:
     run_, folder = made
     tars = sorted(path.name for path in (folder / "rows" / "webdataset").glob("*.tar"))
     assert tars == [f"rows-{n:05d}.tar" for n in range(len(set_files(run_, "rows")))] and len(tars) > 1
-    keys = [file.key for file in files_of(run_)]
-    on_disk = [f"sequences/{path.relative_to(folder)}" for path in folder.rglob("*") if path.is_file()]
-    assert sorted(key.partition("/sequences/")[2] for key in keys) == sorted(key.partition("/")[2] for key in on_disk)
+    keys = [file.key.removeprefix("releases/sequences/sequences/") for file in files_of(run_)]
+    assert keys == sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def test_only_what_changed_is_written_again(tmp_path: Path, release: str) -> None:
@@ -129,7 +128,7 @@ def test_rows_in_a_format_of_tokens_are_refused(tmp_path: Path) -> None:
 
 def test_summaries_whose_ids_text_or_codes_have_are_refused(tmp_path: Path, release: str) -> None:
     one = {**SETS[0], "summary": {"independent": False, "begin": 300}}
-    with pytest.raises(UsageError, match=r"summary\.begin 300 collides with the 6\d\d ids"):
+    with pytest.raises(UsageError, match=r"summary\.begin 300 collides with the \d+ ids"):
         written(tmp_path, release, [one])
     _, folder = written(tmp_path, release, [{**one, "summary": {"independent": False, "begin": 1000, "tokens": 2}}])
     first = next(iter(open_set(str(folder / "rows" / "webdataset"))))
