@@ -14,6 +14,7 @@ import pytest
 import typer
 import yaml
 from pydantic import BaseModel
+from support.photo_set import photo_sequences, photo_set
 
 from dataengine.annotate.annotated import known_columns
 from dataengine.catalog import STAGES
@@ -21,6 +22,8 @@ from dataengine.cli.main import app
 from dataengine.config import recipe as recipes
 from dataengine.config.recipe import Recipe
 from dataengine.policy import load as policy_files
+from dataengine.sequence.formats.description import Format
+from dataengine.sequence.summary.settings import SummarySettings
 from dataengine.tokenize.text import QwenText
 
 ROOT = Path(__file__).parents[2]
@@ -173,7 +176,12 @@ def test_python_compiles_and_its_imports_exist(block: Block) -> None:
 def test_python_that_reads_a_release_runs(
     block: Block, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "workspace/releases").mkdir(parents=True)
-    (tmp_path / "workspace/releases/cats").symlink_to(small)
+    cats = tmp_path / "workspace/releases/cats"
+    cats.mkdir(parents=True)
+    for path in small.iterdir():
+        (cats / path.name).symlink_to(path)
+    if "/sequences/" in block.text:
+        for name, more in (("rows-8k", {}), ("ksa-8k", {"format": Format.parquet, "summary": SummarySettings()})):
+            photo_set(tmp_path / "workspace", photo_sequences(2), release="cats", name=name, **more)
     monkeypatch.chdir(tmp_path)
     exec(compile(block.text, f"{block.page}:{block.line}", "exec"), {"encode": QwenText().encode})

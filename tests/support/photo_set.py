@@ -86,13 +86,17 @@ def photo_sequences(count: int = 4, length: int = 256, flat: bool = False) -> li
 
 
 def photo_set(
-    folder: Path, sequences: list[PackedSequence], summary: SummarySettings | None = None, **more: Any
+    folder: Path,
+    sequences: list[PackedSequence],
+    summary: SummarySettings | None = None,
+    release: str = "demo",
+    **more: Any,
 ) -> Path:
     """Written as WebDataset tars of two shards, with the text tokenizer beside them and the visual one in the workspace."""
     about = described(sequences, summary, **more)
     stored = [with_summaries(s, summary, about.eob) for s in sequences] if summary else sequences
     half = (len(stored) + 1) // 2
-    where = folder / "releases" / "demo" / "sequences" / about.name / about.format.value
+    where = folder / "releases" / release / "sequences" / about.name / about.format.value
     write_set(about, where, {"train-00000": stored[:half], "train-00001": stored[half:]})
     (where / about.text_tokenizer).write_text(text().to_str())
     fitted = folder / "tokenizers" / visual()[0].id
