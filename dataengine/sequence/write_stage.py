@@ -146,7 +146,7 @@ def _abouts(run: Run, config: SequenceConfig, one: SetConfig) -> Iterator[SetDes
     known = releases(run, config)
     discrete = family_of(one.layout) == "discrete"
     sizes = list(codebook_sizes(known)) if discrete else []
-    special = dict(sorted(facts["special"].items()))
+    special: dict[str, int] = dict(sorted(facts["special"].items()))
     _require_free_ids(one, facts["first_code"] + sum(sizes))
     for form in one.formats:
         yield SetDescription(
