@@ -57,21 +57,7 @@ def main() -> None:
 
 def prepare(folder: Path, records: int, planted: float) -> Path:
     """Pictures, a policy and two recipes: with and without cot."""
-    media = folder / "media"
-    media.mkdir()
-    build(folder / "corpus")
-    photos = _photos(folder / "corpus")
-    draw = np.random.default_rng(5)
-    for n in range(int(records * _SAMPLES_A_RECORD)):
-        photo = photos[n % len(photos)]
-        height, width = (int(side * draw.uniform(0.3, 0.8)) for side in photo.shape[:2])
-        top, left = (
-            int(draw.integers(0, side - part)) for side, part in zip(photo.shape, (height, width), strict=False)
-        )
-        crop = np.rot90(photo[top : top + height, left : left + width], int(draw.integers(0, 4)))
-        out = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(crop)).save(out, "JPEG", quality=90)
-        (media / f"{n:06d}.jpg").write_bytes(out.getvalue())
+    photographs(folder / "corpus", folder / "media", int(records * _SAMPLES_A_RECORD))
     (folder / "policy.yaml").write_text(yaml.safe_dump(_POLICY))
     modes = dict.fromkeys(("non_thinking", "thinking", "auto_think", "think_with_image"), 1.0)
     cot = {
@@ -83,7 +69,7 @@ def prepare(folder: Path, records: int, planted: float) -> Path:
     recipe = {
         "name": "bench",
         "workspace": str(folder / "ws"),
-        "sources": [{"type": "folder", "name": "crops", "path": str(media), "buckets": 8}],
+        "sources": [{"type": "folder", "name": "crops", "path": str(folder / "media"), "buckets": 8}],
         "dedup": {"radius": 0},
         "score": {"scorers": [{"name": "technical"}]},
         "filter": {"policy": str(folder / "policy.yaml")},
@@ -95,6 +81,24 @@ def prepare(folder: Path, records: int, planted: float) -> Path:
     path = folder / "recipe.yaml"
     path.write_text(yaml.safe_dump({**recipe, "cot": cot}, sort_keys=False))
     return path
+
+
+def photographs(corpus: Path, media: Path, count: int) -> None:
+    """``count`` crops of the demo corpus's photographs in ``media``; the corpus itself in ``corpus``."""
+    media.mkdir()
+    build(corpus)
+    photos = _photos(corpus)
+    draw = np.random.default_rng(5)
+    for n in range(count):
+        photo = photos[n % len(photos)]
+        height, width = (int(side * draw.uniform(0.3, 0.8)) for side in photo.shape[:2])
+        top, left = (
+            int(draw.integers(0, side - part)) for side, part in zip(photo.shape, (height, width), strict=False)
+        )
+        crop = np.rot90(photo[top : top + height, left : left + width], int(draw.integers(0, 4)))
+        out = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(crop)).save(out, "JPEG", quality=90)
+        (media / f"{n:06d}.jpg").write_bytes(out.getvalue())
 
 
 def measure(name: str, *arguments: str) -> float:

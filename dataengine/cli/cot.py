@@ -85,6 +85,29 @@ def verify(
 
 @app.command()
 @exits
+def grade(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="JSONL: question, answer, reply a line; - reads stdin.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Grade replies of your own: A (right), B (right, but flawed reasoning or none), C (wrong, or no answer)."""
+    from dataengine.cli import console
+    from dataengine.cli.replies import graded, rows, summary
+
+    lines = graded(file)
+    if as_json:
+        for line in lines:
+            console.write(line.to_json())
+    else:
+        console.print_table(f"{file}", ["id", "grade", "answer", "reasons"], rows(lines))
+        console.print_rows("grades", summary(lines))
+    if unexpected := [line for line in lines if line.unexpected]:
+        raise RunError(
+            "\n  ".join([f"{len(unexpected):,} lines are not as expected:", *(u.complaint for u in unexpected)])
+        )
+
+
+@app.command()
+@exits
 def review(
     recipe: RecipeArgument,
     workspace: WorkspaceOption = None,

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli.common import exits
-from dataengine.export.options import Form, MediaAs
+from dataengine.cli.common import RecipeArgument, WorkspaceOption, exits
+from dataengine.export.options import Form, MediaAs, Signal, Trainer
 
 app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
 
@@ -105,4 +105,44 @@ def messages(
 
         written = export(release, out, split, progress)
     console.print_rows("written", [("records", f"{written.records:,}"), ("media", f"{written.media:,}")])
+    console.write(f"\n{out.rstrip('/')}/")
+
+
+@app.command()
+@exits
+def preferences(
+    recipe: RecipeArgument,
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to; must be empty.")],
+    workspace: WorkspaceOption = None,
+    signal: Annotated[
+        Signal,
+        typer.Option(
+            "--as",
+            help="pairs: a sound and a wrong reply, for DPO and MPO. rl: questions that the models answer right sometimes, with "
+            "hints. steps: reasoning by step, with labels.",
+        ),
+    ] = Signal.pairs,
+    trainer: Annotated[Trainer, typer.Option("--to", help="Whose layout. LLaMA-Factory reads pairs.")] = Trainer.trl,
+    split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
+    most: Annotated[int, typer.Option(min=1, help="Pairs of one question at most.")] = 1,
+    rows: Annotated[int, typer.Option(min=1, help="Rows a file.")] = 1000,
+) -> None:
+    """Write the graded reasoning paths of RECIPE's last run as JSONL for preference, reinforcement or process-reward training."""
+    from dataengine.cli import console
+    from dataengine.config import recipe as recipes
+    from dataengine.export.preferences import Options, export
+    from dataengine.pipeline import committed
+
+    run = committed(recipes.load(recipe, workspace=workspace), "cot")
+    with console.Progress() as bar:
+
+        def progress(done: int, total: int) -> None:
+            if done == 1:
+                bar.start("export", total, total)
+            bar.advance("export")
+
+        written = export(run, out, Options(signal, trainer, split, rows, most), progress)
+    figures = [("files", len(written.files)), ("rows", written.rows), ("media", written.media)]
+    figures += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
+    console.print_rows("written", [(name, f"{count:,}") for name, count in figures])
     console.write(f"\n{out.rstrip('/')}/")

@@ -32,6 +32,7 @@ from dataengine.export.kelix_rows import (
 from dataengine.export.kelix_scores import SUFFIX
 from dataengine.export.options import Form, MediaAs
 from dataengine.export.parquet_parts import Parts
+from dataengine.export.target import absolute, empty_target, local_folder
 from dataengine.release.reader import Place, Published, Tar, open_release
 from dataengine.shards.sample import canonical
 from dataengine.storage.store import Store
@@ -88,13 +89,13 @@ def export(
     Raises UsageError before anything is written, RunError for a damaged release."""
     options = options or Options()
     published = open_release(release)
-    target = _empty(out, published.store)
+    target = empty_target(out, published.store)
     codes = _codes(published, options)
     tars = _tars(published, options)
     left_out: Counter[str] = Counter()
     source = options.source or _source(options.form, published.manifest.name)
-    prefix = options.prefix if options.prefix is not None else _absolute(target)
-    with tempfile.TemporaryDirectory(dir=_local_folder(target), prefix=".export-") as folder:
+    prefix = options.prefix if options.prefix is not None else absolute(target)
+    with tempfile.TemporaryDirectory(dir=local_folder(target), prefix=".export-") as folder:
         parts = Parts(Path(folder), _schema(options.form, codes), options.rows)
         for draft in _drafts(published, tars, options, codes, progress):
             if isinstance(draft, LeftOut):
@@ -196,41 +197,6 @@ def _codes(published: Published, options: Options) -> bool:
 def _source(form: Form, name: str) -> str:
     """The trainer takes ``gen_`` in it for image generation."""
     return f"gen_{name}" if form is Form.t2i else f"{name}_cot" if form is Form.cot else str(name)
-
-
-def _empty(out: str, release: Store) -> Store:
-    target = Store(out)
-    if not target.remote:
-        path = Path(target.url).absolute()
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{out} is a file; choose a folder")
-    if f"{_real(target)}/".startswith(f"{_real(release)}/"):
-        raise UsageError(f"{out} is inside the release, and the next run would delete it; choose another folder")
-    if not target.remote and not path.exists():
-        return target
-    if next(target.list(), None) is not None:
-        raise UsageError(f"{out} is not empty; choose a new folder, or delete its content")
-    return target
-
-
-def _local_folder(target: Store) -> Path | None:
-    """The local target folder, where parts are collected on the disk that they end on; None for S3."""
-    if target.remote:
-        return None
-    path = Path(target.url).absolute()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"cannot create {path}: {error.strerror}") from None
-    return path
-
-
-def _real(store: Store) -> str:
-    return store.url if store.remote else str(Path(store.url).resolve())
-
-
-def _absolute(target: Store) -> str:
-    return target.url if target.remote else str(Path(target.url).absolute())
 
 
 def _described(published: Published, options: Options, codes: bool, source: str) -> dict[str, Any]:

@@ -20,3 +20,19 @@ class MediaAs(StrEnum):
     inline = "inline"
     files = "files"
     none = "none"
+
+
+class Trainer(StrEnum):
+    """Whose layout preferences are written in."""
+
+    trl = "trl"
+    llamafactory = "llamafactory"
+
+
+class Signal(StrEnum):
+    """What of the graded paths is written: pairs of a sound and a wrong reply (DPO, MPO); questions that are answered right
+    sometimes, with hints (RL); steps with labels (process rewards)."""
+
+    pairs = "pairs"
+    rl = "rl"
+    steps = "steps"

@@ -1,16 +1,15 @@
-r"""Extracts the answer of a reply and compares it with the question's: exact-match grading by rule.
-
-A boxed answer comes from its box. A plain one is looked for among the words that the question can be answered with; two of them
-in one sentence are no answer at all.
-"""
+"""The answer of a reply to a question, and whether it is right by rule; what a question's answer could be instead."""
 
 from __future__ import annotations
 
 import json
-import re
 
 from dataengine.cot.core.formats import AutoPlain, Plain, Reply, boxed
 from dataengine.cot.core.question import Question
+from dataengine.cot.replies.expected import Expected
+from dataengine.cot.replies.final import final_answer
+from dataengine.cot.replies.picked import pick
+from dataengine.cot.replies.same import same
 from dataengine.cot.tasks.base import LETTERS
 from dataengine.cot.tasks.colours import COLOURS
 from dataengine.cot.tasks.locate_cell import CELLS, label
@@ -20,38 +19,32 @@ _CLOSED = (
     frozenset(COLOURS),
     frozenset({"portrait", "landscape", "square"}),
 )
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_LEADING = re.compile(rf"\(?([{LETTERS}])(?:[.):]|$)")
-_NAMED = re.compile(rf"\b(?:[Oo]ption|[Cc]andidate|[Aa]nswer(?: is|:)) \(?([{LETTERS}])\b")
-_ORDER = re.compile(rf"\b[{LETTERS}](?:(?:\s*+[,<>\-–→]\s*+|[^\S ]*+ \s*+)[{LETTERS}])+\b")
-"""Between two letters a separator, or white space with a space in it; possessive, so that long runs take linear time."""
 
 
 def answer_of(question: Question, reply: Reply) -> str | None:
     """The answer of a reply, or None where it gives none or more than one."""
     inside = boxed(reply)
     if inside is not None:
-        return inside.strip()
-    return _plain(question, reply.text) if isinstance(reply, Plain | AutoPlain) else None
+        return final_answer(expected(question), reply.answer if not isinstance(reply, Plain | AutoPlain) else inside)
+    return final_answer(expected(question), reply.text) if isinstance(reply, Plain | AutoPlain) else None
 
 
 def matches(question: Question, candidate: str | None) -> bool:
-    """Whether a candidate is the question's answer: numbers by value, orders by their letters, choices by letter or words."""
-    if candidate is None:
-        return False
-    kind, answer = question.answer_type, question.answer
-    if kind == "number":
-        return bool(_NUMBER.fullmatch(candidate.strip())) and float(candidate) == float(answer)
-    if kind == "order":
-        return re.findall(rf"[{LETTERS}]", candidate) == re.findall(rf"[{LETTERS}]", answer)
-    if kind == "box":
-        return candidate.strip() == answer
-    if kind == "choice":
-        letter = re.fullmatch(rf"\(?([{LETTERS}])\b[.)]?.*", candidate.strip(), re.DOTALL)
-        return letter[1] == answer if letter else _words(candidate) == _words(options(question).get(answer, answer))
-    if kind == "word" and re.fullmatch(r"-?\d+(\.\d+)?", answer):
-        return candidate.strip() == answer
-    return _words(candidate) == _words(answer)
+    """Whether a candidate means the question's answer (``replies.same``)."""
+    return candidate is not None and same(expected(question), _alone(question, candidate))
+
+
+def expected(question: Question) -> Expected:
+    """What replies to a question are compared with."""
+    known = (
+        answer_vocabulary(question) if question.basis != "given" or question.answer.lower() in ("yes", "no") else None
+    )
+    words = known if known and len(known) > 1 else frozenset[str]()
+    return Expected(question.answer_type, question.answer, options(question), words, question.text)
+
+
+def _alone(question: Question, candidate: str) -> str:
+    return pick(expected(question), candidate) or candidate
 
 
 def options(question: Question) -> dict[str, str]:
@@ -85,31 +78,3 @@ def wrong_answers(question: Question) -> list[str]:
 def answer_vocabulary(question: Question) -> frozenset[str]:
     """The words that such a question can be answered with; the answer alone where they are without number."""
     return next((words for words in _CLOSED if question.answer in words), frozenset({question.answer}))
-
-
-def _plain(question: Question, text: str) -> str | None:
-    if question.answer_type == "number":
-        answers = set(_NUMBER.findall(text))
-    elif question.answer_type == "order":
-        answers = set(_ORDER.findall(text))
-    elif question.answer_type == "text":
-        return text.strip()
-    elif question.answer_type == "choice":
-        return _picked(question, text)
-    elif question.basis == "given":
-        return question.answer if f" {_words(question.answer)} " in f" {_words(text)} " else None
-    else:
-        answers = set(_words(text).split()) & answer_vocabulary(question)
-    return answers.pop() if len(answers) == 1 else None
-
-
-def _picked(question: Question, text: str) -> str | None:
-    """The letter that a sentence begins with or names as the option, else the one option whose words it holds."""
-    if match := _LEADING.match(text.strip()) or _NAMED.search(text):
-        return match[1]
-    letters = [letter for letter, words in options(question).items() if f" {_words(words)} " in f" {_words(text)} "]
-    return letters[0] if len(letters) == 1 else None
-
-
-def _words(text: str) -> str:
-    return " ".join(re.findall(r"[\w-]+", text.lower().removeprefix("the ")))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dataengine.cot.checks.answers import answer_of, matches
+from dataengine.cot.checks.answers import answer_of, expected, matches
 from dataengine.cot.checks.reasoning import flaws
 from dataengine.cot.core import formats
+from dataengine.cot.core.formats import IMAGE_MARK
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import OBSERVATION, Grade
+from dataengine.cot.replies.canonical import answer_section, canonical
+from dataengine.cot.replies.final import final_answer
 
 
 @dataclass(frozen=True)
@@ -26,20 +29,46 @@ class Graded:
     words: int
 
 
-def grade(question: Question, text: str) -> Graded:
-    """By rule, from the measured facts; says nothing of what only a model can judge."""
+def grade(question: Question, text: str, measured: bool = True) -> Graded:
+    """A reply in the exact form of its mode, by rule. ``measured``: its numbers must be those of the facts, as a program's are;
+    a model's are a matter for the judge. A model's right answer in a reply that lacks its reasoning is B."""
     words = len(text.split())
     try:
         reply = formats.parse(question.style, text)
         formats.to_blocks(text, pictures(question, text))
         _only_tools_show(reply, text)
     except formats.FormatError:
-        return Graded("C", "", False, ("format",), words)
+        return Graded("C", "", False, ("format",), words) if measured else _out_of_form(question, text, words)
     answer = answer_of(question, reply)
-    reasons = tuple(flaws(question, reply))
+    reasons = tuple(flaws(question, reply, measured))
     if not matches(question, answer):
         return Graded("C", answer or "", False, ("answer", *reasons), words)
     return Graded("B" if reasons else "A", answer or "", True, reasons, words)
+
+
+def read(question: Question, text: str, reasoning: str = "") -> str:
+    """A model's reply in the exact form of its mode, the text itself where it cannot be brought to it (``replies.canonical``).
+    ``reasoning``: what the server tells apart."""
+    return canonical(question.style, expected(question), text, reasoning)
+
+
+def in_form(question: Question, text: str) -> bool:
+    """Whether a reply has the exact form of its mode, pictures included."""
+    try:
+        reply = formats.parse(question.style, text)
+        _only_tools_show(reply, text)
+    except formats.FormatError:
+        return False
+    return True
+
+
+def _out_of_form(question: Question, text: str, words: int) -> Graded:
+    """A reply that cannot be brought to its form: for a person where its answer is right, as only reasoning is missing."""
+    if question.style in ("thinking", "auto") and IMAGE_MARK not in text:
+        answer = final_answer(expected(question), answer_section(question.style, text))
+        if answer is not None and matches(question, answer):
+            return Graded("B", answer, True, ("format",), words)
+    return Graded("C", "", False, ("format",), words)
 
 
 def guessed_right(question: Question, text: str) -> bool:

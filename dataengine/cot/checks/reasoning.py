@@ -11,7 +11,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from dataengine.cot.checks.answers import answer_vocabulary, matches
@@ -31,15 +31,40 @@ _CONCLUSION = re.compile(
     r"(?:\banswer(?: is|:)|\b[Oo]ption|\b[Hh]ence(?: option)?)\s+([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)"
 )
 
+_OF_MODELS = re.compile(
+    r"(?:\banswer(?: is|:)|\b(?:[Hh]ence|[Tt]herefore|[Tt]hus),?(?: option)?|\b[Ss]o,? (?:it is|it's|option))\s+"
+    r"([A-F](?:, [A-F])+\b|<\|\w+\|>.*?<\|\w+\|>|[\w-]+)(?!\?)"
+)
+"""A model goes through options before it concludes: naming one is no conclusion."""
 
-def flaws(question: Question, reply: formats.Reply) -> list[str]:
-    """Names of what is wrong with the reasoning, sorted; none for a sound one."""
+
+def flaws(question: Question, reply: formats.Reply, measured: bool = True) -> list[str]:
+    """Names of what is wrong with the reasoning, sorted; none for a sound one. ``measured``: its numbers must be the facts' own;
+    those that a model writes are left to the judge."""
     text, read = prose(reply), frozenset[float]()
     if isinstance(reply, formats.Agentic):
         read = frozenset(float(n) for step in reply.steps for n in _NUMBER.findall(step.output))
     return sorted(
-        {*_of_text(question, text, read), *(_of_tools(question, reply) if isinstance(reply, formats.Agentic) else ())}
+        {
+            *_of_text(question, text, read, measured),
+            *(_of_tools(question, reply) if isinstance(reply, formats.Agentic) else ()),
+        }
     )
+
+
+def flawed_sentences(question: Question, steps: Sequence[str], measured: bool) -> list[int]:
+    """Indices of the sentences that the rules find wrong: a conclusion other than the answer and, where the text is a program's,
+    a number that nothing supports or a reading of another part."""
+    pattern, known = (_CONCLUSION if measured else _OF_MODELS), _known(question) if measured else set()
+    by_number = measured and question.basis == "measured"
+    flawed = []
+    for n, step in enumerate(steps):
+        conclusions = [words for words in pattern.findall(step) if _concludes(question, words)]
+        wrong = not all(matches(question, words) for words in conclusions)
+        numbers = map(float, _NUMBER.findall(without_labels(step))) if by_number else ()
+        if wrong or not all(_supported(n, known) for n in numbers) or (by_number and _misread(question, step)):
+            flawed.append(n)
+    return flawed
 
 
 def prose(reply: formats.Reply) -> str:
@@ -57,9 +82,11 @@ def sentences(text: str) -> list[str]:
     return [s.strip() for s in SENTENCE.findall(text) if s.strip()]
 
 
-def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator[str]:
+def _of_text(question: Question, whole: str, read: frozenset[float], measured: bool) -> Iterator[str]:
     """``read``: numbers that tools have given. Where nothing was measured, numbers are left to the judge."""
-    if any(_concludes(question, words) and not matches(question, words) for words in _CONCLUSION.findall(whole)):
+    conclusions = (_CONCLUSION if measured else _OF_MODELS).findall(whole)
+    conclusions = [words for words in conclusions if _concludes(question, words)]
+    if not all(matches(question, words) for words in (conclusions if measured else conclusions[-1:])):
         yield "contradiction"
     text = without_labels(whole)
     words = text.split()
@@ -70,6 +97,8 @@ def _of_text(question: Question, whole: str, read: frozenset[float]) -> Iterator
     parts = sentences(text)
     if _repeats(parts, words):
         yield "repetition"
+    if not measured:
+        return
     numbers = {float(n) for n in _NUMBER.findall(text)} - read if question.basis == "measured" else set()
     known = _known(question) if numbers else set()
     if not all(_supported(n, known) for n in numbers):

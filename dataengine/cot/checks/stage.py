@@ -23,6 +23,7 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.schemas import CHECKS, PATHS
 from dataengine.cot.core.stage import CotPart, CotParts
 from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, rows_of
+from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
@@ -34,7 +35,7 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 from dataengine.text.bounded_json import parse_json
 
-RULES = "2"
+RULES = "3"
 """Version of the rules: raised when one changes its findings."""
 _CHUNK = 64
 _SAME = (
@@ -48,7 +49,7 @@ class CotCheck(CotParts):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "4"
+    version = "5"
     needs = ("cot.material", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
@@ -162,7 +163,7 @@ class CheckWorker:
                 raise_if_fatal(result)
                 judged[places[at]] = None
             else:
-                free = paths[places[at]][0].question.answer_type == "text"
+                free = paths[places[at]][0].question.free
                 judged[places[at]] = _judgement(result.text, free)
         return judged
 
@@ -194,14 +195,14 @@ def check(question: Question, path: PathRow) -> CheckRow:
         return replace(row, reasons=(path.failure,))
     if path.kind == "text_only":
         return replace(row, answer=text[:80], right=guessed_right(question, text))
-    return replace(row, **asdict(grade(question, text)))
+    return replace(row, **asdict(grade(question, text, path.teacher == TEACHER)))
 
 
 def _for_judge(row: CheckRow, question: Question) -> bool:
     """Whether the judge reads a path: one that the rules find right, or a free answer in other words."""
     if row.kind != "path" or row.grade is None:
         return False
-    other_words = question.answer_type == "text" and bool(row.answer) and row.reasons[:1] == ("answer",)
+    other_words = question.free and bool(row.answer) and row.reasons[:1] == ("answer",)
     return row.grade in ("A", "B") or other_words
 
 

@@ -179,14 +179,15 @@ def _answer(case: _Case) -> str:
 def _format(case: _Case) -> str:
     """The exact form of the mode, and the answer in it."""
     answer = answer_of(case.question, case.parsed())
-    if answer is not None and case.reply.other_words and case.question.answer_type == "text":
+    if answer is not None and case.reply.other_words and case.question.free:
         return ""
     return "" if matches(case.question, answer) else f"the reply says {answer}, not {case.question.answer}"
 
 
 def _process(case: _Case) -> str:
     """Reasoning that the facts do not deny. What a person has let pass is that person's."""
-    reasons = [] if case.reply.reviewed else flaws(case.question, case.parsed())
+    measured = case.reply.path is not None
+    reasons = [] if case.reply.reviewed else flaws(case.question, case.parsed(), measured)
     return f"its reasoning: {', '.join(reasons)}" if reasons else ""
 
 

@@ -44,6 +44,11 @@ class Question(StrictModel):
     observations: tuple[Observation, ...] = ()
 
     @property
+    def free(self) -> bool:
+        """Whether a judge may find an answer to mean the same in other words."""
+        return self.answer_type == "text" or (self.answer_type == "word" and self.basis == "given")
+
+    @property
     def text(self) -> str:
         """The user's message with a mark where each picture goes."""
         return formats.to_text(self.content)[0]

@@ -24,7 +24,10 @@ Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "vi
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
 Family = Literal["picture", "tools", "clip", "frames", "made", "tools_0", "tools_2", "tools_3", "tools_4"]
 """``tools`` have one picture of a tool, ``tools_N`` so many."""
-AnswerType = Literal["choice", "word", "text", "number", "order", "box"]
+AnswerType = Literal[
+    "choice", "word", "text", "number", "order", "box", "point", "span", "time", "list", "set", "ocr", "formula"
+]
+"""How answers are compared: ``span`` is of time, ``list`` has an order and ``set`` none, ``ocr`` is text in a picture."""
 Basis = Literal["measured", "caption", "given"]
 """Basis of an answer: the media, the sample's own captions, or a question-answer pair of the source."""
 Difficulty = Literal["easy", "medium", "hard"]
@@ -82,10 +85,10 @@ class PathSummary(StrictModel):
 
 
 class Record(StrictModel):
-    """One question and its answer. ``answer`` is what a grader compares: a letter, a word or some, a number, letters joined
-    by ``", "``, a box, or free text. ``basis``: what it rests on. ``judged``: that the reply says the same in other words is
-    a judge's or a reviewer's word. ``parents``: the sample that the question is about, then others that it shows or quotes.
-    ``seed`` is the record's own, derived from the run's.
+    """One question and its answer. ``answer`` is what a grader compares, by its type: a letter, a word or some, a number,
+    letters joined by ``", "``, a box, free text and so on. ``basis``: what it rests on. ``judged``: that the reply says the
+    same in other words is a judge's or a reviewer's word. ``parents``: the sample that the question is about, then others that
+    it shows or quotes. ``seed`` is the record's own, derived from the run's.
 
     ``path`` is the index of the path that became the reply, ``prompt`` the digest of the template that its teacher was asked
     with (empty for the programmatic one), ``review`` what a person did with it. ``answer_shown``: the teacher knew the answer.

@@ -21,11 +21,13 @@ class DialogueFailure(StrEnum):
 
 @dataclass(frozen=True)
 class ReasoningPath:
-    """``text`` in the form of the question's mode; ``pictures`` (PNG) are what tools gave, in the order of the text."""
+    """``text`` as the model wrote it; ``pictures`` (PNG) are what tools gave, in the order of the text. ``reasoning``: what the
+    server tells apart from the text."""
 
     text: str
     confidence: Confidence
     pictures: tuple[bytes, ...] = ()
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ def path_of(result: Result) -> ReasoningPath | FailedPath:
     """The path that one completion is. Raises RunError where all further requests would fail the same way."""
     if isinstance(result, FailedCompletion):
         return failed_path(result)
-    return ReasoningPath(text_of(result).strip(), confidence_of(result.text, result.logprobs))
+    reasoning = "" if result.tool_calls else result.reasoning.strip()
+    return ReasoningPath(text_of(result).strip(), confidence_of(result.text, result.logprobs), reasoning=reasoning)
 
 
 def failed_path(result: FailedCompletion) -> FailedPath:

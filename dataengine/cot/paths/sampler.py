@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
+from dataengine.cot.checks.grade import read
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import derive_seed
 from dataengine.cot.core.tables import AskedQuestion, PathRow
@@ -47,6 +48,7 @@ class PathSampler:
         dialogues: list[tuple[PathRow, Request]] = []
         pictures: dict[str, bytes] = {}
         samples: dict[str, str] = {}
+        questions = {one.rid: one.question for one in asked}
         for one in asked:
             question = one.question
             if not prompt_text.answerable(question, self.model):
@@ -63,8 +65,11 @@ class PathSampler:
             (dialogues if question.style == "agentic" else single).extend(self._requests(question, names))
             single += self._text_only(question)
         for at, result in self.teacher.complete([request for _, request in single], pictures.__getitem__):
-            yield SampledPath(with_outcome(single[at][0], path_of(result)))
-        yield from self._converse(dialogues, pictures, lambda row: located[samples[row.rid]])
+            row = single[at][0]
+            yield SampledPath(with_outcome(row, path_of(result), questions[row.rid]))
+        for row, path in self._converse(dialogues, pictures, lambda row: located[samples[row.rid]]):
+            pictures_of_tools = path.pictures if isinstance(path, ReasoningPath) else ()
+            yield SampledPath(with_outcome(row, path, questions[row.rid]), pictures_of_tools)
 
     def _requests(self, question: Question, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
         prompt = prompt_text.prompt_of(prompt_text.head_of(question, self.model))
@@ -85,7 +90,7 @@ class PathSampler:
         dialogues: Sequence[tuple[PathRow, Request]],
         pictures: dict[str, bytes],
         locate: Callable[[PathRow], Located],
-    ) -> Iterator[SampledPath]:
+    ) -> Iterator[tuple[PathRow, ReasoningPath | FailedPath]]:
         def run(programs: Sequence[tuple[int, str]]) -> Sequence[bytes | str | Failed]:
             return self.renderer.run_programs([(locate(dialogues[index][0]), code) for index, code in programs])
 
@@ -94,8 +99,7 @@ class PathSampler:
 
         first = [request for _, request in dialogues]
         for index, path in converse(first, complete, run, self.config.max_tool_turns, pictures):
-            pictures_of_tools = path.pictures if isinstance(path, ReasoningPath) else ()
-            yield SampledPath(with_outcome(dialogues[index][0], path), pictures_of_tools)
+            yield dialogues[index][0], path
 
 
 def path_row(question: Question, index: int, teacher: str, prompt: str, seed: int) -> PathRow:
@@ -103,14 +107,14 @@ def path_row(question: Question, index: int, teacher: str, prompt: str, seed: in
     return PathRow(question.id, "path", index, teacher, prompt, seed)
 
 
-def with_outcome(row: PathRow, path: ReasoningPath | FailedPath) -> PathRow:
-    """The row with what came of it."""
+def with_outcome(row: PathRow, path: ReasoningPath | FailedPath, question: Question) -> PathRow:
+    """The row with what came of it: the reply in the exact form of its mode, as far as it can be brought to it."""
     if isinstance(path, FailedPath):
         return replace(row, failure=path.failure, message=path.message[:300])
     confidence = path.confidence
     return replace(
         row,
-        text=path.text.strip(),
+        text=path.text.strip() if row.kind == "text_only" else read(question, path.text, path.reasoning),
         confidence=confidence.mean,
         least_token=confidence.lowest,
         step_means=confidence.step_means,

@@ -49,7 +49,7 @@ class CotPaths(CotParts):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "4"
+    version = "5"
     needs = ("cot.material", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:

@@ -41,7 +41,7 @@ _COUNTS = (
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "3"
+    version = "4"
     needs = ("cot.questions", "cot.paths", "cot.check")
 
     def settings(self, recipe: Recipe) -> Any:

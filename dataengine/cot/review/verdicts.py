@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from dataengine.cot.checks.grade import grade
+from dataengine.cot.checks.grade import grade, in_form, read
 from dataengine.cot.core import formats
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
@@ -157,16 +157,23 @@ def decide(
     row = replace(row, action=decision.action.value, chosen=choice.chosen if decision.path is None else decision.path)
     if decision.action is Action.REJECT:
         return replace(row, outcome="rejected", step="review", reason="rejected by a reviewer")
+    shown = next((path.text for path in item[0].paths if path.index == row.chosen), "")
     if decision.action is Action.EDIT and decision.text is not None:
-        edited = grade(item[1], decision.text)
-        other_words = item[1].answer_type == "text" and bool(edited.answer) and edited.reasons[:1] == ("answer",)
-        pictures = {p.text.count(formats.IMAGE_MARK) for p in item[0].paths if p.index == row.chosen}
-        reasons = (
-            "" if edited.right or other_words else edited.reasons[0],
-            "" if pictures == {decision.text.count(formats.IMAGE_MARK)} else "pictures",
-        )
-        if any(reasons):
-            why = f"edited: {reasons[0] or reasons[1]}"
-            return replace(row, outcome="rejected", step="review", reason=why)
-        return replace(row, text=decision.text, equal=other_words)
+        return _edited(row, item[1], shown, read(item[1], decision.text))
+    if not in_form(item[1], shown):
+        return replace(row, outcome="rejected", step="review", reason="accepted: format")
     return row
+
+
+def _edited(row: ReviewRow, question: Question, shown: str, text: str) -> ReviewRow:
+    """A question whose reply a reviewer has rewritten; the answer and the places of pictures must still be right."""
+    edited = grade(question, text, measured=False)
+    other_words = question.free and bool(edited.answer) and edited.reasons[:1] == ("answer",)
+    why = "" if edited.right or other_words else edited.reasons[0]
+    if not why and shown.count(formats.IMAGE_MARK) != text.count(formats.IMAGE_MARK):
+        why = "pictures"
+    if not why and not in_form(question, text):
+        why = "format"
+    if why:
+        return replace(row, outcome="rejected", step="review", reason=f"edited: {why}")
+    return replace(row, text=text, equal=other_words)

@@ -92,7 +92,7 @@ def text_only(question: Question, seed: int) -> Request:
 def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
     """Request for a judgement of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it
     is right (answer)."""
-    free = question.answer_type == "text"
+    free = question.free
     text = template("judge_text" if free else "judge")
     text = text.format(answer=question.answer, question=_text_without_switch(question), reply=reply)
     schema: dict[str, Any] = _JUDGEMENT_SCHEMA

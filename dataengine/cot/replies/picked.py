@@ -1,0 +1,212 @@
+"""The one answer in a few words or a sentence, by the kind of the question; None where it gives none or more than one."""
+
+from __future__ import annotations
+
+import re
+import string
+
+from dataengine.cot.replies.affirmed import affirmed
+from dataengine.cot.replies.coordinates import label_of
+from dataengine.cot.replies.expected import Expected, holds, words
+from dataengine.cot.replies.quantities import _NUMBER, plain, quantity, value_of
+from dataengine.cot.replies.times import seconds
+from dataengine.cot.replies.units import SCALES, unit_of
+from dataengine.cot.replies.wrappers import bare
+
+_LETTERS = string.ascii_uppercase
+_ALONE = re.compile(r"\(?\[?([A-Z])\]?\)?[.:)]?")
+_LEADING = re.compile(r"\(?([A-Z])(?:\)[.:]?|[.:](?=\s|$)|\s[-–—:](?=\s)|\s(?=because\b|since\b))\s{0,4}")
+_NAMED = re.compile(
+    r"(?:\b(?:[Oo]ption|[Cc]andidate|[Cc]hoice|[Cc]aption|[Ll]etter|[Aa]nswer)\s{1,3}|选项?\s{0,2})\(?([A-Z])\b(?!')|\(([A-Z])\)"
+)
+_SEQUENCE = re.compile(r"\b[A-Z](?:(?:\s*+(?:[,<>\-–→/;]|then|and)\s*+(?:(?:then|and)\b)?+\s*+|[^\S ]*+ \s*+)[A-Z])+\b")
+_RELATED = re.compile(r"(?i)\b(?:after|before|last|first|second|earlier|later|preced\w+|follow\w*|between)\b")
+_LEAD_IN = re.compile(
+    r"(?i)^(?:(?:so|thus|hence|therefore|then|well|yes|ok(?:ay)?|in conclusion|overall|因此|所以)[,:\s]{1,3})?"
+    r"(?:(?:it|this|that|they|these|he|she|there|here)(?:'s|'re| is| are| was| were| looks like| seems to be| appears to be|"
+    r" shows?)|"
+    r"(?:the|this) (?:picture|image|photo|text|sign|word|label|object|animal|person|vehicle|answer|colou?r)"
+    r"(?: (?:reads|says|shows|is|contains|depicts))|i (?:can )?see|reads?|says?|probably|most likely|likely|mostly|mainly|"
+    r"这是|是)"
+    r"[:\s]{0,3}(?:mostly |mainly |probably |most likely |likely |clearly |definitely |either )?"
+)
+_YES_NO = re.compile(r"(?i)(?:^|[.!?\n]\s{0,3}|\b(?:and|or|but)\s{1,3})(yes|no)\b")
+_SKIPPED = re.compile(
+    r"(?i)(?:\b(?:step|figure|fig\.?|image|picture|frame|row|column|option|question|part|panel|page|line|number)\s{0,2}|#)$"
+)
+_BOUNDED = re.compile(
+    r"(?i)(?:\b(?:at least|at most|more than|less than|fewer than|greater than|over|under|up to|above|below|almost|between|"
+    r"no more than|no less than|minimum of|maximum of|not)|[<>≥≤±])\s{0,3}(?:the\s)?$"
+)
+_RANGED = re.compile(
+    r"(?i)^\s{0,2}(?:\+(?!\s{0,2}\d)|or more|or fewer|or less|or so|(?:or|to|-|–|—|~|/|out of)\s{0,2}\d)"
+)
+_THAN = re.compile(r"(?i)(?<!rather )(?<!other )\bthan\b")
+_LONGEST = 4000
+_FEW = 3
+"""Words of a number with what it counts."""
+
+
+def pick(expected: Expected, text: str) -> str | None:
+    """The answer as it would stand in a box."""
+    text = bare(text)
+    if not text or len(text) > _LONGEST:
+        return None
+    match expected.kind:
+        case "choice":
+            return _choice(expected, text)
+        case "number":
+            return _number(text)
+        case "order":
+            return _order(expected, text)
+        case "box":
+            return label_of(text, 4)
+        case "point":
+            return label_of(text, 2)
+        case "word":
+            return _word(expected, text)
+        case _:
+            return text
+
+
+def _choice(expected: Expected, text: str) -> str | None:
+    if alone := _ALONE.fullmatch(text):
+        return alone[1]
+    if small := re.fullmatch(r"\(?([a-z])[.)]?", text):
+        return small[1].upper() if small[1].upper() in expected.options else None
+    if lead := _LEADING.match(text):
+        return _consistent(expected, lead[1], text[lead.end() :])
+    said = affirmed(text).strip()
+    if alone := _ALONE.fullmatch(re.sub(r"(?i)^but\s", "", _LEAD_IN.sub("", said).strip()).rstrip(",.")):
+        return alone[1]
+    if _compares(expected, text):
+        return None
+    exact = [letter for letter, option in expected.options.items() if words(option) == words(said)]
+    if len(exact) == 1:
+        return exact[0]
+    named = {a or b for a, b in _NAMED.findall(said)} & (set(expected.options) or set(_LETTERS))
+    if len(named) == 1 and not re.search(r"(?i)\bor\b|\bboth\b", said):
+        return _consistent(expected, named.pop(), said)
+    return None if named else _by_words(expected, said)
+
+
+def _compares(expected: Expected, text: str) -> bool:
+    """Whether a text sets two options against each other, which is no choice of one."""
+    said = words(text)
+    held = sum(holds(said, words(option)) for option in expected.options.values())
+    letters = {a or b for a, b in _NAMED.findall(text)}
+    return bool(_THAN.search(text)) and max(held, len(letters)) > 1
+
+
+def _consistent(expected: Expected, letter: str, rest: str) -> str | None:
+    """The letter, unless what is said with it is another option, or a second letter."""
+    rest = affirmed(rest)
+    others = {a or b for a, b in _NAMED.findall(rest)} | set(
+        re.findall(r"(?:\bor|\band|[,/&])\s{0,3}\(?([A-Z])\b(?!')", rest)
+    )
+    if (others & set(expected.options)) - {letter}:
+        return None
+    by_words = _by_words(expected, rest)
+    return letter if by_words in (None, letter) else None
+
+
+def _by_words(expected: Expected, text: str) -> str | None:
+    """The only option whose words a text holds; one that lies inside of another that it holds does not count."""
+    said = words(text)
+    held = {letter: words(option) for letter, option in expected.options.items() if holds(said, words(option))}
+    held = {a: x for a, x in held.items() if not any(x != y and holds(y, x) for y in held.values())}
+    return next(iter(held)) if len(held) == 1 else None
+
+
+def _order(expected: Expected, text: str) -> str | None:
+    count = len(expected.options) or len(re.findall(r"[A-Z]", expected.answer))
+    if re.fullmatch(r"[A-Z]{2,8}", text) and len(set(text)) == len(text) == count:
+        return ", ".join(text)
+    said = affirmed(text)
+    runs = {", ".join(re.findall(r"\b[A-Z]\b", run)) for run in _SEQUENCE.findall(said)}
+    runs = {run for run in runs if len(set(run.split(", "))) == count == len(run.split(", "))}
+    if runs:
+        return runs.pop() if len(runs) == 1 else None
+    if _RELATED.search(said):
+        return None
+    letters = re.findall(r"(?<![\w'])[A-Z](?![\w'])", said)
+    if len(letters) == len(set(letters)) == count:
+        return ", ".join(letters)
+    return None if letters else _order_by_words(expected, said)
+
+
+def _order_by_words(expected: Expected, text: str) -> str | None:
+    said = f" {words(text)} "
+    at = {letter: said.find(f" {words(option)} ") for letter, option in expected.options.items()}
+    if len(at) < 2 or min(at.values()) < 0 or any(said.count(f" {words(o)} ") > 1 for o in expected.options.values()):
+        return None
+    return ", ".join(sorted(at, key=lambda letter: at[letter]))
+
+
+def _word(expected: Expected, text: str) -> str | None:
+    if expected.vocabulary:
+        return _of_vocabulary(expected.vocabulary, text)
+    said = _LEAD_IN.sub("", text.replace("’", "'")).strip().strip("\"'“”‘’.")
+    if len(said.split()) <= 6 and not re.search(r"(?i)\b(?:or|not|nor|neither)\b", said):
+        return re.sub(r"(?i)^(?:an?|the) (?=\w)", "", said) or None
+    return _at_an_end(expected.answer, said)
+
+
+def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
+    known = {words(word): word for word in vocabulary}
+    said = words(text).split()
+    if {"yes", "no"} <= known.keys():
+        leads = {first.lower() for first in _YES_NO.findall(text)}
+        return leads.pop() if len(leads) == 1 and said[0] in leads else None
+    named = {known[word] for word in words(affirmed(text)).split() if word in known}
+    return named.pop() if len(named) == 1 else None
+
+
+def _at_an_end(answer: str, said: str) -> str | None:
+    """The answer, where a short sentence begins or ends with it and offers nothing else."""
+    phrase, clean = words(answer), words(affirmed(said))
+    if len(said.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", said):
+        return None
+    return answer if clean.startswith(f"{phrase} ") or clean.endswith(f" {phrase}") else None
+
+
+def _number(text: str) -> str | None:
+    if seconds(text) is not None and quantity(text) is None:
+        return text
+    said = plain(affirmed(text))
+    mentions = _mentions(said)
+    for whole in (text, said):
+        if quantity(whole) is not None:
+            return whole if len(whole.split()) <= _FEW or not mentions else next(iter(mentions.values()))
+    if mentions is None:
+        return None
+    if len(mentions) == 1:
+        return next(iter(mentions.values()))
+    _, equals, result = said.rpartition("=")
+    return result.strip() if equals and len(result) < 60 and quantity(result) is not None else None
+
+
+def _mentions(text: str) -> dict[tuple[object, str], str] | None:
+    """Numbers in a sentence by value and unit, as they are written; None where one is a bound or one end of a range."""
+    mentions: dict[tuple[object, str], str] = {}
+    for match in _NUMBER.finditer(text):
+        before, after = text[max(0, match.start() - 24) : match.start()], text[match.end() : match.end() + 40]
+        if re.search(r"[\w.,:/]$", before) or _SKIPPED.search(before) or re.match(r"[.:,/]\d|(?:st|nd|rd|th)\b", after):
+            continue
+        if re.search(r"(?:^|\n)\s{0,4}$", before) and re.match(r"[.)]\s", after) and "\n" in text:
+            continue
+        if _BOUNDED.search(before) or _RANGED.match(after):
+            return None
+        value = value_of(match)
+        scale, _, rest = after.strip().partition(" ")
+        unit, _ = unit_of(rest if scale.lower() in SCALES else after, match["money"] or "")
+        if value is None or (re.match(r"[A-Za-z]", after) and not unit):
+            continue
+        size = SCALES.get(scale.lower(), 1)
+        written = f"{match[0].strip()} {scale if size != 1 else ''} {unit}".strip()
+        mentions.setdefault((value * size, unit), written)
+    units = {unit for _, unit in mentions} - {""}
+    bare_values = {value for value, unit in mentions if not unit}
+    if len(units) <= 1 and len({value for value, _ in mentions}) == 1 and bare_values:
+        return dict([max(mentions.items(), key=lambda item: len(item[1]))])
+    return mentions

@@ -1,0 +1,205 @@
+"""Exports what graded paths hold as JSONL with media files: for DPO and MPO, for RL, and for process reward models.
+
+``OUT/rows/part-00000-of-00003.jsonl``, ``OUT/media``, for LLaMA-Factory ``OUT/dataset_info.json``, and ``OUT/export.json`` with
+the checksum of each file, which comes last. The same run and options give the same bytes.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataengine.cot.core.formats import IMAGE_MARK
+from dataengine.cot.core.record import OBSERVATION, SAMPLE
+from dataengine.errors import RunError, UsageError
+from dataengine.export.graded_paths import GradedQuestion, graded_questions
+from dataengine.export.jsonl_parts import JsonlParts
+from dataengine.export.options import Signal, Trainer
+from dataengine.export.signals import attempted, fields_of, labelled_steps, pairs
+from dataengine.export.target import empty_target, local_folder
+from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
+from dataengine.shards.sample import canonical
+from dataengine.stage import Run
+from dataengine.storage.store import Store
+
+ROWS = "rows"
+
+
+@dataclass(frozen=True)
+class Options:
+    """``most``: pairs of one question. Raises UsageError."""
+
+    signal: Signal = Signal.pairs
+    trainer: Trainer = Trainer.trl
+    split: str = "train"
+    rows: int = 1000
+    most: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.rows, self.most) < 1:
+            raise UsageError("--rows and --most must be at least 1")
+        if self.trainer is Trainer.llamafactory and self.signal is not Signal.pairs:
+            raise UsageError(f"LLaMA-Factory has no reader for --as {self.signal.value}: use --to trl, or --as pairs")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Files as in ``export.json``, rows, media files, and questions left out by reason."""
+
+    files: list[dict[str, Any]]
+    rows: int
+    media: int
+    left_out: dict[str, int]
+
+
+def export(
+    run: Run, out: str, options: Options | None = None, progress: Callable[[int, int], None] = lambda *_: None
+) -> Exported:
+    """Write one split of a run to an empty folder or s3:// prefix; calls ``progress(done, total)`` for each question. Raises
+    UsageError before anything is written, RunError where there is nothing to write."""
+    options = options or Options()
+    target = empty_target(out, Store(f"{run.workspace.store.url}/releases/{run.recipe.name}"))
+    total = sum(output.files["questions"].rows for output in run.records["cot.questions"].parts.values())
+    media, left_out = dict[str, str](), Counter[str]()
+    with tempfile.TemporaryDirectory(dir=local_folder(target), prefix=".export-") as folder:
+        parts = JsonlParts(Path(folder), options.rows)
+        for done, graded in enumerate(graded_questions(run, options.split), 1):
+            rows = _rows(graded, options)
+            if isinstance(rows, str):
+                left_out[rows] += 1
+                continue
+            for row in rows:
+                parts.add(row)
+            _save(run, target, graded, media)
+            progress(done, total)
+        parts.close()
+        if not parts.counts:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
+            raise RunError(f"split {options.split} gives no {options.signal.value} ({reasons or 'no questions'})")
+        files = parts.publish(Store(f"{target.url}/{ROWS}"))
+    exported = Exported(files, sum(parts.counts), len(media), dict(sorted(left_out.items())))
+    if options.trainer is Trainer.llamafactory:
+        target.put("dataset_info.json", canonical(_info(run.recipe.name, options.split)))
+    target.put("export.json", canonical(_described(run, options, exported, media)))
+    return exported
+
+
+def _rows(graded: GradedQuestion, options: Options) -> list[dict[str, Any]] | str:
+    """The rows of a question, or why it has none."""
+    question = graded.question
+    if any(isinstance(block, VideoBlock) for block in question.content):
+        return "a video"
+    if question.style == "agentic" and options.signal is not Signal.rl:
+        return "a tool's output in the reply"
+    rows = list(_ROWS[options.signal](graded, options))
+    return [fields_of(question) | row for row in rows] or f"no {options.signal.value}"
+
+
+def _pairs(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]:
+    for pair in pairs(graded, options.most):
+        more = {"why": pair.why, "rejected_from": pair.rejected.teacher, "images": images_of(graded)}
+        chosen, rejected = pair.chosen.text, pair.rejected.text.replace(IMAGE_MARK, "")
+        if options.trainer is Trainer.llamafactory:
+            asked = [{"from": "human", "value": graded.question.text}]
+            yield more | {"conversations": asked, "chosen": _gpt(chosen), "rejected": _gpt(rejected)}
+        else:
+            yield more | {"prompt": _asked(graded), "chosen": [_said(chosen)], "rejected": [_said(rejected)]}
+
+
+def _rl(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]:
+    if (tried := attempted(graded)) is not None:
+        hints = [{"level": level, "text": hint} for level, hint in sorted(tried.hints.items())]
+        yield {
+            "prompt": _asked(graded),
+            "solution": graded.question.answer,
+            "accuracy": tried.accuracy,
+            "samples": tried.samples,
+            "hints": hints,
+            "images": images_of(graded),
+        }
+
+
+def _steps(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]:
+    for path in graded.paths:
+        if (labelled := labelled_steps(graded.question, path)) is not None:
+            steps, labels = labelled
+            more = {"path": path.index, "teacher": path.teacher, "images": images_of(graded)}
+            yield more | {"prompt": graded.question.text, "completions": steps, "labels": labels}
+
+
+_ROWS: dict[Signal, Callable[[GradedQuestion, Options], Iterator[dict[str, Any]]]] = {
+    Signal.pairs: _pairs,
+    Signal.rl: _rl,
+    Signal.steps: _steps,
+}
+
+
+def _asked(graded: GradedQuestion) -> list[dict[str, Any]]:
+    content = [
+        {"type": "text", "text": block.text} if isinstance(block, TextBlock) else {"type": "image", "text": None}
+        for block in graded.question.content
+    ]
+    return [{"role": "user", "content": content}]
+
+
+def _said(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": [{"type": "text", "text": text}]}
+
+
+def _gpt(text: str) -> dict[str, str]:
+    return {"from": "gpt", "value": text}
+
+
+def images_of(graded: GradedQuestion) -> list[str]:
+    """Paths of the pictures of a question below OUT, in the order in which they are shown."""
+    return [_path(graded, block.image) for block in graded.question.content if isinstance(block, ImageBlock)]
+
+
+def _path(graded: GradedQuestion, reference: str) -> str:
+    if reference.startswith(OBSERVATION):
+        return f"media/{graded.question.id}.obs{reference.removeprefix(OBSERVATION)}.png"
+    sample = reference.removeprefix(SAMPLE)
+    if graded.sample is None or graded.sample.id != sample:
+        raise RunError(f"question {graded.question.id} shows sample {sample}, which is not in its part")
+    return f"media/{sample}.{graded.sample.ext}"
+
+
+def _save(run: Run, target: Store, graded: GradedQuestion, media: dict[str, str]) -> None:
+    """Write the pictures of a question that are not there yet."""
+    store = run.workspace.store
+    for block in graded.question.content:
+        if not isinstance(block, ImageBlock) or (path := _path(graded, block.image)) in media:
+            continue
+        if block.image.startswith(OBSERVATION):
+            name = f"obs{block.image.removeprefix(OBSERVATION)}.png"
+            member = next(one for one in graded.members if one.name == name)
+            data = store.get_range(graded.pack, member.offset, member.size)
+        else:
+            sample = graded.sample
+            assert sample is not None
+            data = store.get_range(sample.media, sample.offset, sample.bytes)
+        media[path] = target.put(path, data)
+
+
+def _info(name: str, split: str) -> dict[str, Any]:
+    """LLaMA-Factory's entry for preferences in the ShareGPT format; it reads all files of the folder."""
+    columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected", "images": "images"}
+    entry = {"file_name": ROWS, "formatting": "sharegpt", "ranking": True, "columns": columns}
+    return {f"{name}_{split}_preferences": entry}
+
+
+def _described(run: Run, options: Options, exported: Exported, media: dict[str, str]) -> dict[str, Any]:
+    return {
+        "release": run.recipe.name,
+        "as": options.signal.value,
+        "to": options.trainer.value,
+        "split": options.split,
+        "files": [{**file, "path": f"{ROWS}/{file['path']}"} for file in exported.files],
+        "media": [{"path": path, "sha256": sha256} for path, sha256 in sorted(media.items())],
+        "rows": exported.rows,
+        "left_out": exported.left_out,
+    }
