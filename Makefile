@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers gpu-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -47,6 +47,10 @@ bench: .venv/dev
 # The same plain job by other packages, each in an environment of its own below .venv-peers; what cannot be installed is named.
 bench-peers: .venv/dev
 	$(BIN)/python -m benchmarks peers --out build/bench
+
+# Preferences opened by TRL and LLaMA-Factory, each in an environment of its own below .venv-peers.
+check-trainers: .venv/dev
+	$(BIN)/python -m benchmarks check_trainers
 
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed

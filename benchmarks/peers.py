@@ -47,9 +47,9 @@ def pin(name: str) -> str:
     return (FILES / f"{name}.txt").read_text().splitlines()[0]
 
 
-def install(name: str, limit: int) -> str:
+def install(name: str, limit: int, files: Path = FILES) -> str:
     """Why a peer could not be installed, or nothing. One that is there as pinned stays."""
-    folder, pins = harness.PEERS / name, FILES / f"{name}.txt"
+    folder, pins = harness.PEERS / name, files / f"{name}.txt"
     stamp = folder / "installed.txt"
     if stamp.exists() and stamp.read_text() == pins.read_text():
         return ""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from dataengine.cli.common import RecipeArgument, WorkspaceOption, exits
-from dataengine.export.options import Form, MediaAs, Signal, Trainer
+from dataengine.export.options import Form, MediaAs, Signal, ToolsAs, Trainer
 
 app = typer.Typer(help="Write a finished release in the layout of a trainer.", no_args_is_help=True)
 
@@ -59,16 +59,19 @@ def kelix(
     prefix: Annotated[
         str | None, typer.Option(help="Prefix of media paths in the rows. (default: OUT as an absolute path)")
     ] = None,
-    tool_pictures: Annotated[
-        bool,
-        typer.Option("--tool-pictures", help="cot: keep records with a tool's image in the assistant's turn."),
-    ] = False,
+    tools: Annotated[
+        ToolsAs,
+        typer.Option(
+            help="cot: outputs of tools as the user's turns (no loss on them), in the reply as the record has them, or no "
+            "such records."
+        ),
+    ] = ToolsAs.turns,
 ) -> None:
     """Write RELEASE as the Parquet files that the released Kelix trainer reads: part-00000-of-00010.parquet and so on."""
     from dataengine.cli import console
     from dataengine.export.kelix import Options, export
 
-    options = Options(form, media, split, rows, prompt, prefix, source, codes, tool_pictures)
+    options = Options(form, media, split, rows, prompt, prefix, source, codes, tools)
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:

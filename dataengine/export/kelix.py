@@ -30,7 +30,7 @@ from dataengine.export.kelix_rows import (
     row_of,
 )
 from dataengine.export.kelix_scores import SUFFIX
-from dataengine.export.options import Form, MediaAs
+from dataengine.export.options import Form, MediaAs, ToolsAs
 from dataengine.export.parquet_parts import Parts
 from dataengine.export.target import absolute, empty_target, local_folder
 from dataengine.release.reader import Place, Published, Tar, open_release
@@ -51,7 +51,7 @@ class Options:
     prefix: str | None = None
     source: str | None = None
     codes: bool | None = None
-    tool_pictures: bool = False
+    tools: ToolsAs = ToolsAs.turns
 
     def __post_init__(self) -> None:
         if self.rows < 1:
@@ -126,7 +126,7 @@ def _drafts(
         for key, fields in published.read(tar):
             try:
                 if find is not None:
-                    yield reasoned(*_record_inputs(fields, find), options.tool_pictures)
+                    yield reasoned(*_record_inputs(fields, find), options.tools)
                 else:
                     metadata = SAMPLE.decode(fields["json"])
                     item = item_of(metadata, fields.__getitem__, codes)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from dataengine.export.kelix_scores import image_scores
-from dataengine.export.options import Form
+from dataengine.export.options import Form, ToolsAs
 from dataengine.shards.json_types import plain
 from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
 
@@ -114,23 +115,14 @@ _FRAMES = ("nframes", "sampling", "times", "kinds")
 
 
 def reasoned(
-    record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tool_pictures: bool
+    record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tools: ToolsAs
 ) -> Draft | LeftOut:
-    """The row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension.
-
-    The trainer takes an image in an assistant's turn for one to be generated. A tool's image is not, so such records are left
-    out unless ``tool_pictures``.
-    """
-    if not tool_pictures and any(
-        block["type"] == "image"
-        for turn in record["messages"]
-        if turn["role"] == "assistant"
-        for block in turn["content"]
-    ):
-        return LeftOut("a tool's image in the answer")
+    """The row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension."""
+    if tools is ToolsAs.none and record["style"] == "agentic":
+        return LeftOut("a tool's output in the reply")
     items: dict[str, Item] = {}
     turns = []
-    for turn in record["messages"]:
+    for turn in _turns(record["messages"]) if tools is ToolsAs.turns else record["messages"]:
         content = []
         for block in turn["content"]:
             if block["type"] == "text":
@@ -143,7 +135,37 @@ def reasoned(
             content.append(_media(items[reference], list(items).index(reference)))
         turns.append(_turn(turn["role"], content))
     kept = ("mode", "style", "task", "family", "teacher", "answer", "answer_type", "parents")
-    return Draft(record["id"], turns, list(items.values()), {name: record[name] for name in kept})
+    metadata = {name: record[name] for name in kept}
+    metadata |= {one["name"]: one["value"] for one in record["scores"] if one["name"] in _WEIGHTS}
+    return Draft(record["id"], turns, list(items.values()), metadata)
+
+
+_WEIGHTS = ("quality", "weight", "repeat")
+_OUTPUT = re.compile(r"(<sandbox_output>|</sandbox_output>)")
+
+
+def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Messages with the outputs of tools as turns of the user, tags included; what the assistant wrote stays letter by letter."""
+    for message in messages:
+        if message["role"] != "assistant":
+            yield dict(message)
+            continue
+        role, content = "assistant", list[dict[str, Any]]()
+        for block in message["content"]:
+            if block["type"] != "text":
+                content.append(block)
+                continue
+            for piece in filter(None, _OUTPUT.split(block["text"])):
+                if piece == "<sandbox_output>":
+                    if content:
+                        yield {"role": role, "content": content}
+                    role, content = "user", []
+                content.append({"type": "text", "text": piece})
+                if piece == "</sandbox_output>":
+                    yield {"role": role, "content": content}
+                    role, content = "assistant", []
+        if content:
+            yield {"role": role, "content": content}
 
 
 def _referred(

@@ -22,6 +22,15 @@ class MediaAs(StrEnum):
     none = "none"
 
 
+class ToolsAs(StrEnum):
+    """What becomes of a tool's output in a record's reply. The trainer learns all text of an assistant's turn, and takes an image
+    in it for one to be generated; so ``turns`` makes the output a turn of the user, which is no target."""
+
+    turns = "turns"
+    whole = "whole"
+    none = "none"
+
+
 class Trainer(StrEnum):
     """Whose layout preferences are written in."""
 

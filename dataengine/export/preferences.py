@@ -22,6 +22,7 @@ from dataengine.export.options import Signal, Trainer
 from dataengine.export.signals import attempted, fields_of, labelled_steps, pairs
 from dataengine.export.target import empty_target, local_folder
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
+from dataengine.samples.locate import Located
 from dataengine.shards.sample import canonical
 from dataengine.stage import Run
 from dataengine.storage.store import Store
@@ -162,10 +163,16 @@ def images_of(graded: GradedQuestion) -> list[str]:
 def _path(graded: GradedQuestion, reference: str) -> str:
     if reference.startswith(OBSERVATION):
         return f"media/{graded.question.id}.obs{reference.removeprefix(OBSERVATION)}.png"
-    sample = reference.removeprefix(SAMPLE)
-    if graded.sample is None or graded.sample.id != sample:
-        raise RunError(f"question {graded.question.id} shows sample {sample}, which is not in its part")
-    return f"media/{sample}.{graded.sample.ext}"
+    sample = _sample(graded, reference)
+    return f"media/{sample.id}.{sample.ext}"
+
+
+def _sample(graded: GradedQuestion, reference: str) -> Located:
+    """Where the bytes of a sample that a question shows lie. Raises RunError for one that is not the question's own."""
+    sample = graded.sample
+    if sample is None or reference != f"{SAMPLE}{sample.id}":
+        raise RunError(f"question {graded.question.id} shows {reference}, which is not its sample")
+    return sample
 
 
 def _save(run: Run, target: Store, graded: GradedQuestion, media: dict[str, str]) -> None:
@@ -179,8 +186,7 @@ def _save(run: Run, target: Store, graded: GradedQuestion, media: dict[str, str]
             member = next(one for one in graded.members if one.name == name)
             data = store.get_range(graded.pack, member.offset, member.size)
         else:
-            sample = graded.sample
-            assert sample is not None
+            sample = _sample(graded, block.image)
             data = store.get_range(sample.media, sample.offset, sample.bytes)
         media[path] = target.put(path, data)
 

@@ -20,7 +20,7 @@ from support.small_release import NAME, PICTURES
 
 from dataengine.errors import UsageError
 from dataengine.export.kelix import Options, export
-from dataengine.export.options import Form, MediaAs
+from dataengine.export.options import Form, MediaAs, ToolsAs
 from dataengine.shards.codes import codes_of_sample
 from dataengine.shards.read import read_shards
 from dataengine.storage.store import Store
@@ -79,7 +79,7 @@ def test_the_columns_are_strings_that_are_never_null(small: Path, tmp_path: Path
 @pytest.mark.parametrize("media", [MediaAs.inline, MediaAs.files])
 def test_the_library_of_the_released_reader_reads_it(small: Path, tmp_path: Path, media: MediaAs) -> None:
     """fastparquet, the whole file, row by row; a value of ``images`` is a path if there is such a file, else base64."""
-    export(str(small), str(tmp_path / "out"), Options(Form.cot, media, tool_pictures=True))
+    export(str(small), str(tmp_path / "out"), Options(Form.cot, media, tools=ToolsAs.whole))
     pictures = 0
     for path in (tmp_path / "out").rglob("*.parquet"):
         for _, row in ParquetFile(str(path)).to_pandas().iterrows():
@@ -157,12 +157,12 @@ def test_t2i_is_one_text_and_one_picture_of_the_right_shape(small: Path, tmp_pat
 
 
 def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) -> None:
-    done = export(str(small), str(tmp_path / "out"), Options(Form.cot))
-    everything = export(str(small), str(tmp_path / "all"), Options(Form.cot, tool_pictures=True))
+    done = export(str(small), str(tmp_path / "out"), Options(Form.cot, tools=ToolsAs.none))
+    everything = export(str(small), str(tmp_path / "all"), Options(Form.cot, tools=ToolsAs.whole))
     records, samples = kept(small, "cot"), kept(small)
     rows = rows_of(tmp_path / "all")
     assert {row["uuid"] for row in rows} == set(records) and everything.rows == len(records)
-    assert done.left_out["a tool's image in the answer"] == len(records) - done.rows > 0
+    assert done.left_out["a tool's output in the reply"] == len(records) - done.rows > 0
     assert all(
         block["type"] == "text"
         for row in rows_of(tmp_path / "out")
@@ -197,7 +197,27 @@ def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) 
                 assert row["metadata"]["videos_info"][block["video"]]["nframes"] == told["nframes"]
             assert (block[kind] in row["codes"]) == (where == "sample")
         assert row["metadata"]["answer"] == record["answer"]
+        assert 1 <= row["metadata"]["quality"] <= 5 and row["metadata"]["weight"] > 0 and row["metadata"]["repeat"] >= 0
     assert kinds == {("image", "sample"), ("image", "obs"), ("video", "sample")}
+
+
+def test_outputs_of_tools_are_turns_of_the_user(small: Path, tmp_path: Path) -> None:
+    export(str(small), str(tmp_path / "out"), Options(Form.cot))
+    records, seen = kept(small, "cot"), 0
+    for row in rows_of(tmp_path / "out"):
+        record = json.loads(records[row["uuid"]]["json"])
+        roles = [turn["role"] for turn in row["messages"]]
+        assert roles == ["user", "assistant"] * (len(roles) // 2)
+        for turn in row["messages"]:
+            text = "".join(block.get("text", "") for block in turn["content"])
+            if turn["role"] == "assistant":
+                assert "sandbox_output" not in text and all(block["type"] == "text" for block in turn["content"])
+            elif turn is not row["messages"][0]:
+                assert text.startswith("<sandbox_output>") and text.endswith("</sandbox_output>")
+                seen += 1
+        whole = ["".join(b.get("text", "") for b in turns["content"]) for turns in record["messages"]]
+        assert "".join(b.get("text", "") for turn in row["messages"] for b in turn["content"]) == "".join(whole)
+    assert seen > 0
 
 
 def test_the_same_release_gives_the_same_bytes_anywhere(small: Path, tmp_path: Path, s3: str) -> None:
