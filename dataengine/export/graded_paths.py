@@ -107,7 +107,7 @@ def graded_questions(run: Run, split: str) -> Iterator[GradedQuestion]:
     rows = {part.name: part.rows for part in sample_parts(run)}
     for name, output in sorted(run.records["cot.questions"].parts.items()):
         table = run.workspace.read_table([output.files["questions"]], QUESTIONS, _Asked.columns())
-        table = table.filter(pc.and_(pc.is_valid(table["question"]), pc.equal(table["split"], split)))
+        table = table.filter(pc.and_(pc.is_valid(table["question"]), pc.equal(table["split"], pa.scalar(split))))
         asked = [one for one in rows_of(table, _Asked) if one.rid not in left_out]
         if not asked:
             continue
@@ -142,9 +142,10 @@ def _left_out(run: Run) -> set[str]:
     """Questions in a benchmark, and those that a reviewer has rejected."""
     ids = set[str]()
     for scores in _batches(run, "cot.score", "scores", SCORES, ["rid", "benchmark"]):
-        ids.update(scores.filter(pc.is_valid(scores["benchmark"]))["rid"].to_pylist())
+        ids.update(map(str, scores.filter(pc.is_valid(scores["benchmark"]))["rid"].to_pylist()))
     for reviewed in _batches(run, "cot.review", "reviewed", REVIEWED, ["rid", "reason"]):
-        ids.update(reviewed.filter(pc.equal(reviewed["reason"], _REJECTED))["rid"].to_pylist())
+        rejected = reviewed.filter(pc.equal(reviewed["reason"], pa.scalar(_REJECTED)))
+        ids.update(map(str, rejected["rid"].to_pylist()))
     return ids
 
 

@@ -100,7 +100,7 @@ def unit_of(rest: str, money: str) -> tuple[str, str]:
     more = rest[token.end() :].strip()
     if word == "in" and more:
         return "", rest
-    name = NAMES.get(word)
-    if name is None and word not in _CASED and word.upper() not in _CASED:
-        name = NAMES.get(word.lower())
-    return (name, more) if name else ("", rest)
+    unit = NAMES.get(word, "")
+    if not unit and word not in _CASED and word.upper() not in _CASED:
+        unit = NAMES.get(word.lower(), "")
+    return (unit, more) if unit else ("", rest)
