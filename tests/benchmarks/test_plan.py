@@ -19,7 +19,7 @@ _TARS = 5
 RECORD_STAGES = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
 #: The items of a benchmark list are no samples, a tokenizer that is named reads none, and no recipe here has captions by models.
 _WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "Recaption", "CaptionQuality")
-_SEQUENCES = ("SequenceCorpora", "SequenceSamples", "SequenceVocabulary", "SequenceEncode", "SequencePack")
+_SEQUENCES = tuple(f"Sequence{one}" for one in ("Corpora", "Samples", "Vocabulary", "Encode", "Pack", "Write"))
 """Planned by tars and files of texts, which tests/sequence has."""
 STAGES_OF_SAMPLES = [
     s

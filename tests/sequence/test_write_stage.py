@@ -21,10 +21,11 @@ from dataengine.sequence.formats.reader import open_set
 from dataengine.sequence.model import SEQUENCES, PackedSequence, Role, from_row
 from dataengine.sequence.pack_stage import set_files
 from dataengine.sequence.summary.packed import with_summaries, without_summaries
-from dataengine.sequence.write_stage import files_of
-from dataengine.stage import Run
+from dataengine.sequence.write_stage import SequenceWrite, SequenceWriter, files_of
+from dataengine.stage import Part, Run
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import Output
 
 FORMATS = ["webdataset", "energon", "parquet", "datasets"]
 CODES = [*FORMATS, "megatron", "stream"]
@@ -133,3 +134,27 @@ def test_summaries_whose_ids_text_or_codes_have_are_refused(tmp_path: Path, rele
     _, folder = written(tmp_path, release, [{**one, "summary": {"independent": False, "begin": 1000, "tokens": 2}}])
     first = next(iter(open_set(str(folder / "rows" / "webdataset"))))
     assert np.array_equal(first.tokens[first.roles == Role.SUMMARY][:2, 0], [1000, 1001])
+
+
+def test_killed_and_in_another_order_the_bytes_are_the_same(
+    made: tuple[Run, Path], tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, process = SequenceWrite.plan, SequenceWriter.process
+    parts: list[str] = []
+
+    def dying(self: SequenceWriter, part: Part) -> Output:
+        if len(parts) == 5:
+            raise KeyboardInterrupt
+        parts.append(part.name)
+        return process(self, part)
+
+    monkeypatch.setattr(SequenceWrite, "plan", lambda self, run_: plan(self, run_)[::-1])
+    monkeypatch.setattr(SequenceWriter, "process", dying)
+    with pytest.raises(KeyboardInterrupt):
+        written(tmp_path, release, SETS)
+    monkeypatch.setattr(SequenceWriter, "process", process)
+    reports = {r.name: r for r in run(recipe(tmp_path, settings(release, SETS)))}
+    assert reports["sequence.write"].made == reports["sequence.write"].parts - 5 > 0
+    folders = (made[1], tmp_path / "ws" / "staging" / "sequences" / "sequences")
+    contents = [{str(p.relative_to(f)): p.read_bytes() for p in f.rglob("*") if p.is_file()} for f in folders]
+    assert contents[0] == contents[1]
