@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataengine.media.image.encode import encode_jpeg
 from dataengine.sequence.model import DocumentSpan, PackedSequence, Role
 from dataengine.sequence.show.facts import ROLES
 from dataengine.sequence.show.runs import ShownRun
@@ -18,6 +18,8 @@ from dataengine.sequence.show.terminal import placeholder
 from dataengine.text.display import visible_lines
 
 _CSP = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+#: Shorter side and quality of a thumbnail.
+_SIDE, _QUALITY = 168, 85
 _CLASSES = {role: name.replace(" ", "-") for role, (name, _, _) in ROLES.items()}
 
 
@@ -93,13 +95,5 @@ def _figure(run: ShownRun, pixels: NDArray[np.uint8] | None, loss: str) -> str:
     caption = escaped(placeholder(run.frame))
     if pixels is None:
         return f'<span class="grid {loss}">{caption}</span>'
-    data = base64.b64encode(_png(pixels)).decode()
-    return f'<figure class="{loss}"><img alt="" src="data:image/png;base64,{data}">{caption}</figure>'
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG")
-    return out.getvalue()
+    data = base64.b64encode(encode_jpeg(pixels, _SIDE, _QUALITY)).decode()
+    return f'<figure class="{loss}"><img alt="" src="data:image/jpeg;base64,{data}">{caption}</figure>'

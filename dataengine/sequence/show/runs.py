@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataengine.errors import RunError
 from dataengine.sequence.formats.reader import SequenceSet
@@ -18,6 +17,9 @@ from dataengine.text.display import visible_lines
 
 #: Token ids → text.
 Decode = Callable[[Sequence[int]], str]
+_WITHOUT_TEXT = (Role.CODE, Role.SUMMARY, Role.PADDING)
+#: What stands for bytes that are no whole character, and tokens of the longest one.
+_PART, _LONGEST_CHARACTER = "\ufffd", 4
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ def runs_of(sequence: PackedSequence, frames: Sequence[Frame], decode: Decode, n
     inside = {position for frame in frames for position in range(frame.start, frame.stop)}
     changes = (np.diff(sequence.roles) != 0) | (np.diff(sequence.loss_mask) != 0) | (np.diff(documents) != 0)
     borders = sorted({0, *(np.flatnonzero(changes) + 1).tolist(), *starting, len(first)})
-    runs = []
+    runs: list[ShownRun] = []
+    held: list[int] = []
     for start, stop in pairwise(borders):
         if start in inside and start not in starting:
             continue
         role = Role(int(sequence.roles[start]))
-        text = _text(role, first[start:stop], decode, names)
+        ids = [*held, *first[start:stop].tolist()] if role not in _WITHOUT_TEXT else first[start:stop].tolist()
+        if role not in _WITHOUT_TEXT:
+            held = _cut_off(ids, decode) if sequence.roles[min(stop, len(first) - 1)] == Role.SUMMARY else []
+        text = _text(role, ids[: len(ids) - len(held)] if role not in _WITHOUT_TEXT else ids, decode, names)
         loss, document = bool(sequence.loss_mask[start]), int(documents[start])
         runs.append(ShownRun(start, stop, role, loss, document, text, starting.get(start)))
     return runs
@@ -77,14 +83,22 @@ def names_of(stored: SequenceSet) -> dict[int, str]:
     return {id_: f"<|{name}|>" for name, id_ in stored.about.special.items()}
 
 
-def _text(role: Role, ids: NDArray[np.int32], decode: Decode, names: dict[int, str]) -> str:
-    if role in (Role.CODE, Role.SUMMARY, Role.PADDING):
+def _cut_off(ids: list[int], decode: Decode) -> list[int]:
+    """The last ids where a character is not whole yet: it goes on behind the summary."""
+    for held in range(min(_LONGEST_CHARACTER, len(ids) + 1)):
+        if not decode(ids[: len(ids) - held]).endswith(_PART):
+            return ids[len(ids) - held :]
+    return []
+
+
+def _text(role: Role, ids: Sequence[int], decode: Decode, names: dict[int, str]) -> str:
+    if role in _WITHOUT_TEXT:
         return ""
     if role is Role.MEDIA:
         return names.get(int(ids[0]), "media")
     parts: list[str] = []
     plain: list[int] = []
-    for id_ in ids.tolist():
+    for id_ in ids:
         if id_ in names:
             parts += [decode(plain)] if plain else []
             parts.append(names[id_])
