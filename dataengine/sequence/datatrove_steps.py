@@ -72,11 +72,13 @@ def _filter(step: DatatroveStep) -> Any:
 
 
 def _minhash(step: MinhashStep) -> Any:
+    """SHA-1, because datatrove hands strings to xxhash, which its newer versions refuse."""
     try:
         from datatrove.pipeline.dedup.minhash import MinhashConfig
+        from datatrove.utils.hashing import HashConfig
     except ImportError:
         raise UsageError(_INSTALL) from None
-    return MinhashConfig(**step.minhash)
+    return MinhashConfig(**step.minhash, hash_config=HashConfig(hash_fc="sha1"))
 
 
 def _deduplicated(outcomes: Iterable[tuple[Text, str]], step: MinhashStep) -> Iterator[tuple[Text, str]]:
