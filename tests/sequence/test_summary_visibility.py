@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
-from dataengine.sequence.summary.flex import block_lists, block_mask, mask_mod
+from dataengine.sequence.summary.flex import Order, block_lists, block_mask, grouped_order, mask_mod
 from dataengine.sequence.summary.insert import Summarised, insert
 from dataengine.sequence.summary.settings import Documents, SummarySettings
 from dataengine.sequence.summary.visibility import Visibility, dense_mask, visibility
@@ -24,9 +24,9 @@ def sequence(length: int, summary: SummarySettings, cuts: set[int] = frozenset()
     return insert(tokens, tokens, borders, summary, visual=visual)
 
 
-def by_mod(seen: Visibility) -> Any:
+def by_mod(seen: Visibility, order: Order | None = None) -> Any:
     at = torch.arange(seen.length)
-    return mask_mod(seen)(0, 0, at[:, None], at[None, :]).numpy()
+    return mask_mod(seen, order=order)(0, 0, at[:, None], at[None, :]).numpy()
 
 
 def by_ranges(seen: Visibility) -> Any:
@@ -38,9 +38,9 @@ def by_ranges(seen: Visibility) -> Any:
     return mask
 
 
-def by_blocks(seen: Visibility, block: int, exact: Any) -> Any:
+def by_blocks(seen: Visibility, block: int, exact: Any, order: Order | None = None) -> Any:
     """The mask that a kernel would compute: whole blocks as they are, partial ones by the exact mask."""
-    lists = block_lists(seen, block)
+    lists = block_lists(seen, block, order)
     mask = np.zeros_like(exact)
     for q in range(len(lists.partial_count)):
         rows = slice(q * block, (q + 1) * block)
@@ -69,6 +69,9 @@ def test_every_form_of_the_mask_equals_the_dense_reference(
     assert np.array_equal(by_mod(seen), exact)
     assert np.array_equal(by_ranges(seen), exact)
     assert np.array_equal(by_blocks(seen, block, exact), exact)
+    order = grouped_order(seen)
+    moved = exact[order][:, order]
+    assert np.array_equal(by_mod(seen, order), moved) and np.array_equal(by_blocks(seen, block, moved, order), moved)
     assert seen.keys() == exact.sum() and np.array_equal(seen.is_summary, one.summary)
 
 
@@ -123,3 +126,14 @@ def test_flex_attention_with_our_block_mask_equals_dense_attention() -> None:
         create_block_mask(mask_mod(seen), None, None, seen.length, seen.length, device="cpu", BLOCK_SIZE=32),
     ):
         torch.testing.assert_close(flex_attention(q, k, v, block_mask=made), exact, atol=1e-5, rtol=1e-5)
+    order = grouped_order(seen)
+    moved = (x[:, :, order] for x in (q, k, v))
+    grouped = flex_attention(*moved, block_mask=block_mask(seen, block=32, order=order))[:, :, np.argsort(order)]
+    torch.testing.assert_close(grouped, exact, atol=1e-5, rtol=1e-5)
+
+
+def test_with_text_and_summaries_apart_most_blocks_are_skipped() -> None:
+    seen = visibility(sequence(4096, SummarySettings()), 16)
+    alone, grouped = block_lists(seen), block_lists(seen, order=grouped_order(seen))
+    assert alone.computed > 0.5 and not alone.full_count.any()
+    assert grouped.computed < 0.2 and grouped.full_count.sum() > 0

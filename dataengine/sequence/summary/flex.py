@@ -1,6 +1,8 @@
 """Visibility of the summary layout for PyTorch's FlexAttention: its ``mask_mod``, and its block mask without the dense one.
 
-``create_block_mask`` looks at every pair of positions, 21 billion for 128 K tokens; ``block_lists`` counts by chunk.
+``create_block_mask`` looks at every pair of positions, 21 billion for 128 K tokens; ``block_lists`` counts by chunk. In the
+order of the sequence a kernel can skip no earlier block: each has some summaries. With ``grouped_order``, text first and then all
+summaries, it skips most; attention does not care for the order of positions, as long as each keeps its position id.
 """
 
 from __future__ import annotations
@@ -16,20 +18,31 @@ from dataengine.sequence.summary.visibility import Visibility
 
 #: Positions of a side of a block; FlexAttention's default.
 BLOCK = 128
+#: (L',) the position of the sequence at each place that a kernel sees.
+Order = NDArray[np.int64]
 
 
-def mask_mod(seen: Visibility, device: Any = "cpu") -> Callable[[Any, Any, Any, Any], Any]:
-    """``mask_mod(batch, head, q, kv)`` for ``torch.nn.attention.flex_attention``: whether position q sees position kv."""
+def grouped_order(seen: Visibility) -> Order:
+    """All text in order, then all summaries: ``x[order]`` is what attention is given, ``y[np.argsort(order)]`` undoes it."""
+    order: Order = np.argsort(seen.is_summary, kind="stable")
+    return order
+
+
+def mask_mod(seen: Visibility, device: Any = "cpu", order: Order | None = None) -> Callable[[Any, Any, Any, Any], Any]:
+    """``mask_mod(batch, head, q, kv)`` for ``torch.nn.attention.flex_attention``: whether the position at place q sees the one at
+    place kv; places are positions, or those of ``order``."""
     import torch
 
-    chunk_of = torch.from_numpy(seen.chunk_of).to(device)
-    is_summary = torch.from_numpy(seen.is_summary).to(device)
+    places = np.arange(seen.length) if order is None else order
+    position_of = torch.from_numpy(places).to(device)
+    chunk_of = torch.from_numpy(seen.chunk_of[places]).to(device)
+    is_summary = torch.from_numpy(seen.is_summary[places]).to(device)
     near_of = torch.from_numpy(seen.near).to(device)
     first_of = torch.from_numpy(seen.first).to(device)
 
     def visible(batch: Any, head: Any, q: Any, kv: Any) -> Any:
         c, d = chunk_of[q], chunk_of[kv]
-        own = (c == d) & (kv <= q)
+        own = (c == d) & (position_of[kv] <= position_of[q])
         near = ~is_summary[kv] & (d < c) & (d >= near_of[c])
         far = is_summary[kv] & (d < near_of[c]) & (d >= first_of[c])
         return own | (~is_summary[q] & (near | far))
@@ -48,20 +61,26 @@ class BlockLists:
     full_count: NDArray[np.int32]
     full: NDArray[np.int32]
 
+    @property
+    def computed(self) -> float:
+        """Share of all blocks that a kernel computes."""
+        return float(self.partial_count.sum() + self.full_count.sum()) / len(self.full_count) ** 2
 
-def block_lists(seen: Visibility, block: int = BLOCK) -> BlockLists:
-    """Blocks of ``block`` × ``block`` positions that are seen in part and in whole. Memory: blocks squared."""
-    pairs = np.stack([_pairs(seen, low, block) for low in range(0, seen.length, block)])
+
+def block_lists(seen: Visibility, block: int = BLOCK, order: Order | None = None) -> BlockLists:
+    """Blocks of ``block`` × ``block`` places that are seen in part and in whole. Memory: blocks squared."""
+    places = np.arange(seen.length) if order is None else order
+    pairs = np.stack([_pairs(seen, places, low, block) for low in range(0, seen.length, block)])
     whole = pairs == block * block
     return BlockLists(block, *_listed((pairs > 0) & ~whole), *_listed(whole))
 
 
-def block_mask(seen: Visibility, device: Any = "cpu", block: int = BLOCK) -> Any:
+def block_mask(seen: Visibility, device: Any = "cpu", block: int = BLOCK, order: Order | None = None) -> Any:
     """A ``BlockMask`` of FlexAttention for this visibility, made of ``block_lists`` and ``mask_mod``."""
     import torch
     from torch.nn.attention.flex_attention import BlockMask
 
-    lists = block_lists(seen, block)
+    lists = block_lists(seen, block, order)
     parts = (lists.partial_count, lists.partial, lists.full_count, lists.full)
     counts, blocks, full_counts, full_blocks = (torch.from_numpy(part)[None, None].to(device) for part in parts)
     return BlockMask.from_kv_blocks(
@@ -70,29 +89,30 @@ def block_mask(seen: Visibility, device: Any = "cpu", block: int = BLOCK) -> Any
         full_counts,
         full_blocks,
         BLOCK_SIZE=block,
-        mask_mod=mask_mod(seen, device),
+        mask_mod=mask_mod(seen, device, order),
         seq_lengths=(seen.length, seen.length),
     )
 
 
-def _pairs(seen: Visibility, low: int, block: int) -> NDArray[np.int64]:
-    """Visible pairs of the queries from ``low`` on with each block of keys."""
-    high = min(low + block, seen.length)
-    first, last = (int(c) for c in np.searchsorted(seen.end, (low, high - 1), side="right"))
-    text, summary = np.zeros(last + 2, np.int64), np.zeros(last + 2, np.int64)
-    for c in range(first, last + 1):
-        queries = max(0, min(high, int(seen.text_end[c])) - max(low, int(seen.start[c])))
-        text[seen.near[c]] += queries
-        text[c] -= queries
-        summary[seen.first[c]] += queries
-        summary[seen.near[c]] -= queries
-    by_chunk = np.stack([text, summary], axis=1).cumsum(axis=0)[: last + 1]
-    lengths = np.stack([seen.text_end - seen.start, seen.end - seen.text_end], axis=1)[: last + 1]
-    keys = np.zeros(-(-seen.length // block) * block, np.int64)
-    keys[: int(seen.end[last])] = np.repeat(by_chunk.ravel(), lengths.ravel())
-    for q, c in zip(range(low, high), seen.chunk_of[low:high].tolist(), strict=True):
+def _pairs(seen: Visibility, places: Order, low: int, block: int) -> NDArray[np.int64]:
+    """Visible pairs of the queries at ``low`` and after with each block of keys."""
+    queries = places[low : low + block]
+    chunks = seen.chunk_of[queries]
+    texts = np.bincount(chunks[~seen.is_summary[queries]], minlength=len(seen.start))
+    text, summary = np.zeros(len(seen.start) + 1, np.int64), np.zeros(len(seen.start) + 1, np.int64)
+    for c in np.flatnonzero(texts).tolist():
+        text[seen.near[c]] += texts[c]
+        text[c] -= texts[c]
+        summary[seen.first[c]] += texts[c]
+        summary[seen.near[c]] -= texts[c]
+    by_chunk = np.stack([text, summary], axis=1).cumsum(axis=0)[:-1]
+    lengths = np.stack([seen.text_end - seen.start, seen.end - seen.text_end], axis=1)
+    keys = np.repeat(by_chunk.ravel(), lengths.ravel())
+    for q, c in zip(queries.tolist(), chunks.tolist(), strict=True):
         keys[seen.start[c] : q + 1] += 1
-    pairs: NDArray[np.int64] = keys.reshape(-1, block).sum(axis=1)
+    padded = np.zeros(-(-seen.length // block) * block, np.int64)
+    padded[: seen.length] = keys[places]
+    pairs: NDArray[np.int64] = padded.reshape(-1, block).sum(axis=1)
     return pairs
 
 
