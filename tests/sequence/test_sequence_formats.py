@@ -100,10 +100,9 @@ def test_hugging_face_datasets_loads_the_set(tmp_path: Path, width: int) -> None
 
 @pytest.mark.slow
 def test_energon_loads_the_set_as_it_is(tmp_path: Path) -> None:
-    """Without ``energon prepare``: the metadata is ours. Its lint, index and loader read it."""
+    """Without ``energon prepare``: the metadata is ours. Its loader and the reader of its index take it."""
     from megatron.energon import Cooker, DefaultTaskEncoder, WorkerConfig, get_loader, get_train_dataset, stateless
     from megatron.energon.flavors.webdataset.itar import TarIndexReader
-    from megatron.energon.task_encoder.base import Cooker, stateless
 
     @stateless
     def cook(sample: dict[str, Any]) -> dict[str, Any]:
