@@ -1,8 +1,8 @@
 """Exports the contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.verify.json_schemas DIR``.
 
 They are made from the types that the code itself reads and writes by: Arrow schemas (``contracts.py``), msgspec Structs
-(``shards/sample.py``, ``release/manifest.py``) and a Pydantic model (``cot/core/record.py``). The files are never read at run
-time. A test fails where they differ.
+(``shards/sample.py``, ``release/manifest.py``, ``sequence/formats/description.py``) and a Pydantic model
+(``cot/core/record.py``). The files are never read at run time. A test fails where they differ.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.cot.core.record import Record
 from dataengine.release.manifest import Manifest
+from dataengine.sequence.formats.description import SetDescription
 from dataengine.shards.sample import SampleMetadata
 
 Schema = dict[str, Any]
@@ -32,6 +33,7 @@ def all_schemas() -> dict[str, Schema]:
     return tables | {
         "sample": _of_struct("sample", SampleMetadata),
         "manifest": _of_struct("manifest", Manifest),
+        "sequence_set": _of_struct("sequence_set", SetDescription),
         "cot_record": _titled("cot_record", "The .json member of a CoT record.", Record.model_json_schema()),
     }
 
