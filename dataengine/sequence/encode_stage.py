@@ -20,6 +20,7 @@ from dataengine.sequence.base import (
 from dataengine.sequence.corpus import files
 from dataengine.sequence.encode_part import EncodePart, Material
 from dataengine.sequence.read_stages import sample_tars
+from dataengine.sequence.record_visuals import PictureEncoder
 from dataengine.sequence.releases import OWN, Tar
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import digest
@@ -28,7 +29,7 @@ from dataengine.storage.workspace import digest
 class SequenceEncode(Sequencing, RecordStage):
     name = ENCODE
     version = "1"
-    needs = ("ingest", "dedup", CORPORA, SAMPLES, VOCABULARY, "cot.write")
+    needs = ("ingest", "dedup", "tokenize.fit", CORPORA, SAMPLES, VOCABULARY, "cot.write")
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
@@ -49,14 +50,16 @@ class SequenceEncode(Sequencing, RecordStage):
 
     def plan(self, run: Run) -> list[Part]:
         config = self.config(run.recipe)
-        base = digest(self.version, run.records[VOCABULARY].parts["all"].facts["id"], self._how(config))
+        encoder = self._encoder(run)
+        own = encoder.checkpoint.sha256 if encoder else ""
+        base = digest(self.version, own, run.records[VOCABULARY].parts["all"].facts["id"], self._how(config))
         by_name = {source.name: source for source in config.sources}
         parts = []
         for family, names in families(config).items():
             for name in names:
                 for label, spec, depends in self._of(run, family, by_name[name]):
-                    own = by_name[name].model_dump(exclude={"epochs", "cap"})
-                    parts.append(Part(f"{family}-{name}-{label}", digest(base, family, own, depends), spec))
+                    settings = by_name[name].model_dump(exclude={"epochs", "cap"})
+                    parts.append(Part(f"{family}-{name}-{label}", digest(base, family, settings, depends), spec))
         return parts
 
     def _of(self, run: Run, family: str, source: Any) -> list[tuple[str, EncodePart, list[str]]]:
@@ -108,4 +111,13 @@ class SequenceEncode(Sequencing, RecordStage):
             config.frame_markers,
             splitting_from(config),
             config.tokenizer.system,
+            self._encoder(run),
         )
+
+    def _encoder(self, run: Run) -> PictureEncoder | None:
+        """Of records' own pictures, where the recipe's visual tokenizer is that of the releases."""
+        fitted = run.records["tokenize.fit"].parts["all"] if "tokenize.fit" in run.records else None
+        makers = {release.tokenizer for release in releases(run, self.config(run.recipe)).values()}
+        if fitted is None or makers != {fitted.facts["id"]}:
+            return None
+        return PictureEncoder(run.workspace, fitted.files["tokenizer"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from dataengine.config.sequence import (
     TextSource,
     VisionConfig,
 )
-from dataengine.cot.core.record import OBSERVATION, Record
+from dataengine.cot.core.record import Record
 from dataengine.errors import InputError
 from dataengine.sequence import segments
 from dataengine.sequence.assemble import Assembler
@@ -34,6 +33,7 @@ from dataengine.sequence.encode_part import EncodePart, Material
 from dataengine.sequence.encoded import DOCUMENTS, failed_row, left_out, row_of
 from dataengine.sequence.material import MATERIAL, codes_of, continuous, discrete
 from dataengine.sequence.read_stages import write_rows
+from dataengine.sequence.record_visuals import PictureEncoder, RecordVisuals, record_of, visual_of
 from dataengine.sequence.text_tokenizer import TextTokenizer
 from dataengine.shards.read import read_shard
 from dataengine.stage import Part
@@ -57,6 +57,7 @@ class EncodeWorker:
     frame_markers: bool
     split_from: int | None
     system: str | None
+    encoder: PictureEncoder | None = None
     _tokenizer: TextTokenizer | None = field(default=None, repr=False)
 
     def setup(self) -> None:
@@ -150,7 +151,7 @@ class EncodeWorker:
             return
         with spec.records.local() as path:
             for batch in batches(read_shard(path), _AT_ONCE):
-                records = [(key, _record(members), members) for key, members in batch]
+                records = [(key, record_of(members), members) for key, members in batch]
                 ids = {parent for _, record, _ in records if isinstance(record, Record) for parent in record.parents}
                 rows, tars = self._parents(spec.parents, ids)
                 visuals = self._visuals(rows, tars, spec.family, source.loss.vision)
@@ -159,7 +160,9 @@ class EncodeWorker:
                     try:
                         if isinstance(record, InputError):
                             raise record
-                        look = _Look(record, visuals, members, spec.family, self.vision)
+                        look = RecordVisuals(
+                            record, visuals, members, spec.family, self.vision, self.encoder, source.loss.vision
+                        )
                         if isinstance(source, PairsSource):
                             first = record.parents[0]
                             sample = CaptionedSample(first, look(f"sample:{first}"), captions.get(first, ()))
@@ -177,7 +180,7 @@ class EncodeWorker:
             known = spec.inputs.ids(set().union(*map(segments.references, good)))
             ids = {id_ for one in good for id_ in segments.samples_of(one, known)}
             visuals = self._visuals(*self._parents(spec.parents, ids), spec.family, source.loss.vision)
-            look = partial(_visual, visuals)
+            look = partial(visual_of, visuals)
             for id_, found in batch:
                 try:
                     if isinstance(found, InputError):
@@ -225,54 +228,6 @@ class EncodeWorker:
             for row, data in zip(some, store.get_ranges(tar.key(store), *places), strict=True):
                 out[row["id"]] = codes_of(row, data)
         return out
-
-
-def _record(members: Mapping[str, bytes]) -> Record | InputError:
-    try:
-        return Record.from_bytes(members.get("json", b""))
-    except InputError as error:
-        return error
-
-
-@dataclass(frozen=True)
-class _Look:
-    """Visual parts of a record by reference: ``sample:<id>``, or ``obs:N`` of its own pictures."""
-
-    record: Record
-    visuals: Mapping[str, Visual | InputError]
-    members: Mapping[str, bytes]
-    family: str
-    vision: VisionConfig
-
-    def __call__(self, reference: str) -> Visual:
-        kind, _, name = reference.partition(":")
-        if f"{kind}:" == OBSERVATION:
-            return self._observation(f"obs{name}.png")
-        return _visual(self.visuals, reference)
-
-    def _observation(self, name: str) -> Visual:
-        if self.family == "discrete":
-            raise InputError("no_codes", f"its own picture {name} has no codes: a discrete layout cannot hold it")
-        if name not in self.members:
-            raise InputError("no_picture", f"its picture {name} is not in the shard")
-        from PIL import Image
-
-        with Image.open(io.BytesIO(self.members[name])) as image:
-            size = {"width": image.width, "height": image.height}
-        row = {"id": self.record.id, "kind": "image", **size}
-        visual = continuous(row, self.family, self.vision)
-        return Visual(self.record.id, f"{self.record.id}.{name}", None, visual.grid)
-
-
-def _visual(visuals: Mapping[str, Visual | InputError], reference: str) -> Visual:
-    """The visual part of ``sample:<id>``. Raises InputError where there is none."""
-    name = reference.partition(":")[2]
-    visual = visuals.get(name)
-    if visual is None:
-        raise InputError("no_sample", f"sample {name} is in none of the split's shards")
-    if isinstance(visual, InputError):
-        raise visual
-    return visual
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

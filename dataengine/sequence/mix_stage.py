@@ -37,7 +37,9 @@ SEQUENCE_LEDGER = pa.schema(_LEDGER)
 #: OCCURRENCES that are packed together, in the order of the shuffle.
 PLAN = pa.schema([field for field in OCCURRENCES if field.name != "bucket"])
 _NUMBERED = """
-SELECT d.*, CAST(row_number() OVER (PARTITION BY "source", "id" ORDER BY "pack", "offset", "reason") AS BIGINT) AS "n" FROM d
+SELECT d.*, CAST(
+  row_number() OVER (PARTITION BY "source", "id" ORDER BY "pack", "offset", "reason", "weight", "rows") AS BIGINT
+) AS "n" FROM d
 """
 _FRACTIONS = """
 SELECT "source", "thousandths", CAST(count(*) AS BIGINT) AS "n" FROM d WHERE "thousandths" > 0 GROUP BY "source", "thousandths"

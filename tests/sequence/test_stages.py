@@ -8,81 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from support.sequence_release import STAGES, caption, codes, identity, recipe, run, weight, write_release
-from support.sequences import SIZES
+from support.sequence_release import STAGES, caption, codes, identity, recipe, run, weight
+from support.sequence_runs import TOKENIZER, committed, documents, ledger, packed, sequences, words_of
 
-from dataengine.config.recipe import Recipe
-from dataengine.errors import RunError, UsageError
+from dataengine.errors import RunError
 from dataengine.pipeline import _Pass, open_run
 from dataengine.progress import Silent
-from dataengine.sequence.mix_stage import SEQUENCE_LEDGER
-from dataengine.sequence.model import SEQUENCES, PackedSequence, from_row
 from dataengine.sequence.pack_stage import set_files
-from dataengine.sequence.text_tokenizer import TextTokenizer
-from dataengine.sequence.unpack import unpack
-from dataengine.stage import Run
 from dataengine.testing.in_process import InProcess
-from dataengine.tokenize.base import Codes
-from dataengine.tokenize.vocabulary import Layout
-
-TOKENIZER = {"vocab_size": 600}
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_release(tmp_path_factory.mktemp("release")))
-
-
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("texts")
-    rows = [{"text": f"Text number {n}. It speaks of lakes. And of roofs!", "w": 1 + n % 2} for n in range(40)]
-    bad: list[Any] = [{"text": "   "}, {"other": 1}, {"text": rows[0]["text"]}, {"text": "less", "w": -1}]
-    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *bad]) + "{broken\n")
-    pq.write_table(pa.table({"text": ["no number"], "w": [float("nan")]}), folder / "b.parquet")
-    return str(folder)
-
-
-def committed(loaded: Recipe) -> Run:
-    """The run with the commits of all stages of sequences."""
-    run_ = open_run(loaded)
-    _Pass(run_, None, True, Silent()).over([stage for stage in STAGES if stage.active(loaded)])
-    return run_
-
-
-def sequences(run_: Run, name: str) -> list[PackedSequence]:
-    return [from_row(row) for row in run_.workspace.read_table(set_files(run_, name), SEQUENCES).to_pylist()]
-
-
-def ledger(run_: Run, name: str) -> list[dict[str, Any]]:
-    files = [
-        f for role, f in run_.records["sequence.mix"].parts["all"].files.items() if role.startswith(f"ledger/{name}/")
-    ]
-    return run_.workspace.read_table(files, SEQUENCE_LEDGER).to_pylist()
-
-
-def words_of(run_: Run) -> TextTokenizer:
-    out = run_.records["sequence.vocabulary"].parts["all"]
-    return TextTokenizer(
-        run_.workspace.store.get(out.files["tokenizer"].key), out.facts["special"], out.facts["first_code"]
-    )
-
-
-def documents(run_: Run, name: str) -> Iterator[tuple[str, tuple[str | Codes, ...]]]:
-    words = words_of(run_)
-    layout = Layout(SIZES, words.encode, words.vocabulary)
-    for sequence in sequences(run_, name):
-        for one in unpack(sequence, layout, words):
-            yield one.span.id, one.parts
-
-
-def packed(folder: Path, sources: list[dict[str, Any]], sets: list[dict[str, Any]], **more: Any) -> Run:
-    loaded = recipe(folder, {"tokenizer": TOKENIZER, "sources": sources, "sets": sets, **more})
-    run(loaded)
-    return committed(loaded)
 
 
 @pytest.mark.parametrize("layout", ["blocks", "codes"])
@@ -195,63 +129,6 @@ def test_the_same_bytes_after_a_kill_and_in_another_workspace(tmp_path: Path, re
     assert len(first) > 3 and first == [file.sha256 for file in set_files(other, "s")]
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"sets": [{"name": "s", "positions": "3d"}]}, "layout blocks has positions 1d"),
-        ({"sets": [{"name": "s", "preset": "keye"}]}, "unknown preset `keye`; known: keye-stage-1"),
-        ({"sets": [{"name": "s", "shares": {"book": 1}}]}, "shares name `book`"),
-        ({"sets": [{"name": "s", "shares": {"books": float("nan")}}]}, "finite number"),
-        ({"sets": [{"name": "s"}, {"name": "s"}]}, "two sets have the name `s`"),
-        ({"sources": [{"type": "text", "name": "image", "path": "x"}]}, "may not be called `image`"),
-        ({"sets": [{"name": "s", "balance": {"ranks": 3, "batch": 8}}]}, "no multiple of ranks"),
-    ],
-)
-def test_wrong_recipes(tmp_path: Path, texts: str, change: dict[str, Any], message: str) -> None:
-    block = {"sources": [{"type": "text", "name": "books", "path": texts}], "sets": [{"name": "s"}], **change}
-    with pytest.raises(ValueError, match=message):
-        recipe(tmp_path, block)
-
-
-def test_codes_of_two_tokenizers_are_refused(tmp_path: Path, release: str) -> None:
-    other = str(write_release(tmp_path / "rel", 2, 2, 1, tokenizer="u" * 32))
-    sources = [{"type": "samples", "name": n, "release": url} for n, url in (("a", release), ("b", other))]
-    with pytest.raises(UsageError, match=r"codes of two tokenizers cannot be mixed: made has t{32}, made has u{32}"):
-        packed(tmp_path, sources, [{"name": "s"}])
-
-
-def test_a_release_without_codes_needs_a_continuous_layout(tmp_path: Path) -> None:
-    other = str(write_release(tmp_path / "rel", 2, 2, 1, tokenizer=""))
-    source = {"type": "samples", "name": "a", "release": other}
-    with pytest.raises(UsageError, match="has no codes, which layouts blocks and codes need"):
-        packed(tmp_path, [source], [{"name": "s"}])
-    run_ = packed(tmp_path / "b", [source], [{"name": "s", "length": 2048, "layout": "keye", "positions": "3d"}])
-    [one] = sequences(run_, "s")
-    assert one.positions.shape == (3, 2048) and {m.member[-3:] for m in one.media} == {"jpg", "mp4"}
-
-
-def test_documents_longer_than_a_sequence(tmp_path: Path) -> None:
-    (tmp_path / "texts").mkdir()
-    long = " ".join(f"Sentence {n} of a long text." for n in range(60))
-    (tmp_path / "texts" / "long.txt").write_text(long)
-    (tmp_path / "texts" / "short.txt").write_text("A short one.")
-    source = {"type": "text", "name": "books", "path": str(tmp_path / "texts")}
-    sets = [{"name": n, "length": 64, "layout": "qwen-vl", "too_long": n} for n in ("drop", "split")]
-    run_ = packed(tmp_path, [source], sets)
-    assert Counter(row["outcome"] for row in ledger(run_, "drop")) == {"too long": 1, "packed": 1}
-    assert Counter(row["outcome"] for row in ledger(run_, "split")) == {"packed": 2}
-    words = words_of(run_)
-    pieces = {
-        (span.id, span.part): tokens
-        for s in sequences(run_, "split")
-        for span, tokens in s.pieces()
-        if span.stop - span.start > 9
-    }
-    ordered = [words.decode(pieces[key].tolist()) for key in sorted(pieces)]
-    assert "".join(ordered).removesuffix("<|endoftext|>") == long and len(ordered) > 5
-    assert all(text.endswith(".") for text in ordered[:-1]), "cut between sentences"
-
-
 def test_segments_make_one_document_of_texts_and_samples(tmp_path: Path, release: str) -> None:
     def media(name: str, kind: str = "image") -> dict[str, str]:
         return {"type": kind, kind: name}
@@ -284,3 +161,45 @@ def test_segments_make_one_document_of_texts_and_samples(tmp_path: Path, release
     assert made == {repr(parts) for parts in expected}
     reasons = Counter(row["reason"].partition(":")[0] for row in ledger(run_, "s") if row["outcome"] == "failed")
     assert reasons == {"no_sample": 1, "bad_segments": 3}
+
+
+def test_a_trained_tokenizer_is_kept_by_the_lock(tmp_path: Path, texts: str) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "a.txt").write_text("A red roof by a lake, and a boat below the bridge. " * 9)
+    source = {"type": "text", "name": "books", "path": str(tmp_path / "texts")}
+    block = {"tokenizer": TOKENIZER, "sources": [source], "sets": [{"name": "s", "length": 64, "layout": "keye"}]}
+    place = str(tmp_path / "it.lock")
+    first = run(recipe(tmp_path, block, lock=place))
+    assert "is kept by" in next(report.note for report in first if report.name == "sequence.vocabulary")
+    (tmp_path / "texts" / "b.txt").write_text("Another text with other words, entirely different. " * 9)
+    run_ = committed(recipe(tmp_path, block, lock=place))
+    again = run(recipe(tmp_path, block, lock=place))
+    assert [report.state for report in again if report.name == "sequence.vocabulary"] == ["up to date"]
+    assert (
+        run_.lock.content.text_tokenizer == committed(recipe(tmp_path, block, lock=place)).lock.content.text_tokenizer
+    )
+    with pytest.raises(RunError, match=r"names text tokenizer .* training it again here gives another one"):
+        run(recipe(tmp_path / "elsewhere", block, lock=place))
+
+
+@pytest.mark.slow
+def test_spark_makes_the_same_bytes(tmp_path: Path, release: str, texts: str) -> None:
+    sources = [
+        {"type": "cot", "name": "cot", "release": release},
+        {"type": "samples", "name": "captions", "release": release, "epochs": 2.5, "cap": 900},
+        {"type": "text", "name": "books", "path": texts, "weight_column": "w"},
+    ]
+    sets = [
+        {"name": "s", "length": 128, "pool": 4, "shares": {"image": 2, "text": 1, "cot": 1}, "too_long": "split"},
+        {"name": "t", "length": 256, "layout": "codes", "tokens": 4_000},
+    ]
+    block = {"tokenizer": TOKENIZER, "sources": sources, "sets": sets}
+    made = []
+    for engine in ("duckdb", "spark"):
+        loaded = recipe(tmp_path / engine, block, engine=engine)
+        run(loaded)
+        record = committed(loaded).records["sequence.mix"]
+        made.append(
+            ({role: file.sha256 for role, file in record.parts["all"].files.items()}, record.parts["all"].facts)
+        )
+    assert made[0] == made[1] and len(made[0][0]) > 4
