@@ -29,7 +29,7 @@ from dataengine.samples.worker import ONCE
 from dataengine.storage.workspace import digest
 
 #: Raised when the same sound and model would give other rows.
-VERSION = "1"
+VERSION = "2"
 
 _SEGMENT = pa.struct(
     [

@@ -49,11 +49,14 @@ class Conse:
         self._space = LabelSpace(threads)
 
     def score(self, prepared: Sequence[Any], captions: Sequence[Sequence[str]]) -> Columns:
-        frames = self._embed(prepared)
-        images = np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])
-        vectors = [_mean(some) for some in images]
+        vectors = self.pictures(prepared)
         columns = match_columns(vectors, [self._space.texts(texts) for texts in captions])
         return columns | {"embedding": [vector.astype(np.float16) for vector in vectors]}
+
+    def pictures(self, prepared: Sequence[Any]) -> list[Float32]:
+        """``(384,)`` of unit length for each prepared sample, of a video the mean of its frames."""
+        frames = self._embed(prepared)
+        return [_mean(some) for some in np.split(frames, np.cumsum([len(p) for p in prepared])[:-1])]
 
     def probabilities(self, frames: Sequence[Pixels]) -> Float32:
         """Some ``(B, 224, 224, 3)`` uint8 → ``(sum of B, 1000)`` ImageNet-1k probabilities."""

@@ -10,6 +10,7 @@ import pytest
 
 from dataengine.annotate.captions.measure_stage import MEASURES, MeasureWorker
 from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION
+from dataengine.media.limits import Limits
 from dataengine.stage import Part
 from dataengine.storage.workspace import File, Workspace
 
@@ -47,6 +48,6 @@ def test_a_price_that_was_heard_or_read_is_not_invented(
     }
     if track:
         files[track] = table(workspace, track, schema, id="a", **row)
-    output = MeasureWorker(workspace, None, "cpu", 1).process(Part("p", "0" * 32, files))
+    output = MeasureWorker(Limits(), workspace, None, "cpu", 1).process(Part("p", "0" * 32, files))
     [measured] = workspace.read_table([output.files[MEASURES]], MEASURED).to_pylist()
     assert measured["unsupported"] == invented

@@ -1,19 +1,22 @@
-"""Matches new captions with media that a scorer has embedded already: only texts go through a model."""
+"""Matches new captions with media that a scorer has embedded already: only texts go through a model, and frames of the parts of
+long videos, whose captions are of them alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from copy import copy
+from typing import Any, Protocol
 
 import numpy as np
 
+from dataengine.annotate.captions.span_frames import Preparer
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import EMBEDDINGS
 from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import PICTURES, VIDEOS
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.device import Float32, unit
-from dataengine.models.encoders import encoder_of, text_vectors
+from dataengine.models.encoders import encoder_of, picture_vectors, text_vectors
 from dataengine.score.clip import Clip
 from dataengine.score.conse import Conse, LabelSpace
 from dataengine.score.factory import build
@@ -40,6 +43,13 @@ class CaptionMatcher(Protocol):
     def texts(self, texts: Sequence[str]) -> Float32:
         """``(n, D)``."""
 
+    @property
+    def preparer(self) -> Preparer:
+        """What makes of frames what ``parts`` takes; pickles."""
+
+    def parts(self, prepared: Sequence[Any]) -> Float32:
+        """``(n, D)`` of parts of videos, the mean of the frames of each."""
+
 
 def matcher_of(recipe: Recipe) -> CaptionMatcher | None:
     """By the recipe's scorer with the column ``match``; None where it has none."""
@@ -63,6 +73,8 @@ class ConseMatcher:
 
     def setup(self, device: str, threads: int) -> None:
         self._labels = LabelSpace(threads)
+        self._device, self._threads = device, threads
+        self._scorer: Conse | None = None
 
     def pictures(self, workspace: Workspace, files: Mapping[str, File]) -> dict[str, Float32]:
         file = files["vectors"]
@@ -72,6 +84,16 @@ class ConseMatcher:
 
     def texts(self, texts: Sequence[str]) -> Float32:
         return self._labels.texts(texts)
+
+    @property
+    def preparer(self) -> Preparer:
+        return Conse()
+
+    def parts(self, prepared: Sequence[Any]) -> Float32:
+        if self._scorer is None:
+            self._scorer = Conse()
+            self._scorer.setup(self._device, self._threads)
+        return np.stack(self._scorer.pictures(prepared))
 
 
 class ClipMatcher:
@@ -86,7 +108,8 @@ class ClipMatcher:
         return {role: files[role] for role in (PICTURES, VIDEOS)}
 
     def setup(self, device: str, threads: int) -> None:
-        self._encoder.setup(device, threads)
+        self._model = copy(self._encoder)
+        self._model.setup(device, threads)
 
     def pictures(self, workspace: Workspace, files: Mapping[str, File]) -> dict[str, Float32]:
         views = workspace.read_table([files[PICTURES], files[VIDEOS]], EMBEDDINGS)
@@ -98,4 +121,11 @@ class ClipMatcher:
         )
 
     def texts(self, texts: Sequence[str]) -> Float32:
-        return unit(text_vectors(self._encoder, texts).astype(np.float32))
+        return unit(text_vectors(self._model, texts).astype(np.float32))
+
+    @property
+    def preparer(self) -> Preparer:
+        return self._encoder
+
+    def parts(self, prepared: Sequence[Any]) -> Float32:
+        return unit(picture_vectors(self._model, prepared).astype(np.float32))

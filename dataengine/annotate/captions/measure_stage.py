@@ -1,14 +1,17 @@
 """annotate.caption_quality: matches every caption of a sample that was captioned with its media, and measures what may be wrong
-with it. Reads stored embeddings, texts and the tracks ``ocr`` and ``asr``; no media.
+with it. Reads stored embeddings, texts and the tracks ``ocr`` and ``asr``; of media only videos whose parts have captions, which
+are matched with the frames of those parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from dataengine.annotate.captions.matching import CaptionMatcher, matcher_of
 from dataengine.annotate.captions.plan_stage import ROWS
@@ -16,11 +19,16 @@ from dataengine.annotate.captions.quality import VERSION, measure
 from dataengine.annotate.captions.recaption_worker import CAPTIONS
 from dataengine.annotate.captions.replies import measured_text, prose_of
 from dataengine.annotate.captions.settings import captioning, match_scorer
+from dataengine.annotate.captions.spans import WHOLE
 from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION
 from dataengine.config.recipe import Recipe
+from dataengine.media.sandbox.pool import Ok
+from dataengine.models.device import Float32
+from dataengine.samples.locate import LOCATED, Located, objects
+from dataengine.samples.worker import DecodingWorker
 from dataengine.score.base import stored
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest, parquet
+from dataengine.storage.workspace import File, Output, digest, parquet
 
 #: Role of the table of measures among a part's files.
 MEASURES = "measures"
@@ -29,13 +37,14 @@ MEASURES = "measures"
 _TRACKS = ("ocr", "asr")
 
 Row = dict[str, Any]
+Times = tuple[float, float]
 
 
 class CaptionQuality(RecordStage):
     """One part a part of the captions."""
 
     name = "annotate.caption_quality"
-    version = "2"
+    version = "3"
     needs = ("embed", "score", "annotate.ocr", "annotate.asr", "annotate.caption_plan", "annotate.recaption")
 
     def active(self, recipe: Recipe) -> bool:
@@ -43,7 +52,7 @@ class CaptionQuality(RecordStage):
 
     def settings(self, recipe: Recipe) -> Any:
         matcher = matcher_of(recipe)
-        return [VERSION, None if matcher is None else matcher.version]
+        return [VERSION, None if matcher is None else matcher.version, recipe.limits.model_dump()]
 
     def device(self, recipe: Recipe) -> str:
         return recipe.score.device
@@ -66,31 +75,38 @@ class CaptionQuality(RecordStage):
 
     def worker(self, run: Run) -> Worker:
         recipe = run.recipe
-        return MeasureWorker(run.workspace, matcher_of(recipe), recipe.score.device, recipe.score.threads)
+        device, threads = recipe.score.device, recipe.score.threads
+        return MeasureWorker(recipe.limits.to_limits(), run.workspace, matcher_of(recipe), device, threads)
 
 
 @dataclass
-class MeasureWorker:
-    """Loads the text side of the matcher when there is a caption to match."""
+class MeasureWorker(DecodingWorker):
+    """Loads the text side of the matcher when there is a caption to match, and the other for captions of parts of videos."""
 
-    workspace: Workspace
     matcher: CaptionMatcher | None
     device: str
     threads: int
     _ready: bool = field(default=False, init=False)
 
-    def setup(self) -> None: ...
-    def close(self) -> None: ...
+    function = "dataengine.annotate.captions.span_frames:prepare"
+    ahead = 4
+
+    def context(self) -> Any:
+        return self.limits, self._loaded().preparer
+
+    def answer(self) -> Any:
+        return list[NDArray[Any]]
 
     def process(self, part: Part) -> Output:
         files: dict[str, File] = part.spec
-        samples = self.workspace.read_table([files["rows"]], TO_CAPTION).to_pylist()
+        table = self.workspace.read_table([files["rows"]], TO_CAPTION)
+        samples = table.to_pylist()
         synthetic = [row for row in self.workspace.read_table([files["made"]], MADE).to_pylist() if row["text"]]
         spoken = {row["id"]: row["speech_text"] or "" for row in self._rows(files.get("asr"), ["id", "speech_text"])}
         read = {row["id"]: row["ocr_text"] for row in self._rows(files.get("ocr"), ["id", "ocr_text", "failure"])}
         known = {row["id"]: [*row["captions"], row["context"] or "", spoken.get(row["id"], "")] for row in samples}
         rows = [self._measured(row, read.get(row["id"]), known[row["id"]]) for row in synthetic]
-        for row, match in zip(rows, self._matches(synthetic, files), strict=True):
+        for row, match in zip(rows, self._matches(synthetic, objects(table.select(LOCATED.names)), files), strict=True):
             row["match"] = match
         rows += self._of_sources(samples, files, read)
         rows.sort(key=lambda row: (row["id"], row["synthetic"], row["n"]))
@@ -116,20 +132,52 @@ class MeasureWorker:
                 rows.append({"id": sample["id"], "synthetic": False, "n": n, "match": match, **measures})
         return rows
 
-    def _matches(self, captions: Sequence[Row], files: Mapping[str, File]) -> list[float | None]:
+    def _matches(
+        self, captions: Sequence[Row], samples: Sequence[Located], files: Mapping[str, File]
+    ) -> list[float | None]:
         if self.matcher is None or not captions:
             return [None] * len(captions)
+        matcher = self._loaded()
+        pictures: dict[Any, Float32] = {(id_, None): v for id_, v in matcher.pictures(self.workspace, files).items()}
+        pictures |= self._parts({(row["id"], span): None for row in captions if (span := _part(row))}, samples)
+        texts = matcher.texts([prose_of(row["style"], row["text"]) for row in captions])
+        return [
+            None if (picture := pictures.get((row["id"], _part(row)))) is None else stored(float(text @ picture))
+            for row, text in zip(captions, texts, strict=True)
+        ]
+
+    def _parts(
+        self, wanted: Iterable[tuple[str, Times]], samples: Sequence[Located]
+    ) -> dict[tuple[str, Times], Float32]:
+        """The vector of each part of a video, of those that can be decoded."""
+        spans: dict[str, list[Times]] = defaultdict(list)
+        for id_, times in wanted:
+            spans[id_].append(times)
+
+        def item(sample: Located, data: bytes) -> Any:
+            return data, spans[sample.id]
+
+        vectors: dict[tuple[str, Times], Float32] = {}
+        for sample, outcome in self.decoded([s for s in samples if s.id in spans], item) if spans else ():
+            if isinstance(outcome, Ok):
+                some = self._loaded().parts(outcome.value)
+                vectors |= {(sample.id, times): v for times, v in zip(spans[sample.id], some, strict=True)}
+        return vectors
+
+    def _loaded(self) -> CaptionMatcher:
+        if self.matcher is None:
+            raise RuntimeError("without a scorer nothing is matched")
         if not self._ready:
             self.matcher.setup(self.device, self.threads)
             self._ready = True
-        pictures = self.matcher.pictures(self.workspace, files)
-        texts = self.matcher.texts([prose_of(row["style"], row["text"]) for row in captions])
-        return [
-            None if (picture := pictures.get(row["id"])) is None else stored(float(text @ picture))
-            for row, text in zip(captions, texts, strict=True)
-        ]
+        return self.matcher
 
     def _rows(self, file: File | None, columns: Sequence[str]) -> list[Row]:
         if file is None:
             return []
         return parquet(self.workspace.store.get(file.key, file.sha256), columns).to_pylist()
+
+
+def _part(caption: Row) -> Times | None:
+    """Start and end of the part of a video that a caption is of; None where it is of the whole sample."""
+    return None if caption["span"] in (None, WHOLE) else (caption["start"], caption["end"])

@@ -12,7 +12,7 @@ from typing import Any
 
 from dataengine.annotate.captions import prompts
 from dataengine.annotate.captions.plan_stage import ROWS
-from dataengine.annotate.captions.recaption_worker import SMALLEST, RecaptionWorker
+from dataengine.annotate.captions.recaption_worker import RecaptionWorker, too_many
 from dataengine.annotate.captions.settings import captioning, captions_config, captions_servers
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
@@ -68,7 +68,7 @@ class Recaption(RecordStage):
     def objection(self, run: Run) -> str:
         counts, budget = run.records[self.name].counts, captions_config(run.recipe).failed
         captions, lost = counts.get("captions", 0), counts.get("failed", 0)
-        if captions < SMALLEST or lost <= budget * captions:
+        if not too_many(lost, captions, budget):
             return ""
         classes = sum((Counter(p.facts["failures"]) for p in run.records[self.name].parts.values()), Counter[str]())
         listed = ", ".join(f"{n:,} {failure}" for failure, n in classes.most_common(3))

@@ -36,8 +36,8 @@ from dataengine.storage.workspace import File, Output, digest, parquet
 
 #: Role of the table of captions among a part's files.
 CAPTIONS = "captions"
-#: Captions of which no share of failures stops a run.
-SMALLEST = 50
+#: Captions of which no share of failures stops a run, unless all of a few are lost.
+SMALLEST, _FEW = 50, 3
 _MAY_PASS = ("rate_limit", "server_error", "timeout", "disconnected")
 _SEED_DIGITS = 13
 """So that every JSON reader keeps the number whole."""
@@ -109,7 +109,7 @@ class RecaptionWorker(DecodingWorker):
     def _raise_if_faltering(self, rows: Sequence[Row]) -> None:
         self._totals.update(asked=len(rows), lost=sum(row.get("failure") in _MAY_PASS for row in rows))
         asked, lost = self._totals["asked"], self._totals["lost"]
-        if asked >= SMALLEST and lost > self.config.failed * asked:
+        if too_many(lost, asked, self.config.failed):
             raise RunError(
                 f"annotate.captions: servers failed {lost:,} of {asked:,} captions, `failed` allows {self.config.failed:.0%}. "
                 "Finished captions are kept: rerun to ask for the others again."
@@ -204,6 +204,12 @@ class RecaptionWorker(DecodingWorker):
         if isinstance(caption, NoCaption):
             return _failed(row | tokens, caption.failure, caption.message, "stop")
         return row | tokens | {"text": caption}
+
+
+def too_many(lost: int, asked: int, allowed: float) -> bool:
+    """Whether more than the share ``allowed`` is lost: of fewer than SMALLEST captions as many as of SMALLEST, or all of them. A
+    few slow requests must not stop a small corpus, and an outage must not pass for what is wrong with its samples."""
+    return lost > allowed * asked and (lost > allowed * SMALLEST or lost == asked >= _FEW)
 
 
 _FINISH = {Failure.TRUNCATED: "length", Failure.REFUSED: "refusal", Failure.REPETITION: "stop"}

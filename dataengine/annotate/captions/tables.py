@@ -43,9 +43,9 @@ _MADE_FIELDS: list[pa.Field[Any]] = [
 MADE = pa.schema(_MADE_FIELDS)
 
 #: One row a caption of a sample that was captioned: the source's by their place, the synthetic by ``n``. ``match``: with the
-#: media (of a part of a video, with the whole), null where no scorer tells. ``repetition``: share of its word triples that have
-#: occurred before; ``boilerplate``: empty phrases; ``unread``: pieces of text that it quotes and OCR has not read, null where OCR
-#: did not run; ``unsupported``: addresses and prices that neither OCR nor the source has; ``script``: of most of its letters.
+#: media (of a part of a video, with frames of that part), null where no scorer tells. ``repetition``: share of its word triples
+#: that have occurred before; ``boilerplate``: empty phrases; ``unread``: pieces of text that it quotes and OCR has not read, null
+#: where OCR did not run; ``unsupported``: addresses and prices that neither OCR nor the source has; ``script``: of most letters.
 _MEASURED_FIELDS: list[pa.Field[Any]] = [
     pa.field("id", pa.string(), False),
     pa.field("synthetic", pa.bool_(), False),

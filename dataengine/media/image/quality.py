@@ -17,7 +17,7 @@ from dataengine.media.image.pixels import Pixels
 from dataengine.media.image.text_area import text_area
 
 #: Increased when a value could change; that of ``detail`` has a version of its own.
-VERSION = "1"
+VERSION = "2"
 
 _SIDE, _QR_SIDE = 512, 1024
 _DARK, _BRIGHT = 5, 250
