@@ -4,6 +4,7 @@
 requests/s) runs in a process of its own; CPU is that of this process, user and system.
 
 - bare: 64 connections that post the same bytes again, nothing else; its tokens/s are the server's own at saturation;
+- bare aiohttp: the same posts by that library, where it is installed;
 - client: requests with their digests, bodies, parsed and checked replies; without and with the cache of completions on disk, and
   with a picture of 100 kB in each;
 - resume: the same requests again on the same cache; how many reach the server;
@@ -19,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +68,49 @@ def client_run(url: str, count: int, store: Store | None, pictures: bool, **more
     return figures(count, generated, seconds, cpu)
 
 
-async def bare_run(url: str, count: int, tokens: int, slots: int) -> dict[str, float]:
-    origin, left = Origin(url, ""), iter(range(count))
-    generated = 0
+Post = Callable[[bytes], Awaitable[bytes]]
+"""Sends a body, and returns that of the reply."""
 
-    async def post() -> None:
+
+async def bare_run(url: str, count: int, tokens: int, slots: int) -> dict[str, float]:
+    origin = Origin(url, "")
+
+    async def post(body: bytes) -> bytes:
+        return (await origin.post("/chat/completions", body)).body
+
+    try:
+        return await _posted(post, count, tokens, slots)
+    finally:
+        origin.close()
+
+
+async def aiohttp_run(url: str, count: int, tokens: int, slots: int) -> dict[str, float]:
+    import aiohttp
+
+    headers = {"Content-Type": "application/json"}
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=slots), headers=headers) as session:
+
+        async def post(body: bytes) -> bytes:
+            async with session.post(f"{url}/chat/completions", data=body) as reply:
+                return await reply.read()
+
+        return await _posted(post, count, tokens, slots)
+
+
+async def _posted(post: Post, count: int, tokens: int, slots: int) -> dict[str, float]:
+    left, generated = iter(range(count)), 0
+
+    async def some() -> None:
         nonlocal generated
         for number in left:
             message = {"role": "user", "content": f"{_PROMPT * 3}{number}"}
             body = {"model": "m", "messages": [message], "seed": number, "temperature": 0.7, "max_tokens": tokens}
-            reply = await origin.post("/chat/completions", json.dumps(body).encode())
-            generated += json.loads(reply.body)["usage"]["completion_tokens"]
+            reply = json.loads(await post(json.dumps(body).encode()))
+            generated += reply["usage"]["completion_tokens"]
 
     begun, cpu = time.monotonic(), harness.cpu_seconds()
-    await asyncio.gather(*(post() for _ in range(slots)))
-    result = figures(count, generated, time.monotonic() - begun, harness.cpu_seconds() - cpu)
-    origin.close()
-    return result
+    await asyncio.gather(*(some() for _ in range(slots)))
+    return figures(count, generated, time.monotonic() - begun, harness.cpu_seconds() - cpu)
 
 
 def figures(count: int, tokens: int, seconds: float, cpu: float) -> dict[str, float]:
@@ -138,6 +166,9 @@ def scripted(report: harness.Report, count: int) -> None:
         client_run(url, SLOTS, None, False)
         bare = asyncio.run(bare_run(url, count, TOKENS, SLOTS))
         rows.append(["bare", bare, *asyncio.run(busiest(url))])
+        if find_spec("aiohttp"):
+            other = asyncio.run(aiohttp_run(url, count, TOKENS, SLOTS))
+            rows.append(["bare aiohttp", other, *asyncio.run(busiest(url))])
         for name, (kept, pictures) in ways.items():
             rows.append([name, client_run(url, count, kept, pictures), *asyncio.run(busiest(url))])
     table(report, f"Scripted server, {count:,} requests", rows, bare["tokens"])

@@ -1,7 +1,7 @@
 """Asynchronous HTTP/1.1 requests to one server over kept connections: some 60 µs of CPU a request, and bounded in all it reads.
 
-Measured here for a POST at 64 in flight: httpx 1.6 ms, aiohttp and libcurl from asyncio 0.3 ms. Redirects are not followed, and
-cookies not kept. Proxies are those of the environment.
+Measured here for a POST at 64 in flight: httpx 1.5 ms, aiohttp 0.15 to 0.18 ms; why it is our own: docs/adr. Redirects are not
+followed, and cookies not kept. Proxies are those of the environment.
 """
 
 from __future__ import annotations
