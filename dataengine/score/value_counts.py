@@ -1,6 +1,7 @@
 """Counts of the values of string columns before and after filtering, such as languages and reasons.
 
-A column with more values than ``MOST`` is no label but a text: of it only the number of values is told.
+A column with more values than ``MOST``, or with many of which each occurs once, is no label but a text: of it only the number of
+values is told.
 """
 
 from __future__ import annotations
@@ -49,6 +50,9 @@ def value_counts(engine: TableEngine, rows: Frame, decisions: Frame, names: Sequ
         label = labels[row["name"]]
         if len(label["before"]) < _LISTED:
             label["before"][row["value"]], label["after"][row["value"]] = row["before"], row["after"]
+    for label in labels.values():
+        if label["distinct"] > _LISTED and max(label["before"].values(), default=0) == 1:
+            label["before"], label["after"] = {}, {}
     return dict(sorted(labels.items()))
 
 

@@ -18,6 +18,7 @@ ROWS = pa.table(
         "word": pa.array(["pan", "still", None] * (len(IDS) // 3), pa.string()),
         "text": [f"text {n}" for n in range(len(IDS))],
         "many": [f"{n % 30:02d}" for n in range(len(IDS))],
+        "once": [f"hash {n}" if n < 30 else None for n in range(len(IDS))],
         "none": pa.nulls(len(IDS), pa.string()),
     }
 )
@@ -26,11 +27,12 @@ DECIDED = pa.table({"id": IDS, "kept": [n % 2 == 0 for n in range(len(IDS))]})
 
 @pytest.mark.parametrize("engine", [DuckDBEngine(threads=1), Parted(3, 1)], ids=["one process", "parted"])
 def test_labels_are_counted_and_texts_are_not(engine: Any) -> None:
-    labels = value_counts(engine, engine.frame(ROWS), engine.frame(DECIDED), ["many", "none", "text", "word"])
+    labels = value_counts(engine, engine.frame(ROWS), engine.frame(DECIDED), ["many", "none", "once", "text", "word"])
     assert labels["word"] == {"distinct": 2, "before": {"pan": 67, "still": 67}, "after": {"pan": 34, "still": 33}}
     assert labels["text"] == {"distinct": MOST + 1, "before": {}, "after": {}}
+    assert labels["once"] == {"distinct": 30, "before": {}, "after": {}}
     assert labels["many"]["distinct"] == 30 and list(labels["many"]["before"])[:2] == ["00", "01"]
-    assert len(labels["many"]["before"]) == 20 and set(labels) == {"many", "text", "word"}
+    assert len(labels["many"]["before"]) == 20 and set(labels) == {"many", "once", "text", "word"}
     assert value_counts(engine, engine.frame(ROWS), engine.frame(DECIDED), []) == {}
 
 
