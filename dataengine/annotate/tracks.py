@@ -18,6 +18,6 @@ def tracks(recipe: Recipe) -> list[Track]:
         ocr.track(config.ocr) if config.ocr else None,
         asr.track(config.asr) if config.asr else None,
         captions.track(recipe) if config.captions else None,
-        text.track(config.text) if config.text else None,
+        text.track(judged) if (judged := config.judged_text) else None,
     ]
     return [track for track in wanted if track is not None]

@@ -62,3 +62,18 @@ class AnnotateConfig(Model):
                 "no track is named: add `ocr: {}`, `asr: {}`, `captions: {servers: [...]}` or `text: {}`, or leave `annotate` out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _texts_that_are_read(self) -> AnnotateConfig:
+        if self.text is not None and self.text.texts == ("ocr",) and self.ocr is None:
+            raise ValueError(
+                "text.texts names ocr alone, which reads no text without `ocr: {}`: add it, or name caption"
+            )
+        return self
+
+    @property
+    def judged_text(self) -> TextConfig | None:
+        """``text`` with the texts that there are: none in pictures without ``ocr``."""
+        if self.text is None or self.ocr is not None:
+            return self.text
+        return self.text.model_copy(update={"texts": tuple(kind for kind in self.text.texts if kind != "ocr")})

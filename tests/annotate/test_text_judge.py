@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from dataengine.annotate.text import track as text_track
 from dataengine.annotate.text.judge import Judges, filter_of
@@ -14,6 +15,7 @@ from dataengine.annotate.text.track import track
 from dataengine.annotate.text.verdicts import FILTERS
 from dataengine.annotate.text.worker import TextWorker, captions_of
 from dataengine.annotate.worker import TABLE
+from dataengine.config.annotate import AnnotateConfig, OcrConfig
 from dataengine.config.annotate_text import GopherQualityConfig, TextConfig, UrlConfig
 from dataengine.errors import UsageError
 from dataengine.media.limits import Limits
@@ -179,6 +181,14 @@ def test_the_caption_that_is_released_comes_first(
     captions: tuple[str, ...], extra: dict[str, Any], expected: list[str]
 ) -> None:
     assert captions_of(sample(0, captions), extra) == expected
+
+
+def test_text_in_pictures_is_judged_where_it_is_read() -> None:
+    alone, both = AnnotateConfig(text=TextConfig()), AnnotateConfig(text=TextConfig(), ocr=OcrConfig())
+    names = [{f.name for f in track(config.judged_text or TextConfig()).columns} for config in (alone, both)]
+    assert "ocr_language" in names[1] - names[0] and "caption_language" in names[0]
+    with pytest.raises(ValidationError, match="names ocr alone"):
+        AnnotateConfig(text=TextConfig(texts=("ocr",)))
 
 
 def test_versions_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -40,7 +42,10 @@ class AnnotateText(TrackStage):
     worker_type = TextWorker
 
     def track(self, config: AnnotateConfig) -> Track | None:
-        return track(config.text) if config.text else None
+        return track(judged) if (judged := config.judged_text) else None
+
+    def _block(self, config: AnnotateConfig) -> Any:
+        return config.judged_text
 
     def device(self, recipe: Recipe) -> str:
         return "cpu"
