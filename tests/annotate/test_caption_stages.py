@@ -21,14 +21,13 @@ from support.media_samples import number, numbered
 from dataengine.annotate.captions.choose_stage import SUMMARY
 from dataengine.annotate.captions.plan_stage import _CANDIDATES, to_caption
 from dataengine.annotate.captions.recaption_worker import too_many
-from dataengine.annotate.captions.tables import MADE, MEASURED
+from dataengine.annotate.captions.tables import MADE
 from dataengine.annotate.captions.track import SCHEMA
 from dataengine.config.annotate_captions import CaptionsConfig
 from dataengine.config.recipe import load
 from dataengine.errors import RunError, StoppedError, UsageError
 from dataengine.pipeline import stages, until
 from dataengine.stage import Run
-from dataengine.storage.pinned_packages import SCIKIT_IMAGE
 from dataengine.testing import Body, ChatServer, InProcess, Turn, chat_server, write_corpus, write_recipe
 
 Row = dict[str, Any]
@@ -240,37 +239,6 @@ def test_which_samples_are_captioned(select: Any, captioned: str) -> None:
     assert contexts.get("d") in (None, '{"captions": ["x", "y"]}') and contexts.get("a") is None
 
 
-@pytest.mark.slow
-def test_a_caption_of_a_part_is_matched_with_that_part(tmp_path: Path) -> None:
-    """Six seconds of one picture, then six of another: what is said of a half fits it better than the other half."""
-    (tmp_path / "in").mkdir()
-    halves = [skimage("rocket.jpg"), skimage("chelsea.png")]
-    frames = [halves[n // 60] for n in range(120)]
-    (tmp_path / "in" / "v.mp4").write_bytes(slowfast_videos.encoded(frames, Fraction(10)))
-    texts = {"short": "a rocket, a missile and a space shuttle", "detailed": "a cat, a tabby and a kitten"}
-
-    def reply(body: Body) -> Turn:
-        return Turn(text=texts["detailed" if "60 to 150" in text_of(body) else "short"])
-
-    scorers = {"scorers": [{"name": "conse"}], "device": "cpu"}
-    captions = {"spans": {"by": ["window"], "seconds": 6}, "styles": ["short", "detailed"]}
-    with chat_server(reply) as server:
-        run = annotated(tmp_path, server, captions, score=scorers)
-    measured = {
-        row["n"]: row["match"] for row in run.table("annotate.caption_quality", "measures", MEASURED).to_pylist()
-    }
-    match = {(row["span"], row["start"], row["style"]): measured[row["n"]] for row in made(run)}
-    for first, second in (("short", "detailed"),):
-        assert match["window", 0.0, first] > match["whole", 0.0, first] > match["window", 6.0, first]
-        assert match["window", 6.0, second] > match["whole", 0.0, second] > match["window", 0.0, second]
-
-
-def skimage(name: str) -> Any:
-    """A photograph of scikit-image, 192 pixels wide."""
-    picture = Image.open(io.BytesIO(SCIKIT_IMAGE.read(f"skimage/data/{name}"))).convert("RGB")
-    return np.asarray(picture.resize((192, 128)))
-
-
 @pytest.mark.parametrize(
     ("lost", "asked", "allowed", "stops"),
     [(0, 3, 0.2, False), (3, 3, 0.2, True), (2, 2, 0.2, False), (9, 10, 0.2, False), (11, 40, 0.2, True), (10, 49, 0.2, False),
@@ -278,25 +246,6 @@ def skimage(name: str) -> Any:
 )  # fmt: skip
 def test_when_too_many_captions_are_lost(lost: int, asked: int, allowed: float, stops: bool) -> None:
     assert too_many(lost, asked, allowed) == stops
-
-
-@pytest.mark.slow
-def test_captions_are_matched_as_the_scorer_matches_them(tmp_path: Path) -> None:
-    """The source's caption, asked for again, has the match that the scorer has stored."""
-    write_corpus(tmp_path / "in", images=4)
-
-    def reply(body: Body) -> Turn:
-        return Turn(text=json.loads(text_of(body).splitlines()[-1])["captions"][0])
-
-    scorers = {"scorers": [{"name": "conse"}], "device": "cpu"}
-    with chat_server(reply) as server:
-        run = annotated(tmp_path, server, {"source_captions": True}, score=scorers)
-    rows = run.table("annotate.caption_quality", "measures", MEASURED).to_pylist()
-    matches = {(row["id"], row["synthetic"]): row["match"] for row in rows}
-    assert len(matches) == 8
-    for (id_, synthetic), match in matches.items():
-        assert match == pytest.approx(matches[id_, not synthetic], abs=2e-3)
-    assert len({round(match, 3) for match in matches.values()}) > 2
 
 
 def test_metadata_of_the_source_is_quoted_in_the_prompt(tmp_path: Path) -> None:
