@@ -187,7 +187,7 @@ def stages(report: harness.Report, count: int, length: int) -> None:
         reports = execute(loaded, plan=plan, engine=InProcess())
         seconds = time.perf_counter() - begun
     rows = [[r.name, f"{r.seconds:.1f}", f"{count / r.seconds:,.0f}" if r.seconds else ""] for r in reports]
-    packed = reports[-1].counts
+    packed = next(r.counts for r in reports if r.name == "sequence.pack")
     share = packed["padding"] / (packed["padding"] + packed["tokens"])
     rows.append(["all", f"{seconds:.1f}", f"{count / seconds:,.0f}"])
     title = f"{count:,} texts to {packed['sequences']:,} sequences of {length:,}, padding {share:.3%}"
