@@ -34,6 +34,7 @@ from dataengine.sequence.encoded import DOCUMENTS, failed_row, left_out, row_of
 from dataengine.sequence.material import MATERIAL, codes_of, continuous, discrete
 from dataengine.sequence.read_stages import write_rows
 from dataengine.sequence.record_visuals import PictureEncoder, RecordVisuals, record_of, visual_of
+from dataengine.sequence.releases import Tar
 from dataengine.sequence.text_tokenizer import TextTokenizer
 from dataengine.shards.read import read_shard
 from dataengine.stage import Part
@@ -42,6 +43,8 @@ from dataengine.storage.workspace import File, Output, Workspace
 from dataengine.tokenize.base import Codes
 
 _AT_ONCE = 512
+_LOOKED_UP = 4_096
+"""Rows of segments whose media are looked up in one pass over the release's tables."""
 T = TypeVar("T")
 #: A draft, or a row of DOCUMENTS that says why there is none.
 Made = Draft | dict[str, Any]
@@ -150,36 +153,47 @@ class EncodeWorker:
         if spec.records is None:
             return
         with spec.records.local() as path:
+            every = (record_of(members) for _, members in read_shard(path))
+            ids = {parent for record in every if isinstance(record, Record) for parent in record.parents}
+            parents = self._parents(spec.parents, ids)
             for batch in batches(read_shard(path), _AT_ONCE):
-                records = [(key, record_of(members), members) for key, members in batch]
-                ids = {parent for _, record, _ in records if isinstance(record, Record) for parent in record.parents}
-                rows, tars = self._parents(spec.parents, ids)
-                visuals = self._visuals(rows, tars, spec.family, source.loss.vision)
-                captions = {row["id"]: tuple(row["captions"]) for row in rows}
-                for key, record, members in records:
-                    try:
-                        if isinstance(record, InputError):
-                            raise record
-                        look = RecordVisuals(
-                            record, visuals, members, spec.family, self.vision, self.encoder, source.loss.vision
-                        )
-                        if isinstance(source, PairsSource):
-                            first = record.parents[0]
-                            sample = CaptionedSample(first, look(f"sample:{first}"), captions.get(first, ()))
-                            yield pair_draft(record, sample, source)
-                        else:
-                            yield cot_draft(record, look, template, self.system, source)
-                    except InputError as error:
-                        yield failed_row(key, source.name, error)
+                yield from self._of_records(batch, parents, template, spec.family, source)
+
+    def _of_records(
+        self,
+        batch: Sequence[tuple[str, Mapping[str, bytes]]],
+        parents: Mapping[str, tuple[dict[str, Any], Tar]],
+        template: ChatTemplate,
+        family: str,
+        source: CotSource | PairsSource,
+    ) -> Iterator[Made]:
+        records = [(key, record_of(members), members) for key, members in batch]
+        ids = [parent for _, record, _ in records if isinstance(record, Record) for parent in record.parents]
+        visuals = self._visuals_of(parents, ids, family, source.loss.vision)
+        for key, record, members in records:
+            try:
+                if isinstance(record, InputError):
+                    raise record
+                look = RecordVisuals(record, visuals, members, family, self.vision, self.encoder, source.loss.vision)
+                if isinstance(source, PairsSource):
+                    first = record.parents[0]
+                    visual = look(f"sample:{first}")
+                    yield pair_draft(
+                        record, CaptionedSample(first, visual, tuple(parents[first][0]["captions"])), source
+                    )
+                else:
+                    yield cot_draft(record, look, template, self.system, source)
+            except InputError as error:
+                yield failed_row(key, source.name, error)
 
     def _segments(self, spec: EncodePart, source: SegmentsSource) -> Iterator[Made]:
         if spec.rows is None or spec.inputs is None:
             return
-        for batch in batches(segments.documents(spec.rows, source), _AT_ONCE):
+        for batch in batches(segments.documents(spec.rows, source), _LOOKED_UP):
             good = [found for _, found in batch if not isinstance(found, InputError)]
             known = spec.inputs.ids(set().union(*map(segments.references, good)))
             ids = {id_ for one in good for id_ in segments.samples_of(one, known)}
-            visuals = self._visuals(*self._parents(spec.parents, ids), spec.family, source.loss.vision)
+            visuals = self._visuals_of(self._parents(spec.parents, ids), ids, spec.family, source.loss.vision)
             look = partial(visual_of, visuals)
             for id_, found in batch:
                 try:
@@ -189,16 +203,22 @@ class EncodeWorker:
                 except InputError as error:
                     yield failed_row(id_, source.name, error)
 
-    def _parents(self, materials: Sequence[Material], ids: set[str]) -> tuple[list[dict[str, Any]], list[Any]]:
-        """Rows of MATERIAL of these samples, and the tar of each."""
+    def _parents(self, materials: Sequence[Material], ids: set[str]) -> dict[str, tuple[dict[str, Any], Tar]]:
+        """The row of MATERIAL of each of these samples, and the tar that it is of."""
         wanted = pa.array(sorted(ids), pa.string())
-        rows, tars = [], []
+        found: dict[str, tuple[dict[str, Any], Tar]] = {}
         for material in materials:
             for table in self.workspace.batches([material.file], MATERIAL):
                 some = table.filter(pc.is_in(table["id"], value_set=wanted)).to_pylist()
-                rows += some
-                tars += [material.tar] * len(some)
-        return rows, tars
+                found |= {row["id"]: (row, material.tar) for row in some}
+        return found
+
+    def _visuals_of(
+        self, parents: Mapping[str, tuple[dict[str, Any], Tar]], ids: Iterable[str], family: str, loss: bool
+    ) -> dict[str, Visual | InputError]:
+        """The visual parts of those of these samples that there are."""
+        some = [parents[id_] for id_ in dict.fromkeys(ids) if id_ in parents]
+        return self._visuals([row for row, _ in some], [tar for _, tar in some], family, loss)
 
     def _visuals(
         self, rows: Sequence[Mapping[str, Any]], tars: Sequence[Any], family: str, loss: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -99,19 +100,19 @@ class PackWorker:
 
     def _rows(self, plan: pa.Table, one: SetConfig, arranged: Arranged) -> Iterator[dict[str, Any]]:
         codebooks = self.codebooks if family_of(one.layout) == "discrete" else 1
-        pool = _Pool(plan)
         each = max(1, _BYTES // (one.length * (6 + (4 * codebooks if one.layout == "blocks" else 0))))
         for start in range(0, len(arranged.sequences), each):
             group = arranged.sequences[start : start + each]
-            places = [pool.place(n) for pieces in group for n, _, _ in pieces]
-            documents = read(self.workspace.store, places, codebooks)
+            rows = _Rows(plan.take([n for pieces in group for n, _, _ in pieces]))
+            documents = read(self.workspace.store, rows.places(), codebooks)
+            numbers = count()
             for number, pieces in enumerate(group, start):
-                made = [pool.piece(n, next(documents), one, self.eob, a, b) for n, a, b in pieces]
+                made = [rows.piece(next(numbers), next(documents), one, self.eob, a, b) for _, a, b in pieces]
                 yield to_row(packed(made, one, self.padding, self.eob, codebooks), arranged.costs[number])
 
 
-class _Pool:
-    """The columns of a plan as lists."""
+class _Rows:
+    """The columns of some rows of a plan as lists."""
 
     def __init__(self, plan: pa.Table) -> None:
         self._columns: dict[str, list[Any]] = {
@@ -120,12 +121,12 @@ class _Pool:
         self._media = plan["media"]
         self._has_media = np.array(pc.list_value_length(self._media).to_numpy()) > 0
 
-    def place(self, n: int) -> Place:
-        pack, offset, rows, visual = (self._columns[name][n] for name in ("pack", "offset", "rows", "visual"))
-        return Place(pack, offset, rows, visual)
+    def places(self) -> list[Place]:
+        columns = (self._columns[name] for name in ("pack", "offset", "rows", "visual"))
+        return [Place(*row) for row in zip(*columns, strict=True)]
 
     def piece(self, n: int, document: Document, one: SetConfig, eob: int, start: int, stop: int) -> Piece:
-        """Piece ``n`` of the plan; of ``concatenate`` its positions from ``start`` to ``stop``."""
+        """Piece ``n`` of the rows; of ``concatenate`` its positions from ``start`` to ``stop``."""
         row = {name: column[n] for name, column in self._columns.items()}
         if self._has_media[n]:
             document = replace(document, media=media_of(self._media[n].as_py()))
