@@ -103,8 +103,7 @@ def _print(hits: list[Result], title: str, meaning: str, seconds: float, as_json
         shown: Any = {"query": title, "compares": meaning, "hits": [hit.to_json() for hit in hits]}
         print(json.dumps(shown, ensure_ascii=False, indent=1))
         return
-    rows = [(f"{hit.score:.4f}", hit.id, hit.caption or "") for hit in hits]
-    console.print_table(title, ("score", "id", "caption"), rows)
+    console.write("\n".join([f"\n{title}", *(f"{hit.score:.4f}  {hit.id}  {hit.caption or ''}" for hit in hits)]))
     console.write(f"\nscores compare {meaning}; searched in {1000 * seconds:.1f} ms")
 
 
@@ -125,8 +124,8 @@ def _by_history(target: Target, path: Path, k: int, beam: int, as_json: bool) ->
             continue
         nodes = [(f"{n.score:.4f}", f"{n.depth}/{n.number}", f"{n.size:,}", " ".join(n.history)) for n in unit.nodes]
         console.print_table(f"{name}: nodes", ("score", "depth/node", "vectors", "nearest of the sequence"), nodes)
-        items = [(f"{item.score:.4f}", item.id, item.caption or "") for item in unit.items]
-        console.print_table(f"{name}: items", ("score", "id", "caption"), items)
+        items = [f"{item.score:.4f}  {item.id}  {item.caption or ''}" for item in unit.items]
+        console.write("\n".join([f"\n{name}: items", *items]))
     if result.unknown:
         console.write(
             f"\n{len(result.unknown):,} ids of the sequence are not in the index, such as {result.unknown[0]}"

@@ -25,6 +25,7 @@ Float32 = NDArray[np.float32]
 
 _NEIGHBOURS = 32  # of a node of the HNSW graph
 _EFFORT = 80  # efConstruction
+_ITERATIONS = 10
 _TRAINED_ON = 64  # vectors a list of the IVF, at most
 
 
@@ -97,7 +98,7 @@ def trained(kind: str, dim: int, count: int, sample: Float32, seed: int) -> Any:
         faiss.IndexFlatIP(dim), dim, lists_of(count), faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
     index.own_fields = False
-    index.cp.seed, index.cp.spherical = seed, True
+    index.cp.seed, index.cp.spherical, index.cp.niter = seed, True, _ITERATIONS
     index.train(sample)
     return index
 

@@ -6,6 +6,7 @@ texts with texts. Its pooled features of EfficientNet-lite0 move more under stro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -98,12 +99,18 @@ class StandIn:
         return lite0.squeezed(frames)
 
     def setup(self, device: str, threads: int) -> None:
-        self._network = lite0.Lite0(device, threads)
-        self._text = minilm.MiniLM(threads)
+        """Each model is loaded when it is first needed: whoever embeds texts alone does without torch."""
+        self._how, self._loading = (device, threads), threading.Lock()
+        self._network: lite0.Lite0 | None = None
+        self._text: minilm.MiniLM | None = None
 
     def pictures(self, prepared: Sequence[Any]) -> list[Float32]:
-        rows = unit(self._network.features(prepared))
+        with self._loading:
+            network = self._network = self._network or lite0.Lite0(*self._how)
+        rows = unit(network.features(prepared))
         return np.split(rows, np.cumsum([len(p) for p in prepared])[:-1])
 
     def texts(self, texts: Sequence[str]) -> Float32:
-        return self._text.embed(texts)
+        with self._loading:
+            text = self._text = self._text or minilm.MiniLM(self._how[1])
+        return text.embed(texts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from typer.testing import CliRunner
 
 from dataengine.browse.history import read
 from dataengine.browse.query import Queries
-from dataengine.browse.results import Result, page, picture
-from dataengine.browse.target import Target
+from dataengine.browse.results import Result, page, picture, results
+from dataengine.browse.target import Target, open_target
 from dataengine.cli.main import app
 from dataengine.errors import UsageError
 from dataengine.index.search import open_index
@@ -113,6 +114,29 @@ def test_a_joint_encoder_compares_a_text_with_pictures(photos: Path, tiny: Path,
     assert (index.search(query.vector, 3).rows == index.exact(query.vector, 3).rows).all()
     with pytest.raises(UsageError, match="vectors of two models cannot be compared"):
         Queries(index.manifest, StandIn, Limits()).text("a flower")
+
+
+def test_a_release_is_searched_where_it_lies(photos: Path, tmp_path: Path) -> None:
+    one = base_recipe(photos, None, index={"of": "both", "leaf_size": 2}, workspace=str(tmp_path / "ws"))
+    run = made_here(one, "release")
+    release = tmp_path / "ws" / "releases" / "planted"
+    manifest = json.loads((release / "manifest.json").read_text())
+    section = manifest["index"]
+    assert section["samples"] == run.records["index.nodes"].counts["samples"] > manifest["samples"]
+    assert section["model"] == StandIn().version and section["joined"] == 0
+    assert "tree of recursive balanced 2-means" in (release / "README.md").read_text()
+    target = open_target(str(release), None)
+    mask = target.allowed(None)
+    assert mask is not None and mask.sum() == manifest["samples"]
+    query = target.queries().text("a rocket")
+    hits = results(target.index, target.index.search(query.vector, 20, 64, mask, query.part))
+    assert hits[0].caption == "A rocket at night." and len(hits) <= manifest["samples"]
+    with pytest.raises(UsageError, match="name the RECIPE instead"):
+        target.allowed("width > 3")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(release, elsewhere)
+    with pytest.raises(UsageError, match="stays in the workspace that made it"):
+        open_target(str(elsewhere), None)
 
 
 def test_a_history_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

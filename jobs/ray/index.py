@@ -1,0 +1,11 @@
+"""``ray job submit --working-dir . -- python jobs/ray/index.py RECIPE [--workspace W]``: the index stage on a Ray cluster.
+
+Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitted to.
+"""
+
+import sys
+
+from dataengine.cli.main import app
+
+if __name__ == "__main__":
+    app(["index", *sys.argv[1:]])
