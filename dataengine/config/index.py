@@ -44,8 +44,8 @@ class IndexConfig(Model):
     """Children of an inner node: 4 keeps every second layer of the binary tree, 8 every third."""
     kind: Literal["tree", "ivf", "hnsw"] = "tree"
     rebuild_at: Annotated[float, Field(gt=1)] = Field(default=1.5, exclude=True)
-    """Drift from which a rebuild is advised: how much farther new samples lie from the nodes of their leaves than those that the
-    tree was fitted on, or how much fuller the fullest leaf is than ``leaf_size``, halved."""
+    """Drift from which a rebuild is advised: how many times farther new samples lie from the centres of their leaves than those
+    that the tree was fitted on, or half of how many times fuller the fullest leaf is."""
     rebuild: bool = Field(default=False, exclude=True)
     """Fit the tree anew although the recipe's lock names one."""
     sequences: BehaviourSequences | None = None

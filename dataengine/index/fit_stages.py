@@ -19,7 +19,7 @@ from dataengine.embed.vectors import rows_of
 from dataengine.errors import RunError
 from dataengine.index import arrays, decision
 from dataengine.index.item_table import one_model
-from dataengine.index.leaves import centres_of, distances
+from dataengine.index.leaves import distances, settled
 from dataengine.index.planes import Planes, Points, depth_for, fit, points_of
 from dataengine.index.vectors import SAMPLE, VECTORS
 from dataengine.index.vectors_stage import config_of
@@ -196,7 +196,7 @@ class IndexFit(FittingStage):
     """The planes of each branch, fitted on all of its vectors."""
 
     name = "index.fit"
-    version = "1"
+    version = "2"
     needs = ("index.route",)
 
     def settings(self, recipe: Recipe) -> Any:
@@ -220,8 +220,7 @@ class FitWorker(BranchWorker):
     def process(self, part: Part) -> Output:
         points = self.points(self.rows(part))
         planes = fit(points, self.layers)
-        leaves = planes.route(points)
-        centres = centres_of(points, leaves, 1 << self.layers)
+        leaves, centres = settled(points, planes.route(points), 1 << self.layers)
         base = f"index/fit/{part.name}-{part.key[:16]}"
         files = write_planes(self, base, planes)
         files["centres"] = arrays.write(self.workspace.store, f"{base}-centres.npy", centres)

@@ -134,6 +134,7 @@ class ItemWorker(VectorsWorker):
     def _usable(self, rows: pa.Table) -> tuple[pa.Table, pa.Table]:
         ids = rows[self.table.id].cast(pa.string()).to_pylist()
         vectors, bad = rectangular(rows[self.table.vector].combine_chunks(), self.dim)
+        bad = [why if id_ is not None else ("no_id", "it has no id") for id_, why in zip(ids, bad, strict=True)]
         good = np.flatnonzero([why is None for why in bad])
         left_out = left_out_table([(ids[n], *why) for n, why in enumerate(bad) if why is not None])
         titles = rows[self.table.title].cast(pa.string()) if self.table.title else pa.nulls(len(rows), pa.string())

@@ -26,7 +26,7 @@ from dataengine.index.fit_stages import (
     nothing,
     read_planes,
 )
-from dataengine.index.leaves import distances, sums_of
+from dataengine.index.leaves import distances, nearest, sums_of
 from dataengine.index.manifest import SCHEMA, Branch, Drift, Manifest, stored, to_bytes
 from dataengine.index.planes import Planes
 from dataengine.index.vectors import SHOWN, VECTORS, Space
@@ -35,6 +35,8 @@ from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, digest
 
+#: Rows of a row group of ``rows``, of which a search reads those of its hits.
+GROUP = 2048
 #: One row an indexed sample, in the order of the index's rows: its leaf, and 1 - cosine to the leaf's centre.
 PLACES = pa.schema(
     [
@@ -49,7 +51,7 @@ class IndexLeaves(IndexStage):
     """One part a branch."""
 
     name = "index.leaves"
-    version = "1"
+    version = "2"
     needs = ("index.route", "index.tree")
 
     def key(self, run: Run) -> str:
@@ -84,7 +86,7 @@ class LeafWorker(BranchWorker):
         rows = self.rows(part)
         planes, centres = self._mine(part.spec)
         points = self.points(rows)
-        leaves = planes.route(points)
+        leaves = nearest(points, planes.route(points), centres)
         apart = distances(points, centres, leaves)
         order = np.argsort(leaves, kind="stable")
         places = rows.select(list(SHOWN)).take(order)
@@ -96,7 +98,7 @@ class LeafWorker(BranchWorker):
         base = f"index/leaves/{part.name}-{part.key[:16]}"
         written: dict[str, Any] = {"vectors": points.vectors[order], "sizes": sizes, "nodes": nodes, "sum": whole[None]}
         files = {name: arrays.write(self.workspace.store, f"{base}-{name}.npy", a) for name, a in written.items()}
-        files["rows"] = self.workspace.write_table(f"{base}.parquet", places, PLACES)
+        files["rows"] = self.workspace.write_table(f"{base}.parquet", places, PLACES, GROUP)
         return Output(files, {"samples": len(points), "distance": int(apart.sum())}, {"fullest": int(sizes.max())})
 
     def _mine(self, branch: int) -> tuple[Planes, Any]:
@@ -138,12 +140,11 @@ class IndexNodes(IndexStage):
 
 def advice(drift: Any, config: IndexConfig) -> str:
     """A sentence where the tree should be fitted anew; "" where it need not."""
-    fullness = drift["fullest"] / (2 * config.leaf_size)
-    if max(drift["distance"], fullness) < config.rebuild_at:
+    if max(drift["distance"], drift["fullness"] / 2) < config.rebuild_at:
         return ""
     return (
         f"the tree of the index fits its samples no longer: {drift['joined']:,} have joined it, {drift['distance']:g} times as "
-        f"far from their leaves as those it was fitted on, and its fullest leaf holds {drift['fullest']:,}. Set "
+        f"far from their leaves as those it was fitted on, and its fullest leaf is {drift['fullness']:g} times as full. Set "
         "`index.rebuild: true` once to fit it anew"
     )
 
@@ -203,4 +204,5 @@ def _drift(branches: list[Output], tree: Any) -> Drift:
     before = tree["distance"] / max(tree["fitted_on"], 1)
     since = max(distance - tree["distance"], 0) / max(joined, 1)
     ratio = since / before if joined > 0 and before > 0 else 1.0
-    return Drift(max(joined, 0), round(ratio, 3), max(out.facts["fullest"] for out in branches))
+    fullest = max(out.facts["fullest"] for out in branches)
+    return Drift(max(joined, 0), round(ratio, 3), fullest, round(fullest / max(tree["fullest"], 1), 3))

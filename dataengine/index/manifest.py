@@ -34,11 +34,12 @@ class Branch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Drift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How well samples fit a tree that was fitted before them. ``joined``: samples since; ``distance``: how many times farther
     than those it was fitted on they lie from the centres of their leaves, on average; ``fullest``: vectors of the fullest
-    leaf."""
+    leaf, ``fullness`` times as many as when the tree was fitted."""
 
     joined: int
     distance: float
     fullest: int
+    fullness: float
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -136,7 +136,7 @@ def _direction(points: Points, rows: Int64) -> Int16:
     if len(some) < 2:
         return np.zeros(points.vectors.shape[1], np.int16)
     first = some[np.argmin(tie)]
-    normal = _scaled(some[np.argmin(some @ first)].astype(np.int64) - first.astype(np.int64))
+    normal = scaled(some[np.argmin(some @ first)].astype(np.int64) - first.astype(np.int64))
     left = None
     for _ in range(ROUNDS):
         key = ((some @ normal.astype(np.float32)).astype(np.int64) << 32) | tie
@@ -148,11 +148,11 @@ def _direction(points: Points, rows: Int64) -> Int16:
         # Exact: the sums are of 4096 rows at most.
         sums = np.stack([half, ~half]).astype(np.float32) @ some
         a, b = int(half.sum()), int((~half).sum())
-        normal = _scaled(sums[1].astype(np.int64) * a - sums[0].astype(np.int64) * b)
+        normal = scaled(sums[1].astype(np.int64) * a - sums[0].astype(np.int64) * b)
     return normal
 
 
-def _scaled(difference: Int64) -> Int16:
+def scaled(difference: Int64) -> Int16:
     """A direction of integers at the length of vectors. The sum of squares is correctly rounded, in any order."""
     exact = difference.astype(np.float64)
     length = math.sqrt(math.fsum(exact * exact))

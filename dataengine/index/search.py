@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dataengine.errors import UsageError
 from dataengine.index import layers
-from dataengine.index.leaves_stage import PLACES
+from dataengine.index.leaves_stage import GROUP, PLACES
 from dataengine.index.manifest import Manifest, Stored, load
 from dataengine.storage.pinned_packages import cache_dir, write_atomically
 from dataengine.storage.store import Store
@@ -31,6 +31,7 @@ Mask = NDArray[np.bool_]
 
 BEAM = 64
 WHOLE = slice(None)
+_UPPER = 4
 #: Candidates from which on cosines are computed for all, without a beam: where a condition leaves few rows.
 _FEW = 50_000
 
@@ -64,8 +65,10 @@ class Index:
         self.starts: Int64 = np.r_[0, np.cumsum(sizes)].astype(np.int64)
         self.firsts: Int64 = np.r_[0, np.cumsum([len(v) for v in self.vectors])].astype(np.int64)
         self.nodes = self._nodes()
+        self.lengths = {d: np.maximum(np.sqrt(np.einsum("ij,ij->i", n, n)), 1e-9) for d, n in self.nodes.items()}
         self._ann: Any = None
-        self._tables: dict[int, pa.Table] = {}
+        self._tables: dict[int, pq.ParquetFile] = {}
+        self._ids: pa.ChunkedArray[Any] | None = None
 
     def __len__(self) -> int:
         return int(self.starts[-1])
@@ -99,17 +102,18 @@ class Index:
         return self.beam(query, beam)[-1][0]
 
     def beam(self, query: Float32, beam: int = BEAM) -> list[tuple[Int64, Float32]]:
-        """Of every kept layer: the numbers of the nodes in the beam, the nearest first, and their products with the query."""
+        """Of every kept layer: the numbers of the nodes in the beam, the nearest first, and their cosines with the query. Above
+        the leaves the beam is wider: a product with a node is cheap beside those with all vectors of a leaf."""
         out: list[tuple[Int64, Float32]] = []
         above, nodes = 0, np.zeros(1, np.int64)
         for depth, layer in self.nodes.items():
             fan_out = 1 << (depth - above)
             children = (nodes[:, None] * fan_out + np.arange(fan_out)).ravel()
             children = np.sort(children[self._size(depth, children) > 0])
-            products = layer[children] @ query
-            best = _largest(products, beam)
+            cosines = (layer[children] @ query) / self.lengths[depth][children]
+            best = _largest(cosines, beam if depth == self.depth else _UPPER * beam)
             nodes, above = children[best], depth
-            out.append((nodes, products[best]))
+            out.append((nodes, cosines[best]))
         return out
 
     def nearest_nodes(self, query: NDArray[Any], depth: int, k: int, beam: int = BEAM) -> list[Node]:
@@ -144,13 +148,16 @@ class Index:
         return out
 
     def described(self, rows: Int64, columns: Sequence[str] = PLACES.names) -> pa.Table:
-        """Columns of PLACES of some rows, in their order."""
+        """Columns of PLACES of some rows, in their order. Reads the row groups that they are in."""
         branch = np.searchsorted(self.firsts, rows, side="right") - 1
-        parts = [
-            self._table(int(n)).select(list(columns)).take(rows[branch == n] - self.firsts[n])
-            for n in np.unique(branch)
-        ]
-        back = np.argsort(np.argsort(branch, kind="stable"), kind="stable")
+        local_rows = rows - self.firsts[branch]
+        groups = branch * len(self) + local_rows // GROUP
+        parts = []
+        for number in np.unique(groups):
+            n, group = divmod(int(number), len(self))
+            table = self._rows(n).read_row_group(group, list(columns), use_threads=False).select(list(columns))
+            parts.append(table.take(local_rows[groups == number] - group * GROUP))
+        back = np.argsort(np.argsort(groups, kind="stable"), kind="stable")
         empty = pa.schema([PLACES.field(name) for name in columns]).empty_table()
         return pa.concat_tables([empty, *parts]).take(back)
 
@@ -164,8 +171,10 @@ class Index:
 
     def ids(self) -> pa.ChunkedArray[Any]:
         """Ids of all rows, in their order."""
-        chunks = [c for n in range(len(self.vectors)) for c in self._table(n)["id"].chunks]
-        return pa.chunked_array(chunks, pa.string())
+        if self._ids is None:
+            tables = [self._rows(n).read(["id"], use_threads=False) for n in range(len(self.vectors))]
+            self._ids = pa.concat_tables(tables)["id"]
+        return self._ids
 
     def rows_with(self, ids: Sequence[str]) -> Int64:
         """The row of each id, -1 for those that are not in the index."""
@@ -227,9 +236,9 @@ class Index:
     def _array(self, file: Stored) -> Any:
         return np.load(self._path(file), mmap_mode="r", allow_pickle=False)
 
-    def _table(self, branch: int) -> pa.Table:
+    def _rows(self, branch: int) -> pq.ParquetFile:
         if branch not in self._tables:
-            self._tables[branch] = pq.read_table(self._path(self.manifest.branches[branch].rows), memory_map=True)
+            self._tables[branch] = pq.ParquetFile(self._path(self.manifest.branches[branch].rows), memory_map=True)
         return self._tables[branch]
 
     def _path(self, file: Stored) -> Path:

@@ -103,7 +103,9 @@ def table_of(shown: pa.Table, vectors: Float32) -> tuple[pa.Table, pa.Table]:
 
 
 def left_out_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    return pa.Table.from_pylist([dict(zip(LEFT_OUT.names, row, strict=True)) for row in sorted(rows)], LEFT_OUT)
+    return pa.Table.from_pylist(
+        [dict(zip(LEFT_OUT.names, row, strict=True)) for row in sorted(rows, key=str)], LEFT_OUT
+    )
 
 
 def publish(workspace: Workspace, base: str, table: pa.Table, left_out: pa.Table) -> dict[str, File]:

@@ -126,12 +126,12 @@ class Workspace:
     def __init__(self, url: str) -> None:
         self.store = Store(url)
 
-    def write_table(self, key: str, table: pa.Table, schema: pa.Schema | None = None) -> File:
-        """Write a table as Parquet, cast to ``schema`` if one is given."""
+    def write_table(self, key: str, table: pa.Table, schema: pa.Schema | None = None, group: int | None = None) -> File:
+        """Write a table as Parquet, cast to ``schema`` if one is given, in row groups of ``group`` rows (None: a million)."""
         if schema is not None:
             table = table.cast(schema)
         sink = io.BytesIO()
-        pq.write_table(table, sink, compression="zstd", store_schema=True)
+        pq.write_table(table, sink, compression="zstd", store_schema=True, row_group_size=group)
         data = sink.getvalue()
         return File(key, self.store.put(key, data), len(data), table.num_rows)
 

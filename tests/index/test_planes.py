@@ -7,6 +7,7 @@ import pytest
 from support.item_tables import clusters
 from threadpoolctl import threadpool_limits
 
+from dataengine.index.leaves import directions, distances, nearest, settled, sums_of
 from dataengine.index.planes import Points, depth_for, fit, integers, points_of
 
 IDS = [f"{n:08x}" for n in range(4096)]
@@ -51,6 +52,21 @@ def test_neighbours_share_leaves_more_often_than_chance() -> None:
     queries = np.arange(0, 4096, 64)
     nearest = np.argsort(-(unit[queries] @ unit.T), axis=1)[:, 1]
     assert (leaves[nearest] == leaves[queries]).mean() > 0.3  # 1/64 by chance
+
+
+def test_leaves_gather_their_likes_again() -> None:
+    vectors = clusters(4096, each=32)
+    some = points_of(IDS, vectors)
+    halved = fit(some, 7).route(some)
+    leaves, centres = settled(some, halved, 128)
+    apart = [
+        distances(some, c, leaf).mean()
+        for c, leaf in ((directions(sums_of(some, halved, 128)), halved), (centres, leaves))
+    ]
+    assert apart[1] < 0.8 * apart[0]
+    assert (nearest(some, halved, centres) == nearest(some, leaves, centres)).mean() > 0.99
+    equal = points_of(IDS[:64], np.ones((64, 8)))
+    assert set(np.bincount(settled(equal, fit(equal, 3).route(equal), 8)[0])) == {8}, "ties stay where they are"
 
 
 def test_what_comes_later_is_routed_beside_its_likes() -> None:

@@ -66,6 +66,7 @@ def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
         {"id": "nought", "vector": [0.0, 0.0, 0.0]},
         {"id": "short", "vector": [1.0]},
         {"id": "none", "vector": None},
+        {"id": None, "vector": [1.0, 0.0, 0.0]},
     ]
     run = indexed(of_items(tmp_path, [*good, *bad]), "index.vectors")
     ids, vectors = read(run.workspace, run.records["index.vectors"].files("vectors"))
@@ -77,8 +78,9 @@ def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
         "nought": "zero",
         "short": "wrong_dimension",
         "none": "no_vector",
+        None: "no_id",
     }
-    assert run.records["index.vectors"].counts == {"samples": 4, "left_out": 5}
+    assert run.records["index.vectors"].counts == {"samples": 4, "left_out": 6}
 
 
 @pytest.mark.parametrize(
