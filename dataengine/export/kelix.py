@@ -126,7 +126,7 @@ def _drafts(
         for key, fields in published.read(tar):
             try:
                 if find is not None:
-                    yield reasoned(*_record_inputs(fields, find), options.tools)
+                    yield reasoned(*_record_inputs(fields, find), options.tools, codes)
                 else:
                     metadata = SAMPLE.decode(fields["json"])
                     item = item_of(metadata, fields.__getitem__, codes)

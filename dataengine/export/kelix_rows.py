@@ -115,9 +115,9 @@ _FRAMES = ("nframes", "sampling", "times", "kinds")
 
 
 def reasoned(
-    record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tools: ToolsAs
+    record: Mapping[str, Any], find: Callable[[str], Item], pictures: Mapping[str, bytes], tools: ToolsAs, codes: bool
 ) -> Draft | LeftOut:
-    """The row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension."""
+    """The row of a CoT record; ``find`` gives a sample by id, ``pictures`` are the record's own by extension, and their codes."""
     if tools is ToolsAs.none and record["style"] == "agentic":
         return LeftOut("a tool's output in the reply")
     items: dict[str, Item] = {}
@@ -130,7 +130,7 @@ def reasoned(
                 continue
             reference = block[block["type"]]
             if reference not in items:
-                items[reference] = _referred(record, reference, find, pictures)
+                items[reference] = _referred(record, reference, find, pictures, codes)
                 items[reference].frames |= {k: block[k] for k in _FRAMES if k in block}
             content.append(_media(items[reference], list(items).index(reference)))
         turns.append(_turn(turn["role"], content))
@@ -169,13 +169,18 @@ def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _referred(
-    record: Mapping[str, Any], reference: str, find: Callable[[str], Item], pictures: Mapping[str, bytes]
+    record: Mapping[str, Any], reference: str, find: Callable[[str], Item], pictures: Mapping[str, bytes], codes: bool
 ) -> Item:
     kind, _, name = reference.partition(":")
     if kind == "sample":
         return find(name)
     data = pictures[f"obs{name}.png"]
-    return Item(f"{record['id']}-obs{name}", "image", "png", struct.unpack(">II", data[16:24]), lambda: data)
+    item = Item(f"{record['id']}-obs{name}", "image", "png", struct.unpack(">II", data[16:24]), lambda: data)
+    grid = next((one.get("grid") for one in record["observations"] if one["name"] == f"obs{name}.png"), None)
+    if codes and grid is not None:
+        npy = pictures[f"obs{name}.codes.npy"]
+        item.codes = {"grid": grid, "npy": base64.b64encode(npy).decode()}
+    return item
 
 
 def row_of(draft: Draft, form: Form, source: str, paths: Sequence[str | None], inline: bool) -> dict[str, str]:

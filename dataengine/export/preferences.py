@@ -69,6 +69,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=local_folder(target), prefix=".export-") as folder:
         parts = JsonlParts(Path(folder), options.rows)
         for done, graded in enumerate(graded_questions(run, options.split), 1):
+            progress(done, total)
             rows = _rows(graded, options)
             if isinstance(rows, str):
                 left_out[rows] += 1
@@ -76,7 +77,6 @@ def export(
             for row in rows:
                 parts.add(row)
             _save(run, target, graded, media)
-            progress(done, total)
         parts.close()
         if not parts.counts:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))

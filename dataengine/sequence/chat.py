@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dataengine.config.sequence import LossConfig
@@ -74,9 +74,10 @@ class ChatTemplate:
             )
         if pieces[0]:
             yield Words(pieces[0], Role.SPECIAL, False, special=True)
+        inside: dict[int, list[Role]] = {}
         for mark, after in zip(pieces[1::2], pieces[2::2], strict=True):
             turn, part = contents[int(mark)]
-            yield from content_runs(turn.role, part, loss)
+            yield from content_runs(turn.role, part, loss, inside.setdefault(id(turn), [Role.ASSISTANT]))
             end = self._end_of_turn(after) if turn.role == "assistant" else 0
             if end:
                 yield Words(after[:end], Role.SPECIAL, loss.assistant, special=True)
@@ -95,16 +96,18 @@ class ChatTemplate:
 _NO_TOKENS: dict[str, Any] = {"bos_token": "", "eos_token": ""}
 
 
-def content_runs(role: str, part: str | Visual, loss: LossConfig) -> Iterator[Run]:
-    """Runs of one content of a turn; reasoning and tool output of an assistant by their tags."""
+def content_runs(role: str, part: str | Visual, loss: LossConfig, inside: list[Role]) -> Iterator[Run]:
+    """Runs of one content of a turn; reasoning and tool output of an assistant by their tags. ``inside``: the roles of the tags
+    that the contents before have opened, the innermost last; it is brought up to date. What a tool gave is a target no more
+    where it is a picture."""
     if isinstance(part, Visual):
-        yield part
+        masked = role == "assistant" and inside[-1] is Role.TOOL_OUTPUT and not loss.tool_output
+        yield replace(part, loss=False) if masked else part
         return
     if role != "assistant":
         yield Words(part, Role.USER if role == "user" else Role.TEXT, loss.user and role == "user")
         return
     wanted = {Role.ASSISTANT: loss.assistant, Role.REASONING: loss.reasoning, Role.TOOL_OUTPUT: loss.tool_output}
-    inside = [Role.ASSISTANT]
     for piece in filter(None, _TAG.split(part)):
         if piece in _BEFORE:
             # The tag that opens the tool's output is the sandbox's, too.
@@ -112,7 +115,7 @@ def content_runs(role: str, part: str | Visual, loss: LossConfig) -> Iterator[Ru
             yield Words(piece, inside[-1], wanted[inside[-1]])
         elif piece.startswith("</") and _TAG.fullmatch(piece):
             yield Words(piece, inside[-1], wanted[inside[-1]])
-            inside = inside[:-1] or [Role.ASSISTANT]
+            del inside[max(1, len(inside) - 1) :]
         else:
             yield Words(piece, inside[-1], wanted[inside[-1]])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from dataengine.config.sequence import VisionConfig
 from dataengine.cot.core.record import OBSERVATION, Record
-from dataengine.cot.core.shard_files import decode_png
+from dataengine.cot.core.shard_files import codes_of, decode_png
 from dataengine.errors import InputError
 from dataengine.sequence.draft import Visual
 from dataengine.sequence.material import continuous
@@ -58,7 +58,8 @@ def visual_of(visuals: Visuals, reference: str) -> Visual:
 
 @dataclass(frozen=True)
 class RecordVisuals:
-    """Visual parts by reference: ``sample:<id>``, or ``obs:N`` of the record's ``members``, whose codes ``encoder`` makes."""
+    """Visual parts by reference: ``sample:<id>``, or ``obs:N`` of the record's ``members``, with the codes beside them or, of a
+    release from before there were any, those that ``encoder`` makes."""
 
     record: Record
     visuals: Visuals
@@ -78,6 +79,9 @@ class RecordVisuals:
             raise InputError("no_picture", f"its picture {name} is not in the shard")
         if self.family != "discrete":
             return Visual(self.record.id, member, None, self._grid(name))
+        stored = codes_of(self.record, self.members, name)
+        if stored is not None:
+            return Visual(self.record.id, member, stored, (1, 1, 1), loss=self.loss)
         if self.encoder is None:
             raise InputError(
                 "no_codes", f"its own picture {name} has no codes: the recipe has not the tokenizer of the release"

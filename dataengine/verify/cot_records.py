@@ -15,6 +15,7 @@ from dataengine.cot.checks.verify import Verdict, verify_record
 from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.record import Record
 from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.shard_files import pictures_of
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
@@ -125,8 +126,7 @@ def _items(published: Published, names: list[str]) -> Iterator[RecordInput]:
         for tar in published.cot(split):
             for key, members in published.read(tar):
                 names.append(f"{tar.path}: {key}")
-                images = {ext: data for ext, data in members.items() if ext != "json"}
-                yield _item(published, places, members.get("json", b""), images)
+                yield _item(published, places, members.get("json", b""), pictures_of(members))
 
 
 def _parents(record: bytes) -> tuple[str, ...]:

@@ -119,7 +119,8 @@ class RecordCheck:
             return f".json: {'.'.join(map(str, first['loc']))} {first['msg']}"
         if record.id != group.key or record.family != self.family:
             return f".json is of record {record.id} of {record.family}, not of {self.family}"
-        if extra := _difference(group, {"json", *(o.name for o in record.observations)}):
+        coded = (o.codes_name for o in record.observations if o.grid is not None)
+        if extra := _difference(group, {"json", *(o.name for o in record.observations), *coded}):
             return extra
         self.parents(record.parents)
         return ""

@@ -195,7 +195,7 @@ def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) 
             else:
                 assert Path(row["videos"][block["video"]]).read_bytes() == data
                 assert row["metadata"]["videos_info"][block["video"]]["nframes"] == told["nframes"]
-            assert (block[kind] in row["codes"]) == (where == "sample")
+            assert row["codes"][block[kind]]["npy"]
         assert row["metadata"]["answer"] == record["answer"]
         assert 1 <= row["metadata"]["quality"] <= 5 and row["metadata"]["weight"] > 0 and row["metadata"]["repeat"] >= 0
     assert kinds == {("image", "sample"), ("image", "obs"), ("video", "sample")}

@@ -111,6 +111,19 @@ def test_losses_by_role(words: TextTokenizer) -> None:
     assert plain.startswith("<|im_start|>system\nbe brief<|im_end|>\n<|im_start|>user\nwhat is it?<|vision_start|>")
 
 
+def test_a_picture_that_a_tool_gave_is_no_target_nor_is_the_text_around_it(words: TextTokenizer) -> None:
+    parts = ("<think>closer\n<sandbox_output> ", visual(picture()), " </sandbox_output>\nnow</think> red")
+    turns = [Turn("user", ("what is it?",)), Turn("assistant", parts)]
+    draft = Draft("r", (*ChatTemplate().runs(turns, LossConfig()), end_of_text()))
+    assert [run.loss for run in draft.runs if isinstance(run, Visual)] == [False]
+    [document] = Assembler(words, "discrete", SIZES).documents([draft])
+    assert isinstance(document, Document)
+    learnt = words.decode(document.first[(document.loss == 1) & (document.first >= 0)].tolist())
+    assert learnt.split() == ["<think>closer", "now</think>", "red<|im_end|>"]
+    loose = Draft("r", tuple(ChatTemplate().runs(turns, LossConfig(tool_output=True))))
+    assert [run.loss for run in loose.runs if isinstance(run, Visual)] == [True]
+
+
 @pytest.mark.parametrize(
     ("run", "failure"),
     [

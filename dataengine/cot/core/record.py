@@ -52,10 +52,17 @@ class Fact(StrictModel):
 
 
 class Observation(StrictModel):
-    """A picture of the record: its member's extension and the digest of its bytes."""
+    """A picture of the record: its member's extension and the digest of its bytes. ``grid`` (t, h, w) where it has visual codes,
+    in the member ``codes_name``; the key is absent in a release without codes."""
 
     name: str
     sha256: str
+    grid: Annotated[tuple[int, int, int] | None, Field(strict=False)] = None
+
+    @property
+    def codes_name(self) -> str:
+        """Extension of the member with its codes, as ``obs0.codes.npy``."""
+        return f"{self.name.removesuffix('.png')}.codes.npy"
 
 
 class Verification(StrictModel):
@@ -125,7 +132,7 @@ class Record(StrictModel):
 
     def to_bytes(self) -> bytes:
         """Canonical JSON in UTF-8: sorted keys, no spaces."""
-        return canonical_json(self.model_dump(mode="json"))
+        return canonical_json(self.model_dump(mode="json", exclude_none=True))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Record:

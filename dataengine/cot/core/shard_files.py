@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -18,6 +18,8 @@ from dataengine.cot.core.record import Observation, Record
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
+from dataengine.tokenize.base import Codes, Grid
+from dataengine.tokenize.codec import from_npy
 
 _LIMITS = Limits(bytes=16 << 20, pixels=4_000_000)
 
@@ -34,15 +36,33 @@ def decode_png(data: bytes) -> Pixels:
     return decode_rgb(data, _LIMITS)
 
 
-def observations(images: Iterable[bytes]) -> tuple[Observation, ...]:
-    """Names of a record's pictures (``obs0.png`` and so on) with their digests."""
+def observations(images: Sequence[bytes], grids: Sequence[Grid] = ()) -> tuple[Observation, ...]:
+    """Names of a record's pictures (``obs0.png`` and so on) with their digests, and the grids of their codes where they have
+    any."""
+    digests = [hashlib.sha256(data).hexdigest() for data in images]
     return tuple(
-        Observation(name=f"obs{i}.png", sha256=hashlib.sha256(data).hexdigest()) for i, data in enumerate(images)
+        Observation(name=f"obs{i}.png", sha256=sha256, grid=grids[i] if grids else None)
+        for i, sha256 in enumerate(digests)
     )
 
 
-def record_members(record: Record, images: Sequence[bytes]) -> list[tuple[str, bytes]]:
-    """``(name, bytes)`` of the members, in the order in which they lie in a shard. ``images`` are PNGs in the order of the
-    record's observations."""
-    named = zip(record.observations, images, strict=True)
-    return [(f"{record.id}.json", record.to_bytes()), *((f"{record.id}.{o.name}", data) for o, data in named)]
+def record_members(record: Record, images: Sequence[bytes], codes: Sequence[bytes] = ()) -> list[tuple[str, bytes]]:
+    """``(name, bytes)`` of the members, in the order in which they lie in a shard. ``images`` are PNGs, ``codes`` their codes
+    (.npy) where the release has any, in the order of the record's observations."""
+    members = [(f"{record.id}.json", record.to_bytes())]
+    members += [(f"{record.id}.{o.name}", data) for o, data in zip(record.observations, images, strict=True)]
+    coded = [o for o in record.observations if o.grid is not None]
+    return members + [(f"{record.id}.{o.codes_name}", data) for o, data in zip(coded, codes, strict=True)]
+
+
+def pictures_of(members: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The pictures among a record's members, by extension."""
+    return {name: data for name, data in members.items() if name.endswith(".png")}
+
+
+def codes_of(record: Record, members: Mapping[str, bytes], name: str) -> Codes | None:
+    """Codes of a picture of the record, by its extension; None where it has none. Raises RunError for damaged ones."""
+    one = next((o for o in record.observations if o.name == name), None)
+    if one is None or one.grid is None or one.codes_name not in members:
+        return None
+    return from_npy(members[one.codes_name], one.grid)

@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataengine.config.cot import CotConfig
+from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import pictures
 from dataengine.cot.core import formats
 from dataengine.cot.core.record import VERSION, Record, Verification, facts_of, params_of
 from dataengine.cot.core.shard_files import observations, record_members
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.core.tables import PlanRow, read_rows
+from dataengine.cot.mix.picture_codes import PictureCodes
 from dataengine.models.serving.messages import Message
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.tokenize.base import Grid
+from dataengine.tokenize.codec import to_npy
 
 _SCORES = ("quality", "agreement", "prior", "weight", "repeat")
 
@@ -27,20 +31,34 @@ class CotWrite(Cot, RecordStage):
     """One part a CoT shard."""
 
     name = "cot.write"
-    version = "3"
-    needs = ("cot.mix",)
+    version = "4"
+    needs = ("cot.mix", "tokenize.fit")
     in_place = True
+
+    def device(self, recipe: Recipe) -> str:
+        return recipe.tokenize.device if recipe.tokenize else "cpu"
 
     def plan(self, run: Run) -> list[Part]:
         files = run.records["cot.mix"].parts["all"].files
+        tokenizer = _fitted(run)
+        depends = [self.config(run.recipe).show_answer, *([tokenizer.facts["id"]] if tokenizer else [])]
         return [
-            Part(role.removeprefix("plan/"), digest(self.version, f.sha256, self.config(run.recipe).show_answer), f.key)
+            Part(role.removeprefix("plan/"), digest(self.version, f.sha256, *depends), f.key)
             for role, f in sorted(files.items())
             if role.startswith("plan/")
         ]
 
     def worker(self, run: Run) -> Worker:
-        return CotShardWorker(run.workspace, run.recipe.name, self.config(run.recipe))
+        tokenizer = _fitted(run)
+        codes = None
+        if tokenizer is not None:
+            codes = PictureCodes(run.workspace, tokenizer.files["tokenizer"], self.device(run.recipe))
+        return CotShardWorker(run.workspace, run.recipe.name, self.config(run.recipe), codes)
+
+
+def _fitted(run: Run) -> Output | None:
+    """The release's tokenizer; None where it has none."""
+    return run.records["tokenize.fit"].parts["all"] if "tokenize.fit" in run.records else None
 
 
 @dataclass
@@ -48,6 +66,7 @@ class CotShardWorker:
     workspace: Workspace
     release: str
     config: CotConfig
+    codes: PictureCodes | None = None
 
     def setup(self) -> None: ...
     def close(self) -> None: ...
@@ -74,11 +93,14 @@ class CotShardWorker:
         for row in rows:
             places = [(row.pack, m.offset, m.size) for m in row.members]
             images = self.workspace.each(lambda place: self.workspace.store.get_range(*place), places)
-            yield from record_members(record_of(row, images, self.config.show_answer), images)
+            codes = [self.codes.of(image) for image in images] if self.codes is not None else []
+            record = record_of(row, images, self.config.show_answer, [one.grid for one in codes])
+            yield from record_members(record, images, [to_npy(one) for one in codes])
 
 
-def record_of(row: PlanRow, images: Sequence[bytes], show_answer: bool) -> Record:
-    """The record of a question: the chosen path as the reply, with these pictures and what the steps have found out."""
+def record_of(row: PlanRow, images: Sequence[bytes], show_answer: bool, grids: Sequence[Grid] = ()) -> Record:
+    """The record of a question: the chosen path as the reply, with these pictures (and the grids of their codes) and what the
+    steps have found out."""
     question = row.question
     chosen = next(path for path in row.paths if path.index == row.chosen)
     reply = formats.to_blocks(row.text, pictures(question, row.text))
@@ -105,7 +127,7 @@ def record_of(row: PlanRow, images: Sequence[bytes], show_answer: bool) -> Recor
         judged=row.equal,
         params=params_of(question.parameters),
         evidence=facts_of(question.facts),
-        observations=observations(images),
+        observations=observations(images, grids),
         paths=row.paths,
         scores=facts_of({name: getattr(row, name) for name in _SCORES}),
         verdict=Verification(status="passed"),
