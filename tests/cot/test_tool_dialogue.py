@@ -262,3 +262,16 @@ def test_existing_questions_are_asked_with_tools(server: ChatServer, shop: Shop)
     desk = Desk(server, shop, "given_tools")
     scripted(server, fenced(CODE), final, answer="1")
     assert len(desk.path().members) == 1 and desk.check().grade == "A"
+
+
+def test_reasoning_that_the_server_tells_apart_is_part_of_the_path(server: ChatServer, shop: Shop) -> None:
+    desk = Desk(server, shop, "given_tools")
+    answer = desk.question.answer
+    server.turns = [
+        Turn(text=f"```python\n{CODE}\n```", message={"reasoning_content": "I enlarge the upper left."}),
+        Turn(text=f"The answer is {answer}.", message={"reasoning_content": "Now it is clear."}),
+    ]
+    path, check = desk.path(), desk.check()
+    assert path.text is not None and path.text.startswith("<think>I enlarge the upper left.\n```python\n")
+    assert path.text.endswith(f"Now it is clear.</think> <answer>The answer is {answer}. {box(answer)}</answer>")
+    assert (check.grade, check.reasons) == ("A", ())

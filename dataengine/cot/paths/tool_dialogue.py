@@ -78,7 +78,7 @@ def converse(
 def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
     """Add a completion to the text; the program that it stops at, if it does."""
     dialogue.confidences.append((confidence_of(completion.text, completion.logprobs), completion.tokens_out))
-    turn = text_of(completion).strip()
+    turn = _whole(completion)
     begin, code = _program(turn)
     thinking = code is not None and _END not in turn[:begin]
     turn = turn[:begin].strip() if thinking else turn
@@ -91,6 +91,12 @@ def _append_turn(dialogue: Dialogue, completion: Completion) -> str | None:
         return None
     dialogue.text += f"{turn}\n```python\n{code}\n```\n"
     return code
+
+
+def _whole(completion: Completion) -> str:
+    """The text of a turn, after the reasoning that the server tells apart."""
+    text, reasoning = text_of(completion).strip(), completion.reasoning.strip()
+    return text if completion.tool_calls or not reasoning or _THINK in text else f"{reasoning}\n{text}"
 
 
 def _program(turn: str) -> tuple[int, str | None]:
