@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.record import Observation, Record
 from dataengine.errors import RunError
 from dataengine.shards.json_types import known
 from dataengine.shards.sample import FAMILIES, CodesLayout, SampleMetadata
@@ -123,7 +123,18 @@ class RecordCheck:
         if extra := _difference(group, {"json", *(o.name for o in record.observations), *coded}):
             return extra
         self.parents(record.parents)
+        return next((reason for o in record.observations if (reason := _codes_of_picture(o, group))), "")
+
+
+def _codes_of_picture(picture: Observation, group: Group) -> str:
+    """What is wrong with the codes of a record's own picture, or ""."""
+    if picture.grid is None:
         return ""
+    try:
+        from_npy(group.data.get(picture.codes_name, b""), picture.grid)
+    except RunError as error:
+        return f".{picture.codes_name}: {error}"
+    return ""
 
 
 def _difference(group: Group, expected: set[str]) -> str:
