@@ -10,7 +10,18 @@ from dataengine.release.manifest_sequences import Sequences, SequenceSet
 from dataengine.shards.json_types import known
 
 Titled: TypeAlias = tuple[str, tuple[str, ...], list[tuple[str, ...]]]
-_SETS = ("set", "layout", "length", "sequences", "tokens", "padding", "packing", "formats", "FLOPs imbalance (before)")
+_SETS = (
+    "set",
+    "layout",
+    "length",
+    "sequences",
+    "tokens",
+    "padding",
+    "packing",
+    "formats",
+    "summary tokens",
+    "FLOPs imbalance (before)",
+)
 _MIX = ("set", "share of", "share", "tokens asked", "available", "reached", "ran out")
 
 
@@ -49,18 +60,12 @@ def sentences(s: Sequences) -> list[str]:
         lines.append(
             f"The tokenizer had no {', '.join(s.tokenizer.appended)}: these were given ids after its last one."
         )
-    return [*lines, *(line for one in s.sets for line in _summaries(one))]
-
-
-def _summaries(one: SequenceSet) -> list[str]:
-    """The summary layout of a set."""
-    if (layout := one.summary) is None:
-        return []
-    return [
-        f"Set `{one.name}` has {plural(layout.tokens, 'summary token')} after every {layout.chunk} others and after a short last "
-        f"chunk (Kwai Summary Attention, arXiv 2604.24432; positions {layout.text_positions} and {layout.summary_positions}, "
-        f"windows `{layout.windows}`, documents {layout.documents}); its length does not count them."
-    ]
+    if any(one.summary for one in s.sets):
+        lines.append(
+            "Summary tokens follow the Kwai Summary Attention report (arXiv 2604.24432); lengths do not count them, and "
+            "`_set.json` has their settings."
+        )
+    return lines
 
 
 def steps(m: Manifest) -> list[str]:
@@ -81,8 +86,15 @@ def _sets(s: Sequences) -> list[tuple[str, ...]]:
         padding = f"{one.padding / positions:.2%}" if positions else "-"
         balance = f"{one.imbalance:.2%} ({one.imbalance_before:.2%}) over {one.ranks}" if one.ranks else "-"
         numbers = (f"{one.length:,}", f"{one.sequences:,}", f"{one.tokens:,}", padding)
-        rows.append((one.name, one.layout, *numbers, one.packing, ", ".join(one.formats), balance))
+        rows.append((one.name, one.layout, *numbers, one.packing, ", ".join(one.formats), _summaries(one), balance))
     return rows
+
+
+def _summaries(one: SequenceSet) -> str:
+    if (layout := one.summary) is None:
+        return "-"
+    aligned = ", chunks aligned with visual blocks" if layout.align_visual else ""
+    return f"{layout.tokens} after every {layout.chunk}, documents {layout.documents}{aligned}"
 
 
 def _mix(s: Sequences) -> list[tuple[str, ...]]:
