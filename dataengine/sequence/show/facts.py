@@ -9,7 +9,7 @@ from dataengine.sequence.model import PackedSequence, Role
 
 #: What each role is called, and the colours of its text: in the terminal, and on a page.
 ROLES: dict[Role, tuple[str, str, str]] = {
-    Role.TEXT: ("text", "white", "#222222"),
+    Role.TEXT: ("text", "default", "#222222"),
     Role.USER: ("user", "bright_blue", "#1f5fa8"),
     Role.ASSISTANT: ("assistant", "green", "#1d6b3c"),
     Role.REASONING: ("reasoning", "yellow", "#8a5a00"),
