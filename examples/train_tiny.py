@@ -243,7 +243,7 @@ def main() -> None:
     parser.add_argument("set", help="folder or s3:// prefix of a set: .../sequences/SET/webdataset")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--length", type=int, default=768, help="rows of a training sequence; longer documents are cut")
-    parser.add_argument("--rows", type=int, default=256, help="rows of a step that have a loss, chosen at random")
+    parser.add_argument("--rows", type=int, default=128, help="rows of a step that have a loss, chosen at random")
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--chunk", type=int, default=8, help="rows before each summary token")
@@ -253,7 +253,9 @@ def main() -> None:
         "--tokenizer", metavar="PATH", help="checkpoint of the visual tokenizer, if not the workspace's"
     )
     parser.add_argument("--out", type=Path, default=Path("train_tiny.png"))
+    parser.add_argument("--threads", type=int, default=1, help="at these sizes more only wait for one another")
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     stored = open_set(options.set)
     about = stored.about
     if about.width == 1:

@@ -35,7 +35,6 @@ def test_the_loss_falls_in_both_layouts_and_a_picture_is_drawn(
     options = ("--steps", "20", "--dim", "16", "--rows", "48", "--length", "128", "--out", str(out))
     monkeypatch.setattr(sys, "argv", ["train_tiny.py", str(where), *options])
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # at these sizes more of them only wait for one another
     try:
         script.main()
     finally:
