@@ -58,13 +58,18 @@ def _header(m: Manifest) -> dict[str, Any]:
 
 
 def configs(m: Manifest) -> list[dict[str, Any]]:
-    """Hugging Face's ``configs``: one a family of shards, with a glob for each split, and one for the CoT shards."""
+    """Hugging Face's ``configs``: one a family of shards, with a glob for each split, one for the CoT shards, and one for
+    each set of sequences in Parquet."""
     globs: dict[str, dict[str, str]] = {}
     for shard in m.shards:
         globs.setdefault(shard.family, {})[shard.split] = f"shards/{shard.split}-{shard.family}-*.tar"
     for records in m.cot.shards:
         name = f"cot-{records.family}"
         globs.setdefault(name, {})[records.split] = f"cot/{records.split}-{records.family}-*.tar"
+    sections = known(m.sequences, None)
+    for one in sections.sets if sections else []:
+        if "parquet" in one.formats:
+            globs[f"sequences-{one.name}"] = {"train": f"sequences/{one.name}/parquet/*.parquet"}
     default = max(globs, key=lambda f: sum(s.samples for s in m.shards if s.family == f), default="")
     return [
         {
