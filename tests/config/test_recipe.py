@@ -81,3 +81,10 @@ def test_a_recipe_on_s3(s3: str) -> None:
     assert recipe.load(f"{s3}/recipes/r.yaml").name == "r1"
     with pytest.raises(UsageError, match=r"recipes/none\.yaml: no such file"):
         recipe.load(f"{s3}/recipes/none.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "jobs/recipes").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_recipes_of_the_repository_load(path: Path) -> None:
+    assert recipe.load(path).name

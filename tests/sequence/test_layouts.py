@@ -61,6 +61,34 @@ def test_tokens_give_texts_and_codes_back(
     ]
 
 
+@pytest.mark.parametrize("layout", ["keye", "qwen-vl"])
+@settings(max_examples=25)
+@given(documents=st.lists(PARTS, min_size=1, max_size=3))
+def test_placeholders_give_texts_and_grids_back(
+    words: TextTokenizer, layout: str, documents: list[list[tuple[str, Codes]]]
+) -> None:
+    drafts = [
+        Draft(str(n), (*(run for text, codes in parts for run in (Words(text), placeholders(codes))), end_of_text()))
+        for n, parts in enumerate(documents)
+    ]
+    good = [one for one in Assembler(words, layout, ()).documents(drafts) if isinstance(one, Document)]
+    sequence = packed_of(good, SetConfig(name="s", length=4096, layout=layout, positions="3d"), words)
+    for one, parts in zip(unpack(sequence, None, words), documents, strict=True):
+        assert [part for part in one.parts if isinstance(part, str)] == [text for text, _ in parts]
+        frames = [[m.grid for m in part] for part in one.parts if isinstance(part, tuple)]
+        assert frames == [[(1, *grid) for grid in grids(codes)] for _, codes in parts]
+    pads = [words.special["image_pad"], words.special["video_pad"]]
+    assert all(np.isin(sequence.tokens[m.start : m.stop], pads).all() for m in sequence.media)
+
+
+def placeholders(codes: Codes) -> Visual:
+    return Visual("s", "s.mp4", None, codes.grid, codes.timeline, video=codes.timeline is not None)
+
+
+def grids(codes: Codes) -> list[tuple[int, int]]:
+    return codes.timeline.grids(codes.grid) if codes.timeline else [codes.grid[1:]]
+
+
 def test_both_discrete_layouts_hold_the_same_tokens(words: TextTokenizer) -> None:
     draft = Draft("a", (Words("a red roof"), visual(picture()), end_of_text()))
     [document] = Assembler(words, "discrete", SIZES).documents([draft])

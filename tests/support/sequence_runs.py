@@ -15,7 +15,6 @@ from dataengine.sequence.pack_stage import set_files
 from dataengine.sequence.text_tokenizer import TextTokenizer
 from dataengine.sequence.unpack import unpack
 from dataengine.stage import Run
-from dataengine.tokenize.base import Codes
 from dataengine.tokenize.vocabulary import Layout
 from support.sequence_release import STAGES, recipe, run
 from support.sequences import SIZES
@@ -48,7 +47,7 @@ def words_of(run_: Run) -> TextTokenizer:
     )
 
 
-def documents(run_: Run, name: str) -> Iterator[tuple[str, tuple[str | Codes, ...]]]:
+def documents(run_: Run, name: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
     words = words_of(run_)
     layout = Layout(SIZES, words.encode, words.vocabulary)
     for sequence in sequences(run_, name):
