@@ -17,8 +17,10 @@ from dataengine.cot.mix.score_stage import CotScore
 from dataengine.cot.mix.stage import CotMix
 from dataengine.cot.mix.write_stage import CotWrite
 from dataengine.cot.paths.stage import CotPaths
+from dataengine.cot.questions.propose_stage import CotPropose
 from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
+from dataengine.cot.questions.text_stage import CotTexts
 from dataengine.cot.review.stage import CotReview
 from dataengine.dedup.candidates import DedupCandidates
 from dataengine.dedup.confirm_stage import DedupConfirm
@@ -97,7 +99,9 @@ STAGES: tuple[Stage, ...] = (
     ShardAssign(),
     ShardWrite(),
     CotMaterial(),
+    CotPropose(),
     CotQuestions(),
+    CotTexts(),
     CotPaths(),
     CotCheck(),
     CotReview(),

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config.model_server import ModelServer, ModelServerConfig
-from dataengine.config.sources import Model
+from dataengine.config.sources import Model, Name, SourcePath
 from dataengine.media.video.sampling import PRESETS, SlowFast, preset
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -58,6 +58,51 @@ class SourceQAConfig(Model):
     """Key of choice, number, word or text; inferred from the answer where it is missing."""
 
 
+class AskConfig(Model):
+    """Questions that a vision-language model proposes about each sample, kept where sampled answers agree (docs/cot.md)."""
+
+    model: OpenAIConfig
+    """Proposes the questions."""
+    samplers: tuple[OpenAIConfig, ...] = ()
+    """Answer each question; none: the model that proposes."""
+    judge: OpenAIConfig | None = None
+    """Says of each kept question whether it is valid; none: nobody does."""
+    questions_per_sample: Annotated[int, Field(ge=1, le=16)] = 4
+    """Questions that are asked for, each of another capability."""
+    capabilities: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Shares by which capabilities are drawn; one that is not named has 1."""
+    samples: Annotated[int, Field(ge=1, le=32)] = 4
+    """Answers to each question by each sampler that sees the picture."""
+    text_only_samples: Annotated[int, Field(ge=0, le=32)] = 3
+    """Answers to each question by each sampler without the picture."""
+    min_agreement: Share = 0.6
+    """Share of the answers that must be the proposed one; below it a question is for people."""
+    max_guessed: Share = 0.5
+    """Share of right answers without the picture from which on a question needs none; where chance gets as many, all must be
+    right."""
+    trivial_words: Annotated[float, Field(ge=0)] = 3.0
+    """A question that all samples get right in at most so many words is trivial; 0: none is."""
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.8
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    unsettled: Literal["review", "drop"] = "review"
+    """Questions that models do not agree on: to people, or left out."""
+
+    def of_servers(self, servers: Mapping[str, ModelServer]) -> AskConfig:
+        """With the settings of the servers that models name. Raises ValueError where there is no such server."""
+        samplers = tuple(_of_server(one, servers) for one in self.samplers)
+        update = {
+            "model": _of_server(self.model, servers),
+            "judge": _of_server(self.judge, servers),
+            "samplers": samplers,
+        }
+        return self.model_copy(update=update)
+
+    @property
+    def models(self) -> tuple[OpenAIConfig, ...]:
+        """All that are asked: the proposer, the samplers, the judge."""
+        return (self.model, *(self.samplers or (self.model,)), *([self.judge] if self.judge else []))
+
+
 class QuestionsConfig(Model):
     """Questions from a sample's metadata and captions, which no measurement of the media answers."""
 
@@ -73,6 +118,8 @@ class QuestionsConfig(Model):
     """Caption-choice questions: how many captions of other samples stand beside the sample's own; 0: no such questions."""
     rewrite: OpenAIConfig | None = None
     """Model that rewrites the source's questions to be harder, with the same answers."""
+    ask: AskConfig | None = None
+    """Questions that a model proposes about what it sees."""
 
 
 class VideoConfig(Model):
@@ -82,6 +129,18 @@ class VideoConfig(Model):
     frames: Annotated[tuple[Literal[16, 32, "slow-fast"], ...], Field(min_length=1)] = (16, 32)
     slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
     """Preset ``released`` or ``paper``, or its fields (as ``tokenize.tokenizer.video``)."""
+
+
+class TextSource(Model):
+    """Text-only long chains of thought: JSONL, CSV or Parquet with a question, its reasoning and its answer in each row, which
+    pass through as they are. ``path`` may be a glob."""
+
+    name: Name
+    path: SourcePath
+    question: str = "question"
+    reasoning: str | None = "reasoning"
+    """Column of the reasoning; null: it stands before ``</think>`` in the answer."""
+    answer: str = "answer"
 
 
 class CotConfig(Model):
@@ -98,7 +157,10 @@ class CotConfig(Model):
     difficulties: dict[Literal["easy", "medium", "hard"], Annotated[float, Field(ge=0)]] = {}
     """Shares within each cell of the mix; empty: as drawn."""
     total: Annotated[int, Field(ge=1)] | None = None
-    """Number of records in all; null: as many as the mix allows without a shortage."""
+    """Uses of records in all, a record that is repeated three times being three; null: as ``short_modes`` says."""
+    short_modes: Literal["fill", "cut"] = "fill"
+    """Where a mode has too few records for its share: ``fill`` makes up for it by other modes' (without a ``total``, as many as
+    the modes with half of the shares have), ``cut`` leaves the total short (without one, cuts all modes to the scarcest)."""
     questions_per_sample: Annotated[int, Field(ge=0, le=16)] = 2
     teachers: Annotated[
         list[Annotated[ProgrammaticTeacher | OpenAIConfig, Field(discriminator="type")]], Field(min_length=1)
@@ -106,6 +168,8 @@ class CotConfig(Model):
     paths_per_question: Annotated[int, Field(ge=1, le=16)] = 2
     """Paths of reasoning that each teacher samples for a question."""
     questions: QuestionsConfig = QuestionsConfig()
+    texts: tuple[TextSource, ...] = ()
+    """Records without pictures, in the thinking mode."""
     video: VideoConfig = VideoConfig()
     max_tool_turns: Annotated[int, Field(ge=1, le=4)] = 3
     """Tool calls that a model may make in one path."""
@@ -116,6 +180,11 @@ class CotConfig(Model):
     """Put the answer into the prompt, so that models only write reasoning towards it (records say so: ``answer_shown``)."""
     text_only_baseline: bool = True
     """Also ask models each question without its image, to find questions that the text alone answers."""
+    tool_baseline: bool = True
+    """Also ask models each question for thinking with images at once, without tools: one that is right so needs none."""
+    switches: Literal["card", "paper"] = "card"
+    """Mode switches at the end of a user's text: the model card's (``/think``, ``/no_think``), or the paper's as well
+    (``/auto_think``, ``/agentic_think``)."""
     judge: OpenAIConfig | None = None
     review: ReviewConfig = ReviewConfig()
     repeats_by_score: dict[Literal[1, 2, 3, 4, 5], Annotated[float, Field(ge=0)]] = {
@@ -125,11 +194,13 @@ class CotConfig(Model):
         4: 2.0,
         5: 3.0,
     }
-    """How often training should repeat a record, by its quality score."""
+    """How often a record is trained on, by its quality score; 0.25: one in four, once."""
 
     def of_servers(self, servers: Mapping[str, ModelServer]) -> CotConfig:
         """With the settings of the servers that models name. Raises ValueError where there is no such server."""
-        questions = self.questions.model_copy(update={"rewrite": _of_server(self.questions.rewrite, servers)})
+        ask = self.questions.ask.of_servers(servers) if self.questions.ask else None
+        rewrite = _of_server(self.questions.rewrite, servers)
+        questions = self.questions.model_copy(update={"rewrite": rewrite, "ask": ask})
         teachers = [_of_server(one, servers) for one in self.teachers]
         update = {"teachers": teachers, "judge": _of_server(self.judge, servers), "questions": questions}
         return self.model_copy(update=update)

@@ -217,6 +217,16 @@ class CotExample(Closed):
     reply: str
 
 
+class CotCell(Closed):
+    """A cell of the mix in uses: what its share asks for, what there was, and what was planned."""
+
+    name: str
+    share: Number
+    wanted: Count
+    available: Count
+    planned: Count
+
+
 class Cot(Closed):
     """The chain-of-thought shards, and what their construction kept and lost."""
 
@@ -225,6 +235,9 @@ class Cot(Closed):
     rejected: Counts = field(default_factory=dict)
     drafted: Count | UnsetType = UNSET
     shortages: Counts | UnsetType = UNSET
+    uses: Counts | UnsetType = UNSET
+    mix: list[CotCell] | UnsetType = UNSET
+    scarcest: str | UnsetType = UNSET
     grades: Counts | UnsetType = UNSET
     planted: Counts | UnsetType = UNSET
     caught: Counts | UnsetType = UNSET

@@ -49,6 +49,7 @@ _BASIS = {
     "measured": "answer measured from the media",
     "caption": "answer looked up in the captions",
     "given": "answer given by the source, not measured",
+    "agreed": "answer that models agree on, not measured",
 }
 
 

@@ -19,7 +19,6 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Grade
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.tables import CheckRow, End, OutcomeRow
-from dataengine.cot.mix.quotas import plan_quotas
 from dataengine.cot.paths.error_injection import with_error
 from dataengine.cot.review.choose import choose
 from dataengine.cot.tasks.programmatic import exchange
@@ -137,13 +136,3 @@ def test_the_funnel_adds_up() -> None:
     assert rows[0]["entering"] == 5 and rows[-1]["remaining"] == 2
     assert all(a["remaining"] == b["entering"] for a, b in pairwise(rows))
     assert yields(counts, lambda o: o.teacher) == {"a": {"questions": 2, "kept": 1}, "b": {"questions": 2, "kept": 0}}
-
-
-def test_shares_within_a_cell_are_exact_and_shortages_told() -> None:
-    cell = "thinking/thinking"
-    counts = {(cell, task, difficulty): 10 for task in "xy" for difficulty in ("easy", "hard")}
-    exact = plan_quotas(counts, {cell: 1.0}, 16, {"x": 3, "y": 1}, {"easy": 1, "hard": 1})
-    assert {quota.kinds[0][1:]: quota.wanted for quota in exact.quotas} == {
-        ("x", "easy"): 6, ("x", "hard"): 6, ("y", "easy"): 2, ("y", "hard"): 2
-    }  # fmt: skip
-    assert plan_quotas(counts, {cell: 1.0}, 36, {"x": 1}, {}).shortages == {"thinking/thinking/x": 16}

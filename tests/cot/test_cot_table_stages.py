@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from dataengine.cot.core.tables import (
     ScoreRow,
     read_rows,
 )
-from dataengine.cot.mix.quotas import apportion
+from dataengine.cot.mix.quotas import Facets, Supply, place, plan_quotas
 from dataengine.cot.mix.score_stage import CotScore
 from dataengine.cot.mix.stage import CotMix
 from dataengine.cot.review.base import Action, Decision
@@ -140,33 +139,43 @@ def test_priors_are_counted_over_all_questions(reference: Run) -> None:
 
 
 def test_the_mix_takes_the_first_of_each_quota(reference: Run) -> None:
-    """Of a cell and facet the records of the lowest hashes, as many as its share of the whole."""
-    seed = reference.recipe.seed
+    """Of a quota the records of the lowest hashes, those that are used sparingly last, until their uses meet it."""
     outcomes = run_rows(reference, "cot.mix", "outcomes", OutcomeRow)
     questions = {row.rid: row for row in run_rows(reference, "cot.questions", "questions", QuestionRow)}
-    left_out = [row for row in outcomes if row.step == "mix"]
+    scores = {row.rid: row for row in run_rows(reference, "cot.score", "scores", ScoreRow)}
     good = [row for row in outcomes if row.outcome == "kept" or row.step == "mix"]
     kept = {row.rid for row in outcomes if row.outcome == "kept"}
-    assert kept and left_out and len(outcomes) == reference.records["cot.mix"].counts["questions"]
-    by_cell = defaultdict(list)
+    assert kept and len(kept) < len(good) and len(outcomes) == reference.records["cot.mix"].counts["questions"]
+    by_kind = defaultdict(list)
     for row in good:
-        cell = next((cell for cell in (f"{row.mode}/{row.style}", row.mode) if cell in MIX), None)
-        if cell is not None:
-            place = hashlib.sha256(f"{seed}\0{row.rid}".encode()).digest()
-            by_cell[cell].append((place, row.rid, row.task, questions[row.rid].difficulty))
-    total = min(int(len(rows) * sum(MIX.values()) / MIX[cell]) for cell, rows in by_cell.items())
-    expected, missing = set(), Counter[str]()
-    for cell, wanted in apportion(total, MIX).items():
-        by_task = {t for *_, t, _ in by_cell[cell]} & COT["tasks"].keys()  # type: ignore[attr-defined]
-        tasks = apportion(wanted, {t: COT["tasks"][t] for t in by_task}) if by_task else {"": wanted}  # type: ignore[index]
-        for task, of_task in tasks.items():
-            for difficulty, count in apportion(of_task, COT["difficulties"]).items():  # type: ignore[arg-type]
-                rows = sorted(r for r in by_cell[cell] if task in ("", r[2]) and r[3] == difficulty)
-                expected |= {rid for _, rid, *_ in rows[:count]}
-                if len(rows) < count:
-                    missing["/".join(filter(None, (cell, task, difficulty)))] = count - len(rows)
-    assert kept == expected
-    assert reference.records["cot.mix"].parts["all"].facts["shortages"] == dict(sorted(missing.items()))
+        repeat = scores[row.rid].repeat
+        by_kind[f"{row.mode}/{row.style}", row.task, questions[row.rid].difficulty].append(
+            (repeat == 0, place(reference.recipe.seed, row.rid), row.rid, max(repeat, 1))
+        )
+    supply = {
+        kind: Supply(sum(u for s, *_, u in rows if not s), sum(s for s, *_ in rows)) for kind, rows in by_kind.items()
+    }
+    facets = Facets(COT["tasks"], COT["difficulties"])  # type: ignore[arg-type]
+    quotas = plan_quotas(supply, MIX, None, facets)
+    expected: dict[str, int] = {}
+    for quota in quotas.quotas:
+        left = quota.wanted
+        for *_, rid, uses in sorted(row for kind in quota.kinds for row in by_kind[kind]):
+            if left > 0:
+                expected[rid] = min(uses, left)
+                left -= expected[rid]
+    assert kept == expected.keys()
+    facts = reference.records["cot.mix"].parts["all"].facts
+    assert facts["shortages"] == quotas.shortages and facts["scarcest"] == quotas.scarcest
+    assert {row.rid: row.repeat for row in planned_rows(reference)} == expected
+    assert sum(facts["uses"].values()) == sum(cell["planned"] for cell in facts["mix"]) == sum(expected.values())
+    sparing = {row.rid for row in outcomes if row.reason == "used sparingly for its score"}
+    assert sparing and all(scores[rid].repeat == 0 for rid in sparing)
+
+
+def planned_rows(run: Run) -> list[PlanRow]:
+    files = run.records["cot.mix"].parts["all"].files
+    return [row for role, file in files.items() if "plan/" in role for row in read_rows(run.workspace, [file], PlanRow)]
 
 
 def test_every_kept_record_is_planned_once_with_its_chosen_path(reference: Run) -> None:

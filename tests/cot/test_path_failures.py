@@ -56,7 +56,9 @@ def test_a_failure_is_a_row_and_an_outcome(
     desk = shop.only([question], teachers=[model])
     [path], [check] = desk.paths(), desk.checks()
     [reviewed] = by_checks(Rules(1.5, None), table_of(CheckRow, [check])).to_pylist()
-    outcome = outcome_of(ReviewedQuestion.from_row(question.to_row() | reviewed | {"scored": "yes", "benchmark": None}))
+    outcome = outcome_of(
+        ReviewedQuestion.from_row(question.to_row() | reviewed | {"scored": "yes", "benchmark": None, "repeat": 1})
+    )
     if failure == "format":
         assert path.failure is None and (check.grade, check.reasons) == ("C", ("format",))
         assert (outcome.outcome, outcome.step, outcome.reason) == ("rejected", "check", "format")

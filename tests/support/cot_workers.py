@@ -14,11 +14,13 @@ from dataengine.config.cot import CotConfig
 from dataengine.cot.checks.stage import CheckWorker
 from dataengine.cot.core.columns import Member, encode
 from dataengine.cot.core.earlier import Earlier
+from dataengine.cot.core.proposals import ProposalRow
 from dataengine.cot.core.sample_parts import Cut
 from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.cot.core.stage import CotPart
 from dataengine.cot.core.tables import CheckRow, PathRow, QuestionRow, R, SourceMaterial, read_rows, table_of
 from dataengine.cot.paths.stage import PathWorker
+from dataengine.cot.questions.propose_stage import ProposalWorker
 from dataengine.cot.questions.stage import QuestionWorker
 from dataengine.media.limits import Limits
 from dataengine.samples.locate import Located
@@ -40,6 +42,11 @@ class Workshop:
         self.seed, self.part = seed, part
         self.located = [self._put(id_) for id_ in ids]
         self.outputs: dict[str, Output] = {}
+
+    def proposals(self, material: Mapping[str, SourceMaterial] | None = None) -> list[ProposalRow]:
+        assert self.config.questions.ask is not None
+        worker = ProposalWorker(self.config.questions.ask, Limits(), self.workspace, self.seed)
+        return self._rows("proposals", worker, material or {}, ProposalRow)
 
     def questions(self, material: Mapping[str, SourceMaterial] | None = None) -> list[QuestionRow]:
         worker = QuestionWorker(Limits(), self.workspace, self.seed, self.config)

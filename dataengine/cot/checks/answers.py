@@ -37,7 +37,9 @@ def matches(question: Question, candidate: str | None) -> bool:
 def expected(question: Question) -> Expected:
     """What replies to a question are compared with."""
     known = (
-        answer_vocabulary(question) if question.basis != "given" or question.answer.lower() in ("yes", "no") else None
+        answer_vocabulary(question)
+        if question.basis not in ("given", "agreed") or question.answer.lower() in ("yes", "no")
+        else None
     )
     words = known if known and len(known) > 1 else frozenset[str]()
     return Expected(question.answer_type, question.answer, options(question), words, question.text)
@@ -70,7 +72,7 @@ def wrong_answers(question: Question) -> list[str]:
         return [letter for letter in options(question) if letter != answer]
     if question.answer_type == "box":
         return sorted({label(cell) for cell in CELLS} - {answer})
-    if question.basis == "given":
+    if question.basis in ("given", "agreed"):
         return ["something else"]
     return sorted(answer_vocabulary(question) - {answer}) or [answer[1:] + answer[0]]
 

@@ -115,7 +115,7 @@ def _concludes(question: Question, words: str) -> bool:
         return words.isdigit()
     if question.answer_type == "box":
         return words.startswith("<|")
-    if question.basis == "given":
+    if question.basis in ("given", "agreed"):
         return False
     return words.lower() in answer_vocabulary(question) or (question.answer.isupper() and words.isupper())
 
@@ -182,7 +182,9 @@ def _of_tools(question: Question, reply: formats.Agentic) -> Iterator[str]:
             yield "tool call"
             continue
         try:
-            calls = [call for call in tools.parse(step.code) if call.name == "measure"]
+            calls = (
+                [call for call in tools.parse(step.code) if call.name == "measure"] if tools.is_calls(step.code) else []
+            )
         except InputError:
             yield "tool call"
             continue

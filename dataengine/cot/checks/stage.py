@@ -193,9 +193,12 @@ def check(question: Question, path: PathRow) -> CheckRow:
     text = path.text or ""
     if path.failure is not None:
         return replace(row, reasons=(path.failure,))
-    if path.kind == "text_only":
+    if path.kind != "path":
         return replace(row, answer=text[:80], right=guessed_right(question, text))
-    return replace(row, **asdict(grade(question, text, path.teacher == TEACHER)))
+    row = replace(row, **asdict(grade(question, text, path.teacher == TEACHER)))
+    if "unsettled" in question.parameters and row.grade == "A":  # models do not agree on the answer: people are to look
+        return replace(row, grade="B", reasons=("no agreement on the answer",))
+    return row
 
 
 def _for_judge(row: CheckRow, question: Question) -> bool:

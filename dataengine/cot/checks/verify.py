@@ -7,6 +7,7 @@ ones and the seed give, letter by letter; tool calls are run again, and pictures
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +20,7 @@ from dataengine.cot.checks.reasoning import flaws
 from dataengine.cot.core import formats, tools
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import OBSERVATION, VERSION, Record, record_id
-from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.sample import NO_SAMPLE, CotInput
 from dataengine.cot.core.shard_files import decode_png
 from dataengine.cot.tasks.base import Abstain, Facts, Task, messages
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
@@ -93,7 +94,7 @@ def verify_record(
         record = Record.from_bytes(record_json)
         if reason := _contract(record):
             return Verdict(Status.FAILED, "record", reason)
-        task, source = TASKS[record.task], load_media(record.parents[0])
+        task, source = TASKS[record.task], load_media(record.parents[0]) if record.parents else NO_SAMPLE
         if task.family == "frames" and len(record.parents) > 1:
             source = source.with_partners({id_: load_media(id_) for id_ in record.parents[1:]})
         programmatic = record.teacher == TEACHER
@@ -115,7 +116,7 @@ def verify_question(question: Question, source: CotInput, images: Mapping[str, b
     task = TASKS[question.task]
 
     def case() -> _Case:
-        reply = _Reply(messages(exchange(question, 0), question.style)[1].content)
+        reply = _Reply(messages(exchange(question, 0), question.style, question.switches)[1].content)
         return _Case(question, task, source, images, task.measure(question.parameters, source), reply)
 
     return _verdict(case, tuple(_CHECKS) if task.programs(question.style) else _OF_QUESTIONS)
@@ -141,7 +142,7 @@ def _contract(record: Record) -> str:
     stated = (record.mode, record.family.partition("_")[0], record.answer_type, record.basis)
     if stated != (task.mode, task.family, task.type_of(record.parameters), task.basis):
         return "mode, family, answer type or basis are not the task's"
-    parents = task.parents(record.parents[0], record.parameters)
+    parents = task.parents(next(iter(record.parents), ""), record.parameters)
     if record.style not in task.styles or record.parents != parents or record.verdict.status != "passed":
         return "style, parents or verdict are not as the task makes them"
     if [message.role for message in record.messages] != ["user", "assistant"]:
@@ -194,7 +195,7 @@ def _process(case: _Case) -> str:
 def _text(case: _Case) -> str:
     """The messages, letter by letter, where a program wrote them; the question in any case."""
     question, path = case.question, case.reply.path
-    expected, reply = messages(exchange(question, path or 0), question.style)
+    expected, reply = messages(exchange(question, path or 0), question.style, question.switches)
     if path is None:
         return "" if expected.content == question.content else "the question is not the one that was asked"
     same = (expected.content, reply.content) == (question.content, tuple(case.reply.content))
@@ -253,11 +254,16 @@ _OF_QUESTIONS = ("evidence", "answer", "observations", "text")
 
 
 def _same_output(output: str, recorded: str) -> bool:
-    """Numbers line by line, each within 2; what tools refuse, word by word."""
-    if output.startswith(tools.REFUSED):
-        return output == recorded
+    """What tools measure line by line, each number within 2; what they refuse or print, word by word."""
+    if output == recorded:
+        return True
     lines, expected = recorded.split("\n"), output.split("\n")
-    return len(lines) == len(expected) and all(abs(int(a) - int(b)) <= 2 for a, b in zip(lines, expected, strict=True))
+    whole = all(re.fullmatch(r"-?\d{1,9}", line) for line in (*lines, *expected))
+    return (
+        whole
+        and len(lines) == len(expected)
+        and all(abs(int(a) - int(b)) <= 2 for a, b in zip(lines, expected, strict=True))
+    )
 
 
 def _same_picture(a: Pixels, b: Pixels) -> bool:

@@ -22,6 +22,9 @@ from dataengine.cot.core.record import (
 )
 from dataengine.models.serving.messages import Block, StrictModel
 
+SWITCHES = "switches"
+"""Parameter that names the mode switches where they are not the model card's."""
+
 
 class Question(StrictModel):
     """``content`` is the user's message, mode switch included; ``parameters`` say what is asked, for a program; ``facts`` are the
@@ -34,7 +37,7 @@ class Question(StrictModel):
     family: Family
     difficulty: Difficulty
     seed: int
-    parents: Annotated[tuple[str, ...], Field(min_length=1)]
+    parents: tuple[str, ...]
     content: Annotated[tuple[Block, ...], Field(min_length=1)]
     answer: Annotated[str, Field(min_length=1)]
     answer_type: AnswerType
@@ -52,6 +55,11 @@ class Question(StrictModel):
     def text(self) -> str:
         """The user's message with a mark where each picture goes."""
         return formats.to_text(self.content)[0]
+
+    @property
+    def switches(self) -> str:
+        """Name of the set of mode switches, of which the user's message has one."""
+        return self.parameters.get(SWITCHES, "card")
 
     def to_json(self) -> str:
         """Keeps the order of parameters and facts, which is that of the record."""

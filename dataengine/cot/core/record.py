@@ -11,25 +11,25 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from dataengine.errors import InputError
 from dataengine.models.serving.messages import Message, StrictModel
 from dataengine.text.bounded_json import parse_json
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
-VERSION = "3"
+VERSION = "4"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
-Family = Literal["picture", "tools", "clip", "frames", "made", "tools_0", "tools_2", "tools_3", "tools_4"]
+Family = Literal["picture", "tools", "clip", "frames", "made", "text", "tools_0", "tools_2", "tools_3", "tools_4"]
 """``tools`` have one picture of a tool, ``tools_N`` so many."""
 AnswerType = Literal[
     "choice", "word", "text", "number", "order", "box", "point", "span", "time", "list", "set", "ocr", "formula"
 ]
 """How answers are compared: ``span`` is of time, ``list`` has an order and ``set`` none, ``ocr`` is text in a picture."""
-Basis = Literal["measured", "caption", "given"]
-"""Basis of an answer: the media, the sample's own captions, or a question-answer pair of the source."""
+Basis = Literal["measured", "caption", "given", "agreed"]
+"""Basis of an answer: the media, the sample's own captions, a question-answer pair of the source, or models that agree on it."""
 Difficulty = Literal["easy", "medium", "hard"]
 Grade = Literal["A", "B", "C"]
 
@@ -95,7 +95,7 @@ class Record(StrictModel):
     """One question and its answer. ``answer`` is what a grader compares, by its type: a letter, a word or some, a number,
     letters joined by ``", "``, a box, free text and so on. ``basis``: what it rests on. ``judged``: that the reply says the
     same in other words is a judge's or a reviewer's word. ``parents``: the sample that the question is about, then others that
-    it shows or quotes. ``seed`` is the record's own, derived from the run's.
+    it shows or quotes; a record of text alone has none. ``seed`` is the record's own, derived from the run's.
 
     ``path`` is the index of the path that became the reply, ``prompt`` the digest of the template that its teacher was asked
     with (empty for the programmatic one), ``review`` what a person did with it. ``answer_shown``: the teacher knew the answer.
@@ -117,7 +117,7 @@ class Record(StrictModel):
     answer_shown: bool = False
     blind: Literal["", "right", "wrong"] = ""
     seed: Annotated[int, Field(ge=0, lt=1 << 53)]
-    parents: Annotated[tuple[str, ...], Field(min_length=1, strict=False)]
+    parents: Annotated[tuple[str, ...], Field(strict=False)]
     messages: Annotated[tuple[Message, ...], Field(min_length=2, strict=False)]
     answer: Annotated[str, Field(min_length=1)]
     answer_type: AnswerType
@@ -129,6 +129,12 @@ class Record(StrictModel):
     paths: Annotated[tuple[PathSummary, ...], Field(strict=False)] = ()
     scores: Annotated[tuple[Fact, ...], Field(strict=False)] = ()
     verdict: Verification
+
+    @model_validator(mode="after")
+    def _has_parents_unless_of_text(self) -> Record:
+        if bool(self.parents) == (self.family == "text"):
+            raise ValueError("parents: records of text have none, all others have some")
+        return self
 
     def to_bytes(self) -> bytes:
         """Canonical JSON in UTF-8: sorted keys, no spaces."""

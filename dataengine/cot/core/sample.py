@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dataengine.cot.core.frame_sampling import KEYE, SampledFrames
+from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels
@@ -25,7 +26,8 @@ class CotInput:
     the middles of ``count`` equal spans; ``sampled(sampling)`` are the frames that a record shows, ``samplings`` those that
     the recipe wants. ``facts`` of a video hold its ``duration`` in seconds.
 
-    ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``partners`` other videos by id.
+    ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``proposals`` questions that a
+    model asks about it, ``partners`` other videos by id.
     """
 
     id: str
@@ -38,8 +40,13 @@ class CotInput:
     samplings: tuple[str, ...] = KEYE
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
     partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
 
     def with_partners(self, partners: Mapping[str, CotInput]) -> CotInput:
         """The same sample with these other videos."""
         return replace(self, partners=partners)
+
+
+NO_SAMPLE = CotInput("", "text", _no_video, _no_video)
+"""What a record without pictures is about."""

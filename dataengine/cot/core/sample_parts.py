@@ -24,9 +24,9 @@ from dataengine.table_engine import PART, Source
 #: Parts of a small release; samples of a part, at least and at most, and of a pack of pictures.
 _PARTS, _FEW, _MANY, _PACK = 16, 16, 1024, 16
 #: Goes up when the same table would give other rows or digests.
-_VERSION = "1"
+_VERSION = "2"
 #: What a part's questions depend on.
-_DIGESTS = ("id", "captions", "split", "pairs", "distractors", "partners")
+_DIGESTS = ("id", "captions", "split", "pairs", "distractors", "texts", "partners")
 _WHOLE = "all"
 
 

@@ -19,8 +19,9 @@ def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
     return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
 
 
-_MATERIAL = _schema("split", "pairs", "distractors", partners=pa.list_(pa.string()), videos=PLACES)
-#: A sample of the release, where its bytes lie, and what its questions are made of besides them. Pairs and distractors are JSON;
+_MATERIAL = _schema("split", "pairs", "distractors", "texts", partners=pa.list_(pa.string()), videos=PLACES)
+#: A sample of the release, where its bytes lie, and what its questions are made of besides them. Pairs and distractors are JSON,
+#: as are ``texts``, what was read or heard in it by name;
 #: ``videos`` are the places of the partners.
 SOURCE_MATERIAL = pa.schema([*(pa.field(f.name, f.type) for f in LOCATED), *_MATERIAL])
 #: What the rows of a sample, or of a question, were made from, as a digest; "" where they are made anew when asked for again.
@@ -43,10 +44,16 @@ CHECKS = _schema(
 )  # fmt: skip
 REVIEWED = _schema(
     "rid", "why", "action", "text", "outcome", "step", "reason", "text_only", "paths",
-    chosen=pa.int32(), agreement=pa.float64(), judged=pa.int32(), equal=pa.bool_(),
+    chosen=pa.int32(), agreement=pa.float64(), judged=pa.int32(), equal=pa.bool_(), guessed=pa.float64(),
 )  # fmt: skip
 #: Questions for a person, as JSON of ``review.base.ReviewItem``.
 ITEMS = _schema("rid", "item")
+#: What became of a question that a model proposed about a sample. ``choices`` and ``answers`` are JSON lists.
+PROPOSALS = _schema(
+    "sample", "teacher", "prompt", "verdict", "reason", "capability", "text", "answer", "answer_type", "choices",
+    "answers", "difficulty", **dict.fromkeys(("number", "right", "samples", "guessed", "guesses", "judged"), pa.int32()),
+    words=pa.float64(),
+)  # fmt: skip
 SCORES = _schema("rid", "benchmark", quality=pa.int32(), prior=pa.float64(), weight=pa.float64(), repeat=pa.int32())
 OUTCOMES = _schema("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason")
 PLAN = _schema(

@@ -123,6 +123,11 @@ def _typed(question: str, value: Any, choices: tuple[str, ...], kind: Any, place
     return Pair(question, answer, answer_type, (), place, "" if answer else "no question with one answer")
 
 
+def pair_of(question: str, answer: str, choices: tuple[str, ...], place: str) -> Pair:
+    """A question with its answer (the words of a choice, where there are some) as a pair."""
+    return _typed(question, answer, tuple(choice.strip() for choice in choices), None, place)
+
+
 def _letter(value: Any, choices: tuple[str, ...]) -> str:
     """The letter of the choice that an answer names: by its words, its letter, or its index from 0."""
     if isinstance(value, int) and not isinstance(value, bool) and str(value) not in choices:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pyarrow as pa
 
 from dataengine.config.cot import CotConfig
 from dataengine.config.recipe import Recipe
@@ -13,7 +15,10 @@ from dataengine.samples.locate import Located, objects
 from dataengine.stage import Part, RecordStage, Run
 from dataengine.storage.row_packs import PackedRows
 from dataengine.storage.workspace import File, Workspace, digest
+from dataengine.table_engine import Frame
 
+TEXTS = "cot.texts"
+"""The stage of records without pictures, which has tables of all steps up to the checks."""
 _NO_ROWS = PackedRows("", 0, 0, "", 0)
 
 
@@ -42,6 +47,23 @@ class CotPart:
         """The samples by id."""
         rows = objects(self.rows.read(workspace.store)) if self.rows.rows else []
         return {row.id: row for row in rows}
+
+
+def every(run: Run, stage: str, role: str, schema: pa.Schema, columns: Sequence[str] | None = None) -> Frame:
+    """A table of a step with the rows of records without pictures, each of these once."""
+    frame = run.frame(stage, role, schema, columns)
+    if TEXTS not in run.records:
+        return frame
+    names = list(columns or schema.names)
+    listed = ", ".join(f'"{name}"' for name in names)
+    plain = [name for name in names if not pa.types.is_nested(schema.field(name).type)]
+    order = ", ".join(f'"{name}"' for name in plain)
+    once = (
+        f'SELECT {listed} FROM (SELECT *, CAST(row_number() OVER (PARTITION BY "rid" ORDER BY {order}) AS BIGINT) AS n FROM t) '
+        "AS numbered WHERE n = 1"
+    )
+    texts = run.engine.sql(once, {"t": run.frame(TEXTS, role, schema, columns)})
+    return run.engine.sql(f"SELECT {listed} FROM a UNION ALL SELECT {listed} FROM b", {"a": frame, "b": texts})
 
 
 class CotParts(Cot, RecordStage):

@@ -19,7 +19,7 @@ from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.samples.locate import Located
 from dataengine.storage.workspace import File, Workspace
 
-PathKind = Literal["path", "text_only"]
+PathKind = Literal["path", "text_only", "direct"]
 End = Literal["kept", "rejected", "failed"]
 
 
@@ -61,13 +61,14 @@ def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
 
 @dataclass(frozen=True)
 class SourceMaterial(Row):
-    """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, and other
-    videos, by id and where they lie."""
+    """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, texts that
+    were read or heard in it (JSON by name), and other videos, by id and where they lie."""
 
     schema = SOURCE_MATERIAL
     id: str
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
+    texts: str = "{}"
     partners: tuple[str, ...] = ()
     split: str = ""
     videos: tuple[Located, ...] = ()
@@ -114,7 +115,7 @@ class QuestionRow(QuestionSummary):
 
 @dataclass(frozen=True)
 class PathRow(Row):
-    """A path of reasoning, or (``kind`` text_only) an answer without the picture.
+    """A path of reasoning, or an answer without the picture (``kind`` text_only), or without tools (direct).
 
     ``injected`` names the error of a path that is wrong on purpose, ``failure`` the class of a call that gave nothing.
     ``pack`` is set where a model's tools gave its pictures. ``confidence`` and ``least_token`` are the mean and the lowest
@@ -192,7 +193,8 @@ class CheckRow(Row):
 @dataclass(frozen=True)
 class ReviewRow(Row):
     """The path that became the reply of a question, or why there is none. ``text`` replaces the path's where a person has edited
-    it; ``paths`` are what the record tells of all paths."""
+    it; ``paths`` are what the record tells of all paths; ``guessed``: share of the answers without the picture that are right,
+    None where there are none."""
 
     schema = REVIEWED
     rid: str
@@ -208,11 +210,13 @@ class ReviewRow(Row):
     judged: int | None = None
     equal: bool = False
     paths: tuple[PathSummary, ...] = ()
+    guessed: float | None = None
 
 
 @dataclass(frozen=True)
 class ScoreRow(Row):
-    """Quality of a question from 1 to 5 and how often it is to be used; ``benchmark``: one that contains it."""
+    """Quality of a question from 1 to 5, its weight, and the whole number of times that its record is trained on (0: only where
+    the mix lacks others); ``benchmark``: one that contains it."""
 
     schema = SCORES
     rid: str

@@ -1,7 +1,8 @@
-"""Interpreter of the tool calls on a picture: a closed language, one call a line, no variables, no loops.
+"""Programs on a picture: a small part of Python with PIL (``python_subset``), or tool calls, one a line, as models with tools of
+their API make them.
 
-A program starts from the picture, each call works on what the one before made, and it ends as a picture or, if its last
-lines are ``measure``, as one number a line. Far less than Python, so nothing in it can reach out of the process::
+Tool calls start from the picture, each works on what the one before made, and they end as a picture or, if the last lines are
+``measure``, as one number a line::
 
     crop(500, 0, 1000, 500)
     zoom(2)
@@ -17,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from dataengine.cot.core.measure import QUALITIES, cut, extreme, mean
-from dataengine.errors import InputError
+from dataengine.cot.core.pil_tools import ToolError
+from dataengine.cot.core.python_subset import run_python
 from dataengine.media.image.pixels import Pixels
 
 MAX_LINES = 16
@@ -31,14 +33,6 @@ Value = int | float | str
 
 _CALL = re.compile(r"([a-z]+)\((.*)\)")
 _ARGUMENT = re.compile(r'\s*(?:"([a-z ]*)"|(\d{1,4}\.\d{1,3})|(\d{1,4}))\s*')
-
-
-class ToolError(InputError):
-    """A program that is not in the language or cannot run."""
-
-    @classmethod
-    def because(cls, message: str) -> ToolError:
-        return cls("tool_call", message)
 
 
 @dataclass(frozen=True)
@@ -61,8 +55,17 @@ def parse(code: str) -> list[Call]:
     return [_call(line) for line in lines]
 
 
+def is_calls(code: str) -> bool:
+    """Whether a program is tool calls, rather than Python."""
+    matches = [_CALL.fullmatch(line) for line in code.split("\n")]
+    return all(match is not None and match[1] in _SIGNATURES for match in matches)
+
+
 def run(code: str, picture: Pixels) -> Pixels | str:
-    """Run a program on ``(H, W, 3) uint8``: a picture, or the text of its measurements. Raises ToolError."""
+    """Run a program on ``(H, W, 3) uint8``: a picture, or the text of its measurements or of what it prints. Raises
+    ToolError."""
+    if not is_calls(code):
+        return run_python(code, picture)
     view, numbers = picture, []
     for call in parse(code):
         if call.name == "measure":

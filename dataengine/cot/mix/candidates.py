@@ -9,17 +9,22 @@ import pyarrow as pa
 
 from dataengine.cot.core.record import PathSummary
 from dataengine.cot.core.schemas import OUTCOMES, QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.stage import every
 from dataengine.cot.core.tables import End, OutcomeRow, Row, rows_of
 from dataengine.cot.mix.quotas import place
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
 
-#: OUTCOMES, and what a candidate is chosen by: ``place`` among those of its quota.
+#: OUTCOMES, and what a candidate is chosen by: ``place`` among those of its quota, and how often it is trained on.
 CANDIDATES = pa.schema(
-    [*OUTCOMES, *(pa.field(name, pa.string()) for name in ("family", "split", "difficulty", "place"))]
+    [
+        *OUTCOMES,
+        *(pa.field(name, pa.string()) for name in ("family", "split", "difficulty", "place")),
+        pa.field("repeat", pa.int32()),
+    ]
 )
 _JOINED = """
-SELECT q.*, r."outcome", r."step", r."reason", r."chosen", r."paths", s."rid" AS "scored", s."benchmark"
+SELECT q.*, r."outcome", r."step", r."reason", r."chosen", r."paths", s."rid" AS "scored", s."benchmark", s."repeat"
 FROM q LEFT JOIN r ON q."rid" = r."rid" LEFT JOIN s ON q."rid" = s."rid"
 """
 
@@ -45,15 +50,16 @@ class ReviewedQuestion(Row):
     paths: tuple[PathSummary, ...] | None = None
     scored: str | None = None
     benchmark: str | None = None
+    repeat: int | None = None
 
 
 def candidates(run: Run) -> Frame:
     """CANDIDATES of all questions, in no order."""
     columns = ["rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected"]
     frames = {
-        "q": run.frame("cot.questions", "questions", QUESTIONS, columns),
+        "q": every(run, "cot.questions", "questions", QUESTIONS, columns),
         "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "outcome", "step", "reason", "chosen", "paths"]),
-        "s": run.frame("cot.score", "scores", SCORES, ["rid", "benchmark"]),
+        "s": run.frame("cot.score", "scores", SCORES, ["rid", "benchmark", "repeat"]),
     }
     return run.engine.local(run.engine.sql(_JOINED, frames), (), partial(with_outcomes, run.recipe.seed), CANDIDATES)
 
@@ -63,7 +69,8 @@ def with_outcomes(seed: int, questions: pa.Table) -> pa.Table:
     rows = []
     for question in rows_of(questions, ReviewedQuestion):
         chosen_by = {"family": question.family, "split": question.split, "difficulty": question.difficulty}
-        rows.append(outcome_of(question).to_row() | chosen_by | {"place": place(seed, question.rid)})
+        chosen_by |= {"place": place(seed, question.rid), "repeat": question.repeat or 0}  # type: ignore[dict-item]
+        rows.append(outcome_of(question).to_row() | chosen_by)
     return pa.Table.from_pylist(rows, CANDIDATES)
 
 

@@ -1,14 +1,11 @@
-"""cot.score: how much a question needs its picture and its reasoning, from 1 to 5, and how often it is to be used.
+"""cot.score: how much a question needs its picture and its reasoning, from 1 to 5, and how often it is trained on.
 
-The scale is that of Keye-VL-1.5 (arXiv 2509.01563, step 5 of the LongCoT pipeline): 1 can be answered without the picture, 5
-depends on it strongly. Without a judge it follows from measured things: the text-only baseline, how well a guesser does that
-knows all other questions but no picture (``prior``), and the difficulty. The report gives no repeat counts: they are the
-recipe's.
+What it rests on is measured: answers without the picture, how well a guesser does that knows all other questions but no picture
+(``prior``), the judge's score, the difficulty. Repeats are planned here, before the mix counts them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -19,15 +16,13 @@ from dataengine.config.recipe import Recipe
 from dataengine.contamination.questions import Questions, contaminated, questions_of
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.schemas import QUESTIONS, REVIEWED, SCORES
-from dataengine.cot.core.stage import Cot
+from dataengine.cot.core.stage import TEXTS, Cot, every
 from dataengine.cot.core.tables import ScoreRow, table_of
+from dataengine.cot.mix.quality import Evidence, quality, repeats
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
 from dataengine.table_engine import Frame
 
-_GUESSED, _MIN_OTHERS = 0.9, 8
-"""A prior from this on says that the picture is not needed; it is trusted from this many other questions on."""
-_BY_DIFFICULTY = {"easy": 3, "medium": 4, "hard": 5}
 _COUNTED = """
 SELECT a.*, w.n AS "same_words", s.n AS "same_answer"
 FROM a
@@ -42,18 +37,18 @@ _QUALITIES = 'SELECT "quality", CAST(count(*) AS BIGINT) AS n FROM s GROUP BY "q
 
 class CotScore(Cot, TableStage):
     name = "cot.score"
-    version = "2"
-    needs = ("cot.questions", "cot.review", "contamination.read")
+    version = "3"
+    needs = ("cot.questions", TEXTS, "cot.review", "contamination.read")
 
     def settings(self, recipe: Recipe) -> Any:
         contamination = recipe.contamination
         presets = [p.model_dump() for p in contamination.presets] if contamination else []
-        return [sorted(self.config(recipe).repeats_by_score.items()), presets]
+        return [sorted(self.config(recipe).repeats_by_score.items()), presets, recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
         engine, benchmarks = run.engine, questions_of(run)
         uses: dict[int, float] = {int(k): v for k, v in self.config(run.recipe).repeats_by_score.items()}
-        function = partial(scored, uses, benchmarks)
+        function = partial(scored, uses, benchmarks, run.recipe.seed)
         # A benchmark is prepared once a call: by key a call is a partition, not a batch.
         keys = ("rid",) if benchmarks is not None else ()
         scores = engine.kept(engine.local(_with_counts(run, benchmarks is not None), keys, function, SCORES))
@@ -71,16 +66,16 @@ def _with_counts(run: Run, with_text: bool) -> Frame:
     answer (``same_answer``), itself included."""
     names = ["rid", "task", "style", "difficulty", "asked", "answer", *(["question"] if with_text else [])]
     frames = {
-        "q": run.frame("cot.questions", "questions", QUESTIONS, names),
-        "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "text_only", "judged"]),
+        "q": every(run, "cot.questions", "questions", QUESTIONS, names),
+        "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "guessed", "judged"]),
     }
     listed = ", ".join(f'q."{name}"' for name in names)
-    sql = f'SELECT {listed}, r."text_only", r."judged" FROM q INNER JOIN r ON q."rid" = r."rid"'
+    sql = f'SELECT {listed}, r."guessed", r."judged" FROM q INNER JOIN r ON q."rid" = r."rid"'
     return run.engine.sql(_COUNTED, {"a": run.engine.kept(run.engine.sql(sql, frames))})
 
 
-def scored(uses: Mapping[int, float], benchmarks: Questions | None, questions: pa.Table) -> pa.Table:
-    """SCORES of the rows of ``_with_counts``."""
+def scored(uses: Mapping[int, float], benchmarks: Questions | None, seed: int, questions: pa.Table) -> pa.Table:
+    """SCORES of the rows of ``_with_counts``; ``uses``: the recipe's weight of each score."""
     rows = questions.to_pylist()
     texts = [Question.from_json(row["question"]).text for row in rows] if benchmarks is not None else []
     hits = contaminated(texts, benchmarks) if benchmarks is not None else [None] * len(rows)
@@ -88,17 +83,7 @@ def scored(uses: Mapping[int, float], benchmarks: Questions | None, questions: p
     for row, hit in zip(rows, hits, strict=True):
         others = row["same_words"] - 1
         prior = round((row["same_answer"] - 1) / others, 4) if others else 0.0
-        quality = _quality(row, prior, others)
-        benchmark, weight = hit.benchmark if hit else None, uses[quality]
-        scores.append(ScoreRow(row["rid"], benchmark, quality, prior, weight, math.ceil(weight)))
+        score = quality(Evidence(row["style"], row["difficulty"], row["guessed"], prior, others, row["judged"]))
+        benchmark, weight = hit.benchmark if hit else None, uses[score]
+        scores.append(ScoreRow(row["rid"], benchmark, score, prior, weight, repeats(weight, seed, row["rid"])))
     return table_of(ScoreRow, scores)
-
-
-def _quality(row: Mapping[str, Any], prior: float, others: int) -> int:
-    if row["text_only"] == "right" or (prior >= _GUESSED and others >= _MIN_OTHERS):
-        return 1
-    if row["judged"] is not None:
-        return int(row["judged"])
-    if row["difficulty"] == "easy" and row["style"] in ("non_thinking", "auto"):
-        return 2
-    return _BY_DIFFICULTY[row["difficulty"]]

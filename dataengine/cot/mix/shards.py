@@ -13,6 +13,7 @@ from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Family, PathSummary
 from dataengine.cot.core.schemas import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.stage import every
 from dataengine.cot.core.tables import PlanRow, Row, rows_of, table_of
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
@@ -24,7 +25,7 @@ PLANNED = PLAN.append(pa.field("shard", pa.string()))
 _RECORDS = """
 SELECT k."rid", k."split", k."family", q."question", q."pack", q."members", p."text", p."pack" AS "path_pack",
        p."members" AS "path_members", r."text" AS "edited", r."paths", r."text_only", r."chosen", r."agreement", r."equal",
-       r."action", s."quality", s."prior", s."weight", s."repeat"
+       r."action", s."quality", s."prior", s."weight", k."uses" AS "repeat"
 FROM k INNER JOIN q ON k."rid" = q."rid" INNER JOIN r ON k."rid" = r."rid" INNER JOIN s ON k."rid" = s."rid"
 INNER JOIN p ON k."rid" = p."rid" AND r."chosen" = p."index" WHERE p."kind" = ?
 """
@@ -36,13 +37,13 @@ _SHARDS = columns(rid=pa.string(), shard=pa.string())
 
 
 def planned(run: Run, chosen: Frame) -> Frame:
-    """PLANNED of the ``chosen`` records (rid, split, family), in no order. A shard has records of one split and family, which
-    have the same members; ids are hashes, so their order is a shuffle."""
+    """PLANNED of the ``chosen`` records (rid, split, family, uses), in no order. A shard has records of one split and family,
+    which have the same members; ids are hashes, so their order is a shuffle."""
     engine = run.engine
     frames = {
         "k": chosen,
-        "q": run.frame("cot.questions", "questions", QUESTIONS, ["rid", "question", "pack", "members"]),
-        "p": run.frame("cot.paths", "paths", PATHS, ["rid", "kind", "index", "text", "pack", "members"]),
+        "q": every(run, "cot.questions", "questions", QUESTIONS, ["rid", "question", "pack", "members"]),
+        "p": every(run, "cot.paths", "paths", PATHS, ["rid", "kind", "index", "text", "pack", "members"]),
         "r": run.frame("cot.review", "reviewed", REVIEWED),
         "s": run.frame("cot.score", "scores", SCORES),
     }

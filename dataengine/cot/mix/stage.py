@@ -18,10 +18,10 @@ from dataengine.cot.core.outcomes import funnel, yields
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import MODES
 from dataengine.cot.core.schemas import OUTCOMES, PLAN
-from dataengine.cot.core.stage import Cot
+from dataengine.cot.core.stage import TEXTS, Cot
 from dataengine.cot.core.tables import OutcomeRow
 from dataengine.cot.mix.candidates import candidates
-from dataengine.cot.mix.quotas import plan_quotas, resolve
+from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, resolve, style_of, text_or
 from dataengine.cot.mix.shards import planned
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.stage import Run, TableStage
@@ -32,22 +32,30 @@ _QUOTAS = columns(
     mode=pa.string(), style=pa.string(), task=pa.string(), difficulty=pa.string(), quota=pa.int32(), wanted=pa.int64()
 )
 _KINDS = """
-SELECT "mode", "style", "task", "difficulty", CAST(count(*) AS BIGINT) AS n FROM c WHERE "outcome" = ?
+SELECT "mode", "style", "task", "difficulty", CAST(sum("repeat") AS BIGINT) AS "uses",
+       CAST(sum(CASE WHEN "repeat" = 0 THEN 1 ELSE 0 END) AS BIGINT) AS "spare" FROM c WHERE "outcome" = ?
 GROUP BY "mode", "style", "task", "difficulty"
 """
+#: Those with planned uses first; the last one of a quota is used as often as it takes to meet the quota.
 _CHOSEN = """
-SELECT "rid", "mode", "style", "split", "family" FROM (
-  SELECT c."rid", c."mode", c."style", c."split", c."family", q."wanted",
-         CAST(row_number() OVER (PARTITION BY q."quota" ORDER BY c."place", c."rid") AS BIGINT) AS n
-  FROM c INNER JOIN q ON c."mode" = q."mode" AND c."style" = q."style" AND c."task" = q."task"
-  AND c."difficulty" = q."difficulty" WHERE c."outcome" = ?
-) AS ranked WHERE n <= "wanted"
+SELECT "rid", "mode", "style", "split", "family", CAST(LEAST("most", "wanted" - "before") AS BIGINT) AS "uses" FROM (
+  SELECT *, CAST(sum("most") OVER (
+    PARTITION BY "quota" ORDER BY "spare", "place", "rid" ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+  ) AS BIGINT) - "most" AS "before" FROM (
+    SELECT c."rid", c."mode", c."style", c."split", c."family", c."place", q."quota", q."wanted",
+           CASE WHEN c."repeat" = 0 THEN 1 ELSE 0 END AS "spare",
+           CASE WHEN c."repeat" = 0 THEN 1 ELSE c."repeat" END AS "most"
+    FROM c INNER JOIN q ON c."mode" = q."mode" AND c."style" = q."style" AND c."task" = q."task"
+    AND c."difficulty" = q."difficulty" WHERE c."outcome" = ?
+  ) AS counted
+) AS summed WHERE "before" < "wanted"
 """
 _OUTCOMES = """
 SELECT c."rid", c."sample", c."mode", c."style", c."task", c."teacher",
        CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."outcome" END AS "outcome",
        CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."step" END AS "step",
-       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."reason" END AS "reason"
+       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN CASE WHEN c."repeat" = 0 THEN ? ELSE ? END
+            ELSE c."reason" END AS "reason"
 FROM c LEFT JOIN k ON c."rid" = k."rid"
 """
 _ALL = ", ".join(f'"{name}"' for name in OUTCOMES.names)
@@ -59,6 +67,7 @@ _COUNTS = f"""
 SELECT {", ".join(f'"{name}"' for name in _COUNTED)}, CAST(count(*) AS BIGINT) AS n FROM o
 GROUP BY {", ".join(f'"{name}"' for name in _COUNTED)}
 """
+_USES = 'SELECT "mode", CAST(sum("uses") AS BIGINT) AS n FROM k GROUP BY "mode"'
 _EXAMPLES = """
 SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
   SELECT "mode", "style", min("rid") AS "rid" FROM k GROUP BY "mode", "style"
@@ -68,17 +77,24 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "5"
-    needs = ("cot.questions", "cot.paths", "cot.check", "cot.review", "cot.score")
+    version = "6"
+    needs = ("cot.questions", "cot.paths", "cot.check", TEXTS, "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
-        return [resolve(config.mix), config.total, config.tasks, config.difficulties, recipe.seed]
+        return [
+            resolve(config.mix, bool(config.texts)),
+            config.total,
+            config.tasks,
+            config.difficulties,
+            config.short_modes,
+            recipe.seed,
+        ]
 
     def compute(self, run: Run, key: str) -> Output:
         engine = run.engine
         questions = engine.kept(candidates(run))
-        chosen, shortages = self._chosen(run, questions)
+        chosen, quotas = self._chosen(run, questions)
         outcomes = engine.kept(_outcomes(engine, questions, chosen))
         plan = engine.kept(planned(run, chosen))
         shards = engine.split(run.workspace, f"cot/{key}", plan, PLAN, "shard", ["rid"])
@@ -86,32 +102,51 @@ class CotMix(Cot, TableStage):
         numbered = engine.sql(_NUMBERED, {"o": outcomes})
         files |= roles("outcomes", engine.write(run.workspace, f"cot/{key}/outcomes", numbered, OUTCOMES, _ORDER))
         counts = _counts(engine, outcomes)
-        facts = _facts(run, counts) | {"shortages": shortages, "examples": _examples(engine, plan, chosen)}
+        facts = _facts(run, counts) | _trained(engine, chosen, quotas) | {"examples": _examples(engine, plan, chosen)}
         by_outcome: Counter[str] = Counter()
         for outcome, n in counts.items():
             by_outcome[outcome.outcome] += n
         return Output(files, {"questions": by_outcome.total(), **dict(sorted(by_outcome.items()))}, facts)
 
-    def _chosen(self, run: Run, questions: Frame) -> tuple[Frame, dict[str, int]]:
-        """Id, mode, style, split and family of the chosen records, and what the quotas lack."""
+    def _chosen(self, run: Run, questions: Frame) -> tuple[Frame, Quotas]:
+        """Id, mode, style, split, family and uses of the chosen records, and the quotas that they fill."""
         engine, config = run.engine, self.config(run.recipe)
         counted = engine.collect(engine.sql(_KINDS, {"c": questions}, ("kept",))).to_pylist()
-        counts = {(f"{row['mode']}/{row['style']}", row["task"], row["difficulty"]): row["n"] for row in counted}
-        difficulties = {str(name): share for name, share in config.difficulties.items()}
-        plan = plan_quotas(counts, resolve(config.mix), config.total, config.tasks, difficulties)
+        supply = {
+            (f"{row['mode']}/{text_or(row['style'], row['task'])}", row["task"], row["difficulty"]): Supply(
+                row["uses"], row["spare"]
+            )
+            for row in counted
+        }
+        facets = Facets(config.tasks, {str(name): share for name, share in config.difficulties.items()})
+        plan = plan_quotas(
+            supply, resolve(config.mix, bool(config.texts)), config.total, facets, config.short_modes == "fill"
+        )
         rows = [
-            (*cell.split("/"), task, difficulty, number, quota.wanted)
+            (*style_of(cell), task, difficulty, number, quota.wanted)
             for number, quota in enumerate(plan.quotas)
             for cell, task, difficulty in quota.kinds
         ]
         table = pa.Table.from_pylist([dict(zip(_QUOTAS.names, row, strict=True)) for row in rows], _QUOTAS)
         frames = {"c": questions, "q": engine.frame(table)}
-        return engine.kept(engine.sql(_CHOSEN, frames, ("kept",))), plan.shortages
+        return engine.kept(engine.sql(_CHOSEN, frames, ("kept",))), plan
+
+
+def _trained(engine: TableEngine, chosen: Frame, quotas: Quotas) -> dict[str, Any]:
+    """How often records are trained on by mode, and how that compares with the shares."""
+    uses = {row["mode"]: row["n"] for row in engine.collect(engine.sql(_USES, {"k": chosen})).to_pylist()}
+    cells = [cell._asdict() for cell in quotas.cells]
+    return {
+        "shortages": quotas.shortages,
+        "uses": {mode: uses.get(mode, 0) for mode in MODES},
+        "mix": cells,
+        "scarcest": quotas.scarcest,
+    }
 
 
 def _outcomes(engine: TableEngine, questions: Frame, chosen: Frame) -> Frame:
     """OUTCOMES, with what the mix leaves out."""
-    left_out = ("kept", "rejected", "kept", "mix", "kept", "more than the mix asks for")
+    left_out = ("kept", "rejected", "kept", "mix", "kept", "used sparingly for its score", "more than the mix asks for")
     return engine.sql(_OUTCOMES, {"c": questions, "k": chosen}, left_out)
 
 
@@ -129,7 +164,9 @@ def _facts(run: Run, counts: Mapping[OutcomeRow, int]) -> dict[str, Any]:
             modes[outcome.mode] += n
         else:
             lost[f"{outcome.step}: {outcome.reason}"] += n
-    checks = [out.facts for out in run.records["cot.check"].parts.values()]
+    checks = [
+        out.facts for stage in ("cot.check", TEXTS) if stage in run.records for out in run.records[stage].parts.values()
+    ]
     return {
         "modes": {mode: modes[mode] for mode in MODES},
         "drafted": sum(counts.values()),

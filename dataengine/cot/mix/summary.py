@@ -28,9 +28,29 @@ def tables(facts: Mapping[str, Any]) -> list[Table]:
         caught = facts.get("caught", {})
         wrong = [(kind, f"{n:,}", f"{caught.get(kind, 0):,}") for kind, n in facts["planted"].items()]
         rows.append(("paths with an injected error", ("error", "injected", "caught"), [*wrong]))
+    if facts.get("mix"):
+        rows.append(_mix(facts))
     if facts.get("shortages"):
-        rows.append(("shortages of the mix", ("cell", "missing"), _counts(facts["shortages"])))
+        rows.append(("shortages of the mix", ("cell", "uses missing"), _counts(facts["shortages"])))
     return rows
+
+
+def _mix(facts: Mapping[str, Any]) -> Table:
+    """Uses by cell: a record that is repeated three times is three."""
+    cells, whole = facts["mix"], sum(cell["share"] for cell in facts["mix"])
+    trained = max(sum(cell["planned"] for cell in cells), 1)
+    columns = ("cell", "share asked", "share trained on", "uses asked", "uses there", "uses planned")
+    rows = [
+        (
+            cell["name"],
+            f"{cell['share'] / whole:.1%}",
+            f"{cell['planned'] / trained:.1%}",
+            *(f"{cell[name]:,}" for name in ("wanted", "available", "planned")),
+        )
+        for cell in cells
+    ]
+    scarcest = f"; scarcest: {facts['scarcest']}" if facts.get("scarcest") else ""
+    return f"the mix as it is trained on{scarcest}", columns, [*rows]
 
 
 def _counts(counts: Mapping[str, int]) -> list[Sequence[str]]:

@@ -64,6 +64,7 @@ class PathSampler:
             names = prompt_text.register(views, pictures)
             (dialogues if question.style == "agentic" else single).extend(self._requests(question, names))
             single += self._text_only(question)
+            single += self._direct(question, names)
         for at, result in self.teacher.complete([request for _, request in single], pictures.__getitem__):
             row = single[at][0]
             yield SampledPath(with_outcome(row, path_of(result), questions[row.rid]))
@@ -84,6 +85,13 @@ class PathSampler:
             prompt = prompt_text.prompt_of("blind")
             row = path_row(question, self.place * self.config.paths_per_question, self.teacher.id, prompt, request.seed)
             yield replace(row, kind="text_only"), request
+
+    def _direct(self, question: Question, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
+        if self.config.tool_baseline and question.style == "agentic":
+            request = prompt_text.direct(question, names, derive_seed(question.seed, self.teacher.id, "direct"))
+            prompt = prompt_text.prompt_of("direct")
+            row = path_row(question, self.place * self.config.paths_per_question, self.teacher.id, prompt, request.seed)
+            yield replace(row, kind="direct"), request
 
     def _converse(
         self,

@@ -39,8 +39,9 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 
 _CHUNK = 64
-_KINDS = ("text_only", "path")
+_KINDS = ("text_only", "direct", "path")
 """In the order in which a question's rows lie in the table."""
+_PROMPTS = ("thinking", "non_thinking", "auto", "agentic", "agentic_calls", "blind", "direct", "shown_answer")
 _FINAL = frozenset({None, *FINAL, DialogueFailure.TURNS})
 """Failures that the same question would meet again."""
 
@@ -64,11 +65,12 @@ class CotPaths(CotParts):
         teachers = [chat_model(c, None).id if isinstance(c, OpenAIConfig) else c.model_dump() for c in config.teachers]
         return [
             teachers,
-            prompt_text.VERSION,
+            [prompt_text.prompt_of(name) for name in _PROMPTS],
             config.paths_per_question,
             config.temperature,
             config.max_tokens,
             config.text_only_baseline,
+            config.tool_baseline,
             config.show_answer,
             *([config.max_tool_turns] if models(config) else []),
         ]

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dataengine.cot.checks.verify import verify_question
+from dataengine.cot.core import formats
 from dataengine.cot.core.outcomes import Kept, Outcome, Rejected, Step
-from dataengine.cot.core.question import Question
+from dataengine.cot.core.question import SWITCHES, Question
 from dataengine.cot.core.record import MODES, Style, record_id
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw, derive_seed
@@ -22,7 +23,12 @@ EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
 
 
 def candidates(
-    source: CotInput, seed: int, per_sample: int, mix: Mapping[str, float] = EVEN, models: bool = False
+    source: CotInput,
+    seed: int,
+    per_sample: int,
+    mix: Mapping[str, float] = EVEN,
+    models: bool = False,
+    switches: str = "card",
 ) -> list[Outcome]:
     """Questions about one sample, at most ``per_sample``, one a task and one a variant, and the candidates without one,
     in the order tried. ``models``: also questions that only a model can answer.
@@ -40,20 +46,24 @@ def candidates(
             task, style, variant = queue.pop(0)
             if (variant or task.name) not in tried:
                 tried.add(variant or task.name)
-                outcomes.append(attempt(task, style, source, seed, variant))
+                outcomes.append(attempt(task, style, source, seed, variant, switches))
                 if isinstance(outcomes[-1], Kept):
                     break
         queues.append(queue)
     return outcomes
 
 
-def attempt(task: Task, style: Style, source: CotInput, seed: int, variant: str = "") -> Outcome:
+def attempt(
+    task: Task, style: Style, source: CotInput, seed: int, variant: str = "", switches: str = "card"
+) -> Outcome:
     """One candidate: the first question on which the task does not abstain, composed and verified."""
     own = derive_seed(seed, source.id, task.name, *([variant] if variant else []))
     answered = _answered(task, source, Draw(own).fork("question"), variant)
     if isinstance(answered, Rejected):
         return answered
-    kept = compose(task, style, source, own, *answered)
+    params, facts, answer = answered
+    named = {SWITCHES: switches} if formats.SWITCHES[switches] != formats.SWITCHES["card"] else {}
+    kept = compose(task, style, source, own, params | named, facts, answer)
     images = {o.name: data for o, data in zip(kept.question.observations, kept.images, strict=True)}
     verdict = verify_question(kept.question, source, images)
     if not verdict.passed:
@@ -75,7 +85,7 @@ def compose(task: Task, style: Style, source: CotInput, seed: int, params: Param
         difficulty=difficulty(task.name, params, facts),
         seed=seed,
         parents=parents,
-        content=messages(exchange, style)[0].content,
+        content=messages(exchange, style, params.get(SWITCHES, "card"))[0].content,
         answer=answer,
         answer_type=task.type_of(params),
         basis=task.basis,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataengine.cot.core.frame_sampling import KEYE
+from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.media.limits import Limits
 
@@ -14,13 +15,14 @@ from dataengine.media.limits import Limits
 @dataclass(frozen=True)
 class Context:
     """``per_sample``: how many questions a sample may give; ``samplings``: of a video's frames; ``models``: are there
-    teachers that answer what a program cannot?"""
+    teachers that answer what a program cannot? ``switches``: name of the mode switches."""
 
     limits: Limits
     seed: int
     per_sample: int
     samplings: tuple[str, ...] = KEYE
     models: bool = False
+    switches: str = "card"
 
 
 @dataclass(frozen=True)
@@ -36,3 +38,4 @@ class EncodedSample:
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
     partners: tuple[tuple[str, bytes, Mapping[str, Any]], ...] = ()
+    proposals: tuple[Proposal, ...] = ()

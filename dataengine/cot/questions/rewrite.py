@@ -109,7 +109,7 @@ class Enhancer:
         }
         hard = difficulty(question.task, parameters, question.facts)
         question = question.model_copy(update={"parameters": parameters, "difficulty": hard})
-        content = messages(exchange(question, 0), question.style)[0].content
+        content = messages(exchange(question, 0), question.style, question.switches)[0].content
         return question.model_copy(update={"content": content})
 
 

@@ -37,6 +37,10 @@ from dataengine.table_engine import Frame
 _MAX_PAIRS = 64
 """Pairs of one sample that are looked at."""
 _OCCURRENCE = columns(id=pa.string(), source=pa.string(), uri=pa.string(), meta=pa.string())
+TEXTS = ("ocr_text", "speech_text")
+"""Columns of tracks that a model which asks about a sample is shown."""
+_TEXTS = columns(id=pa.string(), texts=pa.string())
+_NAMED = 'SELECT "id", ? AS "name", "{name}" AS "text" FROM x WHERE "{name}" IS NOT NULL'
 _PAIRS = columns(id=pa.string(), pairs=pa.string(), n=pa.int64())
 _OCCURRENCES = """
 SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
@@ -44,8 +48,9 @@ SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."
 _READ = pa.schema([*READ, contracts.UNIQUE.field("parent")])
 _SAMPLE = ", ".join(f's."{f.name}"' for f in LOCATED)
 _MATERIAL = f"""
-SELECT {_SAMPLE}, s."split", COALESCE(p."pairs", ?) AS "pairs", n."distractors", n."partners", n."videos"
-FROM s INNER JOIN n ON s."id" = n."id" LEFT JOIN p ON s."id" = p."id"
+SELECT {_SAMPLE}, s."split", COALESCE(p."pairs", ?) AS "pairs", n."distractors", COALESCE(t."texts", ?) AS "texts",
+       n."partners", n."videos"
+FROM s INNER JOIN n ON s."id" = n."id" LEFT JOIN p ON s."id" = p."id" LEFT JOIN t ON s."id" = t."id"
 """
 _COUNTS = """
 SELECT CAST(count(*) AS BIGINT) AS samples, CAST(sum(COALESCE(p."n", 0)) AS BIGINT) AS pairs
@@ -55,12 +60,12 @@ FROM s LEFT JOIN p ON s."id" = p."id"
 
 class CotMaterial(Cot, TableStage):
     name = "cot.material"
-    version = "2"
+    version = "3"
     needs = ("ingest", "dedup.edges", *ANNOTATIONS, "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
-        questions = self.config(recipe).questions.model_dump(exclude={"rewrite"})
-        return [questions, recipe.seed]
+        questions = self.config(recipe).questions
+        return [questions.model_dump(exclude={"rewrite", "ask"}), questions.ask is not None, recipe.seed]
 
     def compute(self, run: Run, key: str) -> Output:
         engine, config = run.engine, self.config(run.recipe).questions
@@ -68,7 +73,8 @@ class CotMaterial(Cot, TableStage):
         edges = run.frame("dedup.edges", "edges", contracts.EDGES, ["a", "b"])
         beside = neighbours(engine, samples, edges, Choice(config.caption_distractors, run.recipe.seed))
         pairs = engine.kept(_pairs(run, samples, config))
-        material = engine.sql(_MATERIAL, {"s": samples, "n": beside, "p": pairs}, ("[]",))
+        frames = {"s": samples, "n": beside, "p": pairs, "t": _texts(run, config)}
+        material = engine.sql(_MATERIAL, frames, ("[]", "{}"))
         files = engine.write(run.workspace, f"cot/material-{key}", material, SOURCE_MATERIAL, ["id"])
         [counts] = engine.collect(engine.sql(_COUNTS, {"s": samples, "p": pairs})).to_pylist()
         return Output(roles("material", files), {"samples": counts["samples"], "pairs": counts["pairs"] or 0})
@@ -115,6 +121,28 @@ def _annotated(run: Run, config: QuestionsConfig) -> Iterator[Frame]:
         if names:
             frame = run.frame(track.stage, TABLE, track.schema, ["id", *names])
             yield run.engine.local(frame, (), partial(as_metadata, f"{track.name}-{track.version}"), _OCCURRENCE)
+
+
+def _texts(run: Run, config: QuestionsConfig) -> Frame:
+    """_TEXTS: what tracks have read or heard, where a model is to ask about samples."""
+    frames: dict[str, Frame] = {}
+    for track in tracks(run.recipe) if config.ask is not None else ():
+        for name in (f.name for f in track.details if f.name in TEXTS):
+            frame = run.frame(track.stage, TABLE, track.schema, ["id", name])
+            frames[f"t{len(frames)}"] = run.engine.sql(_NAMED.format(name=name), {"x": frame}, (name,))
+    if not frames:
+        return run.engine.frame(_TEXTS.empty_table())
+    every = " UNION ALL ".join(f'SELECT "id", "name", "text" FROM {name}' for name in frames)
+    return run.engine.local(run.engine.sql(every, frames), ("id",), texts_by_id, _TEXTS)
+
+
+def texts_by_id(rows: pa.Table) -> pa.Table:
+    """_TEXTS of (id, name, text)."""
+    by_id: dict[str, dict[str, str]] = {}
+    for row in rows.to_pylist():
+        by_id.setdefault(row["id"], {})[row["name"]] = row["text"]
+    texts = [json.dumps(some, sort_keys=True, ensure_ascii=False) for some in by_id.values()]
+    return pa.table({"id": list(by_id), "texts": texts}, schema=_TEXTS)
 
 
 def as_metadata(place: str, rows: pa.Table) -> pa.Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,13 +21,15 @@ from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
 from dataengine.cot.core.frame_sampling import sampling_of
 from dataengine.cot.core.outcomes import Outcome, Rejected, Step
 from dataengine.cot.core.picture_packs import UNPACKED, Pictures, collected
+from dataengine.cot.core.proposals import ProposalRow, proposals_of
 from dataengine.cot.core.record import VERSION, canonical_json
 from dataengine.cot.core.sample_parts import cut_of, sample_parts
 from dataengine.cot.core.schemas import QUESTIONS
 from dataengine.cot.core.stage import CotPart, CotParts
-from dataengine.cot.core.tables import QuestionRow, SourceMaterial, rows_of
+from dataengine.cot.core.tables import QuestionRow, SourceMaterial, read_rows, rows_of
 from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.cot.questions.rewrite import Enhancer, Rewriting
+from dataengine.cot.tasks.asked import PREFIX
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed, Ok
@@ -35,7 +37,7 @@ from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import LOCATED, Located, chunks, objects
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, Run, Worker
-from dataengine.storage.workspace import Output, digest
+from dataengine.storage.workspace import File, Output, digest
 
 _CHUNK = 64
 """Samples whose questions are held at once."""
@@ -47,8 +49,8 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "4"
-    needs = ("cot.material",)
+    version = "5"
+    needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:
         enhance = self.config(recipe).questions.rewrite
@@ -69,14 +71,33 @@ class CotQuestions(CotParts):
                 config.temperature,
                 config.max_tokens,
             ]
-        return [VERSION, recipe.seed, config.questions_per_sample, _samplings(config), _models(config), rewriting]
+        return [
+            VERSION,
+            recipe.seed,
+            config.questions_per_sample,
+            _samplings(config),
+            _models(config),
+            config.switches,
+            rewriting,
+        ]
 
     def plan(self, run: Run) -> list[Part]:
-        base, cut = self.base(run), cut_of(run)
-        return [self.part(base, cut, part.name, part.key, part.rows, {}) for part in sample_parts(run)]
+        base, cut, proposed = self.base(run), cut_of(run), _proposed(run)
+        parts = []
+        for part in sample_parts(run):
+            files = proposed.get(part.name, {})
+            key = [part.key, *(file.sha256 for file in files.values())] if files else part.key
+            parts.append(self.part(base, cut, part.name, key, part.rows, files))
+        return parts
 
     def worker(self, run: Run) -> Worker:
         return QuestionWorker(run.recipe.limits.to_limits(), run.workspace, run.recipe.seed, self.config(run.recipe))
+
+
+def _proposed(run: Run) -> dict[str, dict[str, File]]:
+    """The proposals of each part, where the recipe asks a model for some."""
+    record = run.records.get("cot.propose")
+    return {name: {"proposals": out.files["proposals"]} for name, out in record.parts.items()} if record else {}
 
 
 def _samplings(config: CotConfig) -> tuple[str, ...]:
@@ -96,9 +117,9 @@ class QuestionWorker(DecodingWorker):
     function = "dataengine.cot.questions.worker:compose_all"
 
     def context(self) -> Context:
-        return Context(
-            self.limits, self.seed, self.config.questions_per_sample, _samplings(self.config), _models(self.config)
-        )
+        config = self.config
+        samplings, models = _samplings(config), _models(config)
+        return Context(self.limits, self.seed, config.questions_per_sample, samplings, models, config.switches)
 
     def answer(self) -> Any:
         return list[Outcome]
@@ -120,11 +141,12 @@ class QuestionWorker(DecodingWorker):
         table = spec.rows.read(self.workspace.store)
         material = {row.id: row for row in rows_of(table, SourceMaterial)}
         samples = objects(table.select(LOCATED.names))
-        inputs = {row.id: _input(row, material[row.id]) for row in samples}
+        proposals = self._proposals(spec)
+        inputs = {row.id: _input(row, material[row.id], proposals.get(row.id, [])) for row in samples}
         units = spec.earlier.units(self.workspace, "questions", QUESTIONS, "sample", inputs)
         with collected(self.workspace.store) as pictures:
             new = [row for row in samples if row.id not in units]
-            units |= self._made(new, material, pictures) if new else {}
+            units |= self._made(new, material, proposals, pictures) if new else {}
             units = dict(sorted(units.items()))
             rows = pictures.publish(rows_in(units.values()), "cot/pictures", lambda row: spec.cut.pack(row["sample"]))
         base = f"cot/questions/{part.name}-{part.key[:16]}"
@@ -139,13 +161,26 @@ class QuestionWorker(DecodingWorker):
             counts.update(unit.counts)
         return Output(files, dict(counts))
 
+    def _proposals(self, spec: CotPart) -> dict[str, list[ProposalRow]]:
+        """What a model has proposed, by sample."""
+        by_sample: dict[str, list[ProposalRow]] = {}
+        files = [file for role, file in spec.files.items() if role == "proposals"]
+        for row in read_rows(self.workspace, files, ProposalRow):
+            by_sample.setdefault(row.sample, []).append(row)
+        return by_sample
+
     def _made(
-        self, samples: Sequence[Located], material: Mapping[str, SourceMaterial], pictures: Pictures
+        self,
+        samples: Sequence[Located],
+        material: Mapping[str, SourceMaterial],
+        proposals: Mapping[str, Sequence[ProposalRow]],
+        pictures: Pictures,
     ) -> dict[str, Unit]:
         """The questions of each sample, by id."""
         units = {}
-        for some in chunks(self.decoded(samples, partial(self._encoded, material=material)), _CHUNK):
-            outcomes = {row.id: _candidates(row, result) for row, result in some}
+        encoded = partial(self._encoded, material=material, proposals=proposals)
+        for some in chunks(self.decoded(samples, encoded), _CHUNK):
+            outcomes = {row.id: _candidates(row, result, proposals.get(row.id, ())) for row, result in some}
             rewritten: dict[str, Rewriting] = {}
             if self._enhancer is not None:
                 rewritten = self._enhancer.over(outcomes, {row.id: row for row, _ in some})
@@ -155,25 +190,47 @@ class QuestionWorker(DecodingWorker):
                 units[row.id] = Unit(rows, rewriting.counts, isinstance(result, Ok) and not rewriting.failed)
         return units
 
-    def _encoded(self, row: Located, data: bytes, *, material: Mapping[str, SourceMaterial]) -> EncodedSample:
+    def _encoded(
+        self,
+        row: Located,
+        data: bytes,
+        *,
+        material: Mapping[str, SourceMaterial],
+        proposals: Mapping[str, Sequence[ProposalRow]],
+    ) -> EncodedSample:
         known = material[row.id]
         others = known.videos if sum(v.bytes for v in known.videos) <= _PARTNER_BYTES else ()
         read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), others)
         partners = tuple((v.id, data, v.facts) for v, data in zip(others, read, strict=True))
-        return EncodedSample(row.id, row.kind, data, row.captions, row.facts, known.pairs, known.distractors, partners)
+        sample = EncodedSample(
+            row.id, row.kind, data, row.captions, row.facts, known.pairs, known.distractors, partners
+        )
+        return replace(sample, proposals=proposals_of(proposals.get(row.id, ())))
 
 
-def _input(row: Located, material: SourceMaterial) -> str:
+def _input(row: Located, material: SourceMaterial, proposals: Sequence[ProposalRow]) -> str:
     """Digest of what the questions of a sample are made from, besides the settings."""
     pairs, distractors = encode("pairs", material.pairs), encode("distractors", material.distractors)
-    return digest(row.captions, row.facts, material.split, pairs, distractors, material.partners)
+    proposed = [row.to_row() for row in proposals]
+    return digest(row.captions, row.facts, material.split, pairs, distractors, material.partners, *proposed)
 
 
-def _candidates(row: Located, result: Ok | Failed) -> list[Outcome]:
+def _candidates(row: Located, result: Ok | Failed, proposals: Sequence[ProposalRow]) -> list[Outcome]:
+    """The sample's questions, and why others are none; those that a model proposed in vain among them."""
+    lost: list[Outcome] = [
+        Rejected(
+            row.id,
+            "",
+            f"{PREFIX}{one.capability.replace(' ', '_')}" if one.capability else "asked",
+            Step.DECODE if one.verdict == "failed" else Step.PROPOSE,
+            one.reason,
+        )
+        for one in proposals
+        if one.verdict in ("rejected", "failed")
+    ]
     if isinstance(result, Failed):
-        return [Rejected(row.id, "", "decode", Step.DECODE, result.failure)]
-    outcomes: list[Outcome] = result.value
-    return outcomes
+        return [Rejected(row.id, "", "decode", Step.DECODE, result.failure), *lost]
+    return [*result.value, *lost]
 
 
 def _packed(outcome: Outcome, pictures: Pictures, split: str) -> QuestionRow:

@@ -15,6 +15,11 @@ def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
     source = decoded(sample.id, sample.kind, sample.data, context.limits, sample.captions, sample.facts)
     partners = {id_: decoded(id_, "video", data, context.limits, (), facts) for id_, data, facts in sample.partners}
     source = replace(
-        source, samplings=context.samplings, pairs=sample.pairs, distractors=sample.distractors, partners=partners
+        source,
+        samplings=context.samplings,
+        pairs=sample.pairs,
+        distractors=sample.distractors,
+        partners=partners,
+        proposals=sample.proposals,
     )
-    return candidates(source, context.seed, context.per_sample, models=context.models)
+    return candidates(source, context.seed, context.per_sample, models=context.models, switches=context.switches)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
 from dataengine.cot.core.schemas import CHECKS, ITEMS, PATHS, QUESTIONS, REVIEWED
-from dataengine.cot.core.stage import Cot
+from dataengine.cot.core.stage import TEXTS, Cot, every
 from dataengine.cot.review.base import ReviewItem, ReviewPath
 from dataengine.cot.review.decisions import read_decisions
 from dataengine.cot.review.verdicts import WITH_ITEMS, Rules, by_checks, by_people
@@ -41,8 +41,8 @@ _COUNTS = (
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "4"
-    needs = ("cot.questions", "cot.paths", "cot.check")
+    version = "5"
+    needs = ("cot.questions", "cot.paths", "cot.check", TEXTS)
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe)
@@ -56,7 +56,7 @@ class CotReview(Cot, TableStage):
     def compute(self, run: Run, key: str) -> Output:
         engine, config, write = run.engine, self.config(run.recipe), run.engine.write
         rules = Rules(config.review.max_length_ratio, config.confidence.min_step_logprob)
-        checks = run.frame("cot.check", "checks", CHECKS)
+        checks = every(run, "cot.check", "checks", CHECKS)
         chosen = engine.kept(engine.local(checks, ("rid",), partial(by_checks, rules), REVIEWED))
         shown = engine.sql(_SHOWN, _frames(run, checks, chosen), ("",))
         items = engine.kept(engine.local(shown, ("rid",), partial(by_people, rules), WITH_ITEMS))
@@ -79,8 +79,8 @@ def _frames(run: Run, checks: Frame, chosen: Frame) -> dict[str, Frame]:
     return {
         "c": checks,
         "r": chosen,
-        "p": run.frame("cot.paths", "paths", PATHS, ["rid", "kind", "index", "text", "members"]),
-        "q": run.frame("cot.questions", "questions", QUESTIONS, ["rid", "question"]),
+        "p": every(run, "cot.paths", "paths", PATHS, ["rid", "kind", "index", "text", "members"]),
+        "q": every(run, "cot.questions", "questions", QUESTIONS, ["rid", "question"]),
         "d": run.engine.frame(pa.Table.from_pylist(rows, _DECISIONS)),
     }
 

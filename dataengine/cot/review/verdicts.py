@@ -36,7 +36,11 @@ class Rules:
     least_step: float | None
 
     def choose(self, checks: Sequence[CheckRow]) -> Choice:
-        return choose([check for check in checks if check.kind == "path"], self.redundant, self.least_step)
+        choice = choose([check for check in checks if check.kind == "path"], self.redundant, self.least_step)
+        direct = [check for check in checks if check.kind == "direct" and check.failure is None]
+        if choice.chosen is not None and direct and all(check.right for check in direct):
+            return Choice(None, outcome="rejected", reason="answered without tools")
+        return choice
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ def with_paths(rid: str, choice: Choice, checks: Sequence[CheckRow]) -> ReviewRo
         judged=chosen.judged if chosen else None,
         equal=bool(chosen and chosen.equal),
         paths=tuple(map(_path, paths)),
+        guessed=round(sum(c.right for c in guesses) / len(guesses), 4) if guesses else None,
     )
 
 

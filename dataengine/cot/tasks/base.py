@@ -111,9 +111,9 @@ def words(seed: int, path: int) -> Draw:
     return Draw(seed).fork(f"words {path}" if path else "words")
 
 
-def messages(exchange: Exchange, style: Style) -> tuple[Message, Message]:
+def messages(exchange: Exchange, style: Style, switches: str = "card") -> tuple[Message, Message]:
     """The exchange as messages, the mode switch on the question. Raises FormatError."""
-    content = (*exchange.shown, *to_blocks(with_switch(exchange.question, style)))
+    content = (*exchange.shown, *to_blocks(with_switch(exchange.question, style, switches)))
     reply = to_blocks(exchange.reply.render(), exchange.images)
     return Message(role="user", content=content), Message(role="assistant", content=reply)
 

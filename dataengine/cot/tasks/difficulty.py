@@ -24,6 +24,8 @@ _SHORT, _LONG, _NEAR = 12, 40, 0.25
 
 def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
     """easy, medium or hard."""
+    if params.get("difficulty") in ("easy", "medium", "hard"):  # by what samples of models got right
+        return params["difficulty"]  # type: ignore[return-value]
     if task in _EASY:
         return "easy"
     if "choices" in params or "question" in params:

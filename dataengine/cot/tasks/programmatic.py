@@ -22,7 +22,7 @@ _AGAIN = ("Let me go through it once more.", "I check the readings a second time
 def exchange(question: Question, path: int) -> Exchange:
     """Question and reply of a path. The question is the same for all paths."""
     task = TASKS[question.task]
-    arguments = (question.parents[0], question.parameters, question.facts, question.answer, question.style)
+    arguments = (next(iter(question.parents), ""), question.parameters, question.facts, question.answer, question.style)
     first = task.write(*arguments, words(question.seed, 0))
     reply = task.write(*arguments, words(question.seed, path)).reply
     return replace(first, reply=_repeated(question, reply, words(question.seed, path)) if path % 2 else reply)

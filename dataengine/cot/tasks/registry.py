@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataengine.cot.core.frame_sampling import SLOW_FAST
+from dataengine.cot.tasks.asked import families
 from dataengine.cot.tasks.auto_think import Glance, RankParts
 from dataengine.cot.tasks.base import Task
 from dataengine.cot.tasks.clip_facts import Change, CutTime
@@ -11,6 +12,7 @@ from dataengine.cot.tasks.locate_cell import LocateCell
 from dataengine.cot.tasks.match_clips import MatchClips
 from dataengine.cot.tasks.non_thinking import DominantColour, Orientation
 from dataengine.cot.tasks.read_text import ReadText
+from dataengine.cot.tasks.text_cot import TextReasoning
 from dataengine.cot.tasks.think_with_image import FindCell, InspectView
 from dataengine.cot.tasks.thinking import CompareParts
 from dataengine.cot.tasks.video import CountShots, OrderFrames
@@ -42,5 +44,7 @@ TASKS: dict[str, Task] = {
         CaptionMatch("caption_match", "thinking", ("thinking",)),
         CaptionMatch("caption_match_short", "non_thinking", ("non_thinking",)),
         CaptionMatch("caption_match_video", "video", ("thinking", "non_thinking")),
+        *families(),
+        TextReasoning(),
     )
 }

@@ -89,6 +89,11 @@ def text_only(question: Question, seed: int) -> Request:
     return Request((Message(role="user", content=(TextBlock(text=text),)),), seed, 0.0, 64)
 
 
+def direct(question: Question, pictures: Sequence[str], seed: int) -> Request:
+    """Request for the baseline without tools: an answer in a few words to what is shown."""
+    return Request((_message(question, pictures, template("direct")),), seed, 0.0, 64)
+
+
 def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
     """Request for a judgement of a reply: process (bool), reason, score (1 to 5), as JSON; of a free answer also whether it
     is right (answer)."""
@@ -138,7 +143,7 @@ def _image(name: str) -> ImageBlock:
 
 def _without_switch(content: Sequence[Block], question: Question) -> list[Block]:
     """The content without its mode switch, which is for the model that will be trained."""
-    switch = formats.SWITCHES["card"][question.style]
+    switch = formats.SWITCHES[question.switches][question.style]
     *front, last = content
     if isinstance(last, TextBlock) and switch:
         return [*front, TextBlock(text=last.text.removesuffix(switch))]
@@ -146,5 +151,5 @@ def _without_switch(content: Sequence[Block], question: Question) -> list[Block]
 
 
 def _text_without_switch(question: Question) -> str:
-    text = question.text.removesuffix(formats.SWITCHES["card"][question.style])
+    text = question.text.removesuffix(formats.SWITCHES[question.switches][question.style])
     return text.replace(formats.IMAGE_MARK, "").strip()

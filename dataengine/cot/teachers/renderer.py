@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.tables import AskedQuestion
@@ -29,9 +29,16 @@ class Renderer:
         samplings: dict[str, set[str]] = {}
         for question in questions:
             samplings.setdefault(question.parents[0], set()).add(question.parameters.get("sampling", ""))
+        return self.rendered(samplings, located)
+
+    def rendered(
+        self, samplings: Mapping[str, Collection[str]], located: Mapping[str, Located]
+    ) -> dict[str, dict[str, list[bytes]]]:
+        """JPEGs of samples by id and frame sampling, for each those that ``samplings`` wants; what cannot be decoded is left
+        out."""
         rows = sorted((located[i] for i in samplings if i in located), key=lambda r: (r.media, r.offset))
         outcomes = self._samples.over(
-            self._workspace.store, rows, lambda row, data: (row.kind, data, samplings[row.id] - {""})
+            self._workspace.store, rows, lambda row, data: (row.kind, data, set(samplings[row.id]) - {""})
         )
         return {row.id: outcome.value for row, outcome in outcomes if isinstance(outcome, Ok)}
 
