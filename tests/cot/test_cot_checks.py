@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from support.cot_corpus import records
+from support.cot_corpus import pictures, records, sample
 
 from dataengine.cot.checks.answers import matches
 from dataengine.cot.checks.grade import grade, guessed_right
 from dataengine.cot.checks.reasoning import flaws
+from dataengine.cot.checks.recurrence import with_recurrence
+from dataengine.cot.checks.stage import _doubt, _judgement, _with_judgement
 from dataengine.cot.core import formats
-from dataengine.cot.core.outcomes import funnel, yields
+from dataengine.cot.core.outcomes import Kept, funnel, yields
+from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Grade
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.tables import CheckRow, End, OutcomeRow
 from dataengine.cot.paths.error_injection import with_error
+from dataengine.cot.questions.build import attempt
 from dataengine.cot.review.choose import choose
 from dataengine.cot.tasks.programmatic import exchange
+from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.teachers.prompt_text import steps_of
 
 
 def of_task(task: str, style: str = "") -> Question:
@@ -136,3 +143,54 @@ def test_the_funnel_adds_up() -> None:
     assert rows[0]["entering"] == 5 and rows[-1]["remaining"] == 2
     assert all(a["remaining"] == b["entering"] for a, b in pairwise(rows))
     assert yields(counts, lambda o: o.teacher) == {"a": {"questions": 2, "kept": 1}, "b": {"questions": 2, "kept": 0}}
+
+
+def test_steps_that_recur_decide_among_sound_paths() -> None:
+    texts = [
+        f"<think>{steps}</think> <answer>\\boxed{{a}}</answer>"
+        for steps in (
+            "The boat lies left of the pier. So it is the left one.",
+            "I see the boat lies left of the pier. Hence the left one.",
+            "Birds are white. Water is wet.",
+            "The boat lies left of the pier, in calm water.",
+        )
+    ]
+    rows = list(with_recurrence([check(n, "A", right=True) for n in range(4)], texts))
+    assert rows[0].recurrence > rows[2].recurrence == 0 and rows[3].recurrence > 0.5
+    assert choose(rows, 3.0).chosen == max(rows, key=lambda row: row.recurrence).index
+    alone = list(with_recurrence([check(n, "A", right=n < 2) for n in range(4)], texts))
+    assert [row.recurrence for row in alone] == [0.0] * 4
+
+
+def test_a_judge_names_flawed_steps() -> None:
+    program = "\n```python\nimage.x\n```\n<sandbox_output> 3 </sandbox_output>\n"
+    assert steps_of(f"<think>A wall. It is 3.5 m.{program}Red.</think> <answer>so</answer>") == [
+        "A wall.",
+        "It is 3.5 m.",
+        "Red.",
+    ]
+    assert steps_of("a plain reply") == []
+    flawed = [{"step": 2, "flaw": "untrue"}, {"step": 9, "flaw": "odd"}, {"step": "1", "flaw": "untrue"}, 3]
+    reply = {"process": True, "reason": "no wall", "score": 4, "steps": flawed}
+    judgement = _judgement(json.dumps(reply), False)
+    assert judgement is not None and judgement.steps == ("step 2 untrue",)
+    row = _with_judgement(check(0, "A", right=True, reasons=()), judgement)
+    assert (row.grade, row.reasons, row.judged) == ("B", ("judge: step 2 untrue", "judge: no wall"), 4)
+    sound = _judgement(json.dumps(reply | {"steps": []}), False)
+    assert sound is not None and _with_judgement(check(0, "A", right=True, reasons=()), sound).grade == "A"
+
+
+@pytest.mark.parametrize(
+    ("measured", "thinks", "reason"),
+    [("easy", False, ""), ("easy", True, "decision"), ("hard", True, ""), ("medium", False, "decision")],
+)
+def test_thinking_is_for_what_samples_found_hard(measured: str, thinks: bool, reason: str) -> None:
+    proposal = Proposal("counting", "How many lamps?", "3", "number", (), "m", "p", measured, 3, 4, 0, 3, 20.0)  # type: ignore[arg-type]
+    source = replace(sample(sorted(pictures())[0]), proposals=(proposal,))
+    task = TASKS["asked_counting_auto"]
+    kept = attempt(task, "auto", source, 3, task.variants(source)[0])
+    assert isinstance(kept, Kept)
+    decision = (
+        formats.AutoThinking("It is so.", "I count them.", "\\boxed{3}") if thinks else formats.AutoPlain("a", "3")
+    )
+    assert _doubt(kept.question, decision.render()) == reason

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.cot_corpus import pictures, sample
+from support.cot_corpus import pictures, sample, videos
 from support.cot_workers import Workshop
 from support.scripted_vlm import Scripted, ScriptedVlm
 
 from dataengine.cot.checks.verify import verify_question
-from dataengine.cot.core.proposals import ProposalRow, proposals_of
+from dataengine.cot.core.outcomes import Kept
+from dataengine.cot.core.proposals import Proposal, ProposalRow, proposals_of
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import SourceMaterial
+from dataengine.cot.questions.build import candidates
 from dataengine.cot.questions.proposed import read_proposals
 from dataengine.testing import ChatServer, chat_server
 
@@ -209,3 +212,14 @@ def test_what_is_known_of_a_sample_is_shown(vlm: tuple[ChatServer, ScriptedVlm],
     rows = Workshop(tmp_path, IDS[:1], config(server)).proposals(material)
     assert "GATE 7" in json.dumps(server.bodies[0]) and "image_url" in json.dumps(server.bodies[0])
     assert rows[0].reason == "asked already"
+
+
+def test_a_video_is_asked_with_each_frame_sampling() -> None:
+    proposal = Proposal("order", "What comes first?", "a flower", "word", (), "m", "p", "hard", 3, 4, 0, 3, 20.0)
+    clip = replace(sample(sorted(videos())[0]), proposals=(proposal,), pairs=(), partners={})
+    kept = [o.question for o in candidates(clip, 3, 1, models=True) if isinstance(o, Kept)]
+    while not any(q.task == "asked_order_video" for q in kept):
+        clip = replace(clip, id=clip.id[1:] + "0")
+        kept = [o.question for o in candidates(clip, 3, 1, models=True) if isinstance(o, Kept)]
+    assert [q.task for q in kept] == ["asked_order_video"] * 3 and len({q.id for q in kept}) == 3
+    assert {q.parameters["sampling"].split(" {")[0] for q in kept} == {"even 16", "even 32", "slow-fast"}

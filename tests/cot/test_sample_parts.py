@@ -34,7 +34,7 @@ def row(number: int, **other: Any) -> dict[str, Any]:
     """A row of cot.material."""
     id_ = hashlib.sha256(b"%d" % number).hexdigest()[:32]
     place = dict.fromkeys(PLACE) | {"id": id_, "kind": "video", "media": f"media/{number % 5}.tar", "offset": number}
-    beside = {"pairs": "[]", "distractors": "[]", "texts": "{}", "partners": [], "videos": []}
+    beside = {"pairs": "[]", "distractors": "[]", "texts": "{}", "parent": None, "partners": [], "videos": []}
     return {**place, "captions": [f"caption {number}"], "split": "train", **beside, **other}
 
 

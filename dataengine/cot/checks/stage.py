@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 from dataengine.config.cot import OpenAIConfig
 from dataengine.config.recipe import Recipe
 from dataengine.cot.checks.grade import grade, guessed_right
+from dataengine.cot.checks.recurrence import with_recurrence
 from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
+from dataengine.cot.core.formats import AutoThinking
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.schemas import CHECKS, PATHS
 from dataengine.cot.core.stage import CotPart, CotParts
@@ -49,7 +51,7 @@ class CotCheck(CotParts):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "5"
+    version = "6"
     needs = ("cot.material", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
@@ -140,7 +142,7 @@ class CheckWorker:
                     rows[n] = _with_judgement(rows[n], judgement)
                     unread |= {rows[n].rid} if judgement is None else set()
         units = {rid: Unit([], final=rid not in unread) for rid in by_rid}
-        for row in rows:
+        for row in with_recurrence(rows, [path.text or "" for path in paths]):
             units[row.rid].rows.append(row.to_row())
         return units
 
@@ -179,12 +181,13 @@ def _inputs(questions: pa.Table, paths: pa.Table) -> dict[str, str]:
 @dataclass(frozen=True)
 class Judgement:
     """``process``: the reasoning is true of the picture; ``score`` from 1 to 5; ``right``: of a free answer, whether it means the
-    same as the record's, None for others."""
+    same as the record's, None for others; ``steps``: the flawed ones (``step 3 untrue``)."""
 
     process: bool
     reason: str
     score: int
     right: bool | None
+    steps: tuple[str, ...] = ()
 
 
 def check(question: Question, path: PathRow) -> CheckRow:
@@ -196,9 +199,20 @@ def check(question: Question, path: PathRow) -> CheckRow:
     if path.kind != "path":
         return replace(row, answer=text[:80], right=guessed_right(question, text))
     row = replace(row, **asdict(grade(question, text, path.teacher == TEACHER)))
-    if "unsettled" in question.parameters and row.grade == "A":  # models do not agree on the answer: people are to look
-        return replace(row, grade="B", reasons=("no agreement on the answer",))
+    if row.grade == "A" and (reason := _doubt(question, text)):
+        return replace(row, grade="B", reasons=(reason,))
     return row
+
+
+def _doubt(question: Question, text: str) -> str:
+    """What measured answers to a question have against a sound reply: nobody agrees on its answer, or it decides to think about
+    what all samples got right at once, or not to where some went wrong."""
+    if "unsettled" in question.parameters:
+        return "no agreement on the answer"
+    if question.style == "auto" and question.basis == "agreed":
+        thinks = AutoThinking.decision in text
+        return "decision" if thinks == (question.difficulty == "easy") else ""
+    return ""
 
 
 def _for_judge(row: CheckRow, question: Question) -> bool:
@@ -220,8 +234,9 @@ def _with_judgement(row: CheckRow, judgement: Judgement | None) -> CheckRow:
     if not row.right:
         rest = row.reasons[1:]
         row = replace(row, grade="B" if rest else "A", right=True, equal=True, reasons=rest)
-    if not judgement.process:
-        return replace(row, grade="B", reasons=(*row.reasons, f"judge: {judgement.reason[:120]}"))
+    if not judgement.process or judgement.steps:
+        steps = tuple(f"judge: {step}" for step in judgement.steps)
+        return replace(row, grade="B", reasons=(*row.reasons, *steps, f"judge: {judgement.reason[:120]}"))
     return row
 
 
@@ -237,4 +252,8 @@ def _judgement(text: str, free: bool) -> Judgement | None:
         return None
     if free and not isinstance(right, bool):
         return None
-    return Judgement(reply["process"], reason, score, right if isinstance(right, bool) else None)
+    steps = reply.get("steps")
+    rows = [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
+    flawed = {(one.get("step"), one.get("flaw")) for one in rows if type(one.get("step")) is int}
+    named = tuple(f"step {n} {flaw}" for n, flaw in sorted(flawed, key=str) if flaw in prompt_text.FLAWS)
+    return Judgement(reply["process"], reason, score, right if isinstance(right, bool) else None, named)

@@ -26,7 +26,7 @@ _PARTS, _FEW, _MANY, _PACK = 16, 16, 1024, 16
 #: Goes up when the same table would give other rows or digests.
 _VERSION = "2"
 #: What a part's questions depend on.
-_DIGESTS = ("id", "captions", "split", "pairs", "distractors", "texts", "partners")
+_DIGESTS = ("id", "captions", "split", "pairs", "distractors", "texts", "parent", "partners")
 _WHOLE = "all"
 
 

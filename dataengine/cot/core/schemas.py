@@ -19,7 +19,7 @@ def _schema(*strings: str, **others: pa.DataType) -> pa.Schema:
     return pa.schema([*(pa.field(name, pa.string()) for name in strings), *(pa.field(n, t) for n, t in others.items())])
 
 
-_MATERIAL = _schema("split", "pairs", "distractors", "texts", partners=pa.list_(pa.string()), videos=PLACES)
+_MATERIAL = _schema("split", "pairs", "distractors", "texts", "parent", partners=pa.list_(pa.string()), videos=PLACES)
 #: A sample of the release, where its bytes lie, and what its questions are made of besides them. Pairs and distractors are JSON,
 #: as are ``texts``, what was read or heard in it by name;
 #: ``videos`` are the places of the partners.
@@ -40,7 +40,7 @@ PATHS = _schema(
 CHECKS = _schema(
     "rid", "kind", "teacher", "prompt", "injected", "failure", "grade", "answer",
     right=pa.bool_(), reasons=pa.list_(pa.string()), words=pa.int32(), index=pa.int32(), seed=pa.int64(), **CONFIDENCE,
-    judged=pa.int32(), equal=pa.bool_(),
+    judged=pa.int32(), equal=pa.bool_(), recurrence=pa.float64(),
 )  # fmt: skip
 REVIEWED = _schema(
     "rid", "why", "action", "text", "outcome", "step", "reason", "text_only", "paths",

@@ -62,13 +62,15 @@ def table_of(kind: type[R], rows: Iterable[R]) -> pa.Table:
 @dataclass(frozen=True)
 class SourceMaterial(Row):
     """Material for questions besides a sample's media: the source's question-answer pairs, captions of other samples, texts that
-    were read or heard in it (JSON by name), and other videos, by id and where they lie."""
+    were read or heard in it (JSON by name), the video that it is cut from (else itself), and other videos, by id and where they
+    lie."""
 
     schema = SOURCE_MATERIAL
     id: str
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
     texts: str = "{}"
+    parent: str | None = None
     partners: tuple[str, ...] = ()
     split: str = ""
     videos: tuple[Located, ...] = ()
@@ -166,7 +168,7 @@ class PackedPath(Row):
 class CheckRow(Row):
     """Check of a path: ``grade`` A, B or C (None for a failed call or a text-only answer), its answer, whether that is right, and
     the reasons against it. ``judged``: a judge's score from 1 to 5. ``equal``: a judge finds a free answer to be the right one
-    in other words."""
+    in other words; ``recurrence``: from 0 to 1, how much of it other right paths have, too."""
 
     schema = CHECKS
     rid: str
@@ -188,6 +190,7 @@ class CheckRow(Row):
     step_leasts: tuple[float, ...] = ()
     judged: int | None = None
     equal: bool = False
+    recurrence: float = 0.0
 
 
 @dataclass(frozen=True)

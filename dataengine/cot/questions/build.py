@@ -17,6 +17,7 @@ from dataengine.cot.core.seeded import Draw, derive_seed
 from dataengine.cot.core.shard_files import encode_png, observations
 from dataengine.cot.tasks.base import Abstain, Facts, Params, Task, messages, words
 from dataengine.cot.tasks.difficulty import difficulty
+from dataengine.cot.tasks.from_source import AT
 from dataengine.cot.tasks.registry import TASKS
 
 EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
@@ -40,7 +41,7 @@ def candidates(
     queues = [_choices(cell, source, draw, models) for cell in draw.weighted_order(mix)]
     outcomes: list[Outcome] = []
     tried: set[str] = set()
-    while any(queues) and sum(isinstance(o, Kept) for o in outcomes) < per_sample:
+    while any(queues) and sum(isinstance(o, Kept) for o in outcomes) < per_sample:  # a video's may be some more
         queue = queues.pop(0)
         while queue:
             task, style, variant = queue.pop(0)
@@ -48,6 +49,11 @@ def candidates(
                 tried.add(variant or task.name)
                 outcomes.append(attempt(task, style, source, seed, variant, switches))
                 if isinstance(outcomes[-1], Kept):
+                    same = [
+                        one for one in queue if one[0] is task and AT in variant and _asks(one[2]) == _asks(variant)
+                    ]
+                    outcomes += [attempt(task, style, source, seed, other, switches) for _, _, other in same]
+                    tried |= {other for _, _, other in same}
                     break
         queues.append(queue)
     return outcomes
@@ -94,6 +100,11 @@ def compose(task: Task, style: Style, source: CotInput, seed: int, params: Param
         observations=observations(images),
     )
     return Kept(question, images)
+
+
+def _asks(variant: str) -> str:
+    """What a question asks, whatever frames it shows."""
+    return variant.partition(AT)[0]
 
 
 def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:

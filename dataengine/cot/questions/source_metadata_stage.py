@@ -49,7 +49,7 @@ _READ = pa.schema([*READ, contracts.UNIQUE.field("parent")])
 _SAMPLE = ", ".join(f's."{f.name}"' for f in LOCATED)
 _MATERIAL = f"""
 SELECT {_SAMPLE}, s."split", COALESCE(p."pairs", ?) AS "pairs", n."distractors", COALESCE(t."texts", ?) AS "texts",
-       n."partners", n."videos"
+       s."parent", n."partners", n."videos"
 FROM s INNER JOIN n ON s."id" = n."id" LEFT JOIN p ON s."id" = p."id" LEFT JOIN t ON s."id" = t."id"
 """
 _COUNTS = """

@@ -202,9 +202,8 @@ class QuestionWorker(DecodingWorker):
         others = known.videos if sum(v.bytes for v in known.videos) <= _PARTNER_BYTES else ()
         read = self.workspace.each(lambda v: self.workspace.store.get_range(v.media, v.offset, v.bytes), others)
         partners = tuple((v.id, data, v.facts) for v, data in zip(others, read, strict=True))
-        sample = EncodedSample(
-            row.id, row.kind, data, row.captions, row.facts, known.pairs, known.distractors, partners
-        )
+        facts = row.facts | ({"clip": True} if known.parent not in (None, row.id) else {})
+        sample = EncodedSample(row.id, row.kind, data, row.captions, facts, known.pairs, known.distractors, partners)
         return replace(sample, proposals=proposals_of(proposals.get(row.id, ())))
 
 
@@ -212,7 +211,9 @@ def _input(row: Located, material: SourceMaterial, proposals: Sequence[ProposalR
     """Digest of what the questions of a sample are made from, besides the settings."""
     pairs, distractors = encode("pairs", material.pairs), encode("distractors", material.distractors)
     proposed = [row.to_row() for row in proposals]
-    return digest(row.captions, row.facts, material.split, pairs, distractors, material.partners, *proposed)
+    return digest(
+        row.captions, row.facts, material.split, pairs, distractors, material.partners, material.parent, *proposed
+    )
 
 
 def _candidates(row: Located, result: Ok | Failed, proposals: Sequence[ProposalRow]) -> list[Outcome]:

@@ -23,7 +23,8 @@ class Choice:
 
 
 def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | None = None) -> Choice:
-    """Of sound paths (grade A) the one of the highest log-probability, then the shortest; those with a step below ``least_step``
+    """Of sound paths (grade A) the one whose steps recur most in the others, then that of the highest log-probability, then the
+    shortest; those with a step below ``least_step``
     come last and need a reviewer. So does one that is ``redundant`` times as long as the shortest of its question, and a flawed
     path (B) where there is no sound one. A path with an injected error is never chosen as sound, whatever the checks find."""
     finished = [c for c in checks if c.failure is None]
@@ -51,9 +52,9 @@ def _low_confidence(check: CheckRow, least_step: float | None) -> bool:
     return least_step is not None and min(check.step_means or (), default=0.0) < least_step
 
 
-def _by_confidence(check: CheckRow) -> tuple[float, int, int]:
+def _by_confidence(check: CheckRow) -> tuple[float, float, int, int]:
     confidence = check.confidence
-    return (-(confidence if confidence is not None else 0.0), check.words, check.index)
+    return (-check.recurrence, -(confidence if confidence is not None else 0.0), check.words, check.index)
 
 
 def _most_frequent(reasons: Iterable[str]) -> str:

@@ -44,22 +44,23 @@ class Asked(Given):
         return source.kind == self.kind and bool(self.variants(source))
 
     def variants(self, source: CotInput) -> Sequence[str]:
-        return [_variant(p) for p in source.proposals if p.capability == self.capability and self._fits(p)]
+        fitting = (p for p in source.proposals if p.capability == self.capability and self._fits(p))
+        return self._of_each_sampling(source, map(_variant, fitting))
 
     def _fits(self, proposal: Proposal) -> bool:
         """Thinking with images is for questions that some samples got wrong without tools."""
         return self.mode != "think_with_image" or proposal.right < proposal.samples
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        shown = self._shown(source, draw)
         for one in source.proposals:
-            params = {"variant": _variant(one), "question": one.question, "answer": one.answer}
+            params = {"question": one.question, "answer": one.answer}
             params |= {"answer_type": one.answer_type, "capability": one.capability, "difficulty": one.difficulty}
             params |= {"asked_by": one.teacher, "ask_prompt": one.prompt}
             params |= {name: f"{getattr(one, name):g}" for name in _FACTS}
             params |= {UNSETTLED: "1"} if one.unsettled else {}
             params |= {"choices": json.dumps(one.choices, ensure_ascii=False)} if one.choices else {}
-            yield params | shown
+            for shown in self._each_shown(source, _variant(one)):
+                yield shown | params
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         return self._other_frames(params, source) or {name: float(params[name]) for name in _FACTS}

@@ -8,7 +8,7 @@ reasoning is for models.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from dataengine.cot.core import frame_sampling
 from dataengine.cot.core.formats import IMAGE_MARK, SWITCHES, Plain, tagged
@@ -23,6 +23,8 @@ from dataengine.storage.workspace import digest
 _MAX_LENGTH = 4000
 _MIN_CAPTION_WORDS = 3
 _PROBLEM = "problem"
+AT = " @ "
+"""In the name of a question between what it asks and the number of the frame sampling that it shows."""
 _CAPTION_QUESTIONS = (
     "Which of these captions belongs to the {kind}?\n{options}",
     "One of these sentences was written about this {kind}. Which one?\n{options}",
@@ -45,10 +47,24 @@ class FromSource(Task):
         return False
 
     def _shown(self, source: CotInput, draw: Draw) -> Params:
-        if self.kind != "video":
-            return {}
-        sampling = draw.choice(source.samplings)
+        return self._frames(source, draw.choice(source.samplings)) if self.kind == "video" else {}
+
+    def _frames(self, source: CotInput, sampling: str) -> Params:
         return frame_sampling.parameters_of(sampling, source.sampled(sampling))
+
+    def _of_each_sampling(self, source: CotInput, variants: Iterable[str]) -> list[str]:
+        """Names of questions: about a video each with every frame sampling, about a picture once."""
+        names = list(dict.fromkeys(variants))
+        if self.kind != "video":
+            return names
+        return [f"{name}{AT}{number}" for name in names for number in range(len(source.samplings))]
+
+    def _each_shown(self, source: CotInput, variant: str) -> Iterator[Params]:
+        """The parameters that say which question it is and what it shows, one a name of ``_of_each_sampling``."""
+        for number, sampling in enumerate(source.samplings if self.kind == "video" else ()):
+            yield {"variant": f"{variant}{AT}{number}"} | self._frames(source, sampling)
+        if self.kind != "video":
+            yield {"variant": variant}
 
     def _other_frames(self, params: Params, source: CotInput) -> Abstain | None:
         other = "sampling" in params and not frame_sampling.same_frames(params, source.sampled(params["sampling"]))
@@ -67,7 +83,7 @@ class Given(FromSource):
         return super().takes(source) and bool(source.pairs)
 
     def variants(self, source: CotInput) -> Sequence[str]:
-        return list(dict.fromkeys(_variant(pair) for pair in source.pairs))
+        return self._of_each_sampling(source, (_variant(pair) for pair in source.pairs))
 
     def programs(self, style: Style) -> bool:
         return style == "non_thinking"
@@ -76,13 +92,14 @@ class Given(FromSource):
         return params["answer_type"]  # type: ignore[return-value]
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params]:
-        shown = self._shown(source, draw)
         for pair in source.pairs:
-            params = {"variant": _variant(pair), "question": pair.question, "answer": pair.answer, "place": pair.place}
-            params |= {"answer_type": pair.answer_type} | shown
+            params = {"question": pair.question, "answer": pair.answer, "place": pair.place}
+            params |= {"answer_type": pair.answer_type}
             params |= {"choices": json.dumps(pair.choices, ensure_ascii=False)} if pair.choices else {}
             problem = pair.problem or unfit(pair.question, pair.answer, *pair.choices)
-            yield params | ({_PROBLEM: problem} if problem else {})
+            params |= {_PROBLEM: problem} if problem else {}
+            for shown in self._each_shown(source, _variant(pair)):
+                yield shown | params
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         if _PROBLEM in params:

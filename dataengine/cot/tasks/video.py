@@ -45,7 +45,8 @@ class CountShots(Task):
         self._sampling = frames if isinstance(frames, str) else f"even {frames}"
 
     def takes(self, source: CotInput) -> bool:
-        return super().takes(source) and any(self._samplings(source))
+        cut_at_shots = bool(source.facts.get("clip"))
+        return super().takes(source) and not cut_at_shots and any(self._samplings(source))
 
     def _samplings(self, source: CotInput) -> list[str]:
         return [sampling for sampling in source.samplings if f"{sampling} ".startswith(f"{self._sampling} ")]

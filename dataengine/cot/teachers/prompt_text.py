@@ -6,6 +6,7 @@ A template's file name holds its version; every record names the digest of the o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -13,6 +14,7 @@ from typing import Any
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.core import formats
+from dataengine.cot.core.confidence import SENTENCE
 from dataengine.cot.core.question import Question
 from dataengine.cot.teachers import tool_calls
 from dataengine.models.serving.completion import Request
@@ -20,14 +22,28 @@ from dataengine.models.serving.messages import Block, ImageBlock, Message, TextB
 from dataengine.storage.workspace import digest
 
 VERSION = "1"
+FLAWS = ("inconsistent", "untrue", "irrelevant")
+"""What a step of reasoning can be, by a judge."""
+_PROGRAM = re.compile(r"```.*?```|<sandbox_output>.*?</sandbox_output>", re.DOTALL)
+_TAG = re.compile(r"</?\w+>")
+_MAX_STEPS = 60
 _JUDGEMENT_SCHEMA = {
     "type": "object",
     "properties": {
         "process": {"type": "boolean"},
         "reason": {"type": "string"},
         "score": {"type": "integer", "minimum": 1, "maximum": 5},
+        "steps": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"step": {"type": "integer"}, "flaw": {"type": "string", "enum": list(FLAWS)}},
+                "required": ["step", "flaw"],
+                "additionalProperties": False,
+            },
+        },
     },
-    "required": ["process", "reason", "score"],
+    "required": ["process", "reason", "score", "steps"],
     "additionalProperties": False,
 }
 
@@ -99,13 +115,24 @@ def judge(question: Question, pictures: Sequence[str], reply: str) -> Request:
     is right (answer)."""
     free = question.free
     text = template("judge_text" if free else "judge")
-    text = text.format(answer=question.answer, question=_text_without_switch(question), reply=reply)
+    steps = "\n".join(f"{n}. {step}" for n, step in enumerate(steps_of(reply), 1)) or "none"
+    text = text.format(answer=question.answer, question=_text_without_switch(question), reply=reply, steps=steps)
     schema: dict[str, Any] = _JUDGEMENT_SCHEMA
     if free:
         properties = {"answer": {"type": "boolean"}, **_JUDGEMENT_SCHEMA["properties"]}  # type: ignore[dict-item]
-        schema = _JUDGEMENT_SCHEMA | {"properties": properties, "required": ["answer", "process", "reason", "score"]}
+        schema = _JUDGEMENT_SCHEMA | {
+            "properties": properties,
+            "required": ["answer", "process", "reason", "score", "steps"],
+        }
     content: tuple[Block, ...] = (*map(_image, pictures), TextBlock(text=text))
     return Request((Message(role="user", content=content),), question.seed, 0.0, 512, json_schema=schema)
+
+
+def steps_of(reply: str) -> list[str]:
+    """The sentences of a reply's reasoning, as judges number them; programs and what they gave are none."""
+    reasoning = _PROGRAM.sub("\n", reply.partition("</think>")[0]) if "</think>" in reply else ""
+    text = _TAG.sub("", reasoning.rpartition("<think>")[2])
+    return [" ".join(step.split()) for step in SENTENCE.findall(text) if step.strip()][:_MAX_STEPS]
 
 
 def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
