@@ -55,6 +55,7 @@ def measured(seed: int = 3) -> list[Written]:
 def test_every_task_makes_records() -> None:
     """But for those that only a model can answer."""
     programmatic = {n for n, task in TASKS.items() if any(map(task.programs, task.styles)) and task.basis != "agreed"}
+    programmatic -= {"merged_given", "merged_given_video"}  # the samples have too few pairs
     assert {kept.record.task for kept in records()} == programmatic
 
 

@@ -98,7 +98,7 @@ def model_reply(question: Question, answer: str) -> str:
 
 PROPOSAL = Proposal("counting", "How many lamps hang there?", "3", "number", (), "m", "p", "hard", 3, 4, 0, 3, 20.0)
 #: Of families that differ in their capability alone, one.
-NAMES = [name for name in TASKS if not name.startswith("asked_") or name.startswith("asked_counting")]
+NAMES = [name for name in TASKS if not name.startswith(("asked_", "merged_")) or name.startswith("asked_counting")]
 FORMS = [(n, s) for n in NAMES if TASKS[n].basis != "measured" and TASKS[n].kind != "text" for s in TASKS[n].styles]
 
 

@@ -13,13 +13,15 @@ from support.cot_corpus import pictures, sample, videos
 from support.cot_workers import Workshop
 from support.scripted_vlm import Scripted, ScriptedVlm
 
+from dataengine.cot.checks.grade import grade
 from dataengine.cot.checks.verify import verify_question
 from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.core.proposals import Proposal, ProposalRow, proposals_of
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import SourceMaterial
-from dataengine.cot.questions.build import candidates
+from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.questions.proposed import read_proposals
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.testing import ChatServer, chat_server
 
 IDS = sorted(pictures())[:3]
@@ -212,6 +214,25 @@ def test_what_is_known_of_a_sample_is_shown(vlm: tuple[ChatServer, ScriptedVlm],
     rows = Workshop(tmp_path, IDS[:1], config(server)).proposals(material)
     assert "GATE 7" in json.dumps(server.bodies[0]) and "image_url" in json.dumps(server.bodies[0])
     assert rows[0].reason == "asked already"
+
+
+def test_questions_are_merged_into_one_with_an_answer_to_each() -> None:
+    pairs = (
+        Pair("How many gates?", "3", "number"),
+        Pair("What roof?", "green tiles", "word"),
+        Pair("Who?", "a, b", "text"),
+    )
+    source = replace(sample(IDS[0]), pairs=pairs)
+    task = TASKS["merged_given_reasoned"]
+    assert task.takes(source) and not TASKS["merged_asked"].takes(source)
+    kept = attempt(task, "thinking", source, 3)
+    assert isinstance(kept, Kept)
+    question = kept.question
+    assert question.answer_type == "list" and question.answer in ("3; green tiles", "green tiles; 3")
+    assert "1. " in question.text and "2. " in question.text and "Who?" not in question.text
+    text = f"<think>I look at the gates and the roof in turn.</think> <answer>\\boxed{{{question.answer}}}</answer>"
+    assert grade(question, text).grade == "A" and grade(question, text.replace("green", "red")).grade == "C"
+    assert verify_question(question, source, {}).passed
 
 
 def test_a_video_is_asked_with_each_frame_sampling() -> None:

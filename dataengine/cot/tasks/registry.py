@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataengine.cot.core.frame_sampling import SLOW_FAST
-from dataengine.cot.tasks.asked import families
+from dataengine.cot.tasks import asked, merged
 from dataengine.cot.tasks.auto_think import Glance, RankParts
 from dataengine.cot.tasks.base import Task
 from dataengine.cot.tasks.clip_facts import Change, CutTime
@@ -44,7 +44,8 @@ TASKS: dict[str, Task] = {
         CaptionMatch("caption_match", "thinking", ("thinking",)),
         CaptionMatch("caption_match_short", "non_thinking", ("non_thinking",)),
         CaptionMatch("caption_match_video", "video", ("thinking", "non_thinking")),
-        *families(),
+        *asked.families(),
+        *merged.families(),
         TextReasoning(),
     )
 }
