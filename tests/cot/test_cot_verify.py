@@ -194,7 +194,7 @@ def test_changed_code_is_caught() -> None:
         text = kept.record.to_bytes().decode()
         for code, false, steps in (
             ("```python\\n", "```python\\nrotate(180)\\n", ("tools", "text")),
-            ("measure(", "open(", ("process",)),
+            ("measure(", "open(", ("process", "tools")),
         ):
             assert code in text
             changed = verify_record(text.replace(code, false, 1).encode(), sample, images_of(kept))
