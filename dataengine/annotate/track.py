@@ -28,8 +28,8 @@ class ModelLicence:
 
 @dataclass(frozen=True)
 class Track:
-    """``name``: of the table and, after ``annotate.``, of the stage. ``version``: of model, options and code, part of the name
-    of every file. ``columns``: numbers and short texts for policies, statistics and the card; ``details``: text and structures.
+    """``name``: of the table and, after its ``wing``, of the stage. ``version``: of model, options and code, part of the name of
+    every file. ``columns``: numbers and short texts for policies, statistics and the card; ``details``: text and structures.
     ``of_samples``: what a sample is said to be in the card where it has something of the track (``with text``); ``value_name``:
     by what samples are counted, such as a language; ``unreleased``: details that samples never carry."""
 
@@ -42,11 +42,12 @@ class Track:
     of_samples: str = "annotated"
     value_name: str = "value"
     unreleased: tuple[pa.Field[Any], ...] = ()
+    wing: str = "annotate"
 
     @property
     def stage(self) -> str:
         """Name of the stage that makes it."""
-        return f"annotate.{self.name}"
+        return f"{self.wing}.{self.name}"
 
     @property
     def schema(self) -> pa.Schema:

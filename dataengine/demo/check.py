@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from dataengine import contracts
-from dataengine.annotate.annotated import annotated
 from dataengine.config.recipe import Recipe
 from dataengine.demo.evaluate import Evaluation, evaluate
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed
+from dataengine.policy.annotated import annotated
 
 
 def check(folder: Path, recipe: Recipe) -> Evaluation:

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from dataengine import contracts
-from dataengine.annotate.annotated import annotated, known_columns
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.outcome import contaminated
+from dataengine.index.tracks import INDEXED
+from dataengine.policy.annotated import annotated, known_columns
 from dataengine.policy.decide import decide
 from dataengine.policy.load import load
 from dataengine.policy.model import Policy
@@ -25,7 +26,7 @@ class Filter(TableStage):
 
     name = "filter"
     version = "4"
-    needs = ("dedup", "score", *ANNOTATIONS, "contamination.find")
+    needs = ("dedup", "score", *ANNOTATIONS, *INDEXED, "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
         self._policy(recipe)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from dataengine import contracts
-from dataengine.annotate.annotated import broken
+from dataengine.policy.annotated import broken
 from dataengine.release.ledger import Tally, balance, build, tally
 from dataengine.release.manifest_sections import Cost, StageCost
 from dataengine.stage import Run

@@ -111,7 +111,7 @@ def _similarity(published: Published, row: Mapping[str, Any]) -> str:
 
 def _columns(run: Run, ids: Sequence[str]) -> dict[str, Lines]:
     """Place in the shards and scores of each sample that has them, by id."""
-    from dataengine.annotate.annotated import annotated_rows
+    from dataengine.policy.annotated import annotated_rows
 
     lines: dict[str, Lines] = {id_: [] for id_ in ids}
     for row in run.rows_of("shard.assign", "assignment", contracts.ASSIGNMENT, ids).to_pylist():

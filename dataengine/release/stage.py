@@ -10,6 +10,7 @@ from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
+from dataengine.index.tracks import INDEXED
 from dataengine.release.account import Account, account
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
@@ -37,7 +38,16 @@ class ReleaseStage(TableStage):
     version = "5"
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
-        *("index.nodes", "shard.assign", "shard.write", "cot.mix", "cot.write", "sequence.vocabulary", "sequence.pack"),
+        *(
+            *INDEXED,
+            "index.nodes",
+            "shard.assign",
+            "shard.write",
+            "cot.mix",
+            "cot.write",
+            "sequence.vocabulary",
+            "sequence.pack",
+        ),
         *("sequence.write", "sequence.describe"),
     )
     in_place = True

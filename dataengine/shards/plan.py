@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine import contracts
-from dataengine.annotate.annotated import annotated, sample_fields
 from dataengine.annotate.captions.settings import captioning
 from dataengine.annotate.captions.track import SCHEMA as CAPTIONED
 from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
+from dataengine.policy.annotated import annotated, sample_fields
 from dataengine.samples.locate import longest
 from dataengine.shards.sample import sample_size
 from dataengine.stage import Run

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from dataengine import contracts
-from dataengine.annotate.annotated import in_samples
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
+from dataengine.index.tracks import INDEXED
 from dataengine.media.image.exif import Policy, clean
+from dataengine.policy.annotated import in_samples
 from dataengine.shards.assign_distributed import Rules, assigned
 from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard, split_and_family
@@ -36,7 +37,7 @@ class ShardAssign(TableStage):
 
     name = "shard.assign"
     version = "3"
-    needs = ("dedup", "score", *ANNOTATIONS, "filter", "tokenize.encode")
+    needs = ("dedup", "score", *ANNOTATIONS, *INDEXED, "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:
         tracks = [track.name for track in in_samples(recipe)]

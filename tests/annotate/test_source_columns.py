@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from dataengine.annotate.annotated import known_columns
 from dataengine.annotate.source_columns import read, typed
 from dataengine.cli.main import app
 from dataengine.config.recipe import load
 from dataengine.errors import UsageError
 from dataengine.media.image.pixels import Pixels
+from dataengine.policy.annotated import known_columns
 from dataengine.release.reader import open_release
 from dataengine.testing import write_recipe
 

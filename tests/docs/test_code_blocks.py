@@ -16,12 +16,12 @@ import yaml
 from pydantic import BaseModel
 from support.photo_set import photo_sequences, photo_set
 
-from dataengine.annotate.annotated import known_columns
 from dataengine.catalog import STAGES
 from dataengine.cli.main import app
 from dataengine.config import recipe as recipes
 from dataengine.config.recipe import Recipe
 from dataengine.policy import load as policy_files
+from dataengine.policy.annotated import known_columns
 from dataengine.sequence.formats.description import Format
 from dataengine.sequence.summary.settings import SummarySettings
 from dataengine.tokenize.text import QwenText

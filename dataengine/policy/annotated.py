@@ -9,12 +9,13 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.annotate import source_columns
+from dataengine.annotate import tracks as annotation_tracks
 from dataengine.annotate.track import Track, absent
-from dataengine.annotate.tracks import tracks
 from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import GROUPS, UNIQUE
 from dataengine.errors import UsageError
+from dataengine.index import tracks as index_tracks
 from dataengine.samples.stage import part_name
 from dataengine.score.base import AnyScorer
 from dataengine.score.factory import build
@@ -39,6 +40,11 @@ SELECT id, failure, message FROM (
 def is_scalar(field: pa.Field[Any]) -> bool:
     """False for embeddings and lists, which neither policies nor sample JSON use."""
     return not pa.types.is_nested(field.type)
+
+
+def tracks(recipe: Recipe) -> list[Track]:
+    """All tracks of the recipe, in the order of the stages that make them."""
+    return [*annotation_tracks.tracks(recipe), *index_tracks.tracks(recipe)]
 
 
 def score_fields(recipe: Recipe) -> list[pa.Field[Any]]:

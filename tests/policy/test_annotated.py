@@ -10,7 +10,6 @@ import pytest
 from support.engine_fixtures import Parted
 from support.planned import Tables, sample
 
-from dataengine.annotate.annotated import annotated, annotated_rows, known_columns, sample_fields
 from dataengine.annotate.stage import AnnotateAsr
 from dataengine.annotate.tracks import tracks
 from dataengine.annotate.worker import FAILURES
@@ -19,6 +18,7 @@ from dataengine.contracts import GROUPS, UNIQUE
 from dataengine.cot.questions.source_metadata_stage import as_metadata
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import UsageError
+from dataengine.policy.annotated import annotated, annotated_rows, known_columns, sample_fields
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
 
