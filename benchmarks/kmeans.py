@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dataengine.tokenize.kelix.lloyd import assigned_to, lloyd, means
+from dataengine.models.lloyd import assigned_to, lloyd, means
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.errors import RunError
-from dataengine.tokenize.sample import mix
+from dataengine.samples.draws import mix
 
 _HEX = 32
 _U64 = NDArray[np.uint64]

@@ -10,11 +10,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from dataengine.errors import UsageError
+from dataengine.samples.draws import draw
 from dataengine.samples.locate import Located, unpacked
 from dataengine.stage import Run
 from dataengine.tokenize import training_set
 from dataengine.tokenize.factory import configure, load
-from dataengine.tokenize.sample import draw
 from dataengine.tokenize.stage import StillsWorker
 
 if TYPE_CHECKING:

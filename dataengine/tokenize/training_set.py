@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 from dataengine import contracts
 from dataengine.config.lock import FittedOn
 from dataengine.config.recipe import TokenizeConfig
+from dataengine.samples.draws import draws
 from dataengine.samples.selection import Planned, Selection, distinct, source
 from dataengine.stage import Run
 from dataengine.storage.row_packs import PLACES, places
 from dataengine.storage.workspace import File, Workspace, canonical_json, digest
 from dataengine.table_engine import Source
 from dataengine.tokenize import decision
-from dataengine.tokenize.sample import draws
 
 _LEAST, _MOST = -1, (1 << 64) - 1
 """Bounds outside of which no draw lies, exclusive and inclusive."""
@@ -118,7 +118,7 @@ def _drawn(run: Run, use: str, above: int = _LEAST, most: int = _MOST) -> Source
 
 
 def drawn(seed: int, use: str, above: int, most: int, decisions: pa.Table) -> pa.Table:
-    """Kept ids with ``tokenize.sample.draw`` of each, as signed integers of the same order."""
+    """Kept ids with ``samples.draws.draw`` of each, as signed integers of the same order."""
     ids: Any = decisions.filter(decisions["kept"])["id"]
     if above > _LEAST or most < _MOST:
         held: list[int] = draws(seed, ids.to_pylist(), decision.HELD_OUT).tolist()

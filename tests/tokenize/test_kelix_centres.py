@@ -14,10 +14,10 @@ from support.planned import Tables, sample
 
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import RunError, UsageError
+from dataengine.models.lloyd import lloyd
 from dataengine.storage.store import Store
 from dataengine.tokenize.factory import configure
 from dataengine.tokenize.kelix.centres import clusters
-from dataengine.tokenize.kelix.lloyd import lloyd
 from dataengine.tokenize.kelix.reservoir import reservoir
 from dataengine.tokenize.kelix_checks import Corpus, check_config, check_corpus, check_memory, corpus_of, memory
 from dataengine.tokenize.sample import PatchSample

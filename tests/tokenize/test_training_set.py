@@ -13,11 +13,12 @@ from dataengine.config.lock import FittedOn
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.errors import RunError
+from dataengine.samples.draws import draw
 from dataengine.samples.locate import unpacked
 from dataengine.samples.selection import Selection
 from dataengine.storage.workspace import Output, Record, digest
 from dataengine.tokenize import decision
-from dataengine.tokenize.sample import chosen, draw
+from dataengine.tokenize.sample import chosen
 from dataengine.tokenize.training_set import drawn, fitted_on, held_out, is_planned, to_fit
 
 ROWS = [sample(n, f"{n % 7:02d}") for n in range(200)]

@@ -2,7 +2,7 @@
 arXiv 2602.09843: 65,536 centres of > 10 M images in eight parts).
 
 Few centres are found by scikit-learn from a k-means++ start, on one thread. Many, or those of many vectors, are found from a
-random start with faiss's search (``lloyd.py``): k-means++ would take longer than all the rest, and need all vectors in memory.
+random start with faiss's search (``models/lloyd.py``): k-means++ would take longer than all the rest, and need all vectors in memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from dataengine.errors import RunError
-from dataengine.tokenize.kelix.lloyd import lloyd
+from dataengine.models.lloyd import lloyd
 
 _F32 = NDArray[np.float32]
 #: Centres, and bytes of vectors, up to which scikit-learn finds them.

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.errors import RunError
+from dataengine.samples.draws import draw
 from dataengine.tokenize.kelix.pixels import TOKEN
-from dataengine.tokenize.sample import draw
 
 _Frames = NDArray[np.uint8]
 
