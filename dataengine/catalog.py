@@ -28,7 +28,15 @@ from dataengine.dedup.detail import DedupDetail
 from dataengine.dedup.fingerprint import DedupFingerprint
 from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
+from dataengine.index.align.crops_stage import Crops
+from dataengine.index.align.pairs_stage import DerivedPairs
+from dataengine.index.align.stage import Align
 from dataengine.index.ann import IndexAnn
+from dataengine.index.balance.coverage_stage import Centres, Coverage
+from dataengine.index.balance.stage import Balance
+from dataengine.index.codes.encode_stage import CodesEncode
+from dataengine.index.codes.fit_stage import CodebooksFit
+from dataengine.index.codes.stage import Codes
 from dataengine.index.cooccurrence import IndexCooccurrence, IndexPairs
 from dataengine.index.fit_stages import IndexFit, IndexRoute, IndexTop, IndexTree
 from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
@@ -83,6 +91,15 @@ STAGES: tuple[Stage, ...] = (
     IndexPairs(),
     IndexCooccurrence(),
     IndexNodes(),
+    Crops(),
+    DerivedPairs(),
+    Align(),
+    CodebooksFit(),
+    CodesEncode(),
+    Codes(),
+    Centres(),
+    Coverage(),
+    Balance(),
     Filter(),
     KelixEncoder(),
     KelixFeatures(),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, cot, doctor, export, release, search, sequence, tokenizer
+from dataengine.cli import account, codes, cot, doctor, export, release, search, sequence, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -91,6 +91,7 @@ _stage_command(
 app.add_typer(cot.app, name="cot")
 app.add_typer(sequence.app, name="sequence")
 app.add_typer(tokenizer.app, name="tokenizer")
+app.add_typer(codes.app, name="codes")
 app.add_typer(export.app, name="export")
 release.register(app)
 search.register(app)

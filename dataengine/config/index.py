@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from dataengine.config.index_codes import AlignConfig, BalanceConfig, CodesConfig
 from dataengine.config.sources import Model, SourcePath
 
 
@@ -49,6 +50,11 @@ class IndexConfig(Model):
     rebuild: bool = Field(default=False, exclude=True)
     """Fit the tree anew although the recipe's lock names one."""
     sequences: BehaviourSequences | None = None
+    align: AlignConfig | None = None
+    codes: CodesConfig | None = None
+    balance: BalanceConfig | None = None
+    in_samples: bool = False
+    """Whether samples carry their codes and clusters in the ``.json`` of shards."""
 
     @model_validator(mode="after")
     def _names_its_items(self) -> IndexConfig:

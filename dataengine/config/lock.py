@@ -19,7 +19,8 @@ from dataengine.storage.store import Store
 
 _HEAD = """\
 # Written by dataengine: what earlier runs have decided and later ones keep. Keep this file with the recipe, under version
-# control. Delete it, or set `tokenize.refit: true` or `index.rebuild: true` in the recipe, to decide anew.
+# control. Delete it, or set `tokenize.refit`, `index.rebuild`, `index.align.refit` or `index.codes.refit` in the recipe to true,
+# to decide anew.
 """
 
 
@@ -38,7 +39,7 @@ class LockedFile(_Model):
 
 
 class FittedOn(_Model):
-    """What a tokenizer was fitted on: number and digest of the sample ids; ``held_out_below``: largest key (hexadecimal) of the
+    """What a model was fitted on: number and digest of the sample ids; ``held_out_below``: largest key (hexadecimal) of the
     samples that were held out."""
 
     samples: int
@@ -46,9 +47,9 @@ class FittedOn(_Model):
     held_out_below: str | None = None
 
 
-class LockedTokenizer(_Model):
-    """A fitted tokenizer. ``settings``: digest of the recipe's settings that it was fitted with; ``engine``: version of
-    dataengine; ``counts`` and ``facts`` are those of its stage."""
+class LockedFit(_Model):
+    """A fitted model. ``settings``: digest of the recipe's settings that it was fitted with; ``engine``: version of dataengine;
+    ``counts`` and ``facts`` are those of its stage."""
 
     id: str
     settings: str
@@ -57,6 +58,10 @@ class LockedTokenizer(_Model):
     counts: dict[str, int] = {}
     facts: dict[str, Any] = {}
     files: dict[str, LockedFile]
+
+
+class LockedTokenizer(LockedFit):
+    """A fitted tokenizer."""
 
 
 class LockedTextTokenizer(_Model):
@@ -88,6 +93,10 @@ class Lock(_Model):
     tokenizer: LockedTokenizer | None = None
     text_tokenizer: LockedTextTokenizer | None = None
     tree: LockedTree | None = None
+    projection: LockedFit | None = None
+    """That aligns the vectors of the index."""
+    codebooks: LockedFit | None = None
+    """Of quantitative codes."""
 
 
 def beside(recipe: str) -> str:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
 _F32 = NDArray[np.float32]
@@ -84,6 +83,8 @@ def means(features: _F32, assigned: Assigned, centres: _F32) -> _F32:
 
 def _add(sums: NDArray[np.float64], block: _F32, labels: NDArray[np.int64]) -> None:
     """Add each row to the sum of its label."""
+    from scipy.sparse import csr_array
+
     order = np.argsort(labels, kind="stable")
     present, starts = np.unique(labels[order], return_index=True)
     member = csr_array((np.ones(len(order)), order, np.r_[starts, len(order)]), shape=(len(present), len(order)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataengine.cot.mix import summary
-from dataengine.release import privacy_section
+from dataengine.release import codes_section, privacy_section
 from dataengine.release.annotations_section import annotated
 from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
@@ -168,6 +168,8 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         annotated,
         captions,
         servers,
+        codes_section.codes,
+        codes_section.balance,
         _contamination,
         index,
         _filters,

@@ -14,6 +14,7 @@ from dataengine.release import (
     annotations_section,
     captions_section,
     card_text,
+    codes_section,
     privacy_section,
     sequences_section,
     source_columns_section,
@@ -95,6 +96,7 @@ def _rai(m: Manifest) -> Json:
             *annotations_section.steps(m),
             *captions_section.steps(m),
             *sequences_section.steps(m),
+            *codes_section.steps(m),
         ],
         "rai:machineAnnotationTools": [
             *(f"{s.name} {s.version}" for s in m.scorers),

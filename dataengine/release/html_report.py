@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
-from dataengine.release import captions_section, labels_section, servers_section, source_columns_section
+from dataengine.release import captions_section, codes_section, labels_section, servers_section, source_columns_section
 from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
@@ -42,6 +42,8 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
             *([_section("Captions", *_captions(m))] if known(m.captions, None) else []),
             *([_section("Model servers", _servers(m))] if servers_section.rows(m) else []),
+            *([_section("Quantitative codes", *_codes(m))] if known(m.quantitative_codes, None) else []),
+            *([_section("Balance", *_balance(m, pictures))] if known(m.balance, None) else []),
             _section("Scores", *_scores(m)),
             *([_section("Labels", *_labels(m))] if known(m.labels, {}) else []),
             *([_section("Chain-of-thought records", bars(_modes(m)))] if _modes(m) else []),
@@ -186,6 +188,29 @@ def _captions(m: Manifest) -> Iterable[str]:
         (name.replace("_", " "), n, "filtered") for name, n in {**section.faults, **section.failures}.items() if n
     ]
     yield bars(faults) if faults else ""
+
+
+def _codes(m: Manifest) -> Iterable[str]:
+    yield "".join(
+        f"<p>{escaped(sentence)}</p>" for sentence in codes_section.steps(m)[: 2 if known(m.alignment, None) else 1]
+    )
+    if section := known(m.quantitative_codes, None):
+        rows = [tuple(map(str, row)) for row in codes_section.levels(section)]
+        yield _table(("level", "codes", "used", "perplexity"), rows)
+
+
+def _balance(m: Manifest, pictures: Mapping[str, bytes]) -> Iterable[str]:
+    section = known(m.balance, None)
+    if section is None:
+        return
+    yield f"<p>{escaped(codes_section.of_balance(section).replace('`', ''))}</p>"
+    yield _table(codes_section.EVENNESS_HEAD, [tuple(map(str, row)) for row in codes_section.evenness(section)])
+    for title, clusters in (("Largest clusters", section.largest), ("Emptiest clusters", section.emptiest)):
+        yield f"<h3>{title}</h3>"
+        for cluster in clusters:
+            yield f"<p>{escaped(codes_section.words(cluster))}: {cluster.before:,} before the filter, {cluster.after:,} after</p>"
+            shown = "".join(_figure({"id": id_, "uri": id_}, pictures) for id_ in cluster.examples if id_ in pictures)
+            yield f'<div class="grid">{shown}</div>' if shown else ""
 
 
 def _modes(m: Manifest) -> list[tuple[str, int, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from dataengine.release.manifest_captions import Captions
+from dataengine.release.manifest_codes import Alignment, Balance, QuantitativeCodes
 from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
@@ -87,6 +88,9 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     index: IndexSection | msgspec.UnsetType = msgspec.UNSET
     source_columns: list[SourceColumn] | msgspec.UnsetType = msgspec.UNSET
     sequences: Sequences | msgspec.UnsetType = msgspec.UNSET
+    alignment: Alignment | msgspec.UnsetType = msgspec.UNSET
+    quantitative_codes: QuantitativeCodes | msgspec.UnsetType = msgspec.UNSET
+    balance: Balance | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     cost: Cost
 

@@ -18,7 +18,7 @@ from dataengine.annotate.worker import FAILURES, VALUES
 from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
-from dataengine.release import index_section
+from dataengine.release import codes_facts, index_section
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.asked_models import asked_models
 from dataengine.release.difference import difference
@@ -60,10 +60,20 @@ def content_of(recipe: Recipe) -> Json:
         read = [_without_places(source) for source in sequence["sources"]]
         content["sequence"] = {**sequence, "sources": read, "tokenizer": _without_places(sequence["tokenizer"])}
     if index := dumped["index"]:
-        content["index"] = {**index, "items": index["items"] and _without_places(index["items"])}
+        content["index"] = _index(index)
     if media := recipe.media.model_dump(mode="json", exclude_defaults=True):
         content["media"] = media
     return {**content, "name": recipe.name, "sources": sources, "filter": None}
+
+
+def _index(dumped: Json) -> Json:
+    """Without the places of its tables."""
+    tables = {name: _without_places(dumped[name]) for name in ("items", "sequences") if dumped[name]}
+    align = dumped["align"] and {
+        **dumped["align"],
+        "pairs": [_without_places(pair) for pair in dumped["align"]["pairs"]],
+    }
+    return {**dumped, **tables, "align": align}
 
 
 def _without_places(fields: Json) -> Json:
@@ -98,6 +108,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         **_source_columns(run),
         **({"sequences": summary(run)} if PACK in run.records else {}),
         **index_section.of_run(run),
+        **codes_facts.sections(run),
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),

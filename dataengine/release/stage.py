@@ -11,6 +11,7 @@ from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.index.tracks import INDEXED
+from dataengine.release import codes_section
 from dataengine.release.account import Account, account
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
@@ -95,7 +96,8 @@ def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
     ledger = run.engine.scan(run.workspace, accounted.files, contracts.LEDGER)
     count = run.recipe.release.thumbnails
     examples = choose(few(run.engine, ledger, count), count)
-    return page(manifest, examples, thumbnails(run, examples.shown))
+    shown = [*examples.shown, *(codes_section.examples(manifest) if count else [])]
+    return page(manifest, examples, thumbnails(run, shown))
 
 
 def _data(run: Run) -> list[File]:

@@ -131,6 +131,13 @@ class SampleMetadata(Closed, kw_only=True, gc=False):
     ocr: Annotated[list[TextLine], Meta(min_length=1)] | UnsetType = UNSET
     speech: Annotated[list[SpeechSegment], Meta(min_length=1)] | UnsetType = UNSET
     codes: CodesLayout | UnsetType = UNSET
+    rq: (
+        Annotated[list[int], Meta(min_length=1, description="code of each level, from 0; -1 where it has none")]
+        | UnsetType
+    ) = UNSET
+    vq: (
+        Annotated[list[int], Meta(min_length=1, description="nearest items, from 1; -1 where it has none")] | UnsetType
+    ) = UNSET
 
 
 _NO_LINE = TextLine("", 0.0, 0.0, [0.0] * 8)
@@ -149,7 +156,8 @@ def sample_members(
     the release has codes, ``.codes.npy``.
 
     ``row`` has the columns of contracts.UNIQUE, ``best`` is the caption that ``.txt`` holds, ``scores`` are by name
-    (None and non-finite values are left out, strings go to ``labels``, the lists ``ocr`` and ``speech`` stand alone), ``codes``
+    (None and non-finite values are left out, strings go to ``labels``, the lists ``ocr``, ``speech``, ``rq`` and ``vq`` stand
+    alone), ``codes``
     is a row of contracts.CODES.
     """
     return [(f"{row['id']}.{FAMILIES[row['kind']]}", media), *_described(row, best, scores, codes)]
@@ -206,6 +214,8 @@ def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[
         scores=_scores(scores),
         labels=_labels(scores) or UNSET,
         ocr=_track(scores, "ocr", TextLine, _NO_LINE),
+        rq=_track(scores, "rq", int, -1),
+        vq=_track(scores, "vq", int, -1),
         media_sha256=row.get("media_sha256") or UNSET,
         faces=UNSET if row.get("faces") is None else int(row["faces"]),
         codes=UNSET if codes is None else _layout(codes),

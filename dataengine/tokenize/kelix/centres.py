@@ -2,7 +2,8 @@
 arXiv 2602.09843: 65,536 centres of > 10 M images in eight parts).
 
 Few centres are found by scikit-learn from a k-means++ start, on one thread. Many, or those of many vectors, are found from a
-random start with faiss's search (``models/lloyd.py``): k-means++ would take longer than all the rest, and need all vectors in memory.
+random start with faiss's search (``models/lloyd.py``): k-means++ would take longer than all the rest, and need all vectors in
+memory.
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+"""Pairs of a recipe as arrays: from files of the user's, from tables and from crops, joined with their vectors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from dataengine.config.index_codes import PairSource
+from dataengine.contracts import GROUPS, columns
+from dataengine.embed.vectors import rows_of
+from dataengine.errors import RunError
+from dataengine.index import item_table, vectors
+from dataengine.index.align.training import Pairs
+from dataengine.samples.draws import draws
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import File, Workspace
+
+Float32 = NDArray[np.float32]
+
+#: Two ids and the weight of a pair.
+NAMED = columns(a=pa.string(), b=pa.string(), weight=pa.float64())
+_LINES = 1 << 16
+
+
+@dataclass
+class Counted:
+    """What became of pairs: by fate, their number."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, fate: str, number: int) -> None:
+        self.counts[fate] = self.counts.get(fate, 0) + number
+
+
+def of_file(source: PairSource) -> Iterator[pa.Table]:
+    """NAMED of a Parquet or JSONL file, some ten thousand rows at a time. Raises UsageError, RunError for a bad file."""
+    path = str(source.path)
+    if path.endswith((".jsonl", ".json", ".ndjson")):
+        yield from _json_lines(source)
+        return
+    file = item_table.opened(path, (source.a, source.b, source.weight))
+    wanted = [name for name in (source.a, source.b, source.weight) if name is not None]
+    for batch in file.iter_batches(_LINES, columns=wanted, use_threads=False):
+        table = pa.Table.from_batches([batch])
+        weight = table[source.weight] if source.weight else pa.array(np.ones(len(table)))
+        try:
+            yield pa.table([table[source.a], table[source.b], weight], names=NAMED.names).cast(NAMED)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise RunError(f"index.align.pairs: {path}: its columns are no ids and weights: {error}") from None
+
+
+def _json_lines(source: PairSource) -> Iterator[pa.Table]:
+    rows = []
+    folder, _, name = str(source.path).rpartition("/")
+    data = Store(folder or ".").get(name)
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+                weight = float(row[source.weight]) if source.weight else 1.0
+                rows.append({"a": str(row[source.a]), "b": str(row[source.b]), "weight": weight})
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise RunError(f"index.align.pairs: {source.path}, line {number}: no pair of ids: {error!r}") from None
+    yield pa.Table.from_pylist(rows, NAMED)
+
+
+def usable(pairs: pa.Table, counted: Counted) -> pa.Table:
+    """Pairs of two different ids with a finite weight above zero."""
+    weight = pairs["weight"].to_numpy(zero_copy_only=False)
+    whole = pairs["a"].is_valid().to_numpy() & pairs["b"].is_valid().to_numpy()
+    good = whole & np.isfinite(weight) & (weight > 0)
+    counted.add("with a bad id or weight", int((~good).sum()))
+    differ = pc.fill_null(pc.not_equal(pairs["a"], pairs["b"]), False).to_numpy(zero_copy_only=False)
+    counted.add("of one sample with itself", int((good & ~differ).sum()))
+    return pairs.filter(pa.array(good & differ))
+
+
+def of_representatives(workspace: Workspace, groups: Sequence[File], pairs: pa.Table) -> pa.Table:
+    """Pairs with the representatives of copies in place of these; ids that are no samples stay as they are."""
+    if not groups or not len(pairs):
+        return pairs
+    ids = set(pairs["a"].to_pylist()) | set(pairs["b"].to_pylist())
+    rows = workspace.rows_of(groups, GROUPS, ids)
+    stands = dict(zip(rows["id"].to_pylist(), rows["representative"].to_pylist(), strict=True))
+    sides = [pa.array([stands.get(id_, id_) for id_ in pairs[side].to_pylist()], pa.string()) for side in ("a", "b")]
+    return pa.table([*sides, pairs["weight"]], schema=NAMED)
+
+
+def limited(pairs: pa.Table, most: int, seed: int, counted: Counted) -> pa.Table:
+    """Each pair once, whichever way round, with its largest weight; at most ``most`` of them, by draws."""
+    low, high = pc.min_element_wise(pairs["a"], pairs["b"]), pc.max_element_wise(pairs["a"], pairs["b"])
+    both = pa.table([low, high, pairs["weight"]], schema=NAMED)
+    once = (
+        both.group_by(["a", "b"])
+        .aggregate([("weight", "max")])
+        .rename_columns(NAMED.names)
+        .sort_by([("a", "ascending"), ("b", "ascending")])
+    )
+    counted.add("named twice", len(pairs) - len(once))
+    if len(once) <= most:
+        return once
+    keys = draws(seed, [f"{a}|{b}" for a, b in zip(once["a"].to_pylist(), once["b"].to_pylist(), strict=True)], "pairs")
+    counted.add("beyond most_pairs", len(once) - most)
+    return once.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:most])))
+
+
+def with_vectors(
+    workspace: Workspace, files: Sequence[File], pairs: pa.Table, counted: Counted
+) -> tuple[pa.Table, Pairs]:
+    """Those of NAMED of which both ids have a vector, with them, a file of vectors in memory at a time; each pair is a group of
+    its own. Raises RunError where none has."""
+    ids = pc.unique(pa.chunked_array([*pairs["a"].chunks, *pairs["b"].chunks], pa.string()))
+    rows: Float32 | None = None
+    known = np.zeros(len(ids), np.bool_)
+    for file in files:
+        names, some = vectors.read(workspace, [file])
+        place = pc.index_in(ids, value_set=names.combine_chunks()) if len(names) else pa.nulls(len(ids), pa.int32())
+        here = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
+        if len(here):
+            rows = np.zeros((len(ids), some.shape[1]), np.float32) if rows is None else rows
+            rows[here] = some[place.drop_null().to_numpy()]
+            known[here] = True
+    a, b = (pc.index_in(pairs[side], value_set=ids).to_numpy(zero_copy_only=False) for side in ("a", "b"))
+    good = known[a] & known[b] if len(pairs) else np.zeros(0, np.bool_)
+    counted.add("of an id without a vector", int((~good).sum()))
+    if rows is None or not good.any():
+        return NAMED.empty_table(), Pairs(
+            *(np.zeros((0, 0), np.float32),) * 2, np.zeros(0, np.float32), np.zeros(0, np.int64)
+        )
+    kept = pairs.filter(pa.array(good))
+    weight = kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32)
+    return kept, Pairs(rows[a[good]], rows[b[good]], weight, np.arange(int(good.sum()), dtype=np.int64))
+
+
+def of_crops(crops: pa.Table, most: int, seed: int) -> tuple[list[str], Pairs]:
+    """Ids and pairs of rows of CROPS, at most so many by draws."""
+    ids = crops["id"].to_pylist()
+    if not ids:
+        return [], Pairs(*(np.zeros((0, 0), np.float32),) * 2, np.zeros(0, np.float32), np.zeros(0, np.int64))
+    rows = np.sort(np.argsort(draws(seed, ids, "pairs"), kind="stable")[:most])
+    first, second = (rows_of(crops[side])[rows].astype(np.float32) for side in ("first", "second"))
+    ones = np.ones(len(rows), np.float32)
+    return [ids[n] for n in rows], Pairs(first, second, ones, np.arange(len(rows), dtype=np.int64))
+
+
+def groups_of(names: Sequence[tuple[str, str]]) -> tuple[list[str], NDArray[np.int64]]:
+    """Of each pair the group that it is in, as a number, and the names of the groups: ids that pairs join, directly or not; or,
+    where that is one group for more than half of the pairs, the first id alone. Held-out groups share no sample with others in
+    the first case."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    ids, places = np.unique(np.array(names, object).astype(str).ravel(), return_inverse=True)
+    a, b = places.reshape(-1, 2).T
+    _, component = connected_components(coo_array((np.ones(len(a)), (a, b)), shape=(len(ids),) * 2), directed=False)
+    of_pair = component[a]
+    if len(of_pair) and np.bincount(of_pair).max() * 2 > len(of_pair):
+        of_pair = a
+    _, first, group = np.unique(of_pair, return_index=True, return_inverse=True)
+    return [str(ids[a[n]]) for n in first], group.astype(np.int64)
+
+
+def of_tables(tables: Sequence[pa.Table]) -> pa.Table:
+    """Joined rows of NAMED."""
+    return pa.concat_tables([NAMED.empty_table(), *tables])

@@ -1,0 +1,30 @@
+"""Retrieval of one half of a held-out pair by the other, among the other halves and distractors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.index.align.training import Pairs
+
+_ROWS = 256
+
+
+def recall(pairs: Pairs, distractors: NDArray[Any], k: int = 10) -> float:
+    """Share of the pairs whose second half is among the ``k`` nearest of the first, by cosine, among all second halves of other
+    groups and ``(m, d)`` distractors; vectors of unit length. NaN without pairs."""
+    if not len(pairs):
+        return float("nan")
+    candidates = np.concatenate([pairs.b, distractors.astype(np.float32)]) if len(distractors) else pairs.b
+    hits = 0
+    for start in range(0, len(pairs), _ROWS):
+        rows = slice(start, start + _ROWS)
+        scores = pairs.a[rows] @ candidates.T
+        own = np.einsum("ij,ij->i", pairs.a[rows], pairs.b[rows])
+        same = np.zeros(scores.shape, np.bool_)
+        same[:, : len(pairs)] = pairs.group[rows, None] == pairs.group[None]
+        nearer = ((scores > own[:, None] + 1e-6) & ~same).sum(axis=1)
+        hits += int((nearer < k).sum())
+    return hits / len(pairs)

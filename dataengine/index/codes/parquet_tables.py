@@ -1,0 +1,143 @@
+"""Codes for a table of embeddings of the user's own, in the form of the open release of OneRec's tokenizer: Parquet with ``pid``
+and ``embedding`` in, ``pid`` and ``codes`` out. Some ten thousand rows are in memory at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from dataengine.config.index_codes import CodesConfig
+from dataengine.errors import RunError, UsageError
+from dataengine.index.codes import residual
+from dataengine.index.codes.codebooks import Codebooks
+from dataengine.index.codes.encoder import VectorEncoder
+from dataengine.index.codes.text import to_text
+from dataengine.index.item_table import dim_of, opened, rectangular
+from dataengine.samples.draws import SmallestKeys, draws
+from dataengine.storage.store import Store
+
+PID, EMBEDDING = "pid", "embedding"
+_ROWS = 1 << 14
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Rows of a table of codes; ``without``: rows whose vector gives none, by reason."""
+
+    rows: int
+    without: dict[str, int]
+
+
+def _batches(path: str) -> Iterator[tuple[pa.Array[Any], Float32, list[str]]]:
+    """pids, ``(n, d)`` vectors and, of each row, what is wrong with its vector ("" where nothing is)."""
+    file = opened(path, (PID, EMBEDDING))
+    kind = file.schema_arrow.field(EMBEDDING).type
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        raise UsageError(f"{path}: column `{EMBEDDING}` is {kind}; it must be a list of floats")
+    dim = dim_of(file, EMBEDDING)
+    for batch in file.iter_batches(_ROWS, columns=[PID, EMBEDDING], use_threads=False):
+        table = pa.Table.from_batches([batch])
+        vectors, bad = rectangular(table[EMBEDDING].combine_chunks(), dim)
+        exact = vectors.astype(np.float64)
+        lengths = np.einsum("ij,ij->i", exact, exact)
+        wrong = [
+            why[0] if why else "" if 0 < length < np.inf else "zero" if length == 0 else "not_finite"
+            for why, length in zip(bad, lengths, strict=True)
+        ]
+        yield table[PID].combine_chunks(), vectors, wrong
+
+
+def fit(path: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
+    """Codebooks of a sample, by pid and seed, of the rows with a usable vector. Raises UsageError, RunError."""
+    levels, size = config.shape
+    chosen = sampled(path, config.fit_samples, seed, "codes")[1]
+    items, names = None, tuple[str, ...]()
+    if config.vq is not None:
+        names, items = sampled(path, config.vq.items, seed, "items")
+    fitted = residual.fit(chosen, levels, size, iterations=config.iterations, seed=seed, threads=config.threads)
+    nearest = min(config.vq.nearest, len(names)) if config.vq is not None else 0
+    return Codebooks(tuple(fitted), model, items, names, nearest)
+
+
+def write(out: str, codebooks: Codebooks) -> None:
+    """Write codebooks as a safetensors file."""
+    store, name = _place(out)
+    store.put(name, codebooks.to_bytes())
+
+
+def _place(out: str) -> tuple[Store, str]:
+    folder, _, name = (out if "://" in out else str(Path(out).absolute())).rpartition("/")
+    return Store(folder), name
+
+
+def sampled(path: str, most: int, seed: int, use: str) -> tuple[tuple[str, ...], Float32]:
+    """pids and vectors in the order of their draws: the keys are read first, then only the vectors that were drawn."""
+    smallest = SmallestKeys(most)
+    for pids, _, wrong in _batches(path):
+        rows = np.flatnonzero([not why for why in wrong])
+        smallest.add(_keys(pids, seed, use)[rows], rows)
+    keys = smallest.keys()
+    if not len(keys):
+        raise RunError(f"{path}: no row has a vector that is finite and not zero")
+    names, parts, of_parts = list[Any](), list[Float32](), list[NDArray[np.uint64]]()
+    for pids, vectors, wrong in _batches(path):
+        drawn = _keys(pids, seed, use)
+        rows = np.flatnonzero(np.isin(drawn, keys) & np.array([not why for why in wrong], np.bool_))
+        parts.append(vectors[rows])
+        of_parts.append(drawn[rows])
+        names += pids.take(pa.array(rows)).to_pylist()
+    order = np.argsort(np.concatenate(of_parts), kind="stable")
+    return tuple(str(names[n]) for n in order), np.concatenate(parts)[order]
+
+
+def _keys(pids: pa.Array[Any], seed: int, use: str) -> NDArray[np.uint64]:
+    return draws(seed, [str(pid) for pid in pids.to_pylist()], use)
+
+
+def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: bool = False) -> Written:
+    """Write ``pid`` (as it is) and ``codes``, with ``vq`` where the codebooks have items and ``semantic_id`` where ``text`` is
+    wanted, in the order of the table. Raises UsageError, RunError."""
+    encoder, rows, without = VectorEncoder(codebooks), 0, dict[str, int]()
+    pid = opened(path, (PID, EMBEDDING)).schema_arrow.field(PID).type
+    schema = _schema(pid, codebooks, text)
+    store, name = _place(out)
+    with store.new_file() as place:
+        with pq.ParquetWriter(place, schema, compression="zstd") as writer:
+            for pids, vectors, wrong in _batches(path):
+                usable = np.where(np.array([not why for why in wrong])[:, None], vectors, 0)
+                writer.write_table(_codes(encoder, schema, pids, usable, model))
+                rows += len(pids)
+                for why in filter(None, wrong):
+                    without[why] = without.get(why, 0) + 1
+        with place.open("rb") as data:
+            sha256 = hashlib.file_digest(data, "sha256").hexdigest()
+        store.move(place, name, sha256)
+    return Written(rows, without)
+
+
+def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
+    fields: list[pa.Field[Any]] = [pa.field(PID, pid), pa.field("codes", pa.list_(pa.int32()))]
+    if codebooks.items is not None:
+        fields.append(pa.field("vq", pa.list_(pa.int32())))
+    if text:
+        fields.append(pa.field("semantic_id", pa.string()))
+    return pa.schema(fields)
+
+
+def _codes(encoder: VectorEncoder, schema: pa.Schema, pids: Any, vectors: Any, model: str) -> pa.Table:
+    made = encoder.table(vectors, model)
+    columns = {PID: pids, "codes": made["rq"], "vq": made["vq"] if "vq" in made.column_names else None}
+    if "semantic_id" in schema.names:
+        texts = [None if codes is None else to_text(codes) for codes in made["rq"].to_pylist()]
+        columns["semantic_id"] = pa.array(texts, pa.string())
+    return pa.table([columns[name] for name in schema.names], schema=schema)

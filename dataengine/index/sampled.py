@@ -1,0 +1,58 @@
+"""A sample of an index's vectors by id and seed, from files of which one is in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataengine.index import vectors
+from dataengine.samples.draws import SmallestKeys, draws
+from dataengine.storage.workspace import File, Workspace, digest
+
+Float32 = NDArray[np.float32]
+
+
+class Sampled(NamedTuple):
+    """``ids`` in the order of their draws, and ``(n, d)`` vectors."""
+
+    ids: tuple[str, ...]
+    vectors: Float32
+
+    @property
+    def digest(self) -> str:
+        """Of the ids, whatever their order."""
+        return digest(sorted(self.ids))
+
+
+def sampled(
+    workspace: Workspace,
+    files: Sequence[File],
+    most: int,
+    seed: int,
+    use: str,
+    transform: Callable[[NDArray[np.float16]], Float32] | None = None,
+) -> Sampled:
+    """At most ``most`` vectors of files of VECTORS, each ``use`` with draws of its own, as float32 or by ``transform``."""
+    smallest = SmallestKeys(most)
+    for n, file in enumerate(files):
+        ids = workspace.read_table([file], vectors.VECTORS, ("id",))["id"].to_pylist()
+        if ids:
+            smallest.add(draws(seed, ids, use), np.c_[np.full(len(ids), n), np.arange(len(ids))])
+    if not any(file.rows for file in files):
+        return Sampled((), np.zeros((0, 0), np.float32))
+    places = smallest.rows()
+    names, rows = np.empty(len(places), object), None
+    for n in np.unique(places[:, 0]):
+        ids, some = vectors.read(workspace, [files[n]])
+        mine = np.flatnonzero(places[:, 0] == n)
+        chosen = some[places[mine, 1]]
+        made = chosen.astype(np.float32) if transform is None else transform(chosen)
+        if rows is None:
+            rows = np.empty((len(places), made.shape[1]), np.float32)
+        rows[mine] = made
+        names[mine] = np.asarray(ids.to_pylist(), object)[places[mine, 1]]
+    assert rows is not None
+    return Sampled(tuple(names), rows)
