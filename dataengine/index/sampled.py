@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataengine.index import vectors
@@ -38,21 +39,23 @@ def sampled(
     """At most ``most`` vectors of files of VECTORS, each ``use`` with draws of its own, as float32 or by ``transform``."""
     smallest = SmallestKeys(most)
     for n, file in enumerate(files):
-        ids = workspace.read_table([file], vectors.VECTORS, ("id",))["id"].to_pylist()
-        if ids:
-            smallest.add(draws(seed, ids, use), np.c_[np.full(len(ids), n), np.arange(len(ids))])
+        column: Any = workspace.read_table([file], vectors.VECTORS, ("id",))["id"]
+        if len(column):
+            places = np.c_[np.full(len(column), n), np.arange(len(column))]
+            smallest.add(draws(seed, column.to_pylist(), use), places)
     if not any(file.rows for file in files):
         return Sampled((), np.zeros((0, 0), np.float32))
     places = smallest.rows()
-    names, rows = np.empty(len(places), object), None
+    names, rows = [""] * len(places), None
     for n in np.unique(places[:, 0]):
-        ids, some = vectors.read(workspace, [files[n]])
+        column, some = vectors.read(workspace, [files[n]])
         mine = np.flatnonzero(places[:, 0] == n)
         chosen = some[places[mine, 1]]
         made = chosen.astype(np.float32) if transform is None else transform(chosen)
         if rows is None:
             rows = np.empty((len(places), made.shape[1]), np.float32)
         rows[mine] = made
-        names[mine] = np.asarray(ids.to_pylist(), object)[places[mine, 1]]
+        for place, id_ in zip(mine, column.take(pa.array(places[mine, 1])).to_pylist(), strict=True):
+            names[place] = id_
     assert rows is not None
     return Sampled(tuple(names), rows)

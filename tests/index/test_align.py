@@ -14,6 +14,7 @@ from support.indexed import CODES, make, run_of
 from support.planned import sample
 
 from dataengine.config.index_codes import AlignConfig, PairSource
+from dataengine.contracts import GROUPS
 from dataengine.errors import RunError, UsageError
 from dataengine.index.align import pair_table
 from dataengine.index.align import stage as align_stage
@@ -46,7 +47,8 @@ def pair_file(folder: Path, pairs: int, extra: Any = ()) -> str:
     names = ids(2 * pairs)
     rows = [{"a": names[2 * n], "b": names[2 * n + 1], "score": 1.0} for n in range(pairs)]
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([*rows, *extra]), folder / "pairs.parquet")
+    if not (folder / "pairs.parquet").exists():
+        pq.write_table(pa.Table.from_pylist([*rows, *extra]), folder / "pairs.parquet")
     return str(folder / "pairs.parquet")
 
 
@@ -198,7 +200,7 @@ def test_pairs_of_unknown_ids_alone_are_an_error_that_says_so(tmp_path: Path) ->
 )
 def test_a_recipe_with_pairs_that_are_not_there(tmp_path: Path, pairs: Any, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        make(run_of(tmp_path, twins(5), {"align": {"pairs": pairs}}), ALIGN)
+        make(run_of(tmp_path, twins(5), {"align": {"pairs": pairs}}), ("index.align_pairs", *ALIGN))
 
 
 @pytest.mark.parametrize(
@@ -230,7 +232,9 @@ def test_copies_stand_for_their_representatives(tmp_path: Path) -> None:
     tables = Tables(tmp_path, DuckDBEngine(threads=1), [sample(n, "p") for n in range(4)])
     tables.group({names[1]: names[0]})
     pairs = pa.table({"a": [names[1], "unknown"], "b": [names[2], names[3]], "weight": [1.0, 2.0]}).cast(NAMED)
-    made = pair_table.of_representatives(tables.run.workspace, tables.run.records["dedup"].files("groups"), pairs)
+    workspace = tables.run.workspace
+    file = workspace.write_table("groups.parquet", tables.run.table("dedup", "groups", GROUPS))
+    made = pair_table.of_representatives(workspace, [file], pairs)
     assert made.to_pylist()[0] == {"a": names[0], "b": names[2], "weight": 1.0}
     assert made["a"][1].as_py() == "unknown"
 

@@ -125,7 +125,7 @@ def test_k_centre_covers_within_twice_the_optimum() -> None:
 )
 def test_a_recipe_that_balances_by_what_it_has_not(tmp_path: Path, index: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        make(run_of(tmp_path, clustered(20), index), STAGES)
+        make(run_of(tmp_path, clustered(20), index), ("index.balance",))
 
 
 @pytest.mark.parametrize("config", [{"by": "leaf", "depth": 2}, {"by": "codes"}, {"temperature": 1.5}])

@@ -30,7 +30,8 @@ def test_clips_of_a_video_and_samples_with_one_value(tmp_path: Path, engine: Any
     tables = Tables(tmp_path, engine, rows, "clips")
     tables.group({names[7]: names[6]})
     run.records["dedup"] = tables.run.records["dedup"]
-    source = run.recipe.sources[0].model_copy(update={"columns": {"album": "string"}})
+    plain = run.recipe.sources[0]
+    source = type(plain).model_validate({**plain.model_dump(), "columns": {"album": "string"}})
     run.recipe = run.recipe.model_copy(update={"sources": [source]})
     said = [{"id": names[n], "album": album} for n, album in ((3, "x"), (4, "x"), (6, "x"), (7, "x"), (2, "y"))]
     schema = pa.schema([pa.field("id", pa.string(), False), pa.field("album", pa.string())])

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from dataengine.catalog import STAGES
 from dataengine.config.index import IndexConfig
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, table_of, unit
-from dataengine.pipeline import stages
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
 from support.in_process import outputs
@@ -57,8 +57,9 @@ def shown_schema() -> pa.Schema:
 
 def make(run: Run, names: Sequence[str]) -> Run:
     """Make these stages of the run's recipe, keeping in the lock what is to be kept."""
-    for stage in stages(run.recipe):
-        if stage.name in names:
+    for stage in STAGES:
+        if stage.name in names and stage.active(run.recipe):
+            stage.validate(run.recipe)
             locked = stage.locked(run)
             run.records[stage.name] = locked or Record(stage.name, stage.key(run), outputs(run, stage))
             stage.keep(run)

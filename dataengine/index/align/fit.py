@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,19 +58,10 @@ class Fitted:
 def gathered(workspace: Workspace, sources: Sources, config: AlignConfig, seed: int) -> Material:
     """Pairs with their vectors, split by groups. Raises RunError where there are too few, saying what became of the others."""
     counted = Counted()
-    tables = [
-        pair_table.of_representatives(workspace, sources.groups, pair_table.usable(table, counted))
-        for source in sources.named
-        for table in pair_table.of_file(source)
-    ]
-    derived = workspace.read_table(sources.pairs, PAIRS, ("a", "b"))
-    ones = pa.array(np.ones(len(derived)))
-    tables.append(pa.table([derived["a"], derived["b"], ones], names=NAMED.names).cast(NAMED))
-    named = pair_table.limited(
-        pair_table.usable(pair_table.of_tables(tables), counted), config.most_pairs, seed, counted
-    )
+    tables = _named(workspace, sources, counted)
+    named = pair_table.joined(tables, config.most_pairs, seed, counted)
     kept, pairs = pair_table.with_vectors(workspace, sources.vectors, named, counted)
-    names = list(zip(kept["a"].to_pylist(), kept["b"].to_pylist(), strict=True))
+    names = list(zip(pair_table.texts(kept["a"]), pair_table.texts(kept["b"]), strict=True))
     ids, crops = pair_table.of_crops(workspace.read_table(sources.crops, CROPS), config.most_pairs, seed)
     both = [some for some in (pairs, crops) if len(some)]
     counted.add("with vectors", len(pairs) + len(crops))
@@ -80,6 +71,17 @@ def gathered(workspace: Workspace, sources: Sources, config: AlignConfig, seed: 
         )
     joined = Pairs(*(np.concatenate([getattr(some, name) for some in both]) for name in ("a", "b", "weight", "group")))
     return _split([*names, *((id_, id_) for id_ in ids)], joined, config, seed, counted)
+
+
+def _named(workspace: Workspace, sources: Sources, counted: Counted) -> Iterator[pa.Table]:
+    """NAMED, of representatives: from files of the user's, then those that tables say."""
+    for source in sources.named:
+        for table in pair_table.of_file(source):
+            known = pair_table.usable(table, counted)
+            yield pair_table.usable(pair_table.of_representatives(workspace, sources.groups, known), counted)
+    derived = workspace.read_table(sources.pairs, PAIRS, ("a", "b"))
+    ones = pa.array(np.ones(len(derived)))
+    yield pa.table([derived["a"], derived["b"], ones], names=NAMED.names).cast(NAMED)
 
 
 def _split(names: list[tuple[str, str]], pairs: Pairs, config: AlignConfig, seed: int, counted: Counted) -> Material:

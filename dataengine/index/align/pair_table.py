@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -76,7 +77,8 @@ def usable(pairs: pa.Table, counted: Counted) -> pa.Table:
     whole = pairs["a"].is_valid().to_numpy() & pairs["b"].is_valid().to_numpy()
     good = whole & np.isfinite(weight) & (weight > 0)
     counted.add("with a bad id or weight", int((~good).sum()))
-    differ = pc.fill_null(pc.not_equal(pairs["a"], pairs["b"]), False).to_numpy(zero_copy_only=False)
+    unequal: Any = pc.fill_null(pc.not_equal(pairs["a"], pairs["b"]), False)
+    differ = unequal.to_numpy(zero_copy_only=False)
     counted.add("of one sample with itself", int((good & ~differ).sum()))
     return pairs.filter(pa.array(good & differ))
 
@@ -85,10 +87,10 @@ def of_representatives(workspace: Workspace, groups: Sequence[File], pairs: pa.T
     """Pairs with the representatives of copies in place of these; ids that are no samples stay as they are."""
     if not groups or not len(pairs):
         return pairs
-    ids = set(pairs["a"].to_pylist()) | set(pairs["b"].to_pylist())
+    ids = {id_ for side in ("a", "b") for id_ in texts(pairs[side])}
     rows = workspace.rows_of(groups, GROUPS, ids)
-    stands = dict(zip(rows["id"].to_pylist(), rows["representative"].to_pylist(), strict=True))
-    sides = [pa.array([stands.get(id_, id_) for id_ in pairs[side].to_pylist()], pa.string()) for side in ("a", "b")]
+    stands = dict(zip(texts(rows["id"]), texts(rows["representative"]), strict=True))
+    sides = [pa.array([stands.get(id_, id_) for id_ in texts(pairs[side])], pa.string()) for side in ("a", "b")]
     return pa.table([*sides, pairs["weight"]], schema=NAMED)
 
 
@@ -105,9 +107,9 @@ def limited(pairs: pa.Table, most: int, seed: int, counted: Counted) -> pa.Table
     counted.add("named twice", len(pairs) - len(once))
     if len(once) <= most:
         return once
-    keys = draws(seed, [f"{a}|{b}" for a, b in zip(once["a"].to_pylist(), once["b"].to_pylist(), strict=True)], "pairs")
+    keys = draws(seed, [f"{a}|{b}" for a, b in zip(texts(once["a"]), texts(once["b"]), strict=True)], "pairs")
     counted.add("beyond most_pairs", len(once) - most)
-    return once.take(pa.array(np.sort(np.argsort(keys, kind="stable")[:most])))
+    return once.take(np.sort(np.argsort(keys, kind="stable")[:most]))
 
 
 def with_vectors(
@@ -120,29 +122,38 @@ def with_vectors(
     known = np.zeros(len(ids), np.bool_)
     for file in files:
         names, some = vectors.read(workspace, [file])
-        place = pc.index_in(ids, value_set=names.combine_chunks()) if len(names) else pa.nulls(len(ids), pa.int32())
+        place: Any = pc.index_in(ids, value_set=names.combine_chunks()) if len(names) else pa.nulls(len(ids))
         here = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
         if len(here):
             rows = np.zeros((len(ids), some.shape[1]), np.float32) if rows is None else rows
             rows[here] = some[place.drop_null().to_numpy()]
             known[here] = True
-    a, b = (pc.index_in(pairs[side], value_set=ids).to_numpy(zero_copy_only=False) for side in ("a", "b"))
+    a, b = (pc.index_in(column, value_set=ids).to_numpy(zero_copy_only=False) for column in (pairs["a"], pairs["b"]))
     good = known[a] & known[b] if len(pairs) else np.zeros(0, np.bool_)
     counted.add("of an id without a vector", int((~good).sum()))
     if rows is None or not good.any():
-        return NAMED.empty_table(), Pairs(
-            *(np.zeros((0, 0), np.float32),) * 2, np.zeros(0, np.float32), np.zeros(0, np.int64)
-        )
+        return NAMED.empty_table(), _no_pairs()
     kept = pairs.filter(pa.array(good))
     weight = kept["weight"].to_numpy(zero_copy_only=False).astype(np.float32)
     return kept, Pairs(rows[a[good]], rows[b[good]], weight, np.arange(int(good.sum()), dtype=np.int64))
 
 
+def _no_pairs() -> Pairs:
+    none = np.zeros((0, 0), np.float32)
+    return Pairs(none, none, np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def texts(column: Any) -> list[str]:
+    """Values of a column that has no nulls."""
+    values: list[str] = column.to_pylist()
+    return values
+
+
 def of_crops(crops: pa.Table, most: int, seed: int) -> tuple[list[str], Pairs]:
     """Ids and pairs of rows of CROPS, at most so many by draws."""
-    ids = crops["id"].to_pylist()
+    ids = texts(crops["id"])
     if not ids:
-        return [], Pairs(*(np.zeros((0, 0), np.float32),) * 2, np.zeros(0, np.float32), np.zeros(0, np.int64))
+        return [], _no_pairs()
     rows = np.sort(np.argsort(draws(seed, ids, "pairs"), kind="stable")[:most])
     first, second = (rows_of(crops[side])[rows].astype(np.float32) for side in ("first", "second"))
     ones = np.ones(len(rows), np.float32)
@@ -166,6 +177,11 @@ def groups_of(names: Sequence[tuple[str, str]]) -> tuple[list[str], NDArray[np.i
     return [str(ids[a[n]]) for n in first], group.astype(np.int64)
 
 
-def of_tables(tables: Sequence[pa.Table]) -> pa.Table:
-    """Joined rows of NAMED."""
-    return pa.concat_tables([NAMED.empty_table(), *tables])
+def joined(tables: Iterable[pa.Table], most: int, seed: int, counted: Counted) -> pa.Table:
+    """``limited`` rows of all tables, of which a few times ``most`` are held."""
+    held = NAMED.empty_table()
+    for table in tables:
+        held = pa.concat_tables([held, table])
+        if len(held) > 4 * most:
+            held = limited(held, most, seed, counted)
+    return limited(held, most, seed, counted)

@@ -95,7 +95,7 @@ def train(
             change, first, second = _adamw(change, gradient, first, second, step, config)
             total += float(value.detach()) / len(batches)
         losses.append(round(total, 6))
-        save(State(epoch + 1, *(_array(x) for x in (change, first, second)), losses))
+        save(State(epoch + 1, _array(change), _array(first), _array(second), list(losses)))
     return _array(base + change), losses
 
 

@@ -91,13 +91,13 @@ class CoverageWorker(VectorsWorker):
 
     def setup(self) -> None:
         table = self.workspace.read_table([self.centres], _CENTRES)
-        self._rank = {id_: n + 1 for n, id_ in enumerate(table["id"].to_pylist())}
+        self._rank = {str(id_): n + 1 for n, id_ in enumerate(table["id"].to_pylist())}
         self._vectors = rows_of(table["vector"]).astype(np.float32)
 
     def process(self, part: Part) -> Output:
         ids, some = vectors.read(self.workspace, [part.spec])
         apart = distances(some, self._vectors) if len(some) else np.zeros(0)
-        ranks = pa.array([self._rank.get(id_) for id_ in ids.to_pylist()], pa.int64())
+        ranks = pa.array([self._rank.get(str(id_)) for id_ in ids.to_pylist()], pa.int64())
         table = pa.table([ids, pa.array(apart), ranks], schema=COVERAGE)
         file = self.workspace.write_table(f"annotations/coverage/{part.name}-{part.key[:16]}.parquet", table)
         return Output({COVERAGE_ROLE: file}, {"samples": len(table)})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from dataengine import contracts
@@ -103,14 +102,14 @@ class Balance(TableStage):
 
 def with_draws(seed: int, rows: pa.Table) -> pa.Table:
     """_DRAWN of (id, cluster): a draw depends on id and seed alone."""
-    drawn = shares(draws(seed, rows["id"].to_pylist(), "balance"))
+    drawn = shares(draws(seed, map(str, rows["id"].to_pylist()), "balance"))
     return pa.table([rows["id"], rows["cluster"], pa.array(drawn)], schema=_DRAWN)
 
 
 def weighted(schema: pa.Schema, sizes: Sizes, target: int, temperature: float, rows: pa.Table) -> pa.Table:
     """Rows of the track. Samples of no cluster have no numbers."""
     none = rows["cluster_size"].is_null().to_numpy()
-    size = np.where(none, 1, rows["cluster_size"].fill_null(1).to_numpy())
+    size = rows["cluster_size"].fill_null(pa.scalar(1, pa.int64())).to_numpy()
     made = {"balance_keep": keep_probability(size, target), "balance_weight": sampling_weight(size, sizes, temperature)}
     for name, values in made.items():
         rows = rows.append_column(name, pa.array(values, mask=none))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, digest
 
 #: One row a representative or item, by id; all but the id is null where it has no vector, and ``failure`` says why.
-_FIELDS: list[pa.Field] = [
+_FIELDS: list[pa.Field[Any]] = [
     pa.field("id", pa.string(), nullable=False),
     pa.field("rq", pa.list_(pa.int32())),
     pa.field("vq", pa.list_(pa.int32())),

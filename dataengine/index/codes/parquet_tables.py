@@ -38,7 +38,7 @@ class Written:
     without: dict[str, int]
 
 
-def _batches(path: str) -> Iterator[tuple[pa.Array[Any], Float32, list[str]]]:
+def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
     """pids, ``(n, d)`` vectors and, of each row, what is wrong with its vector ("" where nothing is)."""
     file = opened(path, (PID, EMBEDDING))
     kind = file.schema_arrow.field(EMBEDDING).type
@@ -100,7 +100,7 @@ def sampled(path: str, most: int, seed: int, use: str) -> tuple[tuple[str, ...],
     return tuple(str(names[n]) for n in order), np.concatenate(parts)[order]
 
 
-def _keys(pids: pa.Array[Any], seed: int, use: str) -> NDArray[np.uint64]:
+def _keys(pids: Any, seed: int, use: str) -> NDArray[np.uint64]:
     return draws(seed, [str(pid) for pid in pids.to_pylist()], use)
 
 

@@ -119,7 +119,7 @@ def named_codes(encoded: pa.Table) -> pa.Table:
 
 def used_codes(encoded: pa.Table) -> pa.Table:
     """_USED: a row for each code of each sample."""
-    lists = encoded["rq"].drop_null().combine_chunks()
+    lists: Any = encoded["rq"].drop_null().combine_chunks()
     codes = lists.flatten().to_numpy()
     levels = np.arange(len(codes)) % (len(codes) // len(lists)) if len(codes) else codes
     return pa.table([pa.array(levels.astype(np.int32)), pa.array(codes, pa.int32())], schema=_USED)
