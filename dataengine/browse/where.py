@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dataengine.annotate.annotated import annotated, known_columns
 from dataengine.errors import UsageError
 from dataengine.policy import check, grammar, nodes
+from dataengine.policy.annotated import annotated, known_columns
 from dataengine.policy.model import Rule, kind_of
 from dataengine.policy.sql import quoted, rule_case
 
