@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
+from dataengine.samples.draws import draws
 from dataengine.sequence.base import AS_WRITTEN, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
 from dataengine.sequence.document import Document, Expanded, expand, piece
 from dataengine.sequence.encoded import Place, media_of, read
@@ -23,7 +24,6 @@ from dataengine.sequence.read_stages import write_rows
 from dataengine.sequence.special import family_of
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Workspace, digest
-from dataengine.tokenize.sample import draws
 
 _ROWS = 16
 _BYTES = 64 << 20

@@ -17,6 +17,7 @@ from dataengine.config.lock import LockedFile, LockedTextTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import TextTokenizerConfig
 from dataengine.errors import RunError, UsageError
+from dataengine.samples.draws import draw
 from dataengine.sequence.base import CORPORA, SAMPLES, VOCABULARY, Sequencing, codebook_sizes, families, releases
 from dataengine.sequence.chat import CHATML, ChatTemplate
 from dataengine.sequence.corpus import TEXTS
@@ -25,7 +26,6 @@ from dataengine.sequence.special import needed
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest
-from dataengine.tokenize.sample import draw
 
 _JSON, _TEMPLATE = "tokenizer.json", "chat_template.jinja"
 
