@@ -77,8 +77,8 @@ def usable(pairs: pa.Table, counted: Counted) -> pa.Table:
     whole = pairs["a"].is_valid().to_numpy() & pairs["b"].is_valid().to_numpy()
     good = whole & np.isfinite(weight) & (weight > 0)
     counted.add("with a bad id or weight", int((~good).sum()))
-    unequal: Any = pc.fill_null(pc.not_equal(pairs["a"], pairs["b"]), False)
-    differ = unequal.to_numpy(zero_copy_only=False)
+    unequal: Any = pc.not_equal(pairs["a"], pairs["b"])
+    differ = unequal.fill_null(False).to_numpy(zero_copy_only=False)
     counted.add("of one sample with itself", int((good & ~differ).sum()))
     return pairs.filter(pa.array(good & differ))
 

@@ -90,7 +90,7 @@ def train(
             some = [x[torch.from_numpy(order[rows]).to(device)] for x in held]
             step += 1
             leaf = change.detach().requires_grad_()
-            value = loss(base + leaf, *some, config.temperature)
+            value = loss(base + leaf, some[0], some[1], some[2], some[3], config.temperature)
             (gradient,) = torch.autograd.grad(value, [leaf])
             change, first, second = _adamw(change, gradient, first, second, step, config)
             total += float(value.detach()) / len(batches)

@@ -36,4 +36,4 @@ def distances(vectors: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[np
         block = np.zeros((_ROWS, vectors.shape[1]), np.float32)
         block[: len(some)] = some
         out[start : start + len(some)] = 1 - (block @ transposed)[: len(some)].max(axis=1)
-    return np.round(np.maximum(out, 0), DECIMALS)
+    return np.asarray(np.round(np.maximum(out, 0), DECIMALS), np.float64)

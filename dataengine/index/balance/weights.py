@@ -33,7 +33,8 @@ def median_size(sizes: Sizes) -> int:
 
 def keep_probability(size: NDArray[np.int64], target: int) -> NDArray[np.float64]:
     """At most ``target`` samples of each cluster are kept on average; of smaller ones all."""
-    return np.round(np.minimum(1.0, target / np.maximum(size, 1)), DECIMALS)
+    share = np.minimum(1.0, target / np.maximum(size, 1).astype(np.float64))
+    return np.asarray(np.round(share, DECIMALS), np.float64)
 
 
 def sampling_weight(size: NDArray[np.int64], sizes: Sizes, temperature: float) -> NDArray[np.float64]:
