@@ -55,4 +55,4 @@ def test_memory_is_bounded() -> None:
     sample = PatchSample(100, seed=0)
     for id_, rows in _samples(300, 50):
         sample.add(id_, rows)
-        assert sum(len(r) for r in sample._rows) <= 2 * 100 + 50
+        assert sum(len(r) for r in sample._smallest._rows) <= 2 * 100 + 50

@@ -94,7 +94,7 @@ def test_a_share_of_each_part_is_enough_for_the_smallest_keys_of_all() -> None:
     for each in (whole, part):
         for n, some in enumerate(np.array_split(x, 10)):
             each.add(f"{n}", some)
-    assert sum(len(k) for k in part._keys) < 1300
+    assert sum(len(k) for k in part._smallest._keys) < 1300
     assert np.array_equal(whole.rows(), part.rows()) and np.array_equal(whole.keys(), part.keys())
 
 
