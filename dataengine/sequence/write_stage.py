@@ -18,7 +18,17 @@ import pyarrow.parquet as pq
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import ReleaseSource, SequenceConfig, SetConfig
 from dataengine.errors import UsageError
-from dataengine.sequence.base import DESCRIBE, PACK, VOCABULARY, WRITE, Sequencing, codebook_sizes, releases, sources_of
+from dataengine.sequence.base import (
+    DESCRIBE,
+    MIX,
+    PACK,
+    VOCABULARY,
+    WRITE,
+    Sequencing,
+    codebook_sizes,
+    releases,
+    sources_of,
+)
 from dataengine.sequence.formats.description import (
     Format,
     SequenceShard,
@@ -101,8 +111,8 @@ class SequenceDescribe(Sequencing, TableStage):
     """What each set's readers need besides its shards."""
 
     name = DESCRIBE
-    version = "1"
-    needs = (VOCABULARY, WRITE)
+    version = "2"
+    needs = (VOCABULARY, MIX, WRITE)
     in_place = True
 
     def compute(self, run: Run, key: str) -> Output:
@@ -117,7 +127,20 @@ class SequenceDescribe(Sequencing, TableStage):
                 where = f"{_base(about)}/{path}"
                 files[where] = release.put(where, content, len(content))
             facts.append(_facts(about))
+        files |= _ledgers(run, release)
         return Output(files, {"sets": len(facts)}, {"sets": facts})
+
+
+def _ledgers(run: Run, release: ReleaseFolder) -> dict[str, File]:
+    """What became of each document, a table a set: ``sequences/SET/ledger.parquet``, or parts of it where there are many rows."""
+    files = {}
+    for role, file in sorted(run.records[MIX].parts["all"].files.items()):
+        kind, _, rest = role.partition("/")
+        if kind == "ledger":
+            name, _, part = rest.partition("/")
+            path = f"sequences/{name}/ledger{part.removeprefix('part').replace('/', '-')}.parquet"
+            files[path] = release.put(path, run.workspace.store.get(file.key, file.sha256), file.bytes, file.rows)
+    return files
 
 
 def files_of(run: Run) -> list[File]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from support.sequence_release import STAGES, caption, codes, identity, recipe, run, weight
 from support.sequence_runs import TOKENIZER, committed, documents, ledger, packed, sequences, words_of
@@ -36,6 +37,8 @@ def test_each_record_occurs_as_often_as_its_weight_says(tmp_path: Path, release:
     source = {"type": "cot", "name": "cot", "release": release}
     run_ = packed(tmp_path, [source], [{"name": "s", "length": 512}])
     uses = Counter(span.id for s in sequences(run_, "s") for span in s.documents)
+    published = tmp_path / "ws/staging/sequences/sequences/s/ledger.parquet"
+    assert pq.read_table(published).num_rows == 16, "the ledger is part of the release"
     held = [n for n in range(16) if n % 7 != 6]
     for whole in (1.0, 2.0, 3.0):
         assert {uses[identity("record", n)] for n in held if weight(n) == whole} == {int(whole)}
