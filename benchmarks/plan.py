@@ -75,6 +75,7 @@ _KELIX = {
 _RECIPES: tuple[dict[str, Any], ...] = (
     {
         "annotate": {"ocr": {}, "asr": {}},
+        "cot": {"questions": {"ask": {"model": {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}}}},
         "dedup": {"pixels": True, "semantic": {}},
         "index": {},
         "tokenize": {"tokenizer": {"name": "product"}},
