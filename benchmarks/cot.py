@@ -63,6 +63,7 @@ def prepare(folder: Path, records: int, planted: float) -> Path:
     cot = {
         "mix": modes,
         "total": records,
+        "repeats_by_score": dict.fromkeys(range(1, 6), 1.0),
         "questions_per_sample": 4,
         "teachers": [{"type": "programmatic", "error_injection_rate": planted}],
     }

@@ -61,6 +61,8 @@ class ScriptedVlm:
             return Turn(text=self.raw or json.dumps({"questions": [q.fields for q in self.questions]}))
         if one is None:
             return Turn(text="no idea")
+        if kind == "path":
+            return Turn(text=in_form(_text(body), one.says[0]))
         if kind == "judge":
             return Turn(text=json.dumps({"valid": one.valid, "reason": "not so", "score": 4}))
         number = self._turns[kind, one.question] = self._turns.get((kind, one.question), -1) + 1
@@ -77,7 +79,25 @@ class ScriptedVlm:
             return "propose", None
         if "Judge a question" in text:
             return "judge", one
+        if "The question:" in text:
+            return "path", one
         return ("sample" if seen else "guess"), one
+
+
+def in_form(prompt: str, answer: str) -> str:
+    """A reply in the form that a teacher's prompt asks for; in thinking with images, the turn before the program has run."""
+    closing = f"<answer>So it is \\boxed{{{answer}}}</answer>"
+    if "fenced program" in prompt:
+        return "<think>I enlarge it.\n```python\nimage.crop((0, 0, image.width // 2, image.height // 2)).save('a')\n```"
+    if "/no_think mode" in prompt:
+        return f"<analysis>A glance is enough. Therefore, /no_think mode is more appropriate.</analysis> {answer}"
+    if "No reasoning" in prompt:
+        return f"{answer}."
+    return f"<think>I look at what is shown, part by part.</think> {closing}"
+
+
+def _text(body: Body) -> str:
+    return " ".join(b["text"] for m in body["messages"] for b in _blocks(m) if b["type"] == "text")
 
 
 def _blocks(message: Mapping[str, Any]) -> list[dict[str, Any]]:
