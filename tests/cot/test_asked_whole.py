@@ -46,7 +46,7 @@ def texts(folder: Path) -> None:
         {"problem": f"What is {n} + {n}?", "answer": f"<think>{n} and {n} make {2 * n}.</think> \\boxed{{{2 * n}}}"}
         for n in range(3)
     ]
-    rows.append({"problem": "What is it?", "answer": "It is hard to say."})
+    rows.append({"problem": "What is it?", "answer": "It is hard to say what " + "exactly " * 9 + "it is."})
     (folder / "sums.jsonl").write_text("\n".join(map(json.dumps, rows)))
 
 
