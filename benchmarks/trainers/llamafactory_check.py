@@ -6,13 +6,10 @@ import json
 import sys
 from pathlib import Path
 
-from llamafactory.data.converter import align_dataset
 from llamafactory.data.loader import _load_single_dataset
 from llamafactory.data.parser import get_dataset_list
 from llamafactory.hparams import DataArguments, ModelArguments
 from transformers import Seq2SeqTrainingArguments
-
-_ = align_dataset
 
 
 def main(folder: str) -> None:

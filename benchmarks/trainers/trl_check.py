@@ -73,7 +73,11 @@ def main(pairs: str, rl: str, steps: str) -> None:
         )  # fmt: skip
         columns = [name for name in rows.column_names if name not in ("prompt", "chosen", "rejected", "images")]
         trainer = trl.DPOTrainer(
-            tiny(how.tokenizer), tiny(how.tokenizer), settings, train_dataset=rows.remove_columns(columns), processing_class=how
+            tiny(how.tokenizer),
+            tiny(how.tokenizer),
+            settings,
+            train_dataset=rows.remove_columns(columns),
+            processing_class=how,
         )
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
