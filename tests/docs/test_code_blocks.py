@@ -182,6 +182,12 @@ def test_python_that_reads_a_release_runs(
         (cats / path.name).symlink_to(path)
     if "/sequences/" in block.text:
         for name, more in (("rows-8k", {}), ("ksa-8k", {"format": Format.parquet, "summary": SummarySettings()})):
-            photo_set(tmp_path / "workspace", photo_sequences(2), release="cats", name=name, **more)
+            photo_set(
+                tmp_path / "workspace",
+                photo_sequences(2, 1200, flat=name == "ksa-8k"),
+                release="cats",
+                name=name,
+                **more,
+            )
     monkeypatch.chdir(tmp_path)
     exec(compile(block.text, f"{block.page}:{block.line}", "exec"), {"encode": QwenText().encode})

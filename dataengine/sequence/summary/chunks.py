@@ -34,8 +34,3 @@ def run_breaks(inside: NDArray[np.bool_]) -> Borders:
     """Where runs of ``inside`` (L,) begin and end: as ``breaks``, they align chunks with, say, the visual blocks."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(np.int8)))
     return edges.astype(np.int64)
-
-
-def is_uniform(borders: Borders, size: int) -> bool:
-    """Whether all chunks but the last have ``size`` tokens: what the published kernel takes (and it wants the last one full)."""
-    return bool((np.diff(borders)[:-1] == size).all()) and bool(borders[-1] - borders[-2] <= size)

@@ -64,7 +64,3 @@ class SummarySettings:
     def ids(self) -> list[int]:
         """Ids that stand for the summary tokens of a chunk."""
         return [0] * self.tokens if self.independent else [self.begin + i for i in range(self.tokens)]
-
-    def length(self, text: int) -> int:
-        """Length of ``text`` tokens with summaries, where chunks are not aligned: L + ceil(L / k)."""
-        return text + -(-text // self.chunk) * self.tokens
