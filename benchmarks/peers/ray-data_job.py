@@ -22,7 +22,7 @@ def first(rows):
     return rows.sort_values("path").head(1)
 
 
-ray.init(include_dashboard=False, log_to_driver=False)
+ray.init("local", include_dashboard=False, log_to_driver=False)
 table = ray.data.read_binary_files(sys.argv[1], include_paths=True).map(facts)
 for key in ("digest", "phash"):
     table = table.groupby(key).map_groups(first, batch_format="pandas")
