@@ -71,11 +71,11 @@ class Assembler:
         )
         wrong = self._is_special[np.where(plain != 0, first, 0)] & (plain != 0)
         roles[first == CODE] = Role.CODE
-        start = 0
+        start, any_wrong = 0, bool(wrong.any())
         for rows in batch:
             part = slice(start, start + rows.length)
             start += rows.length
-            if wrong[part].any():
+            if any_wrong and wrong[part].any():
                 text = self.tokenizer.decode(first[part][wrong[part]][:1].tolist())
                 yield InputError("special_token", f"a text has the special token {text}")
             else:

@@ -23,6 +23,7 @@ CHATML = (
 )
 _MARK = re.compile("\ue000(\\d+)\ue001")
 _TAG = re.compile(r"(</?(?:think|analysis|sandbox_output)>)")
+_END_OF_TEXT = Token("end_of_text")
 _BEFORE = {"<think>": Role.REASONING, "<analysis>": Role.REASONING, "<sandbox_output>": Role.TOOL_OUTPUT}
 
 
@@ -122,4 +123,4 @@ def content_runs(role: str, part: str | Visual, loss: LossConfig, inside: list[R
 
 def end_of_text() -> Token:
     """Closes a document; no target, as in the Kelix code."""
-    return Token("end_of_text")
+    return _END_OF_TEXT

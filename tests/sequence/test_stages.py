@@ -108,13 +108,17 @@ def test_pairs_have_the_caption_before_or_after(tmp_path: Path, release: str) ->
     assert first == (codes(n, "image"), caption(n), asked) and second == (codes(n, "image"), asked, caption(n))
 
 
-def test_the_same_bytes_after_a_kill_and_in_another_workspace(tmp_path: Path, release: str, texts: str) -> None:
+def test_the_same_bytes_after_a_kill_and_in_another_order(tmp_path: Path, release: str, texts: str) -> None:
     class Killed(InProcess):
         def run(self, worker: Any, store: Any, jobs: Any, resources: Any, tick: Any) -> Iterator[Any]:
             for n, made in enumerate(super().run(worker, store, jobs, resources, tick)):
                 if n == 2:
                     raise KeyboardInterrupt
                 yield made
+
+    class Reversed(InProcess):
+        def run(self, worker: Any, store: Any, jobs: Any, resources: Any, tick: Any) -> Iterator[Any]:
+            yield from super().run(worker, store, jobs[::-1], resources, tick)
 
     sources = [
         {"type": "samples", "name": "captions", "release": release},
@@ -128,7 +132,8 @@ def test_the_same_bytes_after_a_kill_and_in_another_workspace(tmp_path: Path, re
             _Pass(open_run(loaded), None, False, Silent(), Killed()).over(active)
     run(loaded)
     first = [file.sha256 for file in set_files(committed(loaded), "s")]
-    other = packed(tmp_path / "other", sources, block["sets"])  # type: ignore[arg-type]
+    run(recipe(tmp_path / "other", block), Reversed())
+    other = committed(recipe(tmp_path / "other", block))
     assert len(first) > 3 and first == [file.sha256 for file in set_files(other, "s")]
 
 

@@ -25,7 +25,7 @@ from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
 from dataengine.sequence.write_stage import SequenceDescribe, SequenceWrite
 from dataengine.shards.sample import flatten, sample_members
-from dataengine.stage import Stage
+from dataengine.stage import RecordEngine, Stage
 from dataengine.storage.tar import write_tar
 from dataengine.testing.in_process import InProcess
 from dataengine.tokenize.codec import to_row
@@ -194,9 +194,9 @@ def recipe(folder: Path, sequence: dict[str, Any], **changes: Any) -> Recipe:
     )
 
 
-def run(loaded: Recipe) -> list[StageReport]:
-    """All stages of sequences, in this process."""
+def run(loaded: Recipe, engine: RecordEngine | None = None) -> list[StageReport]:
+    """All stages of sequences, in this process or on ``engine``."""
     active = [stage for stage in STAGES if stage.active(loaded)]
     for stage in active:
         stage.validate(loaded)
-    return execute(loaded, plan=active, engine=InProcess())
+    return execute(loaded, plan=active, engine=engine or InProcess())
