@@ -13,25 +13,26 @@ import pyarrow.compute as pc
 from dataengine.browse.query import Queries
 from dataengine.config import recipe as recipes
 from dataengine.errors import UsageError
+from dataengine.index.manifest import pointed
 from dataengine.index.search import Index, Mask, open_index
 from dataengine.media.limits import Limits
-from dataengine.pipeline import committed
-from dataengine.release.reader import Published, open_release
 from dataengine.shards.json_types import known
+from dataengine.storage.store import Store
 
 if TYPE_CHECKING:
     from dataengine.models.encoders import Encoder
+    from dataengine.release.reader import Published
     from dataengine.stage import Run
 
 
 @dataclass(frozen=True)
 class Target:
-    """An opened index. ``run``: of a recipe; ``release``: where its kept samples alone are searched."""
+    """An opened index. ``run``: of a recipe, with its annotations; ``release``: where its kept samples alone are searched."""
 
     index: Index
     limits: Limits
     encoder: Callable[[], Encoder]
-    run: Run | None = None
+    run: Callable[[], Run] | None = None
     release: Published | None = None
 
     def queries(self) -> Queries:
@@ -48,7 +49,7 @@ class Target:
             return None
         from dataengine.browse.where import ids_where
 
-        return self._mask(ids_where(self.run, where))
+        return self._mask(ids_where(self.run(), where))
 
     def _mask(self, ids: pa.ChunkedArray[pa.StringScalar]) -> Mask:
         mask = pc.is_in(self.index.ids(), value_set=ids.combine_chunks())
@@ -68,18 +69,24 @@ def _of_recipe(place: str, workspace: str | None) -> Target:
     loaded = recipes.load(place, workspace=workspace)
     if loaded.index is None:
         raise UsageError(f"{place} has no index: add `index: {{of: both}}` to it and run `dataengine run {place}`")
-    run = committed(loaded, "index")
-    index = open_index(loaded.workspace, run.records["index.nodes"].parts["all"].facts["manifest"])
+    index = open_index(loaded.workspace, pointed(Store(loaded.workspace), loaded.name, loaded.index))
 
     def encoder() -> Encoder:
         from dataengine.models.encoders import encoder_of
 
         return encoder_of(loaded)
 
+    def run() -> Run:
+        from dataengine.pipeline import committed
+
+        return committed(loaded, "filter")
+
     return Target(index, loaded.limits.to_limits(), encoder, run)
 
 
 def _of_release(place: str) -> Target:
+    from dataengine.release.reader import open_release
+
     release = open_release(place)
     section = known(release.manifest.index, None)
     if section is None:

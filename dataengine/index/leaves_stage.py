@@ -27,24 +27,14 @@ from dataengine.index.fit_stages import (
     read_planes,
 )
 from dataengine.index.leaves import distances, nearest, sums_of
-from dataengine.index.manifest import SCHEMA, Branch, Drift, Manifest, stored, to_bytes
+from dataengine.index.manifest import SCHEMA, Branch, Drift, Manifest, point, pointer_of, stored, to_bytes
 from dataengine.index.planes import Planes
-from dataengine.index.vectors import SHOWN, VECTORS, Space
+from dataengine.index.vectors import GROUP, SHOWN, Space
+from dataengine.index.vectors import PLACES as PLACES
 from dataengine.index.vectors_stage import config_of, of_samples, space_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import File, Output, digest
-
-#: Rows of a row group of ``rows``, of which a search reads those of its hits.
-GROUP = 2048
-#: One row an indexed sample, in the order of the index's rows: its leaf, and 1 - cosine to the leaf's centre.
-PLACES = pa.schema(
-    [
-        *(VECTORS.field(name) for name in SHOWN),
-        pa.field("leaf", pa.int32(), nullable=False),
-        pa.field("leaf_distance", pa.float64(), nullable=False),
-    ]
-)
 
 
 class IndexLeaves(IndexStage):
@@ -134,8 +124,10 @@ class IndexNodes(IndexStage):
         return NodesWorker(run.workspace, config.kind, config.leaf_size, space, kept_layers(run))
 
     def keep(self, run: Run) -> str:
-        """Advises a rebuild where the tree fits its samples no longer."""
-        return advice(run.records[self.name].parts["all"].facts["drift"], config_of(run.recipe))
+        """Points to the manifest, and advises a rebuild where the tree fits its samples no longer."""
+        facts, config = run.records[self.name].parts["all"].facts, config_of(run.recipe)
+        point(run.workspace.store, run.recipe.name, pointer_of(config, facts["manifest"]))
+        return advice(facts["drift"], config)
 
 
 def advice(drift: Any, config: IndexConfig) -> str:

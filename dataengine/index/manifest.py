@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from dataengine.config.index import IndexConfig
 from dataengine.errors import UsageError
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import File
+from dataengine.storage.workspace import File, digest
 
 #: Goes up whenever an index of before cannot be read as one of now.
 SCHEMA = "1"
@@ -64,6 +65,45 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Index of faiss, whose n-th vector is the n-th row."""
     cooccurrence: list[Stored] = []
     """Neighbours of each id in sequences of behaviour."""
+
+
+class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``index/NAME.json``: the manifest of a recipe's index as of its last run, and digest of the settings it was made with, so
+    that a search need not list the recipe's sources."""
+
+    manifest: str
+    settings: str
+
+
+def pointer_of(config: IndexConfig, manifest: str) -> Pointer:
+    """Points from a recipe's index block to a manifest."""
+    return Pointer(manifest, digest(config.model_dump(mode="json")))
+
+
+def point(store: Store, name: str, pointer: Pointer) -> None:
+    """Write the pointer of a recipe, unless it stands."""
+    key, data = f"index/{name}.json", msgspec.json.encode(pointer)
+    try:
+        if store.get(key) == data:
+            return
+    except FileNotFoundError:
+        pass
+    store.put(key, data)
+
+
+def pointed(store: Store, name: str, config: IndexConfig) -> str:
+    """Key of the manifest of a recipe's index. Raises UsageError where there is none, or one of other settings."""
+    try:
+        pointer = msgspec.json.decode(store.get(f"index/{name}.json"), type=Pointer)
+    except FileNotFoundError:
+        raise UsageError(f"{store.url} has no index of recipe {name}: run `dataengine index RECIPE`") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{store.uri(f'index/{name}.json')} is damaged ({error}): run `dataengine index RECIPE`"
+        ) from None
+    if pointer != pointer_of(config, pointer.manifest):
+        raise UsageError(f"the index of recipe {name} was made with other settings: run `dataengine index RECIPE`")
+    return pointer.manifest
 
 
 def stored(file: File) -> Stored:

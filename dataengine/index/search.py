@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dataengine.errors import UsageError
 from dataengine.index import layers
-from dataengine.index.leaves_stage import GROUP, PLACES
 from dataengine.index.manifest import Manifest, Stored, load
+from dataengine.index.vectors import GROUP, PLACES
 from dataengine.storage.pinned_packages import cache_dir, write_atomically
 from dataengine.storage.store import Store
 

@@ -37,6 +37,16 @@ SAMPLE = pa.schema([VECTORS.field(name) for name in ("id", "vector")])
 #: Hash of an id below which its vector is in the sample that the upper layers are fitted on: one of 64.
 SAMPLED = 1 << 26
 SHOWN = tuple(name for name in VECTORS.names if name != "vector")
+#: Rows of a row group of ``rows``, of which a search reads those of its hits.
+GROUP = 2048
+#: One row an indexed sample, in the order of the index's rows: its leaf, and 1 - cosine to the leaf's centre.
+PLACES = pa.schema(
+    [
+        *(VECTORS.field(name) for name in SHOWN),
+        pa.field("leaf", pa.int32(), nullable=False),
+        pa.field("leaf_distance", pa.float64(), nullable=False),
+    ]
+)
 #: Samples and items without a vector, and why.
 LEFT_OUT = pa.schema([(name, pa.string()) for name in ("id", "failure", "message")])
 

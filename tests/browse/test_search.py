@@ -46,7 +46,7 @@ def run(photos: Path) -> Run:
 
 def target_of(run: Run) -> Target:
     key = run.records["index.nodes"].parts["all"].facts["manifest"]
-    return Target(open_index(run.recipe.workspace, key), Limits(), StandIn, run)
+    return Target(open_index(run.recipe.workspace, key), Limits(), StandIn, lambda: run)
 
 
 def invoke(target: Target, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:

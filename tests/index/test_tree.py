@@ -13,9 +13,10 @@ from support.item_tables import clusters, indexed, opened, recipe, write
 from dataengine.errors import RunError, UsageError
 from dataengine.index import fit_stages
 from dataengine.index.leaves_stage import advice
-from dataengine.index.manifest import load
+from dataengine.index.manifest import load, pointed
 from dataengine.index.search import Index, open_index
 from dataengine.pipeline import execute
+from dataengine.storage.store import Store
 
 COUNT = 3000
 
@@ -170,6 +171,21 @@ def test_an_index_of_another_schema_is_refused(tmp_path: Path) -> None:
         load(run.workspace.store, key)
     with pytest.raises(UsageError, match="there is no index; run `dataengine index RECIPE`"):
         open_index(run.recipe.workspace, "index/none/manifest.json")
+
+
+def test_a_recipe_points_to_its_index(tmp_path: Path) -> None:
+    write(tmp_path / "items.parquet", clusters(100))
+    one = recipe(tmp_path)
+    store = Store(one.workspace)
+    with pytest.raises(UsageError, match="has no index of recipe planted"):
+        pointed(store, one.name, one.index)
+    run = indexed(one)
+    assert pointed(store, one.name, one.index) == run.records["index.nodes"].parts["all"].facts["manifest"]
+    with pytest.raises(UsageError, match="was made with other settings"):
+        pointed(store, one.name, recipe(tmp_path, fan_out=4).index)
+    store.put(f"index/{one.name}.json", b"{")
+    with pytest.raises(UsageError, match="is damaged"):
+        pointed(store, one.name, one.index)
 
 
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
