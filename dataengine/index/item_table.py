@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -155,7 +156,8 @@ def dim_of(file: pq.ParquetFile, column: str) -> int:
 
 def rectangular(lists: Any, dim: int) -> tuple[NDArray[np.float32], list[tuple[str, str] | None]]:
     """``(n, dim)`` float32 of a list column, and of each row the class and message of why it is not usable; that row is zero."""
-    lengths = [len(v) if v.is_valid else None for v in lists]
+    counted: Any = pc.list_value_length(lists)
+    lengths: list[int | None] = counted.to_pylist()
     out = np.zeros((len(lists), dim), np.float32)
     bad: list[tuple[str, str] | None] = [
         None if n == dim else ("no_vector", "it has no vector") if n is None else _wrong(n, dim) for n in lengths

@@ -38,7 +38,7 @@ SAMPLE = pa.schema([VECTORS.field(name) for name in ("id", "vector")])
 SAMPLED = 1 << 26
 SHOWN = tuple(name for name in VECTORS.names if name != "vector")
 #: Rows of a row group of ``rows``, of which a search reads those of its hits.
-GROUP = 2048
+GROUP = 512
 #: One row an indexed sample, in the order of the index's rows: its leaf, and 1 - cosine to the leaf's centre.
 PLACES = pa.schema(
     [
