@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dataengine.config.model_server import ModelClientConfig
+from dataengine.errors import RunError
 from dataengine.models.serving.completion import FINAL, Completion, FailedCompletion, Failure, Result
 from dataengine.models.serving.shared_budget import NOTHING, Amount, SharedBudget
 from dataengine.models.serving.usage import Usage
@@ -17,6 +19,8 @@ Tokens = tuple[int, int]
 
 _FEWEST = 50
 """Results before their failures are a share."""
+_LEAST = 1e-9
+"""Of money: sums of floats must not fall short of what was asked for."""
 
 
 @dataclass
@@ -59,7 +63,7 @@ class Spending:
         estimate needs."""
         async with self._asking:
             lacking = self._with(estimate).plus(self._granted, -1)
-            need = Amount(max(0.0, lacking.tokens), max(0.0, lacking.money))
+            need = Amount(max(0.0, lacking.tokens), lacking.money + _LEAST if lacking.money > 0 else 0.0)
             if need == NOTHING:
                 return True
             if self._refused and need.tokens >= self._refused.tokens and need.money >= self._refused.money:
@@ -72,8 +76,10 @@ class Spending:
             return True
 
     async def close(self) -> None:
-        """Give back what was taken of the shared budget and not spent."""
-        if self.shared is not None:
+        """Give back what was taken of the shared budget and not spent; where the store does not answer, it counts as spent."""
+        if self.shared is None:
+            return
+        with suppress(RunError):
             await asyncio.to_thread(self.shared.give_back, self._granted.plus(self._with((0, 0)), -1))
 
     def _with(self, estimate: Tokens) -> Amount:
