@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
@@ -17,11 +18,15 @@ from dataengine.annotate.text.worker import TextWorker, captions_of
 from dataengine.annotate.worker import TABLE
 from dataengine.config.annotate import AnnotateConfig, OcrConfig
 from dataengine.config.annotate_text import GopherQualityConfig, TextConfig, UrlConfig
+from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.errors import UsageError
 from dataengine.media.limits import Limits
+from dataengine.policy.decide import decide
+from dataengine.policy.load import load
 from dataengine.samples.locate import Located
 from dataengine.stage import Part
 from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import opaque
 
 DOG = "A brown dog runs along the beach with a red ball in its mouth."
 PAGE = "\n".join(
@@ -189,6 +194,29 @@ def test_text_in_pictures_is_judged_where_it_is_read() -> None:
     assert "ocr_language" in names[1] - names[0] and "caption_language" in names[0]
     with pytest.raises(ValidationError, match="names ocr alone"):
         AnnotateConfig(text=TextConfig(texts=("ocr",)))
+
+
+@pytest.mark.parametrize(
+    ("caption", "rule"),
+    [
+        (DOG, None),
+        ("Ein brauner Hund läuft am Strand entlang und trägt einen roten Ball", "language"),
+        ("dog", "words"),
+        ("buy now " * 9, "repetition"),
+        ("Lorem ipsum dolor sit amet, this is the caption of a picture.", "boilerplate"),
+        ("Prints of this photo can be had from ann@example.com in any size.", "addresses"),
+    ],
+)
+def test_the_policy_for_captions(judges: Judges, caption: str, rule: str | None) -> None:
+    text = track(TextConfig(texts=("caption",)))
+    policy = load(Path(__file__).parents[2] / "filters/captions-en-v1.yaml", {f.name: f.type for f in text.columns})
+    verdict = judges.text(caption)
+    row = {f"caption_{name}": reason for name, reason in verdict.reasons.items()}
+    row |= {f"caption_{name}": getattr(verdict, name) for name in ("language", "language_score", "emails", "ips")}
+    table = pa.Table.from_pylist([{"id": "a", **row}], pa.schema([pa.field("id", pa.string()), *text.columns]))
+    with DuckDBEngine(threads=1) as engine:
+        decided = decide(opaque(engine), policy, "annotated", {"annotated": opaque(engine).frame(table)})
+        assert engine.collect(decided.decisions)["rule"].to_pylist() == [rule]
 
 
 def test_versions_and_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
