@@ -35,8 +35,8 @@ def sentences(track: AnnotationTrack) -> list[str]:
     """Models with their licences, figures and values, failures: a sentence each."""
     models = "; ".join(f"{m.name} (from {m.source}, licence {m.licence or 'not stated'})" for m in track.models)
     lines = [f"`{track.name}`: by {models}."]
-    if track.figures:
-        lines.append(f"`{track.name}`: {', '.join(f'{what} {n:,}' for what, n in track.figures.items())}.")
+    if figures := ", ".join(f"{n:,} {what}" for what, n in track.figures.items() if n):
+        lines.append(f"`{track.name}`: {figures}.")
     if track.values:
         most = sorted(track.values.items(), key=lambda pair: (-pair[1], pair[0]))
         named = ", ".join(f"{value} ({n:,})" for value, n in most[:_MOST])

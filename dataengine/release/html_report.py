@@ -151,7 +151,12 @@ def _servers(m: Manifest) -> str:
 
 
 def _labels(m: Manifest) -> Iterable[str]:
-    listed = [(name, value, f"{n:,}", f"{kept:,}") for name, value, n, kept in labels_section.rows(m)]
+    rows = labels_section.rows(m)
+    above = ["", *(name for name, *_ in rows)]
+    listed = [
+        ("" if name == above[place] else name, value, f"{n:,}", f"{kept:,}")
+        for place, (name, value, n, kept) in enumerate(rows)
+    ]
     yield _table(labels_section.HEAD, listed) if listed else ""
     yield f"<p>{escaped(labels_section.texts(m))}</p>" if labels_section.texts(m) else ""
 

@@ -168,7 +168,7 @@ def test_a_text_that_hangs_costs_its_sample_alone(tmp_path: Path) -> None:
     assert (rows[2]["caption_language"], rows[2]["caption_emails"], rows[2]["texts"]) == (None, 0, [])
     assert [(t["kind"], t["cut"]) for t in rows[3]["texts"]] == [("caption", True), ("ocr", False)]
     assert rows[3]["ocr_language"] == "en"
-    assert output.counts["captions"] == 3 and output.counts["judged by their beginning"] == 1
+    assert output.counts["captions"] == 3 and output.counts["texts judged by their beginning"] == 1
     assert again.files == output.files
 
 

@@ -53,7 +53,7 @@ def track(config: TextConfig) -> Track:
         models.append(ModelLicence(languages.title, languages.source, languages.licence))
     return Track(
         "text", f"datatrove-{packages[0]}-{options}", columns(config), (), tuple(models), config.in_samples,
-        "with text", "language of the caption", unreleased=(pa.field("texts", pa.list_(pa.struct(_TEXT))),),
+        "with a text", "language of the caption", unreleased=(pa.field("texts", pa.list_(pa.struct(_TEXT))),),
     )  # fmt: skip
 
 

@@ -142,8 +142,8 @@ class TextWorker(TrackWorker):
             "captions": kinds["caption"],
             "texts in pictures": kinds["ocr"],
             **{what: sum(text[name] for text in texts) for what, name in _FIGURES.items()},
-            "judged by their beginning": sum(text["cut"] for text in texts),
-            "with a filter that failed": sum(text["error"] is not None for text in texts),
+            "texts judged by their beginning": sum(text["cut"] for text in texts),
+            "texts with a filter that failed": sum(text["error"] is not None for text in texts),
         }
 
     def values(self, table: pa.Table) -> Mapping[str, int]:
