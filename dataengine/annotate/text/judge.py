@@ -40,6 +40,7 @@ def judge(context: TextConfig, item: list[tuple[list[str], str | None]]) -> list
 
 @lru_cache(1)
 def _judges(config: str) -> Judges:
+    warnings.filterwarnings("ignore", "Mean of empty slice|invalid value", RuntimeWarning)  # of texts without words
     return Judges(TextConfig.model_validate_json(config))
 
 
@@ -87,12 +88,7 @@ def filter_of(config: TextConfig, name: str) -> Reason | None:
     made = getattr(import_module(f"datatrove.pipeline.filters.{module}"), cls)(**parameters)
     from datatrove.data import Document
 
-    def reason(text: str) -> str:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # the mean of no words
-            return _reason(made.filter(Document(text=text, id="")))
-
-    return reason
+    return lambda text: _reason(made.filter(Document(text=text, id="")))
 
 
 def _reason(result: bool | tuple[bool, str]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.annotate.text.judge import PRELOAD
 from dataengine.annotate.text.track import filters_of
@@ -135,15 +136,15 @@ class TextWorker(TrackWorker):
         return row
 
     def counts(self, table: pa.Table) -> dict[str, int]:
-        texts = [text for texts in table["texts"].to_pylist() for text in texts or ()]
-        kinds = Counter(text["kind"] for text in texts)
+        texts = pc.list_flatten(table["texts"].combine_chunks())
+        fields = {name: pc.struct_field(texts, name) for name in ("kind", "cut", "error", *_FIGURES)}
         return {
-            "with": sum(bool(texts) for texts in table["texts"].to_pylist()),
-            "captions": kinds["caption"],
-            "texts in pictures": kinds["ocr"],
-            **{what: sum(text[name] for text in texts) for what, name in _FIGURES.items()},
-            "texts judged by their beginning": sum(text["cut"] for text in texts),
-            "texts with a filter that failed": sum(text["error"] is not None for text in texts),
+            "with": _sum(pc.greater(pc.list_value_length(table["texts"]), 0)),
+            "captions": _sum(pc.equal(fields["kind"], "caption")),
+            "texts in pictures": _sum(pc.equal(fields["kind"], "ocr")),
+            **{what: _sum(fields[name]) for name, what in _FIGURES.items()},
+            "texts judged by their beginning": _sum(fields["cut"]),
+            "texts with a filter that failed": _sum(pc.is_valid(fields["error"])),
         }
 
     def values(self, table: pa.Table) -> Mapping[str, int]:
@@ -152,7 +153,11 @@ class TextWorker(TrackWorker):
         return Counter(map(str, table["caption_language"].drop_null().to_pylist()))
 
 
-_FIGURES = {"e-mail addresses": "emails", "public IP addresses": "ips"}
+_FIGURES = {"emails": "e-mail addresses", "ips": "public IP addresses"}
+
+
+def _sum(values: Any) -> int:
+    return int(pc.sum(values).as_py() or 0)
 
 
 def captions_of(sample: Located, extra: Mapping[str, Any]) -> list[str]:
