@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataengine.annotate.captions.recaption_worker import CAPTIONS
+from dataengine.annotate.captions.recaption_worker import CAPTIONS, NOTHING
 from dataengine.annotate.captions.tables import MADE
 from dataengine.config.cot import OpenAIConfig
 from dataengine.cot.core.schemas import PATHS
@@ -17,7 +17,7 @@ from dataengine.storage.workspace import digest
 _CAPTIONS = """
 SELECT "server" AS asked, "failure", CAST(count(*) AS BIGINT) AS n,
 CAST(sum(COALESCE("tokens_in", 0)) AS BIGINT) AS tokens_in, CAST(sum(COALESCE("tokens_out", 0)) AS BIGINT) AS tokens_out
-FROM m GROUP BY "server", "failure"
+FROM m WHERE "style" IS NOT NULL AND ("failure" IS NULL OR "failure" <> ?) GROUP BY "server", "failure"
 """
 _PATHS = 'SELECT "teacher" AS asked, "failure", CAST(count(*) AS BIGINT) AS n FROM m GROUP BY "teacher", "failure"'
 
@@ -41,10 +41,11 @@ def asked_models(run: Run) -> list[Json]:
 
 
 def _captions(run: Run) -> list[Json]:
+    """Without samples that could not be shown, or of which there was nothing to tell: nobody was asked about them."""
     if "annotate.recaption" not in run.records:
         return []
-    frame = run.frame("annotate.recaption", CAPTIONS, MADE, ["server", "failure", "tokens_in", "tokens_out"])
-    return run.engine.collect(run.engine.sql(_CAPTIONS, {"m": frame})).to_pylist()
+    frame = run.frame("annotate.recaption", CAPTIONS, MADE, ["server", "style", "failure", "tokens_in", "tokens_out"])
+    return run.engine.collect(run.engine.sql(_CAPTIONS, {"m": frame}, [NOTHING])).to_pylist()
 
 
 def _paths(run: Run) -> list[Json]:

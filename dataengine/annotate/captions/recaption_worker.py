@@ -38,6 +38,8 @@ from dataengine.storage.workspace import File, Output, digest, parquet
 CAPTIONS = "captions"
 #: Captions of which no share of failures stops a run, unless all of a few are lost.
 SMALLEST, _FEW = 50, 3
+#: Failure of a sample that a model without vision could be told nothing of.
+NOTHING = "nothing_to_tell"
 _MAY_PASS = ("rate_limit", "server_error", "timeout", "disconnected")
 _SEED_DIGITS = 13
 """So that every JSON reader keeps the number whole."""
@@ -192,7 +194,7 @@ class RecaptionWorker(DecodingWorker):
         }
         if not (seen or context or speech):
             message = "the model sees no pictures, and nothing is known of this sample that it could be told"
-            return Asked(_failed(row, "nothing_to_tell", message), None, {})
+            return Asked(_failed(row, NOTHING, message), None, {})
         return Asked(row, prompts.request(style, view, shown, context, speech, seed, self.config), pictures)
 
     def _with_outcome(self, row: Row, result: Result) -> Row:

@@ -136,12 +136,13 @@ class TextWorker(TrackWorker):
         return row
 
     def counts(self, table: pa.Table) -> dict[str, int]:
-        texts = pc.list_flatten(table["texts"].combine_chunks())
-        fields = {name: pc.struct_field(texts, name) for name in ("kind", "cut", "error", *_FIGURES)}
+        column: Any = table["texts"].combine_chunks()
+        texts: Any = pc.list_flatten(column)
+        fields: dict[str, Any] = {name: pc.struct_field(texts, name) for name in ("kind", "cut", "error", *_FIGURES)}
         return {
-            "with": _sum(pc.greater(pc.list_value_length(table["texts"]), 0)),
-            "captions": _sum(pc.equal(fields["kind"], "caption")),
-            "texts in pictures": _sum(pc.equal(fields["kind"], "ocr")),
+            "with": _sum(pc.greater(pc.list_value_length(column), pa.scalar(0))),
+            "captions": _sum(pc.equal(fields["kind"], pa.scalar("caption"))),
+            "texts in pictures": _sum(pc.equal(fields["kind"], pa.scalar("ocr"))),
             **{what: _sum(fields[name]) for name, what in _FIGURES.items()},
             "texts judged by their beginning": _sum(fields["cut"]),
             "texts with a filter that failed": _sum(pc.is_valid(fields["error"])),
