@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="pictures that pairs are made of, instead of the stamps")
     parser.add_argument("--pictures", type=int, default=10_000, help="pairs are made of so many, at most")
     parser.add_argument("--distractors", type=int, default=500, help="crops of other sources")
+    parser.add_argument(
+        "--least", type=float, default=0.2, help="least share of a side that a crop has; below 0.5 it is hard"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
     for name in ("epochs", "batch", "temperature", "learning_rate", "weight_decay", "dim"):
@@ -53,7 +56,7 @@ def main() -> None:
     encoder.setup(options.device, options.threads)
     folder = options.folder or unpacked("tuxpaint-stamps-default") / "usr/share/tuxpaint/stamps"
     sources = list(pictures(sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg"))))
-    sources, others = sources[: options.pictures], list(distractors())
+    sources, others = sources[: options.pictures], list(distractors()) if options.distractors else []
     report = harness.Report("alignment", options)
     rows = [one(encoder, sources, others, seed, options) for seed in range(options.seeds)]
     gains = [after - before for _, before, after, _ in rows]
@@ -97,10 +100,12 @@ def one(
     encoder: StandIn, sources: Sequence[Any], others: Sequence[Any], seed: int, options: argparse.Namespace
 ) -> tuple[int, float, float, float]:
     """Seed, recall as they are and aligned, and CPU seconds of the training."""
-    a, b = (
-        embedded(encoder, [crop(rgb, draw(seed, f"{name}#{n}", "crop")) for name, rgb in sources]) for n in range(2)
-    )
-    far = [crop(others[n % len(others)][1], draw(seed, f"far {n}", "crop")) for n in range(options.distractors)]
+    both = [[crop(rgb, draw(seed, f"{name}#{n}", "crop"), options.least) for name, rgb in sources] for n in range(2)]
+    a, b = (embedded(encoder, crops) for crops in both)
+    far = [
+        crop(others[n % len(others)][1], draw(seed, f"far {n}", "crop"), options.least)
+        for n in range(options.distractors)
+    ]
     pairs = Pairs(a, b, np.ones(len(a), np.float32), np.arange(len(a), dtype=np.int64))
     names = ("epochs", "batch", "temperature", "learning_rate", "weight_decay", "dim")
     config = AlignConfig(pairs=[PairSource(derive="crops")], **{name: getattr(options, name) for name in names})

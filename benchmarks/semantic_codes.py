@@ -56,7 +56,7 @@ def main() -> None:
 def made(options: argparse.Namespace) -> Any:
     """Unit vectors around the means of groups, as near to them as half the distance of two means."""
     rng = np.random.default_rng(0)
-    means = rng.normal(size=(min(_GROUPS, options.vectors), options.dim)).astype(np.float32)
+    means = rng.normal(size=(min(_GROUPS, options.vectors // 10), options.dim)).astype(np.float32)
     rows = means[rng.integers(0, len(means), options.vectors)]
     return unit(rows + 0.5 * rng.normal(size=rows.shape).astype(np.float32))
 

@@ -26,6 +26,7 @@ INDEX = {
     "codes": {"levels": 2, "size": 6, "iterations": 5},
     "balance": {"by": "codes", "depth": 1, "temperature": 0.5, "coverage": {"centres": 5, "sample": 60}},
 }
+TREE = ("index.top", "index.route", "index.fit", "index.tree", "index.leaves")
 STAGES = (*CODES, "index.centres", "index.coverage", "index.balance")
 
 sizes = st.dictionaries(st.integers(1, 500), st.integers(1, 20), min_size=1, max_size=20)
@@ -77,6 +78,20 @@ def test_a_target_of_the_users(tmp_path: Path) -> None:
     capped = [row for row in rows_of(run) if row["cluster"] and row["cluster_rank"] <= 4]
     assert max(Counter(row["cluster"] for row in capped).values()) == 4
     assert 0 < len(kept) < 60
+
+
+@pytest.mark.parametrize("engine", [DuckDBEngine(threads=1), Parted(3, 1)], ids=["one process", "parted"])
+def test_leaves_and_subtrees_are_clusters(tmp_path: Path, engine: Any) -> None:
+    vectors = clustered(90)
+    vectors[5] = 0
+    made = dict[str, dict[str, str | None]]()
+    for by, balance in (("leaf", {"by": "leaf"}), ("subtree", {"by": "subtree", "depth": 1})):
+        run = run_of(tmp_path / by, vectors, {"leaf_size": 12, "balance": balance}, engine=engine)
+        made[by] = {row["id"]: row["cluster"] for row in rows_of(make(run, (*TREE, "index.balance")))}
+    leaves, halves = (Counter(name for name in made[by].values() if name is not None) for by in ("leaf", "subtree"))
+    assert len(leaves) == 8 and sorted(halves) == ["0", "1"] and leaves.total() == halves.total() == 89
+    assert all((leaf is None) == (made["subtree"][id_] is None) for id_, leaf in made["leaf"].items())
+    assert all(int(str(leaf)) // 4 == int(str(made["subtree"][id_])) for id_, leaf in made["leaf"].items() if leaf)
 
 
 @given(sizes, st.floats(0, 1))

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dataengine.catalog import STAGES
 from dataengine.config.index import IndexConfig
 from dataengine.engines.duckdb import DuckDBEngine
-from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, table_of, unit
+from dataengine.index.vectors import SHOWN, VECTORS, publish, table_of, unit
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
 from support.in_process import outputs
@@ -42,9 +42,7 @@ def run_of(
         shown = pa.Table.from_pylist([{"id": rows[n]["id"], "caption": "c"} for n in mine], shown_schema())
         usable = np.nan_to_num(vectors[mine], nan=np.nan)
         table, left_out = table_of(shown, np.where(np.isfinite(usable).all(1)[:, None], unit(usable), usable))
-        files = {"vectors": run.workspace.write_table(f"v/{part}.parquet", table, VECTORS)}
-        if len(left_out):
-            files["left_out"] = run.workspace.write_table(f"v/{part}-left-out.parquet", left_out, LEFT_OUT)
+        files = publish(run.workspace, f"v/{part}", table, left_out)
         models = options.get("models", ["m1"] * parts)[part]
         whole[f"p{part}"] = Output(files, {"samples": len(table)}, {"dim": vectors.shape[1], "models": [models]})
     run.records["index.vectors"] = Record("index.vectors", "", whole)

@@ -29,13 +29,12 @@ def prepare(context: tuple[Limits, Encoder, int], item: tuple[bytes, str, str]) 
     return [encoder.prepare([crop(rgb, draw(seed, f"{id_}#{n}", "crop"))]) for n in range(2)]
 
 
-def crop(rgb: Any, key: int) -> Any:
-    """A part of ``(H, W, 3)`` pixels, of half to all of each side, where and how large by the bits of ``key``."""
+def crop(rgb: Any, key: int, least: float = _LEAST) -> Any:
+    """A part of ``(H, W, 3)`` pixels, of ``least`` to all of each side, where and how large by the bits of ``key``."""
     height, width = rgb.shape[:2]
     shares = [((key >> 16 * n) & 0xFFFF) / 0xFFFF for n in range(4)]
     h, w = (
-        max(1, round(side * (_LEAST + (1 - _LEAST) * share)))
-        for side, share in ((height, shares[0]), (width, shares[1]))
+        max(1, round(side * (least + (1 - least) * share))) for side, share in ((height, shares[0]), (width, shares[1]))
     )
     top, left = round((height - h) * shares[2]), round((width - w) * shares[3])
     return rgb[top : top + h, left : left + w]
