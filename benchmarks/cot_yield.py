@@ -29,7 +29,12 @@ from dataengine.testing import Body, InProcess, Turn, chat_server
 _KNOWN = re.compile(r"The right answer is known: (.+?)\. Your reasoning", re.DOTALL)
 _OPTION = re.compile(r"(?m)^([A-F])\. (.+)$")
 _THINK = "I look at what is shown, part by part, and compare what I see. There are 3 lamps, about 12 cm wide."
-_PROGRAM = "<think>I look closer.\n```python\ncrop(0, 0, 500, 500)\nzoom(2)\n```"
+_PROGRAM = (
+    "<think>I look closer.\n```python\npart = image.crop((0, 0, image.width // 2, image.height // 2))\n"
+    'part = part.resize((part.width * 2, part.height * 2))\npart.save("part.png")\n```'
+)
+_SEED = 0x7FFFFFFF
+"""Bits of a seed that requests have."""
 _COLOURS = ("red", "green", "blue", "black", "white")
 _POLICY = {
     "name": "all",
@@ -79,7 +84,7 @@ def graded(folder: Path, samples: int, right: float) -> Counter[tuple[str, bool,
         checks = run.table("cot.check", "checks", CHECKS, ["kind", "seed", "grade"]).to_pylist()
         run.close()
     return Counter(
-        (*script.replies[row["seed"]], row["grade"]) for row in checks if row["kind"] == "path" and row["grade"]
+        (*script.replies[row["seed"] & _SEED], row["grade"]) for row in checks if row["kind"] == "path" and row["grade"]
     )
 
 
@@ -99,10 +104,11 @@ class Script:
         right = draw % 10_000 < 10_000 * self.right
         said = answer[1] if right else wrong(answer[1], text)
         styles = AUTO if "/no_think mode" in text else PLAIN if "No reasoning" in text else THINKING
-        if "python` fence" in text and len(body["messages"]) == 1:
+        tools = "fenced program" in text
+        if tools and len(body["messages"]) == 1:
             return Turn(text=_PROGRAM)
         name = sorted(styles)[draw // 10_000 % len(styles)]
-        if "python` fence" in text:
+        if tools:
             name, styles = "after tools", {"after tools": _after_tools}
         self.replies[body["seed"]] = (name, right)
         return Turn(text="", message=styles[name](_THINK, said, f"The answer is {said}."))
