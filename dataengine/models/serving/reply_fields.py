@@ -30,10 +30,15 @@ def completion_of(content: bytes) -> tuple[Mapping[str, Any], Completion]:
         _content(message.get("content")),
         _count(usage, "prompt_tokens"),
         _count(usage, "completion_tokens"),
-        _text(message, "reasoning_content"),
+        _text(message, "reasoning_content") or _reasoning(message),
         tuple(_tool_call(call) for call in _list(message, "tool_calls")),
         tuple(_token(token) for token in _list(logprobs, "content")),
     )
+
+
+def _reasoning(message: Mapping[str, Any]) -> str:
+    """``reasoning``, as newer servers call it; some vendors have something else than text there."""
+    return _text(message, "reasoning") if isinstance(message.get("reasoning"), str) else ""
 
 
 def _content(content: Any) -> str:

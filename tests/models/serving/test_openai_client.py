@@ -229,6 +229,13 @@ def test_log_probabilities_and_tool_calls_are_cached_as_they_came(server: ChatSe
     assert first.logprobs == (TokenLogprob("a\u0301", -0.1234567890123),)
 
 
+@pytest.mark.parametrize(("message", "reasoning"), [({"reasoning": "so"}, "so"), ({"reasoning": {"effort": 1}}, "")])
+def test_newer_servers_call_it_reasoning(server: ChatServer, message: dict[str, object], reasoning: str) -> None:
+    server.turns = [Turn(text="B", message=message)]
+    [one] = complete(server, [request()])
+    assert isinstance(one, Completion) and (one.text, one.reasoning) == ("B", reasoning)
+
+
 def test_a_request_is_named_by_all_that_decides_its_completion() -> None:
     tool = {"type": "function", "function": {"name": "zoom"}}
     requests = [request(), request("who?"), request(seed=2), request(picture="obs:1"), request(logprobs=True)]
