@@ -75,9 +75,10 @@ class TinyModel(nn.Module):
         self.layers = nn.ModuleList(Block(sizes.dim, sizes.heads) for _ in range(sizes.layers))
         self.norm, self.decoder = nn.LayerNorm(sizes.dim), Block(sizes.dim, sizes.heads)
         self.steps = nn.Parameter(torch.zeros(sizes.width, sizes.dim))
-        self.head = nn.Linear(sizes.dim, sizes.ids, bias=False)
-        for weight in (self.embedding.weight, self.head.weight, self.summary, self.steps):
-            nn.init.normal_(weight, std=0.02)
+        self.last, self.head = nn.LayerNorm(sizes.dim), nn.Linear(sizes.dim, sizes.ids)
+        for weight in (self.embedding.weight, self.summary, self.steps):  # as large as the states that they are added to
+            nn.init.normal_(weight, std=0.5)
+        nn.init.normal_(self.head.weight, std=0.02)
 
     def states(self, rows: Tensor, positions: Tensor, summary: Tensor, masks: list[Tensor]) -> Tensor:
         """(L, D) state of each row (L, W); ``masks`` (L, L) of the layers, used in turn; ``summary`` (L,) bool."""
@@ -93,7 +94,7 @@ class TinyModel(nn.Module):
         """(M, W, ids): token j of the next row, from the state before it (M, D) and the row's tokens before j (M, W)."""
         before = self.embedding(targets[:, :-1])
         x = torch.cat([states[:, None], states[:, None] + before], 1) + self.steps
-        return self.head(self.decoder(x))
+        return self.head(self.last(self.decoder(x)))
 
     @torch.no_grad()
     def sample(
