@@ -76,7 +76,11 @@ class TinyModel(nn.Module):
         self.norm, self.decoder = nn.LayerNorm(sizes.dim), Block(sizes.dim, sizes.heads)
         self.steps = nn.Parameter(torch.zeros(sizes.width, sizes.dim))
         self.last, self.head = nn.LayerNorm(sizes.dim), nn.Linear(sizes.dim, sizes.ids)
-        for weight in (self.embedding.weight, self.summary, self.steps):  # as large as the states that they are added to
+        for weight in (
+            self.embedding.weight,
+            self.summary,
+            self.steps,
+        ):  # as large as the states that they are added to
             nn.init.normal_(weight, std=0.5)
         nn.init.normal_(self.head.weight, std=0.02)
 

@@ -30,6 +30,8 @@ class SequenceSet:
 
     store: Store
     about: SetDescription
+    checked: bool = True
+    """Whether the SHA-256 of each file is compared before it is read."""
 
     def __len__(self) -> int:
         return self.about.sequences
@@ -41,7 +43,7 @@ class SequenceSet:
 
     def read(self, shard: SequenceShard) -> Iterator[PackedSequence]:
         """Sequences of one shard in order. Raises as ``__iter__``."""
-        with local_files(self.store, shard) as paths:
+        with local_files(self.store, shard, self.checked) as paths:
             yield from (sequence for _, sequence in READERS[self.about.format](paths[0]))
 
     def at(self, number: int) -> tuple[str, PackedSequence]:
@@ -54,7 +56,7 @@ class SequenceSet:
         raise UsageError(f"{self.store.url} has {len(self):,} sequences, numbered from 0: there is no {number}")
 
     def _nth(self, shard: SequenceShard, number: int) -> tuple[str, PackedSequence]:
-        with local_files(self.store, shard) as paths:
+        with local_files(self.store, shard, self.checked) as paths:
             for at, row in enumerate(READERS[self.about.format](paths[0])):
                 if at == number:
                     return row
@@ -62,11 +64,13 @@ class SequenceSet:
 
 
 @contextmanager
-def local_files(store: Store, shard: SequenceShard) -> Iterator[list[Path]]:
-    """The files of a shard in one folder, their checksums checked; fetched to a temporary one from S3. Raises RunError."""
+def local_files(store: Store, shard: SequenceShard, checked: bool = True) -> Iterator[list[Path]]:
+    """The files of a shard in one folder, ``checked`` against their SHA-256; fetched to a temporary one from S3. Raises
+    RunError."""
     if not store.remote:
         paths = [Path(store.url, file.path) for file in shard.files]
-        _check(shard, paths)
+        if checked:
+            _check(shard, paths)
         yield paths
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +79,8 @@ def local_files(store: Store, shard: SequenceShard) -> Iterator[list[Path]]:
             with path.open("wb") as out:
                 for piece in store.stream(file.path, file.bytes):
                     out.write(piece)
-        _check(shard, paths)
+        if checked:
+            _check(shard, paths)
         yield paths
 
 
@@ -84,8 +89,10 @@ def _check(shard: SequenceShard, paths: list[Path]) -> None:
         check_file(path, file)
 
 
-def open_set(url: str) -> SequenceSet:
-    """The set in a folder or s3:// prefix. Raises UsageError where there is none, and for formats that keep only tokens."""
+def open_set(url: str, *, checked: bool = True) -> SequenceSet:
+    """The set in a folder or s3:// prefix. Without ``checked`` files are read as they are: for a set that has been verified.
+
+    Raises UsageError where there is none, and for formats that keep only tokens."""
     store = Store(url)
     about = description_of(store)
     if about.format not in READERS:
@@ -93,4 +100,4 @@ def open_set(url: str) -> SequenceSet:
             f"{url} is a set in the format {about.format.value}, which keeps tokens and losses alone; open it in another format: "
             f"{', '.join(READERS)}"
         )
-    return SequenceSet(store, about)
+    return SequenceSet(store, about, checked)
