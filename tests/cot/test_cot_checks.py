@@ -22,7 +22,7 @@ from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Grade
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.core.tables import CheckRow, End, OutcomeRow
+from dataengine.cot.core.tables import NO_AGREEMENT, CheckRow, End, OutcomeRow
 from dataengine.cot.paths.error_injection import with_error
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.review.choose import choose
@@ -112,6 +112,7 @@ def test_doubtful_replies_go_to_people() -> None:
     assert choose([check(0, "B"), check(1, "C")], 1.5).why == "process"
     assert choose([check(0, "A", 40), check(1, "B", 10)], 1.5).why == "redundant"
     assert choose([check(0, "A", 14), check(1, "A", 10)], 1.5).why == ""
+    assert choose([check(0, "B", reasons=(NO_AGREEMENT,)), check(1, "C")], 1.5).why == "unsettled"
 
 
 def test_a_path_that_is_wrong_on_purpose_is_never_chosen_as_sound() -> None:

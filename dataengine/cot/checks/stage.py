@@ -24,7 +24,7 @@ from dataengine.cot.core.formats import AutoThinking
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.schemas import CHECKS, PATHS
 from dataengine.cot.core.stage import CotPart, CotParts
-from dataengine.cot.core.tables import AskedQuestion, CheckRow, PathRow, rows_of
+from dataengine.cot.core.tables import NO_AGREEMENT, AskedQuestion, CheckRow, PathRow, rows_of
 from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
@@ -208,7 +208,7 @@ def _doubt(question: Question, text: str) -> str:
     """What measured answers to a question have against a sound reply: nobody agrees on its answer, or it decides to think about
     what all samples got right at once, or not to where some went wrong."""
     if "unsettled" in question.parameters:
-        return "no agreement on the answer"
+        return NO_AGREEMENT
     if question.style == "auto" and question.basis == "agreed":
         thinks = AutoThinking.decision in text
         return "decision" if thinks == (question.difficulty == "easy") else ""

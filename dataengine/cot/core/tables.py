@@ -21,6 +21,8 @@ from dataengine.storage.workspace import File, Workspace
 
 PathKind = Literal["path", "text_only", "direct"]
 End = Literal["kept", "rejected", "failed"]
+NO_AGREEMENT = "no agreement on the answer"
+"""Reason against any reply to a question on whose answer models do not agree."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dataengine.cot.core.tables import CheckRow, End
+from dataengine.cot.core.tables import NO_AGREEMENT, CheckRow, End
 
 
 @dataclass(frozen=True)
 class Choice:
     """``chosen``: index of a path, None where no path is right; then ``outcome`` (rejected or failed) and ``reason`` say why.
-    ``why``: process, redundant or unsure, where it needs a reviewer. ``agreement``: share of the paths with this
+    ``why``: process, unsettled, redundant or unsure, where it needs a reviewer. ``agreement``: share of the paths with this
     answer."""
 
     chosen: int | None
@@ -44,7 +44,18 @@ def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | Non
     flaws = {id(c): (c.grade, _low_confidence(c, least_step), c.words > redundant * shortest) for c in right}
     best = min(right, key=lambda c: (*flaws[id(c)], *_by_confidence(c)))
     grade, low_confidence, long = flaws[id(best)]
-    why = "process" if grade == "B" else "unsure" if low_confidence else "redundant" if long else ""
+    unsettled = grade == "B" and best.reasons == (NO_AGREEMENT,)
+    why = (
+        "unsettled"
+        if unsettled
+        else "process"
+        if grade == "B"
+        else "unsure"
+        if low_confidence
+        else "redundant"
+        if long
+        else ""
+    )
     return Choice(best.index, why, round(agreement, 4))
 
 

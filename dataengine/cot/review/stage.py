@@ -41,7 +41,7 @@ _COUNTS = (
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "5"
+    version = "6"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS)
 
     def settings(self, recipe: Recipe) -> Any:
