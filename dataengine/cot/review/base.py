@@ -36,7 +36,8 @@ class ReviewItem:
     paths: tuple[ReviewPath, ...]
     chosen: int
     why: str
-    """Why it needs one: ``process`` (grade B), ``unsettled`` (models do not agree on the answer), ``redundant`` (a long A) or ``unsure`` (a step of low confidence)."""
+    """Why it needs one: ``process`` (grade B), ``unsettled`` (models do not agree on the answer), ``redundant`` (a long
+    A) or ``unsure`` (a step of low confidence)."""
     images: tuple[str, ...] = ()
 
 

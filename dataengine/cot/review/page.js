@@ -3,7 +3,12 @@ const by = (id) => document.getElementById(id);
 let shown = null;
 let chosen = 0;
 
-const REASONS = { process: "flawed reasoning", unsettled: "models do not agree on the answer", redundant: "longer than needed", unsure: "a step of low confidence" };
+const REASONS = {
+  process: "flawed reasoning",
+  unsettled: "models do not agree on the answer",
+  redundant: "longer than needed",
+  unsure: "a step of low confidence",
+};
 
 function element(tag, value, kind) {
   const node = document.createElement(tag);
