@@ -176,6 +176,8 @@ class EncodeWorker:
                     raise record
                 look = RecordVisuals(record, visuals, members, family, self.vision, self.encoder, source.loss.vision)
                 if isinstance(source, PairsSource):
+                    if not record.parents:
+                        raise InputError("no_sample", "a record of text alone has no picture and caption to pair with")
                     first = record.parents[0]
                     visual = look(f"sample:{first}")
                     yield pair_draft(
