@@ -128,12 +128,14 @@ def test_what_the_source_asks_is_in_the_release(made: tuple[Path, ChatServer, Pa
     tasks = Counter(r.task for r in found)
     assert tasks["given_answer"] and tasks["given_reasoned"] and tasks["given_tools"] and tasks["caption_match"], tasks
     assert tasks["match_clips"] and tasks["count_shots_slow_fast"], tasks
-    given = [r for r in found if r.basis == "given"]
+    given = [r for r in found if r.task.startswith("given_")]
+    merged = [r for r in found if r.task.startswith("merged_given")]
+    assert {r.answer_type for r in merged} <= {"list"}
     assert {r.answer_type for r in given} == {"number", "choice", "word"}
     assert all(r.parameters["question"].startswith("Look twice") and r.parameters["original"] for r in given)
     assert all(r.parameters["place"].startswith("mixed/") for r in given)
     told = json.loads((made[0] / "manifest.json").read_bytes())["cot"]
-    assert told["yield"]["basis"]["given"]["kept"] == len(given)
+    assert told["yield"]["basis"]["given"]["kept"] == len(given) + len(merged)
     lost = told["rejected"]
     assert lost["questions: the answer is none of the choices"] >= 7
 

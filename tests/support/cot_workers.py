@@ -54,7 +54,11 @@ class Workshop:
 
     def only(self, rows: Sequence[QuestionRow], **config: Any) -> Workshop:
         """The same place with these questions alone, and another recipe."""
-        changed = self.config.model_dump() | {"paths_per_question": 1, "text_only_baseline": False} | config
+        changed = (
+            self.config.model_dump()
+            | {"paths_per_question": 1, "text_only_baseline": False, "tool_baseline": False}
+            | config
+        )
         other = Workshop(Path(self.workspace.store.url), [], changed, self.seed)
         name = digest([row.rid for row in rows])
         other.located = self.located
