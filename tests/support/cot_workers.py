@@ -30,6 +30,9 @@ from dataengine.storage.workspace import Output, Workspace, commit_part, digest
 from support.cot_corpus import alone, pictures, videos
 
 
+_NO_BASELINES = {"text_only_baseline": False, "tool_baseline": False}
+
+
 class Workshop:
     """``material``: what the source says of a sample, by its id, where it says something. With the name of a ``part``, what is
     made is committed, and what was committed before is known."""
@@ -38,7 +41,7 @@ class Workshop:
         self, folder: Path, ids: Sequence[str], config: Mapping[str, Any], seed: int = 3, part: str = ""
     ) -> None:
         self.workspace = Workspace(str(folder))
-        self.config = CotConfig.model_validate({"paths_per_question": 1, "text_only_baseline": False, **config})
+        self.config = CotConfig.model_validate({"paths_per_question": 1, **_NO_BASELINES, **config})
         self.seed, self.part = seed, part
         self.located = [self._put(id_) for id_ in ids]
         self.outputs: dict[str, Output] = {}
