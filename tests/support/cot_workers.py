@@ -29,7 +29,6 @@ from dataengine.storage.row_packs import PackedRows, RowPack, places
 from dataengine.storage.workspace import Output, Workspace, commit_part, digest
 from support.cot_corpus import alone, pictures, videos
 
-
 _NO_BASELINES = {"text_only_baseline": False, "tool_baseline": False}
 
 
@@ -57,11 +56,7 @@ class Workshop:
 
     def only(self, rows: Sequence[QuestionRow], **config: Any) -> Workshop:
         """The same place with these questions alone, and another recipe."""
-        changed = (
-            self.config.model_dump()
-            | {"paths_per_question": 1, "text_only_baseline": False, "tool_baseline": False}
-            | config
-        )
+        changed = self.config.model_dump() | {"paths_per_question": 1} | _NO_BASELINES | config
         other = Workshop(Path(self.workspace.store.url), [], changed, self.seed)
         name = digest([row.rid for row in rows])
         other.located = self.located
