@@ -28,7 +28,7 @@ class MixCell(Closed):
 
     cell: str
     share: float | None
-    asked: Count
+    requested: Count
     available: Count
     reached: Count
     pieces: Annotated[Count, Meta(description="documents and parts of documents, with repeats")]

@@ -22,7 +22,7 @@ _SETS = (
     "summary tokens",
     "FLOPs imbalance (before)",
 )
-_MIX = ("set", "share of", "share", "tokens asked", "available", "reached", "ran out")
+_MIX = ("set", "share of", "share", "tokens requested", "available", "reached", "ran out")
 
 
 def sequences(m: Manifest) -> str:
@@ -36,15 +36,15 @@ def sequences(m: Manifest) -> str:
 
 def tables(s: Sequences) -> list[Titled]:
     """Title, columns and rows of each table."""
-    made: list[Titled] = [
+    titled: list[Titled] = [
         ("sets of sequences", _SETS, _sets(s)),
         ("mix, in tokens", _MIX, _mix(s)),
         ("documents", ("set", "what became of them", "documents"), _outcomes(s)),
     ]
     if s.texts:
         texts: list[tuple[str, ...]] = [(reason, f"{n:,}") for reason, n in s.texts.items()]
-        made.append(("texts", ("rows of text corpora", "number"), texts))
-    return made
+        titled.append(("texts", ("rows of text corpora", "number"), texts))
+    return titled
 
 
 def sentences(s: Sequences) -> list[str]:
@@ -101,7 +101,7 @@ def _mix(s: Sequences) -> list[tuple[str, ...]]:
     return [
         (
             *(one.name, cell.cell, "-" if cell.share is None else f"{cell.share:.1%}"),
-            *(f"{n:,}" for n in (cell.asked, cell.available, cell.reached)),
+            *(f"{n:,}" for n in (cell.requested, cell.available, cell.reached)),
             "yes" if cell.ran_out else "",
         )
         for one in s.sets

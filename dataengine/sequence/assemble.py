@@ -43,10 +43,10 @@ class Assembler:
         """A document for each draft, or why there is none."""
         texts = [run.text for draft in drafts for run in draft.runs if isinstance(run, Words) and not run.special]
         encoded = iter(self.tokenizer.encode_batch(texts))
-        made = [self._rows(draft, encoded) for draft in drafts]
-        good = [rows for rows in made if isinstance(rows, _Rows)]
+        drafted = [self._rows(draft, encoded) for draft in drafts]
+        good = [rows for rows in drafted if isinstance(rows, _Rows)]
         finished = iter(self._finished(good))
-        return [next(finished) if isinstance(rows, _Rows) else rows for rows in made]
+        return [next(finished) if isinstance(rows, _Rows) else rows for rows in drafted]
 
     def _rows(self, draft: Draft, encoded: Iterator[list[int]]) -> _Rows | InputError:
         """Takes the ids of all the draft's texts, whatever becomes of it."""

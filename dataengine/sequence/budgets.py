@@ -56,7 +56,7 @@ def cut_of(cell: str, by_bucket: Mapping[int, int], budget: int, buckets: int) -
     return Cut(cell, at, buckets, left)
 
 
-def taken(pieces: pa.Table) -> pa.Table:
+def fitting(pieces: pa.Table) -> pa.Table:
     """Of the pieces in the last buckets of cells (columns ``cell``, ``place``, ``length``, ``left``) those that fit, in the order
     of their places: what does not fit into the tokens that are left is passed over."""
     ordered = pieces.sort_by([("cell", "ascending"), ("place", "ascending")])

@@ -50,12 +50,12 @@ def sample_drafts(samples: Sequence[CaptionedSample], source: SamplesSource) -> 
 def pair_draft(record: Record, sample: CaptionedSample, source: PairsSource) -> Draft:
     """``<image, caption, [eos], question, answer>`` or its reverse (Keye-VL-1.5, arXiv 2509.01563), one document."""
     question = "".join(b.text for b in record.messages[0].content if isinstance(b, TextBlock)).strip()
-    asked: list[Run] = [
+    question_answer: list[Run] = [
         Words(question + _BREAK, Role.USER, source.loss.user),
         Words(record.answer, Role.ASSISTANT, source.loss.assistant),
     ]
     caption: list[Run] = [Words(sample.caption, Role.TEXT, source.loss.text)] if sample.caption else []
-    first, then = (caption, asked) if source.order == "caption_first" else (asked, caption)
+    first, then = (caption, question_answer) if source.order == "caption_first" else (question_answer, caption)
     middle = [end_of_text()] if first and then else []
     return Draft(record.id, (sample.visual, *first, *middle, *then, end_of_text()))
 

@@ -192,28 +192,28 @@ class EncodeWorker:
         if spec.rows is None or spec.inputs is None:
             return
         for batch in batches(segments.documents(spec.rows, source), _LOOKED_UP):
-            good = [found for _, found in batch if not isinstance(found, InputError)]
+            good = [listed for _, listed in batch if not isinstance(listed, InputError)]
             known = spec.inputs.ids(set().union(*map(segments.references, good)))
             ids = {id_ for one in good for id_ in segments.samples_of(one, known)}
             visuals = self._visuals_of(self._parents(spec.parents, ids), ids, spec.family, source.loss.vision)
             look = partial(visual_of, visuals)
-            for id_, found in batch:
+            for id_, listed in batch:
                 try:
-                    if isinstance(found, InputError):
-                        raise found
-                    yield segments.segments_draft(id_, found, known, look, source)
+                    if isinstance(listed, InputError):
+                        raise listed
+                    yield segments.segments_draft(id_, listed, known, look, source)
                 except InputError as error:
                     yield failed_row(id_, source.name, error)
 
     def _parents(self, materials: Sequence[Material], ids: set[str]) -> dict[str, tuple[dict[str, Any], Tar]]:
         """The row of MATERIAL of each of these samples, and the tar that it is of."""
         wanted = pa.array(sorted(ids), pa.string())
-        found: dict[str, tuple[dict[str, Any], Tar]] = {}
+        parents: dict[str, tuple[dict[str, Any], Tar]] = {}
         for material in materials:
             for table in self.workspace.batches([material.file], MATERIAL):
                 some = table.filter(pc.is_in(table["id"], value_set=wanted)).to_pylist()
-                found |= {row["id"]: (row, material.tar) for row in some}
-        return found
+                parents |= {row["id"]: (row, material.tar) for row in some}
+        return parents
 
     def _visuals_of(
         self, parents: Mapping[str, tuple[dict[str, Any], Tar]], ids: Iterable[str], family: str, loss: bool

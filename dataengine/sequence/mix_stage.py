@@ -17,7 +17,7 @@ from dataengine.config.sequence import SetConfig
 from dataengine.contracts import columns
 from dataengine.errors import BalanceError, RunError
 from dataengine.sequence.base import AS_WRITTEN, ENCODE, MIX, Sequencing, codebook_sizes, releases, sources_of
-from dataengine.sequence.budgets import cut_of, plan_budgets, pools, taken
+from dataengine.sequence.budgets import cut_of, fitting, plan_budgets, pools
 from dataengine.sequence.encoded import DOCUMENTS
 from dataengine.sequence.occurrences import BUCKETS, DRAWN, OCCURRENCES, Draws
 from dataengine.sequence.special import family_of
@@ -82,7 +82,7 @@ _EXTRA = columns(source=pa.string(), thousandths=pa.int64(), extra=pa.int64())
 
 class SequenceMix(Sequencing, TableStage):
     name = MIX
-    version = "1"
+    version = "2"
     needs = (ENCODE,)
 
     def settings(self, recipe: Recipe) -> Any:
@@ -191,8 +191,8 @@ def _fitting(by: str, pieces: pa.Table) -> pa.Table:
     """OCCURRENCES among those with ``left`` that fit, by source or cell."""
     own = pieces["cell"]
     keyed = pieces.set_column(pieces.column_names.index("cell"), "cell", pieces[by])
-    fitting = taken(keyed.append_column("own", own))
-    restored = fitting.set_column(fitting.column_names.index("cell"), "cell", fitting["own"])
+    chosen = fitting(keyed.append_column("own", own))
+    restored = chosen.set_column(chosen.column_names.index("cell"), "cell", chosen["own"])
     return restored.select(OCCURRENCES.names).cast(OCCURRENCES)
 
 
@@ -229,16 +229,17 @@ def _cells(
     whole = sum(one.shares.values())
     out = []
     for cell in sorted({*available, *budgets}):
-        asked, row = budgets.get(cell, 0), reached.get(cell)
+        requested, row = budgets.get(cell, 0), reached.get(cell)
         out.append(
             {
                 "cell": cell,
                 "share": round(one.shares.get(cell, 0.0) / whole, 6) if whole else None,
-                "asked": asked,
+                "requested": requested,
                 "available": available.get(cell, 0),
                 "reached": row["tokens"] if row else 0,
                 "pieces": row["pieces"] if row else 0,
-                "ran_out": available.get(cell, 0) < asked or (bool(one.shares.get(cell)) and not available.get(cell)),
+                "ran_out": available.get(cell, 0) < requested
+                or (bool(one.shares.get(cell)) and not available.get(cell)),
             }
         )
     return out
@@ -246,7 +247,7 @@ def _cells(
 
 def _check_shortage(one: SetConfig, cells: list[dict[str, Any]]) -> None:
     """Raises RunError where the mix cannot be reached and the recipe wants that to stop the run."""
-    short = [f"{c['cell']} has {c['available']:,} of {c['asked']:,} tokens" for c in cells if c["ran_out"]]
+    short = [f"{c['cell']} has {c['available']:,} of {c['requested']:,} tokens" for c in cells if c["ran_out"]]
     if short and one.on_shortage == "error":
         raise RunError(
             f"set {one.name}: its mix cannot be reached: {'; '.join(short)}. Lower `tokens`, raise `epochs` of its sources, "

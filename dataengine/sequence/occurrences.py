@@ -78,7 +78,7 @@ class Draws:
         used = np.where(np.array([not outcome for outcome in outcomes], np.bool_), uses, 0)
         thousandths = used % _STEPS
         places = self._places(documents, np.flatnonzero(thousandths))
-        made = {
+        computed = {
             "outcome": pa.array(outcomes, pa.string()),
             "cell": pa.array(cells, pa.string()),
             "place": pa.array(places, pa.string()),
@@ -88,7 +88,7 @@ class Draws:
             **pieces.columns(),
         }
         columns: dict[str, Any] = {name: documents[name] for name in documents.column_names}
-        return pa.table({name: {**columns, **made}[name] for name in DRAWN.names}, schema=DRAWN)
+        return pa.table({name: {**columns, **computed}[name] for name in DRAWN.names}, schema=DRAWN)
 
     def expanded(self, drawn: pa.Table) -> pa.Table:
         """OCCURRENCES of rows of DRAWN with ``count``, how often each is used."""
@@ -106,7 +106,7 @@ class Draws:
         names = (kept[name].to_pylist() for name in ("source", "id", "n"))
         digests = [self._digest(*key) for key in zip(*names, occurrence.tolist(), part.tolist(), strict=True)]
         words = np.frombuffer(b"".join(digests), ">u4").reshape(-1, 4)[:, 0].astype(np.int64)
-        made = {
+        computed = {
             "place": pa.array([digest.hex() for digest in digests], pa.string()),
             "bucket": pa.array(words * BUCKETS >> 32),
             "occurrence": pa.array(occurrence.astype(np.int32)),
@@ -115,7 +115,9 @@ class Draws:
             "stop": pa.array(stops.values.to_numpy()[flat]),
             "length": pa.array(lengths.values.to_numpy()[flat]),
         }
-        return pa.table([made[name] if name in made else kept[name] for name in OCCURRENCES.names], schema=OCCURRENCES)
+        return pa.table(
+            [computed[name] if name in computed else kept[name] for name in OCCURRENCES.names], schema=OCCURRENCES
+        )
 
     def _outcomes(self, documents: pa.Table, counts: I64, uses: I64, cells: Sequence[str]) -> list[str]:
         """Why a document is left out whatever the others are, "" where it is not."""

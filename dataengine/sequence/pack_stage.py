@@ -107,8 +107,8 @@ class PackWorker:
             documents = read(self.workspace.store, rows.places(), codebooks)
             numbers = count()
             for number, pieces in enumerate(group, start):
-                made = [rows.piece(next(numbers), next(documents), one, self.eob, a, b) for _, a, b in pieces]
-                yield to_row(packed(made, one, self.padding, self.eob, codebooks), arranged.costs[number])
+                parts = [rows.piece(next(numbers), next(documents), one, self.eob, a, b) for _, a, b in pieces]
+                yield to_row(packed(parts, one, self.padding, self.eob, codebooks), arranged.costs[number])
 
 
 class _Rows:

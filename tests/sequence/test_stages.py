@@ -87,7 +87,7 @@ def test_shares_are_of_tokens_and_what_ran_out_is_stated(tmp_path: Path, release
     free = {cell["cell"]: cell for cell in facts["free"]["cells"]}
     total = sum(cell["reached"] for cell in free.values())
     for name, share in (("video", 0.24), ("image", 0.50), ("text", 0.26)):
-        assert free[name]["reached"] <= free[name]["asked"] <= free[name]["available"] and not free[name]["ran_out"]
+        assert free[name]["reached"] <= free[name]["requested"] <= free[name]["available"] and not free[name]["ran_out"]
         assert abs(free[name]["reached"] / total - share) < 0.06, "to one document"
     assert all(cell["ran_out"] and cell["reached"] == cell["available"] for cell in facts["short"]["cells"])
     sets[1]["on_shortage"] = "error"
