@@ -117,14 +117,14 @@ def digests(folder: Path) -> dict[str, str]:
 @pytest.mark.slow
 def test_the_same_index_from_one_and_two_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit_stages, "BRANCH", 512)
+    write(tmp_path / "items.parquet", clusters(COUNT))
     made = []
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        folder.mkdir()
-        write(folder / "items.parquet", clusters(COUNT))
-        one = recipe(folder).model_copy(update={"workers": workers})
+        places = {"workspace": str(folder), "lock": str(tmp_path / f"{workers}.lock")}
+        one = recipe(tmp_path).model_copy(update={"workers": workers, **places})
         execute(one, only="index")
-        made.append(digests(folder / "ws" / "index"))
+        made.append(digests(folder / "index"))
     assert len(made[0]) > 40 and made[0] == made[1]
     assert all(r.state == "up to date" for r in execute(one, only="index")), "the lock changes no key"
 
