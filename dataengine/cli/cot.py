@@ -64,6 +64,24 @@ def run(
 
 @app.command()
 @exits
+def tasks(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Recipe whose shares to show; default: those without one.")
+    ] = None,
+) -> None:
+    """List the task families by capability: mode, what each needs, its share, and how many wordings its questions have."""
+    from dataengine.cli import console
+    from dataengine.config.cot import CotConfig
+    from dataengine.config.recipe import load
+    from dataengine.cot.tasks.registry import listing, shares
+
+    config = (load(recipe).cot if recipe else None) or CotConfig()
+    rows = listing(shares(config.tasks, config.capabilities))
+    console.print_table("task families", ("capability", "family", "mode", "needs", "share", "wordings"), rows)
+
+
+@app.command()
+@exits
 def verify(
     release: ReleaseArgument,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes (default: all CPUs).")] = None,

@@ -103,6 +103,24 @@ class AskConfig(Model):
         return (self.model, *(self.samplers or (self.model,)), *([self.judge] if self.judge else []))
 
 
+class GroundingConfig(Model):
+    """Fields of a sample's metadata with boxes, points, polygons, lines of text (``ocr``) and events (``spans``): the key of each
+    list, and the names of its entries' fields (docs/cot.md)."""
+
+    boxes: str | None = None
+    points: str | None = None
+    polygons: str | None = None
+    ocr: str | None = None
+    spans: str | None = None
+    label: str = "label"
+    text: str = "text"
+    caption: str = "caption"
+    units: Literal["pixels", "fraction", "thousandths"] = "pixels"
+    """Of coordinates: pixels of the original, fractions of its sides, or thousandths of them."""
+    box_format: Literal["xyxy", "xywh"] = "xyxy"
+    """Two corners, or a corner with width and height, as in COCO."""
+
+
 class QuestionsConfig(Model):
     """Questions from a sample's metadata and captions, which no measurement of the media answers."""
 
@@ -114,6 +132,8 @@ class QuestionsConfig(Model):
     source_qa: SourceQAConfig | None = None
     metadata: dict[str, str] = {}
     """Metadata key to the question that its value answers."""
+    grounding: GroundingConfig | None = None
+    """Questions that are answered by grounding strings, from fields of the metadata."""
     caption_distractors: Annotated[int, Field(ge=0, le=5)] = 0
     """Caption-choice questions: how many captions of other samples stand beside the sample's own; 0: no such questions."""
     rewrite: OpenAIConfig | None = None
@@ -155,7 +175,9 @@ class CotConfig(Model):
     """Shares by mode or ``mode/style``, or a preset: ``even``, ``keye-vl``."""
     tasks: dict[str, Annotated[float, Field(ge=0)]] = {}
     difficulties: dict[Literal["easy", "medium", "hard"], Annotated[float, Field(ge=0)]] = {}
-    """Shares within each cell of the mix; empty: as drawn."""
+    """Shares within each cell of the mix; empty: as drawn. ``tasks`` also weigh how often a family is asked."""
+    capabilities: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Factors of the shares by which task families are asked, by capability (``dataengine cot tasks``)."""
     total: Annotated[int, Field(ge=1)] | None = None
     """Uses of records in all, a record that is repeated three times being three; null: as ``short_modes`` says."""
     short_modes: Literal["fill", "cut"] = "fill"

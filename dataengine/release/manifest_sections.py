@@ -246,6 +246,7 @@ class Cot(Closed):
     quality: Counts | UnsetType = UNSET
     funnel: list[CotStep] | UnsetType = UNSET
     yields: dict[str, dict[str, Counts]] | UnsetType = field(default=UNSET, name="yield")
+    capabilities: dict[str, Counts] | UnsetType = UNSET
     examples: list[CotExample] | UnsetType = UNSET
 
 

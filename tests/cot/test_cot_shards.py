@@ -45,7 +45,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_the_child_makes_what_the_parent_would() -> None:
     media = pictures() | videos()
     ids = [sorted(pictures())[0], sorted(videos())[0]]
-    others = [tuple((o, videos()[o], {}) for o in sample(i).partners) for i in ids]
+    others = [tuple((o, media[o], {}) for o in sample(i).partners) for i in ids]
     items = [
         EncodedSample(i, "image" if i in pictures() else "video", media[i], pairs=PAIRS, partners=o)
         for i, o in zip(ids, others, strict=True)

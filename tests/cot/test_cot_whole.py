@@ -90,6 +90,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, ChatS
             "questions_per_sample": 12,
             "paths_per_question": 1,
             "total": 400,
+            "capabilities": {"source": 40.0},
             "show_answer": True,
             "text_only_baseline": False,
             "teachers": [{"type": "programmatic"}, model],
@@ -143,7 +144,10 @@ def test_what_the_source_asks_is_in_the_release(made: tuple[Path, ChatServer, Pa
 def test_every_record_is_checked_from_the_release_alone(made: tuple[Path, ChatServer, Path]) -> None:
     found = recheck(str(made[0]))
     assert not found.wrong, found.errors
-    assert set(found.basis) == {"measured", "caption", "given"} and sum(found.basis.values()) == found.right > 40
+    assert (
+        set(found.basis) == {"measured", "constructed", "caption", "given"}
+        and sum(found.basis.values()) == found.right > 40
+    )
     told = dict(found.rows())
     assert told["- answer given by the source, not measured"] == str(found.basis["given"])
     assert not verify(str(made[0])).errors

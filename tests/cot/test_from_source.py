@@ -28,6 +28,7 @@ from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.testing import Body, ChatServer, Turn, chat_server
 
+FROM_SOURCE = {n: float(task.basis in ("given", "caption", "agreed")) for n, task in TASKS.items()}
 PICTURE, CLIP = sorted(pictures())[0], sorted(videos())[0]
 OWN = "a temple with a yellow roof"
 OTHERS = (
@@ -65,7 +66,7 @@ def thought(answer: str) -> str:
 
 def test_a_pair_is_asked_once_and_its_answer_is_the_given_one() -> None:
     source = sample(PICTURE)
-    kept = [o.question for o in candidates(source, 3, 16, models=True) if isinstance(o, Kept)]
+    kept = [o.question for o in candidates(source, 3, 16, models=True, shares=FROM_SOURCE) if isinstance(o, Kept)]
     asked = [r for r in kept if r.basis == "given"]
     assert len(asked) == len(PAIRS) and {r.answer for r in asked} == {p.answer for p in PAIRS}
     assert {r.answer_type for r in asked} == {"choice", "number"}
@@ -75,7 +76,7 @@ def test_a_pair_is_asked_once_and_its_answer_is_the_given_one() -> None:
 
 
 def test_without_models_only_what_a_program_can_answer_is_asked() -> None:
-    asked = [o.question for o in candidates(sample(PICTURE), 3, 16) if isinstance(o, Kept)]
+    asked = [o.question for o in candidates(sample(PICTURE), 3, 16, shares=FROM_SOURCE) if isinstance(o, Kept)]
     asked = [q for q in asked if q.basis == "given"]
     assert asked and {r.style for r in asked} == {"non_thinking"}
 
@@ -99,7 +100,7 @@ def model_reply(question: Question, answer: str) -> str:
 PROPOSAL = Proposal("counting", "How many lamps hang there?", "3", "number", (), "m", "p", "hard", 3, 4, 0, 3, 20.0)
 #: Of families that differ in their capability alone, one.
 NAMES = [name for name in TASKS if not name.startswith(("asked_", "merged_")) or name.startswith("asked_counting")]
-FORMS = [(n, s) for n in NAMES if TASKS[n].basis != "measured" and TASKS[n].kind != "text" for s in TASKS[n].styles]
+FORMS = [(n, s) for n in NAMES if FROM_SOURCE[n] and TASKS[n].kind != "text" for s in TASKS[n].styles]
 
 
 def test_tasks_from_the_source_have_all_styles() -> None:
@@ -180,7 +181,9 @@ def test_free_answers_differ_by_rule_alone() -> None:
 
 
 def tasks(source: CotInput, seed: int) -> set[str]:
-    return {o.question.task for o in candidates(source, seed, 16, models=True) if isinstance(o, Kept)}
+    return {
+        o.question.task for o in candidates(source, seed, 16, models=True, shares=FROM_SOURCE) if isinstance(o, Kept)
+    }
 
 
 def judged(body: Body) -> Turn:
@@ -196,7 +199,7 @@ def judged(body: Body) -> Turn:
 def test_a_judge_compares_free_answers(server: ChatServer, tmp_path: Path) -> None:
     server.reply = judged
     model = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
-    config = {"teachers": [model], "paths_per_question": 8, "questions_per_sample": 16}
+    config = {"teachers": [model], "paths_per_question": 8, "questions_per_sample": 16, "tasks": FROM_SOURCE}
     material = {PICTURE: SourceMaterial(PICTURE, (FREE,))}
     source = replace(sample(PICTURE), pairs=(FREE,))
     seed = next(n for n in range(50) if "given_reasoned" in tasks(source, n))
@@ -234,7 +237,9 @@ HARDER = "Count what stands left of the middle, add what stands right of it: how
 def test_questions_are_made_harder_by_a_model(server: ChatServer, tmp_path: Path, said: str, outcome: str) -> None:
     server.reply = lambda body: Turn(text=said)
     enhance = {"type": "openai", "endpoint": server.endpoint, "model": "m"}
-    shop = Workshop(tmp_path, [PICTURE], {"questions": {"rewrite": enhance}, "questions_per_sample": 16})
+    shop = Workshop(
+        tmp_path, [PICTURE], {"questions": {"rewrite": enhance}, "questions_per_sample": 16, "tasks": FROM_SOURCE}
+    )
     material = {PICTURE: SourceMaterial(PICTURE, PAIRS[1:])}
     [row] = [q for q in shop.questions(material) if q.task == "given_answer"]
     assert shop.outputs["questions"].counts[outcome] == 1

@@ -13,10 +13,9 @@ from support.engine_fixtures import Parted, partitions
 from dataengine.config.cot import QuestionsConfig, SourceQAConfig
 from dataengine.contracts import EDGES
 from dataengine.cot.core.columns import decode
-from dataengine.cot.questions.distractors import REACH, Arc, Sample, ring_position
+from dataengine.cot.questions.distractors import REACH, Arc, Sample, partner_count, ring_position
 from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
 from dataengine.cot.questions.source_metadata_stage import source_pairs
-from dataengine.cot.tasks.match_clips import DISTRACTORS
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.table_engine import TableEngine
@@ -54,7 +53,7 @@ def expected(rows: list[dict[str, Any]], edges: list[tuple[str, str]], choice: C
         arc = Arc(samples)
         for at, sample in enumerate(samples):
             others = [(d.id, d.text) for d in arc.distractors(at, choice.captions)]
-            found[sample.id] = (others, arc.partners(at, DISTRACTORS) if kind == "video" else [])
+            found[sample.id] = (others, arc.partners(at, partner_count(kind, ring_position(choice.seed, sample.id))))
     return found
 
 

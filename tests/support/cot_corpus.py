@@ -25,7 +25,9 @@ from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import PlanRow
 from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.questions.build import candidates
+from dataengine.cot.tasks.composed.beside import DOZENS
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
 from dataengine.media.video.sampling import PRESETS
@@ -36,6 +38,11 @@ PAIRS = (
     Pair("What is shown here?", "B", "choice", ("a car", "a thing of beauty", "a cat"), "set/0.jpg"),
     Pair("How many suns are in the sky?", "1", "number", (), "set/0.jpg"),
 )
+
+
+ALL = dict.fromkeys(TASKS, 1.0)
+"""Shares by which every task is asked."""
+_PIXELS = {name: float(task.basis != "constructed") for name, task in TASKS.items()}
 
 
 @cache
@@ -119,11 +126,12 @@ def videos() -> dict[str, bytes]:
 
 @cache
 def sample(id_: str) -> CotInput:
-    """A sample of ``pictures`` or ``videos`` with questions of its source, a video also with all others beside it and with
-    Slow-Fast frames wanted, too; decoded as the engine does."""
+    """A sample of ``pictures`` or ``videos`` with questions of its source and with others beside it; Slow-Fast frames are wanted,
+    too; decoded as the engine does."""
     told = replace(alone(id_), pairs=PAIRS, samplings=(*KEYE, sampling_of("slow-fast", PRESETS["released"])))
     if id_ in pictures():
-        return told
+        ring = [other for other in sorted(pictures()) if other != id_]
+        return told.with_partners({other: alone(other) for other in ring[:DOZENS]})
     return told.with_partners({other: alone(other) for other in sorted(videos()) if other != id_})
 
 
@@ -140,7 +148,15 @@ def of(data: bytes, kind: str = "video") -> CotInput:
 @cache
 def outcomes(seed: int = 3) -> list[Outcome]:
     """All candidates of all samples."""
-    return [o for id_ in sorted(pictures() | videos()) for o in candidates(sample(id_), seed, 16)]
+    return [o for id_ in sorted(pictures() | videos()) for o in candidates_of(id_, seed)]
+
+
+def candidates_of(id_: str, seed: int = 3) -> list[Outcome]:
+    """All candidates of a sample: of a video or one of three pictures by all tasks, of others by those without a picture of their
+    own."""
+    return candidates(
+        sample(id_), seed, 99, shares=ALL if id_ in videos() or id_ in sorted(pictures())[:3] else _PIXELS
+    )
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def wrong_answers(question: Question) -> list[str]:
         return [letter for letter in options(question) if letter != answer]
     if question.answer_type == "box":
         return sorted({label(cell) for cell in CELLS} - {answer})
-    if question.basis in ("given", "agreed"):
+    if question.basis in ("given", "agreed", "constructed"):
         return ["something else"]
     return sorted(answer_vocabulary(question) - {answer}) or [answer[1:] + answer[0]]
 

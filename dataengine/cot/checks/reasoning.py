@@ -92,7 +92,7 @@ def _of_text(question: Question, whole: str, read: frozenset[float], measured: b
     words = text.split()
     if len(words) > MOST_WORDS or (question.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
         yield "length"
-    if _foreign(text, question.text):
+    if _foreign(text, question.text + question.answer + question.parameters.get("shown", "")):
         yield "language"
     parts = sentences(text)
     if _repeats(parts, words):
@@ -115,7 +115,7 @@ def _concludes(question: Question, words: str) -> bool:
         return words.isdigit()
     if question.answer_type == "box":
         return words.startswith("<|")
-    if question.basis in ("given", "agreed"):
+    if question.basis in ("given", "agreed", "constructed"):
         return False
     return words.lower() in answer_vocabulary(question) or (question.answer.isupper() and words.isupper())
 

@@ -95,7 +95,7 @@ def verify_record(
         if reason := _contract(record):
             return Verdict(Status.FAILED, "record", reason)
         task, source = TASKS[record.task], load_media(record.parents[0]) if record.parents else NO_SAMPLE
-        if task.family == "frames" and len(record.parents) > 1:
+        if task.basis in ("measured", "constructed") and len(record.parents) > 1:
             source = source.with_partners({id_: load_media(id_) for id_ in record.parents[1:]})
         programmatic = record.teacher == TEACHER
         reply = _Reply(
@@ -226,12 +226,14 @@ def _tools(case: _Case) -> str:
     reply = case.parsed()
     if not isinstance(reply, formats.Agentic):
         return ""
-    names = [f"obs{name.removeprefix(OBSERVATION)}.png" for name in case.reply.parts()[1]]
-    if names != [one.name for one in case.question.observations]:
+    asked = formats.to_text(case.question.content)[1]
+    shown = [f"obs{name.removeprefix(OBSERVATION)}.png" for name in (*asked, *case.reply.parts()[1]) if _is_own(name)]
+    if shown != [one.name for one in case.question.observations]:
         return "not the pictures that the tools gave, each once"
-    left = iter(names)
+    left = iter(shown[sum(map(_is_own, asked)) :])
+    picture = case.task.canvas(case.question.parameters, case.source)
     for step in reply.steps:
-        output = tools.run_or_refuse(step.code, case.source.picture())
+        output = tools.run_or_refuse(step.code, picture)
         if isinstance(output, str):
             same = _same_output(output, step.output)
         else:
@@ -239,6 +241,10 @@ def _tools(case: _Case) -> str:
         if not same:
             return f"{step.code.splitlines()[-1]} gives something else"
     return ""
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith(OBSERVATION)
 
 
 _CHECKS: dict[str, Callable[[_Case], str]] = {

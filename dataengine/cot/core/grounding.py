@@ -47,7 +47,7 @@ class Label:
             raise FormatError.because(f"coordinates are from 0 to {SIDE - 1}: {self.places}")
         if self.shape == "box" and not all(p[0] < p[2] and p[1] < p[3] for p in self.places):
             raise FormatError.because(f"a box goes from its top left to its bottom right: {self.places}")
-        if self.shape == "polygon" and not all(_clockwise(p) for p in self.places):
+        if self.shape == "polygon" and not all(is_clockwise(p) for p in self.places):
             raise FormatError.because(f"a polygon goes clockwise: {self.places}")
         if bool(self.name) != bool(self.text) or "<|" in self.text:
             raise FormatError.because("a name without text, or marks inside of it")
@@ -110,7 +110,7 @@ def _corners(polygon: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(polygon[::2], polygon[1::2], strict=True))
 
 
-def _clockwise(polygon: Sequence[int]) -> bool:
-    """With y pointing down, the signed area of a clockwise polygon is positive."""
+def is_clockwise(polygon: Sequence[int]) -> bool:
+    """Whether the corners (x1, y1, x2, y2, ...) go clockwise: as y points down, their signed area is then positive."""
     corners = _corners(polygon)
     return sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in pairwise([*corners, corners[0]])) > 0

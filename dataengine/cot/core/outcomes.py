@@ -58,6 +58,17 @@ def funnel(counts: Mapping[OutcomeRow, int]) -> list[dict[str, Any]]:
     return rows
 
 
+def funnels(counts: Mapping[OutcomeRow, int], group: Callable[[OutcomeRow], str]) -> dict[str, dict[str, int]]:
+    """By group: how many questions were drafted, how many each step dropped, and how many were kept."""
+    groups: dict[str, Counter[str]] = {}
+    for outcome, n in counts.items():
+        if name := group(outcome):
+            row = groups.setdefault(name, Counter())
+            row["drafted"] += n
+            row["kept" if outcome.outcome == "kept" else outcome.step] += n
+    return {name: {step: row[step] for step in ("drafted", *STEPS, "kept")} for name, row in sorted(groups.items())}
+
+
 def yields(counts: Mapping[OutcomeRow, int], group: Callable[[OutcomeRow], str]) -> dict[str, dict[str, int]]:
     """Questions and kept ones by mode, task or teacher; those whose ``group`` is empty have none."""
     groups: dict[str, dict[str, int]] = {}

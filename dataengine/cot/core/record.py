@@ -22,14 +22,18 @@ VERSION = "4"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
-Family = Literal["picture", "tools", "clip", "frames", "made", "text", "tools_0", "tools_2", "tools_3", "tools_4"]
-"""``tools`` have one picture of a tool, ``tools_N`` so many."""
+Family = Literal[
+    "picture", "tools", "clip", "frames", "made", "canvas", "text", "tools_0", "tools_2", "tools_3", "tools_4"
+]
+"""``tools`` have one picture of a tool, ``tools_N`` so many; ``made`` have one that was made for the question, ``canvas`` such a
+one and what a tool makes of it."""
 AnswerType = Literal[
     "choice", "word", "text", "number", "order", "box", "point", "span", "time", "list", "set", "ocr", "formula"
 ]
 """How answers are compared: ``span`` is of time, ``list`` has an order and ``set`` none, ``ocr`` is text in a picture."""
-Basis = Literal["measured", "caption", "given", "agreed"]
-"""Basis of an answer: the media, the sample's own captions, a question-answer pair of the source, or models that agree on it."""
+Basis = Literal["measured", "constructed", "caption", "given", "agreed"]
+"""Basis of an answer: the media, a picture that was made with its answer, the sample's own captions, a question-answer pair of
+the source, or models that agree on it."""
 Difficulty = Literal["easy", "medium", "hard"]
 Grade = Literal["A", "B", "C"]
 

@@ -27,7 +27,7 @@ class CotInput:
     the recipe wants. ``facts`` of a video hold its ``duration`` in seconds.
 
     ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``proposals`` questions that a
-    model asks about it, ``partners`` other videos by id.
+    model asks about it, ``partners`` others of its kind by id.
     """
 
     id: str
@@ -44,7 +44,7 @@ class CotInput:
     partners: Mapping[str, CotInput] = field(repr=False, default_factory=dict)
 
     def with_partners(self, partners: Mapping[str, CotInput]) -> CotInput:
-        """The same sample with these other videos."""
+        """The same sample with these others beside it."""
         return replace(self, partners=partners)
 
 

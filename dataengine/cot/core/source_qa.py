@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataengine.config.cot import QuestionsConfig, SourceQAConfig
+from dataengine.cot.core.grounding_fields import grounded
 from dataengine.errors import InputError
 from dataengine.text.bounded_json import parse_json
 
@@ -48,8 +49,8 @@ class Distractor:
     text: str
 
 
-def pairs_of(meta: str | None, config: QuestionsConfig, place: str) -> list[Pair]:
-    """The pairs in a sample's ``meta`` (the source's metadata as JSON), in their order."""
+def pairs_of(meta: str | None, config: QuestionsConfig, place: str, size: tuple[int, int] | None = None) -> list[Pair]:
+    """The pairs in a sample's ``meta`` (the source's metadata as JSON), in their order. ``size``: of the sample, in pixels."""
     if meta is None:
         return []
     metadata = json.loads(meta)
@@ -60,6 +61,9 @@ def pairs_of(meta: str | None, config: QuestionsConfig, place: str) -> list[Pair
         value = metadata.get(key)
         if isinstance(value, str | int | float) and not isinstance(value, bool) and str(value).strip():
             pairs.append(_typed(question, value, (), None, place))
+    if config.grounding is not None:
+        for one in grounded(metadata, config.grounding, size):
+            pairs.append(Pair(one.question, one.answer, one.answer_type, (), place, one.problem))
     return pairs
 
 

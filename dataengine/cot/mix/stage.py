@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
-from dataengine.cot.core.outcomes import funnel, yields
+from dataengine.cot.core.outcomes import funnel, funnels, yields
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import MODES
 from dataengine.cot.core.schemas import OUTCOMES, PLAN
@@ -172,6 +172,7 @@ def _facts(run: Run, counts: Mapping[OutcomeRow, int]) -> dict[str, Any]:
         "drafted": sum(counts.values()),
         "rejected": dict(sorted(lost.items())),
         "funnel": funnel(counts),
+        "capabilities": funnels(counts, lambda o: TASKS[o.task].capability if o.task in TASKS else ""),
         "yield": {
             "mode": yields(counts, lambda o: o.mode),
             "task": yields(counts, lambda o: o.task),

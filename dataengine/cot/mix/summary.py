@@ -17,6 +17,10 @@ def tables(facts: Mapping[str, Any]) -> list[Table]:
         columns = ("step", "entering", "dropped", "remaining")
         steps = [[str(row["step"]), *(f"{row[name]:,}" for name in columns[1:])] for row in facts["funnel"]]
         rows.append(("questions by step", columns, [*steps]))
+    if facts.get("capabilities"):
+        steps = list(next(iter(facts["capabilities"].values())))
+        lost = [[name, *(f"{row[step]:,}" for step in steps)] for name, row in facts["capabilities"].items()]
+        rows.append(("questions by capability, and where they were lost", ("capability", *map(str, steps)), [*lost]))
     if facts["rejected"]:
         rows.append(("questions lost, by reason", ("reason", "questions"), _counts(facts["rejected"])))
     for by, yields in sorted(facts.get("yield", {}).items()):

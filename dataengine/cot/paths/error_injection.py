@@ -46,7 +46,7 @@ def _answer(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
 
 def _reading(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """One number that nothing supports."""
-    if not isinstance(reply, Thinks):
+    if not isinstance(reply, Thinks) or question.basis != "measured":
         return None
     numbers = re.findall(r"(?<![\w.-])\d{2,3}(?![\w.])", reply.think)
     if not numbers:
@@ -70,7 +70,8 @@ def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
 def _conclusion(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Reasoning that concludes with another answer than the final one."""
     wrong = wrong_answers(question)
-    if not wrong or formats.boxed(reply) is None:
+    open_ended = question.basis == "constructed" and question.answer_type in ("word", "text", "box")
+    if not wrong or open_ended or formats.boxed(reply) is None:
         return None
     sentence = f" So the answer is {draw.choice(wrong)}."
     if isinstance(reply, formats.Agentic):

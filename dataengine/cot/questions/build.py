@@ -18,7 +18,7 @@ from dataengine.cot.core.shard_files import encode_png, observations
 from dataengine.cot.tasks.base import Abstain, Facts, Params, Task, messages, words
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.from_source import AT
-from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS
 
 EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
 
@@ -30,15 +30,17 @@ def candidates(
     mix: Mapping[str, float] = EVEN,
     models: bool = False,
     switches: str = "card",
+    shares: Mapping[str, float] = DEFAULT_SHARES,
 ) -> list[Outcome]:
     """Questions about one sample, at most ``per_sample``, one a task and one a variant, and the candidates without one,
-    in the order tried. ``models``: also questions that only a model can answer.
+    in the order tried. ``models``: also questions that only a model can answer. ``shares`` weigh the tasks of a mode; those of
+    share 0 are not tried.
 
     ``mix`` weighs which modes come first; by itself it promises no shares (``mix.quotas`` does). Raises InputError where the
     media cannot be decoded.
     """
     draw = Draw(seed, source.id, "tasks")
-    queues = [_choices(cell, source, draw, models) for cell in draw.weighted_order(mix)]
+    queues = [_choices(cell, source, draw, models, shares) for cell in draw.weighted_order(mix)]
     outcomes: list[Outcome] = []
     tried: set[str] = set()
     while any(queues) and sum(isinstance(o, Kept) for o in outcomes) < per_sample:  # a video's may be some more
@@ -124,11 +126,13 @@ def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[P
     return Rejected(source.id, task.mode, task.name, Step.DECIDE, first.reason if first else "no question")
 
 
-def _choices(cell: str, source: CotInput, draw: Draw, models: bool) -> list[tuple[Task, Style, str]]:
+def _choices(
+    cell: str, source: CotInput, draw: Draw, models: bool, shares: Mapping[str, float]
+) -> list[tuple[Task, Style, str]]:
     """Tasks of a cell that take such a sample, each with a style and a variant, in drawn order."""
     mode, _, style = cell.partition("/")
     choices: list[tuple[Task, Style, str]] = []
-    for task in draw.shuffled([TASKS[name] for name in sorted(TASKS)]):
+    for task in (TASKS[name] for name in draw.weighted_order(shares)):
         styles = [s for s in task.styles if style in ("", s) and (models or task.programs(s))]
         if task.mode == mode and styles and task.takes(source):
             choices += [(task, draw.choice(styles), variant) for variant in draw.shuffled(task.variants(source))]

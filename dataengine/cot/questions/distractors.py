@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 from dataengine.cot.core.source_qa import Distractor
+from dataengine.cot.tasks.composed.beside import DOZENS
+from dataengine.cot.tasks.match_clips import DISTRACTORS
 
 REACH = 64
 """Samples looked at after one."""
+SHEET_EVERY = 8
 _SIMILAR = 0.5
 """Captions that share so many of their words (Jaccard) say much the same."""
 _MIN_WORDS = 3
@@ -75,6 +78,14 @@ class Arc:
 def ring_position(seed: int, id_: str) -> str:
     """Where a sample lies on its ring: hex digits, uniform whatever the samples are."""
     return hashlib.sha256(f"{seed}\0beside\0{id_}".encode()).hexdigest()
+
+
+def partner_count(kind: str, position: str) -> int:
+    """How many others a sample at this place of its ring gets: a video always those that its clips are matched with, a picture in
+    one of ``SHEET_EVERY`` cases those of a sheet."""
+    if kind == "video":
+        return DISTRACTORS
+    return DOZENS if int(position[-8:], 16) % SHEET_EVERY == 0 else 0
 
 
 def _words(text: str) -> frozenset[str]:

@@ -9,13 +9,14 @@ from typing import Any
 from dataengine.cot.core.frame_sampling import KEYE
 from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.source_qa import Distractor, Pair
+from dataengine.cot.tasks.registry import DEFAULT_SHARES
 from dataengine.media.limits import Limits
 
 
 @dataclass(frozen=True)
 class Context:
     """``per_sample``: how many questions a sample may give; ``samplings``: of a video's frames; ``models``: are there
-    teachers that answer what a program cannot? ``switches``: name of the mode switches."""
+    teachers that answer what a program cannot? ``switches``: name of the mode switches; ``shares``: of the task families."""
 
     limits: Limits
     seed: int
@@ -23,12 +24,13 @@ class Context:
     samplings: tuple[str, ...] = KEYE
     models: bool = False
     switches: str = "card"
+    shares: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SHARES)
 
 
 @dataclass(frozen=True)
 class EncodedSample:
     """A sample: its bytes, what its source says (facts: ``duration`` in seconds, if known), captions of other samples, and other
-    videos with their bytes and facts."""
+    samples of its kind with their bytes and facts."""
 
     id: str
     kind: str

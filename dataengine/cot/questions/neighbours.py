@@ -17,8 +17,7 @@ import pyarrow as pa
 
 from dataengine.contracts import columns
 from dataengine.cot.core.columns import PLACE, PLACES, encode
-from dataengine.cot.questions.distractors import REACH, Arc, Sample, ring_position
-from dataengine.cot.tasks.match_clips import DISTRACTORS
+from dataengine.cot.questions.distractors import REACH, Arc, Sample, partner_count, ring_position
 from dataengine.samples.locate import LOCATED
 from dataengine.table_engine import Frame, TableEngine
 
@@ -108,10 +107,10 @@ def choose(captions: int, seen: pa.Table) -> pa.Table:
 
 def _of_arc(rows: list[dict[str, Any]], kind: str, closed: bool, captions: int) -> Iterator[dict[str, Any]]:
     arc = Arc([_sample(row) for row in rows], closed)
-    places = {row["id"]: {name: row[name] for name in PLACE} for row in rows if kind == "video"}
+    places = {row["id"]: {name: row[name] for name in PLACE} for row in rows}
     for at, row in enumerate(rows):
         if not row["ahead"]:
-            partners = arc.partners(at, DISTRACTORS) if kind == "video" else []
+            partners = arc.partners(at, partner_count(kind, row["position"]))
             distractors = encode("distractors", arc.distractors(at, captions))
             videos = [places[id_] for id_ in partners]
             yield {"id": row["id"], "distractors": distractors, "partners": partners, "videos": videos}

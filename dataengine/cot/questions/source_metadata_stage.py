@@ -36,14 +36,17 @@ from dataengine.table_engine import Frame
 
 _MAX_PAIRS = 64
 """Pairs of one sample that are looked at."""
-_OCCURRENCE = columns(id=pa.string(), source=pa.string(), uri=pa.string(), meta=pa.string())
+_OCCURRENCE = columns(
+    id=pa.string(), source=pa.string(), uri=pa.string(), meta=pa.string(), width=pa.int32(), height=pa.int32()
+)
 TEXTS = ("ocr_text", "speech_text")
 """Columns of tracks that a model which asks about a sample is shown."""
 _TEXTS = columns(id=pa.string(), texts=pa.string())
 _NAMED = 'SELECT "id", ? AS "name", "{name}" AS "text" FROM x WHERE "{name}" IS NOT NULL'
 _PAIRS = columns(id=pa.string(), pairs=pa.string(), n=pa.int64())
 _OCCURRENCES = """
-SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
+SELECT i."id", i."source", i."uri", i."meta", i."width", i."height"
+FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
 """
 _READ = pa.schema([*READ, contracts.UNIQUE.field("parent")])
 _SAMPLE = ", ".join(f's."{f.name}"' for f in LOCATED)
@@ -105,11 +108,13 @@ def of_split(split: str, planned: pa.Table) -> pa.Table:
 
 def _pairs(run: Run, samples: Frame, config: QuestionsConfig) -> Frame:
     """_PAIRS: of each sample the pairs of all its occurrences."""
-    if not config.source_qa and not config.metadata:
+    if not config.source_qa and not config.metadata and not config.grounding:
         return run.engine.frame(_PAIRS.empty_table())
     occurrences = run.frame("ingest", "samples", contracts.SAMPLES, _OCCURRENCE.names)
     frames = {"i0": occurrences, **{f"i{n}": frame for n, frame in enumerate(_annotated(run, config), 1)}}
-    every = " UNION ALL ".join(f'SELECT "id", "source", "uri", "meta" FROM {name}' for name in frames)
+    every = " UNION ALL ".join(
+        f'SELECT "id", "source", "uri", "meta", "width", "height" FROM {name}' for name in frames
+    )
     rows = run.engine.sql(_OCCURRENCES, {"i": run.engine.sql(every, frames), "s": samples})
     return run.engine.local(rows, ("id",), partial(source_pairs, config), _PAIRS)
 
@@ -149,6 +154,7 @@ def as_metadata(place: str, rows: pa.Table) -> pa.Table:
     """_OCCURRENCE of a track's rows: the columns beside the id are the metadata, ``place`` names track and model."""
     meta = [json.dumps({k: v for k, v in row.items() if k != "id"}, ensure_ascii=False) for row in rows.to_pylist()]
     columns = [rows["id"], pa.repeat("annotate", len(rows)), pa.repeat(place, len(rows)), pa.array(meta, pa.string())]
+    columns += [pa.nulls(len(rows), pa.int32())] * 2
     return pa.table(columns, schema=_OCCURRENCE)
 
 
@@ -157,7 +163,8 @@ def source_pairs(config: QuestionsConfig, occurrences: pa.Table) -> pa.Table:
     pairs: dict[str, dict[tuple[str, str], Pair]] = {}
     for row in sorted(occurrences.to_pylist(), key=lambda row: (row["source"], row["uri"])):
         of_sample = pairs.setdefault(row["id"], {})
-        for pair in pairs_of(row["meta"], config, f"{row['source']}/{row['uri']}"):
+        size = (row["width"], row["height"]) if row["width"] and row["height"] else None
+        for pair in pairs_of(row["meta"], config, f"{row['source']}/{row['uri']}", size):
             of_sample.setdefault((pair.question, pair.answer), pair)
     chosen = {id_: list(of_sample.values())[:_MAX_PAIRS] for id_, of_sample in pairs.items()}
     lists = [encode("pairs", some) for some in chosen.values()]

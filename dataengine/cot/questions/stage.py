@@ -30,6 +30,8 @@ from dataengine.cot.core.tables import QuestionRow, SourceMaterial, read_rows, r
 from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.cot.questions.rewrite import Enhancer, Rewriting
 from dataengine.cot.tasks.asked import PREFIX
+from dataengine.cot.tasks.registry import shares
+from dataengine.cot.tasks.rendered import fonts
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed, Ok
@@ -53,9 +55,10 @@ class CotQuestions(CotParts):
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:
-        enhance = self.config(recipe).questions.rewrite
-        if enhance is not None:
-            chat_model(enhance, None).validate()
+        config = self.config(recipe)
+        shares(config.tasks, config.capabilities)
+        if config.questions.rewrite is not None:
+            chat_model(config.questions.rewrite, None).validate()
 
     def servers(self, recipe: Recipe) -> list[str]:
         enhance = self.config(recipe).questions.rewrite
@@ -71,6 +74,7 @@ class CotQuestions(CotParts):
                 config.temperature,
                 config.max_tokens,
             ]
+        asked = shares(config.tasks, config.capabilities)
         return [
             VERSION,
             recipe.seed,
@@ -78,6 +82,7 @@ class CotQuestions(CotParts):
             _samplings(config),
             _models(config),
             config.switches,
+            asked,
             rewriting,
         ]
 
@@ -118,13 +123,21 @@ class QuestionWorker(DecodingWorker):
 
     def context(self) -> Context:
         config = self.config
-        samplings, models = _samplings(config), _models(config)
-        return Context(self.limits, self.seed, config.questions_per_sample, samplings, models, config.switches)
+        return Context(
+            self.limits,
+            self.seed,
+            config.questions_per_sample,
+            _samplings(config),
+            _models(config),
+            config.switches,
+            shares(config.tasks, config.capabilities),
+        )
 
     def answer(self) -> Any:
         return list[Outcome]
 
     def setup(self) -> None:
+        fonts.prepare()
         if (enhance := self.config.questions.rewrite) is not None:
             teacher = chat_model(enhance, self.workspace.store)
             teacher.setup()

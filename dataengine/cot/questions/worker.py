@@ -13,7 +13,7 @@ from dataengine.cot.questions.encoded import Context, EncodedSample
 def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
     """The candidates of one sample. Raises InputError."""
     source = decoded(sample.id, sample.kind, sample.data, context.limits, sample.captions, sample.facts)
-    partners = {id_: decoded(id_, "video", data, context.limits, (), facts) for id_, data, facts in sample.partners}
+    partners = {id_: decoded(id_, sample.kind, data, context.limits, (), facts) for id_, data, facts in sample.partners}
     source = replace(
         source,
         samplings=context.samplings,
@@ -22,4 +22,13 @@ def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
         partners=partners,
         proposals=sample.proposals,
     )
-    return candidates(source, context.seed, context.per_sample, models=context.models, switches=context.switches)
+    if sample.kind == "image":
+        source.picture()  # a broken one gives no questions, not even those that do not show it
+    return candidates(
+        source,
+        context.seed,
+        context.per_sample,
+        models=context.models,
+        switches=context.switches,
+        shares=context.shares,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.record import Mode, Style
@@ -16,6 +17,7 @@ from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import Abstain, Facts, Params
 from dataengine.cot.tasks.capabilities import CAPABILITIES
 from dataengine.cot.tasks.from_source import Given
+from dataengine.cot.tasks.tree import Capability
 from dataengine.storage.workspace import digest
 
 PREFIX = "asked_"
@@ -34,11 +36,12 @@ UNSETTLED = "unsettled"
 class Asked(Given):
     """Questions of one capability in one mode; each is asked in one mode only."""
 
-    basis = "agreed"  # type: ignore[assignment]
+    basis = "agreed"
+    needs = ("vlm",)
 
     def __init__(self, name: str, mode: Mode, styles: tuple[Style, ...], capability: str) -> None:
         super().__init__(name, mode, styles)
-        self.capability = capability
+        self.capability = cast(Capability, capability)  # type: ignore[misc]
 
     def takes(self, source: CotInput) -> bool:
         return source.kind == self.kind and bool(self.variants(source))

@@ -18,7 +18,7 @@ from dataengine.cot.tasks.base import (
     Exchange,
     Facts,
     Params,
-    Task,
+    PixelTask,
     listed,
     names,
     picture,
@@ -28,7 +28,7 @@ from dataengine.cot.tasks.base import (
 _DARK, _BRIGHT, _MIDDLE = 85, 150, 117
 
 
-class Glance(Task):
+class Glance(PixelTask):
     """``brightness`` of the whole from 0 to 255, ``aspect`` width by height in thousandths."""
 
     name = "glance"
@@ -62,7 +62,7 @@ class Glance(Task):
         return Exchange(draw.choice(w.GLANCES[params["subject"]]), reply, picture(source_id))
 
 
-class RankParts(Task):
+class RankParts(PixelTask):
     name = "rank_parts"
     mode = "auto_think"
     styles = ("auto",)

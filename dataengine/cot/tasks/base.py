@@ -18,6 +18,7 @@ from dataengine.cot.core.formats import Reply, to_blocks, with_switch
 from dataengine.cot.core.record import SAMPLE, AnswerType, Basis, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks.tree import Capability, Need
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import Block, ImageBlock, Message
 
@@ -49,7 +50,8 @@ class Exchange:
 
 
 class Task(ABC):
-    """``tolerances``: how far facts may differ when they are measured again with another decoder; 2 for others."""
+    """``tolerances``: how far facts may differ when they are measured again with another decoder; 2 for others. ``capability``,
+    ``needs`` and ``share`` are its place in the tree of tasks (``tasks.tree``)."""
 
     name: str
     mode: ClassVar[Mode]
@@ -59,6 +61,11 @@ class Task(ABC):
     answer_type: ClassVar[AnswerType]
     basis: ClassVar[Basis] = "measured"
     tolerances: ClassVar[Mapping[str, float]] = MappingProxyType({})
+    capability: ClassVar[Capability]
+    needs: ClassVar[tuple[Need, ...]] = ()
+    share: ClassVar[float] = 1.0
+    wordings: tuple[str, ...] = ()
+    """Templates of its questions; empty where the source or a model words them."""
 
     def takes(self, source: CotInput) -> bool:
         """Whether a sample has what the task asks about."""
@@ -101,9 +108,21 @@ class Task(ABC):
         """Pictures that the record keeps, ``(H, W, 3) uint8`` each."""
         return []
 
+    def canvas(self, params: Params, source: CotInput) -> Pixels:
+        """The picture that the tools of an agentic reply work on, ``(H, W, 3) uint8``."""
+        return source.picture()
+
     def tolerance(self, fact: str) -> float:
         """Tolerance of a fact when it is measured again."""
         return self.tolerances.get(fact, 2.0)
+
+
+class PixelTask(Task):
+    """A task about means over pixels, which a program measures but no model sees: a test set of the record format, asked only
+    where the recipe names it."""
+
+    capability = "pixel measurements"
+    share = 0.0
 
 
 def words(seed: int, path: int) -> Draw:

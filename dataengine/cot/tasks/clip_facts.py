@@ -1,4 +1,4 @@
-"""Video tasks: when the first cut comes, and what has changed from the first frame to the last."""
+"""Video tasks: when the first cut comes, as far as the frames tell, and what has changed from the first frame to the last."""
 
 from __future__ import annotations
 
@@ -11,24 +11,15 @@ from dataengine.cot.core.measure import QUALITIES, mean
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.video import CountShots
+from dataengine.cot.tasks import wording_video as w
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, PixelTask
+from dataengine.cot.tasks.video import CountShots, around
 
 _FRAMES, _SIDE = 32, 168
 _MARGIN = 2.0
 """In margins of the quality: two frames are a narrower look than two parts."""
-
-_TIME_QUESTIONS = (
-    "In which second does the first cut of this video come? Give the whole seconds that have passed.",
-    "After how many whole seconds is this clip cut for the first time?",
-)
-_TIME_ANSWERS = ("{n} whole seconds have passed.", "After {n} seconds.")
-_TIME_THINKS = (
-    "I look for the first place where the whole view is replaced at once. That happens at about {at} s, so {n} whole "
-    "seconds have passed.",
-    "The first jump from one view to another comes at {at} s. Whole seconds until then: {n}.",
-)
-_TIME_FINALS = ("Whole seconds before the first cut: {box}", "The first cut comes after {box}")
+_LATE = 0.1
+"""Seconds by which a cut may be rounded."""
 
 _CHANGE_QUESTIONS = (
     "Is the last frame of this video {more} than its first one, on average?",
@@ -49,6 +40,9 @@ _CHANGE_ANSWERS = {"yes": ("Yes.", "Yes, it is."), "no": ("No.", "No, it is not.
 class CutTime(CountShots):
     """When the first cut comes."""
 
+    capability = "temporal grounding"
+    wordings = w.CUT_QUESTIONS
+
     def __init__(self) -> None:
         super().__init__("")
         self.name = "cut_time"
@@ -66,20 +60,24 @@ class CutTime(CountShots):
             return Abstain("no cut")
         if strict and not facts["clear"]:
             return Abstain("unclear cut")
-        margin = 0.2 if strict else 0.1
-        whole = int(facts["cut 1"])
-        return str(whole) if margin <= facts["cut 1"] - whole <= 1 - margin else Abstain("between two seconds")
+        before, after = (float(time) for time in around(params, facts["cut 1"]))
+        margin = 0.1 if strict else 0.0
+        whole = int(before)
+        told = before < facts["cut 1"] + _LATE and whole + margin <= before and after <= whole + 1 - margin
+        return str(whole) if told else Abstain("between two seconds")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         video = (frame_sampling.video_block(source_id, params),)
-        question, slots = draw.choice(_TIME_QUESTIONS), {"n": answer, "at": f"{facts['cut 1']:.1f}", "box": box(answer)}
+        before, after = around(params, facts["cut 1"])
+        slots = {"n": answer, "before": before, "after": after, "box": box(answer)}
+        question = draw.choice(w.CUT_QUESTIONS)
         if style == "non_thinking":
-            return Exchange(question, Plain(draw.choice(_TIME_ANSWERS).format(**slots)), video)
-        reply = Thinking(draw.choice(_TIME_THINKS).format(**slots), draw.choice(_TIME_FINALS).format(**slots))
+            return Exchange(question, Plain(draw.choice(w.CUT_ANSWERS).format(**slots)), video)
+        reply = Thinking(draw.choice(w.CUT_THINKS).format(**slots), draw.choice(w.CUT_FINALS).format(**slots))
         return Exchange(question, reply, video)
 
 
-class Change(Task):
+class Change(PixelTask):
     """Means over the first and the last of evenly spaced frames."""
 
     name = "change"

@@ -16,6 +16,8 @@ from dataengine.cot.tasks.base import Facts, Params
 _EASY = frozenset({"glance", "dominant_colour", "orientation", "read_text"})
 _CLOSE, _WIDE = 1.6, 3.0
 """Smallest gap between neighbours, in margins of the quality."""
+_FEW, _SOME = 1, 4
+"""Steps that a question takes which was made with its answer."""
 _FAR = 20.0
 """Points of colour between the clip that matches and the next."""
 _SHORT, _LONG, _NEAR = 12, 40, 0.25
@@ -26,6 +28,8 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
     """easy, medium or hard."""
     if params.get("difficulty") in ("easy", "medium", "hard"):  # by what samples of models got right
         return params["difficulty"]  # type: ignore[return-value]
+    if "steps" in facts:
+        return "easy" if facts["steps"] <= _FEW else "medium" if facts["steps"] <= _SOME else "hard"
     if task in _EASY:
         return "easy"
     if "choices" in params or "question" in params:

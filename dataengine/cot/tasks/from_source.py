@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from typing import ClassVar
 
 from dataengine.cot.core import frame_sampling
 from dataengine.cot.core.formats import IMAGE_MARK, SWITCHES, Plain, tagged
-from dataengine.cot.core.record import AnswerType, Family, Mode, Style
+from dataengine.cot.core.record import AnswerType, Basis, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task, picture
+from dataengine.cot.tasks.tree import Capability, Need
 from dataengine.models.serving.messages import Block
 from dataengine.storage.workspace import digest
 
@@ -34,6 +36,8 @@ _CAPTION_QUESTIONS = (
 
 class FromSource(Task):
     """A task of one mode and kind of sample; of a video it shows the frames that the recipe wants."""
+
+    capability: ClassVar[Capability] = "source"
 
     def __init__(self, name: str, mode: Mode, styles: tuple[Style, ...]) -> None:
         self.name = name
@@ -77,7 +81,8 @@ class FromSource(Task):
 class Given(FromSource):
     """A question-answer pair of the source; each is asked in one mode."""
 
-    basis = "given"
+    basis: ClassVar[Basis] = "given"
+    needs: ClassVar[tuple[Need, ...]] = ("pairs",)
 
     def takes(self, source: CotInput) -> bool:
         return super().takes(source) and bool(source.pairs)
@@ -121,6 +126,7 @@ class CaptionMatch(FromSource):
 
     answer_type = "choice"
     basis = "caption"
+    needs = ("caption", "other samples", "vlm")
 
     def takes(self, source: CotInput) -> bool:
         return super().takes(source) and bool(source.distractors)

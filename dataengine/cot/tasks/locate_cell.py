@@ -11,7 +11,7 @@ from dataengine.cot.core.measure import QUALITIES, cut, mean
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task, picture
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, PixelTask, picture
 
 ROWS = 3
 _EDGES = [1000 * i // ROWS for i in range(ROWS + 1)]
@@ -36,7 +36,7 @@ _CLOSINGS = (
 _ANSWERS = ("The {extreme} cell is {cell}: {box}", "It is the cell in {cell}. {box}")
 
 
-class LocateCell(Task):
+class LocateCell(PixelTask):
     name = "locate_cell"
     mode = "thinking"
     styles = ("thinking",)

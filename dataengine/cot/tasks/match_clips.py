@@ -1,7 +1,7 @@
 """Video matching task: which candidate clip comes from the same video as two others (Keye-VL, arXiv 2507.01949).
 
 Clips are spans of a third of a video, each seen in three frames. The source is known by construction; it is asked only where
-colours tell it too, so that the reasoning rests on something that is measured.
+colours tell it too, so that the reasoning can say that they do.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataengine.cot.core.formats import IMAGE_MARK, Plain, Thinking, box, to_blo
 from dataengine.cot.core.record import OBSERVATION, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task
 from dataengine.cot.tasks.colours import reduced, shares
+from dataengine.cot.tasks.rendered.words import joined
 from dataengine.media.image.pixels import Pixels
 
 DISTRACTORS = 3
@@ -29,25 +31,6 @@ _SHOWN = (
     f"Clip 1: {IMAGE_MARK}\nClip 2: {IMAGE_MARK}\n",
     "\n".join(f"Candidate {letter}: {IMAGE_MARK}" for letter in _CANDIDATES),
 )
-_QUESTIONS = (
-    "\nEach picture shows three frames of a clip, in order. Clips 1 and 2 come from one video. Which candidate comes from the "
-    "same video?",
-    "\nThree frames stand for each clip. One of the candidates was cut from the video that clips 1 and 2 are from. Which one?",
-)
-_OPENINGS = (
-    "Clips of one video tend to share their colours, so I compare how much of the area differs in colour from clips 1 and 2.",
-    "I go by colours: for each candidate, what share of the area has another colour than in clips 1 and 2?",
-)
-_READINGS = ("Candidate {letter}: {value} per cent.", "For {letter} it is {value} per cent.")
-_CLOSINGS = (
-    "The least is {value} per cent, for {letter}; the next, {other}, has {far}.",
-    "{letter} is nearest with {value} per cent, clearly before {other} with {far}.",
-)
-_FINALS = (
-    "It comes from the same video as candidate {letter}: {box}",
-    "The matching clip is candidate {letter}. {box}",
-)
-_SHORT = ("Candidate {letter}.", "The matching clip is candidate {letter}.")
 
 
 class MatchClips(Task):
@@ -59,6 +42,9 @@ class MatchClips(Task):
     styles = ("thinking", "non_thinking")
     family = "frames"
     answer_type = "choice"
+    capability = "relations"
+    needs = ("other samples",)
+    wordings = w.MATCH_QUESTIONS
 
     def takes(self, source: CotInput) -> bool:
         return super().takes(source) and len(source.partners) >= DISTRACTORS
@@ -89,14 +75,13 @@ class MatchClips(Task):
         return own if enough else Abstain("colours do not tell the clips apart")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        order = sorted(facts, key=lambda letter: (facts[letter], letter))
-        slots = {"letter": answer, "value": f"{facts[answer]:g}", "other": order[1], "far": f"{facts[order[1]]:g}"}
-        question, shown = draw.choice(_QUESTIONS), to_blocks("".join(_SHOWN), _pictures())
+        others = joined([f"candidate {letter}" for letter in sorted(facts) if letter != answer])
+        slots = {"letter": answer, "others": others, "box": box(answer)}
+        question, shown = "\n" + draw.choice(w.MATCH_QUESTIONS), to_blocks("".join(_SHOWN), _pictures())
         if style == "non_thinking":
-            return Exchange(question, Plain(draw.choice(_SHORT).format(**slots)), shown)
-        readings = [draw.choice(_READINGS).format(letter=at, value=f"{facts[at]:g}") for at in sorted(facts)]
-        think = " ".join([draw.choice(_OPENINGS), *readings, draw.choice(_CLOSINGS).format(**slots)])
-        return Exchange(question, Thinking(think, draw.choice(_FINALS).format(box=box(answer), **slots)), shown)
+            return Exchange(question, Plain(draw.choice(w.MATCH_SHORT).format(**slots)), shown)
+        reply = Thinking(draw.choice(w.MATCH_THINKS).format(**slots), draw.choice(w.MATCH_FINALS).format(**slots))
+        return Exchange(question, reply, shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         reference, candidates = _spans(params, source)

@@ -12,7 +12,7 @@ from dataengine.cot.core.measure import LEVELS, PARTS, SIDES, cut
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task, picture
+from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, PixelTask, picture
 from dataengine.cot.tasks.colours import COLOURS, reduced, shares
 
 _COLOUR_QUESTIONS = (
@@ -40,7 +40,7 @@ _SHARE, _LEAD = 40, 20
 _SQUARE, _OBLONG = 20, 150
 
 
-class DominantColour(Task):
+class DominantColour(PixelTask):
     """``lead``: the least distance in per cent to the next colour, also where all pixels are moved a little, since many
     may lie at the border between two names."""
 
@@ -71,7 +71,7 @@ class DominantColour(Task):
         return Exchange(question, _sentence(draw.choice(_COLOUR_ANSWERS), answer), picture(source_id))
 
 
-class Orientation(Task):
+class Orientation(PixelTask):
     """``aspect``: width by height, in thousandths."""
 
     name = "orientation"

@@ -31,6 +31,15 @@ _QUESTIONS = (
     "A few capital letters are written on this picture. What do they read?",
     "Read the letters that are printed on the picture.",
     "Which sequence of capital letters has been put on this picture?",
+    "There is a short code of capital letters on the picture. Which one?",
+    "What do the letters over the picture say?",
+    "Somebody stamped capital letters onto this photograph. Read them.",
+    "Give the letters that were written across a part of the picture.",
+    "Spell out the code that is printed on the picture.",
+    "Which letters can be read on top of this picture?",
+    "Find the lettering on the picture and write it down.",
+    "A label of a few letters lies over the picture. What is it?",
+    "Type the capital letters that you see on this picture, in their order.",
 )
 _OPENINGS = (
     "The letters are {ink} and stand in the {place}. One by one:",
@@ -46,6 +55,8 @@ class ReadText(Task):
     styles = ("thinking",)
     family = "made"
     answer_type = "word"
+    capability = "text"
+    wordings = _QUESTIONS
     tolerances = MappingProxyType({"contrast": 3.0})
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:

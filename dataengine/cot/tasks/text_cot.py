@@ -21,6 +21,7 @@ class TextReasoning(Task):
     kind = "text"
     styles = ("thinking",)
     family = "text"
+    capability = "source"
     answer_type = "text"
     basis = "given"
 

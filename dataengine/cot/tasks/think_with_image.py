@@ -15,13 +15,13 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import extremes, views
 from dataengine.cot.tasks import wording_tools as w
-from dataengine.cot.tasks.base import SEPARATOR, Abstain, Exchange, Facts, Params, Task, listed, names, picture
+from dataengine.cot.tasks.base import SEPARATOR, Abstain, Exchange, Facts, Params, PixelTask, listed, names, picture
 from dataengine.media.image.pixels import Pixels
 
 _SHOWN = (f"{OBSERVATION}0",)
 
 
-class InspectView(Task):
+class InspectView(PixelTask):
     """Crop, turn or mirror the picture, then compare the halves of what is seen."""
 
     name = "inspect_view"
@@ -61,7 +61,7 @@ class InspectView(Task):
         return [views.enlarged(params["view"], source.picture())]
 
 
-class FindCell(Task):
+class FindCell(PixelTask):
     """Measure small cells all over the picture, then enlarge the quarter that holds the extreme one."""
 
     name = "find_cell"

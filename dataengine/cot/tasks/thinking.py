@@ -10,7 +10,7 @@ from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import extremes
-from dataengine.cot.tasks.base import SEPARATOR, Abstain, Exchange, Facts, Params, Task, listed, names, picture
+from dataengine.cot.tasks.base import SEPARATOR, Abstain, Exchange, Facts, Params, PixelTask, listed, names, picture
 
 _LAYOUTS = (SIDES, LEVELS, COLUMNS, BANDS, QUARTERS)
 
@@ -50,7 +50,7 @@ _ANSWERS = (
 )
 
 
-class CompareParts(Task):
+class CompareParts(PixelTask):
     name = "compare_parts"
     mode = "thinking"
     styles = ("thinking",)

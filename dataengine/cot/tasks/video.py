@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import MappingProxyType
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,14 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.frame_order import differences, follows, shuffles
+from dataengine.cot.tasks.frame_order import differences, follows, nearest, shuffles
 from dataengine.cot.tasks.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
+from dataengine.cot.tasks.tree import Capability
 from dataengine.media.image.pixels import Pixels
 
 _ALL, _TINY_SIDE, _MOST_SECONDS = 1800, 36, 120.0
+_SINGLE = 6
+"""One in so many videos of a single shot is asked about, so that the answer is not 1 nearly always."""
 _SAMPLED, _SHOWN, _FRAME_SIDE, _TRIES = 32, 6, 168, 24
 _FRAMES = "\n".join(f"Frame {letter}: {IMAGE_MARK}" for letter in LETTERS[:_SHOWN])
 _IMAGES = [f"{OBSERVATION}{i}" for i in range(_SHOWN)]
@@ -38,6 +42,8 @@ class CountShots(Task):
     styles = ("thinking", "non_thinking")
     family = "clip"
     answer_type = "number"
+    capability: ClassVar[Capability] = "video events"
+    wordings = w.SHOT_QUESTIONS
     tolerances = MappingProxyType({"cuts": 0.0, "seen": 0.0, "clear": 1.0})
 
     def __init__(self, frames: int | str) -> None:
@@ -52,7 +58,8 @@ class CountShots(Task):
         return [sampling for sampling in source.samplings if f"{sampling} ".startswith(f"{self._sampling} ")]
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
-        return [frame_sampling.parameters_of(one, source.sampled(one)) for one in self._samplings(source)]
+        some = {"shots": "several"} if draw.below(_SINGLE) else {}
+        return [some | frame_sampling.parameters_of(one, source.sampled(one)) for one in self._samplings(source)]
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         duration = float(source.facts["duration"])
@@ -78,18 +85,28 @@ class CountShots(Task):
         if strict and not facts["clear"]:
             return Abstain("unclear cut")
         count = round(facts["cuts"]) + 1
+        if count == 1 and params.get("shots") == "several":
+            return Abstain("one shot, as most videos have")
         return str(count) if round(facts["seen"]) == count else Abstain("a shot between the frames")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        times = [f"{facts[f'cut {i}']:.1f} s" for i in range(1, round(facts["cuts"]) + 1)]
+        gaps = [around(params, facts[f"cut {i}"]) for i in range(1, round(facts["cuts"]) + 1)]
         video = frame_sampling.video_block(source_id, params)
         question = draw.choice(w.SHOT_QUESTIONS)
         if style == "non_thinking":
-            template = draw.choice(w.SHOTS if times else w.ONE_SHOT)
+            template = draw.choice(w.SHOTS if gaps else w.ONE_SHOT)
             return Exchange(question, Plain(template.format(n=answer)), (video,))
-        think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(times, facts['duration'], draw)}"
-        final = draw.choice(w.SHOT_FINALS[not times]).format(box=box(answer))
+        last = params["times"].split()[-1]
+        think = f"{draw.choice(w.SHOT_OPENINGS)} {w.cuts(gaps, last, draw)}"
+        final = draw.choice(w.SHOT_FINALS[not gaps]).format(box=box(answer))
         return Exchange(question, Thinking(think, final), (video,))
+
+
+def around(params: Params, time: float) -> tuple[str, str]:
+    """Times of the last frame shown before a cut and of the first one after it, as they stand in the parameters."""
+    shown = params["times"].split()
+    after = next((n for n, one in enumerate(shown) if float(one) > time - EDGE), len(shown) - 1)
+    return shown[max(after - 1, 0)], shown[after]
 
 
 def _sampled(params: Params, duration: float) -> npt.NDArray[np.float64]:
@@ -109,6 +126,8 @@ class OrderFrames(Task):
     styles = ("thinking", "non_thinking")
     family = "frames"
     answer_type = "order"
+    capability = "order"
+    wordings = w.ORDER_QUESTIONS
 
     def tolerance(self, fact: str) -> float:
         return 1.0
@@ -133,10 +152,15 @@ class OrderFrames(Task):
         question = "\n" + draw.choice(w.ORDER_QUESTIONS).format(first=order[0])
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.ORDERS).format(order=answer)), to_blocks(_FRAMES, _IMAGES))
-        think = f"{draw.choice(w.ORDER_OPENINGS).format(first=order[0])} {w.chain(facts, order, draw)}"
+        think = f"{draw.choice(w.ORDER_OPENINGS).format(first=order[0])} {_chain(facts, order, draw)}"
         final = draw.choice(w.ORDER_FINALS).format(box=box(answer))
         return Exchange(question, Thinking(think, final), to_blocks(_FRAMES, _IMAGES))
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         frames, _ = source.frames(int(params["nframes"]), _FRAME_SIDE)
         return [frames[int(i)] for i in params["frames"].split(",")]
+
+
+def _chain(facts: Facts, order: list[str], draw: Draw) -> str:
+    links = [(here, order[at + 1], nearest(facts, here, order[at + 1 :])[1][1]) for at, here in enumerate(order[:-2])]
+    return w.chain(links, order[-1], draw)

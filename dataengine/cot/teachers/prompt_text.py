@@ -16,6 +16,7 @@ from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.core import formats
 from dataengine.cot.core.confidence import SENTENCE
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import OBSERVATION
 from dataengine.cot.teachers import tool_calls
 from dataengine.models.serving.completion import Request
 from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock, image_reference
@@ -67,8 +68,10 @@ _QUESTION_SCHEMA = {
 
 
 def answerable(question: Question, config: OpenAIConfig) -> bool:
-    """May this model get this question? Tools on a picture are for models that see it."""
-    return question.style != "agentic" or (config.tools != "none" and config.vision)
+    """May this model get this question? Tools on a picture are for models that see it; they work on samples, not
+    on pictures that were made for a question."""
+    on_sample = question.style == "agentic" and question.family != "canvas"
+    return question.style != "agentic" or (on_sample and config.tools != "none" and config.vision)
 
 
 def head_of(question: Question, config: OpenAIConfig) -> str:
@@ -143,10 +146,19 @@ def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
 
 
 def views(question: Question, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
-    """Pictures of a question, in its order: the sample, its frames, or the question's own images."""
-    if question.family in ("frames", "made"):
-        return list(own)
-    return of_sample.get(question.parameters.get("sampling", ""), [])
+    """Pictures of a question, in the order of its blocks: the sample, its frames, the question's own images. Empty where one of
+    them cannot be had."""
+    shown = list[bytes]()
+    for block in question.content:
+        if isinstance(block, TextBlock):
+            continue
+        if isinstance(block, ImageBlock) and block.image.startswith(OBSERVATION):
+            shown.append(own[int(block.image.removeprefix(OBSERVATION))])
+        elif frames := of_sample.get("" if isinstance(block, ImageBlock) else question.parameters.get("sampling", "")):
+            shown += frames
+        else:
+            return []
+    return shown
 
 
 def _message(question: Question, pictures: Sequence[str], head: str) -> Message:

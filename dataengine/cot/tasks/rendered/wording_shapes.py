@@ -1,0 +1,178 @@
+"""Questions and answers about drawn scenes of shapes; which wording is used is drawn from the record's seed."""
+
+from __future__ import annotations
+
+COUNT = {
+    "colour": (
+        "How many {colour} shapes are there?",
+        "Count the shapes that are {colour}.",
+        "How many of the shapes have the colour {colour}?",
+        "What is the number of {colour} shapes in the picture?",
+        "Of all shapes shown, how many are {colour}?",
+    ),
+    "form": (
+        "How many {forms} are there, whatever their colour?",
+        "Count the {forms} in this picture.",
+        "How many of the shapes are {forms}?",
+        "What is the number of {forms} shown?",
+        "Look at all colours: how many {forms} can you find?",
+    ),
+    "other": (
+        "How many shapes are there that are neither {colour} nor {forms}?",
+        "Leave out the {forms} and everything that is {colour}. How many shapes remain?",
+        "Count the shapes, but skip {forms} and skip whatever is {colour}.",
+        "If all {forms} and all {colour} shapes were removed, how many shapes would be left?",
+    ),
+}
+ATTRIBUTE = {
+    "attribute": (
+        "What colour is the {form}?",
+        "Which colour does the {form} have?",
+        "Name the colour of the {form} in this picture.",
+        "In what colour is the {form} drawn?",
+        "There is one {form} here. What is its colour?",
+        "Look at the {form}. What colour is it?",
+        "Find the {form} and give its colour.",
+        "Say which colour the {form} is.",
+        "The picture has a single {form}; which colour was it given?",
+        "What is the colour of the only {form}?",
+        "Which colour was used for the {form}?",
+        "Tell me the {form}'s colour.",
+    )
+}
+OBJECT = {
+    "object": (
+        "Which shape is {colour}?",
+        "What is the {colour} shape?",
+        "Name the shape that is {colour}.",
+        "One of the shapes is {colour}. What kind of shape is it?",
+        "What kind of shape has the colour {colour}?",
+        "Find the {colour} shape and say what it is.",
+        "What is the form of the {colour} figure?",
+        "Only one thing in the picture is {colour}. Which shape is it?",
+        "Which figure was drawn in {colour}?",
+        "Look for the colour {colour}. Which shape has it?",
+        "Say what the {colour} object is.",
+        "In {colour} you see one shape. Which one?",
+    )
+}
+RELATION = {
+    "relation": (
+        "Which shape comes next {side} the {name}, in the same {line}? Give colour and shape.",
+        "What is the nearest shape {side} the {name} within its {line}? Answer with colour and shape.",
+        "Start at the {name}. What is the first shape {side} it in the same {line}? Name colour and shape.",
+        "Find the {name}. Which shape is closest {side} it, looking along its {line} only? Give colour and shape.",
+        "Looking along the {line} of the {name}, what do you meet first {side} it? Name colour and shape.",
+        "Stay in the {line} of the {name}. Which shape is the first one {side} it? Colour and shape, please.",
+        "Name the shape (with its colour) that is the nearest one {side} the {name} in its {line}.",
+        "If you move from the {name} along its {line}, which shape {side} it do you reach first? Give colour and shape.",
+        "What lies nearest {side} the {name} when only its own {line} counts? Give colour and shape.",
+        "Within the {line} that holds the {name}, which shape is next {side} it? Answer with colour and shape.",
+        "Tell me the colour and shape of the nearest figure {side} the {name} in the same {line}.",
+        "Of the shapes {side} the {name} in its {line}, which is the closest? Give colour and shape.",
+    )
+}
+_FORM = (
+    "as <|object_ref_start|>NAME<|object_ref_end|><|{shape}_start|>[[{at}]]<|{shape}_end|>, in thousandths of the sides"
+)
+_BOX = _FORM.format(shape="box", at="left, top, right, bottom")
+_POINT = _FORM.format(shape="point", at="x, y")
+BOX = {
+    "box": tuple(
+        f"{ask} {tail}."
+        for ask, tail in (
+            ("Give the bounding box of the {name},", _BOX),
+            ("Where is the {name}? Answer with its box,", _BOX),
+            ("Mark the {name} with a box,", _BOX),
+            ("Draw a tight box around the {name} and write it", _BOX),
+            ("Locate the {name}: write its box", _BOX),
+            ("Find the {name} and return its bounding box", _BOX),
+            ("Which box encloses the {name}? Write it", _BOX),
+            ("Detect the {name}. Output its box", _BOX),
+            ("I need the edges of the {name}: write them", _BOX),
+            ("Enclose the {name} as closely as possible and give the box", _BOX),
+            ('Ground the phrase "{name}" in the picture with a box,', _BOX),
+            ("Box the {name}; write the result", _BOX),
+        )
+    )
+}
+POINT = {
+    "point": tuple(
+        f"{ask} {tail}."
+        for ask, tail in (
+            ("Point to the middle of the {name},", _POINT),
+            ("Where is the centre of the {name}? Write the point", _POINT),
+            ("Give the point at the centre of the {name},", _POINT),
+            ("Click on the middle of the {name}: write where that is,", _POINT),
+            ("Mark the {name} with a point at its centre, written", _POINT),
+            ("Touch the {name} in its middle and give the point", _POINT),
+            ("Show me the {name} with one point in its middle,", _POINT),
+            ("Write the position of the middle of the {name}", _POINT),
+            ("Locate the {name} by its centre point,", _POINT),
+            ('Ground the phrase "{name}" with a point at its centre,', _POINT),
+            ("Which point is in the middle of the {name}? Write it", _POINT),
+            ("Put a point on the centre of the {name} and write it", _POINT),
+        )
+    )
+}
+_NOTE = ' If there is no such shape, answer with "no" and what is missing.'
+TRAP = {
+    "present": tuple(
+        ask + _NOTE
+        for ask in (
+            "What colour is the {form}?",
+            "Which colour does the {form} have?",
+            "Name the colour of the {form}.",
+            "Find the {form} and say what colour it is.",
+        )
+    ),
+    "missing": tuple(
+        ask + _NOTE
+        for ask in (
+            "What colour is the {form}?",
+            "Which colour does the {form} have?",
+            "In which row is the {form}?",
+            "Is the {form} above or below the middle of the picture?",
+            "What stands next to the {form}?",
+            "Name the colour of the {form}.",
+        )
+    ),
+    "mixed": tuple(
+        ask + _NOTE
+        for ask in (
+            "In which row is the {name}?",
+            "What stands next to the {name}?",
+            "Is the {name} in the left or the right half?",
+            "Which shape is closest to the {name}?",
+            "Where in the picture is the {name}?",
+            "What is below the {name}?",
+        )
+    ),
+}
+_BOXED = ("The answer is {box}", "So the answer is {box}")
+FINALS: dict[str, tuple[str, ...]] = {
+    "colour": ("The number of {colour} shapes is {box}", "There are {box}", *_BOXED),
+    "form": ("The number of {forms} is {box}", "Counted over all colours: {box}", *_BOXED),
+    "other": ("What remains is {box}", "The count is {box}", *_BOXED),
+    "attribute": ("The {form} is {box}", *_BOXED),
+    "object": ("The {colour} shape is the {box}", *_BOXED),
+    "relation": ("Next {side} the {name} is the {box}", *_BOXED),
+    "box": ("{box}",),
+    "point": ("{box}",),
+    "present": ("The {form} is {box}", *_BOXED),
+    "missing": ("The question cannot be answered as asked: {box}", "There is {box}", *_BOXED),
+    "mixed": ("The question cannot be answered as asked: {box}", "There is {box}", *_BOXED),
+}
+PLAIN: dict[str, tuple[str, ...]] = {
+    "colour": ("There are {answer}.", "{answer} of them."),
+    "form": ("There are {answer}.", "{answer} of them."),
+    "other": ("That leaves {answer}.", "{answer} remain."),
+    "attribute": ("It is {answer}.", "The {form} is {answer}.", "The colour is {answer}."),
+    "object": ("It is the {answer}.", "{answer}", "The answer is {answer}."),
+    "relation": ("It is the {answer}.", "That is the {answer}."),
+    "box": ("{answer}",),
+    "point": ("{answer}",),
+    "present": ("It is {answer}.",),
+    "missing": ("There is {answer}.",),
+    "mixed": ("There is {answer}.",),
+}
