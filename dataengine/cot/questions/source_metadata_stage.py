@@ -163,7 +163,7 @@ def source_pairs(config: QuestionsConfig, occurrences: pa.Table) -> pa.Table:
     pairs: dict[str, dict[tuple[str, str], Pair]] = {}
     for row in sorted(occurrences.to_pylist(), key=lambda row: (row["source"], row["uri"])):
         of_sample = pairs.setdefault(row["id"], {})
-        size = (row["width"], row["height"]) if row["width"] and row["height"] else None
+        size = (row["width"], row["height"]) if row.get("width") and row.get("height") else None
         for pair in pairs_of(row["meta"], config, f"{row['source']}/{row['uri']}", size):
             of_sample.setdefault((pair.question, pair.answer), pair)
     chosen = {id_: list(of_sample.values())[:_MAX_PAIRS] for id_, of_sample in pairs.items()}
