@@ -38,6 +38,7 @@ class FromSource(Task):
     """A task of one mode and kind of sample; of a video it shows the frames that the recipe wants."""
 
     capability: ClassVar[Capability] = "source"
+    share = 50.0  # what a source or a model brings is asked first
 
     def __init__(self, name: str, mode: Mode, styles: tuple[Style, ...]) -> None:
         self.name = name
