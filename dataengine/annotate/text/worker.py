@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataengine.annotate.text.judge import PRELOAD
-from dataengine.annotate.text.track import filters_of
 from dataengine.annotate.text.verdicts import SampleVerdict, Verdict
 from dataengine.annotate.worker import Row, TrackWorker, failed
 from dataengine.config.annotate_text import TextConfig, TextKind
@@ -125,13 +124,13 @@ class TextWorker(TrackWorker):
         row: Row = {"id": sample.id, "url_filter": outcome.url, "texts": list(_entries(kinds, outcome.texts))}
         for kind in self.config.texts:
             row |= self._of_kind(kind, [v for k, v in zip(kinds, outcome.texts, strict=True) if k == kind])
-        return {name: value for name, value in row.items() if name in self.track.schema.names}
+        return row
 
     def _of_kind(self, kind: TextKind, verdicts: Sequence[Verdict]) -> Row:
         """Columns of a kind of text: of the first its reasons and language, of all together how much personal data."""
         row: Row = {f"{kind}_{name}": sum(getattr(v, name) for v in verdicts) for name in ("emails", "ips")}
         if verdicts:
-            row |= {f"{kind}_{name}": verdicts[0].reasons[name] for name in filters_of(self.config)}
+            row |= {f"{kind}_{name}": reason for name, reason in verdicts[0].reasons.items()}
             row |= {f"{kind}_{name}": getattr(verdicts[0], name) for name in ("language", "language_score")}
         return row
 
