@@ -90,7 +90,7 @@ def test_sampled_answers_decide(vlm: tuple[ChatServer, ScriptedVlm], tmp_path: P
     }
     assert all((row.samples, row.guesses) == (4, 3) and row.words > 3 for row in rows.values())
     assert rows["How many birds sit on the wire?"].answer == "5"
-    assert json.loads(rows["What is on the left table?"].answers) == ["a cup", "a bowl", "a vase", "a jug"]
+    assert json.loads(rows["What is on the left table?"].answers) == ["cup", "bowl", "vase", "jug"]
     assert script.asked == {"propose": 1, "sample": 40, "guess": 30, "judge": 6}
 
     # What is kept is asked, and what is not is a rejected question with its reason.
