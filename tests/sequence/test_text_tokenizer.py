@@ -122,7 +122,8 @@ def test_a_folder_with_tokenizer_and_template(tmp_path: Path, trained: bytes) ->
     with pytest.raises(UsageError, match="there is no chat_template"):
         run(recipe(tmp_path, block))
     (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": CHATML}))
-    assert run(recipe(tmp_path, block))[-1].counts["sequences"] == 1
+    reports = {report.name: report for report in run(recipe(tmp_path, block))}
+    assert reports["sequence.pack"].counts["sequences"] == 1
     block["tokenizer"] = {"path": str(tmp_path / "none.json")}
     with pytest.raises(UsageError, match=r"none\.json does not exist"):
         run(recipe(tmp_path, block))
