@@ -222,7 +222,7 @@ def test_calls_of_the_interface_that_are_no_tools_are_refused(server: ChatServer
     server.reply = lambda body: (
         Turn(text="I see.", message={"tool_calls": [call]}) if len(body["messages"]) == 1 else Turn(text=final("yes"))
     )
-    assert "error: 'os.system" in desk.path().text
+    assert "error: unknown name 'os'" in desk.path().text
     server.reply = lambda body: Turn(text="x", message={"tool_calls": [{"function": "?"}]})
     server.bodies.clear()
     desk = Desk(server, shop, "inspect_view", tools="calls")
