@@ -65,6 +65,7 @@ class DatatroveStep(Model):
 
     filter: str
     args: dict[str, Any] = {}
+    """A filter that draws has ``seed`` 0 where there is no other."""
 
 
 class MinhashStep(Model):
@@ -72,6 +73,14 @@ class MinhashStep(Model):
 
     minhash: dict[Literal["n_grams", "num_buckets", "hashes_per_bucket", "seed"], int] = {}
     language: str = "eng"
+
+    @model_validator(mode="after")
+    def _counts(self) -> MinhashStep:
+        for name, number in self.minhash.items():
+            least = 0 if name == "seed" else 1
+            if number < least:
+                raise ValueError(f"minhash: {name} {number}: {least} or more")
+        return self
 
 
 class SourceBase(Model):

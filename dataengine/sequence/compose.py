@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from dataengine.config.sequence import CotSource, LossConfig, PairsSource, SamplesSource
 from dataengine.cot.core.formats import SWITCHES
 from dataengine.cot.core.record import Record
-from dataengine.errors import InputError
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
 from dataengine.sequence.chat import ChatTemplate, Turn, end_of_text
+from dataengine.sequence.corpus import checked_weight
 from dataengine.sequence.draft import Draft, Run, Visual, Words
 from dataengine.sequence.model import Role
 
@@ -81,8 +81,8 @@ def cot_draft(record: Record, visuals: Visuals, template: ChatTemplate, system: 
 
 
 def text_draft(id_: str, text: str, weight: float, loss: LossConfig) -> Draft:
-    """Plain text. Raises InputError for a weight that is no number from 0 up."""
-    return Draft(id_, (Words(text, Role.TEXT, loss.text), end_of_text()), weight=_checked(weight))
+    """Plain text."""
+    return Draft(id_, (Words(text, Role.TEXT, loss.text), end_of_text()), weight=weight)
 
 
 def _pair(visual: Visual, caption: str, loss: LossConfig) -> list[Run]:
@@ -93,11 +93,4 @@ def _weight(record: Record, source: CotSource) -> float:
     if source.repeat == "once":
         return 1.0
     scores = {score.name: score.value for score in record.scores}
-    return _checked(scores.get(source.repeat, 1.0))
-
-
-def _checked(weight: float) -> float:
-    """Raises InputError for a weight that is no number from 0 up."""
-    if not 0 <= weight < float("inf"):
-        raise InputError("bad_weight", f"weight {weight} is no number from 0 up")
-    return weight
+    return checked_weight(scores.get(source.repeat, 1.0))

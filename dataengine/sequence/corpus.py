@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from dataengine.config.sequence import SegmentsSource, TextSource
 from dataengine.errors import InputError, UsageError
 from dataengine.storage.store import Store
 from dataengine.text.bounded_json import SIZE, parse_json
-from dataengine.text.cleaning import clean_text
+from dataengine.text.cleaning import clean_text, decode_text
 
 _TEXT = (".txt", ".md")
 _ROWS = (".jsonl", ".jsonl.gz", ".ndjson", ".parquet")
@@ -30,6 +31,9 @@ _FIELDS: list[pa.Field[Any]] = [
 ]
 #: One row a text. ``outcome``: empty, or why it is left out (filtered, duplicate, failed), with the reason; then it has no text.
 TEXTS = pa.schema(_FIELDS)
+
+
+MOST_WEIGHT = 1000
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def _root(path: str) -> tuple[Store, str]:
 def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:
     """Texts of a file in order; a row that cannot be read is one with a ``failure``."""
     if file.key.endswith(_TEXT):
-        yield _text(Store(file.url).get(file.key).decode("utf-8-sig", "replace"), 1.0)
+        yield _text(decode_text(Store(file.url).get(file.key)), 1.0)
         return
     for place, row in rows(file, [name for name in (source.column, source.weight_column) if name]):
         if isinstance(row, InputError):
@@ -97,14 +101,18 @@ def rows(file: CorpusFile, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
 
 
 def _lines(file: CorpusFile, lines: BinaryIO) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
+    """Of a line that is longer than may be read no more is held than that; the rest of it is passed over."""
     number = 0
     try:
         while line := lines.readline(SIZE + 1):
             number += 1
+            end = line
+            while len(end) > SIZE and not end.endswith(b"\n"):
+                end = lines.readline(SIZE + 1)
             if line.strip():
                 yield f"{file.key}:{number}", _line(line)
-    except (OSError, EOFError) as error:  # a damaged gzip
-        yield f"{file.key}:{number}", InputError("damaged_file", str(error))
+    except (OSError, EOFError, zlib.error) as error:  # a damaged gzip
+        yield f"{file.key}:{number + 1}", InputError("damaged_file", str(error))
 
 
 def _line(line: bytes) -> dict[str, Any] | InputError:
@@ -123,11 +131,21 @@ def _parquet(
         names = [name for name in columns if name in table.schema_arrow.names]
         number = 0
         for batch in table.iter_batches(10_000, columns=names, use_threads=False):
-            for row in batch.to_pylist():
+            for row in _batch_rows(batch):
                 number += 1
                 yield f"{file.key}:{number}", row
     except (pa.ArrowException, OSError) as error:
         yield file.key, InputError("damaged_file", str(error))
+
+
+def _batch_rows(batch: pa.RecordBatch) -> list[dict[str, Any] | InputError]:
+    """Parquet does not check that its strings are UTF-8; a row whose are not is a failed one."""
+    try:
+        return [*batch.to_pylist()]
+    except UnicodeDecodeError as error:
+        if len(batch) == 1:
+            return [InputError("bad_row", f"not UTF-8: {error.reason} at byte {error.start}")]
+        return [row for n in range(len(batch)) for row in _batch_rows(batch.slice(n, 1))]
 
 
 def _of_row(place: str, row: dict[str, Any], source: TextSource) -> Text:
@@ -135,9 +153,10 @@ def _of_row(place: str, row: dict[str, Any], source: TextSource) -> Text:
     if not isinstance(text, str):
         return _failed(place, "bad_row", f"no text in `{source.column}`: {str(text)[:80]}")
     weight = row.get(source.weight_column, 1.0) if source.weight_column else 1.0
-    if not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-        return _failed(place, "bad_weight", f"weight {weight} is no number from 0 up")
-    return _text(text, float(weight))
+    try:
+        return _text(text, checked_weight(weight))
+    except InputError as error:
+        return _failed(place, error.failure, error.message)
 
 
 def _text(text: str, weight: float) -> Text:
@@ -145,6 +164,14 @@ def _text(text: str, weight: float) -> Text:
     if not clean.strip():
         return Text(text_id(clean), "", weight, "empty", "it has no text")
     return Text(text_id(clean), clean, weight)
+
+
+def checked_weight(weight: Any) -> float:
+    """How often a document is used. Raises InputError for what is no number from 0 to 1,000: more is a mistake of its writer, and
+    would make that many rows of one."""
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MOST_WEIGHT:
+        raise InputError("bad_weight", f"weight {str(weight)[:40]} is no number from 0 to {MOST_WEIGHT:,}")
+    return float(weight)
 
 
 def text_id(text: str) -> str:

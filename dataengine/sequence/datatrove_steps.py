@@ -13,6 +13,7 @@ from dataengine.config.sequence import DatatroveStep, MinhashStep
 from dataengine.errors import UsageError
 from dataengine.sequence.corpus import Text
 
+_PLAIN = "The first sentence has some plain words. The second one follows it, and then there is an end."
 _INSTALL = "datatrove is not installed: pip install 'dataengine-multimodal[annotate]'"
 FILTERED, DUPLICATE, FAILED = "filtered", "duplicate", "failed"
 
@@ -27,7 +28,8 @@ def check(steps: Sequence[DatatroveStep | MinhashStep]) -> None:
 
 
 def run(texts: Iterable[Text], steps: Sequence[DatatroveStep | MinhashStep]) -> Iterator[tuple[Text, str]]:
-    """Each text, in order, with its outcome: "" (kept), filtered, duplicate or failed. What filters edit stays edited."""
+    """Each text, in order, with its outcome: "" (kept), filtered, duplicate or failed. What filters edit stays edited; a text
+    that one cannot judge has failed. Raises UsageError for a filter that cannot judge any."""
     outcomes: Iterable[tuple[Text, str]] = ((text, FAILED if text.failure else "") for text in texts)
     for step in steps:
         outcomes = _filtered(outcomes, step) if isinstance(step, DatatroveStep) else _deduplicated(outcomes, step)
@@ -38,17 +40,37 @@ def _filtered(outcomes: Iterable[tuple[Text, str]], step: DatatroveStep) -> Iter
     from datatrove.data import Document
     from datatrove.pipeline.filters.base_filter import get_filter_result
 
+    _try(step)
     filter_ = _filter(step)
     for text, outcome in outcomes:
         if outcome:
             yield text, outcome
             continue
         document = Document(text=text.text, id=text.id)
-        kept, reason = get_filter_result(filter_.filter(document))
+        try:
+            kept, reason = get_filter_result(filter_.filter(document))
+        except Exception as error:  # a filter's own, on this text
+            yield replace(text, failure="filter_failed", message=f"{step.filter}: {type(error).__name__}"), FAILED
+            continue
         if kept:
             yield replace(text, text=document.text), ""
         else:
             yield replace(text, failure=f"{step.filter}: {reason}" if reason else step.filter), FILTERED
+
+
+def _try(step: DatatroveStep) -> None:
+    """Raises UsageError for a filter that fails on plain text: for its arguments, or for what only other documents have."""
+    from datatrove.data import Document
+
+    filter_ = _filter(step)
+    try:
+        filter_.filter(Document(text=_PLAIN, id="plain"))
+    except Exception as error:  # whatever a filter's code raises
+        raise UsageError(f"sequence: datatrove's {step.filter} fails on plain text: {_named(error)}") from None
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _filter(step: DatatroveStep) -> Any:
@@ -60,24 +82,38 @@ def _filter(step: DatatroveStep) -> Any:
     if step.filter not in known:
         raise UsageError(f"sequence: datatrove has no filter {step.filter!r}; it has {', '.join(known)}")
     class_ = getattr(filters, step.filter)
+    parameters = inspect.signature(class_).parameters
+    seed = {"seed": 0} if "seed" in parameters else {}  # of those that draw: without one they draw anew in each run
     try:
         inspect.signature(class_).bind(**step.args)
-        return class_(**step.args)
+        return class_(**{**seed, **step.args})
     except TypeError as error:
         raise UsageError(f"sequence: datatrove's {step.filter}: {error}") from None
     except ImportError as error:
         raise UsageError(
             f"sequence: datatrove's {step.filter} needs a package that is not installed: {error}"
         ) from None
+    except Exception as error:  # whatever a constructor's code raises for its arguments
+        raise UsageError(f"sequence: datatrove's {step.filter}: {_named(error)}") from None
 
 
 def _minhash(step: MinhashStep) -> Any:
-    """SHA-1, because datatrove hands strings to xxhash, which its newer versions refuse."""
+    """SHA-1, because datatrove hands strings to xxhash, which its newer versions refuse. Raises UsageError for a language that
+    datatrove cannot split into words."""
     try:
         from datatrove.pipeline.dedup.minhash import MinhashConfig
         from datatrove.utils.hashing import HashConfig
+        from datatrove.utils.word_tokenizers import load_word_tokenizer
     except ImportError:
         raise UsageError(_INSTALL) from None
+    try:
+        load_word_tokenizer(step.language)
+    except ValueError as error:
+        raise UsageError(f"sequence: minhash: {error}") from None
+    except ImportError as error:
+        raise UsageError(
+            f"sequence: minhash: `{step.language}` needs a package that is not installed: {error}"
+        ) from None
     return MinhashConfig(**step.minhash, hash_config=HashConfig(hash_fc="sha1"))
 
 

@@ -28,7 +28,7 @@ from dataengine.storage.workspace import digest
 
 class SequenceEncode(Sequencing, RecordStage):
     name = ENCODE
-    version = "2"
+    version = "3"
     needs = ("ingest", "dedup", "tokenize.fit", CORPORA, SAMPLES, VOCABULARY, "cot.write")
 
     def settings(self, recipe: Recipe) -> Any:

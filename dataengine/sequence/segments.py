@@ -20,6 +20,7 @@ from dataengine.sequence.corpus import CorpusFile, rows, text_id
 from dataengine.sequence.draft import Draft, Run, Words
 from dataengine.sequence.model import Role
 from dataengine.storage.workspace import File, Workspace
+from dataengine.text.bounded_json import parse_json
 from dataengine.text.cleaning import clean_text
 
 _ID = re.compile(r"(sample:)?([0-9a-f]{32})")
@@ -91,16 +92,20 @@ def documents(file: CorpusFile, source: SegmentsSource) -> Iterator[tuple[str, l
 def _segments(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = parse_json(value)
+        except InputError:
             raise InputError("bad_segments", "not a JSON list of segments") from None
     if not isinstance(value, list) or not value:
         raise InputError("bad_segments", "not a list of segments")
-    for segment in value:
-        kind = segment.get("type") if isinstance(segment, dict) else None
-        if kind not in ("text", *_MEDIA) or not isinstance(segment.get(kind), str):
-            raise InputError("bad_segments", f"{str(segment)[:80]} is neither text nor {' nor '.join(_MEDIA)}")
-    return value
+    return [_segment(segment) for segment in value]
+
+
+def _segment(value: Any) -> dict[str, str]:
+    """``type`` and what it names of a segment; other fields do not count, nor for the document's id."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind not in ("text", *_MEDIA) or not isinstance(value.get(kind), str):
+        raise InputError("bad_segments", f"{str(value)[:80]} is neither text nor {' nor '.join(_MEDIA)}")
+    return {"type": kind, kind: value[kind]}
 
 
 def references(segments: Sequence[Mapping[str, Any]]) -> set[str]:

@@ -36,11 +36,48 @@ def test_near_duplicates_leave_the_first() -> None:
     assert outcomes == [("", ""), ("", ""), ("minhash", "duplicate")]
 
 
+def test_a_filter_that_draws_does_so_alike_in_each_run() -> None:
+    step = DatatroveStep(filter="SamplerFilter", args={"rate": 0.5})
+    some = texts(*(f"Text {n}." for n in range(40)))
+    first, second = ([outcome for _, outcome in run(some, [step])] for _ in range(2))
+    assert first == second and set(first) == {"", "filtered"}
+
+
+def test_a_text_that_a_filter_cannot_judge_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from datatrove.pipeline.filters import RegexFilter
+
+    def judge(_self: Any, document: Any) -> bool:
+        return bool(1 / document.text.count("."))
+
+    monkeypatch.setattr(RegexFilter, "filter", judge)
+    step = DatatroveStep(filter="RegexFilter", args={"regex_exp": "x"})
+    outcomes = [(t.failure, t.message, outcome) for t, outcome in run(texts("One.", "Two"), [step])]
+    assert outcomes == [("", "", ""), ("filter_failed", "RegexFilter: ZeroDivisionError", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (DatatroveStep(filter="URLFilter"), "URLFilter fails on plain text: AssertionError: .*url"),
+        (MinhashStep(language="none"), "minhash: Language 'none'"),
+    ],
+)
+def test_steps_that_cannot_judge_any_text(step: DatatroveStep | MinhashStep, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        list(run(texts("One."), [step]))
+
+
+def test_minhash_has_buckets() -> None:
+    with pytest.raises(ValueError, match="minhash: num_buckets 0: 1 or more"):
+        MinhashStep(minhash={"num_buckets": 0})
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [
         ({"filter": "NoFilter"}, "datatrove has no filter 'NoFilter'; it has C4"),
         ({"filter": "RegexFilter", "args": {"expression": "x"}}, "RegexFilter: .*argument"),
+        ({"filter": "RegexFilter", "args": {"regex_exp": "("}}, "RegexFilter: .*unterminated"),
     ],
 )
 def test_wrong_steps(step: dict[str, Any], message: str) -> None:
