@@ -25,6 +25,7 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.schemas import CHECKS, PATHS
 from dataengine.cot.core.stage import CotPart, CotParts
 from dataengine.cot.core.tables import NO_AGREEMENT, AskedQuestion, CheckRow, PathRow, rows_of
+from dataengine.cot.replies.json_replies import json_of_reply
 from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
@@ -35,7 +36,6 @@ from dataengine.models.serving.connect import chat_model
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
-from dataengine.text.bounded_json import parse_json
 
 RULES = "3"
 """Version of the rules: raised when one changes its findings."""
@@ -51,7 +51,7 @@ class CotCheck(CotParts):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "6"
+    version = "7"
     needs = ("cot.material", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:
@@ -242,18 +242,19 @@ def _with_judgement(row: CheckRow, judgement: Judgement | None) -> CheckRow:
 
 def _judgement(text: str, free: bool) -> Judgement | None:
     try:
-        reply = parse_json(text)
+        reply = json_of_reply(text)
     except InputError:
         return None
     if not isinstance(reply, dict) or not isinstance(reply.get("process"), bool):
         return None
     score, reason, right = reply.get("score"), reply.get("reason"), reply.get("answer")
-    if not isinstance(score, int) or not 1 <= score <= 5 or not isinstance(reason, str):
+    if type(score) is not int or not 1 <= score <= 5 or not isinstance(reason, str):
         return None
     if free and not isinstance(right, bool):
         return None
     steps = reply.get("steps")
     rows = [one for one in steps if isinstance(one, dict)] if isinstance(steps, list) else []
-    flawed = {(one.get("step"), one.get("flaw")) for one in rows if type(one.get("step")) is int}
+    flaws = [(one.get("step"), one.get("flaw")) for one in rows]
+    flawed = {(n, flaw) for n, flaw in flaws if type(n) is int and isinstance(flaw, str)}
     named = tuple(f"step {n} {flaw}" for n, flaw in sorted(flawed, key=str) if flaw in prompt_text.FLAWS)
     return Judgement(reply["process"], reason, score, right if isinstance(right, bool) else None, named)

@@ -24,6 +24,7 @@ from dataengine.cot.questions.agreement import (
     texts_of,
 )
 from dataengine.cot.questions.proposed import read_proposals
+from dataengine.cot.replies.json_replies import json_of_reply
 from dataengine.cot.tasks.capabilities import described, drawn
 from dataengine.cot.teachers import question_text
 from dataengine.cot.teachers.prompt_text import prompt_of, register
@@ -32,7 +33,6 @@ from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
 from dataengine.models.serving.completion import FINAL, ChatModel, FailedCompletion, Request, raise_if_fatal
 from dataengine.samples.locate import Located
-from dataengine.text.bounded_json import parse_json
 
 SAMPLING = "even 16"
 """Frames of a video that are shown."""
@@ -189,13 +189,13 @@ def _times(sample: Located, frames: int) -> tuple[float, ...]:
 
 def _judgement(result: str | FailedCompletion) -> QuestionJudgement | None:
     try:
-        reply = parse_json(result) if isinstance(result, str) else None
+        reply = json_of_reply(result) if isinstance(result, str) else None
     except InputError:
         return None
     if not isinstance(reply, dict) or not isinstance(reply.get("valid"), bool):
         return None
     score, reason = reply.get("score"), reply.get("reason")
-    if not isinstance(score, int) or not 1 <= score <= 5 or not isinstance(reason, str):
+    if type(score) is not int or not 1 <= score <= 5 or not isinstance(reason, str):
         return None
     return QuestionJudgement(reply["valid"], reason, score)
 

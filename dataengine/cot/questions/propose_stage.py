@@ -42,7 +42,7 @@ class CotPropose(CotParts):
     """One part some samples. Left out where the recipe has no ``cot.questions.ask``."""
 
     name = "cot.propose"
-    version = "1"
+    version = "2"
     needs = ("cot.material",)
 
     def active(self, recipe: Recipe) -> bool:

@@ -9,20 +9,22 @@ from dataclasses import replace
 from typing import Any
 
 from dataengine.cot.core.proposals import ProposalRow
-from dataengine.cot.core.source_qa import pair_of
+from dataengine.cot.core.source_qa import LETTERS, pair_of
+from dataengine.cot.replies.json_replies import json_of_reply
 from dataengine.cot.tasks.capabilities import CAPABILITIES
 from dataengine.cot.tasks.from_source import unfit
 from dataengine.cot.teachers.question_text import MAX_ANSWER_WORDS
 from dataengine.errors import InputError
-from dataengine.text.bounded_json import parse_json
 
 _MOST = 16
 """Proposals of a reply that are read."""
 _MAX_WORDS = 80
+_LARGEST = 10**15
+"""Of the numbers that are answers."""
 _SAME = 0.8
 """Questions that share so many of their words (Jaccard) and have the same answer type are one."""
-_FENCED = re.compile(r"^\s*```(?:json)?\s*|\s*```\s*$")
-_TOLD = re.compile(
+_LETTER = re.compile(r"\s*\(?([A-Z])[.):]\s+(?=\S)")
+_CAPTION = re.compile(
     r"\b(caption|according to the (text|description)|as (described|mentioned|stated)|given text)\b", re.IGNORECASE
 )
 
@@ -32,7 +34,7 @@ def read_proposals(text: str, sample: str, teacher: str, prompt: str, asked: Seq
     ``asked``: questions that the sample has already."""
     blank = ProposalRow(sample, 0, teacher, prompt, "rejected")
     try:
-        reply = parse_json(_FENCED.sub("", text))
+        reply = json_of_reply(text)
     except InputError:
         return [replace(blank, reason="the reply is not JSON")]
     rows = reply.get("questions") if isinstance(reply, dict) else reply
@@ -50,11 +52,28 @@ def _rows(rows: Iterable[Any], blank: ProposalRow) -> Iterator[ProposalRow]:
         texts = [fields.get(name) for name in ("capability", "question")]
         answer, choices = fields.get("answer"), fields.get("choices") or []
         if isinstance(answer, int | float) and not isinstance(answer, bool):
-            answer = f"{answer:g}"
+            answer = _digits(answer)
         if not all(isinstance(t, str) and t.strip() for t in (*texts, answer)) or not _are_texts(choices):
             yield replace(numbered, reason="a question without its fields")
             continue
-        yield _checked(numbered, str(texts[0]).strip().lower().replace("_", " "), str(texts[1]), str(answer), choices)
+        *choices, answer = _unlettered([*choices, str(answer)])
+        yield _checked(numbered, str(texts[0]).strip().lower().replace("_", " "), str(texts[1]), answer, choices)
+
+
+def _digits(number: int | float) -> str:
+    """A number as people write it; empty for one that is larger than answers are."""
+    if abs(number) >= _LARGEST:
+        return ""
+    return f"{number:.12f}".rstrip("0").rstrip(".") if isinstance(number, float) else str(number)
+
+
+def _unlettered(texts: list[str]) -> list[str]:
+    """Choices, and the answer after them, without the letters that a model has written before each of the choices."""
+    leads = [_LETTER.match(text) for text in texts]
+    letters = [lead[1] if lead else "" for lead in leads[:-1]]
+    if not letters or letters != list(LETTERS[: len(letters)]):
+        return texts
+    return [text[lead.end() :] if lead else text for text, lead in zip(texts, leads, strict=True)]
 
 
 def _are_texts(choices: Any) -> bool:
@@ -83,7 +102,7 @@ def _unfit(row: ProposalRow) -> str:
         return "too long"
     if not row.options and len(row.answer.split()) > MAX_ANSWER_WORDS:
         return "the answer is not short"
-    if _TOLD.search(row.text):
+    if _CAPTION.search(row.text):
         return "it asks about the caption"
     answer, question = row.answer.lower(), row.text.lower()
     either = row.options or answer in ("yes", "no") or f"{answer} or " in question or f" or {answer}" in question

@@ -16,6 +16,7 @@ from dataengine.config.cot import CotConfig
 from dataengine.cot.core.outcomes import Kept, Outcome
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.seeded import derive_seed
+from dataengine.cot.replies.json_replies import json_of_reply
 from dataengine.cot.tasks.base import messages
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.from_source import unfit
@@ -25,7 +26,6 @@ from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
 from dataengine.models.serving.completion import FINAL, ChatModel, FailedCompletion, Result, raise_if_fatal
 from dataengine.samples.locate import Located
-from dataengine.text.bounded_json import parse_json
 
 _MAX_WORDS = 200
 _CHUNK = 64
@@ -115,7 +115,7 @@ class Enhancer:
 
 def _question(text: str) -> str:
     try:
-        reply = parse_json(text)
+        reply = json_of_reply(text)
     except InputError:
         return ""
     question = reply.get("question") if isinstance(reply, dict) else None

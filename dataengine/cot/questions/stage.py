@@ -51,7 +51,7 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "5"
+    version = "6"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import string
 
-from dataengine.cot.replies.affirmed import affirmed
+from dataengine.cot.replies.affirmed import affirmed, revises
 from dataengine.cot.replies.coordinates import label_of
 from dataengine.cot.replies.expected import Expected, holds, words
-from dataengine.cot.replies.quantities import _NUMBER, plain, quantity, value_of
+from dataengine.cot.replies.quantities import _NUMBER, multiplied, plain, quantity, value_of
 from dataengine.cot.replies.times import seconds
 from dataengine.cot.replies.units import SCALES, unit_of
 from dataengine.cot.replies.wrappers import bare
@@ -36,12 +36,17 @@ _SKIPPED = re.compile(
 )
 _BOUNDED = re.compile(
     r"(?i)(?:\b(?:at least|at most|more than|less than|fewer than|greater than|over|under|up to|above|below|almost|between|"
-    r"no more than|no less than|minimum of|maximum of|not)|[<>≥≤±])\s{0,3}(?:the\s)?$"
+    r"no more than|no less than|minimum of|maximum of|not|"
+    r"half of|twice|double|triple|all but|all except|everything but)|[<>≥≤±√])\s{0,3}(?:the\s)?$"
 )
 _RANGED = re.compile(
-    r"(?i)^\s{0,2}(?:\+(?!\s{0,2}\d)|or more|or fewer|or less|or so|(?:or|to|-|–|—|~|/|out of)\s{0,2}\d)"
+    r"(?i)^\s{0,2}(?:\+(?!\s{0,2}\d)|or more|or fewer|or less|or so|(?:or|to|-|–|—|~|/|out of|\.{2,3}|…)\s{0,2}\d)"
 )
 _THAN = re.compile(r"(?i)(?<!rather )(?<!other )\bthan\b")
+_REVERSED = re.compile(r"(?i)\b(?:revers\w*|backwards?)\b")
+_LESSER = re.compile(r"(?i)\b(?:(?<!at )least|(?<!or )less)\b")
+_NO_REFUSAL = re.compile(r"(?i)^no,? (?:doubt|way|idea|question|clue|clear|answer|information|matter)\b")
+_TURNS = re.compile(r"(?i)\b(?:so|instead|absent|gone|missing|replaced)\b")
 _LONGEST = 4000
 _FEW = 3
 """Words of a number with what it counts."""
@@ -56,7 +61,7 @@ def pick(expected: Expected, text: str) -> str | None:
         case "choice":
             return _choice(expected, text)
         case "number":
-            return _number(text)
+            return None if multiplied(text, expected.question) else _number(text)
         case "order":
             return _order(expected, text)
         case "box":
@@ -79,7 +84,7 @@ def _choice(expected: Expected, text: str) -> str | None:
     said = affirmed(text).strip()
     if alone := _ALONE.fullmatch(re.sub(r"(?i)^but\s", "", _LEAD_IN.sub("", said).strip()).rstrip(",.")):
         return alone[1]
-    if _compares(expected, text):
+    if _compares(expected, text) or (_LESSER.search(said) and not _LESSER.search(expected.question)):
         return None
     exact = [letter for letter, option in expected.options.items() if words(option) == words(said)]
     if len(exact) == 1:
@@ -123,6 +128,8 @@ def _order(expected: Expected, text: str) -> str | None:
     if re.fullmatch(r"[A-Z]{2,8}", text) and len(set(text)) == len(text) == count:
         return ", ".join(text)
     said = affirmed(text)
+    if _REVERSED.search(said):
+        return None
     runs = {", ".join(re.findall(r"\b[A-Z]\b", run)) for run in _SEQUENCE.findall(said)}
     runs = {run for run in runs if len(set(run.split(", "))) == count == len(run.split(", "))}
     if runs:
@@ -156,6 +163,8 @@ def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
     known = {words(word): word for word in vocabulary}
     said = words(text).split()
     if {"yes", "no"} <= known.keys():
+        if _NO_REFUSAL.match(text) or (revises(text) and {"yes", "no"} <= set(said)):
+            return None
         leads = {first.lower() for first in _YES_NO.findall(text)}
         return leads.pop() if len(leads) == 1 and said[0] in leads else None
     named = {known[word] for word in words(affirmed(text)).split() if word in known}
@@ -167,7 +176,8 @@ def _at_an_end(answer: str, said: str) -> str | None:
     phrase, clean = words(answer), words(affirmed(said))
     if len(said.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", said):
         return None
-    return answer if clean.startswith(f"{phrase} ") or clean.endswith(f" {phrase}") else None
+    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(said)
+    return answer if starts or clean.endswith(f" {phrase}") else None
 
 
 def _number(text: str) -> str | None:

@@ -29,6 +29,8 @@ _APPROXIMATELY = re.compile(
 )
 _NAME = re.compile(r"^[A-Za-z][A-Za-z ]{0,20}\s?[=≈]\s?")
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{\s?(-?\d{1,15})\s?\}\s?\{\s?(\d{1,15})\s?\}")
+_MULTIPLIED = re.compile(r"(?i)\d\s{1,3}(pairs?|times (?=as\b|more\b|the\b))")
+_MINUS = re.compile(r"(?i)(^|\b(?:is|are|be|=|:)\s{0,3})(?:minus|negative)\s{1,3}(?=[\d.$€£¥])")
 _GLYPHS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
 _REFUSED = re.compile(
     r"(?i)\b(?:or|to|not|no|than|least|most|between|per|out of|either|neither|versus|vs|minus|plus|times|if|but|unless|"
@@ -79,13 +81,20 @@ def quantity(text: str) -> Quantity | None:
     return Quantity(value * scale, unit, decimals_of(match))
 
 
+def multiplied(text: str, question: str) -> bool:
+    """Whether a number counts pairs, or times, that the question does not ask for: ``3 pairs`` are no 3 shoes."""
+    return any(
+        re.sub("s$", "", match[1].lower()) not in question.lower() for match in _MULTIPLIED.finditer(with_digits(text))
+    )
+
+
 def plain(text: str) -> str:
-    """Text with LaTeX's and Unicode's fractions as ``1/2``, and number words as digits."""
+    """Text with LaTeX's and Unicode's fractions as ``1/2``, number words as digits and ``minus 5`` as ``-5``."""
     text = _FRACTION.sub(r" \1/\2 ", text)
     text = bare(text).replace("−", "-")
     for glyph, written in _GLYPHS.items():
         text = text.replace(glyph, f" {written}")
-    return with_digits(text.strip())
+    return _MINUS.sub(r"\1-", with_digits(text.strip()))
 
 
 def value_of(match: re.Match[str]) -> Fraction | None:
@@ -121,7 +130,8 @@ def same_quantity(expected: Quantity, candidate: Quantity, question: str = "") -
         asked = unit_asked(question)
         expected = Quantity(expected.value, asked, expected.decimals) if asked and candidate.unit in UNITS else expected
     if "%" in (expected.unit, candidate.unit):
-        return _same_share(expected, candidate)
+        counts = not expected.unit and _COUNTS.search(question)
+        return not counts and _same_share(expected, candidate)
     if not expected.unit or not candidate.unit or expected.unit == candidate.unit:
         return _rounded(expected, candidate.value)
     ours, theirs = UNITS.get(expected.unit), UNITS.get(candidate.unit)
@@ -141,6 +151,7 @@ def unit_asked(question: str) -> str:
     return ""
 
 
+_COUNTS = re.compile(r"(?i)\bhow many (?!per ?cent\b|%)(?!.{0,200}(?:\bhow much\b|per ?cent|%))")
 LONGEST_QUESTION = 8000
 
 

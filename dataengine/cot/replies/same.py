@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import partial
 
 from dataengine.cot.replies.coordinates import same_places
 from dataengine.cot.replies.expected import Expected, singular, words
 from dataengine.cot.replies.formulas import is_formula, same_formula
-from dataengine.cot.replies.quantities import quantity, same_quantity, unit_asked
+from dataengine.cot.replies.quantities import multiplied, quantity, same_quantity, unit_asked
 from dataengine.cot.replies.times import is_time, same_span, same_time, seconds
 from dataengine.cot.replies.units import UNITS
 from dataengine.cot.replies.wrappers import bare
@@ -16,8 +17,9 @@ from dataengine.errors import InputError
 from dataengine.text.bounded_json import parse_json
 
 LEAST_ANLS = 0.9
-"""Of a text in a picture with more than SHORT characters; a shorter one must be the same, and digits always."""
+"""Of a text in a picture with more than SHORT characters; a shorter one must be the same, and what is exact always."""
 SHORT = 8
+_DECIDES = re.compile(r"\d|\b(?:no|not|never)\b")
 
 
 def same(expected: Expected, candidate: str) -> bool:
@@ -65,6 +67,8 @@ def anls(a: str, b: str) -> float:
 
 def _number(expected: Expected, candidate: str) -> bool:
     ours, theirs = quantity(expected.answer), quantity(candidate)
+    if multiplied(candidate, expected.question):
+        return False
     if ours is not None and theirs is not None:
         return same_quantity(ours, theirs, expected.question)
     timed = ours is not None and UNITS.get(ours.unit or unit_asked(expected.question))
@@ -143,8 +147,13 @@ def _split(text: str) -> list[str]:
 
 
 def _written(answer: str, candidate: str) -> bool:
-    """Text in a picture: case and spacing do not count, digits do."""
+    """Text in a picture: case and spacing do not count; digits, negations and characters without case do."""
     a, b = (" ".join(bare(text).lower().split()) for text in (answer, candidate))
     if a == b:
         return True
-    return min(len(a), len(b)) > SHORT and re.findall(r"\d", a) == re.findall(r"\d", b) and anls(a, b) >= LEAST_ANLS
+    return min(len(a), len(b)) > SHORT and _exact(a) == _exact(b) and anls(a, b) >= LEAST_ANLS
+
+
+def _exact(text: str) -> tuple[list[str], list[str]]:
+    """Digits and negations, and characters of which each says something by itself: letters without case, and symbols."""
+    return _DECIDES.findall(text), [letter for letter in text if unicodedata.category(letter) in ("Lo", "So")]

@@ -17,6 +17,7 @@ from dataengine.cot.core.record import AnswerType, Basis, Family, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.source_qa import Pair
+from dataengine.cot.replies.wrappers import without_tokens
 from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task, picture
 from dataengine.cot.tasks.tree import Capability, Need
 from dataengine.models.serving.messages import Block
@@ -177,6 +178,8 @@ def unfit(*texts: str) -> str:
         return "JSON, as of a structured caption"
     if any(tagged(t) or IMAGE_MARK in t or r"\boxed" in t or t.count("{") != t.count("}") for t in texts):
         return "a tag of the text forms inside"
+    if any(without_tokens(t) != t for t in texts):
+        return "a special token inside"
     switches = [s for table in SWITCHES.values() for s in table.values() if s]
     return "a mode switch at the end" if any(t.endswith(s) for t in texts for s in switches) else ""
 
