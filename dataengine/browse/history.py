@@ -10,6 +10,15 @@ from dataengine.errors import UsageError
 _BYTES = 16 << 20
 
 
+def well_formed(option: str, text: str) -> str:
+    """The text. Raises UsageError where it is not Unicode: halves of surrogate pairs, or bytes that no UTF-8 is."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{option} {text!a} is no well-formed text: give it in UTF-8") from None
+    return text
+
+
 def read(path: Path) -> list[str]:
     """Ids, the oldest first. Raises UsageError for a file that holds none."""
     if not path.is_file():
@@ -21,6 +30,6 @@ def read(path: Path) -> list[str]:
         ids = json.loads(text) if text.lstrip().startswith("[") else text.split()
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--history {path} is no JSON list and no text with an id a line: {error}") from None
-    if not ids or not all(isinstance(id_, str | int) for id_ in ids):
+    if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
         raise UsageError(f"--history {path}: give ids, as a JSON list or one a line")
-    return [str(id_) for id_ in ids]
+    return [well_formed("--history", str(id_)) for id_ in ids]

@@ -73,8 +73,11 @@ def write_sheet(path: Path, title: str, index: Index, hits: Sequence[Result], li
         raise UsageError(f"--sheet {path}: a contact sheet ends in .html or .png")
     pictures = thumbnails(index, hits, limits)
     data = page(title, hits, pictures) if path.suffix.lower() == ".html" else picture(title, hits, pictures, limits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"--sheet {path} cannot be written: {error.strerror}; name another place") from None
 
 
 def page(title: str, hits: Sequence[Result], pictures: dict[str, bytes]) -> bytes:

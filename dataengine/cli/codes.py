@@ -35,12 +35,12 @@ def fit(
     preset: Annotated[
         Preset, typer.Option(help="qarm: six levels. onerec: three levels of 8192 codes.")
     ] = Preset.onerec,
-    levels: Annotated[int | None, typer.Option(min=1, help="Levels, instead of the preset's.")] = None,
-    size: Annotated[int | None, typer.Option(min=1, help="Codes a level, instead of the preset's.")] = None,
-    vq_items: Annotated[int, typer.Option(min=0, help="Items of VQ codes; 0: no VQ codes.")] = 0,
-    nearest: Annotated[int, typer.Option(min=1, help="Items of a VQ code.")] = 25,
+    levels: Annotated[int | None, typer.Option(min=1, max=26, help="Levels, instead of the preset's.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, max=65_536, help="Codes a level, instead of the preset's.")] = None,
+    vq_items: Annotated[int, typer.Option(min=0, max=1_000_000, help="Items of VQ codes; 0: no VQ codes.")] = 0,
+    nearest: Annotated[int, typer.Option(min=1, max=1000, help="Items of a VQ code.")] = 25,
     samples: Annotated[int, typer.Option(min=1, help="Vectors to fit on, at most.")] = 200_000,
-    iterations: Annotated[int, typer.Option(min=1, help="Iterations of k-means a level.")] = 15,
+    iterations: Annotated[int, typer.Option(min=1, max=1000, help="Iterations of k-means a level.")] = 15,
     seed: Annotated[int, typer.Option(min=0, help="What is drawn depends on it.")] = 0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     model: ModelOption = "",

@@ -35,7 +35,16 @@ def search(
         typer.Option("--history", help="Search by a sequence of ids, the oldest first: a JSON list, or a line each."),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=10_000, help="Results.")] = 20,
-    beam: Annotated[int, typer.Option("--beam", min=1, help="Leaves that are searched: more find more, slower.")] = 64,
+    beam: Annotated[
+        int | None,
+        typer.Option(
+            "--beam",
+            min=1,
+            max=1_000_000,
+            help="Leaves that are searched: more find more, slower.",
+            show_default="256; of each id of --history 64",
+        ),
+    ] = None,
     where: Annotated[
         str | None, typer.Option("--where", help="Condition on annotations, as in a policy: 'width >= 512'.")
     ] = None,
@@ -53,9 +62,11 @@ def search(
 
     if sum(option is not None for option in (text, image, id_, history)) != 1:
         raise UsageError("name what to search by: one of --text, --image, --id, --history")
+    if history is not None and sheet is not None:
+        raise UsageError("--sheet shows the results of --text, --image or --id, not of --history")
     target = open_target(where_from, workspace)
     if history is not None:
-        _by_history(target, history, k, beam, as_json)
+        _by_history(target, history, k, beam, where, as_json)
         return
     hits, title, meaning, seconds = _hits(target, text, image, id_, k, beam, where)
     if sheet is not None:
@@ -68,12 +79,16 @@ def search(
 
 
 def _hits(
-    target: Target, text: str | None, image: Path | None, id_: str | None, k: int, beam: int, where: str | None
+    target: Target, text: str | None, image: Path | None, id_: str | None, k: int, beam: int | None, where: str | None
 ) -> tuple[list[Result], str, str, float]:
     """Results, what was searched for, what the scores compare, and the seconds that the search alone took."""
+    from dataengine.browse.history import well_formed
     from dataengine.browse.results import results
-    from dataengine.index.search import WHOLE
+    from dataengine.index.search import BEAM, WHOLE
 
+    for option, value in (("--id", id_), ("--text", text)):
+        well_formed(option, value or "")
+    beam = BEAM if beam is None else beam
     index, allowed = target.index, target.allowed(where)
     if id_ is not None:
         [row] = index.rows_with([id_])
@@ -83,8 +98,8 @@ def _hits(
             )
         start = time.perf_counter()
         hits = index.search(index.take(row[None])[0], k + 1, beam, allowed)
-        found = [hit for hit in results(index, hits) if hit.id != id_][:k]
-        return found, id_, "its vector with those of the others", time.perf_counter() - start
+        others = [hit for hit in results(index, hits) if hit.id != id_][:k]
+        return others, id_, "its vector with those of the others", time.perf_counter() - start
     queries = target.queries()
     if text is not None:
         query, title = queries.text(text), text
@@ -107,12 +122,13 @@ def _print(hits: list[Result], title: str, meaning: str, seconds: float, as_json
     console.write(f"\nscores compare {meaning}; searched in {1000 * seconds:.1f} ms")
 
 
-def _by_history(target: Target, path: Path, k: int, beam: int, as_json: bool) -> None:
+def _by_history(target: Target, path: Path, k: int, beam: int | None, where: str | None, as_json: bool) -> None:
     from dataengine.browse.history import read
     from dataengine.cli import console
-    from dataengine.index.behaviour import search as search_behaviour
+    from dataengine.index import behaviour
 
-    result = search_behaviour(target.index, read(path), k, beam)
+    beam = behaviour.BEAM if beam is None else beam
+    result = behaviour.search(target.index, read(path), k, beam, allowed=target.allowed(where))
     units = {"multimodal": result.multimodal, "co-occurrence": result.cooccurrence}
     if as_json:
         shown: Any = {"unknown": result.unknown, **{name: unit.to_json() for name, unit in units.items()}}

@@ -9,7 +9,7 @@ sequence: here it is the mean of an item's ``SUPPORT`` largest similarities.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -20,12 +20,16 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from dataengine.index.manifest import Stored
-from dataengine.index.search import Index, local
+from dataengine.index.search import Index, Mask, local
 
 Float32 = NDArray[np.float32]
 
 #: Similarities that a score is the mean of, at most; and items of the sequence named with each node.
 SUPPORT = 5
+#: Leaves for each item of the sequence.
+BEAM = 64
+#: Cosines that are in memory at once.
+_COSINES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -67,39 +71,58 @@ class Behaviour:
     unknown: list[str]
 
 
-def search(index: Index, history: Sequence[str], k: int = 20, beam: int = 64, depth: int | None = None) -> Behaviour:
-    """``k`` nodes of the kept layer at ``depth`` (the leaves) and ``k`` items a unit; items of the sequence itself are none of
-    them."""
+def search(
+    index: Index,
+    sequence: Sequence[str],
+    k: int = 20,
+    beam: int = BEAM,
+    depth: int | None = None,
+    allowed: Mask | None = None,
+) -> Behaviour:
+    """``k`` nodes of the kept layer at ``depth`` (the leaves) and ``k`` items a unit, of the rows that are ``allowed`` (all);
+    items of the sequence itself are none of them. An id that recurs counts once."""
+    history = list(dict.fromkeys(sequence))
     rows = index.rows_with(history)
     known = [id_ for id_, row in zip(history, rows, strict=True) if row >= 0]
     layer = max(d for d in index.nodes if depth is None or d <= depth)
-    multimodal = _multimodal(index, known, rows[rows >= 0], k, beam, layer) if known else Unit(absent="none is indexed")
+    multimodal = (
+        _multimodal(index, known, rows[rows >= 0], k, beam, layer, allowed) if known else Unit(absent="none is indexed")
+    )
     unknown = [id_ for id_, row in zip(history, rows, strict=True) if row < 0]
-    return Behaviour(multimodal, _cooccurrence(index, history, k, layer), unknown)
+    return Behaviour(multimodal, _cooccurrence(index, history, k, layer, allowed), unknown)
 
 
-def _multimodal(index: Index, ids: Sequence[str], rows: Any, k: int, beam: int, depth: int) -> Unit:
+def _multimodal(
+    index: Index, ids: Sequence[str], rows: Any, k: int, beam: int, depth: int, allowed: Mask | None
+) -> Unit:
     queries = index.take(rows).astype(np.float32)
     queries /= np.sqrt(np.einsum("ij,ij->i", queries, queries))[:, None]
     beams = [index.beam(query, beam) for query in queries]
     place = list(index.nodes).index(depth)
     numbers = np.unique(np.concatenate([beam_[place][0] for beam_ in beams]))
-    vectors = np.asarray(index.nodes[depth][numbers], np.float32)
-    cosines = _cosines(vectors, queries)
-    best = np.lexsort((numbers, -_support(cosines)))[:k]
+    means = _scores(lambda some: np.asarray(index.nodes[depth][some], np.float32), numbers, queries)
+    best = np.lexsort((numbers, -means))[:k]
+    cosines = _cosines(np.asarray(index.nodes[depth][numbers[best]], np.float32), queries)
     nodes = [
-        NearNode(
-            depth, int(numbers[n]), index.size(depth, int(numbers[n])), _score(cosines[n]), _closest(cosines[n], ids)
-        )
-        for n in best
+        NearNode(depth, number, index.size(depth, number), float(means[n]), _closest(own, ids))
+        for n, number, own in zip(best, numbers[best].tolist(), cosines, strict=True)
     ]
     leaves = np.unique(np.concatenate([beam_[-1][0] for beam_ in beams]))
     candidates = np.setdiff1d(index.rows_of(leaves), rows)
-    scores = _support(_cosines(index.take(candidates).astype(np.float32), queries))
+    if allowed is not None:
+        candidates = candidates[allowed[candidates]]
+    scores = _scores(lambda some: index.take(some).astype(np.float32), candidates, queries)
     order = np.lexsort((candidates, -scores))[:k]
     shown = index.described(candidates[order], ("id", "caption")).to_pylist()
     items = [NearItem(row["id"], float(scores[n]), row["caption"]) for row, n in zip(shown, order, strict=True)]
     return Unit(nodes, items)
+
+
+def _scores(read: Callable[[Any], Float32], rows: Any, queries: Float32) -> NDArray[np.float64]:
+    """Score of each row of a sequence of ``queries``, some rows in memory at a time."""
+    step = max(1, _COSINES // max(queries.shape))
+    some = (rows[start : start + step] for start in range(0, len(rows), step))
+    return np.concatenate([np.zeros(0), *(_support(_cosines(read(piece), queries)) for piece in some)])
 
 
 def _cosines(vectors: Float32, queries: Float32) -> NDArray[np.float64]:
@@ -117,24 +140,28 @@ def _support(similarities: NDArray[np.float64]) -> NDArray[np.float64]:
     return means.round(4)
 
 
-def _score(similarities: NDArray[np.float64]) -> float:
-    return float(_support(similarities[None])[0])
-
-
 def _closest(similarities: NDArray[np.float64], ids: Sequence[str]) -> list[str]:
     return [ids[n] for n in np.argsort(-similarities, kind="stable")[:SUPPORT]]
 
 
-def _cooccurrence(index: Index, history: Sequence[str], k: int, depth: int) -> Unit:
+def _cooccurrence(index: Index, history: Sequence[str], k: int, depth: int, allowed: Mask | None) -> Unit:
     """Items by the similarities to the sequence's items; a node by the sum of those below it, as a share of all."""
     tables = index.manifest.cooccurrence
     if not tables:
         return Unit(absent="the recipe names no `index.sequences`")
     near = _neighbours(index, tables, history)
-    scores: dict[str, dict[str, float]] = defaultdict(dict)
+    scores: Mapping[str, dict[str, float]] = defaultdict(dict)
+    own = set(history)
     for row in near.to_pylist():
-        if row["neighbour"] not in history:
+        if row["neighbour"] not in own:
             scores[row["neighbour"]][row["id"]] = row["similarity"]
+    if allowed is not None:
+        names = sorted(scores)
+        scores = {
+            id_: scores[id_]
+            for id_, row in zip(names, index.rows_with(names), strict=True)
+            if row >= 0 and allowed[row]
+        }
     total = {id_: round(_mean_of_largest(by), 6) for id_, by in scores.items()}
     best = sorted(total, key=lambda id_: (-total[id_], id_))[:k]
     rows = index.rows_with(best)
@@ -166,7 +193,7 @@ def _nodes_of(index: Index, scores: Mapping[str, Mapping[str, float]], depth: in
         for source, similarity in scores[id_].items():
             below[node][source] += similarity
     whole = sum(sum(by.values()) for by in below.values())
-    shares = {node: round(sum(by.values()) / whole, 6) for node, by in below.items()}
+    shares = {node: round(sum(by.values()) / (whole or 1.0), 6) for node, by in below.items()}
     best = sorted(shares, key=lambda node: (-shares[node], node))[:k]
     return [
         NearNode(

@@ -89,14 +89,24 @@ def opened_items(table: ItemTable) -> pq.ParquetFile:
     lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
     if not lists or not pa.types.is_floating(kind.value_type):
         raise UsageError(f"index.items: column `{table.vector}` of {table.path} is {kind}; it must be a list of floats")
+    for column in (table.id, table.title, table.model):
+        if column is not None and not _textual(file.schema_arrow.field(column).type):
+            kind = file.schema_arrow.field(column).type
+            raise UsageError(f"index.items: column `{column}` of {table.path} is {kind}; it must be text or numbers")
     return file
+
+
+def _textual(kind: pa.DataType) -> bool:
+    """Whether every value of this type has a text."""
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return not (binary or pa.types.is_nested(kind))
 
 
 def opened_sequences(sequences: BehaviourSequences) -> pq.ParquetFile:
     """The table of sequences. Raises UsageError."""
     file = opened(sequences.path, [sequences.column])
     kind = file.schema_arrow.field(sequences.column).type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not _textual(kind.value_type):
         raise UsageError(
             f"index.sequences: column `{sequences.column}` of {sequences.path} is {kind}, not a list of ids"
         )

@@ -29,8 +29,7 @@ from dataengine.index.fit_stages import (
 from dataengine.index.leaves import distances, nearest, sums_of
 from dataengine.index.manifest import SCHEMA, Branch, Drift, Manifest, point, pointer_of, stored, to_bytes
 from dataengine.index.planes import Planes
-from dataengine.index.vectors import GROUP, SHOWN, Space
-from dataengine.index.vectors import PLACES as PLACES
+from dataengine.index.vectors import GROUP, PLACES, SHOWN, Space
 from dataengine.index.vectors_stage import config_of, of_samples, space_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, Run, Worker

@@ -43,7 +43,7 @@ def sampled(
         if len(column):
             places = np.c_[np.full(len(column), n), np.arange(len(column))]
             smallest.add(draws(seed, column.to_pylist(), use), places)
-    if not any(file.rows for file in files):
+    if not most or not any(file.rows for file in files):
         return Sampled((), np.zeros((0, 0), np.float32))
     places = smallest.rows()
     names, rows = [""] * len(places), None

@@ -29,7 +29,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-BEAM = 64
+BEAM = 256
 WHOLE = slice(None)
 _UPPER = 4
 #: Candidates from which on cosines are computed for all, without a beam: where a condition leaves few rows.

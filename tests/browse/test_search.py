@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -87,6 +88,10 @@ def test_by_text_picture_and_id(run: Run, photos: Path, monkeypatch: pytest.Monk
         (("--text", "a", "--where", "width >>= 3"), "--where: "),
         (("--text", "a", "--where", "wide > 3"), "--where: .*wide"),
         (("--history", "nowhere.json"), "no such file"),
+        (("--history", "nowhere.json", "--sheet", "s.html"), "not of --history"),
+        (("--id", "\udcff"), "no well-formed text"),
+        (("--text", "a \udcff"), "no well-formed text"),
+        (("--text", "a", "--sheet", "README.md/s.html"), "README.md/s.html cannot be written: "),
     ],
 )
 def test_mistakes_are_told(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str) -> None:
@@ -133,6 +138,12 @@ def test_a_release_is_searched_where_it_lies(photos: Path, tmp_path: Path) -> No
     assert hits[0].caption == "A rocket at night." and len(hits) <= manifest["samples"]
     with pytest.raises(UsageError, match="name the RECIPE instead"):
         target.allowed("width > 3")
+    kept = np.flatnonzero(mask)
+    sequence = tmp_path / "sequence.txt"
+    sequence.write_text(target.index.ids()[int(kept[0])].as_py())
+    answer = json.loads(CliRunner().invoke(app, ["search", str(release), "--history", str(sequence), "--json"]).stdout)
+    others = {target.index.ids()[int(row)].as_py() for row in kept[1:]}
+    assert {item["id"] for item in answer["multimodal"]["items"]} == others, "what the filter drops is no result"
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(release, elsewhere)
     with pytest.raises(UsageError, match="stays in the workspace that made it"):
@@ -150,7 +161,7 @@ def test_a_history_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shown = invoke(target_of(made), monkeypatch, "--history", str(file)).stdout
     assert "multimodal: nodes" in shown and "co-occurrence: not searched" in shown
     assert read(file) == ["item-00001", "item-00002", "gone"]
-    for text in ("[1, {}]", "", "[", "[[]]"):
+    for text in ("[1, {}]", "", "[", "[[]]", "[true]", '["\\ud800"]'):
         file.write_text(text)
         with pytest.raises(UsageError, match="history"):
             read(file)

@@ -217,10 +217,42 @@ def test_pairs_of_json_lines_and_their_bad_lines(tmp_path: Path) -> None:
     source = PairSource(path=str(place), a="x", b="y", weight="w")
     [table] = pair_table.of_file(source)
     assert table.to_pylist()[1] == {"a": "4", "b": "5", "weight": 0.5}
-    for line in ("no json", json.dumps({"x": "1"}), json.dumps({"x": 1, "y": 2, "w": "much"})):
+    for line in ("no json", "[]", json.dumps({"x": "1"})):
         place.write_text('{"x": "1", "y": "2", "w": 3}\n' + line)
         with pytest.raises(RunError, match="line 2: no pair of ids"):
             list(pair_table.of_file(source))
+
+
+def test_weights_of_json_lines_that_are_none_are_counted(tmp_path: Path) -> None:
+    place, counted = tmp_path / "p.jsonl", pair_table.Counted()
+    rows: list[Any] = [{"x": 1, "y": 2, "w": w} for w in (2, "much", None, 1e39, 1e-50, 10**400)]
+    place.write_text("\n".join(map(json.dumps, [*rows, {"x": None, "y": 2, "w": 1}, {"x": 1, "y": 2}])))
+    [table] = pair_table.of_file(PairSource(path=str(place), a="x", b="y", weight="w"))
+    assert pair_table.usable(table, counted).to_pylist() == [{"a": "1", "b": "2", "weight": 2.0}]
+    assert counted.counts["with a bad id or weight"] == 7
+
+
+@pytest.mark.parametrize("weight", [1e-40, 1e38])
+def test_weights_of_any_size_train(weight: float) -> None:
+    x = unit(twins(60))
+    one, other = (
+        train(
+            Pairs(x[::2], x[1::2], np.full(60, w, np.float32), np.arange(60)),
+            AlignConfig(pairs=[PairSource(derive="crops")], epochs=2),
+            3,
+            "cpu",
+        )
+        for w in (1, weight)
+    )
+    assert np.allclose(one[0], other[0]) and one[1] == other[1]
+
+
+def test_a_training_that_diverges_says_so() -> None:
+    x = unit(twins(60))
+    pairs = Pairs(x[::2], x[1::2], np.ones(60, np.float32), np.arange(60))
+    config = AlignConfig(pairs=[PairSource(derive="crops")], epochs=2, temperature=1e-45)
+    with pytest.raises(RunError, match="larger `temperature`"):
+        train(pairs, config, 3, "cpu")
 
 
 def test_copies_stand_for_their_representatives(tmp_path: Path) -> None:

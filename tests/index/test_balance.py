@@ -129,6 +129,9 @@ def test_k_centre_covers_within_twice_the_optimum() -> None:
     assert apart.max() <= random
     assert list(k_centre(np.repeat(vectors[:2], 5, axis=0), 7)) == [0, 5], "equal vectors are no second centre"
     assert len(k_centre(vectors[:0], 3)) == 0
+    stored = unit(clustered(3, dim=512)).astype(np.float16).astype(np.float32)
+    assert sorted(k_centre(stored, 12)) == [0, 1, 2], "a centre, whose stored length is not quite 1, is chosen once"
+    assert (distances(stored, stored) == 0).all()
 
 
 @pytest.mark.parametrize(

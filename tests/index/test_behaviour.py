@@ -13,6 +13,7 @@ from support.item_tables import clusters, indexed, opened, recipe, write
 
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
+from dataengine.index import behaviour
 from dataengine.index.behaviour import search
 from dataengine.index.cooccurrence import NEIGHBOURS, pairs
 from dataengine.pipeline import stages
@@ -52,12 +53,12 @@ def test_neighbours_by_the_cosine_of_counts(tmp_path: Path) -> None:
     assert rows[0]["similarity"] == pytest.approx(3 / (4 * 3) ** 0.5, abs=1e-6)
 
 
-def test_both_units_answer(tmp_path: Path) -> None:
+def test_both_units_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sequences = [["item-00007", "item-00300", "item-00301"]] * 4 + [["item-00009", "item-00300"]]
     index = opened(indexed(with_sequences(tmp_path, sequences)))
     history = ["item-00007", "item-00009", "nobody"]
-    found = search(index, history, k=5, beam=64)
-    assert found.unknown == ["nobody"]
+    answer = search(index, history, k=5, beam=64)
+    assert answer.unknown == ["nobody"]
     rows = index.rows_with(history[:2])
     queries = index.take(rows).astype("f8")
     every = index.take(np.arange(ITEMS)).astype("f8")
@@ -65,16 +66,25 @@ def test_both_units_answer(tmp_path: Path) -> None:
     means = (others @ unit.T).mean(1)
     means[rows] = -1
     expected = index.described(np.argsort(-means)[:5], ("id", "caption")).to_pylist()
-    assert [item.id for item in found.multimodal.items] == [row["id"] for row in expected]
-    assert [item.caption for item in found.multimodal.items] == [row["caption"] for row in expected]
-    assert found.cooccurrence.items[0].id == "item-00300" and found.cooccurrence.items[0].caption == "Item 300"
-    for unit_ in (found.multimodal, found.cooccurrence):
+    assert [item.id for item in answer.multimodal.items] == [row["id"] for row in expected]
+    assert [item.caption for item in answer.multimodal.items] == [row["caption"] for row in expected]
+    assert answer.cooccurrence.items[0].id == "item-00300" and answer.cooccurrence.items[0].caption == "Item 300"
+    for unit_ in (answer.multimodal, answer.cooccurrence):
         assert unit_.nodes and all(set(node.history) <= set(history[:2]) for node in unit_.nodes)
         assert [n.score for n in unit_.nodes] == sorted((n.score for n in unit_.nodes), reverse=True)
-    best = found.cooccurrence.nodes[0]
+    best = answer.cooccurrence.nodes[0]
     assert best.number == index.leaf_of(int(index.rows_with(["item-00300"])[0]))
     upper = search(index, history, k=5, depth=2)
     assert {node.depth for node in upper.multimodal.nodes} == {2}
+    assert search(index, history * 3, k=5, beam=64) == search(index, history, k=5, beam=64)
+    monkeypatch.setattr(behaviour, "_COSINES", 900)
+    assert search(index, history, k=5, beam=64) == answer, "the same in any blocks"
+    allowed = np.ones(ITEMS, np.bool_)
+    best_two = [answer.multimodal.items[0].id, "item-00300"]
+    allowed[index.rows_with(best_two)] = False
+    fewer = search(index, history, k=ITEMS, allowed=allowed)
+    assert not {item.id for item in (*fewer.multimodal.items, *fewer.cooccurrence.items)} & set(best_two)
+    assert fewer.multimodal.items and not fewer.cooccurrence.items
     assert sum(node.score for node in search(index, history, k=999).cooccurrence.nodes) == pytest.approx(1, abs=1e-4)
 
 

@@ -70,6 +70,10 @@ WRONG = [
     ("too few for 8,192 codes", ["fit", "e.parquet", "x.safetensors"], 1),
     ("only 1 of 50 vectors differ", ["fit", "equal.parquet", "x.safetensors", "--size", "4"], 1),
     ("has no column `pid`", ["fit", "other.parquet", "x.safetensors"], 2),
+    ("must be a list of floats", ["fit", "texts.parquet", "x.safetensors"], 2),
+    ("no longer than 1e18", ["fit", "long.parquet", "x.safetensors", "--size", "4"], 1),
+    ("Invalid value for '--size'", ["fit", "e.parquet", "x.safetensors", "--size", "100000"], 2),
+    ("semantic ids 26 at most", ["encode", "e.parquet", "deep.safetensors", "o.parquet", "--text"], 2),
     ("no row has a vector that is finite", ["fit", "zero.parquet", "x.safetensors"], 1),
 ]
 
@@ -80,10 +84,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     embeddings(folder / "e.parquet", clustered(40))
     embeddings(folder / "wide.parquet", clustered(40, 20))
     embeddings(folder / "equal.parquet", np.ones((50, 4)))
+    embeddings(folder / "long.parquet", clustered(40) * 1e25)
+    pq.write_table(pa.table({"pid": [1], "embedding": [["a"]]}), folder / "texts.parquet")
     embeddings(folder / "zero.parquet", np.zeros((5, 4)))
     pq.write_table(pa.table({"id": [1], "embedding": [[1.0]]}), folder / "other.parquet")
     made = codebooks.Codebooks((clustered(4, seed=1),), "m")
     parquet_tables.write(str(folder / "c.safetensors"), made)
+    deep = codebooks.Codebooks((clustered(4, seed=1),) * 27, "m")
+    parquet_tables.write(str(folder / "deep.safetensors"), deep)
     return folder
 
 

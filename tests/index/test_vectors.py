@@ -88,6 +88,13 @@ def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
     [
         ([{"id": "a", "vector": [1.0]}], {"vector": "embedding"}, "has no column `embedding`; its columns: id, vector"),
         ([{"id": "a", "vector": "x"}], {}, "column `vector` of .* is string; it must be a list of floats"),
+        ([{"id": ["a"], "vector": [1.0]}], {}, "column `id` of .* it must be text or numbers"),
+        ([{"id": b"a", "vector": [1.0]}], {}, "column `id` of .* is binary; it must be text or numbers"),
+        (
+            [{"id": "a", "vector": [1.0], "name": ["a"]}],
+            {"title": "name"},
+            "column `name` of .* must be text or numbers",
+        ),
         ([{"id": "a", "vector": []}], {}, "column `vector` has no vector in any row|must be a list of floats"),
     ],
 )

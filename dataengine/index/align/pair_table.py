@@ -64,16 +64,26 @@ def _json_lines(source: PairSource) -> Iterator[pa.Table]:
         if line.strip():
             try:
                 row = json.loads(line)
-                weight = float(row[source.weight]) if source.weight else 1.0
-                rows.append({"a": str(row[source.a]), "b": str(row[source.b]), "weight": weight})
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                weight = _number(row.get(source.weight)) if source.weight else 1.0
+                a, b = (None if row[side] is None else str(row[side]) for side in (source.a, source.b))
+                rows.append({"a": a, "b": b, "weight": weight})
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise RunError(f"index.align.pairs: {source.path}, line {number}: no pair of ids: {error!r}") from None
     yield pa.Table.from_pylist(rows, NAMED)
 
 
+def _number(value: Any) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return float("nan")
+
+
 def usable(pairs: pa.Table, counted: Counted) -> pa.Table:
-    """Pairs of two different ids with a finite weight above zero."""
-    weight = pairs["weight"].to_numpy(zero_copy_only=False)
+    """Pairs of two different ids with a weight above zero that is finite, both as float32."""
+    with np.errstate(over="ignore"):
+        weight = pairs["weight"].to_numpy(zero_copy_only=False).astype(np.float32)
     whole = pairs["a"].is_valid().to_numpy() & pairs["b"].is_valid().to_numpy()
     good = whole & np.isfinite(weight) & (weight > 0)
     counted.add("with a bad id or weight", int((~good).sum()))

@@ -7,6 +7,7 @@ of pairs of one group are no negatives of each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.config.index_codes import AlignConfig
+from dataengine.errors import RunError
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +73,7 @@ def train(
     save: Callable[[State], None] = lambda state: None,
 ) -> tuple[Float32, list[float]]:
     """``(dim, d)`` weights, and the loss of each epoch, of at least two pairs. ``save`` is called after every epoch; with the
-    ``state`` that it was given, training goes on to the same result."""
+    ``state`` that it was given, training goes on to the same result. Raises RunError where it diverges."""
     import torch
 
     dim = config.dim or pairs.a.shape[1]
@@ -80,7 +82,7 @@ def train(
         zeros = np.zeros(base.shape, np.float32)
         state = State(0, zeros, zeros, zeros, [])
     change, first, second = (torch.tensor(x, device=device) for x in (state.change, state.first, state.second))
-    held = [torch.from_numpy(x).to(device) for x in (pairs.a, pairs.b, pairs.weight, pairs.group)]
+    held = [torch.from_numpy(x).to(device) for x in (pairs.a, pairs.b, _shares(pairs.weight), pairs.group)]
     batches, losses = _batches(len(pairs), config.batch), list(state.losses)
     step = state.epoch * len(batches)
     for epoch in range(state.epoch, config.epochs):
@@ -95,6 +97,11 @@ def train(
             change, first, second = _adamw(change, gradient, first, second, step, config)
             total += float(value.detach()) / len(batches)
         losses.append(round(total, 6))
+        if not math.isfinite(total) or not bool(torch.isfinite(change).all()):
+            raise RunError(
+                f"index.align: the training has no finite loss any more in epoch {epoch + 1}: set a smaller `learning_rate` "
+                "or a larger `temperature`"
+            )
         save(State(epoch + 1, _array(change), _array(first), _array(second), list(losses)))
     return _array(base + change), losses
 
@@ -119,6 +126,11 @@ def loss(
     both = functional.cross_entropy(scores, labels, reduction="none")
     both = both + functional.cross_entropy(scores.T, labels, reduction="none")
     return (both * importance).sum() / (2 * importance.sum())
+
+
+def _shares(weight: Float32) -> Float32:
+    """Weights as shares of the largest, so that no sum of them is infinite or zero."""
+    return np.asarray(np.maximum(weight / weight.max(), 1e-30), np.float32)
 
 
 def _batches(count: int, size: int) -> list[slice]:

@@ -13,8 +13,7 @@ from dataengine.errors import UsageError
 from dataengine.index.balance.settings import balance_config
 from dataengine.index.codes import stage as codes
 from dataengine.index.codes.settings import codes_config, coding
-from dataengine.index.leaves_stage import PLACES
-from dataengine.index.vectors import LEFT_OUT
+from dataengine.index.vectors import LEFT_OUT, PLACES
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
 

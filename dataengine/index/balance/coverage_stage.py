@@ -32,7 +32,7 @@ class Centres(RecordStage):
     """One part, on one worker."""
 
     name = CENTRES_STAGE
-    version = "1"
+    version = "2"
     needs = ("index.vectors",)
 
     def active(self, recipe: Recipe) -> bool:
@@ -69,7 +69,7 @@ class Coverage(RecordStage):
     """A part is that of the vectors."""
 
     name = STAGE
-    version = "1"
+    version = "2"
     needs = ("index.vectors", CENTRES_STAGE)
 
     def active(self, recipe: Recipe) -> bool:

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataengine.index.vectors import unit
+
 #: Rows of a matrix product: always so many, the last block filled up.
 _ROWS = 1024
 DECIMALS = 4
 
 
 def k_centre(vectors: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Rows of at most ``count`` centres of ``(n, d)`` unit vectors in the order of their choice, the first row first; fewer where
+    """Rows of at most ``count`` centres of ``(n, d)`` vectors in the order of their choice, the first row first; fewer where
     all others are equal to one."""
+    vectors = unit(vectors)
     chosen = [0] if len(vectors) else []
     apart = np.full(len(vectors), np.inf, np.float32)
     while chosen:
@@ -28,11 +31,11 @@ def k_centre(vectors: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 
 
 def distances(vectors: NDArray[Any], centres: NDArray[np.float32]) -> NDArray[np.float64]:
-    """1 - cosine of each of ``(n, d)`` unit vectors with the nearest centre, rounded."""
+    """1 - cosine of each of ``(n, d)`` vectors with the nearest centre, rounded."""
     out = np.empty(len(vectors))
-    transposed = np.ascontiguousarray(centres.T)
+    transposed = np.ascontiguousarray(unit(centres).T)
     for start in range(0, len(vectors), _ROWS):
-        some = vectors[start : start + _ROWS]
+        some = unit(vectors[start : start + _ROWS])
         block = np.zeros((_ROWS, vectors.shape[1]), np.float32)
         block[: len(some)] = some
         out[start : start + len(some)] = 1 - (block @ transposed)[: len(some)].max(axis=1)

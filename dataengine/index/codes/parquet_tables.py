@@ -19,13 +19,15 @@ from dataengine.errors import RunError, UsageError
 from dataengine.index.codes import residual
 from dataengine.index.codes.codebooks import Codebooks
 from dataengine.index.codes.encoder import VectorEncoder
-from dataengine.index.codes.text import to_text
+from dataengine.index.codes.text import MOST_LEVELS, to_text
 from dataengine.index.item_table import dim_of, opened, rectangular
 from dataengine.samples.draws import SmallestKeys, draws
 from dataengine.storage.store import Store
 
 PID, EMBEDDING = "pid", "embedding"
 _ROWS = 1 << 14
+#: Square of a vector's length from which on distances are no float32.
+_LONGEST = 1e36
 
 Float32 = NDArray[np.float32]
 
@@ -42,7 +44,8 @@ def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
     """pids, ``(n, d)`` vectors and, of each row, what is wrong with its vector ("" where nothing is)."""
     file = opened(path, (PID, EMBEDDING))
     kind = file.schema_arrow.field(EMBEDDING).type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
         raise UsageError(f"{path}: column `{EMBEDDING}` is {kind}; it must be a list of floats")
     dim = dim_of(file, EMBEDDING)
     for batch in file.iter_batches(_ROWS, columns=[PID, EMBEDDING], use_threads=False):
@@ -50,11 +53,15 @@ def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
         vectors, bad = rectangular(table[EMBEDDING].combine_chunks(), dim)
         exact = vectors.astype(np.float64)
         lengths = np.einsum("ij,ij->i", exact, exact)
-        wrong = [
-            why[0] if why else "" if 0 < length < np.inf else "zero" if length == 0 else "not_finite"
-            for why, length in zip(bad, lengths, strict=True)
-        ]
+        wrong = [why[0] if why else _fault(float(length)) for why, length in zip(bad, lengths, strict=True)]
         yield table[PID].combine_chunks(), vectors, wrong
+
+
+def _fault(square: float) -> str:
+    """What is wrong with a vector whose length has this square; "" where nothing is."""
+    if square == 0:
+        return "zero"
+    return "" if square < _LONGEST else "too_long" if np.isfinite(square) else "not_finite"
 
 
 def fit(path: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
@@ -88,7 +95,7 @@ def sampled(path: str, most: int, seed: int, use: str) -> tuple[tuple[str, ...],
         smallest.add(_keys(pids, seed, use)[rows], rows)
     keys = smallest.keys()
     if not len(keys):
-        raise RunError(f"{path}: no row has a vector that is finite and not zero")
+        raise RunError(f"{path}: no row has a vector that is finite and not zero, and no longer than 1e18")
     names, parts, of_parts = list[Any](), list[Float32](), list[NDArray[np.uint64]]()
     for pids, vectors, wrong in _batches(path):
         drawn = _keys(pids, seed, use)
@@ -96,7 +103,7 @@ def sampled(path: str, most: int, seed: int, use: str) -> tuple[tuple[str, ...],
         parts.append(vectors[rows])
         of_parts.append(drawn[rows])
         names += pids.take(pa.array(rows)).to_pylist()
-    order = np.argsort(np.concatenate(of_parts), kind="stable")
+    order = np.argsort(np.concatenate(of_parts), kind="stable")[:most]
     return tuple(str(names[n]) for n in order), np.concatenate(parts)[order]
 
 
@@ -107,6 +114,10 @@ def _keys(pids: Any, seed: int, use: str) -> NDArray[np.uint64]:
 def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: bool = False) -> Written:
     """Write ``pid`` (as it is) and ``codes``, with ``vq`` where the codebooks have items and ``semantic_id`` where ``text`` is
     wanted, in the order of the table. Raises UsageError, RunError."""
+    if text and len(codebooks.levels) > MOST_LEVELS:
+        raise UsageError(
+            f"--text: the codebooks have {len(codebooks.levels)} levels, and semantic ids {MOST_LEVELS} at most, a letter each"
+        )
     encoder, rows, without = VectorEncoder(codebooks), 0, dict[str, int]()
     pid = opened(path, (PID, EMBEDDING)).schema_arrow.field(PID).type
     schema = _schema(pid, codebooks, text)
