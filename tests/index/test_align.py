@@ -240,17 +240,15 @@ def test_weights_of_any_size_train(weight: float) -> None:
         Pairs(x[::2], x[1::2], np.ones(60, np.float32), np.arange(60)),
         AlignConfig(pairs=[PairSource(derive="crops")], epochs=2),
     )
-    one = train(pairs, config, 3, "cpu")
-    other = train(replace(pairs, weight=pairs.weight * np.float32(weight)), config, 3, "cpu")
-    assert np.allclose(one[0], other[0]) and one[1] == other[1]
+    other = replace(pairs, weight=pairs.weight * np.float32(weight))
+    assert train(other, config, 3, "cpu")[1] == train(pairs, config, 3, "cpu")[1]
 
 
 def test_a_training_that_diverges_says_so() -> None:
     x = unit(twins(60))
     pairs = Pairs(x[::2], x[1::2], np.ones(60, np.float32), np.arange(60))
-    config = AlignConfig(pairs=[PairSource(derive="crops")], temperature=1e-45)
     with pytest.raises(RunError, match="larger `temperature`"):
-        train(pairs, config, 3, "cpu")
+        train(pairs, AlignConfig(pairs=[PairSource(derive="crops")], temperature=1e-45), 3, "cpu")
 
 
 def test_copies_stand_for_their_representatives(tmp_path: Path) -> None:
