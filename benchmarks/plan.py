@@ -74,7 +74,7 @@ _KELIX = {
 #: Recipes that have the stages to plan.
 _RECIPES: tuple[dict[str, Any], ...] = (
     {
-        "annotate": {"ocr": {}, "asr": {}},
+        "annotate": {"ocr": {}, "asr": {}, "text": {}},
         "cot": {"questions": {"ask": {"model": {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}}}},
         "dedup": {"pixels": True, "semantic": {}},
         "index": {},
