@@ -61,7 +61,7 @@ def tag(path: str) -> str:
     store, name = _place(path)
     entry = store.head(name)
     if entry is None:
-        raise UsageError(f"index: {path}: no such file")
+        raise UsageError(f"{path}: no such file, or a folder: name a Parquet file")
     return digest(entry.size, entry.tag)
 
 
@@ -70,15 +70,13 @@ def opened(path: str, columns: Iterable[str | None]) -> pq.ParquetFile:
     store, name = _place(path)
     entry = store.head(name)
     if entry is None:
-        raise UsageError(f"index: {path}: no such file")
+        raise UsageError(f"{path}: no such file, or a folder: name a Parquet file")
     try:
         file = pq.ParquetFile(io.BufferedReader(_Remote(store, name, entry.size), 1 << 20), pre_buffer=False)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UsageError(f"index: {path} is damaged, or no Parquet file ({error})") from None
+        raise UsageError(f"{path} is damaged, or no Parquet file ({error})") from None
     if missing := [c for c in columns if c is not None and c not in file.schema_arrow.names]:
-        raise UsageError(
-            f"index: {path} has no column `{missing[0]}`; its columns: {', '.join(file.schema_arrow.names)}"
-        )
+        raise UsageError(f"{path} has no column `{missing[0]}`; its columns: {', '.join(file.schema_arrow.names)}")
     return file
 
 

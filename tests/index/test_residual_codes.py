@@ -156,6 +156,9 @@ def test_codebooks_are_kept_as_they_are_and_refuse_other_vectors(tmp_path: Path)
         codebooks.from_bytes(b"no tensors")
     with pytest.raises(UsageError, match="no such file"):
         codebooks.read(str(tmp_path / "other.safetensors"))
+    (tmp_path / "weights.pt").write_bytes(b"\x9c no pickle")
+    with pytest.raises(RunError, match=r"as weights alone: name a file of `codes fit`"):
+        codebooks.read(str(tmp_path / "weights.pt"))
 
 
 def test_published_weights_are_read_as_weights_alone(tmp_path: Path) -> None:

@@ -138,13 +138,15 @@ def _from_pickle(data: bytes, place: str) -> Codebooks:
 
     import torch
 
+    refused = f"{place} has no codebooks that can be read as weights alone"
     try:
         state: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         state = state.get("state_dict", state)
         named = {str(k): v.float().numpy() for k, v in state.items() if isinstance(v, torch.Tensor)}
         return _made({k[k.rfind(_LEVEL) :] if _LEVEL in k else k: v for k, v in named.items()}, {})
+    except UnpicklingError:  # its text advises to run what the file holds
+        raise RunError(f"{refused}: name a file of `codes fit` (.safetensors) or a checkpoint of tensors") from None
     except (
-        UnpicklingError,
         RuntimeError,
         ValueError,
         KeyError,
@@ -153,4 +155,4 @@ def _from_pickle(data: bytes, place: str) -> Codebooks:
         AttributeError,
         TypeError,
     ) as error:
-        raise RunError(f"{place} has no codebooks that can be read as weights alone: {error}") from None
+        raise RunError(f"{refused}: {error}") from None
