@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -72,7 +73,7 @@ class Tar:
 
 
 class _Shard(msgspec.Struct):
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=r"^[^/\\\x00]+$")]
     split: str
     sha256: str
     bytes: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from support.sequence_release import recipe, write_release
 from support.sequence_runs import ledger, packed, sequences, words_of
 
 from dataengine.errors import UsageError
+from dataengine.sequence.releases import other_release
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,15 @@ def test_codes_of_two_tokenizers_are_refused(tmp_path: Path, release: str) -> No
     sources = [{"type": "samples", "name": n, "release": url} for n, url in (("a", release), ("b", other))]
     with pytest.raises(UsageError, match=r"codes of two tokenizers cannot be mixed: made has t{32}, made has u{32}"):
         packed(tmp_path, sources, [{"name": "s"}])
+
+
+def test_a_manifest_names_only_files_of_its_release(tmp_path: Path) -> None:
+    folder = write_release(tmp_path / "rel", 2, 2, 1)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"][0]["name"] = "../../elsewhere"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match=r"is not the manifest of a release: .*shards"):
+        other_release(str(folder))
 
 
 def test_a_release_without_codes_needs_a_continuous_layout(tmp_path: Path) -> None:
