@@ -129,10 +129,12 @@ def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[P
 def _choices(
     cell: str, source: CotInput, draw: Draw, models: bool, shares: Mapping[str, float]
 ) -> list[tuple[Task, Style, str]]:
-    """Tasks of a cell that take such a sample, each with a style and a variant, in drawn order."""
+    """Tasks of a cell that take such a sample, each with a style and a variant: those that ask the source's own pairs, then the
+    others, in drawn order."""
     mode, _, style = cell.partition("/")
     choices: list[tuple[Task, Style, str]] = []
-    for task in (TASKS[name] for name in draw.weighted_order(shares)):
+    drawn = [TASKS[name] for name in draw.weighted_order(shares)]
+    for task in sorted(drawn, key=lambda task: "pairs" not in task.needs):
         styles = [s for s in task.styles if style in ("", s) and (models or task.programs(s))]
         if task.mode == mode and styles and task.takes(source):
             choices += [(task, draw.choice(styles), variant) for variant in draw.shuffled(task.variants(source))]
