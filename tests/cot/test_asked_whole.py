@@ -119,7 +119,7 @@ def test_the_manifest_says_what_was_lost_and_what_is_trained_on(made: tuple[Path
     assert sum(told["uses"].values()) == sum(cell["planned"] for cell in told["mix"])
     assert told["scarcest"] in MIX and any(title.endswith(told["scarcest"]) for title, *_ in tables(told))
     shares = dict(zip(*[[c[k] for c in told["mix"]] for k in ("name", "planned")], strict=True))
-    assert shares["thinking/text"] == 3 and shares["non_thinking"] >= 3
+    assert shares["thinking/text"] == 3 and shares["non_thinking"] >= 2
 
 
 def test_a_second_run_asks_nothing_and_a_new_picture_alone_is_asked_about(

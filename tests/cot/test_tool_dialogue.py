@@ -46,7 +46,8 @@ def server() -> Iterator[ChatServer]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Questions about one picture, asked once for all tests."""
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
-    made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], {"teachers": [told], "questions_per_sample": 16}, SEED)
+    settings = {"teachers": [told], "questions_per_sample": 16, "tasks": {"inspect_view": 1000}}
+    made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], settings, SEED)
     return made, made.questions({PICTURE: SourceMaterial(PICTURE, PAIRS[1:])})
 
 

@@ -66,7 +66,7 @@ def test_what_the_page_adds_is_used_by_a_run(extended: Path, small: Path) -> Non
         "sources": [{"type": "paths", "name": "listed", "path": str(extended / "list.txt")}],
         "score": {"scorers": [{"name": "technical"}, {"name": "colourfulness"}]},
         "tokenize": {"tokenizer": {"name": "gray", "levels": 8, "max_tokens": 256}},
-        "cot": {"mix": {"non_thinking": 1}},
+        "cot": {"mix": {"non_thinking": 1}, "tasks": {"exposure": 1000}},
     }
     path = recipe(extended, str(extended / "ws"), **changes)
     policy = yaml.safe_load((extended / "policy.yaml").read_text())
