@@ -86,7 +86,8 @@ def execute(
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
         known = ", ".join(dict.fromkeys(group_of(s.name) for s in plan))
-        raise UsageError(f"this recipe has no {only} stage; it has {known}")
+        hint = f"; a block `{only}:` in the recipe adds it" if only in Recipe.model_fields else ""
+        raise UsageError(f"this recipe has no {only} stage; it has {known}{hint}")
     if only is not None:
         plan = _needed_by(plan, only)
     with closing(open_run(recipe)) as run:
