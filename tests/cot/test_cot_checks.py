@@ -29,6 +29,7 @@ from dataengine.cot.review.choose import choose
 from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers.prompt_text import steps_of
+from dataengine.models.serving.messages import TextBlock
 
 
 def of_task(task: str, style: str = "") -> Question:
@@ -91,6 +92,32 @@ def test_a_models_own_words_are_read_against_the_facts() -> None:
     assert {"wrong reading"} <= set(flaws(question, wrong)) <= {"wrong reading", "unsupported number"}
     other = next(letter for letter in "ABCD" if letter != question.answer)
     assert flaws(question, formats.Thinking(f"{told} Hence option {other}.", good.answer)) == ["contradiction"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown", "thought", "foreign"),
+    [
+        ("How often is 火 in the picture?", "火空木\n星田火", "I count 火: 2, beside 空 and 田.", False),
+        (
+            "How often is 火 in the picture?",
+            "火空木\n星田火",
+            "I count 火: 2. 从图中可以清楚地看出这一点没有疑问。",
+            True,
+        ),
+        ("What does Пекарня mean?", "", "The sign says пекарня, which is a bakery.", False),
+        ("What does Пекарня mean?", "", "Хорошо видно, что это именно так.", True),
+        ("Is the angle α the larger one?", "", "As α + β is known, β is the smaller one.", False),
+        ("图中有几个火字?", "", "从图中可以清楚地看出这一点没有疑问。", False),
+        ("请用Python解释", "", "从图中可以清楚地看出这一点没有疑问。", False),
+        ("图中有几个火字?", "", "Хорошо видно, что это именно так.", True),
+    ],
+)
+def test_a_script_that_is_only_quoted_is_none_to_reason_in(asked: str, shown: str, thought: str, foreign: bool) -> None:
+    question = of_task("compare_parts", "thinking")
+    content = (TextBlock(text=f"{asked}/think"),)
+    written = question.model_copy(update={"content": content, "parameters": question.parameters | {"shown": shown}})
+    reply = formats.Thinking(thought, f"It is {formats.box(question.answer)}")
+    assert ("language" in flaws(written, reply, measured=False)) is foreign
 
 
 def test_a_guess_without_the_picture_is_read_leniently() -> None:

@@ -37,6 +37,11 @@ _OF_MODELS = re.compile(
 )
 """A model goes through options before it concludes: naming one is no conclusion."""
 
+_MARKUP = re.compile(r"<\w+>|/\w+")
+_WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d_\u3400-\u9fff]+")
+"""An ideograph is a word by itself."""
+_OF_FORMULAS = frozenset({"LATIN", "GREEK"})
+
 
 def flaws(question: Question, reply: formats.Reply, measured: bool = True) -> list[str]:
     """Names of what is wrong with the reasoning, sorted; none for a sound one. ``measured``: its numbers must be the facts' own;
@@ -92,7 +97,7 @@ def _of_text(question: Question, whole: str, read: frozenset[float], measured: b
     words = text.split()
     if len(words) > MOST_WORDS or (question.style in ("thinking", "agentic") and len(words) < LEAST_WORDS):
         yield "length"
-    if _foreign(text, question.text + question.answer + question.parameters.get("shown", "")):
+    if _foreign(text, question):
         yield "language"
     parts = sentences(text)
     if _repeats(parts, words):
@@ -206,10 +211,21 @@ def _repeats(sentences_: list[str], words: list[str]) -> bool:
     return bool(most and most[0][1] >= 3) or bool(runs and runs.most_common(1)[0][1] >= 4)
 
 
-def _foreign(text: str, question: str) -> bool:
-    """Letters of a script that the question does not use, more than 2 in 100."""
-    scripts, known = Counter(map(_script, filter(str.isalpha, text))), set(map(_script, filter(str.isalpha, question)))
-    return sum(n for script, n in scripts.items() if script not in known) > 0.02 * max(scripts.total(), 1)
+def _foreign(text: str, question: Question) -> bool:
+    """Letters of a script that the question does not use, more than 2 in 100. A question mostly in Latin letters that quotes or
+    shows words of another script uses those words alone, not their script."""
+    shown = f"{question.text} {question.answer} {question.parameters.get('shown', '')}".casefold()
+    known, words = set(_scripts(shown)), set[str]()
+    written = [_script(word[0]) for word in _WORD.findall(_MARKUP.sub("", question.text))]
+    if written.count("LATIN") > len(written) / 2:
+        known, words = known & _OF_FORMULAS, set(_WORD.findall(shown))
+    strange = _scripts("".join(word for word in _WORD.findall(text.casefold()) if word not in words))
+    return sum(n for script, n in strange.items() if script not in known) > 0.02 * max(_scripts(text).total(), 1)
+
+
+def _scripts(text: str) -> Counter[str]:
+    """Number of letters by script."""
+    return Counter(map(_script, filter(str.isalpha, text)))
 
 
 def _script(letter: str) -> str:
