@@ -42,6 +42,12 @@ def tables(setup: Setup, name: str) -> list[dict[str, Any]]:
     return [row for file in files if not file.stem.endswith("-inputs") for row in pq.read_table(file).to_pylist()]
 
 
+def released(setup: Setup) -> list[dict[str, Any]]:
+    """The release's records."""
+    packed = members(sorted((setup.release / "cot").glob("*.tar")))
+    return [json.loads(data) for name, data in packed.items() if name.endswith(".json")]
+
+
 def test_a_model_that_dies_is_asked_nothing_twice(copy: Setup) -> None:
     shutil.rmtree(Path(copy.workspace, "cot"))
     shutil.rmtree(copy.release / "cot")
@@ -126,8 +132,8 @@ def test_mistakes_in_the_recipe_are_told(copy: Setup, change: dict[str, Any], me
 
 
 def test_questions_of_a_benchmark_are_not_asked(copy: Setup) -> None:
-    asked = [json.loads(r["question"]) for r in tables(copy, "questions") if r["question"]]
-    text = next(b["text"] for b in asked[0]["content"] if b["type"] == "text")
+    asked = [r["messages"][0]["content"] for r in released(copy)]
+    text = max((b["text"] for content in asked for b in content if b["type"] == "text"), key=lambda t: len(t.split()))
     listed = copy.folder / "benchmark.jsonl"
     listed.write_text(json.dumps({"question": text, "answer": "x"}) + "\n")
     benchmark = {"type": "table", "name": "exam", "path": str(listed), "media": None}
@@ -171,7 +177,8 @@ def test_a_models_replies_are_checked_judged_and_released(copy: Setup) -> None:
         server.reply = as_told
         teacher = {"type": "openai", "endpoint": server.endpoint, "model": "told"}
         judge = {"type": "openai", "endpoint": server.endpoint, "model": "judge"}
-        cot = {"teachers": [teacher], "judge": judge, "show_answer": True}
+        tasks = {"inspect_view": 50}  # models have tools on samples, not on pictures that were made for a question
+        cot = {"teachers": [teacher], "judge": judge, "show_answer": True, "tasks": tasks}
         setup = changed(copy, **cot)
         setup.run("--workers", "1")
         seen = [body for body in server.bodies if isinstance(body["messages"][0]["content"], list)]
@@ -192,11 +199,7 @@ def test_a_models_replies_are_checked_judged_and_released(copy: Setup) -> None:
     assert told["grades"]["A"] > 0 and told["grades"]["B"] > 0 and told["review"]["process"] > 0
     checks = tables(setup, "checks")
     assert any("judge: not what is shown" in c["reasons"] for c in checks if c["grade"] == "B")
-    kept = [
-        json.loads(data)
-        for name, data in members(sorted((setup.release / "cot").glob("*.tar"))).items()
-        if name.endswith(".json")
-    ]
+    kept = released(setup)
     assert (
         kept
         and {r["teacher"] for r in kept} == {"openai:told"}
