@@ -144,14 +144,27 @@ def test_cot_shards_hold_one_family_each_and_point_at_kept_samples(base: Setup) 
             record = json.loads(fields.pop("json"))
             assert (record["id"], record["family"]) == (key, told[name]["family"])
             assert record["parents"] and all(parent in samples for parent in record["parents"])
+            pictures = {field: data for field, data in fields.items() if field.endswith(".png")}
             assert {o["name"]: o["sha256"] for o in record["observations"]} == {
-                field: hashlib.sha256(data).hexdigest() for field, data in fields.items()
+                field: hashlib.sha256(data).hexdigest() for field, data in pictures.items()
             }
-            assert all(data[:8] == b"\x89PNG\r\n\x1a\n" for data in fields.values())
+            assert all(data[:8] == b"\x89PNG\r\n\x1a\n" for data in pictures.values())
             modes[record["mode"]] += 1
     assert {m: n for m, n in manifest(base.release)["cot"]["modes"].items() if n} == dict(modes)
     keys = [key for records in shards.values() for key in records]
     assert len(keys) == len(set(keys))
+
+
+def test_each_picture_of_a_cot_record_has_its_codes(base: Setup) -> None:
+    sizes, coded = manifest(base.release)["tokenizer"]["codebook_sizes"], 0
+    for fields in (fields for shard in _cot(base.release).values() for fields in shard.values()):
+        grids = {o["name"].replace(".png", ".codes.npy"): o["grid"] for o in json.loads(fields["json"])["observations"]}
+        assert {field for field in fields if field.endswith(".npy")} == grids.keys()
+        for name, (frames, rows, columns) in grids.items():
+            codes = read_npy(fields[name])
+            assert codes.shape == (frames * rows * columns, len(sizes)) and (codes < np.array(sizes)).all()
+            coded += 1
+    assert coded >= 2
 
 
 def test_cot_by_webdataset(base: Setup) -> None:
@@ -178,6 +191,7 @@ def test_cot_by_huggingface(base: Setup, tmp_path: Path) -> None:
         for row in rows:
             fields = dict(records[row["__key__"]])
             assert _given(row["json"]) == json.loads(fields.pop("json"))
-            assert {name for name in row if name.endswith(".png")} == set(fields)
+            assert {name for name in row if name.endswith((".png", ".npy"))} == set(fields)
+            assert all(np.array_equal(row[name], read_npy(fields[name])) for name in fields if name.endswith(".npy"))
             seen.add(row["__key__"])
     assert seen == set(records)
