@@ -31,6 +31,15 @@ def test_a_record_is_in_the_shape_of_chat_messages() -> None:
         assert len({p["name"] for p in fields["params"]}) == len(fields["params"]) > 0
 
 
+def test_records_of_a_family_have_the_same_pictures_and_kinds_of_blocks() -> None:
+    """Readers that take a shard's columns from its first records then lose none of the later ones."""
+    shapes: dict[str, set[tuple[int, frozenset[str]]]] = {}
+    for kept in records():
+        kinds = frozenset(block["type"] for block in json.loads(kept.record.to_bytes())["messages"][0]["content"])
+        shapes.setdefault(kept.record.family, set()).add((len(kept.images), kinds))
+    assert len(shapes) > 4 and {family for family, several in shapes.items() if len(several) > 1} == set()
+
+
 def test_texts_have_the_form_of_their_style() -> None:
     for kept in records():
         question, reply = (to_text(m.content)[0] for m in kept.record.messages)

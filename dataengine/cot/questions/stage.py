@@ -51,7 +51,7 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "6"
+    version = "7"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:

@@ -32,7 +32,7 @@ class FindFrame(Task):
     mode = "video"
     kind = "video"
     styles = ("thinking", "non_thinking")
-    family = "made"
+    family = "still"
     answer_type = "number"
     basis = "constructed"
     capability = "temporal grounding"
