@@ -9,7 +9,7 @@ import dataengine.cot
 
 ROOT = Path(dataengine.cot.__file__).parent
 #: From what knows nothing of the others to what may know them all.
-ORDER = ("core", "tasks", "teachers", "replies", "checks", "questions", "paths", "review", "mix")
+ORDER = ("core", "replies", "tasks", "teachers", "checks", "questions", "paths", "review", "mix")
 PREFIX = "dataengine.cot."
 
 
