@@ -86,7 +86,8 @@ def test_policies_see_columns_and_samples_what_the_recipe_wants(tmp_path: Path) 
 def test_questions_may_be_asked_about_a_track(tmp_path: Path) -> None:
     rows = pa.table({"id": IDS[:2], "ocr_text": ["EXIT", None]})
     made = as_metadata("ocr-model-1", rows).to_pylist()
-    assert made[0] == {"id": IDS[0], "source": "annotate", "uri": "ocr-model-1", "meta": '{"ocr_text": "EXIT"}'}
+    size = {"width": None, "height": None}  # a track has no boxes of its own
+    assert made[0] == {"id": IDS[0], "source": "annotate", "uri": "ocr-model-1", "meta": '{"ocr_text": "EXIT"}'} | size
 
 
 @pytest.mark.parametrize(("failed", "stops"), [(10, False), (11, True)])
