@@ -46,7 +46,7 @@ def first_json(change: Callable[[dict[str, Any]], object]) -> Callable[[Members]
     ],
 )
 def test_wrong_records_are_named(copy: Path, change: Callable[[dict[str, Any]], object], step: str) -> None:
-    tar = next(iter(sorted((copy / "cot").glob("train-picture-*.tar"))))
+    tar = next(iter(sorted((copy / "cot").glob("train-made-*.tar"))))
     rewrite(tar, first_json(change))
     found = recheck(str(copy))
     assert found.wrong == {step: 1} and f"cot/{tar.name}" in found.errors[0]

@@ -23,7 +23,7 @@ from dataengine.verify import verify as module
 from dataengine.verify.verify import Verified, verify
 
 
-def record(release: Path, family: str = "picture") -> Path:
+def record(release: Path, family: str = "made") -> Path:
     return min((release / "cot").glob(f"*-{family}-*.tar"))
 
 
