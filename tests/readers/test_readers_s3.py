@@ -191,7 +191,7 @@ def test_fsspec_fetches_a_file_in_pieces(s3: str, tmp_path: Path, monkeypatch: p
     assert (progress.size, progress.value) == (4321, 4321)
 
 
-@pytest.mark.parametrize("name", ["image", "video", None, "cot-picture"])
+@pytest.mark.parametrize("name", ["image", "video", None, "cot-made"])
 def test_huggingface_by_the_card(
     small: Path, release: str, name: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +201,7 @@ def test_huggingface_by_the_card(
     near = datasets.load_dataset(str(small), name, split="train", cache_dir=str(tmp_path))
     assert far.features.keys() == near.features.keys()
     media = [c for c, kind in far.features.items() if isinstance(kind, datasets.Image | datasets.Video)]
-    assert media or name == "cot-picture"
+    assert media or name == "cot-made"
     for column in media:
         far, near = (rows.cast_column(column, rows.features[column].__class__(decode=False)) for rows in (far, near))
     lost = {"__url__"}
