@@ -113,8 +113,8 @@ def one(
     split = [pairs.take(np.flatnonzero(rows)) for rows in (~held, held)]
     far_vectors = embedded(encoder, far) if far else np.zeros((0, 0), np.float32)
     before = harness.cpu_seconds()
-    made = aligned(Material(split[0], split[1], frozenset(), {}, ""), far_vectors, config, seed, options.device)
-    return seed, made.facts["recall_raw"], made.facts["recall"], harness.cpu_seconds() - before
+    fitted = aligned(Material(split[0], split[1], frozenset(), {}, ""), far_vectors, config, seed, options.device)
+    return seed, fitted.facts["recall_raw"], fitted.facts["recall"], harness.cpu_seconds() - before
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ class Script:
             return Turn(text="no idea")
         draw = int.from_bytes(hashlib.sha256(str(body["seed"]).encode()).digest()[:8], "big")
         right = draw % 10_000 < 10_000 * self.right
-        said = answer[1] if right else wrong(answer[1], text)
+        content = answer[1] if right else wrong(answer[1], text)
         styles = AUTO if "/no_think mode" in text else PLAIN if "No reasoning" in text else THINKING
         tools = "fenced program" in text
         if tools and len(body["messages"]) == 1:
@@ -111,7 +111,7 @@ class Script:
         if tools:
             name, styles = "after tools", {"after tools": _after_tools}
         self.replies[body["seed"]] = (name, right)
-        return Turn(text="", message=styles[name](_THINK, said, f"The answer is {said}."))
+        return Turn(text="", message=styles[name](_THINK, content, f"The answer is {content}."))
 
 
 def _after_tools(think: str, answer: str, sentence: str) -> dict[str, str]:

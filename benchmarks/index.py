@@ -116,8 +116,8 @@ def recipe(folder: Path, options: argparse.Namespace) -> Path:
 
 def built(folder: Path, options: argparse.Namespace) -> tuple[Index, harness.Command]:
     """The tree, by the command, and what that took."""
-    made = recipe(folder, options)
-    took = harness.command([sys.executable, "-c", "from dataengine.cli.main import app; app()", "index", str(made)])
+    path = recipe(folder, options)
+    took = harness.command([sys.executable, "-c", "from dataengine.cli.main import app; app()", "index", str(path)])
     if took.code:
         raise SystemExit(took.output)
     [manifest] = (folder / "ws/index").glob("*/manifest.json")
@@ -189,10 +189,10 @@ def ways(index: Index, vectors: np.ndarray, options: argparse.Namespace, report:
         if not efforts:
             continue
         cpu, begun = harness.cpu_seconds(), time.perf_counter()
-        made = peer(kind, vectors)
+        searcher = peer(kind, vectors)
         rows.append([f"faiss {kind}", time.perf_counter() - begun, harness.cpu_seconds() - cpu])
         name = {"ivf": "nprobe", "hnsw": "efSearch"}[kind]
-        out |= {f"faiss {kind}, {name} {effort}": by_faiss(made, kind, effort) for effort in efforts}
+        out |= {f"faiss {kind}, {name} {effort}": by_faiss(searcher, kind, effort) for effort in efforts}
     report.table("Peers: building, in memory", ["index", "seconds", "CPU s"], rows)
     out["brute force"] = lambda query: place[index.exact(query, K).rows]
     return out

@@ -60,7 +60,7 @@ def texts(count: int, seed: int = 1) -> list[tuple[str, str]]:
 
 
 def filters(report: harness.Report, count: int, rounds: int) -> None:
-    config, made, round_ = TextConfig(), texts(count), [0]
+    config, pairs, round_ = TextConfig(), texts(count), [0]
     from datatrove.data import Document
     from datatrove.pipeline.filters import (
         C4QualityFilter,
@@ -83,19 +83,19 @@ def filters(report: harness.Report, count: int, rounds: int) -> None:
     def loop() -> list[Any]:
         return [
             ([one.filter(Document(text=text, id="")) for one in bare], languages.identify(text), pii.format(text))
-            for _, text in made
+            for _, text in pairs
         ]
 
     with tempfile.TemporaryDirectory() as folder:
-        expected = [{name: reason(one, text) for name, one in zip(names, bare, strict=True)} for _, text in made[:200]]
+        expected = [{name: reason(one, text) for name, one in zip(names, bare, strict=True)} for _, text in pairs[:200]]
         worker = TextWorker(Limits(), Workspace(folder), track(config), config, "cpu", 1)
         rows = [
             Located(f"{n:032x}", "image", "jpg", 1, (), "media/a.tar", n, {"texts": [text], "url": None})
-            for n, text in enumerate(made)
+            for n, text in enumerate(pairs)
         ]
 
         def worked() -> Output:
-            round_[0] += 1  # a part of another name: the table is made anew
+            round_[0] += 1  # a part of another name: the table is written anew
             return worker.process(Part(f"part-{round_[0]}", "", rows))
 
         table = worker.workspace.read_table([worked().files[TABLE]], worker.track.schema)
@@ -119,18 +119,18 @@ def filters(report: harness.Report, count: int, rounds: int) -> None:
 def captions(count: int, seed: int = 2) -> tuple[list[str], int]:
     """Captions, and how many are copies with one word changed."""
     draw, source = random.Random(seed), sentences()
-    made = [f"{draw.choice(source)} {draw.choice(source)} {n}" for n in range(count - count // 11)]
+    originals = [f"{draw.choice(source)} {draw.choice(source)} {n}" for n in range(count - count // 11)]
     copies = []
-    for text in made[: count // 11]:
+    for text in originals[: count // 11]:
         words = text.split()
         words[draw.randrange(len(words))] = "other"
         copies.append(" ".join(words))
-    return made + copies, len(copies)
+    return originals + copies, len(copies)
 
 
 def minhash(report: harness.Report, count: int, rounds: int) -> None:
-    made, planted = captions(count)
-    column, offset = pa.chunked_array([pa.array(made)]), len(made) - planted
+    corpus, planted = captions(count)
+    column, offset = pa.chunked_array([pa.array(corpus)]), len(corpus) - planted
     pairs: dict[str, set[tuple[int, int]]] = {}
 
     def ours(name: str, how: Shingles) -> None:
@@ -141,7 +141,7 @@ def minhash(report: harness.Report, count: int, rounds: int) -> None:
         "ours, 5 characters": lambda: ours("ours, 5 characters", Shingles()),
         "ours, 5 words": lambda: ours("ours, 5 words", Shingles("word", 5, whole_short=False)),
         "datatrove, signatures and buckets": lambda: pairs.update(
-            {"datatrove, signatures and buckets": _datatrove(made)}
+            {"datatrove, signatures and buckets": _datatrove(corpus)}
         ),
     }
     timings = harness.rounds(ways, rounds)
@@ -153,7 +153,7 @@ def minhash(report: harness.Report, count: int, rounds: int) -> None:
     report.table(f"MinHash of {count:,} captions", head, rows)
 
 
-def _datatrove(made: Sequence[str]) -> set[tuple[int, int]]:
+def _datatrove(corpus: Sequence[str]) -> set[tuple[int, int]]:
     """Pairs that share one of its 14 buckets of 8 hashes."""
     import struct
 
@@ -165,7 +165,7 @@ def _datatrove(made: Sequence[str]) -> set[tuple[int, int]]:
     logger.disable("datatrove")
     with tempfile.TemporaryDirectory() as folder:
         config = MinhashConfig()
-        documents = (Document(text=text, id=str(n)) for n, text in enumerate(made))
+        documents = (Document(text=text, id=str(n)) for n, text in enumerate(corpus))
         step = MinhashDedupSignature(f"{folder}/signatures", config)
         step._hash_func = lambda text: xxhash.xxh64_intdigest(text.encode())  # its own call fails with xxhash 4
         step.run(documents)  # type: ignore[arg-type]

@@ -91,8 +91,8 @@ def _of_release(place: str) -> Target:
     section = known(release.manifest.index, None)
     if section is None:
         raise UsageError(f"{place} was made without an index: add `index: {{of: both}}` to its recipe and run it again")
-    workspace, found, _ = release.store.url.rpartition("/releases/")
-    if not found:
+    workspace, separator, _ = release.store.url.rpartition("/releases/")
+    if not separator:
         raise UsageError(
             f"the index of a release stays in the workspace that made it, and {place} lies in none (WORKSPACE/releases/NAME): "
             "search there, or by its RECIPE"

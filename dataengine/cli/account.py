@@ -94,12 +94,12 @@ def cost(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
     _print_work({s: all_costs[s] for s in [*run.records, *spent] if s in all_costs}, kept)
 
 
-def _print_servers(asked: dict[str, Usage]) -> None:
+def _print_servers(usage: dict[str, Usage]) -> None:
     """Requests to each model server, and how many were answered by the workspace instead."""
     from dataengine.cli import console
 
     rows = []
-    for name, one in asked.items():
+    for name, one in usage.items():
         failures = ", ".join(f"{failure} {n:,}" for failure, n in sorted(one.failures.items())) or "none"
         rows.append((name, *(f"{n:,}" for n in (one.requests, one.cached, one.tokens_in, one.tokens_out)), failures))
     if rows:

@@ -53,14 +53,14 @@ def fit(
     vq = VqConfig(items=vq_items, nearest=min(nearest, vq_items)) if vq_items else None
     shape: dict[str, Any] = {"preset": preset.value, "levels": levels, "size": size}
     config = CodesConfig(**shape, vq=vq, fit_samples=samples, iterations=iterations, threads=threads)
-    made = parquet_tables.fit(embeddings, config, seed, model)
-    parquet_tables.write(out, made)
+    codebooks = parquet_tables.fit(embeddings, config, seed, model)
+    parquet_tables.write(out, codebooks)
     rows = [
-        ("codebooks", made.id),
-        ("levels", ", ".join(f"{n:,}" for n in made.sizes)),
-        ("components", f"{made.dim:,}"),
+        ("codebooks", codebooks.id),
+        ("levels", ", ".join(f"{n:,}" for n in codebooks.sizes)),
+        ("components", f"{codebooks.dim:,}"),
     ]
-    console.print_rows(out, [*rows, ("VQ items", f"{len(made.item_ids):,}")])
+    console.print_rows(out, [*rows, ("VQ items", f"{len(codebooks.item_ids):,}")])
 
 
 @app.command()

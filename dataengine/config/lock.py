@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from dataengine.config import yaml_loader
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import File, Output, Record, digest
 
 _HEAD = """\
 # Written by dataengine: what earlier runs have decided and later ones keep. Keep this file with the recipe, under version
@@ -84,6 +85,24 @@ class LockedTree(_Model):
     counts: dict[str, int] = {}
     facts: dict[str, Any] = {}
     files: dict[str, LockedFile]
+
+
+def locked_files(output: Output) -> dict[str, LockedFile]:
+    """The files of a stage's part as the lock names them, by role: all lie in one folder."""
+    return {
+        role: LockedFile(name=f.key.rpartition("/")[2], sha256=f.sha256, bytes=f.bytes, rows=f.rows or None)
+        for role, f in sorted(output.files.items())
+    }
+
+
+def kept_record(stage: str, entry: LockedFit | LockedTree, folder: str, store: Store) -> Record | None:
+    """The record of a ``stage`` of one part as ``entry`` keeps it; None where its files are not in ``folder``."""
+    sizes = {e.key: e.size for e in store.list(f"{folder}/")}
+    files = {role: File(f"{folder}/{f.name}", f.sha256, f.bytes, f.rows or 0) for role, f in entry.files.items()}
+    if any(sizes.get(file.key) != file.bytes for file in files.values()):
+        return None
+    output = Output(files, dict(entry.counts), dict(entry.facts))
+    return Record(stage, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
 
 
 class Lock(_Model):

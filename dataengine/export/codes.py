@@ -37,5 +37,5 @@ def export(recipe: Recipe, out: str, every: bool = False) -> int:
         if not every:
             frames["d"] = run.frame("filter", "decisions", DECISIONS, ["id", "kept"])
             sql += ' AND c."id" IN (SELECT d."id" FROM d WHERE d."kept")'
-        made = run.engine.sql(sql, frames)
-        return sum(f.rows for f in run.engine.write(Workspace(out), "codes", made, schema_of(recipe), ("pid",)))
+        frame = run.engine.sql(sql, frames)
+        return sum(f.rows for f in run.engine.write(Workspace(out), "codes", frame, schema_of(recipe), ("pid",)))

@@ -108,12 +108,12 @@ def graded_questions(run: Run, split: str) -> Iterator[GradedQuestion]:
     for name, output in sorted(run.records["cot.questions"].parts.items()):
         table = run.workspace.read_table([output.files["questions"]], QUESTIONS, _Asked.columns())
         table = table.filter(pc.and_(pc.is_valid(table["question"]), pc.equal(table["split"], pa.scalar(split))))
-        asked = [one for one in rows_of(table, _Asked) if one.rid not in left_out]
-        if not asked:
+        questions = [one for one in rows_of(table, _Asked) if one.rid not in left_out]
+        if not questions:
             continue
         located = {row.id: row for row in objects(rows[name].read(run.workspace.store))} if name in rows else {}
-        paths = _paths(run, name, {one.rid for one in asked}, edited)
-        for one in sorted(asked, key=lambda one: one.rid):
+        paths = _paths(run, name, {one.rid for one in questions}, edited)
+        for one in sorted(questions, key=lambda one: one.rid):
             graded = tuple(sorted(paths[one.rid], key=lambda path: path.index))
             yield GradedQuestion(one.question, located.get(one.sample), one.pack, one.members, graded)
 

@@ -105,8 +105,8 @@ def _pairs(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]
         more = {"why": pair.why, "rejected_from": pair.rejected.teacher, "images": images_of(graded)}
         chosen, rejected = pair.chosen.text, pair.rejected.text.replace(IMAGE_MARK, "")
         if options.trainer is Trainer.llamafactory:
-            asked = [{"from": "human", "value": graded.question.text}]
-            yield more | {"conversations": asked, "chosen": _gpt(chosen), "rejected": _gpt(rejected)}
+            turns = [{"from": "human", "value": graded.question.text}]
+            yield more | {"conversations": turns, "chosen": _gpt(chosen), "rejected": _gpt(rejected)}
         else:
             yield more | {"prompt": _asked(graded), "chosen": [_said(chosen)], "rejected": [_said(rejected)]}
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from importlib.metadata import version as installed
 
-from dataengine.config.lock import LockedFile, LockedTree
+from dataengine.config.lock import LockedTree, kept_record, locked_files
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError
 from dataengine.stage import Run
-from dataengine.storage.workspace import File, Output, Record, digest
+from dataengine.storage.workspace import Record, digest
 
 _STAGE = "index.tree"
 
@@ -43,14 +43,7 @@ def why_anew(run: Run) -> str:
 def record(run: Run) -> Record | None:
     """The tree that the lock names; None where it is not in the workspace."""
     entry = kept_tree(run)
-    if entry is None:
-        return None
-    sizes = {e.key: e.size for e in run.workspace.store.list(f"{entry.folder}/")}
-    files = {role: File(f"{entry.folder}/{f.name}", f.sha256, f.bytes, f.rows or 0) for role, f in entry.files.items()}
-    if any(sizes.get(file.key) != file.bytes for file in files.values()):
-        return None
-    output = Output(files, dict(entry.counts), dict(entry.facts))
-    return Record(_STAGE, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
+    return None if entry is None else kept_record(_STAGE, entry, entry.folder, run.workspace.store)
 
 
 def check(run: Run, model: str) -> None:
@@ -85,10 +78,7 @@ def keep(run: Run) -> str:
         folder=folder,
         counts=output.counts,
         facts=output.facts,
-        files={
-            role: LockedFile(name=f.key.rpartition("/")[2], sha256=f.sha256, bytes=f.bytes, rows=f.rows)
-            for role, f in sorted(output.files.items())
-        },
+        files=locked_files(output),
     )
     failure = run.lock.keep(tree=entry)
     if entry == earlier or run.lock.place is None:

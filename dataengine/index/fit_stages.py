@@ -187,8 +187,8 @@ class BranchWorker(VectorsWorker):
         """VECTORS of the branch, by id."""
         slices = self.workspace.read_table(self.routed, PARTS)
         of_branch: Any = pc.equal(slices["part"], pa.scalar(part.name))
-        mine = places(slices.filter(of_branch))
-        tables = self.workspace.each(lambda place: place.read(self.workspace.store), mine)
+        chosen = places(slices.filter(of_branch))
+        tables = self.workspace.each(lambda place: place.read(self.workspace.store), chosen)
         return pa.concat_tables([VECTORS.empty_table(), *tables]).sort_by("id")
 
 

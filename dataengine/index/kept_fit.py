@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed
 from typing import Literal
 
-from dataengine.config.lock import FittedOn, LockedFile, LockedFit
+from dataengine.config.lock import FittedOn, LockedFit, kept_record, locked_files
 from dataengine.errors import RunError
 from dataengine.stage import Run
-from dataengine.storage.workspace import File, Output, Record, digest
+from dataengine.storage.workspace import Record
 
 #: Fact of a stage's part: the identity of what it has fitted.
 ID = "id"
@@ -47,12 +47,7 @@ class KeptFit:
         entry = self.entry(run)
         if entry is None or self.why_anew(run, settings, refit):
             return None
-        sizes = {e.key: e.size for e in run.workspace.store.list(f"{self.folder}/{entry.id}/")}
-        files = {role: File(f"{self.folder}/{entry.id}/{f.name}", f.sha256, f.bytes) for role, f in entry.files.items()}
-        if any(sizes.get(file.key) != file.bytes for file in files.values()):
-            return None
-        output = Output(files, dict(entry.counts), dict(entry.facts))
-        return Record(self.stage, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
+        return kept_record(self.stage, entry, f"{self.folder}/{entry.id}", run.workspace.store)
 
     def keep(self, run: Run, settings: str, refit: bool, fitted_on: FittedOn) -> str:
         """Name the run's result in the lock. Returns a sentence for a person, "" where nothing is new. Raises RunError where the
@@ -70,10 +65,6 @@ class KeptFit:
                     f"({output.facts[ID]}). Copy that folder from where they were fitted, or set `{self.refit}: true`"
                 )
             return ""
-        names = {
-            role: LockedFile(name=f.key.rpartition("/")[2], sha256=f.sha256, bytes=f.bytes)
-            for role, f in output.files.items()
-        }
         entry = LockedFit(
             id=output.facts[ID],
             settings=settings,
@@ -81,7 +72,7 @@ class KeptFit:
             fitted_on=fitted_on,
             counts=output.counts,
             facts=output.facts,
-            files=dict(sorted(names.items())),
+            files=locked_files(output),
         )
         failure = run.lock.keep(**{self.name: entry})
         if entry == earlier or run.lock.place is None:

@@ -112,9 +112,9 @@ class IndexNodes(IndexStage):
     def plan(self, run: Run) -> list[Part]:
         leaves, records = run.records["index.leaves"], run.records
         parts = [leaves.parts[name] for name in sorted(leaves.parts)]
-        beside = {n: records[f"index.{n}"].files(n) for n in ("ann", "cooccurrence") if f"index.{n}" in records}
+        more = {n: records[f"index.{n}"].files(n) for n in ("ann", "cooccurrence") if f"index.{n}" in records}
         tree = records["index.tree"].parts["all"].facts
-        return [Part("all", digest(self.version, self.key(run)), (parts, tree, beside))]
+        return [Part("all", digest(self.version, self.key(run)), (parts, tree, more))]
 
     def worker(self, run: Run) -> Worker:
         config, recipe = config_of(run.recipe), run.recipe
@@ -148,7 +148,7 @@ class NodesWorker(VectorsWorker):
     kept: list[int]
 
     def process(self, part: Part) -> Output:
-        branches, tree, beside = part.spec
+        branches, tree, more = part.spec
         drift = _drift(branches, tree)
         base = f"index/{part.key[:16]}"
         upper = self._upper(branches, base)
@@ -169,8 +169,8 @@ class NodesWorker(VectorsWorker):
             ],
             upper=stored(upper),
             drift=drift,
-            ann=next(map(stored, beside.get("ann", [])), None),
-            cooccurrence=[stored(file) for file in beside.get("cooccurrence", [])],
+            ann=next(map(stored, more.get("ann", [])), None),
+            cooccurrence=[stored(file) for file in more.get("cooccurrence", [])],
         )
         data = to_bytes(manifest)
         key = f"{base}/manifest.json"

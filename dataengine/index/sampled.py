@@ -49,13 +49,13 @@ def sampled(
     names, rows = [""] * len(places), None
     for n in np.unique(places[:, 0]):
         column, some = vectors.read(workspace, [files[n]])
-        mine = np.flatnonzero(places[:, 0] == n)
-        chosen = some[places[mine, 1]]
-        made = chosen.astype(np.float32) if transform is None else transform(chosen)
+        slots = np.flatnonzero(places[:, 0] == n)
+        chosen = some[places[slots, 1]]
+        transformed = chosen.astype(np.float32) if transform is None else transform(chosen)
         if rows is None:
-            rows = np.empty((len(places), made.shape[1]), np.float32)
-        rows[mine] = made
-        for place, id_ in zip(mine, column.take(pa.array(places[mine, 1])).to_pylist(), strict=True):
+            rows = np.empty((len(places), transformed.shape[1]), np.float32)
+        rows[slots] = transformed
+        for place, id_ in zip(slots, column.take(pa.array(places[slots, 1])).to_pylist(), strict=True):
             names[place] = id_
     assert rows is not None
     return Sampled(tuple(names), rows)

@@ -143,8 +143,8 @@ class Index:
         out = np.empty((len(rows), self.dim), np.int16)
         branch = np.searchsorted(self.firsts, rows, side="right") - 1
         for n in np.unique(branch):
-            mine = branch == n
-            out[mine] = self.vectors[n][rows[mine] - self.firsts[n]]
+            selected = branch == n
+            out[selected] = self.vectors[n][rows[selected] - self.firsts[n]]
         return out
 
     def described(self, rows: Int64, columns: Sequence[str] = PLACES.names) -> pa.Table:

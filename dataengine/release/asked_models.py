@@ -63,11 +63,11 @@ def _paths(run: Run) -> list[Json]:
 
 
 def _asked(purpose: str, rows: Sequence[Mapping[str, Any]], server: str) -> list[Json]:
-    mine = [row for row in rows if row["asked"] == server]
-    if not mine:
+    calls = [row for row in rows if row["asked"] == server]
+    if not calls:
         return []
     failures = {
-        row["failure"]: row["n"] for row in sorted(mine, key=lambda row: row["failure"] or "") if row["failure"]
+        row["failure"]: row["n"] for row in sorted(calls, key=lambda row: row["failure"] or "") if row["failure"]
     }
-    tokens = {name: sum(row[name] for row in mine) for name in ("tokens_in", "tokens_out") if name in mine[0]}
-    return [{"purpose": purpose, "requests": sum(row["n"] for row in mine), "failures": failures, **tokens}]
+    tokens = {name: sum(row[name] for row in calls) for name in ("tokens_in", "tokens_out") if name in calls[0]}
+    return [{"purpose": purpose, "requests": sum(row["n"] for row in calls), "failures": failures, **tokens}]

@@ -35,14 +35,14 @@ ORDER BY b."cluster", b."cluster_rank"
 
 def sections(run: Run) -> Json:
     """The sections that the recipe's index gives; none without one."""
-    made = {}
+    facts = {}
     if projection.STAGE in run.records:
-        made["alignment"] = _alignment(_facts(run, projection.STAGE))
+        facts["alignment"] = _alignment(_facts(run, projection.STAGE))
     if codes.STAGE in run.records:
-        made["quantitative_codes"] = _codes(run)
+        facts["quantitative_codes"] = _codes(run)
     if balance.STAGE in run.records:
-        made["balance"] = _balance(run)
-    return made
+        facts["balance"] = _balance(run)
+    return facts
 
 
 def _facts(run: Run, stage: str) -> Json:

@@ -12,24 +12,24 @@ _LONGEST = 80
 
 def labels(m: Manifest) -> str:
     """Section of the card; "" where no column is a string."""
-    made = rows(m)
+    lines = rows(m)
     if not known(m.labels, {}):
         return ""
     text = (
         "How often each value of a column occurs among the samples that the filter policy saw, and among those that it kept; at "
         "most the twenty commonest. A sample without a value is not counted."
     )
-    listed = table(HEAD, made) if made else ""
+    listed = table(HEAD, lines) if lines else ""
     return "\n\n".join(filter(None, ["## Labels before and after filtering", text, listed, texts(m)]))
 
 
 def rows(m: Manifest) -> list[tuple[str, str, int, int]]:
     """A row a column and value, the commonest first; one row for a column of which values are not listed."""
-    made = []
+    lines = []
     for name, label in known(m.labels, {}).items():
         listed = sorted(label.before.items(), key=lambda pair: (-pair[1], pair[0]))
-        made += [(name, _cut(value), n, label.after.get(value, 0)) for value, n in listed]
-    return made
+        lines += [(name, _cut(value), n, label.after.get(value, 0)) for value, n in listed]
+    return lines
 
 
 def texts(m: Manifest) -> str:

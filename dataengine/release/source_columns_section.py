@@ -11,14 +11,14 @@ HEAD = ("column", "type", "source", "field", "values", "misfits")
 
 def source_columns(m: Manifest) -> str:
     """Section of the card; "" where the recipe declares none."""
-    made = rows(m)
-    if not made:
+    lines = rows(m)
+    if not lines:
         return ""
     text = (
         "Columns below come from the sources' own metadata; the filter policy may decide over them. A value that does not fit "
         "its column's type is a misfit: it is left out, its sample is not."
     )
-    return f"## Columns from sources\n\n{text}\n\n{table(HEAD, made)}"
+    return f"## Columns from sources\n\n{text}\n\n{table(HEAD, lines)}"
 
 
 def rows(m: Manifest) -> list[tuple[str, str, str, str, int, int]]:

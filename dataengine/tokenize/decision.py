@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import version as installed
 
-from dataengine.config.lock import FittedOn, LockedFile, LockedTokenizer
+from dataengine.config.lock import FittedOn, LockedTokenizer, kept_record, locked_files
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError
 from dataengine.stage import Run
-from dataengine.storage.workspace import File, Output, Record, digest
+from dataengine.storage.workspace import Record, digest
 from dataengine.tokenize.external import ExternalConfig
 from dataengine.tokenize.factory import configure
 
@@ -51,15 +51,7 @@ def why_anew(run: Run) -> str:
 def record(run: Run) -> Record | None:
     """The result of the fit that the lock names; None where it is not in the workspace."""
     entry = kept_tokenizer(run)
-    if entry is None:
-        return None
-    folder = f"tokenizers/{entry.id}"
-    sizes = {e.key: e.size for e in run.workspace.store.list(f"{folder}/")}
-    files = {role: File(f"{folder}/{f.name}", f.sha256, f.bytes) for role, f in entry.files.items()}
-    if any(sizes.get(file.key) != file.bytes for file in files.values()):
-        return None
-    output = Output(files, dict(entry.counts), dict(entry.facts))
-    return Record(_STAGE, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": output})
+    return None if entry is None else kept_record(_STAGE, entry, f"tokenizers/{entry.id}", run.workspace.store)
 
 
 def held_out_bound(run: Run) -> int | None:
@@ -80,10 +72,7 @@ def keep(run: Run, fitted_on: FittedOn) -> str:
         fitted_on=fitted_on,
         counts=output.counts,
         facts=output.facts,
-        files={
-            role: LockedFile(name=f.key.rpartition("/")[2], sha256=f.sha256, bytes=f.bytes)
-            for role, f in sorted(output.files.items())
-        },
+        files=locked_files(output),
     )
     failure = run.lock.keep(tokenizer=entry)
     if entry == earlier or run.lock.place is None:

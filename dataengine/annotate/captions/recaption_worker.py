@@ -110,10 +110,10 @@ class RecaptionWorker(DecodingWorker):
 
     def _raise_if_faltering(self, rows: Sequence[Row]) -> None:
         self._totals.update(asked=len(rows), lost=sum(row.get("failure") in _MAY_PASS for row in rows))
-        asked, lost = self._totals["asked"], self._totals["lost"]
-        if too_many(lost, asked, self.config.failed):
+        calls, lost = self._totals["asked"], self._totals["lost"]
+        if too_many(lost, calls, self.config.failed):
             raise RunError(
-                f"annotate.captions: servers failed {lost:,} of {asked:,} captions, `failed` allows {self.config.failed:.0%}. "
+                f"annotate.captions: servers failed {lost:,} of {calls:,} captions, `failed` allows {self.config.failed:.0%}. "
                 "Finished captions are kept: rerun to ask for the others again."
             )
 
@@ -139,15 +139,15 @@ class RecaptionWorker(DecodingWorker):
                 if isinstance(outcome, Failed):
                     rows.append(_failed({"id": sample.id, "server": server}, outcome.failure, outcome.message))
                     continue
-                for asked in self._to_ask(server, sample, outcome, known[sample.id], speech.get(sample.id, [])):
-                    if asked.request is None:
-                        rows.append(asked.row)
+                for call in self._to_ask(server, sample, outcome, known[sample.id], speech.get(sample.id, [])):
+                    if call.request is None:
+                        rows.append(call.row)
                         continue
-                    waiting[len(names)] = asked.row
-                    names.append(list(asked.pictures))
-                    pictures.update(asked.pictures)
+                    waiting[len(names)] = call.row
+                    names.append(list(call.pictures))
+                    pictures.update(call.pictures)
                     held.update(names[-1])
-                    yield asked.request
+                    yield call.request
 
         for place, result in self._models[server].complete(requests(), pictures.__getitem__):
             rows.append(self._with_outcome(waiting.pop(place), result))

@@ -97,10 +97,10 @@ def filter_of(config: TextConfig, name: str) -> Reason | None:
     if parameters is None:
         return None
     module, cls = _CLASSES[name]
-    made = getattr(import_module(f"datatrove.pipeline.filters.{module}"), cls)(**parameters)
+    datatrove_filter = getattr(import_module(f"datatrove.pipeline.filters.{module}"), cls)(**parameters)
     from datatrove.data import Document
 
-    return lambda text: _reason(made.filter(Document(text=text, id="")))
+    return lambda text: _reason(datatrove_filter.filter(Document(text=text, id="")))
 
 
 def _reason(result: bool | tuple[bool, str]) -> str:
@@ -138,15 +138,15 @@ def url_filter(config: UrlConfig) -> Reason:
         for name in ("banned_words", "banned_subwords", "soft_banned_words")
     }
     domains, urls = (_blocked(assets / _LISTS, name) if config.lists else iter(()) for name in ("domains", "urls"))
-    made = URLFilter(
+    datatrove_filter = URLFilter(
         soft_word_threshold=config.soft_word_threshold,
         extra_domains=_with(config.domains, domains),
         extra_urls=_with(config.urls, urls),
         use_integrated_lists=False,
         **words,
     )
-    made.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)
-    return lambda url: _reason(made.filter(Document(text="", id="", metadata={"url": url})))
+    datatrove_filter.tldextractor = TLDExtract(suffix_list_urls=(), cache_dir=None)
+    return lambda url: _reason(datatrove_filter.filter(Document(text="", id="", metadata={"url": url})))
 
 
 def _with(own: Sequence[str], lines: Iterator[str]) -> Iterator[str]:

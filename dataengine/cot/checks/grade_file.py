@@ -76,18 +76,18 @@ def graded_line(row: Any, name: str) -> GradedLine:
 
 def question_of(row: Mapping[str, Any]) -> Question:
     """The question of a line. Raises InputError."""
-    asked, style, choices = row.get("question", ""), row.get("style", "thinking"), row.get("choices") or []
+    text, style, choices = row.get("question", ""), row.get("style", "thinking"), row.get("choices") or []
     answer = row.get("answer")
     if isinstance(answer, list):
         answer = json.dumps(answer, ensure_ascii=False)
-    if not isinstance(asked, str) or not isinstance(answer, str | int | float) or not str(answer).strip():
+    if not isinstance(text, str) or not isinstance(answer, str | int | float) or not str(answer).strip():
         raise InputError("bad_line", "`question` must be a text and `answer` a text, number or list")
     if style not in _MODES:
         raise InputError("bad_line", f"`style` must be one of {', '.join(_MODES)}, not {style!r}")
     if not isinstance(choices, list) or not all(isinstance(c, str) for c in choices) or len(choices) > len(LETTERS):
         raise InputError("bad_line", f"`choices` must be a list of at most {len(LETTERS)} texts")
     answer_type = row.get("answer_type") or _type(str(answer), choices)
-    parameters = {"question": asked} | ({"choices": json.dumps(choices, ensure_ascii=False)} if choices else {})
+    parameters = {"question": text} | ({"choices": json.dumps(choices, ensure_ascii=False)} if choices else {})
     fields = {
         "id": "0" * 32,
         "mode": _MODES[style],
@@ -97,7 +97,7 @@ def question_of(row: Mapping[str, Any]) -> Question:
         "difficulty": "medium",
         "seed": 0,
         "parents": ("0" * 32,),
-        "content": (TextBlock(text=f"{asked}\n{lettered(choices)}" if choices else asked or "?"),),
+        "content": (TextBlock(text=f"{text}\n{lettered(choices)}" if choices else text or "?"),),
         "answer": str(answer).strip(),
         "answer_type": answer_type,
         "basis": "given",

@@ -226,11 +226,11 @@ def _tools(case: _Case) -> str:
     reply = case.parsed()
     if not isinstance(reply, formats.Agentic):
         return ""
-    asked = formats.to_text(case.question.content)[1]
-    shown = [f"obs{name.removeprefix(OBSERVATION)}.png" for name in (*asked, *case.reply.parts()[1]) if _is_own(name)]
+    media = formats.to_text(case.question.content)[1]
+    shown = [f"obs{name.removeprefix(OBSERVATION)}.png" for name in (*media, *case.reply.parts()[1]) if _is_own(name)]
     if shown != [one.name for one in case.question.observations]:
         return "not the pictures that the tools gave, each once"
-    left = iter(shown[sum(map(_is_own, asked)) :])
+    left = iter(shown[sum(map(_is_own, media)) :])
     picture = case.task.canvas(case.question.parameters, case.source)
     for step in reply.steps:
         output = tools.run_or_refuse(step.code, picture)

@@ -188,11 +188,15 @@ def _by_facet(
     shares = {name: share for name, share in shares.items() if name in by_name and share}
     if not shares:
         return _by_facet(kinds, supply, wanted, rest, fill)
-    asked = apportion(wanted, shares)
-    given = spread(wanted, shares, {n: sum(supply[k].most for k in by_name[n]) for n in shares}) if fill else asked
+    requested = apportion(wanted, shares)
+    planned = (
+        spread(wanted, shares, {n: sum(supply[k].most for k in by_name[n]) for n in shares}) if fill else requested
+    )
     quotas: list[Quota] = []
-    missing_by_facet = {f"/{name}": asked[name] - given[name] for name in shares if asked[name] > given[name]}
-    for name, count in given.items():
+    missing_by_facet = {
+        f"/{name}": requested[name] - planned[name] for name in shares if requested[name] > planned[name]
+    }
+    for name, count in planned.items():
         some, missing_below = _by_facet(by_name[name], supply, count, rest, fill)
         quotas += some
         missing_by_facet |= {f"/{name}{facet}": n for facet, n in missing_below.items()}

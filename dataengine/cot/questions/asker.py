@@ -108,8 +108,8 @@ class QuestionAsker:
                 row = ProposalRow(sample.id, 0, self.proposer.id, prompt, "failed", result.failure.value)
                 rows.append(row)
                 continue
-            asked = [pair.question for pair in material[sample.id].pairs]
-            rows += read_proposals(result, sample.id, self.proposer.id, prompt, asked)
+            earlier = [pair.question for pair in material[sample.id].pairs]
+            rows += read_proposals(result, sample.id, self.proposer.id, prompt, earlier)
         return rows
 
     def _settled(self, rows: Sequence[ProposalRow], chunk: Chunk) -> list[ProposalRow]:

@@ -29,9 +29,9 @@ _CAPTION = re.compile(
 )
 
 
-def read_proposals(text: str, sample: str, teacher: str, prompt: str, asked: Sequence[str]) -> list[ProposalRow]:
+def read_proposals(text: str, sample: str, teacher: str, prompt: str, earlier: Sequence[str]) -> list[ProposalRow]:
     """A row for each question of a reply, kept unless a rule rejects it; one rejected row where the reply cannot be read.
-    ``asked``: questions that the sample has already."""
+    ``earlier``: questions that the sample has already."""
     blank = ProposalRow(sample, 0, teacher, prompt, "rejected")
     try:
         reply = json_of_reply(text)
@@ -42,7 +42,7 @@ def read_proposals(text: str, sample: str, teacher: str, prompt: str, asked: Seq
         return [replace(blank, reason="the reply has no list of questions")]
     if not rows:
         return [replace(blank, reason="nothing to ask")]
-    return list(_distinct(_rows(rows[:_MOST], blank), asked))
+    return list(_distinct(_rows(rows[:_MOST], blank), earlier))
 
 
 def _rows(rows: Iterable[Any], blank: ProposalRow) -> Iterator[ProposalRow]:
@@ -111,9 +111,9 @@ def _unfit(row: ProposalRow) -> str:
     return ""
 
 
-def _distinct(rows: Iterable[ProposalRow], asked: Sequence[str]) -> Iterator[ProposalRow]:
+def _distinct(rows: Iterable[ProposalRow], earlier: Sequence[str]) -> Iterator[ProposalRow]:
     """Rejects questions that ask the same as an earlier one of the sample."""
-    known = [_words(question) for question in asked]
+    known = [_words(question) for question in earlier]
     for row in rows:
         words = _words(row.text)
         if row.verdict == "kept" and any(len(words & w) >= _SAME * len(words | w) for w in known):

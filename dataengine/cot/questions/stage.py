@@ -74,7 +74,7 @@ class CotQuestions(CotParts):
                 config.temperature,
                 config.max_tokens,
             ]
-        asked = shares(config.tasks, config.capabilities)
+        weights = shares(config.tasks, config.capabilities)
         return [
             VERSION,
             recipe.seed,
@@ -82,7 +82,7 @@ class CotQuestions(CotParts):
             _samplings(config),
             _models(config),
             config.switches,
-            asked,
+            weights,
             rewriting,
         ]
 

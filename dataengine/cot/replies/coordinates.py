@@ -63,10 +63,10 @@ def same_places(expected: str, candidate: str, size: int) -> bool:
 
 def label_of(text: str, size: int) -> str | None:
     """The grounding label of a text's boxes or points, rounded to whole thousandths; None where they are none."""
-    found = places(text, size)
-    if found is None:
+    located = places(text, size)
+    if located is None:
         return None
-    whole = tuple(tuple(min(max(round(n), 0), SIDE - 1) for n in place) for place in found)
+    whole = tuple(tuple(min(max(round(n), 0), SIDE - 1) for n in place) for place in located)
     try:
         return Label("box" if size == 4 else "point", whole).render()
     except FormatError:

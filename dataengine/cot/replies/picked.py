@@ -81,24 +81,24 @@ def _choice(expected: Expected, text: str) -> str | None:
         return small[1].upper() if small[1].upper() in expected.options else None
     if lead := _LEADING.match(text):
         return _consistent(expected, lead[1], text[lead.end() :])
-    said = affirmed(text).strip()
-    if alone := _ALONE.fullmatch(re.sub(r"(?i)^but\s", "", _LEAD_IN.sub("", said).strip()).rstrip(",.")):
+    statement = affirmed(text).strip()
+    if alone := _ALONE.fullmatch(re.sub(r"(?i)^but\s", "", _LEAD_IN.sub("", statement).strip()).rstrip(",.")):
         return alone[1]
-    if _compares(expected, text) or (_LESSER.search(said) and not _LESSER.search(expected.question)):
+    if _compares(expected, text) or (_LESSER.search(statement) and not _LESSER.search(expected.question)):
         return None
-    exact = [letter for letter, option in expected.options.items() if words(option) == words(said)]
+    exact = [letter for letter, option in expected.options.items() if words(option) == words(statement)]
     if len(exact) == 1:
         return exact[0]
-    named = {a or b for a, b in _NAMED.findall(said)} & (set(expected.options) or set(_LETTERS))
-    if len(named) == 1 and not re.search(r"(?i)\bor\b|\bboth\b", said):
-        return _consistent(expected, named.pop(), said)
-    return None if named else _by_words(expected, said)
+    named = {a or b for a, b in _NAMED.findall(statement)} & (set(expected.options) or set(_LETTERS))
+    if len(named) == 1 and not re.search(r"(?i)\bor\b|\bboth\b", statement):
+        return _consistent(expected, named.pop(), statement)
+    return None if named else _by_words(expected, statement)
 
 
 def _compares(expected: Expected, text: str) -> bool:
     """Whether a text sets two options against each other, which is no choice of one."""
-    said = words(text)
-    held = sum(holds(said, words(option)) for option in expected.options.values())
+    plain_words = words(text)
+    held = sum(holds(plain_words, words(option)) for option in expected.options.values())
     letters = {a or b for a, b in _NAMED.findall(text)}
     return bool(_THAN.search(text)) and max(held, len(letters)) > 1
 
@@ -117,8 +117,8 @@ def _consistent(expected: Expected, letter: str, rest: str) -> str | None:
 
 def _by_words(expected: Expected, text: str) -> str | None:
     """The only option whose words a text holds; one that lies inside of another that it holds does not count."""
-    said = words(text)
-    held = {letter: words(option) for letter, option in expected.options.items() if holds(said, words(option))}
+    plain_words = words(text)
+    held = {letter: words(option) for letter, option in expected.options.items() if holds(plain_words, words(option))}
     held = {a: x for a, x in held.items() if not any(x != y and holds(y, x) for y in held.values())}
     return next(iter(held)) if len(held) == 1 else None
 
@@ -127,25 +127,29 @@ def _order(expected: Expected, text: str) -> str | None:
     count = len(expected.options) or len(re.findall(r"[A-Z]", expected.answer))
     if re.fullmatch(r"[A-Z]{2,8}", text) and len(set(text)) == len(text) == count:
         return ", ".join(text)
-    said = affirmed(text)
-    if _REVERSED.search(said):
+    statement = affirmed(text)
+    if _REVERSED.search(statement):
         return None
-    runs = {", ".join(re.findall(r"\b[A-Z]\b", run)) for run in _SEQUENCE.findall(said)}
+    runs = {", ".join(re.findall(r"\b[A-Z]\b", run)) for run in _SEQUENCE.findall(statement)}
     runs = {run for run in runs if len(set(run.split(", "))) == count == len(run.split(", "))}
     if runs:
         return runs.pop() if len(runs) == 1 else None
-    if _RELATED.search(said):
+    if _RELATED.search(statement):
         return None
-    letters = re.findall(r"(?<![\w'])[A-Z](?![\w'])", said)
+    letters = re.findall(r"(?<![\w'])[A-Z](?![\w'])", statement)
     if len(letters) == len(set(letters)) == count:
         return ", ".join(letters)
-    return None if letters else _order_by_words(expected, said)
+    return None if letters else _order_by_words(expected, statement)
 
 
 def _order_by_words(expected: Expected, text: str) -> str | None:
-    said = f" {words(text)} "
-    at = {letter: said.find(f" {words(option)} ") for letter, option in expected.options.items()}
-    if len(at) < 2 or min(at.values()) < 0 or any(said.count(f" {words(o)} ") > 1 for o in expected.options.values()):
+    plain_words = f" {words(text)} "
+    at = {letter: plain_words.find(f" {words(option)} ") for letter, option in expected.options.items()}
+    if (
+        len(at) < 2
+        or min(at.values()) < 0
+        or any(plain_words.count(f" {words(o)} ") > 1 for o in expected.options.values())
+    ):
         return None
     return ", ".join(sorted(at, key=lambda letter: at[letter]))
 
@@ -153,46 +157,46 @@ def _order_by_words(expected: Expected, text: str) -> str | None:
 def _word(expected: Expected, text: str) -> str | None:
     if expected.vocabulary:
         return _of_vocabulary(expected.vocabulary, text)
-    said = _LEAD_IN.sub("", text.replace("’", "'")).strip().strip("\"'“”‘’.")
-    if len(said.split()) <= 6 and not re.search(r"(?i)\b(?:or|not|nor|neither)\b", said):
-        return re.sub(r"(?i)^(?:an?|the) (?=\w)", "", said) or None
-    return _at_an_end(expected.answer, said)
+    statement = _LEAD_IN.sub("", text.replace("’", "'")).strip().strip("\"'“”‘’.")
+    if len(statement.split()) <= 6 and not re.search(r"(?i)\b(?:or|not|nor|neither)\b", statement):
+        return re.sub(r"(?i)^(?:an?|the) (?=\w)", "", statement) or None
+    return _at_an_end(expected.answer, statement)
 
 
 def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
     known = {words(word): word for word in vocabulary}
-    said = words(text).split()
+    plain_words = words(text).split()
     if {"yes", "no"} <= known.keys():
-        if _NO_REFUSAL.match(text) or (revises(text) and {"yes", "no"} <= set(said)):
+        if _NO_REFUSAL.match(text) or (revises(text) and {"yes", "no"} <= set(plain_words)):
             return None
         leads = {first.lower() for first in _YES_NO.findall(text)}
-        return leads.pop() if len(leads) == 1 and said[0] in leads else None
+        return leads.pop() if len(leads) == 1 and plain_words[0] in leads else None
     named = {known[word] for word in words(affirmed(text)).split() if word in known}
     return named.pop() if len(named) == 1 else None
 
 
-def _at_an_end(answer: str, said: str) -> str | None:
+def _at_an_end(answer: str, statement: str) -> str | None:
     """The answer, where a short sentence begins or ends with it and offers nothing else."""
-    phrase, clean = words(answer), words(affirmed(said))
-    if len(said.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", said):
+    phrase, clean = words(answer), words(affirmed(statement))
+    if len(statement.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", statement):
         return None
-    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(said)
+    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(statement)
     return answer if starts or clean.endswith(f" {phrase}") else None
 
 
 def _number(text: str) -> str | None:
     if seconds(text) is not None and quantity(text) is None:
         return text
-    said = plain(affirmed(text))
-    mentions = _mentions(said)
-    for whole in (text, said):
+    statement = plain(affirmed(text))
+    mentions = _mentions(statement)
+    for whole in (text, statement):
         if quantity(whole) is not None:
             return whole if len(whole.split()) <= _FEW or not mentions else next(iter(mentions.values()))
     if mentions is None:
         return None
     if len(mentions) == 1:
         return next(iter(mentions.values()))
-    _, equals, result = said.rpartition("=")
+    _, equals, result = statement.rpartition("=")
     return result.strip() if equals and len(result) < 60 and quantity(result) is not None else None
 
 

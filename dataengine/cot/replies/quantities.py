@@ -127,8 +127,8 @@ def same_quantity(expected: Quantity, candidate: Quantity, question: str = "") -
     """Whether a candidate has the expected value: in other units of the same kind by value, without a unit by number; one that is
     written with more decimals is rounded first."""
     if not expected.unit:
-        asked = unit_asked(question)
-        expected = Quantity(expected.value, asked, expected.decimals) if asked and candidate.unit in UNITS else expected
+        unit = unit_asked(question)
+        expected = Quantity(expected.value, unit, expected.decimals) if unit and candidate.unit in UNITS else expected
     if "%" in (expected.unit, candidate.unit):
         counts = not expected.unit and _COUNTS.search(question)
         return not counts and _same_share(expected, candidate)

@@ -63,8 +63,8 @@ class CutTime(CountShots):
         before, after = (float(time) for time in around(params, facts["cut 1"]))
         margin = 0.1 if strict else 0.0
         whole = int(before)
-        told = before < facts["cut 1"] + _LATE and whole + margin <= before and after <= whole + 1 - margin
-        return str(whole) if told else Abstain("between two seconds")
+        clear = before < facts["cut 1"] + _LATE and whole + margin <= before and after <= whole + 1 - margin
+        return str(whole) if clear else Abstain("between two seconds")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         video = (frame_sampling.video_block(source_id, params),)

@@ -140,8 +140,8 @@ class Stranger(Task):
         return Exchange(question, reply, shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        mine = source.frames(_SAMPLED, _SIDE)[0]
-        frames = [mine[int(n)] for n in params["frames"].split(",")]
+        own = source.frames(_SAMPLED, _SIDE)[0]
+        frames = [own[int(n)] for n in params["frames"].split(",")]
         theirs = source.partners[params["others"]].frames(_SAMPLED, _SIDE)[0][int(params["theirs"])]
         frames.insert(LETTERS.index(params["answer"]), theirs)
         return frames

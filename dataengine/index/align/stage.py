@@ -135,15 +135,20 @@ class AlignWorker(VectorsWorker):
         fitted = aligned(
             material, distractors, self.config, self.seed, self._device, self._saved(part), self._save(part)
         )
-        made = projection.Projection(fitted.weight, self.model)
-        facts = {ID: made.id, "model": self.model, "dims": [made.weight.shape[1], len(made.weight)], **fitted.facts}
+        aligner = projection.Projection(fitted.weight, self.model)
+        facts = {
+            ID: aligner.id,
+            "model": self.model,
+            "dims": [aligner.weight.shape[1], len(aligner.weight)],
+            **fitted.facts,
+        }
         members = {
-            projection.PROJECTION: (projection.FILE, made.to_bytes()),
+            projection.PROJECTION: (projection.FILE, aligner.to_bytes()),
             "card": ("README.md", card(facts).encode()),
         }
         store, files = self.workspace.store, {}
         for role, (name, data) in members.items():
-            key = f"{_FOLDER}/{made.id}/{name}"
+            key = f"{_FOLDER}/{aligner.id}/{name}"
             files[role] = File(key, store.put(key, data), len(data))
         store.delete([_state(part.key)])
         return Output(files, {"pairs": fitted.facts["pairs"]}, facts)

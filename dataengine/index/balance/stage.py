@@ -110,8 +110,11 @@ def weighted(schema: pa.Schema, sizes: Sizes, target: int, temperature: float, r
     """Rows of the track. Samples of no cluster have no numbers."""
     none = rows["cluster_size"].is_null().to_numpy()
     size = rows["cluster_size"].fill_null(pa.scalar(1, pa.int64())).to_numpy()
-    made = {"balance_keep": keep_probability(size, target), "balance_weight": sampling_weight(size, sizes, temperature)}
-    for name, values in made.items():
+    columns = {
+        "balance_keep": keep_probability(size, target),
+        "balance_weight": sampling_weight(size, sizes, temperature),
+    }
+    for name, values in columns.items():
         rows = rows.append_column(name, pa.array(values, mask=none))
     for name in ("failure", "message"):
         rows = rows.append_column(name, pa.nulls(len(rows), pa.string()))

@@ -80,8 +80,8 @@ class EncodeWorker(VectorsWorker):
     def _encoded(self, file: File) -> pa.Table:
         assert self._encoder is not None
         ids, some = vectors.read(self.workspace, [file])
-        made = some.astype(np.float32) if self._transform is None else self._transform(some)
-        rows = self._encoder.table(made, self.model)
+        transformed = some.astype(np.float32) if self._transform is None else self._transform(some)
+        rows = self._encoder.table(transformed, self.model)
         return shaped(rows.append_column("id", ids))
 
 

@@ -107,23 +107,23 @@ class FitWorker(VectorsWorker):
         chosen = sampled(self.workspace, part.spec, self.config.fit_samples, self.seed, "codes", transform)
         if not chosen.ids:
             raise RunError("there are no vectors to fit codebooks on: nothing of the index could be embedded")
-        made = self._fitted(chosen, part, transform)
+        fitted = self._fitted(chosen, part, transform)
         facts = {
-            ID: made.id,
-            "model": made.model,
-            "dim": made.dim,
-            "sizes": list(made.sizes),
+            ID: fitted.id,
+            "model": fitted.model,
+            "dim": fitted.dim,
+            "sizes": list(fitted.sizes),
             "iterations": self.config.iterations,
             "samples": len(chosen.ids),
             "samples_digest": chosen.digest,
-            "nearest": made.nearest,
-            "items": len(made.item_ids),
+            "nearest": fitted.nearest,
+            "items": len(fitted.item_ids),
             "preset": self.config.preset,
         }
-        members = {CODEBOOKS: (codebooks.FILE, made.to_bytes()), "card": ("README.md", card(facts).encode())}
+        members = {CODEBOOKS: (codebooks.FILE, fitted.to_bytes()), "card": ("README.md", card(facts).encode())}
         store, files = self.workspace.store, {}
         for role, (name, data) in members.items():
-            key = f"{_FOLDER}/{made.id}/{name}"
+            key = f"{_FOLDER}/{fitted.id}/{name}"
             files[role] = File(key, store.put(key, data), len(data))
         store.delete([e.key for e in store.list(f"{_state(part.key)}/")])
         return Output(files, {"samples": len(chosen.ids)}, facts)

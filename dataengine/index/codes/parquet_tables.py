@@ -146,9 +146,9 @@ def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
 
 
 def _codes(encoder: VectorEncoder, schema: pa.Schema, pids: Any, vectors: Any, model: str) -> pa.Table:
-    made = encoder.table(vectors, model)
-    columns = {PID: pids, "codes": made["rq"], "vq": made["vq"] if "vq" in made.column_names else None}
+    encoded = encoder.table(vectors, model)
+    columns = {PID: pids, "codes": encoded["rq"], "vq": encoded["vq"] if "vq" in encoded.column_names else None}
     if "semantic_id" in schema.names:
-        texts = [None if codes is None else to_text(codes) for codes in made["rq"].to_pylist()]
+        texts = [None if codes is None else to_text(codes) for codes in encoded["rq"].to_pylist()]
         columns["semantic_id"] = pa.array(texts, pa.string())
     return pa.table([columns[name] for name in schema.names], schema=schema)

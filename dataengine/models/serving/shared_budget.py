@@ -81,10 +81,10 @@ class SharedBudget:
         return _Entry(number, self.taken, fields["clients"])
 
     def _append(self, last: _Entry, more: Amount, clients: int) -> bool:
-        taken = last.taken.plus(more)
+        total = last.taken.plus(more)
         by = uuid.uuid4().hex  # no two clients write equal bytes, by which the store tells whose attempt it was
-        fields = {"tokens": round(taken.tokens, 3), "money": round(taken.money, 9), "clients": clients, "by": by}
-        made = self.store.create(f"{self.place}/{last.number + 1:08d}.json", canonical_json(fields))
-        if made:
-            self.taken = taken
-        return made
+        fields = {"tokens": round(total.tokens, 3), "money": round(total.money, 9), "clients": clients, "by": by}
+        created = self.store.create(f"{self.place}/{last.number + 1:08d}.json", canonical_json(fields))
+        if created:
+            self.taken = total
+        return created

@@ -90,12 +90,14 @@ class Spending:
 
     def _refusal(self, estimate: Tokens) -> FailedCompletion | None:
         limit = limit_of(self.config) if self.shared is None else self._granted
-        spent, taken = self._with(estimate), self._with((0, 0)) if self.shared is None else self.shared.taken
+        spent, committed = self._with(estimate), self._with((0, 0)) if self.shared is None else self.shared.taken
         if self.config.budget_tokens and spent.tokens > limit.tokens:
-            text = f"{taken.tokens:,.0f} of {self.config.budget_tokens:,} tokens are spent (budget_tokens)"
+            text = f"{committed.tokens:,.0f} of {self.config.budget_tokens:,} tokens are spent (budget_tokens)"
             return FailedCompletion(Failure.BUDGET, text)
         if self.config.budget and spent.money > limit.money:
-            return FailedCompletion(Failure.BUDGET, f"{taken.money:.2f} of {self.config.budget:g} are spent (budget)")
+            return FailedCompletion(
+                Failure.BUDGET, f"{committed.money:.2f} of {self.config.budget:g} are spent (budget)"
+            )
         return None
 
     def usage(self) -> Usage:

@@ -160,5 +160,5 @@ def _summary_positions(
         return 0
     slices = np.arange(settings.tokens) + (1 if mode is SummaryPositions.right else 0)
     last = starts[:, None] + slices[None, :] * lengths[:, None] // settings.tokens - 1
-    taken: NDArray[np.int32] = positions[..., np.maximum(last, starts[:, None]).ravel()]
-    return taken
+    last_positions: NDArray[np.int32] = positions[..., np.maximum(last, starts[:, None]).ravel()]
+    return last_positions

@@ -47,8 +47,8 @@ class FindCrop(Composed):
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         parts = cells(source.picture(), _ROWS, _COLUMNS)
-        mine = parts[int(params["answer"]) - 1]
-        others = [difference(mine, part) for n, part in enumerate(parts) if n != int(params["answer"]) - 1]
+        answered = parts[int(params["answer"]) - 1]
+        others = [difference(answered, part) for n, part in enumerate(parts) if n != int(params["answer"]) - 1]
         return {"steps": 1.0, "difference": min(others)}
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
@@ -164,10 +164,10 @@ class Jigsaw(Composed):
 
 def _seams(parts: list[Pixels]) -> tuple[float, float]:
     """Mean difference along the seams of the right order, and of the best other one."""
-    beside, below = _costs(parts, across=True), _costs(parts, across=False)
+    across, below = _costs(parts, across=True), _costs(parts, across=False)
     costs = {}
     for order in permutations(range(6)):
-        seams = [beside[order[n], order[n + 1]] for n in (0, 1, 3, 4)] + [
+        seams = [across[order[n], order[n + 1]] for n in (0, 1, 3, 4)] + [
             below[order[n], order[n + 3]] for n in range(3)
         ]
         costs[order] = float(sum(seams)) / len(seams)
@@ -209,9 +209,9 @@ class Transformed(Composed):
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
-        mine = _TURNS[params["answer"]](pixels)
+        answered = _TURNS[params["answer"]](pixels)
         others = [turn(pixels) for name, turn in _TURNS.items() if name != params["answer"]]
-        return {"steps": 1.0, "difference": min(difference(mine, other) for other in [pixels, *others])}
+        return {"steps": 1.0, "difference": min(difference(answered, other) for other in [pixels, *others])}
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         return [np.asarray(fitted(_TURNS[params["answer"]](source.picture()), 320, 320))]

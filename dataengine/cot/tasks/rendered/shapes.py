@@ -110,15 +110,15 @@ def _count(draw: Draw) -> Scene:
     forms = [one for one in FORMS if one != form]
     colours = [one for one in sorted(COLOURS) if one != colour]
     if kind == "colour":
-        mine = [(draw.choice(FORMS), colour) for _ in range(wanted)]
+        subjects = [(draw.choice(FORMS), colour) for _ in range(wanted)]
         rest = [(draw.choice(FORMS), draw.choice(colours)) for _ in range(2 + draw.below(6))]
     elif kind == "form":
-        mine = [(form, draw.choice(sorted(COLOURS))) for _ in range(wanted)]
+        subjects = [(form, draw.choice(sorted(COLOURS))) for _ in range(wanted)]
         rest = [(draw.choice(forms), draw.choice(sorted(COLOURS))) for _ in range(2 + draw.below(6))]
     else:
-        mine = [(draw.choice(forms), draw.choice(colours)) for _ in range(wanted)]
+        subjects = [(draw.choice(forms), draw.choice(colours)) for _ in range(wanted)]
         rest = [(form, draw.choice(sorted(COLOURS))) for _ in range(2 + draw.below(6))]
-    on = board(draw, [*mine, *rest])
+    on = board(draw, [*subjects, *rest])
     counted = sorted(on.shapes[:wanted], key=lambda s: (s.row, s.column))
     listed = joined([_at(one) for one in counted])
     what = {"colour": f"{colour} ones", "form": f"{form}s" if form != "cross" else "crosses"}.get(
@@ -161,9 +161,9 @@ def _relation(draw: Draw) -> Scene:
     on = board(draw, _different(draw, 7))
     pairs = [(side, shape) for side in sorted(_SIDES) for shape in on.shapes]
     for side, shape in draw.shuffled(pairs):
-        beside = [one for one in on.shapes if _SIDES[side](one, shape)]
-        if beside:
-            near = min(beside, key=lambda one: abs(one.row - shape.row) + abs(one.column - shape.column))
+        neighbours = [one for one in on.shapes if _SIDES[side](one, shape)]
+        if neighbours:
+            near = min(neighbours, key=lambda one: abs(one.row - shape.row) + abs(one.column - shape.column))
             line = "row" if near.row == shape.row else "column"
             steps: list[Sentence] = [
                 (f"The {shape.name} is in the {shape.place}.", f"I find the {shape.name}: {shape.place}."),

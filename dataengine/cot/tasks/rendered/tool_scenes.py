@@ -28,11 +28,12 @@ _SIDE = 448
 
 @dataclass(frozen=True)
 class Reading:
-    """A picture with ``lines`` of a name and what belongs to it, and the ``calls`` that make them readable."""
+    """A picture with ``lines`` of a name and what belongs to it, the ``place`` of the line to read, and the ``calls`` that make
+    it readable."""
 
     pixels: Pixels
     lines: tuple[tuple[str, str], ...]
-    asked: int
+    place: int
     calls: tuple[Call, ...]
 
 
@@ -129,14 +130,14 @@ class ReadWithTools(Task):
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         reading = self.reading(params)
-        return reading.lines[reading.asked][1]
+        return reading.lines[reading.place][1]
 
     def canvas(self, params: Params, source: CotInput) -> Pixels:
         return self.reading(params).pixels
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         reading = self.reading(params)
-        slots = {"name": reading.lines[reading.asked][0], "answer": answer, "box": box(answer)}
+        slots = {"name": reading.lines[reading.place][0], "answer": answer, "box": box(answer)}
         code = "\n".join(call.render() for call in reading.calls)
         step = Step(draw.choice(w.THOUGHTS[self.name]), code, IMAGE_MARK)
         listed = "; ".join(_written(reading.lines))
