@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 
+import harness
 import numpy as np
 import psutil
 import yaml
@@ -27,12 +28,6 @@ from dataengine.shards.json_types import known
 
 COMMAND = str(Path(sys.executable).with_name("dataengine"))
 _SAMPLES_A_RECORD = 0.5
-_POLICY = {
-    "name": "all",
-    "version": "1",
-    "description": "Keeps everything.",
-    "rules": [{"name": "side", "keep": "width >= 16", "on_missing": "drop", "reason": "tiny"}],
-}
 
 
 def main() -> None:
@@ -58,7 +53,7 @@ def main() -> None:
 def prepare(folder: Path, records: int, planted: float) -> Path:
     """Pictures, a policy and two recipes: with and without cot."""
     photographs(folder / "corpus", folder / "media", int(records * _SAMPLES_A_RECORD))
-    (folder / "policy.yaml").write_text(yaml.safe_dump(_POLICY))
+    harness.keep_all(folder / "policy.yaml", 16)
     modes = dict.fromkeys(("non_thinking", "thinking", "auto_think", "think_with_image"), 1.0)
     cot = {
         "mix": modes,

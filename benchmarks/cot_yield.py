@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import harness
-import yaml
 from cot import photographs
 from reply_styles import AUTO, PLAIN, THINKING
 
@@ -36,12 +35,6 @@ _PROGRAM = (
 _SEED = 0x7FFFFFFF
 """Bits of a seed that requests have."""
 _COLOURS = ("red", "green", "blue", "black", "white")
-_POLICY = {
-    "name": "all",
-    "version": "1",
-    "description": "Keeps everything.",
-    "rules": [{"name": "side", "keep": "width >= 16", "on_missing": "drop", "reason": "tiny"}],
-}
 
 
 def main() -> None:
@@ -149,7 +142,7 @@ def _texts(body: Body) -> list[str]:
 def prepare(folder: Path, samples: int) -> Path:
     """Crops of photographs, a policy, and a recipe whose model server is called ENDPOINT."""
     photographs(folder / "corpus", folder / "media", samples)
-    (folder / "policy.yaml").write_text(yaml.safe_dump(_POLICY))
+    harness.keep_all(folder / "policy.yaml", 16)
     modes = dict.fromkeys(("non_thinking", "thinking", "auto_think", "think_with_image"), 1.0)
     recipe = {
         "name": "yield",

@@ -164,6 +164,12 @@ def _commit() -> str:
     return told.stdout.strip()
 
 
+def keep_all(path: Path, width: int) -> None:
+    """Write a filter policy that keeps every sample of at least ``width`` pixels."""
+    rule = {"name": "side", "keep": f"width >= {width}", "on_missing": "drop", "reason": "tiny"}
+    path.write_text(json.dumps({"name": "all", "version": "1", "description": "Keeps everything.", "rules": [rule]}))
+
+
 def peer(name: str) -> Path | None:
     """The Python of a peer's own environment (``make bench-peers``), if it is there."""
     python = PEERS / name / "bin" / "python"

@@ -22,6 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import harness
 import yaml
 
 from dataengine.media.svg import log_lines
@@ -43,19 +44,6 @@ _SMALL = {
     "max_tokens": 64,
     "vision": {"hidden": 64, "layers": 2, "heads": 4, "mlp": 128, "positions": 8, "features": 64},
     "quantiser": {"codebooks": 4, "entries": 64, "dim": 8, "fused": 64},
-}
-_POLICY = {
-    "name": "all",
-    "version": "1",
-    "description": "Keeps all.",
-    "rules": [
-        {
-            "name": "side",
-            "keep": "width >= 56 and height >= 56",
-            "on_missing": "drop",
-            "reason": "a few tokens at least",
-        }
-    ],
 }
 
 
@@ -89,7 +77,7 @@ def recipe(folder: Path, corpus: Path, lm: Path, steps: int, processes: int) -> 
         "pretrain": {**phase, "mix": [{"text": "captions"}]},
         "anneal": {**phase, "rate": 5e-4, "mix": [{"text": "captions"}]},
     }
-    (folder / "policy.yaml").write_text(yaml.safe_dump(_POLICY))
+    harness.keep_all(folder / "policy.yaml", 56)
     table = {"type": "table", "name": "table", "path": str(corpus / "table" / "captions.jsonl"), "buckets": 2}
     content: dict[str, Any] = {
         "name": "curves",
