@@ -22,7 +22,7 @@ def well_formed(option: str, text: str) -> str:
 def read(path: Path) -> list[str]:
     """Ids, the oldest first. Raises UsageError for a file that holds none."""
     if not path.is_file():
-        raise UsageError(f"--history {path}: no such file")
+        raise UsageError(f"--history {path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
     if path.stat().st_size > _BYTES:
         raise UsageError(f"--history {path} has more than {_BYTES >> 20} MiB: give one sequence of ids")
     try:

@@ -65,7 +65,7 @@ class Queries:
         if not self._manifest.joint and not image:
             raise UsageError("a picture cannot be compared with the vectors of this index: they are of captions alone")
         if not path.is_file():
-            raise UsageError(f"--image {path}: no such file")
+            raise UsageError(f"--image {path}: {'a folder, not a file' if path.is_dir() else 'no such file'}")
         vector = self._picture(path)
         if self._manifest.joint:
             return Query(vector, WHOLE, f"the picture with the {_named(self._manifest.of)}, in one space")

@@ -71,7 +71,11 @@ CUT_THINKS = (
     "The first two frames that do not belong together are those at {before} s and {after} s. Both lie in the second that "
     "begins at {n} s.",
 )
-CUT_FINALS = ("Whole seconds before the first cut: {box}", "The first cut comes after {box}", "So the answer is {box}")
+CUT_FINALS = (
+    "Whole seconds before the first cut: {box}",
+    "Counted in whole seconds, the first cut comes after {box}",
+    "So the number of whole seconds is {box}",
+)
 
 ORDER_QUESTIONS = (
     "These six frames of one video have been shuffled. Frame {first} is the earliest. Give all six letters in the order of "
