@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,14 +64,19 @@ def _try(step: DatatroveStep) -> None:
     from datatrove.data import Document
 
     filter_ = _filter(step)
-    try:
+    with _usable(f"{step.filter} fails on plain text"):
         filter_.filter(Document(text=_PLAIN, id="plain"))
-    except Exception as error:  # whatever a filter's code raises
-        raise UsageError(f"sequence: datatrove's {step.filter} fails on plain text: {_named(error)}") from None
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+@contextmanager
+def _usable(what: str) -> Iterator[None]:
+    """Whatever a filter's own code raises, as UsageError."""
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(f"sequence: datatrove's {what}: it needs a package that is not installed: {error}") from None
+    except Exception as error:
+        raise UsageError(f"sequence: datatrove's {what}: {type(error).__name__}: {error}") from None
 
 
 def _filter(step: DatatroveStep) -> Any:
@@ -84,17 +90,9 @@ def _filter(step: DatatroveStep) -> Any:
     class_ = getattr(filters, step.filter)
     parameters = inspect.signature(class_).parameters
     seed = {"seed": 0} if "seed" in parameters else {}  # of those that draw: without one they draw anew in each run
-    try:
+    with _usable(step.filter):
         inspect.signature(class_).bind(**step.args)
         return class_(**{**seed, **step.args})
-    except TypeError as error:
-        raise UsageError(f"sequence: datatrove's {step.filter}: {error}") from None
-    except ImportError as error:
-        raise UsageError(
-            f"sequence: datatrove's {step.filter} needs a package that is not installed: {error}"
-        ) from None
-    except Exception as error:  # whatever a constructor's code raises for its arguments
-        raise UsageError(f"sequence: datatrove's {step.filter}: {_named(error)}") from None
 
 
 def _minhash(step: MinhashStep) -> Any:

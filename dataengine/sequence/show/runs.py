@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
-from dataengine.errors import RunError
 from dataengine.sequence.formats.reader import SequenceSet
 from dataengine.sequence.model import PackedSequence, Role
 from dataengine.sequence.show.frames import Frame
@@ -61,16 +59,13 @@ def runs_of(sequence: PackedSequence, frames: Sequence[Frame], decode: Decode, n
 
 
 def decoder_of(stored: SequenceSet) -> Decode:
-    """Decoder of the text tokenizer beside the set; ids as numbers where there is none. Raises RunError where it is damaged."""
+    """Decoder of the text tokenizer beside the set; ids as numbers where there is none. Raises UsageError where it is damaged."""
     name = stored.about.text_tokenizer
     if not name:
         return lambda ids: " ".join(map(str, ids))
-    from tokenizers import Tokenizer
+    from dataengine.sequence.text_tokenizer import parse
 
-    try:
-        tokenizer: Any = Tokenizer.from_buffer(stored.store.get(name))
-    except Exception as error:  # tokenizers raises nothing more precise
-        raise RunError(f"{stored.store.uri(name)} is no tokenizer.json: {error}") from None
+    tokenizer = parse(stored.store.get(name), stored.store.uri(name))
 
     def decode(ids: Sequence[int]) -> str:
         return str(tokenizer.decode(list(ids), skip_special_tokens=False))
