@@ -23,6 +23,14 @@ LIMITS = Limits(seconds=300.0, memory=512 << 20)
 HASTY = Limits(seconds=2.0, memory=512 << 20)
 
 
+_BEFORE = set[int]()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def before() -> None:
+    _BEFORE.update(children(os.getpid()))
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with Sandbox(OBEY, "context", workers=1, limits=LIMITS) as opened:
@@ -57,9 +65,9 @@ def children(parent: int) -> list[int]:
 
 
 def decoders() -> list[int]:
-    return [
-        p for p in children(os.getpid()) if b"dataengine.media.sandbox.child" in Path(f"/proc/{p}/cmdline").read_bytes()
-    ]
+    """Decode processes of this test: others of this process's, as of formulas that were compared, live on."""
+    here = [p for p in children(os.getpid()) if p not in _BEFORE]
+    return [p for p in here if b"dataengine.media.sandbox.child" in Path(f"/proc/{p}/cmdline").read_bytes()]
 
 
 def gone(process: int, seconds: float = 10.0) -> bool:

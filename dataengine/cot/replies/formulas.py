@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import atexit
 import re
-from contextlib import suppress
 from functools import lru_cache
 
-from dataengine.errors import InputError, RunError
+from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 
@@ -30,7 +29,8 @@ def is_formula(text: str) -> bool:
 
 
 def same_formula(expected: str, candidate: str) -> bool:
-    """Whether two formulas are equal; False where the comparison takes too long or fails."""
+    """Whether two formulas are equal; False where the comparison takes too long or fails. Raises RunError where no process can
+    be started to compare them in."""
     if not (is_formula(expected) and len(candidate) <= _LONGEST and candidate.count("^") <= _DEEPEST):
         return False
     return _compared(_delimited(expected), _delimited(candidate))
@@ -48,10 +48,8 @@ def compare(_context: None, formulas: tuple[str, str]) -> bool:
 
 @lru_cache(maxsize=4096)
 def _compared(expected: str, candidate: str) -> bool:
-    with suppress(RunError, OSError):
-        [outcome] = list(_sandbox().map([(expected, candidate)]))
-        return isinstance(outcome, Ok) and outcome.value is True
-    return False
+    [outcome] = _sandbox().map([(expected, candidate)])
+    return isinstance(outcome, Ok) and outcome.value is True
 
 
 @lru_cache(maxsize=1)
