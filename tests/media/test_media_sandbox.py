@@ -294,8 +294,7 @@ def test_a_decode_child_imports_only_what_it_needs() -> None:
 
 @pytest.mark.parametrize("resizes", [False, True])
 def test_what_resizes_is_compiled_before_a_child_is_confined(resizes: bool) -> None:
-    context = resize if resizes else None
-    with Sandbox("support.sandbox_functions:loaded", context, workers=1, limits=LIMITS) as sandbox:
+    with Sandbox("support.sandbox_functions:loaded", resize if resizes else None, workers=1, limits=LIMITS) as sandbox:
         outcome = next(iter(sandbox.map([None])))
     assert isinstance(outcome, Ok)
     assert ("dataengine.media.image.compiled_filter" in outcome.value) == resizes
