@@ -1,7 +1,7 @@
 """Whole runs without models against the number of pictures and of cores: time, CPU and peak memory.
 
 ``python -m benchmarks scaling [--sizes 1000 10000 100000] [--cores 1 2] [--rounds R]``. JPEG of 500 × 375: crops of two
-photographs under a random pattern of light, so that they are no duplicates of each other, and one of ten an edited copy.
+photographs under a strong random pattern of light, so that few look alike, and one of ten an edited copy of the one before.
 Ingest, duplicates by pixels, hashes and alignment, technical scores, a policy, shards and release: the command as it is used,
 start included, into an empty workspace each time. Cores are those that the processes may run on, and so many workers. Memory
 is the summed proportional size of all processes at its largest.
@@ -77,7 +77,7 @@ def pictures(count: int) -> Iterator[bytes]:
         left, top = rng.integers(0, 141), rng.integers(0, 53)
         crop = photos[n % 2][top : top + 375, left : left + 500]
         light = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)
-        mixed = np.ascontiguousarray((crop.astype(np.uint16) + np.asarray(light)) // 2, np.uint8)
+        mixed = np.ascontiguousarray((crop.astype(np.uint16) + 3 * np.asarray(light).astype(np.uint16)) // 4, np.uint8)
         if n % 10 == 9:
             mixed = simplejpeg.decode_jpeg(before)
         before = simplejpeg.encode_jpeg(mixed, quality=int(rng.integers(80, 96)))
@@ -118,6 +118,7 @@ def plain(photos: Path, workspace: Path, workers: int) -> dict[str, Any]:
         "dedup": {"pixels": True, "aligned_radius": 12},
         "score": {"scorers": [{"name": "technical"}]},
         "tokenize": None,
+        "cot": None,
         "filter": {"policy": str(workspace.parent / "policy.yaml")},
         "release": {"title": "t", "license": "cc0-1.0", "description": "d"},
     }
