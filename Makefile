@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check infra-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -68,11 +68,24 @@ faults: .venv/dev
 soak: .venv/dev
 	$(BIN)/python benchmarks/soak.py
 
+# Image, manifests, Terraform and the list of packages, without a cluster; what cannot run here is named. CRDS=FOLDER: check by
+# the operators' own definitions.
+infra-check: .venv/dev .venv-infra/installed
+	.venv-infra/bin/python infra/check.py $(if $(CRDS),--crds $(CRDS))
+	$(BIN)/python infra/sbom.py
+
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas
 
 clean:
-	rm -rf .venv build workspace
+	rm -rf .venv .venv-infra build workspace
+
+.venv-infra/installed: infra/requirements.txt
+	$(PYTHON) -m venv .venv-infra
+	$(PYTHON) -m venv .venv-infra/checkov
+	grep -v '^checkov' infra/requirements.txt | .venv-infra/bin/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	grep '^checkov' infra/requirements.txt | .venv-infra/checkov/bin/pip install --quiet --disable-pip-version-check -r /dev/stdin
+	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
