@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import pickle
 import sys
 import threading
 from collections import deque
@@ -23,7 +22,9 @@ from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
 
 from dataengine.engines.ray_gang import Gang, cause_of
+from dataengine.engines.ray_growth import grown, patience
 from dataengine.engines.ray_services import RayService, check_room, left
+from dataengine.engines.versions import pack, unpack
 from dataengine.errors import PartitionError, RunError
 from dataengine.media.sandbox.malloc import keep_freed_memory
 from dataengine.models.serving.service import RunningService, Service
@@ -58,7 +59,7 @@ class _Actor:
         """Make a part by the stage's worker, ``packed`` with its store: alone, or as one of ``group``, whose first commits it."""
         with self.setting_up:
             if self.worker is None:
-                worker, self.store = pickle.loads(packed)
+                worker, self.store = unpack(packed)
                 worker.setup()
                 self.worker = worker
             worker, store = self.worker, self.store
@@ -102,24 +103,27 @@ class RayEngine:
         """Make all jobs; yields each as it is committed, in no fixed order, and calls ``tick`` every two seconds while it
         waits. Raises RunError."""
         ray = self._start()
+        seconds = 0.0 if self._started else patience()
         if resources.gpus is None:
             resources = replace(resources, gpus=float(ray.cluster_resources().get("GPU", 0) >= 1))
         resources = _settled(resources, worker, [node["Resources"] for node in ray.nodes() if node["Alive"]])
         if isinstance(worker, Feeding):
             worker.feed = Feed(resources.decoders or 1, _LANES if resources.gpus else 1)
-        size = self._size(ray, resources, len(jobs))
-        if self._spare_of != resources:
+        if self._spare_of != resources or resources.processes > 1:
             self._retire(ray)
-        packed = ray.cloudpickle.dumps((worker, store))
-        if resources.processes > 1:
-            self._retire(ray)
-            yield from Gang(ray, resources, packed, _Actor).work(jobs, tick)
-            return
-        pool = _Pool(ray, resources, packed, self._spare)
-        try:
-            yield from pool.work(jobs, size, tick)
-        finally:
-            RayEngine._spare, RayEngine._spare_of = pool.dismiss(self._idle_memory(ray)), resources
+        packed = pack(ray.cloudpickle, (worker, store))
+        each = {"CPU": resources.cpus, "GPU": float(resources.gpus or 0)}
+        wanted = resources.processes if resources.processes > 1 else min(self.workers or len(jobs), len(jobs))
+        with grown(each, wanted, lambda: self._room(ray, resources, wanted), tick, seconds):
+            size = self._size(ray, resources, len(jobs))
+            if resources.processes > 1:
+                yield from Gang(ray, resources, packed, _Actor).work(jobs, tick)
+                return
+            pool = _Pool(ray, resources, packed, self._spare)
+            try:
+                yield from pool.work(jobs, size, tick)
+            finally:
+                RayEngine._spare, RayEngine._spare_of = pool.dismiss(self._idle_memory(ray)), resources
 
     def host(self, service: Service, resources: Resources) -> RunningService:
         """Run a service in an actor of its own. Raises RunError where the cluster has too little."""
@@ -159,12 +163,16 @@ class RayEngine:
             RayEngine._started = address == "local"
         return ray
 
-    def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
+    def _room(self, ray: Any, resources: Resources, jobs: int) -> float:
+        """How many workers the cluster has room for, ``jobs`` where they need no CPU."""
         available = left(ray.cluster_resources(), self._services)
         room = available.get("CPU", 0) / resources.cpus if resources.cpus else jobs
-        if resources.gpus:
-            room = min(room, available.get("GPU", 0) / resources.gpus)
+        return min(room, available.get("GPU", 0) / resources.gpus) if resources.gpus else room
+
+    def _size(self, ray: Any, resources: Resources, jobs: int) -> int:
+        room = self._room(ray, resources, jobs)
         if room < 1:
+            available = left(ray.cluster_resources(), self._services)
             raise RunError(
                 f"a worker needs {resources.cpus:g} CPU and {resources.gpus:g} GPU, the Ray cluster has "
                 f"{available.get('CPU', 0):g} CPU and {available.get('GPU', 0):g} GPU: add nodes or change the recipe's device"

@@ -6,12 +6,15 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pyarrow.fs import LocalFileSystem
 
 from dataengine.engines.tables import canonical_schema
+from dataengine.engines.versions import same_version
+from dataengine.storage.engine_version import engine_version
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,6 +45,8 @@ def by_keys(frame: DataFrame, keys: Sequence[str]) -> DataFrame:
 
 
 def mapped(frame: DataFrame, function: Any, schema: pa.Schema) -> DataFrame:
+    """Batches of a frame through ``function``, on executors of this version of the engine."""
+    function = partial(same_version, engine_version(), function)
     with without_warnings():
         return frame.mapInArrow(function, spark_schema(schema))
 

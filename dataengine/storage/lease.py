@@ -19,10 +19,11 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from dataengine.errors import HeldError, RunError
+from dataengine.storage.engine_version import engine_version
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json
 
@@ -52,6 +53,8 @@ class Holder:
     renewed: float
     term: float
     beat: int = 0
+    engine: str = ""
+    """Version of the engine; "" of one before this was recorded."""
 
     def text(self, place: str) -> str:
         """Who holds ``place``, since when, and what to do."""
@@ -61,6 +64,9 @@ class Holder:
             f"{time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(self.since))}; its lease expires in {left:.0f} s unless it is "
             f"renewed.\nWait for it, or stop that process and rerun; tasks of one run share a lease if all have the same {RUN}."
         )
+
+
+_FIELDS = [field.name for field in fields(Holder)]
 
 
 class Lease:
@@ -84,6 +90,7 @@ class Lease:
             since=now,
             renewed=now,
             term=term,
+            engine=engine_version()["dataengine"],
         )
         self._number = 0
         self._stop = threading.Event()
@@ -115,7 +122,8 @@ class Lease:
             leases = self._read()
             if own := [number for number, holder in leases.items() if self._ours(holder)]:
                 self._number = max(own)
-                self.holder = replace(leases[self._number], token=self.holder.token)
+                self._require_version(leases[self._number])
+                self.holder = replace(leases[self._number], token=self.holder.token, engine=self.holder.engine)
                 self._renew()
                 return
             for holder in leases.values():
@@ -127,6 +135,15 @@ class Lease:
                 self._number = number
                 self._settle(leases)
                 return
+
+    def _require_version(self, holder: Holder) -> None:
+        """Raises HeldError where a process of this run is of another version, and alive or hardly dead."""
+        if holder.engine != self.holder.engine and not self._dead(holder):
+            raise HeldError(
+                f"{self.store.url}: two versions of the engine in run {holder.run}: process {holder.pid} on {holder.host} has "
+                f"dataengine {holder.engine or 'of an earlier version'}, this one {self.holder.engine}.\nGive all tasks of a "
+                f"run the same image. One that was upgraded can go on {holder.term:.0f} s after the old version's last task."
+            )
 
     def _settle(self, dead: dict[int, Holder]) -> None:
         """After creation: whoever created one meanwhile, or on a server without conditional writes this very one, goes first."""
@@ -183,12 +200,13 @@ class Lease:
         return f"{_FOLDER}/{number:08d}.json"
 
     def _read(self) -> dict[int, Holder]:
-        """All leases by number; damaged ones count as none."""
+        """All leases by number; damaged ones count as none, and what a later version adds is passed over."""
         leases = {}
         for entry in self.store.list(_FOLDER):
             with suppress(FileNotFoundError, ValueError, TypeError):
                 number = int(entry.key.removeprefix(f"{_FOLDER}/").removesuffix(".json"))
-                leases[number] = Holder(**json.loads(self.store.get(entry.key)))
+                content = json.loads(self.store.get(entry.key))
+                leases[number] = Holder(**{name: content[name] for name in _FIELDS if name in content})
         return leases
 
 

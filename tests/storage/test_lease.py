@@ -195,3 +195,36 @@ def test_a_run_takes_the_lease_with_its_first_write_and_gives_it_back(tmp_path: 
     other.take()
     assert {r.state for r in execute(recipe, plan=plan, engine=InProcess())} == {"up to date"}
     other.close()
+
+
+def test_two_versions_of_the_engine_do_not_share_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tasks of one scheduled run, one of them on a node that was not upgraded."""
+    monkeypatch.setenv(RUN, "nightly")
+    left_by(store, engine="0.0.9 (code 00000000)", renewed=time.time(), term=60.0)
+    mine = lease(store)
+    with pytest.raises(HeldError) as caught:
+        mine.take()
+    text = str(caught.value)
+    assert "two versions of the engine in run nightly: process 7 on far has dataengine 0.0.9 (code 00000000)" in text
+    assert f"this one {mine.holder.engine}." in text and caught.value.exit_code == 5
+    left_by(store, engine=mine.holder.engine, renewed=time.time(), term=60.0)
+    mine.take()
+    mine.close()
+
+
+def test_an_upgraded_run_goes_on_once_the_old_tasks_are_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(RUN, "nightly")
+    left_by(store, engine="0.0.9 (code 00000000)", renewed=time.time() - 1e6, term=TERM)
+    mine = lease(store)
+    mine.take()
+    [key] = leases(store)
+    assert json.loads(store.get(key))["engine"] == mine.holder.engine
+    mine.close()
+
+
+def test_the_lease_of_a_later_version_is_a_lease(store: Store) -> None:
+    """It may say more than this version knows."""
+    content = asdict(left_by(store, renewed=time.time(), term=60.0)) | {"invented": [1]}
+    store.put("lease/00000001.json", json.dumps(content).encode())
+    with pytest.raises(HeldError, match="process 7 on far"):
+        lease(store).take()
