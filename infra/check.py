@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import copy
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,11 +140,18 @@ def _closed(schema: Manifest) -> Manifest:
     return schema
 
 
+def holes(manifest: Manifest, name: str) -> list[str]:
+    """Findings of words that a value of the overlay should have replaced."""
+    words = re.findall(r"\b(?:IMAGE|RECIPE|WORKSPACE|RUN|REGION|SECONDS|STAGE)\b(?!_)", yaml.safe_dump(manifest))
+    return [f"{name}: {word} was not replaced by a value" for word in sorted(set(words))]
+
+
 def manifests(text: str, source: str, schemas: dict[str, Manifest]) -> list[str]:
     findings = []
     for manifest in yaml.safe_load_all(text):
         name = f"{source} {manifest['kind']} {manifest['metadata']['name']}"
         findings += custom(manifest, name, schemas) if manifest["kind"] in KINDS else standard(manifest, name)
+        findings += holes(manifest, name)
     return findings
 
 
