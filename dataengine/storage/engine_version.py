@@ -14,8 +14,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import dataengine
-
 #: What decodes, computes and writes. A build for CUDA counts as the others of its version.
 _PACKAGES = (
     "av",
@@ -33,6 +31,7 @@ _PACKAGES = (
     "torch",
     "transformers",
 )
+_PACKAGE = Path(__file__).parents[1]
 _SOURCES = (".py", ".txt", ".json", ".yaml", ".jinja")
 
 
@@ -40,7 +39,7 @@ _SOURCES = (".py", ".txt", ".json", ".yaml", ".jinja")
 def engine_version() -> dict[str, str]:
     """``dataengine``: release and digest of the code; ``python``; and each package with its version. Some 30 ms."""
     return {
-        "dataengine": f"{_installed('dataengine-multimodal')} (code {code_digest(Path(dataengine.__file__).parent)})",
+        "dataengine": f"{_installed('dataengine-multimodal')} (code {code_digest(_PACKAGE)})",
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         **{name: _installed(name) for name in _PACKAGES},
         "onnxruntime": _installed("onnxruntime") or _installed("onnxruntime-gpu"),
