@@ -43,6 +43,7 @@ from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
 from dataengine.index.vectors_stage import IndexVectors, ItemVectors
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
+from dataengine.release.index_stages import ReleaseIndex, ReleaseIndexManifest, ReleaseRows
 from dataengine.release.publish_stage import ReleasePublish
 from dataengine.release.stage import ReleaseStage
 from dataengine.score.stage import Score
@@ -133,6 +134,9 @@ STAGES: tuple[Stage, ...] = (
     SequencePack(),
     SequenceWrite(),
     SequenceDescribe(),
+    ReleaseRows(),
+    ReleaseIndex(),
+    ReleaseIndexManifest(),
     ReleaseStage(),
     ReleasePublish(),
 )

@@ -1,4 +1,4 @@
-"""What is searched: a recipe's index, or that of a release where it lies in its workspace."""
+"""What is searched: a recipe's index, that in a release, or where a release has none that of the workspace it lies in."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dataengine.errors import UsageError
 from dataengine.index.manifest import pointed
 from dataengine.index.search import Index, Mask, open_index
 from dataengine.media.limits import Limits
+from dataengine.release.index_stages import MANIFEST
 from dataengine.shards.json_types import known
 from dataengine.storage.store import Store
 
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """An opened index. ``run``: of a recipe, with its annotations; ``release``: where its kept samples alone are searched."""
+    """An opened index. ``run``: of a recipe, with its annotations; ``release``: what is searched, of a workspace's index the
+    kept samples alone (``masked``)."""
 
     index: Index
     limits: Limits
     encoder: Callable[[], Encoder]
     run: Callable[[], Run] | None = None
     release: Published | None = None
+    masked: bool = False
 
     def queries(self) -> Queries:
         return Queries(self.index.manifest, self.encoder, self.limits)
@@ -43,6 +46,8 @@ class Target:
         if self.release is not None:
             if where is not None:
                 raise UsageError("--where reads annotations, which a release has not: name the RECIPE instead")
+            if not self.masked:
+                return None
             kept = self.release.inputs(lambda t: pc.equal(t["outcome"], pa.scalar("kept")))["id"]
             return self._mask(kept)
         if where is None or self.run is None:
@@ -91,11 +96,12 @@ def _of_release(place: str) -> Target:
     section = known(release.manifest.index, None)
     if section is None:
         raise UsageError(f"{place} was made without an index: add `index: {{of: both}}` to its recipe and run it again")
+    inside = known(section.released, None) is not None
     workspace, separator, _ = release.store.url.rpartition("/releases/")
-    if not separator:
+    if not inside and not separator:
         raise UsageError(
-            f"the index of a release stays in the workspace that made it, and {place} lies in none (WORKSPACE/releases/NAME): "
-            "search there, or by its RECIPE"
+            f"the index of this release stays in the workspace that made it, and {place} lies in none (WORKSPACE/releases/NAME): "
+            "search there, or by its RECIPE; with `index: {release: true}` the next release has an index of its own"
         )
 
     def encoder() -> Encoder:
@@ -109,4 +115,5 @@ def _of_release(place: str) -> Target:
             )
         return encoder
 
-    return Target(open_index(workspace, section.manifest), Limits(), encoder, release=release)
+    index = open_index(release.store.url, MANIFEST) if inside else open_index(workspace, section.manifest)
+    return Target(index, Limits(), encoder, release=release, masked=not inside)

@@ -55,6 +55,8 @@ class IndexConfig(Model):
     balance: BalanceConfig | None = None
     in_samples: bool = False
     """Whether samples carry their codes and clusters in the ``.json`` of shards."""
+    release: bool = False
+    """Whether the release has an index over its samples, which `dataengine search` asks wherever a copy of it lies."""
 
     @model_validator(mode="after")
     def _names_its_items(self) -> IndexConfig:

@@ -77,7 +77,7 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def pointer_of(config: IndexConfig, manifest: str) -> Pointer:
     """Points from a recipe's index block to a manifest."""
-    return Pointer(manifest, digest(config.model_dump(mode="json")))
+    return Pointer(manifest, digest(config.model_dump(mode="json", exclude={"release"})))
 
 
 def point(store: Store, name: str, pointer: Pointer) -> None:

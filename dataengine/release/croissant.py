@@ -1,6 +1,6 @@
 """Writes croissant.json: the release in the Croissant 1.1 vocabulary with its responsible-AI (RAI) extension.
 
-Every tar is a file with its SHA-256; the samples are record sets over the members of the tars, the ledger one over
+Every file is there with its SHA-256; the samples are record sets over the members of the tars, the ledger one over
 its Parquet file. ``mlcroissant`` validates it and loads records by it.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from dataengine.release import (
@@ -19,9 +20,10 @@ from dataengine.release import (
     sequences_section,
     source_columns_section,
 )
+from dataengine.release.ledger import is_ledger
 from dataengine.release.manifest import Manifest
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.shards.sample import FAMILIES
-from dataengine.storage.workspace import File
 
 Json = dict[str, Any]
 
@@ -58,11 +60,18 @@ _CONTEXT: Json = {
         )
     },
 }
+_FORMATS = {
+    ".arrow": "application/vnd.apache.arrow.stream",
+    ".json": "application/json",
+    ".parquet": "application/x-parquet",
+    ".tar": "application/x-tar",
+    ".yaml": "application/yaml",
+}
 _LEDGER = ("input_id", "source", "uri", "id", "outcome", "kind", "rule", "failure", "message")
 
 
-def croissant(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
-    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
+def croissant(m: Manifest, files: Sequence[ReleaseFile]) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``files`` are those of its data and its ledger."""
     about: Json = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -77,9 +86,9 @@ def croissant(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
         **({"datePublished": m.date} if m.date else {}),
         **({"creator": {"@type": "sc:Organization", "name": m.contact}} if m.contact else {}),
         **_rai(m),
-        "distribution": [*_ledger_files(ledger, base), *_tars(m), *_sets(m)],
+        "distribution": [*map(_file, files), *_sets(m)],
         "recordSet": [
-            *map(_ledger_records, _ledger_names(ledger, base)),
+            *(_ledger_records(_name(file.path)) for file in files if is_ledger(file.path)),
             *(one for family in card_text.kinds(m) for one in _samples(family)),
         ],
     }
@@ -112,27 +121,16 @@ def _rai(m: Manifest) -> Json:
     }
 
 
-def _ledger_names(ledger: Sequence[File], base: str) -> list[str]:
-    """``ledger``, or ``ledger/0``, ``ledger/1``, … where it is in several files."""
-    return [file.key.removeprefix(f"{base}/").removesuffix(".parquet") for file in ledger]
+def _name(path: str) -> str:
+    """Id of a file: that of a shard, or of the ledger (``ledger``, or ``ledger/0``, … of several files), without its ending."""
+    plain = is_ledger(path) or path.startswith(("shards/", "cot/"))
+    return path.removesuffix(".parquet").removesuffix(".tar") if plain else path
 
 
-def _ledger_files(ledger: Sequence[File], base: str) -> list[Json]:
-    named = zip(_ledger_names(ledger, base), ledger, strict=True)
-    return [_file(name, f"{name}.parquet", "application/x-parquet", f.sha256, f.bytes) for name, f in named]
-
-
-def _tars(m: Manifest) -> list[Json]:
-    listed = [("shards", shard) for shard in m.shards] + [("cot", shard) for shard in m.cot.shards]
-    return [
-        _file(f"{folder}/{s.name}", f"{folder}/{s.name}.tar", "application/x-tar", s.sha256, s.bytes)
-        for folder, s in listed
-    ]
-
-
-def _file(id_: str, url: str, kind: str, sha256: str, size: int) -> Json:
-    fields = {"@type": "cr:FileObject", "@id": id_, "name": url, "contentUrl": url, "encodingFormat": kind}
-    return fields | {"sha256": sha256, "contentSize": f"{size} B"}
+def _file(file: ReleaseFile) -> Json:
+    kind = _FORMATS.get(PurePosixPath(file.path).suffix, "application/octet-stream")
+    about = {"@type": "cr:FileObject", "@id": _name(file.path), "name": file.path, "contentUrl": file.path}
+    return about | {"encodingFormat": kind, "sha256": file.sha256, "contentSize": f"{file.bytes} B"}
 
 
 def _sets(m: Manifest) -> list[Json]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from dataengine.index.vectors import LEFT_OUT
 from dataengine.release.card_text import plural
+from dataengine.release.index_stages import DESCRIBE
 from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
 from dataengine.stage import Run
@@ -38,6 +39,8 @@ def of_run(run: Run) -> dict[str, Any]:
         "joined": nodes.facts["drift"]["joined"],
         "drift": nodes.facts["drift"]["distance"],
     }
+    if DESCRIBE in run.records:
+        section["released"] = run.records[DESCRIBE].counts["samples"]
     return {"index": section}
 
 
@@ -49,6 +52,15 @@ _WHAT = {
 }
 
 
+def _searched(released: int | None) -> str:
+    if released is None:
+        return "`dataengine search` asks it while the release lies in its workspace."
+    return (
+        f"The same tree over the {plural(released, 'vector')} of what was released is in `index/`: `dataengine search` asks it "
+        "wherever a copy of the release lies."
+    )
+
+
 def index(m: Manifest) -> str:
     """Section of the card; "" where there is no index."""
     section = known(m.index, None)
@@ -58,7 +70,7 @@ def index(m: Manifest) -> str:
     lines = [
         f"The embeddings ({_WHAT[section.of]}, by `{section.model}`) are in a tree of recursive balanced 2-means (MISS, arXiv "
         f"2508.14515): {plural(section.samples, 'vector')} in {section.leaves:,} leaves of about {section.leaf_size}, the "
-        f"fullest with {section.fullest:,}. `dataengine search` asks it while the release lies in its workspace.",
+        f"fullest with {section.fullest:,}. {_searched(known(section.released, None))}",
         f"Left out: {left_out}." if left_out else "",
         f"{section.joined:,} have joined the tree since it was fitted, {section.drift:g} times as far from the centres of their "
         "leaves as those before."

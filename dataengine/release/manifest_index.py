@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
 from dataengine.shards.json_types import Closed, Count, Counts
 
 
@@ -22,3 +26,4 @@ class IndexSection(Closed):
     fullest: Count
     joined: Count
     drift: float
+    released: Annotated[Count, Meta(description="vectors of the index in the release")] | UnsetType = UNSET

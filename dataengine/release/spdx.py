@@ -12,7 +12,7 @@ from typing import Any
 
 from dataengine.release import card_text, privacy_section
 from dataengine.release.manifest import Manifest
-from dataengine.storage.workspace import File
+from dataengine.release.manifest_sections import ReleaseFile
 
 Json = dict[str, Any]
 
@@ -20,19 +20,16 @@ CONTEXT = "https://spdx.org/rdf/3.0.1/spdx-context.jsonld"
 _UNDATED = "1970-01-01"
 
 
-def spdx(m: Manifest, ledger: Sequence[File], base: str) -> bytes:
-    """The JSON-LD of a release: ``m`` is its manifest, ``base`` the prefix of the keys of the ledger's files."""
+def spdx(m: Manifest, files: Sequence[ReleaseFile]) -> bytes:
+    """The JSON-LD of a release: ``m`` is its manifest, ``files`` are those of its data and its ledger."""
     graph = _Graph(m)
-    files = [(file.key.removeprefix(f"{base}/"), file.sha256) for file in ledger]
-    files += [(f"shards/{s.name}.tar", s.sha256) for s in m.shards]
-    files += [(f"cot/{s.name}.tar", s.sha256) for s in m.cot.shards]
     elements = [
         graph.creation(),
         graph.element("Organization", "maker", name=m.contact or "not stated"),
         graph.dataset(),
         graph.element("simplelicensing_LicenseExpression", "licence", simplelicensing_licenseExpression=graph.licence),
         graph.relationship("declared", "hasDeclaredLicense", "dataset", ["licence"]),
-        *(graph.file(number, path, sha256) for number, (path, sha256) in enumerate(files)),
+        *(graph.file(number, file.path, file.sha256) for number, file in enumerate(files)),
         graph.relationship("files", "contains", "dataset", [f"file-{n}" for n in range(len(files))]),
     ]
     document = {"@context": CONTEXT, "@graph": [*elements, graph.document(elements)]}

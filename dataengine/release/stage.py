@@ -11,12 +11,13 @@ from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.index.tracks import INDEXED
-from dataengine.release import codes_section
+from dataengine.release import codes_section, index_stages
 from dataengine.release.account import Account, account
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
 from dataengine.release.examples import choose, few
 from dataengine.release.html_report import page
+from dataengine.release.index_stages import DESCRIBE, INDEX
 from dataengine.release.ledger import counts
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import ReleaseFile
@@ -49,7 +50,7 @@ class ReleaseStage(TableStage):
             "sequence.vocabulary",
             "sequence.pack",
         ),
-        *("sequence.write", "sequence.describe"),
+        *("sequence.write", "sequence.describe", INDEX, DESCRIBE),
     )
     in_place = True
 
@@ -74,22 +75,27 @@ class ReleaseStage(TableStage):
         previous = folder.manifest()
         accounted = account(run, folder.staging)
         files = roles("ledger", [folder.adopt(f) for f in accounted.files])
-        manifest = build_manifest(run, accounted)
+        manifest, data_files = build_manifest(run, accounted), _data(run)
+        listed = [_released(folder, file) for file in (*files.values(), *data_files)]
 
         def put(path: str, data: bytes) -> File:
             return folder.put(path, data, len(data))
 
         files["card"] = put("README.md", card(manifest).encode())
         for name, write in (("croissant", croissant), ("spdx", spdx)):
-            files[name] = put(f"{name}.json", write(manifest, accounted.files, folder.staging))
+            files[name] = put(f"{name}.json", write(manifest, listed))
         files["report"] = put("report.html", _report(run, manifest, accounted))
-        all_files = [*files.values(), *_data(run)]
-        manifest.files = [ReleaseFile(f.key.removeprefix(f"{folder.base}/"), f.sha256, f.bytes) for f in all_files]
+        all_files = [*files.values(), *data_files]
+        manifest.files = [_released(folder, file) for file in all_files]
         data, known = manifest.to_bytes(), facts(run, accounted)
         note_changes(run, accounted)
         folder.publish(all_files, data, previous)
         files["manifest"] = File(f"{folder.base}/{MANIFEST}", hashlib.sha256(data).hexdigest(), len(data))
         return Output(files, counts(accounted.tally)["outcome"], known)
+
+
+def _released(folder: ReleaseFolder, file: File) -> ReleaseFile:
+    return ReleaseFile(file.key.removeprefix(f"{folder.base}/"), file.sha256, file.bytes)
 
 
 def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
@@ -102,4 +108,4 @@ def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
 
 def _data(run: Run) -> list[File]:
     records = [run.records[name] for name in ("shard.write", "cot.write") if name in run.records]
-    return [*(f for record in records for f in record.files("tar")), *files_of(run)]
+    return [*(f for record in records for f in record.files("tar")), *files_of(run), *index_stages.files_of(run)]

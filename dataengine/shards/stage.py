@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
@@ -21,13 +23,15 @@ from dataengine.shards.assign_distributed import Rules, assigned
 from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard, split_and_family
 from dataengine.shards.plan import PLAN_WITH_MAKERS, codes_of, plan_schema, planned
-from dataengine.shards.sample import Members, flatten, sample_members
+from dataengine.shards.sample import FAMILIES, Members, flatten, sample_members
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.release_folder import ReleaseFolder
-from dataengine.storage.tar import write_tar
+from dataengine.storage.tar import TarInfo, write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
+#: Where the media of samples lie in a release, for the index in it: ``media`` is the path of a tar in the release.
+MEDIA_PLACES = contracts.columns(id=pa.string(), media=pa.string(), offset=pa.int64(), bytes=pa.int64())
 #: Goes up when the bytes that ``media.exif`` leaves could change.
 EXIF_VERSION = "2"
 
@@ -73,24 +77,33 @@ class ShardWrite(RecordStage):
     needs = ("shard.assign",)
     in_place = True
 
+    def settings(self, recipe: Recipe) -> Any:
+        return ["places"] if _with_places(recipe) else None
+
     def plan(self, run: Run) -> list[Part]:
         files = run.records["shard.assign"].parts["all"].files
         plans = {role.removeprefix("plan/"): f for role, f in files.items() if role.startswith("plan/")}
         exif = run.recipe.media.exif
         versions = [self.version] if exif == "keep" else [self.version, EXIF_VERSION, exif]
+        versions += ["places"] if _with_places(run.recipe) else []
         return [Part(name, digest(*versions, f.sha256), f.key) for name, f in sorted(plans.items())]
 
     def worker(self, run: Run) -> Worker:
-        return ShardWorker(run.workspace, run.recipe.name, run.recipe.media.exif)
+        return ShardWorker(run.workspace, run.recipe.name, run.recipe.media.exif, _with_places(run.recipe))
+
+
+def _with_places(recipe: Recipe) -> bool:
+    return recipe.index is not None and recipe.index.release
 
 
 @dataclass
 class ShardWorker:
-    """Writes a shard from its plan, with metadata removed as ``exif`` says."""
+    """Writes a shard from its plan, with metadata removed as ``exif`` says; ``places``: and a table of where its media lie."""
 
     workspace: Workspace
     release: str
     exif: Policy = "keep"
+    places: bool = False
 
     def setup(self) -> None: ...
     def close(self) -> None: ...
@@ -106,7 +119,17 @@ class ShardWorker:
             file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
-        return Output({"tar": file}, counts, plain(shard))
+        files = {"tar": file, **({"places": self._places(part, info)} if self.places else {})}
+        return Output(files, counts, plain(shard))
+
+    def _places(self, part: Part, info: TarInfo) -> File:
+        """MEDIA_PLACES of a shard, in the workspace."""
+        split = [(member.name.partition("."), member) for member in info.members]
+        media = [(id_, member) for (id_, _, ext), member in split if ext in FAMILIES.values()]
+        path = f"shards/{part.name}.tar"
+        rows = [{"id": id_, "media": path, "offset": one.offset, "bytes": one.size} for id_, one in media]
+        key = f"shards/places/{part.name}-{part.key[:16]}.parquet"
+        return self.workspace.write_table(key, pa.Table.from_pylist(rows, MEDIA_PLACES))
 
     def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
         for batch in _batches(rows):

@@ -29,6 +29,7 @@ from dataengine.shards.manifest import Shard
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
 from dataengine.verify.file_checks import FileReport, check_file, expected_tars
+from dataengine.verify.index_check import index_errors
 from dataengine.verify.ledger_audit import tally, unbalanced
 
 #: Errors that are shown.
@@ -86,6 +87,7 @@ def verify(release: str, *, workers: int = 1, ranks: int = 1, progress: Progress
     result.errors += [f"{path}: {text}" for path, report in reports.items() for text in report.errors]
     result.files, result.bytes = len(items) + 1, sum(i.bytes for i in items)
     _check_sequences(store, contents, result)
+    result.errors += index_errors(store, contents, _ids(reports, "shards/"))
     result.samples, result.records = len(_ids(reports, "shards/")), len(_ids(reports, "cot/"))
     _check_counts(contents, reports, result)
     _check_shard_sizes(contents.shards, workers * ranks, result)
