@@ -40,7 +40,7 @@ from dataengine.index.codes.stage import Codes
 from dataengine.index.cooccurrence import IndexCooccurrence, IndexPairs
 from dataengine.index.fit_stages import IndexFit, IndexRoute, IndexTop, IndexTree
 from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
-from dataengine.index.vectors_stage import IndexVectors, ItemVectors
+from dataengine.index.vectors_stage import DistinctItems, IndexVectors, ItemVectors
 from dataengine.ingest.stage import Ingest
 from dataengine.policy.stage import Filter
 from dataengine.release.index_stages import ReleaseIndex, ReleaseIndexManifest, ReleaseRows
@@ -83,6 +83,7 @@ STAGES: tuple[Stage, ...] = (
     ContaminationFind(),
     IndexVectors(),
     ItemVectors(),
+    DistinctItems(),
     IndexTop(),
     IndexRoute(),
     IndexFit(),

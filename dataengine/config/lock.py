@@ -66,10 +66,11 @@ class LockedTokenizer(LockedFit):
 
 
 class LockedTextTokenizer(_Model):
-    """A text tokenizer that was trained for sequences; ``files`` by their keys in the workspace."""
+    """A text tokenizer that was trained for sequences; ``counts`` and ``facts`` are those of its stage."""
 
     id: str
     settings: str
+    counts: dict[str, int] = {}
     facts: dict[str, Any] = {}
     files: dict[str, LockedFile]
 
@@ -95,7 +96,9 @@ def locked_files(output: Output) -> dict[str, LockedFile]:
     }
 
 
-def kept_record(stage: str, entry: LockedFit | LockedTree, folder: str, store: Store) -> Record | None:
+def kept_record(
+    stage: str, entry: LockedFit | LockedTextTokenizer | LockedTree, folder: str, store: Store
+) -> Record | None:
     """The record of a ``stage`` of one part as ``entry`` keeps it; None where its files are not in ``folder``."""
     sizes = {e.key: e.size for e in store.list(f"{folder}/")}
     files = {role: File(f"{folder}/{f.name}", f.sha256, f.bytes, f.rows or 0) for role, f in entry.files.items()}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataengine.config.index import BehaviourSequences
 from dataengine.config.recipe import Recipe
@@ -22,13 +23,16 @@ from dataengine.index.item_table import groups, opened_sequences, tag
 from dataengine.index.vectors_stage import config_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, Run, TableStage, Worker
-from dataengine.storage.workspace import Output, digest, roles
+from dataengine.storage.workspace import File, Output, digest, roles
 
 #: How often ``a`` and ``b`` are in one window, ``a < b``; and how often each id occurs, with ``b`` equal to ``a``.
 PAIRS = columns(a=pa.string(), b=pa.string(), n=pa.int64())
 #: The neighbours of an id, the most similar first.
 NEIGHBOURS = columns(id=pa.string(), place=pa.int64(), neighbour=pa.string(), similarity=pa.float64(), count=pa.int64())
-_BATCH = 4096
+_BATCH = 1024
+#: Pairs that are counted at once, and counts that are held before they are summed, and written where they are half as many then.
+_AT_ONCE = 1 << 21
+_HELD = 1 << 21
 _DIRECTED = """
 SELECT p."a" AS "id", p."b" AS "neighbour", p."n" AS "count", s."n" AS "of_id", t."n" AS "of_neighbour"
 FROM (SELECT "a", "b", "n" FROM q WHERE "a" <> "b" UNION ALL SELECT "b" AS "a", "a" AS "b", "n" FROM q WHERE "a" <> "b") AS p
@@ -40,7 +44,7 @@ class IndexPairs(IndexStage):
     """Counts of pairs; a part is some row groups of the table of sequences."""
 
     name = "index.pairs"
-    version = "1"
+    version = "2"
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.index is not None and recipe.index.sequences is not None
@@ -71,45 +75,69 @@ def sequences_of(recipe: Recipe) -> BehaviourSequences:
 
 @dataclass
 class PairWorker(VectorsWorker):
+    """Counts in pieces: what it holds is bounded by ``_AT_ONCE`` and ``_HELD``, not by how long sequences are."""
+
     table: BehaviourSequences
 
     def process(self, part: Part) -> Output:
         first, count = part.spec
-        file, counted = opened_sequences(self.table), PAIRS.empty_table()
+        file, base = opened_sequences(self.table), f"index/pairs/{part.name}-{part.key[:16]}"
         some = file.iter_batches(_BATCH, list(range(first, first + count)), [self.table.column], use_threads=False)
-        sequences = 0
+        files, sequences, held = list[File](), 0, PAIRS.empty_table()
         for batch in some:
-            column: Any = batch.column(0)
-            lists = column.cast(pa.list_(pa.string())).to_pylist()
-            sequences += len(lists)
-            counted = _sum(pa.concat_tables([counted, pairs(lists, self.table.window)]))
-        key = f"index/pairs/{part.name}-{part.key[:16]}.parquet"
-        return Output({"pairs": self.workspace.write_table(key, counted)}, {"sequences": sequences})
+            sequences += len(batch)
+            for counted in pairs(batch.column(0), self.table.window):
+                held = pa.concat_tables([held, counted])
+                held = _sum(held) if len(held) >= _HELD else held
+                if len(held) > _HELD // 2:  # sums are made of sums: a pair may be in several files
+                    files.append(self._written(base, len(files), held))
+                    held = PAIRS.empty_table()
+        if len(held) or not files:
+            files.append(self._written(base, len(files), held))
+        return Output(roles("pairs", files), {"sequences": sequences})
+
+    def _written(self, base: str, number: int, held: pa.Table) -> File:
+        counted = _sum(held).sort_by([("a", "ascending"), ("b", "ascending")])
+        return self.workspace.write_table(f"{base}-{number:06d}.parquet", counted)
 
 
-def pairs(sequences: list[list[str] | None], window: int) -> pa.Table:
-    """PAIRS of sequences of ids, by (a, b). Nulls are left out; an id that recurs in a window is no pair with itself."""
-    known: dict[str, int] = {}
-    left, right = [], []
-    for ids in (np.array([known.setdefault(i, len(known)) for i in s or [] if i is not None]) for s in sequences):
-        left.append(ids)
-        right.append(ids)
-        for apart in range(1, min(window + 1, len(ids))):
-            one, other = ids[:-apart], ids[apart:]
-            differ = one != other
-            left.append(one[differ])
-            right.append(other[differ])
-    names = pa.array(list(known), pa.string())
-    a, b = (np.concatenate([np.zeros(0, np.int64), *side]).astype(np.int64) for side in (left, right))
-    order = np.argsort(np.argsort(np.array(list(known), dtype=object), kind="stable"), kind="stable") if known else a
-    swapped = order[a] > order[b] if known else np.zeros(0, np.bool_)
-    a, b = np.where(swapped, b, a), np.where(swapped, a, b)
-    return _sum(pa.table([names.take(a), names.take(b), pa.array(np.ones(len(a), np.int64))], schema=PAIRS))
+def pairs(sequences: pa.Array[Any], window: int) -> Iterator[pa.Table]:
+    """PAIRS of lists of ids, in pieces that add up. Nulls are left out; an id that recurs in a window is no pair with
+    itself."""
+    values: Any = pc.list_flatten(sequences).cast(pa.string())
+    owners = pc.list_parent_indices(sequences).to_numpy(zero_copy_only=False)
+    valid = values.is_valid()
+    encoded = values.filter(valid).dictionary_encode()
+    owner, names = owners[valid.to_numpy(zero_copy_only=False)], encoded.dictionary
+    order = pc.sort_indices(names).to_numpy()
+    ranks = np.empty(len(names), np.int64)
+    ranks[order] = np.arange(len(names))
+    ids = ranks[encoded.indices.to_numpy(zero_copy_only=False)] if len(names) else np.zeros(0, np.int64)
+    step = max(1, _AT_ONCE // (window + 1))
+    for start in range(0, len(ids), step):
+        keys, counts = np.unique(_keys(ids, owner, start, step, window, len(names)), return_counts=True)
+        a, b = np.divmod(keys, len(names))
+        sides = [names.take(pa.array(order[side])) for side in (a, b)]
+        yield pa.table([*sides, pa.array(counts.astype(np.int64))], schema=PAIRS)
+
+
+def _keys(ids: Any, owner: Any, start: int, step: int, window: int, number: int) -> Any:
+    """Of each pair whose first half is one of ``step`` places from ``start``, and of each of these with itself: both ids as one
+    number, the smaller one first."""
+    first, owners = ids[start : start + step], owner[start : start + step]
+    keys = [first * number + first]
+    for apart in range(1, window + 1):
+        other, of_other = (side[start + apart : start + apart + step] for side in (ids, owner))
+        one = first[: len(other)]
+        together = (owners[: len(other)] == of_other) & (one != other)
+        one, other = one[together], other[together]
+        keys.append(np.minimum(one, other) * number + np.maximum(one, other))
+    return np.concatenate(keys)
 
 
 def _sum(table: pa.Table) -> pa.Table:
     total = table.group_by(["a", "b"]).aggregate([("n", "sum")]).rename_columns(["a", "b", "n"])
-    return total.select(PAIRS.names).cast(PAIRS).sort_by([("a", "ascending"), ("b", "ascending")])
+    return total.select(PAIRS.names).cast(PAIRS)
 
 
 class IndexCooccurrence(TableStage):

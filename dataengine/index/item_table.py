@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from dataengine.errors import RunError, UsageError
 from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, left_out_table, publish, table_of, unit
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part
+from dataengine.storage.object_file import open_object
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, digest
 
@@ -25,40 +25,15 @@ from dataengine.storage.workspace import Output, digest
 _ROWS = 1 << 16
 
 
-class _Remote(io.RawIOBase):
-    """An object of a store as a file that can be read anywhere."""
-
-    def __init__(self, store: Store, key: str, size: int) -> None:
-        self._store, self._key, self._size, self._at = store, key, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._store.get_range(self._key, self._at, min(len(buffer), self._size - self._at))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def _place(path: str) -> tuple[Store, str]:
+def place(path: str) -> tuple[Store, str]:
+    """The store and the key of a file."""
     folder, _, name = path.rpartition("/")
     return Store(folder or "."), name
 
 
 def tag(path: str) -> str:
     """Changes whenever the bytes of a table may have changed. Raises UsageError where there is none."""
-    store, name = _place(path)
+    store, name = place(path)
     entry = store.head(name)
     if entry is None:
         raise UsageError(f"{path}: no such file, or a folder: name a Parquet file")
@@ -67,12 +42,12 @@ def tag(path: str) -> str:
 
 def opened(path: str, columns: Iterable[str | None]) -> pq.ParquetFile:
     """A table that has ``columns`` (None: one that the recipe does not name). Raises UsageError."""
-    store, name = _place(path)
+    store, name = place(path)
     entry = store.head(name)
     if entry is None:
         raise UsageError(f"{path}: no such file, or a folder: name a Parquet file")
     try:
-        file = pq.ParquetFile(io.BufferedReader(_Remote(store, name, entry.size), 1 << 20), pre_buffer=False)
+        file = pq.ParquetFile(open_object(store, name, entry.size), pre_buffer=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UsageError(f"{path} is damaged, or no Parquet file ({error})") from None
     if missing := [c for c in columns if c is not None and c not in file.schema_arrow.names]:

@@ -17,15 +17,22 @@ from dataengine.config.recipe import Recipe
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
 from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
+from dataengine.errors import RunError
 from dataengine.index import item_table
 from dataengine.index.vectors import LEFT_OUT, SHOWN, VECTORS, Space, left_out_table, placed, publish, table_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.models.encoders import encoder_of
 from dataengine.samples.selection import Selection, representatives
 from dataengine.samples.stage import PlannedStage
-from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.row_packs import PackedRows
 from dataengine.storage.workspace import File, Output, Workspace, digest
+
+_REPEATED = """
+SELECT e."id" FROM (SELECT i."id", CAST(count(*) AS BIGINT) AS "n" FROM
+(SELECT v."id" FROM v UNION ALL SELECT l."id" FROM l) AS i WHERE i."id" IS NOT NULL GROUP BY i."id") AS e WHERE e."n" > 1
+"""
+_HOW_MANY = 'SELECT CAST(count(*) AS BIGINT) AS "n" FROM r'
 
 
 def config_of(recipe: Recipe) -> IndexConfig:
@@ -115,6 +122,33 @@ class ItemVectors(RecordStage):
         if table is None:
             raise ValueError("the recipe has no table of items")
         return table
+
+
+class DistinctItems(TableStage):
+    """Stops a run whose table names an item twice: an id must have one vector, one leaf and one row of codes."""
+
+    name = "index.items"
+    version = "1"
+    needs = ("index.vectors",)
+
+    def active(self, recipe: Recipe) -> bool:
+        return recipe.index is not None and recipe.index.of == "items"
+
+    def compute(self, run: Run, key: str) -> Output:
+        frames = {
+            "v": run.frame("index.vectors", "vectors", VECTORS, ["id"]),
+            "l": run.frame("index.vectors", "left_out", LEFT_OUT, ["id"]),
+        }
+        repeated = run.engine.kept(run.engine.sql(_REPEATED, frames))
+        [total] = run.engine.collect(run.engine.sql(_HOW_MANY, {"r": repeated})).to_pylist()
+        if total["n"]:
+            first = run.engine.collect(run.engine.sql('SELECT "id" FROM r ORDER BY "id" LIMIT 3', {"r": repeated}))
+            table = config_of(run.recipe).items
+            raise RunError(
+                f"index.items: {total['n']:,} ids are in several rows of {table.path if table else 'the table'}, such as "
+                f"{', '.join(first['id'].to_pylist())}: an id names one item. Leave one row of each, or name another column"
+            )
+        return Output({}, {"samples": run.records["index.vectors"].counts["samples"]})
 
 
 @dataclass

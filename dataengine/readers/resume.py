@@ -108,7 +108,10 @@ class Resumable(Generic[T]):
         return {"version": _VERSION, "identity": self._data.identity, "seed": self._seed, **place}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a state, of however many ranks. Raises UsageError for one of other content, order or version."""
+        """Go on from a state, of however many ranks. Raises UsageError for one of other content, order or version, ValueError for
+        what is no state."""
+        if not isinstance(state, dict):
+            raise ValueError(f"a state is a dict of state_dict(), not {type(state).__name__}")
         own = {"version": _VERSION, "identity": self._data.identity, "seed": self._seed}
         if differing := [name for name, value in own.items() if state.get(name) != value]:
             name = differing[0]
@@ -116,7 +119,10 @@ class Resumable(Generic[T]):
                 f"the state was saved with {name} {state.get(name)!r}, here it is {own[name]!r}: open the same data, or start "
                 "anew"
             )
-        self.cursor = Cursor(self.cursor.total, int(state["epoch"]), int(state["consumed"]))
+        cursor = Cursor(self.cursor.total, _count(state, "epoch"), _count(state, "consumed"))
+        if cursor.consumed > cursor.total:
+            raise ValueError(f"the state has {cursor.consumed:,} consumed entries of {cursor.total:,}: it is damaged")
+        self.cursor = cursor
 
     def _from(self, cursor: Cursor, rank: int, ranks: int) -> Iterator[T]:
         """Entries of the rank in the rest of an epoch; shards without one of them are not opened."""
@@ -132,6 +138,15 @@ class Resumable(Generic[T]):
             inside = range(wanted[at] - starts[shard], min(starts[shard + 1], last) - starts[shard], ranks)
             yield from _picked(self._data.read_shard(order[shard]), inside)
             at += len(inside)
+
+
+def _count(state: dict[str, Any], name: str) -> int:
+    value = state.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(
+            f"the state has {name} {value!r}, which is no count: it is damaged, or was not made by state_dict()"
+        )
+    return value
 
 
 def _picked(entries: Iterator[T], wanted: range) -> Iterator[T]:

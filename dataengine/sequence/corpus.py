@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from dataengine.config.sequence import SegmentsSource, TextSource
 from dataengine.errors import InputError, UsageError
-from dataengine.storage.store import Store
+from dataengine.storage.store import Entry, Store
 from dataengine.text.bounded_json import SIZE, parse_json
 from dataengine.text.cleaning import clean_text, decode_text
 
@@ -60,22 +60,24 @@ class Text:
 def files(source: TextSource | SegmentsSource) -> list[CorpusFile]:
     """All files of a corpus, by name. Raises UsageError where there are none."""
     kinds = (*_ROWS, *_TEXT) if isinstance(source, TextSource) else _ROWS
-    store, prefix = _root(source.path)
-    alone = store.head(prefix) if prefix else None
-    entries = [alone] if alone is not None else store.list(prefix)
+    store, entries = _listing(source.path)
     listed = [CorpusFile(store.url, e.key, e.size, e.tag) for e in entries if e.key.endswith(kinds)]
     if not listed:
         raise UsageError(f"sequence source {source.name}: {source.path} has no file {', '.join(kinds)}")
     return listed
 
 
-def _root(path: str) -> tuple[Store, str]:
-    """The store and the prefix in it: a folder, or the folder of a file."""
-    if "://" in path and not path.startswith("file://"):
-        folder, _, name = path.rstrip("/").rpartition("/")
-        return Store(folder), name
-    local = Path(path.removeprefix("file://"))
-    return (Store(local), "") if local.is_dir() else (Store(local.parent), local.name)
+def _listing(path: str) -> tuple[Store, list[Entry]]:
+    """All files below a folder or prefix, or the one file; keys are below the folder, wherever it lies."""
+    place = path.removeprefix("file://").rstrip("/")
+    folder, _, name = place.rpartition("/")
+    if "://" in place or not Path(place).is_dir():
+        parent = Store(folder or ("/" if place.startswith("/") else "."))
+        alone = parent.head(name)
+        if alone is not None or not parent.remote:
+            return parent, [alone] if alone is not None else []
+    store = Store(place or "/")
+    return store, [*store.list()]
 
 
 def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:

@@ -44,7 +44,7 @@ from dataengine.tokenize.base import Codes
 
 _AT_ONCE = 512
 _LOOKED_UP = 4_096
-"""Rows of segments whose media are looked up in one pass over the release's tables."""
+"""Records, or rows of segments, whose media are looked up in one pass over the release's tables."""
 T = TypeVar("T")
 #: A draft, or a row of DOCUMENTS that says why there is none.
 Made = Draft | dict[str, Any]
@@ -153,11 +153,12 @@ class EncodeWorker:
         if spec.records is None:
             return
         with spec.records.local() as path:
-            every = (record_of(members) for _, members in read_shard(path))
-            ids = {parent for record in every if isinstance(record, Record) for parent in record.parents}
-            parents = self._parents(spec.parents, ids)
-            for batch in batches(read_shard(path), _AT_ONCE):
-                yield from self._of_records(batch, parents, template, spec.family, source)
+            ahead = (record_of(members) for _, members in read_shard(path))
+            every = read_shard(path)
+            for block in batches((one.parents if isinstance(one, Record) else () for one in ahead), _LOOKED_UP):
+                parents = self._parents(spec.parents, set().union(*block))
+                for batch in batches(islice(every, len(block)), _AT_ONCE):
+                    yield from self._of_records(batch, parents, template, spec.family, source)
 
     def _of_records(
         self,

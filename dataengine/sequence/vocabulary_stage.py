@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataengine.config.lock import LockedFile, LockedTextTokenizer
+from dataengine.config.lock import LockedTextTokenizer, kept_record, locked_files
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import TextTokenizerConfig
 from dataengine.errors import RunError, UsageError
@@ -27,6 +27,7 @@ from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest
 
+_FOLDER = "sequence/tokenizers"
 _JSON, _TEMPLATE = "tokenizer.json", "chat_template.jinja"
 
 
@@ -88,12 +89,7 @@ class SequenceVocabulary(Sequencing, RecordStage):
         entry = run.lock.content.text_tokenizer
         if entry is None or self.config(run.recipe).tokenizer.path is not None or entry.settings != self._settled(run):
             return None
-        files = {role: File(f.name, f.sha256, f.bytes) for role, f in entry.files.items()}
-        if any(not run.workspace.store.exists(file.key) for file in files.values()):
-            return None
-        return Record(
-            self.name, f"lock-{digest(entry.model_dump(mode='json'))}", {"all": Output(files, {}, dict(entry.facts))}
-        )
+        return kept_record(self.name, entry, f"{_FOLDER}/{entry.id}", run.workspace.store)
 
     def unlocked(self, run: Run) -> str:
         if self.config(run.recipe).tokenizer.path is not None or self.locked(run) is not None:
@@ -105,10 +101,13 @@ class SequenceVocabulary(Sequencing, RecordStage):
         if self.config(run.recipe).tokenizer.path is not None:
             return ""
         output = run.records[self.name].parts["all"]
-        files = {
-            role: LockedFile(name=f.key, sha256=f.sha256, bytes=f.bytes) for role, f in sorted(output.files.items())
-        }
-        entry = LockedTextTokenizer(id=output.facts["id"], settings=self._settled(run), facts=output.facts, files=files)
+        entry = LockedTextTokenizer(
+            id=output.facts["id"],
+            settings=self._settled(run),
+            counts=output.counts,
+            facts=output.facts,
+            files=locked_files(output),
+        )
         earlier = run.lock.content.text_tokenizer
         if earlier is not None and earlier.settings == entry.settings and earlier.id != entry.id:
             raise RunError(
@@ -200,7 +199,7 @@ class VocabularyWorker:
         tokenizer = parse(data, where)
         resolved = resolve(tokenizer, spec.config, spec.purposes, spec.codes, where)
         id_ = digest(hashlib.sha256(data).hexdigest(), resolved.special, resolved.first_code, spec.named.template)
-        store, base = self.workspace.store, f"sequence/tokenizers/{id_}"
+        store, base = self.workspace.store, f"{_FOLDER}/{id_}"
         template = spec.named.template.encode()
         files = {
             "tokenizer": File(f"{base}/{_JSON}", store.put(f"{base}/{_JSON}", data), len(data)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from support.item_tables import clusters, indexed, opened, recipe, write
 
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.index import behaviour
+from dataengine.index import behaviour, cooccurrence
 from dataengine.index.behaviour import search
 from dataengine.index.cooccurrence import NEIGHBOURS, pairs
 from dataengine.pipeline import stages
@@ -28,17 +29,49 @@ def with_sequences(folder: Path, sequences: list[Any], **settings: Any) -> Recip
     return recipe(folder, items={"path": str(folder / "items.parquet"), "title": "title"}, sequences=table)
 
 
+def counted(sequences: list[Any], window: int) -> list[dict[str, Any]]:
+    total: Counter[tuple[str, str]] = Counter()
+    for table in pairs(pa.array(sequences, pa.list_(pa.string())), window):
+        for row in table.to_pylist():
+            total[row["a"], row["b"]] += row["n"]
+    return [{"a": a, "b": b, "n": n} for (a, b), n in sorted(total.items())]
+
+
 def test_pairs_in_a_window_are_counted() -> None:
-    counted = pairs([["c", "b", "a"], ["b", "c", None, "b"], None, ["a", "a"]], 1)
-    assert counted.to_pylist() == [
+    assert counted([["c", "b", "a"], ["b", "c", None, "b"], None, ["a", "a"]], 1) == [
         {"a": "a", "b": "a", "n": 3},
         {"a": "a", "b": "b", "n": 1},
         {"a": "b", "b": "b", "n": 3},
         {"a": "b", "b": "c", "n": 3},
         {"a": "c", "b": "c", "n": 2},
     ]
-    assert pairs([["a", "b", "c"]], 2).num_rows == 6
-    assert pairs([], 5).num_rows == 0
+    assert len(counted([["a", "b", "c"]], 2)) == 6
+    assert counted([], 5) == counted([None, [None]], 5) == []
+
+
+def test_long_sequences_are_counted_in_pieces_to_the_same_neighbours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    ids = [f"item-{n:05d}" for n in rng.zipf(1.6, 3000) % ITEMS]
+    sequences = [ids[:2000], None, [], ids[2000:2100], [None, *ids[2100:]]]
+    loaded = with_sequences(tmp_path, sequences, window=7)
+    whole = indexed(loaded, "index.cooccurrence")
+    window = 7
+    together = Counter(
+        tuple(sorted(pair))
+        for some in ([i for i in s or [] if i is not None] for s in sequences)
+        for n in range(len(some))
+        for pair in ((some[n], other) for other in some[n + 1 : n + 1 + window] if other != some[n])
+    )
+    expected = whole.table("index.pairs", "pairs", cooccurrence.PAIRS).to_pylist()
+    assert {(r["a"], r["b"]): r["n"] for r in expected if r["a"] != r["b"]} == dict(together)
+    monkeypatch.setattr(cooccurrence, "_AT_ONCE", 100)
+    monkeypatch.setattr(cooccurrence, "_HELD", 150)
+    pieces = indexed(loaded, "index.cooccurrence")
+    assert len(pieces.records["index.pairs"].files("pairs")) > 3 > len(whole.records["index.pairs"].files("pairs"))
+    tables = [run.table("index.cooccurrence", "cooccurrence", NEIGHBOURS) for run in (whole, pieces)]
+    assert tables[0].equals(tables[1]) and len(tables[0]) > ITEMS
 
 
 def test_neighbours_by_the_cosine_of_counts(tmp_path: Path) -> None:

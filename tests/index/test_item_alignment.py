@@ -98,6 +98,9 @@ def test_recall_is_that_of_a_full_ranking() -> None:
         scores = np.array(candidates) @ a[n]
         hits += int((scores > scores[0] + 1e-6).sum() < 10)
     assert recall(pairs, others, 10) == hits / 40
+    assert recall(pairs, np.zeros((0, 6), np.float32), 5) < 1
+    equal = Pairs(*(np.ones((40, 1), np.float32),) * 2, np.ones(40, np.float32), np.arange(40))
+    assert recall(equal, np.ones((60, 1), np.float32), 10) == pytest.approx(10 / 100), "equal vectors find nothing"
     assert np.isnan(recall(pairs.take(np.zeros(0, np.int64)), others))
 
 

@@ -45,6 +45,18 @@ def test_a_joint_encoder_gives_the_weighted_mean() -> None:
     assert (Space("image", "m", (4, 0), True, 0.0).joined(image, None) == image).all()
 
 
+def test_an_id_in_two_rows_is_refused_with_examples(tmp_path: Path) -> None:
+    rows = [{"id": f"i{n % 7}", "vector": [1.0, n + 1.0] if n < 8 else None} for n in range(9)] + [
+        {"id": None, "vector": None}
+    ] * 2
+    with pytest.raises(
+        RunError, match=r"2 ids are in several rows of .*items.parquet, such as i0, i1: an id names one item"
+    ):
+        indexed(of_items(tmp_path, rows))
+    run = indexed(of_items(tmp_path, [*rows[:7], *rows[9:]]))
+    assert run.records["index.items"].counts == {"samples": 7}
+
+
 @pytest.mark.parametrize(("of", "dim"), [("image", 1280), ("caption", 384), ("both", 1664)])
 def test_representatives_are_indexed(photos: Path, of: str, dim: int) -> None:
     run = made_here(base_recipe(photos, None, index={"of": of}), "index.vectors")

@@ -99,6 +99,26 @@ def test_states_of_something_else_are_refused(change: dict[str, Any], message: s
         one.load_state_dict({**one.state_dict(), **change})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epoch": None}, "epoch None, which is no count"),
+        ({"consumed": "3"}, "consumed '3', which is no count"),
+        ({"consumed": -1}, "consumed -1"),
+        ({"epoch": True}, "epoch True"),
+        ({"consumed": 9}, "9 consumed entries of 8: it is damaged"),
+    ],
+)
+def test_damaged_states_are_refused_and_change_nothing(change: dict[str, Any], message: str) -> None:
+    one = Resumable(Counted((4, 4)))
+    state = {key: value for key, value in {**one.state_dict(), **change}.items() if value is not None}
+    with pytest.raises(ValueError, match=message):
+        one.load_state_dict(state)
+    with pytest.raises(ValueError, match="not list"):
+        one.load_state_dict([state])  # type: ignore[arg-type]
+    assert list(one) == list(Resumable(Counted((4, 4))))
+
+
 def test_more_ranks_than_entries_are_refused() -> None:
     with pytest.raises(UsageError, match="5 ranks, but only 4 entries"):
         next(iter(Resumable(Counted((2, 2)), rank=4, ranks=5, epochs=None)))

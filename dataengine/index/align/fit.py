@@ -75,10 +75,9 @@ def gathered(workspace: Workspace, sources: Sources, config: AlignConfig, seed: 
 
 def _named(workspace: Workspace, sources: Sources, counted: Counted) -> Iterator[pa.Table]:
     """NAMED, of representatives: from files of the user's, then those that tables say."""
-    for source in sources.named:
-        for table in pair_table.of_file(source):
-            known = pair_table.usable(table, counted)
-            yield pair_table.usable(pair_table.of_representatives(workspace, sources.groups, known), counted)
+    named = (pair_table.usable(table, counted) for source in sources.named for table in pair_table.of_file(source))
+    for known in pair_table.blocks(named):
+        yield pair_table.usable(pair_table.of_representatives(workspace, sources.groups, known), counted)
     derived = workspace.read_table(sources.pairs, PAIRS, ("a", "b"))
     ones = pa.array(np.ones(len(derived)))
     yield pa.table([derived["a"], derived["b"], ones], names=NAMED.names).cast(NAMED)

@@ -19,7 +19,7 @@ from dataengine.errors import RunError
 from dataengine.index import item_table, vectors
 from dataengine.index.align.training import Pairs
 from dataengine.samples.draws import draws
-from dataengine.storage.store import Store
+from dataengine.storage.object_file import open_object
 from dataengine.storage.workspace import File, Workspace
 
 Float32 = NDArray[np.float32]
@@ -27,6 +27,9 @@ Float32 = NDArray[np.float32]
 #: Two ids and the weight of a pair.
 NAMED = columns(a=pa.string(), b=pa.string(), weight=pa.float64())
 _LINES = 1 << 16
+_BLOCK = 1 << 19
+_LONGEST = 1 << 20
+"""Bytes of a line of JSON."""
 
 
 @dataclass
@@ -57,19 +60,50 @@ def of_file(source: PairSource) -> Iterator[pa.Table]:
 
 
 def _json_lines(source: PairSource) -> Iterator[pa.Table]:
-    rows = []
-    folder, _, name = str(source.path).rpartition("/")
-    data = Store(folder or ".").get(name)
-    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(_lines(source), 1):
         if line.strip():
-            try:
-                row = json.loads(line)
-                weight = _number(row.get(source.weight)) if source.weight else 1.0
-                a, b = (None if row[side] is None else str(row[side]) for side in (source.a, source.b))
-                rows.append({"a": a, "b": b, "weight": weight})
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                raise RunError(f"index.align.pairs: {source.path}, line {number}: no pair of ids: {error!r}") from None
+            rows.append(_pair(source, line, number))
+        if len(rows) == _LINES:
+            yield pa.Table.from_pylist(rows, NAMED)
+            rows = []
     yield pa.Table.from_pylist(rows, NAMED)
+
+
+def _lines(source: PairSource) -> Iterator[bytes]:
+    """Lines of a file, a piece of which is held at a time. Raises RunError for one that is too long to be a pair."""
+    with open_object(*item_table.place(str(source.path))) as file:
+        number = 0
+        while line := file.readline(_LONGEST):
+            number += 1
+            if len(line) == _LONGEST:
+                raise RunError(
+                    f"index.align.pairs: {source.path}, line {number}: no pair of ids: more than {_LONGEST:,} bytes"
+                )
+            yield line
+
+
+def _pair(source: PairSource, line: bytes, number: int) -> dict[str, Any]:
+    """A row of NAMED. Raises RunError for a line that is none."""
+    try:
+        row = json.loads(line.decode("utf-8", "replace"))
+        weight = _number(row.get(source.weight)) if source.weight else 1.0
+        a, b = (None if row[side] is None else str(row[side]) for side in (source.a, source.b))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(f"index.align.pairs: {source.path}, line {number}: no pair of ids: {error!r}") from None
+    return {"a": a, "b": b, "weight": weight}
+
+
+def blocks(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, some hundred thousand at a time: what reads other files for each table reads them seldom."""
+    held = list[pa.Table]()
+    for table in tables:
+        held.append(table)
+        if sum(map(len, held)) >= _BLOCK:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
 
 
 def _number(value: Any) -> float:

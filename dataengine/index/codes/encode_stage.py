@@ -86,7 +86,8 @@ class EncodeWorker(VectorsWorker):
 
 
 def _without(left_out: pa.Table) -> pa.Table:
-    return shaped(left_out)
+    """ENCODED of what has no vector; what has no id either has no row."""
+    return shaped(left_out.filter(left_out["id"].is_valid()))
 
 
 def shaped(rows: pa.Table) -> pa.Table:
