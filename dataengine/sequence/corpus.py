@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from dataengine.config.sequence import SegmentsSource, TextSource
 from dataengine.errors import InputError, UsageError
+from dataengine.storage.object_file import open_object
 from dataengine.storage.store import Entry, Store
 from dataengine.text.bounded_json import SIZE, parse_json
 from dataengine.text.cleaning import clean_text, decode_text
@@ -34,6 +34,8 @@ TEXTS = pa.schema(_FIELDS)
 
 
 MOST_WEIGHT = 1000
+_ROWS_AT_ONCE = 1_000
+_BUFFER = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ def _listing(path: str) -> tuple[Store, list[Entry]]:
 def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:
     """Texts of a file in order; a row that cannot be read is one with a ``failure``."""
     if file.key.endswith(_TEXT):
-        yield _text(decode_text(Store(file.url).get(file.key)), 1.0)
+        if file.size > SIZE:
+            yield _failed(file.key, "too_large", f"a text of {file.size:,} bytes; at most {SIZE:,} are read as one")
+        else:
+            yield _text(decode_text(Store(file.url).get(file.key)), 1.0)
         return
     for place, row in rows(file, [name for name in (source.column, source.weight_column) if name]):
         if isinstance(row, InputError):
@@ -93,13 +98,16 @@ def texts(file: CorpusFile, source: TextSource) -> Iterator[Text]:
 
 
 def rows(file: CorpusFile, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
-    """Rows of a JSONL or Parquet file in order, each with the place where it stands, or what is wrong with it."""
-    data = Store(file.url).get(file.key)
-    if file.key.endswith(".parquet"):
-        yield from _parquet(file, data, columns)
-    else:
-        opened = gzip.GzipFile(fileobj=io.BytesIO(data)) if file.key.endswith(".gz") else io.BytesIO(data)
-        yield from _lines(file, cast(BinaryIO, opened))
+    """Rows of a JSONL or Parquet file in order, each with the place where it stands, or what is wrong with it. Pieces of the
+    file are held, never all of it."""
+    with open_object(Store(file.url), file.key, file.size) as opened:
+        if file.key.endswith(".parquet"):
+            yield from _parquet(file, opened, columns)
+        elif file.key.endswith(".gz"):
+            with gzip.GzipFile(fileobj=opened) as lines:
+                yield from _lines(file, cast(BinaryIO, lines))
+        else:
+            yield from _lines(file, opened)
 
 
 def _lines(file: CorpusFile, lines: BinaryIO) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
@@ -126,13 +134,13 @@ def _line(line: bytes) -> dict[str, Any] | InputError:
 
 
 def _parquet(
-    file: CorpusFile, data: bytes, columns: Sequence[str]
+    file: CorpusFile, opened: BinaryIO, columns: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Any] | InputError]]:
     try:
-        table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False)
+        table = pq.ParquetFile(opened, pre_buffer=False, buffer_size=_BUFFER)  # pages, not whole row groups
         names = [name for name in columns if name in table.schema_arrow.names]
         number = 0
-        for batch in table.iter_batches(10_000, columns=names, use_threads=False):
+        for batch in table.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
             for row in _batch_rows(batch):
                 number += 1
                 yield f"{file.key}:{number}", row

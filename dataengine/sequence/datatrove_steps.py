@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import struct
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
 from dataengine.config.sequence import DatatroveStep, MinhashStep
 from dataengine.errors import UsageError
 from dataengine.sequence.corpus import Text
+from dataengine.sequence.text_spool import TextSpool
 
 _PLAIN = "The first sentence has some plain words. The second one follows it, and then there is an end."
 _INSTALL = "datatrove is not installed: pip install 'dataengine-multimodal[annotate]'"
 FILTERED, DUPLICATE, FAILED = "filtered", "duplicate", "failed"
+_SIGNED_TOGETHER = 200_000
+"""Texts of a file of signatures, which is sorted in memory."""
 
 
 def check(steps: Sequence[DatatroveStep | MinhashStep]) -> None:
@@ -116,29 +121,51 @@ def _minhash(step: MinhashStep) -> Any:
 
 
 def _deduplicated(outcomes: Iterable[tuple[Text, str]], step: MinhashStep) -> Iterator[tuple[Text, str]]:
-    """The first of near-duplicates stays, by datatrove's signatures, buckets and clusters. Texts are held, once."""
-    rows = list(outcomes)
-    kept = [n for n, (_, outcome) in enumerate(rows) if not outcome]
-    removed = _duplicates([rows[n][0].text for n in kept], step)
-    gone = {kept[n] for n in removed}
-    for n, (text, outcome) in enumerate(rows):
-        yield (replace(text, failure="minhash"), DUPLICATE) if n in gone else (text, outcome)
+    """The first of near-duplicates stays, by datatrove's signatures, buckets and clusters. Texts lie on disk meanwhile; memory
+    holds the signatures of some hundred thousand, and the numbers of those that have near-duplicates."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        spool = TextSpool(folder / "texts.arrow")
+        _sign((text.text for text, outcome in spool.written(outcomes) if not outcome), step, folder)
+        gone = _duplicates(step, folder)
+        number, first = -1, next(gone, None)
+        for text, outcome in spool:
+            number += not outcome
+            if outcome or number != first:
+                yield text, outcome
+                continue
+            yield replace(text, failure="minhash"), DUPLICATE
+            first = next(gone, None)
 
 
-def _duplicates(texts: Sequence[str], step: MinhashStep) -> set[int]:
-    """Numbers of the texts that datatrove would remove."""
+def _sign(texts: Iterator[str], step: MinhashStep, folder: Path) -> None:
+    """Write the sorted signatures of texts: files of so many texts each, which datatrove then merges as it reads them."""
     from datatrove.data import Document
     from datatrove.pipeline.dedup import minhash
 
+    signer = minhash.MinhashDedupSignature(str(folder / "signatures"), _minhash(step), language=step.language)
+    documents = (Document(text=text, id=str(n)) for n, text in enumerate(texts))
+    for number in count():
+        some = islice(documents, _SIGNED_TOGETHER)
+        one = next(some, None)
+        if one is None and number:
+            return
+        signer.run(chain([one] if one is not None else [], some), number, 1)
+
+
+def _duplicates(step: MinhashStep, folder: Path) -> Iterator[int]:
+    """Numbers of the texts, from the first, that have an earlier near-duplicate. datatrove itself would keep whichever text its
+    union of clusters ends in, which depends on how they are spread over files."""
+    from datatrove.pipeline.dedup import minhash
+
     config = _minhash(step)
-    with tempfile.TemporaryDirectory() as folder:
-        signatures, buckets, remove = (str(Path(folder, name)) for name in ("signatures", "buckets", "remove"))
-        documents = (Document(text=text, id=str(n)) for n, text in enumerate(texts))
-        minhash.MinhashDedupSignature(signatures, config, language=step.language).run(documents, 0, 1)
-        for bucket in range(config.num_buckets):
-            minhash.MinhashDedupBuckets(signatures, buckets, config=config).run(None, bucket, config.num_buckets)
-        minhash.MinhashDedupCluster(buckets, remove, config).run(None, 0, 1)
-        survivors = minhash.MinhashDedupFilter(remove).run(
-            iter(Document(text="", id=str(n)) for n in range(len(texts))), 0, 1
-        )
-        return set(range(len(texts))) - {int(document.id) for document in survivors}
+    signatures, buckets, clusters = (str(folder / name) for name in ("signatures", "buckets", "clusters"))
+    for bucket in range(config.num_buckets):
+        minhash.MinhashDedupBuckets(signatures, buckets, config=config).run(None, bucket, config.num_buckets)
+    minhash.MinhashDedupCluster(buckets, clusters, config, save_cluster_id=True).run(None, 0, 1)
+    known = set[int]()
+    for path in sorted(Path(clusters).glob("*.clusters")):
+        for place, cluster in struct.iter_unpack("<2I", path.read_bytes()):
+            if cluster in known:
+                yield int(path.stem) * _SIGNED_TOGETHER + place
+            known.add(cluster)

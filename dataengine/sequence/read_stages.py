@@ -28,7 +28,7 @@ class SequenceCorpora(Sequencing, RecordStage):
     """Texts of the corpora: a part a file, or all files of a corpus that is near-deduplicated."""
 
     name = CORPORA
-    version = "2"
+    version = "3"
 
     def active(self, recipe: Recipe) -> bool:
         return super().active(recipe) and bool(corpora(self.config(recipe)))

@@ -15,6 +15,7 @@ from dataengine.config.sequence import SegmentsSource, TextSource
 from dataengine.errors import InputError
 from dataengine.sequence.corpus import files, texts
 from dataengine.sequence.segments import documents
+from dataengine.storage.store import Store
 from dataengine.text.bounded_json import SIZE
 
 
@@ -37,6 +38,24 @@ def outcomes(path: Path, **settings: Any) -> list[str]:
 def test_bad_rows(tmp_path: Path, name: str, data: bytes, expected: list[str]) -> None:
     (tmp_path / name).write_bytes(data)
     assert outcomes(tmp_path / name) == expected
+
+
+def test_files_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(f'{{"text":"text {n} {"x" * 900}"}}\n' for n in range(3000)).encode()
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "b.jsonl.gz").write_bytes(gzip.compress(lines, 1, mtime=0))
+    pq.write_table(pa.table({"text": [f"text {n} {'x' * 900}" for n in range(3000)]}), tmp_path / "c.parquet")
+    (tmp_path / "d.txt").write_bytes(b"x" * (SIZE + 1))
+    largest, get_range = [0], Store.get_range
+
+    def counted(store: Store, key: str, start: int, length: int) -> bytes:
+        largest[0] = max(largest[0], length)
+        return get_range(store, key, start, length)
+
+    monkeypatch.setattr(Store, "get_range", counted)
+    monkeypatch.setattr(Store, "get", None)
+    assert [len(one) for one in outcomes(tmp_path)[:-1]] == [len(f"text {n} ") + 900 for n in range(3000)] * 3
+    assert outcomes(tmp_path / "d.txt") == ["too_large"] and 0 < largest[0] <= 1 << 20 < len(lines)
 
 
 @pytest.mark.parametrize("weight", ["-1", "true", '"2"', "null", "1001", "1e300", "1" + "0" * 400, "NaN"])

@@ -8,6 +8,7 @@ import pytest
 
 from dataengine.config.sequence import DatatroveStep, MinhashStep
 from dataengine.errors import UsageError
+from dataengine.sequence import datatrove_steps
 from dataengine.sequence.corpus import Text, text_id
 from dataengine.sequence.datatrove_steps import check, run
 
@@ -34,6 +35,20 @@ def test_near_duplicates_leave_the_first() -> None:
     given = texts(LONG + "One.", other, LONG + "Two.")
     outcomes = [(text.failure, outcome) for text, outcome in run(given, [MinhashStep()])]
     assert outcomes == [("", ""), ("", ""), ("minhash", "duplicate")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("together", [2, 1000])
+def test_near_duplicates_in_several_files_of_signatures(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
+    monkeypatch.setattr(datatrove_steps, "_SIGNED_TOGETHER", together)
+    some = [
+        f"{LONG}{'Again. ' * (n // 3)}" if n % 3 else " ".join(chr(97 + n) * (m + 2) for m in range(60))
+        for n in range(9)
+    ]
+    read = iter([*texts(*some), Text("x", "", failure="bad_row"), *texts(LONG, "", "short")])
+    outcomes = [outcome for _, outcome in run(read, [MinhashStep()])]
+    assert outcomes == [*("" if n % 3 == 0 or n == 1 else "duplicate" for n in range(9)), "failed", "duplicate", "", ""]
+    assert list(run([], [MinhashStep()])) == []
 
 
 def test_a_filter_that_draws_does_so_alike_in_each_run() -> None:

@@ -16,6 +16,7 @@ from support.sequence_runs import TOKENIZER, committed, documents, ledger, packe
 from dataengine.errors import RunError
 from dataengine.pipeline import _Pass, open_run
 from dataengine.progress import Silent
+from dataengine.sequence import encode_worker
 from dataengine.sequence.pack_stage import set_files
 from dataengine.testing.in_process import InProcess
 
@@ -55,6 +56,32 @@ def test_each_record_occurs_as_often_as_its_weight_says(tmp_path: Path, release:
     }
     reasons = [row["reason"] for row in ledger(run_, "s") if row["outcome"] == "failed"]
     assert all("obs0.png has no codes" in reason for reason in reasons)
+
+
+def test_parents_are_looked_up_for_some_records_at_a_time(
+    tmp_path: Path, release: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = [{"type": kind, "name": kind, "release": release} for kind in ("cot", "pairs")]
+    whole = packed(tmp_path / "whole", sources, [{"name": "s", "length": 512}])
+    asked, parents_of = list[int](), encode_worker.EncodeWorker._parents
+
+    def counted(self: encode_worker.EncodeWorker, materials: Any, ids: set[str]) -> Any:
+        asked.append(len(ids))
+        return parents_of(self, materials, ids)
+
+    monkeypatch.setattr(encode_worker.EncodeWorker, "_parents", counted)
+    monkeypatch.setattr(encode_worker, "_LOOKED_UP", 3)
+    monkeypatch.setattr(encode_worker, "_AT_ONCE", 2)
+    pieces = packed(tmp_path / "pieces", sources, [{"name": "s", "length": 512}])
+    assert max(asked) == 3 and sum(asked) == 2 * 16
+    digests = [
+        {
+            name: {role: file.sha256 for role, file in out.files.items()}
+            for name, out in run_.records["sequence.pack"].parts.items()
+        }
+        for run_ in (whole, pieces)
+    ]
+    assert digests[0] == digests[1]
 
 
 def test_texts_and_what_becomes_of_bad_rows(tmp_path: Path, texts: str) -> None:
