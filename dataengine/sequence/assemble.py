@@ -21,6 +21,7 @@ from dataengine.tokenize.rows import global_ids, visual_ids
 from dataengine.tokenize.vocabulary import Layout
 
 _NO_CUTS = np.empty(0, np.int32)
+_ROLE, _LOSS, _PLAIN = 0xFF, 0x100, 0x200
 
 
 @dataclass
@@ -53,10 +54,11 @@ class Assembler:
         failure = InputError("empty", "it has neither text nor media") if draft.empty else None
         rows = _Rows()
         for run in draft.runs:
-            ids = next(encoded) if isinstance(run, Words) and not run.special else []
-            if failure is None:
+            if isinstance(run, Words) and not run.special:
+                rows.add(next(encoded), run.role, run.loss, plain=True)
+            elif failure is None:
                 try:
-                    self._add(rows, run, ids)
+                    self._add(rows, run)
                 except InputError as error:
                     failure = error
         return failure or rows
@@ -66,12 +68,11 @@ class Assembler:
         ids = [ids for rows in batch for ids in rows.ids]
         lengths = np.array([len(one) for one in ids], np.int64)
         first = np.fromiter(chain.from_iterable(ids), np.int32, int(lengths.sum()))
-        roles, loss, plain = (
-            np.repeat(np.array([span[n] for rows in batch for span in rows.spans], np.uint8), lengths) for n in range(3)
-        )
-        wrong = self._is_special[np.where(plain != 0, first, 0)] & (plain != 0)
+        spans = np.repeat(np.array([span for rows in batch for span in rows.spans], np.uint16), lengths)
+        roles, loss, plain = (spans & _ROLE).astype(np.uint8), (spans & _LOSS != 0).view(np.uint8), spans & _PLAIN != 0
+        wrong = self._is_special[np.where(plain, first, 0)] & plain
         roles[first == CODE] = Role.CODE
-        start, any_wrong = 0, bool(wrong.any())
+        start, any_wrong, no_codes = 0, bool(wrong.any()), np.empty((0, max(1, len(self.codebook_sizes))), np.int32)
         for rows in batch:
             part = slice(start, start + rows.length)
             start += rows.length
@@ -79,9 +80,7 @@ class Assembler:
                 text = self.tokenizer.decode(first[part][wrong[part]][:1].tolist())
                 yield InputError("special_token", f"a text has the special token {text}")
             else:
-                yield rows.document(
-                    first[part], roles[part], loss[part], max(1, len(self.codebook_sizes)), self._ends(rows)
-                )
+                yield rows.document(first[part], roles[part], loss[part], no_codes, self._ends(rows))
 
     @cached_property
     def _is_special(self) -> NDArray[np.bool_]:
@@ -95,7 +94,7 @@ class Assembler:
         splits = self.splittable_from is not None and rows.length > self.splittable_from
         return self.tokenizer.sentence_ends if splits else None
 
-    def _add(self, rows: _Rows, run: Run, ids: list[int]) -> None:
+    def _add(self, rows: _Rows, run: Run) -> None:
         if isinstance(run, Token):
             rows.add([self.tokenizer.special[run.purpose]], Role.SPECIAL, run.loss)
         elif isinstance(run, Visual):
@@ -103,10 +102,8 @@ class Assembler:
                 self._add_codes(rows, run)
             else:
                 self._add_media(rows, run)
-        elif run.special:
-            rows.add(self.tokenizer.encode_template(run.text), run.role, run.loss)
         else:
-            rows.add(ids, run.role, run.loss, plain=True)
+            rows.add(self.tokenizer.encode_template(run.text), run.role, run.loss)
 
     def _add_codes(self, rows: _Rows, run: Visual) -> None:
         if run.codes is None:
@@ -151,23 +148,25 @@ def _frames(run: Visual) -> Iterator[tuple[int, float, tuple[int, int, int]]]:
 
 
 class _Rows:
-    """A document while it is made: runs of ids with (role, loss, whether they are of plain text)."""
+    """A document while it is made: runs of ids, and of each its role, with bits for loss and for plain text."""
+
+    __slots__ = ("codes", "cuts", "ids", "length", "media", "spans")
 
     def __init__(self) -> None:
         self.length = 0
         self.ids: list[Sequence[int]] = []
-        self.spans: list[tuple[int, bool, bool]] = []
+        self.spans: list[int] = []
         self.codes: list[NDArray[Any]] = []
         self.cuts: list[int] = []
         self.media: list[MediaSpan] = []
 
     def add(self, ids: Sequence[int], role: Role, loss: bool, plain: bool = False) -> None:
         self.ids.append(ids)
-        self.spans.append((role, loss, plain))
+        self.spans.append(role | (_LOSS if loss else 0) | (_PLAIN if plain else 0))
         self.length += len(ids)
 
-    def document(self, first: I32, roles: U8, loss: U8, codebooks: int, ends: NDArray[np.bool_] | None) -> Document:
-        codes = np.concatenate(self.codes).astype(np.int32) if self.codes else np.empty((0, codebooks), np.int32)
+    def document(self, first: I32, roles: U8, loss: U8, no_codes: I32, ends: NDArray[np.bool_] | None) -> Document:
+        codes = np.concatenate(self.codes).astype(np.int32) if self.codes else no_codes
         cuts = _NO_CUTS if ends is None else self._all_cuts(first, roles, ends)
         return Document(first, codes, roles, loss, cuts, tuple(self.media))
 

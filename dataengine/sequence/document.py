@@ -39,8 +39,9 @@ class Document:
 
     def to_bytes(self) -> bytes:
         """The arrays one after the other, little-endian."""
-        arrays = (self.first.astype("<i4"), self.codes.astype("<i4"), self.roles, self.loss)
-        return b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
+        first = self.first.astype("<i4", copy=False).tobytes()
+        codes = self.codes.astype("<i4", copy=False).tobytes() if len(self.codes) else b""
+        return b"".join((first, codes, self.roles.tobytes(), self.loss.tobytes()))
 
 
 def positions_of(rows: int, visual: int, codebooks: int, layout: str) -> int:

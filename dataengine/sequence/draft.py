@@ -55,10 +55,21 @@ class Draft:
     @property
     def modality(self) -> str:
         """``video`` where there is any, else ``image`` where there is any, else ``text``."""
-        kinds = {run.video for run in self.runs if isinstance(run, Visual)}
-        return "text" if not kinds else "video" if True in kinds else "image"
+        kind = "text"
+        for run in self.runs:
+            if isinstance(run, Visual):
+                if run.video:
+                    return "video"
+                kind = "image"
+        return kind
 
     @property
     def empty(self) -> bool:
         """Whether nothing but special tokens is in it."""
-        return not any(isinstance(run, Visual) or (isinstance(run, Words) and run.text.strip()) for run in self.runs)
+        for run in self.runs:  # a loop: a generator would take longer than tokenizing some captions
+            if isinstance(run, Words):
+                if run.text and not run.text.isspace():
+                    return False
+            elif isinstance(run, Visual):
+                return False
+        return True
