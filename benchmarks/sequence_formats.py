@@ -1,7 +1,8 @@
 """Packed sequences read from each format beside a bare loop over a tar, summaries inserted, and block masks without dense ones.
 
 ``python benchmarks/sequence_formats.py [--sequences N] [--length L]``. The bare loop walks the 512-byte headers of the tar itself
-and hands each ``.npy`` to ``np.load``; ours checks every header and the shapes of every sequence besides. All arrays of every
+and hands each ``.npy`` to ``np.load``; ours checks every header and the shapes of every sequence besides. The SHA-256 of a local file
+is compared the first time that an opened set reads it. All arrays of every
 sequence are summed, so that nothing is left unread. Files are in the page cache; ways take turns.
 """
 
@@ -21,7 +22,7 @@ import harness
 import numpy as np
 
 from dataengine.sequence.formats.description import Format, SetDescription
-from dataengine.sequence.formats.reader import READERS, open_set
+from dataengine.sequence.formats.reader import READERS, SequenceSet, open_set
 from dataengine.sequence.formats.writer import write_set
 from dataengine.sequence.model import DocumentSpan, PackedSequence, Role
 from dataengine.sequence.summary.flex import block_lists, grouped_order, mask_mod
@@ -88,6 +89,11 @@ def by_format(form: Format, folder: Path) -> int:
     return sum(summed(s for _, s in READERS[form](path)) for path in sorted(folder.glob(f"*.{suffix}")))
 
 
+def _again(stored: SequenceSet) -> int:
+    """Files that this set has read before: each was checked the first time."""
+    return summed(iter(stored))
+
+
 def by_webdataset(folder: Path) -> int:
     import webdataset
 
@@ -108,6 +114,7 @@ def reading(report: harness.Report, options: Any, width: int) -> None:
             "bare loop over the tar": lambda: bare(tars / "a.tar"),
             "ours, tar": partial(by_format, Format.webdataset, tars),
             "ours, tar, SHA-256 checked": lambda: summed(iter(open_set(str(tars)))),
+            "ours, tar, checked, second epoch": partial(_again, open_set(str(tars))),
             "webdataset's own reader": partial(by_webdataset, tars),
             "ours, Parquet": partial(by_format, Format.parquet, Path(where, Format.parquet)),
             "ours, Arrow of datasets": partial(by_format, Format.datasets, Path(where, Format.datasets)),

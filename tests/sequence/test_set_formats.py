@@ -14,10 +14,10 @@ import pytest
 from support.packed_sequences import described, packed, same
 
 from dataengine.errors import RunError, UsageError
-from dataengine.sequence.formats import megatron, token_stream
+from dataengine.sequence.formats import megatron, reader, token_stream
 from dataengine.sequence.formats.description import FILE, Format, SetDescription, description_of
 from dataengine.sequence.formats.reader import open_set
-from dataengine.sequence.formats.writer import write_set
+from dataengine.sequence.formats.writer import check_file, write_set
 from dataengine.sequence.model import PackedSequence, Role
 from dataengine.sequence.summary.packed import with_summaries
 from dataengine.sequence.summary.settings import SummarySettings
@@ -217,6 +217,23 @@ def test_a_changed_file_is_refused(tmp_path: Path, form: Format) -> None:
     path.unlink()
     with pytest.raises(RunError, match="does not exist"):
         list(open_set(str(tmp_path)))
+
+
+def test_files_are_hashed_once_unless_they_are_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about, rows = written(tmp_path, Format.webdataset)
+    hashed, stored = list[str](), open_set(str(tmp_path))
+    monkeypatch.setattr(reader, "check_file", lambda path, file: hashed.append(path.name) or check_file(path, file))
+    for _ in range(3):
+        assert all(same(a, b) for a, b in zip(stored, rows, strict=True))
+        stored.at(1)
+    assert hashed == [shard.files[0].path for shard in about.shards]
+    path = tmp_path / about.shards[0].files[0].path
+    data = bytearray(path.read_bytes())
+    data[512 + 128] ^= 1
+    path.write_bytes(data)
+    for _ in range(2):
+        with pytest.raises(RunError, match="checksum mismatch"):
+            list(stored)
 
 
 def test_unchecked_a_changed_token_is_read_as_it_is(tmp_path: Path) -> None:

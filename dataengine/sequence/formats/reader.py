@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataengine.errors import RunError, UsageError
@@ -31,7 +31,9 @@ class SequenceSet:
     store: Store
     about: SetDescription
     checked: bool = True
-    """Whether the SHA-256 of each file is compared before it is read."""
+    """Whether the SHA-256 of each file is compared before it is read: of a local file that stays as it is the first time, of one
+    that is fetched from S3 every time."""
+    _seen: dict[str, tuple[int, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __len__(self) -> int:
         return self.about.sequences
@@ -43,7 +45,7 @@ class SequenceSet:
 
     def read(self, shard: SequenceShard) -> Iterator[PackedSequence]:
         """Sequences of one shard in order. Raises as ``__iter__``."""
-        with local_files(self.store, shard, self.checked) as paths:
+        with self._files(shard) as paths:
             yield from (sequence for _, sequence in READERS[self.about.format](paths[0]))
 
     def at(self, number: int) -> tuple[str, PackedSequence]:
@@ -56,11 +58,30 @@ class SequenceSet:
         raise UsageError(f"{self.store.url} has {len(self):,} sequences, numbered from 0: there is no {number}")
 
     def _nth(self, shard: SequenceShard, number: int) -> tuple[str, PackedSequence]:
-        with local_files(self.store, shard, self.checked) as paths:
+        with self._files(shard) as paths:
             for at, row in enumerate(READERS[self.about.format](paths[0])):
                 if at == number:
                     return row
         raise RunError(f"{self.store.url}: shard {shard.name} has fewer sequences than {shard.sequences}")
+
+
+    @contextmanager
+    def _files(self, shard: SequenceShard) -> Iterator[list[Path]]:
+        """As ``local_files``, of which files that were checked and have not been touched since are not read once more for it."""
+        now = {} if self.store.remote else {f.path: _touched(Path(self.store.url, f.path)) for f in shard.files}
+        known = bool(now) and all(self._seen.get(path) == state != () for path, state in now.items())
+        with local_files(self.store, shard, self.checked and not known) as paths:
+            self._seen.update(now)
+            yield paths
+
+
+def _touched(path: Path) -> tuple[int, ...]:
+    """Changes whenever a file may have been written; () where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 @contextmanager
