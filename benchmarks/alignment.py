@@ -1,8 +1,13 @@
 """Item alignment: held-out retrieval of a picture's crop by another, by the embeddings as they are and by aligned ones.
 
-Pairs are two crops of each stamp of Tux Paint (Debian's tuxpaint-stamps-default; stamps of one folder are alike), or of each
-picture below ``--folder``. Distractors are crops of pictures of other sources: photos of scikit-image and scikit-learn, and
-Debian's mate-backgrounds. Each seed crops, splits, and trains anew.
+    python -m benchmarks alignment --crops 8 --seeds 5
+
+Each stamp of Tux Paint (Debian's tuxpaint-stamps-default; stamps of one folder are alike), or each picture below ``--folder``, is
+cropped ``--crops`` times; two crops of one picture belong together. Trained on are all pairs of crops of the pictures that are not
+held out, measured on disjoint pairs of the others, among their other crops and those of pictures of other sources: photos of
+scikit-image and scikit-learn, and Debian's mate-backgrounds. Crops are embedded once; each seed holds out other pictures, pairs
+their crops anew, and trains anew. Beside it one pair a picture, as ``derive: crops`` gives: few pairs are few steps, and few held
+out are a margin within their noise.
 """
 
 from __future__ import annotations
@@ -10,6 +15,8 @@ from __future__ import annotations
 import argparse
 import statistics
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +36,7 @@ from dataengine.samples.draws import draw, draws, shares
 from dataengine.storage.pinned_packages import SCIKIT_IMAGE, SCIKIT_LEARN
 
 _AT_ONCE = 64
+_SETTINGS = ("epochs", "batch", "temperature", "learning_rate", "weight_decay", "dim")
 _PHOTOS = {
     SCIKIT_IMAGE: ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "retina.jpg", "hubble_deep_field.jpg"),
     SCIKIT_LEARN: ("china.jpg", "flower.jpg"),
@@ -40,34 +48,86 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--folder", type=Path, help="pictures that pairs are made of, instead of the stamps")
     parser.add_argument("--pictures", type=int, default=10_000, help="pairs are made of so many, at most")
-    parser.add_argument("--distractors", type=int, default=500, help="crops of other sources")
+    parser.add_argument("--crops", type=int, default=8, help="of each picture; an even number")
+    parser.add_argument("--distractors", type=int, default=2_000, help="crops of other sources")
     parser.add_argument(
         "--least", type=float, default=0.2, help="least share of a side that a crop has; below 0.5 it is hard"
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    for name in ("epochs", "batch", "temperature", "learning_rate", "weight_decay", "dim"):
+    for name in _SETTINGS:
         field = AlignConfig.model_fields[name]
         kind = float if isinstance(field.default, float) else int
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=field.default)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
+    if options.crops < 2 or options.crops % 2:
+        parser.error("--crops must be even, and 2 or more")
+    bank = embedded_crops(options)
+    report = harness.Report("alignment", options)
+    for crops in sorted({options.crops, 2}, reverse=True):
+        some = Bank(bank.names, bank.vectors[:, :crops], bank.far)
+        report.table(*table([measured(some, seed, options) for seed in range(options.seeds)], some))
+    report.write()
+
+
+@dataclass(frozen=True)
+class Bank:
+    """``(pictures, crops, d)`` vectors, and ``(n, d)`` of other sources."""
+
+    names: list[str]
+    vectors: Any
+    far: Any
+
+
+@dataclass(frozen=True)
+class Measured:
+    seed: int
+    trained: int
+    held_out: int
+    before: float
+    after: float
+    seconds: float
+
+
+def table(rows: list[Measured], bank: Bank) -> tuple[str, list[str], list[list[str]], str]:
+    """Title, columns, rows and note."""
+    gains = [row.after - row.before for row in rows]
+    spread = f", standard deviation {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
+    sizes = (
+        f"{len(bank.names):,} pictures, {bank.vectors.shape[1]} crops of each, {len(bank.far):,} crops of other sources"
+    )
+    return (
+        f"recall@{K} of held-out pairs: {sizes}",
+        ["seed", "pairs trained on", "held out", "as they are", "aligned", "CPU s to train"],
+        [
+            [str(r.seed), f"{r.trained:,}", f"{r.held_out:,}", f"{r.before:.3f}", f"{r.after:.3f}", f"{r.seconds:.1f}"]
+            for r in rows
+        ],
+        f"Margin: mean {statistics.mean(gains):+.3f}{spread}, least {min(gains):+.3f}.",
+    )
+
+
+def embedded_crops(options: argparse.Namespace) -> Bank:
+    """Crops of all pictures, embedded; each picture is decoded once."""
     encoder = StandIn()
     encoder.setup(options.device, options.threads)
     folder = options.folder or unpacked("tuxpaint-stamps-default") / "usr/share/tuxpaint/stamps"
-    sources = list(pictures(sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg"))))
-    sources, others = sources[: options.pictures], list(distractors()) if options.distractors else []
-    report = harness.Report("alignment", options)
-    rows = [one(encoder, sources, others, seed, options) for seed in range(options.seeds)]
-    gains = [after - before for _, before, after, _ in rows]
-    spread = f", standard deviation {statistics.stdev(gains):.3f}" if len(gains) > 1 else ""
-    report.table(
-        f"recall@{K} of held-out pairs of {len(sources):,} pictures, {options.distractors:,} distractors from other sources",
-        ["seed", "as they are", "aligned", "CPU s to train"],
-        [[str(seed), f"{before:.3f}", f"{after:.3f}", seconds] for seed, before, after, seconds in rows],
-        f"Margin: mean {statistics.mean(gains):+.3f}{spread}, least {min(gains):+.3f}.",
-    )
-    report.write()
+    paths = sorted(p for p in folder.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg"))
+    names, parts = list[str](), []
+    for name, rgb in islice(pictures(paths), options.pictures):
+        names.append(str(Path(name).relative_to(folder)))
+        parts.append(embedded(encoder, crops_of(names[-1], rgb, options.crops, options.least)))
+    others = list(distractors()) if options.distractors else []
+    each = -(-options.distractors // max(1, len(others)))
+    far = [embedded(encoder, crops_of(Path(name).name, rgb, each, options.least)) for name, rgb in others]
+    none = np.zeros((0, parts[0].shape[1]), np.float32)
+    return Bank(names, np.stack(parts), np.concatenate([none, *far])[: options.distractors])
+
+
+def crops_of(name: str, rgb: Any, number: int, least: float) -> list[Any]:
+    """So many parts of a picture, which depend on its name."""
+    return [crop(rgb, draw(0, f"{name}#{n}", "crop"), least) for n in range(number)]
 
 
 def pictures(paths: Sequence[Path]) -> Iterator[tuple[str, Any]]:
@@ -96,25 +156,25 @@ def embedded(encoder: StandIn, crops: Sequence[Any]) -> Any:
     return np.concatenate(parts)
 
 
-def one(
-    encoder: StandIn, sources: Sequence[Any], others: Sequence[Any], seed: int, options: argparse.Namespace
-) -> tuple[int, float, float, float]:
-    """Seed, recall as they are and aligned, and CPU seconds of the training."""
-    both = [[crop(rgb, draw(seed, f"{name}#{n}", "crop"), options.least) for name, rgb in sources] for n in range(2)]
-    a, b = (embedded(encoder, crops) for crops in both)
-    far = [
-        crop(others[n % len(others)][1], draw(seed, f"far {n}", "crop"), options.least)
-        for n in range(options.distractors)
-    ]
-    pairs = Pairs(a, b, np.ones(len(a), np.float32), np.arange(len(a), dtype=np.int64))
-    names = ("epochs", "batch", "temperature", "learning_rate", "weight_decay", "dim")
-    config = AlignConfig(pairs=[PairSource(derive="crops")], **{name: getattr(options, name) for name in names})
-    held = shares(draws(seed, [name for name, _ in sources], "align")) < config.held_out
-    split = [pairs.take(np.flatnonzero(rows)) for rows in (~held, held)]
-    far_vectors = embedded(encoder, far) if far else np.zeros((0, 0), np.float32)
+def pairs_of(bank: Bank, rows: Any, together: Sequence[tuple[int, int]]) -> Pairs:
+    """Pairs ``together`` of the crops of some pictures, each picture a group."""
+    a, b = (np.concatenate([bank.vectors[rows, pair[side]] for pair in together]) for side in (0, 1))
+    return Pairs(a, b, np.ones(len(a), np.float32), np.tile(rows, len(together)))
+
+
+def measured(bank: Bank, seed: int, options: argparse.Namespace) -> Measured:
+    """Trains on the pictures that this seed does not hold out."""
+    settings: dict[str, Any] = {name: getattr(options, name) for name in _SETTINGS}
+    config = AlignConfig(pairs=[PairSource(derive="crops")], **settings)
+    held = shares(draws(seed, bank.names, "align")) < config.held_out
+    crops = bank.vectors.shape[1]
+    order = np.random.default_rng(seed).permutation(crops).tolist()
+    train = pairs_of(bank, np.flatnonzero(~held), list(combinations(range(crops), 2)))
+    held_out = pairs_of(bank, np.flatnonzero(held), list(zip(order[::2], order[1::2], strict=True)))
     before = harness.cpu_seconds()
-    fitted = aligned(Material(split[0], split[1], frozenset(), {}, ""), far_vectors, config, seed, options.device)
-    return seed, fitted.facts["recall_raw"], fitted.facts["recall"], harness.cpu_seconds() - before
+    fitted = aligned(Material(train, held_out, frozenset(), {}, ""), bank.far, config, seed, options.device)
+    seconds = harness.cpu_seconds() - before
+    return Measured(seed, len(train), len(held_out), fitted.facts["recall_raw"], fitted.facts["recall"], seconds)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from dataengine.table_engine import PART, Function, Packing, Parameter, Relation
 if TYPE_CHECKING:
     from dataengine.storage.workspace import File, Workspace
 
-_ROWS_AT_ONCE = 1_000_000
+_ROWS_AT_ONCE = 1 << 17
 #: Memory in which rows are joined and sorted into parts, beyond which DuckDB uses its folder: at least, and a row.
 _PARTS_BYTES, _ROW_BYTES = 300 << 20, 30
 _BATCH = 1 << 16
@@ -103,7 +103,7 @@ class DuckDBEngine:
         return self.query(sql, frames, parameters)
 
     def local(self, frame: pa.Table, keys: Sequence[str], function: Function, schema: pa.Schema) -> pa.Table:
-        """Without keys in slices of a million rows, four at once."""
+        """Without keys in slices of some hundred thousand rows, four at once."""
         if keys or frame.num_rows <= _ROWS_AT_ONCE:
             return self.whole(frame, function, schema)
         slices = [frame.slice(start, _ROWS_AT_ONCE) for start in range(0, frame.num_rows, _ROWS_AT_ONCE)]

@@ -19,7 +19,7 @@ from dataengine.errors import BalanceError, RunError
 from dataengine.sequence.base import AS_WRITTEN, ENCODE, MIX, Sequencing, codebook_sizes, releases, sources_of
 from dataengine.sequence.budgets import cut_of, fitting, plan_budgets, pools
 from dataengine.sequence.encoded import DOCUMENTS
-from dataengine.sequence.occurrences import BUCKETS, DRAWN, OCCURRENCES, Draws
+from dataengine.sequence.occurrences import BUCKETS, DRAWN, EXPANDED, OCCURRENCES, Draws
 from dataengine.sequence.special import family_of
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
@@ -45,13 +45,20 @@ _FRACTIONS = """
 SELECT "source", "thousandths", CAST(count(*) AS BIGINT) AS "n" FROM d WHERE "thousandths" > 0 GROUP BY "source", "thousandths"
 """
 _RANKED = """
-SELECT d.*, CAST(row_number() OVER (PARTITION BY "source", "thousandths" ORDER BY "place", "id") AS BIGINT) AS "rank" FROM d
-WHERE "outcome" = ?
+SELECT "source", "id", "n", "thousandths",
+       CAST(row_number() OVER (PARTITION BY "source", "thousandths" ORDER BY "place", "id") AS BIGINT) AS "rank"
+FROM d WHERE "outcome" = ? AND "thousandths" > 0
+"""
+_ONCE_MORE = """
+SELECT r."source", r."id", r."n" FROM r INNER JOIN f ON r."source" = f."source" AND r."thousandths" = f."thousandths"
+WHERE r."rank" <= f."extra"
 """
 _COUNTED = """
-SELECT r.*, r."whole" + CASE WHEN f."extra" IS NOT NULL AND r."rank" <= f."extra" THEN 1 ELSE 0 END AS "count"
-FROM r LEFT JOIN f ON r."source" = f."source" AND r."thousandths" = f."thousandths"
+SELECT {columns}, d."whole" + CASE WHEN m."id" IS NOT NULL THEN 1 ELSE 0 END AS "count"
+FROM d LEFT JOIN m ON d."source" = m."source" AND d."id" = m."id" AND d."n" = m."n" WHERE d."outcome" = ?
 """
+_WHOLE = 'SELECT {columns}, d."whole" AS "count" FROM d WHERE d."outcome" = ?'
+_LISTED = 'SELECT "source", "id", "modality", "reason", "n", "weight", "outcome" FROM d'
 _BUCKETS = """
 SELECT {cell} AS "cell", "bucket", CAST(sum("length") AS BIGINT) AS "tokens" FROM o GROUP BY {cell}, "bucket"
 """
@@ -111,7 +118,10 @@ class SequenceMix(Sequencing, TableStage):
         sizes = codebook_sizes(releases(run, config)) if family_of(one.layout) == "discrete" else ()
         draws = Draws.of(config, one, max(1, len(sizes)), run.recipe.seed)
         drawn = engine.kept(self._drawn(run, one, draws))
-        pieces = engine.kept(_pieces(engine, drawn, draws))
+        listed, counted = engine.kept(engine.sql(_LISTED, {"d": drawn})), _counted(engine, drawn)
+        del drawn  # a frame of this process is freed with its last name
+        pieces = engine.kept(engine.local(counted, (), draws.expanded, OCCURRENCES))
+        del counted
         caps = {source.name: source.cap for source in config.sources if source.cap is not None}
         capped = engine.kept(_capped(engine, pieces, caps, sources_of(config, one))) if caps else pieces
         available = {
@@ -121,7 +131,7 @@ class SequenceMix(Sequencing, TableStage):
         everything = not one.shares and one.tokens is None
         chosen = capped if everything else engine.kept(_within(engine, capped, budgets, "cell"))
         files = self._plans(run, one, chosen, base)
-        ledger, outcomes = _ledger(run, one, drawn, chosen, base)
+        ledger, outcomes = _ledger(run, one, listed, chosen, base)
         reached = {row["cell"]: row for row in engine.collect(engine.sql(_CELLS, {"o": chosen})).to_pylist()}
         cells = _cells(one, available, budgets, reached)
         _check_shortage(one, cells)
@@ -150,10 +160,13 @@ class SequenceMix(Sequencing, TableStage):
         return {f"plan/{name}": file for name, file in sorted(plans.items())}
 
 
-def _pieces(engine: TableEngine, drawn: Frame, draws: Draws) -> Frame:
-    """OCCURRENCES of all documents that nothing speaks against. Of those with a part of a weight, exactly so many are used once
-    more as the part says."""
+def _counted(engine: TableEngine, drawn: Frame) -> Frame:
+    """How often each document is used that nothing speaks against, with what its pieces are made of. Of those with a part of a
+    weight, exactly so many are used once more as the part says."""
+    columns = ", ".join(f'd."{name}"' for name in EXPANDED)
     fractions = engine.collect(engine.sql(_FRACTIONS, {"d": drawn})).to_pylist()
+    if not fractions:
+        return engine.sql(_WHOLE.format(columns=columns), {"d": drawn}, ("",))
     extra = [
         {
             "source": row["source"],
@@ -163,8 +176,8 @@ def _pieces(engine: TableEngine, drawn: Frame, draws: Draws) -> Frame:
         for row in fractions
     ]
     ranked = engine.sql(_RANKED, {"d": drawn}, ("",))
-    counted = engine.sql(_COUNTED, {"r": ranked, "f": engine.frame(pa.Table.from_pylist(extra, _EXTRA))})
-    return engine.local(counted, (), draws.expanded, OCCURRENCES)
+    more = engine.sql(_ONCE_MORE, {"r": ranked, "f": engine.frame(pa.Table.from_pylist(extra, _EXTRA))})
+    return engine.sql(_COUNTED.format(columns=columns), {"d": drawn, "m": more}, ("",))
 
 
 def _capped(engine: TableEngine, pieces: Frame, caps: Mapping[str, int], names: list[str]) -> Frame:
@@ -196,16 +209,16 @@ def _fitting(by: str, pieces: pa.Table) -> pa.Table:
     return restored.select(OCCURRENCES.names).cast(OCCURRENCES)
 
 
-def _ledger(run: Run, one: SetConfig, drawn: Frame, chosen: Frame, base: str) -> tuple[dict[str, File], dict[str, int]]:
+def _ledger(run: Run, one: SetConfig, listed: Frame, chosen: Frame, base: str) -> tuple[dict[str, File], dict[str, int]]:
     engine = run.engine
     uses = engine.sql(_USES, {"o": chosen})
-    rows = engine.sql(_OUTCOMES, {"d": drawn, "u": uses}, ("", "not chosen", "packed", "", ""))
+    rows = engine.sql(_OUTCOMES, {"d": listed, "u": uses}, ("", "not chosen", "packed", "", ""))
     named = engine.kept(engine.local(rows, (), partial(_named, one.name), SEQUENCE_LEDGER))
     tally = engine.collect(engine.sql(_TALLY, {"l": named})).to_pylist()
     outcomes: dict[str, int] = {}
     for row in tally:
         outcomes[row["outcome"]] = outcomes.get(row["outcome"], 0) + row["n"]
-    [total] = engine.collect(engine.sql('SELECT CAST(count(*) AS BIGINT) AS "n" FROM d', {"d": drawn})).to_pylist()
+    [total] = engine.collect(engine.sql('SELECT CAST(count(*) AS BIGINT) AS "n" FROM d', {"d": listed})).to_pylist()
     if sum(outcomes.values()) != total["n"]:
         raise BalanceError(f"set {one.name}: {total['n']:,} documents, but outcomes of {sum(outcomes.values()):,}")
     files = engine.write(run.workspace, f"{base}/ledger", named, SEQUENCE_LEDGER, ["source", "id", "n"])

@@ -48,6 +48,11 @@ _OCCURRENCES: list[pa.Field[Any]] = [
 ]
 #: One row a piece of an occurrence, with its place among all.
 OCCURRENCES = pa.schema(_OCCURRENCES)
+#: Columns of DRAWN that ``Draws.expanded`` reads beside ``count``.
+EXPANDED = (
+    *(name for name in OCCURRENCES.names if name in DRAWN.names and name not in ("place", "length")),
+    *("n", "starts", "stops", "lengths"),
+)
 TOO_LONG, WEIGHT_0, DUPLICATE, NO_SHARE = "too long", "weight 0", "duplicate", "no share"
 
 

@@ -111,14 +111,15 @@ def _spdx(release: Path) -> dict[str, str]:
     return {e["name"]: e["verifiedUsing"][0]["hashValue"] for e in graph if e["type"] == "software_File"}
 
 
-def test_on_s3(release: Path, s3_conditional: str, tmp_path: Path) -> None:
+def test_on_s3(release: Path, s3_conditional: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dataengine.index.search.cache_dir", lambda: tmp_path / "cache")
     publish(str(release), f"{s3_conditional}/cats")
     sheet = tmp_path / "sheet.html"
     arguments = ["search", f"{s3_conditional}/cats", "--text", "a rocket", "--json", "--sheet", str(sheet)]
     answer = json.loads(CliRunner().invoke(app, arguments).stdout)
-    assert answer["hits"][0]["caption"] == "A rocket at night." and sheet.read_text().count("<img") == len(
-        answer["hits"]
-    )
+    assert answer["hits"][0]["caption"] == "A rocket at night."
+    assert sheet.read_text().count("<img") == len(answer["hits"])
+    assert len([*(tmp_path / "cache/index").iterdir()]) >= 4, "its files are here now"
 
 
 def test_the_same_bytes_again_and_all_items(run: Run, release: Path, tmp_path: Path) -> None:
