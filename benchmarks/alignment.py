@@ -3,11 +3,11 @@
     python -m benchmarks alignment --crops 8 --seeds 5
 
 Each stamp of Tux Paint (Debian's tuxpaint-stamps-default; stamps of one folder are alike), or each picture below ``--folder``, is
-cropped ``--crops`` times; two crops of one picture belong together. Trained on are all pairs of crops of the pictures that are not
-held out, measured on disjoint pairs of the others, among their other crops and those of pictures of other sources: photos of
+cropped ``--crops`` times; two crops of one picture belong together. Trained on are all pairs of crops of the pictures that are
+not held out, measured on disjoint pairs of the others, among their other crops and those of pictures of other sources: photos of
 scikit-image and scikit-learn, and Debian's mate-backgrounds. Crops are embedded once; each seed holds out other pictures, pairs
-their crops anew, and trains anew. Beside it one pair a picture, as ``derive: crops`` gives: few pairs are few steps, and few held
-out are a margin within their noise.
+their crops anew, and trains anew. Beside it one pair a picture, as ``derive: crops`` gives: few pairs are few steps, and few
+held out are a margin within their noise.
 """
 
 from __future__ import annotations

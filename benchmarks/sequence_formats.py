@@ -2,7 +2,8 @@
 
 ``python benchmarks/sequence_formats.py [--sequences N] [--length L]``. The bare loop walks the 512-byte headers of the tar itself
 and hands each ``.npy`` to ``np.load``; ours checks every header and the shapes of every sequence besides. The SHA-256 of a local
-file is compared the first time that an opened set reads it. All arrays of every sequence are summed, so that nothing is left unread. Files are in the page cache; ways take turns.
+file is compared the first time that an opened set reads it. All arrays of every sequence are summed, so that nothing is left
+unread. Files are in the page cache; ways take turns.
 """
 
 from __future__ import annotations

@@ -42,6 +42,9 @@ def test_semantic_codes(started: Any) -> None:
 @pytest.mark.slow
 def test_alignment(started: Any, tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", images=14)
-    options = ("--folder", str(tmp_path / "in"), "--distractors", "0", "--seeds", "2", "--epochs", "1")
-    [table] = started("alignment", *options)["tables"]
-    assert [row[0] for row in table["rows"]] == ["0", "1"] and "Margin: mean" in table["note"]
+    options = ("--folder", str(tmp_path / "in"), "--distractors", "0", "--seeds", "2", "--epochs", "1", "--crops", "4")
+    many, few = started("alignment", *options)["tables"]
+    for table, pairs, held_out in ((many, 6, 2), (few, 1, 1)):
+        assert [row[0] for row in table["rows"]] == ["0", "1"] and "Margin: mean" in table["note"]
+        for row in table["rows"]:
+            assert int(row[1]) / pairs + int(row[2]) / held_out == 14
