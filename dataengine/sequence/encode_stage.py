@@ -28,7 +28,7 @@ from dataengine.storage.workspace import digest
 
 class SequenceEncode(Sequencing, RecordStage):
     name = ENCODE
-    version = "3"
+    version = "4"
     needs = ("ingest", "dedup", "tokenize.fit", CORPORA, SAMPLES, VOCABULARY, "cot.write")
 
     def settings(self, recipe: Recipe) -> Any:

@@ -86,7 +86,7 @@ class EncodeWorker:
                     out.write(data)
                     digest.update(data)
 
-                rows = self._rows(spec, assembler, f"{base}.bin", write, counts)
+                rows = self._rows(spec, assembler, part.name, write, counts)
                 table = write_rows(self.workspace, f"{base}.parquet", rows, DOCUMENTS)
             size = path.stat().st_size
             self.workspace.store.move(path, f"{base}.bin", digest.hexdigest())

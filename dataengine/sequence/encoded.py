@@ -41,7 +41,8 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("media", pa.list_(_MEDIA), False),
 ]
 #: One row a document. ``outcome``: empty, or failed, filtered or duplicate; ``rows`` and ``visual``: of its arrays, at ``offset``
-#: of ``pack``; ``cuts``: rows before which it may be split, ``cuts_visual``: rows of codes before each.
+#: of the file of tokens of the part ``pack`` (a key would be half of the row); ``cuts``: rows before which it may be split,
+#: ``cuts_visual``: rows of codes before each.
 DOCUMENTS = pa.schema(_FIELDS)
 
 

@@ -36,10 +36,16 @@ _LEDGER: list[pa.Field[Any]] = [
 SEQUENCE_LEDGER = pa.schema(_LEDGER)
 #: OCCURRENCES that are packed together, in the order of the shuffle.
 PLAN = pa.schema([field for field in OCCURRENCES if field.name != "bucket"])
+_REPEATED = """
+SELECT r."source", r."id" FROM
+(SELECT "source", "id", CAST(count(*) AS BIGINT) AS "times" FROM d GROUP BY "source", "id") AS r WHERE r."times" > 1
+"""
 _NUMBERED = """
-SELECT d.*, CAST(
+SELECT e.*, CAST(
   row_number() OVER (PARTITION BY "source", "id" ORDER BY "pack", "offset", "reason", "weight", "rows") AS BIGINT
-) AS "n" FROM d
+) AS "n" FROM (SELECT d.* FROM d INNER JOIN r ON d."source" = r."source" AND d."id" = r."id") AS e
+UNION ALL SELECT d.*, CAST(1 AS BIGINT) AS "n" FROM d LEFT JOIN r ON d."source" = r."source" AND d."id" = r."id"
+WHERE r."id" IS NULL
 """
 _FRACTIONS = """
 SELECT "source", "thousandths", CAST(count(*) AS BIGINT) AS "n" FROM d WHERE "thousandths" > 0 GROUP BY "source", "thousandths"
@@ -89,7 +95,7 @@ _EXTRA = columns(source=pa.string(), thousandths=pa.int64(), extra=pa.int64())
 
 class SequenceMix(Sequencing, TableStage):
     name = MIX
-    version = "2"
+    version = "3"
     needs = (ENCODE,)
 
     def settings(self, recipe: Recipe) -> Any:
@@ -130,9 +136,13 @@ class SequenceMix(Sequencing, TableStage):
         budgets = plan_budgets(available, one.shares, one.tokens)
         everything = not one.shares and one.tokens is None
         chosen = capped if everything else engine.kept(_within(engine, capped, budgets, "cell"))
-        files = self._plans(run, one, chosen, base)
-        ledger, outcomes = _ledger(run, one, listed, chosen, base)
+        del pieces, capped
         reached = {row["cell"]: row for row in engine.collect(engine.sql(_CELLS, {"o": chosen})).to_pylist()}
+        ledger, outcomes = _ledger(run, one, listed, chosen, base)
+        pooled = _pooled(engine, one, chosen)
+        del chosen, listed
+        plans = engine.split(run.workspace, f"{base}/plan", pooled, PLAN, "pool", ["place"])
+        files = {f"plan/{name}": file for name, file in sorted(plans.items())}
         cells = _cells(one, available, budgets, reached)
         _check_shortage(one, cells)
         return files | ledger, {"outcomes": outcomes, "cells": cells}
@@ -145,19 +155,21 @@ class SequenceMix(Sequencing, TableStage):
             if out.facts["family"] == family and out.facts["source"] in names
         ]
         engine = run.engine
-        numbered = engine.sql(_NUMBERED, {"d": engine.scan(run.workspace, parts, DOCUMENTS)})
+        documents = engine.kept(engine.scan(run.workspace, parts, DOCUMENTS))
+        repeated = engine.kept(engine.sql(_REPEATED, {"d": documents}))
+        numbered = engine.sql(_NUMBERED, {"d": documents, "r": repeated})
+        del documents
         return engine.local(numbered, (), draws.drawn, DRAWN)
 
-    def _plans(self, run: Run, one: SetConfig, chosen: Frame, base: str) -> dict[str, File]:
-        engine = run.engine
-        by_bucket: dict[int, int] = {}
-        for row in engine.collect(engine.sql(_BUCKETS.format(cell='"source"'), {"o": chosen})).to_pylist():
-            by_bucket[row["bucket"]] = by_bucket.get(row["bucket"], 0) + row["tokens"]
-        pool = pools(by_bucket, one.pool * one.length)
-        rows = [{"bucket": bucket, "pool": f"{one.name}-{n:05d}"} for bucket, n in sorted(pool.items())]
-        frames = {"o": chosen, "p": engine.frame(pa.Table.from_pylist(rows, _POOL))}
-        plans = engine.split(run.workspace, f"{base}/plan", engine.sql(_POOLED, frames), PLAN, "pool", ["place"])
-        return {f"plan/{name}": file for name, file in sorted(plans.items())}
+
+def _pooled(engine: TableEngine, one: SetConfig, chosen: Frame) -> Frame:
+    """OCCURRENCES with the pool in which each is packed."""
+    by_bucket: dict[int, int] = {}
+    for row in engine.collect(engine.sql(_BUCKETS.format(cell='"source"'), {"o": chosen})).to_pylist():
+        by_bucket[row["bucket"]] = by_bucket.get(row["bucket"], 0) + row["tokens"]
+    pool = pools(by_bucket, one.pool * one.length)
+    rows = [{"bucket": bucket, "pool": f"{one.name}-{n:05d}"} for bucket, n in sorted(pool.items())]
+    return engine.sql(_POOLED, {"o": chosen, "p": engine.frame(pa.Table.from_pylist(rows, _POOL))})
 
 
 def _counted(engine: TableEngine, drawn: Frame) -> Frame:
@@ -209,7 +221,9 @@ def _fitting(by: str, pieces: pa.Table) -> pa.Table:
     return restored.select(OCCURRENCES.names).cast(OCCURRENCES)
 
 
-def _ledger(run: Run, one: SetConfig, listed: Frame, chosen: Frame, base: str) -> tuple[dict[str, File], dict[str, int]]:
+def _ledger(
+    run: Run, one: SetConfig, listed: Frame, chosen: Frame, base: str
+) -> tuple[dict[str, File], dict[str, int]]:
     engine = run.engine
     uses = engine.sql(_USES, {"o": chosen})
     rows = engine.sql(_OUTCOMES, {"d": listed, "u": uses}, ("", "not chosen", "packed", "", ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
 from dataengine.samples.draws import draws
-from dataengine.sequence.base import AS_WRITTEN, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
+from dataengine.sequence.base import AS_WRITTEN, ENCODE, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
 from dataengine.sequence.document import Document, Expanded, expand, piece
 from dataengine.sequence.encoded import Place, media_of, read
 from dataengine.sequence.mix_stage import PLAN
@@ -34,8 +34,8 @@ _NO_BALANCE = 4096
 
 class SequencePack(Sequencing, RecordStage):
     name = PACK
-    version = "1"
-    needs = (VOCABULARY, MIX)
+    version = "2"
+    needs = (VOCABULARY, ENCODE, MIX)
 
     def settings(self, recipe: Recipe) -> Any:
         return [[one.model_dump(mode="json", exclude=AS_WRITTEN) for one in self.config(recipe).sets], recipe.seed]
@@ -63,8 +63,9 @@ class SequencePack(Sequencing, RecordStage):
         facts = run.records[VOCABULARY].parts["all"].facts
         sizes = codebook_sizes(releases(run, self.config(run.recipe)))
         special = facts["special"]
+        packs = {name: out.files["tokens"].key for name, out in run.records[ENCODE].parts.items()}
         return PackWorker(
-            run.workspace, max(1, len(sizes)), special["end_of_text"], special.get("eob", 0), run.recipe.seed
+            run.workspace, max(1, len(sizes)), special["end_of_text"], special.get("eob", 0), run.recipe.seed, packs
         )
 
 
@@ -77,6 +78,8 @@ class PackWorker:
     padding: int
     eob: int
     seed: int
+    packs: Mapping[str, str]
+    """Key of the file of tokens of each part of sequence.encode."""
 
     def setup(self) -> None: ...
     def close(self) -> None: ...
@@ -103,7 +106,7 @@ class PackWorker:
         each = max(1, _BYTES // (one.length * (6 + (4 * codebooks if one.layout == "blocks" else 0))))
         for start in range(0, len(arranged.sequences), each):
             group = arranged.sequences[start : start + each]
-            rows = _Rows(plan.take([n for pieces in group for n, _, _ in pieces]))
+            rows = _Rows(plan.take([n for pieces in group for n, _, _ in pieces]), self.packs)
             documents = read(self.workspace.store, rows.places(), codebooks)
             numbers = count()
             for number, pieces in enumerate(group, start):
@@ -114,7 +117,8 @@ class PackWorker:
 class _Rows:
     """The columns of some rows of a plan as lists."""
 
-    def __init__(self, plan: pa.Table) -> None:
+    def __init__(self, plan: pa.Table, packs: Mapping[str, str]) -> None:
+        self._packs = packs
         self._columns: dict[str, list[Any]] = {
             name: plan[name].to_pylist() for name in PLAN.names if name not in ("media", "place", "cell")
         }
@@ -123,7 +127,7 @@ class _Rows:
 
     def places(self) -> list[Place]:
         columns = (self._columns[name] for name in ("pack", "offset", "rows", "visual"))
-        return [Place(*row) for row in zip(*columns, strict=True)]
+        return [Place(self._packs[pack], *rest) for pack, *rest in zip(*columns, strict=True)]
 
     def piece(self, n: int, document: Document, one: SetConfig, eob: int, start: int, stop: int) -> Piece:
         """Piece ``n`` of the rows; of ``concatenate`` its positions from ``start`` to ``stop``."""

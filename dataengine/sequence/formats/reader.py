@@ -64,7 +64,6 @@ class SequenceSet:
                     return row
         raise RunError(f"{self.store.url}: shard {shard.name} has fewer sequences than {shard.sequences}")
 
-
     @contextmanager
     def _files(self, shard: SequenceShard) -> Iterator[list[Path]]:
         """As ``local_files``, of which files that were checked and have not been touched since are not read once more for it."""
