@@ -10,18 +10,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataengine.contracts import columns
 from dataengine.sequence.corpus import Text
 
 _AT_ONCE = 256
-_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("text", pa.large_string()),
-        ("weight", pa.float64()),
-        ("failure", pa.string()),
-        ("message", pa.string()),
-        ("outcome", pa.string()),
-    ]
+_SCHEMA = columns(
+    id=pa.string(),
+    text=pa.large_string(),
+    weight=pa.float64(),
+    failure=pa.string(),
+    message=pa.string(),
+    outcome=pa.string(),
 )
 
 

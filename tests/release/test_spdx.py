@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from spdx_python_model import v3_0_1
 
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
-from dataengine.storage.workspace import File
 
 
 def read(path: Path) -> v3_0_1.SHACLObjectSet:
@@ -47,7 +47,7 @@ def test_licences_become_spdx_expressions(small: Path, tmp_path: Path, given: st
     manifest = open_release(str(small)).manifest
     manifest.license, manifest.date = given, "2026-01-31"
     path = tmp_path / "spdx.json"
-    path.write_bytes(spdx(manifest, [File("base/ledger.parquet", "0" * 64, 5)], "base"))
+    path.write_bytes(spdx(manifest, [ReleaseFile("ledger.parquet", "0" * 64, 5)]))
     objects = read(path)
     [licence] = objects.foreach_type(v3_0_1.simplelicensing_LicenseExpression)
     assert licence.simplelicensing_licenseExpression == expression
