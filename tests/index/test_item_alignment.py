@@ -22,7 +22,6 @@ from dataengine.index.align import stage as align_stage
 from dataengine.index.align.fit import aligned
 from dataengine.index.align.pair_table import NAMED, Counted
 from dataengine.index.align.projection import Projection, from_bytes
-from dataengine.index.align.retrieval import recall
 from dataengine.index.align.training import Pairs, State, start, train
 from dataengine.index.vectors import unit
 from dataengine.stage import Run
@@ -85,23 +84,6 @@ def align_stage_material(pairs: Pairs, trained: Any) -> Any:
 
     split = [pairs.take(np.flatnonzero(rows)) for rows in (trained, ~trained)]
     return Material(*split, frozenset(), {}, "")
-
-
-def test_recall_is_that_of_a_full_ranking() -> None:
-    rng = np.random.default_rng(0)
-    a, b, others = (unit(rng.normal(size=(n, 6))) for n in (40, 40, 60))
-    group = np.repeat(np.arange(20), 2)
-    pairs = Pairs(a, b, np.ones(40, np.float32), group)
-    hits = 0
-    for n in range(40):
-        candidates = [b[n], *(b[m] for m in range(40) if group[m] != group[n]), *others]
-        scores = np.array(candidates) @ a[n]
-        hits += int((scores > scores[0] + 1e-6).sum() < 10)
-    assert recall(pairs, others, 10) == hits / 40
-    assert recall(pairs, np.zeros((0, 6), np.float32), 5) < 1
-    equal = Pairs(*(np.ones((40, 1), np.float32),) * 2, np.ones(40, np.float32), np.arange(40))
-    assert recall(equal, np.ones((60, 1), np.float32), 10) == pytest.approx(10 / 100), "equal vectors find nothing"
-    assert np.isnan(recall(pairs.take(np.zeros(0, np.int64)), others))
 
 
 def test_a_killed_training_goes_on_to_the_same_weights() -> None:
