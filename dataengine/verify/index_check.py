@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -44,7 +45,7 @@ def _files(manifest: Manifest) -> Iterator[Stored]:
 def _rows_errors(store: Store, manifest: Manifest, ids: Collection[str]) -> Iterator[str]:
     samples, total = set(ids), 0
     for branch in manifest.branches:
-        names = parquet(store.get(branch.rows.key), ["id"])["id"].to_pylist()
+        names: list[Any] = parquet(store.get(branch.rows.key), ["id"])["id"].to_pylist()
         total += len(names)
         if _vectors(store, branch) != len(names):
             yield f"{branch.rows.key}: has {len(names):,} rows, its vectors and leaves are of {_vectors(store, branch):,}"
