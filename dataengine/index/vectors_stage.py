@@ -146,7 +146,7 @@ class DistinctItems(TableStage):
             table = config_of(run.recipe).items
             raise RunError(
                 f"index.items: {total['n']:,} ids are in several rows of {table.path if table else 'the table'}, such as "
-                f"{', '.join(map(str, first['id'].to_pylist()))}: an id names one item. Leave one row of each, or name another column"
+                f"{', '.join(map(str, first['id'].to_pylist()))}: an id names one item. Leave one row of each"
             )
         return Output({}, {"samples": run.records["index.vectors"].counts["samples"]})
 
