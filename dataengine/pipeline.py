@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from dataengine.config.recipe import Recipe
+from dataengine.config.share import WHOLE, Share
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
 from dataengine.models.serving.started import StartedServers, check
@@ -76,12 +77,14 @@ def execute(
     accept: bool = False,
     prepare: Callable[[Run], object] | None = None,
     locked: bool = False,
+    share: Share = WHOLE,
 ) -> list[StageReport]:
     """Bring a recipe's stages up to date, or ``only`` the named group or stage (all it needs must be up to date already).
 
     ``plan`` replaces the project's own stages, ``engine`` Ray as what runs the workers of record stages. ``accept``: go on where
     too many inputs failed or nothing is kept. ``prepare`` is called once the workspace is this run's. ``locked``: the recipe's
-    lock must not change. Raises UsageError before anything runs, HeldError where another run holds the workspace, RunError.
+    lock must not change. ``share``: make only these parts of the first stage that is not up to date, and commit nothing.
+    Raises UsageError before anything runs, HeldError where another run holds the workspace, RunError.
     """
     plan = stages(recipe) if plan is None else plan
     if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
@@ -93,7 +96,7 @@ def execute(
     with closing(open_run(recipe)) as run:
         if locked:
             require_lock(run, plan)
-        return _Pass(run, only, dry_run, reporter or Silent(), engine, accept).over(plan, prepare)
+        return _Pass(run, only, dry_run, reporter or Silent(), engine, accept, share).over(plan, prepare)
 
 
 def _needed_by(plan: Sequence[Stage], only: str) -> list[Stage]:
@@ -147,6 +150,7 @@ class _Pass:
     reporter: Reporter
     engine: RecordEngine | None = None
     accept: bool = False
+    share: Share = WHOLE
 
     def __post_init__(self) -> None:
         self.lease = Lease(self.run.workspace.store, self.run.recipe.name, self._wait)
@@ -171,6 +175,8 @@ class _Pass:
                 report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
                 reports.append(report)
                 self.reporter.end(report)
+                if report.state == "partly done":
+                    break
                 if not self.dry_run:
                     self._check(stage)
                     report.note = stage.keep(self.run)
@@ -196,7 +202,17 @@ class _Pass:
                 f"{group_of(stage.name)} is not up to date: run `dataengine {group_of(stage.name)} RECIPE` first, "
                 "or `dataengine run RECIPE` for all stages"
             )
+        if not self.share.whole:
+            self._require_divisible(stage)
         return self._make(stage, key)
+
+    def _require_divisible(self, stage: Stage) -> None:
+        """Raises UsageError for a share of a stage that several processes cannot make between them."""
+        names = stage.servers(self.run.recipe) if isinstance(stage, RecordStage) else ()
+        started = any(self.run.recipe.model_servers[name].started for name in names)
+        if started or not isinstance(stage, RecordStage):
+            why = "starts model servers (or name running ones by url)" if started else "has no parts"
+            raise UsageError(f"{stage.name} {why}: run `dataengine run RECIPE --only {stage.name}` without --parts")
 
     def _check(self, stage: Stage) -> None:
         """Raises StoppedError for a result that a person must look at. One that was accepted once stays so."""
@@ -239,6 +255,8 @@ class _Pass:
                     outputs = {**outputs, **self._work(stage, jobs, cost)}
             cost.parts = made
             self.run.forget()
+        if not self.share.whole:
+            return StageReport(stage.name, "partly done", len(outputs), made, time.monotonic() - start)
         self.lease.take()
         commit = Record(stage.name, key, dict(sorted(outputs.items()))).to_bytes()
         self.run.workspace.store.put(path, commit)
@@ -269,7 +287,7 @@ class _Pass:
         return outputs
 
     def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:
-        parts = stage.plan(self.run)
+        parts = self.share.select(stage.plan(self.run))
         markers = {p.name: (stage.marker(self.run, p), p.key) for p in parts}
         done = self.run.workspace.finished(stage.marker_prefix(self.run), markers)
         for name in stage.absent(self.run, done):

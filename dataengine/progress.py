@@ -8,7 +8,8 @@ from typing import Protocol
 
 @dataclass
 class StageReport:
-    """Outcome of one stage. ``state``: up to date, done, pending, waiting (for an earlier stage)."""
+    """Outcome of one stage. ``state``: up to date, done, partly done (a share of its parts, not committed), pending, waiting (for
+    an earlier stage)."""
 
     name: str
     state: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.errors import DataEngineError
+from dataengine.errors import DataEngineError, UsageError
 from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
@@ -47,6 +47,20 @@ AcceptOption = Annotated[
 LockedOption = Annotated[
     bool, typer.Option("--locked", help="Fail, before anything runs, where the recipe's lock would change.")
 ]
+OnlyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--only", metavar="STAGE", help="Only this stage, as `dataengine status` calls it, or group of stages."
+    ),
+]
+PartsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--parts",
+        metavar="NUMBER/OF",
+        help="Make a share of the parts of --only STAGE, such as 3/8, and commit nothing (docs/schedule.md).",
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
 ]
@@ -80,17 +94,22 @@ def bring_up_to_date(
     accept: bool = False,
     retry: bool = False,
     locked: bool = False,
+    parts: str | None = None,
 ) -> Recipe:
-    """Load the recipe and run its stages (``only``: one group of them) with a progress display and a summary. Returns the recipe
-    with the command line's changes."""
+    """Load the recipe and run its stages (``only``: one group of them, ``parts``: a share of its parts) with a progress display
+    and a summary. Returns the recipe with the command line's changes."""
     from dataengine.cli import console
     from dataengine.config import recipe
+    from dataengine.config.share import WHOLE, Share
     from dataengine.ingest.retry import forget_failed
     from dataengine.pipeline import execute
 
+    share = Share.parse(parts) if parts else WHOLE
+    if parts and only is None:
+        raise UsageError(f"--parts {parts} is a share of one stage: name it with --only")
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
     prepare = forget_failed if retry else None
     with console.Progress() as progress:
-        reports = execute(loaded, only, dry_run, progress, accept=accept, prepare=prepare, locked=locked)
+        reports = execute(loaded, only, dry_run, progress, accept=accept, prepare=prepare, locked=locked, share=share)
     console.summary(loaded, reports, dry_run)
     return loaded

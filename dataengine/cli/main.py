@@ -14,6 +14,8 @@ from dataengine.cli.common import (
     DryRunOption,
     EngineOption,
     LockedOption,
+    OnlyOption,
+    PartsOption,
     RecipeArgument,
     RetryOption,
     WorkersOption,
@@ -48,9 +50,11 @@ def run(
     accept: AcceptOption = False,
     retry_failed: RetryOption = False,
     locked: LockedOption = False,
+    only: OnlyOption = None,
+    parts: PartsOption = None,
 ) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    bring_up_to_date(recipe, None, workspace, workers, engine, dry_run, accept, retry_failed, locked)
+    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, parts)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
