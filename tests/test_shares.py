@@ -16,7 +16,9 @@ from dataengine.storage.store import Store
 from dataengine.testing import InProcess
 
 
-def make(workspace: Path, text: str = "abcdefgh", only: str = "count", share: str = "1/1") -> dict[str, tuple[str, int]]:
+def make(
+    workspace: Path, text: str = "abcdefgh", only: str = "count", share: str = "1/1"
+) -> dict[str, tuple[str, int]]:
     plan = letters.plan(text)
     reports = execute(letters.recipe(workspace), only, plan=plan, engine=InProcess(), share=Share.parse(share))
     return {r.name: (r.state, r.made) for r in reports}
@@ -33,7 +35,7 @@ def files(workspace: Path) -> dict[str, bytes]:
 def test_shares_are_disjoint_even_and_complete(of: int) -> None:
     parts = list(range(8))
     shares = [Share(number, of).select(parts) for number in range(1, of + 1)]
-    assert sorted(sum(shares, [])) == parts
+    assert sorted(part for share in shares for part in share) == parts
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 

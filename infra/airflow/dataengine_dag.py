@@ -1,0 +1,108 @@
+"""Airflow DAGs of dataengine: one DAG a table in ``dags.toml`` (or the file that DATAENGINE_DAGS names), one task a stage.
+
+Parsing reads that file and nothing else: no dataengine, Ray, Spark or Kubernetes is imported before a task runs. What a task does
+about an exit code stands in ``dataengine_stages.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tomllib
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from dataengine_stages import STAGES, Call, Command, Launcher, Resource, Verdict, verdict
+
+CONFIGURATION = Path(os.environ.get("DATAENGINE_DAGS", Path(__file__).with_name("dags.toml")))
+
+
+class Stage(BaseOperator):
+    """One stage of one recipe. ``launch``: ``{"command": TEMPLATE}`` or ``{"manifest": FILE}``, as ``dags.toml`` explains."""
+
+    template_fields = ("partition",)
+
+    def __init__(self, *, recipe: str, workspace: str, partition: str, launch: dict[str, Any], **settings: Any) -> None:
+        super().__init__(**settings)
+        self.recipe, self.workspace, self.partition, self.launch = recipe, workspace, partition, launch
+        self._launcher: Launcher | None = None
+
+    def execute(self, context: Any) -> None:
+        """Raises AirflowFailException where a person is needed, AirflowException where another try may help."""
+        attempt = context["ti"].try_number
+        call = Call(
+            self.task_id, self.recipe, self.workspace, f"{self.dag_id}/{context['run_id']}", self.partition, attempt
+        )
+        self._launcher = launcher(self.launch, call)
+        code = self._launcher.run(call, self.log.info)
+        outcome, why = verdict(code)
+        message = f"{self.task_id}: exit code {code}: {why}"
+        if outcome is Verdict.FAIL:
+            raise AirflowFailException(message)
+        if outcome is Verdict.RETRY:
+            raise AirflowException(message)
+        self.log.info(message)
+
+    def on_kill(self) -> None:
+        if self._launcher is not None:
+            self._launcher.kill()
+
+
+def launcher(launch: dict[str, Any], call: Call) -> Launcher:
+    if "command" in launch:
+        return Command(launch["command"], launch.get("folder"), launch.get("environment"))
+    import yaml
+    from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
+
+    manifest = yaml.safe_load(Path(launch["manifest"].format(**call.fields())).read_text())
+    hook = KubernetesHook(conn_id=launch.get("connection", "kubernetes_default"))
+    return Resource(manifest, hook, launch.get("poll_seconds", 10.0))
+
+
+def build(name: str, settings: dict[str, Any]) -> DAG:
+    """The DAG of one table. Raises ValueError for a stage that there is not."""
+    stages = settings.get("stages", list(STAGES))
+    if unknown := [stage for stage in stages if stage not in STAGES]:
+        raise ValueError(f"{CONFIGURATION}: [{name}] has no stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
+    schedule, partition = settings.get("schedule"), settings.get("partition", "")
+    dag = DAG(
+        dag_id=name,
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC") if schedule else None,
+        start_date=datetime.combine(settings["start"], datetime.min.time(), UTC),
+        catchup=settings.get("catchup", False),
+        max_active_runs=1,
+        default_args={
+            "retries": settings.get("retries", 3),
+            "retry_delay": timedelta(seconds=settings.get("retry_seconds", 120)),
+            "execution_timeout": timedelta(hours=settings.get("hours", 24)),
+            "depends_on_past": bool(partition),
+        },
+        doc_md=__doc__,
+        tags=["dataengine"],
+    )
+    tasks = [
+        Stage(
+            task_id=stage,
+            dag=dag,
+            recipe=settings["recipe"],
+            workspace=settings["workspace"],
+            partition=partition,
+            launch=settings[STAGES[stage]],
+        )
+        for stage in STAGES
+        if stage in stages
+    ]
+    for before, after in pairwise(tasks):
+        before >> after
+    return dag
+
+
+for _name, _settings in tomllib.loads(CONFIGURATION.read_text()).items():
+    globals()[_name] = build(_name, _settings)

@@ -1,0 +1,289 @@
+"""How a scheduler starts one stage of dataengine, and what it does about the exit code. Standard library only; used by the DAG
+file beside it.
+
+A stage runs as a command (``dataengine``, ``spark-submit``, ``ray job submit``) or as a resource of Kubernetes (a KubeRay
+``RayJob``, a ``SparkApplication`` of the Spark operator). All stages of one run share the workspace's lease by DATAENGINE_RUN.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+#: Every stage that can be scheduled, in order, and the kind of engine that makes it.
+STAGES: dict[str, str] = {
+    "ingest": "record",
+    "unique": "table",
+    "embed": "record",
+    "dedup": "table",
+    "score": "record",
+    "annotate": "record",
+    "contamination": "record",
+    "index": "record",
+    "filter": "table",
+    "tokenize": "record",
+    "assign": "table",
+    "shard": "record",
+    "cot": "record",
+    "sequence": "record",
+    "release": "table",
+}
+#: Scripts below ``jobs/`` that are not called as their stage.
+_SCRIPTS = {"tokenize": "encode"}
+_TAIL_LINES = 20
+_KILL_SECONDS = 30.0
+_POLL_SECONDS = 10.0
+
+
+class Verdict(StrEnum):
+    """What becomes of a task."""
+
+    DONE = "done"
+    RETRY = "retry"
+    FAIL = "fail"
+
+
+#: Exit codes of dataengine whose cause may be gone at the next try, and those that need a person. Shells say 126 and 127 for a
+#: command that cannot be run.
+VERDICTS: dict[int, tuple[Verdict, str]] = {
+    0: (Verdict.DONE, "done"),
+    1: (Verdict.RETRY, "the run failed (storage, a lost node); it resumes at the last committed part"),
+    2: (Verdict.FAIL, "the recipe or the command is wrong; nothing ran"),
+    3: (Verdict.FAIL, "the ledger does not balance; keep the workspace and report it"),
+    4: (
+        Verdict.FAIL,
+        "too much failed, or nothing is kept: look, then correct the recipe or run the stage with --accept",
+    ),
+    5: (Verdict.RETRY, "another run holds the workspace; its lease expires a minute after its last stage"),
+    126: (Verdict.FAIL, "the command cannot be executed"),
+    127: (Verdict.FAIL, "the command was not found"),
+}
+
+
+def verdict(code: int) -> tuple[Verdict, str]:
+    """What to do about an exit code; a process that was killed is started again."""
+    return VERDICTS.get(code, (Verdict.RETRY, "killed" if code < 0 or code > 128 else "not an exit code of dataengine"))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One stage of one run. ``partition`` is "" where the sources are not partitioned; ``run``: the scheduler's id."""
+
+    stage: str
+    recipe: str
+    workspace: str
+    run: str
+    partition: str = ""
+    attempt: int = 1
+
+    def fields(self) -> dict[str, str]:
+        """What a template may name."""
+        script = _SCRIPTS.get(self.stage, self.stage)
+        return {"stage": self.stage, "script": script, "recipe": self.recipe, "workspace": self.workspace}
+
+    def partition_arguments(self) -> list[str]:
+        return ["--partition", self.partition] if self.partition else []
+
+    def environment(self) -> dict[str, str]:
+        return {"DATAENGINE_RUN": self.run}
+
+
+class Launcher(Protocol):
+    """Starts a stage, waits for it and gives its exit code."""
+
+    def run(self, call: Call, log: Callable[[str], None]) -> int: ...
+
+    def kill(self) -> None:
+        """End what runs; committed parts stay."""
+
+
+class Command:
+    """A stage as a process on the scheduler's worker. ``template`` is split as a shell would, then its ``{stage}``, ``{script}``,
+    ``{recipe}`` and ``{workspace}`` are filled in: no value is read by a shell."""
+
+    _EXIT: ClassVar[re.Pattern[str]] = re.compile(r"entrypoint command failed with exit code (\d+)")
+
+    def __init__(self, template: str, folder: str | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self.template, self.folder, self.environment = template, folder, dict(environment or {})
+        self._process: subprocess.Popen[str] | None = None
+
+    def argv(self, call: Call) -> list[str]:
+        words = [word.format(**call.fields()) for word in shlex.split(self.template)]
+        return [*words, *call.partition_arguments()]
+
+    def run(self, call: Call, log: Callable[[str], None]) -> int:
+        """The exit code. ``ray job submit`` ends with 1 whatever its job ended with, but prints that code, which counts."""
+        argv = self.argv(call)
+        log(f"$ DATAENGINE_RUN={shlex.quote(call.run)} {shlex.join(argv)}")
+        environment = {**os.environ, **self.environment, **call.environment()}
+        try:
+            self._process = subprocess.Popen(
+                argv,
+                cwd=self.folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            log(str(error))
+            return 127
+        last: deque[str] = deque(maxlen=_TAIL_LINES)
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            last.append(line)
+            log(line.rstrip("\n"))
+        code = self._process.wait()
+        inner = self._EXIT.search("".join(last))
+        return int(inner.group(1)) if code == 1 and inner else code
+
+    def kill(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Resources(Protocol):
+    """The calls of Kubernetes that a stage needs: the provider's ``KubernetesHook`` has them."""
+
+    def create_custom_object(
+        self, group: str, version: str, plural: str, body: Any, namespace: str | None = None
+    ) -> dict[str, Any]: ...
+
+    def get_custom_object(
+        self, group: str, version: str, plural: str, name: str, namespace: str | None = None
+    ) -> dict[str, Any]: ...
+
+    def delete_custom_object(
+        self, group: str, version: str, plural: str, name: str, namespace: str | None = None
+    ) -> Any: ...
+
+
+class Resource:
+    """A stage as a resource of Kubernetes: ``manifest`` with a name of its own, the partition and DATAENGINE_RUN. It is deleted
+    once it has ended, and with it the pods."""
+
+    def __init__(self, manifest: Mapping[str, Any], api: Resources, poll: float = _POLL_SECONDS) -> None:
+        self.manifest, self.api, self.poll = manifest, api, poll
+        self._name = ""
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """The manifest of this call. Raises ValueError for a kind that is no job of a stage."""
+        body: dict[str, Any] = copy.deepcopy(dict(self.manifest))
+        _kind(body).fill(body["spec"], call)
+        body["metadata"]["name"] = name_of(body["metadata"]["name"], call)
+        return body
+
+    def run(self, call: Call, log: Callable[[str], None]) -> int:
+        body = self.body(call)
+        kind, self._name = _kind(body), body["metadata"]["name"]
+        log(f"{body['kind']} {self._name}: {kind.command(body['spec'])}")
+        self.api.create_custom_object(**self._place(), body=body)
+        state = ""
+        while True:
+            status = self.api.get_custom_object(**self._place(), name=self._name).get("status") or {}
+            if (now := kind.state(status)) != state:
+                log(f"{body['kind']} {self._name}: {now}")
+                state = now
+            if (code := kind.exit_code(status)) is not None:
+                self.kill()
+                return code
+            time.sleep(self.poll)
+
+    def kill(self) -> None:
+        if self._name:
+            self.api.delete_custom_object(**self._place(), name=self._name)
+            self._name = ""
+
+    def _place(self) -> dict[str, Any]:
+        group, version = self.manifest["apiVersion"].split("/")
+        namespace = self.manifest["metadata"].get("namespace")
+        return {"group": group, "version": version, "plural": _kind(self.manifest).plural, "namespace": namespace}
+
+
+class _RayJob:
+    plural = "rayjobs"
+
+    def fill(self, spec: dict[str, Any], call: Call) -> None:
+        assignment = [f"{name}={value}" for name, value in call.environment().items()]
+        words = ["env", *assignment, *shlex.split(spec["entrypoint"]), *call.partition_arguments()]
+        spec["entrypoint"] = shlex.join(words)
+        spec["backoffLimit"] = 0  # the scheduler decides by the exit code
+
+    def command(self, spec: Mapping[str, Any]) -> str:
+        return str(spec["entrypoint"])
+
+    def state(self, status: Mapping[str, Any]) -> str:
+        states = [status.get("jobDeploymentStatus", ""), status.get("jobStatus", ""), status.get("message", "")]
+        return " ".join(filter(None, states)) or "waiting"
+
+    def exit_code(self, status: Mapping[str, Any]) -> int | None:
+        if status.get("jobStatus") == "SUCCEEDED":
+            return 0
+        failed = status.get("jobStatus") in ("FAILED", "STOPPED") or status.get("jobDeploymentStatus") == "Failed"
+        return _stated(status.get("message", "")) if failed else None
+
+
+class _SparkApplication:
+    plural = "sparkapplications"
+
+    def fill(self, spec: dict[str, Any], call: Call) -> None:
+        spec["arguments"] = [*spec.get("arguments", []), *call.partition_arguments()]
+        driver = spec.setdefault("driver", {})
+        named = [{"name": name, "value": value} for name, value in call.environment().items()]
+        driver["env"] = [*driver.get("env", []), *named]
+        spec["restartPolicy"] = {"type": "Never"}  # the scheduler decides by the exit code
+
+    def command(self, spec: Mapping[str, Any]) -> str:
+        return shlex.join([str(spec.get("mainApplicationFile", "")), *spec["arguments"]])
+
+    def state(self, status: Mapping[str, Any]) -> str:
+        now = status.get("applicationState") or {}
+        return " ".join(filter(None, [now.get("state", ""), now.get("errorMessage", "")])) or "waiting"
+
+    def exit_code(self, status: Mapping[str, Any]) -> int | None:
+        now = status.get("applicationState") or {}
+        if now.get("state") == "COMPLETED":
+            return 0
+        return _stated(now.get("errorMessage", "")) if now.get("state") in ("FAILED", "SUBMISSION_FAILED") else None
+
+
+_KINDS = {"RayJob": _RayJob(), "SparkApplication": _SparkApplication()}
+
+
+def _kind(body: Mapping[str, Any]) -> _RayJob | _SparkApplication:
+    kind = _KINDS.get(body.get("kind", ""))
+    if kind is None:
+        raise ValueError(f"a stage runs as a {' or a '.join(_KINDS)}, not as a {body.get('kind')}")
+    return kind
+
+
+def _stated(message: str) -> int:
+    """The exit code in an operator's message; 1 where it names none (a lost node, no pods)."""
+    code = re.search(r"exit ?code:? (\d+)", message, re.IGNORECASE)
+    return int(code.group(1)) if code else 1
+
+
+def name_of(base: str, call: Call) -> str:
+    """A name that Kubernetes takes (40 characters at most), of its own for every run, partition and try."""
+    unique = hashlib.sha256("\n".join([call.run, call.stage, call.partition, str(call.attempt)]).encode()).hexdigest()[
+        :10
+    ]
+    return f"{base[:29].rstrip('-')}-{unique}"
