@@ -19,7 +19,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from dataengine_stages import STAGES, Call, Command, Launcher, Resource, Verdict, verdict
+from dataengine_kubernetes import Resource, manifest_of
+from dataengine_stages import STAGES, Call, Command, Launcher, Verdict, verdict
 
 CONFIGURATION = Path(os.environ.get("DATAENGINE_DAGS", Path(__file__).with_name("dags.toml")))
 
@@ -30,7 +31,7 @@ class Stage(BaseOperator):
     template_fields = ("partition",)
 
     def __init__(self, *, recipe: str, workspace: str, partition: str, launch: dict[str, Any], **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(logger_name="dataengine", **settings)
         self.recipe, self.workspace, self.partition, self.launch = recipe, workspace, partition, launch
         self._launcher: Launcher | None = None
 
@@ -61,7 +62,7 @@ def launcher(launch: dict[str, Any], call: Call) -> Launcher:
     import yaml
     from airflow.providers.cncf.kubernetes.hooks.kubernetes import KubernetesHook
 
-    manifest = yaml.safe_load(Path(launch["manifest"].format(**call.fields())).read_text())
+    manifest = manifest_of(yaml.safe_load_all(Path(launch["manifest"].format(**call.fields())).read_text()))
     hook = KubernetesHook(conn_id=launch.get("connection", "kubernetes_default"))
     return Resource(manifest, hook, launch.get("poll_seconds", 10.0))
 

@@ -1,25 +1,22 @@
 """How a scheduler starts one stage of dataengine, and what it does about the exit code. Standard library only; used by the DAG
 file beside it.
 
-A stage runs as a command (``dataengine``, ``spark-submit``, ``ray job submit``) or as a resource of Kubernetes (a KubeRay
-``RayJob``, a ``SparkApplication`` of the Spark operator). All stages of one run share the workspace's lease by DATAENGINE_RUN.
+A stage runs as a command (``dataengine``, ``spark-submit``, ``ray job submit``) or as a resource of Kubernetes
+(``dataengine_kubernetes.py``). All stages of one run share the workspace's lease by DATAENGINE_RUN.
 """
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import os
 import re
 import shlex
 import signal
 import subprocess
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 #: Every stage that can be scheduled, in order, and the kind of engine that makes it.
 STAGES: dict[str, str] = {
@@ -43,7 +40,6 @@ STAGES: dict[str, str] = {
 _SCRIPTS = {"tokenize": "encode"}
 _TAIL_LINES = 20
 _KILL_SECONDS = 30.0
-_POLL_SECONDS = 10.0
 
 
 class Verdict(StrEnum):
@@ -158,132 +154,3 @@ class Command:
             self._process.wait(_KILL_SECONDS)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
-
-
-class Resources(Protocol):
-    """The calls of Kubernetes that a stage needs: the provider's ``KubernetesHook`` has them."""
-
-    def create_custom_object(
-        self, group: str, version: str, plural: str, body: Any, namespace: str | None = None
-    ) -> dict[str, Any]: ...
-
-    def get_custom_object(
-        self, group: str, version: str, plural: str, name: str, namespace: str | None = None
-    ) -> dict[str, Any]: ...
-
-    def delete_custom_object(
-        self, group: str, version: str, plural: str, name: str, namespace: str | None = None
-    ) -> Any: ...
-
-
-class Resource:
-    """A stage as a resource of Kubernetes: ``manifest`` with a name of its own, the partition and DATAENGINE_RUN. It is deleted
-    once it has ended, and with it the pods."""
-
-    def __init__(self, manifest: Mapping[str, Any], api: Resources, poll: float = _POLL_SECONDS) -> None:
-        self.manifest, self.api, self.poll = manifest, api, poll
-        self._name = ""
-
-    def body(self, call: Call) -> dict[str, Any]:
-        """The manifest of this call. Raises ValueError for a kind that is no job of a stage."""
-        body: dict[str, Any] = copy.deepcopy(dict(self.manifest))
-        _kind(body).fill(body["spec"], call)
-        body["metadata"]["name"] = name_of(body["metadata"]["name"], call)
-        return body
-
-    def run(self, call: Call, log: Callable[[str], None]) -> int:
-        body = self.body(call)
-        kind, self._name = _kind(body), body["metadata"]["name"]
-        log(f"{body['kind']} {self._name}: {kind.command(body['spec'])}")
-        self.api.create_custom_object(**self._place(), body=body)
-        state = ""
-        while True:
-            status = self.api.get_custom_object(**self._place(), name=self._name).get("status") or {}
-            if (now := kind.state(status)) != state:
-                log(f"{body['kind']} {self._name}: {now}")
-                state = now
-            if (code := kind.exit_code(status)) is not None:
-                self.kill()
-                return code
-            time.sleep(self.poll)
-
-    def kill(self) -> None:
-        if self._name:
-            self.api.delete_custom_object(**self._place(), name=self._name)
-            self._name = ""
-
-    def _place(self) -> dict[str, Any]:
-        group, version = self.manifest["apiVersion"].split("/")
-        namespace = self.manifest["metadata"].get("namespace")
-        return {"group": group, "version": version, "plural": _kind(self.manifest).plural, "namespace": namespace}
-
-
-class _RayJob:
-    plural = "rayjobs"
-
-    def fill(self, spec: dict[str, Any], call: Call) -> None:
-        assignment = [f"{name}={value}" for name, value in call.environment().items()]
-        words = ["env", *assignment, *shlex.split(spec["entrypoint"]), *call.partition_arguments()]
-        spec["entrypoint"] = shlex.join(words)
-        spec["backoffLimit"] = 0  # the scheduler decides by the exit code
-
-    def command(self, spec: Mapping[str, Any]) -> str:
-        return str(spec["entrypoint"])
-
-    def state(self, status: Mapping[str, Any]) -> str:
-        states = [status.get("jobDeploymentStatus", ""), status.get("jobStatus", ""), status.get("message", "")]
-        return " ".join(filter(None, states)) or "waiting"
-
-    def exit_code(self, status: Mapping[str, Any]) -> int | None:
-        if status.get("jobStatus") == "SUCCEEDED":
-            return 0
-        failed = status.get("jobStatus") in ("FAILED", "STOPPED") or status.get("jobDeploymentStatus") == "Failed"
-        return _stated(status.get("message", "")) if failed else None
-
-
-class _SparkApplication:
-    plural = "sparkapplications"
-
-    def fill(self, spec: dict[str, Any], call: Call) -> None:
-        spec["arguments"] = [*spec.get("arguments", []), *call.partition_arguments()]
-        driver = spec.setdefault("driver", {})
-        named = [{"name": name, "value": value} for name, value in call.environment().items()]
-        driver["env"] = [*driver.get("env", []), *named]
-        spec["restartPolicy"] = {"type": "Never"}  # the scheduler decides by the exit code
-
-    def command(self, spec: Mapping[str, Any]) -> str:
-        return shlex.join([str(spec.get("mainApplicationFile", "")), *spec["arguments"]])
-
-    def state(self, status: Mapping[str, Any]) -> str:
-        now = status.get("applicationState") or {}
-        return " ".join(filter(None, [now.get("state", ""), now.get("errorMessage", "")])) or "waiting"
-
-    def exit_code(self, status: Mapping[str, Any]) -> int | None:
-        now = status.get("applicationState") or {}
-        if now.get("state") == "COMPLETED":
-            return 0
-        return _stated(now.get("errorMessage", "")) if now.get("state") in ("FAILED", "SUBMISSION_FAILED") else None
-
-
-_KINDS = {"RayJob": _RayJob(), "SparkApplication": _SparkApplication()}
-
-
-def _kind(body: Mapping[str, Any]) -> _RayJob | _SparkApplication:
-    kind = _KINDS.get(body.get("kind", ""))
-    if kind is None:
-        raise ValueError(f"a stage runs as a {' or a '.join(_KINDS)}, not as a {body.get('kind')}")
-    return kind
-
-
-def _stated(message: str) -> int:
-    """The exit code in an operator's message; 1 where it names none (a lost node, no pods)."""
-    code = re.search(r"exit ?code:? (\d+)", message, re.IGNORECASE)
-    return int(code.group(1)) if code else 1
-
-
-def name_of(base: str, call: Call) -> str:
-    """A name that Kubernetes takes (40 characters at most), of its own for every run, partition and try."""
-    unique = hashlib.sha256("\n".join([call.run, call.stage, call.partition, str(call.attempt)]).encode()).hexdigest()[
-        :10
-    ]
-    return f"{base[:29].rstrip('-')}-{unique}"

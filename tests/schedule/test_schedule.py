@@ -26,7 +26,8 @@ AIRFLOW = ROOT / "infra" / "airflow"
 sys.path.insert(0, str(AIRFLOW))
 
 import dataengine_stages as scheduled  # noqa: E402
-from dataengine_stages import Call, Command, Resource, Verdict, verdict  # noqa: E402
+from dataengine_kubernetes import Resource, manifest_of  # noqa: E402
+from dataengine_stages import Call, Command, Verdict, verdict  # noqa: E402
 
 #: Commands that make a part of a group, by the stage that they make.
 ALONE = {"dedup.unique": "unique", "shard.assign": "assign"}
@@ -42,17 +43,15 @@ def command_of(stage: str) -> str:
     return ALONE.get(stage, group_of(stage))
 
 
-@pytest.mark.parametrize(
-    ("file", "allowed"), [("dataengine_dag", {"airflow", "dataengine_stages"}), ("dataengine_stages", set())]
-)
-def test_parsing_the_dag_imports_no_engine(file: str, allowed: set[str]) -> None:
+@pytest.mark.parametrize("file", ["dataengine_dag", "dataengine_kubernetes", "dataengine_stages"])
+def test_parsing_the_dag_imports_no_engine(file: str) -> None:
     tree = ast.parse((AIRFLOW / f"{file}.py").read_text())
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     names = {a.name for n in imports if isinstance(n, ast.Import) for a in n.names}
     names |= {str(n.module) for n in imports if isinstance(n, ast.ImportFrom)}
-    packages = {name.partition(".")[0] for name in names}
-    at_run_time = {"yaml"} if file == "dataengine_dag" else set()
-    assert packages - set(sys.stdlib_module_names) == allowed | at_run_time
+    packages = {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
+    ours = {"dataengine_kubernetes", "dataengine_stages"}
+    assert packages - ours == ({"airflow", "yaml"} if file == "dataengine_dag" else set())
     at_parse_time = [ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
     assert not [line for line in at_parse_time if "yaml" in line or "kubernetes" in line]
 
@@ -200,6 +199,15 @@ def test_a_resource_carries_partition_and_run() -> None:
     spark = Resource(SPARK, Cluster()).body(CALL)["spec"]
     assert spark["arguments"] == ["r.yaml", "--partition", CALL.partition]
     assert spark["driver"]["env"] == [{"name": "DATAENGINE_RUN", "value": CALL.run}]
+    pod = {
+        "spec": {"containers": [{"env": [{"name": "DATAENGINE_RUN", "value": "corpus"}, {"name": "A", "value": "1"}]}]}
+    }
+    templated = {**SPARK, "spec": {**SPARK["spec"], "driver": {"template": pod}, "executor": {"template": pod}}}
+    spec = Resource(templated, Cluster()).body(CALL)["spec"]
+    for role in ("driver", "executor"):
+        env = spec[role]["template"]["spec"]["containers"][0]["env"]
+        assert env == [{"name": "DATAENGINE_RUN", "value": CALL.run}, {"name": "A", "value": "1"}]
+    assert "env" not in spec["driver"]
     assert ray["backoffLimit"] == 0 and spark["restartPolicy"] == {"type": "Never"}, "Airflow alone retries"
     assert SPARK["spec"] == {
         "mainApplicationFile": "local:///opt/dataengine/jobs/spark/filter.py",
@@ -211,8 +219,14 @@ def test_a_resource_has_a_name_of_its_own_for_every_try() -> None:
     calls = [Call("score", "r", "w", run, day, attempt) for run in "ab" for day in ("", "1") for attempt in (1, 2)]
     names = {Resource(RAY, Cluster()).body(call)["metadata"]["name"] for call in calls}
     assert len(names) == 8 and all(len(name) <= 40 for name in names)
-    with pytest.raises(ValueError, match="not as a Pod"):
-        Resource({**RAY, "kind": "Pod"}, Cluster()).body(CALL)
+
+
+def test_a_manifest_holds_one_job() -> None:
+    account = {"kind": "ServiceAccount", "metadata": {"name": "dataengine"}}
+    assert manifest_of([account, None, RAY]) is RAY
+    for documents, count in ([account], 0), ([RAY, SPARK], 2):
+        with pytest.raises(ValueError, match=f"one RayJob or SparkApplication, not {count}"):
+            manifest_of(documents)
 
 
 @pytest.fixture
