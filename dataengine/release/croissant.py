@@ -16,6 +16,7 @@ from dataengine.release import (
     captions_section,
     card_text,
     codes_section,
+    index_section,
     privacy_section,
     sequences_section,
     source_columns_section,
@@ -105,6 +106,7 @@ def _rai(m: Manifest) -> Json:
             *annotations_section.steps(m),
             *captions_section.steps(m),
             *sequences_section.steps(m),
+            *index_section.steps(m),
             *codes_section.steps(m),
         ],
         "rai:machineAnnotationTools": [

@@ -11,7 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 
 from dataengine.media.svg import bars, spreads
-from dataengine.release import captions_section, codes_section, labels_section, servers_section, source_columns_section
+from dataengine.release import (
+    captions_section,
+    codes_section,
+    index_section,
+    labels_section,
+    servers_section,
+    source_columns_section,
+)
 from dataengine.release.annotations_section import sentences
 from dataengine.release.card_text import maker, plural, stated
 from dataengine.release.examples import Examples, Row
@@ -42,6 +49,11 @@ def page(m: Manifest, examples: Examples, pictures: Mapping[str, bytes]) -> byte
             *([_section("Annotations by models", *_annotations(m))] if known(m.annotations, []) else []),
             *([_section("Captions", *_captions(m))] if known(m.captions, None) else []),
             *([_section("Model servers", _servers(m))] if servers_section.rows(m) else []),
+            *(
+                [_section("Index", *(f"<p>{escaped(line)}</p>" for line in lines))]
+                if (lines := index_section.steps(m))
+                else []
+            ),
             *([_section("Quantitative codes", *_codes(m))] if known(m.quantitative_codes, None) else []),
             *([_section("Balance", *_balance(m, pictures))] if known(m.balance, None) else []),
             _section("Scores", *_scores(m)),

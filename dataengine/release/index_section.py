@@ -61,11 +61,11 @@ def _searched(released: int | None) -> str:
     )
 
 
-def index(m: Manifest) -> str:
-    """Section of the card; "" where there is no index."""
+def sentences(m: Manifest) -> list[str]:
+    """What there is, as plain sentences; none where there is no index."""
     section = known(m.index, None)
     if section is None:
-        return ""
+        return []
     left_out = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in section.left_out.items())
     lines = [
         f"The embeddings ({_WHAT[section.of]}, by `{section.model}`) are in a tree of recursive balanced 2-means (MISS, arXiv "
@@ -77,4 +77,15 @@ def index(m: Manifest) -> str:
         if section.joined
         else "",
     ]
-    return f"## Index\n\n{' '.join(filter(None, lines))}"
+    return [*filter(None, lines)]
+
+
+def index(m: Manifest) -> str:
+    """Section of the card; "" where there is no index."""
+    lines = sentences(m)
+    return f"## Index\n\n{' '.join(lines)}" if lines else ""
+
+
+def steps(m: Manifest) -> list[str]:
+    """What was done, for Croissant and the report."""
+    return [sentence.replace("`", "") for sentence in sentences(m)]

@@ -86,6 +86,8 @@ def test_its_files_are_listed_described_and_verified(run: Run, release: Path) ->
     for name, files in (("croissant", _croissant(release)), ("spdx", _spdx(release))):
         assert own.items() <= files.items(), name
     assert "wherever a copy of the release lies" in (release / "README.md").read_text()
+    assert "wherever a copy of the release lies" in (release / "report.html").read_text()
+    assert "wherever a copy of the release lies" in (release / "croissant.json").read_text()
     assert verify(str(release)).errors == []
     rows = release / "index/branch-000000/rows.parquet"
     table = pq.read_table(rows)
