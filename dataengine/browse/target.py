@@ -61,13 +61,15 @@ class Target:
         return np.asarray(mask.to_numpy(zero_copy_only=False), np.bool_)
 
 
-def open_target(place: str, workspace: str | None) -> Target:
-    """Raises UsageError where there is no index."""
+def open_target(place: str, workspace: str | None, encoder: str | None = None) -> Target:
+    """``encoder``: a recipe whose encoder makes the vectors of queries, for a release. Raises UsageError where there is none."""
     if place.endswith((".yaml", ".yml")):
+        if encoder is not None:
+            raise UsageError("--encoder is for a release; a recipe names its own")
         return _of_recipe(place, workspace)
     if workspace is not None:
         raise UsageError("--workspace is for a recipe; a release is read from its own place")
-    return _of_release(place)
+    return _of_release(place, encoder)
 
 
 def _of_recipe(place: str, workspace: str | None) -> Target:
@@ -89,7 +91,7 @@ def _of_recipe(place: str, workspace: str | None) -> Target:
     return Target(index, loaded.limits.to_limits(), encoder, run)
 
 
-def _of_release(place: str) -> Target:
+def _of_release(place: str, recipe: str | None) -> Target:
     from dataengine.release.reader import open_release
 
     release = open_release(place)
@@ -105,13 +107,15 @@ def _of_release(place: str) -> Target:
         )
 
     def encoder() -> Encoder:
-        from dataengine.models.encoders import StandIn
+        from dataengine.models.encoders import StandIn, encoder_of
 
+        if recipe is not None:
+            return encoder_of(recipes.load(recipe))
         encoder = StandIn()
         if encoder.version != section.model:
             raise UsageError(
-                f"a query needs {section.model}, the model of this release's index: name the RECIPE instead, which says where "
-                "its checkpoint lies"
+                f"a query needs {section.model}, the model of this release's index: name a recipe that says where its "
+                "checkpoint lies (--encoder RECIPE)"
             )
         return encoder
 

@@ -51,6 +51,14 @@ def search(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a contact sheet with thumbnails to this .html or .png.")
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            "--encoder",
+            metavar="RECIPE",
+            help="Recipe with the `clip` scorer that a RELEASE's index was made with, for --text and --image.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -64,7 +72,7 @@ def search(
         raise UsageError("name what to search by: one of --text, --image, --id, --history")
     if history is not None and sheet is not None:
         raise UsageError("--sheet shows the results of --text, --image or --id, not of --history")
-    target = open_target(where_from, workspace)
+    target = open_target(where_from, workspace, encoder)
     if history is not None:
         _by_history(target, history, k, beam, where, as_json)
         return

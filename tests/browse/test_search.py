@@ -51,7 +51,7 @@ def target_of(run: Run) -> Target:
 
 
 def invoke(target: Target, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    monkeypatch.setattr("dataengine.browse.target.open_target", lambda place, workspace: target)
+    monkeypatch.setattr("dataengine.browse.target.open_target", lambda place, workspace, encoder: target)
     return CliRunner().invoke(app, ["search", "one.yaml", *arguments])
 
 

@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from support.in_process import made_here
 from support.item_tables import clusters, write
+from support.photos import tiny
 from support.planted_lists import corpus
 from support.planted_lists import recipe as base_recipe
 from typer.testing import CliRunner
@@ -25,6 +27,7 @@ from dataengine.release.publish import publish
 from dataengine.stage import Run
 from dataengine.verify.verify import verify
 
+__all__ = ["tiny"]
 pytestmark = pytest.mark.slow
 
 INDEX = {"of": "both", "leaf_size": 2, "kind": "hnsw", "release": True}
@@ -122,6 +125,26 @@ def test_on_s3(release: Path, s3_conditional: str, tmp_path: Path, monkeypatch: 
     assert answer["hits"][0]["caption"] == "A rocket at night."
     assert sheet.read_text().count("<img") == len(answer["hits"])
     assert len([*(tmp_path / "cache/index").iterdir()]) >= 4, "its files are here now"
+
+
+def test_a_release_of_another_model_is_searched_by_the_encoder_of_a_recipe(
+    run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    clip = {"name": "clip", "model": str(tiny / "tiny.json"), "checkpoint": str(tiny / "tiny.safetensors")}
+    score = {"scorers": [{"name": "technical"}, clip], "device": "cpu"}
+    folder, where = Path(run.recipe.workspace).parent, str(tmp_path / "ws")
+    made = base_recipe(folder, None, index={"of": "image", "release": True}, score=score, workspace=where)
+    made_here(made, "release")
+    release, path = f"{where}/releases/planted", tmp_path / "recipe.yaml"
+    blocks = made.model_dump(mode="json", include={"name", "sources", "score", "filter", "release"})
+    path.write_text(yaml.safe_dump({**blocks, "workspace": str(tmp_path / "nowhere")}))
+    arguments = ["search", release, "--text", "a flower", "--json"]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 2 and "--encoder RECIPE" in refused.stderr
+    done = CliRunner().invoke(app, [*arguments, "--encoder", str(path)])
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout)
+    assert "in one space" in answer["compares"] and {hit["id"] for hit in answer["hits"]} == kept_of(Path(release))
 
 
 def test_the_same_bytes_again_and_all_items(run: Run, release: Path, tmp_path: Path) -> None:
