@@ -46,7 +46,7 @@ _FIELDS: list[pa.Field[Any]] = [
 DOCUMENTS = pa.schema(_FIELDS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a document's arrays lie."""
 

@@ -114,13 +114,25 @@ class PackWorker:
                 yield to_row(packed(parts, one, self.padding, self.eob, codebooks), arranged.costs[number])
 
 
+#: Columns with few values, of each of which one string is held.
+_FEW = ("source", "modality", "pack")
+
+
+def _shared(column: Any) -> list[Any]:
+    encoded = column.combine_chunks().dictionary_encode()
+    values = encoded.dictionary.to_pylist()
+    return [values[n] for n in encoded.indices.to_pylist()]
+
+
 class _Rows:
     """The columns of some rows of a plan as lists."""
 
     def __init__(self, plan: pa.Table, packs: Mapping[str, str]) -> None:
         self._packs = packs
         self._columns: dict[str, list[Any]] = {
-            name: plan[name].to_pylist() for name in PLAN.names if name not in ("media", "place", "cell")
+            name: _shared(plan[name]) if name in _FEW else plan[name].to_pylist()
+            for name in PLAN.names
+            if name not in ("media", "place", "cell")
         }
         self._media = plan["media"]
         self._has_media = np.array(pc.list_value_length(self._media).to_numpy()) > 0
