@@ -12,7 +12,8 @@ from dataengine.config.share import WHOLE, Share
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
 from dataengine.models.serving.started import StartedServers, check
-from dataengine.progress import Reporter, Silent, StageReport
+from dataengine.monitoring.run_log import RunLog, origin
+from dataengine.progress import PartReport, Reporter, RunReport, Silent, StageReport, Together, reported
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
@@ -155,10 +156,14 @@ class _Pass:
     def __post_init__(self) -> None:
         self.lease = Lease(self.run.workspace.store, self.run.recipe.name, self._wait)
         self.servers = StartedServers(self.run.workspace.store, self.lease.take)
+        if not self.dry_run:
+            self.reporter = Together([self.reporter, RunLog(self.run.workspace.store)])
 
     def over(self, plan: Sequence[Stage], prepare: Callable[[Run], object] | None = None) -> list[StageReport]:
         """The lease is taken by the first write, so that a run with nothing to do needs no right to write."""
-        with closing(self.lease), closing(self.servers):
+        recipe, names = self.run.recipe, tuple(stage.name for stage in plan)
+        report = RunReport(self.lease.holder.run, recipe.name, recipe.workspace, names)
+        with closing(self.lease), closing(self.servers), reported(self.reporter, report):
             if prepare is not None and not self.dry_run:
                 self.lease.take()
                 prepare(self.run)
@@ -174,6 +179,7 @@ class _Pass:
             if stage.needed(self.run):
                 report = self._visit(stage, {r.name for r in reports if r.state in ("pending", "waiting")})
                 reports.append(report)
+                report.record = self.run.records.get(stage.name)
                 self.reporter.end(report)
                 if report.state == "partly done":
                     break
@@ -185,12 +191,18 @@ class _Pass:
         return reports
 
     def _visit(self, stage: Stage, stale: Iterable[str]) -> StageReport:
+        """Skip the stage where it is up to date, or make it."""
         if (locked := stage.locked(self.run)) is not None:
             self.run.records[stage.name] = locked
             return StageReport(stage.name, "up to date", len(locked.parts), counts=locked.counts)
         if set(stage.needs) & set(stale):
             return StageReport(stage.name, "waiting")
         key = stage.key(self.run)
+        report = self._of_key(stage, key)
+        report.origin = origin(stage, self.run, key)
+        return report
+
+    def _of_key(self, stage: Stage, key: str) -> StageReport:
         record = self.run.workspace.record(stage.record_path(self.run, key))
         if record is not None and record.key == key and not stage.absent(self.run, record.parts):
             self.run.records[stage.name] = record
@@ -283,7 +295,8 @@ class _Pass:
             self.lease.take()
             outputs[part.name] = output
             cost.add(work)
-            self.reporter.advance(stage.name)
+            size = sum(file.bytes for file in output.files.values())
+            self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work))
         return outputs
 
     def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:

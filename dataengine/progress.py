@@ -1,9 +1,48 @@
-"""What a run reports while it goes on: the outcome of each stage, and the interface of whatever shows it."""
+"""What a run reports while it goes on: the run, its stages and their parts, and the interface of whatever shows or keeps it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from dataengine.storage.workspace import Record
+    from dataengine.timings import Work
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run that begins: its id, which processes of one scheduled run share, and the names of its stages in their order."""
+
+    run: str
+    recipe: str
+    workspace: str
+    stages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a stage's result is named by. ``record``: key of its commit; ``settings``: digest of the part of the recipe that
+    changes it; ``needs``: digests of the results that it is made from."""
+
+    key: str
+    record: str
+    version: str
+    settings: str
+    needs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PartReport:
+    """A part that was made in this run: its counts, the bytes of its files, and what making it took."""
+
+    stage: str
+    part: str
+    counts: dict[str, int]
+    bytes: int
+    work: Work
 
 
 @dataclass
@@ -19,21 +58,72 @@ class StageReport:
     counts: dict[str, int] = field(default_factory=dict)
     note: str = ""
     """What a person should know of it."""
+    origin: Origin | None = None
+    """None where an earlier stage must run first."""
+    record: Record | None = None
+    """The commit, of a stage that is done or up to date."""
 
 
 class Reporter(Protocol):
-    """Receives progress; the command line shows it."""
+    """Receives the progress of a run. What it raises ends the run."""
 
+    def begin(self, run: RunReport) -> None: ...
     def start(self, stage: str, parts: int, pending: int) -> None: ...
-    def advance(self, stage: str) -> None: ...
+    def advance(self, part: PartReport) -> None: ...
     def note(self, stage: str, text: str) -> None: ...
     def end(self, report: StageReport) -> None: ...
+    def finish(self, error: BaseException | None) -> None: ...
 
 
 class Silent:
-    """A Reporter that shows nothing."""
+    """A Reporter that shows nothing; base of those that need some of its calls only."""
 
+    def begin(self, run: RunReport) -> None: ...
     def start(self, stage: str, parts: int, pending: int) -> None: ...
-    def advance(self, stage: str) -> None: ...
+    def advance(self, part: PartReport) -> None: ...
     def note(self, stage: str, text: str) -> None: ...
     def end(self, report: StageReport) -> None: ...
+    def finish(self, error: BaseException | None) -> None: ...
+
+
+@dataclass(frozen=True)
+class Together:
+    """A Reporter that hands everything to several, in their order."""
+
+    reporters: Sequence[Reporter]
+
+    def begin(self, run: RunReport) -> None:
+        for one in self.reporters:
+            one.begin(run)
+
+    def start(self, stage: str, parts: int, pending: int) -> None:
+        for one in self.reporters:
+            one.start(stage, parts, pending)
+
+    def advance(self, part: PartReport) -> None:
+        for one in self.reporters:
+            one.advance(part)
+
+    def note(self, stage: str, text: str) -> None:
+        for one in self.reporters:
+            one.note(stage, text)
+
+    def end(self, report: StageReport) -> None:
+        for one in self.reporters:
+            one.end(report)
+
+    def finish(self, error: BaseException | None) -> None:
+        for one in self.reporters:
+            one.finish(error)
+
+
+@contextmanager
+def reported(reporter: Reporter, run: RunReport) -> Iterator[None]:
+    """Reports that ``run`` begins, and how it ends."""
+    reporter.begin(run)
+    try:
+        yield
+    except BaseException as error:
+        reporter.finish(error)
+        raise
+    reporter.finish(None)

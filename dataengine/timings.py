@@ -11,9 +11,10 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from dataengine.errors import DataEngineError
 from dataengine.media.sandbox import usage
@@ -23,11 +24,69 @@ from dataengine.storage.workspace import canonical_json
 
 @dataclass(frozen=True)
 class Work:
-    """What making parts took: CPU seconds of the workers and of their decode children, and files that these decoded."""
+    """What making parts took: CPU seconds of the workers and of their decode children, and files that these decoded; wall
+    ``seconds`` of workers that had a part, those in which a model was computing (``model``), and of those in which a batch was
+    asked for the samples that lay ready (``ready``, summed over ``asked`` batches). ``failures``: inputs and samples that failed,
+    by class."""
 
     cpu: float = 0.0
     decode_cpu: float = 0.0
     decoded: int = 0
+    seconds: float = 0.0
+    model: float = 0.0
+    ready: int = 0
+    asked: int = 0
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Work) -> Work:
+        return _combined(self, other, 1)
+
+    def __sub__(self, other: Work) -> Work:
+        return _combined(self, other, -1)
+
+
+def _combined(a: Work, b: Work, sign: int) -> Work:
+    names = [f.name for f in fields(Work) if f.name != "failures"]
+    sums = {name: getattr(a, name) + sign * getattr(b, name) for name in names}
+    failures = {name: a.failures.get(name, 0) + sign * b.failures.get(name, 0) for name in {*a.failures, *b.failures}}
+    return Work(**sums, failures={name: n for name, n in sorted(failures.items()) if n})
+
+
+class _Counters:
+    """What this process has done so far, beside its CPU seconds."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.model = 0.0
+        self.ready = self.asked = 0
+        self.failures: Counter[str] = Counter()
+
+
+_counters = _Counters()
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Counts the time inside the block as a model's."""
+    start = time.monotonic()
+    try:
+        yield
+    finally:
+        with _counters.lock:
+            _counters.model += time.monotonic() - start
+
+
+def failed(failure: str) -> None:
+    """Counts an input or sample that failed, by its class."""
+    with _counters.lock:
+        _counters.failures[failure] += 1
+
+
+def ready(samples: int) -> None:
+    """Counts a batch that was asked for, and the decoded samples that lay ready then."""
+    with _counters.lock:
+        _counters.ready += samples
+        _counters.asked += 1
 
 
 class Meter:
@@ -36,19 +95,47 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._before = _work_so_far()
+        self._parts = 0
+        self._since = time.monotonic()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part is made inside the block: its time is the worker's, once for all parts that are made at the same time."""
+        with self._lock:
+            if not self._parts:
+                self._since = time.monotonic()
+            self._parts += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._parts -= 1
 
     def take(self) -> Work:
         """The work since the last call, or since the beginning."""
         with self._lock:
             before, self._before = self._before, _work_so_far()
-            differences = [b - a for a, b in zip(astuple(before), astuple(self._before), strict=True)]
-            return Work(*(max(d, 0) for d in differences))
+            seconds = 0.0
+            if self._parts:
+                now = time.monotonic()
+                seconds, self._since = now - self._since, now
+            done = self._before - before
+            return replace(done, cpu=max(done.cpu, 0), decode_cpu=max(done.decode_cpu, 0), seconds=seconds)
 
 
 def _work_so_far() -> Work:
     own = resource.getrusage(resource.RUSAGE_SELF)
     files, seconds = usage.total()
-    return Work(own.ru_utime + own.ru_stime, seconds, files)
+    with _counters.lock:
+        return Work(
+            cpu=own.ru_utime + own.ru_stime,
+            decode_cpu=seconds,
+            decoded=files,
+            model=_counters.model,
+            ready=_counters.ready,
+            asked=_counters.asked,
+            failures=dict(_counters.failures),
+        )
 
 
 @dataclass

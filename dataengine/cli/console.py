@@ -15,7 +15,7 @@ from rich.text import Text
 
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import group_of
-from dataengine.progress import StageReport
+from dataengine.progress import PartReport, Silent, StageReport
 from dataengine.storage.workspace import Workspace
 from dataengine.text.display import visible, visible_lines
 
@@ -24,9 +24,9 @@ _LOG_SECONDS = 30.0
 """Seconds between two log lines of one stage, where there is no terminal."""
 
 
-class Progress:
+class Progress(Silent):
     """Progress of a run on standard error: a bar for each stage on a terminal; in a log, a line when a stage begins
-    and ends and every 30 seconds in between. Implements ``pipeline.Reporter``."""
+    and ends and every 30 seconds in between. A ``progress.Reporter``."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -56,9 +56,9 @@ class Progress:
         self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
         self._log(stage)
 
-    def advance(self, stage: str) -> None:
-        self._bars.advance(self._tasks[stage])
-        self._log_sometimes(stage)
+    def advance(self, part: PartReport) -> None:
+        self._bars.advance(self._tasks[part.stage])
+        self._log_sometimes(part.stage)
 
     def note(self, stage: str, text: str) -> None:
         self._bars.update(self._tasks[stage], note=visible(text))

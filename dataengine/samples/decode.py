@@ -13,6 +13,7 @@ from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.samples.locate import Located, payloads
 from dataengine.samples.prefetch import Prefetch
 from dataengine.storage.store import Store
+from dataengine.timings import failed
 
 _BYTES = 128 << 20
 """Bytes of decoded samples that may wait for the model."""
@@ -59,6 +60,8 @@ class Decoder:
 
         with self._turn, closing(self._sandbox.map(items())) as outcomes:
             for outcome in outcomes:
+                if isinstance(outcome, Failed):
+                    failed(outcome.failure)
                 yield held.popleft(), outcome
 
     def close(self) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from dataengine.timings import computing
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -24,13 +26,18 @@ class Lanes:
 
     def over(self, work: Callable[[T], R], batches: Iterable[T]) -> Generator[R, None, None]:
         """``work`` of each batch, in order; with several lanes, batches are taken ahead of what is used."""
+
+        def timed(batch: T) -> R:
+            with computing():
+                return work(batch)
+
         if self._pool is None:
-            yield from map(work, batches)
+            yield from map(timed, batches)
             return
         pending: deque[Future[R]] = deque()
         try:
             for batch in batches:
-                pending.append(self._pool.submit(work, batch))
+                pending.append(self._pool.submit(timed, batch))
                 if len(pending) > self._count:
                     yield pending.popleft().result()
             while pending:

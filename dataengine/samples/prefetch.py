@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from dataengine.timings import ready
+
 T = TypeVar("T")
 
 
@@ -30,6 +32,7 @@ class Prefetch(Iterator[list[T]]):
         self._thread.start()
 
     def __next__(self) -> list[T]:
+        ready(self._items)
         with self._change:
             if not self._lists and not self._ended:
                 self._starved = True

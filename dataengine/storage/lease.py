@@ -56,6 +56,16 @@ class Holder:
     engine: str = ""
     """Version of the engine; "" of one before this was recorded."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether its process was one of this machine, and has ended; False where that cannot be known."""
+        return self.machine == _machine() and not self.shared and _started(self.pid) != self.started
+
+    @property
+    def expired(self) -> bool:
+        """By this machine's clock, which may be wrong: whoever watches sees ``beat`` go up."""
+        return not 0 <= time.time() - self.renewed < self.term
+
     def text(self, place: str) -> str:
         """Who holds ``place``, since when, and what to do."""
         left = max(0.0, self.term - (time.time() - self.renewed))
@@ -161,8 +171,8 @@ class Lease:
 
     def _dead(self, holder: Holder) -> bool:
         if holder.machine == self.holder.machine and not holder.shared:
-            return _started(holder.pid) != holder.started
-        if 0 <= time.time() - holder.renewed < holder.term:
+            return holder.gone
+        if not holder.expired:
             return False
         self._waiting(
             f"the lease of run {holder.run} on {holder.host} looks expired: watching it for {holder.term:.0f} s"
@@ -200,14 +210,19 @@ class Lease:
         return f"{_FOLDER}/{number:08d}.json"
 
     def _read(self) -> dict[int, Holder]:
-        """All leases by number; damaged ones count as none, and what a later version adds is passed over."""
-        leases = {}
-        for entry in self.store.list(_FOLDER):
-            with suppress(FileNotFoundError, ValueError, TypeError):
-                number = int(entry.key.removeprefix(f"{_FOLDER}/").removesuffix(".json"))
-                content = json.loads(self.store.get(entry.key))
-                leases[number] = Holder(**{name: content[name] for name in _FIELDS if name in content})
-        return leases
+        return holders(self.store)
+
+
+def holders(store: Store) -> dict[int, Holder]:
+    """All leases of a workspace by number, without taking one; damaged ones count as none, and what a later version adds is passed
+    over."""
+    leases = {}
+    for entry in store.list(_FOLDER):
+        with suppress(FileNotFoundError, ValueError, TypeError):
+            number = int(entry.key.removeprefix(f"{_FOLDER}/").removesuffix(".json"))
+            content = json.loads(store.get(entry.key))
+            leases[number] = Holder(**{name: content[name] for name in _FIELDS if name in content})
+    return leases
 
 
 def _machine() -> str:

@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -68,7 +69,7 @@ class Record:
     key: str
     parts: dict[str, Output]
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Digest of the stage's result: content, counts and facts, not the keys that it was computed under."""
         content = [

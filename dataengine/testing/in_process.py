@@ -31,9 +31,11 @@ class InProcess:
             for job in jobs:
                 if job.in_place:
                     store.delete([job.marker])
-                output = worker.process(job.part)
-                commit_part(store, job.marker, job.part.key, output)
-                yield job.part, output, meter.take()
+                with meter.part():
+                    output = worker.process(job.part)
+                    commit_part(store, job.marker, job.part.key, output)
+                    work = meter.take()
+                yield job.part, output, work
         finally:
             worker.close()
 

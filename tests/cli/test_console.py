@@ -9,13 +9,14 @@ from rich.console import Console
 from dataengine.cli import console
 from dataengine.cli.common import exits
 from dataengine.errors import RunError
-from dataengine.progress import StageReport
+from dataengine.progress import PartReport, StageReport
+from dataengine.timings import Work
 
 
 def test_a_log_tells_when_a_stage_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
     with console.Progress() as progress:
         progress.start("score", 40, 30)
-        progress.advance("score")
+        progress.advance(PartReport("score", "a", {}, 0, Work()))
         progress.note("score", "blur")
         progress.end(StageReport("score", "done", 40, 30, 93.21))
         progress.end(StageReport("filter", "up to date", 1))
@@ -28,7 +29,7 @@ def test_and_now_and_then_between(capsys: pytest.CaptureFixture[str], monkeypatc
     with console.Progress() as progress:
         progress.start("tokenize.fit", 2, 2)
         progress.note("tokenize.fit", "step 3 of 9")
-        progress.advance("tokenize.fit")
+        progress.advance(PartReport("tokenize.fit", "all", {}, 0, Work()))
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().err.splitlines()]
     assert said == ["tokenize.fit 0/2", "tokenize.fit 0/2 step 3 of 9", "tokenize.fit 1/2 step 3 of 9"]
 

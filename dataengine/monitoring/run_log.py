@@ -1,0 +1,215 @@
+"""What the last run of each recipe has done in a workspace, for ``dataengine status`` and ``dataengine gc``: a log beside the
+commits that no result depends on.
+
+``runs/RECIPE/run.json`` is the run, ``runs/RECIPE/stages/STAGE.json`` a stage: processes of one scheduled run that make different
+stages write different objects. Only a run that holds the lease writes; one with nothing to do writes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from dataengine.errors import DataEngineError, HeldError
+from dataengine.progress import Origin, PartReport, RunReport, Silent, StageReport
+from dataengine.storage.store import Store
+from dataengine.storage.workspace import canonical_json, digest
+from dataengine.text.redaction import redacted
+
+if TYPE_CHECKING:
+    from dataengine.stage import Run, Stage
+
+_FOLDER = "runs"
+#: Seconds between two writes of one stage's progress.
+_SECONDS = 5.0
+_PARALLEL = 16
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """The last run of a recipe. ``state``: running, finished, failed. Times are seconds since the epoch by its own clock."""
+
+    recipe: str
+    run: str
+    engine: str
+    stages: tuple[str, ...]
+    state: str
+    since: float
+    updated: float
+    error: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class StageEntry:
+    """A stage in the last run that made or passed it. ``state``: running, done, up to date, failed. ``files``: keys of a result
+    that no commit names, but the recipe's lock."""
+
+    stage: str
+    run: str
+    state: str
+    parts: int
+    finished: int
+    updated: float
+    seconds: float = 0.0
+    counts: dict[str, int] = field(default_factory=dict)
+    note: str = ""
+    origin: Origin | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecipeLog:
+    """What is known of a recipe. ``run`` is None where its object is damaged or was deleted."""
+
+    run: RunEntry | None
+    stages: dict[str, StageEntry]
+
+
+def origin(stage: Stage, run: Run, key: str) -> Origin:
+    """What the result of ``stage`` is named by, apart into what may change."""
+    needs = {name: run.records[name].digest for name in stage.needs if name in run.records}
+    return Origin(key, stage.record_path(run, key), stage.version, digest(stage.settings(run.recipe)), needs)
+
+
+def changes(now: Origin, before: Origin | None) -> str:
+    """Why a result of ``before`` is no longer valid, in words; "" where there was none."""
+    if before is None or before.key == now.key:
+        return ""
+    changed = [name for name in now.needs if now.needs[name] != before.needs.get(name)]
+    reasons = [f"{', '.join(changed)} changed"] if changed else []
+    reasons += ["the recipe's settings changed"] if now.settings != before.settings else []
+    reasons += (
+        [f"the engine's code changed ({before.version} to {now.version})"] if now.version != before.version else []
+    )
+    return "; ".join(reasons) or "what it lists changed"
+
+
+class RunLog(Silent):
+    """The Reporter that keeps the log. It writes once a stage has work, so when the run holds the lease."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._run: RunEntry | None = None
+        self._passed: list[StageEntry] = []
+        """Visited before anything was written."""
+        self._stage: StageEntry | None = None
+        self._writes = False
+        self._written = 0.0
+
+    def begin(self, run: RunReport) -> None:
+        now = time.time()
+        self._run = RunEntry(run.recipe, run.run, version("dataengine-multimodal"), run.stages, "running", now, now)
+
+    def start(self, stage: str, parts: int, pending: int) -> None:
+        if self._run is None or stage not in self._run.stages:
+            return
+        if not self._writes:
+            self._writes = True
+            self._put("run", self._run)
+            known = read(self._store, self._run.recipe).stages
+            for entry in self._passed:
+                self._put_stage(entry, known.get(entry.stage))
+        self._stage = StageEntry(stage, self._run.run, "running", parts, parts - pending, time.time())
+        self._put_stage(self._stage)
+        self._written = time.monotonic()
+
+    def advance(self, part: PartReport) -> None:
+        if self._stage is not None:
+            counts = dict(Counter(self._stage.counts) + Counter(part.counts))
+            self._stage = replace(self._stage, finished=self._stage.finished + 1, counts=counts)
+            self._put_sometimes()
+
+    def note(self, stage: str, text: str) -> None:
+        if self._stage is not None and self._stage.stage == stage:
+            self._stage = replace(self._stage, note=redacted(text))
+            self._put_sometimes()
+
+    def end(self, report: StageReport) -> None:
+        if self._run is None or report.record is None:
+            return
+        files = () if report.origin else tuple(f.key for o in report.record.parts.values() for f in o.files.values())
+        entry = StageEntry(
+            stage=report.name,
+            run=self._run.run,
+            state=report.state,
+            parts=report.parts,
+            finished=report.parts,
+            updated=time.time(),
+            seconds=round(report.seconds, 3),
+            counts=report.counts,
+            origin=report.origin,
+            files=files,
+        )
+        self._stage = None
+        if self._writes:
+            self._put_stage(entry)
+        else:
+            self._passed.append(entry)
+
+    def finish(self, error: BaseException | None) -> None:
+        """A run that was displaced writes nothing: the log is another's."""
+        if self._run is None or not self._writes or isinstance(error, HeldError):
+            return
+        now, code = time.time(), 0
+        if error is not None:
+            code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
+            if isinstance(error, SystemExit) and isinstance(error.code, int):
+                code = error.code
+            if self._stage is not None:
+                self._put_stage(replace(self._stage, state="failed", updated=now))
+        text = "" if error is None else redacted(str(error) or type(error).__name__)
+        state = "failed" if error else "finished"
+        self._put("run", replace(self._run, state=state, updated=now, error=text, exit_code=code))
+
+    def _put_sometimes(self) -> None:
+        if self._stage is not None and time.monotonic() - self._written >= _SECONDS:
+            self._put_stage(replace(self._stage, updated=time.time()))
+            self._written = time.monotonic()
+
+    def _put_stage(self, entry: StageEntry, known: StageEntry | None = None) -> None:
+        """Write an entry, unless it says of an up-to-date stage what is ``known`` of it."""
+        if known is None or (known.origin, known.files) != (entry.origin, entry.files) or known.state == "failed":
+            self._put(f"stages/{entry.stage}", entry)
+
+    def _put(self, name: str, entry: RunEntry | StageEntry) -> None:
+        if self._run is not None:
+            with suppress(DataEngineError):  # nothing is computed from the log: it stops no run
+                self._store.put(f"{_FOLDER}/{self._run.recipe}/{name}.json", canonical_json(asdict(entry)))
+
+
+def recipes(store: Store) -> list[str]:
+    """Names of the recipes with a log in a workspace."""
+    return sorted({entry.key.split("/")[1] for entry in store.list(_FOLDER)})
+
+
+def read(store: Store, recipe: str) -> RecipeLog:
+    """What is known of a recipe; damaged objects count as none."""
+    base = f"{_FOLDER}/{recipe}"
+    keys = [entry.key for entry in store.list(f"{base}/stages")]
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        stages = list(pool.map(lambda key: _read(store, key, _stage_entry), keys))
+    return RecipeLog(_read(store, f"{base}/run.json", _run_entry), {one.stage: one for one in stages if one})
+
+
+def _run_entry(raw: Mapping[str, Any]) -> RunEntry:
+    return RunEntry(**{**raw, "stages": tuple(raw["stages"])})
+
+
+def _stage_entry(raw: Mapping[str, Any]) -> StageEntry:
+    made_from = Origin(**raw["origin"]) if raw["origin"] else None
+    return StageEntry(**{**raw, "origin": made_from, "files": tuple(raw["files"])})
+
+
+def _read(store: Store, key: str, parse: Any) -> Any:
+    try:
+        return parse(json.loads(store.get(key)))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
