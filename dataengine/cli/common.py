@@ -64,6 +64,22 @@ PartsOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
 ]
+LogFileOption = Annotated[
+    str | None,
+    typer.Option("--log-file", help="Add JSON lines with run, stage and part to this file; - for standard error."),
+]
+MetricsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics",
+        metavar="PLACE",
+        help="Metrics for Prometheus: HOST:PORT to answer at while the run lives, FILE.prom, or the URL of a Pushgateway.",
+    ),
+]
+LineageOption = Annotated[
+    str | None,
+    typer.Option("--lineage", metavar="URL|FILE", help="Send OpenLineage events to a server, or add them to a file."),
+]
 
 
 def exits(command: Callable[..., None]) -> Callable[..., None]:
@@ -95,21 +111,29 @@ def bring_up_to_date(
     retry: bool = False,
     locked: bool = False,
     parts: str | None = None,
+    log_file: str | None = None,
+    metrics: list[str] | None = None,
+    lineage: str | None = None,
 ) -> Recipe:
     """Load the recipe and run its stages (``only``: one group of them, ``parts``: a share of its parts) with a progress display
     and a summary. Returns the recipe with the command line's changes."""
     from dataengine.cli import console
     from dataengine.config import recipe
     from dataengine.config.share import WHOLE, Share
+    from dataengine.config.watch import WatchConfig
     from dataengine.ingest.retry import forget_failed
+    from dataengine.monitoring.observers import observers
     from dataengine.pipeline import execute
+    from dataengine.progress import Together
 
     share = Share.parse(parts) if parts else WHOLE
     if parts and only is None:
         raise UsageError(f"--parts {parts} is a share of one stage: name it with --only")
     loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
     prepare = forget_failed if retry else None
-    with console.Progress() as progress:
-        reports = execute(loaded, only, dry_run, progress, accept=accept, prepare=prepare, locked=locked, share=share)
+    watched = loaded.watch.with_environment().replaced(log_file, metrics or (), lineage)
+    with observers(loaded, watched if not dry_run else WatchConfig()) as others, console.Progress() as progress:
+        reporter = Together([progress, *others])
+        reports = execute(loaded, only, dry_run, reporter, accept=accept, prepare=prepare, locked=locked, share=share)
     console.summary(loaded, reports, dry_run)
     return loaded

@@ -13,7 +13,10 @@ from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
     EngineOption,
+    LineageOption,
     LockedOption,
+    LogFileOption,
+    MetricsOption,
     OnlyOption,
     PartsOption,
     RecipeArgument,
@@ -52,9 +55,13 @@ def run(
     locked: LockedOption = False,
     only: OnlyOption = None,
     parts: PartsOption = None,
+    log_file: LogFileOption = None,
+    metrics: MetricsOption = None,
+    lineage: LineageOption = None,
 ) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, parts)
+    watched = (log_file, metrics, lineage)
+    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, parts, *watched)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
@@ -67,8 +74,14 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
         dry_run: DryRunOption = False,
         accept: AcceptOption = False,
         locked: LockedOption = False,
+        log_file: LogFileOption = None,
+        metrics: MetricsOption = None,
+        lineage: LineageOption = None,
     ) -> None:
-        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, locked=locked)
+        watched = (log_file, metrics, lineage)
+        bring_up_to_date(
+            recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, None, *watched
+        )
 
     app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
 

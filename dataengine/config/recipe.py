@@ -16,6 +16,7 @@ from dataengine.config.index import IndexConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.sequence import SequenceConfig
 from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
+from dataengine.config.watch import WatchConfig
 from dataengine.media.limits import Limits
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
@@ -234,6 +235,7 @@ class Recipe(Model):
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     resources: ResourcesConfig = ResourcesConfig()
     ray: RayConfig = RayConfig()
+    watch: WatchConfig = WatchConfig()
     sources: Annotated[list[Source], Field(min_length=1)]
     limits: LimitsConfig = LimitsConfig()
     model_servers: dict[Name, ModelServer] = {}

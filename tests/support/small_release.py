@@ -85,9 +85,16 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def run(folder: Path) -> None:
         (folder / "corpus").mkdir()
         _corpus(folder / "corpus")
-        dataengine("run", str(recipe(folder, str(folder / "ws"))))
+        watched = ["--log-file", f"{folder}/run.jsonl", "--metrics", f"{folder}/run.prom", "--metrics", "127.0.0.1:0"]
+        dataengine("run", str(recipe(folder, str(folder / "ws"))), *watched, "--lineage", f"{folder}/lineage.jsonl")
 
     return once(tmp_path_factory, "small-release", run) / "ws"
+
+
+@pytest.fixture(scope="session")
+def watch_folder(workspace: Path) -> Path:
+    """Where that run has left its log, metrics and lineage: run.jsonl, run.prom, lineage.jsonl."""
+    return workspace.parent
 
 
 @pytest.fixture(scope="session")
