@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, codes, cot, doctor, export, release, search, sequence, status, tokenizer
+from dataengine.cli import account, codes, cot, doctor, export, gc, release, search, sequence, status, tokenizer
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -114,6 +114,7 @@ release.register(app)
 search.register(app)
 status.register(app)
 account.register(app)
+gc.register(app)
 doctor.register(app)
 
 

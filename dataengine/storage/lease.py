@@ -81,13 +81,18 @@ _FIELDS = [field.name for field in fields(Holder)]
 
 class Lease:
     """The lease of one run on a workspace; not held before ``take``. ``waiting`` is called with a sentence before a lease is
-    watched, which lasts a term."""
+    watched, which lasts a term. ``alone``: it is not shared, whatever the environment says."""
 
     def __init__(
-        self, store: Store, recipe: str, waiting: Callable[[str], None] | None = None, term: float = TERM
+        self,
+        store: Store,
+        recipe: str,
+        waiting: Callable[[str], None] | None = None,
+        term: float = TERM,
+        alone: bool = False,
     ) -> None:
         self.store, self._waiting = store, waiting or (lambda text: None)
-        run, now = os.environ.get(RUN, ""), time.time()
+        run, now = "" if alone else os.environ.get(RUN, ""), time.time()
         self.holder = Holder(
             run=run or uuid.uuid4().hex[:12],
             token=uuid.uuid4().hex,
@@ -115,6 +120,12 @@ class Lease:
             self._acquire()
             self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
             self._thread.start()
+
+    def now(self) -> float:
+        """The time by the store's clock, of a lease that is held: when its object was written."""
+        self._renew()
+        entry = self.store.head(self._key(self._number))
+        return entry.modified if entry else self.holder.renewed
 
     def close(self) -> None:
         """Give the lease back; one that is shared is left to expire."""

@@ -44,6 +44,8 @@ class Entry:
     key: str
     size: int
     tag: str
+    modified: float = 0.0
+    """Seconds since the epoch, by the store's clock; 0 where it is not known."""
 
 
 class Store:
@@ -268,7 +270,8 @@ def _no_fork(url: str) -> None:
 
 
 def _entry(meta: Any) -> Entry:
-    return Entry(meta["path"], meta["size"], meta["e_tag"] or str(meta["last_modified"]))
+    modified = meta["last_modified"]
+    return Entry(meta["path"], meta["size"], meta["e_tag"] or str(modified), modified.timestamp())
 
 
 def _connect(url: str) -> Any:

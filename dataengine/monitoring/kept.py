@@ -1,0 +1,41 @@
+"""What ``dataengine gc`` must keep for recipes: what their last runs used, and what their next ones would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dataengine.monitoring import run_log
+from dataengine.progress import StageReport
+from dataengine.storage.garbage import Kept
+from dataengine.storage.store import Store
+
+
+def of_last_run(store: Store, recipe: str) -> Kept:
+    """The results that the last runs of a recipe have made or passed; all parts of what these have not finished."""
+    log = run_log.read(store, recipe)
+    commits = {entry.origin.record for entry in log.stages.values() if entry.origin is not None}
+    files = {key for entry in log.stages.values() for key in entry.files}
+    unfinished = {name for name, entry in log.stages.items() if entry.state in ("running", "failed")}
+    if log.run is None or log.run.state != "finished":
+        unfinished |= set(log.run.stages if log.run else ()) - set(log.stages)
+    return Kept(frozenset(commits), frozenset(files), frozenset(unfinished))
+
+
+def of_plan(reports: Sequence[StageReport]) -> Kept:
+    """What the next run of a recipe would use, by the ``reports`` of a dry run; all parts of what it would go on with."""
+    commits = {r.origin.record for r in reports if r.origin is not None and r.record is not None}
+    records = [r.record for r in reports if r.record is not None]
+    files = {file.key for record in records for out in record.parts.values() for file in out.files.values()}
+    unfinished = {r.name for r in reports if r.state in ("pending", "waiting")}
+    return Kept(frozenset(commits), frozenset(files), frozenset(unfinished))
+
+
+def unknown_recipes(store: Store, known: Sequence[str]) -> list[str]:
+    """Recipes with a release in the workspace of which no run has reported: an engine before this log made them."""
+    names = {entry.key.split("/")[2].removesuffix(".json") for entry in store.list("stages/release")}
+    return sorted(names - set(known) - {"parts"})
+
+
+def forget(store: Store, recipe: str) -> None:
+    """Delete the log of a recipe: what only it needs is garbage from now on. Its release stays."""
+    store.delete([entry.key for entry in store.list(f"runs/{recipe}")])
