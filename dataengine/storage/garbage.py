@@ -41,8 +41,8 @@ _FOLDERS = (
 #: Among them, what a person has decided, or what points to a recipe's last result.
 _NEVER = re.compile(r"cot/decisions/.*|index/[^/]+\.json")
 _PICTURES, _MEASURED = "cot/pictures/", re.compile(r"annotations/[^/]+/ingest-([0-9a-f]{32})-[^/]+\.parquet")
-_PARTS, _STATE = re.compile(r"stages/([^/]+)/parts/(.+)\.json"), re.compile(r"stages/[^/]+/state/.+")
-_COMMIT = re.compile(r"stages/([^/]+)/[^/]+\.json")
+_PARTS, _STATE = re.compile(r"stages/[^/]+/parts/.+\.json"), re.compile(r"stages/[^/]+/state/.+")
+_COMMIT = re.compile(r"stages/[^/]+/[^/]+\.json")
 _MODELS = re.compile(r"(tokenizers|sequence/tokenizers)/.*|.*\.(safetensors|faiss|npy)|stages/[^/]+/state/.*")
 _PARALLEL = 32
 Json = dict[str, Any]
@@ -138,20 +138,13 @@ def _retained_markers(
 ) -> set[str]:
     """Those of kept commits, of stages that are not finished, and of releases."""
     of_commits = {
-        (content[key]["stage"], name, _digest(output))
-        for key in commits
-        for name, output in content[key].get("parts", {}).items()
+        (content[key]["stage"], _digest(output)) for key in commits for output in content[key].get("parts", {}).values()
     }
     retained = set()
     for key in markers:
-        match, one = _PARTS.fullmatch(key), content[key]
-        stage = match[1] if match else ""
-        if key in young or stage in kept.unfinished or _in_place(key, one):
-            retained.add(key)
-            continue
-        name = (match[2] if match else "").removesuffix(f"-{one['key']}")
-        names = (name, name.partition("/")[2])  # some stages have a folder for their code and settings
-        if any((stage, each, _digest(one)) in of_commits for each in names):
+        stage, one = key.split("/")[1], content[key]
+        stays = key in young or stage in kept.unfinished or _in_place(key, one)
+        if stays or (stage, _digest(one)) in of_commits:
             retained.add(key)
     return retained
 
