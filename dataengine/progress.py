@@ -117,6 +117,15 @@ class Together:
             one.finish(error)
 
 
+def exit_code(error: BaseException | None) -> int:
+    """What a command exits with that ends with ``error``."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code
+    return int(getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1))
+
+
 @contextmanager
 def reported(reporter: Reporter, run: RunReport) -> Iterator[None]:
     """Reports that ``run`` begins, and how it ends."""

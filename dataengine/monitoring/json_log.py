@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import IO, Any
 
 from dataengine.errors import UsageError
-from dataengine.progress import PartReport, RunReport, Silent, StageReport
+from dataengine.progress import PartReport, RunReport, Silent, StageReport, exit_code
 from dataengine.text.redaction import redacted
 
 _LOGGER = logging.getLogger("dataengine")
@@ -95,7 +95,7 @@ class JsonLog(Silent):
         if error is None:
             self._log("run finished")
         else:
-            fields = {"error": type(error).__name__, "reason": str(error), "exit_code": getattr(error, "exit_code", 1)}
+            fields = {"error": type(error).__name__, "reason": str(error), "exit_code": exit_code(error)}
             _LOGGER.error("run failed", extra={"fields": fields})
 
     def _log(self, message: str, **fields: Any) -> None:

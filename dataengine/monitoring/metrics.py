@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from dataengine.models.serving.usage import Usage, recorded
-from dataengine.progress import PartReport, RunReport, Silent, StageReport
+from dataengine.progress import PartReport, RunReport, Silent, StageReport, exit_code
 from dataengine.timings import Work
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class RunMetrics(Silent):
     def finish(self, error: BaseException | None) -> None:
         with self._lock:
             self._state = "failed" if error else "finished"
-            self._exit_code = getattr(error, "exit_code", 1) if error else 0
+            self._exit_code = exit_code(error)
             self._until = time.time()
             for one in self._stages.values():
                 one.seconds, one.since = one.wall(), None

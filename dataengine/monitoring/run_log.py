@@ -18,7 +18,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import DataEngineError, HeldError
-from dataengine.progress import Origin, PartReport, RunReport, Silent, StageReport
+from dataengine.progress import Origin, PartReport, RunReport, Silent, StageReport, exit_code
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json, digest
 from dataengine.text.redaction import redacted
@@ -158,16 +158,12 @@ class RunLog(Silent):
         """A run that was displaced writes nothing: the log is another's."""
         if self._run is None or not self._writes or isinstance(error, HeldError):
             return
-        now, code = time.time(), 0
-        if error is not None:
-            code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
-            if isinstance(error, SystemExit) and isinstance(error.code, int):
-                code = error.code
-            if self._stage is not None:
-                self._put_stage(replace(self._stage, state="failed", updated=now))
+        now = time.time()
+        if error is not None and self._stage is not None:
+            self._put_stage(replace(self._stage, state="failed", updated=now))
         text = "" if error is None else redacted(str(error) or type(error).__name__)
         state = "failed" if error else "finished"
-        self._put("run", replace(self._run, state=state, updated=now, error=text, exit_code=code))
+        self._put("run", replace(self._run, state=state, updated=now, error=text, exit_code=exit_code(error)))
 
     def _put_sometimes(self) -> None:
         if self._stage is not None and time.monotonic() - self._written >= _SECONDS:
