@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -18,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from dataengine.models.serving.usage import Usage, recorded
 from dataengine.progress import PartReport, RunReport, Silent, StageReport, exit_code
+from dataengine.storage.engine_version import engine_version
 from dataengine.timings import Work
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class RunMetrics(Silent):
 
     def _of_run(self) -> Iterator[Metric]:
         info = _gauge("run_info", "The run, and the version of the engine.", "recipe", "run", "version")
-        info.add_metric([self.recipe, self._run, version("dataengine-multimodal")], 1)
+        info.add_metric([self.recipe, self._run, engine_version()["dataengine"]], 1)
         state = _gauge("run_state", "1 for the state that the run is in.", "recipe", "state")
         for name in _STATES:
             state.add_metric([self.recipe, name], float(name == self._state))

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import DataEngineError, HeldError
 from dataengine.progress import Origin, PartReport, RunReport, Silent, StageReport, exit_code
+from dataengine.storage.engine_version import engine_version
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json, digest
 from dataengine.text.redaction import redacted
@@ -106,7 +106,7 @@ class RunLog(Silent):
 
     def begin(self, run: RunReport) -> None:
         now = time.time()
-        self._run = RunEntry(run.recipe, run.run, version("dataengine-multimodal"), run.stages, "running", now, now)
+        self._run = RunEntry(run.recipe, run.run, engine_version()["dataengine"], run.stages, "running", now, now)
 
     def start(self, stage: str, parts: int, pending: int) -> None:
         if self._run is None or stage not in self._run.stages:

@@ -225,8 +225,8 @@ class Lease:
 
 
 def holders(store: Store) -> dict[int, Holder]:
-    """All leases of a workspace by number, without taking one; damaged ones count as none, and what a later version adds is passed
-    over."""
+    """All leases of a workspace by number, without taking one; damaged ones count as none, and what a later version adds is
+    passed over."""
     leases = {}
     for entry in store.list(_FOLDER):
         with suppress(FileNotFoundError, ValueError, TypeError):
