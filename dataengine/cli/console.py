@@ -57,8 +57,12 @@ class Progress(Silent):
         self._log(stage)
 
     def advance(self, part: PartReport) -> None:
-        self._bars.advance(self._tasks[part.stage])
-        self._log_sometimes(part.stage)
+        self.step(part.stage)
+
+    def step(self, name: str) -> None:
+        """One more part of ``name``, which need not be a stage."""
+        self._bars.advance(self._tasks[name])
+        self._log_sometimes(name)
 
     def note(self, stage: str, text: str) -> None:
         self._bars.update(self._tasks[stage], note=visible(text))

@@ -93,7 +93,7 @@ def verify(
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:
-            bar.advance("verify") if done else bar.start("verify", total, total)
+            bar.step("verify") if done else bar.start("verify", total, total)
 
         report = recheck(release, workers or os.cpu_count() or 1, progress)
     console.print_rows("verified from the media", report.rows())

@@ -77,7 +77,7 @@ def kelix(
         def progress(done: int, total: int) -> None:
             if done == 1:
                 bar.start("export", total, total)
-            bar.advance("export")
+            bar.step("export")
 
         written = export(release, out, options, progress)
     rows_written = [("files", len(written.files)), ("rows", written.rows)]
@@ -104,7 +104,7 @@ def messages(
         def progress(done: int, total: int) -> None:
             if done == 1:
                 bar.start("export", total, total)
-            bar.advance("export")
+            bar.step("export")
 
         written = export(release, out, split, progress)
     console.print_rows("written", [("records", f"{written.records:,}"), ("media", f"{written.media:,}")])
@@ -142,7 +142,7 @@ def preferences(
         def progress(done: int, total: int) -> None:
             if done == 1:
                 bar.start("export", total, total)
-            bar.advance("export")
+            bar.step("export")
 
         written = export(run, out, Options(signal, trainer, split, rows, most), progress)
     figures = [("files", len(written.files)), ("rows", written.rows), ("media", written.media)]

@@ -41,7 +41,7 @@ def publish(
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:
-            bar.advance("publish") if done else bar.start("publish", total, total)
+            bar.step("publish") if done else bar.start("publish", total, total)
 
         publication = publishing.publish(
             release, target, unconditional=unconditional, read_back=read_back, progress=progress
@@ -66,7 +66,7 @@ def verify(
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:
-            bar.advance("verify") if done else bar.start("verify", total, total)
+            bar.step("verify") if done else bar.start("verify", total, total)
 
         result = check(release, workers=workers, ranks=ranks, progress=progress)
     console.print_rows("verified", result.rows())

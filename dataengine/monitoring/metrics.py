@@ -8,8 +8,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -23,6 +24,7 @@ from dataengine.timings import Work
 if TYPE_CHECKING:
     from dataengine.storage.store import Store
 
+Family = CounterMetricFamily | GaugeMetricFamily
 _PREFIX = "dataengine"
 #: Seconds between two looks at what model servers were asked, while parts are made.
 _USAGE_SECONDS = 30.0
@@ -159,8 +161,7 @@ class RunMetrics(Silent):
             _counter("stage_written_bytes", "Bytes of files of the parts made.", *_STAGE), lambda s: s.bytes
         )
         for name, (attribute, help_) in _WORK.items():
-            family = _counter(f"stage_{name}", help_, *_STAGE)
-            yield self._each(family, lambda s, a=attribute: getattr(s.work, a))
+            yield self._each(_counter(f"stage_{name}", help_, *_STAGE), attrgetter(f"work.{attribute}"))
         items = _counter(
             "stage_items", "What the parts made have counted: inputs, samples, failed and so on.", *_STAGE, "item"
         )
@@ -169,12 +170,17 @@ class RunMetrics(Silent):
             "stage_outcomes", "Counts of the committed result: kept, duplicate, filtered, failed …", *_STAGE, "outcome"
         )
         for stage, one in self._stages.items():
-            for family, values in ((items, one.items), (failures, one.work.failures), (outcomes, one.outcomes)):
+            counted: list[tuple[Family, Mapping[str, int]]] = [
+                (items, one.items),
+                (failures, one.work.failures),
+                (outcomes, one.outcomes),
+            ]
+            for family, values in counted:
                 for name, n in values.items():
                     family.add_metric([self.recipe, stage, name], n)
         yield from (items, failures, outcomes)
 
-    def _each(self, family: Metric, value: Callable[[_Stage], float]) -> Metric:
+    def _each(self, family: Family, value: Callable[[_Stage], float]) -> Metric:
         for stage, one in self._stages.items():
             family.add_metric([self.recipe, stage], float(value(one)))
         return family
