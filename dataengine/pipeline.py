@@ -15,20 +15,11 @@ from dataengine.models.serving.started import StartedServers, check
 from dataengine.monitoring.run_log import RunLog, origin
 from dataengine.progress import PartReport, Reporter, RunReport, Silent, StageReport, Together, reported
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
+from dataengine.stage_groups import group_of, groups_of, last_of, needed_by, require_divisible
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
 from dataengine.timings import Cost, spent
-
-
-def group_of(stage: str) -> str:
-    """``tokenize.fit`` → ``tokenize``."""
-    return stage.split(".")[0]
-
-
-def groups_of(stage: Stage) -> tuple[str, ...]:
-    """All groups that make a stage, its own last."""
-    return (*stage.also_in, group_of(stage.name))
 
 
 def open_run(recipe: Recipe) -> Run:
@@ -93,20 +84,11 @@ def execute(
         hint = f"; a block `{only}:` in the recipe adds it" if only in Recipe.model_fields else ""
         raise UsageError(f"this recipe has no {only} stage; it has {known}{hint}")
     if only is not None:
-        plan = _needed_by(plan, only)
+        plan = needed_by(plan, only)
     with closing(open_run(recipe)) as run:
         if locked:
             require_lock(run, plan)
         return _Pass(run, only, dry_run, reporter or Silent(), engine, accept, share).over(plan, prepare)
-
-
-def _needed_by(plan: Sequence[Stage], only: str) -> list[Stage]:
-    """The stages of a group, or the named one, and all that they need."""
-    wanted = {s.name for s in plan if only in (s.name, *groups_of(s))}
-    for stage in reversed(plan):
-        if stage.name in wanted:
-            wanted.update(stage.needs)
-    return [s for s in plan if s.name in wanted]
 
 
 def until(
@@ -128,7 +110,7 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     run = open_run(recipe)
     plan = stages(recipe)
     if group is not None:
-        plan = plan[: [s.name for s in plan].index(_last_of(plan, group)) + 1]
+        plan = plan[: [s.name for s in plan].index(last_of(plan, group)) + 1]
     reports = _Pass(run, None, True, Silent()).over(plan)
     behind = [r.name for r in reports if r.state != "up to date"]
     if behind:
@@ -186,7 +168,7 @@ class _Pass:
                 if not self.dry_run:
                     self._check(stage)
                     report.note = stage.keep(self.run)
-            if self.only is not None and stage.name == _last_of(plan, self.only):
+            if self.only is not None and stage.name == last_of(plan, self.only):
                 break
         return reports
 
@@ -215,16 +197,8 @@ class _Pass:
                 "or `dataengine run RECIPE` for all stages"
             )
         if not self.share.whole:
-            self._require_divisible(stage)
+            require_divisible(stage, self.run.recipe)
         return self._make(stage, key)
-
-    def _require_divisible(self, stage: Stage) -> None:
-        """Raises UsageError for a share of a stage that several processes cannot make between them."""
-        names = stage.servers(self.run.recipe) if isinstance(stage, RecordStage) else ()
-        started = any(self.run.recipe.model_servers[name].started for name in names)
-        if started or not isinstance(stage, RecordStage):
-            why = "starts model servers (or name running ones by url)" if started else "has no parts"
-            raise UsageError(f"{stage.name} {why}: run `dataengine run RECIPE --only {stage.name}` without --parts")
 
     def _check(self, stage: Stage) -> None:
         """Raises StoppedError for a result that a person must look at. One that was accepted once stays so."""
@@ -306,8 +280,3 @@ class _Pass:
         for name in stage.absent(self.run, done):
             del done[name]
         return [Job(p, markers[p.name][0], stage.in_place) for p in parts if p.name not in done], done
-
-
-def _last_of(plan: Sequence[Stage], name: str) -> str:
-    """Name of the last stage of a group, or of the stage itself."""
-    return [s.name for s in plan if name in (s.name, *groups_of(s))][-1]

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dataengine.config.recipe import Recipe
-from dataengine.pipeline import group_of
 from dataengine.progress import PartReport, Silent, StageReport
+from dataengine.stage_groups import group_of
 from dataengine.storage.workspace import Workspace
 from dataengine.text.display import visible, visible_lines
 

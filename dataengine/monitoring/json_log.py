@@ -88,7 +88,7 @@ class JsonLog(Silent):
 
     def end(self, report: StageReport) -> None:
         self._context.pop("stage", None)
-        took = {"seconds": round(report.seconds, 3), "made": report.made} if report.state == "done" else {}
+        took = {"seconds": round(report.seconds, 3), "made": report.made} if report.made else {}
         self._log(f"stage {report.state}", stage=report.name, parts=report.parts, **took, counts=report.counts)
 
     def finish(self, error: BaseException | None) -> None:

@@ -15,7 +15,7 @@ def of_last_run(store: Store, recipe: str) -> Kept:
     log = run_log.read(store, recipe)
     commits = {entry.origin.record for entry in log.stages.values() if entry.origin is not None}
     files = {key for entry in log.stages.values() for key in entry.files}
-    unfinished = {name for name, entry in log.stages.items() if entry.state in ("running", "failed")}
+    unfinished = {name for name, entry in log.stages.items() if entry.state not in ("done", "up to date")}
     if log.run is None or log.run.state != "finished":
         unfinished |= set(log.run.stages if log.run else ()) - set(log.stages)
     return Kept(frozenset(commits), frozenset(files), frozenset(unfinished))

@@ -94,8 +94,9 @@ class Lineage(Silent):
     def end(self, report: StageReport) -> None:
         if report.record is not None:
             self._records[report.name] = report.record
-        if report.state == "done" and report.record is not None and report.name in self._ids:
-            self._emit(RunState.COMPLETE, report.name, self._inputs(report.name), self._outputs(report.record))
+        if report.state in ("done", "partly done") and report.name in self._ids:
+            outputs = self._outputs(report.record) if report.record else []
+            self._emit(RunState.COMPLETE, report.name, self._inputs(report.name), outputs)
             self._stage = ""
 
     def finish(self, error: BaseException | None) -> None:

@@ -49,7 +49,8 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class StageEntry:
-    """A stage in the last run that made or passed it. ``state``: running, done, up to date, failed. ``files``: keys of a result
+    """A stage in the last run that made or passed it. ``state``: running, done, partly done (by one of
+    several processes), up to date, failed. ``files``: keys of a result
     that no commit names, but the recipe's lock."""
 
     stage: str
@@ -133,9 +134,10 @@ class RunLog(Silent):
             self._put_sometimes()
 
     def end(self, report: StageReport) -> None:
-        if self._run is None or report.record is None:
+        if self._run is None or (report.record is None and report.state != "partly done"):
             return
-        files = () if report.origin else tuple(f.key for o in report.record.parts.values() for f in o.files.values())
+        outputs = report.record.parts.values() if report.record else ()
+        files = () if report.origin else tuple(f.key for o in outputs for f in o.files.values())
         entry = StageEntry(
             stage=report.name,
             run=self._run.run,

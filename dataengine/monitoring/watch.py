@@ -16,8 +16,8 @@ from dataengine.storage.store import Store
 
 @dataclass(frozen=True)
 class StageStatus:
-    """``state``: done, running, failed, killed, pending (never made), changed (``why``), waiting (for an earlier stage), or not
-    reached by the last run."""
+    """``state``: done, partly done (a share of the parts), running, failed, killed, pending (never made), changed (``why``),
+    waiting (for an earlier stage), or not reached by the last run."""
 
     stage: str
     state: str

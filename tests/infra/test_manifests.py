@@ -15,7 +15,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from dataengine.catalog import STAGES
-from dataengine.pipeline import group_of
+from dataengine.stage_groups import group_of
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = ROOT / "infra/kubernetes"

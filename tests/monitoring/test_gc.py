@@ -15,6 +15,7 @@ from support import letters
 from support.command import dataengine
 from support.small_release import NAME, recipe
 
+from dataengine.config.share import Share
 from dataengine.pipeline import execute
 from dataengine.storage import garbage
 from dataengine.storage.garbage import Kept
@@ -85,6 +86,16 @@ def test_parts_of_a_run_that_was_killed_stay(tmp_path: Path, monkeypatch: pytest
     gc(tmp_path, "--delete")
     (tmp_path / "fail" / "d").unlink()
     assert made(tmp_path, "abcd")["count"] == ("done", 1)
+
+
+def test_parts_of_a_share_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _letters_are_tables(monkeypatch)
+    shared = letters.recipe(tmp_path)
+    execute(shared, "count", plan=letters.plan("abcd"), engine=InProcess(), share=Share.parse("1/2"))
+    stages = json.loads(dataengine("status", str(tmp_path), "--json").stdout)["stages"]
+    assert [(one["state"], one["finished"]) for one in stages] == [("partly done", 2)]
+    gc(tmp_path, "--delete")
+    assert made(tmp_path, "abcd")["count"] == ("done", 2)
 
 
 def test_it_deletes_nothing_beside_a_run_of_its_own_id_or_another(

@@ -18,8 +18,8 @@ import pytest
 from dataengine import errors
 from dataengine.catalog import STAGES
 from dataengine.config.recipe import load
-from dataengine.pipeline import group_of
 from dataengine.stage import TableStage
+from dataengine.stage_groups import group_of
 
 ROOT = Path(__file__).parents[2]
 AIRFLOW = ROOT / "infra" / "airflow"
