@@ -61,6 +61,15 @@ PartsOption = Annotated[
         help="Make a share of the parts of --only STAGE, such as 3/8, and commit nothing (docs/schedule.md).",
     ),
 ]
+PartitionOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--partition",
+        metavar="VALUE",
+        help="Take up this partition of the sources whose paths hold {date} or {partition}; repeatable, and FIRST..LAST is a "
+        "range of days. Earlier ones stay (docs/increments.md).",
+    ),
+]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show what would run, without reading media or writing anything.")
 ]
@@ -114,6 +123,7 @@ def bring_up_to_date(
     log_file: str | None = None,
     metrics: list[str] | None = None,
     lineage: str | None = None,
+    partition: list[str] | None = None,
 ) -> Recipe:
     """Load the recipe and run its stages (``only``: one group of them, ``parts``: a share of its parts) with a progress display
     and a summary. Returns the recipe with the command line's changes."""
@@ -121,6 +131,7 @@ def bring_up_to_date(
     from dataengine.config import recipe
     from dataengine.config.share import WHOLE, Share
     from dataengine.config.watch import WatchConfig
+    from dataengine.ingest.partitions import without_taken_up
     from dataengine.ingest.retry import forget_failed
     from dataengine.monitoring.observers import observers
     from dataengine.pipeline import execute
@@ -129,7 +140,8 @@ def bring_up_to_date(
     share = Share.parse(parts) if parts else WHOLE
     if parts and only is None:
         raise UsageError(f"--parts {parts} is a share of one stage: name it with --only")
-    loaded = recipe.load(path, workspace=workspace, workers=workers, engine=engine and engine.value)
+    loaded = recipe.load(path, partition, workspace=workspace, workers=workers, engine=engine and engine.value)
+    loaded = loaded if only in (None, "ingest") else without_taken_up(loaded)
     prepare = forget_failed if retry else None
     watched = loaded.watch.with_environment().replaced(log_file, metrics or (), lineage)
     with observers(loaded, watched if not dry_run else WatchConfig()) as others, console.Progress() as progress:

@@ -13,6 +13,7 @@ from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
     EngineOption,
+    PartitionOption,
     RecipeArgument,
     WorkersOption,
     WorkspaceOption,
@@ -49,13 +50,14 @@ def run(
     engine: EngineOption = None,
     dry_run: DryRunOption = False,
     accept: AcceptOption = False,
+    partition: PartitionOption = None,
 ) -> None:
     """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
-    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run, accept)
+    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run, accept, partition=partition)
     if not dry_run:
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):

@@ -18,6 +18,7 @@ from dataengine.cli.common import (
     LogFileOption,
     MetricsOption,
     OnlyOption,
+    PartitionOption,
     PartsOption,
     RecipeArgument,
     RetryOption,
@@ -58,10 +59,11 @@ def run(
     log_file: LogFileOption = None,
     metrics: MetricsOption = None,
     lineage: LineageOption = None,
+    partition: PartitionOption = None,
 ) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    watched = (log_file, metrics, lineage)
-    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, parts, *watched)
+    named = (parts, log_file, metrics, lineage, partition)
+    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, *named)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
@@ -77,11 +79,10 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
         log_file: LogFileOption = None,
         metrics: MetricsOption = None,
         lineage: LineageOption = None,
+        partition: PartitionOption = None,
     ) -> None:
-        watched = (log_file, metrics, lineage)
-        bring_up_to_date(
-            recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, None, *watched
-        )
+        named = (None, log_file, metrics, lineage, partition)
+        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, *named)
 
     app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
 

@@ -10,6 +10,7 @@ from dataengine.cli.common import (
     DryRunOption,
     EngineOption,
     LockedOption,
+    PartitionOption,
     RecipeArgument,
     WorkersOption,
     WorkspaceOption,
@@ -35,6 +36,7 @@ def run(
     dry_run: DryRunOption = False,
     accept: AcceptOption = False,
     locked: LockedOption = False,
+    partition: PartitionOption = None,
 ) -> None:
     """Make the sets of packed sequences of RECIPE, and print padding, balance, and what each mix asked for and reached."""
     import msgspec
@@ -45,7 +47,9 @@ def run(
     from dataengine.release.manifest_sequences import Sequences
     from dataengine.sequence.summary_facts import summary
 
-    loaded = bring_up_to_date(recipe, "sequence", workspace, workers, engine, dry_run, accept, locked=locked)
+    loaded = bring_up_to_date(
+        recipe, "sequence", workspace, workers, engine, dry_run, accept, locked=locked, partition=partition
+    )
     if not dry_run:
         section = msgspec.convert(summary(committed(loaded, "sequence")), Sequences)
         for title, columns, rows in sequences_section.tables(section):

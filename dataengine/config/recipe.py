@@ -3,12 +3,13 @@ directory. ``load`` reports every mistake before anything runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from dataengine.config import lock, yaml_loader
+from dataengine.config import lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig
 from dataengine.config.cot import CotConfig
@@ -230,6 +231,8 @@ class Recipe(Model):
     lock: str | None = None
     """Path or s3:// object of the recipe's lock, ``{workspace}`` stands for the workspace; None: none is read or written
     (``load`` names one beside the recipe)."""
+    continues: str | None = Field(default=None, exclude=True)
+    """A release whose samples keep their shards: a path, an s3:// prefix, or a name in this workspace, maybe the recipe's own."""
     seed: Annotated[int, Field(ge=0)] = 0
     engine: Literal["duckdb", "spark"] = "duckdb"
     workers: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
@@ -237,6 +240,8 @@ class Recipe(Model):
     ray: RayConfig = RayConfig()
     watch: WatchConfig = WatchConfig()
     sources: Annotated[list[Source], Field(min_length=1)]
+    partitions: Annotated[tuple[Annotated[str, BeforeValidator(str)], ...], Field(exclude=True)] = ()
+    """Of partitioned sources those to be read now (``--partition``), beside those that the workspace has taken up."""
     limits: LimitsConfig = LimitsConfig()
     model_servers: dict[Name, ModelServer] = {}
     """Models that stages ask, by name; started when a stage needs them."""
@@ -276,9 +281,10 @@ class Recipe(Model):
         return self
 
 
-def load(path: str | Path, **changes: Any) -> Recipe:
-    """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine).
-    Raises UsageError naming every mistake by line."""
+def load(path: str | Path, partition: Sequence[str] | None = None, **changes: Any) -> Recipe:
+    """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine),
+    ``partition`` names partitions beside its own. Raises UsageError naming every mistake by line."""
     recipe = yaml_loader.load(path, Recipe)
     replaced = {k: v for k, v in changes.items() if v is not None}
+    replaced["partitions"] = partitions.values([*recipe.partitions, *(partition or ())])
     return recipe.model_copy(update={"lock": recipe.lock or lock.beside(str(path)), **replaced})

@@ -46,14 +46,18 @@ class Occurrence:
         return data
 
 
-class SourceReader(Protocol):
-    """Lists a source's parts on the driver, and a part's occurrences on a worker."""
-
-    def parts(self) -> list[Part]:
-        """Raises UsageError where the source does not exist."""
+class Reader(Protocol):
+    """Reads a part's occurrences on a worker."""
 
     def occurrences(self, spec: Any) -> Iterator[Occurrence]:
         """Occurrences of one part, ordered by uri."""
+
+
+class SourceReader(Reader, Protocol):
+    """Lists a source's parts, too, on the driver."""
+
+    def parts(self) -> list[Part]:
+        """Raises UsageError where the source does not exist."""
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
+from dataengine.config.partitions import is_partitioned
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
-from dataengine.ingest import hash_lists
+from dataengine.ingest import hash_lists, partitions
 from dataengine.ingest.columns import check_columns, named_columns
 from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
-from dataengine.ingest.occurrence import SourceReader
+from dataengine.ingest.occurrence import Reader, SourceReader
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
@@ -38,6 +40,19 @@ def reader_of(source: Source, limits: Limits) -> SourceReader:
     return WebDatasetReader(source, limits)
 
 
+def _reader(source: Source, limits: Limits) -> Reader:
+    if is_partitioned(source.path):
+        return partitions.PartitionedReader(source, partial(reader_of, limits=limits))
+    return reader_of(source, limits)
+
+
+def _keyed(base: str, source: Source, part: Part) -> Part:
+    """A reader's part as one of the stage: ``spec`` is (name of the source, the reader's spec)."""
+    partition = [part.spec.partition] if isinstance(part.spec, partitions.PartitionSpec) else []
+    key = digest(base, source.name, *partition, part.key, *_clips(source))
+    return Part(part.name, key, (source.name, part.spec))
+
+
 def _clips(source: Source) -> list[Any]:
     """What a source's part keys say of its clips; empty without clips, so that such keys stay as they are."""
     return [[CLIPS_VERSION, source.clips.model_dump()]] if source.clips else []
@@ -48,6 +63,10 @@ class Ingest(ListingStage):
 
     name = "ingest"
     version = "4"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._settled: tuple[Run, list[Part]] | None = None
 
     def settings(self, recipe: Recipe) -> Any:
         """The face detector enters by its package's digest: ``media.faces.VERSION`` would import its runtime."""
@@ -60,13 +79,19 @@ class Ingest(ListingStage):
         parts, mistakes = [], []
         for source in recipe.sources:
             try:
-                for part in reader_of(source, recipe.limits.to_limits()).parts():
-                    key = digest(base, source.name, part.key, *_clips(source))
-                    parts.append(Part(part.name, key, (source.name, part.spec)))
-                if isinstance(source, RowsSource):
-                    check_columns(source.path, named_columns(source))
+                if not is_partitioned(source.path):
+                    parts += [
+                        _keyed(base, source, part) for part in reader_of(source, recipe.limits.to_limits()).parts()
+                    ]
+                    if isinstance(source, RowsSource):
+                        check_columns(source.path, named_columns(source))
             except UsageError as error:
                 mistakes.append(f"source `{source.name}`: {error}")
+        try:
+            for source, own in partitions.parts_of(recipe, partial(reader_of, limits=recipe.limits.to_limits())):
+                parts += [_keyed(base, source, part) for part in own]
+        except UsageError as error:
+            mistakes.append(str(error))
         names = Counter(p.name for p in parts)
         mistakes += [
             f"two source files or sources give parts of the same name {n}: rename one of them"
@@ -77,12 +102,33 @@ class Ingest(ListingStage):
             raise UsageError("\n".join(mistakes))
         return sorted(parts, key=lambda p: p.name)
 
+    def plan(self, run: Run) -> list[Part]:
+        """Partitions that were taken up are listed again only where their commits are gone."""
+        parts = super().plan(run)
+        if all(map(partitions.is_listed, parts)):
+            return parts
+        if self._settled is None or self._settled[0] is not run:
+            there = {entry.key for entry in run.workspace.store.entries(self.marker_prefix(run))}
+            listed = partial(self._listed_anew, run.recipe)
+            self._settled = (run, partitions.settled(parts, lambda p: self.marker(run, p) in there, listed))
+        return self._settled[1]
+
+    def _listed_anew(self, recipe: Recipe, name: str, partition: str) -> list[Part]:
+        [source] = [source for source in recipe.sources if source.name == name]
+        base = digest(self.name, self.version, self.settings(recipe))
+        reader = partitions.PartitionedReader(source, partial(reader_of, limits=recipe.limits.to_limits()))
+        return [_keyed(base, source, part) for part in reader.parts(partition)]
+
+    def keep(self, run: Run) -> str:
+        """Take up the partitions that the run was given, now that they are committed."""
+        return partitions.keep(run.recipe, self.plan(run))
+
     def objection(self, run: Run) -> str:
         return over_budget(run, {p.name: p.spec[0] for p in self.plan(run)})
 
     def worker(self, run: Run) -> Worker:
         limits = run.recipe.limits.to_limits()
-        readers = {s.name: reader_of(s, limits) for s in run.recipe.sources}
+        readers = {s.name: _reader(s, limits) for s in run.recipe.sources}
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
         media = run.recipe.media

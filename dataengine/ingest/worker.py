@@ -20,8 +20,9 @@ from dataengine.errors import InputError
 from dataengine.ingest.crawl import Crawler, round_robin
 from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, WholeFile
 from dataengine.ingest.hash_lists import HashLists
-from dataengine.ingest.occurrence import Occurrence, SourceReader, unforeseen
+from dataengine.ingest.occurrence import Occurrence, Reader, unforeseen
 from dataengine.ingest.optout import OptedOutError
+from dataengine.ingest.partitions import PartitionSpec
 from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.media.measures import Fingerprint, Measures
@@ -133,7 +134,7 @@ def _unstorable(row: dict[str, Any]) -> dict[str, Any]:
 class IngestWorker:
     """Ingests parts of any source, with one decode child for each setting of ``clips`` (by source)."""
 
-    readers: dict[str, SourceReader]
+    readers: dict[str, Reader]
     limits: Limits
     workspace: Workspace
     clips: dict[str, ClipsConfig] = field(default_factory=dict)
@@ -177,6 +178,8 @@ class IngestWorker:
         if rows.parents:
             counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
         facts: dict[str, Any] = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
+        if isinstance(spec, PartitionSpec):
+            facts["partition"] = [source, spec.partition]
         if sandbox.missing:
             facts["unconfined"] = sandbox.missing
         return Output(files, counts, facts)
