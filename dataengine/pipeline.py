@@ -24,7 +24,12 @@ from dataengine.timings import Cost, spent
 
 def open_run(recipe: Recipe) -> Run:
     """A recipe's run that knows no commits yet; its table engine starts when a stage first asks for it."""
-    return Run(recipe, lambda: _table_engine(recipe))
+    run = Run(recipe, lambda: _table_engine(recipe))
+    if recipe.continues is not None:
+        from dataengine.shards.earlier import adopt_lock
+
+        adopt_lock(run)
+    return run
 
 
 def _table_engine(recipe: Recipe) -> TableEngine:

@@ -6,7 +6,7 @@ same recipe and lock give the same bytes, whatever a workspace has seen. A later
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,10 +156,15 @@ def to_bytes(lock: Lock) -> bytes:
 
 @dataclass
 class LockFile:
-    """The lock of one run. Without a ``place`` it is kept in memory only."""
+    """The lock of one run. Without a ``place`` it is kept in memory only. ``content`` may have decisions of a release that is
+    continued, which the file gets with the next one that is kept."""
 
     place: str | None
     content: Lock
+    _stored: Lock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._stored = self.content
 
     @classmethod
     def open(cls, place: str | None) -> LockFile:
@@ -173,7 +178,9 @@ class LockFile:
         if after == before:
             return ""
         self.content = after
-        return self._write(self.place, before) if self.place else ""
+        failure = self._write(self.place, self._stored) if self.place else ""
+        self._stored = self._stored if failure else after
+        return failure
 
     def _write(self, place: str, before: Lock) -> str:
         store, name = _store(place)

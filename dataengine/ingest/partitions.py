@@ -76,8 +76,13 @@ class TakenUp:
         """Raises RunError for a damaged one."""
         return dict(zip(names, self._workspace.each(self._listing, names), strict=True))
 
-    def add(self, name: str, listing: Listing) -> None:
-        self._workspace.store.put(self._key(name), canonical_json(listing))
+    def add(self, name: str, listing: Listing) -> bool:
+        """Whether that was new."""
+        store, data = self._workspace.store, canonical_json(listing)
+        if store.exists(self._key(name)) and store.get(self._key(name)) == data:
+            return False
+        store.put(self._key(name), data)
+        return True
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}{name}.json"
@@ -162,10 +167,7 @@ def keep(recipe: Recipe, parts: Sequence[Part]) -> str:
         raise RunError(
             f"another run has taken up partition {missed[0]} meanwhile. All work is committed; rerun to go on"
         )
-    earlier = taken_up.listings(sorted(listed & {*known}))
-    changed = [name for name in sorted(listed) if canonical_json(earlier.get(name)) != canonical_json(listings[name])]
-    for name in changed:
-        taken_up.add(name, listings[name])
+    changed = [name for name in sorted(listed) if taken_up.add(name, listings[name])]
     return f"took up {', '.join(changed)}" if changed else ""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.policy.annotated import broken
+from dataengine.release import deltas
 from dataengine.release.ledger import Tally, balance, build, tally
 from dataengine.release.manifest_sections import Cost, StageCost
 from dataengine.stage import Run
@@ -24,10 +26,12 @@ _READ = "SELECT CAST(count(*) AS BIGINT) AS n, CAST(COALESCE(sum(bytes), 0) AS B
 
 @dataclass(frozen=True)
 class Account:
-    """The files of the ledger, and its counts."""
+    """The files of the ledger, and its counts; those of what is new in a release that continues another."""
 
     files: list[File]
     tally: Tally
+    delta_files: list[File]
+    deltas: list[dict[str, Any]]
 
 
 def account(run: Run, base: str) -> Account:
@@ -49,7 +53,7 @@ def account(run: Run, base: str) -> Account:
     released = run.frame("shard.assign", "assignment", contracts.ASSIGNMENT, ["id"])
     balance(engine, ledger, rows, run.records["ingest"].counts.get("inputs", 0), released)
     files = engine.write(run.workspace, f"{base}/ledger", ledger, contracts.LEDGER, ("input_id",))
-    return Account(files, counts)
+    return Account(files, counts, *deltas.write(run, ledger, base))
 
 
 def clips(run: Run) -> dict[str, dict[str, int]]:

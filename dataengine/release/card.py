@@ -9,6 +9,7 @@ import yaml
 from dataengine.release import privacy_section
 from dataengine.release.card_processing import PROCESSING, difference
 from dataengine.release.card_text import plural, stated, table, under
+from dataengine.release.deltas import on_card
 from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
 from dataengine.text.display import visible_lines
@@ -27,7 +28,7 @@ def card(m: Manifest) -> str:
         _details(m),
         _uses(m),
         "## Dataset Structure",
-        *under(_contents(m), _loading(m)),
+        *under(_contents(m), on_card(m), _loading(m)),
         "## Dataset Creation",
         "### Curation Rationale\n\nSee the description above. What was kept was decided by the filter policy below.",
         "### Source Data\n\n#### Data Collection and Processing",

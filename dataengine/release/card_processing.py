@@ -28,7 +28,12 @@ def _sources(m: Manifest) -> str:
         for s in m.sources
         if s.clips
     ]
-    return "\n\n".join([f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}", *clips])
+    partitions = [
+        f"`{s.name}` was read by partitions, {len(s.partitions):,} of them: `{s.partitions[0]}` to `{s.partitions[-1]}`."
+        for s in m.sources
+        if s.partitions
+    ]
+    return "\n\n".join([f"## Sources\n\n{table(('source', 'type', 'licence', 'inputs'), rows)}", *clips, *partitions])
 
 
 def _ledger(m: Manifest) -> str:

@@ -17,17 +17,18 @@ SELECT CAST((SELECT count(*) FROM o) AS BIGINT) AS old, CAST((SELECT count(*) FR
 """
 #: The outcome of each id in the new ledger, once each. Of the same bytes twice, the second occurrence is a duplicate of the
 #: first, whatever the outcome of that.
-_NOW = """
-SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM (
-  SELECT outcome, why, CAST(row_number() OVER (PARTITION BY id ORDER BY again, outcome, by_rule, by_kind) AS BIGINT) AS place
+NOW = """
+SELECT id, outcome, why FROM (
+  SELECT id, outcome, why, CAST(row_number() OVER (PARTITION BY id ORDER BY again, outcome, by_rule, by_kind) AS BIGINT) AS place
   FROM (
     SELECT l.id, l.outcome, CASE WHEN l.outcome = 'filtered' THEN l.rule ELSE l.kind END AS why,
            COALESCE(l.rule, '') AS by_rule, COALESCE(l.kind, '') AS by_kind,
            CASE WHEN l.outcome = 'duplicate' AND l.kind = 'exact' THEN 1 ELSE 0 END AS again
     FROM l JOIN gone ON l.id = gone.id
   ) AS outcomes
-) AS numbered WHERE place = 1 GROUP BY outcome, why
+) AS numbered WHERE place = 1
 """
+_COUNTED = "SELECT outcome, why, CAST(count(*) AS BIGINT) AS n FROM o GROUP BY outcome, why"
 
 
 def difference(engine: TableEngine, ledger: Frame, previous: Published) -> Difference:
@@ -56,7 +57,8 @@ def _files(previous: Published) -> list[File]:
 
 
 def _because(engine: TableEngine, ledger: Frame, gone: Frame, count: int) -> dict[str, int]:
-    rows = engine.collect(engine.sql(_NOW, {"l": ledger, "gone": gone})).to_pylist()
+    now = engine.sql(NOW, {"l": ledger, "gone": gone})
+    rows = engine.collect(engine.sql(_COUNTED, {"o": now})).to_pylist()
     reasons = {f"{r['outcome']}: {r['why']}" if r["why"] else str(r["outcome"]): int(r["n"]) for r in rows}
     absent = count - sum(reasons.values())
     return dict(sorted((reasons | ({"absent": absent} if absent else {})).items()))

@@ -26,7 +26,7 @@ from dataengine.index.planes import Points
 from dataengine.index.vectors import GROUP, PLACES
 from dataengine.index.vectors_stage import of_samples
 from dataengine.index.worker import VectorsWorker
-from dataengine.shards.stage import MEDIA_PLACES
+from dataengine.shards.places import MEDIA_PLACES
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.workspace import File, Output, digest, roles

@@ -11,6 +11,7 @@ import msgspec
 
 from dataengine.release.manifest_captions import Captions
 from dataengine.release.manifest_codes import Alignment, Balance, QuantitativeCodes
+from dataengine.release.manifest_deltas import Deltas
 from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
@@ -92,6 +93,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     quantitative_codes: QuantitativeCodes | msgspec.UnsetType = msgspec.UNSET
     balance: Balance | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
+    deltas: Deltas | msgspec.UnsetType = msgspec.UNSET
     cost: Cost
 
     def to_bytes(self) -> bytes:

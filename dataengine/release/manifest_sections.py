@@ -29,7 +29,8 @@ class ReleaseFile(msgspec.Struct, frozen=True, order=True, forbid_unknown_fields
 
 
 class Source(Closed):
-    """A source of the recipe. ``clips``: of its inputs, those cut out of longer videos; ``videos_cut``: out of how many."""
+    """A source of the recipe. ``clips``: of its inputs, those cut out of longer videos; ``videos_cut``: out of how many;
+    ``partitions``: those that were read, of a source that has some."""
 
     name: str
     type: str
@@ -37,6 +38,7 @@ class Source(Closed):
     inputs: Count
     clips: Count | UnsetType = UNSET
     videos_cut: Count | UnsetType = UNSET
+    partitions: list[Annotated[str, Meta(pattern="^[A-Za-z0-9._=+-]+$")]] | UnsetType = UNSET
 
 
 class Ledger(Closed):

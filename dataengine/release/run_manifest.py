@@ -18,7 +18,7 @@ from dataengine.annotate.worker import FAILURES, VALUES
 from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.media.image.phash import VERSION as HASH_VERSION
-from dataengine.release import codes_facts, index_section
+from dataengine.release import codes_facts, deltas, index_section
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.asked_models import asked_models
 from dataengine.release.difference import difference
@@ -112,6 +112,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "tokenizer": _tokenizer(run),
         "cot": _cot(run),
         "difference": _difference(run, account),
+        **deltas.section(run, account.deltas),
         "cost": cost(run, _WORK),
         "files": [],
     }
@@ -131,11 +132,25 @@ def _facts_of_parts(run: Run, stage: str) -> list[Json]:
 
 
 def _sources(run: Run, account: Account) -> list[Json]:
-    inputs, cut = counted(account.tally, "source"), clips(run)
+    inputs, cut, read = counted(account.tally, "source"), clips(run), _partitions(run)
     return [
-        {"name": s.name, "type": s.type, "license": s.license, "inputs": inputs.get(s.name, 0), **cut.get(s.name, {})}
+        {
+            "name": s.name,
+            "type": s.type,
+            "license": s.license,
+            "inputs": inputs.get(s.name, 0),
+            **cut.get(s.name, {}),
+            **({"partitions": read[s.name]} if s.name in read else {}),
+        }
         for s in run.recipe.sources
     ]
+
+
+def _partitions(run: Run) -> dict[str, list[str]]:
+    """Those that were read, by source."""
+    parts = run.records["ingest"].parts.values()
+    read = sorted({(source, name) for source, name in (p.facts["partition"] for p in parts if "partition" in p.facts)})
+    return {source: [name for of, name in read if of == source] for source, _ in read}
 
 
 def _opt_outs(run: Run) -> dict[str, int]:
@@ -148,7 +163,9 @@ def _opt_outs(run: Run) -> dict[str, int]:
 def _media(run: Run) -> Json:
     media = run.recipe.media
     totals = run.records["shard.write"].counts if "shard.write" in run.records else {}
-    cleaned = {name: n for name, n in sorted(totals.items()) if name not in ("samples", "bytes")}
+    earlier = _facts(run, "shard.assign").get("continues", {"media": {}})["media"]
+    counted = Counter(totals) + Counter(earlier)
+    cleaned = {name: n for name, n in sorted(counted.items()) if name not in ("samples", "bytes")}
     return {
         "exif": media.exif,
         "faces": "blur" if media.faces else "keep",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.metadata import version as installed
 from typing import Any
 
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
+from dataengine.config import lock
 from dataengine.config.recipe import Recipe
+from dataengine.cot.mix.stage import ASSIGNED
 from dataengine.errors import UsageError
 from dataengine.index.tracks import INDEXED
 from dataengine.release import codes_section, index_stages
@@ -27,6 +30,7 @@ from dataengine.release.run_summary import facts, note_changes
 from dataengine.release.spdx import spdx
 from dataengine.release.thumbnails import thumbnails
 from dataengine.sequence.write_stage import files_of
+from dataengine.shards.earlier import LOCK
 from dataengine.shards.json_types import plain
 from dataengine.stage import Run, TableStage
 from dataengine.storage.release_folder import MANIFEST, ReleaseFolder
@@ -37,7 +41,7 @@ class ReleaseStage(TableStage):
     """Replaces the release once its successor is whole, and only if every input is accounted for."""
 
     name = "release"
-    version = "5"
+    version = "6"
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *(
@@ -77,6 +81,7 @@ class ReleaseStage(TableStage):
         files = roles("ledger", [folder.adopt(f) for f in accounted.files])
         manifest, data_files = build_manifest(run, accounted), _data(run)
         listed = [_released(folder, file) for file in (*files.values(), *data_files)]
+        files |= _to_continue(run, folder, accounted)
 
         def put(path: str, data: bytes) -> File:
             return folder.put(path, data, len(data))
@@ -96,6 +101,23 @@ class ReleaseStage(TableStage):
 
 def _released(folder: ReleaseFolder, file: File) -> ReleaseFile:
     return ReleaseFile(file.key.removeprefix(f"{folder.base}/"), file.sha256, file.bytes)
+
+
+def _to_continue(run: Run, folder: ReleaseFolder, accounted: Account) -> dict[str, File]:
+    """What a release that continues this one reads, its assignment and lock; and what is new in this one."""
+    files = roles("deltas", [folder.adopt(f) for f in accounted.delta_files])
+    for stage, role in (("shard.assign", "assignment"), ("cot.mix", ASSIGNED)):
+        tables = run.records[stage].files(role) if stage in run.records else []
+        files |= roles(role, [_copied(run, folder, file, role) for file in tables])
+    data = lock.to_bytes(run.lock.content)
+    return files | {"lock": folder.put(LOCK, data, len(data))}
+
+
+def _copied(run: Run, folder: ReleaseFolder, file: File, role: str) -> File:
+    """A table of the workspace, ``…/ROLE.parquet`` or ``…/ROLE/PREFIX.parquet``, as a file of the release."""
+    key = f"{folder.base}/{role}{file.key.rpartition(f'/{role}')[2]}"
+    run.workspace.store.copy(file.key, folder.staged(key))
+    return replace(file, key=key)
 
 
 def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:

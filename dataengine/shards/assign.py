@@ -22,12 +22,19 @@ from dataengine.shards.sample import FAMILIES
 _I64 = NDArray[np.int64]
 
 
-def assign(kept: pa.Table, *, target_bytes: int, seed: int, splits: Mapping[str, float]) -> pa.Table:
+def assign(
+    kept: pa.Table,
+    *,
+    target_bytes: int,
+    seed: int,
+    splits: Mapping[str, float],
+    first: Mapping[str, int] | None = None,
+) -> pa.Table:
     """Assign ``kept`` samples (id, kind, bytes) to shards: contracts.ASSIGNMENT, ordered by shard and position.
 
     ``bytes`` is what a sample takes in a shard (``sample_size``). A sample larger than ``target_bytes`` has a shard of
-    its own. Shards are named ``{split}-{family}-{number}``; a split without samples has none. Raises RunError for a
-    duplicate id and for an unknown kind.
+    its own. Shards are named ``{split}-{family}-{number}``, from the number 0 or that of ``{split}-{family}`` in ``first``; a
+    split without samples has none. Raises RunError for a duplicate id and for an unknown kind.
     """
     high, low = halves(kept["id"])
     order = shuffled(high, low, seed)
@@ -40,7 +47,9 @@ def assign(kept: pa.Table, *, target_bytes: int, seed: int, splits: Mapping[str,
             members = np.flatnonzero((split == s) & (kind == k))
             number, position, rows = _shards(size[members], target_bytes)
             ids = kept["id"].take(order[members][rows])
-            tables.append(_table(ids, split_name, family, number, position))
+            tables.append(
+                _table(ids, split_name, family, number, position, (first or {}).get(f"{split_name}-{family}", 0))
+            )
     return pa.concat_tables(tables).combine_chunks()
 
 
@@ -104,7 +113,8 @@ def kinds(kept: pa.Table) -> _I64:
     return family.to_numpy().astype(np.int64)
 
 
-def _table(ids: pa.ChunkedArray[Any], split: str, family: str, number: _I64, position: _I64) -> pa.Table:
-    names = pa.array([f"{split}-{family}-{n:05d}" for n in range(int(number.max(initial=-1)) + 1)], pa.string())
+def _table(ids: pa.ChunkedArray[Any], split: str, family: str, number: _I64, position: _I64, first: int) -> pa.Table:
+    numbers = range(first, first + int(number.max(initial=-1)) + 1)
+    names = pa.array([f"{split}-{family}-{n:05d}" for n in numbers], pa.string())
     columns = [ids, pa.repeat(split, len(ids)), names.take(number), pa.array(position, pa.int32())]
     return pa.table(columns, schema=contracts.ASSIGNMENT)

@@ -8,7 +8,7 @@ range and, once all cuts are known, the shard and position of each row. The resu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -38,11 +38,12 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Rules:
-    """Seed, splits and target size that decide the assignment."""
+    """Seed, splits and target size that decide the assignment; ``first``: as of ``assign``."""
 
     target_bytes: int
     seed: int
     splits: Mapping[str, float]
+    first: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
 
 
 def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
-    return assign(sizes, target_bytes=rules.target_bytes, seed=rules.seed, splits=rules.splits)
+    return assign(sizes, target_bytes=rules.target_bytes, seed=rules.seed, splits=rules.splits, first=rules.first)
 
 
 def ranges(rules: Rules, bits: int, sizes: pa.Table) -> pa.Table:
@@ -160,7 +161,7 @@ def places(rules: Rules, layout: Layout, starts: Mapping[int, Int64], ranged: pa
         number = np.where(one.alone, len(cut) + (layout.rows[one.run] > 0) + giants, number)
         split, family = divmod(one.run, len(FAMILIES))
         name = f"{sorted(rules.splits)[split]}-{list(FAMILIES)[family]}"
-        shards, which = np.unique(number, return_inverse=True)
+        shards, which = np.unique(number + rules.first.get(name, 0), return_inverse=True)
         named = pa.array([f"{name}-{n:05d}" for n in shards.tolist()], pa.string()).take(pa.array(which, pa.int64()))
         position = pa.array(np.where(one.alone, 0, position).astype(np.int32))
         split_name = pa.repeat(name.rpartition("-")[0], len(one.ids))

@@ -11,27 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
 from dataengine.index.tracks import INDEXED
 from dataengine.media.image.exif import Policy, clean
 from dataengine.policy.annotated import in_samples
-from dataengine.shards.assign_distributed import Rules, assigned
+from dataengine.shards.assign_distributed import Rules
+from dataengine.shards.continued import Carried, assigned_on, carried_of, carry
+from dataengine.shards.earlier import check, earlier_of, key_of, opened, place_of
 from dataengine.shards.json_types import plain
 from dataengine.shards.manifest import Shard, split_and_family
+from dataengine.shards.places import write_places
 from dataengine.shards.plan import PLAN_WITH_MAKERS, codes_of, plan_schema, planned
-from dataengine.shards.sample import FAMILIES, Members, flatten, sample_members
+from dataengine.shards.sample import Members, flatten, sample_members
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.release_folder import ReleaseFolder
-from dataengine.storage.tar import TarInfo, write_tar
+from dataengine.storage.store import Store
+from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
-#: Where the media of samples lie in a release, for the index in it: ``media`` is the path of a tar in the release.
-MEDIA_PLACES = contracts.columns(id=pa.string(), media=pa.string(), offset=pa.int64(), bytes=pa.int64())
 #: Goes up when the bytes that ``media.exif`` leaves could change.
 EXIF_VERSION = "2"
 
@@ -47,6 +47,13 @@ class ShardAssign(TableStage):
         tracks = [track.name for track in in_samples(recipe)]
         return [recipe.shard.model_dump(), recipe.seed, *([tracks] if tracks else [])]
 
+    def validate(self, recipe: Recipe) -> None:
+        if (earlier := earlier_of(recipe)) is not None:
+            check(recipe, earlier)
+
+    def key(self, run: Run) -> str:
+        return key_of(run, self.name, super().key(run))
+
     def objection(self, run: Run) -> str:
         kept, left = run.records["filter"].counts["kept"], run.records[self.name].counts["samples"]
         return f"nothing would be kept: none of {kept:,} kept samples could be encoded" if kept and not left else ""
@@ -55,18 +62,19 @@ class ShardAssign(TableStage):
         engine, workspace, base = run.engine, run.workspace, f"shards/{key}"
         config = run.recipe.shard
         rows = engine.kept(planned(run))
-        sizes = engine.sql("SELECT id, kind, size AS bytes FROM r", {"r": rows})
         rules = Rules(config.target_bytes, run.recipe.seed, config.splits)
-        placed = engine.kept(assigned(engine, sizes, rules))
+        earlier = opened(run, self.name, super().key(run))
+        continued = assigned_on(engine, workspace, base, rows, rules, earlier)
         columns = ", ".join(f'r."{name}"' for name in plan_schema(run.recipe).names)
         plans = engine.sql(
-            f"SELECT {columns}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": placed}
+            f"SELECT {columns}, p.shard, p.position FROM r JOIN p ON r.id = p.id", {"r": rows, "p": continued.placed}
         )
         shards = engine.split(workspace, base, plans, plan_schema(run.recipe), "shard", ("position",))
         order = ("shard", "position")
-        table = engine.write(workspace, f"{base}/assignment", placed, contracts.ASSIGNMENT, order, ids="id")
-        files = roles("assignment", table) | {f"plan/{name}": file for name, file in shards.items()}
-        return Output(files, {"samples": sum(f.rows for f in table), "shards": len(shards)})
+        table = engine.write(workspace, f"{base}/assignment", continued.placed, contracts.ASSIGNMENT, order, ids="id")
+        files = roles("assignment", table) | {f"plan/{name}": file for name, file in shards.items()} | continued.files
+        counts = {"samples": sum(f.rows for f in table), "shards": len(shards)}
+        return Output(files, counts, continued.facts)
 
 
 class ShardWrite(RecordStage):
@@ -86,7 +94,20 @@ class ShardWrite(RecordStage):
         exif = run.recipe.media.exif
         versions = [self.version] if exif == "keep" else [self.version, EXIF_VERSION, exif]
         versions += ["places"] if _with_places(run.recipe) else []
-        return [Part(name, digest(*versions, f.sha256), f.key) for name, f in sorted(plans.items())]
+        carried = self._carried(run)
+        new = {name: Part(name, digest(*versions, f.sha256), f.key) for name, f in plans.items() if name not in carried}
+        old = {
+            name: Part(name, digest(*versions, "carried", shard.sha256, lost), shard)
+            for name, (shard, lost) in carried.items()
+        }
+        return [part for _, part in sorted((new | old).items())]
+
+    def _carried(self, run: Run) -> dict[str, tuple[Carried, str]]:
+        """Shards of the release that this one continues."""
+        assigned, place = run.records["shard.assign"].parts["all"], place_of(run.recipe)
+        if place is None or "continues" not in assigned.facts:
+            return {}
+        return carried_of(assigned.facts["continues"], assigned.files, Store(place).url)
 
     def worker(self, run: Run) -> Worker:
         return ShardWorker(run.workspace, run.recipe.name, run.recipe.media.exif, _with_places(run.recipe))
@@ -98,7 +119,8 @@ def _with_places(recipe: Recipe) -> bool:
 
 @dataclass
 class ShardWorker:
-    """Writes a shard from its plan, with metadata removed as ``exif`` says; ``places``: and a table of where its media lie."""
+    """Writes a shard from its plan, with metadata removed as ``exif`` says, or from that of an earlier release; ``places``: and a
+    table of where its media lie."""
 
     workspace: Workspace
     release: str
@@ -109,6 +131,9 @@ class ShardWorker:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
+        if isinstance(part.spec, Carried):
+            release = ReleaseFolder(self.workspace.store, self.release)
+            return carry(self.workspace, release, part.spec, part.key if self.places else "")
         rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN_WITH_MAKERS).to_pylist()
         cleaned = Counter[str]()
         release = ReleaseFolder(self.workspace.store, self.release)
@@ -119,17 +144,9 @@ class ShardWorker:
             file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
-        files = {"tar": file, **({"places": self._places(part, info)} if self.places else {})}
+        places = write_places(self.workspace, part.name, part.key, info.members) if self.places else None
+        files = {"tar": file, **({"places": places} if places else {})}
         return Output(files, counts, plain(shard))
-
-    def _places(self, part: Part, info: TarInfo) -> File:
-        """MEDIA_PLACES of a shard, in the workspace."""
-        split = [(member.name.partition("."), member) for member in info.members]
-        media = [(id_, member) for (id_, _, ext), member in split if ext in FAMILIES.values()]
-        path = f"shards/{part.name}.tar"
-        rows = [{"id": id_, "media": path, "offset": one.offset, "bytes": one.size} for id_, one in media]
-        key = f"shards/places/{part.name}-{part.key[:16]}.parquet"
-        return self.workspace.write_table(key, pa.Table.from_pylist(rows, MEDIA_PLACES))
 
     def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
         for batch in _batches(rows):

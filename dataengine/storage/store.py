@@ -172,6 +172,8 @@ class Store:
 
     def copy(self, key: str, to: str) -> None:
         """Copy an object where it lies (a link in a folder), replacing what is there. Raises FileNotFoundError, RunError."""
+        if not self.remote and (target := Path(self.url, to)).exists() and target.samefile(Path(self.url, key)):
+            return  # renaming a link over the same file would do nothing, and leave the link's temporary name behind
         self._call(key, lambda: obstore.copy(self.client, key, to))
 
     def recorded(self, key: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataengine.config import lock
-from dataengine.config.lock import FittedOn, Lock, LockedTokenizer, LockFile
+from dataengine.config.lock import FittedOn, Lock, LockedTokenizer, LockedTree, LockFile
 from dataengine.errors import RunError, UsageError
 
 
@@ -109,3 +109,13 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert failure and str(tmp_path / "file") in failure
     assert file.content.tokenizer == entry(), "the run itself goes on with what it has decided"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_decisions_of_a_release_that_is_continued_are_no_other_run_s(tmp_path: Path) -> None:
+    place = str(tmp_path / "cats.lock")
+    LockFile.open(place).keep(tokenizer=entry())
+    file = LockFile.open(place)
+    tree = LockedTree(id="t", settings="s", engine="1", folder="index/t", files={})
+    file.content = file.content.model_copy(update={"tree": tree})
+    assert file.keep(tokenizer=entry("cd")) == "" == file.keep(tokenizer=entry("ef"))
+    assert lock.read(place) == Lock(tokenizer=entry("ef"), tree=tree)

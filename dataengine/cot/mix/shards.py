@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, cast
 
 import pyarrow as pa
@@ -15,8 +16,10 @@ from dataengine.cot.core.record import Family, PathSummary
 from dataengine.cot.core.schemas import PATHS, PLAN, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.stage import every
 from dataengine.cot.core.tables import PlanRow, Row, rows_of, table_of
+from dataengine.shards.earlier import Earlier
 from dataengine.stage import Run
-from dataengine.table_engine import Frame
+from dataengine.storage.workspace import Workspace
+from dataengine.table_engine import Frame, TableEngine
 
 _RECORDS_PER_SHARD = 10_000
 _REVIEWS: Mapping[str, Literal["", "accepted", "edited"]] = {"accept": "accepted", "edit": "edited"}
@@ -33,12 +36,18 @@ _NUMBERED = """
 SELECT "rid", "split", "family",
        CAST(row_number() OVER (PARTITION BY "split", "family" ORDER BY "rid") AS BIGINT) AS n FROM p
 """
-_SHARDS = columns(rid=pa.string(), shard=pa.string())
+#: Where each record is. It keeps its shard in a release that continues this one, as long as its split and family stay.
+COT_ASSIGNMENT = columns(rid=pa.string(), split=pa.string(), family=pa.string(), shard=pa.string())
+_BOTH = 'p."rid" = e."rid" AND p."split" = e."split" AND p."family" = e."family"'
+_NEW = f'SELECT p.* FROM p LEFT JOIN e ON {_BOTH} WHERE e."rid" IS NULL'
+_STAY = f'SELECT p."rid", p."split", p."family", e."shard" FROM p INNER JOIN e ON {_BOTH}'
+_PLACED = 'SELECT "rid", "split", "family", "shard" FROM s UNION ALL SELECT "rid", "split", "family", "shard" FROM n'
 
 
-def planned(run: Run, chosen: Frame) -> Frame:
+def planned(run: Run, chosen: Frame, earlier: Earlier | None) -> Frame:
     """PLANNED of the ``chosen`` records (rid, split, family, uses), in no order. A shard has records of one split and family,
-    which have the same members; ids are hashes, so their order is a shuffle."""
+    which have the same members; ids are hashes, so their order is a shuffle. Records of the ``earlier`` release keep their
+    shards, others go into new ones."""
     engine = run.engine
     frames = {
         "k": chosen,
@@ -48,8 +57,23 @@ def planned(run: Run, chosen: Frame) -> Frame:
         "s": run.frame("cot.score", "scores", SCORES),
     }
     records = engine.kept(engine.local(engine.sql(_RECORDS, frames, ("path",)), (), plan_rows, PLAN))
-    shards = engine.local(engine.sql(_NUMBERED, {"p": records}), (), shard_names, _SHARDS)
+    shards = _placed(run.engine, records, earlier)
     return engine.sql('SELECT p.*, s."shard" FROM p INNER JOIN s ON p."rid" = s."rid"', {"p": records, "s": shards})
+
+
+def _placed(engine: TableEngine, records: Frame, earlier: Earlier | None) -> Frame:
+    """COT_ASSIGNMENT of the records."""
+    if earlier is None or not earlier.cot_assignment:
+        return _numbered(engine, records, earlier.next_cot_shards if earlier else {})
+    before = engine.kept(engine.scan(Workspace(earlier.store.url), earlier.cot_assignment, COT_ASSIGNMENT))
+    frames = {"p": records, "e": before}
+    new = _numbered(engine, engine.sql(_NEW, frames), earlier.next_cot_shards)
+    return engine.sql(_PLACED, {"s": engine.sql(_STAY, frames), "n": new})
+
+
+def _numbered(engine: TableEngine, records: Frame, first: Mapping[str, int]) -> Frame:
+    numbered = engine.sql(_NUMBERED, {"p": records})
+    return engine.local(numbered, (), partial(shard_names, first), COT_ASSIGNMENT)
 
 
 @dataclass(frozen=True)
@@ -108,10 +132,12 @@ def plan_rows(records: pa.Table) -> pa.Table:
     return table_of(PlanRow, [record.planned() for record in rows_of(records, ChosenRecord)])
 
 
-def shard_names(numbered: pa.Table) -> pa.Table:
-    """_SHARDS of (rid, split, family, n), where ``n`` counts the records of a split and family from 1."""
-    names = [
-        f"{row['split']}-{row['family']}-{(row['n'] - 1) // _RECORDS_PER_SHARD:05d}"
-        for row in numbered.select(["split", "family", "n"]).to_pylist()
-    ]
-    return pa.table([numbered["rid"], pa.array(names, pa.string())], schema=_SHARDS)
+def shard_names(first: Mapping[str, int], numbered: pa.Table) -> pa.Table:
+    """COT_ASSIGNMENT of (rid, split, family, n), where ``n`` counts the records of a split and family from 1; ``first``: number
+    of the first shard of ``{split}-{family}``, 0 where it has none."""
+    names = []
+    for row in numbered.select(["split", "family", "n"]).to_pylist():
+        run = f"{row['split']}-{row['family']}"
+        names.append(f"{run}-{first.get(run, 0) + (row['n'] - 1) // _RECORDS_PER_SHARD:05d}")
+    columns = [numbered[name] for name in ("rid", "split", "family")]
+    return pa.table([*columns, pa.array(names, pa.string())], schema=COT_ASSIGNMENT)

@@ -22,12 +22,15 @@ from dataengine.cot.core.stage import TEXTS, Cot
 from dataengine.cot.core.tables import OutcomeRow
 from dataengine.cot.mix.candidates import candidates
 from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, resolve, style_of, text_or
-from dataengine.cot.mix.shards import planned
+from dataengine.cot.mix.shards import COT_ASSIGNMENT, planned
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.shards.earlier import key_of, opened
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
 from dataengine.table_engine import Frame, TableEngine
 
+#: Role of the table of COT_ASSIGNMENT.
+ASSIGNED = "cot_assignment"
 _QUOTAS = columns(
     mode=pa.string(), style=pa.string(), task=pa.string(), difficulty=pa.string(), quota=pa.int32(), wanted=pa.int64()
 )
@@ -77,7 +80,7 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "6"
+    version = "7"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS, "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -91,14 +94,21 @@ class CotMix(Cot, TableStage):
             recipe.seed,
         ]
 
+    def key(self, run: Run) -> str:
+        return key_of(run, self.name, super().key(run))
+
     def compute(self, run: Run, key: str) -> Output:
-        engine = run.engine
+        engine, earlier = run.engine, opened(run, self.name, super().key(run))
         questions = engine.kept(candidates(run))
         chosen, quotas = self._chosen(run, questions)
         outcomes = engine.kept(_outcomes(engine, questions, chosen))
-        plan = engine.kept(planned(run, chosen))
+        plan = engine.kept(planned(run, chosen, earlier))
         shards = engine.split(run.workspace, f"cot/{key}", plan, PLAN, "shard", ["rid"])
         files: dict[str, File] = {f"plan/{name}": file for name, file in sorted(shards.items())}
+        assigned = engine.write(
+            run.workspace, f"cot/{key}/cot_assignment", plan, COT_ASSIGNMENT, ("shard", "rid"), "rid"
+        )
+        files |= roles(ASSIGNED, assigned)
         numbered = engine.sql(_NUMBERED, {"o": outcomes})
         files |= roles("outcomes", engine.write(run.workspace, f"cot/{key}/outcomes", numbered, OUTCOMES, _ORDER))
         counts = _counts(engine, outcomes)
