@@ -1,11 +1,13 @@
-"""Requests and bytes that each stage asks of the workspace's storage: a constant, and what a part and a sample add.
+"""Requests and bytes that each stage asks of the workspace's storage: a constant, and what parts, samples and shards add.
 
-    python -m benchmarks storage_requests [--images 256] [--samples 1e6,1e8,1e9]
+    python -m benchmarks storage_requests [--images 240] [--samples 1e6,1e8,1e9]
 
-The whole way without models runs three times in this process, with N samples in P parts, in 2 P parts, and with 2 N samples in
-P parts; what passes the storage client is counted, and each stage's three numbers follow. A range of bytes counts as a request
-once ranges less than a MiB apart are joined, a large object as the requests of its multipart upload. Retries, heartbeats of
-the lease, and the reading of sources (a request a file) are not in it. ``--samples`` extrapolates, a thousand samples a part.
+The whole way without models runs in this process, over N samples in P parts, then with twice as many parts, twice as many
+samples, and shards of half the size; what passes the storage client is counted, and each stage's slopes are the solution of
+four equations. ``--samples`` extrapolates, at a thousand samples a part, shards of 256 MB, all samples kept, parts of 5 MiB of
+uploads. A shard's samples lie in as many tars, so each is counted as a request of its own; elsewhere ranges less than a MiB
+apart are joined, as the client joins them. Retries, heartbeats of the lease, and the reading of sources (a request a file) are
+not in it.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from ingest import SIZE, crops, written
+import numpy as np
+from ingest import SIZE, written
+from scaling import pictures
 
 from dataengine.config.recipe import load
 from dataengine.pipeline import execute
@@ -29,10 +33,15 @@ from dataengine.progress import Silent, StageReport
 from dataengine.storage import store as storage
 from dataengine.testing import InProcess, write_recipe
 
-#: What the client joins, and the size from which it uploads in parts.
-_JOINED, _WHOLE = 1 << 20, 5 << 20
-_A_PART = 1000
-KINDS = ("get", "put", "list", "delete")
+#: What the client joins, and the size of the parts of its uploads.
+_JOINED, _UPLOAD = 1 << 20, 5 << 20
+#: Samples of a part and bytes of a shard on a cluster.
+_A_PART, _A_SHARD = 1000, 256e6
+#: Stages that read samples in an order that is not that of the tars they lie in.
+_SCATTERED = ("shard.write",)
+#: Stages that read a number of samples which the recipe bounds.
+_BOUNDED = ("tokenize.fit",)
+KINDS = ("get", "put", "list", "delete", "read", "written")
 _TOKENIZER = {"name": "product", "codebooks": 2, "entries": 16, "max_tokens": 64}
 
 
@@ -46,6 +55,8 @@ class Counted(Silent):
         return getattr(self.real, name)
 
     def end(self, report: StageReport) -> None:
+        if report.name in _SCATTERED:
+            self.now["get"] += self.now["joined"]
         self.stages[report.name] += self.now
         self.now = Counter()
 
@@ -63,12 +74,13 @@ class Counted(Silent):
         return self.real.get_range(client, key, start=start, length=length)
 
     def get_ranges(self, client: Any, key: str, *, starts: Any, lengths: Any) -> Any:
-        self.now.update({"get": joined(starts, lengths), "read": sum(lengths)})
+        requests = joined(starts, lengths)
+        self.now.update({"get": requests, "joined": len(starts) - requests, "read": sum(lengths)})
         return self.real.get_ranges(client, key, starts=starts, lengths=lengths)
 
     def put(self, client: Any, key: str, data: Any, **options: Any) -> Any:
         size = data.stat().st_size if isinstance(data, Path) else len(data)
-        self.now.update({"put": uploads(size), "written": size})
+        self.now.update({"put": 1, "written": size})
         return self.real.put(client, key, data, **options)
 
     def copy(self, client: Any, key: str, to: str) -> Any:
@@ -85,7 +97,7 @@ class Counted(Silent):
 
     def moved(self, size: int) -> None:
         """An object that a folder renames and S3 uploads."""
-        self.now.update({"put": uploads(size), "written": size})
+        self.now.update({"put": 1, "written": size})
 
 
 def joined(starts: Any, lengths: Any) -> int:
@@ -95,11 +107,6 @@ def joined(starts: Any, lengths: Any) -> int:
         count += start - end > _JOINED
         end = max(end, start + length)
     return count
-
-
-def uploads(size: int) -> int:
-    """Requests that upload an object: one, or begin, parts and end."""
-    return 1 if size <= _WHOLE else 2 + math.ceil(size / _WHOLE)
 
 
 @contextmanager
@@ -118,81 +125,81 @@ def counting() -> Iterator[Counted]:
         storage.obstore, storage._rename = counted.real, rename
 
 
-def run(folder: Path, images: int, parts: int) -> dict[str, Counter[str]]:
-    """Counts by stage of one run from nothing."""
-    written(folder / "in", crops(images))
+@dataclass(frozen=True)
+class Size:
+    """Of a run; ``shards`` follow from the bytes of a shard."""
+
+    parts: float
+    samples: float
+    shards: float
+
+
+def run(folder: Path, images: int, parts: int, shard_bytes: int) -> tuple[Size, dict[str, Counter[str]]]:
+    """The size of one run from nothing, and counts by stage."""
+    written(folder / "in", list(pictures(images)))
     sources = [{"type": "folder", "name": "in", "path": str(folder / "in"), "buckets": parts}]
-    shard = {"target_bytes": "256 MB"}
-    recipe = load(str(write_recipe(folder, sources=sources, tokenize={"tokenizer": _TOKENIZER}, shard=shard)))
+    blocks = {"tokenize": {"tokenizer": _TOKENIZER}, "shard": {"target_bytes": shard_bytes}, "dedup": {"radius": 0}}
+    recipe = load(str(write_recipe(folder, sources=sources, **blocks)))
     with counting() as counted:
         execute(recipe, engine=InProcess(), reporter=counted)
-    return counted.stages
+    manifest = json.loads((folder / "ws/releases/test/manifest.json").read_bytes())
+    return Size(parts, manifest["samples"], len(manifest["shards"])), counted.stages
 
 
-@dataclass(frozen=True)
-class Slope:
-    """A number that a stage asks for: ``constant + part * parts + sample * samples``."""
-
-    constant: float
-    part: float
-    sample: float
-
-    def at(self, samples: float) -> float:
-        return self.constant + self.part * math.ceil(samples / _A_PART) + self.sample * samples
-
-
-def slope(base: float, more_parts: float, more_samples: float, images: int, parts: int) -> Slope:
-    """From the numbers at (N, P), (N, 2 P) and (2 N, P)."""
-    part, sample = (more_parts - base) / parts, (more_samples - base) / images
-    return Slope(base - part * parts - sample * images, part, sample)
-
-
-def slopes(images: int, parts: int) -> dict[str, dict[str, Slope]]:
-    """By stage and what is counted."""
-    counts = []
-    for n, p in ((images, parts), (images, 2 * parts), (2 * images, parts)):
+def slopes(images: int, parts: int) -> tuple[dict[str, dict[str, list[float]]], float]:
+    """By stage and what is counted: a constant, and what a part, a sample and a shard add; and the bytes of a picture."""
+    shard, sizes, counts = images * 12_000, [], []
+    for n, p, s in ((1, 1, 1), (1, 2, 1), (2, 1, 1), (1, 1, 0.5)):
         with tempfile.TemporaryDirectory() as folder:
-            counts.append(run(Path(folder), n, p))
-    base, of_parts, of_samples = counts
-    kinds = (*KINDS, "read", "written")
-    return {
-        stage: {
-            kind: slope(base[stage][kind], of_parts[stage][kind], of_samples[stage][kind], images, parts)
-            for kind in kinds
-        }
-        for stage in base
+            size, count = run(Path(folder), n * images, p * parts, int(s * shard))
+            media = [path.stat().st_size for path in Path(folder, "in").iterdir()]
+        sizes.append([1, size.parts, size.samples, size.shards])
+        counts.append(count)
+    solve = np.linalg.inv(np.array(sizes, float))
+    by_stage = {
+        stage: {kind: (solve @ [count[stage][kind] for count in counts]).round(6).tolist() for kind in KINDS}
+        for stage in counts[0]
     }
+    return by_stage, sum(media) / len(media)
+
+
+def at(by_stage: dict[str, dict[str, list[float]]], samples: float, picture: float) -> dict[str, float]:
+    """Totals over all stages, with the parts of large uploads."""
+    size = [1, samples / _A_PART, samples, samples * picture / _A_SHARD]
+    bounded = [1, samples / _A_PART, 0, 0]
+    total = {
+        kind: float(sum(np.dot(s[kind], bounded if stage in _BOUNDED else size) for stage, s in by_stage.items()))
+        for kind in KINDS
+    }
+    return {**total, "put": total["put"] + total["written"] / _UPLOAD}
+
+
+def shown(slope: list[float]) -> str:
+    """``3 + 5 p + 1 n + 2 s`` without what is nothing."""
+    constant, *more = (round(value, 2) for value in slope)
+    terms = [f"{value:g} {unit}" for value, unit in zip(more, "pns", strict=True) if value]
+    return " + ".join([f"{constant:g}", *terms])
 
 
 def main() -> None:
-    parser = harness.parser(__doc__)
-    parser.add_argument("--images", type=int, default=256)
+    parser = harness.parser(__doc__, rounds=1)
+    parser.add_argument("--images", type=int, default=240)
     parser.add_argument("--parts", type=int, default=4)
     parser.add_argument("--samples", default="1e6,1e8,1e9")
     options = parser.parse_args()
-    by_stage = slopes(options.images, options.parts)
+    by_stage, picture = slopes(options.images, options.parts)
     report = harness.Report("storage_requests", options)
-    rows = [
-        [stage, *(f"{s[k].constant:.0f} + {s[k].part:.2f} p + {s[k].sample:.3f} n" for k in KINDS)]
-        + [round(s[k].sample) for k in ("read", "written")]
-        for stage, s in by_stage.items()
-    ]
-    report.table(
-        f"JPEG {SIZE[0]}×{SIZE[1]}, {options.images} and {2 * options.images} in {options.parts} and {2 * options.parts} parts",
-        ["stage", *KINDS, "bytes read a sample", "written"],
-        rows,
-        "p: parts, n: samples.",
-    )
-    sizes = [float(text) for text in options.samples.split(",")]
+    rows = [[stage, *(shown(s[kind]) for kind in KINDS[:4])] for stage, s in by_stage.items()]
+    rows = [[*row, *(round(s[k][2]) for k in KINDS[4:])] for row, s in zip(rows, by_stage.values(), strict=True)]
+    columns = ["stage", *KINDS[:4], "bytes read a sample", "written a sample"]
+    title = f"JPEG {SIZE[0]}×{SIZE[1]} of {picture:,.0f} bytes"
+    report.table(title, columns, rows, "p: parts, n: samples, s: shards.")
     totals = []
-    for size in sizes:
-        at = {k: sum(s[k].at(size) for s in by_stage.values()) for k in (*KINDS, "read", "written")}
-        totals.append([f"{size:,.0f}", *(round(at[k]) for k in KINDS), at["read"] / 1e12, at["written"] / 1e12])
-    report.table("At a thousand samples a part", ["samples", *KINDS, "TB read", "TB written"], totals, "")
+    for samples in map(float, options.samples.split(",")):
+        total = at(by_stage, samples, picture)
+        totals.append([f"{samples:,.0f}", *(round(total[k]) for k in KINDS[:4]), *(total[k] / 1e12 for k in KINDS[4:])])
+    report.table("Extrapolated", ["samples", *KINDS[:4], "TB read", "TB written"], totals, "All samples kept.")
     report.write()
-    if options.out:
-        raw = {stage: {kind: vars(value) for kind, value in kinds.items()} for stage, kinds in by_stage.items()}
-        (options.out / "storage_requests_slopes.json").write_text(json.dumps(raw, indent=1))
 
 
 if __name__ == "__main__":
