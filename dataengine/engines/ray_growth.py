@@ -45,7 +45,7 @@ def grown(
         return
     from ray.autoscaler.sdk import request_resources
 
-    request_resources(bundles=[dict(worker)] * wanted)
+    request_resources(bundles=[{name: amount for name, amount in worker.items() if amount}] * wanted)
     try:
         _wait(wanted, room, tick, seconds)
         yield
