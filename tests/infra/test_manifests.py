@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import copy
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +166,24 @@ def test_pods_are_labelled_as_the_policies_ask() -> None:
         for container in template["spec"]["containers"]:
             assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
             assert not [e for e in container.get("env", []) if "SECRET" in e["name"] or "KEY" in e["name"]]
+
+
+def test_an_overlay_is_written_a_file_a_stage(tmp_path: Path) -> None:
+    """As a scheduler wants it; Kustomize is a program that prints."""
+    parts = [
+        {"kind": "RayJob", "metadata": {"name": "ingest", "labels": {"dataengine/stage": "ingest"}}},
+        {"kind": "Role", "metadata": {"name": "r", "labels": {"dataengine/setup": "true"}}},
+        {"kind": "Namespace", "metadata": {"name": "n"}},
+    ]
+    (tmp_path / "rendered.yaml").write_text(yaml.safe_dump_all(parts))
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"#!/bin/sh\n[ \"$1 $2\" = 'kustomize mine' ] && cat {tmp_path}/rendered.yaml || {{ echo no overlay >&2; exit 1; }}\n"
+    )
+    kubectl.chmod(0o755)
+    command = [sys.executable, str(ROOT / "infra/render.py"), "--kubectl", str(kubectl)]
+    subprocess.run([*command, "mine", str(tmp_path / "out")], check=True, capture_output=True, timeout=60)
+    files = {p.stem: [m["kind"] for m in yaml.safe_load_all(p.read_text())] for p in (tmp_path / "out").iterdir()}
+    assert files == {"ingest": ["RayJob"], "setup": ["Role", "Namespace"]}
+    wrong = subprocess.run([*command, "other", str(tmp_path / "no")], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and wrong.stderr.strip() == "other: no overlay" and not (tmp_path / "no").exists()
