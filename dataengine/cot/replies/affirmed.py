@@ -1,4 +1,4 @@
-"""What a sentence affirms: negated parts dropped, abstentions seen."""
+"""What a sentence affirms: negated parts dropped, abstentions and doubts seen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ _CLAUSE = re.compile(
 _NEGATION = re.compile(
     r"(?i)\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|except|unlike|different from|without|as opposed to|"
     r"than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|wouldn't|shouldn't|hasn't|haven't|excluding|"
-    r"wrong|incorrect|rule out|ruled out|false)\b|不是|而非|并非|不"
+    r"wrong|incorrect|rule out|ruled out|false|(?:could|might|may) (?:look|seem|appear))\b|"
+    r"不是|而非|并非|不"
 )
 _NOT_ONLY = re.compile(r"(?i)\b(?:not only|no doubt|without (?:a )?doubt|why not|not to mention|other than that)\b")
 _ABSTAINS = re.compile(
@@ -20,6 +21,10 @@ _ABSTAINS = re.compile(
     r"unable to|not possible|not enough information|insufficient|hard to (?:tell|say)|difficult to (?:tell|say)|"
     r"undetermined|indeterminate|i'm sorry|i am sorry|as an ai)\b|无法|不确定|不知道|看不清"
 )
+_DOUBTS = re.compile(
+    r"(?i)\b(?:perhaps|possibly|maybe|(?:could|might|may)(?: well| also| still| even)? (?:be|have been))\b|可能|也许|大概"
+)
+_CONTRAST = re.compile(r"(?i)\b(?:but|however|yet|on a closer look|looking closer)\b|但")
 _REVISES = re.compile(
     r"(?i)\b(?:wait|actually|correction|scratch that|on second thought|let me (?:re|correct|check again)|hmm|i was wrong|"
     r"to correct myself)\b|等等|不对"
@@ -40,6 +45,15 @@ def affirmed(text: str) -> str:
         kept.append(text[border.start() : border.end()] or " " if border else "")
         at = border.end() if border else end
     return "".join(kept)
+
+
+def settled(text: str) -> str:
+    """The text without what it only supposes: what comes after the "but" of a doubt ("there could be 3, but I see 2"); empty
+    where doubt is all there is."""
+    if not _DOUBTS.search(text):
+        return text
+    tail = _CONTRAST.split(text)[-1]
+    return "" if tail == text or _DOUBTS.search(tail) else tail
 
 
 def abstains(text: str) -> bool:

@@ -32,6 +32,16 @@ _HAN_NUMBER = re.compile(
     r"(?:百分之)?[零一二两三四五六七八九]?十[一二三四五六七八九]?|百分之[一二两三四五六七八九]|[零一二两三四五六七八九](?=[个只张条辆座位人本次台]|$)"
 )
 _MARK = "\x00"
+_ROMAN = re.compile(r"(X{0,3})(IX|IV|V?I{0,3})")
+_TENS_AND_UNITS = {"": 0, "I": 1, "II": 2, "III": 3, "IV": 4, "V": 5, "VI": 6, "VII": 7, "VIII": 8, "IX": 9}
+
+
+def roman(text: str) -> str | None:
+    """Digits of a text that is a Roman numeral up to XXXIX; a single letter may be anything, and is None."""
+    match = _ROMAN.fullmatch(text.strip().rstrip("."))
+    if not match or len(match[0]) < 2:
+        return None
+    return str(10 * len(match[1]) + _TENS_AND_UNITS[match[2]])
 
 
 def with_digits(text: str) -> str:

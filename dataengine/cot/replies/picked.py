@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import string
 
-from dataengine.cot.replies.affirmed import affirmed, revises
+from dataengine.cot.replies.affirmed import affirmed, revises, settled
 from dataengine.cot.replies.coordinates import label_of
 from dataengine.cot.replies.expected import Expected, holds, words
-from dataengine.cot.replies.quantities import _NUMBER, multiplied, plain, quantity, value_of
+from dataengine.cot.replies.number_words import roman
+from dataengine.cot.replies.opposites import opposes
+from dataengine.cot.replies.quantities import _NUMBER, multiplied, plain, quantity, relative, value_of
 from dataengine.cot.replies.times import seconds
 from dataengine.cot.replies.units import SCALES, unit_of
 from dataengine.cot.replies.wrappers import bare
 
 _LETTERS = string.ascii_uppercase
 _ALONE = re.compile(r"\(?\[?([A-Z])\]?\)?[.:)]?")
-_LEADING = re.compile(r"\(?([A-Z])(?:\)[.:]?|[.:](?=\s|$)|\s[-–—:](?=\s)|\s(?=because\b|since\b))\s{0,4}")
+_LEADING = re.compile(r"\(?([A-Z])(?:\)[.:]?|[.:](?=\s|$)|\s[-–—:](?=\s)|,?\s(?=because\b|since\b))\s{0,4}")
+_LAST = re.compile(r"[:：]\s{0,3}\(?([A-Z])\)?\.?$")
 _NAMED = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]andidate|[Cc]hoice|[Cc]aption|[Ll]etter|[Aa]nswer)\s{1,3}|选项?\s{0,2})\(?([A-Z])\b(?!')|\(([A-Z])\)"
 )
@@ -46,6 +49,8 @@ _THAN = re.compile(r"(?i)(?<!rather )(?<!other )\bthan\b")
 _REVERSED = re.compile(r"(?i)\b(?:revers\w*|backwards?)\b")
 _LESSER = re.compile(r"(?i)\b(?:(?<!at )least|(?<!or )less)\b")
 _NO_REFUSAL = re.compile(r"(?i)^no,? (?:doubt|way|idea|question|clue|clear|answer|information|matter)\b")
+_DENIED = re.compile(r"(?i)^[^,;.]{0,80}\b(?:is|are|was|were|does|do|did|has|have|can)(?:n't| not)\b")
+_EXCELS = re.compile(r"(?i)\s{1,3}(?:is|are|was|were|looks?) (?:the )?[a-z]{2,20}(?:er|est)(?: one)?$")
 _TURNS = re.compile(r"(?i)\b(?:so|instead|absent|gone|missing|replaced)\b")
 _LONGEST = 4000
 _FEW = 3
@@ -55,13 +60,15 @@ _FEW = 3
 def pick(expected: Expected, text: str) -> str | None:
     """The answer as it would stand in a box."""
     text = bare(text)
+    if expected.kind in ("choice", "number", "order", "word"):
+        text = settled(text)
     if not text or len(text) > _LONGEST:
         return None
     match expected.kind:
         case "choice":
             return _choice(expected, text)
         case "number":
-            return None if multiplied(text, expected.question) else _number(text)
+            return _number(expected, text)
         case "order":
             return _order(expected, text)
         case "box":
@@ -81,10 +88,16 @@ def _choice(expected: Expected, text: str) -> str | None:
         return small[1].upper() if small[1].upper() in expected.options else None
     if lead := _LEADING.match(text):
         return _consistent(expected, lead[1], text[lead.end() :])
+    if last := _LAST.search(text):
+        return _consistent(expected, last[1], text[: last.start()])
     statement = affirmed(text).strip()
     if alone := _ALONE.fullmatch(re.sub(r"(?i)^but\s", "", _LEAD_IN.sub("", statement).strip()).rstrip(",.")):
         return alone[1]
-    if _compares(expected, text) or (_LESSER.search(statement) and not _LESSER.search(expected.question)):
+    if (
+        opposes(expected.question, statement)
+        or _compares(expected, text)
+        or (_LESSER.search(statement) and not _LESSER.search(expected.question))
+    ):
         return None
     exact = [letter for letter, option in expected.options.items() if words(option) == words(statement)]
     if len(exact) == 1:
@@ -157,7 +170,10 @@ def _order_by_words(expected: Expected, text: str) -> str | None:
 def _word(expected: Expected, text: str) -> str | None:
     if expected.vocabulary:
         return _of_vocabulary(expected.vocabulary, text)
+    if opposes(expected.question, text):
+        return None
     statement = _LEAD_IN.sub("", text.replace("’", "'")).strip().strip("\"'“”‘’.")
+    statement = _EXCELS.sub("", statement)
     if len(statement.split()) <= 6 and not re.search(r"(?i)\b(?:or|not|nor|neither)\b", statement):
         return re.sub(r"(?i)^(?:an?|the) (?=\w)", "", statement) or None
     return _at_an_end(expected.answer, statement)
@@ -180,11 +196,15 @@ def _at_an_end(answer: str, statement: str) -> str | None:
     phrase, clean = words(answer), words(affirmed(statement))
     if len(statement.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", statement):
         return None
-    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(statement)
+    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(statement) and not _DENIED.search(statement)
     return answer if starts or clean.endswith(f" {phrase}") else None
 
 
-def _number(text: str) -> str | None:
+def _number(expected: Expected, text: str) -> str | None:
+    if multiplied(text, expected.question) or relative(text, expected.question):
+        return None
+    if value := roman(text):
+        return value
     if seconds(text) is not None and quantity(text) is None:
         return text
     statement = plain(affirmed(text))

@@ -30,6 +30,16 @@ _APPROXIMATELY = re.compile(
 _NAME = re.compile(r"^[A-Za-z][A-Za-z ]{0,20}\s?[=≈]\s?")
 _FRACTION = re.compile(r"\\[dt]?frac\s?\{\s?(-?\d{1,15})\s?\}\s?\{\s?(\d{1,15})\s?\}")
 _MULTIPLIED = re.compile(r"(?i)\d\s{1,3}(pairs?|times (?=as\b|more\b|the\b))")
+_GROUP = r"(?:a|another|one|1)\s{1,3}(?:pair|couple|trio|handful|few)\b"
+_GROUPED_WITH = re.compile(
+    rf"(?i)\b{_GROUP}[^.;:]{{0,60}}\b(?:and|plus|with)\s{{1,3}}\d|\d[^.;:]{{0,60}}\b(?:and|plus|with)\s{{1,3}}{_GROUP}"
+)
+_RELATIVE = re.compile(
+    r"(?i)\d\s{1,3}(more|fewer|less|extra|additional|others?)\b|\d\s{1,3}(?:[a-z]{1,20}\s{1,3}){0,2}([a-z]{2,20}er)\s{1,3}than\b"
+)
+_ASKS_RELATION = re.compile(
+    r"(?i)\b(?:than|more|fewer|less|difference|differ|extra|additional|other|others|left|remain\w*)\b"
+)
 _MINUS = re.compile(r"(?i)(^|\b(?:is|are|be|=|:)\s{0,3})(?:minus|negative)\s{1,3}(?=[\d.$€£¥])")
 _GLYPHS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
 _REFUSED = re.compile(
@@ -86,6 +96,17 @@ def multiplied(text: str, question: str) -> bool:
     return any(
         re.sub("s$", "", match[1].lower()) not in question.lower() for match in _MULTIPLIED.finditer(with_digits(text))
     )
+
+
+def relative(text: str, question: str) -> bool:
+    """Whether a number counts from another one (``3 fewer than 5``, ``a pair and 3``) that the question does not ask about."""
+    text, question = with_digits(text), question[:LONGEST_QUESTION]
+    if _GROUPED_WITH.search(text):
+        return True
+    compared = _RELATIVE.search(text)
+    if compared is None or _ASKS_RELATION.search(question):
+        return False
+    return (compared[1] or compared[2]).lower() not in question.lower()
 
 
 def plain(text: str) -> str:

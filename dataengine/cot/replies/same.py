@@ -9,7 +9,8 @@ from functools import partial
 from dataengine.cot.replies.coordinates import same_places
 from dataengine.cot.replies.expected import Expected, singular, words
 from dataengine.cot.replies.formulas import is_formula, same_formula
-from dataengine.cot.replies.quantities import multiplied, quantity, same_quantity, unit_asked
+from dataengine.cot.replies.number_words import roman
+from dataengine.cot.replies.quantities import multiplied, quantity, relative, same_quantity, unit_asked
 from dataengine.cot.replies.times import is_time, same_span, same_time, seconds
 from dataengine.cot.replies.units import UNITS
 from dataengine.cot.replies.wrappers import bare
@@ -19,7 +20,7 @@ from dataengine.text.bounded_json import parse_json
 LEAST_ANLS = 0.9
 """Of a text in a picture with more than SHORT characters; a shorter one must be the same, and what is exact always."""
 SHORT = 8
-_DECIDES = re.compile(r"\d|\b(?:no|not|never)\b")
+_DECIDES = re.compile(r"\d+|\b(?:no|not|never)\b")
 
 
 def same(expected: Expected, candidate: str) -> bool:
@@ -66,9 +67,9 @@ def anls(a: str, b: str) -> float:
 
 
 def _number(expected: Expected, candidate: str) -> bool:
-    ours, theirs = quantity(expected.answer), quantity(candidate)
-    if multiplied(candidate, expected.question):
+    if multiplied(candidate, expected.question) or relative(candidate, expected.question):
         return False
+    ours, theirs = quantity(expected.answer), quantity(roman(candidate) or candidate)
     if ours is not None and theirs is not None:
         return same_quantity(ours, theirs, expected.question)
     timed = ours is not None and UNITS.get(ours.unit or unit_asked(expected.question))
@@ -155,5 +156,5 @@ def _written(answer: str, candidate: str) -> bool:
 
 
 def _exact(text: str) -> tuple[list[str], list[str]]:
-    """Digits and negations, and characters of which each says something by itself: letters without case, and symbols."""
+    """Runs of digits and negations, and characters of which each says something by itself: letters without case, and symbols."""
     return _DECIDES.findall(text), [letter for letter in text if unicodedata.category(letter) in ("Lo", "So")]

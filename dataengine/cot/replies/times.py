@@ -1,4 +1,5 @@
-"""Moments, durations and times of day as text, in seconds: ``1:30``, ``90 s``, ``1 min 30 s``, ``3:15 pm``; spans by IoU."""
+"""Moments, durations and times of day as text, in seconds: ``1:30``, ``90 s``, ``1 min 30 s``, ``3:15 pm``, ``twenty to nine``;
+spans by IoU."""
 
 from __future__ import annotations
 
@@ -13,12 +14,18 @@ _CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(\.\d{1,6})?")
 _HALF = re.compile(r"(?i)\s{0,3}\b([ap])\.?\s?m\b\.?")
 _BEFORE = re.compile(r"(?i)^(?:at|about|around|approximately|from|after|t\s?=|~|≈|the time is|it is|it's|just)\s{1,3}")
 _PIECE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s{0,2}([a-zA-Z]{1,12})[\s,]{0,3}(?:and\s)?")
+_SPOKEN = re.compile(
+    r"(?i)(?:(?P<minutes>\d{1,2})(?: minutes?)?|(?P<quarter>(?:a )?quarter|1/4)|(?P<half>half|1/2)) "
+    r"(?:(?P<past>past|after)|to|before|till?|until) (?P<hour>1[0-2]|[1-9])(?: o'?clock)?\b"
+)
+_FULL_HOUR = re.compile(r"(?i)(1[0-2]|[1-9]) o'?clock\b")
 _SPAN = re.compile(r"(?i)\s{0,3}(?:-|–|—|\bto\b|\band\b|\buntil\b|,)\s{0,3}")
 
 
 def seconds(text: str) -> Fraction | None:
     """Seconds of a moment or duration, a time of day from midnight; None for text that is none. A bare number is seconds."""
     text = _BEFORE.sub("", plain(text)).strip().strip("[]()")
+    text = _FULL_HOUR.sub(r"\1:00", _SPOKEN.sub(_clock, text.replace("’", "'")), count=1)
     half = _HALF.search(text)
     if half:
         text = (text[: half.start()] + text[half.end() :]).strip()
@@ -67,6 +74,16 @@ def _span(text: str) -> tuple[Fraction, Fraction] | None:
     if len(ends) != 2 or ends[0] is None or ends[1] is None or ends[0] >= ends[1]:
         return None
     return ends[0], ends[1]
+
+
+def _clock(spoken: re.Match[str]) -> str:
+    """``8:40`` of "20 to 9"; as it is where the minutes are more than half an hour's."""
+    minutes, hour = 30 if spoken["half"] else 15 if spoken["quarter"] else int(spoken["minutes"]), int(spoken["hour"])
+    if minutes > 30 or (spoken["half"] and not spoken["past"]):
+        return spoken[0]
+    if not spoken["past"]:
+        minutes, hour = 60 - minutes, hour - 1 or 12
+    return f"{hour}:{minutes:02d}"
 
 
 def _of_day(value: Fraction, half: str) -> Fraction:
