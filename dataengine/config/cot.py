@@ -183,6 +183,9 @@ class CotConfig(Model):
     short_modes: Literal["fill", "cut"] = "fill"
     """Where a mode has too few records for its share: ``fill`` makes up for it by other modes' (without a ``total``, as many as
     the modes with half of the shares have), ``cut`` leaves the total short (without one, cuts all modes to the scarcest)."""
+    max_answer_share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    """Most that one answer may be of the records of a task family whose answers are measured or constructed; where a family has
+    too few different answers for it, a tenth above an even share. 1: no bound."""
     questions_per_sample: Annotated[int, Field(ge=0, le=16)] = 2
     teachers: Annotated[
         list[Annotated[ProgrammaticTeacher | OpenAIConfig, Field(discriminator="type")]], Field(min_length=1)

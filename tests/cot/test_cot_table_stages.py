@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ from dataengine.cot.review.base import Action, Decision
 from dataengine.cot.review.decisions import append, item_digest
 from dataengine.cot.review.stage import CotReview, base, items_of
 from dataengine.cot.review.verdicts import Rules, with_paths
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.stage import Run
@@ -146,12 +148,14 @@ def test_the_mix_takes_the_first_of_each_quota(reference: Run) -> None:
     good = [row for row in outcomes if row.outcome == "kept" or row.step == "mix"]
     kept = {row.rid for row in outcomes if row.outcome == "kept"}
     assert kept and len(kept) < len(good) and len(outcomes) == reference.records["cot.mix"].counts["questions"]
+    dealt = by_turns(good, questions, scores, reference.recipe.seed)
+    beyond = {row.rid for row in good} - dealt.keys()
     by_kind = defaultdict(list)
     for row in good:
-        repeat = scores[row.rid].repeat
-        by_kind[f"{row.mode}/{row.style}", row.task, questions[row.rid].difficulty].append(
-            (repeat == 0, place(reference.recipe.seed, row.rid), row.rid, max(repeat, 1))
-        )
+        if row.rid in dealt:
+            repeat, (lane, at) = scores[row.rid].repeat, dealt[row.rid]
+            kind = f"{row.mode}/{row.style}", row.task, questions[row.rid].difficulty
+            by_kind[kind].append((lane == 1, at, row.rid, 1 if lane else repeat))
     supply = {
         kind: Supply(sum(u for s, *_, u in rows if not s), sum(s for s, *_ in rows)) for kind, rows in by_kind.items()
     }
@@ -171,6 +175,55 @@ def test_the_mix_takes_the_first_of_each_quota(reference: Run) -> None:
     assert sum(facts["uses"].values()) == sum(cell["planned"] for cell in facts["mix"]) == sum(expected.values())
     sparing = {row.rid for row in outcomes if row.reason == "used sparingly for its score"}
     assert sparing and all(scores[rid].repeat == 0 for rid in sparing)
+    assert beyond and beyond == {
+        row.rid for row in outcomes if row.reason == "an answer that its family gives too often"
+    }
+
+
+def by_turns(
+    good: Sequence[OutcomeRow], questions: Mapping[str, QuestionRow], scores: Mapping[str, ScoreRow], seed: int
+) -> dict[str, tuple[int, str]]:
+    """Lane and place of each candidate within the bound of its answer."""
+    dealt: dict[str, tuple[int, str]] = {}
+    for task in sorted({row.task for row in good}):
+        measured = TASKS[task].basis in ("measured", "constructed")
+        rows = sorted((scores[row.rid].repeat == 0, place(seed, row.rid), row.rid) for row in good if row.task == task)
+        turns: Counter[str] = Counter()
+        nth = {}
+        for _, _, rid in rows:
+            answer = questions[rid].answer if measured else rid
+            turns[answer] += 1
+            nth[rid] = turns[answer]
+        most = [
+            most_of_an_answer([nth[rid] for spare, _, rid in rows if not spare]),
+            most_of_an_answer(list(nth.values())),
+        ]
+        lanes = {
+            rid: 0 if not spare and nth[rid] <= most[0] else 1 if nth[rid] <= most[1] else 2 for spare, _, rid in rows
+        }
+        places = {rid: at for _, at, rid in rows}
+        for lane in (0, 1):
+            some = [rid for rid, one in lanes.items() if one == lane]
+            order = sorted(some, key=lambda rid: (nth[rid], places[rid], rid))
+            dealt |= dict(zip(order, ((lane, at) for at in sorted(places[rid] for rid in some)), strict=True))
+    return dealt
+
+
+def most_of_an_answer(nth: Sequence[int]) -> int:
+    """The largest number of records an answer may have, that no answer is more than a fifth, or a tenth above an even share."""
+    answers = nth.count(1)
+    share = Fraction(1, 5) if answers >= 5 else Fraction(1, max(answers, 1)) + Fraction(1, 10)
+    return max([n for n in set(nth) if n <= share * sum(one <= n for one in nth)], default=0)
+
+
+def test_no_answer_is_most_of_its_family(reference: Run) -> None:
+    """In a set of all candidates no answer is above its bound, and the facts say how near it comes."""
+    facts = reference.records["cot.mix"].parts["all"].facts["answers"]
+    assert facts and not facts.keys() & {"given_answer", "given_tools"}
+    for one in facts.values():
+        even = Fraction(one["records"], one["answers"])
+        most = max(Fraction(one["records"], 5), even + Fraction(one["records"], 10))
+        assert one["most"] <= most + 1
 
 
 def planned_rows(run: Run) -> list[PlanRow]:

@@ -11,15 +11,17 @@ from dataengine.cot.core.record import PathSummary
 from dataengine.cot.core.schemas import OUTCOMES, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.stage import every
 from dataengine.cot.core.tables import End, OutcomeRow, Row, rows_of
+from dataengine.cot.mix.answers import answer_key
 from dataengine.cot.mix.quotas import place
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
 
-#: OUTCOMES, and what a candidate is chosen by: ``place`` among those of its quota, and how often it is trained on.
+#: OUTCOMES, and what a candidate is chosen by: ``place`` among those of its quota, what its answer counts as, and how often it is
+#: trained on.
 CANDIDATES = pa.schema(
     [
         *OUTCOMES,
-        *(pa.field(name, pa.string()) for name in ("family", "split", "difficulty", "place")),
+        *(pa.field(name, pa.string()) for name in ("family", "split", "difficulty", "place", "answer")),
         pa.field("repeat", pa.int32()),
     ]
 )
@@ -42,6 +44,7 @@ class ReviewedQuestion(Row):
     family: str
     split: str
     difficulty: str
+    answer: str
     rejected: str | None
     outcome: End | None = None
     step: str | None = None
@@ -55,7 +58,8 @@ class ReviewedQuestion(Row):
 
 def candidates(run: Run) -> Frame:
     """CANDIDATES of all questions, in no order."""
-    columns = ["rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "rejected"]
+    columns = ["rid", "sample", "mode", "style", "task", "family", "split", "difficulty", "answer"]
+    columns.append("rejected")
     frames = {
         "q": every(run, "cot.questions", "questions", QUESTIONS, columns),
         "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "outcome", "step", "reason", "chosen", "paths"]),
@@ -69,6 +73,7 @@ def with_outcomes(seed: int, questions: pa.Table) -> pa.Table:
     rows = []
     for question in rows_of(questions, ReviewedQuestion):
         chosen_by = {"family": question.family, "split": question.split, "difficulty": question.difficulty}
+        chosen_by |= {"answer": answer_key(question.task, question.rid, question.answer)}
         chosen_by |= {"place": place(seed, question.rid), "repeat": question.repeat or 0}  # type: ignore[dict-item]
         rows.append(outcome_of(question).to_row() | chosen_by)
     return pa.Table.from_pylist(rows, CANDIDATES)

@@ -20,7 +20,8 @@ from dataengine.cot.core.record import MODES
 from dataengine.cot.core.schemas import OUTCOMES, PLAN
 from dataengine.cot.core.stage import TEXTS, Cot
 from dataengine.cot.core.tables import OutcomeRow
-from dataengine.cot.mix.candidates import candidates
+from dataengine.cot.mix.answers import balanced, largest_answers
+from dataengine.cot.mix.candidates import CANDIDATES, candidates
 from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, resolve, style_of, text_or
 from dataengine.cot.mix.shards import COT_ASSIGNMENT, planned
 from dataengine.cot.tasks.registry import TASKS
@@ -35,8 +36,8 @@ _QUOTAS = columns(
     mode=pa.string(), style=pa.string(), task=pa.string(), difficulty=pa.string(), quota=pa.int32(), wanted=pa.int64()
 )
 _KINDS = """
-SELECT "mode", "style", "task", "difficulty", CAST(sum("repeat") AS BIGINT) AS "uses",
-       CAST(sum(CASE WHEN "repeat" = 0 THEN 1 ELSE 0 END) AS BIGINT) AS "spare" FROM c WHERE "outcome" = ?
+SELECT "mode", "style", "task", "difficulty", CAST(sum(CASE WHEN "lane" = 0 THEN "repeat" ELSE 0 END) AS BIGINT) AS "uses",
+       CAST(sum("lane") AS BIGINT) AS "spare" FROM c WHERE "outcome" = ? AND "lane" < 2
 GROUP BY "mode", "style", "task", "difficulty"
 """
 #: Those with planned uses first; the last one of a quota is used as often as it takes to meet the quota.
@@ -46,10 +47,9 @@ SELECT "rid", "mode", "style", "split", "family", CAST(LEAST("most", "wanted" - 
     PARTITION BY "quota" ORDER BY "spare", "place", "rid" ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
   ) AS BIGINT) - "most" AS "before" FROM (
     SELECT c."rid", c."mode", c."style", c."split", c."family", c."place", q."quota", q."wanted",
-           CASE WHEN c."repeat" = 0 THEN 1 ELSE 0 END AS "spare",
-           CASE WHEN c."repeat" = 0 THEN 1 ELSE c."repeat" END AS "most"
+           c."lane" AS "spare", CASE WHEN c."lane" = 1 THEN 1 ELSE c."repeat" END AS "most"
     FROM c INNER JOIN q ON c."mode" = q."mode" AND c."style" = q."style" AND c."task" = q."task"
-    AND c."difficulty" = q."difficulty" WHERE c."outcome" = ?
+    AND c."difficulty" = q."difficulty" WHERE c."outcome" = ? AND c."lane" < 2
   ) AS counted
 ) AS summed WHERE "before" < "wanted"
 """
@@ -57,8 +57,8 @@ _OUTCOMES = """
 SELECT c."rid", c."sample", c."mode", c."style", c."task", c."teacher",
        CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."outcome" END AS "outcome",
        CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN ? ELSE c."step" END AS "step",
-       CASE WHEN c."outcome" = ? AND k."rid" IS NULL THEN CASE WHEN c."repeat" = 0 THEN ? ELSE ? END
-            ELSE c."reason" END AS "reason"
+       CASE WHEN c."outcome" = ? AND k."rid" IS NULL
+            THEN CASE WHEN c."lane" = 2 THEN ? WHEN c."repeat" = 0 THEN ? ELSE ? END ELSE c."reason" END AS "reason"
 FROM c LEFT JOIN k ON c."rid" = k."rid"
 """
 _ALL = ", ".join(f'"{name}"' for name in OUTCOMES.names)
@@ -91,6 +91,7 @@ class CotMix(Cot, TableStage):
             config.tasks,
             config.difficulties,
             config.short_modes,
+            config.max_answer_share,
             recipe.seed,
         ]
 
@@ -99,7 +100,8 @@ class CotMix(Cot, TableStage):
 
     def compute(self, run: Run, key: str) -> Output:
         engine, earlier = run.engine, opened(run, self.name, super().key(run))
-        questions = engine.kept(candidates(run))
+        share = self.config(run.recipe).max_answer_share
+        questions = balanced(engine, engine.kept(candidates(run)), CANDIDATES.names, share)
         chosen, quotas = self._chosen(run, questions)
         outcomes = engine.kept(_outcomes(engine, questions, chosen))
         plan = engine.kept(planned(run, chosen, earlier))
@@ -113,6 +115,7 @@ class CotMix(Cot, TableStage):
         files |= roles("outcomes", engine.write(run.workspace, f"cot/{key}/outcomes", numbered, OUTCOMES, _ORDER))
         counts = _counts(engine, outcomes)
         facts = _facts(run, counts) | _trained(engine, chosen, quotas) | {"examples": _examples(engine, plan, chosen)}
+        facts["answers"] = dict(largest_answers(engine, questions, chosen))
         by_outcome: Counter[str] = Counter()
         for outcome, n in counts.items():
             by_outcome[outcome.outcome] += n
@@ -156,7 +159,8 @@ def _trained(engine: TableEngine, chosen: Frame, quotas: Quotas) -> dict[str, An
 
 def _outcomes(engine: TableEngine, questions: Frame, chosen: Frame) -> Frame:
     """OUTCOMES, with what the mix leaves out."""
-    left_out = ("kept", "rejected", "kept", "mix", "kept", "used sparingly for its score", "more than the mix asks for")
+    left_out = ("kept", "rejected", "kept", "mix", "kept", "an answer that its family gives too often")
+    left_out += ("used sparingly for its score", "more than the mix asks for")
     return engine.sql(_OUTCOMES, {"c": questions, "k": chosen}, left_out)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 Table = tuple[str, tuple[str, ...], list[Sequence[str]]]
 """Title, headings, rows."""
+_FAMILIES = 12
 
 
 def tables(facts: Mapping[str, Any]) -> list[Table]:
@@ -34,6 +35,8 @@ def tables(facts: Mapping[str, Any]) -> list[Table]:
         rows.append(("paths with an injected error", ("error", "injected", "caught"), [*wrong]))
     if facts.get("mix"):
         rows.append(_mix(facts))
+    if facts.get("answers"):
+        rows.append(_answers(facts["answers"]))
     if facts.get("shortages"):
         rows.append(("shortages of the mix", ("cell", "uses missing"), _counts(facts["shortages"])))
     return rows
@@ -55,6 +58,16 @@ def _mix(facts: Mapping[str, Any]) -> Table:
     ]
     scarcest = f"; scarcest: {facts['scarcest']}" if facts.get("scarcest") else ""
     return f"the mix as it is trained on{scarcest}", columns, [*rows]
+
+
+def _answers(families: Mapping[str, Mapping[str, int]]) -> Table:
+    """Families in which one answer is most of the records, the most one-sided ones first."""
+    by_share = sorted(families.items(), key=lambda item: (-item[1]["most"] / item[1]["records"], item[0]))[:_FAMILIES]
+    rows = [
+        (name, f"{one['records']:,}", f"{one['answers']:,}", f"{one['most'] / one['records']:.1%}")
+        for name, one in by_share
+    ]
+    return "most frequent answer of a family, the largest shares", ("family", "records", "answers", "share"), [*rows]
 
 
 def _counts(counts: Mapping[str, int]) -> list[Sequence[str]]:
