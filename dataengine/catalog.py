@@ -11,12 +11,14 @@ from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
 from dataengine.annotate.text.stage import AnnotateText
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
+from dataengine.contamination.pictures import ContaminationPictures
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.checks.stage import CotCheck
 from dataengine.cot.mix.score_stage import CotScore
 from dataengine.cot.mix.stage import CotMix
 from dataengine.cot.mix.write_stage import CotWrite
 from dataengine.cot.paths.stage import CotPaths
+from dataengine.cot.questions.decontaminate_stage import CotDecontaminate
 from dataengine.cot.questions.propose_stage import CotPropose
 from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
@@ -81,6 +83,7 @@ STAGES: tuple[Stage, ...] = (
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),
+    ContaminationPictures(),
     IndexVectors(),
     ItemVectors(),
     DistinctItems(),
@@ -120,6 +123,7 @@ STAGES: tuple[Stage, ...] = (
     CotMaterial(),
     CotPropose(),
     CotQuestions(),
+    CotDecontaminate(),
     CotTexts(),
     CotPaths(),
     CotCheck(),

@@ -66,6 +66,14 @@ class KeyePosttrain(Model):
     text_cosine: Share = 0.50
 
 
+class QuestionContamination(Model):
+    """Chain-of-thought questions by embeddings: a question is a hit above both cosines with one item, of its sample's picture and
+    of its own text (the same appendix)."""
+
+    image_cosine: Share = 0.98
+    text_cosine: Share = 0.50
+
+
 class PhashPreset(Model):
     """By pHash: a hit within ``radius`` of 64 bits."""
 
@@ -93,6 +101,11 @@ class ContaminationConfig(Model):
 
     benchmarks: Annotated[list[Benchmark], Field(min_length=1)]
     presets: Annotated[list[Preset], Field(min_length=1)] = [KeyePretrain(), PhashPreset(), NgramPreset()]
+
+    @property
+    def asks_of_pictures(self) -> bool:
+        """Whether a benchmark can have items with a picture and a question."""
+        return any(not isinstance(one, TableBenchmark) or one.media is not None for one in self.benchmarks)
 
     @model_validator(mode="after")
     def _names_differ(self) -> ContaminationConfig:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from dataengine.config.contamination import QuestionContamination
 from dataengine.config.model_server import ModelServer, ModelServerConfig
 from dataengine.config.sources import Model, Name, SourcePath
 from dataengine.media.video.sampling import PRESETS, SlowFast, preset
@@ -193,6 +194,8 @@ class CotConfig(Model):
     paths_per_question: Annotated[int, Field(ge=1, le=16)] = 2
     """Paths of reasoning that each teacher samples for a question."""
     questions: QuestionsConfig = QuestionsConfig()
+    decontamination: QuestionContamination | None = QuestionContamination()
+    """By picture and question, where the recipe's ``contamination`` names benchmarks that have both; null: by words alone."""
     texts: tuple[TextSource, ...] = ()
     """Records without pictures, in the thinking mode."""
     video: VideoConfig = VideoConfig()

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config import lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
-from dataengine.config.contamination import ContaminationConfig
+from dataengine.config.contamination import ContaminationConfig, QuestionContamination
 from dataengine.config.cot import CotConfig
 from dataengine.config.index import IndexConfig
 from dataengine.config.model_server import ModelServer
@@ -257,6 +257,12 @@ class Recipe(Model):
     cot: CotConfig | None = CotConfig()
     sequence: SequenceConfig | None = None
     release: ReleaseConfig
+
+    @property
+    def question_contamination(self) -> QuestionContamination | None:
+        """How CoT questions are compared with benchmarks by picture and text; None where they are not."""
+        asks = self.contamination is not None and self.contamination.asks_of_pictures
+        return self.cot.decontamination if asks and self.cot is not None else None
 
     @property
     def lock_place(self) -> str | None:

@@ -1,4 +1,4 @@
-"""contamination.embed: embeds pictures and questions of benchmark items, for the preset keye_posttrain.
+"""contamination.embed: embeds pictures and questions of benchmark items, for the preset keye_posttrain and for CoT questions.
 
 A part is a part of a benchmark. The vectors of samples are those of the stage ``embed``: another list embeds no sample
 again. Items go through the same encoder and the same decode.
@@ -36,7 +36,7 @@ Row = tuple[str, str, Sequence[str]]
 
 
 class ContaminationEmbed(RecordStage):
-    """Runs only for the preset keye_posttrain."""
+    """Runs only for the preset keye_posttrain, and for CoT questions."""
 
     name = "contamination.embed"
     version = "2"
@@ -44,7 +44,7 @@ class ContaminationEmbed(RecordStage):
 
     def active(self, recipe: Recipe) -> bool:
         presets = recipe.contamination.presets if recipe.contamination else []
-        return any(isinstance(p, KeyePosttrain) for p in presets)
+        return any(isinstance(p, KeyePosttrain) for p in presets) or recipe.question_contamination is not None
 
     def settings(self, recipe: Recipe) -> Any:
         return [VERSION, recipe.limits.model_dump(), encoder_of(recipe).version]
@@ -69,9 +69,13 @@ def schema(encoder: Encoder, *names: str) -> pa.Schema:
 
 def embedded(run: Run) -> tuple[Iterator[pa.Table], pa.Table]:
     """``(samples in pieces, each id in one of them; benchmarks)``: columns as keye_posttrain takes them."""
-    encoder, record = encoder_of(run.recipe), run.records["contamination.embed"]
-    items = run.workspace.read_table(record.files("benchmarks"), schema(encoder, "benchmark", "item"))
-    return _samples(run, encoder), items
+    return _samples(run, encoder_of(run.recipe)), items_of(run)
+
+
+def items_of(run: Run) -> pa.Table:
+    """benchmark, item, image and text of all items, in the order of their parts; several rows of one with several questions."""
+    layout = schema(encoder_of(run.recipe), "benchmark", "item")
+    return run.workspace.read_table(run.records["contamination.embed"].files("benchmarks"), layout)
 
 
 def _samples(run: Run, encoder: Encoder) -> Iterator[pa.Table]:

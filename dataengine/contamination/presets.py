@@ -8,33 +8,27 @@ and for the samples. Samples are taken in pieces, so that memory is bounded by t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dataengine.contamination.cosines import Embedded, cosines, likely, main_axes, shortened
 from dataengine.contamination.hits import Contamination, hits_of
 from dataengine.contamination.matching import Hashes, expand, first_of, owners, ranks, witnesses
 from dataengine.dedup.hamming import MAX_RADIUS, distinct_pairs
 from dataengine.dedup.hash_sets import HashSets
 from dataengine.dedup.minhash import bands_for, cross_candidates, jaccard, shared, signatures
-from dataengine.dedup.semantic import DECIMALS
 from dataengine.dedup.shingles import Shingles, shingle_sets
-from dataengine.dedup.vectors import lengths
 
 Int64 = NDArray[np.int64]
 Float64 = NDArray[np.float64]
-Float32 = NDArray[np.float32]
 
 KEYE_JACCARD = 0.95
 KEYE_IMAGE, KEYE_TEXT = 0.98, 0.50
 _PIECE = 1 << 18  # rows of samples at a time
-_PRODUCTS = 1 << 22
-_AXES = 64  # of the bound on the cosine
-_SLACK = 1e-3  # more than float32 rounds
 
 
 def keye_pretrain(
@@ -94,20 +88,20 @@ def keye_posttrain(
     ``benchmarks``: benchmark, item, image, text; either may have several rows of one id or item. Exact, and yet seldom
     all with all: the product in the 64 main axes of the benchmark, and of the lengths of what is left (Cauchy and Schwarz),
     is a bound that few pairs reach."""
-    theirs = _Embedded(benchmarks)
-    axes = theirs.axes()
-    short = _shortened(theirs.image, axes)
+    theirs = Embedded(benchmarks)
+    axes = main_axes(theirs.image)
+    short = shortened(theirs.image, axes)
     rank, owner = ranks(benchmarks)[theirs.rows], owners(benchmarks)[theirs.rows]
     pieces: list[tuple[Int64, Int64, Float64, Float64]] = []
     readable, touched = [np.zeros(0, np.int64)], np.zeros(len(theirs.rows), np.bool_)
     for start in range(0, len(samples), _PIECE):
-        ours = _Embedded(samples.slice(start, _PIECE))
+        ours = Embedded(samples.slice(start, _PIECE))
         readable.append(ours.rows + start)
-        for i, j in _likely(_shortened(ours.image, axes), short, image):
-            image_cosine = _cosines(ours.image, theirs.image, i, j)
+        for i, j in likely(shortened(ours.image, axes), short, image):
+            image_cosine = cosines(ours.image, theirs.image, i, j)
             close = image_cosine > image
             i, j, image_cosine = i[close], j[close], image_cosine[close]
-            text_cosine = _cosines(ours.text, theirs.text, i, j)
+            text_cosine = cosines(ours.text, theirs.text, i, j)
             hit = np.flatnonzero(text_cosine > text)
             touched[j[hit]] = True
             order = np.lexsort((rank[j[hit]], -text_cosine[hit], -image_cosine[hit]))
@@ -185,60 +179,6 @@ def _by_picture(
     touched = theirs.rows[np.isin(theirs.hashes, b)]
     pairs, rows = (ours.rows[x], witnessed.rows[y]), (ours.rows, theirs.rows, touched)
     return hits_of(samples, benchmarks, *pairs, kinds, similarity[which], None, *rows)
-
-
-class _Embedded:
-    """Rows with both embeddings, as unit vectors in float32."""
-
-    def __init__(self, table: pa.Table) -> None:
-        image, text = (_matrix(table, name) for name in ("image", "text"))
-        long, wide = lengths(image), lengths(text)
-        self.rows = np.flatnonzero(np.isfinite(long) & (long > 0) & np.isfinite(wide) & (wide > 0))
-        self.image: Float32 = (image[self.rows] / long[self.rows, None]).astype(np.float32)
-        self.text: Float32 = (text[self.rows] / wide[self.rows, None]).astype(np.float32)
-
-    def axes(self) -> Float32:
-        """``(d, k)``: the directions in which the pictures are long, orthonormal."""
-        dim = self.image.shape[1]
-        if dim <= _AXES:
-            return np.eye(dim, dtype=np.float32)
-        step = max(1, len(self.image) // 20_000)
-        some = self.image[::step]
-        vectors: Float32 = np.linalg.eigh((some.T @ some).astype(np.float64))[1][:, -_AXES:].astype(np.float32)
-        return vectors
-
-
-def _shortened(rows: Float32, axes: Float32) -> Float32:
-    """``(n, k + 1)``: along the axes, and the length of the rest. Products are no less than those of the rows."""
-    along = rows @ axes
-    rest = np.sqrt(np.maximum(0, 1 - np.einsum("ij,ij->i", along, along)))
-    return np.concatenate([along, rest[:, None]], 1).astype(np.float32)
-
-
-def _likely(ours: Float32, theirs: Float32, above: float) -> Iterator[tuple[Int64, Int64]]:
-    """Pairs ``(i, j)`` whose bound reaches the threshold, a block at a time."""
-    step = max(1, _PRODUCTS // max(1, len(theirs)))
-    for start in range(0, len(ours), step):
-        i, j = np.nonzero(ours[start : start + step] @ theirs.T >= above - _SLACK)
-        if len(i):
-            yield i + start, j
-
-
-def _cosines(a: Float32, b: Float32, i: Int64, j: Int64) -> Float64:
-    out = np.empty(len(i))
-    for start in range(0, len(i), 4096):
-        x, y = a[i[start : start + 4096]].astype(np.float64), b[j[start : start + 4096]].astype(np.float64)
-        out[start : start + 4096] = np.einsum("ij,ij->i", x, y)
-    return np.round(out, DECIMALS)
-
-
-def _matrix(table: pa.Table, name: str) -> NDArray[Any]:
-    """``(n, d)`` of a column of fixed-size lists; NaN where null."""
-    column: Any = table[name].combine_chunks()
-    filled = column.fill_null([float("nan")] * column.type.list_size) if column.null_count else column
-    return np.asarray(pc.list_flatten(filled).to_numpy(zero_copy_only=False)).reshape(
-        len(column), column.type.list_size
-    )
 
 
 def _joined(pieces: Sequence[tuple[NDArray[Any], ...]], floats: int = 1) -> Any:

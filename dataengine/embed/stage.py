@@ -1,7 +1,7 @@
 """embed: one embedding a view and model of every distinct sample, and of captions, written once for all that compare them.
 
-Read by semantic duplicates, the preset keye_posttrain, the scorer ``clip`` and the index; active only where one of them is in
-the recipe.
+Read by semantic duplicates, the preset keye_posttrain, decontamination of CoT questions, the scorer ``clip`` and the index;
+active only where one of them is in the recipe.
 A file is named by what it was made from, so a reader that is added later embeds only what was not embedded before.
 """
 
@@ -26,10 +26,11 @@ def roles_of(recipe: Recipe) -> tuple[str, ...]:
     compared = any(isinstance(p, KeyePosttrain) for p in presets)
     compared |= any(config.get("name") == "clip" for config in recipe.score.scorers)
     compared |= recipe.index is not None and recipe.index.of != "items"
+    asked = recipe.question_contamination is not None
     wanted = {
-        PICTURES: compared or semantic is not None,
+        PICTURES: compared or asked or semantic is not None,
         INNER: semantic is not None,
-        VIDEOS: compared,
+        VIDEOS: compared or asked,
         CAPTIONS: compared or (semantic is not None and semantic.caption_threshold is not None),
     }
     return tuple(role for role, is_read in wanted.items() if is_read)

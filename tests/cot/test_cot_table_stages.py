@@ -17,6 +17,7 @@ from dataengine.cot.core.tables import (
     CheckRow,
     OutcomeRow,
     PlanRow,
+    QuestionHit,
     QuestionRow,
     ReviewRow,
     ScoreRow,
@@ -132,12 +133,15 @@ def test_priors_are_counted_over_all_questions(reference: Run) -> None:
     words = Counter((row.task, row.asked) for row in asked)
     same = Counter((row.task, row.asked, row.answer) for row in asked)
     assert max(words.values()) > 20
+    pictured = {row.rid for row in run_rows(reference, "cot.decontaminate", "hits", QuestionHit)}
+    assert pictured & reviewed
     for row in asked:
         others = words[row.task, row.asked] - 1
         expected = (same[row.task, row.asked, row.answer] - 1) / others if others else 0.0
         assert scores[row.rid].prior == round(expected, 4)
         repeated = row.question is not None and REPEATED in row.question.text
-        assert scores[row.rid].benchmark == ("listed" if repeated else None)
+        posed = "listed (picture and question)" if row.rid in pictured else None
+        assert scores[row.rid].benchmark == ("listed" if repeated else posed)
 
 
 def test_the_mix_takes_the_first_of_each_quota(reference: Run) -> None:

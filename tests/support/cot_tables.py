@@ -14,7 +14,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.contracts import BENCHMARK_ITEMS
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.tables import CheckRow, PathRow, QuestionRow, R, rows_of, table_of
+from dataengine.cot.core.tables import CheckRow, PathRow, QuestionHit, QuestionRow, R, rows_of, table_of
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.models.serving.messages import ImageBlock, TextBlock
 from dataengine.stage import Run
@@ -74,6 +74,10 @@ def committed(workspace: Workspace, count: int, seed: int) -> dict[str, Record]:
     table = pa.Table.from_pylist([item], BENCHMARK_ITEMS)
     listed = workspace.write_table("made/items.parquet", table)
     records["contamination.read"] = Record("contamination.read", "", {"listed": Output({"items": listed})})
+    asked = sorted(row.rid for row in questions if row.question)[::9]
+    hits = [QuestionHit(rid, name, "2", 0.99, 0.6) for rid in asked for name in ("posed", "listed")]
+    table = workspace.write_table("made/hits.parquet", table_of(QuestionHit, hits))
+    records["cot.decontaminate"] = Record("cot.decontaminate", "", {"0": Output({"hits": table})})
     return records
 
 

@@ -54,6 +54,8 @@ PROPOSALS = _schema(
     "answers", "difficulty", **dict.fromkeys(("number", "right", "samples", "guessed", "guesses", "judged"), pa.int32()),
     words=pa.float64(),
 )  # fmt: skip
+#: A benchmark item that asks what a question asks of the same picture: cosines of the pictures and of the texts.
+QUESTION_HITS = _schema("rid", "benchmark", "item", picture=pa.float64(), text=pa.float64())
 SCORES = _schema("rid", "benchmark", quality=pa.int32(), prior=pa.float64(), weight=pa.float64(), repeat=pa.int32())
 OUTCOMES = _schema("rid", "sample", "mode", "style", "task", "teacher", "outcome", "step", "reason")
 PLAN = _schema(

@@ -14,7 +14,17 @@ import pyarrow as pa
 from dataengine.cot.core.columns import Member, decode, encode
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import Family, Grade, PathSummary
-from dataengine.cot.core.schemas import CHECKS, OUTCOMES, PATHS, PLAN, QUESTIONS, REVIEWED, SCORES, SOURCE_MATERIAL
+from dataengine.cot.core.schemas import (
+    CHECKS,
+    OUTCOMES,
+    PATHS,
+    PLAN,
+    QUESTION_HITS,
+    QUESTIONS,
+    REVIEWED,
+    SCORES,
+    SOURCE_MATERIAL,
+)
 from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.samples.locate import Located
 from dataengine.storage.workspace import File, Workspace
@@ -216,6 +226,18 @@ class ReviewRow(Row):
     equal: bool = False
     paths: tuple[PathSummary, ...] = ()
     guessed: float | None = None
+
+
+@dataclass(frozen=True)
+class QuestionHit(Row):
+    """A benchmark item that asks what a question asks of the same picture; ``picture`` and ``text`` are cosines."""
+
+    schema = QUESTION_HITS
+    rid: str
+    benchmark: str
+    item: str
+    picture: float
+    text: float
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.questions import Questions, contaminated, questions_of
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.schemas import QUESTIONS, REVIEWED, SCORES
+from dataengine.cot.core.schemas import QUESTION_HITS, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.stage import TEXTS, Cot, every
 from dataengine.cot.core.tables import ScoreRow, table_of
 from dataengine.cot.mix.quality import Evidence, quality, repeats
@@ -32,13 +32,14 @@ INNER JOIN (
   SELECT "task", "asked", "answer", CAST(count(*) AS BIGINT) AS n FROM a GROUP BY "task", "asked", "answer"
 ) AS s ON a."task" = s."task" AND a."asked" = s."asked" AND a."answer" = s."answer"
 """
+_PICTURED = pa.schema([pa.field("rid", pa.string()), pa.field("pictured", pa.string())])
 _QUALITIES = 'SELECT "quality", CAST(count(*) AS BIGINT) AS n FROM s GROUP BY "quality" ORDER BY "quality"'
 
 
 class CotScore(Cot, TableStage):
     name = "cot.score"
-    version = "3"
-    needs = ("cot.questions", TEXTS, "cot.review", "contamination.read")
+    version = "4"
+    needs = ("cot.questions", TEXTS, "cot.review", "contamination.read", "cot.decontaminate")
 
     def settings(self, recipe: Recipe) -> Any:
         contamination = recipe.contamination
@@ -69,9 +70,21 @@ def _with_counts(run: Run, with_text: bool) -> Frame:
         "q": every(run, "cot.questions", "questions", QUESTIONS, names),
         "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "guessed", "judged"]),
     }
+    frames["h"] = _pictured(run)
     listed = ", ".join(f'q."{name}"' for name in names)
-    sql = f'SELECT {listed}, r."guessed", r."judged" FROM q INNER JOIN r ON q."rid" = r."rid"'
+    sql = (
+        f'SELECT {listed}, r."guessed", r."judged", h."pictured" FROM q INNER JOIN r ON q."rid" = r."rid" '
+        'LEFT JOIN h ON q."rid" = h."rid"'
+    )
     return run.engine.sql(_COUNTED, {"a": run.engine.kept(run.engine.sql(sql, frames))})
+
+
+def _pictured(run: Run) -> Frame:
+    """For questions that a benchmark asks of the same picture the first such benchmark."""
+    if "cot.decontaminate" not in run.records:
+        return run.engine.frame(_PICTURED.empty_table())
+    hits = run.frame("cot.decontaminate", "hits", QUESTION_HITS, ["rid", "benchmark"])
+    return run.engine.sql('SELECT "rid", min("benchmark") AS "pictured" FROM h GROUP BY "rid"', {"h": hits})
 
 
 def scored(uses: Mapping[int, float], benchmarks: Questions | None, seed: int, questions: pa.Table) -> pa.Table:
@@ -84,6 +97,7 @@ def scored(uses: Mapping[int, float], benchmarks: Questions | None, seed: int, q
         others = row["same_words"] - 1
         prior = round((row["same_answer"] - 1) / others, 4) if others else 0.0
         score = quality(Evidence(row["style"], row["difficulty"], row["guessed"], prior, others, row["judged"]))
-        benchmark, weight = hit.benchmark if hit else None, uses[score]
+        same_picture = f"{row['pictured']} (picture and question)" if row["pictured"] else None
+        benchmark, weight = hit.benchmark if hit else same_picture, uses[score]
         scores.append(ScoreRow(row["rid"], benchmark, score, prior, weight, repeats(weight, seed, row["rid"])))
     return table_of(ScoreRow, scores)
