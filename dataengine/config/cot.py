@@ -162,6 +162,9 @@ class TextSource(Model):
     reasoning: str | None = "reasoning"
     """Column of the reasoning; null: it stands before ``</think>`` in the answer."""
     answer: str = "answer"
+    license: str | None = None
+    """Licence of rows that name none."""
+    license_column: str | None = "license"
 
 
 class CotConfig(Model):

@@ -118,12 +118,33 @@ def _cot(m: Manifest) -> str:
         "question is kept, rejected or failed."
     )
     parts = [f"## Chain-of-thought data\n\n{text}", table(("mode", "records"), m.cot.modes.items())]
+    parts += [part for part in (_compared(m), _text_sources(m)) if part]
     parts += [f"**{title}**\n\n{table(columns, rows)}" for title, columns, rows in summary.tables(plain(m.cot))]
     parts += [
         f"**{one.mode}**, record `{one.id}`\n\n{fenced(f'{one.question}{chr(10) * 2}{one.reply}')}"
         for one in known(m.cot.examples, [])
     ]
     return "\n\n".join(parts)
+
+
+def _compared(m: Manifest) -> str:
+    rule = known(m.cot.decontamination, None)
+    if rule is None:
+        return ""
+    return (
+        f"Questions about {rule.samples:,} samples whose picture is in a benchmark (cosine above {rule.image_cosine:g}, by "
+        f"`{rule.encoder}`) were compared with what the benchmark asks of it; {rule.questions:,} of a cosine above "
+        f"{rule.text_cosine:g} were left out."
+    )
+
+
+def _text_sources(m: Manifest) -> str:
+    rows = [
+        (one.name, license_ or "not stated", n)
+        for one in known(m.cot.texts, [])
+        for license_, n in sorted(one.records.items())
+    ]
+    return table(("source of texts", "licence", "records read"), rows) if rows else ""
 
 
 def _making(m: Manifest) -> str:

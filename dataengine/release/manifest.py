@@ -11,12 +11,12 @@ import msgspec
 
 from dataengine.release.manifest_captions import Captions
 from dataengine.release.manifest_codes import Alignment, Balance, QuantitativeCodes
+from dataengine.release.manifest_cot import Cot
 from dataengine.release.manifest_deltas import Deltas
 from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
     Cost,
-    Cot,
     Dedup,
     Difference,
     Distribution,

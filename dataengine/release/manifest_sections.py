@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType
 
 from dataengine.shards.json_types import Closed, Count, Counts, RelativePath, Sha256
 from dataengine.shards.manifest import TarShard
@@ -199,57 +199,6 @@ class Tokenizer(Closed):
     video: VideoSampling
     made: dict[str, Number | str]
     fit: TokenizerFit | UnsetType = UNSET
-
-
-class CotStep(Closed):
-    """One step of construction: questions that reached it, that it dropped and that are left."""
-
-    step: str
-    entering: Count
-    dropped: Count
-    remaining: Count
-
-
-class CotExample(Closed):
-    """One record of a mode and style, as text."""
-
-    id: str
-    mode: str
-    question: str
-    reply: str
-
-
-class CotCell(Closed):
-    """A cell of the mix in uses: what its share asks for, what there was, and what was planned."""
-
-    name: str
-    share: Number
-    wanted: Count
-    available: Count
-    planned: Count
-
-
-class Cot(Closed):
-    """The chain-of-thought shards, and what their construction kept and lost."""
-
-    shards: list[RecordShard] = field(default_factory=list)
-    modes: Counts = field(default_factory=dict)
-    rejected: Counts = field(default_factory=dict)
-    drafted: Count | UnsetType = UNSET
-    shortages: Counts | UnsetType = UNSET
-    uses: Counts | UnsetType = UNSET
-    mix: list[CotCell] | UnsetType = UNSET
-    scarcest: str | UnsetType = UNSET
-    grades: Counts | UnsetType = UNSET
-    planted: Counts | UnsetType = UNSET
-    caught: Counts | UnsetType = UNSET
-    review: Counts | UnsetType = UNSET
-    reviewed: Counts | UnsetType = UNSET
-    quality: Counts | UnsetType = UNSET
-    funnel: list[CotStep] | UnsetType = UNSET
-    yields: dict[str, dict[str, Counts]] | UnsetType = field(default=UNSET, name="yield")
-    capabilities: dict[str, Counts] | UnsetType = UNSET
-    examples: list[CotExample] | UnsetType = UNSET
 
 
 class Previous(Closed):

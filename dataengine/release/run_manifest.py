@@ -17,6 +17,7 @@ from dataengine.annotate.tracks import tracks
 from dataengine.annotate.worker import FAILURES, VALUES
 from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
+from dataengine.cot.core.stage import TEXTS
 from dataengine.media.image.phash import VERSION as HASH_VERSION
 from dataengine.release import codes_facts, deltas, index_section
 from dataengine.release.account import Account, clips, cost
@@ -260,7 +261,23 @@ def _fit(entry: LockedTokenizer) -> Json:
 def _cot(run: Run) -> Json:
     if "cot.mix" not in run.records:
         return {}
-    return {"shards": _facts_of_parts(run, "cot.write"), **_facts(run, "cot.mix")}
+    section = {"shards": _facts_of_parts(run, "cot.write"), **_facts(run, "cot.mix"), **_texts(run)}
+    rule = run.recipe.question_contamination
+    if rule is None:
+        return section
+    pictures = _facts(run, "contamination.pictures")
+    questions = run.records["cot.decontaminate"].counts.get("contaminated", 0)
+    return {**section, "decontamination": {**rule.model_dump(), **pictures, "questions": questions}}
+
+
+def _texts(run: Run) -> Json:
+    """Records without pictures by source and licence, if there are sources of them."""
+    if TEXTS not in run.records:
+        return {}
+    by_source: dict[str, Counter[str]] = {}
+    for out in run.records[TEXTS].parts.values():
+        by_source.setdefault(out.facts["source"], Counter()).update(out.facts["licenses"])
+    return {"texts": [{"name": name, "records": dict(sorted(n.items()))} for name, n in sorted(by_source.items())]}
 
 
 def _difference(run: Run, account: Account) -> Difference | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,29 @@ def test_every_row_is_a_record_or_a_reason(tmp_path: Path) -> None:
     checks = [c for out in outputs.values() for c in read_rows(workspace, [out.files["checks"]], CheckRow)]
     assert [c.grade for c in checks] == ["A"] * 3
     assert sorted(q.difficulty for q in questions if q.question) == ["easy", "easy", "hard"]
+
+
+@pytest.mark.parametrize(
+    ("column", "fields", "license_"),
+    [
+        ("license", {"license": "MIT"}, "MIT"),
+        ("license", {}, "CC-BY-4.0"),
+        ("terms", {"terms": "CC0-1.0", "license": "MIT"}, "CC0-1.0"),
+        (None, {"license": "MIT"}, "CC-BY-4.0"),
+    ],
+)
+def test_a_record_names_its_licence(tmp_path: Path, column: str | None, fields: dict[str, Any], license_: str) -> None:
+    (tmp_path / "0.jsonl").write_text(json.dumps(row() | fields))
+    path = f"{tmp_path}/*.jsonl"
+    source = TextSource(name="maths", path=path, license="CC-BY-4.0", license_column=column)
+    workspace = Workspace(str(tmp_path / "ws"))
+    parts = reader_of(source, Limits()).parts()
+    worker = TextWorker(Limits(), workspace)
+    outputs = [worker.process(Part(p.name, p.key, (source, p.spec))) for p in parts]
+    files = [out.files["questions"] for out in outputs]
+    [question] = [q.question for q in read_rows(workspace, files, QuestionRow) if q.question]
+    assert question.parameters["license"] == license_
+    assert sum((Counter(out.facts["licenses"]) for out in outputs), Counter()) == {license_: 1}
 
 
 def test_a_record_of_text_is_verified_without_media(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ _ANSWER = re.compile(r"^\s*<answer>(?P<inside>.*)</answer>\s*$", re.DOTALL)
 _BOX = re.compile(r"\\boxed\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 _SHORT = 12
 """Words of an answer that is boxed as a whole."""
+_LONGEST_LICENCE = 200
 _EASY, _HARD = 150, 800
 """Words of reasoning up to which a question is easy, and from which on it is hard."""
 
@@ -65,7 +66,10 @@ def text_record(row: Mapping[str, Any], source: TextSource, place: str) -> TextR
         text = formats.Thinking(reasoning, closing).render()
     except formats.FormatError as error:
         return NoRecord(f"format: {error.message}")
-    return TextRecord(_question(question, boxed, source.name, place, len(reasoning.split()), text), text)
+    origin = {"source": source.name, "place": place}
+    if license_ := _text(row, source.license_column)[:_LONGEST_LICENCE] or source.license:
+        origin["license"] = license_
+    return TextRecord(_question(question, boxed, origin, len(reasoning.split()), text), text)
 
 
 def _text(row: Mapping[str, Any], key: str | None) -> str:
@@ -89,9 +93,9 @@ def _final(answer: str, reasoning: str) -> tuple[str, str] | None:
     return None
 
 
-def _question(text: str, answer: str, source: str, place: str, words: int, reply: str) -> Question:
-    kind = pair_of(text, answer, (), place).answer_type
-    seed = derive_seed(digest(source, text, reply))
+def _question(text: str, answer: str, origin: Mapping[str, str], words: int, reply: str) -> Question:
+    kind = pair_of(text, answer, (), origin["place"]).answer_type
+    seed = derive_seed(digest(origin["source"], text, reply))
     return Question(
         id=record_id("thinking", TEXT_TASK, seed, ()),
         mode="thinking",
@@ -105,7 +109,7 @@ def _question(text: str, answer: str, source: str, place: str, words: int, reply
         answer=answer,
         answer_type=kind,  # type: ignore[arg-type]
         basis="given",
-        parameters={"question": text, "answer": answer, "answer_type": kind, "source": source, "place": place},
+        parameters={"question": text, "answer": answer, "answer_type": kind, **origin},
         facts={"given": 1.0},
     )
 

@@ -31,7 +31,7 @@ class CotTexts(Cot, ListingStage):
     """One part a hash bucket of a table's rows. Left out where the recipe has no ``cot.texts``."""
 
     name = TEXTS
-    version = "1"
+    version = "2"
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.cot is not None and bool(recipe.cot.texts)
@@ -85,7 +85,9 @@ class TextWorker:
             "checks": write(f"{base}-checks.parquet", table_of(CheckRow, checks)),
         }
         grades = Counter(check.grade for check in checks if check.grade)
+        licenses = Counter(row.question.parameters.get("license", "") for row in questions if row.question is not None)
         facts = {"grades": dict(sorted(grades.items())), "planted": {}, "caught": {}}
+        facts |= {"source": source.name, "licenses": dict(sorted(licenses.items()))}
         return Output(files, {"texts": len(questions), "records": len(checks)}, facts)
 
 
@@ -100,7 +102,8 @@ def _rows(
         if item.error is not None:
             yield lost_row(place, item.error.failure, True), None, None
             continue
-        record = text_record(json.loads(item.meta) if item.meta else {}, source, place)
+        row = json.loads(item.meta) if item.meta else {}
+        record = text_record(row | ({"license": item.license} if item.license else {}), source, place)
         if isinstance(record, NoRecord):
             yield lost_row(place, record.reason, False), None, None
         elif record.question.id not in known:
