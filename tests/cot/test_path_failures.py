@@ -81,7 +81,7 @@ def test_questions_fail_one_by_one(server: ChatServer, tmp_path: Path) -> None:
     shop = Workshop(
         tmp_path, sorted(pictures())[:2], {"teachers": [model], "paths_per_question": 2, "questions_per_sample": 6}
     )
-    questions = [q for q in shop.questions() if q.question and q.family != "canvas"]  # that a model can be shown
+    questions = [q for q in shop.questions() if q.question]
     paths = shop.paths()
     assert len(paths) == 2 * len(questions) == server.requests
     passing = [p for p in paths if p.failure in ("server_error", "bad_reply")]

@@ -20,6 +20,8 @@ from dataengine.cot.core.record import Family, PathSummary, Record
 from dataengine.cot.core.shard_files import decode_png, observations
 from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
 from dataengine.cot.mix.write_stage import record_of
+from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.tasks.rendered.tool_scenes import ReadWithTools
 from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE = sorted(pictures())[0]
@@ -46,7 +48,7 @@ def server() -> Iterator[ChatServer]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Questions about one picture, asked once for all tests."""
     told = {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}
-    settings = {"teachers": [told], "questions_per_sample": 16, "tasks": {"inspect_view": 1000}}
+    settings = {"teachers": [told], "questions_per_sample": 16, "tasks": {"inspect_view": 1000, "turned_text": 1000}}
     made = Workshop(tmp_path_factory.mktemp("shop"), [PICTURE], settings, SEED)
     return made, made.questions({PICTURE: SourceMaterial(PICTURE, PAIRS[1:])})
 
@@ -80,25 +82,12 @@ class Desk:
             index=0, teacher="openai:m", seed=1, prompt=path.prompt, grade="A", answer="x", confidence=0.0, reasons=""
         )
         families: dict[int, Family] = {0: "tools_0", 1: "tools", 2: "tools_2"}
+        families |= {1: "canvas_1", 2: "canvas", 3: "canvas_3"} if self.question.family == "canvas" else {}
         row = PlanRow(
-            rid=self.question.id,
-            split="train",
-            family=families[len(images)],
-            question=self.question,
-            text=path.text,
-            paths=(told,),
-            chosen=0,
-            pack=path.pack,
-            members=path.members,
-            review="",
-            text_only="",
-            equal=False,
-            quality=1.0,
-            agreement=1.0,
-            prior=1.0,
-            weight=1.0,
-            repeat=1.0,
-        )
+            rid=self.question.id, split="train", family=families[len(images)], question=self.question, text=path.text,
+            paths=(told,), chosen=0, pack=path.pack, members=path.members, review="", text_only="", equal=False,
+            quality=1.0, agreement=1.0, prior=1.0, weight=1.0, repeat=1.0,
+        )  # fmt: skip
         return record_of(row, list(images.values()), show_answer=False), images
 
 
@@ -151,6 +140,29 @@ def test_numbers_that_tools_gave_support_the_reasoning(server: ChatServer, shop:
     assert desk.check().grade == "A"
     record, images = desk.finished(path)
     assert record.family == "tools_0" and verify_record(record.to_bytes(), sample, images).passed
+
+
+def test_a_drawn_picture_is_shown_and_worked_on(server: ChatServer, shop: Shop) -> None:
+    """As is done with a sample's: the program runs on the picture that the question shows, and the record holds both."""
+    desk = Desk(server, shop, "turned_text")
+    task = TASKS["turned_text"]
+    assert isinstance(task, ReadWithTools) and desk.question.shown == 1
+    reading = task.reading(desk.question.parameters)
+    code = "\n".join(call.render() for call in reading.calls)
+    scripted(
+        server, fenced(code), fenced("print(image.width)", "And how wide it is."), final, answer=desk.question.answer
+    )
+    path = desk.path()
+    assert desk.check().grade == "A" and [m.name for m in path.members] == ["obs0.png", "obs1.png"]
+    stored = [decode_png(data) for data in desk.shop.pictures(path.pack, path.members).values()]
+    assert np.array_equal(stored[0], reading.pixels) and np.array_equal(stored[1], tools.run(code, reading.pixels))
+    shown = server.bodies[0]["messages"][0]["content"][1]["image_url"]["url"]
+    assert np.array_equal(decode_png(base64.b64decode(shown.partition(",")[2])), reading.pixels)
+    record, images = desk.finished(path)
+    assert record.family == "canvas" and verify_record(record.to_bytes(), sample, images).passed
+    other = dict(zip(images, reversed(images.values()), strict=True))
+    swapped = record.model_copy(update={"observations": observations(other.values())})
+    assert verify_record(swapped.to_bytes(), sample, other).step == "observations"
 
 
 def test_turns_are_bounded(server: ChatServer, shop: Shop) -> None:

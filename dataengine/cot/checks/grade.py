@@ -16,7 +16,6 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import OBSERVATION, Grade
 from dataengine.cot.replies.canonical import answer_section, canonical
 from dataengine.cot.replies.final import final_answer
-from dataengine.models.serving.messages import ImageBlock
 
 
 @dataclass(frozen=True)
@@ -93,5 +92,4 @@ def pictures(question: Question, text: str) -> list[str]:
     """References of the pictures in a reply: all that its tools have given, after the question's own. Other replies show none."""
     if question.style != "agentic":
         return []
-    own = sum(isinstance(b, ImageBlock) and b.image.startswith(OBSERVATION) for b in question.content)
-    return [f"{OBSERVATION}{own + i}" for i in range(text.count(formats.IMAGE_MARK))]
+    return [f"{OBSERVATION}{question.shown + i}" for i in range(text.count(formats.IMAGE_MARK))]

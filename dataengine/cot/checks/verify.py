@@ -212,10 +212,10 @@ def _observations(case: _Case) -> str:
     for one in stored:
         if hashlib.sha256(case.images[one.name]).hexdigest() != one.sha256:
             return f"{one.name} has another digest"
-    if case.reply.tool_pictures:
-        return ""
     expected = case.task.observe(case.question.parameters, case.source)
-    if len(stored) != len(expected):
+    if case.reply.tool_pictures:
+        names, expected = names[: case.question.shown], expected[: case.question.shown]
+    elif len(stored) != len(expected):
         return "pictures are missing or too many"
     wrong = [n for n, p in zip(names, expected, strict=True) if not _same_picture(decode_png(case.images[n]), p)]
     return f"{wrong[0]} shows something else" if wrong else ""

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from dataengine.cot.core import formats
 from dataengine.cot.core.record import (
+    OBSERVATION,
     AnswerType,
     Basis,
     Difficulty,
@@ -20,7 +21,7 @@ from dataengine.cot.core.record import (
     Record,
     Style,
 )
-from dataengine.models.serving.messages import Block, StrictModel
+from dataengine.models.serving.messages import Block, ImageBlock, StrictModel
 
 SWITCHES = "switches"
 """Parameter that names the mode switches where they are not the model card's."""
@@ -55,6 +56,11 @@ class Question(StrictModel):
     def text(self) -> str:
         """The user's message with a mark where each picture goes."""
         return formats.to_text(self.content)[0]
+
+    @property
+    def shown(self) -> int:
+        """Number of pictures of its own that the user's message shows."""
+        return sum(isinstance(b, ImageBlock) and b.image.startswith(OBSERVATION) for b in self.content)
 
     @property
     def switches(self) -> str:

@@ -104,12 +104,14 @@ class ChosenRecord(Row):
     repeat: int
 
     def planned(self) -> PlanRow:
-        """Records of one shard have the same members: where a model used tools, the family tells how many pictures these gave."""
-        by_tools, count = self.path_pack is not None, 1 if self.path_pack is None else len(self.path_members)
+        """Records of one shard have the same members: where a model used tools, the family tells how many pictures it has unless
+        they are as many as those of a program, one of a tool."""
+        by_tools, count = self.path_pack is not None, len(self.path_members)
+        as_usual = not by_tools or count == self.question.shown + 1
         return PlanRow(
             rid=self.rid,
             split=self.split,
-            family=cast(Family, self.family if count == 1 else f"{self.family}_{count}"),
+            family=cast(Family, self.family if as_usual else f"{self.family}_{count}"),
             question=self.question,
             text=self.text if self.edited is None else self.edited,
             paths=self.paths,

@@ -80,7 +80,7 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "7"
+    version = "8"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS, "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:

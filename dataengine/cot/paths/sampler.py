@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
@@ -21,7 +21,8 @@ from dataengine.samples.locate import Located
 
 @dataclass(frozen=True)
 class SampledPath:
-    """A row, and where the model had tools the pictures (PNG) that they gave; None where it had none."""
+    """A row, and where the model had tools the pictures (PNG) of the record, those that they gave
+    after those that the question shows; None where it had none."""
 
     row: PathRow
     pictures: tuple[bytes, ...] | None = None
@@ -47,20 +48,24 @@ class PathSampler:
         single: list[tuple[PathRow, Request]] = []
         dialogues: list[tuple[PathRow, Request]] = []
         pictures: dict[str, bytes] = {}
-        samples: dict[str, str] = {}
+        canvases: dict[str, Located] = {}
+        own: dict[str, tuple[bytes, ...]] = {}
         questions = {one.rid: one.question for one in asked}
         for one in asked:
             question = one.question
             if not prompt_text.answerable(question, self.model):
                 continue
-            views = prompt_text.views(question, rendered.get(one.sample, {}), self.renderer.question_images(one))
+            images = self.renderer.question_images(one)
+            views = prompt_text.views(question, rendered.get(one.sample, {}), images)
             if not views:
                 failed = path_row(
                     question, self.place * self.config.paths_per_question, self.teacher.id, "", question.seed
                 )
                 yield SampledPath(replace(failed, failure="media", message="the sample cannot be shown"))
                 continue
-            samples[question.id] = one.sample
+            if question.style == "agentic":
+                canvases[question.id] = canvas_of(one, located)
+                own[question.id] = tuple(images[: question.shown])
             names = prompt_text.register(views, pictures)
             (dialogues if question.style == "agentic" else single).extend(self._requests(question, names))
             single += self._text_only(question)
@@ -68,9 +73,9 @@ class PathSampler:
         for at, result in self.teacher.complete([request for _, request in single], pictures.__getitem__):
             row = single[at][0]
             yield SampledPath(with_outcome(row, path_of(result), questions[row.rid]))
-        for row, path in self._converse(dialogues, pictures, lambda row: located[samples[row.rid]]):
-            pictures_of_tools = path.pictures if isinstance(path, ReasoningPath) else ()
-            yield SampledPath(with_outcome(row, path, questions[row.rid]), pictures_of_tools)
+        for row, path in self._converse(dialogues, pictures, canvases):
+            shown = (*own[row.rid], *path.pictures) if isinstance(path, ReasoningPath) else ()
+            yield SampledPath(with_outcome(row, path, questions[row.rid]), shown)
 
     def _requests(self, question: Question, names: Sequence[str]) -> Iterator[tuple[PathRow, Request]]:
         prompt = prompt_text.prompt_of(prompt_text.head_of(question, self.model))
@@ -97,10 +102,10 @@ class PathSampler:
         self,
         dialogues: Sequence[tuple[PathRow, Request]],
         pictures: dict[str, bytes],
-        locate: Callable[[PathRow], Located],
+        canvases: Mapping[str, Located],
     ) -> Iterator[tuple[PathRow, ReasoningPath | FailedPath]]:
         def run(programs: Sequence[tuple[int, str]]) -> Sequence[bytes | str | Failed]:
-            return self.renderer.run_programs([(locate(dialogues[index][0]), code) for index, code in programs])
+            return self.renderer.run_programs([(canvases[dialogues[index][0].rid], code) for index, code in programs])
 
         def complete(requests: Sequence[Request]) -> Iterator[tuple[int, Result]]:
             return self.teacher.complete(requests, pictures.__getitem__)
@@ -108,6 +113,14 @@ class PathSampler:
         first = [request for _, request in dialogues]
         for index, path in converse(first, complete, run, self.config.max_tool_turns, pictures):
             yield dialogues[index][0], path
+
+
+def canvas_of(asked: AskedQuestion, located: Mapping[str, Located]) -> Located:
+    """Where the picture lies that tools work on: the one that was drawn for the question and is shown in it, else the sample."""
+    if not asked.question.shown:
+        return located[asked.sample]
+    member = asked.members[0]
+    return Located(asked.rid, "image", "png", member.size, (), asked.pack, member.offset, {})
 
 
 def path_row(question: Question, index: int, teacher: str, prompt: str, seed: int) -> PathRow:

@@ -50,7 +50,7 @@ class CotPaths(CotParts):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "5"
+    version = "6"
     needs = ("cot.material", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:

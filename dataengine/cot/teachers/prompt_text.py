@@ -68,10 +68,8 @@ _QUESTION_SCHEMA = {
 
 
 def answerable(question: Question, config: OpenAIConfig) -> bool:
-    """May this model get this question? Tools on a picture are for models that see it; they work on samples, not
-    on pictures that were made for a question."""
-    on_sample = question.style == "agentic" and question.family != "canvas"
-    return question.style != "agentic" or (on_sample and config.tools != "none" and config.vision)
+    """May this model get this question? Tools on a picture are for models that see it."""
+    return question.style != "agentic" or (config.tools != "none" and config.vision)
 
 
 def head_of(question: Question, config: OpenAIConfig) -> str:
