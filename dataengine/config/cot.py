@@ -196,6 +196,9 @@ class CotConfig(Model):
     ] = [ProgrammaticTeacher()]
     paths_per_question: Annotated[int, Field(ge=1, le=16)] = 2
     """Paths of reasoning that each teacher samples for a question."""
+    recombine: Literal["judged", "always", "never"] = "judged"
+    """Recombine the steps that recur across right paths of models into one more path: where there is a judge to read it, always,
+    or never."""
     questions: QuestionsConfig = QuestionsConfig()
     decontamination: QuestionContamination | None = QuestionContamination()
     """By picture and question, where the recipe's ``contamination`` names benchmarks that have both; null: by words alone."""

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from dataengine.config.contamination import QuestionContamination
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import items_of
-from dataengine.contracts import EMBEDDINGS, GROUPS
+from dataengine.contracts import EMBEDDINGS, GROUPS, columns
 from dataengine.embed.vectors import lists
 from dataengine.embed.worker import PICTURES, VIDEOS
 from dataengine.models.encoders import Encoder, encoder_of
@@ -25,7 +25,7 @@ from dataengine.storage.workspace import Output
 
 _PIECE = 1 << 17
 """Vectors of samples that are compared at a time."""
-_PAIRS = pa.schema([pa.field("id", pa.string()), pa.field("row", pa.int64()), pa.field("similarity", pa.float64())])
+_PAIRS = columns(id=pa.string(), row=pa.int64(), similarity=pa.float64())
 _MAPPED = """
 SELECT g."representative" AS "id", p."row", max(p."similarity") AS "similarity"
 FROM p INNER JOIN g ON p."id" = g."id" GROUP BY g."representative", p."row" ORDER BY g."representative", p."row"
@@ -66,9 +66,8 @@ class ContaminationPictures(TableStage):
 
 def pictured(encoder: Encoder) -> pa.Schema:
     """Pairs of a sample and an item with its picture: ``similarity`` of the pictures, ``text`` is the item's question."""
-    names = [pa.field(name, pa.string()) for name in ("id", "benchmark", "item")]
-    text = pa.field("text", pa.list_(pa.float16(), encoder.dims[1]))
-    return pa.schema([*names, pa.field("similarity", pa.float64()), text])
+    text = pa.list_(pa.float16(), encoder.dims[1])
+    return columns(id=pa.string(), benchmark=pa.string(), item=pa.string(), similarity=pa.float64(), text=text)
 
 
 def _pairs(run: Run, encoder: Encoder, items: pa.Table, least: float) -> Iterator[pa.Table]:

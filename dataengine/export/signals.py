@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataengine.cot.checks.reasoning import flawed_sentences, prose, sentences
+from dataengine.cot.checks.recurrence import RECOMBINED
 from dataengine.cot.core import formats
 from dataengine.cot.core.question import Question
 from dataengine.cot.replies.expected import holds, words
@@ -58,7 +59,7 @@ class Attempted:
 
 def attempted(graded: GradedQuestion) -> Attempted | None:
     """None where all of the models' samples are right, none is, or there are none."""
-    tried = [path for path in graded.paths if not path.programmatic]
+    tried = [path for path in graded.paths if not path.programmatic and not path.teacher.startswith(RECOMBINED)]
     right = [path for path in tried if path.right]
     if not 0 < len(right) < len(tried):
         return None

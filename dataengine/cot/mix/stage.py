@@ -159,8 +159,12 @@ def _trained(engine: TableEngine, chosen: Frame, quotas: Quotas) -> dict[str, An
 
 def _outcomes(engine: TableEngine, questions: Frame, chosen: Frame) -> Frame:
     """OUTCOMES, with what the mix leaves out."""
-    left_out = ("kept", "rejected", "kept", "mix", "kept", "an answer that its family gives too often")
-    left_out += ("used sparingly for its score", "more than the mix asks for")
+    reasons = (
+        "an answer that its family gives too often",
+        "used sparingly for its score",
+        "more than the mix asks for",
+    )
+    left_out = ("kept", "rejected", "kept", "mix", "kept", *reasons)
     return engine.sql(_OUTCOMES, {"c": questions, "k": chosen}, left_out)
 
 

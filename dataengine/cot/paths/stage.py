@@ -26,6 +26,7 @@ from dataengine.cot.core.stage import CotPart, CotParts
 from dataengine.cot.core.tables import AskedQuestion, PathRow, rows_of
 from dataengine.cot.paths.error_injection import with_error
 from dataengine.cot.paths.reasoning_path import DialogueFailure
+from dataengine.cot.paths.recombination import recombined
 from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
@@ -72,7 +73,7 @@ class CotPaths(CotParts):
             config.text_only_baseline,
             config.tool_baseline,
             config.show_answer,
-            *([config.max_tool_turns] if models(config) else []),
+            *([config.max_tool_turns, recombines(config)] if models(config) else []),
         ]
 
     def reads_media(self, recipe: Recipe) -> bool:
@@ -89,6 +90,11 @@ class CotPaths(CotParts):
 def models(config: CotConfig) -> list[OpenAIConfig]:
     """The teachers behind model servers."""
     return [c for c in config.teachers if isinstance(c, OpenAIConfig)]
+
+
+def recombines(config: CotConfig) -> bool:
+    """Whether recurring steps of right paths become a path of their own."""
+    return config.recombine == "always" or (config.recombine == "judged" and config.judge is not None)
 
 
 @dataclass
@@ -146,7 +152,15 @@ class PathWorker:
         rows: dict[str, list[PathRow]] = defaultdict(list)
         for one in paths:
             rows[one.row.rid].append(_packed(one, pictures))
+        if recombines(self.config):
+            for one in questions:
+                if (path := recombined(one.question, rows[one.rid], self._most_paths)) is not None:
+                    rows[one.rid].append(path)
         return {one.rid: _unit(rows[one.rid]) for one in questions}
+
+    @property
+    def _most_paths(self) -> int:
+        return len(self.config.teachers) * self.config.paths_per_question
 
     def _programmatic(self, question: Question) -> Iterator[SampledPath]:
         for place, config in enumerate(self.config.teachers):

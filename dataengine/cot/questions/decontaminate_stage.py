@@ -121,7 +121,7 @@ def bare_text(question: Question) -> str:
 
 
 def _compared(rid: str, vector: NDArray[np.float64], items: pa.Table) -> Iterator[QuestionHit]:
-    texts = np.stack(items["text"].to_numpy(zero_copy_only=False)).astype(np.float64)
+    texts = np.array(items["text"].to_pylist(), np.float64)
     lengths = np.linalg.norm(texts, axis=1) * np.linalg.norm(vector)
     cosines = np.round(texts @ vector / np.where(lengths > 0, lengths, np.inf), DECIMALS)
     rows = items.drop_columns(["id", "text"]).to_pylist()
@@ -132,5 +132,5 @@ def _compared(rid: str, vector: NDArray[np.float64], items: pa.Table) -> Iterato
 def _by_sample(pictures: pa.Table) -> dict[str, pa.Table]:
     places: dict[str, list[int]] = defaultdict(list)
     for place, id_ in enumerate(pictures["id"].to_pylist()):
-        places[id_].append(place)
+        places[str(id_)].append(place)
     return {id_: pictures.take(pa.array(some)) for id_, some in places.items()}

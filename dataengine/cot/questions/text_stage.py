@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from dataengine.config.contamination import TableBenchmark
 from dataengine.config.cot import TextSource
@@ -86,7 +87,7 @@ class TextWorker:
         }
         grades = Counter(check.grade for check in checks if check.grade)
         licenses = Counter(row.question.parameters.get("license", "") for row in questions if row.question is not None)
-        facts = {"grades": dict(sorted(grades.items())), "planted": {}, "caught": {}}
+        facts: dict[str, Any] = {"grades": dict(sorted(grades.items())), "planted": {}, "caught": {}}
         facts |= {"source": source.name, "licenses": dict(sorted(licenses.items()))}
         return Output(files, {"texts": len(questions), "records": len(checks)}, facts)
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dataengine.cot.checks.recurrence import RECOMBINED
 from dataengine.cot.core.tables import NO_AGREEMENT, CheckRow, End
 
 
@@ -39,7 +40,7 @@ def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | Non
             outcome="rejected",
             reason=_most_frequent(c.reasons[0] if c.reasons else "injected error" for c in finished),
         )
-    agreement = len(right) / len(finished)
+    agreement = len(sampled(right)) / max(len(sampled(finished)), 1)
     shortest = min(c.words for c in right)
     flaws = {id(c): (c.grade, _low_confidence(c, least_step), c.words > redundant * shortest) for c in right}
     best = min(right, key=lambda c: (*flaws[id(c)], *_by_confidence(c)))
@@ -57,6 +58,11 @@ def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | Non
         else ""
     )
     return Choice(best.index, why, round(agreement, 4))
+
+
+def sampled(checks: Iterable[CheckRow]) -> list[CheckRow]:
+    """Those of paths that a teacher wrote, without what was recombined of them."""
+    return [check for check in checks if not check.teacher.startswith(RECOMBINED)]
 
 
 def _low_confidence(check: CheckRow, least_step: float | None) -> bool:
