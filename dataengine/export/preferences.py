@@ -9,25 +9,26 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dataengine.cot.core.formats import IMAGE_MARK
-from dataengine.cot.core.record import OBSERVATION, SAMPLE
+from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import RunError, UsageError
 from dataengine.export.graded_paths import GradedQuestion, graded_questions
 from dataengine.export.jsonl_parts import JsonlParts
 from dataengine.export.options import Signal, Trainer
+from dataengine.export.preference_media import content_of, frames_of, images_of, save, text_of
 from dataengine.export.signals import attempted, fields_of, labelled_steps, pairs
 from dataengine.export.target import empty_target, local_folder
-from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
-from dataengine.samples.locate import Located
 from dataengine.shards.sample import canonical
 from dataengine.stage import Run
 from dataengine.storage.store import Store
 
 ROWS = "rows"
+_UNDECODED = "a video that cannot be decoded"
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,21 @@ def export(
     target = empty_target(out, Store(f"{run.workspace.store.url}/releases/{run.recipe.name}"))
     total = sum(output.files["questions"].rows for output in run.records["cot.questions"].parts.values())
     media, left_out = dict[str, str](), Counter[str]()
-    with tempfile.TemporaryDirectory(dir=local_folder(target), prefix=".export-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=local_folder(target), prefix=".export-"))
+        renderer = stack.enter_context(closing(Renderer(run.recipe.limits.to_limits(), run.workspace)))
         parts = JsonlParts(Path(folder), options.rows)
         for done, graded in enumerate(graded_questions(run, options.split), 1):
             progress(done, total)
             rows = _rows(graded, options)
+            frames = frames_of(renderer, graded) if not isinstance(rows, str) else []
+            rows = _UNDECODED if frames is None else rows
             if isinstance(rows, str):
                 left_out[rows] += 1
                 continue
             for row in rows:
                 parts.add(row)
-            _save(run, target, graded, media)
+            save(run.workspace.store, target, graded, frames or [], media)
         parts.close()
         if not parts.counts:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
@@ -92,8 +97,6 @@ def export(
 def _rows(graded: GradedQuestion, options: Options) -> list[dict[str, Any]] | str:
     """The rows of a question, or why it has none."""
     question = graded.question
-    if any(isinstance(block, VideoBlock) for block in question.content):
-        return "a video"
     if question.style == "agentic" and options.signal is not Signal.rl:
         return "a tool's output in the reply"
     rows = list(_ROWS[options.signal](graded, options))
@@ -105,7 +108,7 @@ def _pairs(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]
         more = {"why": pair.why, "rejected_from": pair.rejected.teacher, "images": images_of(graded)}
         chosen, rejected = pair.chosen.text, pair.rejected.text.replace(IMAGE_MARK, "")
         if options.trainer is Trainer.llamafactory:
-            turns = [{"from": "human", "value": graded.question.text}]
+            turns = [{"from": "human", "value": text_of(graded)}]
             yield more | {"conversations": turns, "chosen": _gpt(chosen), "rejected": _gpt(rejected)}
         else:
             yield more | {"prompt": _asked(graded), "chosen": [_said(chosen)], "rejected": [_said(rejected)]}
@@ -129,7 +132,7 @@ def _steps(graded: GradedQuestion, options: Options) -> Iterator[dict[str, Any]]
         if (labelled := labelled_steps(graded.question, path)) is not None:
             steps, labels = labelled
             more = {"path": path.index, "teacher": path.teacher, "images": images_of(graded)}
-            yield more | {"prompt": graded.question.text, "completions": steps, "labels": labels}
+            yield more | {"prompt": text_of(graded), "completions": steps, "labels": labels}
 
 
 _ROWS: dict[Signal, Callable[[GradedQuestion, Options], Iterator[dict[str, Any]]]] = {
@@ -140,11 +143,7 @@ _ROWS: dict[Signal, Callable[[GradedQuestion, Options], Iterator[dict[str, Any]]
 
 
 def _asked(graded: GradedQuestion) -> list[dict[str, Any]]:
-    content = [
-        {"type": "text", "text": block.text} if isinstance(block, TextBlock) else {"type": "image", "text": None}
-        for block in graded.question.content
-    ]
-    return [{"role": "user", "content": content}]
+    return [{"role": "user", "content": content_of(graded)}]
 
 
 def _said(text: str) -> dict[str, Any]:
@@ -153,42 +152,6 @@ def _said(text: str) -> dict[str, Any]:
 
 def _gpt(text: str) -> dict[str, str]:
     return {"from": "gpt", "value": text}
-
-
-def images_of(graded: GradedQuestion) -> list[str]:
-    """Paths of the pictures of a question below OUT, in the order in which they are shown."""
-    return [_path(graded, block.image) for block in graded.question.content if isinstance(block, ImageBlock)]
-
-
-def _path(graded: GradedQuestion, reference: str) -> str:
-    if reference.startswith(OBSERVATION):
-        return f"media/{graded.question.id}.obs{reference.removeprefix(OBSERVATION)}.png"
-    sample = _sample(graded, reference)
-    return f"media/{sample.id}.{sample.ext}"
-
-
-def _sample(graded: GradedQuestion, reference: str) -> Located:
-    """Where the bytes of a sample that a question shows lie. Raises RunError for one that is not the question's own."""
-    sample = graded.sample
-    if sample is None or reference != f"{SAMPLE}{sample.id}":
-        raise RunError(f"question {graded.question.id} shows {reference}, which is not its sample")
-    return sample
-
-
-def _save(run: Run, target: Store, graded: GradedQuestion, media: dict[str, str]) -> None:
-    """Write the pictures of a question that are not there yet."""
-    store = run.workspace.store
-    for block in graded.question.content:
-        if not isinstance(block, ImageBlock) or (path := _path(graded, block.image)) in media:
-            continue
-        if block.image.startswith(OBSERVATION):
-            name = f"obs{block.image.removeprefix(OBSERVATION)}.png"
-            member = next(one for one in graded.members if one.name == name)
-            data = store.get_range(graded.pack, member.offset, member.size)
-        else:
-            sample = _sample(graded, block.image)
-            data = store.get_range(sample.media, sample.offset, sample.bytes)
-        media[path] = target.put(path, data)
 
 
 def _info(name: str, split: str) -> dict[str, Any]:
