@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataengine.cot.core.seeded import Draw
 from dataengine.cot.mix.quality import Evidence, quality, repeats
-from dataengine.cot.mix.quotas import PRESETS, Facets, Kind, Quotas, Supply, apportion, place, plan_quotas, resolve
+from dataengine.cot.mix.quotas import Facets, Kind, Quotas, Supply, apportion, place, plan_quotas
+from dataengine.cot.questions.build import Turns
+from dataengine.cot.tasks.mix_shares import PRESETS, resolve
 from dataengine.errors import UsageError
 
 _shares = st.dictionaries(st.sampled_from("abcde"), st.floats(0, 1e6), min_size=1).filter(lambda s: any(s.values()))
@@ -119,6 +122,24 @@ def test_the_preset_of_the_report() -> None:
     assert (quotas["non_thinking"], quotas["thinking"], quotas["auto_think"]) == (330, 230, 20)
     assert (quotas["think_with_image"], quotas["video/thinking"], quotas["video/non_thinking"]) == (100, 24, 80)
     assert apportion(10, resolve("even")) == dict.fromkeys(PRESETS["even"], 2)
+
+
+@pytest.mark.parametrize("per_sample", [1, 2, 4])
+def test_questions_are_asked_in_the_shares_of_the_mix(per_sample: int) -> None:
+    shares = {name: share for name, share in resolve("keye-vl").items() if not name.startswith("video")}
+    asked: Counter[str] = Counter()
+    for sample in range(3000):
+        turns = Turns(Draw(1, sample).weighted_order(dict.fromkeys(shares, 1.0)), shares)
+        asked.update(turns.next(shares) for _ in range(per_sample))
+    whole = sum(shares.values())
+    assert all(abs(asked[name] / asked.total() - share / whole) < 0.06 for name, share in shares.items()), asked
+
+
+def test_even_shares_come_one_after_another() -> None:
+    order = ["c", "a", "b"]
+    turns = Turns(order, dict.fromkeys("abc", 2.0))
+    assert [turns.next("abc") for _ in range(7)] == [*order, *order, "c"]
+    assert [turns.next("b") for _ in range(2)] == ["b", "b"]
 
 
 def test_styles_of_a_mode_have_shares_of_their_own() -> None:

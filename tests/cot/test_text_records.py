@@ -15,10 +15,10 @@ from dataengine.cot.core.record import PathSummary
 from dataengine.cot.core.schemas import QUESTIONS
 from dataengine.cot.core.stage import TEXTS, every
 from dataengine.cot.core.tables import CheckRow, PlanRow, QuestionRow, read_rows
-from dataengine.cot.mix.quotas import resolve
 from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.questions.text_records import NoRecord, TextRecord, text_record
 from dataengine.cot.questions.text_stage import TextWorker, reader_of
+from dataengine.cot.tasks.mix_shares import resolve
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.media.limits import Limits
 from dataengine.stage import Part, Run

@@ -8,37 +8,13 @@ other cells make up for by their shares (``fill``), or all cells are cut to the 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from dataengine.cot.core.record import MODES
-from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.tasks.mix_shares import TEXT, mode_of
 from dataengine.cot.tasks.text_cot import TEXT_TASK
-from dataengine.errors import UsageError
-
-#: ``keye-vl``: records of the cold start in the report (arXiv 2507.01949; the number of video records differs in notes on
-#: it: 24,000 with thinking and 80,000 without is what its text says).
-PRESETS: dict[str, dict[str, float]] = {
-    "even": dict.fromkeys(MODES, 1.0),
-    "keye-vl": {
-        "non_thinking": 330_000,
-        "thinking": 230_000,
-        "auto_think": 20_000,
-        "think_with_image": 100_000,
-        "video/thinking": 24_000,
-        "video/non_thinking": 80_000,
-    },
-}
-#: What ``keye-vl`` has in place of "thinking" where the recipe names texts: 70,000 of the 230,000 are multimodal, the rest is
-#: text alone.
-_WITH_TEXTS = {"thinking/thinking": 70_000, "thinking/text": 160_000}
-_TEXT = "text"
-_STYLES = {(task.mode, style) for task in TASKS.values() for style in task.styles}
-_CELLS = {*MODES, *(f"{mode}/{style}" for mode, style in _STYLES), f"thinking/{_TEXT}"}
-
 
 Kind = tuple[str, str, str]
 """``mode/style``, task and difficulty: what records are counted by."""
@@ -94,31 +70,13 @@ NO_FACETS = Facets()
 
 def text_or(style: str, task: str) -> str:
     """The style of a record as the cells of the mix know it: records without pictures are a cell of their own."""
-    return _TEXT if task == TEXT_TASK else style
+    return TEXT if task == TEXT_TASK else style
 
 
 def style_of(cell: str) -> tuple[str, str]:
     """Mode and style of the records of a kind."""
     mode, _, style = cell.partition("/")
-    return mode, "thinking" if style == _TEXT else style
-
-
-def resolve(config: str | Mapping[str, float], texts: bool = False) -> dict[str, float]:
-    """Shares by cell, sorted, from the name of a preset or from shares, which need not add up to anything. ``texts``: there are
-    records without pictures. Raises UsageError."""
-    if isinstance(config, str):
-        if config not in PRESETS:
-            raise UsageError(f"unknown mix `{config}`: use one of {', '.join(sorted(PRESETS))}, or shares by mode")
-        preset = PRESETS[config]
-        split = config == "keye-vl" and texts
-        config = {k: v for k, v in preset.items() if k != "thinking"} | _WITH_TEXTS if split else preset
-    if unknown := sorted(config.keys() - _CELLS):
-        raise UsageError(f"mix: unknown cell `{unknown[0]}`: use {', '.join(sorted(_CELLS))}")
-    if twice := sorted(name for name in config if "/" in name and _mode(name) in config):
-        raise UsageError(f"mix: `{twice[0]}` and its mode as a whole both have a share")
-    if not all(0 <= share < math.inf for share in config.values()) or not any(config.values()):
-        raise UsageError("mix: shares are numbers from 0 up, at least one of them above 0")
-    return {name: float(share) for name, share in sorted(config.items())}
+    return mode, "thinking" if style == TEXT else style
 
 
 def plan_quotas(
@@ -161,7 +119,7 @@ def _by_cell(supply: Mapping[Kind, Supply], shares: Mapping[str, float], facets:
     """The kinds of each cell that a facet gives a share, sorted; all of a cell where none of its kinds has one."""
     by_cell: dict[str, list[Kind]] = {name: [] for name in sorted(shares)}
     for kind in sorted(supply):
-        if cell := next((c for c in (kind[0], _mode(kind[0])) if c in by_cell), None):
+        if cell := next((c for c in (kind[0], mode_of(kind[0])) if c in by_cell), None):
             by_cell[cell].append(kind)
     for place, wanted in enumerate(facets, 1):
         for cell, kinds in by_cell.items():
@@ -240,10 +198,6 @@ def _usual(totals: Mapping[str, int], shares: Mapping[str, float]) -> int:
         if held >= half:
             return totals[name]
     return 0
-
-
-def _mode(cell: str) -> str:
-    return cell.partition("/")[0]
 
 
 def place(seed: int, id_: str) -> str:

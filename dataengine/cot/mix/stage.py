@@ -22,8 +22,9 @@ from dataengine.cot.core.stage import TEXTS, Cot
 from dataengine.cot.core.tables import OutcomeRow
 from dataengine.cot.mix.answers import balanced, largest_answers
 from dataengine.cot.mix.candidates import CANDIDATES, candidates
-from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, resolve, style_of, text_or
+from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, style_of, text_or
 from dataengine.cot.mix.shards import COT_ASSIGNMENT, planned
+from dataengine.cot.tasks.mix_shares import resolve
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.shards.earlier import key_of, opened
 from dataengine.stage import Run, TableStage
@@ -80,7 +81,7 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "8"
+    version = "9"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS, "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:

@@ -5,7 +5,7 @@ A task that abstains is counted and the next one in the draw is tried, until ``p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from dataengine.cot.checks.verify import verify_question
 from dataengine.cot.core import formats
@@ -36,15 +36,19 @@ def candidates(
     in the order tried. ``models``: also questions that only a model can answer. ``shares`` weigh the tasks of a mode; those of
     share 0 are not tried.
 
-    ``mix`` weighs which modes come first; by itself it promises no shares (``mix.quotas`` does). Raises InputError where the
+    ``mix`` are the shares of the modes that are asked for: on average over samples their questions are in these shares, as far as
+    samples have such questions (``mix.quotas`` makes them exact). Raises InputError where the
     media cannot be decoded.
     """
     draw = Draw(seed, source.id, "tasks")
-    queues = [_choices(cell, source, draw, models, shares) for cell in draw.weighted_order(mix)]
+    turns = Turns(draw.weighted_order({cell: 1.0 for cell, share in mix.items() if share > 0}), mix)
+    queues = {cell: _choices(cell, source, draw, models, shares) for cell in turns.order}
     outcomes: list[Outcome] = []
     tried: set[str] = set()
-    while any(queues) and sum(isinstance(o, Kept) for o in outcomes) < per_sample:  # a video's may be some more
-        queue = queues.pop(0)
+    while (
+        any(queues.values()) and sum(isinstance(o, Kept) for o in outcomes) < per_sample
+    ):  # a video's may be some more
+        queue = queues[turns.next({cell for cell, queue in queues.items() if queue})]
         while queue:
             task, style, variant = queue.pop(0)
             if (variant or task.name) not in tried:
@@ -57,8 +61,27 @@ def candidates(
                     outcomes += [attempt(task, style, source, seed, other, switches) for _, _, other in same]
                     tried |= {other for _, _, other in same}
                     break
-        queues.append(queue)
     return outcomes
+
+
+class Turns:
+    """Whose turn it is among cells with shares: each comes as often as its share says, the first time at a random moment. Where
+    all have the same share, they come one after another, in ``order``."""
+
+    def __init__(self, order: Sequence[str], shares: Mapping[str, float]) -> None:
+        self.order = order
+        self._shares = shares
+        self._taken = dict.fromkeys(order, 0)
+        self._first = {cell: (place + 0.5) / len(order) for place, cell in enumerate(order)}
+
+    def next(self, cells: Collection[str]) -> str:
+        """Of these cells (of ``order``, at least one) the one whose turn it is."""
+        due = {
+            cell: (self._taken[cell] + self._first[cell]) / self._shares[cell] for cell in self.order if cell in cells
+        }
+        cell = min(due, key=lambda one: due[one])
+        self._taken[cell] += 1
+        return cell
 
 
 def attempt(

@@ -9,6 +9,7 @@ from typing import Any
 from dataengine.cot.core.frame_sampling import KEYE
 from dataengine.cot.core.proposals import Proposal
 from dataengine.cot.core.source_qa import Distractor, Pair
+from dataengine.cot.tasks.mix_shares import resolve
 from dataengine.cot.tasks.registry import DEFAULT_SHARES
 from dataengine.media.limits import Limits
 
@@ -16,7 +17,8 @@ from dataengine.media.limits import Limits
 @dataclass(frozen=True)
 class Context:
     """``per_sample``: how many questions a sample may give; ``samplings``: of a video's frames; ``models``: are there
-    teachers that answer what a program cannot? ``switches``: name of the mode switches; ``shares``: of the task families."""
+    teachers that answer what a program cannot? ``switches``: name of the mode switches; ``shares``: of the task families;
+    ``mix``: of the modes."""
 
     limits: Limits
     seed: int
@@ -25,6 +27,7 @@ class Context:
     models: bool = False
     switches: str = "card"
     shares: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SHARES)
+    mix: Mapping[str, float] = field(default_factory=lambda: resolve("even"))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from dataengine.cot.core.tables import QuestionRow, SourceMaterial, read_rows, r
 from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.cot.questions.rewrite import Enhancer, Rewriting
 from dataengine.cot.tasks.asked import PREFIX
+from dataengine.cot.tasks.mix_shares import resolve
 from dataengine.cot.tasks.registry import shares
 from dataengine.cot.tasks.rendered import fonts
 from dataengine.cot.teachers import prompt_text
@@ -51,12 +52,13 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "7"
+    version = "8"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:
         config = self.config(recipe)
         shares(config.tasks, config.capabilities)
+        resolve(config.mix, bool(config.texts))
         if config.questions.rewrite is not None:
             chat_model(config.questions.rewrite, None).validate()
 
@@ -83,6 +85,7 @@ class CotQuestions(CotParts):
             _models(config),
             config.switches,
             weights,
+            sorted(resolve(config.mix, bool(config.texts)).items()),
             rewriting,
         ]
 
@@ -131,6 +134,7 @@ class QuestionWorker(DecodingWorker):
             _models(config),
             config.switches,
             shares(config.tasks, config.capabilities),
+            resolve(config.mix, bool(config.texts)),
         )
 
     def answer(self) -> Any:

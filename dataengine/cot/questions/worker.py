@@ -28,6 +28,7 @@ def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
         source,
         context.seed,
         context.per_sample,
+        context.mix,
         models=context.models,
         switches=context.switches,
         shares=context.shares,
