@@ -216,6 +216,8 @@ def by_turns(
 def most_of_an_answer(nth: Sequence[int]) -> int:
     """The largest number of records an answer may have, that no answer is more than a fifth, or a tenth above an even share."""
     answers = nth.count(1)
+    if answers == 1:
+        return 1
     share = Fraction(1, 5) if answers >= 5 else Fraction(1, max(answers, 1)) + Fraction(1, 10)
     return max([n for n in set(nth) if n <= share * sum(one <= n for one in nth)], default=0)
 

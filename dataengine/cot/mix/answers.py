@@ -1,7 +1,8 @@
 """Keeps one answer from being most of a task family: a bound on its share, and an order that takes answers by turns.
 
 Of a family whose answers are measured or constructed, no answer is more than ``max_answer_share`` of its records (0.2 in the
-recipe); where a family has too few different answers for that, 2 of them or 4, no more than a tenth above an even share.
+recipe); where a family has too few different answers for that, 2 of them or 4, no more than a tenth above an even share. Of a
+family that gives but one answer one record is left.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ FROM l INNER JOIN (
   SELECT "task", max("planned") AS "planned_answers", max("every") AS "every_answers" FROM l GROUP BY "task"
 ) AS k ON l."task" = k."task"
 """
-#: Whether ``nth`` of ``records`` is at most the share ``?`` (in thousandths), or a tenth above an even share of the answers.
+#: ``nth`` where so many of ``records`` are at most the share ``?`` (in thousandths) or, of fewer answers, a tenth above an even
+#: share, else 0; of a single answer one.
 _BOUND = """CASE WHEN "{answers}" * ? >= 1000 THEN CASE WHEN 1000 * "nth" <= ? * "{records}" THEN "nth" ELSE 0 END
-  WHEN 1000 * "nth" * "{answers}" <= (1000 + 100 * "{answers}") * "{records}" THEN "nth" ELSE 0 END"""
+  WHEN "{answers}" = 1 THEN 1 WHEN 1000 * "nth" * "{answers}" <= (1000 + 100 * "{answers}") * "{records}" THEN "nth" ELSE 0 END"""
 _CAPS = f"""
 SELECT "task", CAST(max({_BOUND.format(answers="planned_answers", records="planned")}) AS BIGINT) AS "planned",
   CAST(max({_BOUND.format(answers="every_answers", records="every")}) AS BIGINT) AS "every"

@@ -153,9 +153,9 @@ class PathWorker:
         for one in paths:
             rows[one.row.rid].append(_packed(one, pictures))
         if recombines(self.config):
-            for one in questions:
-                if (path := recombined(one.question, rows[one.rid], self._most_paths)) is not None:
-                    rows[one.rid].append(path)
+            for asked in questions:
+                if (path := recombined(asked.question, rows[asked.rid], self._most_paths)) is not None:
+                    rows[asked.rid].append(path)
         return {one.rid: _unit(rows[one.rid]) for one in questions}
 
     @property
