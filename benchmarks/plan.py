@@ -75,6 +75,7 @@ _KELIX = {
 _RECIPES: tuple[dict[str, Any], ...] = (
     {
         "annotate": {"ocr": {}, "asr": {}, "text": {}},
+        "contamination": {"benchmarks": [{"name": "listed", "type": "folder", "path": "none"}]},
         "cot": {"questions": {"ask": {"model": {"type": "openai", "endpoint": "http://127.0.0.1:9/v1", "model": "m"}}}},
         "dedup": {"pixels": True, "semantic": {}},
         "index": {},
@@ -163,6 +164,7 @@ def opened(folder: Path, recipe: Recipe) -> Run:
         "dedup.candidates": {"all": Output(tables["fresh"])},
         "dedup.fingerprint": {"all": Output(tables["places"])},
         "shard.assign": {"all": Output(shards)},
+        "contamination.pictures": {"all": Output({"pictures": File("pictures", "", 1, 1)})},
         "cot.material": {"all": Output(tables["material"])},
         "cot.mix": {"all": Output(shards)},
     }
