@@ -157,7 +157,10 @@ def test_such_questions_are_rejected_with_their_reason(tmp_path: Path) -> None:
         Image.fromarray(frames(name)).save(listed / name, quality=98, subsampling=0)
     (listed / "china.json").write_text(json.dumps({"question": POSED["china.jpg"]}))
     (listed / "flower.json").write_text(json.dumps({"question": POSED["flower.jpg"]}))
-    benchmarks = {"benchmarks": [{"name": "posed", "type": "folder", "path": str(listed)}], "presets": ["ngram"]}
+    benchmarks = {
+        "benchmarks": [{"name": "posed", "type": "folder", "path": str(listed)}],
+        "presets": [{"name": "ngram", "n": 5}],
+    }
     cot = {"questions": {"source_qa": {}}, "questions_per_sample": 4}
     loaded: Recipe = recipe(tmp_path, benchmarks, cot=cot)
     run, _ = until(loaded, "cot.mix")
