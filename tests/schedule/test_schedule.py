@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 import shlex
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dataengine import errors
 from dataengine.catalog import STAGES
@@ -252,3 +255,21 @@ def test_cron_tries_again_what_may_help(counted: Path, codes: str, tries: int) -
 @pytest.mark.parametrize("script", ["slurm/submit", "slurm/stage.sbatch", "cron/retrying", "ensure-slurm"])
 def test_scripts_parse(script: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / "infra" / script)], check=True)
+
+
+KUBERNETES = ROOT / "infra" / "kubernetes"
+
+
+@pytest.mark.parametrize(("file", "places"), [("ray/rayjob.yaml", 2), ("spark/sparkapplication.yaml", 2)])
+def test_the_manifests_of_this_repository_take_run_and_partition(file: str, places: int) -> None:
+    body = Resource(manifest_of(yaml.safe_load_all((KUBERNETES / file).read_text())), Cluster()).body(CALL)
+    text = json.dumps(body)
+    assert "RUN" not in re.findall(r'"value": "(\w+)"', text) and text.count(f'"value": "{CALL.run}"') == places
+    command = [*body["spec"].get("arguments", []), *shlex.split(body["spec"].get("entrypoint", ""))]
+    assert command[-2:] == ["--partition", CALL.partition]
+
+
+def test_every_task_has_a_manifest_of_its_kind() -> None:
+    bases = {path.parent.name: path.read_text() for path in (KUBERNETES / "stages").glob("*/kustomization.yaml")}
+    kinds = {name: "record" if "../../ray" in text else "table" for name, text in bases.items()}
+    assert kinds == scheduled.STAGES
