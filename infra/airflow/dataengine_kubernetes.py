@@ -147,7 +147,7 @@ def _set_environment(node: Any, values: Mapping[str, str]) -> int:
         return sum(_set_environment(item, values) for item in node)
     if not isinstance(node, dict):
         return 0
-    if node.get("name") in values and "value" in node:
+    if node.get("name") in values and node.keys() <= {"name", "value"}:
         node["value"] = values[node["name"]]
         return 1
     return sum(_set_environment(item, values) for item in node.values())
