@@ -23,6 +23,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.confinement import MEASURES
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.media.sandbox.probes import ATTEMPTS, FUNCTION, VARIABLE, Target
+from dataengine.storage.engine_version import engine_version
 from dataengine.storage.store import Store
 
 _LIBRARIES, _OTHERS = "Python and what decodes", "Engines"
@@ -61,6 +62,7 @@ def examine(workspace: str | None = None) -> list[Finding]:
 
 
 def _python() -> Iterator[Finding]:
+    yield Finding(_LIBRARIES, "dataengine", True, engine_version()["dataengine"])
     patched = _PATCHED.get(sys.version_info[:2])
     old = patched is not None and sys.version_info[2] < patched
     text = platform.python_version() + (

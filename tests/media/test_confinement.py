@@ -194,6 +194,7 @@ def test_no_library_has_threads_that_escape(function: str, threaded: tuple[str, 
 def test_doctor_reports_the_installation(tmp_path: Path, report: Report) -> None:
     good = CliRunner().invoke(app, ["doctor", "--json", "--workspace", str(tmp_path / "workspace")])
     findings = {finding["name"]: finding for finding in json.loads(good.stdout)}
+    assert "(code " in findings["dataengine"]["text"]
     assert good.exit_code == 0 and {*MEASURES, *ATTEMPTS, "Python", "pillow", "ray", "Java"} <= set(findings)
     assert findings["workspace"]["good"] and list((tmp_path / "workspace").rglob("*")) == []
     assert [n for n in MEASURES if not findings[n]["good"]] == list(report[0])
