@@ -142,7 +142,9 @@ def _closed(schema: Manifest) -> Manifest:
 
 def holes(manifest: Manifest, name: str) -> list[str]:
     """Findings of words that a value of the overlay should have replaced."""
-    words = re.findall(r"\b(?:IMAGE|RECIPE|WORKSPACE|RUN|REGION|SECONDS|STAGE)\b(?!_)", yaml.safe_dump(manifest))
+    words = re.findall(
+        r"\b(?:IMAGE|RECIPE|WORKSPACE|RUN|REGION|SECONDS|METRICS|STAGE)\b(?!_)", yaml.safe_dump(manifest)
+    )
     return [f"{name}: {word} was not replaced by a value" for word in sorted(set(words))]
 
 

@@ -121,8 +121,8 @@ REACH: list[tuple[dict[str, str], set[str]]] = [
     ({}, {"peers", "names", "storage"}),
     ({"dataengine/role": "executor"}, {"peers", "names", "storage"}),
     ({"dataengine/role": "submitter"}, {"peers", "names", "storage"}),
-    ({"dataengine/role": "head"}, {"peers", "names", "storage", "api-server"}),
-    ({"dataengine/role": "driver"}, {"peers", "names", "storage", "api-server"}),
+    ({"dataengine/role": "head"}, {"peers", "names", "storage", "api-server", "monitoring"}),
+    ({"dataengine/role": "driver"}, {"peers", "names", "storage", "api-server", "monitoring"}),
     ({"dataengine/downloads": "true"}, {"peers", "names", "storage", "downloads"}),
     ({"dataengine/asks-models": "true"}, {"peers", "names", "storage", "models"}),
 ]
