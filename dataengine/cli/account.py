@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +13,8 @@ from dataengine.cli.common import RecipeArgument, WorkspaceOption, exits
 from dataengine.errors import UsageError
 
 if TYPE_CHECKING:
+    from dataengine.browse.explain import Explanation
+    from dataengine.browse.session import Session
     from dataengine.models.serving.usage import Usage
     from dataengine.timings import Cost
 
@@ -27,39 +31,68 @@ def explain(
         str, typer.Argument(metavar="RECIPE|RELEASE", help="A recipe (.yaml), or folder or s3:// prefix of a release.")
     ],
     what: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A uri or the end of one, or an id of an input or sample.")
+        str,
+        typer.Argument(
+            metavar="INPUT",
+            help="Any end of a uri, a file's path, a clip, a tar or table, a member of a shard, or (the beginning of) an id.",
+        ),
     ],
     workspace: WorkspaceOption = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write its picture, beside what it is a duplicate of, to this .html or .png. Wants a recipe."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Explain the outcome of one input: the rule that dropped it, its representative and distance, or its failure. With a
-    recipe, also its scores and its place in the shards."""
+    """Explain the outcome of one input: the part of the rule that dropped it, its representative and distance, or its failure.
+    With a recipe, also its captions, scores, file and chain-of-thought records."""
+    from dataengine.browse.explain import explain as explained
+    from dataengine.browse.session import opened
     from dataengine.cli import console
-    from dataengine.config import recipe as recipes
-    from dataengine.pipeline import committed
-    from dataengine.release.explain import SHOWN
-    from dataengine.release.explain import explain as explained
-    from dataengine.release.reader import open_release
-    from dataengine.storage.workspace import Workspace
 
-    if where.endswith((".yaml", ".yml")):
-        loaded = recipes.load(where, workspace=workspace)
-        release = Workspace(loaded.workspace).store.uri(f"releases/{loaded.name}")
-        try:
-            run = committed(loaded, "release")
-        except UsageError as error:
-            raise UsageError(
-                f"{error}, or explain it from the release alone: `dataengine explain {release} {what}`"
-            ) from None
-        with closing(run):
-            lines_of_inputs = explained(open_release(release), what, run)
-    elif workspace is not None:
-        raise UsageError("--workspace is for a recipe; a release is read from its own place")
-    else:
-        lines_of_inputs = explained(open_release(where), what)
-    for lines in lines_of_inputs:
+    with opened(where, workspace) as session:
+        explanation = explained(session, what)
+        if sheet is not None and explanation.ids:
+            _write_sheet(sheet, what, session, explanation.ids)
+    if as_json:
+        print(json.dumps(_as_json(explanation), ensure_ascii=False, indent=1))
+        return
+    for lines in explanation.inputs:
         console.print_pairs(lines)
-    if len(lines_of_inputs) == SHOWN:
-        print(f"\nat most {SHOWN} inputs are shown: give an input id")
+    if explanation.candidates:
+        head = ("source", "uri", "outcome", "input id")
+        console.print_lines(
+            f"{explanation.count:,} inputs match {what}; name one by more of its uri or by its input id",
+            head,
+            explanation.candidates,
+        )
+    shown = len(explanation.inputs) or len(explanation.candidates)
+    if shown < explanation.count:
+        console.write(f"\nthe first {shown:,} of {explanation.count:,} are shown")
+    if sheet is not None and explanation.ids:
+        console.write(f"\n{sheet}")
+
+
+def _as_json(explanation: Explanation) -> dict[str, Any]:
+    keys = ("source", "uri", "outcome", "input_id")
+    candidates = [dict(zip(keys, one, strict=True)) for one in explanation.candidates]
+    return {
+        "inputs": [dict(lines) for lines in explanation.inputs],
+        "candidates": candidates,
+        "count": explanation.count,
+    }
+
+
+def _write_sheet(path: Path, what: str, session: Session, ids: Sequence[str]) -> None:
+    from dataengine.browse.sheet import Cell, write_sheet
+    from dataengine.browse.what_if import places
+
+    run = session.needed("dedup.unique")
+    located = places(run, ids)
+    cells = [Cell(id_, located[id_].kind, next(iter(located[id_].captions), ""), located[id_]) for id_ in ids]
+    write_sheet(path, what, cells, run.workspace.store, run.recipe.limits.to_limits())
 
 
 @exits

@@ -167,3 +167,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     for row in rows:
         table.add_row(*map(shown, row))
     _out.print(table)
+
+
+def print_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a titled table of texts, wrapped, never cut off."""
+    table = Table(title=Text("\n").append(shown(title)), title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(shown(name), overflow="fold")
+    for row in rows:
+        table.add_row(*map(shown, row))
+    _out.print(table)

@@ -8,7 +8,22 @@ from typing import Annotated
 
 import typer
 
-from dataengine.cli import account, codes, cot, doctor, export, gc, release, search, sequence, status, tokenizer
+from dataengine.cli import (
+    account,
+    codes,
+    cot,
+    doctor,
+    export,
+    filter,
+    gc,
+    release,
+    search,
+    sequence,
+    start,
+    stats,
+    status,
+    tokenizer,
+)
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -30,6 +45,7 @@ from dataengine.cli.common import (
 from dataengine.errors import RunError
 
 _DEMO = "Demo"
+_STAGE = "One stage of a recipe, with what it needs"
 
 app = typer.Typer(
     name="dataengine",
@@ -39,7 +55,6 @@ app = typer.Typer(
     "holds the workspace.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -84,7 +99,7 @@ def _stage_command(name: str, text: str, stage: str | None = None) -> None:
         named = (None, log_file, metrics, lineage, partition)
         bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, *named)
 
-    app.command(name, help=text, rich_help_panel="One stage of a recipe, with what it needs")(command)
+    app.command(name, help=text, rich_help_panel=_STAGE)(command)
 
 
 _stage_command("ingest", "Read the media of all sources: decode, hash and pack them; what fails is recorded.")
@@ -95,7 +110,7 @@ _stage_command("score", "Score the representatives with the recipe's scorers (sh
 _stage_command("annotate", "Annotate the representatives with models: text in pictures, speech in videos.")
 _stage_command("contamination", "Find samples that occur in the recipe's benchmarks.")
 _stage_command("index", "Build the index over embeddings: the tree that `dataengine search` asks.")
-_stage_command("filter", "Apply the filter policy's rules to the scores; decodes no media.")
+filter.register(app, _STAGE)
 _stage_command(
     "tokenize", "Fit the visual tokenizer where it needs fitting, and encode the kept samples into discrete codes."
 )
@@ -116,6 +131,8 @@ search.register(app)
 status.register(app)
 account.register(app)
 gc.register(app)
+stats.register(app)
+start.register(app)
 doctor.register(app)
 
 

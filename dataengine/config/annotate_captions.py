@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from dataengine.config.sources import Model, Name
-from dataengine.media.video.sampling import PRESETS, SlowFast, preset
+from dataengine.media.video.sampling import PRESETS, PresetOrFields, SlowFast, preset
 
 Style = Literal["short", "detailed", "dense", "structured"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -63,6 +63,9 @@ class ChooseConfig(Model):
         return self
 
 
+_Selected = CaptionSelection | Literal["all"] | None
+
+
 def _selection(value: Any) -> Any:
     """``all`` is None."""
     return None if value == "all" else value
@@ -74,7 +77,9 @@ class CaptionsConfig(Model):
     metadata that the model is told; ``failed``: share of 50 captions or more that may fail before the run stops."""
 
     servers: Annotated[tuple[Name, ...], Field(min_length=1)]
-    select: Annotated[CaptionSelection | None, BeforeValidator(_selection)] = CaptionSelection()
+    select: Annotated[CaptionSelection | None, BeforeValidator(_selection, json_schema_input_type=_Selected)] = (
+        CaptionSelection()
+    )
     styles: Annotated[tuple[Style, ...], Field(min_length=1)] = ("short",)
     sides: Annotated[tuple[Annotated[int, Field(ge=28, le=4096)], ...], Field(min_length=1)] = (768,)
     fps: Annotated[tuple[Annotated[float, Field(gt=0, le=8)], ...], Field(min_length=1)] = (1.0,)
@@ -82,7 +87,7 @@ class CaptionsConfig(Model):
     """Pixels of the shorter side of a slow frame, at most; a fast one has the share ``slow_fast.fast_ratio`` of its area."""
     max_frames: Annotated[int, Field(ge=1, le=256)] = 32
     """Frames of one request; a longer span is sampled more thinly."""
-    slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
+    slow_fast: Annotated[SlowFast, BeforeValidator(preset, json_schema_input_type=PresetOrFields)] = PRESETS["released"]
     spans: SpansConfig | None = None
     asr: bool = False
     """Tell the model what is said, from the track ``asr``."""

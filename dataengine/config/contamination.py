@@ -90,9 +90,13 @@ class NgramPreset(Model):
     min_overlap: Share = 0.0
 
 
+PresetName = Literal["keye_pretrain", "keye_posttrain", "phash", "ngram"]
 Preset = Annotated[
     Annotated[KeyePretrain | KeyePosttrain | PhashPreset | NgramPreset, Field(discriminator="name")],
-    BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
+    BeforeValidator(
+        lambda value: {"name": value} if isinstance(value, str) else value,
+        json_schema_input_type=KeyePretrain | KeyePosttrain | PhashPreset | NgramPreset | PresetName,
+    ),
 ]
 
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from dataengine.config.contamination import QuestionContamination
 from dataengine.config.model_server import ModelServer, ModelServerConfig
 from dataengine.config.sources import Model, Name, SourcePath
-from dataengine.media.video.sampling import PRESETS, SlowFast, preset
+from dataengine.media.video.sampling import PRESETS, PresetOrFields, SlowFast, preset
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -148,7 +148,7 @@ class VideoConfig(Model):
     asked about with each of them."""
 
     frames: Annotated[tuple[Literal[16, 32, "slow-fast"], ...], Field(min_length=1)] = (16, 32)
-    slow_fast: Annotated[SlowFast, BeforeValidator(preset)] = PRESETS["released"]
+    slow_fast: Annotated[SlowFast, BeforeValidator(preset, json_schema_input_type=PresetOrFields)] = PRESETS["released"]
     """Preset ``released`` or ``paper``, or its fields (as ``tokenize.tokenizer.video``)."""
 
 

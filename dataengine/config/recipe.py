@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from dataengine.config import lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
@@ -16,8 +16,9 @@ from dataengine.config.cot import CotConfig
 from dataengine.config.index import IndexConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.sequence import SequenceConfig
-from dataengine.config.sources import FacesConfig, Model, Name, Size, Source
+from dataengine.config.sources import Faces, Model, Name, Size, Source
 from dataengine.config.watch import WatchConfig
+from dataengine.config.yaml_loader import FileLines
 from dataengine.media.limits import Limits
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
@@ -132,15 +133,6 @@ class FilterConfig(Model):
     policy: str
 
 
-def _faces(value: Any) -> Any:
-    """Shorthands: ``keep`` for no FacesConfig, ``blur`` for one with the defaults. Raises ValueError."""
-    if not isinstance(value, str):
-        return value
-    if value not in ("keep", "blur"):
-        raise ValueError("use `keep`, `blur`, or the settings of `blur`: {threshold, frame_interval, timeout, device}")
-    return None if value == "keep" else {}
-
-
 class HashListConfig(Model):
     """A file of hashes of known-bad files, one a line: MD5, SHA-256, or perceptual hashes, which match within ``radius`` of 64
     bits."""
@@ -155,7 +147,7 @@ class MediaConfig(Model):
 
     renamed: ClassVar[dict[str, str]] = {"respect": "c2pa_opt_outs"}
     exif: Literal["keep", "strip", "strip_gps"] = "keep"
-    faces: Annotated[FacesConfig | None, BeforeValidator(_faces)] = None
+    faces: Faces = None
     c2pa_opt_outs: list[Literal["data_mining", "ai_training", "ai_generative_training", "ai_inference"]] = [
         "data_mining",
         "ai_training",
@@ -258,6 +250,12 @@ class Recipe(Model):
     sequence: SequenceConfig | None = None
     release: ReleaseConfig
 
+    _lines: FileLines = PrivateAttr(default=FileLines())
+
+    def line(self, *loc: str | int) -> str:
+        """``recipe.yaml:12: ``, the place of a field for a message; "" for a recipe that is from no file."""
+        return self._lines.of(loc)
+
     @property
     def question_contamination(self) -> QuestionContamination | None:
         """How CoT questions are compared with benchmarks by picture and text; None where they are not."""
@@ -290,7 +288,9 @@ class Recipe(Model):
 def load(path: str | Path, partition: Sequence[str] | None = None, **changes: Any) -> Recipe:
     """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine),
     ``partition`` names partitions beside its own. Raises UsageError naming every mistake by line."""
-    recipe = yaml_loader.load(path, Recipe)
+    text = yaml_loader.read_text(path)
+    recipe = yaml_loader.validated(text, str(path), Recipe)
+    recipe._lines = FileLines(str(path), text)
     replaced = {k: v for k, v in changes.items() if v is not None}
     replaced["partitions"] = partitions.values([*recipe.partitions, *(partition or ())])
     return recipe.model_copy(update={"lock": recipe.lock or lock.beside(str(path)), **replaced})

@@ -29,7 +29,7 @@ def parse_size(value: Any) -> Any:
     return int(float(match[1].replace("_", "")) * _UNITS[match[2].upper()])
 
 
-Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str), Field(gt=0)]
 
 
 def _is_name(value: str) -> str:
@@ -76,6 +76,19 @@ class FacesConfig(Model):
     frame_interval: Annotated[float, Field(gt=0)] = 0.15
     timeout: Annotated[float, Field(gt=0), Field(exclude=True)] = 600.0
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+
+
+def _faces(value: Any) -> Any:
+    """Shorthands: ``keep`` for no FacesConfig, ``blur`` for one with the defaults. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    if value not in ("keep", "blur"):
+        raise ValueError("use `keep`, `blur`, or the settings of `blur`: {threshold, frame_interval, timeout, device}")
+    return None if value == "keep" else {}
+
+
+FacesInput = FacesConfig | Literal["keep", "blur"] | None
+Faces = Annotated[FacesConfig | None, BeforeValidator(_faces, json_schema_input_type=FacesInput)]
 
 
 ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from dataengine.config import yaml_bounds
+from dataengine.config.plain_errors import joined, plain
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
 from dataengine.text.display import visible
@@ -31,8 +33,29 @@ def validated(text: str, path: str, model: type[M]) -> M:
     try:
         return model.model_validate(value_of(root, path))
     except ValidationError as error:
-        lines = [f"{path}:{line_of(root, e['loc'])}: {_explain(e, model, root)}" for e in error.errors()]
-        raise UsageError("\n".join(lines)) from None
+        mistakes: dict[str, list[str]] = {}
+        for one in error.errors():
+            before, what = _explain(one, model, root)
+            mistakes.setdefault(f"{path}:{line_of(root, _loc(one))}: {before}", []).append(what)
+        raise UsageError("\n".join(before + joined(what) for before, what in mistakes.items())) from None
+
+
+@dataclass(frozen=True)
+class FileLines:
+    """The lines of a file's fields. All are equal: where something was written down does not make it another thing."""
+
+    path: str = ""
+    text: str = field(default="", repr=False)
+
+    def of(self, loc: Sequence[str | int]) -> str:
+        """``path:line: `` of a field, "" without a file."""
+        return f"{self.path}:{line_of(parse(self.text, self.path), loc)}: " if self.path else ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FileLines)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 def read_text(path: str | Path) -> str:
@@ -144,16 +167,44 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean `{near[0]}`?" if near else f"known: {', '.join(names)}"
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None) -> str:
+def unnamed(what: str, name: object, known: Iterable[str]) -> str:
+    """What is wrong with the ``name`` of a scorer, a tokenizer and the like that is not known, or absent."""
+    if name is None:
+        return f"a {what} needs a `name`; known: {', '.join(sorted(known))}"
+    return f"there is no {what} {visible(str(name))!r}; {did_you_mean(str(name), known)}"
+
+
+def _loc(error: ErrorDetails) -> tuple[str | int, ...]:
+    """The place of a mistake: of a block of no known kind, that of the field which names the kind."""
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return (*error["loc"], error["ctx"]["discriminator"].strip("'"))
+    return error["loc"]
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None) -> tuple[str, str]:
+    """What is wrong, in two parts: the second is an alternative where several mistakes have the same first one."""
     where = _field_path(error, root)
     if error["type"] == "extra_forbidden":
-        return f"unknown field `{where}`; {_suggestion(str(error['loc'][-1]), _models_at(model, error['loc'][:-1]))}"
+        known = _suggestion(str(error["loc"][-1]), _models_at(model, error["loc"][:-1]))
+        return f"unknown field `{where}`; ", known
     if error["type"] == "missing":
-        return f"`{where}` is missing"
-    message = error["msg"].removeprefix("Value error, ")
+        return f"`{where}` is missing", ""
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return _unknown_kind(error, where, _models_at(model, error["loc"]))
+    if error["loc"] and error["loc"][-1] == "[key]":
+        where = f"{where}` as a name: `{error['loc'][-2]}"
     value = error.get("input")
     got = f" (got: {_short(value)})" if isinstance(value, str | int | float | bool) or value is None else ""
-    return f"`{where}`: {message}{got}" if where else message
+    return f"`{where}`: " if where else "", f"{plain(error)}{got}"
+
+
+def _unknown_kind(error: ErrorDetails, where: str, models: Sequence[type[BaseModel]]) -> tuple[str, str]:
+    field = _loc(error)[-1]
+    tags = sorted({str(tag) for model in models for tag in _tags(model)})
+    if error["type"] == "union_tag_not_found":
+        return f"`{where}.{field}` is missing: ", f"use {' or '.join(tags)}"
+    tag = str(error["ctx"]["tag"])
+    return f"`{where}.{field}`: ", f"there is no {field} `{visible(tag)}`; {did_you_mean(tag, tags)}"
 
 
 def _short(value: object) -> str:

@@ -77,7 +77,7 @@ class Ingest(ListingStage):
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
-        for source in recipe.sources:
+        for number, source in enumerate(recipe.sources):
             try:
                 if not is_partitioned(source.path):
                     parts += [
@@ -86,7 +86,7 @@ class Ingest(ListingStage):
                     if isinstance(source, RowsSource):
                         check_columns(source.path, named_columns(source))
             except UsageError as error:
-                mistakes.append(f"source `{source.name}`: {error}")
+                mistakes.append(f"{recipe.line('sources', number, 'path')}source `{source.name}`: {error}")
         try:
             for source, own in partitions.parts_of(recipe, partial(reader_of, limits=recipe.limits.to_limits())):
                 parts += [_keyed(base, source, part) for part in own]

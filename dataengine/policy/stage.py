@@ -8,7 +8,9 @@ from typing import Any
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config.recipe import Recipe
+from dataengine.config.yaml_loader import read_text
 from dataengine.contamination.outcome import contaminated
+from dataengine.errors import UsageError
 from dataengine.index.tracks import INDEXED
 from dataengine.policy.annotated import annotated, known_columns
 from dataengine.policy.decide import decide
@@ -29,6 +31,10 @@ class Filter(TableStage):
     needs = ("dedup", "score", *ANNOTATIONS, *INDEXED, "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
+        try:
+            read_text(recipe.filter.policy)
+        except UsageError as error:
+            raise UsageError(f"{recipe.line('filter', 'policy')}filter.policy: {error}") from None
         self._policy(recipe)
 
     def settings(self, recipe: Recipe) -> Any:

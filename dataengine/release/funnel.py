@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError, UsageError
+from dataengine.policy.annotated import known_columns
+from dataengine.policy.load import load
+from dataengine.policy.model import Rule
+from dataengine.policy.nodes import text
 from dataengine.release.manifest import Manifest
 from dataengine.storage.workspace import Workspace
 
@@ -32,3 +40,13 @@ def funnel_rows(m: Manifest) -> list[tuple[str, str]]:
         rows.append(("visual tokens", m.tokenizer.tokens))
     rows += [(f"CoT records: {k}", n) for k, n in m.cot.modes.items()]
     return [(name, f"{n:,}") for name, n in rows]
+
+
+def with_conditions(recipe: Recipe, steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The steps of the filter, each with the conditions of its rule as one would write them."""
+    rules = {rule.name: rule for rule in load(recipe.filter.policy, known_columns(recipe)).rules}
+    return [{**step, **(_conditions(rules[step["rule"]]) if step["rule"] in rules else {})} for step in steps]
+
+
+def _conditions(rule: Rule) -> dict[str, str]:
+    return {"keep": text(rule.keep)} | ({"when": text(rule.when)} if rule.when is not None else {})

@@ -123,13 +123,16 @@ class Policy(Closed):
 
 
 class FilterStep(Closed):
-    """One rule of the policy: samples that reached it, that it dropped and that are left."""
+    """One rule of the policy: samples that reached it, that it dropped and that are left; its condition, and that of the samples
+    it is for."""
 
     rule: str
     reason: str
     entering: Count
     dropped: Count
     remaining: Count
+    keep: str | UnsetType = UNSET
+    when: str | UnsetType = UNSET
 
 
 class Quantiles(Closed):

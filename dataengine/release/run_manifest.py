@@ -23,6 +23,7 @@ from dataengine.release import codes_facts, deltas, index_section
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.asked_models import asked_models
 from dataengine.release.difference import difference
+from dataengine.release.funnel import with_conditions
 from dataengine.release.ledger import counted, counts
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import Difference
@@ -101,7 +102,8 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "media": _media(run),
         "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION, **_facts(run, "dedup")},
         "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
-        **{name: filtering[name] for name in ("policy", "funnel", "scores", "labels")},
+        **{name: filtering[name] for name in ("policy", "scores", "labels")},
+        "funnel": with_conditions(recipe, filtering["funnel"]),
         "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
         **_annotations(run),
         **_model_servers(run),

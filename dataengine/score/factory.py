@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from inspect import Parameter, signature
 from typing import Any
 
-from dataengine.config.yaml_loader import did_you_mean
+from dataengine.config.yaml_loader import did_you_mean, unnamed
 from dataengine.errors import UsageError
 from dataengine.score.base import AnyScorer, EmbeddingScorer
 
@@ -53,10 +54,21 @@ def _hand_over_clip(scorers: Sequence[AnyScorer]) -> None:
 def _one(config: dict[str, Any]) -> AnyScorer:
     name = config.pop("name", None)
     if name not in _KNOWN:
-        raise UsageError(f"score.scorers: there is no scorer {name!r}; {did_you_mean(str(name), _KNOWN)}")
+        raise UsageError(f"score.scorers: {unnamed('scorer', name, _KNOWN)}")
     module, cls = _KNOWN[name]
+    scorer: type[AnyScorer] = getattr(import_module(module), cls)
+    if mistakes := _options(scorer, config):
+        raise UsageError("\n".join(f"score.scorers: {name}: {mistake}" for mistake in mistakes))
     try:
-        scorer: AnyScorer = getattr(import_module(module), cls)(**config)
+        return scorer(**config)
     except TypeError as error:
         raise UsageError(f"score.scorers: {name}: {str(error).partition('() ')[2] or error}") from None
-    return scorer
+
+
+def _options(scorer: type[AnyScorer], config: Mapping[str, Any]) -> list[str]:
+    """Options that the scorer does not have, and those that it needs."""
+    options = {n: p for n, p in signature(scorer).parameters.items() if n not in ("args", "kwargs")}
+    known = did_you_mean if options else lambda name, names: "it has no options"
+    unknown = [f"unknown option `{name}`; {known(str(name), options)}" for name in config if name not in options]
+    missing = [n for n, p in options.items() if p.default is Parameter.empty and n not in config]
+    return [*unknown, *(f"the option `{name}` is missing" for name in missing)]

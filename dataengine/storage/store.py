@@ -37,6 +37,9 @@ _PAGE = 1000
 _SHA256 = "sha256"
 
 
+_ELSEWHERE = "name another place, for a run as `workspace:` in the recipe or with --workspace"
+
+
 @dataclass(frozen=True)
 class Entry:
     """One object in a listing. ``tag`` (ETag or modification time) changes whenever its bytes may have changed."""
@@ -78,9 +81,14 @@ class Store:
 
     @property
     def _writable(self) -> Any:
-        """The client, once the folder exists."""
+        """The client, once the folder exists. Raises RunError where it cannot be made or written."""
         if not self.remote:
-            Path(self.url).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.url).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise RunError(f"{self.url}: the folder cannot be made ({error.strerror}): {_ELSEWHERE}") from None
+            if not os.access(self.url, os.W_OK):
+                raise RunError(f"{self.url}: the folder cannot be written: {_ELSEWHERE}")
         return self.client
 
     def uri(self, key: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from dataengine.config.plain_errors import plain
+from dataengine.config.yaml_loader import did_you_mean, unnamed
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.pinned_packages import cache_dir, write_atomically
 from dataengine.tokenize.base import Tokenizer
@@ -34,13 +37,21 @@ def configure(settings: Mapping[str, Any], seed: int = 0) -> Any:
     Raises UsageError naming every mistake."""
     name = settings.get("name")
     if name not in _TOKENIZERS and name != "checkpoint":
-        raise UsageError(f"there is no tokenizer {name!r}; known are checkpoint, {', '.join(sorted(_TOKENIZERS))}")
+        raise UsageError(f"tokenize.tokenizer: {unnamed('tokenizer', name, ['checkpoint', *_TOKENIZERS])}")
     module, config = _EXTERNAL if name == "checkpoint" else _TOKENIZERS[str(name)][:2]
     try:
         return getattr(import_module(module), config).model_validate({"seed": seed, **settings})
     except ValidationError as error:
-        mistakes = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise UsageError(f"tokenizer {name}: {mistakes}") from error
+        known = getattr(import_module(module), config).model_fields
+        mistakes = "; ".join(_mistake(one, known) for one in error.errors())
+        raise UsageError(f"tokenize.tokenizer, {name}: {mistakes}") from error
+
+
+def _mistake(error: ErrorDetails, known: Iterable[str]) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
+        return f"unknown field `{where}`; {did_you_mean(where, known)}"
+    return f"`{where}` is missing" if error["type"] == "missing" else f"`{where}`: {plain(error)}"
 
 
 def tokenizer_class(name: str) -> type[Tokenizer]:

@@ -1,8 +1,8 @@
 """Exports the contracts as JSON Schema (2020-12), for trainers in any language: ``python -m dataengine.verify.json_schemas DIR``.
 
 They are made from the types that the code itself reads and writes by: Arrow schemas (``contracts.py``), msgspec Structs
-(``shards/sample.py``, ``release/manifest.py``, ``sequence/formats/description.py``) and a Pydantic model
-(``cot/core/record.py``). The files are never read at run time. A test fails where they differ.
+(``shards/sample.py``, ``release/manifest.py``, ``sequence/formats/description.py``) and Pydantic models
+(``cot/core/record.py``, ``config/recipe.py``). The files are never read at run time. A test fails where they differ.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.config.recipe_schema import recipe_schema
 from dataengine.cot.core.record import Record
 from dataengine.release.manifest import Manifest
 from dataengine.sequence.formats.description import SetDescription
@@ -34,6 +35,7 @@ def all_schemas() -> dict[str, Schema]:
         "sample": _of_struct("sample", SampleMetadata),
         "manifest": _of_struct("manifest", Manifest),
         "sequence_set": _of_struct("sequence_set", SetDescription),
+        "recipe": recipe_schema(),
         "cot_record": _titled("cot_record", "The .json member of a CoT record.", Record.model_json_schema()),
     }
 

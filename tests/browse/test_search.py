@@ -21,7 +21,8 @@ from typer.testing import CliRunner
 
 from dataengine.browse.history import read
 from dataengine.browse.query import Queries
-from dataengine.browse.results import Result, page, picture, results
+from dataengine.browse.results import Result, cells, results
+from dataengine.browse.sheet import page, picture
 from dataengine.browse.target import Target, open_target
 from dataengine.cli.main import app
 from dataengine.errors import UsageError
@@ -169,9 +170,9 @@ def test_a_history_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_sheets_escape_what_they_show() -> None:
     hits = [Result(0.5, "<i>", '<script>alert("x")</script>\u202e', 0, None)]
-    made = page("<b>", hits, {}).decode()
+    made = page("<b>", cells(hits), {}).decode()
     assert "<script>" not in made and "<i>" not in made and "\u202e" not in made and "&lt;b&gt;" in made
-    assert picture("a\nb", hits, {}, Limits()).startswith(b"\x89PNG")
+    assert picture("a\nb", cells(hits), {}, Limits()).startswith(b"\x89PNG")
 
 
 def test_a_recipe_without_index_says_what_to_add(photos: Path, tmp_path: Path) -> None:

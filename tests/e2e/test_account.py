@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from support.command import dataengine
 from support.small_corpus import Setup, ledger
 
+from dataengine.browse.explain import explain
+from dataengine.browse.session import of_run, opened
+from dataengine.browse.view_engine import ViewEngine
 from dataengine.config import recipe
-from dataengine.engines.spark import SparkEngine
 from dataengine.pipeline import committed
-from dataengine.release.explain import explain
-from dataengine.release.reader import open_release
 from dataengine.stage import Run
 from dataengine.storage.store import Store
 from dataengine.table_engine import TableEngine
@@ -52,33 +52,55 @@ def test_explain_tells_the_fate_by_release_and_by_recipe(base: Setup) -> None:
     assert wrong.returncode == 2 and "no input matches no-such-input" in wrong.stderr
 
 
-def test_explain_starts_no_table_engine(base: Setup) -> None:
+def test_explain_starts_no_table_engine_of_the_run(base: Setup) -> None:
     finished = committed(recipe.load(base.recipe))
-    release = open_release(str(base.release))
     row = next(r for r in ledger(base.release) if r["outcome"] == "kept")
 
     def opened() -> TableEngine:
-        raise AssertionError("no table is joined or collected for one input")
+        raise AssertionError("a cluster is not asked for one input")
 
-    with closing(Run(finished.recipe, opened)) as run:
+    with closing(Run(finished.recipe, opened)) as run, ViewEngine() as engine:
         run.records = finished.records
-        [lines] = explain(release, row["input_id"], run)
-    assert {"shard", "blur"} <= set(dict(lines))
+        [lines] = explain(of_run(engine, run), row["input_id"]).inputs
+    assert {"shard", "blur", "captions", "file"} <= set(dict(lines))
 
 
-def test_explain_reads_the_columns_of_a_run_on_either_engine(base: Setup, tmp_path: Path, spark: SparkEngine) -> None:
-    release = open_release(str(base.release))
-    ids = sorted({r["input_id"] for r in ledger(base.release) if r["outcome"] in ("kept", "filtered", "failed")})[:4]
-    answers: dict[str, Any] = {}
-    for engine in ("duckdb", "spark"):
-        with closing(committed(recipe.load(base.recipe, engine=engine))) as run:
-            answers[engine] = [explain(release, id_, run) for id_ in ids]
-            assert run.recipe.engine == engine
-    assert answers["spark"] == answers["duckdb"]
-    assert any("blur" in dict(lines) for [lines] in answers["spark"])
+def test_every_input_is_explained_by_each_of_its_names(base: Setup) -> None:
+    """Uri, ends of it, ids, path on disk, member of its shard: the input is the answer, or one of the candidates."""
+    rows = ledger(base.release)
+    with opened(str(base.recipe)) as session, opened(str(base.release)) as alone:
+        for row in rows:
+            uri, id_ = row["uri"], row["id"]
+            file = uri.replace("captions.jsonl#", "").replace("00000.tar#", "")
+            whole = [uri, f"{row['source']}/{uri}", row["input_id"]]
+            parts = [uri.rpartition("/")[2], uri[len(uri) // 2 :], f"{base.corpus}/{row['source']}/{file}"]
+            ids = [id_, id_[:8], f"{id_}.jpg", f"/x/{id_}.codes.npy"] if id_ else []
+            for where in (session, alone):
+                for name in whole:
+                    assert [dict(lines)["input id"] for lines in explain(where, name).inputs] == [row["input_id"]], name
+                for name in [*parts, *ids]:
+                    answer = explain(where, name)
+                    matched = {dict(lines)["input id"] for lines in answer.inputs} | {c[3] for c in answer.candidates}
+                    assert row["input_id"] in matched, name
+            [lines] = explain(session, row["input_id"]).inputs
+            words = dict(lines)
+            assert words["outcome"].startswith(row["outcome"]) and words["file"].startswith(
+                ("row", "member", base.corpus)
+            )
+            if row["outcome"] == "filtered":
+                assert re.match(rf"{row['rule']}|width|height", words["fails by"]), words["fails by"]
+            if row["outcome"] == "kept":
+                assert f"{id_}.json" in words["members"] and id_ in words["members"]
+
+
+def test_explain_reads_a_run_of_spark_without_spark(base: Setup, tmp_path: Path) -> None:
+    row = next(r for r in ledger(base.release) if r["outcome"] == "kept")
     on_spark = Setup(tmp_path, base.corpus, base.workspace, {"engine": "spark"}).write()
-    done = dataengine("explain", str(on_spark.recipe), ids[0])
-    assert all(value in done.stdout for _, value in answers["spark"][0][0][:3])
+    with opened(str(base.recipe)) as one, opened(str(on_spark.recipe)) as other:
+        assert other.needed().recipe.engine == "spark"
+        assert explain(one, row["uri"]).inputs == explain(other, row["uri"]).inputs
+    done = dataengine("explain", str(on_spark.recipe), row["input_id"], "--json")
+    assert json.loads(done.stdout)["inputs"][0]["sample"] == row["id"]
 
 
 def test_cost_adds_up_runs_and_changes_no_byte_of_the_release(base: Setup, copy: Setup) -> None:

@@ -51,10 +51,10 @@ def test_dry_run_of_a_changed_policy_says_what_would_run(copy: Setup) -> None:
     ("changes", "line", "said"),
     [
         ({"sede": 7}, "sede:", "did you mean `seed`"),
-        ({"workers": 0}, "workers:", "greater than or equal to 1"),
+        ({"workers": 0}, "workers:", "must be at least 1"),
         ({"shard": {"target_bytes": "16 parsecs"}}, "  target_bytes:", "a size is a number with an optional unit"),
         ({"shard": {"splits": {"train": 0.5, "validation": 0.4}}}, "shard:", "add up to 0.9"),
-        ({"engine": "sparc"}, "engine:", "'duckdb' or 'spark'"),
+        ({"engine": "sparc"}, "engine:", "use duckdb or spark"),
     ],
 )
 def test_a_wrong_recipe_ends_with_2_and_names_the_line(

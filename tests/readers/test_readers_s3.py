@@ -21,13 +21,13 @@ import yaml
 from fsspec.callbacks import Callback
 from support.spoil import manifest
 
+from dataengine.browse.explain import explain
+from dataengine.browse.session import opened
 from dataengine.errors import RunError, UsageError
 from dataengine.readers import s3_filesystem
 from dataengine.readers.fsspec_s3 import Stream, open_url, register, shards
 from dataengine.readers.loaders import load_dataset
-from dataengine.release.explain import explain
 from dataengine.release.publish import publish
-from dataengine.release.reader import open_release
 from dataengine.shards.read import read_shards
 from dataengine.storage.store import Store
 from dataengine.verify.verify import verify
@@ -226,5 +226,6 @@ def test_a_configuration_that_the_card_lacks_is_named(release: str) -> None:
 
 def test_explain_asks_a_release_on_s3(small: Path, release: str) -> None:
     row = pq.read_table(small / "ledger.parquet").to_pylist()[0]
-    [lines] = explain(open_release(release), row["uri"])
+    with opened(release) as session:
+        [lines] = explain(session, row["uri"]).inputs
     assert dict(lines)["outcome"] == row["outcome"] == "kept" and dict(lines)["sample"] == row["id"]

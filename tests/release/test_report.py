@@ -7,28 +7,16 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-import pyarrow as pa
 import pytest
+from support.ledger_rows import dup, ledger
 from support.release_manifest import manifest
 
-from dataengine.contracts import LEDGER
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.media.svg import bars, spreads
 from dataengine.release.examples import NAMES, PAIRS, choose, few
 from dataengine.release.html_report import page
 from dataengine.release.manifest import Manifest
-
-
-def ledger(*rows: dict[str, Any]) -> pa.Table:
-    nullable = pa.schema([f.with_nullable(True) for f in LEDGER])
-    told = [{"input_id": f"{n:032x}", "source": "s", "uri": f"{n}.jpg", **row} for n, row in enumerate(rows)]
-    return pa.Table.from_pylist(told, nullable)
-
-
-def dup(id_: str, of: str, distance: float, kind: str = "perceptual") -> dict[str, Any]:
-    return {"id": id_, "outcome": "duplicate", "representative": of, "kind": kind, "distance": distance}
-
 
 ROWS = (
     {"id": "b", "outcome": "kept"},

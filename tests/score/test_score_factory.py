@@ -18,7 +18,7 @@ def test_scorers_in_the_order_given() -> None:
     ("configs", "message"),
     [
         ([{"name": "tecnical"}], "did you mean `technical`"),
-        ([{}], "there is no scorer None"),
+        ([{}], "a scorer needs a `name`"),
         ([{"name": "conse", "colour": "red"}], "conse"),
         ([{"name": "clip"}], "clip: .*model.*checkpoint"),
         ([{"name": "conse"}, {"name": "conse"}], "both add a column `match`"),

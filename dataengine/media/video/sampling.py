@@ -4,7 +4,7 @@ the released keye-vl-utils, which differ. Light to import; the sampling itself i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 SLOW, FAST = 0, 1
 
@@ -51,6 +51,9 @@ class SlowFast:
 
 #: ``released``: keye-vl-utils 1.5.2; ``paper``: the report.
 PRESETS = {"released": SlowFast(), "paper": SlowFast(threshold=0.95, inclusive=False, budget=75_000)}
+
+#: What a configuration may say.
+PresetOrFields = SlowFast | Literal["released", "paper"]
 
 
 def preset(value: Any) -> Any:

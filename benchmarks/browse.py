@@ -1,0 +1,98 @@
+"""Browsing a million inputs: the table of all of them, facets, ``filter --try``, ``explain`` and ``stats``, from the real tables.
+
+``python -m benchmarks browse [--rows N] [--rounds N]``. The rows are made up (``browse_corpus.py``), the files, joins and queries
+are those of a run. Each way opens a database of its own, as a command does; the interpreter's start is not in it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import browse_corpus
+import harness
+
+from dataengine.browse.explain import explain
+from dataengine.browse.inputs import inputs
+from dataengine.browse.session import Session
+from dataengine.browse.stats import query, tables
+from dataengine.browse.view_engine import ViewEngine
+from dataengine.browse.what_if import compare, moved
+from dataengine.policy.annotated import known_columns
+from dataengine.policy.load import load
+from dataengine.policy.trial import tried
+from dataengine.stage import Run
+
+FACETS = {
+    "facet: outcome": "SELECT outcome, count(*) FROM inputs GROUP BY ALL",
+    "facet: rule, failure, source, kind": "SELECT rule, failure, source, kind, count(*) FROM inputs GROUP BY ALL",
+    "histogram of a score": "SELECT round(log10(blur + 1), 1) AS bin, outcome, count(*) FROM inputs GROUP BY ALL",
+    "a page sorted by a score": "SELECT * FROM inputs WHERE kind = 'image' ORDER BY blur, id LIMIT 100 OFFSET 5000",
+    "search in captions": "SELECT id FROM inputs WHERE contains(caption, 'red fox') LIMIT 100",
+}
+
+
+def opened(run: Run) -> Session:
+    engine = ViewEngine()
+    browsed = Run(run.recipe, engine.table_engine)
+    browsed.records = run.records
+    return Session(engine, browsed, place="made")
+
+
+def whole_table(run: Run) -> None:
+    session = opened(run)
+    inputs(session)
+    session.engine.close()
+
+
+def what_if(run: Run) -> None:
+    session = opened(run)
+    known = known_columns(run.recipe)
+    before = load(run.recipe.filter.policy, known)
+    after, _ = tried(before, ["blur >= 40"], [], known)
+    compare(session, before, after)
+    moved(session, before, after, ["blur"], 20)
+    session.engine.close()
+
+
+def explained(run: Run) -> None:
+    session = opened(run)
+    explain(session, "0000005.jpg")
+    session.engine.close()
+
+
+def counted(run: Run) -> None:
+    session = opened(run)
+    with tables(session):
+        query(session, "SELECT format, count(*), avg(width) FROM unique_samples GROUP BY ALL")
+    session.engine.close()
+
+
+def main() -> None:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    options = parser.parse_args()
+    report = harness.Report("browse", options)
+    with tempfile.TemporaryDirectory() as folder:
+        run = browse_corpus.with_ledger(browse_corpus.made(Path(folder), options.rows))
+        run.close()
+        ways: dict[str, Callable[[], object]] = {
+            "table of all inputs": lambda: whole_table(run),
+            "filter --try": lambda: what_if(run),
+            "explain": lambda: explained(run),
+            "stats --sql": lambda: counted(run),
+        }
+        session = opened(run)
+        inputs(session)
+        for name, sql in FACETS.items():
+            ways[name] = lambda sql=sql: session.engine.rows(sql)
+        timings = harness.rounds(ways, options.rounds)
+        rows = [[name, t.wall, t.cpu, t.spread] for name, t in timings.items()]
+        report.table(f"{options.rows:,} inputs", ["what", "seconds", "CPU seconds", "spread"], rows)
+        session.engine.close()
+    report.write()
+
+
+if __name__ == "__main__":
+    main()
