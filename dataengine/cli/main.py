@@ -10,6 +10,7 @@ import typer
 
 from dataengine.cli import (
     account,
+    browse,
     codes,
     cot,
     doctor,
@@ -129,6 +130,7 @@ app.add_typer(export.app, name="export")
 release.register(app)
 search.register(app)
 status.register(app)
+browse.register(app)
 account.register(app)
 gc.register(app)
 stats.register(app)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import WebDriverWait
+from support.chromium import chromium
 from support.review_items import items, media
 from support.servers import serving
 
@@ -26,19 +26,8 @@ from dataengine.storage.store import Store
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[WebDriver]:
-    options = webdriver.ChromeOptions()
-    for option in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1280,860"):
-        options.add_argument(option)
-    service = webdriver.ChromeService(executable_path=_found("chromedriver"))
-    options.binary_location = _found("chromium")
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
-
-
-def _found(name: str) -> str:
-    paths = [Path(folder, name) for folder in os.environ["PATH"].split(":")]
-    return str(next(path for path in paths if path.exists()))
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from support.review_items import items, media
 from support.servers import serving
 
 from dataengine.cot.core.formats import LONGEST
-from dataengine.cot.review import server as servers
 from dataengine.cot.review.board import Board
 from dataengine.cot.review.decisions import item_digest, logged
 from dataengine.cot.review.exchange import import_decisions
 from dataengine.cot.review.server import ReviewServer
 from dataengine.errors import UsageError
 from dataengine.storage.store import Store
+from dataengine.web import server as servers
 
 
 @pytest.fixture

@@ -1,221 +1,44 @@
-"""HTTP server of the review page, for people on this machine or behind a tunnel.
-
-Standard library only; the page loads nothing from elsewhere. Opening it needs the token in its address; requests of other
-origins and for other host names are refused, and everything shown is inserted as text. Connections, bodies and the time that a
-request may take to come in are bounded.
-"""
+"""Server of the review page: gives items to reviewers, and takes their decisions. Everything shown is inserted as text."""
 
 from __future__ import annotations
 
-import io
-import json
-import secrets
-import socket
-import sys
-import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 from dataengine.cot.review.board import Board
-from dataengine.errors import DataEngineError, InputError
-from dataengine.text.bounded_json import parse_json
+from dataengine.web.server import PrivateHandler, PrivateServer
 
 Media = Callable[[str], tuple[str, bytes]]
 """Content type and bytes by sample id, or of an item's picture by ``QID/NAME``. Raises KeyError."""
 
-_STATIC = {"/page.js": "text/javascript", "/page.css": "text/css"}
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
-    "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Frame-Options": "DENY",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-_LARGEST = 1 << 20
-"""Bytes of a decision."""
-CONNECTIONS = 64
-READ_SECONDS, WRITE_SECONDS = 30.0, 300.0
-"""For a whole request to come in, and for a whole response to go out."""
 
-
-class ReviewServer(ThreadingHTTPServer):
-    """``serve_forever()`` until ``shutdown()``; ``address`` is the URL to open. More than CONNECTIONS at once are closed."""
-
-    daemon_threads = True
-    request_queue_size = CONNECTIONS
+class ReviewServer(PrivateServer):
+    """Serves the items of ``board``; ``reviewer`` is who decides unless the page says another name."""
 
     def __init__(self, board: Board, media: Media, host: str, port: int, reviewer: str = "") -> None:
-        super().__init__((host, port), _Handler)
+        super().__init__(_Handler, host, port, "review", "dataengine.cot.review")
         self.board, self.media, self.reviewer = board, media, reviewer
-        self.token = secrets.token_urlsafe(16)
-        self.read_seconds = READ_SECONDS
-        self._slots = threading.Semaphore(CONNECTIONS)
-
-    @property
-    def address(self) -> str:
-        return f"http://{self.server_address[0]!s}:{self.server_address[1]}/?token={self.token}"
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away is no error."""
-        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
-            super().handle_error(request, client_address)
 
 
-class _Input(io.RawIOBase):
-    """What a client sends, until a deadline that no slow sending moves."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.deadline = 0.0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        remaining = self.deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError("the request did not come in in time")
-        self._connection.settimeout(remaining)
-        return self._connection.recv_into(buffer)
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PrivateHandler):
     server: ReviewServer
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "dataengine", ""
 
-    def setup(self) -> None:
-        super().setup()
-        self._input = _Input(self.connection)
-        self.rfile.close()
-        self.rfile = io.BufferedReader(self._input)
-
-    def handle_one_request(self) -> None:
-        self._input.deadline = time.monotonic() + self.server.read_seconds
-        super().handle_one_request()
-
-    def do_GET(self) -> None:
-        self._answer(self._get)
-
-    def do_POST(self) -> None:
-        self._answer(self._post)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are not logged."""
-
-    def _answer(self, serve: Callable[[], None]) -> None:
-        try:
-            if self._authorised():
-                serve()
-            else:
-                text = b"open the address that the command printed, with its token"
-                self._send(HTTPStatus.FORBIDDEN, "text/plain", text)
-        except InputError as error:
-            self._json({"error": f"bad request: {error.message}"}, HTTPStatus.BAD_REQUEST)
-        except DataEngineError as error:
-            self._json({"error": str(error)}, HTTPStatus.CONFLICT)
-        except (KeyError, FileNotFoundError):
-            self._json({"error": f"not found: {self.path}"}, HTTPStatus.NOT_FOUND)
-        except ValueError as error:
-            self._json({"error": f"bad request: {error}"}, HTTPStatus.BAD_REQUEST)
-
-    def _authorised(self) -> bool:
-        """The token is right, and host and origin are this server's."""
-        token = self._query().get("token", "") or self._cookies().get(self._cookie, "")
-        host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
-        port = self.server.server_address[1]
-        bound = str(self.server.server_address[0])
-        names = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", bound)}
-        local = host in names or bound not in ("127.0.0.1", "localhost")
-        same = secrets.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode())
-        return same and local and origin in (None, f"http://{host}")
-
-    def _query(self) -> dict[str, str]:
-        """Raises ValueError for what is no query."""
-        values = parse_qs(urlsplit(self.path).query, max_num_fields=16)
-        return {name: value[0] for name, value in values.items()}
-
-    def _cookies(self) -> dict[str, str]:
-        """Those of other servers on this host may have any form."""
-        pairs = (part.strip().partition("=") for part in self.headers.get("Cookie", "").split(";"))
-        return {name: value for name, _, value in pairs}
-
-    @property
-    def _cookie(self) -> str:
-        return f"review-{self.server.server_address[1]}"
-
-    @property
-    def _browser(self) -> str:
-        """Which browser asks: reviewers of one name in two browsers are two."""
-        return self._cookies().get(f"{self._cookie}-browser", "")[:64]
-
-    def _get(self) -> None:
-        parts = urlsplit(self.path)
-        query = self._query()
-        if parts.path == "/":
-            self._send(HTTPStatus.OK, "text/html; charset=utf-8", _file("page.html"), self._new_cookies())
-        elif parts.path in _STATIC:
-            self._send(HTTPStatus.OK, f"{_STATIC[parts.path]}; charset=utf-8", _file(parts.path[1:]))
-        elif parts.path == "/api/next":
+    def get(self, path: str, query: dict[str, str]) -> None:
+        if path == "/api/next":
             reviewer = query.get("reviewer") or self.server.reviewer
-            self._json(self.server.board.next(reviewer, query.get("after", ""), self._browser) | {"reviewer": reviewer})
-        elif parts.path.startswith("/api/item/"):
-            self._json(self.server.board.show(parts.path.removeprefix("/api/item/")))
-        elif parts.path.startswith("/media/"):
-            kind, data = self.server.media(unquote(parts.path.removeprefix("/media/")))
-            self._send(HTTPStatus.OK, kind, data)
+            following = self.server.board.next(reviewer, query.get("after", ""), self.browser)
+            self.send_json(following | {"reviewer": reviewer})
+        elif path.startswith("/api/item/"):
+            self.send_json(self.server.board.show(path.removeprefix("/api/item/")))
+        elif path.startswith("/media/"):
+            kind, data = self.server.media(unquote(path.removeprefix("/media/")))
+            self.send(HTTPStatus.OK, kind, data)
         else:
-            raise KeyError(parts.path)
+            raise KeyError(path)
 
-    def _post(self) -> None:
-        length = self.headers.get("Content-Length") or ""
-        plain = length.isascii() and length.isdigit() and "Transfer-Encoding" not in self.headers
-        if not (plain and 0 < int(length[:10]) <= _LARGEST) or self.path != "/api/decide":
-            raise ValueError("post a decision to /api/decide as JSON of at most 1 MB")
-        fields = parse_json(self.rfile.read(int(length)), size=_LARGEST)
-        if not isinstance(fields, dict):
-            raise ValueError("a decision must be a JSON object")
-        self._json(self.server.board.decide(fields, self._browser))
-
-    def _new_cookies(self) -> list[tuple[str, str]]:
-        browser = self._browser or secrets.token_urlsafe(8)
-        pairs = ((self._cookie, self.server.token), (f"{self._cookie}-browser", browser))
-        return [("Set-Cookie", f"{name}={value}; HttpOnly; SameSite=Strict; Path=/") for name, value in pairs]
-
-    def _json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._send(status, "application/json", json.dumps(value).encode())
-
-    def _send(self, status: HTTPStatus, kind: str, data: bytes, more: Sequence[tuple[str, str]] = ()) -> None:
-        """A refusal ends the connection: what was not read of its request would be taken for the next one."""
-        self.connection.settimeout(WRITE_SECONDS)
-        self.send_response(status)
-        ending = [("Connection", "close")] if status is not HTTPStatus.OK else []
-        lengths = [("Content-Type", kind), ("Content-Length", str(len(data)))]
-        for name, value in [*lengths, *_HEADERS.items(), *ending, *more]:
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
-
-
-def _file(name: str) -> bytes:
-    return files("dataengine.cot.review").joinpath(name).read_bytes()
+    def post(self, path: str, fields: dict[str, Any]) -> None:
+        if path != "/api/decide":
+            raise ValueError("post a decision to /api/decide")
+        self.send_json(self.server.board.decide(fields, self.browser))

@@ -1,0 +1,76 @@
+"""Server of the browse page: rows, counts and histograms as JSON, thumbnails and media; nothing it answers changes anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import unquote
+
+from dataengine.browse.page.filters import read_filters
+from dataengine.browse.page.inputs_table import PAGE, InputsTable
+from dataengine.browse.page.pictures import Pictures
+from dataengine.web.server import PrivateHandler, PrivateServer
+
+#: A stored file that a browser is sent to by itself runs nothing.
+_MEDIA = [("Content-Security-Policy", "sandbox; default-src 'none'")]
+_THUMBNAIL = [("Cache-Control", "private, max-age=86400")]
+
+
+class BrowseServer(PrivateServer):
+    """Serves ``table`` and ``pictures``; ``title``: what is browsed."""
+
+    def __init__(self, table: InputsTable, pictures: Pictures, title: str, host: str, port: int) -> None:
+        super().__init__(_Handler, host, port, "browse", "dataengine.browse.page")
+        self.table, self.pictures, self.title = table, pictures, title
+
+
+class _Handler(PrivateHandler):
+    server: BrowseServer
+
+    def get(self, path: str, query: dict[str, str]) -> None:
+        kind, _, name = path.removeprefix("/").partition("/")
+        if kind == "thumbnail":
+            self.send(HTTPStatus.OK, "image/jpeg", self.server.pictures.thumbnail(unquote(name)), _THUMBNAIL)
+        elif kind == "media":
+            self.send(HTTPStatus.OK, *self.server.pictures.media(unquote(name)), _MEDIA)
+        elif kind == "api":
+            self.send_json(self._answer_of(unquote(name), query))
+        else:
+            raise KeyError(path)
+
+    def _answer_of(self, name: str, query: dict[str, str]) -> Any:
+        table = self.server.table
+        if name.startswith("input/"):
+            return {"lines": table.life(name.removeprefix("input/"))}
+        if name.startswith("one/"):
+            return table.one(name.removeprefix("one/"))
+        if name.startswith("group/"):
+            return {"rows": table.group(name.removeprefix("group/"))}
+        if name == "try":
+            return table.attempt(query.get("condition", ""))
+        filters = read_filters(query.get("filters", ""))
+        if name == "about":
+            limits = {column: [asdict(one) for one in listed] for column, listed in table.thresholds.items()}
+            return {
+                "title": self.server.title,
+                "total": table.total,
+                "numbers": table.numbers,
+                "columns": list(table.columns),
+                "thresholds": limits,
+            }
+        if name == "rows":
+            offset, limit = _whole(query, "offset", 0), _whole(query, "limit", PAGE)
+            return table.page(filters, query.get("sort", ""), query.get("order") == "down", offset, limit)
+        if name == "counts":
+            return table.counts(filters)
+        if name == "histogram":
+            return table.histogram(query.get("column", ""), filters)
+        raise KeyError(name)
+
+
+def _whole(query: dict[str, str], name: str, default: int) -> int:
+    text = query.get(name, "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 12):
+        raise ValueError(f"{name} must be a whole number")
+    return int(text or default)
