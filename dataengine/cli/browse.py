@@ -31,6 +31,7 @@ def browse(
 
     Only reads; of a recipe also before its run is finished. The printed address holds a token: who has it sees the media."""
     from dataengine.browse.page.inputs_table import InputsTable
+    from dataengine.browse.page.nearest import Nearest
     from dataengine.browse.page.pictures import Pictures
     from dataengine.browse.page.server import BrowseServer
     from dataengine.browse.session import opened
@@ -38,7 +39,7 @@ def browse(
     with opened(target, workspace) as session, Pictures(session) as pictures:
         table = InputsTable(session)
         try:
-            server = BrowseServer(table, pictures, session.name, host, port)
+            server = BrowseServer(table, pictures, Nearest(target, workspace), session.name, host, port)
         except OSError as error:
             raise UsageError(f"{host}:{port}: {error.strerror}: choose another --port, or 0 for a free one") from None
         with server:

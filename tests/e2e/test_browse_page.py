@@ -18,7 +18,9 @@ from support.chromium import chromium, errors
 from support.servers import serving
 from support.small_corpus import BAD, INPUTS, Setup
 
+from dataengine.browse.page.filters import Filters
 from dataengine.browse.page.inputs_table import InputsTable
+from dataengine.browse.page.nearest import Nearest
 from dataengine.browse.page.pictures import Pictures
 from dataengine.browse.page.server import BrowseServer
 from dataengine.browse.session import opened
@@ -30,7 +32,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\"> ' OR 1=1 --"
 @contextmanager
 def served(place: str, workspace: str | None = None) -> Iterator[BrowseServer]:
     with opened(place, workspace) as session, Pictures(session) as pictures:
-        server = BrowseServer(InputsTable(session), pictures, HOSTILE, "127.0.0.1", 0)
+        server = BrowseServer(InputsTable(session), pictures, Nearest(place, workspace), HOSTILE, "127.0.0.1", 0)
         with serving(server):
             yield server
 
@@ -94,11 +96,14 @@ def test_a_facet_a_search_and_a_histogram_narrow_the_grid(browser: WebDriver, se
 
     opened_page(browser, server)
     browser.find_element(By.CSS_SELECTOR, "#column option[value=width]").click()
-    bars = WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#bars .all"))
-    assert "side >= 96" in browser.find_element(By.ID, "bars").text
-    ActionChains(browser).move_to_element(bars[0]).click_and_hold().move_by_offset(60, 0).release().perform()
+    WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#bars .all"))
+    bars = browser.find_element(By.ID, "bars")
+    assert "side >= 96" in bars.text
+    half = bars.size["width"] // 2
+    start = ActionChains(browser).move_to_element_with_offset(bars, 5 - half, 0).click_and_hold()
+    start.move_by_offset(half, 0).release().perform()
     WebDriverWait(browser, 10).until(lambda b: b.find_element(By.ID, "chosen").text.startswith("width"))
-    assert 0 < len(browser.find_elements(By.CSS_SELECTOR, ".card")) < INPUTS
+    WebDriverWait(browser, 10).until(lambda b: 0 < len(b.find_elements(By.CSS_SELECTOR, ".card")) < INPUTS - len(BAD))
 
 
 def test_the_life_of_an_input_has_a_permalink_and_its_duplicates(browser: WebDriver, server: BrowseServer) -> None:
@@ -131,16 +136,10 @@ def test_a_rule_is_tried_and_nothing_written(browser: WebDriver, server: BrowseS
 def test_a_release_alone_shows_what_it_has(base: Setup) -> None:
     with served(f"{base.workspace}/releases/small") as server:
         assert server.table.total == INPUTS
-        kept = server.table.page(server_filters("kept"), "", False, 0, 200)["rows"]
+        kept = server.table.page(Filters({"outcome": ("kept",)}), "", False, 0, 200)["rows"]
         kinds = {server.pictures.media(row["id"])[0].partition("/")[0] for row in kept}
         assert kinds == {"image", "video"}
         assert all(server.pictures.thumbnail(row["id"]).startswith(b"\xff\xd8") for row in kept)
-
-
-def server_filters(outcome: str):  # type: ignore[no-untyped-def]
-    from dataengine.browse.page.filters import Filters
-
-    return Filters({"outcome": (outcome,)})
 
 
 @pytest.mark.parametrize(
@@ -152,6 +151,7 @@ def server_filters(outcome: str):  # type: ignore[no-untyped-def]
         ("/api/rows?offset=-1", 400),
         ("/api/histogram?column=uri", 400),
         ("/api/input/none", 404),
+        ("/api/nearest?text=cat", 409),
         ("/api/nothing", 404),
         ("/media/..%2F..%2Fetc%2Fpasswd", 404),
         ("/thumbnail/none", 404),

@@ -160,7 +160,7 @@ class InputsTable:
             trial = compare(self._session, policy, after)
             columns = [c for change in changes for rule in (change.after, change.before) if rule for c in rule.columns]
             samples = moved(self._session, policy, after, columns, most)
-        rows = {row["id"]: row for row in self._samples([sample.id for sample in samples])}
+        rows = self.samples([sample.id for sample in samples])
         sides = [{"before": s.before, "after": s.after, "values": _plain(s.values)} for s in samples]
         return {
             "samples": trial.samples,
@@ -170,11 +170,11 @@ class InputsTable:
             "rows": [rows[s.id] | side for s, side in zip(samples, sides, strict=True) if s.id in rows],
         }
 
-    def _samples(self, ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Of each sample its first input that is no duplicate."""
+    def samples(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Of each sample the row of an input that is no duplicate of another."""
         names = ", ".join(quoted(name) for name in (*_CARD, *_FACTS) if name in self.columns)
-        sql = f"""SELECT {names} FROM {self._name} WHERE list_contains($ids, "id") AND "outcome" <> 'duplicate' ORDER BY rowid"""
-        return [_plain(row) for row in self._rows(sql, {"ids": list(ids)})]
+        sql = f"""SELECT {names} FROM {self._name} WHERE list_contains($ids, "id") AND "outcome" <> 'duplicate'"""
+        return {row["id"]: _plain(row) for row in self._rows(sql, {"ids": list(ids)})}
 
     def group(self, group_id: str) -> list[dict[str, Any]]:
         """The inputs of one duplicate group, its representative first, then by distance."""

@@ -8,6 +8,7 @@ let total = 0;
 let latest = 0;
 let loading = false;
 let open = null;
+let shown = null;
 
 function element(tag, text, kind) {
   const node = document.createElement(tag);
@@ -111,7 +112,7 @@ const refresh = guarded(async () => {
   const round = ++latest;
   remember();
   loading = true;
-  by("trial").hidden = true;
+  by("trial").hidden = by("nearest").hidden = true;
   const query = { filters: conditions() };
   const [page, counts] = await Promise.all([
     call("rows", { ...query, sort: state.sort, order: state.order, offset: 0, limit: STEP }),
@@ -185,7 +186,6 @@ const attempt = guarded(async (event) => {
   const condition = by("condition").value.trim();
   if (!condition) return;
   const trial = await call("try", { condition });
-  latest += 1;
   const number = (count) => (count === null ? "" : count.toLocaleString("en"));
   by("tried").textContent = `${trial.changes.join("; ")}: ${number(trial.kept[0])} kept before, ${number(trial.kept[1])} after, of ${number(trial.samples)}`;
   const head = document.createElement("tr");
@@ -197,19 +197,35 @@ const attempt = guarded(async (event) => {
   });
   by("steps").replaceChildren(head, ...lines);
   by("command").textContent = `dataengine filter ${about.title} --try '${condition.replaceAll("'", "'\\''")}' --write NAME --reason TEXT`;
+  const values = (row) => Object.entries(row.values).map(([name, value]) => `${name} ${typeof value === "number" ? short(value) : value}`);
+  only(trial.rows, `${trial.rows.length.toLocaleString("en")} change sides`, (row) => `${row.before} → ${row.after} · ${values(row).join(", ")}`);
   by("trial").hidden = false;
-  cards = trial.rows;
-  total = cards.length;
-  loading = false;
-  by("count").textContent = `${total.toLocaleString("en")} change sides`;
-  by("end").textContent = "";
-  by("grid").replaceChildren(...cards.map((row) => {
-    const node = card(row);
-    const values = Object.entries(row.values).map(([name, value]) => `${name} ${typeof value === "number" ? short(value) : value}`);
-    node.querySelector(".outcome").textContent = `${row.before} → ${row.after} · ${values.join(", ")}`;
-    return node;
-  }));
 });
+
+const nearest = guarded(async (query, name) => {
+  const answer = await call("nearest", query);
+  only(answer.rows, `${answer.rows.length} nearest`, (row) => `${row.score} · ${row.outcome}`);
+  by("nearest").hidden = false;
+  by("nearest").firstElementChild.textContent = `${name}: scores compare ${answer.compares}.`;
+  close();
+});
+
+function only(rows, title, outcome) {
+  latest += 1;
+  loading = false;
+  cards = rows;
+  total = rows.length;
+  by("trial").hidden = by("nearest").hidden = true;
+  by("count").textContent = title;
+  by("end").textContent = "";
+  by("grid").replaceChildren(
+    ...rows.map((row) => {
+      const node = card(row);
+      node.querySelector(".outcome").textContent = outcome(row);
+      return node;
+    }),
+  );
+}
 
 const WIDE = 800, HIGH = 110;
 
@@ -274,6 +290,7 @@ function brush(bars, name, value) {
 
 const show = guarded(async (row) => {
   open = row.input_id;
+  shown = row;
   remember();
   for (const node of document.querySelectorAll(".card")) node.classList.toggle("open", node.dataset.input === open);
   const [life, group] = await Promise.all([
@@ -344,6 +361,9 @@ document.addEventListener("keydown", (event) => {
 
 by("try").addEventListener("submit", attempt);
 by("forget").addEventListener("click", () => refresh());
+by("nearest").lastElementChild.addEventListener("click", () => refresh());
+by("meaning").addEventListener("click", () => by("words").value.trim() && nearest({ text: by("words").value.trim() }, by("words").value.trim()));
+by("similar").addEventListener("click", () => shown && shown.id && nearest({ id: shown.id }, shown.uri));
 
 let waiting = 0;
 by("words").addEventListener("input", () => {

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from dataengine.browse.page.filters import read_filters
 from dataengine.browse.page.inputs_table import PAGE, InputsTable
+from dataengine.browse.page.nearest import Nearest
 from dataengine.browse.page.pictures import Pictures
 from dataengine.web.server import PrivateHandler, PrivateServer
 
@@ -18,11 +19,13 @@ _THUMBNAIL = [("Cache-Control", "private, max-age=86400")]
 
 
 class BrowseServer(PrivateServer):
-    """Serves ``table`` and ``pictures``; ``title``: what is browsed."""
+    """Serves what is browsed; ``title``: its name."""
 
-    def __init__(self, table: InputsTable, pictures: Pictures, title: str, host: str, port: int) -> None:
+    def __init__(
+        self, table: InputsTable, pictures: Pictures, nearest: Nearest, title: str, host: str, port: int
+    ) -> None:
         super().__init__(_Handler, host, port, "browse", "dataengine.browse.page")
-        self.table, self.pictures, self.title = table, pictures, title
+        self.table, self.pictures, self.nearest, self.title = table, pictures, nearest, title
 
 
 class _Handler(PrivateHandler):
@@ -47,6 +50,8 @@ class _Handler(PrivateHandler):
             return table.one(name.removeprefix("one/"))
         if name.startswith("group/"):
             return {"rows": table.group(name.removeprefix("group/"))}
+        if name == "nearest":
+            return self._nearest(query)
         if name == "try":
             return table.attempt(query.get("condition", ""))
         filters = read_filters(query.get("filters", ""))
@@ -67,6 +72,12 @@ class _Handler(PrivateHandler):
         if name == "histogram":
             return table.histogram(query.get("column", ""), filters)
         raise KeyError(name)
+
+    def _nearest(self, query: dict[str, str]) -> dict[str, Any]:
+        nearest = self.server.nearest
+        meaning, hits = nearest.to_sample(query["id"]) if "id" in query else nearest.to_text(query.get("text", ""))
+        rows = self.server.table.samples([id_ for id_, _ in hits])
+        return {"compares": meaning, "rows": [rows[id_] | {"score": score} for id_, score in hits if id_ in rows]}
 
 
 def _whole(query: dict[str, str], name: str, default: int) -> int:
