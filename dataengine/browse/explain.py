@@ -67,6 +67,14 @@ def explain(session: Session, what: str) -> Explanation:
     return Explanation([explainer.of(row) for row in rows], [], matched.count, list(ids))
 
 
+def explain_input(session: Session, ledger: str, input_id: str) -> Lines:
+    """One input of a ledger (``names.ledger_of``), explained. Raises KeyError."""
+    explainer = _Explainer(session, ledger)
+    for row in explainer.rows("input_id", [input_id]):
+        return explainer.of(row)
+    raise KeyError(input_id)
+
+
 class _Explainer:
     def __init__(self, session: Session, ledger: str) -> None:
         self._session, self._ledger, self._run = session, ledger, session.run

@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import Any
 
-from dataengine.browse.explain import explain
+from dataengine.browse.explain import explain_input
 from dataengine.browse.inputs import inputs
+from dataengine.browse.names import ledger_of
 from dataengine.browse.page.filters import Filters
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import literal, quoted
@@ -27,6 +28,8 @@ _CARD = ("input_id", "id", "source", "uri", "outcome", "rule", "failure", "messa
 _FACTS = ("group_size", "kind", "width", "height", "duration", "caption")
 #: Rows of a page, values of a facet, bars of a histogram.
 PAGE, _VALUES, _BARS = 200, 40, 40
+_LISTABLE = 2_000
+"""Different values of a column that is offered as a facet, at most."""
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT")
 _PLACES = {"position", "match_caption", "orientation", "distance"}
 """Numbers of which no histogram tells anything."""
@@ -49,11 +52,13 @@ class InputsTable:
         self._name = inputs(session)
         described = session.engine.rows(f"DESCRIBE {self._name}").to_pylist()
         self.columns: dict[str, str] = {row["column_name"]: row["column_type"] for row in described}
-        self.facets = [name for name in FACETS if name in self.columns]
+        self._ledger = ledger_of(session)
         numbers = [name for name, kind in self.columns.items() if kind in _NUMBERS and name not in _PLACES]
-        counts = ", ".join(f"count(DISTINCT {quoted(name)}) > 1 AS {quoted(name)}" for name in numbers)
-        varied = session.engine.rows(f"SELECT {counts} FROM {self._name}").to_pylist()[0] if numbers else {}
-        self.numbers = [name for name in numbers if varied[name]]
+        facets = [name for name in FACETS if name in self.columns]
+        counts = ", ".join(f"approx_count_distinct({quoted(name)}) AS {quoted(name)}" for name in (*numbers, *facets))
+        [kinds] = session.engine.rows(f"SELECT {counts} FROM {self._name}").to_pylist()
+        self.numbers = [name for name in numbers if kinds[name] > 1]
+        self.facets = [name for name in facets if kinds[name] <= _LISTABLE]
         self.total = self._rows(f"SELECT count(*) AS n FROM {self._name}", {})[0]["n"]
         self.thresholds = _thresholds(session)
 
@@ -84,18 +89,36 @@ class InputsTable:
     def counts(self, filters: Filters) -> dict[str, list[list[Any]]]:
         """Of each facet its commonest values with their counts under all other conditions; a chosen value that nothing has is
         listed, too."""
+        free = [name for name in self.facets if name not in filters.values]
+        counted = self._counted(free, *filters.where(self.columns))
+        for name in filters.values:
+            if name in self.facets:
+                counted |= self._counted([name], *filters.where(self.columns, without=name))
         facets = {}
         for name in self.facets:
-            condition, parameters = filters.where(self.columns, without=name)
-            rows = self._rows(
-                f"SELECT CAST({quoted(name)} AS VARCHAR) AS v, count(*) AS n FROM {self._name} WHERE {condition} "
-                f"GROUP BY v ORDER BY v IS NULL, n DESC, v LIMIT {_VALUES}",
-                parameters,
-            )
-            listed = [[row["v"], row["n"]] for row in rows]
-            listed += [[v, 0] for v in filters.values.get(name, ()) if v not in {row["v"] for row in rows}]
-            facets[name] = listed
+            rows = sorted(counted[name], key=lambda row: (row[0] is None, -row[1], row[0]))[:_VALUES]
+            rows += [[v, 0] for v in filters.values.get(name, ()) if v not in {row[0] for row in rows}]
+            facets[name] = rows
         return facets
+
+    def _counted(
+        self, names: Sequence[str], condition: str, parameters: Mapping[str, Any]
+    ) -> dict[str, list[list[Any]]]:
+        """Counts by value of several columns, in one scan."""
+        if not names:
+            return {}
+        columns = ", ".join(map(quoted, names))
+        sets = ", ".join(f"({quoted(name)})" for name in names)
+        rows = self._rows(
+            f"SELECT {columns}, grouping_id({columns}) AS g, count(*) AS n FROM {self._name} WHERE {condition} "
+            f"GROUP BY GROUPING SETS ({sets})",
+            parameters,
+        )
+        counts: dict[str, list[list[Any]]] = {name: [] for name in names}
+        for row in rows:
+            name = next(n for place, n in enumerate(names) if not row["g"] >> (len(names) - 1 - place) & 1)
+            counts[name].append([row[name], row["n"]])
+        return counts
 
     def histogram(self, name: str, filters: Filters) -> dict[str, Any]:
         """Counts of a column's values in bars of equal width, of their logarithm where the values span orders of magnitude, those
@@ -145,9 +168,8 @@ class InputsTable:
 
     def life(self, input_id: str) -> list[tuple[str, str]]:
         """All that is known of an input, line by line: where it came from, what became of it and why. Raises KeyError."""
-        self.one(input_id)
         with self._lock:
-            return explain(self._session, input_id).inputs[0]
+            return explain_input(self._session, self._ledger, input_id)
 
     def attempt(self, condition: str, most: int = PAGE) -> dict[str, Any]:
         """What a rule with ``condition`` would change, as ``dataengine filter --try`` counts it, with rows of at most so many
