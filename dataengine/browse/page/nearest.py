@@ -43,7 +43,7 @@ class Nearest:
             return query.meaning, self._named(target.index.search(query.vector, _RESULTS, BEAM, None, part))
 
     def _named(self, hits: Any) -> list[tuple[str, float]]:
-        ids = self._opened().index.described(hits.rows)["id"].to_pylist()
+        ids = map(str, self._opened().index.described(hits.rows)["id"].to_pylist())
         return [(id_, round(float(score), 4)) for id_, score in zip(ids, hits.scores, strict=True)]
 
     def _opened(self) -> Target:
