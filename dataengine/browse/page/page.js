@@ -295,7 +295,7 @@ const show = guarded(async (row) => {
   for (const node of document.querySelectorAll(".card")) node.classList.toggle("open", node.dataset.input === open);
   const [life, group] = await Promise.all([
     call("input/" + encodeURIComponent(row.input_id), {}),
-    row.group_id && row.group_size !== 1 ? call("group/" + encodeURIComponent(row.group_id), {}) : { rows: [] },
+    row.group_id ? call("group/" + encodeURIComponent(row.group_id), {}) : { rows: [] },
   ]);
   if (open !== row.input_id) return;
   by("media").replaceChildren(...(row.id ? [media(row)] : []));
@@ -327,7 +327,7 @@ function media(row) {
 function member(row) {
   const node = element("button", "");
   node.append(thumbnail(row.id), element("p", [row.outcome, row.duplicate_kind, row.distance === undefined ? "" : short(row.distance)].filter(Boolean).join(" "), row.outcome), element("p", row.uri, "uri"));
-  node.addEventListener("click", () => show({ ...row, group_size: 2 }));
+  node.addEventListener("click", () => show(row));
   return node;
 }
 
