@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ class Clip(EmbeddingScorer):
 
     name = "clip"
     fields: list[pa.Field[Any]] = match_fields()
+
+    options_of: ClassVar[type] = ClipEncoder
+    """Whose options are those of the scorer."""
 
     def __init__(self, *, model: str, checkpoint: str, **options: Any) -> None:
         self.encoder = ClipEncoder(model=model, checkpoint=checkpoint, **options)

@@ -58,7 +58,7 @@ def _one(config: dict[str, Any]) -> AnyScorer:
     module, cls = _KNOWN[name]
     scorer: type[AnyScorer] = getattr(import_module(module), cls)
     if mistakes := _options(scorer, config):
-        raise UsageError("\n".join(f"score.scorers: {name}: {mistake}" for mistake in mistakes))
+        raise UsageError(f"score.scorers: {name}: {'; '.join(mistakes)}")
     try:
         return scorer(**config)
     except TypeError as error:
@@ -67,8 +67,14 @@ def _one(config: dict[str, Any]) -> AnyScorer:
 
 def _options(scorer: type[AnyScorer], config: Mapping[str, Any]) -> list[str]:
     """Options that the scorer does not have, and those that it needs."""
-    options = {n: p for n, p in signature(scorer).parameters.items() if n not in ("args", "kwargs")}
+    parameters = signature(getattr(scorer, "options_of", scorer)).parameters
+    options = {n: p for n, p in parameters.items() if p.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)}
+    takes_any = len(options) < len(parameters)
     known = did_you_mean if options else lambda name, names: "it has no options"
-    unknown = [f"unknown option `{name}`; {known(str(name), options)}" for name in config if name not in options]
+    unknown = [
+        f"unknown option `{name}`; {known(str(name), options)}"
+        for name in config
+        if name not in options and not takes_any
+    ]
     missing = [n for n, p in options.items() if p.default is Parameter.empty and n not in config]
     return [*unknown, *(f"the option `{name}` is missing" for name in missing)]
