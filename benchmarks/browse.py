@@ -1,4 +1,4 @@
-"""Browsing a million inputs: the table of all of them, facets, ``filter --try``, ``explain`` and ``stats``, from the real tables.
+"""Browsing a million inputs: the table of them all, the page, ``filter --try``, ``explain`` and ``stats``, from the real tables.
 
 ``python -m benchmarks browse [--rows N] [--rounds N]``. The rows are made up (``browse_corpus.py``), the files, joins and queries
 are those of a run. Each way opens a database of its own, as a command does; the interpreter's start is not in it.
@@ -15,6 +15,8 @@ import harness
 
 from dataengine.browse.explain import explain
 from dataengine.browse.inputs import inputs
+from dataengine.browse.page.filters import Filters
+from dataengine.browse.page.inputs_table import InputsTable
 from dataengine.browse.session import Session
 from dataengine.browse.stats import query, tables
 from dataengine.browse.view_engine import ViewEngine
@@ -23,14 +25,6 @@ from dataengine.policy.annotated import known_columns
 from dataengine.policy.load import load
 from dataengine.policy.trial import tried
 from dataengine.stage import Run
-
-FACETS = {
-    "facet: outcome": "SELECT outcome, count(*) FROM inputs GROUP BY ALL",
-    "facet: rule, failure, source, kind": "SELECT rule, failure, source, kind, count(*) FROM inputs GROUP BY ALL",
-    "histogram of a score": "SELECT round(log10(blur + 1), 1) AS bin, outcome, count(*) FROM inputs GROUP BY ALL",
-    "a page sorted by a score": "SELECT * FROM inputs WHERE kind = 'image' ORDER BY blur, id LIMIT 100 OFFSET 5000",
-    "search in captions": "SELECT id FROM inputs WHERE contains(caption, 'red fox') LIMIT 100",
-}
 
 
 def opened(run: Run) -> Session:
@@ -84,9 +78,19 @@ def main() -> None:
             "stats --sql": lambda: counted(run),
         }
         session = opened(run)
-        inputs(session)
-        for name, sql in FACETS.items():
-            ways[name] = lambda sql=sql: session.engine.rows(sql)
+        page = InputsTable(session)
+        every, some = Filters(), Filters({"outcome": ("filtered",)}, {"blur": (10.0, 200.0)}, "red fox")
+        first = page.page(every, "", False, 0, 1)["rows"][0]["input_id"]
+        ways |= {
+            "page: counts of all facets": lambda: page.counts(every),
+            "page: the same under three conditions": lambda: page.counts(some),
+            "page: histogram of a score": lambda: page.histogram("blur", every),
+            "page: 60 rows": lambda: page.page(every, "", False, 0, 60),
+            "page: 60 rows by a score, from the middle": lambda: page.page(every, "blur", True, options.rows // 2, 60),
+            "page: 60 rows with words": lambda: page.page(some, "", False, 0, 60),
+            "page: all that is known of an input": lambda: page.life(first),
+            "page: a rule is tried": lambda: page.attempt("blur >= 40"),
+        }
         timings = harness.rounds(ways, options.rounds)
         rows = [[name, t.wall, t.cpu, t.spread] for name, t in timings.items()]
         report.table(f"{options.rows:,} inputs", ["what", "seconds", "CPU seconds", "spread"], rows)
