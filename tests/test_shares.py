@@ -28,7 +28,9 @@ def files(workspace: Path) -> dict[str, bytes]:
     """All that a run leaves behind, but for its times and process ids."""
     paths = (p for p in workspace.rglob("*") if p.is_file())
     names = {p: p.relative_to(workspace).as_posix() for p in paths}
-    return {name: p.read_bytes() for p, name in names.items() if not name.startswith(("costs/", "runs/", "pids/", "lease/"))}
+    return {
+        name: p.read_bytes() for p, name in names.items() if not name.startswith(("costs/", "runs/", "pids/", "lease/"))
+    }
 
 
 @pytest.mark.parametrize("of", [2, 3, 8, 11])

@@ -51,12 +51,29 @@ def test_each_alert_has_a_case() -> None:
     assert {rule["alert"] for rule in rules} == {case["alertname"] for case in cases if case["exp_alerts"]}
 
 
+def until(holds: Callable[[], bool]) -> bool:
+    for _ in range(300):
+        if holds():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def ready(url: str) -> bool:
+    """Whether the server answers queries: it listens before it does."""
+    try:
+        with urllib.request.urlopen(f"{url}/-/ready") as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A server of its own, and the address that it scrapes five times a second."""
+    """A server of its own, and the address that it scrapes three times a second."""
     target, port = f"127.0.0.1:{free_port()}", free_port()
     jobs = [{"job_name": "dataengine", "static_configs": [{"targets": [target]}]}]
-    content = {"global": {"scrape_interval": "200ms", "scrape_timeout": "200ms"}, "scrape_configs": jobs}
+    content = {"global": {"scrape_interval": "300ms", "scrape_timeout": "300ms"}, "scrape_configs": jobs}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(content))
     command = [
         program("prometheus"),
@@ -64,6 +81,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[str, str]]:
         f"--storage.tsdb.path={tmp_path}/data",
     ]
     for url in serve([*command, f"--web.listen-address=127.0.0.1:{port}"], port):
+        assert until(lambda: ready(url))
         yield url, target
 
 
@@ -74,14 +92,6 @@ def answered(url: str, query: str) -> list[float]:
         content = json.loads(answer.read())
     assert content["status"] == "success", content
     return [float(one["value"][1]) for one in content["data"]["result"]]
-
-
-def until(holds: Callable[[], bool]) -> bool:
-    for _ in range(100):
-        if holds():
-            return True
-        time.sleep(0.2)
-    return False
 
 
 @pytest.mark.slow
