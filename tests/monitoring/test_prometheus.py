@@ -11,6 +11,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def prometheus(tmp_path: Path) -> Iterator[tuple[str, str]]:
         f"--storage.tsdb.path={tmp_path}/data",
     ]
     for url in serve([*command, f"--web.listen-address=127.0.0.1:{port}"], port):
-        assert until(lambda: ready(url))
+        assert until(partial(ready, url))
         yield url, target
 
 
