@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check infra-check schedule-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check cluster-check infra-check schedule-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -55,6 +55,12 @@ check-trainers: .venv/dev
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed
 	$(BIN)/python benchmarks/gpu_check.py
+
+# Stage by stage on a Ray cluster of three nodes and a Spark master with two workers, workspace on S3, a node and an executor killed
+# at work: the bytes of a local run. First ten pictures, then the whole demo.
+cluster-check: .venv/dev
+	CLUSTER_CORPUS=small $(BIN)/python -m pytest tests/cluster -s
+	CLUSTER_CORPUS=demo $(BIN)/python -m pytest tests/cluster -s
 
 # Hostile inputs of every kind through the command: a table of what must become of each, and what did.
 torture: .venv/dev

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataengine.cli.termination import EXIT_CODE, Termination
 from dataengine.errors import DataEngineError, UsageError
 from dataengine.text.display import visible_lines
 
@@ -97,16 +98,27 @@ def exits(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except DataEngineError as error:
-            print(f"error: {visible_lines(str(error))}", file=sys.stderr)
-            raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            print("Interrupted. Committed work is kept; rerun to resume.", file=sys.stderr)
-            raise typer.Exit(130) from None
+        with Termination() as termination:
+            try:
+                command(*args, **kwargs)
+            except (Exception, KeyboardInterrupt) as error:
+                code, text = _outcome(error, termination)
+                if not text:
+                    raise
+                print(text, file=sys.stderr)
+                raise typer.Exit(code) from None
 
     return run
+
+
+def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
+    """Exit code and message of what ended a command; no message for a bug. What fails once the process is asked to end fails
+    because of that."""
+    if termination.requested:
+        return EXIT_CODE, "Terminated. Committed work is kept; rerun to resume."
+    if isinstance(error, DataEngineError):
+        return error.exit_code, f"error: {visible_lines(str(error))}"
+    return 130, "Interrupted. Committed work is kept; rerun to resume." if isinstance(error, KeyboardInterrupt) else ""
 
 
 def bring_up_to_date(

@@ -1,5 +1,6 @@
 """The command line ``dataengine``. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong (nothing ran),
-3 the ledger does not balance, 4 a person must look (too much failed, or nothing is kept), 5 another run holds the workspace."""
+3 the ledger does not balance, 4 a person must look (too much failed, or nothing is kept), 5 another run holds the workspace,
+130 Ctrl-C, 143 SIGTERM."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ app = typer.Typer(
     help="Turn folders, tables and buckets of images and short videos into training-ready WebDataset releases.",
     epilog="Start with: dataengine run RECIPE. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong "
     "(nothing ran), 3 the ledger does not balance, 4 a person must look: too much failed, or nothing is kept, 5 another run "
-    "holds the workspace.",
+    "holds the workspace, 130 Ctrl-C, 143 SIGTERM (work so far is kept).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

@@ -7,7 +7,6 @@ a cursor of its own that sees the given tables and nothing else (no Python varia
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from dataengine.engines.packing import pack
 from dataengine.engines.tables import by_prefix, by_value, canonical, canonical_schema, prefix_digits, publish
 from dataengine.errors import RunError
 from dataengine.storage.row_packs import PARTS
+from dataengine.storage.scratch import Scratch
 from dataengine.table_engine import PART, Function, Packing, Parameter, Relation, Source
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class DuckDBEngine:
     def __init__(self, threads: int | None = None) -> None:
         import duckdb
 
-        self._spill = tempfile.TemporaryDirectory(prefix="dataengine-duckdb-")
+        self._spill = Scratch("duckdb")
         self._threads, self._error = threads, duckdb.Error
         self._database = self._connect()
 

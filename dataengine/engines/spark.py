@@ -13,8 +13,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ from dataengine.engines.spark_plans import without_plan
 from dataengine.engines.tables import canonical, prefix_digits, publish
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.row_packs import PARTS
+from dataengine.storage.scratch import Scratch
 from dataengine.storage.workspace import File, Workspace
 from dataengine.table_engine import PART, Function, Packing, Parameter, Relation, Source
 
@@ -44,6 +45,8 @@ _SQL = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Without it a persisted frame has a task for each of spark.sql.shuffle.partitions, 200 of them for two rows.
     "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
+    # Ids do not compress, and trying it took a sixth of the JVM's time.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
 }
 _LOCAL = {
     "spark.ui.enabled": "false",
@@ -73,7 +76,7 @@ class SparkEngine:
     def __init__(self, master: str | None = None, edges_in_one_task: int = _EDGES_IN_ONE_TASK) -> None:
         self.edges_in_one_task = edges_in_one_task
         self._kept: list[DataFrame] = []
-        self._scratch = tempfile.TemporaryDirectory(prefix="dataengine-spark-")
+        self._scratch = Scratch("spark")
         try:
             with without_warnings():
                 self._start(master)
@@ -86,7 +89,8 @@ class SparkEngine:
         from pyspark.sql import SparkSession
 
         self._errors = (PySparkException, Py4JError)
-        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # RunError has it all
+        for logger in ("SQLQueryContextLogger", "py4j"):
+            logging.getLogger(logger).setLevel(logging.CRITICAL)  # RunError has it all
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image sets its own
         running = SparkSession.getActiveSession()
         self._owned = running is None
@@ -114,7 +118,7 @@ class SparkEngine:
         quiet.write_text(_QUIET)
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={quiet}")
         if master is None or master.startswith("local"):
-            for key, value in _LOCAL.items():
+            for key, value in {**_LOCAL, "spark.local.dir": str(self._scratch.folder("blocks"))}.items():
                 builder = builder.config(key, value)
         return builder
 
@@ -262,7 +266,9 @@ class SparkEngine:
 
     def close(self) -> None:
         if self._owned:
-            self._parent.stop()
+            with suppress(*self._errors, OSError):  # of a JVM that was killed with the run
+                self._parent.sparkContext.setLogLevel("OFF")  # tasks that are stopped say so
+                self._parent.stop()
         self._scratch.cleanup()
 
     def __enter__(self) -> Self:

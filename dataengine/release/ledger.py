@@ -61,24 +61,37 @@ _TALLY = """
 SELECT source, outcome, kind, rule, failure, CAST(count(*) AS BIGINT) AS n FROM ledger
 GROUP BY source, outcome, kind, rule, failure ORDER BY source, outcome, kind, rule, failure
 """
-_KEPT = "(SELECT DISTINCT id FROM ledger WHERE outcome = 'kept') AS k"
-_RELEASED = "(SELECT DISTINCT id FROM released) AS r"
-#: Errors that a ledger may have, each with a query for its cases.
-_ERRORS = {
-    "duplicate input ids in the ledger": """
-SELECT input_id AS what FROM (SELECT input_id, count(*) AS n FROM ledger GROUP BY input_id) AS t WHERE n > 1""",
-    "inputs without an outcome": "SELECT uri AS what FROM ledger WHERE outcome IS NULL",
-    "kept samples missing from the release": f"""
-SELECT k.id AS what FROM {_KEPT} LEFT JOIN {_RELEASED} ON k.id = r.id WHERE r.id IS NULL""",
-    "released samples that were not kept": f"""
-SELECT r.id AS what FROM {_RELEASED} LEFT JOIN {_KEPT} ON r.id = k.id WHERE k.id IS NULL""",
-    "duplicate sample ids in the release": """
-SELECT id AS what FROM (SELECT id, count(*) AS n FROM released GROUP BY id) AS t WHERE n > 1""",
-    "representatives that are not samples of the ledger": """
-SELECT p.representative AS what FROM (SELECT DISTINCT representative FROM ledger WHERE representative IS NOT NULL) AS p
-LEFT JOIN (SELECT DISTINCT id FROM ledger) AS i ON p.representative = i.id WHERE i.id IS NULL""",
-}
-_CASES = " UNION ALL ".join(f"SELECT {n} AS wrong, what FROM ({sql}) AS w{n}" for n, sql in enumerate(_ERRORS.values()))
+#: Errors that a ledger may have. The last four are found by id in one pass over ledger, release and representatives, which a
+#: cluster has to move by id but once.
+_ERRORS = (
+    "duplicate input ids in the ledger",
+    "inputs without an outcome",
+    "kept samples missing from the release",
+    "released samples that were not kept",
+    "duplicate sample ids in the release",
+    "representatives that are not samples of the ledger",
+)
+_BY_ID = """
+SELECT what, max(listed) AS listed, max(kept) AS kept, sum(released) AS released, max(named) AS named FROM (
+  SELECT id AS what, 1 AS listed, CASE WHEN outcome = 'kept' THEN 1 ELSE 0 END AS kept, 0 AS released, 0 AS named
+  FROM ledger WHERE id IS NOT NULL OR outcome = 'kept'
+  UNION ALL SELECT id AS what, 0 AS listed, 0 AS kept, 1 AS released, 0 AS named FROM released
+  UNION ALL SELECT representative AS what, 0 AS listed, 0 AS kept, 0 AS released, 1 AS named
+            FROM ledger WHERE representative IS NOT NULL
+) AS mentioned GROUP BY what
+"""
+_CASES = f"""
+SELECT 0 AS wrong, input_id AS what FROM (SELECT input_id, count(*) AS n FROM ledger GROUP BY input_id) AS t WHERE n > 1
+UNION ALL SELECT 1 AS wrong, uri AS what FROM ledger WHERE outcome IS NULL
+UNION ALL SELECT e.wrong, s.what FROM (
+  SELECT * FROM ({_BY_ID}) AS all_ids WHERE (kept = 1 AND released = 0) OR (kept = 0 AND released > 0) OR released > 1
+                                         OR (named = 1 AND listed = 0)
+) AS s CROSS JOIN (
+  SELECT 2 AS wrong UNION ALL SELECT 3 AS wrong UNION ALL SELECT 4 AS wrong UNION ALL SELECT 5 AS wrong
+) AS e
+WHERE (e.wrong = 2 AND s.kept = 1 AND s.released = 0) OR (e.wrong = 3 AND s.kept = 0 AND s.released > 0)
+   OR (e.wrong = 4 AND s.released > 1) OR (e.wrong = 5 AND s.named = 1 AND s.listed = 0)
+"""
 _WITH_EXAMPLES = f"""
 SELECT wrong, what, cases FROM (
   SELECT wrong, what, CAST(row_number() OVER (PARTITION BY wrong ORDER BY what) AS BIGINT) AS n,

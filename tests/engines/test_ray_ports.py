@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -38,10 +42,20 @@ print(json.dumps([sorted(set(listening)), os.environ["RAY_AUTH_MODE"]]))
 """
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Of a short name, for Ray's sockets."""
+    path = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.mark.slow
-def test_a_local_ray_listens_on_loopback_and_asks_for_a_token() -> None:
+def test_a_local_ray_listens_on_loopback_asks_for_a_token_and_leaves_nothing(folder: Path) -> None:
     unset = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER")
     environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"TMPDIR": str(folder), "RAY_TMPDIR": str(folder)}
     command = [sys.executable, "-c", LISTENING]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert done.stdout.splitlines()[-1] == '[["0100007F"], "token"]'
+    assert list(folder.iterdir()) == []

@@ -187,6 +187,7 @@ def _ledger(**changes: Any) -> pa.Table:
         ({"outcome": None}, 2, ["A"], r"1 inputs without an outcome \(b\)"),
         ({}, 2, [], r"1 kept samples missing from the release \(A\)"),
         ({}, 2, ["A", "C"], r"1 released samples that were not kept \(C\)"),
+        ({}, 2, ["A", "A"], r"1 duplicate sample ids in the release \(A\)"),
         ({"outcome": "kept", "id": None}, 2, ["A"], r"1 kept samples missing from the release \(None\)"),
         ({"representative": "Z"}, 2, ["A"], r"1 representatives that are not samples of the ledger \(Z\)"),
     ],

@@ -9,7 +9,7 @@ from _pytest.nodeid import coerce_node_id
 
 #: Fixtures that start Ray, Spark, a browser or a model, run the pipeline, or build the demo corpus.
 SLOW_FIXTURES = {"spark", "workspace", "base", "demo_corpus", "browser", "head", "conse", "nsfw"}
-SLOW_FOLDERS = {"e2e", "jobs"}
+SLOW_FOLDERS = {"e2e", "jobs", "cluster"}
 #: Files whose tests run stages or load models, or most of them.
 SLOW_FILES = {
     *(

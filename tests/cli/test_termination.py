@@ -1,0 +1,89 @@
+"""SIGTERM ends a command as Ctrl-C does: with 143, one line, and whatever its end needs done first."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from dataengine.cli.common import exits
+from dataengine.errors import RunError
+
+
+@pytest.fixture(autouse=True)
+def handler() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def twice() -> None:
+    try:
+        terminate()
+    finally:
+        terminate()  # to the process, then to its group: the end goes on
+        print("lease given back")
+
+
+def worse() -> None:
+    """An engine's own error for a query that the signal interrupted."""
+    try:
+        terminate()
+    except KeyboardInterrupt:
+        raise RuntimeError("query interrupted") from None
+
+
+def lost() -> None:
+    try:
+        terminate()
+    except KeyboardInterrupt:
+        raise RunError("a worker died") from None
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def fail() -> None:
+    raise RunError("no space left")
+
+
+TERMINATED = "Terminated. Committed work is kept; rerun to resume.\n"
+CASES = [
+    (terminate, 143, TERMINATED),
+    (twice, 143, TERMINATED),
+    (worse, 143, TERMINATED),
+    (lost, 143, TERMINATED),
+    (interrupt, 130, "Interrupted. Committed work is kept; rerun to resume.\n"),
+    (fail, 1, "error: no space left\n"),
+]
+
+
+@pytest.mark.parametrize(("command", "code", "text"), CASES)
+def test_how_a_command_ends(command: Callable[[], None], code: int, text: str) -> None:
+    app = typer.Typer()
+    app.command()(exits(command))
+    ended = CliRunner().invoke(app, [])
+    assert (ended.exit_code, ended.stderr) == (code, text)
+    assert ended.stdout == ("lease given back\n" if command is twice else "")
+
+
+def test_a_bug_keeps_its_traceback_and_the_process_its_handler() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    @exits
+    def bug() -> None:
+        assert signal.getsignal(signal.SIGTERM) != before
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        bug()
+    assert signal.getsignal(signal.SIGTERM) == before
