@@ -1,4 +1,4 @@
-"""SIGTERM at any point: exit code 143, one line, no lease, folder or process left; the next run goes on to the same bytes."""
+"""SIGTERM while Ray starts and in a stage: exit code 143, one line, no lease, folder or process left; the next run goes on to the same bytes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,9 @@ def a_part_is_there(folder: Path, setup: Setup) -> bool:
     return any(Path(setup.workspace, "stages").glob("ingest/parts/**/*.json"))
 
 
-def spark_shuffles(folder: Path, setup: Setup) -> bool:
-    return any(folder.glob("dataengine-tmp-spark-*/blocks/blockmgr-*/*"))
-
-
 POINTS: list[tuple[Callable[[Path, Setup], bool], tuple[str, ...]]] = [
     (ray_starts, ()),
     (a_part_is_there, ("--workers", "2")),
-    (spark_shuffles, ("--engine", "spark")),
 ]
 
 
