@@ -1,4 +1,4 @@
-"""SIGTERM while Ray starts and in a stage: exit code 143, one line, no lease, folder or process left; the next run goes on to the same bytes."""
+"""SIGTERM as Ray starts and in a stage: exit code 143; no lease, folder or process is left; the next run gives the same bytes."""
 
 from __future__ import annotations
 
