@@ -2,10 +2,11 @@
 
     python -m benchmarks increments [--images 300] [--days 7] [--again 0.1]
 
-Every day brings crops of two real photos. A share of them (``--again``) are files of the day before once more, and as many are
-pictures of that day at twice the size, so that the representative changes, and a released sample leaves its shard. The recipe
-continues its own release. All of it runs in this process, so CPU seconds are those of the work and of its decode children; no
-second process shares them.
+Every day brings made-up pictures, no two of them alike. A share of them (``--again``) are files of the day before once more, and
+as many are pictures that the day before had at half the size, so that the representative changes, and a released sample leaves
+its shard.
+The recipe continues its own release. All of it runs in this process, so CPU seconds are those of the work and of its decode
+children; no second process shares them.
 """
 
 from __future__ import annotations
@@ -20,14 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from ingest import crops
 from PIL import Image
 
 from dataengine import contracts
 from dataengine.config.recipe import load
 from dataengine.pipeline import committed, execute
 from dataengine.storage.store import Store
-from dataengine.testing import InProcess, write_recipe
+from dataengine.testing import InProcess, picture, write_recipe
 from dataengine.timings import costs
 
 _TABLES = {
@@ -42,21 +42,26 @@ _BECAME = ("untouched", "changed", "added", "removed")
 
 def days_of(folder: Path, days: int, images: int, again: float) -> list[str]:
     """Write the pictures of each day below ``folder/in``; the names of the days."""
-    names, data, copies = [f"2026-11-{n + 1:02d}" for n in range(days)], crops(days * images), int(images * again)
+    names, copies = [f"2026-11-{n + 1:02d}" for n in range(days)], int(images * again)
+    data = [_jpeg(Image.fromarray(picture(seed, 500, 375)), 90) for seed in range(days * images)]
     for n, name in enumerate(names):
         place = folder / "in" / name
         place.mkdir(parents=True)
         own, before = data[n * images : (n + 1) * images], data[max(0, n - 1) * images : n * images]
-        files = [*own[2 * copies :], *before[:copies], *map(_twice, before[copies : 2 * copies])] if n else own
+        files = [*map(_half, own[:copies]), *own[copies : images - 2 * copies], *before[: 2 * copies]]
         for number, jpeg in enumerate(files):
             (place / f"{number:06d}.jpg").write_bytes(jpeg)
     return names
 
 
-def _twice(jpeg: bytes) -> bytes:
-    """The picture at twice the size, by a filter that keeps its detail."""
-    picture, out = Image.open(io.BytesIO(jpeg)), io.BytesIO()
-    picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.LANCZOS).save(out, "JPEG", quality=95)
+def _half(jpeg: bytes) -> bytes:
+    large = Image.open(io.BytesIO(jpeg))
+    return _jpeg(large.resize((large.width // 2, large.height // 2), Image.Resampling.LANCZOS), 90)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
     return out.getvalue()
 
 
