@@ -68,5 +68,5 @@ def test_a_shard_that_is_not_what_its_manifest_says(tmp_path: Path, damage: str,
     else:
         path.write_bytes(path.read_bytes()[:-512] if damage == "shorter" else path.read_bytes().replace(b"0", b"1"))
     places = "f" * 32 if damage == "other bytes" else ""  # a whole shard of the same release is read only for these
-    with pytest.raises(RunError, match="is not what its release's manifest says, so|tar ends after"):
+    with pytest.raises(RunError, match=r"is not what its release's manifest says, so|tar ends after"):
         carry(workspace, ReleaseFolder(workspace.store, "r"), shard, places)
