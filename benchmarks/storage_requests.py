@@ -6,8 +6,8 @@ The whole way without models runs in this process, over N samples in P parts, th
 samples, and shards of half the size; what passes the storage client is counted, and each stage's slopes are the solution of
 four equations. ``--samples`` extrapolates, at a thousand samples a part, shards of 256 MB, all samples kept, parts of 5 MiB of
 uploads. A shard's samples lie in as many tars, so each is counted as a request of its own; elsewhere ranges less than a MiB
-apart are joined, as the client joins them. Retries, heartbeats of the lease, and the reading of sources (a request a file) are
-not in it.
+apart are joined, as the client joins them. Not counted: retries, the lease and the log of the run, which are written by
+the clock, and the reading of sources (a request a file).
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ _A_PART, _A_SHARD = 1000, 256e6
 _SCATTERED = ("shard.write",)
 #: Stages that read a number of samples which the recipe bounds.
 _BOUNDED = ("tokenize.fit",)
+#: What a run says of itself every few seconds.
+_BY_THE_CLOCK = ("lease/", "runs/")
 KINDS = ("get", "put", "list", "delete", "read", "written")
 _TOKENIZER = {"name": "product", "codebooks": 2, "entries": 16, "max_tokens": 64}
 
@@ -62,7 +64,8 @@ class Counted(Silent):
 
     def get(self, client: Any, key: str, **options: Any) -> Any:
         answer = self.real.get(client, key, **options)
-        self.now.update({"get": 1, "read": 0 if options else answer.meta["size"]})
+        if not key.startswith(_BY_THE_CLOCK):
+            self.now.update({"get": 1, "read": 0 if options else answer.meta["size"]})
         return answer
 
     def head(self, client: Any, key: str) -> Any:
@@ -79,8 +82,9 @@ class Counted(Silent):
         return self.real.get_ranges(client, key, starts=starts, lengths=lengths)
 
     def put(self, client: Any, key: str, data: Any, **options: Any) -> Any:
-        size = data.stat().st_size if isinstance(data, Path) else len(data)
-        self.now.update({"put": 1, "written": size})
+        if not key.startswith(_BY_THE_CLOCK):
+            size = data.stat().st_size if isinstance(data, Path) else len(data)
+            self.now.update({"put": 1, "written": size})
         return self.real.put(client, key, data, **options)
 
     def copy(self, client: Any, key: str, to: str) -> Any:
@@ -88,11 +92,11 @@ class Counted(Silent):
         return self.real.copy(client, key, to)
 
     def delete(self, client: Any, key: str) -> Any:
-        self.now["delete"] += 1
+        self.now["delete"] += not key.startswith(_BY_THE_CLOCK)
         return self.real.delete(client, key)
 
     def list(self, client: Any, prefix: str | None, **options: Any) -> Iterator[Any]:
-        self.now["list"] += 1
+        self.now["list"] += not f"{prefix}/".startswith(_BY_THE_CLOCK)
         return iter(self.real.list(client, prefix, **options))
 
     def moved(self, size: int) -> None:
