@@ -7,6 +7,7 @@ import inspect
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,6 +21,7 @@ _DESCRIPTION = (
 )
 
 
+@cache
 def recipe_schema() -> dict[str, Any]:
     """What an editor can check; some mistakes, such as a path that does not exist, only ``dataengine validate`` finds."""
     schema = Recipe.model_json_schema()
