@@ -46,7 +46,8 @@ def test_a_benchmark_list_takes_its_samples_out_of_the_release_and_nothing_else(
     lists = plant(Path(base.corpus), tmp_path / "lists")
     words = len((Path(base.corpus) / "photos" / "animals" / "quokka.txt").read_text().splitlines()[0].split())
     presets = ["keye_pretrain", {"name": "phash", "radius": 8}, {"name": "ngram", "n": min(words, 13)}]
-    block = {"contamination": {"benchmarks": lists, "presets": presets}}
+    cot = {"mix": "even", "questions_per_sample": 2, "decontamination": None}  # which would embed all pictures
+    block = {"contamination": {"benchmarks": lists, "presets": presets}, "cot": cot}
     screened = Setup(copy.folder, copy.corpus, copy.workspace, block).write()
     made = stage_lines(screened.run().stdout)
     assert {made[s] for s in BEFORE} == {("up-to-date", 0)}
