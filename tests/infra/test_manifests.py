@@ -128,7 +128,7 @@ REACH: list[tuple[dict[str, str], set[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("labels", "expected"), REACH, ids=lambda value: "-".join(value) if value else "worker")
+@pytest.mark.parametrize(("labels", "expected"), REACH, ids=lambda value: "-".join(sorted(value)) or "worker")
 def test_what_pods_reach(labels: dict[str, str], expected: set[str]) -> None:
     assert reaches({**WORKER, **labels}) == expected
 

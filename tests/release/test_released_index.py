@@ -18,7 +18,8 @@ from support.planted_lists import corpus
 from support.planted_lists import recipe as base_recipe
 from typer.testing import CliRunner
 
-from dataengine.browse.results import results, thumbnails
+from dataengine.browse.results import cells, results
+from dataengine.browse.sheet import thumbnails
 from dataengine.browse.target import open_target
 from dataengine.cli.main import app
 from dataengine.errors import UsageError
@@ -65,7 +66,7 @@ def test_a_copy_is_searched_by_an_index_of_what_was_released(run: Run, release: 
     query = target.queries().text("a rocket")
     found = results(index, index.search(query.vector, 20, 64, part=query.part))
     assert found[0].caption == "A rocket at night." and {hit.id for hit in found} <= kept
-    pictures = thumbnails(index, found, target.limits)
+    pictures = thumbnails(cells(found), index.store, target.limits)
     assert set(pictures) == {hit.id for hit in found} and all(jpeg[:2] == b"\xff\xd8" for jpeg in pictures.values())
     for depth, layer in index.nodes.items():
         for number in range(1 << depth):
