@@ -159,9 +159,6 @@ def _shifts(before: Manifest, after: Manifest) -> list[Shift]:
 
 
 def _quantiles(quantiles: Quantiles) -> Mapping[str, float]:
-    values = {name: getattr(quantiles, name, UNSET) for name in _QUANTILES}
-    return (
-        {name: float(v) for name, v in values.items()}
-        if all(isinstance(v, int | float) for v in values.values())
-        else {}
-    )
+    values = [getattr(quantiles, name, UNSET) for name in _QUANTILES]
+    numbers = [float(value) for value in values if isinstance(value, int | float)]
+    return dict(zip(_QUANTILES, numbers, strict=True)) if len(numbers) == len(values) else {}

@@ -29,7 +29,7 @@ from dataengine.media.sandbox.pool import Ok, Sandbox
 
 _TABLES = {".jsonl": json_rows, ".ndjson": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
 _VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv"}
-_MEDIA_COLUMNS = (
+_MEDIA_COLUMNS: tuple[str, ...] = (
     "path",
     "file_name",
     "filename",
@@ -218,7 +218,7 @@ def _type(rows: list[dict[str, Any]], name: str) -> str:
     """What the recipe calls the type of a column; "" for lists, structures and empty ones."""
     values = [row[name] for row in rows if row.get(name) is not None]
     for type_, kinds in (("boolean", bool), ("integer", int), ("double", (int, float)), ("string", str)):
-        if values and all(isinstance(v, kinds) and (type_ == "boolean" or not isinstance(v, bool)) for v in values):  # type: ignore[arg-type]
+        if values and all(isinstance(v, kinds) and (type_ == "boolean" or not isinstance(v, bool)) for v in values):
             return type_
     return ""
 

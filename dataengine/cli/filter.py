@@ -175,7 +175,7 @@ def _print(path: str, before: Policy, changes: list[Change], trial: Trial, rows:
     console.write(f"policy {before.name} version {before.version} ({path}), with a change that is only tried:")
     for change in changes:
         console.write(f"  {change.text()}")
-    steps = [("samples", f"{trial.samples:,}", f"{trial.samples:,}", "")]
+    steps: list[tuple[str, ...]] = [("samples", f"{trial.samples:,}", f"{trial.samples:,}", "")]
     for step in trial.steps:
         counts = ["" if n is None else f"-{n:,}" if n else "0" for n in (step.before, step.after)]
         steps.append((step.rule, *counts, _signed((step.after or 0) - (step.before or 0))))
