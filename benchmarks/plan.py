@@ -118,7 +118,7 @@ def planned() -> list[RecordStage]:
 
 def of_branches(stage: RecordStage) -> bool:
     """Whether a stage of the index is planned by the branches of its tree or by row groups of a table, not by samples."""
-    return stage.name.startswith("index.") and not isinstance(stage, IndexVectors)
+    return stage.name.startswith(("index.", "release.index")) and not isinstance(stage, IndexVectors)
 
 
 def recipes(folder: Path, engine: str) -> list[Recipe]:

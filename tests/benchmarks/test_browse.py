@@ -17,5 +17,6 @@ def test_it_measures_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     browse.main()
     [table] = json.loads((tmp_path / "browse.json").read_text())["tables"]
     names = [row[0] for row in table["rows"]]
-    assert {"table of all inputs", "filter --try", "explain", "stats --sql", *browse.FACETS} == set(names)
+    of_commands = [name for name in names if not name.startswith("page: ")]
+    assert of_commands == ["table of all inputs", "filter --try", "explain", "stats --sql"] and len(names) == 12
     assert all(row[1] > 0 for row in table["rows"])

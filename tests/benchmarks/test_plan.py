@@ -25,7 +25,7 @@ STAGES_OF_SAMPLES = [
     s
     for s in RECORD_STAGES
     if type(s).__name__ not in (*_WITHOUT, *_SEQUENCES)
-    and (isinstance(s, IndexVectors) or not s.name.startswith("index."))
+    and (isinstance(s, IndexVectors) or not s.name.startswith(("index.", "release.index")))
 ]
 
 

@@ -115,11 +115,11 @@ def test_the_digest_follows_what_decides(tmp_path: Path, old: str, new: str, sam
         ("kind = 'video'", "captions is null", 11, "rules see only columns of numbers, strings and booleans"),
         ("width >= 64", "width == 64", 7, "rule `side`, keep: character 7: cannot read `== 64"),
         ("name: duration", "name: side", 10, "two rules are called `side`"),
-        ("on_missing: drop", "on_missing: dorp", 13, "'drop', 'keep' or 'error'"),
+        ("on_missing: drop", "on_missing: dorp", 13, "use drop, keep or error (got: 'dorp')"),
         ("    on_missing: drop\n", "", 10, "`rules[1].on_missing` is missing"),
         ("    reason: too long", "    raeson: too long", 14, "did you mean `reason`?"),
-        ("reason: too long", "reason: ''", 14, "at least 1 character"),
-        ("keep: duration", "keep: true #", 12, "should be a valid string"),
+        ("reason: too long", "reason: ''", 14, "must not be empty"),
+        ("keep: duration", "keep: true #", 12, "must be a text: put it in quotes"),
     ],
 )
 def test_mistakes_are_named_by_file_and_line(tmp_path: Path, old: str, new: str, line: int, hint: str) -> None:
