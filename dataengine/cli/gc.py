@@ -73,7 +73,6 @@ def _kept(where: list[str], workspace: str | None, forget: list[str]) -> tuple[S
     from dataengine.config import recipe as recipes
     from dataengine.monitoring import kept, run_log
     from dataengine.pipeline import execute
-    from dataengine.storage.garbage import Kept
     from dataengine.storage.store import Store
 
     named = [recipes.load(path, workspace=workspace) for path in where if path.endswith((".yaml", ".yml"))]
@@ -84,21 +83,23 @@ def _kept(where: list[str], workspace: str | None, forget: list[str]) -> tuple[S
         raise UsageError("name one workspace; --workspace is for a recipe")
     store = Store(places.pop() if named else where[0])
     known = run_log.recipes(store)
-    if missing := sorted(set(forget) - set(known)):
+    unknown = kept.unknown_recipes(store, [*known, *(one.name for one in named)])
+    if missing := sorted(set(forget) - {*known, *unknown}):
         raise UsageError(
             f"{store.url}: no run of a recipe `{missing[0]}` has reported here; there are {', '.join(known)}"
         )
     if both := sorted(set(forget) & {one.name for one in named}):
         raise UsageError(f"recipe {both[0]} is named to be kept and to be forgotten")
-    unknown = kept.unknown_recipes(store, [*known, *(one.name for one in named)])
-    if unknown or not (known or named):
-        names = ", ".join(unknown) or "any recipe"
+    unreported = [name for name in unknown if name not in forget]
+    if unreported or not (known or named):
+        names = ", ".join(unreported) or "any recipe"
         raise UsageError(
-            f"{store.url}: no run of {names} has reported what it needs; name the recipe files, or run them once more"
+            f"{store.url}: no run of {names} has reported what it needs; name the recipe files, run them once more, or give "
+            "them up with --forget"
         )
 
     def all_kept() -> Kept:
-        total = Kept()
+        total = kept.of_releases(store)
         for name in set(known) - set(forget):
             total |= kept.of_last_run(store, name)
         for one in named:

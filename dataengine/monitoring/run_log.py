@@ -68,10 +68,12 @@ class StageEntry:
 
 @dataclass(frozen=True)
 class RecipeLog:
-    """What is known of a recipe. ``run`` is None where its object is damaged or was deleted."""
+    """What is known of a recipe. ``run`` is None where its object is damaged or was deleted; ``unreadable``: stages whose object
+    is damaged, or of another version."""
 
     run: RunEntry | None
     stages: dict[str, StageEntry]
+    unreadable: frozenset[str] = frozenset()
 
 
 def origin(stage: Stage, run: Run, key: str) -> Origin:
@@ -189,12 +191,13 @@ def recipes(store: Store) -> list[str]:
 
 
 def read(store: Store, recipe: str) -> RecipeLog:
-    """What is known of a recipe; damaged objects count as none."""
+    """What is known of a recipe."""
     base = f"{_FOLDER}/{recipe}"
-    keys = [entry.key for entry in store.list(f"{base}/stages")]
+    names = [entry.key.rpartition("/")[2].removesuffix(".json") for entry in store.list(f"{base}/stages")]
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        stages = list(pool.map(lambda key: _read(store, key, _stage_entry), keys))
-    return RecipeLog(_read(store, f"{base}/run.json", _run_entry), {one.stage: one for one in stages if one})
+        entries = list(pool.map(lambda name: _read(store, f"{base}/stages/{name}.json", _stage_entry), names))
+    stages = {entry.stage: entry for entry in entries if entry is not None}
+    return RecipeLog(_read(store, f"{base}/run.json", _run_entry), stages, frozenset(names) - stages.keys())
 
 
 def _run_entry(raw: Mapping[str, Any]) -> RunEntry:

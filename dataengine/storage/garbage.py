@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import pyarrow as pa
@@ -51,14 +51,17 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Kept:
     """What must stay. ``commits``: keys of commits; ``files``: keys that no commit names; ``unfinished``: stages of which every
-    committed part is kept, because a recipe has not finished them."""
+    committed part is kept, because a recipe has not finished them; ``unknown``: stages of which every commit and part is kept,
+    because what a recipe used of them cannot be read; ``models``: ids of fitted models, the folders that their files lie in."""
 
     commits: frozenset[str] = frozenset()
     files: frozenset[str] = frozenset()
     unfinished: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
 
     def __or__(self, other: Kept) -> Kept:
-        return Kept(self.commits | other.commits, self.files | other.files, self.unfinished | other.unfinished)
+        return Kept(*(getattr(self, one.name) | getattr(other, one.name) for one in fields(self)))
 
 
 @dataclass
@@ -79,12 +82,14 @@ def find(store: Store, kept: Kept, older_than: float, now: float) -> Garbage:
     commits = [key for key in entries if _COMMIT.fullmatch(key)]
     markers = [key for key in entries if _PARTS.fullmatch(key)]
     content = dict(zip([*commits, *markers], _read(store, [*commits, *markers]), strict=True))
+    kept = _with_unknown(kept, content)
     retained = _retained_commits(commits, content, kept, young)
     retained |= _retained_markers(markers, content, kept, young, retained)
     named = {key for one in content.values() for key in _files(one)}
     needed = kept.files | {key for name in retained for key in _files(content[name])}
     retained |= {key for key in entries if key in needed or (key in young and key not in content)}
     retained |= {key for key in entries if _STATE.fullmatch(key) and key.split("/")[1] in kept.unfinished}
+    retained |= {key for key in entries if key.rpartition("/")[0].rpartition("/")[2] in kept.models}
     unnamed = [key for key in entries if key not in named and key not in retained and key not in content]
     retained |= _owned(store, unnamed, retained, young)
     return _sorted(entries, retained)
@@ -124,8 +129,17 @@ def _rank(key: str) -> int:
     return 2 if key.endswith(".parquet") else 3
 
 
+def _with_unknown(kept: Kept, content: Mapping[str, Json]) -> Kept:
+    """With the stages of kept commits that are gone or cannot be read as ``unknown``: these are made again from their parts."""
+    lost = {key.split("/")[1] for key in kept.commits if not content.get(key)}
+    return replace(kept, unknown=kept.unknown | lost, unfinished=kept.unfinished | kept.unknown | lost)
+
+
 def _retained_commits(commits: list[str], content: Mapping[str, Json], kept: Kept, young: set[str]) -> set[str]:
-    return {key for key in commits if key in kept.commits or key in young or _in_place(key, content[key])}
+    def stays(key: str) -> bool:
+        return key in kept.commits or key in young or key.split("/")[1] in kept.unknown
+
+    return {key for key in commits if stays(key) or _in_place(key, content[key])}
 
 
 def _in_place(key: str, content: Json) -> bool:

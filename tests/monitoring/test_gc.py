@@ -15,7 +15,9 @@ from support import letters
 from support.command import dataengine
 from support.small_release import NAME, recipe
 
+from dataengine.config.lock import Lock, to_bytes
 from dataengine.config.share import Share
+from dataengine.monitoring.kept import of_releases
 from dataengine.pipeline import execute
 from dataengine.storage import garbage
 from dataengine.storage.garbage import Kept
@@ -181,6 +183,54 @@ def test_on_s3_and_a_lease_that_is_lost_ends_it(s3_conditional: str, monkeypatch
         assert [e.key for e in found.entries] == ["samples/a.parquet", "media/a.tar"]
         assert garbage.delete(store, found, lease.take) == 6
     assert [e.key for e in store.list()] == ["releases/r/a.tar"]
+
+
+def test_a_recipe_that_was_forgotten_is_not_asked_for_again(tmp_path: Path) -> None:
+    made(tmp_path, "ab", "one")
+    made(tmp_path, "bc", "two")
+    Store(tmp_path).put("stages/release/one.json", b"{}")
+    gc(tmp_path, "--delete", "--forget", "one")
+    assert gc(tmp_path)["free"] == {} and Store(tmp_path).exists("stages/release/one.json")
+
+
+@pytest.mark.parametrize("trace", ["partitions/day/2026-11-01.json", "continued/day/shard.assign.json"])
+def test_a_recipe_without_a_log_is_refused_until_it_is_given_up(tmp_path: Path, trace: str) -> None:
+    made(tmp_path, "ab", "one")
+    Store(tmp_path).put(trace, b"{}")
+    done = dataengine("gc", str(tmp_path), ok=False)
+    assert done.returncode == 2 and "no run of day has reported" in done.stderr
+    gc(tmp_path, "--delete", "--forget", "day")
+    assert gc(tmp_path)["deleted"] is False and Store(tmp_path).exists(trace)
+
+
+@pytest.mark.parametrize("lost", ["commit", "log"])
+def test_parts_stay_where_it_cannot_be_read_which_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    _letters_are_tables(monkeypatch)
+    made(tmp_path, "abc")
+    store = Store(tmp_path)
+    if lost == "commit":
+        store.delete([entry.key for entry in store.list("stages/count") if "/parts/" not in entry.key])
+    else:
+        store.put("runs/letters/stages/count.json", b'{"of": "another version"}')
+    before = keys(tmp_path)
+    gc(tmp_path, "--delete")
+    assert keys(tmp_path) == before
+    assert made(tmp_path, "abc")["count"][1] == 0
+
+
+def test_models_of_a_release_stay_for_those_that_continue_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    entry = {"id": "t", "settings": "s", "engine": "e", "files": {}}
+    tokenizer = {**entry, "fitted_on": {"samples": 1, "digest": "d"}}
+    content = Lock.model_validate({"tokenizer": tokenizer, "tree": {**entry, "folder": "index/trees/x"}})
+    store.put("stages/release/r.json", b"{}")
+    store.put("releases/r/lock.yaml", to_bytes(content))
+    for key in ("tokenizers/t/a.json", "index/trees/x/a.npy", "tokenizers/u/a.json", "index/trees/y/a.npy"):
+        store.put(key, b"m")
+    free = [e.key for e in garbage.find(store, of_releases(store), 0.0, time.time() + 10).entries]
+    assert free == ["index/trees/y/a.npy", "tokenizers/u/a.json"]
 
 
 def test_a_workspace_of_which_nothing_is_known_is_refused(tmp_path: Path) -> None:
