@@ -55,6 +55,7 @@ def _each(name: str) -> Iterator[str]:
 
 def _day(text: str) -> datetime.date | None:
     try:
-        return datetime.date.fromisoformat(text) if len(text) == 10 else None
+        day = datetime.date.fromisoformat(text)
     except ValueError:
         return None
+    return day if str(day) == text else None  # ISO 8601 has other forms: 20261128, 2026-W48-6

@@ -156,6 +156,8 @@ def is_listed(part: Part) -> bool:
 def keep(recipe: Recipe, parts: Sequence[Part]) -> str:
     """Take up the listed partitions, now that their ``parts`` are committed. Returns a sentence about it, "" where nothing is
     new. Raises RunError where another run has taken up others meanwhile."""
+    if not partitioned(recipe):
+        return ""
     taken_up, listings, listed = TakenUp(recipe), defaultdict[str, dict[str, list[list[str]]]](dict), set[str]()
     for part in parts:
         source, spec = part.spec

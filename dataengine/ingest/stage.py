@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -112,6 +113,16 @@ class Ingest(ListingStage):
             listed = partial(self._listed_anew, run.recipe)
             self._settled = (run, partitions.settled(parts, lambda p: self.marker(run, p) in there, listed))
         return self._settled[1]
+
+    def readable(self, recipe: Recipe, parts: Sequence[Part]) -> list[Part]:
+        """Those of ``parts`` that can be read again: not those of partitions that have gone since they were taken up."""
+        gone = set()
+        for source, partition in {(p.spec[0], p.spec[1].partition) for p in parts if not partitions.is_listed(p)}:
+            try:
+                self._listed_anew(recipe, source, partition)
+            except UsageError:
+                gone.add((source, partition))
+        return [p for p in parts if partitions.is_listed(p) or (p.spec[0], p.spec[1].partition) not in gone]
 
     def _listed_anew(self, recipe: Recipe, name: str, partition: str) -> list[Part]:
         [source] = [source for source in recipe.sources if source.name == name]

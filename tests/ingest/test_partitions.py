@@ -18,7 +18,10 @@ from dataengine.config import partitions
 from dataengine.config.recipe import load
 from dataengine.errors import RunError, UsageError
 from dataengine.ingest.partitions import TakenUp, without_taken_up
-from dataengine.pipeline import committed, execute
+from dataengine.ingest.retry import forget_failed
+from dataengine.ingest.stage import Ingest
+from dataengine.pipeline import committed, execute, open_run
+from dataengine.progress import StageReport
 from dataengine.stage import Job, Part
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Output
@@ -169,6 +172,8 @@ def test_a_table_a_day(tmp_path: Path) -> None:
         ([], "`crawl` has partitions, and none is named"),
         (["2026-11-31"], r"`2026-11-31` is no day of the calendar"),
         (["None"], "`None` is no day"),
+        (["2026-W48-6"], "`2026-W48-6` is no day"),
+        (["2026-W48-6..2026-11-30"], "no range of days"),
         (["2027-01-01"], "partition 2027-01-01: folder .* does not exist"),
         (["a/b"], "names no partition"),
         (["2026-11-01T00:00:00"], "names no partition"),
@@ -202,6 +207,30 @@ def test_a_damaged_list_of_a_day(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"2026-11-01.json is damaged: delete it, and name the partition again"):
         take_up(path)
     assert take_up(path, WEEK[0])[1]["ingest"].state == "up to date"
+
+
+def _ingested(path: Path, *days: str) -> StageReport:
+    [report] = execute(load(path, days), plan=[Ingest()], engine=InProcess())
+    return report
+
+
+def test_failures_of_a_day_that_has_gone_are_not_forgotten(tmp_path: Path) -> None:
+    """Else no later run could go on: the day's samples would be gone, too."""
+    source = {"type": "table", "name": "crawl", "path": str(tmp_path / "{date}.jsonl"), "media": "path", "buckets": 1}
+    path = recipe_of(tmp_path, sources=[source])
+    for day in WEEK[:2]:
+        (tmp_path / f"{day}.jsonl").write_text('{"path": "missing.jpg"}')
+        _ingested(path, day)
+    (tmp_path / f"{WEEK[0]}.jsonl").rename(tmp_path / "archived")
+    assert forget_failed(open_run(load(path))) == 1, "that of the second day"
+    assert _ingested(path).made == 1
+
+
+def test_a_recipe_that_has_partitions_no_more(tmp_path: Path) -> None:
+    path = recipe_of(week(tmp_path, WEEK[:1]))
+    _ingested(path, WEEK[0])
+    source = {"type": "folder", "name": "crawl", "path": str(tmp_path / "in"), "buckets": 1}
+    assert _ingested(recipe_of(tmp_path, sources=[source])).state == "done"
 
 
 def test_ranges() -> None:
