@@ -68,9 +68,20 @@ def section(run: Run, counted: list[dict[str, Any]]) -> dict[str, Any]:
             "removed_because": dict(sorted(because.items())),
             "next_shards": facts["next_shards"],
             "cot": plain(cot := _shards(run, "cot.write", facts["cot"])),
-            "next_cot_shards": next_shards(facts["next_cot_shards"], [shard.name for shard in cot]),
+            "next_cot_shards": next_cot_shards(facts, _mixed(run), [shard.name for shard in cot]),
         }
     }
+
+
+def next_cot_shards(assigned: dict[str, Any], mixed: dict[str, Any], names: list[str]) -> dict[str, int]:
+    """By split and family the number of the next new CoT shard. Records may be chosen anew where no sample is: then ``mixed``,
+    the facts of cot.mix, continues a later release than ``assigned``, those of shard.assign, and has numbers that went since."""
+    before, later = assigned["next_cot_shards"], mixed.get("next_cot_shards", {})
+    return next_shards({run: max(before.get(run, 0), later.get(run, 0)) for run in sorted({*before, *later})}, names)
+
+
+def _mixed(run: Run) -> dict[str, Any]:
+    return run.records["cot.mix"].parts["all"].facts if "cot.mix" in run.records else {}
 
 
 def _shards(run: Run, stage: str, earlier: list[list[Any]]) -> list[ShardDelta]:

@@ -263,7 +263,8 @@ def _fit(entry: LockedTokenizer) -> Json:
 def _cot(run: Run) -> Json:
     if "cot.mix" not in run.records:
         return {}
-    section = {"shards": _facts_of_parts(run, "cot.write"), **_facts(run, "cot.mix"), **_texts(run)}
+    mixed = {name: value for name, value in _facts(run, "cot.mix").items() if name != "next_cot_shards"}
+    section = {"shards": _facts_of_parts(run, "cot.write"), **mixed, **_texts(run)}
     rule = run.recipe.question_contamination
     if rule is None:
         return section

@@ -7,7 +7,6 @@ A release may continue itself, as a daily recipe does. What it was made on is th
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from dataengine.tokenize import decision
 LOCK = "lock.yaml"
 _ASSIGNMENT = re.compile(r"assignment(/[0-9a-f]+)?\.parquet")
 _COT_ASSIGNMENT = re.compile(r"cot_assignment(/[0-9a-f]+)?\.parquet")
+_SHARD = re.compile(r"[^-]+-.+-[0-9]{5,9}")
 _NOT_COUNTS = {"exif", "faces", "c2pa_opt_outs"}
 
 
@@ -63,6 +63,13 @@ class _Cot(msgspec.Struct):
 class _Deltas(msgspec.Struct):
     next_shards: dict[str, int]
     next_cot_shards: dict[str, int] = {}
+
+
+class _Pointer(msgspec.Struct):
+    """Digests of what tables were assigned from, and of the release that they were assigned on, "" for none."""
+
+    upstream: str
+    base: str
 
 
 class EarlierManifest(msgspec.Struct):
@@ -155,6 +162,8 @@ def earlier_of(recipe: Recipe) -> Earlier | None:
         manifest = msgspec.json.decode(data, type=EarlierManifest)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RunError(f"continues: {store.uri('manifest.json')} is not the manifest of a release: {error}") from None
+    if wrong := [s.name for s in (*manifest.shards, *manifest.cot.shards) if not _SHARD.fullmatch(s.name)]:
+        raise RunError(f"continues: {store.uri('manifest.json')} names a shard `{wrong[0]}`, which is no name of one")
     earlier = Earlier(store, hashlib.sha256(data).hexdigest(), manifest)
     paths = {f.path for f in manifest.files}
     if manifest.schema_version != contracts.VERSION or LOCK not in paths or not earlier.assignment:
@@ -246,18 +255,27 @@ def _base(run: Run, stage: str, upstream: str) -> str:
     earlier, key = earlier_of(run.recipe), _pointer(run.recipe, stage)
     if run.recipe.continues is None or not continues_itself(run.recipe):
         return earlier.digest if earlier else ""
-    try:
-        last = json.loads(run.workspace.store.get(key))
-    except FileNotFoundError:
-        last = None
-    if last is not None and last["upstream"] == upstream:
-        return str(last["base"])
-    if last is not None and last["base"] and earlier is None:
+    last = _pointed(run, key)
+    if last is not None and last.upstream == upstream:
+        return last.base
+    if last is not None and last.base and earlier is None:
         raise RunError(
             f"{place_of(run.recipe)}, which this run continues, has no manifest: an earlier run was stopped while it was put in "
             f"place. Run that one again first, or delete {run.workspace.store.uri(key)} to begin anew"
         )
     return earlier.digest if earlier else ""
+
+
+def _pointed(run: Run, key: str) -> _Pointer | None:
+    """Raises RunError for a damaged one."""
+    try:
+        return msgspec.json.decode(run.workspace.store.get(key), type=_Pointer)
+    except FileNotFoundError:
+        return None
+    except (msgspec.MsgspecError, ValueError):
+        raise RunError(
+            f"{run.workspace.store.uri(key)} is damaged: delete it to continue the release that is there now"
+        ) from None
 
 
 def _pointer(recipe: Recipe, stage: str) -> str:

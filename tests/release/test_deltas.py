@@ -50,6 +50,17 @@ def test_each_sample_has_its_reason(duck: DuckDBEngine) -> None:
     assert rows(duck) == WANTED
 
 
+def test_a_number_of_a_cot_shard_is_not_used_again() -> None:
+    """Not that of one that went when records were chosen anew for the same samples, either."""
+    assigned, mixed = {"next_cot_shards": {"train-a": 1, "val-a": 5}}, {"next_cot_shards": {"train-a": 3, "train-b": 1}}
+    assert deltas.next_cot_shards(assigned, mixed, ["train-a-00000", "train-b-00001"]) == {
+        "train-a": 3,
+        "train-b": 2,
+        "val-a": 5,
+    }
+    assert deltas.next_cot_shards({"next_cot_shards": {}}, {}, ["train-a-00000"]) == {"train-a": 1}
+
+
 @pytest.mark.slow
 def test_spark_agrees(spark: SparkEngine) -> None:
     assert rows(spark) == WANTED

@@ -19,8 +19,8 @@ from support.days import WEEK, recipe_of, take_up, week
 from dataengine import contracts
 from dataengine.config.recipe import load
 from dataengine.errors import RunError, UsageError
-from dataengine.pipeline import committed, execute
-from dataengine.shards.earlier import earlier_of
+from dataengine.pipeline import committed, execute, open_run
+from dataengine.shards.earlier import earlier_of, key_of
 from dataengine.shards.read import read_shard
 from dataengine.shards.stage import ShardAssign, ShardWorker
 from dataengine.storage.release_folder import ReleaseFolder
@@ -230,14 +230,34 @@ def test_what_cannot_be_continued(tmp_path: Path, changes: dict[str, Any], messa
         ShardAssign().validate(recipe)
 
 
+_NAMED_WRONGLY = {
+    "schema_version": "1",
+    "name": "n",
+    "version": "1",
+    "shards": [],
+    "files": [],
+    "media": {},
+    "tokenizer": None,
+    "cot": {"shards": [{"name": "pictures", "sha256": "0" * 64}]},
+}
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
         ("{", RunError, "is not the manifest of a release"),
         (json.dumps({"schema_version": "1"}), RunError, "missing required field"),
+        (json.dumps(_NAMED_WRONGLY), RunError, "names a shard `pictures`, which is no name of one"),
     ],
 )
 def test_a_damaged_release(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
     (tmp_path / "manifest.json").write_text(text)
     with pytest.raises(error, match=message):
         earlier_of(load(recipe_of(tmp_path, continues=str(tmp_path))))
+
+
+def test_a_damaged_note_of_what_was_continued(tmp_path: Path) -> None:
+    run = open_run(load(recipe_of(tmp_path, continues="test")))
+    run.workspace.store.put("continued/test/shard.assign.json", b"[1]")
+    with pytest.raises(RunError, match=r"continued/test/shard.assign.json is damaged: delete it"):
+        key_of(run, "shard.assign", "u")

@@ -116,6 +116,7 @@ class CotMix(Cot, TableStage):
         files |= roles("outcomes", engine.write(run.workspace, f"cot/{key}/outcomes", numbered, OUTCOMES, _ORDER))
         counts = _counts(engine, outcomes)
         facts = _facts(run, counts) | _trained(engine, chosen, quotas) | {"examples": _examples(engine, plan, chosen)}
+        facts |= {"next_cot_shards": earlier.next_cot_shards} if earlier else {}
         facts["answers"] = dict(largest_answers(engine, questions, chosen))
         by_outcome: Counter[str] = Counter()
         for outcome, n in counts.items():
