@@ -116,7 +116,7 @@ class Ingest(ListingStage):
 
     def readable(self, recipe: Recipe, parts: Sequence[Part]) -> list[Part]:
         """Those of ``parts`` that can be read again: not those of partitions that have gone since they were taken up."""
-        gone = set()
+        gone = set[tuple[str, str]]()
         for source, partition in {(p.spec[0], p.spec[1].partition) for p in parts if not partitions.is_listed(p)}:
             try:
                 self._listed_anew(recipe, source, partition)
