@@ -62,10 +62,10 @@ def gc(
 
     with closing(Lease(store, "gc", alone=True)) as lease:
         lease.take()
-        found = garbage.find(store, kept(), age, lease.now())
+        unneeded = garbage.find(store, kept(), age, lease.now())
         for name in forget or []:
             forget_recipe(store, name)
-        _print(found, store, garbage.delete(store, found, lease.take), as_json)
+        _print(unneeded, store, garbage.delete(store, unneeded, lease.take), as_json)
 
 
 def _kept(where: list[str], workspace: str | None, forget: list[str]) -> tuple[Store, Callable[[], Kept]]:
@@ -116,23 +116,23 @@ def _seconds(age: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def _print(found: Garbage, store: Store, freed: int | None, as_json: bool) -> None:
+def _print(unneeded: Garbage, store: Store, freed: int | None, as_json: bool) -> None:
     from dataengine.cli import console
 
     if as_json:
-        sums = {"free": found.free, "kept": found.kept}
+        sums = {"free": unneeded.free, "kept": unneeded.kept}
         by_kind = {
             name: {k: dict(zip(("objects", "bytes"), v, strict=True)) for k, v in s.items()} for name, s in sums.items()
         }
         console.write(json.dumps({"workspace": store.url, "deleted": freed is not None, **by_kind}, sort_keys=True))
         return
     rows = []
-    for kind in sorted({*found.free, *found.kept}):
-        free, kept = found.free.get(kind, (0, 0)), found.kept.get(kind, (0, 0))
+    for kind in sorted({*unneeded.free, *unneeded.kept}):
+        free, kept = unneeded.free.get(kind, (0, 0)), unneeded.kept.get(kind, (0, 0))
         rows.append((kind, *(f"{n:,}" for n in (*free, *kept))))
-    total = [sum(one[n] for one in sums.values()) for sums in (found.free, found.kept) for n in (0, 1)]
+    total = [sum(one[n] for one in sums.values()) for sums in (unneeded.free, unneeded.kept) for n in (0, 1)]
     rows.append(("total", *(f"{n:,}" for n in total)))
     verb = "freed" if freed is not None else "would be freed"
     console.print_table(store.url, ("kind", f"objects {verb}", "bytes", "objects kept", "bytes kept"), rows)
-    if freed is None and found.entries:
+    if freed is None and unneeded.entries:
         console.write("\nNothing was deleted: rerun with --delete.")
