@@ -13,8 +13,14 @@ _AGAIN_SECONDS = 30.0
 """Schedulers may send the signal twice within moments, to a process and to its group; the second must not disturb the end."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come. Logs, metrics and status have its exit code too."""
+
+    exit_code = EXIT_CODE
+
+
 class Termination:
-    """While it is entered, SIGTERM raises KeyboardInterrupt in the main thread. It stays so after the signal has come, when the
+    """While it is entered, SIGTERM raises Terminated in the main thread. It stays so after the signal has come, when the
     process is about to end."""
 
     def __init__(self) -> None:
@@ -37,4 +43,4 @@ class Termination:
         now = time.monotonic()
         if not self.requested or now - self._at > _AGAIN_SECONDS:
             self.requested, self._at = True, now
-            raise KeyboardInterrupt
+            raise Terminated

@@ -11,7 +11,9 @@ import typer
 from typer.testing import CliRunner
 
 from dataengine.cli.common import exits
+from dataengine.cli.termination import Terminated
 from dataengine.errors import RunError
+from dataengine.progress import exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +89,7 @@ def test_a_bug_keeps_its_traceback_and_the_process_its_handler() -> None:
     with pytest.raises(ZeroDivisionError):
         bug()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_a_run_reports_of_its_end_is_what_it_exits_with() -> None:
+    assert (exit_code(Terminated()), exit_code(KeyboardInterrupt())) == (143, 130)
