@@ -24,7 +24,15 @@ import pyarrow as pa
 
 from dataengine.engines import tasks
 from dataengine.engines.graph import COMPONENTS, connected, contract
-from dataengine.engines.spark_frames import by_keys, cause, is_local_parquet, mapped, spark_schema, without_warnings
+from dataengine.engines.spark_frames import (
+    by_keys,
+    cause,
+    is_local_parquet,
+    is_not_of_py4j,
+    mapped,
+    spark_schema,
+    without_warnings,
+)
 from dataengine.engines.spark_plans import without_plan
 from dataengine.engines.tables import canonical, prefix_digits, publish
 from dataengine.errors import RunError, UsageError
@@ -91,6 +99,7 @@ class SparkEngine:
         self._errors = (PySparkException, Py4JError)
         for logger in ("SQLQueryContextLogger", "py4j"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # RunError has it all
+        logging.getLogger().addFilter(is_not_of_py4j)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image sets its own
         running = SparkSession.getActiveSession()
         self._owned = running is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -57,6 +58,11 @@ def without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         yield
+
+
+def is_not_of_py4j(record: logging.LogRecord) -> bool:
+    """A filter of the root logger, by which py4j logs the traceback of a call that SIGTERM or a lost JVM has ended."""
+    return record.module != "java_gateway"
 
 
 def cause(error: BaseException) -> str:
