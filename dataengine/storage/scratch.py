@@ -2,6 +2,7 @@
 
 A folder is locked (``flock``) for as long as its process lives, so that a process id used twice, or one of another container that
 shares the disk, is never mistaken for its owner. It gets its name once it is locked: what has a name and no lock is left over.
+Machines that share a TMPDIR whose locks hold on one machine only (Lustre with ``localflock``) need a TMPDIR each.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "dataengine-tmp-"
@@ -31,7 +33,8 @@ class Scratch:
             _delete(folder, tries=1)
         hidden = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{kind}-", dir=parent))
         lock = os.open(hidden, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with suppress(OSError):  # a file system without locks, such as NFS for folders: nothing is swept there
+            fcntl.flock(lock, fcntl.LOCK_EX)
         self.path = hidden.rename(parent / hidden.name.removeprefix("."))
         self._finalizer = weakref.finalize(self, _end, self.path, lock, os.getpid())
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from dataengine.storage.scratch import Scratch, left_over
 
@@ -37,3 +40,16 @@ def test_only_folders_of_runs_that_are_no_more_are_left_over(tmp_path: Path) -> 
     running.cleanup()
     running.cleanup()
     assert not running.path.exists() and (tmp_path / "dataengine-corpus").exists()
+
+
+def test_where_folders_cannot_be_locked_none_is_taken_for_left_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError("Bad file descriptor")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    first, second = Scratch("work", tmp_path), Scratch("work", tmp_path)
+    assert first.path.exists() and list(left_over(tmp_path)) == []
+    first.cleanup()
+    assert [path.name for path in tmp_path.iterdir()] == [second.path.name]
