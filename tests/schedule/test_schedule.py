@@ -257,6 +257,22 @@ def test_scripts_parse(script: str) -> None:
     subprocess.run(["bash", "-n", str(ROOT / "infra" / script)], check=True)
 
 
+def test_the_last_line_of_a_plan_needs_no_end(tmp_path: Path) -> None:
+    sbatch = tmp_path / "sbatch"
+    sbatch.write_text("#!/bin/sh\necho 7\n")
+    sbatch.chmod(0o755)
+    (tmp_path / "plan").write_text("# two stages\n\ningest 2\nrelease 1 --mem=1G")
+    done = subprocess.run(
+        [str(ROOT / "infra/slurm/submit"), str(tmp_path / "plan"), "r.yaml", "ws"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DATAENGINE_RUN": "nightly"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["7 ingest --array=1-2", "7 ingest ", "7 release --mem=1G", "run nightly"]
+
+
 KUBERNETES = ROOT / "infra" / "kubernetes"
 
 
