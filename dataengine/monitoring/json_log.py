@@ -7,31 +7,22 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, Any
 
 from dataengine.errors import UsageError
 from dataengine.progress import PartReport, RunReport, Silent, StageReport, exit_code
-from dataengine.text.redaction import redacted
+from dataengine.text.redaction import environment_secrets, redacted
 
 _LOGGER = logging.getLogger("dataengine")
-_SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
-#: Shortest value of an environment variable that is taken for a secret, and seconds between two notes of one stage.
-_SHORTEST, _NOTE_SECONDS = 6, 30.0
+#: Seconds between two notes of one stage.
+_NOTE_SECONDS = 30.0
 #: Attributes of a log record that are written where a record has them.
 _FIELDS = ("part", "attempt")
-
-
-def secrets(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Values of environment variables with the names of credentials, the longest first."""
-    values = {v for name, v in environment.items() if _SECRET.search(name) and len(v) >= _SHORTEST}
-    return sorted(values, key=len, reverse=True)
 
 
 class JsonFormatter(logging.Formatter):
@@ -40,7 +31,7 @@ class JsonFormatter(logging.Formatter):
     def __init__(self, context: Mapping[str, Any]) -> None:
         super().__init__()
         self._context = context
-        self._secrets = secrets()
+        self._secrets = environment_secrets()
 
     def format(self, record: logging.LogRecord) -> str:
         time_ = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -57,6 +48,20 @@ class JsonFormatter(logging.Formatter):
         if isinstance(value, Mapping):
             return {self._clean(str(key)): self._clean(inner) for key, inner in value.items()}
         return [self._clean(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+class _Lines(logging.StreamHandler[IO[str]]):
+    """A disk that is full stops no run: it is told of once."""
+
+    _warned = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._warned:
+            self._warned = True
+            print(f"the log file cannot be written: {error.strerror}", file=sys.stderr)
 
 
 class JsonLog(Silent):
@@ -108,7 +113,7 @@ def json_log(place: str) -> Iterator[JsonLog]:
     context: dict[str, Any] = {}
     level = _LOGGER.level
     with _opened(place) as file:
-        handler = logging.StreamHandler(file)
+        handler = _Lines(file)
         handler.setFormatter(JsonFormatter(context))
         _LOGGER.addHandler(handler)
         _LOGGER.setLevel(min(level or logging.INFO, logging.INFO))
@@ -128,5 +133,8 @@ def _opened(place: str) -> Iterator[IO[str]]:
         file = open(place, "a", encoding="utf-8")  # noqa: SIM115, PTH123
     except OSError as error:
         raise UsageError(f"the log file {place} cannot be written: {error.strerror}; name another") from None
-    with file:
+    try:
         yield file
+    finally:
+        with suppress(OSError):  # of lines that could not be written before
+            file.close()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import UsageError
 from dataengine.progress import RunReport, Silent, StageReport
-from dataengine.text.redaction import redacted
+from dataengine.text.redaction import environment_secrets, redacted
 from dataengine.text.uris import without_secrets
 
 try:
@@ -57,7 +57,7 @@ _RETRIES = {"total": 2, "connect": 2, "read": 2}
 
 def client_of(place: str) -> OpenLineageClient:
     """The client that sends events to a URL or adds them to a file; for ``client``, as OPENLINEAGE_URL or openlineage.yml say. A
-    URL's key comes from OPENLINEAGE_API_KEY."""
+    URL's key comes from OPENLINEAGE_API_KEY. Raises UsageError for what is no URL."""
     if place == "client":
         return OpenLineageClient()
     if not place.startswith(("http://", "https://")):
@@ -65,7 +65,10 @@ def client_of(place: str) -> OpenLineageClient:
     transport: dict[str, Any] = {"type": "http", "url": place, "timeout": 5, "retry": _RETRIES}
     if key := os.environ.get(_KEY):
         transport["auth"] = {"type": "api_key", "apiKey": key}
-    return OpenLineageClient(config={"transport": transport})
+    try:
+        return OpenLineageClient(config={"transport": transport})
+    except ValueError:
+        raise UsageError(f"lineage: {without_secrets(place)} is no URL of a server; write http://HOST:PORT") from None
 
 
 class Lineage(Silent):
@@ -125,7 +128,7 @@ class Lineage(Silent):
             parent = parent_run.Run(self._parent), parent_run.Job(NAMESPACE, self._recipe.name)
             facets["parent"] = parent_run.ParentRunFacet(*parent)
         if error is not None:
-            message = redacted(str(error) or type(error).__name__)
+            message = redacted(str(error) or type(error).__name__, environment_secrets())
             facets["errorMessage"] = error_message_run.ErrorMessageRunFacet(message, "Python")
         job = Job(NAMESPACE, f"{self._recipe.name}.{stage}" if stage else self._recipe.name)
         run = Run(self._ids[stage] if stage else self._parent, facets)
@@ -142,11 +145,15 @@ class Lineage(Silent):
             self._client.emit(event)
         except (requests.RequestException, OSError, RuntimeError) as failure:
             if not self._warned:
-                _log.warning("lineage events cannot be sent to %s: %s", self._place, redacted(str(failure)))
+                _log.warning(
+                    "lineage events cannot be sent to %s: %s",
+                    self._place,
+                    redacted(str(failure), environment_secrets()),
+                )
             self._warned = True
 
     def _inputs(self, stage: str) -> list[InputDataset]:
-        """The results that a stage is made from, with versions and row counts; of the first stage the recipe's sources."""
+        """The results that a stage is made from, with versions and row counts; of ingest the recipe's sources."""
         inputs = []
         for need in self._needs[stage]:
             if record := self._records.get(need):
@@ -156,7 +163,7 @@ class Lineage(Silent):
                     )
                     for name, *numbers in self._tables(record)
                 ]
-        if not self._needs[stage]:
+        if stage == "ingest":
             inputs = [InputDataset(*dataset_of(without_secrets(source.path))) for source in self._recipe.sources]
         return inputs
 
@@ -188,6 +195,7 @@ class Lineage(Silent):
 
 def dataset_of(place: str) -> tuple[str, str]:
     """Namespace and name of a folder, file or bucket prefix, as OpenLineage's naming says."""
+    place = place.removeprefix("file://")
     scheme, separator, rest = place.partition("://")
     if not separator:
         return "file", str(Path(place).absolute())

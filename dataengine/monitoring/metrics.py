@@ -145,7 +145,7 @@ class RunMetrics(Silent):
             ended = _gauge("run_end_timestamp_seconds", "When the run ended.", "recipe")
             ended.add_metric([self.recipe], self._until)
             code = _gauge(
-                "run_exit_code", "What the run ended with: 0 success, 1 to 5 as docs/monitoring.md says.", "recipe"
+                "run_exit_code", "What the run ended with: 0 success, others as docs/monitoring.md says.", "recipe"
             )
             code.add_metric([self.recipe], self._exit_code)
             yield from (ended, code)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from prometheus_client import pushadd_to_gateway, start_http_server, write_to_te
 from dataengine.errors import UsageError
 from dataengine.monitoring.metrics import RunMetrics
 from dataengine.progress import PartReport, RunReport, Silent, StageReport
+from dataengine.text.redaction import redacted
 from dataengine.text.uris import without_secrets
 
 _log = logging.getLogger(__name__)
@@ -74,9 +76,9 @@ class Written(Silent):
     def _now(self) -> None:
         try:
             self._write()
-        except OSError as error:
+        except (OSError, HTTPException) as error:  # the second is what a server of no HTTP answers
             if not self._warned:
-                _log.warning("metrics cannot be written to %s: %s", self._place, error)
+                _log.warning("metrics cannot be written to %s: %s", self._place, redacted(str(error)))
             self._warned = True
         self._last = time.monotonic()
 
@@ -84,8 +86,7 @@ class Written(Silent):
 def written(place: str, metrics: RunMetrics) -> Written | None:
     """The Reporter for a file NAME.prom or the URL of a Pushgateway; None for an address. Raises UsageError."""
     if place.startswith(("http://", "https://")):
-        if urlsplit(place).username is not None:
-            raise UsageError("metrics: a Pushgateway's URL must hold no password; put a proxy that knows it before it")
+        _check_gateway(place)
         group = {"recipe": metrics.recipe}
         push = lambda: pushadd_to_gateway(place, _JOB, metrics.registry, group, _ANSWER_SECONDS)  # noqa: E731
         return Written(without_secrets(place), push)
@@ -94,3 +95,16 @@ def written(place: str, metrics: RunMetrics) -> Written | None:
             raise UsageError(f"metrics: the folder of {place} does not exist")
         return Written(place, lambda: write_to_textfile(place, metrics.registry))
     return None
+
+
+def _check_gateway(url: str) -> None:
+    """Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of the port, or of an address in brackets
+        usable = False
+    if not usable:
+        raise UsageError(f"metrics: {without_secrets(url)} is no URL of a Pushgateway; write http://HOST:PORT")
+    if parts.username is not None:
+        raise UsageError("metrics: a Pushgateway's URL must hold no password; put a proxy that knows it before it")

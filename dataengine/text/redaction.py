@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dataengine.text.display import visible
 
 REDACTED = "[redacted]"
+_VARIABLE = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+#: Shortest value of an environment variable that is taken for a secret.
+_SHORTEST = 6
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _NAMES = (
     r"(?:proxy-)?authorization|(?:x-)?api[-_ ]?key|(?:x-)?auth[-_]token|(?:access|refresh|id|session|security)[-_]?token|token|"
@@ -36,3 +40,9 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     text = _NAMED.sub(rf"\1\2{REDACTED}", text)
     text = _SCHEME.sub(rf"\1\2{REDACTED}", text)
     return visible(_KEY.sub(REDACTED, text))
+
+
+def environment_secrets(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Values of environment variables with the names of credentials, the longest first."""
+    values = {v for name, v in environment.items() if _VARIABLE.search(name) and len(v) >= _SHORTEST}
+    return sorted(values, key=len, reverse=True)

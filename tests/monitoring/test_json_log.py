@@ -60,3 +60,9 @@ def test_nothing_is_logged_after_the_run_and_the_logger_is_as_before(tmp_path: P
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no/run\.jsonl cannot be written"), json_log(str(tmp_path / "no/run.jsonl")):
         pass
+
+
+def test_a_disk_that_is_full_stops_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with json_log("/dev/full") as log:
+        watched(tmp_path, log)
+    assert capsys.readouterr().err == "the log file cannot be written: No space left on device\n"

@@ -10,6 +10,7 @@ import pytest
 from support import letters
 from support.watched import receiver, watched
 
+from dataengine.errors import UsageError
 from dataengine.monitoring import lineage
 from dataengine.monitoring.lineage import Lineage, dataset_of
 from dataengine.storage.workspace import Record
@@ -46,8 +47,9 @@ def test_stages_are_jobs_with_versions_and_row_counts(tmp_path: Path, monkeypatc
     assert parents == {events[0]["run"]["runId"]} and events[1]["run"]["runId"] == ingest["run"]["runId"]
 
 
-def test_a_failure_names_its_error_without_credentials(tmp_path: Path) -> None:
+def test_a_failure_names_its_error_without_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "events.jsonl"
+    monkeypatch.setenv("DATABASE_PASSWORD", "was lost")
     with pytest.raises(OSError):
         watched(tmp_path / "ws", Lineage(str(path), letters.recipe(tmp_path / "ws")), broken=True)
     events = [json.loads(line) for line in path.read_text().splitlines()]
@@ -56,7 +58,9 @@ def test_a_failure_names_its_error_without_credentials(tmp_path: Path) -> None:
         ("FAIL", "letters"),
     ]
     message = events[-2]["run"]["facets"]["errorMessage"]["message"]
-    assert "was lost" in message and "hunter2" not in path.read_text() and "sk-abc" not in path.read_text()
+    assert (
+        "@host/x [redacted], key" in message and "hunter2" not in path.read_text() and "sk-abc" not in path.read_text()
+    )
 
 
 def test_a_run_with_nothing_to_do_sends_nothing_and_a_dead_server_stops_none(
@@ -77,7 +81,21 @@ def test_a_run_with_nothing_to_do_sends_nothing_and_a_dead_server_stops_none(
         ("s3://bucket/ws/a", ("s3://bucket", "ws/a")),
         ("s3://bucket", ("s3://bucket", "/")),
         ("/data/ws", ("file", "/data/ws")),
+        ("file:///data/ws", ("file", "/data/ws")),
     ],
 )
 def test_datasets_are_named_as_openlineage_says(place: str, named: tuple[str, str]) -> None:
     assert dataset_of(place) == named
+
+
+@pytest.mark.parametrize("place", ["http://", "http://[::1", "https://server:port"])
+def test_a_wrong_url_is_named(tmp_path: Path, place: str) -> None:
+    with pytest.raises(UsageError, match="is no URL of a server"):
+        Lineage(place, letters.recipe(tmp_path))
+
+
+def test_only_ingest_reads_the_sources(tmp_path: Path) -> None:
+    events = Lineage(str(tmp_path / "events"), letters.recipe(tmp_path))
+    without_needs = [stage for stage, needs in events._needs.items() if not needs]
+    assert len(without_needs) > 2
+    assert [stage for stage in without_needs if events._inputs(stage)] == ["ingest"]

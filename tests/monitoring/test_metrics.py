@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,27 @@ def test_a_gateway_gets_them_under_the_recipe_and_one_that_refuses_stops_no_run(
     assert len(requests) > 2 and len([r for r in caplog.records if "cannot be written" in r.message]) == 1
 
 
+def test_a_server_of_no_http_stops_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(1 << 16)
+                        connection.sendall(b"220 mail ready\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        writer = written(f"http://127.0.0.1:{server.getsockname()[1]}", metrics_of(tmp_path))
+        assert writer is not None
+        watched(tmp_path, writer)
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert len([r for r in caplog.records if "cannot be written" in r.message]) == 1
+
+
 def test_they_are_answered_on_loopback_while_the_run_lives(tmp_path: Path) -> None:
     metrics = metrics_of(tmp_path)
     with metrics_server(":0", metrics) as address:
@@ -106,6 +130,9 @@ def test_they_are_answered_on_loopback_while_the_run_lives(tmp_path: Path) -> No
         ("nonsense", "no address"),
         ("127.0.0.1:99999", "no address"),
         ("http://a:b@gate", "no password"),
+        ("http://", "no URL"),
+        ("http://gateway:port", "no URL"),
+        ("http://[::1", "no URL"),
         ("no/x.prom", "folder"),
     ],
 )
