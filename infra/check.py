@@ -41,7 +41,7 @@ def render(overlay: Path) -> str:
 
 def with_all_components(folder: Path) -> Path:
     """An overlay in ``folder`` of the GPU overlay's values and every component."""
-    components = ["gpu", "spot", "downloads", "models", "values", "gpu-values"]
+    components = ["gpu", "spot", "gpu-spot", "downloads", "models", "gpu-models", "values", "gpu-values"]
     shutil.copy(KUBERNETES / "overlays/gpu/values.yaml", folder)
     up = os.path.relpath(KUBERNETES.resolve(), folder.resolve())
     text = {

@@ -92,7 +92,8 @@ data "aws_iam_policy_document" "worker" {
   }
 }
 
-# Publishing creates objects and never overwrites one; the marker of a publication under way is deleted at its end.
+# Publishing creates objects and never overwrites one; the marker of a publication under way is deleted at its end. A recipe's lock
+# lies beside it, and a tokenizer that was fitted stays by it.
 data "aws_iam_policy_document" "driver" {
   source_policy_documents = [data.aws_iam_policy_document.worker.json]
 
@@ -106,6 +107,12 @@ data "aws_iam_policy_document" "driver" {
     sid       = "Publish"
     actions   = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
     resources = ["${local.releases}/*"]
+  }
+
+  statement {
+    sid       = "KeepLocks"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.workspace}/recipes/*.lock"]
   }
 
   statement {

@@ -168,6 +168,17 @@ def test_pods_are_labelled_as_the_policies_ask() -> None:
             assert not [e for e in container.get("env", []) if "SECRET" in e["name"] or "KEY" in e["name"]]
 
 
+@pytest.mark.parametrize("component", ["models", "spot"])
+def test_what_workers_get_those_with_gpus_get_too(component: str) -> None:
+    def places(name: str, group: int) -> set[str]:
+        patches = read(f"components/{name}/kustomization.yaml")["patches"]
+        steps = [s for p in patches if p["target"]["kind"] == "RayJob" for s in yaml.safe_load(p["patch"])]
+        base = f"/spec/rayClusterSpec/workerGroupSpecs/{group}/"
+        return {s["path"].removeprefix(base).removesuffix("/-") for s in steps if s["path"].startswith(base)}
+
+    assert places(f"gpu-{component}", 1) == places(component, 0) != set()
+
+
 def test_an_overlay_is_written_a_file_a_stage(tmp_path: Path) -> None:
     """As a scheduler wants it; Kustomize is a program that prints."""
     parts = [
