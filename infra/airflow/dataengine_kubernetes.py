@@ -54,14 +54,20 @@ class Resource:
         kind, self._name = _kind(body), body["metadata"]["name"]
         log(f"{body['kind']} {self._name}: {kind.command(body['spec'])}")
         self.api.create_custom_object(**self._place(), body=body)
-        state = ""
+        try:
+            return self._followed(body["kind"], log)
+        finally:  # also where the API fails: the next try makes the same stage, and must be alone with it
+            self.kill()
+
+    def _followed(self, name: str, log: Callable[[str], None]) -> int:
+        """The exit code, once there is one."""
+        kind, state = _KINDS[name], ""
         while True:
             status = self.api.get_custom_object(**self._place(), name=self._name).get("status") or {}
             if (now := kind.state(status)) != state:
-                log(f"{body['kind']} {self._name}: {now}")
+                log(f"{name} {self._name}: {now}")
                 state = now
             if (code := kind.exit_code(status)) is not None:
-                self.kill()
                 return code
             time.sleep(self.poll)
 

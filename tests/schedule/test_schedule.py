@@ -194,6 +194,13 @@ def test_a_resource_ends_with_the_code_of_its_stage(
     assert lines and all(created["metadata"]["name"] in line for line in lines)
 
 
+def test_a_resource_that_cannot_be_followed_is_ended() -> None:
+    cluster = Cluster({})
+    with pytest.raises(StopIteration):
+        Resource(RAY, cluster, poll=0).run(CALL, lambda line: None)
+    assert cluster.deleted == [one["metadata"]["name"] for one in cluster.created] != []
+
+
 def test_a_resource_carries_partition_and_run() -> None:
     ray = Resource(RAY, Cluster()).body(CALL)["spec"]
     assert shlex.split(ray["entrypoint"]) == [
