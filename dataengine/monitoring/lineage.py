@@ -58,17 +58,20 @@ _RETRIES = {"total": 2, "connect": 2, "read": 2}
 def client_of(place: str) -> OpenLineageClient:
     """The client that sends events to a URL or adds them to a file; for ``client``, as OPENLINEAGE_URL or openlineage.yml say. A
     URL's key comes from OPENLINEAGE_API_KEY. Raises UsageError for what is no URL."""
-    if place == "client":
-        return OpenLineageClient()
+    try:
+        return OpenLineageClient() if place == "client" else OpenLineageClient(config={"transport": _transport(place)})
+    except ValueError:
+        where = "what OPENLINEAGE_URL or openlineage.yml names" if place == "client" else without_secrets(place)
+        raise UsageError(f"lineage: {where} is no URL of a server; write http://HOST:PORT") from None
+
+
+def _transport(place: str) -> dict[str, Any]:
     if not place.startswith(("http://", "https://")):
-        return OpenLineageClient(config={"transport": {"type": "file", "log_file_path": place, "append": True}})
+        return {"type": "file", "log_file_path": place, "append": True}
     transport: dict[str, Any] = {"type": "http", "url": place, "timeout": 5, "retry": _RETRIES}
     if key := os.environ.get(_KEY):
         transport["auth"] = {"type": "api_key", "apiKey": key}
-    try:
-        return OpenLineageClient(config={"transport": transport})
-    except ValueError:
-        raise UsageError(f"lineage: {without_secrets(place)} is no URL of a server; write http://HOST:PORT") from None
+    return transport
 
 
 class Lineage(Silent):

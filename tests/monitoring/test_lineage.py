@@ -88,8 +88,9 @@ def test_datasets_are_named_as_openlineage_says(place: str, named: tuple[str, st
     assert dataset_of(place) == named
 
 
-@pytest.mark.parametrize("place", ["http://", "http://[::1", "https://server:port"])
-def test_a_wrong_url_is_named(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("place", ["http://", "http://[::1", "https://server:port", "client"])
+def test_a_wrong_url_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    monkeypatch.setenv("OPENLINEAGE_URL", "http://server:port")
     with pytest.raises(UsageError, match="is no URL of a server"):
         Lineage(place, letters.recipe(tmp_path))
 
