@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import DataEngineError, HeldError
@@ -201,16 +201,34 @@ def read(store: Store, recipe: str) -> RecipeLog:
 
 
 def _run_entry(raw: Mapping[str, Any]) -> RunEntry:
-    return RunEntry(**{**raw, "stages": tuple(raw["stages"])})
+    numbers: dict[str, Any] = {
+        "since": float(raw["since"]),
+        "updated": float(raw["updated"]),
+        "exit_code": int(raw["exit_code"]),
+    }
+    return RunEntry(**{**_known(raw, RunEntry), **numbers, "stages": tuple(raw["stages"])})
 
 
 def _stage_entry(raw: Mapping[str, Any]) -> StageEntry:
-    made_from = Origin(**raw["origin"]) if raw["origin"] else None
-    return StageEntry(**{**raw, "origin": made_from, "files": tuple(raw["files"])})
+    made_from = Origin(**_known(raw["origin"], Origin)) if raw["origin"] else None
+    numbers: dict[str, Any] = {
+        "parts": int(raw["parts"]),
+        "finished": int(raw["finished"]),
+        "seconds": float(raw["seconds"]),
+    }
+    counts = {name: int(n) for name, n in dict(raw["counts"]).items()}
+    checked: dict[str, Any] = {**numbers, "counts": counts, "origin": made_from, "files": tuple(raw["files"])}
+    return StageEntry(**{**_known(raw, StageEntry), **checked})
+
+
+def _known(raw: Mapping[str, Any], kind: Any) -> dict[str, Any]:
+    """Without the fields that a later version has added."""
+    names = {one.name for one in fields(kind)}
+    return {name: value for name, value in raw.items() if name in names}
 
 
 def _read(store: Store, key: str, parse: Any) -> Any:
     try:
         return parse(json.loads(store.get(key)))
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None

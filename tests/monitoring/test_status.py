@@ -147,3 +147,23 @@ def test_damage_in_the_log_counts_as_none(tmp_path: Path) -> None:
     (tmp_path / "runs/letters/stages/sum.json").write_text('{"stage": 1}')
     status = watch.status(Store(tmp_path), "letters")
     assert (status.state, states(status)) == ("new", {"count": "done"})
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "stages"),
+    [
+        ({"since": "noon"}, "new", ["count", "sum"]),
+        ({"counts": [1]}, "finished", ["count"]),
+        ({"seconds": None}, "finished", ["count"]),
+        ({"of_a_later_version": 1}, "finished", ["count", "sum"]),
+    ],
+)
+def test_fields_that_cannot_be_used_count_as_damage_and_later_ones_are_passed_over(
+    tmp_path: Path, change: dict[str, object], state: str, stages: list[str]
+) -> None:
+    run(tmp_path)
+    for name in ("run", "stages/sum"):
+        path = tmp_path / f"runs/letters/{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    status = watch.status(Store(tmp_path), "letters")
+    assert (status.state, [s.stage for s in status.stages if s.state == "done"]) == (state, stages)
