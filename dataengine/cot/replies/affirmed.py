@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 
 _CLAUSE = re.compile(
-    r"[,;.!?\n。，；]\s{0,4}|\s(?=but\b|however\b|rather\b(?! than)|instead\b(?! of)|while\b|whereas\b|although\b)|\s(?:-|–|—)\s"
+    r"[,;.!?\n。，；]\s{0,4}|(?i:(?<!everything)(?<!everyone)(?<!anything)(?<!\ball))\s(?=but\b)|"
+    r"\s(?=however\b|rather\b(?! than)|instead\b(?! of)|while\b|whereas\b|although\b)|\s(?:-|–|—)\s"
 )
 _NEGATION = re.compile(
     r"(?i)\b(?:not|never|neither|nor|cannot|rather than|instead of|other than|except|unlike|different from|without|as opposed to|"
     r"than|isn't|aren't|wasn't|weren't|doesn't|don't|didn't|can't|couldn't|won't|wouldn't|shouldn't|hasn't|haven't|excluding|"
+    r"doubt(?:s|ed|ful)?|unlikely|(?:everything|everyone|anything|all) but|if(?=[^,;.]{0,80}\b(?:were|was|had)\b)|"
     r"wrong|incorrect|rule out|ruled out|false|(?:could|might|may) (?:look|seem|appear))\b|"
     r"不是|而非|并非|不"
 )
@@ -23,6 +25,13 @@ _ABSTAINS = re.compile(
 )
 _DOUBTS = re.compile(
     r"(?i)\b(?:perhaps|possibly|maybe|(?:could|might|may)(?: well| also| still| even)? (?:be|have been))\b|可能|也许|大概"
+)
+_ASIDE = re.compile(
+    rf"(?is)(?:[,;.(]|\s[-–—])\s{{0,3}}(?:(?:and|but|which|it|this|that|they|he|she|these)\s{{1,3}}){{0,2}}"
+    rf"(?={_DOUBTS.pattern.removeprefix('(?i)')})(?=[^.;\n]{{2,30}} \w)"
+)
+_RESTRICTS = re.compile(
+    r"(?i)\d|\b(?:more|fewer|less|other|others|another|some|several|few|couple|pair|twice|double|half|many|yes|no|none|not)\b"
 )
 _CONTRAST = re.compile(r"(?i)\b(?:but|however|yet|on a closer look|looking closer)\b|但")
 _REVISES = re.compile(
@@ -54,6 +63,13 @@ def settled(text: str) -> str:
         return text
     tail = _CONTRAST.split(text)[-1]
     return "" if tail == text or _DOUBTS.search(tail) else tail
+
+
+def without_aside(text: str) -> str:
+    """The text without a doubt at its end that leaves a number, or a yes or no, as it is ("3 people, perhaps a family");
+    ``text`` has its number words as digits."""
+    aside = _ASIDE.search(text)
+    return text if aside is None or _RESTRICTS.search(text, aside.end()) else text[: aside.start()]
 
 
 def abstains(text: str) -> bool:

@@ -21,6 +21,8 @@ _RUN = re.compile(
 _SHARE = re.compile(
     rf"(?i)\b(\d{{1,3}}|an?)[ -]({'|'.join(sorted(_PARTS, key=len, reverse=True))})\b(?! (?:of the way|place|from))"
 )
+_HALF_DOZEN = re.compile(r"(?i)\bhalf(?: a|-a)?[ -]dozen\b")
+_AND_A_SHARE = re.compile(r"\b(\d{1,6}) and (?=\d{1,3}/\d{1,3}\b)")
 _DOZEN = re.compile(r"(?i)\b(?:a |one )dozen\b")
 _PRONOUN = re.compile(
     r"(?i)(?:\b(?:the|this|that|each|every|another|which|any|some|other|last|first|second|no|right|left|next|top|bottom) )one\b"
@@ -46,11 +48,11 @@ def roman(text: str) -> str | None:
 
 def with_digits(text: str) -> str:
     """Text with its number words as digits; ``one`` where it stands for a thing is left."""
-    text = _DOZEN.sub("12", text)
+    text = _DOZEN.sub("12", _HALF_DOZEN.sub("6", text))
     text = _SINGLE.sub("1", text)
     text = _PRONOUN.sub(lambda match: re.sub(r"(?i)one", f"o{_MARK}ne", match[0]), text)
     text = _RUN.sub(lambda match: str(_value(match[0])), text)
-    text = _SHARE.sub(_share, text)
+    text = _AND_A_SHARE.sub(r"\1 ", _SHARE.sub(_share, text))
     text = _HAN_NUMBER.sub(_han, text)
     return text.replace(_MARK, "")
 

@@ -16,6 +16,9 @@ _FORMS = {
     "less": ("less", "least", "fewer", "fewest"),
 }
 _AFTER = re.compile(r"(?i)\b(?:because|since|as|given that|whereas|while|than|other|others|rest)\b")
+_DENIED = re.compile(
+    r"(?i)\b(?:not|n't) (in|on|shown|visible|present|there|seen|part|depicted|true|correct|mentioned|wearing|holding)\b"
+)
 _LONGEST = 2000
 
 
@@ -39,9 +42,13 @@ _OPPOSITES = [
 
 
 def opposes(question: str, statement: str) -> bool:
-    """Whether a statement compares by the opposite of the word that the question compares by, and not by that word, too."""
+    """Whether a statement compares by the opposite of the word that the question compares by, and not by that word, too; or says
+    what "is in the picture" where it is asked what is not."""
     if len(question) > _LONGEST or len(statement) > _LONGEST:
         return False
+    denied = _DENIED.search(question)
+    if denied and re.search(rf"(?i)\b(?:is|are|was|were) {denied[1]}\b", statement):
+        return True
     asked = set(re.findall(r"[a-z]+", question.lower()))
     stated = set(re.findall(r"[a-z]+", _AFTER.split(statement, maxsplit=1)[0].lower()))
     ours = [one for one, _ in _OPPOSITES if asked & one]

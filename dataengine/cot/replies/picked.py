@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import string
+from itertools import dropwhile
 
-from dataengine.cot.replies.affirmed import affirmed, revises, settled
+from dataengine.cot.replies.affirmed import affirmed, revises, settled, without_aside
 from dataengine.cot.replies.coordinates import label_of
 from dataengine.cot.replies.expected import Expected, holds, words
-from dataengine.cot.replies.number_words import roman
+from dataengine.cot.replies.number_words import roman, with_digits
 from dataengine.cot.replies.opposites import opposes
 from dataengine.cot.replies.quantities import _NUMBER, multiplied, plain, quantity, relative, value_of
 from dataengine.cot.replies.times import seconds
+from dataengine.cot.replies.totals import taken_back, total_of
 from dataengine.cot.replies.units import SCALES, unit_of
 from dataengine.cot.replies.wrappers import bare
 
@@ -39,7 +41,7 @@ _SKIPPED = re.compile(
 )
 _BOUNDED = re.compile(
     r"(?i)(?:\b(?:at least|at most|more than|less than|fewer than|greater than|over|under|up to|above|below|almost|between|"
-    r"no more than|no less than|minimum of|maximum of|not|"
+    r"close to|no more than|no less than|minimum of|maximum of|not|"
     r"half of|twice|double|triple|all but|all except|everything but)|[<>≥≤±√])\s{0,3}(?:the\s)?$"
 )
 _RANGED = re.compile(
@@ -52,6 +54,13 @@ _NO_REFUSAL = re.compile(r"(?i)^no,? (?:doubt|way|idea|question|clue|clear|answe
 _DENIED = re.compile(r"(?i)^[^,;.]{0,80}\b(?:is|are|was|were|does|do|did|has|have|can)(?:n't| not)\b")
 _EXCELS = re.compile(r"(?i)\s{1,3}(?:is|are|was|were|looks?) (?:the )?[a-z]{2,20}(?:er|est)(?: one)?$")
 _TURNS = re.compile(r"(?i)\b(?:so|instead|absent|gone|missing|replaced)\b")
+_READS = re.compile(
+    r"(?is)(?:(?:the|this|that) (?:\w{1,20} ){1,3}|it )(?:reads|says|shows|is)[:,]?\s{1,3}[\"“]([^\"“”]{1,2000})[\"”]"
+)
+_STATES = re.compile(r" (?:is|are|was|were) ")
+_PASSIVE = re.compile(r"\b(?:is|are|was|were|being) \w{2,20}ed by\b")
+_CLAUSES = re.compile(r"[,;.:]\s|\s(?:and|while|but|whereas)\s")
+_SAME_SUBJECT = re.compile(r"(?i)(?:(?:and|but|so)\s)?(?:it|they|this|that|these|those|he|she|which|who)\b")
 _LONGEST = 4000
 _FEW = 3
 """Words of a number with what it counts."""
@@ -60,6 +69,8 @@ _FEW = 3
 def pick(expected: Expected, text: str) -> str | None:
     """The answer as it would stand in a box."""
     text = bare(text)
+    if expected.kind == "number" or {"yes", "no"} <= expected.vocabulary:
+        text = _without_aside(text)
     if expected.kind in ("choice", "number", "order", "word"):
         text = settled(text)
     if not text or len(text) > _LONGEST:
@@ -77,8 +88,16 @@ def pick(expected: Expected, text: str) -> str | None:
             return label_of(text, 2)
         case "word":
             return _word(expected, text)
+        case "ocr" if (read := _READS.fullmatch(text)) and '"' not in expected.answer and "“" not in expected.answer:
+            return read[1]
         case _:
             return text
+
+
+def _without_aside(text: str) -> str:
+    digits = with_digits(text) if len(text) <= _LONGEST else text
+    short = without_aside(digits)
+    return text if short == digits else short
 
 
 def _choice(expected: Expected, text: str) -> str | None:
@@ -172,11 +191,23 @@ def _word(expected: Expected, text: str) -> str | None:
         return _of_vocabulary(expected.vocabulary, text)
     if opposes(expected.question, text):
         return None
+    if (stated := _of_subject(expected, text)) is not None:
+        return stated
     statement = _LEAD_IN.sub("", text.replace("’", "'")).strip().strip("\"'“”‘’.")
     statement = _EXCELS.sub("", statement)
     if len(statement.split()) <= 6 and not re.search(r"(?i)\b(?:or|not|nor|neither)\b", statement):
         return re.sub(r"(?i)^(?:an?|the) (?=\w)", "", statement) or None
-    return _at_an_end(expected.answer, statement)
+    return _at_an_end(expected.answer, statement, expected.question)
+
+
+def _of_subject(expected: Expected, text: str) -> str | None:
+    """The answer, where a short sentence says it in the question's own words ("the car is red")."""
+    subject, *rest = _STATES.split(f"{words(text)} ")
+    known, of = {"this", "that", *words(expected.question).split()}, subject.split()
+    if len(rest) != 1 or not 0 < len(of) <= _FEW or not known.issuperset(of):
+        return None
+    predicate = " ".join(dropwhile(known.__contains__, rest[0].split()))
+    return expected.answer if predicate and predicate == words(expected.answer) else None
 
 
 def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
@@ -191,12 +222,21 @@ def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _at_an_end(answer: str, statement: str) -> str | None:
+def _at_an_end(answer: str, statement: str, question: str) -> str | None:
     """The answer, where a short sentence begins or ends with it and offers nothing else."""
     phrase, clean = words(answer), words(affirmed(statement))
     if len(statement.split()) > 25 or re.search(r"(?i)\b(?:or|either|if|might|may|could)\b", statement):
         return None
-    starts = clean.startswith(f"{phrase} ") and not _TURNS.search(statement) and not _DENIED.search(statement)
+    stating = [clause for clause in _CLAUSES.split(statement) if _STATES.search(clause)]
+    if sum(not _SAME_SUBJECT.match(clause) for clause in stating) > 1:
+        return None
+    passive = _PASSIVE.search(clean) and not _PASSIVE.search(question)
+    starts = (
+        not passive
+        and clean.startswith(f"{phrase} ")
+        and not _TURNS.search(statement)
+        and not _DENIED.search(statement)
+    )
     return answer if starts or clean.endswith(f" {phrase}") else None
 
 
@@ -207,6 +247,8 @@ def _number(expected: Expected, text: str) -> str | None:
         return value
     if seconds(text) is not None and quantity(text) is None:
         return text
+    if taken_back(plain(text), expected.question):
+        return None
     statement = plain(affirmed(text))
     mentions = _mentions(statement)
     for whole in (text, statement):
@@ -217,7 +259,9 @@ def _number(expected: Expected, text: str) -> str | None:
     if len(mentions) == 1:
         return next(iter(mentions.values()))
     _, equals, result = statement.rpartition("=")
-    return result.strip() if equals and len(result) < 60 and quantity(result) is not None else None
+    if not equals:
+        return total_of(statement)
+    return result.strip() if len(result) < 60 and quantity(result) is not None else None
 
 
 def _mentions(text: str) -> dict[tuple[object, str], str] | None:

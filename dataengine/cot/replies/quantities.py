@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from dataengine.cot.replies.number_words import with_digits
+from dataengine.cot.replies.opposites import opposes
 from dataengine.cot.replies.units import SCALES, UNITS, unit_of
 from dataengine.cot.replies.wrappers import bare
 
@@ -44,7 +45,7 @@ _MINUS = re.compile(r"(?i)(^|\b(?:is|are|be|=|:)\s{0,3})(?:minus|negative)\s{1,3
 _GLYPHS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
 _REFUSED = re.compile(
     r"(?i)\b(?:or|to|not|no|than|least|most|between|per|out of|either|neither|versus|vs|minus|plus|times|if|but|unless|"
-    r"unknown|unclear|maybe|infinite)\b|[<>≤≥±+*^=?]"
+    r"wrong|incorrect|too (?:many|few|much|high|low)|unknown|unclear|maybe|infinite)\b|[<>≤≥±+*^=?]"
 )
 
 
@@ -64,12 +65,17 @@ def quantity(text: str) -> Quantity | None:
         return None
     if text.lower().rstrip(".") in ("none", "nothing", "zero", "no", "nil", "没有", "无"):
         return Quantity(Fraction(0))
+    if text.lower().rstrip(".") == "half":
+        return Quantity(Fraction(1, 2))
     text = _NAME.sub("", _APPROXIMATELY.sub("", text)).strip()
     text = _APPROXIMATELY.sub("", text).strip()
-    if zero := re.fullmatch(r"(?i)no(?: \w+){1,3}", text):
+    if zero := re.fullmatch(r"(?i)no(?: \w+){1,5}", text):
         return (
             Quantity(Fraction(0))
-            if not re.search(r"(?i)\b(?:idea|answer|way|number|doubt|one can)\b", zero[0])
+            if not re.search(
+                r"(?i)\b(?:idea|answer|way|number|doubt|one can|more|fewer|less|longer|other|except|besides|but)\b|\d",
+                zero[0],
+            )
             else None
         )
     match = _NUMBER.match(text)
@@ -104,8 +110,10 @@ def relative(text: str, question: str) -> bool:
     if _GROUPED_WITH.search(text):
         return True
     compared = _RELATIVE.search(text)
-    if compared is None or _ASKS_RELATION.search(question):
+    if compared is None:
         return False
+    if _ASKS_RELATION.search(question):
+        return opposes(question, text)
     return (compared[1] or compared[2]).lower() not in question.lower()
 
 

@@ -12,7 +12,10 @@ from dataengine.cot.replies.units import UNITS, unit_of
 _LEAST_IOU = 0.5
 _CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(\.\d{1,6})?")
 _HALF = re.compile(r"(?i)\s{0,3}\b([ap])\.?\s?m\b\.?")
-_BEFORE = re.compile(r"(?i)^(?:at|about|around|approximately|from|after|t\s?=|~|≈|the time is|it is|it's|just)\s{1,3}")
+_BEFORE = re.compile(
+    r"(?i)^(?:at|about|around|approximately|from|after|t\s?=|~|≈|the time is|it is|it's|just|"
+    r"(?:the|this) (?:clock|watch|timer|display) (?:shows|reads|says|is at))\s{1,3}"
+)
 _PIECE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)\s{0,2}([a-zA-Z]{1,12})[\s,]{0,3}(?:and\s)?")
 _SPOKEN = re.compile(
     r"(?i)(?:(?P<minutes>\d{1,2})(?: minutes?)?|(?P<quarter>(?:a )?quarter|1/4)|(?P<half>half|1/2)) "
