@@ -110,3 +110,18 @@ def test_a_judge_reads_what_is_recombined() -> None:
     assert not recombines(CotConfig()) and recombines(CotConfig.model_validate({"judge": judge}))
     assert recombines(CotConfig(recombine="always"))
     assert not recombines(CotConfig.model_validate({"judge": judge, "recombine": "never"}))
+
+
+def test_no_step_is_said_twice_in_its_surest_wording() -> None:
+    first, second, both = (
+        "A lamp hangs on the wall left.",
+        "The lamp hangs on this old wall.",
+        "A lamp hangs on the old wall.",
+    )
+    paths = [
+        path(0, first, second, TABLE, SHADE, SUM, means=(-2.0, -2.0, -0.1, -0.1, -0.1)),
+        path(1, both, TABLE, SHADE, SUM, means=(-0.2, -0.1, -0.1, -0.1)),
+        path(2, first, second, TABLE, ASIDE, SHADE, SUM, means=(-2.0, -2.0, -0.1, -0.1, -0.1, -0.1)),
+    ]
+    made = recombined(QUESTION, paths, 9)
+    assert made is None or len(set(thought(made))) == len(thought(made))

@@ -101,13 +101,14 @@ def _with_frequent(steps: list[_Step], frame: _Sound, others: Sequence[_Sound]) 
 
 
 def _surest(steps: Sequence[_Step], others: Sequence[_Sound]) -> list[_Step]:
-    """Each step in the surest wording, where that is clearly surer."""
-    chosen = []
-    for step in steps:
+    """Each step in the surest wording, where that is clearly surer and says no other step once more."""
+    chosen = list(steps)
+    for place, step in enumerate(steps):
         wordings = [other for one in others for other in one.steps if other.same(step) and other.mean is not None]
         best = max(wordings, key=lambda other: (other.mean or 0.0, other.text), default=step)
         surer = step.mean is not None and best.mean is not None and best.mean > step.mean + _SURER
-        chosen.append(best if surer else step)
+        if surer and not any(best.same(known) for at, known in enumerate(chosen) if at != place):
+            chosen[place] = best
     return chosen
 
 
