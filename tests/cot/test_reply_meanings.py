@@ -65,6 +65,13 @@ CASES: list[tuple[bool, str, str, str, list[str] | None, str]] = [
     (True, "number", "How many?", "3", None, "If I count them all, there are 3."),
     (True, "number", "How many?", "2.5", None, "two and a half"),
     (True, "word", "What is the man holding?", "racket", None, "The man is holding a racket."),
+    (False, "number", "How many chairs are there?", "4", None, "There would be 4 chairs if one were added."),
+    (True, "number", "How many chairs are there?", "4", None, "4 chairs: two red and two blue."),
+    (False, "number", "How many chairs are there?", "2", None, "4 chairs: two red and two blue."),
+    (False, "number", "What is the value of x?", "3", None, "x^3"),
+    (True, "word", "What is on the table?", "cup", None, "A cup is on the table."),
+    (False, "word", "What is on the table?", "cup", None, "The cup is missing from the table."),
+    (False, "word", "Who won?", "Red Sox", None, "The Red Sox lost to the Cubs."),
 ]
 
 

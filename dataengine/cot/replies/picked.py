@@ -58,6 +58,7 @@ _READS = re.compile(
     r"(?is)(?:(?:the|this|that) (?:\w{1,20} ){1,3}|it )(?:reads|says|shows|is)[:,]?\s{1,3}[\"“]([^\"“”]{1,2000})[\"”]"
 )
 _STATES = re.compile(r" (?:is|are|was|were) ")
+_LOSES = re.compile(r"(?i)\b(?:lost|loses|lose|(?:was|were|is|are) (?:beaten|defeated))\b")
 _PASSIVE = re.compile(r"\b(?:is|are|was|were|being) \w{2,20}ed by\b")
 _CLAUSES = re.compile(r"[,;.:]\s|\s(?:and|while|but|whereas)\s")
 _SAME_SUBJECT = re.compile(r"(?i)(?:(?:and|but|so)\s)?(?:it|they|this|that|these|those|he|she|which|who)\b")
@@ -204,10 +205,13 @@ def _of_subject(expected: Expected, text: str) -> str | None:
     """The answer, where a short sentence says it in the question's own words ("the car is red")."""
     subject, *rest = _STATES.split(f"{words(text)} ")
     known, of = {"this", "that", *words(expected.question).split()}, subject.split()
+    answer = words(expected.answer)
+    if len(rest) == 1 and subject == answer and known.issuperset(rest[0].split()):
+        return expected.answer
     if len(rest) != 1 or not 0 < len(of) <= _FEW or not known.issuperset(of):
         return None
     predicate = " ".join(dropwhile(known.__contains__, rest[0].split()))
-    return expected.answer if predicate and predicate == words(expected.answer) else None
+    return expected.answer if predicate and predicate == answer else None
 
 
 def _of_vocabulary(vocabulary: frozenset[str], text: str) -> str | None:
@@ -229,6 +233,8 @@ def _at_an_end(answer: str, statement: str, question: str) -> str | None:
         return None
     stating = [clause for clause in _CLAUSES.split(statement) if _STATES.search(clause)]
     if sum(not _SAME_SUBJECT.match(clause) for clause in stating) > 1:
+        return None
+    if _LOSES.search(statement) and not _LOSES.search(question):
         return None
     passive = _PASSIVE.search(clean) and not _PASSIVE.search(question)
     starts = (
@@ -269,7 +275,11 @@ def _mentions(text: str) -> dict[tuple[object, str], str] | None:
     mentions: dict[tuple[object, str], str] = {}
     for match in _NUMBER.finditer(text):
         before, after = text[max(0, match.start() - 24) : match.start()], text[match.end() : match.end() + 40]
-        if re.search(r"[\w.,:/]$", before) or _SKIPPED.search(before) or re.match(r"[.:,/]\d|(?:st|nd|rd|th)\b", after):
+        if (
+            re.search(r"[\w.,:/^]$", before)
+            or _SKIPPED.search(before)
+            or re.match(r"[.:,/]\d|(?:st|nd|rd|th)\b", after)
+        ):
             continue
         if re.search(r"(?:^|\n)\s{0,4}$", before) and re.match(r"[.)]\s", after) and "\n" in text:
             continue

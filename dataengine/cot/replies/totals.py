@@ -14,6 +14,7 @@ _TAKEN_BACK = re.compile(
     r"(?i)\d\s{1,3}(?:[a-z]{1,20}\s{1,3}){0,2}(?:(?:is|are|was|were|would be|seems?)\s{1,3})?"
     r"(wrong|incorrect|false|too (?:many|few|much|high|low|big|small))\b"
 )
+_SUPPOSED = re.compile(r"(?i)\bwould\b[^.]{0,80}\bif\b")
 _BUT_FOR = re.compile(r"(?i)\bno(?: [a-z]{1,20}){1,2} (?:other than|except|besides|but)\b")
 
 
@@ -31,7 +32,7 @@ def total_of(text: str) -> str | None:
 
 def taken_back(text: str, question: str) -> bool:
     """Whether a text says of its number that it is wrong, which the question does not ask for, or of none that there is one
-    ("no people but a child")."""
-    if _BUT_FOR.search(text):
+    ("no people but a child"), or only supposes it ("would be 4 if")."""
+    if _BUT_FOR.search(text) or _SUPPOSED.search(text):
         return True
     return any(match[1].lower() not in question.lower() for match in _TAKEN_BACK.finditer(text))
