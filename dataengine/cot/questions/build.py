@@ -5,7 +5,8 @@ A task that abstains is counted and the next one in the draw is tried, until ``p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping
 
 from dataengine.cot.checks.verify import verify_question
 from dataengine.cot.core import formats
@@ -41,7 +42,7 @@ def candidates(
     media cannot be decoded.
     """
     draw = Draw(seed, source.id, "tasks")
-    turns = Turns(draw.weighted_order({cell: 1.0 for cell, share in mix.items() if share > 0}), mix)
+    turns = Turns(draw, mix)
     queues = {cell: _choices(cell, source, draw, models, shares) for cell in turns.order}
     outcomes: list[Outcome] = []
     tried: set[str] = set()
@@ -64,23 +65,35 @@ def candidates(
     return outcomes
 
 
-class Turns:
-    """Whose turn it is among cells with shares: each comes as often as its share says, the first time at a random moment. Where
-    all have the same share, they come one after another, in ``order``."""
+_MOMENTS = 1 << 53
 
-    def __init__(self, order: Sequence[str], shares: Mapping[str, float]) -> None:
-        self.order = order
+
+class Turns:
+    """Whose turn it is among cells with shares: on average over draws, each turn falls to a cell as often as its share says. The
+    first one is drawn by the shares (exponential clocks), the others come the first time at a random moment of their own, then
+    all at even distances. Where all have the same share, they come one after another, in random order."""
+
+    def __init__(self, draw: Draw, shares: Mapping[str, float]) -> None:
         self._shares = shares
-        self._taken = dict.fromkeys(order, 0)
-        self._first = {cell: (place + 0.5) / len(order) for place, cell in enumerate(order)}
+        self._clocks = {
+            cell: -math.log((draw.below(_MOMENTS) + 1) / (_MOMENTS + 1)) / shares[cell]
+            for cell in sorted(shares)
+            if shares[cell] > 0
+        }
+        self._due = dict[str, float]()
+        self.order = sorted(self._clocks, key=lambda cell: (self._clocks[cell], cell))
 
     def next(self, cells: Collection[str]) -> str:
-        """Of these cells (of ``order``, at least one) the one whose turn it is."""
-        due = {
-            cell: (self._taken[cell] + self._first[cell]) / self._shares[cell] for cell in self.order if cell in cells
-        }
-        cell = min(due, key=lambda one: due[one])
-        self._taken[cell] += 1
+        """Of these cells (of those of the first call, at least one) the one whose turn it is."""
+        if not self._due:
+            earliest = min(self._clocks[cell] for cell in cells)
+            # What is left of an exponential clock is one again: a moment that does not depend on which cell is first.
+            self._due = {
+                cell: (1 - math.exp((earliest - self._clocks[cell]) * self._shares[cell])) / self._shares[cell]
+                for cell in cells
+            }
+        cell = min((one for one in self.order if one in cells), key=self._due.__getitem__)
+        self._due[cell] += 1 / self._shares[cell]
         return cell
 
 

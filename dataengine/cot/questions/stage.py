@@ -52,7 +52,7 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "8"
+    version = "9"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:
