@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.browse.history import well_formed
 from dataengine.browse.inputs import inputs
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import quoted
@@ -63,7 +64,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(one) for one in value]
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {str(name): _plain(one) for name, one in value.items()}
     if isinstance(value, float) and value - value != 0:
         return str(value)
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)
@@ -141,11 +142,12 @@ def _is_readable(type_: pa.DataType) -> bool:
 
 
 def query(session: Session, sql: str, most: int = 1000, seconds: float = _SECONDS) -> Answer:
-    """At most so many rows of one SELECT over the tables that ``tables`` has opened. Raises UsageError for anything else, for
-    what DuckDB cannot answer, and where it takes longer than ``seconds``."""
+    """At most so many rows of one SELECT over the tables that ``tables`` has opened, which it leaves as they are. Raises
+    UsageError for anything else, for what DuckDB cannot answer, and where it takes longer than ``seconds``."""
     import duckdb
 
     connection = session.engine.connection
+    well_formed("--sql", sql)
     try:
         statements = connection.extract_statements(sql)
     except duckdb.Error as error:
@@ -154,6 +156,7 @@ def query(session: Session, sql: str, most: int = 1000, seconds: float = _SECOND
         raise UsageError("--sql: one SELECT is answered, and nothing else")
     timer = threading.Timer(seconds, connection.interrupt)
     timer.start()
+    connection.execute("BEGIN TRANSACTION READ ONLY")
     try:
         result = connection.execute(statements[0])
         rows = result.fetchmany(most + 1)
@@ -162,11 +165,15 @@ def query(session: Session, sql: str, most: int = 1000, seconds: float = _SECOND
         raise UsageError(f"--sql: no answer within {seconds:g} s: ask for fewer rows or columns") from None
     except duckdb.Error as error:
         raise UsageError(f"--sql: {_message(error)}") from None
+    except OverflowError as error:
+        raise UsageError(f"--sql: a value is too large to be shown ({error}): cast it, as in x::VARCHAR") from None
     finally:
         timer.cancel()
+        connection.execute("ROLLBACK")
     return Answer(columns, rows[:most], len(rows) > most)
 
 
 def _message(error: Exception) -> str:
-    """What is wrong, without the names of the database's own tables."""
-    return str(error).strip()
+    """What is wrong, in DuckDB's words."""
+    text = str(error).strip()
+    return "a time with a zone cannot be shown: cast it, as in now()::VARCHAR" if "'pytz'" in text else text

@@ -93,6 +93,8 @@ def test_an_answer(session: Session) -> None:
         "SELECT 1; COPY inputs TO '{folder}/out.csv'",
         "CREATE TABLE x AS SELECT 1",
         "DROP TABLE inputs",
+        "WITH x AS (DELETE FROM inputs RETURNING *) SELECT * FROM x",
+        "EXPLAIN ANALYZE DELETE FROM inputs",
         "SELECT getenv('HOME')",
         "",
         "SELECT",
@@ -106,6 +108,31 @@ def test_a_hostile_query_reads_and_writes_nothing(session: Session, run: Run, tm
         query(session, sql.format(secret=secret, folder=tmp_path, file=file))
     assert "the secret" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["secret.txt"] and file.read_bytes() == before
+
+
+def test_a_query_leaves_nothing_in_the_session(session: Session) -> None:
+    query(session, "EXPLAIN ANALYZE CREATE TEMP TABLE left_over AS SELECT 1")
+    with pytest.raises(UsageError, match="left_over does not exist"):
+        query(session, "FROM left_over")
+    assert query(session, "SELECT count(*) FROM inputs").rows == [(600,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT INTERVAL 1000000000 DAY", "a value is too large to be shown"),
+        ("SELECT TIMESTAMPTZ '2026-01-01 00:00:00+00'", "cast it, as in now"),
+        ("SELECT '\udcff'", "no well-formed text"),
+    ],
+)
+def test_values_that_cannot_be_shown(session: Session, sql: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        query(session, sql)
+
+
+def test_a_map_with_keys_that_are_no_text_is_json(session: Session) -> None:
+    answer = query(session, "SELECT MAP {DATE '2026-01-01': 1} AS a")
+    assert answer.to_json() == [{"a": {"2026-01-01": 1}}]
 
 
 def test_a_query_without_end_is_stopped(session: Session) -> None:
