@@ -45,10 +45,11 @@ def write(path: Path, old: str, after: Policy, changes: Sequence[Change], known:
     read again. Raises UsageError where it cannot be written."""
     text = yaml_loader.read_text(old)
     version = next_version(after.version)
+    edited = _edited(text, old, after.version, version, changes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
-            file.write(_edited(text, old, after.version, version, changes))
+            file.write(edited)
         written = _read(path, known)
         if written is None or written.rules != after.rules:
             path.write_text(_anew(text, old, after, version), encoding="utf-8")
@@ -68,26 +69,25 @@ def _edited(text: str, name: str, before: str, version: str, changes: Sequence[C
     root = yaml_loader.parse(text, name)
     rules = _value(root, "rules")
     edits = [_scalar_edit(text, _value(root, "version"), yaml_string(version))]
-    added = []
+    added: dict[str, Rule] = {}
     for change in changes:
         node = _rule_node(rules, change.rule)
-        if change.before is None:
-            assert change.after is not None
-            added.append(change.after)
+        if change.after is not None and (change.before is None or change.rule in added):
+            added[change.rule] = change.after
         elif change.after is None:
             edits.append((*_lines(text, rules, node), ""))
         else:
+            assert change.before is not None
             edits.append(_scalar_edit(text, _value(node, "keep"), yaml_string(nodes.text(change.after.keep))))
             edits.append(_scalar_edit(text, _value(node, "reason"), yaml_string(change.after.reason)))
             start = _line_start(text, node.start_mark.index)
             indent = " " * (len(text[start:]) - len(text[start:].lstrip(" ")))
-            note = (
-                f"# Version {version}; in version {before}: {nodes.text(change.before.keep)} ({change.before.reason})"
-            )
+            reason = " ".join(change.before.reason.split())
+            note = f"# Version {version}; in version {before}: {nodes.text(change.before.keep)} ({reason})"
             edits.append((start, start, f"{indent}{note}\n"))
     for start, end, new in sorted(edits, reverse=True):
         text = text[:start] + new + text[end:]
-    return text.rstrip("\n") + "\n" + "".join(f"\n{_rule_text(rule)}" for rule in added)
+    return text.rstrip("\n") + "\n" + "".join(f"\n{_rule_text(rule)}" for rule in added.values())
 
 
 def _value(node: Any, key: str) -> Any:

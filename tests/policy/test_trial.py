@@ -122,6 +122,21 @@ def test_a_new_version_is_the_policy_that_was_tried(path: Path, conditions: Any,
         edit.target_of(str(path), "web-v2")
 
 
+@pytest.mark.parametrize("conditions", [["nsfw <= 0.5", "nsfw <= 0.25"], ["safe: nsfw <= 0.5", "safe: nsfw <= 0.25"]])
+def test_a_rule_that_is_added_and_changed_is_written_once(path: Path, conditions: list[str]) -> None:
+    after, changes = tried(policy(path), conditions, [], KNOWN, reason="safe")
+    written = edit.write(path.parent / "new.yaml", str(path), after, changes, KNOWN)
+    assert written.rules == after.rules and nodes.text(written.rules[-1].keep) == "nsfw <= 0.25"
+    assert "# For tests." in (path.parent / "new.yaml").read_text()
+
+
+def test_a_reason_of_several_lines_keeps_the_comments(path: Path) -> None:
+    path.write_text(TEXT.replace("reason: small ", 'reason: "small\\nand dull" '))
+    after, changes = tried(policy(path), ["side: width >= 512"], [], KNOWN, reason="larger")
+    assert edit.write(path.parent / "new.yaml", str(path), after, changes, KNOWN).rules == after.rules
+    assert "# For tests." in (path.parent / "new.yaml").read_text()
+
+
 def test_a_policy_in_flow_style_is_written_anew(tmp_path: Path) -> None:
     path, rule = tmp_path / "flow.yaml", {"name": "side", "keep": "width >= 8", "on_missing": "drop", "reason": "small"}
     path.write_text(yaml.safe_dump({"name": "flow", "version": 7, "rules": [rule]}, default_flow_style=True))
