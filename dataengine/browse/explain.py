@@ -81,10 +81,11 @@ class _Explainer:
         self._published = session.published
         self._policy = _policy(session.run)
 
-    def rows(self, column: str, values: Sequence[str]) -> list[dict[str, Any]]:
-        """Rows of the ledger with one of these values."""
+    def rows(self, column: str, values: Sequence[str], condition: str = "TRUE") -> list[dict[str, Any]]:
+        """The first CANDIDATES rows of the ledger with one of these values, by source and uri, each with their ``total``."""
         listed = ", ".join(map(literal, values))
-        sql = f'SELECT * FROM {self._ledger} WHERE "{column}" IN ({listed}) ORDER BY source, uri'
+        sql = f"""SELECT *, count(*) OVER () AS total FROM {self._ledger} WHERE "{column}" IN ({listed})
+            AND {condition} ORDER BY source, uri LIMIT {CANDIDATES}"""
         rows: list[dict[str, Any]] = self._session.engine.rows(sql).to_pylist()
         return rows
 
@@ -99,7 +100,9 @@ class _Explainer:
 
     def _kept(self, row: Row) -> Lines:
         duplicates = self.rows("representative", [row["id"]])
-        listed = _list(f"{_name(r)} ({self._similarity(r)})" for r in duplicates)
+        listed = _list(
+            (f"{_name(r)} ({self._similarity(r)})" for r in duplicates), duplicates[0]["total"] if duplicates else 0
+        )
         return [("outcome", "kept"), *([("representative of", listed)] if duplicates else []), *self._shard(row)]
 
     def _duplicate(self, row: Row) -> Lines:
@@ -114,8 +117,8 @@ class _Explainer:
 
     def _first(self, row: Row) -> dict[str, Any] | None:
         """The mention of a duplicate's representative that is no further mention of the same bytes."""
-        mentions = self.rows("id", [row["representative"]])
-        return next((r for r in mentions if r["kind"] != "exact" and r["input_id"] != row["input_id"]), None)
+        mentions = self.rows("id", [row["representative"]], "coalesce(\"kind\", '') <> 'exact'")
+        return next((r for r in mentions if r["input_id"] != row["input_id"]), None)
 
     def _why(self, row: Row) -> Lines:
         if row["outcome"] == "kept":
@@ -231,7 +234,8 @@ def _name(row: Row) -> str:
     return f"{row['uri']} of source {row['source']}"
 
 
-def _list(entries: Iterable[str]) -> str:
+def _list(entries: Iterable[str], total: int | None = None) -> str:
+    """The first entries, and how many there are more of ``total`` (as many as ``entries`` where it is not given)."""
     listed: Sequence[str] = list(entries)
-    more = len(listed) - _NAMED
+    more = (len(listed) if total is None else total) - _NAMED
     return "; ".join([*listed[:_NAMED], *([f"and {more:,} more"] if more > 0 else [])])

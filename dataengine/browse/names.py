@@ -69,13 +69,14 @@ def matches(session: Session, ledger: str, name: str, most: int) -> Matches:
     sql = f"""
     WITH p AS MATERIALIZED ({values}), ranked AS MATERIALIZED (
       SELECT * FROM (SELECT {columns}, {case} AS rank FROM {ledger} AS l, p) WHERE rank IS NOT NULL)
-    SELECT *, count(*) OVER () AS total FROM ranked WHERE rank = (SELECT min(rank) FROM ranked)
+    SELECT *, count(*) OVER () AS total, min(id) OVER () = max(id) OVER () AND count(id) OVER () = total AS alike
+    FROM ranked WHERE rank = (SELECT min(rank) FROM ranked)
     ORDER BY source, uri LIMIT {most}
     """
     rows = session.engine.rows(sql, parameters).to_pylist()
     if not rows and ids:
         return _by_record(session, ledger, ids[1], most)
-    return Matches(rows, rows[0]["total"] if rows else 0, bool(rows) and len({row["id"] for row in rows}) == 1)
+    return Matches(rows, rows[0]["total"] if rows else 0, bool(rows) and bool(rows[0]["alike"]))
 
 
 def _by_record(session: Session, ledger: str, record: str, most: int) -> Matches:

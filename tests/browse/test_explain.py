@@ -156,6 +156,22 @@ def test_an_id_explains_every_mention(release: Session) -> None:
     assert [dict(lines)["input"] for lines in answer.inputs] == ["copy.jpg of source s", "x/one.jpg of source s"]
 
 
+def test_failed_inputs_are_candidates_and_not_one_sample(tmp_path: Path) -> None:
+    failed = ({"uri": f"{n}/bad.jpg", "outcome": "failed", "failure": "truncated", "message": "short"} for n in "ab")
+    one = session(tmp_path, *failed)
+    answer = explain(one, "bad.jpg")
+    assert (answer.inputs, answer.count, len(answer.candidates)) == ([], 2, 2)
+    one.engine.close()
+
+
+def test_a_sample_of_many_duplicates_is_counted(tmp_path: Path) -> None:
+    again = ({"uri": f"{n:03}.jpg", **dup(A, A, 0.0, "exact")} for n in range(90))
+    one = session(tmp_path, *again, {"uri": "x.jpg", "id": A, "outcome": "kept"}, {"uri": "y.jpg", **dup(B, A, 3.0)})
+    assert facts(one, "x.jpg")["representative of"].endswith("; and 86 more")
+    assert facts(one, "y.jpg")["its input"] == "x.jpg of source s"
+    one.engine.close()
+
+
 @pytest.mark.parametrize(
     ("name", "near"), [("nobody.jpg", "copy.jpg"), ("thre.mp4", "three.mp4"), ("%", ""), ("'; --", ""), ("aaa", "")]
 )
