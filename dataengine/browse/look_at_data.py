@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +48,8 @@ _LICENCE_COLUMNS = ("license", "licence", "license_url", "rights")
 #: Files of a folder that are counted, rows of a table that are read, and files that are decoded.
 _FILES, _ROWS, _DECODED = 200_000, 200, 40
 _LIMITS = Limits(bytes=64 << 20, seconds=10.0)
+#: Bytes of a tar's members that are held at once.
+_HELD = 256 << 20
 
 
 @dataclass
@@ -119,26 +121,26 @@ def _folder(path: str) -> Looked:
 def _beside(table: str, media: list[str]) -> bool:
     """Whether a table of many media lies with them, as in ``images/…`` and ``captions.jsonl``: it has what sidecars would say."""
     folder = table.rpartition("/")[0]
-    return all(name.startswith(folder) for name in media)
+    return not folder or all(name.startswith(f"{folder}/") for name in media)
 
 
 def _tars(path: str) -> Looked:
     entries = glob(path)
     members: Counter[str] = Counter()
-    files: list[tuple[str, bytes]] = []
+    files: list[bytes] = []
     if "://" not in path:
         with suppress(OSError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
             for member in islice(tar, 2000):
                 kind = _kind(member.name)
                 members[kind] += 1
-                if kind in ("image", "video") and len(files) < _DECODED and member.size <= _LIMITS.bytes:
+                if kind in ("image", "video") and len(files) < _DECODED and member.size <= _HELD - sum(map(len, files)):
                     data = tar.extractfile(member)
-                    files.append((member.name, data.read() if data else b""))
+                    files.append(data.read() if data else b"")
     counted = ", ".join(f"{n:,} {kind}" for kind, n in members.most_common(6))
     seen = f"{path}: {len(entries):,} tars{f'; the first holds {counted}' if counted else ''}"
     captions = bool(members[".txt"] or members[".json"])
     source = {"type": "webdataset", "name": name_of(folder_of(path) if is_pattern(path) else path), "path": path}
-    return Looked(source, [seen], _inspected(data for _, data in files), captions)
+    return Looked(source, [seen], _inspected(files), captions)
 
 
 def _table(path: str, suffix: str) -> Looked:
@@ -166,7 +168,7 @@ def _table(path: str, suffix: str) -> Looked:
     )
     facts = []
     if not urls and "://" not in path:
-        there = [p for value in values if (p := Path(folder_of(path), value)).is_file()]
+        there = [p for value in values if _is_file(p := Path(folder_of(path), value))]
         seen.append(f"  {len(there):,} of the first {len(values):,} files exist")
         facts = _decoded(there[:_DECODED])
     others = {n: t for n in names if n not in (media, caption, licence) and (t := _type(rows, n))}
@@ -223,6 +225,14 @@ def _type(rows: list[dict[str, Any]], name: str) -> str:
     return ""
 
 
+def _is_file(path: Path) -> bool:
+    """False also for what can be no name of a file, such as one that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def _decoded(paths: Iterable[Path]) -> list[dict[str, Any]]:
     return _inspected(_bytes(paths))
 
@@ -236,8 +246,11 @@ def _bytes(paths: Iterable[Path]) -> Iterator[bytes]:
 
 def _inspected(files: Iterable[bytes]) -> list[dict[str, Any]]:
     """Facts of the files that can be decoded, those that cannot as {}."""
-    data = list(files)
-    if not data:
+    remaining = iter(files)
+    if (first := next(remaining, None)) is None:
         return []
     with Sandbox("dataengine.media.inspect:inspect", _LIMITS, workers=1, limits=_LIMITS, answer=Facts) as children:
-        return [dict(outcome.value) if isinstance(outcome, Ok) else {} for outcome in children.map(data)]
+        return [
+            dict(outcome.value) if isinstance(outcome, Ok) else {}
+            for outcome in children.map(chain([first], remaining))
+        ]
