@@ -6,7 +6,6 @@ Built once by DuckDB from the run's own tables and joins; 10,000,000 rows would 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 
@@ -29,6 +28,7 @@ _LEAVES = contracts.columns(id=pa.string(), leaf=pa.int64())
 _CAPTION = """list_extract(list_transform(u."captions", lambda c: c."text"),
   list_position(list_transform(u."captions", lambda c: length(c."text")),
                 list_max(list_transform(u."captions", lambda c: length(c."text")))))"""
+_GROUP, _PLACE = ("group_id", "group_size"), ("split", "shard", "position")
 _KNOWN_FACTS = (*(name for name in FACT_COLUMNS if name != "id"), "ext", "parent", "clip_start", "clip_end")
 
 
@@ -81,10 +81,10 @@ def _joined(engine: ViewEngine, run: Run) -> str:
     columns = {name: f"l.{quoted(n)}" for n, name in LEDGER.items()}
     columns |= {"group_id": 'COALESCE(g."representative", l."representative")', "group_size": 'g."size"'}
     columns |= {name: f"u.{quoted(name)}" for name in _KNOWN_FACTS} | {"caption": _CAPTION}
-    columns |= {name: f"a.{quoted(name)}" for name in ("split", "shard", "position")}
+    columns |= {name: f"a.{quoted(name)}" for name in _PLACE}
     if is_scored(run):
-        tables["s"] = _name(annotated(run, score_columns(run)))
-        columns |= {named(n, columns): f"s.{quoted(n)}" for n in score_columns(run)}
+        tables["s"] = _name(annotated(run, list(score_columns(run))))
+        columns |= {name: f"s.{quoted(n)}" for n, name in score_columns(run).items()}
     if "index.leaves" in run.records:
         tables["x"] = _name(run.frame("index.leaves", "rows", _LEAVES))
         columns |= {"leaf": 'x."leaf"'} if "leaf" not in columns else {}
@@ -110,11 +110,15 @@ def _active(run: Run) -> set[str]:
     return {track.stage for track in tracks(run.recipe)}
 
 
-def score_columns(run: Run) -> list[str]:
-    """Names of scores, tracks and source columns, facts left out."""
-    return [name for name in known_columns(run.recipe) if name not in FACT_COLUMNS]
-
-
-def named(name: str, taken: Mapping[str, Any]) -> str:
-    """The column's name among those of inputs."""
-    return f"score_{name}" if name in taken else name
+def score_columns(run: Run) -> dict[str, str]:
+    """Scores, tracks and source columns, facts left out, with their names in the table: another one where it is taken there, or
+    is DuckDB's own."""
+    names = [name for name in known_columns(run.recipe) if name not in FACT_COLUMNS]
+    taken = {"rowid", *LEDGER.values(), *_GROUP, *_KNOWN_FACTS, "caption", *_PLACE}
+    renamed: dict[str, str] = {}
+    for name in names:
+        column = name
+        while column in taken or (column != name and column in names):
+            column = f"score_{column}"
+        renamed[name] = column
+    return renamed

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -66,7 +67,8 @@ class ViewEngine:
         if threads is not None:
             config["threads"] = threads
         self.connection: Any = duckdb.connect(":memory:", config=config)
-        self._error, self._names = duckdb.Error, 0
+        self._error, self._count = duckdb.Error, 0
+        self._kinds: dict[str, str] = {}
 
     def table_engine(self) -> TableEngine:
         """The same, as stages see engines; ``write``, ``split``, ``parts`` and ``select`` are not there."""
@@ -122,7 +124,7 @@ class ViewEngine:
         return self._view(f"SELECT {', '.join(columns)} FROM {source}")
 
     def frame(self, table: pa.Table) -> str:
-        name = self._new()
+        name = self._new("TABLE")
         self.connection.register("registered", table)
         self.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM registered")
         self.connection.unregister("registered")
@@ -140,7 +142,7 @@ class ViewEngine:
         return self.rows(self._text(sql, frames, parameters))
 
     def kept(self, frame: str) -> str:
-        name = self._new()
+        name = self._new("TABLE")
         self.execute(f"CREATE TEMP TABLE {name} AS SELECT * FROM {frame}")
         return name
 
@@ -156,6 +158,16 @@ class ViewEngine:
     def forget(self) -> None:
         """Nothing to do: tables go with the engine."""
 
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """Frames that are made within go with it."""
+        before = set(self._kinds)
+        try:
+            yield
+        finally:
+            for name in [n for n in reversed(self._kinds) if n not in before]:
+                self.execute(f"DROP {self._kinds.pop(name)} IF EXISTS {name}")
+
     def close(self) -> None:
         self.connection.close()
         self._folder.cleanup()
@@ -169,10 +181,12 @@ class ViewEngine:
         self.close()
 
     def _view(self, sql: str) -> str:
-        name = self._new()
+        name = self._new("VIEW")
         self.execute(f"CREATE TEMP VIEW {name} AS {sql}")
         return name
 
-    def _new(self) -> str:
-        self._names += 1
-        return f"frame_{self._names}"
+    def _new(self, kind: str) -> str:
+        self._count += 1
+        name = f"frame_{self._count}"
+        self._kinds[name] = kind
+        return name

@@ -75,9 +75,9 @@ def _unwritable(workspace: str) -> str:
     if "://" in workspace.removeprefix("file://"):
         return ""
     path = Path(workspace.removeprefix("file://")).absolute()
-    existing = next(one for one in (path, *path.parents) if one.exists())
+    existing = next(one for one in (path, *path.parents) if os.access(one, os.F_OK))
     if not existing.is_dir():
         return f"{existing} is no folder"
-    if not os.access(existing, os.W_OK | os.X_OK) or str(existing).startswith(("/proc", "/sys")):
+    if not os.access(existing, os.W_OK | os.X_OK) or existing.parts[1:2] in (("proc",), ("sys",)):
         return f"{existing} cannot be written: name another folder, or --workspace"
     return ""

@@ -16,13 +16,14 @@ from support.browsed import corpus, session_of
 from typer.testing import CliRunner
 
 from dataengine import contracts
-from dataengine.browse.inputs import inputs, outcomes
+from dataengine.browse.inputs import inputs, outcomes, score_columns
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import ViewEngine, with_values
 from dataengine.browse.what_if import compare, moved
 from dataengine.cli.main import app
 from dataengine.contracts import CONTAMINATION, DECISIONS
 from dataengine.errors import UsageError
+from dataengine.pipeline import open_run
 from dataengine.policy.annotated import annotated, known_columns
 from dataengine.policy.load import load
 from dataengine.policy.stage import Filter
@@ -220,6 +221,20 @@ def test_mistakes_of_the_command(
 )
 def test_values_are_written_out(sql: str, values: Any, text: str) -> None:
     assert with_values(sql, values) == text
+
+
+def test_columns_whose_names_are_taken_have_others(tmp_path: Path) -> None:
+    columns = dict.fromkeys(("r", "rowid", "outcome", "score_outcome", "position"), "integer")
+    source = {"type": "folder", "name": "photos", "path": str(tmp_path), "columns": columns}
+    named = score_columns(open_run(corpus().recipe(tmp_path, sources=[source])))
+    assert {name: named[name] for name in columns} == {
+        "r": "r",
+        "rowid": "score_rowid",
+        "outcome": "score_score_outcome",
+        "score_outcome": "score_outcome",
+        "position": "score_position",
+    }
+    assert named["blur"] == "blur"
 
 
 def test_columns_that_older_files_lack_are_null(run: Run) -> None:

@@ -123,6 +123,35 @@ def test_what_is_no_condition_is_refused(text: str) -> None:
         read_filters(text)
 
 
+def test_a_range_of_what_are_no_numbers_is_refused(table: InputsTable) -> None:
+    for name in ("uri", "audio"):
+        with pytest.raises(ValueError, match=f"no column of numbers {name}"):
+            table.page(Filters(ranges={name: (0, 1)}), "", False, 0, 1)
+
+
+def test_columns_with_the_names_of_sql(run: Run) -> None:
+    one = session_of(run)
+    table = InputsTable(one)
+    one.engine.execute("ALTER TABLE inputs ADD COLUMN r BIGINT")
+    one.engine.execute("UPDATE inputs SET r = (rowid * 7919) % 1000")
+    table.columns["r"] = "BIGINT"
+    listed = [row["r"] for row in table.page(Filters(), "r", False, 0, 50)["rows"]]
+    assert listed == sorted(n * 7919 % 1000 for n in range(ROWS))[:50]
+    one.engine.close()
+
+
+def test_what_a_request_makes_goes_with_it(session: Session, table: InputsTable, rows: list[dict[str, Any]]) -> None:
+    def frames() -> int:
+        sql = "SELECT count(*) AS n FROM (FROM duckdb_tables() SELECT 1 UNION ALL FROM duckdb_views() SELECT 1)"
+        return int(session.engine.rows(sql).to_pylist()[0]["n"])
+
+    table.attempt("blur >= 50")
+    before = frames()
+    for row in rows[:5]:
+        table.life(row["input_id"])
+    assert table.attempt("blur >= 40")["rows"] and frames() == before
+
+
 @pytest.mark.parametrize("name", ['outcome" OR TRUE --', "no_such", ""])
 def test_columns_that_are_not_there_are_refused(table: InputsTable, name: str) -> None:
     with pytest.raises(ValueError, match="column"):

@@ -12,6 +12,8 @@ from dataengine.text.bounded_json import parse_json
 
 #: Columns that the search box looks into.
 SEARCHED = ("caption", "uri", "input_id", "id", "message")
+#: Types of columns of numbers.
+NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT")
 _MOST = 2_000
 """Values of one condition."""
 
@@ -27,7 +29,7 @@ class Filters:
 
     def where(self, columns: Mapping[str, str], without: str = "") -> tuple[str, dict[str, Any]]:
         """A condition over ``columns`` (name and type) and its parameters, the conditions on one column left out. Raises
-        ValueError for a column that is not there."""
+        ValueError for a column that is not there, and for a range of what are no numbers."""
         terms, parameters = ["TRUE"], dict[str, Any]()
         for name, listed in self.values.items():
             if name not in columns:
@@ -40,8 +42,8 @@ class Filters:
             absent = f" OR {quoted(name)} IS NULL" if None in listed else ""
             terms.append(f"(list_contains(${key}, CAST({quoted(name)} AS VARCHAR)){absent})")
         for name, (low, high) in self.ranges.items():
-            if name not in columns:
-                raise ValueError(f"there is no column {name}")
+            if columns.get(name) not in NUMBERS:
+                raise ValueError(f"there is no column of numbers {name}")
             if name == without:
                 continue
             first, last = f"v{len(parameters)}", f"v{len(parameters) + 1}"

@@ -12,9 +12,9 @@ from threading import Lock
 from typing import Any
 
 from dataengine.browse.explain import explain_input
-from dataengine.browse.inputs import inputs
+from dataengine.browse.inputs import inputs, score_columns
 from dataengine.browse.names import ledger_of
-from dataengine.browse.page.filters import Filters
+from dataengine.browse.page.filters import NUMBERS, Filters
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import literal, quoted
 from dataengine.browse.what_if import compare, moved
@@ -30,7 +30,6 @@ _FACTS = ("group_size", "kind", "width", "height", "duration", "caption")
 PAGE, _VALUES, _BARS = 200, 40, 40
 _LISTABLE = 2_000
 """Different values of a column that is offered as a facet, at most."""
-_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT")
 _PLACES = {"position", "match_caption", "orientation", "distance"}
 """Numbers of which no histogram tells anything."""
 
@@ -53,7 +52,7 @@ class InputsTable:
         described = session.engine.rows(f"DESCRIBE {self._name}").to_pylist()
         self.columns: dict[str, str] = {row["column_name"]: row["column_type"] for row in described}
         self._ledger = ledger_of(session)
-        numbers = [name for name, kind in self.columns.items() if kind in _NUMBERS and name not in _PLACES]
+        numbers = [name for name, kind in self.columns.items() if kind in NUMBERS and name not in _PLACES]
         facets = [name for name in FACETS if name in self.columns]
         counts = ", ".join(f"approx_count_distinct({quoted(name)}) AS {quoted(name)}" for name in (*numbers, *facets))
         [kinds] = session.engine.rows(f"SELECT {counts} FROM {self._name}").to_pylist()
@@ -78,7 +77,7 @@ class InputsTable:
         direction = "DESC" if descending else "ASC"
         order = f"{quoted(sort)} {direction} NULLS LAST, rowid" if sort else "rowid"
         count = self._rows(f"SELECT count(*) AS n FROM {self._name} WHERE {condition}", parameters)[0]["n"]
-        chosen = f"SELECT rowid AS r FROM {self._name} WHERE {condition} ORDER BY {order}"
+        chosen = f"SELECT rowid FROM {self._name} WHERE {condition} ORDER BY {order}"
         span = f"LIMIT {min(limit, PAGE)} OFFSET {offset}"
         columns = ", ".join(map(quoted, names))
         rows = self._rows(
@@ -144,7 +143,7 @@ class InputsTable:
         width = (end - start) / bars or 1.0
         kept = "\"outcome\" = 'kept'" if "outcome" in self.columns else "TRUE"
         counted = self._rows(
-            f"SELECT least(CAST(floor(({scale} - $start) / $width) AS INTEGER), {bars - 1}) AS bar, count(*) AS n, "
+            f"SELECT greatest(0, least(CAST(floor(({scale} - $start) / $width) AS INTEGER), {bars - 1})) AS bar, count(*) AS n, "
             f"count(*) FILTER (k) AS kept FROM (SELECT {value} AS x, {kept} AS k {rows}) WHERE isfinite(x) GROUP BY bar",
             parameters | {"start": start, "width": width},
         )
@@ -168,13 +167,13 @@ class InputsTable:
 
     def life(self, input_id: str) -> list[tuple[str, str]]:
         """All that is known of an input, line by line: where it came from, what became of it and why. Raises KeyError."""
-        with self._lock:
+        with self._lock, self._session.engine.passing():
             return explain_input(self._session, self._ledger, input_id)
 
     def attempt(self, condition: str, most: int = PAGE) -> dict[str, Any]:
         """What a rule with ``condition`` would change, as ``dataengine filter --try`` counts it, with rows of at most so many
         samples that change sides. Raises UsageError."""
-        with self._lock:
+        with self._lock, self._session.engine.passing():
             run = self._session.needed("dedup", "score")
             known = known_columns(run.recipe)
             policy = load(run.recipe.filter.policy, known)
@@ -221,10 +220,11 @@ def _thresholds(session: Session) -> dict[str, list[Threshold]]:
     if session.run is None:
         return {}
     limits: dict[str, list[Threshold]] = {}
+    columns = score_columns(session.run)
     for rule in load(session.run.recipe.filter.policy, known_columns(session.run.recipe)).rules:
         for test in nodes.tests(rule.keep):
             for name, operator, value in _constants(test):
-                limits.setdefault(name, []).append(Threshold(rule.name, operator, value))
+                limits.setdefault(columns.get(name, name), []).append(Threshold(rule.name, operator, value))
     return limits
 
 

@@ -57,12 +57,14 @@ function recall() {
   if (location.hash.length < 2) return "";
   try {
     const kept = JSON.parse(decodeURIComponent(location.hash.slice(1)));
-    for (const name of Object.keys(state)) if (typeof kept[name] === typeof state[name]) state[name] = kept[name];
+    for (const name of Object.keys(state)) if (kept[name] !== null && typeof kept[name] === typeof state[name]) state[name] = kept[name];
     return typeof kept.input === "string" ? kept.input : "";
   } catch {
     return "";
   }
 }
+
+const argument = (text) => (/^[\w.\/:@-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
 const short = (number) => Number(number.toPrecision(4)).toString();
 
@@ -196,7 +198,7 @@ const attempt = guarded(async (event) => {
     return line;
   });
   by("steps").replaceChildren(head, ...lines);
-  by("command").textContent = `dataengine filter ${about.title} --try '${condition.replaceAll("'", "'\\''")}' --write NAME --reason TEXT`;
+  by("command").textContent = `dataengine filter ${argument(about.title)} --try ${argument(condition)} --write NAME --reason TEXT`;
   const values = (row) => Object.entries(row.values).map(([name, value]) => `${name} ${typeof value === "number" ? short(value) : value}`);
   only(trial.rows, `${trial.rows.length.toLocaleString("en")} change sides`, (row) => `${row.before} → ${row.after} · ${values(row).join(", ")}`);
   by("trial").hidden = false;

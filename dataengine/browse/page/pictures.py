@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from dataengine.browse.session import Session
-from dataengine.contracts import UNIQUE
+from dataengine.contracts import SAMPLES, UNIQUE
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 from dataengine.release.reader import Published
@@ -80,16 +80,16 @@ class Pictures:
 
 
 class _RunPlaces:
-    """Places in a workspace, of all samples that were read."""
+    """Places in a workspace, of all samples that were read, before they were compared, too."""
 
     def __init__(self, session: Session) -> None:
-        run = session.needed("dedup.unique")
+        run = session.needed("ingest")
         self.store: Store = run.workspace.store
         self._engine = session.engine
         columns = '"id", "media", "offset", "bytes", "ext", "kind"'
-        session.engine.execute(
-            f"CREATE TABLE places AS SELECT {columns} FROM {run.frame('dedup.unique', 'unique', UNIQUE)}"
-        )
+        unique = "dedup.unique" in run.records
+        rows = run.frame("dedup.unique", "unique", UNIQUE) if unique else run.frame("ingest", "samples", SAMPLES)
+        session.engine.execute(f"CREATE TABLE places AS SELECT {columns} FROM {rows}")
         session.engine.execute('CREATE INDEX place_by_id ON places ("id")')
 
     def __getitem__(self, id_: str) -> Place:
