@@ -212,7 +212,8 @@ class PrivateHandler(BaseHTTPRequestHandler):
         not read of its request would be taken for the next one."""
         self.connection.settimeout(WRITE_SECONDS)
         self.send_response(status)
-        ending = [("Connection", "close")] if status is not HTTPStatus.OK else []
+        refused = status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
+        ending = [("Connection", "close")] if refused else []
         lengths = [("Content-Type", kind), ("Content-Length", str(len(data)))]
         replaced = {name for name, _ in more}
         always = [(name, value) for name, value in _HEADERS.items() if name not in replaced]

@@ -13,6 +13,7 @@ from support.browsed import corpus, session_of
 
 from dataengine.browse.page.filters import Filters, read_filters
 from dataengine.browse.page.inputs_table import InputsTable
+from dataengine.browse.page.server import read_range
 from dataengine.browse.session import Session
 from dataengine.errors import InputError
 from dataengine.stage import Run
@@ -127,6 +128,22 @@ def test_a_range_of_what_are_no_numbers_is_refused(table: InputsTable) -> None:
     for name in ("uri", "audio"):
         with pytest.raises(ValueError, match=f"no column of numbers {name}"):
             table.page(Filters(ranges={name: (0, 1)}), "", False, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        ("bytes=0-", (0, 4 << 20)),
+        ("bytes=7-9", (7, 3)),
+        ("bytes=5-99999999", (5, 4 << 20)),
+        ("bytes=9-7", None),
+        ("bytes=-5", None),
+        ("bytes=0-1,3-4", None),
+        ("", None),
+    ],
+)
+def test_parts_of_a_file(header: str, span: tuple[int, int] | None) -> None:
+    assert read_range(header) == span
 
 
 def test_columns_with_the_names_of_sql(run: Run) -> None:

@@ -55,12 +55,14 @@ class Pictures:
     ) -> None:
         self._open.close()
 
-    def media(self, id_: str) -> tuple[str, bytes]:
-        """Content type and bytes as they are stored. Raises KeyError."""
+    def media(self, id_: str, start: int = 0, length: int | None = None) -> tuple[str, bytes, int]:
+        """Content type, stored bytes (all from ``start``, or at most ``length`` of them) and the size of the whole. Raises
+        KeyError."""
         place = self._places[id_]
         kind = mimetypes.guess_type(f"x.{place.ext}")[0] or ""
-        data = self._places.store.get_range(place.media, place.offset, place.bytes)
-        return kind if kind.startswith(_SHOWN) else "application/octet-stream", data
+        wanted = max(0, min(place.bytes - start, place.bytes if length is None else length))
+        data = self._places.store.get_range(place.media, place.offset + start, wanted) if wanted else b""
+        return kind if kind.startswith(_SHOWN) else "application/octet-stream", data, place.bytes
 
     def thumbnail(self, id_: str) -> bytes:
         """A JPEG; of a video its middle frame. Raises KeyError where there is no such sample or it cannot be decoded."""

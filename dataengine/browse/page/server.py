@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -15,6 +16,8 @@ from dataengine.web.server import PrivateHandler, PrivateServer
 
 #: A stored file that a browser is sent to by itself runs nothing.
 _MEDIA = [("Content-Security-Policy", "sandbox; default-src 'none'")]
+#: Bytes of an answer to a part of a file.
+_PIECE = 4 << 20
 _THUMBNAIL = [("Cache-Control", "private, max-age=86400")]
 
 
@@ -36,11 +39,27 @@ class _Handler(PrivateHandler):
         if kind == "thumbnail":
             self.send(HTTPStatus.OK, "image/jpeg", self.server.pictures.thumbnail(unquote(name)), _THUMBNAIL)
         elif kind == "media":
-            self.send(HTTPStatus.OK, *self.server.pictures.media(unquote(name)), _MEDIA)
+            self._media(unquote(name))
         elif kind == "api":
             self.send_json(self._answer_of(unquote(name), query))
         else:
             raise KeyError(path)
+
+    def _media(self, id_: str) -> None:
+        """A file, or what is asked of it, piece by piece: players seek in videos that way."""
+        span = read_range(self.headers.get("Range", ""))
+        if span is None:
+            kind, data, _ = self.server.pictures.media(id_)
+            self.send(HTTPStatus.OK, kind, data, [*_MEDIA, ("Accept-Ranges", "bytes")])
+            return
+        start, length = span
+        kind, data, size = self.server.pictures.media(id_, start, length)
+        if data:
+            place = ("Content-Range", f"bytes {start}-{start + len(data) - 1}/{size}")
+            self.send(HTTPStatus.PARTIAL_CONTENT, kind, data, [*_MEDIA, place])
+        else:
+            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            self.send(status, "text/plain", b"", [("Content-Range", f"bytes */{size}")])
 
     def _answer_of(self, name: str, query: dict[str, str]) -> Any:
         table = self.server.table
@@ -78,6 +97,16 @@ class _Handler(PrivateHandler):
         meaning, hits = nearest.to_sample(query["id"]) if "id" in query else nearest.to_text(query.get("text", ""))
         rows = self.server.table.samples([id_ for id_, _ in hits])
         return {"compares": meaning, "rows": [rows[id_] | {"score": score} for id_, score in hits if id_ in rows]}
+
+
+def read_range(header: str) -> tuple[int, int] | None:
+    """Start and length, at most _PIECE, of ``bytes=START-`` or ``bytes=START-END``; None for anything else, which is answered
+    with the whole file."""
+    match = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{0,15})", header)
+    if match is None or (match[2] and int(match[2]) < int(match[1])):
+        return None
+    start = int(match[1])
+    return start, min(_PIECE, int(match[2]) - start + 1) if match[2] else _PIECE
 
 
 def _whole(query: dict[str, str], name: str, default: int) -> int:
