@@ -67,7 +67,7 @@ class Looked:
 def look(path: str) -> Looked:
     """Raises UsageError for what is no folder, table or tar, and where there is nothing in it."""
     path = str(Path(path).expanduser()) if path.startswith("~") else path
-    if "://" not in path and not is_pattern(path) and Path(path).is_dir():
+    if "://" not in path and Path(path).is_dir():
         return _folder(path.rstrip("/"))
     if "://" in path and not is_pattern(path) and not PurePosixPath(path).suffix:
         return _folder(path.rstrip("/"))

@@ -55,16 +55,17 @@ class Answer:
 
     def to_json(self) -> list[dict[str, Any]]:
         """An object a row; what JSON has no type for is text."""
-        return [dict(zip(self.columns, map(_plain, row), strict=True)) for row in self.rows]
+        return [dict(zip(self.columns, map(json_value, row), strict=True)) for row in self.rows]
 
 
-def _plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """A value of a table for JSON: bytes in hex, and as text what JSON has no type for, NaN and infinities among it."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list):
-        return [_plain(one) for one in value]
+        return [json_value(one) for one in value]
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): json_value(one) for name, one in value.items()}
     if isinstance(value, float) and value - value != 0:
         return str(value)
     return value if value is None or isinstance(value, str | bool | int | float) else str(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 from dataengine.browse.inputs import is_scored
 from dataengine.browse.session import Session
+from dataengine.browse.stats import json_value
 from dataengine.browse.view_engine import literal, quoted, with_values
 from dataengine.contamination.outcome import contaminated
 from dataengine.contracts import SAMPLES, UNIQUE
@@ -48,7 +49,7 @@ class Moved:
     values: dict[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return {name: json_value(value) for name, value in self.__dict__.items()}
 
 
 @dataclass(frozen=True)

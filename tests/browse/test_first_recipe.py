@@ -117,6 +117,12 @@ def test_several_sources_have_names_of_their_own(tmp_path: Path) -> None:
     assert names == ["holiday-photos", "holiday-photos-2", "rows"]
 
 
+def test_a_folder_may_have_the_name_of_a_pattern(tmp_path: Path) -> None:
+    picture(tmp_path / "x[1]" / "a.png", 32)
+    source = look(str(tmp_path / "x[1]")).source
+    assert (source["type"], source["path"]) == ("folder", str(tmp_path / "x[1]"))
+
+
 def test_a_name_that_is_too_long_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps({"image": f"{'a' * 300}.jpg"}))
     assert "  0 of the first 1 files exist" in look(str(tmp_path / "rows.jsonl")).sentences

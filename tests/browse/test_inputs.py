@@ -19,7 +19,7 @@ from dataengine import contracts
 from dataengine.browse.inputs import inputs, outcomes, score_columns
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import ViewEngine, with_values
-from dataengine.browse.what_if import compare, moved
+from dataengine.browse.what_if import Moved, compare, moved
 from dataengine.cli.main import app
 from dataengine.contracts import CONTAMINATION, DECISIONS
 from dataengine.errors import UsageError
@@ -221,6 +221,11 @@ def test_mistakes_of_the_command(
 )
 def test_values_are_written_out(sql: str, values: Any, text: str) -> None:
     assert with_values(sql, values) == text
+
+
+def test_numbers_that_json_lacks_are_text() -> None:
+    row = Moved("a", "b", "c", None, "kept", "blur", {"blur": float("nan"), "width": 3})
+    assert row.to_json()["values"] == {"blur": "nan", "width": 3}
 
 
 def test_columns_whose_names_are_taken_have_others(tmp_path: Path) -> None:

@@ -157,6 +157,27 @@ def test_columns_with_the_names_of_sql(run: Run) -> None:
     one.engine.close()
 
 
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [
+        ("CASE WHEN rowid % 2 = 0 THEN 1e308 ELSE -1e308 END", ROWS),
+        ("CASE WHEN rowid = 3 THEN 5.0 END", 1),
+        ("CASE WHEN rowid % 2 = 0 THEN 'nan'::DOUBLE ELSE 'inf'::DOUBLE END", 0),
+        ("CASE WHEN rowid % 2 = 0 THEN 'inf'::DOUBLE ELSE exp(rowid / 20) END", ROWS // 2),
+    ],
+)
+def test_a_histogram_of_odd_numbers(run: Run, value: str, count: int) -> None:
+    one = session_of(run)
+    table = InputsTable(one)
+    one.engine.execute("ALTER TABLE inputs ADD COLUMN odd DOUBLE")
+    one.engine.execute(f"UPDATE inputs SET odd = {value}")
+    table.columns["odd"] = "DOUBLE"
+    table.numbers.append("odd")
+    bars = table.histogram("odd", Filters())
+    assert (bars["count"], sum(bars["all"])) == (count, count) and json.dumps(bars, allow_nan=False)
+    one.engine.close()
+
+
 def test_what_a_request_makes_goes_with_it(session: Session, table: InputsTable, rows: list[dict[str, Any]]) -> None:
     def frames() -> int:
         sql = "SELECT count(*) AS n FROM (FROM duckdb_tables() SELECT 1 UNION ALL FROM duckdb_views() SELECT 1)"

@@ -140,15 +140,16 @@ class InputsTable:
         bars = _BARS
         if self.columns[name] not in ("FLOAT", "DOUBLE") and not log and high - low < _BARS:
             start, end, bars = low - 0.5, high + 0.5, int(high - low) + 1
-        width = (end - start) / bars or 1.0
+        width = end / bars - start / bars or 1.0
+        end = end if end > start else start + bars * width
         kept = "\"outcome\" = 'kept'" if "outcome" in self.columns else "TRUE"
         counted = self._rows(
-            f"SELECT greatest(0, least(CAST(floor(({scale} - $start) / $width) AS INTEGER), {bars - 1})) AS bar, count(*) AS n, "
+            f"SELECT CAST(greatest(0, least(floor(({scale} - $start) / $width), {bars - 1})) AS INTEGER) AS bar, count(*) AS n, "
             f"count(*) FILTER (k) AS kept FROM (SELECT {value} AS x, {kept} AS k {rows}) WHERE isfinite(x) GROUP BY bar",
             parameters | {"start": start, "width": width},
         )
         by = {row["bar"]: row for row in counted}
-        edges = [start + n * width for n in range(bars + 1)]
+        edges = [start * (1 - n / bars) + end * (n / bars) for n in range(bars + 1)]
         return {
             "name": name,
             "count": span["n"],
