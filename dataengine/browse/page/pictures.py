@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import tarfile
 from collections import OrderedDict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -102,7 +102,8 @@ class _RunPlaces:
 
 
 class _TarPlaces:
-    """Places in the shards of a release on disk, read from the tars' headers when the first is needed."""
+    """Places in the shards of a release on disk, read from the tars' headers when the first is needed; of a damaged
+    tar those before the damage."""
 
     def __init__(self, published: Published | None) -> None:
         assert published is not None
@@ -122,7 +123,7 @@ class _TarPlaces:
         places: dict[str, Place] = {}
         for shard in self._published.manifest.shards:
             key = f"shards/{shard.name}.tar"
-            with tarfile.open(Path(self.store.url, key), "r:") as tar:
+            with suppress(OSError, tarfile.TarError), tarfile.open(Path(self.store.url, key), "r:") as tar:
                 for member in tar:
                     id_, _, ext = member.name.partition(".")
                     kind = (mimetypes.guess_type(f"x.{ext}")[0] or "").partition("/")[0]
