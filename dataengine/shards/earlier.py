@@ -162,7 +162,8 @@ def earlier_of(recipe: Recipe) -> Earlier | None:
         manifest = msgspec.json.decode(data, type=EarlierManifest)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RunError(f"continues: {store.uri('manifest.json')} is not the manifest of a release: {error}") from None
-    if wrong := [s.name for s in (*manifest.shards, *manifest.cot.shards) if not _SHARD.fullmatch(s.name)]:
+    names = [*(s.name for s in manifest.shards), *(s.name for s in manifest.cot.shards)]
+    if wrong := [name for name in names if not _SHARD.fullmatch(name)]:
         raise RunError(f"continues: {store.uri('manifest.json')} names a shard `{wrong[0]}`, which is no name of one")
     earlier = Earlier(store, hashlib.sha256(data).hexdigest(), manifest)
     paths = {f.path for f in manifest.files}
