@@ -79,9 +79,10 @@ class ReleaseStage(TableStage):
         previous = folder.manifest()
         accounted = account(run, folder.staging)
         files = roles("ledger", [folder.adopt(f) for f in accounted.files])
-        manifest, data_files = build_manifest(run, accounted), _data(run)
-        listed = [_released(folder, file) for file in (*files.values(), *data_files)]
         files |= _to_continue(run, folder, accounted)
+        manifest, data_files = build_manifest(run, accounted), _data(run)
+        listed = [_released(folder, file) for role, file in files.items() if role != "lock"]
+        listed += [_released(folder, file) for file in data_files]
 
         def put(path: str, data: bytes) -> File:
             return folder.put(path, data, len(data))

@@ -17,6 +17,6 @@ def test_every_table_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sys, "argv", ["sequence_formats", *options, "--out", str(tmp_path)])
     importlib.import_module("sequence_formats").main()
     tables = json.loads((tmp_path / "sequence_formats.json").read_text())["tables"]
-    assert [len(table["rows"]) for table in tables] == [6, 6, 1, 1]
+    assert [len(table["rows"]) for table in tables] == [7, 7, 1, 1]
     assert [row[0] for row in tables[0]["rows"]][:2] == ["bare loop over the tar", "ours, tar"]
     assert tables[0]["rows"][0][3] == 1.0 and all(row[1] > 0 for row in tables[1]["rows"])

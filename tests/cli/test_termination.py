@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -18,9 +20,10 @@ from dataengine.progress import exit_code
 
 @pytest.fixture(autouse=True)
 def handler() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before, hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
     yield
     signal.signal(signal.SIGTERM, before)
+    sys.unraisablehook = hook
 
 
 def terminate() -> None:
@@ -33,6 +36,17 @@ def twice() -> None:
     finally:
         terminate()  # to the process, then to its group: the end goes on
         print("lease given back")
+
+
+def dropped() -> None:
+    """Python drops what is raised in a finalizer, as beside a fork."""
+
+    class Finalizer:
+        def __del__(self) -> None:
+            terminate()
+
+    Finalizer()
+    time.sleep(20)
 
 
 def worse() -> None:
@@ -62,6 +76,7 @@ TERMINATED = "Terminated. Committed work is kept; rerun to resume.\n"
 CASES = [
     (terminate, 143, TERMINATED),
     (twice, 143, TERMINATED),
+    (dropped, 143, TERMINATED),
     (worse, 143, TERMINATED),
     (lost, 143, TERMINATED),
     (interrupt, 130, "Interrupted. Committed work is kept; rerun to resume.\n"),

@@ -47,7 +47,9 @@ def test_explain_tells_the_fate_by_release_and_by_recipe(base: Setup) -> None:
         assert (row["rule"] or row["failure"] or row["representative"] or row["id"]) in done.stdout
     row = next(r for r in rows if r["outcome"] == "kept")
     done = dataengine("explain", str(base.recipe), row["input_id"])
-    assert re.search(r"shard +train-\w+-\d+, sample \d+ of it", done.stdout) and re.search(r"blur +[\d.]+", done.stdout)
+    assert re.search(r"shard +shards/train-[\w-]+\.tar, sample \d+ of it", done.stdout) and re.search(
+        r"blur +[\d.]+", done.stdout
+    )
     wrong = dataengine("explain", str(base.release), "no-such-input", ok=False)
     assert wrong.returncode == 2 and "no input matches no-such-input" in wrong.stderr
 

@@ -16,6 +16,7 @@ from dataengine.engines import tables
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.release.croissant import croissant
 from dataengine.release.difference import difference
+from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
 from dataengine.release.spdx import spdx
 from dataengine.storage.workspace import File, Workspace
@@ -52,12 +53,13 @@ def test_a_later_release_is_compared_with_all_of_it(copy: Path, parts: list[File
 
 def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog: pytest.LogCaptureFixture) -> None:
     listed = open_release(str(copy)).manifest
-    (copy / "croissant.json").write_bytes(croissant(listed, parts, "releases/x"))
+    released = [ReleaseFile(f.key, f.sha256, f.bytes) for f in parts]
+    (copy / "croissant.json").write_bytes(croissant(listed, released))
     dataset = mlcroissant.Dataset(copy / "croissant.json")
     assert dataset.metadata.ctx.issues.errors == set()
     first = parts[0].key.removesuffix(".parquet").replace("ledger", "inputs")
     assert len(list(dataset.records(first))) == parts[0].rows
-    assert all(f.key.encode() in spdx(listed, parts, "releases/x") for f in parts)
+    assert all(f.key.encode() in spdx(listed, released) for f in parts)
 
 
 def test_a_ledger_that_has_lost_a_row(copy: Path) -> None:
