@@ -54,6 +54,7 @@ def test_a_later_release_is_compared_with_all_of_it(copy: Path, parts: list[File
 def test_croissant_and_spdx_name_each_file(copy: Path, parts: list[File], caplog: pytest.LogCaptureFixture) -> None:
     listed = open_release(str(copy)).manifest
     released = [ReleaseFile(f.key, f.sha256, f.bytes) for f in parts]
+    released += [f for f in listed.files if f.path.endswith(".tar")]
     (copy / "croissant.json").write_bytes(croissant(listed, released))
     dataset = mlcroissant.Dataset(copy / "croissant.json")
     assert dataset.metadata.ctx.issues.errors == set()
