@@ -29,11 +29,11 @@ STAGES = ("decisions", "statistics", "assignment", "ledger", "components", "grou
 
 def below() -> list[tuple[str, psutil.Process]]:
     """The processes that this one has started, and theirs, by kind."""
-    found = []
+    processes = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
-            found.append(("jvm" if process.name().startswith("java") else "workers", process))
-    return found
+            processes.append(("jvm" if process.name().startswith("java") else "workers", process))
+    return processes
 
 
 def cpu_by_kind() -> dict[str, float]:
@@ -107,17 +107,17 @@ def main() -> None:
         return
     del options.one
     report = harness.Report("spark_growth", options)
-    taken: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    measured: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
     for _ in range(options.rounds):
         for stage in options.stages:
             for rows in options.rows:
                 for engine in options.engines:
-                    taken.setdefault((stage, engine, rows), []).append(run(stage, rows, options, engine))
+                    measured.setdefault((stage, engine, rows), []).append(run(stage, rows, options, engine))
     kinds = ("wall", "driver", "jvm", "workers")
     memory = ("jvm_gb", "workers_gb")
     lines: list[list[Any]] = []
     growth: list[list[Any]] = []
-    for (stage, engine, rows), all_made in taken.items():
+    for (stage, engine, rows), all_made in measured.items():
         medians = [float(np.median([made[kind] for made in all_made])) for kind in (*kinds, *memory)]
         lines.append([stage, engine, rows, *medians, sum(medians[1:4])])
     columns = ["stage", "engine", "rows", "wall", *(f"CPU {k}" for k in kinds[1:]), "JVM GB", "a worker GB", "CPU"]

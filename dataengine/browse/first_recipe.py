@@ -52,13 +52,13 @@ def first_recipe(data: Sequence[str], out: Path) -> Written:
 
 def _distinct(looked: Sequence[Looked]) -> None:
     """Names of sources, each once."""
-    taken: set[str] = set()
+    names: set[str] = set()
     for one in looked:
         name, n = one.source["name"], 1
-        while one.source["name"] in taken:
+        while one.source["name"] in names:
             n += 1
             one.source["name"] = f"{name}-{n}"
-        taken.add(one.source["name"])
+        names.add(one.source["name"])
 
 
 def _decoded(one: Looked) -> list[str]:

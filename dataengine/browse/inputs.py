@@ -114,11 +114,11 @@ def score_columns(run: Run) -> dict[str, str]:
     """Scores, tracks and source columns, facts left out, with their names in the table: another one where it is taken there, or
     is DuckDB's own."""
     names = [name for name in known_columns(run.recipe) if name not in FACT_COLUMNS]
-    taken = {"rowid", *LEDGER.values(), *_GROUP, *_KNOWN_FACTS, "caption", *_PLACE}
+    reserved = {"rowid", *LEDGER.values(), *_GROUP, *_KNOWN_FACTS, "caption", *_PLACE}
     renamed: dict[str, str] = {}
     for name in names:
         column = name
-        while column in taken or (column != name and column in names):
+        while column in reserved or (column != name and column in names):
             column = f"score_{column}"
         renamed[name] = column
     return renamed

@@ -97,5 +97,5 @@ def joined(messages: Iterable[str]) -> str:
     """The alternatives of one value: ``use auto, or must be a whole number``; what was found stands once, at the end."""
     parts = [message.rpartition(" (got: ") for message in dict.fromkeys(messages)]
     texts = dict.fromkeys(before or after for before, _, after in parts)
-    found = next((f" (got: {after}" for before, _, after in parts if before), "")
-    return ", or ".join(texts) + found
+    value = next((f" (got: {after}" for before, _, after in parts if before), "")
+    return ", or ".join(texts) + value

@@ -52,9 +52,9 @@ class ContaminationPictures(TableStage):
         least = QuestionContamination().image_cosine if config is None else config.image_cosine
         encoder = encoder_of(run.recipe)
         items = items_of(run)
-        found = pa.concat_tables([_PAIRS.empty_table(), *_pairs(run, encoder, items, least)])
+        matches = pa.concat_tables([_PAIRS.empty_table(), *_pairs(run, encoder, items, least)])
         groups = run.table("dedup", "groups", GROUPS, ["id", "representative"])
-        pairs = run.engine.query(_MAPPED, {"p": found, "g": groups})
+        pairs = run.engine.query(_MAPPED, {"p": matches, "g": groups})
         listed = items.take(pairs["row"])
         columns = [pairs["id"], listed["benchmark"], listed["item"], pairs["similarity"], listed["text"]]
         table = pa.table(columns, schema=pictured(encoder))

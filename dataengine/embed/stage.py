@@ -26,11 +26,11 @@ def roles_of(recipe: Recipe) -> tuple[str, ...]:
     compared = any(isinstance(p, KeyePosttrain) for p in presets)
     compared |= any(config.get("name") == "clip" for config in recipe.score.scorers)
     compared |= recipe.index is not None and recipe.index.of != "items"
-    asked = recipe.question_contamination is not None
+    questions = recipe.question_contamination is not None
     wanted = {
-        PICTURES: compared or asked or semantic is not None,
+        PICTURES: compared or questions or semantic is not None,
         INNER: semantic is not None,
-        VIDEOS: compared or asked,
+        VIDEOS: compared or questions,
         CAPTIONS: compared or (semantic is not None and semantic.caption_threshold is not None),
     }
     return tuple(role for role, is_read in wanted.items() if is_read)

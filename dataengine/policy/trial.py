@@ -20,12 +20,12 @@ UNSTATED = "tried"
 
 @dataclass(frozen=True)
 class Change:
-    """``before`` is None where a rule is added, ``after`` where it is taken out. ``beside``: other rules about these columns,
+    """``before`` is None where a rule is added, ``after`` where it is taken out. ``others``: other rules about these columns,
     which stay."""
 
     before: Rule | None
     after: Rule | None
-    beside: tuple[Rule, ...] = ()
+    others: tuple[Rule, ...] = ()
 
     @property
     def rule(self) -> str:
@@ -44,10 +44,10 @@ class Change:
             return f"rule `{self.rule}`: {new} instead of {nodes.text(self.before.keep)}"
         missing = {"drop": "a missing value drops", "keep": "a missing value passes", "error": "a value must be there"}
         added = f"rule `{self.rule}` is added as the last: {new} ({missing[self.after.on_missing]})"
-        if not self.beside:
+        if not self.others:
             return added
-        others = ", ".join(f"`{rule.name}` ({nodes.text(rule.keep)})" for rule in self.beside)
-        return f"{added}; {others} stays as it is: to change it, write `--try '{self.beside[0].name}: CONDITION'`"
+        listed = ", ".join(f"`{rule.name}` ({nodes.text(rule.keep)})" for rule in self.others)
+        return f"{added}; {listed} stays as it is: to change it, write `--try '{self.others[0].name}: CONDITION'`"
 
 
 def tried(
@@ -99,10 +99,10 @@ def _change(
         before = same[0] if same else None
     if before is not None:
         return Change(before, replace(before, keep=keep, reason=before.reason if reason == UNSTATED else reason))
-    taken = {rule.name for rule in rules}
-    name = name or next(n for n in _names(nodes.columns(keep)[0]) if n not in taken)
-    beside = tuple(rule for rule in rules if wanted & set(nodes.columns(rule.keep)))
-    return Change(None, Rule(name, keep, on_missing, reason), beside)
+    names = {rule.name for rule in rules}
+    name = name or next(n for n in _names(nodes.columns(keep)[0]) if n not in names)
+    others = tuple(rule for rule in rules if wanted & set(nodes.columns(rule.keep)))
+    return Change(None, Rule(name, keep, on_missing, reason), others)
 
 
 def _names(column: str) -> Sequence[str]:

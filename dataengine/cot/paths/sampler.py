@@ -115,12 +115,12 @@ class PathSampler:
             yield dialogues[index][0], path
 
 
-def canvas_of(asked: AskedQuestion, located: Mapping[str, Located]) -> Located:
+def canvas_of(one: AskedQuestion, located: Mapping[str, Located]) -> Located:
     """Where the picture lies that tools work on: the one that was drawn for the question and is shown in it, else the sample."""
-    if not asked.question.shown:
-        return located[asked.sample]
-    member = asked.members[0]
-    return Located(asked.rid, "image", "png", member.size, (), asked.pack, member.offset, {})
+    if not one.question.shown:
+        return located[one.sample]
+    member = one.members[0]
+    return Located(one.rid, "image", "png", member.size, (), one.pack, member.offset, {})
 
 
 def path_row(question: Question, index: int, teacher: str, prompt: str, seed: int) -> PathRow:

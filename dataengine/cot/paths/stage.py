@@ -153,9 +153,9 @@ class PathWorker:
         for one in paths:
             rows[one.row.rid].append(_packed(one, pictures))
         if recombines(self.config):
-            for asked in questions:
-                if (path := recombined(asked.question, rows[asked.rid], self._most_paths)) is not None:
-                    rows[asked.rid].append(path)
+            for row in questions:
+                if (path := recombined(row.question, rows[row.rid], self._most_paths)) is not None:
+                    rows[row.rid].append(path)
         return {one.rid: _unit(rows[one.rid]) for one in questions}
 
     @property

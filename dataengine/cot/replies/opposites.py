@@ -49,9 +49,9 @@ def opposes(question: str, statement: str) -> bool:
     denied = _DENIED.search(question)
     if denied and re.search(rf"(?i)\b(?:is|are|was|were) {denied[1]}\b", statement):
         return True
-    asked = set(re.findall(r"[a-z]+", question.lower()))
+    words = set(re.findall(r"[a-z]+", question.lower()))
     stated = set(re.findall(r"[a-z]+", _AFTER.split(statement, maxsplit=1)[0].lower()))
-    ours = [one for one, _ in _OPPOSITES if asked & one]
+    ours = [one for one, _ in _OPPOSITES if words & one]
     if not ours or any(stated & one for one in ours):
         return False
-    return any(asked & one and stated & other and not asked & other for one, other in _OPPOSITES)
+    return any(words & one and stated & other and not words & other for one, other in _OPPOSITES)
