@@ -78,10 +78,10 @@ class AlignConfig(Model):
     most_pairs: Annotated[int, Field(ge=2)] = 200_000
     crop_samples: Annotated[int, Field(ge=2)] = 20_000
     """Samples that two crops are embedded of, at most."""
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
-    batch: Annotated[int, Field(ge=2)] = 512
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 4
+    batch: Annotated[int, Field(ge=2)] = 256
     temperature: Annotated[float, Field(gt=0, le=10)] = 0.05
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
     weight_decay: Annotated[float, Field(ge=0, le=100)] = 0.01
     """Of what the projection has changed since its start, which keeps all distances."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.2
