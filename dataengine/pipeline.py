@@ -207,17 +207,19 @@ class _Pass:
 
     def _check(self, stage: Stage) -> None:
         """Raises StoppedError for a result that a person must look at. One that was accepted once stays so."""
-        objection = stage.objection(self.run)
-        if not objection:
-            return
         store, name = self.run.workspace.store, self.run.recipe.name
-        key = f"accepted/{name}/{stage.name}-{self.run.records[stage.name].digest}.json"
-        if self.accept:
-            self.lease.take()
-            store.put(key, canonical_json({"accepted": objection}))
-        elif not store.exists(key):
+        texts = []
+        for digest, text in stage.objections(self.run).items():
+            key = f"accepted/{name}/{stage.name}-{digest}.json"
+            if self.accept:
+                self.lease.take()
+                store.put(key, canonical_json({"accepted": text}))
+            elif not store.exists(key):
+                texts.append(text)
+        if texts:
+            listed = "\n".join(texts)
             raise StoppedError(
-                f"{objection}\nNo release was changed, and all work so far is committed. If this is as it should be, go on "
+                f"{listed}\nNo release was changed, and all work so far is committed. If this is as it should be, go on "
                 "with --accept; otherwise correct the recipe or the inputs and rerun."
             )
 
@@ -234,7 +236,7 @@ class _Pass:
         if stage.in_place:
             # Files that an earlier commit names are written over from here on: a killed run must not leave it standing.
             self.run.workspace.store.delete([path])
-        with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
+        with spent(self.run.workspace.store, self.run.recipe.name, stage.name, self.share) as cost:
             if isinstance(stage, TableStage):
                 self.reporter.start(stage.name, 1, 1)
                 outputs, made = {"all": stage.compute(self.run, key)}, 1

@@ -220,6 +220,10 @@ class Stage(ABC):
         """Why a person must look at the stage's result before the run goes on; "" where there is no reason."""
         return ""
 
+    def objections(self, run: Run) -> Mapping[str, str]:
+        """As ``objection``, by the digest of what each is about: one that was accepted stays so while others change."""
+        return {run.records[self.name].digest: text} if (text := self.objection(run)) else {}
+
     def needed(self, run: Run) -> bool:
         """False where all that the stage would be made for is named by the recipe's lock."""
         return True

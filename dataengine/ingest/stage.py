@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -49,9 +49,14 @@ def _reader(source: Source, limits: Limits) -> Reader:
 
 def _keyed(base: str, source: Source, part: Part) -> Part:
     """A reader's part as one of the stage: ``spec`` is (name of the source, the reader's spec)."""
-    partition = [part.spec.partition] if isinstance(part.spec, partitions.PartitionSpec) else []
-    key = digest(base, source.name, *partition, part.key, *_clips(source))
+    partition = _partition(part.spec)
+    key = digest(base, source.name, *([partition] if partition else []), part.key, *_clips(source))
     return Part(part.name, key, (source.name, part.spec))
+
+
+def _partition(spec: Any) -> str:
+    """Of what a reader gives for a part; "" where its source has none."""
+    return spec.partition if isinstance(spec, partitions.PartitionSpec) else ""
 
 
 def _clips(source: Source) -> list[Any]:
@@ -134,8 +139,8 @@ class Ingest(ListingStage):
         """Take up the partitions that the run was given, now that they are committed."""
         return partitions.keep(run.recipe, self.plan(run))
 
-    def objection(self, run: Run) -> str:
-        return over_budget(run, {p.name: p.spec[0] for p in self.plan(run)})
+    def objections(self, run: Run) -> Mapping[str, str]:
+        return over_budget(run, {p.name: (p.spec[0], _partition(p.spec[1])) for p in self.plan(run)})
 
     def worker(self, run: Run) -> Worker:
         limits = run.recipe.limits.to_limits()
