@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 
 from dataengine import contracts
 from dataengine.browse.view_engine import ViewEngine
@@ -21,16 +22,13 @@ from dataengine.storage.workspace import File, Workspace
 @dataclass(frozen=True)
 class Session:
     """``run``: of a recipe, with the commits of its stages that are up to date; ``published``: a finished release, of that recipe
-    where it is finished. One of them is there."""
+    where it is finished. One of them is there. ``lock``: held by who uses the engine's own connection while others may, too."""
 
     engine: ViewEngine
     run: Run | None = None
     published: Published | None = None
     place: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.place
+    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     @cached_property
     def ledger(self) -> str:
