@@ -41,17 +41,16 @@ function visuals(row, answer) {
 
 function pair(row, codes) {
   const box = element("div", "", "pair");
-  box.append(figure(`/media/${encodeURIComponent(row.id)}`, "original"), figure(`/reconstruction/${encodeURIComponent(row.id)}/0`, `from its codes: ${codes}`));
-  by("media").replaceChildren();
+  const picture = document.createElement("img");
+  picture.alt = "from its codes";
+  picture.src = `/reconstruction/${encodeURIComponent(row.id)}/0`;
+  box.append(figure([...by("media").childNodes], "original"), figure([picture], `from its codes: ${codes}`));
   return box;
 }
 
-function figure(source, caption) {
+function figure(pictures, caption) {
   const node = element("figure", "");
-  const picture = document.createElement("img");
-  picture.alt = caption;
-  picture.src = source;
-  node.append(picture, element("figcaption", caption));
+  node.append(...pictures, element("figcaption", caption));
   return node;
 }
 

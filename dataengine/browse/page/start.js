@@ -5,10 +5,12 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key.startsWith("Arrow") && event.target.matches(".strip")) return;
+  const moves = open || state.tab === "inputs";
   const act = {
     "/": () => by("words").focus(),
-    j: () => move(1),
-    k: () => move(-1),
+    j: () => moves && move(1),
+    k: () => moves && move(-1),
     r: () => about.records && turn(state.tab === "records" ? "inputs" : "records"),
     ArrowRight: () => open && move(1),
     ArrowLeft: () => open && move(-1),
@@ -57,7 +59,7 @@ guarded(async () => {
   about = await call("about", {});
   by("title").textContent = about.title;
   by("tabs").hidden = !about.records;
-  if (!about.records) state.tab = "inputs";
+  if (!about.records || state.tab !== "records") state.tab = "inputs";
   for (const name of about.columns) by("sort").append(new Option(name, name));
   for (const name of about.numbers) by("column").append(new Option(name, name));
   by("words").value = state.words;
