@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path, PurePosixPath
 
+from dataengine.config.partitions import at, is_partitioned
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, WebDatasetSource
 from dataengine.ingest.listing import folder_of
@@ -18,8 +19,16 @@ def origin(recipe: Recipe, source: str, uri: str) -> str:
     """The file, row or member that an input of a recipe was read from."""
     config = next((one for one in recipe.sources if one.name == source), None)
     whole, _, span = uri.partition("#t=")
-    text = _origin(config, whole) if config is not None else f"{uri} of {source}"
+    text = _origin(*of_partition(config, whole)) if config is not None else f"{uri} of {source}"
     return f"{text}, seconds {span.replace(',', ' to ')}" if span else text
+
+
+def of_partition(config: Source, uri: str) -> tuple[Source, str]:
+    """The source of the partition that a uri begins with, and the uri within it; both as they are where a source has none."""
+    if not is_partitioned(config.path):
+        return config, uri
+    value, _, inside = uri.partition("/")
+    return at(config, value), inside
 
 
 def _origin(config: Source, uri: str) -> str:

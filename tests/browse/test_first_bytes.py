@@ -23,7 +23,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     folder = tmp_path_factory.mktemp("broken")
     secret = folder / "secret.bin"
     secret.write_bytes(b"secret")
-    for place in ("photos/a b/cut.jpg", "table/pictures/cut.jpg"):
+    for place in ("photos/a b/cut.jpg", "table/pictures/cut.jpg", "2026-11-02/sub/cut.jpg"):
         (folder / place).parent.mkdir(parents=True)
         (folder / place).write_bytes(BROKEN)
     (folder / "photos/empty.jpg").write_bytes(b"")
@@ -43,6 +43,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
             {"type": "folder", "name": "photos", "path": str(folder / "photos")},
             {"type": "table", "name": "table", "path": f"{folder}/table/rows.*"},
             {"type": "webdataset", "name": "web", "path": f"{folder}/*.tar"},
+            {"type": "folder", "name": "days", "path": f"{folder}/{{date}}"},
             {"type": "urls", "name": "urls", "path": f"{folder}/table/rows.jsonl"},
         ],
         "score": {"scorers": [{"name": "technical"}]},
@@ -66,6 +67,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
         ("table", "rows.jsonl#pictures/cut.jpg#2", HEAD),
         ("table", "rows.jsonl#row 2", b"{this is no row"),
         ("table", "rows.jsonl#", b'{"path": "pictures/cut.jpg"}\n{this is no row\n'),
+        ("days", "2026-11-02/sub/cut.jpg", HEAD),
         ("web", "some.tar#1.jpg", HEAD),
         ("web", "cut.tar#0.jpg", b"first"),
     ],

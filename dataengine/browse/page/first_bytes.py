@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from dataengine.browse.whereabouts import of_partition
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, WebDatasetSource
 from dataengine.errors import DataEngineError, InputError
@@ -36,7 +37,7 @@ def first_bytes(recipe: Recipe, source: str, uri: str) -> bytes:
     config = next((one for one in recipe.sources if one.name == source), None)
     if config is None:
         raise InputError("missing", f"the recipe has no source {source}")
-    whole = uri.partition("#t=")[0]
+    config, whole = of_partition(config, uri.partition("#t=")[0])
     try:
         return _read(config, whole)
     except InputError as error:
