@@ -100,7 +100,8 @@ class Pictures:
     def _thumbnail(self, id_: str) -> bytes | None:
         place, data = self._whole(id_)
         [outcome] = self._child.map([(data, place.kind)])
-        return outcome.value if isinstance(outcome, Ok) else None
+        jpeg: bytes | None = outcome.value if isinstance(outcome, Ok) else None
+        return jpeg
 
     def _strip(self, id_: str) -> Strip | str:
         place, data = self._whole(id_)
@@ -112,7 +113,8 @@ class Pictures:
                 self._sandbox("dataengine.media.video.strip:strip", context, Strip)
             )
         [outcome] = self._sampler.map([data])
-        return outcome.value if isinstance(outcome, Ok) else f"{outcome.failure}: {outcome.message}"
+        strip: Strip | str = outcome.value if isinstance(outcome, Ok) else f"{outcome.failure}: {outcome.message}"
+        return strip
 
     def _whole(self, id_: str) -> tuple[Place, bytes]:
         place = self._places[id_]

@@ -2,7 +2,7 @@
 /* What is shown of an input beside its media: sampled frames and codes of its sample, first bytes of a failed one, CoT records. */
 
 function beside(row) {
-  if (row.id) part("visuals", `visuals/${encodeURIComponent(row.id)}`, row, (answer) => visuals(row, answer));
+  if (row.id) setTimeout(() => open === row.input_id && part("visuals", `visuals/${encodeURIComponent(row.id)}`, row, (answer) => visuals(row, answer)), 150);
   if (row.outcome === "failed") part("bytes", `bytes/${encodeURIComponent(row.input_id)}`, row, bytes);
   if (row.id && about.records) {
     const filters = JSON.stringify({ values: { sample: [row.id] } });

@@ -39,9 +39,9 @@ class _Handler(PrivateHandler):
         if kind == "thumbnail":
             self.send(HTTPStatus.OK, "image/jpeg", content.pictures.thumbnail(name), _THUMBNAIL)
         elif kind == "frame":
-            self.send(HTTPStatus.OK, "image/jpeg", content.frame(*_numbered(name)), _THUMBNAIL)
+            self.send(HTTPStatus.OK, "image/jpeg", content.frame(*_numbered(name)))
         elif kind == "reconstruction":
-            self.send(HTTPStatus.OK, "image/jpeg", content.reconstructions.picture(*_numbered(name)), _THUMBNAIL)
+            self.send(HTTPStatus.OK, "image/jpeg", content.reconstructions.picture(*_numbered(name)))
         elif kind == "observation":
             rid, _, member = name.partition("/")
             self.send(HTTPStatus.OK, "image/png", content.records.picture(rid, member), _MEDIA)

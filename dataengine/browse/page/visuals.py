@@ -34,7 +34,7 @@ def visuals(id_: str, pictures: Pictures, reconstructions: Reconstructions) -> d
         return shown | {"frames": _merged([], coded), "cuts": []}
     if strip.unseen:
         notes.append(f"shot borders are not known: {strip.unseen}")
-    frames = [
+    frames: list[dict[str, Any]] = [
         {"time": strip.times[n], "kind": _NAMES[strip.kinds[n]], "picture": number}
         for number, n in enumerate(strip.shown)
     ]
