@@ -1,15 +1,15 @@
 """Finds the members of a sample in the tars of a release by reading a few ranges of them, on disk and on S3.
 
 The release's assignment tells a sample's shard and position. Samples lie in that order, so a guess by proportion comes near; from
-a window of bytes there, the next header tells how far off it was, and a search between what is known on both sides ends after some
-five reads. No shard is read as a whole.
+a window of bytes there, the next sample tells how far off it was, and a search between what is known on both sides ends after some
+reads. No shard is read as a whole.
 """
 
 from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -19,6 +19,7 @@ from dataengine import contracts
 from dataengine.browse.session import Session
 from dataengine.errors import RunError
 from dataengine.release.reader import Published
+from dataengine.shards.manifest import Shard
 from dataengine.shards.read import read_header
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.store import Store
@@ -28,11 +29,12 @@ from dataengine.storage.workspace import File, Workspace
 _ASSIGNMENT = re.compile(r"assignment(/[0-9a-f]+)?\.parquet")
 _LARGEST_ASSIGNMENT = 4 << 30
 """Bytes of an assignment that is read for this."""
-_WINDOW, _AHEAD = 128 << 10, 16 << 10
-"""Bytes of a guess, and of a step from header to header."""
+_SMALLEST, _LARGEST, _AHEAD = 128 << 10, 2 << 20, 16 << 10
+"""Bytes of a window, and of a step from header to header."""
 _NEAR = 8
 """Samples that are passed one by one rather than by another guess."""
-_GUESSES, _STEPS = 40, 4_000
+_GUESSES, _TRIES, _STEPS = 40, 3, 4_000
+"""Guesses, windows of one, and headers that are passed."""
 _FIRST = set(FAMILIES.values())
 """Extensions of the member that a sample begins with."""
 _MAGIC = b"ustar\0"
@@ -64,7 +66,7 @@ class SampleMembers:
 
 
 @dataclass
-class _Shard:
+class _Tar:
     """A tar, and the positions of its samples whose place is known, in order, with their offsets; its end counts as one more."""
 
     name: str
@@ -93,45 +95,42 @@ class ShardSearch:
     """Searches the shards of a release. May be used by several threads, of which one searches at a time. ``reads`` counts the
     ranges, ``read_bytes`` their bytes."""
 
-    published: Published
+    store: Store
+    shards: Sequence[Shard]
     lookup: Lookup
     reads: int = 0
     read_bytes: int = 0
-    _shards: dict[str, _Shard] = field(default_factory=dict)
+    _tars: dict[str, _Tar] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
-    @property
-    def store(self) -> Store:
-        return self.published.store
-
     def members(self, id_: str) -> SampleMembers:
-        """Raises KeyError where the release does not hold the sample, or its shard is damaged there; RunError, FileNotFoundError."""
+        """Raises KeyError where the release does not hold the sample, or its tar is damaged there; RunError, FileNotFoundError."""
         place = self.lookup(id_)
         if place is None:
             raise KeyError(id_)
         with self._lock:
-            shard, extents = self._found(*place, id_)
-            described = self._described(shard, extents, id_)
+            tar, extents = self._located(*place, id_)
+            described = self._described(tar, extents, id_)
         ext = FAMILIES.get(described.kind, "")
         if described.id != id_ or ext not in extents or extents[ext][1] != described.bytes:
             raise KeyError(id_)
-        return SampleMembers(shard.key, extents, described.kind, described.ext, extents[ext])
+        return SampleMembers(tar.key, extents, described.kind, described.ext, extents[ext])
 
-    def _described(self, shard: _Shard, extents: Extents, id_: str) -> _Described:
+    def _described(self, tar: _Tar, extents: Extents, id_: str) -> _Described:
         try:
-            return msgspec.json.decode(self._read(shard, *extents["json"]), type=_Described)
+            return msgspec.json.decode(self._read(tar, *extents["json"]), type=_Described)
         except (KeyError, msgspec.DecodeError):
             raise KeyError(id_) from None
 
-    def _found(self, name: str, position: int, id_: str) -> tuple[_Shard, Extents]:
-        listed = next((one for one in self.published.manifest.shards if one.name == name), None)
+    def _located(self, name: str, position: int, id_: str) -> tuple[_Tar, Extents]:
+        listed = next((one for one in self.shards if one.name == name), None)
         if listed is None or not 0 <= position < listed.samples:
             raise KeyError(id_)
-        fresh = _Shard(name, listed.bytes, [0, listed.samples], [0, listed.bytes])
-        shard = self._shards.setdefault(name, fresh)
-        self._narrow(shard, position)
+        fresh = _Tar(name, listed.bytes, [0, listed.samples], [0, listed.bytes])
+        tar = self._tars.setdefault(name, fresh)
+        self._narrow(tar, position)
         extents: Extents = {}
-        for member, offset, size in self._headers(shard, shard.around(position)[0][1]):
+        for member, offset, size in self._headers(tar, tar.around(position)[0][1]):
             sample, _, ext = member.partition(".")
             if sample == id_:
                 extents[ext] = (offset, size)
@@ -141,59 +140,72 @@ class ShardSearch:
                 there = self.lookup(sample)
                 if there is None or there[0] != name or there[1] > position:
                     break
-                shard.add(there[1], offset - BLOCK)
+                tar.add(there[1], offset - BLOCK)
         if not extents:
             raise KeyError(id_)
-        return shard, extents
+        return tar, extents
 
-    def _narrow(self, shard: _Shard, position: int) -> None:
+    def _narrow(self, tar: _Tar, position: int) -> None:
         """Learn of places before ``position`` until a near one is known."""
         for _ in range(_GUESSES):
-            (low, start), (high, end) = shard.around(position)
-            if position - low <= _NEAR or end - start <= 2 * _WINDOW:
-                return
-            share = (position - low - 0.5) / (high - low)
-            guess = start + int((end - start) * share) // BLOCK * BLOCK - _WINDOW // 2 // BLOCK * BLOCK
-            first = self._first_in(shard, max(start + BLOCK, min(guess, end - _WINDOW)))
+            (low, start), (high, end) = tar.around(position)
+            mean = (end - start) // (high - low)
+            window = max(_SMALLEST, min(3 * mean // 2, _LARGEST)) // BLOCK * BLOCK
+            if position - low <= _NEAR or end - start <= 2 * window or mean > 2 * _LARGEST:
+                return  # from header to header it is as few reads
+            guess = start + int((end - start) * (position - low - 0.5) / (high - low)) - window // 2
+            first = self._first_in(tar, max(start, min(guess, end - window)) // BLOCK * BLOCK, window)
             if first is None or not low < first[0] < high:
-                return  # inside one large file: the steps from header to header are as few
-            shard.add(*first)
+                return
+            tar.add(*first)
 
-    def _first_in(self, shard: _Shard, start: int) -> tuple[int, int] | None:
-        """Position and offset of the first sample that begins in a window; None where none does."""
-        data = self._read(shard, start, _WINDOW)
-        for at in range(0, len(data) - BLOCK + 1, BLOCK):
-            if data[at + 257 : at + 263] != _MAGIC:
-                continue
-            try:
-                member, _ = read_header(data[at : at + BLOCK], shard.name, start + at)
-            except RunError:
-                continue
-            sample, _, ext = member.partition(".")
-            place = self.lookup(sample) if ext in _FIRST else None
-            if place is not None and place[0] == shard.name:
-                return place[1], start + at
+    def _first_in(self, tar: _Tar, start: int, window: int) -> tuple[int, int] | None:
+        """Position and offset of the first sample that begins in some windows, right after the members of the one before it, so
+        that bytes which look like a header mislead nobody; None where there is none."""
+        for place in range(start, start + _TRIES * window, window):
+            data = self._read(tar, place, window)
+            for at in range(0, len(data) - BLOCK + 1, BLOCK):
+                if data[at + 257 : at + 263] == _MAGIC and (first := self._next_sample(tar, data, at, place)):
+                    return first
         return None
 
-    def _headers(self, shard: _Shard, offset: int) -> Iterator[tuple[str, int, int]]:
+    def _next_sample(self, tar: _Tar, data: bytes, at: int, place: int) -> tuple[int, int] | None:
+        """The sample that follows the members from the header at ``at`` on; None where what is there is not the end of one."""
+        before = ""
+        while at + BLOCK <= len(data):
+            try:
+                member, size = read_header(data[at : at + BLOCK], tar.name, place + at)
+            except RunError:
+                return None
+            sample, _, ext = member.partition(".")
+            if ext in _FIRST and before:
+                this, last = self.lookup(sample), self.lookup(before)
+                if this is None or last is None or (last[0], last[1] + 1) != this or this[0] != tar.name:
+                    return None
+                return this[1], place + at
+            before = sample if ext == "txt" or (before == sample and ext not in _FIRST) else ""
+            at += member_size(size)
+        return None
+
+    def _headers(self, tar: _Tar, offset: int) -> Iterator[tuple[str, int, int]]:
         """Name, offset and bytes of the members from a header on, until the tar ends or is damaged."""
         start, data = offset, b""
         for _ in range(_STEPS):
             if not start <= offset <= start + len(data) - BLOCK:
-                start, data = offset, self._read(shard, offset, _AHEAD)
+                start, data = offset, self._read(tar, offset, _AHEAD)
             head = data[offset - start : offset - start + BLOCK]
             if len(head) < BLOCK:
                 return
             try:
-                name, size = read_header(head, shard.name, offset)
+                name, size = read_header(head, tar.name, offset)
             except RunError:
                 return
             yield name, offset + BLOCK, size
             offset += member_size(size)
 
-    def _read(self, shard: _Shard, start: int, length: int) -> bytes:
+    def _read(self, tar: _Tar, start: int, length: int) -> bytes:
         self.reads += 1
-        data = self.store.get_range(shard.key, start, max(0, min(length, shard.size - start)))
+        data = self.store.get_range(tar.key, start, max(0, min(length, tar.size - start)))
         self.read_bytes += len(data)
         return data
 
@@ -216,7 +228,7 @@ def search_of(session: Session) -> ShardSearch:
             return row["shard"], row["position"]
         return None
 
-    return ShardSearch(published, lookup)
+    return ShardSearch(published.store, published.manifest.shards, lookup)
 
 
 def _assigned(session: Session, published: Published) -> None:

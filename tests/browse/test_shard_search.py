@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.release_manifest import manifest, shard
 
 from dataengine.browse.shard_search import ShardSearch
 from dataengine.contracts import sample_id
-from dataengine.release.reader import Published
+from dataengine.shards.manifest import Shard
 from dataengine.storage.store import Store
 from dataengine.storage.tar import BLOCK, header, write_tar
 
@@ -45,8 +44,8 @@ class Made:
         self.bytes = write_tar(out, members).bytes
         self.path.write_bytes(out.getvalue())
         places = {id_: (NAME, position) for position, id_ in enumerate(self.ids)}
-        one = manifest(shards=[shard(name=NAME, bytes=self.bytes, samples=SAMPLES)])
-        self.search = ShardSearch(Published(Store(folder), one), places.get)
+        shard = Shard(NAME, "train", "image", "0" * 64, self.bytes, SAMPLES)
+        self.search = ShardSearch(Store(folder), [shard], places.get)
 
     def found(self, position: int) -> bytes:
         members = self.search.members(self.ids[position])
