@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from threading import Lock
+from threading import RLock
 
 from dataengine import contracts
+from dataengine.browse.shard_search import ShardSearch, search_of
 from dataengine.browse.view_engine import ViewEngine
 from dataengine.config import recipe as recipes
 from dataengine.errors import UsageError
@@ -28,7 +29,7 @@ class Session:
     run: Run | None = None
     published: Published | None = None
     place: str = ""
-    lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+    lock: RLock = field(default_factory=RLock, repr=False, compare=False)
 
     @cached_property
     def ledger(self) -> str:
@@ -38,6 +39,12 @@ class Session:
         listed = [f for f in release.manifest.files if is_ledger(f.path)]
         files = [File(f.path, f.sha256, f.bytes, 1) for f in listed]
         return self.engine.scan(Workspace(release.store.url), files, contracts.LEDGER)
+
+    @cached_property
+    def shards(self) -> ShardSearch:
+        """Finds samples in the shards of the release; there must be one."""
+        assert self.published is not None
+        return search_of(self.engine, self.lock, self.published)
 
     def needed(self, *stages: str) -> Run:
         """The run. Raises UsageError where a stage is not up to date, or there is no recipe."""

@@ -11,12 +11,12 @@ import bisect
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, RLock
 
 import msgspec
 
 from dataengine import contracts
-from dataengine.browse.session import Session
+from dataengine.browse.view_engine import ViewEngine
 from dataengine.errors import RunError
 from dataengine.release.reader import Published
 from dataengine.shards.manifest import Shard
@@ -210,33 +210,30 @@ class ShardSearch:
         return data
 
 
-def search_of(session: Session) -> ShardSearch:
-    """Over the release of a session; its assignment is read when the first sample is looked for."""
-    published = session.published
-    assert published is not None
-    made = Lock()
+def search_of(engine: ViewEngine, lock: RLock, published: Published) -> ShardSearch:
+    """Over a release, whose assignment is read when the first sample is looked for, while ``lock`` is held."""
     ready = False
 
     def lookup(id_: str) -> tuple[str, int] | None:
         nonlocal ready
-        with made:
+        with lock:
             if not ready:
-                _assigned(session, published)
+                _read_assignment(engine, published)
                 ready = True
         sql = 'SELECT "shard", "position" FROM assigned WHERE "id" = $id'
-        for row in session.engine.rows_of_thread(sql, {"id": id_}).to_pylist():
+        for row in engine.rows_of_thread(sql, {"id": id_}).to_pylist():
             return row["shard"], row["position"]
         return None
 
     return ShardSearch(published.store, published.manifest.shards, lookup)
 
 
-def _assigned(session: Session, published: Published) -> None:
+def _read_assignment(engine: ViewEngine, published: Published) -> None:
     """Make the table ``assigned`` (id, shard, position); empty where the release has none that could be read."""
     listed = [f for f in published.manifest.files if _ASSIGNMENT.fullmatch(f.path)]
     files = [File(f.path, f.sha256, f.bytes, 1) for f in listed]
     if sum(file.bytes for file in files) > _LARGEST_ASSIGNMENT:
         files = []
-    with session.lock, session.engine.passing():
-        frame = session.engine.scan(Workspace(published.store.url), files, contracts.ASSIGNMENT)
-        session.engine.execute(f'CREATE TABLE assigned AS SELECT "id", "shard", "position" FROM {frame}')
+    with engine.passing():
+        frame = engine.scan(Workspace(published.store.url), files, contracts.ASSIGNMENT)
+        engine.execute(f'CREATE TABLE assigned AS SELECT "id", "shard", "position" FROM {frame}')

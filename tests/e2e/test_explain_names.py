@@ -11,7 +11,7 @@ from support.small_corpus import INPUTS, Setup
 from dataengine.browse import names
 from dataengine.browse.explain import explain_input
 from dataengine.browse.session import Session, opened
-from dataengine.browse.whereabouts import members, origin
+from dataengine.browse.whereabouts import origin
 from dataengine.contracts import SAMPLES
 from dataengine.cot.core.schemas import OUTCOMES
 
@@ -28,8 +28,7 @@ def ends(uri: str) -> Iterator[str]:
 
 def all_names(session: Session, hashes: dict[str, str], row: dict[str, Any]) -> set[str]:
     """What an input of a finished run may be called: ends of its uri, its ids, hash, file, members and CoT records."""
-    run, published = session.needed("release"), session.published
-    assert published is not None
+    run = session.needed("release")
     source, uri, id_ = row["source"], row["uri"], row["id"]
     listed = {*ends(uri), f"{source}/{uri}", f"{source}:{uri}", row["input_id"], row["input_id"][:8]}
     listed.add(uri.partition("#t=")[0])
@@ -39,8 +38,8 @@ def all_names(session: Session, hashes: dict[str, str], row: dict[str, Any]) -> 
     if id_:
         listed |= {id_, id_[:8], hashes.get(id_, id_), f"{id_}.jpg"}
     if row["outcome"] == "kept":
-        tar, inside = members(published, "", id_) or ("", [])
-        listed |= {f"{tar}/{member}" for member in inside}
+        inside = session.shards.members(id_)
+        listed |= {f"{inside.tar}/{id_}.{ext}" for ext in inside.extents}
     return listed
 
 

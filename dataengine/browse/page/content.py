@@ -62,6 +62,6 @@ def content(place: str, workspace: str | None = None) -> Iterator[Content]:
     """Of a recipe (.yaml) or release. Raises UsageError, RunError."""
     with opened(place, workspace) as session, Pictures(session) as pictures:
         table = InputsTable(session)
-        reconstructions = Reconstructions(session, pictures)
+        reconstructions = Reconstructions(session)
         nearest, records = Nearest(place, workspace), Records(session)
         yield Content(session, table, pictures, nearest, records, reconstructions, workspace)

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 from dataengine.browse.page.cached import Cached
 from dataengine.browse.session import Session
-from dataengine.browse.shard_search import ShardSearch, search_of
+from dataengine.browse.shard_search import ShardSearch
 from dataengine.contracts import SAMPLES, UNIQUE
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
@@ -47,12 +47,10 @@ class Places(Protocol):
 
 
 class Pictures:
-    """Media by sample id; a context manager, whose decode children end with it. May be used by several threads. ``search``: in
-    the shards, of a release that is named without its recipe."""
+    """Media by sample id; a context manager, whose decode children end with it. May be used by several threads."""
 
     def __init__(self, session: Session) -> None:
-        self.search = None if session.run is not None else search_of(session)
-        self._places: Places = _RunPlaces(session) if self.search is None else _ShardPlaces(self.search)
+        self._places: Places = _RunPlaces(session) if session.run is not None else _ShardPlaces(session.shards)
         self._limits = session.run.recipe.limits.to_limits() if session.run is not None else Limits()
         self.sampling, self.sampled_by = _sampling(session)
         self._open = ExitStack()

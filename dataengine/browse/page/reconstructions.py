@@ -12,7 +12,6 @@ import numpy as np
 from PIL import Image
 
 from dataengine.browse.page.cached import Cached
-from dataengine.browse.page.pictures import Pictures
 from dataengine.browse.session import Session
 from dataengine.browse.shard_search import ShardSearch
 from dataengine.contracts import CODES_INDEX
@@ -60,8 +59,8 @@ class SampleCodes:
 class Reconstructions:
     """Codes by sample id, and their decoded frames. May be used by several threads; one of them decodes at a time."""
 
-    def __init__(self, session: Session, pictures: Pictures) -> None:
-        self._session, self._search = session, pictures.search
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._codes = Cached(_CODES, self._read)
         self._frames = Cached(_FRAMES, self._decoded)
 
@@ -128,10 +127,7 @@ class Reconstructions:
         return Store(workspace), f"tokenizers/{published.manifest.tokenizer.id}/{FILE}"
 
     def _read(self, id_: str) -> SampleCodes | None:
-        if self._session.run is not None:
-            return self._of_run(id_)
-        assert self._search is not None
-        return _of_shard(self._search, id_)
+        return self._of_run(id_) if self._session.run is not None else _of_shard(self._session.shards, id_)
 
     def _of_run(self, id_: str) -> SampleCodes | None:
         session = self._session
