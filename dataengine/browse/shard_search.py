@@ -211,15 +211,17 @@ class ShardSearch:
 
 
 def search_of(engine: ViewEngine, lock: RLock, published: Published) -> ShardSearch:
-    """Over a release, whose assignment is read when the first sample is looked for, while ``lock`` is held."""
+    """Over a release, whose assignment is read when the first sample is looked for, while ``lock`` is held. Later ones are looked
+    for without it: a search that waited for it could be waited for by who holds it."""
     ready = False
 
     def lookup(id_: str) -> tuple[str, int] | None:
         nonlocal ready
-        with lock:
-            if not ready:
-                _read_assignment(engine, published)
-                ready = True
+        if not ready:
+            with lock:
+                if not ready:
+                    _read_assignment(engine, published)
+                    ready = True
         sql = 'SELECT "shard", "position" FROM assigned WHERE "id" = $id'
         for row in engine.rows_of_thread(sql, {"id": id_}).to_pylist():
             return row["shard"], row["position"]
