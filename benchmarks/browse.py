@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import browse_corpus
+import browse_questions
 import browse_shard
 import harness
 
@@ -96,6 +97,11 @@ def main() -> None:
         timings = harness.rounds(ways, options.rounds)
         rows = [[name, t.wall, t.cpu, t.spread] for name, t in timings.items()]
         report.table(f"{options.rows:,} inputs", ["what", "seconds", "CPU seconds", "spread"], rows)
+        session.engine.close()
+        session = opened(browse_questions.with_questions(run, options.rows))
+        asked = harness.rounds(browse_questions.ways(session), options.rounds)
+        rows = [[name, t.wall, t.cpu, t.spread] for name, t in asked.items()]
+        report.table(f"{options.rows:,} CoT questions", ["what", "seconds", "CPU seconds", "spread"], rows)
         session.engine.close()
         searches = []
         for kind, shape in browse_shard.KINDS.items():
