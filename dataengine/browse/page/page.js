@@ -328,6 +328,7 @@ const show = guarded(async (row) => {
 });
 
 function media(row) {
+  if (!row.kind) return thumbnail(row.id);
   const node = document.createElement(row.kind === "video" ? "video" : "img");
   if (row.kind === "video") {
     node.controls = true;

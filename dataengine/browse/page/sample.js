@@ -20,6 +20,10 @@ async function part(name, what, row, nodes, query = {}) {
 }
 
 function visuals(row, answer) {
+  if (!row.kind && answer.kind) {
+    row = { ...row, kind: answer.kind };
+    by("media").replaceChildren(media(row));
+  }
   const notes = [answer.sampled, answer.codes, ...answer.notes].filter(Boolean).map((text) => element("p", text, "hint"));
   if (row.kind !== "video") {
     if (!answer.frames.length) return notes;
