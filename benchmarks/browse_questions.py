@@ -1,4 +1,4 @@
-"""Made-up chain-of-thought questions for the workspace of ``browse_corpus``: the tables of their steps, in files of some thousands."""
+"""Made-up chain-of-thought questions for the workspace of ``browse_corpus``: the tables of their steps, in many files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-
 from browse_corpus import PART
+
 from dataengine.browse.page.filters import Filters
 from dataengine.browse.page.records import Records
 from dataengine.browse.session import Session
@@ -64,7 +64,12 @@ def _rows(start: int, n: int, template: str) -> dict[str, Any]:
     same = {"rid": rids, "sample": samples, "mode": mode, "style": _all("thinking", n), "task": _of(rng, "task", 40, n)}
     steps = np.where(kept, "", rng.choice(["checks", "review", "mix"], n))
     reasons = np.where(kept, "", rng.choice(["no agreement on the answer", "more than the mix asks for"], n))
-    outcome = {"outcome": np.where(kept, "kept", "rejected"), "step": steps, "reason": reasons, "teacher": _all("made", n)}
+    outcome = {
+        "outcome": np.where(kept, "kept", "rejected"),
+        "step": steps,
+        "reason": reasons,
+        "teacher": _all("made", n),
+    }
     path = {"rid": rids, "kind": _all("path", n), "index": np.zeros(n), "teacher": _all("made", n)}
     about = {"family": _of(rng, "family", 9, n), "split": _all("train", n), "difficulty": _of(rng, "level", 3, n)}
     asked = {"answer": _of(rng, "answer", 500, n), "question": [template.replace(_ID, rid) for rid in rids.to_pylist()]}

@@ -29,7 +29,11 @@ def made(folder: Path, samples: int, low: float, high: float) -> Callable[[], Sh
             file.write(header(f"{id_}.jpg", size))
             file.seek(member_size(size) - BLOCK, 1)
             facts = {"id": id_, "kind": "image", "ext": "jpg", "bytes": size, "captions": ["x" * 600]}
-            for name, data in (("txt", b"a caption"), ("json", json.dumps(facts).encode()), ("codes.npy", bytes(1_200))):
+            for name, data in (
+                ("txt", b"a caption"),
+                ("json", json.dumps(facts).encode()),
+                ("codes.npy", bytes(1_200)),
+            ):
                 file.write(header(f"{id_}.{name}", len(data)) + data + bytes(-len(data) % BLOCK))
         file.write(bytes(2 * BLOCK))
     shard = Shard(NAME, "train", "image", "0" * 64, path.stat().st_size, samples)
@@ -41,7 +45,7 @@ def made(folder: Path, samples: int, low: float, high: float) -> Callable[[], Sh
 
 
 def searched(opened: Callable[[], ShardSearch], count: int) -> list[float]:
-    """Gigabytes of the shard; of ``count`` samples, each by a search of its own, the mean and most reads, and mean megabytes read."""
+    """Gigabytes of the shard; of ``count`` samples, each by a search of its own, mean and most reads, and mean megabytes."""
     searches = []
     [shard] = opened().shards
     for position in np.random.default_rng(1).integers(0, shard.samples, count).tolist():

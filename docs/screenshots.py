@@ -1,5 +1,5 @@
-"""Takes the screenshots of docs/browse.md in headless Chromium: ``python docs/screenshots.py RECIPE [--workspace W]``, of a finished
-demo. Fails where the page logs an error. Look at each picture before it is committed."""
+"""Takes the screenshots of docs/browse.md in headless Chromium: ``python docs/screenshots.py RECIPE [--workspace W]``, of a
+finished demo. Fails where the page logs an error. Look at each picture before it is committed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Finds the members of a sample in the tars of a release by reading a few ranges of them, on disk and on S3.
 
-The release's assignment tells a sample's shard and position. Samples lie in that order, so a guess by proportion comes near; from
-a window of bytes there, the next sample tells how far off it was, and a search between what is known on both sides ends after some
-reads. No shard is read as a whole.
+The release's assignment tells a sample's shard and position. Samples lie in that order, so a guess by proportion comes near;
+from a window of bytes there, the next sample tells how far off it was, and a search between what is known on both sides ends
+after some reads. No shard is read as a whole.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ShardSearch:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def members(self, id_: str) -> SampleMembers:
-        """Raises KeyError where the release does not hold the sample, or its tar is damaged there; RunError, FileNotFoundError."""
+        """Raises KeyError where the release does not hold the sample or its tar is damaged there; RunError, FileNotFoundError."""
         place = self.lookup(id_)
         if place is None:
             raise KeyError(id_)

@@ -23,5 +23,7 @@ def test_it_measures_every_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     of_commands = [name for name in names if not name.startswith("page: ")]
     assert of_commands == ["table of all inputs", "filter --try", "explain", "stats --sql"] and len(names) == 12
     assert all(row[1] > 0 for row in table["rows"])
-    assert [row[0] for row in searches["rows"]] == list(shapes) and all(row[5] < row[2] * 500 for row in searches["rows"])
+    assert [row[0] for row in searches["rows"]] == list(shapes) and all(
+        row[5] < row[2] * 500 for row in searches["rows"]
+    )
     assert len(questions["rows"]) == 5 and all(row[1] > 0 for row in questions["rows"])

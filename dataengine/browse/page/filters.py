@@ -30,8 +30,8 @@ class Filters:
     def where(
         self, columns: Mapping[str, str], without: str = "", searched: Sequence[str] = SEARCHED
     ) -> tuple[str, dict[str, Any]]:
-        """A condition over ``columns`` (name and type) and its parameters, the conditions on one column left out; words are looked
-        for in ``searched``. Raises ValueError for a column that is not there, and for a range of what are no numbers."""
+        """A condition over ``columns`` (name and type) and its parameters, those on one column left out; words are looked for in
+        ``searched``. Raises ValueError for a column that is not there, and for a range of what are no numbers."""
         terms, parameters = ["TRUE"], dict[str, Any]()
         for name, listed in self.values.items():
             if name not in columns:

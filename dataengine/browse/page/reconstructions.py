@@ -97,7 +97,7 @@ class Reconstructions:
         return out.getvalue()
 
     def _tokenizer(self, id_: str) -> Tokenizer:
-        """The one tokenizer of the recipe or release, loaded when it is first needed. Raises RunError where it does not lie here."""
+        """The tokenizer of the recipe or release, loaded when it is first needed. Raises RunError where it does not lie here."""
         tokenizer = self._loaded
         if tokenizer.id != id_:
             raise RunError(f"the codes are of tokenizer {id_}, and the one here is {tokenizer.id}")
@@ -123,7 +123,9 @@ class Reconstructions:
         assert published is not None
         workspace, inside, _ = published.store.url.rpartition("/releases/")
         if not inside or published.manifest.tokenizer is None:
-            raise RunError("the release holds codes, but not their tokenizer: browse its recipe to see them as pictures")
+            raise RunError(
+                "the release holds codes, but not their tokenizer: browse its recipe to see them as pictures"
+            )
         return Store(workspace), f"tokenizers/{published.manifest.tokenizer.id}/{FILE}"
 
     def _read(self, id_: str) -> SampleCodes | None:

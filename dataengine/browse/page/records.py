@@ -1,7 +1,7 @@
-"""Chain-of-thought questions and records for the browse page: what became of each, its text, its paths of reasoning and their grades.
+"""Chain-of-thought questions and records for the browse page: what became of each, its text, its paths and their grades.
 
-Of a recipe all questions are there, with the step at which the others were lost. Of a release alone the first records of each shard
-are read, from disk or S3. Either is read when it is first asked for.
+Of a recipe all questions are there, with the step at which the others were lost. Of a release alone the first records of each
+shard are read, from disk or S3. Either is read when it is first asked for.
 """
 
 from __future__ import annotations
@@ -22,7 +22,20 @@ from dataengine.stage import Run
 
 FACETS = ("outcome", "step", "mode", "grade", "family", "style", "task", "teacher", "difficulty", "split", "reason")
 _SEARCHED = ("rid", "sample", "task", "answer", "reason")
-_ROW = ("rid", "sample", "mode", "style", "task", "family", "difficulty", "split", "teacher", "outcome", "step", "reason")
+_ROW = (
+    "rid",
+    "sample",
+    "mode",
+    "style",
+    "task",
+    "family",
+    "difficulty",
+    "split",
+    "teacher",
+    "outcome",
+    "step",
+    "reason",
+)
 _COLUMNS = (*_ROW, "grade", "answer", "agreement")
 #: Records of a page; characters of a text, of an answer and of a path.
 PAGE, _LONGEST = 50, 20_000
@@ -138,9 +151,7 @@ class _RunRecords:
         )
         chosen = {
             row["rid"]: row
-            for row in self._rows(
-                f'SELECT "rid", "chosen", "text" FROM {frames["reviewed"]} WHERE "rid" IN ({listed})'
-            )
+            for row in self._rows(f'SELECT "rid", "chosen", "text" FROM {frames["reviewed"]} WHERE "rid" IN ({listed})')
         }
         paths: dict[str, list[dict[str, Any]]] = {}
         for row in self._rows(_PATHS.format(rids=listed, **frames)):

@@ -23,7 +23,20 @@ _SHARDS, _BYTES = 64, 64 << 20
 _LARGEST = 8 << 20
 """Bytes of one shard, and of a picture of a record."""
 _TEXTS = (
-    *("rid", "sample", "mode", "style", "task", "family", "difficulty", "split", "teacher", "outcome", "step", "reason"),
+    *(
+        "rid",
+        "sample",
+        "mode",
+        "style",
+        "task",
+        "family",
+        "difficulty",
+        "split",
+        "teacher",
+        "outcome",
+        "step",
+        "reason",
+    ),
     *("grade", "answer"),
 )
 _SCHEMA = columns(**dict.fromkeys(_TEXTS, pa.string()), agreement=pa.float64())

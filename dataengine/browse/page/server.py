@@ -1,4 +1,4 @@
-"""Server of the browse page: rows, counts, histograms and records as JSON, pictures and media; nothing it answers changes anything."""
+"""Server of the browse page: rows, counts, histograms and records as JSON, pictures and media; it changes nothing."""
 
 from __future__ import annotations
 

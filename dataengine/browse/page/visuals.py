@@ -16,15 +16,19 @@ _SAME = 1e-3
 
 
 def visuals(id_: str, pictures: Pictures, reconstructions: Reconstructions) -> dict[str, Any]:
-    """``kind``: image or video; ``frames``: of a video each shown frame with its time and kind, the number of its thumbnail (``picture``) and that of its
-    reconstruction, where it has them; of a picture one with the reconstruction. ``cuts``: seconds where shots begin. ``notes`` say
-    what is missing and why. Raises KeyError."""
+    """``kind``: image or video. ``frames``: of a video each shown frame with its time and kind, the number of its thumbnail
+    (``picture``) and that of its reconstruction, where it has them; of a picture one with the reconstruction. ``cuts``: seconds
+    where shots begin. ``notes`` say what is missing and why. Raises KeyError."""
     place = pictures.place(id_)
     notes: list[str] = []
     sample, why = _coded(id_, reconstructions)
     if why:
         notes.append(f"no picture of its codes: {why}")
-    shown: dict[str, Any] = {"kind": place.kind, "codes": _described(sample) if sample is not None else "", "notes": notes}
+    shown: dict[str, Any] = {
+        "kind": place.kind,
+        "codes": _described(sample) if sample is not None else "",
+        "notes": notes,
+    }
     coded = sample if not why else None
     if place.kind != "video":
         return shown | {"frames": [{"reconstruction": 0}] if coded is not None else [], "cuts": []}

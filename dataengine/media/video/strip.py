@@ -21,7 +21,7 @@ _SIDE, _QUALITY = 200, 78
 
 class Strip(msgspec.Struct):
     """``times`` (seconds) and ``kinds`` (0 slow, 1 fast) of all sampled frames; ``shown`` are the indices of those with
-    ``pictures``. ``cuts``: seconds where shots begin, without the first; ``unseen``: why they are not known, "" where they are."""
+    ``pictures``. ``cuts``: seconds where shots begin, without the first; ``unseen``: why they are not known, else ""."""
 
     times: list[float]
     kinds: list[int]
