@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import mimetypes
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -126,7 +126,7 @@ def _sampling(session: Session) -> tuple[SlowFast, str]:
         return SlowFast(**fitted["video"]), f"tokenizer {fitted['id'][:8]}"
     manifest = session.published.manifest if session.published is not None else None
     if manifest is not None and manifest.tokenizer is not None:
-        known = {name: getattr(manifest.tokenizer.video, name) for name in SlowFast.__dataclass_fields__}
+        known = {one.name: getattr(manifest.tokenizer.video, one.name) for one in fields(SlowFast)}
         return SlowFast(**known), f"tokenizer {manifest.tokenizer.id[:8]}"
     return PRESETS["released"], "the preset `released`"
 
