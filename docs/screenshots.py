@@ -76,7 +76,7 @@ def shoot(browser: WebDriver, server: BrowseServer) -> None:
     until(browser, lambda b: b.find_elements(By.CSS_SELECTOR, "#bars .all"))
     take(browser, "browse")
     opened(browser, server.address)
-    show(browser, "concert/drummer.mp4", ".still")
+    show(browser, "concert/band.mp4", ".still")
     take(browser, "browse-video")
     opened(browser, server.address, dark=True)
     browser.find_element(By.ID, "tab-records").click()
