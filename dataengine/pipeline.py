@@ -265,6 +265,7 @@ class _Pass:
         outputs = {}
 
         def tick() -> None:
+            self.reporter.tick()
             for job in jobs[:1]:
                 text = stage.progress(self.run, job.part)
                 if text is not None:
@@ -272,12 +273,14 @@ class _Pass:
 
         engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
         self.servers.need([self.run.recipe.model_servers[name] for name in stage.servers(self.run.recipe)], engine)
-        for part, output, work in engine.run(stage.worker(self.run), store, jobs, resources, tick):
-            self.lease.take()
-            outputs[part.name] = output
-            cost.add(work)
-            size = sum(file.bytes for file in output.files.values())
-            self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work))
+        # Closed here, so that no worker goes on where something else than the engine ends the run.
+        with closing(engine.run(stage.worker(self.run), store, jobs, resources, tick)) as made:
+            for part, output, work in made:
+                self.lease.take()
+                outputs[part.name] = output
+                cost.add(work)
+                size = sum(file.bytes for file in output.files.values())
+                self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work))
         return outputs
 
     def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:

@@ -8,7 +8,7 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -132,7 +132,7 @@ class RecordEngine(Protocol):
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output, Work]]:
+    ) -> Generator[tuple[Part, Output, Work], None, None]:
         """Make all jobs, each process with its own copy of ``worker`` on ``resources``. Yields each part once its marker is
         written, in no fixed order, with what it took; calls ``tick`` every few seconds while it waits. Raises RunError."""
         ...

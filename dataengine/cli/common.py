@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataengine.cli.termination import EXIT_CODE, Termination
-from dataengine.errors import DataEngineError, UsageError
+from dataengine.errors import DataEngineError
 from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
+    from dataengine.runs.options import RunOptions
     from dataengine.config.recipe import Recipe
 
 
@@ -121,43 +122,14 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
     return 130, "Interrupted. Committed work is kept; rerun to resume." if isinstance(error, KeyboardInterrupt) else ""
 
 
-def bring_up_to_date(
-    path: str,
-    only: str | None,
-    workspace: str | None,
-    workers: int | None,
-    engine: Engine | None,
-    dry_run: bool,
-    accept: bool = False,
-    retry: bool = False,
-    locked: bool = False,
-    parts: str | None = None,
-    log_file: str | None = None,
-    metrics: list[str] | None = None,
-    lineage: str | None = None,
-    partition: list[str] | None = None,
-) -> Recipe:
-    """Load the recipe and run its stages (``only``: one group of them, ``parts``: a share of its parts) with a progress display
-    and a summary. Returns the recipe with the command line's changes."""
+def bring_up_to_date(path: str, options: RunOptions) -> Recipe:
+    """Load the recipe and run its stages with a progress display and a summary. Returns the recipe with the command line's
+    changes."""
+    from dataengine.runs.runner import load_recipe, run_recipe
     from dataengine.cli import console
-    from dataengine.config import recipe
-    from dataengine.config.share import WHOLE, Share
-    from dataengine.config.watch import WatchConfig
-    from dataengine.ingest.partitions import without_taken_up
-    from dataengine.ingest.retry import forget_failed
-    from dataengine.monitoring.observers import observers
-    from dataengine.pipeline import execute
-    from dataengine.progress import Together
 
-    share = Share.parse(parts) if parts else WHOLE
-    if parts and only is None:
-        raise UsageError(f"--parts {parts} is a share of one stage: name it with --only")
-    loaded = recipe.load(path, partition, workspace=workspace, workers=workers, engine=engine and engine.value)
-    loaded = loaded if only in (None, "ingest") else without_taken_up(loaded)
-    prepare = forget_failed if retry else None
-    watched = loaded.watch.with_environment().replaced(log_file, metrics or (), lineage)
-    with observers(loaded, watched if not dry_run else WatchConfig()) as others, console.Progress() as progress:
-        reporter = Together([progress, *others])
-        reports = execute(loaded, only, dry_run, reporter, accept=accept, prepare=prepare, locked=locked, share=share)
-    console.summary(loaded, reports, dry_run)
+    loaded = load_recipe(path, options)
+    with console.Progress() as progress:
+        reports = run_recipe(loaded, options, progress)
+    console.summary(loaded, reports, options.dry_run)
     return loaded

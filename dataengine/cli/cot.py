@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    PartitionOption,
-    RecipeArgument,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
+from dataengine.runs.options import RunOptions
+from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
 from dataengine.cli.release import ReleaseArgument
+from dataengine.cli.run_options import stage_options
 from dataengine.errors import RunError
 
 
@@ -43,22 +36,15 @@ app = typer.Typer(
 
 @app.command()
 @exits
-def run(
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    partition: PartitionOption = None,
-) -> None:
+@stage_options
+def run(recipe: RecipeArgument, options: RunOptions) -> None:
     """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
-    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run, accept, partition=partition)
-    if not dry_run:
+    loaded = bring_up_to_date(recipe, replace(options, only="cot"))
+    if not options.dry_run:
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):
             console.print_table(title, columns, rows)

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dataengine.runs.options import RunOptions
 from dataengine.cli import (
     account,
     browse,
@@ -26,24 +28,8 @@ from dataengine.cli import (
     status,
     tokenizer,
 )
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    LineageOption,
-    LockedOption,
-    LogFileOption,
-    MetricsOption,
-    OnlyOption,
-    PartitionOption,
-    PartsOption,
-    RecipeArgument,
-    RetryOption,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
+from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
+from dataengine.cli.run_options import run_options, stage_options
 from dataengine.errors import RunError
 
 _DEMO = "Demo"
@@ -62,44 +48,17 @@ app = typer.Typer(
 
 @app.command()
 @exits
-def run(
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    retry_failed: RetryOption = False,
-    locked: LockedOption = False,
-    only: OnlyOption = None,
-    parts: PartsOption = None,
-    log_file: LogFileOption = None,
-    metrics: MetricsOption = None,
-    lineage: LineageOption = None,
-    partition: PartitionOption = None,
-) -> None:
+@run_options
+def run(recipe: RecipeArgument, options: RunOptions) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    named = (parts, log_file, metrics, lineage, partition)
-    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, *named)
+    bring_up_to_date(recipe, options)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
     @exits
-    def command(
-        recipe: RecipeArgument,
-        workspace: WorkspaceOption = None,
-        workers: WorkersOption = None,
-        engine: EngineOption = None,
-        dry_run: DryRunOption = False,
-        accept: AcceptOption = False,
-        locked: LockedOption = False,
-        log_file: LogFileOption = None,
-        metrics: MetricsOption = None,
-        lineage: LineageOption = None,
-        partition: PartitionOption = None,
-    ) -> None:
-        named = (None, log_file, metrics, lineage, partition)
-        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, *named)
+    @stage_options
+    def command(recipe: RecipeArgument, options: RunOptions) -> None:
+        bring_up_to_date(recipe, replace(options, only=stage or name))
 
     app.command(name, help=text, rich_help_panel=_STAGE)(command)
 

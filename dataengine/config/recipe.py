@@ -3,7 +3,7 @@ directory. ``load`` reports every mistake before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,33 +14,14 @@ from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig, QuestionContamination
 from dataengine.config.cot import CotConfig
 from dataengine.config.index import IndexConfig
+from dataengine.config.limits import LimitsConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.sequence import SequenceConfig
 from dataengine.config.sources import Faces, Model, Name, Size, Source
 from dataengine.config.watch import WatchConfig
 from dataengine.config.yaml_loader import FileLines
-from dataengine.media.limits import Limits
 
 Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
-
-
-class LimitsConfig(Model):
-    """Resource limits of one input; exceeding one is a failure row."""
-
-    bytes: Size = 512 << 20
-    pixels: Annotated[int, Field(gt=0)] = 100_000_000
-    frames: Annotated[int, Field(gt=0)] = 100_000
-    seconds: Annotated[float, Field(gt=0)] = 30.0
-    memory: Size = 4 << 30
-    failed: Annotated[float, Field(ge=0, le=1, exclude=True)] = 0.2
-    """Share of the inputs of a source of 50 inputs or more that may fail before the run stops; changes no result."""
-
-    isolation: Annotated[Literal["available", "required"], Field(exclude=True)] = "available"
-    """Whether a decode process may run where a measure of its confinement is not in force; changes no result."""
-
-    def to_limits(self) -> Limits:
-        """The same bounds as decoding takes them."""
-        return Limits(**self.model_dump(), isolated=self.isolation == "required")
 
 
 class TextConfig(Model):
@@ -285,12 +266,22 @@ class Recipe(Model):
         return self
 
 
-def load(path: str | Path, partition: Sequence[str] | None = None, **changes: Any) -> Recipe:
-    """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine),
-    ``partition`` names partitions beside its own. Raises UsageError naming every mistake by line."""
-    text = yaml_loader.read_text(path)
-    recipe = yaml_loader.validated(text, str(path), Recipe)
-    recipe._lines = FileLines(str(path), text)
+def load(
+    recipe: str | Path | Mapping[str, Any] | Recipe, partition: Sequence[str] | None = None, **changes: Any
+) -> Recipe:
+    """The recipe in a YAML file or s3:// object, or of a mapping with its fields; ``changes`` replace top-level fields (the command
+    line's --workspace, --workers and --engine), ``partition`` names partitions beside its own. Raises UsageError naming every
+    mistake, by line where there is a file."""
+    loaded = recipe if isinstance(recipe, Recipe) else _read(recipe)
     replaced = {k: v for k, v in changes.items() if v is not None}
-    replaced["partitions"] = partitions.values([*recipe.partitions, *(partition or ())])
-    return recipe.model_copy(update={"lock": recipe.lock or lock.beside(str(path)), **replaced})
+    replaced["partitions"] = partitions.values([*loaded.partitions, *(partition or ())])
+    return loaded.model_copy(update=replaced)
+
+
+def _read(recipe: str | Path | Mapping[str, Any]) -> Recipe:
+    if isinstance(recipe, Mapping):
+        return yaml_loader.of_fields(recipe, "recipe", Recipe)
+    text = yaml_loader.read_text(recipe)
+    loaded = yaml_loader.validated(text, str(recipe), Recipe)
+    loaded._lines = FileLines(str(recipe), text)
+    return loaded.model_copy(update={"lock": loaded.lock or lock.beside(str(recipe))})
