@@ -10,21 +10,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataengine.api.release import CotRecord, Release, Sample
+    from dataengine.api.release import Release as open
+    from dataengine.api.run import Run, run
     from dataengine.config.recipe import Recipe, load
+    from dataengine.errors import CancelledError, DataEngineError, RunError, UsageError
     from dataengine.ingest.occurrence import SourceReader as Source
     from dataengine.models.serving.completion import ChatModel as Teacher
-    from dataengine.pipeline import execute as run
     from dataengine.score.base import Scorer
 
-__all__ = ["Recipe", "Scorer", "Source", "Teacher", "load", "run"]
+__all__ = [
+    "CancelledError",
+    "CotRecord",
+    "DataEngineError",
+    "Recipe",
+    "Release",
+    "Run",
+    "RunError",
+    "Sample",
+    "Scorer",
+    "Source",
+    "Teacher",
+    "UsageError",
+    "load",
+    "open",
+    "run",
+]
 
 _PLACES = {
+    "CancelledError": ("dataengine.errors", "CancelledError"),
+    "CotRecord": ("dataengine.api.release", "CotRecord"),
+    "DataEngineError": ("dataengine.errors", "DataEngineError"),
     "Recipe": ("dataengine.config.recipe", "Recipe"),
+    "Release": ("dataengine.api.release", "Release"),
+    "Run": ("dataengine.api.run", "Run"),
+    "RunError": ("dataengine.errors", "RunError"),
+    "Sample": ("dataengine.api.release", "Sample"),
     "Scorer": ("dataengine.score.base", "Scorer"),
     "Source": ("dataengine.ingest.occurrence", "SourceReader"),
     "Teacher": ("dataengine.models.serving.completion", "ChatModel"),
+    "UsageError": ("dataengine.errors", "UsageError"),
     "load": ("dataengine.config.recipe", "load"),
-    "run": ("dataengine.pipeline", "execute"),
+    "open": ("dataengine.api.release", "Release"),
+    "run": ("dataengine.api.run", "run"),
 }
 
 

@@ -8,7 +8,7 @@ what must become of each::
     def test_my_policy_keeps_large_pictures(tmp_path):
         write_corpus(tmp_path / "in", images=6)
         recipe = dataengine.load(write_recipe(tmp_path, filter={"policy": "my_policy.yaml"}))
-        dataengine.run(recipe, engine=InProcess())
+        dataengine.run(recipe, record_engine=InProcess())
 
     def test_my_scorer():
         check_scorer(MyScorer())
