@@ -7,7 +7,7 @@ CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check cluster-check infra-check schedule-check schemas torture faults soak clean
+.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers check-notebook gpu-check cluster-check infra-check schedule-check schemas torture faults soak clean
 
 demo: .venv/installed
 	$(BIN)/dataengine demo-corpus $(CORPUS)
@@ -51,6 +51,10 @@ bench-peers: .venv/dev
 # Preferences opened by TRL and LLaMA-Factory, each in an environment of its own below .venv-peers.
 check-trainers: .venv/dev
 	$(BIN)/python -m benchmarks check_trainers
+
+# The example notebook in a real kernel, and runs in it that are interrupted and cancelled.
+check-notebook: .venv/dev
+	$(BIN)/python -m benchmarks check_notebook
 
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed
