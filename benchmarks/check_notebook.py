@@ -1,6 +1,9 @@
-"""The example notebook in a real kernel, and runs in it that are interrupted and cancelled, on Ray: ``python -m benchmarks check_notebook``.
+"""The example notebook in a real kernel, with runs that are interrupted and cancelled, on Ray.
 
-The kernel is that of ``benchmarks/notebook/notebook.txt``, installed below ``.venv-peers/notebook``; it imports all else from here.
+    python -m benchmarks check_notebook
+
+The kernel is that of ``benchmarks/notebook/notebook.txt``, installed below ``.venv-peers/notebook``; all else it imports
+from here.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     python -m benchmarks python_api [--rows 1000000] [--images 240]
 
-The tables are made up (``browse_corpus.py``), the files and joins are those of a run; seconds and memory are of the whole process,
+The tables are made up (``browse_corpus.py``), files and joins are those of a run; seconds and memory are of the whole process,
 so ``nothing`` is what the interpreter, the imports and opening the run take. The release is of a real run over N pictures in one
 shard; its requests and bytes are counted in the storage client, in a folder as on S3.
 """

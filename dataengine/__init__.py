@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dataengine.api.release import CotRecord, Release, Sample
-    from dataengine.api.release import Release as open
+    from dataengine.api.release import Release as open  # noqa: N813
     from dataengine.api.run import Run, run
     from dataengine.config.recipe import Recipe, load
     from dataengine.errors import CancelledError, DataEngineError, RunError, UsageError

@@ -67,7 +67,9 @@ def starts(store: Store, tar: Tar, shards: Mapping[str, Output]) -> dict[str, in
         return {}
     workspace = Workspace(store.url.rpartition("/releases/")[0])
     rows = workspace.read_table([shard.files["places"]], MEDIA_PLACES, ["id", "offset"])
-    return {id_: offset - BLOCK for id_, offset in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True)}
+    return {
+        id_: offset - BLOCK for id_, offset in zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True)
+    }
 
 
 class MemberIndex:

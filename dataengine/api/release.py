@@ -204,9 +204,7 @@ class Release:
         splits = sorted({shard.split for shard in self._published.manifest.cot.shards})
         return [tar for one in (splits if split is None else [split]) for tar in self._published.cot(one)]
 
-    def _find(
-        self, id_: str, what: str, tars: Sequence[Tar], table: str, column: str
-    ) -> tuple[str, Store, Extents]:
+    def _find(self, id_: str, what: str, tars: Sequence[Tar], table: str, column: str) -> tuple[str, Store, Extents]:
         """Tar, store and members of an entry; without a table of places each tar is looked into."""
         if not _ID.fullmatch(id_):
             raise UsageError(f"{id_!r} is no id: an id has 32 of 0-9 and a-f")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataengine.api.notebook import NotebookProgress, notebook_display
-from dataengine.runs.options import RunOptions
-from dataengine.runs.runner import load_recipe, run_recipe
 from dataengine.errors import CancelledError, UsageError
 from dataengine.progress import PartReport, Reporter, Silent, StageReport, Together
+from dataengine.runs.options import RunOptions
+from dataengine.runs.runner import load_recipe, run_recipe
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,7 @@ def run(
     """Run a recipe: a YAML file or s3:// object, a mapping with its fields, or a Recipe. What is up to date is skipped.
 
     The options are those of ``dataengine run``. ``progress``: a table in a notebook, bars on a terminal, lines in a log; or a
-    Reporter. ``wait=False`` returns at once, while the run goes on in a thread: ``Run.wait`` and ``Run.cancel``. ``record_engine``
+    Reporter. ``wait=False`` returns at once, the run goes on in a thread: ``Run.wait``, ``Run.cancel``. ``record_engine``
     takes the place of Ray, as ``dataengine.testing.InProcess``. Ctrl-C ends the run: its workers stop, the workspace is free, and
     what is committed stays. Raises UsageError before anything runs, RunError, KeyboardInterrupt.
     """

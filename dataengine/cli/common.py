@@ -15,8 +15,8 @@ from dataengine.errors import DataEngineError
 from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
-    from dataengine.runs.options import RunOptions
     from dataengine.config.recipe import Recipe
+    from dataengine.runs.options import RunOptions
 
 
 class Engine(StrEnum):
@@ -125,8 +125,8 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
 def bring_up_to_date(path: str, options: RunOptions) -> Recipe:
     """Load the recipe and run its stages with a progress display and a summary. Returns the recipe with the command line's
     changes."""
-    from dataengine.runs.runner import load_recipe, run_recipe
     from dataengine.cli import console
+    from dataengine.runs.runner import load_recipe, run_recipe
 
     loaded = load_recipe(path, options)
     with console.Progress() as progress:

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
 from dataengine.cli.release import ReleaseArgument
 from dataengine.cli.run_options import stage_options
 from dataengine.errors import RunError
+from dataengine.runs.options import RunOptions
 
 
 class RunsByDefault(TyperGroup):

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.run_options import stage_options
-
 from dataengine.errors import UsageError
+from dataengine.runs.options import RunOptions
 
 if TYPE_CHECKING:
     from dataengine.browse.what_if import Moved, Trial
@@ -79,7 +78,9 @@ def filter_command(
     if conditions or without:
         if write is not None and conditions and not (reason or "").strip():
             raise UsageError("--write needs --reason TEXT: why the rule is as it is now, for the card")
-        _what_if(recipe, options.workspace, conditions or [], without or [], on_missing, show, sheet, as_json, write, reason)
+        _what_if(
+            recipe, options.workspace, conditions or [], without or [], on_missing, show, sheet, as_json, write, reason
+        )
         return
     if write or reason or sheet or as_json:
         raise UsageError(

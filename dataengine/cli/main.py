@@ -10,7 +10,6 @@ from typing import Annotated
 
 import typer
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli import (
     account,
     browse,
@@ -31,6 +30,7 @@ from dataengine.cli import (
 from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
 from dataengine.cli.run_options import run_options, stage_options
 from dataengine.errors import RunError
+from dataengine.runs.options import RunOptions
 
 _DEMO = "Demo"
 _STAGE = "One stage of a recipe, with what it needs"

@@ -7,7 +7,6 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
@@ -23,6 +22,7 @@ from dataengine.cli.common import (
     WorkersOption,
     WorkspaceOption,
 )
+from dataengine.runs.options import RunOptions
 
 #: Fields of RunOptions as typer declares them, in the order of ``--help``.
 _DECLARED: dict[str, Any] = {

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import typer
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli import sequence_show
 from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.cot import RunsByDefault
 from dataengine.cli.run_options import stage_options
+from dataengine.runs.options import RunOptions
 
 app = typer.Typer(
     cls=RunsByDefault,

@@ -269,7 +269,7 @@ class Recipe(Model):
 def load(
     recipe: str | Path | Mapping[str, Any] | Recipe, partition: Sequence[str] | None = None, **changes: Any
 ) -> Recipe:
-    """The recipe in a YAML file or s3:// object, or of a mapping with its fields; ``changes`` replace top-level fields (the command
+    """The recipe in a YAML file or s3:// object, or a mapping with its fields; ``changes`` replace top-level fields (the command
     line's --workspace, --workers and --engine), ``partition`` names partitions beside its own. Raises UsageError naming every
     mistake, by line where there is a file."""
     loaded = recipe if isinstance(recipe, Recipe) else _read(recipe)

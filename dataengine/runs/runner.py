@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataengine.runs.options import RunOptions
 from dataengine.config import recipe as recipes
 from dataengine.config.recipe import Recipe
 from dataengine.config.share import WHOLE, Share
@@ -17,10 +16,11 @@ from dataengine.ingest.retry import forget_failed
 from dataengine.monitoring.observers import observers
 from dataengine.pipeline import execute
 from dataengine.progress import Reporter, StageReport, Together
+from dataengine.runs.options import RunOptions
 from dataengine.stage import RecordEngine
 
 
-def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, options: RunOptions = RunOptions()) -> Recipe:
+def load_recipe(recipe: str | Path | Mapping[str, Any] | Recipe, options: RunOptions) -> Recipe:
     """The recipe as it is to be run; a mapping has the fields of a recipe file. Raises UsageError naming every mistake."""
     engine = str(options.engine) if options.engine else None
     loaded = recipes.load(

@@ -15,7 +15,7 @@ import pytest
 
 import dataengine
 from dataengine.api.member_index import MemberIndex, headers, starts, written_shards
-from dataengine.cot.core.record import Record
+from dataengine.cot.core import record as cot_record
 from dataengine.errors import RunError
 from dataengine.release.publish import publish
 from dataengine.release.reader import Tar
@@ -52,7 +52,11 @@ def test_samples_and_records_by_id(place: str, small: Path) -> None:
         assert sample.metadata == json.loads(fields["json"]) and sample.codes == codes_of_sample(fields)
     for id_, fields in cot.items():
         record = release.record(id_)
-        assert record.data == json.loads(fields["json"]) == json.loads(Record.from_bytes(fields["json"]).to_bytes())
+        assert (
+            record.data
+            == json.loads(fields["json"])
+            == json.loads(cot_record.Record.from_bytes(fields["json"]).to_bytes())
+        )
         assert record.pictures == {name: data for name, data in fields.items() if name.endswith(".png")}
         assert {*record.samples} <= {*expected}
         assert {f"{name.removesuffix('.png')}.codes.npy" for name in record.codes} == {

@@ -77,9 +77,7 @@ def test_a_cancelled_run_keeps_what_is_committed(tmp_path: Path, plan: list[Any]
     assert again.state == "done" and 0 < again.stages[0].made < len(TEXT)
 
 
-def test_an_interrupted_run_ends_its_workers(
-    tmp_path: Path, plan: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_run_ends_its_workers(tmp_path: Path, plan: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[bool] = []
     monkeypatch.setattr(letters.CountWorker, "close", lambda self: closed.append(True))
     with pytest.raises(KeyboardInterrupt, match="run again to resume") as kept:
@@ -133,7 +131,7 @@ def test_progress_in_a_notebook_is_one_table_drawn_in_place(monkeypatch: pytest.
         shown.append([text])
         return shown[-1].append
 
-    clock = iter(range(0, 1000))
+    clock = iter(range(1000))
     monkeypatch.setattr("dataengine.api.notebook.time.monotonic", lambda: float(next(clock)))
     progress = NotebookProgress(show)
     progress.begin(RunReport("1", HOSTILE, "work", ("count", "sum", "old")))

@@ -28,7 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(picture(0, 640, 480)).save(folder / "in" / "larger.jpg")
     (folder / "in" / "broken.jpg").write_bytes(b"no picture")
     write_recipe(folder)
-    run(folder, only="score")
+    for stage in ("ingest", "dedup", "score"):
+        run(folder, only=stage)
     return folder
 
 
@@ -47,7 +48,7 @@ def test_of_a_run_that_is_not_at_its_end(folder: Path) -> None:
         early.decisions()
     with pytest.raises(dataengine.UsageError, match="did you mean `scores`"):
         early.table("score")
-    with pytest.raises(dataengine.UsageError, match="is not finished|holds no release|no such folder"):
+    with pytest.raises(dataengine.UsageError, match=r"is not finished|holds no release|no such folder"):
         early.release()
 
 
@@ -78,7 +79,7 @@ def test_sql(whole: dataengine.Run) -> None:
     assert counted == [("duplicate", 1), ("failed", 1), ("kept", 4)]
     joined = "SELECT max(s.blur) = max(t.blur) FROM scores s JOIN score_technical t ON s.id = t.id"
     assert whole.sql(joined).fetchall() == [(True,)]
-    with pytest.raises(dataengine.UsageError, match="The tables of the run of test: .*scores"):
+    with pytest.raises(dataengine.UsageError, match=r"The tables of the run of test: .*scores"):
         whole.sql("SELECT nothing FROM scores")
 
 
@@ -86,11 +87,11 @@ def test_other_libraries_take_them(whole: dataengine.Run) -> None:
     import datasets
     import duckdb
 
-    table = whole.scores()
-    frame = table.to_pandas()
-    assert frame.shape == (4, table.num_columns) and frame.width.max() == 640
-    assert duckdb.sql("SELECT count(*) FROM table").fetchall() == [(4,)]
-    assert datasets.Dataset(table).filter(lambda row: row["width"] == 640).num_rows == 1
+    scores = whole.scores()
+    frame = scores.to_pandas()
+    assert frame.shape == (4, scores.num_columns) and frame.width.max() == 640
+    assert duckdb.sql("SELECT count(*) FROM scores").fetchall() == [(4,)]
+    assert datasets.Dataset(scores).filter(lambda row: row["width"] == 640).num_rows == 1
     assert whole.scan("scores").df().width.max() == 640
 
 

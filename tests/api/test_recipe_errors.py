@@ -20,7 +20,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "tag": {"sources": [{"type": "fodler", "name": "a", "path": "x"}]},
     "no tag": {"sources": [{"name": "a", "path": "x"}]},
     "empty": {"sources": []},
-    "twice": {"sources": [{"type": "folder", "name": "a", "path": "x"}] * 2},
+    "twice": {"sources": [{"type": "folder", "name": "a", "path": path} for path in "xy"]},
     "bound": {"dedup": {"radius": 99, "keep": ["beauty"]}},
 }
 

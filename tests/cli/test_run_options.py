@@ -9,9 +9,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from dataengine.runs.options import RunOptions
 from dataengine.cli.common import RecipeArgument, exits
 from dataengine.cli.run_options import run_options, stage_options
+from dataengine.runs.options import RunOptions
 
 
 def options_of(decorator: object, *arguments: str) -> tuple[str, RunOptions, bool] | str:
@@ -40,9 +40,22 @@ def test_every_field_has_an_option_and_no_other_default() -> None:
 
 def test_they_arrive_as_they_are_given() -> None:
     arguments = ["r.yaml", "--workspace", "w", "--workers", "3", "--engine", "spark", "--dry-run", "--accept", "--loud"]
-    arguments += ["--retry-failed", "--locked", "--only", "score", "--parts", "1/2", "--log-file", "-", "--lineage", "l"]
+    arguments += [
+        "--retry-failed",
+        "--locked",
+        "--only",
+        "score",
+        "--parts",
+        "1/2",
+        "--log-file",
+        "-",
+        "--lineage",
+        "l",
+    ]
     arguments += ["--metrics", "a.prom", "--metrics", ":0", "--partition", "2026-11-28"]
-    whole = RunOptions("w", 3, "spark", True, True, True, True, "score", "1/2", "-", ["a.prom", ":0"], "l", ["2026-11-28"])
+    whole = RunOptions(
+        "w", 3, "spark", True, True, True, True, "score", "1/2", "-", ["a.prom", ":0"], "l", ["2026-11-28"]
+    )
     assert options_of(run_options, *arguments) == ("r.yaml", whole, True)
 
 

@@ -45,7 +45,11 @@ def test_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     shown = {cell["id"]: run("".join(cell["source"]), names) for cell in cells}
     assert "done" in repr(shown["run"]) and "larger.jpg" in shown["corpus"]
     outcomes = dict(zip(shown["ledger"].uri, shown["ledger"].outcome, strict=True))
-    assert (outcomes["broken.jpg"], outcomes["image-000.jpg"], outcomes["larger.jpg"]) == ("failed", "duplicate", "kept")
+    assert (outcomes["broken.jpg"], outcomes["image-000.jpg"], outcomes["larger.jpg"]) == (
+        "failed",
+        "duplicate",
+        "kept",
+    )
     assert len(shown["scores"]) == 5 and shown["sample"].size[0] >= 320
     assert "assistant: " in capsys.readouterr().out
     assert set(shown["again"].rule) == {"side", None} or set(shown["again"].rule.dropna()) == {"side"}
