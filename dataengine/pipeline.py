@@ -15,7 +15,7 @@ from dataengine.models.serving.started import StartedServers, check
 from dataengine.monitoring.run_log import RunLog, origin
 from dataengine.progress import PartReport, Reporter, RunReport, Silent, StageReport, Together, reported
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
-from dataengine.stage_groups import group_of, groups_of, last_of, needed_by, require_divisible
+from dataengine.stage_groups import group_of, groups_of, last_of, needed_by, require_divisible, require_stage
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
@@ -84,11 +84,8 @@ def execute(
     Raises UsageError before anything runs, HeldError where another run holds the workspace, RunError.
     """
     plan = stages(recipe) if plan is None else plan
-    if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
-        known = ", ".join(dict.fromkeys(group_of(s.name) for s in plan))
-        hint = f"; a block `{only}:` in the recipe adds it" if only in Recipe.model_fields else ""
-        raise UsageError(f"this recipe has no {only} stage; it has {known}{hint}")
     if only is not None:
+        require_stage(plan, only)
         plan = needed_by(plan, only)
     with closing(open_run(recipe)) as run:
         if locked:
@@ -101,11 +98,10 @@ def until(
 ) -> tuple[Run, list[StageReport]]:
     """Bring the stages down to ``stage`` up to date; the run, to read tables from. Raises UsageError for an unknown stage."""
     plan = stages(recipe)
-    names = [s.name for s in plan]
-    if stage not in names:
-        raise UsageError(f"this recipe has no {stage} stage; it has {', '.join(names)}")
+    require_stage(plan, stage)
+    plan = plan[: [s.name for s in plan].index(stage) + 1]
     with closing(open_run(recipe)) as run:
-        reports = _Pass(run, None, False, reporter or Silent(), engine).over(plan[: names.index(stage) + 1])
+        reports = _Pass(run, None, False, reporter or Silent(), engine).over(plan)
     return run, reports
 
 
@@ -115,6 +111,7 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     run = open_run(recipe)
     plan = stages(recipe)
     if group is not None:
+        require_stage(plan, group)
         plan = plan[: [s.name for s in plan].index(last_of(plan, group)) + 1]
     reports = _Pass(run, None, True, Silent()).over(plan)
     behind = [r.name for r in reports if r.state != "up to date"]

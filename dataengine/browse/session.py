@@ -12,6 +12,7 @@ from dataengine import contracts
 from dataengine.browse.shard_search import ShardSearch, search_of
 from dataengine.browse.view_engine import ViewEngine
 from dataengine.config import recipe as recipes
+from dataengine.config.packaged import is_recipe
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed_so_far
 from dataengine.release.ledger import is_ledger
@@ -62,7 +63,7 @@ class Session:
 def opened(place: str, workspace: str | None = None) -> Iterator[Session]:
     """A recipe (.yaml) or release. Nothing is written. Raises UsageError, RunError."""
     with closing(ViewEngine()) as engine:
-        if place.endswith((".yaml", ".yml")):
+        if is_recipe(place):
             loaded = recipes.load(place, workspace=workspace)
             yield of_run(engine, committed_so_far(loaded), place)
         elif workspace is not None:

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
 from dataengine.cli.release import ReleaseArgument
 from dataengine.cli.run_options import stage_options
 from dataengine.errors import RunError
-from dataengine.runs.options import RunOptions
 
 
 class RunsByDefault(TyperGroup):
@@ -37,14 +37,14 @@ app = typer.Typer(
 @app.command()
 @exits
 @stage_options
-def run(recipe: RecipeArgument, options: RunOptions) -> None:
+def run(recipe: RecipeArgument, options: CommandOptions) -> None:
     """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
     loaded = bring_up_to_date(recipe, replace(options, only="cot"))
-    if not options.dry_run:
+    if options.tables:
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):
             console.print_table(title, columns, rows)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.run_options import stage_options
 from dataengine.errors import UsageError
-from dataengine.runs.options import RunOptions
 
 if TYPE_CHECKING:
     from dataengine.browse.what_if import Moved, Trial
@@ -38,7 +38,7 @@ def register(app: typer.Typer, panel: str) -> None:
 @stage_options
 def filter_command(
     recipe: RecipeArgument,
-    options: RunOptions,
+    options: CommandOptions,
     conditions: Annotated[
         list[str] | None,
         typer.Option(
@@ -61,7 +61,6 @@ def filter_command(
         Path | None,
         typer.Option(help="Write a contact sheet of what changes sides to this .html or .png.", rich_help_panel=_TRY),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", rich_help_panel=_TRY)] = False,
     write: Annotated[
         str | None,
         typer.Option(
@@ -79,13 +78,20 @@ def filter_command(
         if write is not None and conditions and not (reason or "").strip():
             raise UsageError("--write needs --reason TEXT: why the rule is as it is now, for the card")
         _what_if(
-            recipe, options.workspace, conditions or [], without or [], on_missing, show, sheet, as_json, write, reason
+            recipe,
+            options.workspace,
+            conditions or [],
+            without or [],
+            on_missing,
+            show,
+            sheet,
+            options.as_json,
+            write,
+            reason,
         )
         return
-    if write or reason or sheet or as_json:
-        raise UsageError(
-            "--write, --reason, --sheet and --json belong to a trial: add --try 'blur >= 40' or --without RULE"
-        )
+    if write or reason or sheet:
+        raise UsageError("--write, --reason and --sheet belong to a trial: add --try 'blur >= 40' or --without RULE")
     bring_up_to_date(recipe, replace(options, only="filter"))
 
 

@@ -1,4 +1,4 @@
-"""The options of commands that run stages, declared once: a command gets them as one ``RunOptions``."""
+"""The options of commands that run stages, declared once: a command gets them as one ``CommandOptions``."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from functools import wraps
 from inspect import Parameter, Signature, signature
 from typing import Any, get_type_hints
 
+from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import (
     AcceptOption,
     DryRunOption,
     EngineOption,
+    JsonOption,
     LineageOption,
     LockedOption,
     LogFileOption,
@@ -18,13 +20,13 @@ from dataengine.cli.common import (
     OnlyOption,
     PartitionOption,
     PartsOption,
+    QuietOption,
     RetryOption,
     WorkersOption,
     WorkspaceOption,
 )
-from dataengine.runs.options import RunOptions
 
-#: Fields of RunOptions as typer declares them, in the order of ``--help``.
+#: Fields of CommandOptions as typer declares them, in the order of ``--help``.
 _DECLARED: dict[str, Any] = {
     "workspace": WorkspaceOption,
     "workers": WorkersOption,
@@ -39,6 +41,8 @@ _DECLARED: dict[str, Any] = {
     "metrics": MetricsOption,
     "lineage": LineageOption,
     "partition": PartitionOption,
+    "quiet": QuietOption,
+    "as_json": JsonOption,
 }
 _OF_WHOLE_RUNS = ("retry_failed", "only", "parts")
 
@@ -57,7 +61,7 @@ def stage_options(command: Command) -> Command:
 
 def _with(command: Command, names: Collection[str]) -> Command:
     hints = get_type_hints(command, include_extras=True)
-    defaults = RunOptions()
+    defaults = CommandOptions()
     parameters: list[Parameter] = []
     for name, parameter in signature(command).parameters.items():
         if name != "options":
@@ -69,7 +73,7 @@ def _with(command: Command, names: Collection[str]) -> Command:
 
     @wraps(command)
     def run(**arguments: Any) -> None:
-        options = RunOptions(**{name: arguments.pop(name) for name in names})
+        options = CommandOptions(**{name: arguments.pop(name) for name in names})
         command(**arguments, options=options)
 
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]

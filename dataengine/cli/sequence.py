@@ -7,10 +7,10 @@ from dataclasses import replace
 import typer
 
 from dataengine.cli import sequence_show
+from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.cot import RunsByDefault
 from dataengine.cli.run_options import stage_options
-from dataengine.runs.options import RunOptions
 
 app = typer.Typer(
     cls=RunsByDefault,
@@ -22,7 +22,7 @@ app = typer.Typer(
 @app.command()
 @exits
 @stage_options
-def run(recipe: RecipeArgument, options: RunOptions) -> None:
+def run(recipe: RecipeArgument, options: CommandOptions) -> None:
     """Make the sets of packed sequences of RECIPE, and print padding, balance, and what each mix asked for and reached."""
     import msgspec
 
@@ -33,7 +33,7 @@ def run(recipe: RecipeArgument, options: RunOptions) -> None:
     from dataengine.sequence.summary_facts import summary
 
     loaded = bring_up_to_date(recipe, replace(options, only="sequence"))
-    if not options.dry_run:
+    if options.tables:
         section = msgspec.convert(summary(committed(loaded, "sequence")), Sequences)
         for title, columns, rows in sequences_section.tables(section):
             console.print_table(title, columns, rows)

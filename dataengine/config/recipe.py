@@ -13,15 +13,15 @@ from dataengine.config import lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig, QuestionContamination
 from dataengine.config.cot import CotConfig
+from dataengine.config.home import expanded
 from dataengine.config.index import IndexConfig
 from dataengine.config.limits import LimitsConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.sequence import SequenceConfig
-from dataengine.config.sources import Faces, Model, Name, Size, Source
+from dataengine.config.shard import ShardConfig
+from dataengine.config.sources import Faces, Model, Name, Source
 from dataengine.config.watch import WatchConfig
 from dataengine.config.yaml_loader import FileLines
-
-Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
 
 
 class TextConfig(Model):
@@ -148,17 +148,6 @@ class TokenizeConfig(Model):
     """Fit the tokenizer anew although the recipe's lock names one."""
 
 
-class ShardConfig(Model):
-    target_bytes: Size = 500_000_000
-    splits: dict[Split, Annotated[float, Field(gt=0, le=1)]] = {"train": 1.0}
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> ShardConfig:
-        if abs(sum(self.splits.values()) - 1) > 1e-9:
-            raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}; they must add up to 1")
-        return self
-
-
 class ReleaseConfig(Model):
     title: str
     license: str
@@ -225,13 +214,18 @@ class Recipe(Model):
     index: IndexConfig | None = None
     filter: FilterConfig
     media: MediaConfig = MediaConfig()
-    tokenize: TokenizeConfig | None = TokenizeConfig()
+    tokenize: TokenizeConfig | None = None
     shard: ShardConfig = ShardConfig()
-    cot: CotConfig | None = CotConfig()
+    cot: CotConfig | None = None
     sequence: SequenceConfig | None = None
     release: ReleaseConfig
 
     _lines: FileLines = PrivateAttr(default=FileLines())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _home_folders(cls, value: Any) -> Any:
+        return expanded(value)
 
     def line(self, *loc: str | int) -> str:
         """``recipe.yaml:12: ``, the place of a field for a message; "" for a recipe that is from no file."""
@@ -273,7 +267,7 @@ def load(
     line's --workspace, --workers and --engine), ``partition`` names partitions beside its own. Raises UsageError naming every
     mistake, by line where there is a file."""
     loaded = recipe if isinstance(recipe, Recipe) else _read(recipe)
-    replaced = {k: v for k, v in changes.items() if v is not None}
+    replaced = {k: expanded(v) for k, v in changes.items() if v is not None}
     replaced["partitions"] = partitions.values([*loaded.partitions, *(partition or ())])
     return loaded.model_copy(update=replaced)
 
@@ -281,7 +275,8 @@ def load(
 def _read(recipe: str | Path | Mapping[str, Any]) -> Recipe:
     if isinstance(recipe, Mapping):
         return yaml_loader.of_fields(recipe, "recipe", Recipe)
-    text = yaml_loader.read_text(recipe)
-    loaded = yaml_loader.validated(text, str(recipe), Recipe)
-    loaded._lines = FileLines(str(recipe), text)
-    return loaded.model_copy(update={"lock": loaded.lock or lock.beside(str(recipe))})
+    path = str(expanded(recipe))
+    text = yaml_loader.read_text(path)
+    loaded = yaml_loader.validated(text, path, Recipe)
+    loaded._lines = FileLines(path, text)
+    return loaded.model_copy(update={"lock": loaded.lock or lock.beside(path)})

