@@ -1,4 +1,4 @@
-"""The options of a run on the command line: each field of RunOptions has one, and a command gets them as one object."""
+"""The options of a run on the command line: each field of CommandOptions has one, and a command gets them as one object."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import RecipeArgument, exits
 from dataengine.cli.run_options import run_options, stage_options
-from dataengine.runs.options import RunOptions
 
 
-def options_of(decorator: object, *arguments: str) -> tuple[str, RunOptions, bool] | str:
+def options_of(decorator: object, *arguments: str) -> tuple[str, CommandOptions, bool] | str:
     """What a command with these options is called with; the error where it refuses them."""
-    calls: list[tuple[str, RunOptions, bool]] = []
+    calls: list[tuple[str, CommandOptions, bool]] = []
     app = typer.Typer()
 
     @app.command()
     @exits
     @decorator  # type: ignore[operator]
-    def command(recipe: RecipeArgument, options: RunOptions, loud: bool = False) -> None:
+    def command(recipe: RecipeArgument, options: CommandOptions, loud: bool = False) -> None:
         calls.append((recipe, options, loud))
 
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, list(arguments))
@@ -30,12 +30,12 @@ def options_of(decorator: object, *arguments: str) -> tuple[str, RunOptions, boo
 
 
 def test_every_field_has_an_option_and_no_other_default() -> None:
-    assert options_of(run_options, "r.yaml") == ("r.yaml", RunOptions(), False)
+    assert options_of(run_options, "r.yaml") == ("r.yaml", CommandOptions(), False)
 
     @run_options
-    def command(options: RunOptions) -> None: ...
+    def command(options: CommandOptions) -> None: ...
 
-    assert {*inspect.signature(command).parameters} == {field.name for field in fields(RunOptions)}
+    assert {*inspect.signature(command).parameters} == {field.name for field in fields(CommandOptions)}
 
 
 def test_they_arrive_as_they_are_given() -> None:
@@ -52,9 +52,9 @@ def test_they_arrive_as_they_are_given() -> None:
         "--lineage",
         "l",
     ]
-    arguments += ["--metrics", "a.prom", "--metrics", ":0", "--partition", "2026-11-28"]
-    whole = RunOptions(
-        "w", 3, "spark", True, True, True, True, "score", "1/2", "-", ["a.prom", ":0"], "l", ["2026-11-28"]
+    arguments += ["--quiet", "--json", "--metrics", "a.prom", "--metrics", ":0", "--partition", "2026-11-28"]
+    whole = CommandOptions(
+        "w", 3, "spark", True, True, True, True, "score", "1/2", "-", ["a.prom", ":0"], "l", ["2026-11-28"], True, True
     )
     assert options_of(run_options, *arguments) == ("r.yaml", whole, True)
 
@@ -63,4 +63,4 @@ def test_they_arrive_as_they_are_given() -> None:
 def test_a_command_of_one_stage_has_no_options_of_whole_runs(option: list[str]) -> None:
     refusal = options_of(stage_options, "r.yaml", *option)
     assert isinstance(refusal, str) and option[0] in refusal
-    assert options_of(stage_options, "r.yaml", "--locked") == ("r.yaml", RunOptions(locked=True), False)
+    assert options_of(stage_options, "r.yaml", "--locked") == ("r.yaml", CommandOptions(locked=True), False)
