@@ -48,8 +48,9 @@ def _record_engine(recipe: Recipe) -> RecordEngine:
 
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of a recipe in the order of the data; validated. Raises UsageError naming every mistake."""
-    from dataengine.catalog import STAGES
+    from dataengine.catalog import STAGES, adopt_plugins
 
+    adopt_plugins(recipe)
     active = [s for s in STAGES if s.active(recipe)]
     mistakes = []
     for stage in active:

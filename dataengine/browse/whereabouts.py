@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from dataengine.config.partitions import at, is_partitioned
 from dataengine.config.recipe import Recipe
-from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, WebDatasetSource
+from dataengine.config.sources import FolderSource, PluginSource, RowsSource, Source, TableSource, WebDatasetSource
 from dataengine.ingest.listing import folder_of
 
 
@@ -29,6 +29,8 @@ def of_partition(config: Source, uri: str) -> tuple[Source, str]:
 def _origin(config: Source, uri: str) -> str:
     if isinstance(config, FolderSource):
         return f"{config.path.rstrip('/')}/{uri}"
+    if isinstance(config, PluginSource):
+        return f"{uri}, as the reader {config.reader} calls it"
     base = folder_of(config.path)
     container, _, inside = uri.partition("#")
     if isinstance(config, WebDatasetSource):

@@ -61,9 +61,13 @@ def tasks(
     from dataengine.cli import console
     from dataengine.config.cot import CotConfig
     from dataengine.config.recipe import load
+    from dataengine.cot.tasks.plugin_tasks import task_plugins, use
     from dataengine.cot.tasks.registry import listing, shares
 
-    config = (load(recipe).cot if recipe else None) or CotConfig()
+    loaded = load(recipe) if recipe else None
+    if loaded is not None:
+        use(task_plugins(loaded))
+    config = (loaded.cot if loaded else None) or CotConfig()
     rows = listing(shares(config.tasks, config.capabilities))
     console.print_table("task families", ("capability", "family", "mode", "needs", "share", "wordings"), rows)
 
@@ -73,9 +77,13 @@ def tasks(
 def verify(
     release: ReleaseArgument,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes (default: all CPUs).")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with task families of RELEASE.")
+    ] = None,
 ) -> None:
     """Verify every CoT record of RELEASE by computing facts, answers, reasoning, tool calls and images anew from its media."""
     from dataengine.cli import console
+    from dataengine.plugins.file import PluginFile
     from dataengine.verify.cot_records import recheck
 
     with console.Progress() as bar:
@@ -83,7 +91,8 @@ def verify(
         def progress(done: int, total: int) -> None:
             bar.step("verify") if done else bar.start("verify", total, total)
 
-        report = recheck(release, workers or os.cpu_count() or 1, progress)
+        plugins = tuple(PluginFile.read(path) for path in plugin or [])
+        report = recheck(release, workers or os.cpu_count() or 1, progress, plugins)
     console.print_rows("verified from the media", report.rows())
     if report.errors:
         raise RunError("\n  ".join([f"{report.wrong.total():,} records failed verification:", *report.errors]))

@@ -48,11 +48,13 @@ def validate(
         bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors, and check nothing.")
     ] = False,
 ) -> None:
-    """Check RECIPE without running anything: its fields, policy, sources, tables and their columns, and the workspace."""
+    """Check RECIPE without running anything: its fields, policy, sources, tables and their columns, plugins, and the
+    workspace. Scorers of plugins are tried on a made picture."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.config.recipe_schema import recipe_schema
     from dataengine.pipeline import stages
+    from dataengine.score.plugin_trial import try_scorers
     from dataengine.storage.writable import unwritable
 
     if schema:
@@ -64,8 +66,11 @@ def validate(
     plan = stages(loaded)
     if wrong := unwritable(loaded.workspace):
         raise UsageError(f"{loaded.line('workspace')}workspace: {wrong}")
+    try_scorers(loaded)
     sources = ", ".join(f"{source.name} ({source.type}, {source.path})" for source in loaded.sources)
     rows = [("recipe", recipe), ("sources", sources), ("policy", loaded.filter.policy), ("workspace", loaded.workspace)]
+    if loaded.plugins:
+        rows.append(("plugins", ", ".join(plugin.label for plugin in loaded.plugins)))
     console.print_pairs([*rows, ("stages", ", ".join(stage.name for stage in plan))])
     console.write(f"\n{recipe} is right; nothing has run")
 

@@ -16,7 +16,8 @@ from dataengine.config.cot import CotConfig
 from dataengine.config.home import expanded
 from dataengine.config.index import IndexConfig
 from dataengine.config.limits import LimitsConfig
-from dataengine.config.model_server import ModelServer
+from dataengine.config.model_server import ModelServer, placed_servers
+from dataengine.config.plugin_files import Plugins
 from dataengine.config.sequence import SequenceConfig
 from dataengine.config.shard import ShardConfig
 from dataengine.config.sources import Faces, Model, Name, Source
@@ -205,6 +206,8 @@ class Recipe(Model):
     partitions: Annotated[tuple[Annotated[str, BeforeValidator(str)], ...], Field(exclude=True)] = ()
     """Of partitioned sources those to be read now (``--partition``), beside those that the workspace has taken up."""
     limits: LimitsConfig = LimitsConfig()
+    plugins: Annotated[Plugins, Field(exclude=True)] = ()
+    """Python files that add scorers, sources and more (docs/plugins.md); their bytes travel to every worker."""
     model_servers: dict[Name, ModelServer] = {}
     """Models that stages ask, by name; started when a stage needs them."""
     dedup: DedupConfig = DedupConfig()
@@ -253,7 +256,7 @@ class Recipe(Model):
     @model_validator(mode="after")
     def _models_of_servers(self) -> Recipe:
         """Each server with its place in the workspace, and the models of ``cot`` with the settings of servers that they name."""
-        servers = {name: one.placed(f"model_servers/{self.name}/{name}") for name, one in self.model_servers.items()}
+        servers = placed_servers(self.model_servers, self.name, self.plugins)
         self.__dict__["model_servers"] = servers
         if self.cot is not None:
             self.__dict__["cot"] = self.cot.of_servers(servers)

@@ -271,4 +271,17 @@ class WebDatasetSource(SourceModel):
     license: str | None = None
 
 
-Source = Annotated[FolderSource | TableSource | UrlsSource | WebDatasetSource, Field(discriminator="type")]
+class PluginSource(SourceModel):
+    """A source that a plugin reads (docs/plugins.md): ``reader`` is its name, ``options`` are its own, and a ``path`` is one."""
+
+    type: Literal["plugin"]
+    name: Name
+    reader: str
+    path: SourcePath = ""
+    options: dict[str, Any] = {}
+    license: str | None = None
+
+
+Source = Annotated[
+    FolderSource | TableSource | UrlsSource | WebDatasetSource | PluginSource, Field(discriminator="type")
+]

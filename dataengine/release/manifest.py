@@ -24,6 +24,7 @@ from dataengine.release.manifest_sections import (
     Label,
     Ledger,
     Media,
+    PluginCode,
     Policy,
     ReleaseFile,
     ScorerVersion,
@@ -83,6 +84,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     scores: dict[str, Distribution]
     labels: dict[str, Label] | msgspec.UnsetType = msgspec.UNSET
     scorers: list[ScorerVersion]
+    plugins: list[PluginCode] | msgspec.UnsetType = msgspec.UNSET
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     captions: Captions | msgspec.UnsetType = msgspec.UNSET

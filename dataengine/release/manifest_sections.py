@@ -169,6 +169,15 @@ class ScorerVersion(Closed):
     version: str
 
 
+class PluginCode(Closed):
+    """Code beyond the engine's own: ``name`` of a file, or distribution and version of a package; ``sha256`` of the file, or of
+    the package's sources; ``offers``: what it adds, kind and name."""
+
+    name: str
+    sha256: Sha256
+    offers: list[str]
+
+
 class VideoSampling(Closed):
     """Slow-Fast sampling of video frames, with token budgets."""
 
