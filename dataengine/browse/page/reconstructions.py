@@ -111,7 +111,8 @@ class Reconstructions:
             raise RunError(f"{store.uri(key)} does not exist: the tokenizer does not lie here; browse the recipe")
         if entry.size > _CHECKPOINT:
             raise RunError(f"{store.uri(key)} has {entry.size:,} bytes; it is not loaded for this")
-        tokenizer = load(store.get(key))
+        run = self._session.run
+        tokenizer = load(store.get(key), run.recipe.plugins if run is not None else ())
         tokenizer.setup("cpu", 2)
         return tokenizer
 
