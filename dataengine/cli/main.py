@@ -25,6 +25,7 @@ from dataengine.cli import (
     start,
     stats,
     status,
+    takedown,
     tokenizer,
 )
 from dataengine.cli.command_options import CommandOptions
@@ -91,6 +92,7 @@ status.register(app)
 browse.register(app)
 account.register(app)
 gc.register(app)
+takedown.register(app)
 stats.register(app)
 start.register(app)
 demo.register(app)

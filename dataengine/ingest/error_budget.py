@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from dataengine import contracts
+from dataengine.ingest.hash_lists import TAKEN_DOWN
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
 
@@ -43,9 +44,10 @@ class Batch:
 
     @property
     def failed(self) -> int:
-        """Inputs that failed for another reason than an opt-out."""
-        opted_out = sum(sum(part.facts.get("opt_outs", {}).values()) for part in self.record.parts.values())
-        return self.record.counts.get("failed", 0) - opted_out
+        """Inputs that failed for another reason than an opt-out or a take-down."""
+        facts = [part.facts for part in self.record.parts.values()]
+        excused = sum(sum(one.get("opt_outs", {}).values()) + one.get(TAKEN_DOWN, 0) for one in facts)
+        return self.record.counts.get("failed", 0) - excused
 
 
 @dataclass(frozen=True)

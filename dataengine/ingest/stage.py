@@ -11,7 +11,7 @@ from dataengine.config.partitions import is_partitioned
 from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, PluginSource, RowsSource, Source, TableSource, UrlsSource
 from dataengine.errors import UsageError
-from dataengine.ingest import hash_lists, partitions
+from dataengine.ingest import hash_lists, partitions, tombstones
 from dataengine.ingest.columns import check_columns, named_columns
 from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
@@ -129,6 +129,11 @@ class Ingest(ListingStage):
             raise UsageError("\n".join(mistakes))
         return sorted(parts, key=lambda p: p.name)
 
+    def key(self, run: Run) -> str:
+        """Tombstones are in no key (ingest/tombstones.py), but a take-down must have ended."""
+        tombstones.require_finished(run.workspace.store)
+        return super().key(run)
+
     def plan(self, run: Run) -> list[Part]:
         """Partitions that were taken up are listed again only where their commits are gone."""
         parts = super().plan(run)
@@ -169,7 +174,7 @@ class Ingest(ListingStage):
         clips = {s.name: s.clips for s in run.recipe.sources if s.clips}
         web = {s.name: s.http for s in run.recipe.sources if isinstance(s, RowsSource)}
         media = run.recipe.media
-        known_bad = hash_lists.load(media.known_bad)
+        known_bad = hash_lists.load(media.known_bad) + tombstones.of_workspace(run.workspace.store)
         opt_outs = tuple(media.c2pa_opt_outs)
         technical = any(scorer.get("name") == "technical" for scorer in run.recipe.score.scorers)
         prints = run.recipe.dedup.fingerprints

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataengine.cot.mix import summary
-from dataengine.release import codes_section, privacy_section
+from dataengine.release import codes_section, privacy_section, taken_down_section
 from dataengine.release.annotations_section import annotated
 from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
@@ -191,6 +191,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         _sources,
         _ledger,
         _opt_outs,
+        taken_down_section.on_card,
         duplicates,
         source_columns,
         annotated,

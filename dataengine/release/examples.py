@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataengine.ingest.hash_lists import TAKEN_DOWN
+
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
 
@@ -90,6 +92,7 @@ def choose(ledger: pa.Table, count: int) -> Examples:
     kept = _of(rows, "kept").sort_by(by_id)
     filtered = _grouped(_of(rows, "filtered").sort_by(by_id), "rule")
     failed = _grouped(_of(rows, "failed").sort_by(by_id[1:]), "failure")
+    failed.pop(TAKEN_DOWN, None)  # nobody is pointed to it
     if not count:
         return Examples(filtered=filtered, failed=failed)
     return Examples(tuple(kept.slice(0, count).to_pylist()), _pairs(rows, kept), filtered, failed)

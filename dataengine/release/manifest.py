@@ -12,7 +12,7 @@ import msgspec
 from dataengine.release.manifest_captions import Captions
 from dataengine.release.manifest_codes import Alignment, Balance, QuantitativeCodes
 from dataengine.release.manifest_cot import Cot
-from dataengine.release.manifest_deltas import Deltas
+from dataengine.release.manifest_deltas import Deltas, TakenDown
 from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
@@ -96,6 +96,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     balance: Balance | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     deltas: Deltas | msgspec.UnsetType = msgspec.UNSET
+    taken_down: TakenDown | msgspec.UnsetType = msgspec.UNSET
     cost: Cost
 
     def to_bytes(self) -> bytes:
