@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dataengine.errors import RunError, UsageError
 from dataengine.ingest import tombstones
+from dataengine.release.publish import MANIFEST
 from dataengine.release.reader import Published, open_release
 from dataengine.shards.read import read_members
 from dataengine.shards.sample import FAMILIES
@@ -136,6 +137,8 @@ def apply(places: Places, asked: Asked, progress: Progress) -> Done:
         done.places = scanned(places, needles, progress)
         if places.workspace is not None:
             Store(places.workspace).delete([tombstones.UNFINISHED])
+        if places.delete_old:
+            release.store.delete([MANIFEST])
         return done
 
 
@@ -219,12 +222,12 @@ def _media(planned: Plan) -> Iterator[bytes]:
 
 
 def _delete_old(release: Published, places: Places) -> int:
-    """Delete the files of the old release that the new one has not, its manifest last: what is left of it is no release."""
+    """Delete the files of the old release that the new one has not, but those by which a call that is killed here finds its way again;
+    how many. Its manifest goes when all else is done: what is left is no release."""
     kept = {(file.path, file.sha256) for file in open_release(places.to).manifest.files}
-    needed = ("ledger", "assignment")  # by which a call that is killed here finds its way again
-    gone = [file.path for file in release.manifest.files if (file.path, file.sha256) not in kept]
-    release.store.delete([*sorted(gone, key=lambda path: (path.startswith(needed), path)), "manifest.json"])
-    return len(gone) + 1
+    gone = [path for path, sha256 in ((f.path, f.sha256) for f in release.manifest.files) if (path, sha256) not in kept]
+    release.store.delete(gone := [path for path in gone if not path.startswith(("ledger", "assignment"))])
+    return len(gone)
 
 
 def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
