@@ -31,8 +31,9 @@ from dataengine.shards.manifest import Shard
 from dataengine.storage.workspace import File, Workspace
 from dataengine.takedown.effects import Effects
 from dataengine.takedown.released_tables import Tables, merged
-from dataengine.takedown.sequence_sets import Put, Rewritten, sections
+from dataengine.takedown.sequence_sets import Rewritten, sections
 from dataengine.takedown.targets import ledger_files
+from dataengine.takedown.written import Put
 
 #: Files that are written from the manifest, before it.
 FROM_MANIFEST = ("README.md", "croissant.json", "spdx.json", "report.html")

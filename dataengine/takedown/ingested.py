@@ -27,8 +27,8 @@ from dataengine.storage.store import Store
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, commit_part, digest
 from dataengine.takedown.needles import tables
-from dataengine.takedown.released_tables import to_parquet
 from dataengine.takedown.targets import MARKERS
+from dataengine.takedown.written import to_parquet
 
 _SPAN = "#t="
 _MEASURED = re.compile(r"(annotations/[^/]+/ingest-)([0-9a-f]{32})(-[^/]+\.parquet)")

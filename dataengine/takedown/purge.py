@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.models.serving.cache import FOLDER as COMPLETIONS
+from dataengine.storage.row_packs import PLACES
 from dataengine.storage.store import Entry, Store
 from dataengine.takedown.needles import Needles, tables
 from dataengine.takedown.scan import look
@@ -28,6 +29,8 @@ _FOLDERS = (
 #: Models that are fitted on many samples, and a training's state.
 _MODELS = re.compile(r"(sequence/)?tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*")
 _COMMIT = re.compile(r"stages/[^/]+/([^/]+|parts/.+)\.json")
+#: Packs of rows, which are compressed: those that no table points to go, too, for nobody can tell what is in them.
+_ROWS = re.compile(r"(plans|index/routed)/.+\.bin")
 _PARALLEL = 8
 _SHORTEST = 24
 """Characters of a text that is looked for among completions."""
@@ -60,14 +63,25 @@ def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
     files = _outputs(store, [key for key in entries if _COMMIT.fullmatch(key)])
     gone = content.held | content.lost_packs
     gone |= {key for key, packs in content.packs.items() if packs & content.lost_packs}
-    for outputs in files.values():
-        for keys in outputs:
-            if keys & gone:
-                gone |= {key for key in keys if key in entries and not _is_ingested(key)}
+    gone |= _beside(gone, entries.keys(), [keys for outputs in files.values() for keys in outputs])
+    named = {pack for key, packs in content.packs.items() if key not in gone for pack in packs}
+    gone |= {key for key in entries if _ROWS.fullmatch(key) and key not in named}
     gone |= {key for key, outputs in files.items() if any(keys & gone for keys in outputs)}
     gone |= set(_completions(store, content.texts))
     listed = [entries.get(key) or store.head(key) for key in sorted(gone, key=lambda key: (not _COMMIT.fullmatch(key), key))]
     return [entry for entry in listed if entry is not None], list(entries.values())
+
+
+def _beside(gone: set[str], keys: Collection[str], outputs: list[set[str]]) -> set[str]:
+    """What parts have written beside something that goes. What ingest has written was put right before (ingested.py): of that only
+    what still holds something goes."""
+    known, more = set(gone), True
+    while more:
+        beside = {key for output in outputs if output & known for key in output if key in keys}
+        beside = {key for key in beside if not key.startswith(("media/", "samples/", "failures/"))}
+        more = not beside <= known
+        known |= beside
+    return known
 
 
 def delete(store: Store, entries: list[Entry], check: Callable[[], object]) -> Purged:
@@ -82,11 +96,6 @@ def delete(store: Store, entries: list[Entry], check: Callable[[], object]) -> P
         purged.bytes += entry.size
         purged.keys.append(entry.key)
     return purged
-
-
-def _is_ingested(key: str) -> bool:
-    """What ingest has written was put right before (ingested.py): only what still holds something goes."""
-    return key.startswith(("media/", "samples/", "failures/"))
 
 
 def _looked_at(store: Store, entries: dict[str, Entry], needles: Needles) -> _Content:
@@ -110,6 +119,8 @@ def _packs(store: Store, entry: Entry, needles: Needles, content: _Content) -> N
             if "pack" in table.column_names:
                 packs = {pack for pack in table["pack"].to_pylist() if pack}
                 content.packs[entry.key] = content.packs.get(entry.key, set()) | packs
+                if entry.key in content.held and set(PLACES.names) <= set(table.column_names):
+                    content.lost_packs |= packs
             if entry.key in content.held:
                 for row in needles.rows(table):
                     content.lost_packs |= {str(row["pack"])} if row.get("pack") else set()

@@ -26,7 +26,7 @@ from dataengine.shards.places import members_of
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
-from dataengine.takedown.sequence_sets import Put
+from dataengine.takedown.written import Put, to_parquet
 
 #: Offset and bytes of a sample's media in its shard, by id.
 Places = Mapping[str, tuple[int, int]]
@@ -90,9 +90,8 @@ def _branch(
             branch = msgspec.structs.replace(branch, **{name: file})
     moved = _moved(rows, places)
     if len(left) < branch.rows.rows or not moved.equals(rows):
-        sink = io.BytesIO()
-        pq.write_table(moved, sink, compression="zstd", store_schema=True, row_group_size=GROUP)
-        branch = msgspec.structs.replace(branch, rows=_put(branch.rows.key, sink.getvalue(), len(moved), put, files))
+        data = to_parquet(moved, GROUP)
+        branch = msgspec.structs.replace(branch, rows=_put(branch.rows.key, data, len(moved), put, files))
     return branch, vectors.sum(0, dtype=np.int64), len(vectors)
 
 
@@ -111,9 +110,7 @@ def _neighbours(store: Store, file: Stored, ids: frozenset[str], put: Put, files
     left = table.filter(pc.invert(named))
     if len(left) == len(table):
         return file
-    sink = io.BytesIO()
-    pq.write_table(left, sink, compression="zstd", store_schema=True)
-    return _put(file.key, sink.getvalue(), len(left), put, files)
+    return _put(file.key, to_parquet(left), len(left), put, files)
 
 
 def _npy(array: Any) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from dataengine import contracts
 from dataengine.cot.mix.shards import COT_ASSIGNMENT
@@ -22,8 +20,8 @@ from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import Published
 from dataengine.storage.workspace import File, Workspace
 from dataengine.takedown.effects import Effects
-from dataengine.takedown.sequence_sets import Put
 from dataengine.takedown.targets import ledger_files
+from dataengine.takedown.written import Put, to_parquet
 from dataengine.verify.ledger_audit import tally
 
 MESSAGE = "taken down after it was released; nothing of it is kept"
@@ -117,13 +115,6 @@ def _of(release: Published, role: str) -> Iterator[File]:
 
 def _read(release: Published, file: File, schema: pa.Schema) -> pa.Table:
     return Workspace(release.store.url).read_table([file], schema)
-
-
-def to_parquet(table: pa.Table) -> bytes:
-    """As the workspace writes tables."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", store_schema=True, row_group_size=1 << 20)
-    return sink.getvalue()
 
 
 def merged(rows: list[Any]) -> Tally:

@@ -23,6 +23,7 @@ from dataengine.release.index_stages import MANIFEST as INDEX
 from dataengine.release.manifest_sections import RecordShard, ReleaseFile
 from dataengine.release.publish import MANIFEST, of_reader
 from dataengine.release.reader import Published, Tar, open_release
+from dataengine.shards.json_types import known
 from dataengine.shards.manifest import Shard
 from dataengine.shards.read import read_members
 from dataengine.storage.multipart import create_large
@@ -50,24 +51,39 @@ class Written:
     """Files that the new release has no longer because nobody can tell what of them is left: pictures in pages."""
 
 
-def rewrite(release: Published, to: str, version: str, effects: Effects, progress: Progress) -> Written:
+def require_free(release: Published, to: str, effects: Effects) -> None:
     """Raises RunError where another release, or anything else, is at ``to``."""
-    digest = hashlib.sha256(release.store.get(MANIFEST)).hexdigest()
-    writer = _Writer(release, Store(to), effects)
-    if written := _finished(writer, digest):
-        return written
-    return writer.write(digest, version, progress)
+    store = Store(to)
+    _finished(release, store, effects)
+    paths = {"deltas.parquet", MANIFEST, *described.FROM_MANIFEST, *(file.path for file in release.manifest.files)}
+    strays = sorted(e.key for e in store.list() if e.key not in paths and not of_reader(e.key))
+    if strays:
+        raise RunError(
+            f"{store.uri(strays[0])} would be no file of the new release ({len(strays):,} such objects): name an empty place with "
+            "--to"
+        )
 
 
-def _finished(writer: _Writer, digest: str) -> Written | None:
-    """What an earlier call has finished: a release there that continues this one without these samples."""
-    if not writer.to.exists(MANIFEST):
-        return None
-    there = open_release(writer.to.url)
-    deltas = there.manifest.deltas
-    if not deltas or deltas.continues.manifest != digest or deltas.removed != writer.effects.samples:
-        raise RunError(f"{writer.to.url} holds another release: name another place with --to")
-    return Written(writer.to.url, already=True)
+def rewrite(release: Published, to: str, version: str, effects: Effects, progress: Progress) -> Written:
+    """Write it, unless it is there. Raises as ``require_free``."""
+    if _finished(release, Store(to), effects):
+        return Written(to, already=True)
+    return _Writer(release, Store(to), effects).write(_digest(release), version, progress)
+
+
+def _digest(release: Published) -> str:
+    return hashlib.sha256(release.store.get(MANIFEST)).hexdigest()
+
+
+def _finished(release: Published, to: Store, effects: Effects) -> bool:
+    """Whether an earlier call has finished: what is there continues this release, without these samples. Raises RunError for
+    another release."""
+    if not to.exists(MANIFEST):
+        return False
+    deltas = known(open_release(to.url).manifest.deltas, None)
+    if deltas is None or deltas.continues.manifest != _digest(release) or deltas.removed != effects.samples:
+        raise RunError(f"{to.url} holds another release: name another place with --to")
+    return True
 
 
 @dataclass
@@ -89,13 +105,13 @@ class _Writer:
             _, self.contents.vectors = released_index.rewrite(self.release, self.effects.ids, self.places, self.put)
         gone |= sets.replaced - self.written.keys()
         gone |= {path for path in old if path.startswith("deltas") and path not in self.written}
-        rest = [f for path, f in sorted(old.items()) if path not in {*self.written, *gone, *described.FROM_MANIFEST}]
+        others = {*self.written, *gone, *described.FROM_MANIFEST}
+        rest = [file for path, file in sorted(old.items()) if path not in others]
         dropped = self._carry(rest, progress, len(old))
         files = [*self.written.values(), *(f for f in rest if f.path not in dropped)]
         self.contents.files = [file for file in files if file.path not in described.FROM_MANIFEST]
         manifest = described.manifest_of(self.release, digest, version, self.effects, self.contents, tables, sets)
         data = described.write_described(manifest, described.new_ledger(self.release, self.to.url), self.put)
-        self._require_no_strays({file.path for file in manifest.files})
         self.to.put(MANIFEST, data)
         changed = sum(path in old and old[path].sha256 != file.sha256 for path, file in self.written.items())
         return Written(self.to.url, len(rest) - len(dropped), changed, len(gone), False, sorted(dropped))
@@ -171,13 +187,6 @@ class _Writer:
                 progress(total - len(files) + number + 1, total)
         return dropped
 
-    def _require_no_strays(self, paths: set[str]) -> None:
-        strays = sorted(e.key for e in self.to.list() if e.key not in paths and not of_reader(e.key))
-        if strays:
-            raise RunError(
-                f"{self.to.uri(strays[0])} is not a file of the new release ({len(strays):,} such objects): name an empty place "
-                "with --to"
-            )
 
 
 def _is_page(path: str) -> bool:
@@ -204,7 +213,10 @@ def carried(source: Store, to: Store, file: ReleaseFile) -> None:
         root.copy(*(f"{url.removeprefix(bucket).strip('/')}/{file.path}".lstrip("/") for url in (source.url, to.url)))
         return
     to.delete([file.path])
-    create_large(to, file.path, source.stream(file.path, file.bytes), file.bytes, file.sha256)
+    try:
+        create_large(to, file.path, source.stream(file.path, file.bytes), file.bytes, file.sha256)
+    except FileNotFoundError:
+        raise RunError(f"{source.uri(file.path)} is in the manifest, but does not exist: restore it, and rerun") from None
 
 
 def _bucket(url: str) -> str:

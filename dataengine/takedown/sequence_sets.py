@@ -7,7 +7,7 @@ sequences. A sequence of which nothing is left goes.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,9 @@ from dataengine.sequence.positions import text_positions
 from dataengine.sequence.summary.packed import with_summaries, without_summaries
 from dataengine.storage.workspace import parquet
 from dataengine.takedown.effects import Effects, SequenceFolder, has
+from dataengine.takedown.written import Put, to_parquet
 
 TAKEN_DOWN = "taken down"
-Put = Callable[[str, bytes | Path], ReleaseFile]
 
 
 @dataclass
@@ -186,15 +186,7 @@ def _ledger(data: bytes, gone: frozenset[str], change: Change) -> bytes:
             change.outcomes[row["outcome"]] = change.outcomes.get(row["outcome"], 0) - 1
             change.outcomes[TAKEN_DOWN] = change.outcomes.get(TAKEN_DOWN, 0) + 1
             row |= {"outcome": TAKEN_DOWN, "reason": "", "occurrences": 0, "tokens": 0}
-    return _parquet(pa.Table.from_pylist(rows, SEQUENCE_LEDGER))
-
-
-def _parquet(table: pa.Table) -> bytes:
-    import pyarrow.parquet as pq
-
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", store_schema=True)
-    return sink.getvalue().to_pybytes()
+    return to_parquet(pa.Table.from_pylist(rows, SEQUENCE_LEDGER))
 
 
 def sections(sets: Sequence[Section], rewritten: Rewritten) -> list[Section]:

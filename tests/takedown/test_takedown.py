@@ -137,7 +137,7 @@ def test_a_release_that_continues_it_keeps_the_shards(folder: Path) -> None:
     assert {s["change"] for s in json.loads(later["manifest.json"])["deltas"]["shards"]} <= {"untouched", "added"}
 
 
-@pytest.mark.parametrize("step", ["_note", "_bury", "effects", "rewrite.rewrite", "ingested.apply", "purge.find", "purge.delete", "scanned"])
+@pytest.mark.parametrize("step", ["_note", "_bury", "rewrite.rewrite", "ingested.apply", "purge.find", "purge.delete", "scanned"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_between_two_steps(folder: Path, step: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same command goes on; a run refuses to start until it has, once anything was written."""
