@@ -51,6 +51,7 @@ class Contents(msgspec.Struct, kw_only=True):
     sources: list[Source]
     ledger: Ledger
     tokenizer: Tokenizer | None
+    taken_down: TakenDown | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
@@ -96,7 +97,6 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     balance: Balance | msgspec.UnsetType = msgspec.UNSET
     difference: Difference | None
     deltas: Deltas | msgspec.UnsetType = msgspec.UNSET
-    taken_down: TakenDown | msgspec.UnsetType = msgspec.UNSET
     cost: Cost
 
     def to_bytes(self) -> bytes:

@@ -61,7 +61,9 @@ def workspace(store: Store, needles: Needles, progress: Progress) -> list[Place]
 
 
 def _may_name_in_release(path: str) -> bool:
-    return path.startswith(("ledger", "deltas")) and path.endswith(".parquet")
+    """Ledgers, of sequences too, and deltas."""
+    name = path.rpartition("/")[2] if path.startswith("sequences/") else path
+    return name.startswith(("ledger", "deltas")) and name.endswith(".parquet")
 
 
 def _scanned(
