@@ -38,6 +38,8 @@ class Targets:
     uris: dict[str, str] = field(default_factory=dict)
     whole: set[str] = field(default_factory=set)
     seeds: set[int] = field(default_factory=set)
+    matched: set[str] = field(default_factory=set)
+    """All uris of inputs that are samples of these ids, or that were named and have none."""
 
     def tombstones(self) -> list[str]:
         """Lines of a list of known-bad files."""
@@ -51,7 +53,7 @@ class Targets:
     
     def from_json(cls, fields: dict[str, Any]) -> Targets:
         """The inverse of ``to_json``."""
-        return cls(**{**fields, **{name: set(fields[name]) for name in ("ids", "whole", "seeds")}})
+        return cls(**{**fields, **{name: set(fields[name]) for name in ("ids", "whole", "seeds", "matched")}})
 
 
 def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targets:
@@ -77,7 +79,7 @@ def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targe
 
 
 def _require_all_named(asked: Asked, release: Published, targets: Targets) -> None:
-    missing = [line for line in asked.unnamed(targets.uris.values(), targets.ids) if line not in asked.sha256s]
+    missing = [line for line in asked.unnamed(targets.matched, targets.ids) if line not in asked.sha256s]
     if missing:
         raise UsageError(
             f"{len(missing):,} of {len(asked.lines):,} lines name no input of {release.store.url}: {listed(missing)}. Take them out; "
@@ -100,11 +102,10 @@ def _from_ledger(asked: Asked, release: Published, targets: Targets) -> None:
     for table in _ledger(release):
         named: Any = pc.or_(asked.named(table["uri"]), pc.fill_null(pc.is_in(table["id"], value_set=ids), False))
         for row in table.filter(named).select(["id", "uri"]).to_pylist():
+            targets.matched.add(row["uri"])
             if row["id"] is not None:
                 targets.ids.add(row["id"])
                 targets.uris.setdefault(row["id"], row["uri"])
-            else:
-                targets.uris.setdefault(row["uri"], row["uri"])
 
 
 def _alike(release: Published, targets: Targets, ids: set[str]) -> None:
@@ -204,4 +205,5 @@ def _know(targets: Targets, id_: str, sha256: str, values: list[int | None], uri
     hashes = targets.hashes.setdefault(id_, [])
     hashes += [v for v in values if v is not None and v not in hashes]
     if uri:
+        targets.matched.add(uri)
         targets.uris.setdefault(id_, uri)
