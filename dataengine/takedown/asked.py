@@ -57,6 +57,11 @@ class Asked:
         return frozenset({line for line in self.lines if _SHA256.fullmatch(line)} | {p.sha256 for p in self.pictures})
 
     @property
+    def pictured(self) -> frozenset[str]:
+        """Ids of the pictures."""
+        return frozenset(picture.sha256[:32] for picture in self.pictures)
+
+    @property
     def hashes(self) -> tuple[int, ...]:
         """Perceptual hashes of the pictures."""
         return tuple(value for picture in self.pictures for value in picture.hashes)

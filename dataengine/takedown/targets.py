@@ -50,7 +50,7 @@ class Targets:
         """For a note of a take-down that has begun."""
         return {name: sorted(v) if isinstance(v, set) else v for name, v in vars(self).items()}
 
-    
+    @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Targets:
         """The inverse of ``to_json``."""
         return cls(**{**fields, **{name: set(fields[name]) for name in ("ids", "whole", "seeds", "matched")}})
