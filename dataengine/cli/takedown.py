@@ -110,6 +110,9 @@ def _print_done(done: Done, places: Places, as_json: bool) -> None:
         facts = {"applied": True, **_facts(done.plan, places), "scan": scanned, "left": done.left(), "holding": done.holding()}
         console.write(json.dumps(facts, sort_keys=True))
         return
+    if done.written is None:
+        console.write(f"No input is what was named; {done.tombstones:,} hashes are new among the tombstones.")
+        return
     _print_inputs(done.plan)
     rows = [*done.plan.effects.rows(), ("hashes new among the tombstones", f"{done.tombstones:,}")]
     rows += [(f"files {what}", f"{n:,}") for what, n in rewrite.counts(done.written).items()]

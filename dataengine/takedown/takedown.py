@@ -53,10 +53,11 @@ class Plan:
 
 @dataclass
 class Done:
-    """What was done, and what a scan has found afterwards."""
+    """What was done, and what a scan has found afterwards. ``written``: None where no input is what was named, so that there are
+    tombstones alone."""
 
     plan: Plan
-    written: rewrite.Written
+    written: rewrite.Written | None
     tombstones: int = 0
     parts: int = 0
     purged: purge.Purged = field(default_factory=purge.Purged)
@@ -121,6 +122,8 @@ def apply(places: Places, asked: Asked, progress: Progress) -> Done:
         release = open_release(places.release)
         targets = noted or find(asked, release, _workspace(places))
         planned = Plan(release, targets, effects(release, targets))
+        if not targets.ids:
+            return Done(planned, None, _bury(places, targets))
         rewrite.require_free(release, places.to, planned.effects)
         _note(places, asked, targets)
         added = _bury(places, targets)

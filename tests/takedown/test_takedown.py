@@ -231,3 +231,9 @@ def test_another_release_at_the_place_is_left_alone(folder: Path) -> None:
     before = files(folder / "other")
     done = takedown(release, "--ids", line, "--to", str(folder / "other"), "--apply", ok=False)
     assert done.returncode == 1 and "holds another release" in done.stderr and files(folder / "other") == before
+
+
+def test_a_digest_of_nothing_that_is_there_is_a_tombstone_alone(folder: Path) -> None:
+    done = takedown(folder / "ws/releases/test", "--ids", asked(folder, "ab" * 32), "--apply")
+    assert done["ids"] == [] and tombstones.lines(Store(folder / "ws")) == ["ab" * 32]
+    assert not (folder / "ws/releases/test-0.1.1").exists()
