@@ -47,7 +47,9 @@ def takedown(
     ] = None,
     tombstones: Annotated[
         str | None,
-        typer.Option("--tombstones", metavar="FILE", help="Also add to this list, for media.known_bad of other recipes."),
+        typer.Option(
+            "--tombstones", metavar="FILE", help="Also add to this list, for media.known_bad of other recipes."
+        ),
     ] = None,
     delete_old: Annotated[
         bool, typer.Option("--delete-old", help="Delete the affected files of RELEASE, and its manifest, at the end.")
@@ -65,7 +67,9 @@ def takedown(
     from dataengine.takedown.takedown import places_of, plan, require_nothing_left
 
     if near_duplicates and ids is None:
-        raise UsageError("--near-duplicates is for --ids; a picture of --image is taken with its near-duplicates anyway")
+        raise UsageError(
+            "--near-duplicates is for --ids; a picture of --image is taken with its near-duplicates anyway"
+        )
     wanted = asked.read(ids, image or [], near_duplicates)
     places = places_of(release, workspace, to, version, tombstones, delete_old)
     if not apply:
@@ -107,7 +111,13 @@ def _print_done(done: Done, places: Places, as_json: bool) -> None:
 
     if as_json:
         scanned = [vars(place) for place in done.places]
-        facts = {"applied": True, **_facts(done.plan, places), "scan": scanned, "left": done.left(), "holding": done.holding()}
+        facts = {
+            "applied": True,
+            **_facts(done.plan, places),
+            "scan": scanned,
+            "left": done.left(),
+            "holding": done.holding(),
+        }
         console.write(json.dumps(facts, sort_keys=True))
         return
     if done.written is None:

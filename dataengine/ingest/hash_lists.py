@@ -78,7 +78,8 @@ class HashLists:
         self._refuse_digest(_ID, digest[:16])
 
     def check_facts(self, facts: Facts) -> None:
-        """Raises InputError ``known_bad`` or ``taken_down`` for a picture or frame whose perceptual hash is near one on a list."""
+        """Raises InputError ``known_bad`` or ``taken_down`` for a picture or frame whose perceptual hash is near one on a
+        list."""
         values = [v for v in (facts["phash"], *facts["frame_hashes"]) if v is not None]
         self._refuse("perceptual hash", (one for one in self.lists if any(map(one.near, values))))
 

@@ -54,6 +54,6 @@ def require_finished(store: Store) -> None:
     """Raises UsageError where a take-down was interrupted: what it removes could still be in the workspace."""
     if store.exists(UNFINISHED):
         raise UsageError(
-            f"{store.url}: a take-down was interrupted, and what it removes may still be here; run the same `dataengine takedown … "
-            f"--apply` again first (or give it up: delete {store.uri(UNFINISHED)})"
+            f"{store.url}: a take-down was interrupted, and what it removes may still be here; run the same `dataengine "
+            f"takedown … --apply` again first (or give it up: delete {store.uri(UNFINISHED)})"
         )

@@ -16,8 +16,8 @@ def steps(m: Manifest) -> list[str]:
     if removed is not None:
         sentences.append(
             f"After its samples had been chosen, {removed.samples:,} of them, {removed.records:,} chain-of-thought records and "
-            f"documents of {removed.sequences:,} sequences were removed for it. How often rules, scores and shares of a mix occur "
-            "is stated as of before."
+            f"documents of {removed.sequences:,} sequences were removed for it. How often rules, scores and shares of a mix "
+            "occur is stated as of before."
         )
     return sentences
 

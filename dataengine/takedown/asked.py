@@ -1,4 +1,5 @@
-"""What a take-down is asked to remove: ids, digests, uris, paths and URLs of a file, a line each, and pictures by their hashes."""
+"""What a take-down is asked to remove: ids, digests, uris, paths and URLs of a file, a line each, and pictures by their
+hashes."""
 
 from __future__ import annotations
 
@@ -92,7 +93,8 @@ class Asked:
 
 
 def _ends(name: str) -> Iterator[str]:
-    """Ends of an absolute path or s3:// object after each slash: a uri is relative to its source's folder. None of other names."""
+    """Ends of an absolute path or s3:// object after each slash: a uri is relative to its source's folder. None of other
+    names."""
     if not name.startswith(("/", "s3://")):
         return
     parts = name.removeprefix("s3://").split("/")
@@ -100,11 +102,13 @@ def _ends(name: str) -> Iterator[str]:
 
 
 def read(ids: str | None, images: Sequence[str], near: bool) -> Asked:
-    """What the file ``ids`` (a path or s3:// object) and the pictures ask for. Raises UsageError for what cannot be read, and where
-    nothing is asked for."""
+    """What the file ``ids`` (a path or s3:// object) and the pictures ask for. Raises UsageError for what cannot be read, and
+    where nothing is asked for."""
     lines = dict.fromkeys(_lines(ids)) if ids else {}
     if not lines and not images:
-        raise UsageError("name what is to be taken down: --ids FILE (an id, SHA-256, uri, path or URL a line), or --image FILE")
+        raise UsageError(
+            "name what is to be taken down: --ids FILE (an id, SHA-256, uri, path or URL a line), or --image FILE"
+        )
     return Asked(tuple(lines), tuple(_pictures(images)) if images else (), near)
 
 

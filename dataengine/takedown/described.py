@@ -132,8 +132,8 @@ def write_described(m: Manifest, ledger: pa.Table, put: Put) -> bytes:
 
 
 def new_ledger(release: Published, to: str) -> pa.Table:
-    """Rows of the ledger that was written at ``to`` among which the report finds its examples: the first of each rule and class of
-    failure in each file."""
+    """Rows of the ledger that was written at ``to`` among which the report finds its examples: the first of each rule and
+    class of failure in each file."""
     tables = [contracts.LEDGER.empty_table()]
     for file in ledger_files(release):
         table = Workspace(to).read_table([File(file.key, "", file.bytes, 1)], contracts.LEDGER)
@@ -144,11 +144,12 @@ def new_ledger(release: Published, to: str) -> pa.Table:
 def _first(table: pa.Table) -> list[dict[str, Any]]:
     seen: Counter[Any] = Counter()
     rows = []
-    for batch in table.sort_by([("id", "ascending"), ("source", "ascending"), ("uri", "ascending")]).to_batches(1 << 16):
+    for batch in table.sort_by([("id", "ascending"), ("source", "ascending"), ("uri", "ascending")]).to_batches(
+        1 << 16
+    ):
         for row in batch.to_pylist():
             key = (row["outcome"], row["rule"], row["failure"])
             if row["outcome"] in ("filtered", "failed") and seen[key] < NAMES:
                 seen[key] += 1
                 rows.append(row)
     return rows
-

@@ -27,8 +27,8 @@ class _Record(msgspec.Struct):
 
 @dataclass(frozen=True)
 class SequenceFolder:
-    """A set in one format, below ``base`` in the release. ``read``: the same set in a format that keeps whole sequences, None where
-    the release has none."""
+    """A set in one format, below ``base`` in the release. ``read``: the same set in a format that keeps whole sequences, None
+    where the release has none."""
 
     base: str
     about: SetDescription
@@ -87,17 +87,23 @@ def effects(release: Published, targets: Targets) -> Effects:
     result.sets = list(_sets(release))
     for one in {folder.about.name: folder.read for folder in result.sets if folder.read is not None}.values():
         result.sequences[one.about.name] = _touched(one, result.gone)
-    result.unreadable = {one.base for one in result.sets if one.read is None and _listed(release, one.about.name, result.gone)}
+    result.unreadable = {
+        one.base for one in result.sets if one.read is None and _listed(release, one.about.name, result.gone)
+    }
     return result
 
 
 def _sets(release: Published) -> Iterator[SequenceFolder]:
     bases = sorted(
-        f.path.removesuffix(f"/{FILE}") for f in release.manifest.files if f.path.startswith("sequences/") and f.path.endswith(f"/{FILE}")
+        f.path.removesuffix(f"/{FILE}")
+        for f in release.manifest.files
+        if f.path.startswith("sequences/") and f.path.endswith(f"/{FILE}")
     )
     described = [(base, description_of(Store(release.store.uri(base)))) for base in bases]
     readable = {
-        about.name: SequenceSet(Store(release.store.uri(base)), about) for base, about in described if about.format in READERS
+        about.name: SequenceSet(Store(release.store.uri(base)), about)
+        for base, about in described
+        if about.format in READERS
     }
     for base, about in described:
         yield SequenceFolder(base, about, readable.get(about.name))

@@ -1,8 +1,8 @@
 """Applies the tombstones of a workspace to what ingest has committed: parts become what ingest would make of their inputs now.
 
-A part that holds something of the list is written again without it, its media tar too, and each such input is a failure. Sources are
-not read: they may be gone. New files have new names and the part's marker is replaced in one step, so a call that is killed is
-repeated; what the earlier files were is deleted afterwards (purge.py).
+A part that holds something of the list is written again without it, its media tar too, and each such input is a failure.
+Sources are not read: they may be gone. New files have new names and the part's marker is replaced in one step, so a call that
+is killed is repeated; what the earlier files were is deleted afterwards (purge.py).
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def apply(workspace: Workspace, check: Callable[[], object]) -> int:
 
 
 def split(samples: pa.Table, lists: HashLists) -> Refused:
-    """Rows that are on no list, and a failure row each of the others; one of a video of which a clip looks like something on it."""
+    """Rows that are on no list, and a failure row each of the others; one of a video of which a clip looks like something on
+    it."""
     failures: dict[str, dict[str, Any]] = {}
     stays, videos = list[bool](), set[str]()
     for row in samples.select(_LOOKED_AT).to_pylist():
@@ -159,4 +160,3 @@ def _measured_again(store: Store, media: str, key: str, kept: set[str]) -> None:
         left = table.filter(pc.is_in(table["id"], value_set=ids))
         if len(left):
             store.put(f"{match[1]}{after}{match[3]}", to_parquet(left))
-

@@ -95,8 +95,8 @@ def tables(data: bytes) -> Iterator[pa.Table]:
 
 
 def pieces_of(media: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Three pieces of each file, of its first, middle and last third; of a small file itself. Pieces of few different bytes (zeros,
-    padding) say nothing, and are left out."""
+    """Three pieces of each file, of its first, middle and last third; of a small file itself. Pieces of few different bytes
+    (zeros, padding) say nothing, and are left out."""
     pieces = set[bytes]()
     for data in media:
         for at in (len(data) // 4, len(data) // 2, 3 * len(data) // 4) if len(data) > 4 * _PIECE else (0,):

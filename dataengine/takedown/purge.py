@@ -1,8 +1,8 @@
-"""Deletes from a workspace what holds something of some samples: tables with a row of theirs, packs that these rows point to, media
-tars, pictures of questions, completions; and the commits that name what was deleted, so that the next run makes it again.
+"""Deletes from a workspace what holds something of some samples: tables with a row of theirs, packs that these rows point to,
+media tars, pictures of questions, completions; and the commits that name what was deleted, so that the next run makes it again.
 
-What one part of a stage has written lies together (vectors beside their rows, codes beside their places), so all of it goes. Fitted
-models stay: they hold no sample, only what was learned from many.
+What one part of a stage has written lies together (vectors beside their rows, codes beside their places), so all of it goes.
+Fitted models stay: they hold no sample, only what was learned from many.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ _FOLDERS = (
     *("cot", "sequence", "plans", "staging", "stages"),
 )
 #: Models that are fitted on many samples, and a training's state.
-_MODELS = re.compile(r"(sequence/)?tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*")
+_MODELS = re.compile(
+    r"(sequence/)?tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*"
+)
 _COMMIT = re.compile(r"stages/[^/]+/([^/]+|parts/.+)\.json")
 #: Packs of rows, which are compressed: those that no table points to go, too, for nobody can tell what is in them.
 _ROWS = re.compile(r"(plans|index/routed)/.+\.bin")
@@ -57,7 +59,8 @@ class _Content:
 
 
 def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
-    """Objects to delete, those that name others first, and all that were looked at. Reads every table and tar of the workspace."""
+    """Objects to delete, those that name others first, and all that were looked at. Reads every table and tar of the
+    workspace."""
     entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _MODELS.fullmatch(e.key)}
     content = _looked_at(store, entries, needles)
     files = _outputs(store, [key for key in entries if _COMMIT.fullmatch(key)])
@@ -68,13 +71,15 @@ def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
     gone |= {key for key in entries if _ROWS.fullmatch(key) and key not in named}
     gone |= {key for key, outputs in files.items() if any(keys & gone for keys in outputs)}
     gone |= set(_completions(store, content.texts))
-    listed = [entries.get(key) or store.head(key) for key in sorted(gone, key=lambda key: (not _COMMIT.fullmatch(key), key))]
+    listed = [
+        entries.get(key) or store.head(key) for key in sorted(gone, key=lambda key: (not _COMMIT.fullmatch(key), key))
+    ]
     return [entry for entry in listed if entry is not None], list(entries.values())
 
 
 def _beside(gone: set[str], keys: Collection[str], outputs: list[set[str]]) -> set[str]:
-    """What parts have written beside something that goes. What ingest has written was put right before (ingested.py): of that only
-    what still holds something goes."""
+    """What parts have written beside something that goes. What ingest has written was put right before (ingested.py): of that
+    only what still holds something goes."""
     known, more = set(gone), True
     while more:
         beside = {key for output in outputs if output & known for key in output if key in keys}
@@ -158,8 +163,8 @@ def _outputs(store: Store, commits: list[str]) -> dict[str, list[set[str]]]:
 
 
 def _completions(store: Store, texts: set[str]) -> Iterator[str]:
-    """Completions whose text stands in a row that names a sample, or has such a text in it. They are named by their requests, which
-    no table keeps."""
+    """Completions whose text stands in a row that names a sample, or has such a text in it. They are named by their requests,
+    which no table keeps."""
     whole = "\0".join(sorted(texts))
     for entry in store.list(COMPLETIONS) if texts else ():
         try:

@@ -1,5 +1,6 @@
 """The index in a release without some samples: their vectors go, nodes are the means of what is left, places are those of the new
-shards. The tree stays, so a branch without such a sample keeps its vectors; where its shards changed, its rows have new places."""
+shards. The tree stays, so a branch without such a sample keeps its vectors; where its shards changed, its rows have new
+places."""
 
 from __future__ import annotations
 
@@ -76,7 +77,8 @@ def _branch(
     """The branch as it is now, the sum of its vectors, and how many these are."""
     rows = parquet(store.get(branch.rows.key, branch.rows.sha256), PLACES.names).cast(PLACES)
     vectors, sizes = (
-        np.load(io.BytesIO(store.get(file.key, file.sha256)), allow_pickle=False) for file in (branch.vectors, branch.sizes)
+        np.load(io.BytesIO(store.get(file.key, file.sha256)), allow_pickle=False)
+        for file in (branch.vectors, branch.sizes)
     )
     left = np.flatnonzero([id_ not in ids for id_ in rows["id"].to_pylist()])
     rows, leaves = rows.take(left), np.repeat(np.arange(len(sizes)), sizes)[left]

@@ -59,8 +59,8 @@ def rewrite(release: Published, effects: Effects, put: Put) -> Tables:
 
 
 def taken_down(ledger: pa.Table, ids: frozenset[str]) -> tuple[pa.Table, int]:
-    """The ledger in which all inputs with these ids have failed as taken down, and how many have. Ids and uris stay: they name what
-    was taken down to whoever has a copy."""
+    """The ledger in which all inputs with these ids have failed as taken down, and how many have. Ids and uris stay: they name
+    what was taken down to whoever has a copy."""
     named: Any = pc.is_in(ledger["id"], value_set=pa.array(sorted(ids), pa.string()))
     fixed = {"outcome": "failed", "failure": TAKEN_DOWN, "message": MESSAGE, **dict.fromkeys(_NOTHING)}
     for name, value in fixed.items():
@@ -86,8 +86,8 @@ def _numbers(release: Published, effects: Effects) -> dict[str, Any]:
 
 
 def renumbered(table: pa.Table, ids: frozenset[str], gone: dict[str, Any]) -> pa.Table:
-    """contracts.ASSIGNMENT without these samples, positions of their shards without gaps. ``gone``: positions that go, by shard, of
-    the whole assignment, of which this may be a part."""
+    """contracts.ASSIGNMENT without these samples, positions of their shards without gaps. ``gone``: positions that go, by
+    shard, of the whole assignment, of which this may be a part."""
     left = table.filter(pc.invert(pc.is_in(table["id"], value_set=pa.array(sorted(ids), pa.string()))))
     positions = left["position"].to_numpy().copy()
     for shard, numbers in gone.items():

@@ -59,8 +59,8 @@ def require_free(release: Published, to: str, effects: Effects) -> None:
     strays = sorted(e.key for e in store.list() if e.key not in paths and not of_reader(e.key))
     if strays:
         raise RunError(
-            f"{store.uri(strays[0])} would be no file of the new release ({len(strays):,} such objects): name an empty place with "
-            "--to"
+            f"{store.uri(strays[0])} would be no file of the new release ({len(strays):,} such objects): name an empty place "
+            "with --to"
         )
 
 
@@ -188,7 +188,6 @@ class _Writer:
         return dropped
 
 
-
 def _is_page(path: str) -> bool:
     return path.endswith((".html", ".jpg", ".png"))
 
@@ -216,7 +215,9 @@ def carried(source: Store, to: Store, file: ReleaseFile) -> None:
     try:
         create_large(to, file.path, source.stream(file.path, file.bytes), file.bytes, file.sha256)
     except FileNotFoundError:
-        raise RunError(f"{source.uri(file.path)} is in the manifest, but does not exist: restore it, and rerun") from None
+        raise RunError(
+            f"{source.uri(file.path)} is in the manifest, but does not exist: restore it, and rerun"
+        ) from None
 
 
 def _bucket(url: str) -> str:

@@ -1,7 +1,7 @@
 """Reads every byte of a release or workspace and says what of some samples is left in it.
 
-Bytes of the media are looked for as they are, ids in names, text, JSON and every column of every table. A release may still *name* a
-sample: its ledger says that it was taken down, its deltas that it went, so that whoever has a copy can delete theirs.
+Bytes of the media are looked for as they are, ids in names, text, JSON and every column of every table. A release may still
+*name* a sample: its ledger says that it was taken down, its deltas that it went, so that whoever has a copy can delete theirs.
 """
 
 from __future__ import annotations
@@ -121,7 +121,9 @@ def overlapping(store: Store, entry: Entry) -> Iterator[bytes]:
 def _in_parquet(store: Store, data: bytes, needles: Needles) -> str:
     """In a table, and in the packs of rows whose places it has."""
     try:
-        return _first(what for table in tables(data) for what in (needles.in_table(table), _in_packs(store, table, needles)))
+        return _first(
+            what for table in tables(data) for what in (needles.in_table(table), _in_packs(store, table, needles))
+        )
     except pa.ArrowException:
         return needles.in_bytes(data)
 

@@ -196,7 +196,9 @@ def sections(sets: Sequence[Section], rewritten: Rewritten) -> list[Section]:
         dropped = {base.rpartition("/")[2] for base in rewritten.dropped if base.split("/")[1] == one.name}
         formats = [name for name in one.formats if name not in dropped]
         change = rewritten.changes.get(one.name, Change())
-        outcomes = {name: one.outcomes.get(name, 0) + change.outcomes.get(name, 0) for name in {*one.outcomes, *change.outcomes}}
+        outcomes = {
+            name: one.outcomes.get(name, 0) + change.outcomes.get(name, 0) for name in {*one.outcomes, *change.outcomes}
+        }
         if formats:
             left.append(
                 msgspec.structs.replace(

@@ -67,7 +67,9 @@ class Done:
 
     def left(self) -> list[str]:
         """Objects that still hold something and should not: of the new release, and of the workspace but for its releases."""
-        return [key for n, place in enumerate(self.places) if n == 0 or not _is_release(place.name) for key in place.held]
+        return [
+            key for n, place in enumerate(self.places) if n == 0 or not _is_release(place.name) for key in place.held
+        ]
 
     def holding(self) -> list[str]:
         """Other releases that still hold something."""
@@ -93,8 +95,8 @@ def places_of(
     chosen = workspace or _around(url)
     if chosen is None and list_ is None:
         raise UsageError(
-            f"{url} lies in no workspace, so there is no list of what must not come back: name --workspace, or a file to add to with "
-            "--tombstones"
+            f"{url} lies in no workspace, so there is no list of what must not come back: name --workspace, or a file to add to "
+            "with --tombstones"
         )
     target = Store(to or f"{url}-{number}").url
     if target == url:
@@ -184,8 +186,8 @@ def _noted(places: Places, asked: Asked) -> Targets | None:
         return None
     if note["call"] != _call(places, asked):
         raise UsageError(
-            f"{store.url}: a take-down from {note['call'][0]} to {note['call'][1]} was interrupted: run that one again first, with the "
-            "same ids and pictures"
+            f"{store.url}: a take-down from {note['call'][0]} to {note['call'][1]} was interrupted: run that one again first, "
+            "with the same ids and pictures"
         )
     return Targets.from_json(note["targets"])
 
@@ -226,8 +228,8 @@ def _media(planned: Plan) -> Iterator[bytes]:
 
 
 def _delete_old(release: Published, places: Places) -> int:
-    """Delete the files of the old release that the new one has not, but those by which a call that is killed here finds its way again;
-    how many. Its manifest goes when all else is done: what is left is no release."""
+    """Delete the files of the old release that the new one has not, but those by which a call that is killed here finds its
+    way again; how many. Its manifest goes when all else is done: what is left is no release."""
     kept = {(file.path, file.sha256) for file in open_release(places.to).manifest.files}
     gone = [path for path, sha256 in ((f.path, f.sha256) for f in release.manifest.files) if (path, sha256) not in kept]
     release.store.delete(gone := [path for path in gone if not path.startswith(("ledger", "assignment"))])

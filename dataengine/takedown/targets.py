@@ -82,8 +82,8 @@ def _require_all_named(asked: Asked, release: Published, targets: Targets) -> No
     missing = [line for line in asked.unnamed(targets.matched, targets.ids) if line not in asked.sha256s]
     if missing:
         raise UsageError(
-            f"{len(missing):,} of {len(asked.lines):,} lines name no input of {release.store.url}: {listed(missing)}. Take them out; "
-            "only a SHA-256 may be of a file that is not there yet"
+            f"{len(missing):,} of {len(asked.lines):,} lines name no input of {release.store.url}: {listed(missing)}. Take them "
+            "out; only a SHA-256 may be of a file that is not there yet"
         )
 
 
@@ -118,8 +118,12 @@ def _alike(release: Published, targets: Targets, ids: set[str]) -> None:
         groups |= set(rows["representative"].drop_null().to_pylist())
     wanted = pa.array(sorted(groups), pa.string())
     for table in _ledger(release):
-        alike: Any = pc.and_(pc.is_in(table["representative"], value_set=wanted), pc.is_in(table["kind"], value_set=kinds))
-        rows = table.filter(pc.or_(pc.fill_null(alike, False), pc.fill_null(pc.is_in(table["id"], value_set=wanted), False)))
+        alike: Any = pc.and_(
+            pc.is_in(table["representative"], value_set=wanted), pc.is_in(table["kind"], value_set=kinds)
+        )
+        rows = table.filter(
+            pc.or_(pc.fill_null(alike, False), pc.fill_null(pc.is_in(table["id"], value_set=wanted), False))
+        )
         for row in rows.select(["id", "uri"]).to_pylist():
             if row["id"] is not None:
                 targets.ids.add(row["id"])
@@ -190,7 +194,9 @@ def shards_of(release: Published, ids: Iterable[str]) -> dict[str, set[str]]:
     """Names of the shards that hold samples of these ids, with those that they hold."""
     wanted = pa.array(sorted(ids), pa.string())
     files = [
-        File(f.path, f.sha256, f.bytes, 1) for f in release.manifest.files if f.path.startswith("assignment") and f.path.endswith(".parquet")
+        File(f.path, f.sha256, f.bytes, 1)
+        for f in release.manifest.files
+        if f.path.startswith("assignment") and f.path.endswith(".parquet")
     ]
     places: dict[str, set[str]] = {}
     for table in Workspace(release.store.url).batches(files, contracts.ASSIGNMENT):

@@ -1,4 +1,5 @@
-"""Tombstones of a workspace: what is on the list is a failure ``taken_down`` of every later ingest, and spends no error budget."""
+"""Tombstones of a workspace: what is on the list is a failure ``taken_down`` of every later ingest, and spends no error
+budget."""
 
 from __future__ import annotations
 

@@ -169,7 +169,15 @@ def test_a_take_down_leaves_the_index_of_the_rest(release: Path, tmp_path: Path)
     """No vector, caption or neighbour of it; every place is that of the new shards."""
     [gone, *rest] = sorted(kept_of(release))
     (tmp_path / "ids").write_text(gone)
-    arguments = ["takedown", str(release), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "t"), "--apply"]
+    arguments = [
+        "takedown",
+        str(release),
+        "--ids",
+        str(tmp_path / "ids"),
+        "--tombstones",
+        str(tmp_path / "t"),
+        "--apply",
+    ]
     done = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     new = Path(f"{release}-0.1.1")

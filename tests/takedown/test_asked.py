@@ -17,7 +17,9 @@ CHINA = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
 
 
 def test_lines_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "ids").write_text(f"# why\n\n  {ID.upper()}\n{SHA256}\ncats/1.jpg\ncats/1.jpg\nhttps://u:p@h.org/x.jpg?token=s&a=1\n")
+    (tmp_path / "ids").write_text(
+        f"# why\n\n  {ID.upper()}\n{SHA256}\ncats/1.jpg\ncats/1.jpg\nhttps://u:p@h.org/x.jpg?token=s&a=1\n"
+    )
     asked = read(str(tmp_path / "ids"), [], False)
     assert asked.digests == {ID, SHA256[:32]} and asked.sha256s == {SHA256}
     assert asked.names == {"cats/1.jpg", "https://h.org/x.jpg?a=1"}
@@ -54,7 +56,12 @@ def test_a_picture_is_known_by_its_bytes_and_its_looks() -> None:
 
 @pytest.mark.parametrize(
     ("ids", "image", "message"),
-    [(None, [], "--ids FILE"), ("none", [], "no such file"), (None, ["none"], "no such file"), (None, ["bad"], "--image .*bad: ")],
+    [
+        (None, [], "--ids FILE"),
+        ("none", [], "no such file"),
+        (None, ["none"], "no such file"),
+        (None, ["bad"], "--image .*bad: "),
+    ],
 )
 def test_what_cannot_be_read_is_named(tmp_path: Path, ids: str | None, image: list[str], message: str) -> None:
     (tmp_path / "bad").write_bytes(b"no picture")

@@ -11,8 +11,11 @@ from dataengine.takedown.sequence_sets import excised
 END, EOB = 7, 9
 
 
-def sequence(lengths: dict[str, int], length: int, width: int = 1, axes: int = 1, media: dict[str, str] | None = None) -> PackedSequence:
-    """Documents of these lengths, one after the other, each of tokens 100 x its place + position; ``media``: sample by document."""
+def sequence(
+    lengths: dict[str, int], length: int, width: int = 1, axes: int = 1, media: dict[str, str] | None = None
+) -> PackedSequence:
+    """Documents of these lengths, one after the other, each of tokens 100 x its place + position; ``media``: sample by
+    document."""
     spans, shown, start = [], [], 0
     tokens = np.full(length, END, np.int32)
     roles, loss, positions = np.zeros(length, np.uint8), np.zeros(length, np.uint8), np.zeros(length, np.int32)
@@ -53,9 +56,9 @@ def test_what_is_left_is_as_it_was(width: int, axes: int, length: int, gone: set
     assert not rest.loss_mask[stop:].any() and not rest.roles[stop:].any() and rest.padding == length - stop
     assert (rest.tokens[stop:] if width == 1 else rest.tokens[stop:, 0]).tolist() == [END] * (length - stop)
     assert width == 1 or (rest.tokens[stop:, 1:] == EOB).all()
-    assert [(m.sample, m.start - s.start) for m in rest.media for s in rest.documents if s.start <= m.start < s.stop] == [
-        (sample, 1) for id_, sample in (("b", "pic"), ("c", "another")) if id_ in left
-    ]
+    assert [
+        (m.sample, m.start - s.start) for m in rest.media for s in rest.documents if s.start <= m.start < s.stop
+    ] == [(sample, 1) for id_, sample in (("b", "pic"), ("c", "another")) if id_ in left]
 
 
 def test_a_sequence_of_which_nothing_is_left() -> None:

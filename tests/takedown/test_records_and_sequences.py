@@ -45,7 +45,11 @@ def relist(release: Path) -> None:
     """Let the manifest list the sequences that were written beside it."""
     paths = [path for path in sorted((release / "sequences").rglob("*")) if path.is_file()]
     files = [
-        {"path": str(p.relative_to(release)), "sha256": hashlib.sha256(p.read_bytes()).hexdigest(), "bytes": p.stat().st_size}
+        {
+            "path": str(p.relative_to(release)),
+            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+            "bytes": p.stat().st_size,
+        }
         for p in paths
     ]
     edit(release, lambda stated: stated["files"].extend(files))
@@ -81,7 +85,9 @@ def release(small: Path, tmp_path: Path) -> tuple[Path, str]:
 def test_records_and_documents_go(release: tuple[Path, str], tmp_path: Path) -> None:
     old, id_ = release
     (tmp_path / "ids").write_text(id_)
-    done = dataengine("takedown", str(old), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "list"), "--apply")
+    done = dataengine(
+        "takedown", str(old), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "list"), "--apply"
+    )
     new = Path(f"{old}-0.1.1")
     result = verify(str(new))
     assert result.errors == [] and result.sequences == 3 * 3 + 2 * 3 + 3 + 2
@@ -95,7 +101,9 @@ def test_records_and_documents_go(release: tuple[Path, str], tmp_path: Path) -> 
     assert stated["cot"]["modes"] == {
         mode: n for mode, n in _modes(new).items() if n or mode in manifest(old)["cot"]["modes"]
     } | {mode: 0 for mode in manifest(old)["cot"]["modes"] if mode not in _modes(new)}
-    assert stated["taken_down"]["records"] == sum(id_ in of for records in before.values() for of in records.values()) > 0
+    assert (
+        stated["taken_down"]["records"] == sum(id_ in of for records in before.values() for of in records.values()) > 0
+    )
     tokens = sum(json_of_codes(old, id_))
     assert stated["tokenizer"]["tokens"] == manifest(old)["tokenizer"]["tokens"] - tokens
     for name, form in (("rows", "parquet"), ("rows", "energon"), ("flat", "datasets"), ("summaries", "parquet")):
@@ -135,10 +143,14 @@ def test_a_set_of_bare_tokens_is_left_out_where_its_ledger_has_it(release: tuple
     row = {"set": "flat", "source": "s", "id": id_, "modality": "image", "outcome": "packed", "reason": ""}
     numbers = {"n": 1, "weight": 1.0, "occurrences": 1, "tokens": 9}
     pq.write_table(pa.Table.from_pylist([row | numbers], SEQUENCE_LEDGER), old / "sequences/flat/ledger.parquet")
-    edit(old, lambda stated: stated.update(files=[f for f in stated["files"] if not f["path"].startswith("sequences/")]))
+    edit(
+        old, lambda stated: stated.update(files=[f for f in stated["files"] if not f["path"].startswith("sequences/")])
+    )
     relist(old)
     (tmp_path / "ids").write_text(id_)
-    done = dataengine("takedown", str(old), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "list"), "--apply")
+    done = dataengine(
+        "takedown", str(old), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "list"), "--apply"
+    )
     assert "sequences/flat/megatron" in done.stdout
     new = Path(f"{old}-0.1.1")
     assert not (new / "sequences/flat").exists() and (new / "sequences/rows").exists() and not verify(str(new)).errors
@@ -162,9 +174,18 @@ def test_a_ledger_of_sequences_says_what_was_taken_down() -> None:
     ]
     assert _ledger(data, frozenset({"c" * 32}), Change()) == b""
     stated: dict[str, Any] = dict.fromkeys(("name", "layout", "positions", "packing"), "s")
-    stated |= {"length": 8, "sequences": 4, "tokens": 25, "padding": 7, "ranks": 0, "imbalance": 0.0, "imbalance_before": 0.0}
+    stated |= {
+        "length": 8,
+        "sequences": 4,
+        "tokens": 25,
+        "padding": 7,
+        "ranks": 0,
+        "imbalance": 0.0,
+        "imbalance_before": 0.0,
+    }
     section = msgspec.convert(
-        {**stated, "cells": [], "formats": ["parquet"], "summary": None, "outcomes": {"packed": 2, "not chosen": 1}}, Section
+        {**stated, "cells": [], "formats": ["parquet"], "summary": None, "outcomes": {"packed": 2, "not chosen": 1}},
+        Section,
     )
     [left] = sections([section], Rewritten(changes={"s": change}))
     assert (left.sequences, left.tokens, left.padding) == (3, 20, 10)
