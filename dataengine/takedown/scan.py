@@ -61,9 +61,9 @@ def workspace(store: Store, needles: Needles, progress: Progress) -> list[Place]
 
 
 def _may_name_in_release(path: str) -> bool:
-    """Ledgers, of sequences too, and deltas."""
+    """Ledgers, of sequences too, deltas, and the assignment, which stays of a release that was deleted (``verify`` compares it)."""
     name = path.rpartition("/")[2] if path.startswith("sequences/") else path
-    return name.startswith(("ledger", "deltas")) and name.endswith(".parquet")
+    return name.startswith(("ledger", "deltas", "assignment")) and name.endswith(".parquet")
 
 
 def _scanned(
