@@ -61,7 +61,7 @@ def workspace(store: Store, needles: Needles, progress: Progress) -> list[Place]
 
 
 def _may_name_in_release(path: str) -> bool:
-    """Ledgers, of sequences too, deltas, and the assignment, which stays of a release that was deleted (``verify`` compares it)."""
+    """Ledgers, of sequences too, deltas, and the assignment, which stays where a release was deleted."""
     name = path.rpartition("/")[2] if path.startswith("sequences/") else path
     return name.startswith(("ledger", "deltas", "assignment")) and name.endswith(".parquet")
 
