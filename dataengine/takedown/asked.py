@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from dataengine.contracts import sample_id
 from dataengine.errors import InputError, UsageError
@@ -20,6 +21,8 @@ from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
 from dataengine.text.uris import without_secrets
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 _ID, _SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1 << 28
@@ -67,7 +70,7 @@ class Asked:
         """Perceptual hashes of the pictures."""
         return tuple(value for picture in self.pictures for value in picture.hashes)
 
-    def named(self, uris: pa.ChunkedArray) -> pa.ChunkedArray:
+    def named(self, uris: Any) -> Any:
         """Of each uri whether a line names it: as it is, or as the end of an absolute path; and a video by any clip of it."""
         if not self.names or not len(uris):
             return pa.chunked_array([pa.array(np.zeros(len(uris), bool))])

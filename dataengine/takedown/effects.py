@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from dataengine.release.reader import Published
 from dataengine.sequence.formats.description import FILE, SetDescription, description_of
@@ -19,6 +19,8 @@ from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
 from dataengine.takedown.needles import Needles
 from dataengine.takedown.targets import Targets, shards_of
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 
 class _Record(msgspec.Struct):

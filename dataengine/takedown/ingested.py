@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from dataengine import contracts
 from dataengine.errors import InputError
@@ -29,6 +29,8 @@ from dataengine.storage.workspace import File, Output, Workspace, commit_part, d
 from dataengine.takedown.needles import tables
 from dataengine.takedown.targets import MARKERS
 from dataengine.takedown.written import to_parquet
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 _SPAN = "#t="
 _MEASURED = re.compile(r"(annotations/[^/]+/ingest-)([0-9a-f]{32})(-[^/]+\.parquet)")
@@ -71,7 +73,7 @@ def split(samples: pa.Table, lists: HashLists) -> Refused:
             videos |= {whole} if whole != row["uri"] else set()
             size = row["bytes"] if by_looks and row["parent"] is None else None
             failures[whole] = _failure(row["source"], whole, error, size)
-    cut = [uri.partition(_SPAN)[0] in videos for uri in samples["uri"].to_pylist()]
+    cut = [str(uri).partition(_SPAN)[0] in videos for uri in samples["uri"].to_pylist()]
     mask = pa.array([stay and not of_video for stay, of_video in zip(stays, cut, strict=True)], pa.bool_())
     rows = [row for uri, row in failures.items() if uri in videos or uri.partition(_SPAN)[0] not in videos]
     return Refused(samples.filter(mask), rows)
@@ -125,7 +127,7 @@ def _name(output: Output, refused: Refused) -> str:
 
 def _repacked(workspace: Workspace, media: str, samples: pa.Table) -> tuple[File, pa.Table]:
     """The media tar with the bytes of these samples alone, and the samples with their places in it."""
-    store, kept = workspace.store, set(samples["id"].to_pylist())
+    store, kept = workspace.store, set(map(str, samples["id"].to_pylist()))
     with tempfile.TemporaryDirectory() as folder, store.new_file() as rest:
         whole = Path(folder, "media.tar")
         with whole.open("wb") as out:
@@ -141,7 +143,7 @@ def _repacked(workspace: Workspace, media: str, samples: pa.Table) -> tuple[File
     offsets = {member.name.partition(".")[0]: member.offset for member in info.members}
     for name, values in (
         ("media", [key] * len(samples)),
-        ("offset", [offsets[id_] for id_ in samples["id"].to_pylist()]),
+        ("offset", [offsets[str(id_)] for id_ in samples["id"].to_pylist()]),
     ):
         column = contracts.SAMPLES.field(name)
         samples = samples.set_column(samples.column_names.index(name), column, pa.array(values, column.type))

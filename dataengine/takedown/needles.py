@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.parquet as pq
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 _DIGITS = re.compile(rb"[0-9a-f]{32,}")
 _INSIDE = "[^0-9a-f][0-9a-f]{32}|[0-9a-f]{65}"
@@ -72,16 +74,20 @@ def _leaves(column: Any) -> Iterator[Any]:
     if pa.types.is_dictionary(kind):
         yield from _leaves(column.cast(kind.value_type))
     elif pa.types.is_struct(kind):
-        for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for chunk in _chunks(column):
             for part in chunk.flatten():
                 yield from _leaves(part)
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for chunk in _chunks(column):
             yield from _leaves(chunk.flatten())
     elif any(test(kind) for test in _TEXT):
-        for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        for chunk in _chunks(column):
             if len(chunk):
                 yield chunk.drop_null()
+
+
+def _chunks(column: Any) -> list[Any]:
+    return list(column.chunks) if isinstance(column, pa.ChunkedArray) else [column]
 
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 import pyarrow.parquet as pq
 
 from dataengine.index import layers
@@ -28,6 +28,8 @@ from dataengine.shards.sample import FAMILIES
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
 from dataengine.takedown.written import Put, to_parquet
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 #: Offset and bytes of a sample's media in its shard, by id.
 Places = Mapping[str, tuple[int, int]]
@@ -99,7 +101,7 @@ def _branch(
 
 def _moved(rows: pa.Table, places: Places) -> pa.Table:
     for name, at in (("offset", 0), ("bytes", 1)):
-        pairs = zip(rows["id"].to_pylist(), rows[name].to_pylist(), strict=True)
+        pairs = zip(map(str, rows["id"].to_pylist()), rows[name].to_pylist(), strict=True)
         values = [places[id_][at] if id_ in places else value for id_, value in pairs]
         rows = rows.set_column(rows.column_names.index(name), PLACES.field(name), pa.array(values, pa.int64()))
     return rows

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.manifest_sequences import SequenceSet as Section
@@ -30,6 +30,8 @@ from dataengine.sequence.summary.packed import with_summaries, without_summaries
 from dataengine.storage.workspace import parquet
 from dataengine.takedown.effects import Effects, SequenceFolder, has
 from dataengine.takedown.written import Put, to_parquet
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 TAKEN_DOWN = "taken down"
 

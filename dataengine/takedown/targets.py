@@ -10,16 +10,18 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 
 from dataengine import contracts
 from dataengine.errors import UsageError
-from dataengine.ingest.tombstones import ID_MARK
+from dataengine.ingest.hash_lists import ID_MARK
 from dataengine.release.ledger import is_ledger
 from dataengine.release.reader import Published, Tar
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Workspace
 from dataengine.takedown.asked import Asked, listed, near
+
+pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 #: Kinds of duplicates that look alike; captions may be equal of different pictures.
 _ALIKE = ("exact", "pixels", "perceptual", "aligned", "video", "semantic")
@@ -115,7 +117,7 @@ def _alike(release: Published, targets: Targets, ids: set[str]) -> None:
     kinds = pa.array(_ALIKE)
     for table in _ledger(release):
         rows = table.filter(pc.and_(pc.is_in(table["id"], value_set=wanted), pc.is_in(table["kind"], value_set=kinds)))
-        groups |= set(rows["representative"].drop_null().to_pylist())
+        groups |= set(map(str, rows["representative"].drop_null().to_pylist()))
     wanted = pa.array(sorted(groups), pa.string())
     for table in _ledger(release):
         alike: Any = pc.and_(
@@ -152,7 +154,7 @@ def sample_files(store: Store) -> list[File]:
 def _near_rows(table: pa.Table, hashes: Sequence[int]) -> Any:
     """(n,) bool: whose picture, or one of whose frames, is near to one of these."""
     chosen = near(_bits(pc.fill_null(table["phash"], 0)), hashes) & table["phash"].is_valid().to_numpy()
-    frames = table["frame_hashes"].combine_chunks()
+    frames: Any = table["frame_hashes"].combine_chunks()
     rows = np.asarray(pc.list_parent_indices(frames))
     chosen[rows[near(_bits(frames.flatten()), hashes)]] = True
     return chosen
