@@ -29,7 +29,7 @@ from dataengine.storage.workspace import File, Workspace
 _ASSIGNMENT = re.compile(r"assignment(/[0-9a-f]+)?\.parquet")
 _LARGEST_ASSIGNMENT = 4 << 30
 """Bytes of an assignment that is read for this."""
-_SMALLEST, _LARGEST, _AHEAD = 128 << 10, 2 << 20, 16 << 10
+_SMALLEST, _LARGEST, _AHEAD = 32 << 10, 2 << 20, 16 << 10
 """Bytes of a window, and of a step from header to header."""
 _NEAR = 8
 """Samples that are passed one by one rather than by another guess."""
@@ -146,18 +146,20 @@ class ShardSearch:
         return tar, extents
 
     def _narrow(self, tar: _Tar, position: int) -> None:
-        """Learn of places before ``position`` until a near one is known."""
+        """Learn of places before ``position`` until a near one is known. Each guess aims a little before it, the further the more
+        guesses in a row lead past it."""
+        before = _NEAR // 2
         for _ in range(_GUESSES):
             (low, start), (high, end) = tar.around(position)
             mean = (end - start) // (high - low)
             window = max(_SMALLEST, min(3 * mean // 2, _LARGEST)) // BLOCK * BLOCK
-            if position - low <= _NEAR or end - start <= 2 * window or mean > 2 * _LARGEST:
+            if position - low <= max(_NEAR, before) or end - start <= 2 * window or mean > 2 * _LARGEST:
                 return  # from header to header it is as few reads
-            guess = start + int((end - start) * (position - low - 0.5) / (high - low)) - window // 2
+            guess = start + int((end - start) * (position - before - low) / (high - low)) - min(window // 2, mean)
             first = self._first_in(tar, max(start, min(guess, end - window)) // BLOCK * BLOCK, window)
-            if first is None or not low < first[0] < high:
-                return
-            tar.add(*first)
+            if first is not None and low < first[0] < high:
+                tar.add(*first)
+            before = _NEAR // 2 if first is not None and first[0] <= position else 2 * before
 
     def _first_in(self, tar: _Tar, start: int, window: int) -> tuple[int, int] | None:
         """Position and offset of the first sample that begins in some windows, right after the members of the one before it, so
