@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 import tempfile
 
 import harness
@@ -27,7 +26,7 @@ def main() -> None:
     report = harness.Report("check_notebook", options)
     if fault := install("notebook", options.limit, FILES):
         sys.exit(f"not installed: {fault}")
-    paths = [str(harness.ROOT), sysconfig.get_paths()["purelib"]]
+    paths = [str(harness.ROOT), *(path for path in sys.path if path.endswith("site-packages"))]
     command = [str(harness.PEERS / "notebook" / "bin" / "python"), str(FILES / "notebook_check.py")]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
