@@ -27,9 +27,9 @@ fast: .venv/dev
 
 check: .venv/dev lint types docs test
 
-# The parsers' fuzz tests with many other examples; the suite runs a few, always the same.
+# The parsers' fuzz tests with many other examples, about ten minutes; the suite runs a few, always the same.
 fuzz: .venv/dev
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTEST) tests/fuzz
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),12000) $(BIN)/python -m pytest -n 2 --dist worksteal tests/fuzz
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

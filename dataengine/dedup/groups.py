@@ -38,6 +38,7 @@ _COVERED = columns(
     distance=pa.float64(),
     chained=pa.bool_(),
     cut=pa.bool_(),
+    size=pa.int64(),
 )
 _TIES = columns(tied=pa.string(), ties=pa.list_(TIE))
 _ENDS = """
@@ -45,15 +46,11 @@ SELECT a AS id, b AS other, kind, distance FROM e WHERE kind IN (KINDS)
 UNION ALL SELECT b AS id, a AS other, kind, distance FROM e WHERE kind IN (KINDS)
 """
 _GROUPS = """
-SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(s.n, 1) AS size, c.kind AS kind,
+SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(c.size, 1) AS size, c.kind AS kind,
        c.distance AS distance
 FROM u LEFT JOIN c ON u.id = c.id
-LEFT JOIN (SELECT representative, count(*) AS n FROM c GROUP BY representative) AS s ON c.representative = s.representative
 """
-_SIZES = """
-SELECT n AS size, CAST(count(*) AS BIGINT) AS groups
-FROM (SELECT count(*) AS n FROM c GROUP BY representative) AS s GROUP BY n ORDER BY n
-"""
+_SIZES = "SELECT size, CAST(count(*) AS BIGINT) AS members FROM c GROUP BY size ORDER BY size"
 _FACTS = """
 SELECT CAST(count(*) AS BIGINT) AS members, CAST(sum(CASE WHEN chained THEN 1 ELSE 0 END) AS BIGINT) AS chained,
        CAST(sum(CASE WHEN cut THEN 1 ELSE 0 END) AS BIGINT) AS cut
@@ -143,7 +140,7 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules, detail
         if there["n"][0].as_py() != totals["members"]:
             raise RunError(f"an edge names {_stranger(engine, components, unique)}, which is no sample that is known")
         sizes = engine.collect(engine.sql(_SIZES, {"c": covered})).to_pylist()
-        several = {str(row["size"]): row["groups"] for row in sizes if row["size"] > 1}
+        several = {str(row["size"]): row["members"] // row["size"] for row in sizes if row["size"] > 1}
         return {"chained": totals["chained"] or 0, "cut": totals["cut"] or 0, "group_sizes": several}
 
     return Grouped(groups, facts)
@@ -202,6 +199,7 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
     rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
     member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))
     alone = member == best
+    sizes = np.bincount(best, minlength=len(code))[best]
     ids = members["id"]
     arrays: list[Any] = [
         ids.take(pa.array(member)),
@@ -210,6 +208,7 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
         pa.array(distance, mask=alone),
         pa.array(state == CHAINED),
         pa.array(turn > 0),
+        pa.array(sizes.astype(np.int64)),
     ]
     return pa.table(arrays, schema=_COVERED)
 
