@@ -14,6 +14,7 @@ from dataengine.annotate.text.stage import AnnotateText
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
+from dataengine.contamination.picture_pairs import ContaminationPicturePairs
 from dataengine.contamination.pictures import ContaminationPictures
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.checks.stage import CotCheck
@@ -92,6 +93,7 @@ STAGES: tuple[Stage, ...] = (
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),
+    ContaminationPicturePairs(),
     ContaminationPictures(),
     IndexVectors(),
     ItemVectors(),

@@ -204,10 +204,13 @@ class Stage(ABC):
         """The part of the recipe that changes the result, as JSON."""
         return None
 
+    def upstream(self, run: Run) -> dict[str, str]:
+        """Digests of what the result is made from, by the stage that made it."""
+        return {name: run.records[name].digest for name in self.needs if name in run.records}
+
     def key(self, run: Run) -> str:
         """Key of the stage's result; the commits of all it needs are in ``run.records``."""
-        upstream = {name: run.records[name].digest for name in self.needs if name in run.records}
-        return digest(self.name, self.version, self.settings(run.recipe), upstream)
+        return digest(self.name, self.version, self.settings(run.recipe), self.upstream(run))
 
     def absent(self, run: Run, parts: Mapping[str, Output]) -> set[str]:
         """Names of committed parts whose files no longer exist or are others (checked for stages in place)."""

@@ -10,7 +10,7 @@ from typing import Any
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.dedup import edges as find
-from dataengine.dedup.candidates import NEAR, confirmed_kinds, semantic_search
+from dataengine.dedup.candidates import NEAR, confirmed_kinds, semantic_roles, semantic_search
 from dataengine.dedup.confirmation_cache import VERDICTS, confirmed
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.earlier_searches import earlier, handed_on, settings_of, version_of
@@ -19,6 +19,7 @@ from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.kinds import PERCEPTUAL, PIXELS, SEMANTIC, VIDEO
 from dataengine.dedup.search_result import Searched, SearchResult
 from dataengine.dedup.unique_samples import unique_samples
+from dataengine.embed.reader import ReadsEmbeddings
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
 from dataengine.table_engine import Frame
@@ -41,12 +42,16 @@ class DedupUnique(TableStage):
         return Output(roles("unique", files), {"inputs": inputs, "distinct": sum(f.rows for f in files)})
 
 
-class DedupEdges(TableStage):
+class DedupEdges(ReadsEmbeddings, TableStage):
     """One table a kind of likeness. What an earlier run of the same settings has searched is not searched again."""
 
     name = "dedup.edges"
     version = "2"
     needs = ("dedup.unique", "embed", "dedup.fingerprint", "dedup.candidates", "dedup.confirm")
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        own = SEMANTIC in recipe.dedup.edge_kinds and SEMANTIC not in confirmed_kinds(recipe)
+        return semantic_roles(recipe) if own else []
 
     def settings(self, recipe: Recipe) -> Any:
         dumped = recipe.dedup.model_dump()

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from dataengine.config.recipe import Recipe
+from dataengine.embed.reader import ReadsEmbeddings
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.ingest.error_budget import SMALLEST
 from dataengine.samples.selection import Selection, representatives
@@ -18,12 +19,16 @@ from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import digest
 
 
-class Score(PlannedStage):
+class Score(ReadsEmbeddings, PlannedStage):
     """All scorers of pixels share one decode of each sample."""
 
     name = "score"
     version = "1"
     needs = ("dedup", "embed")
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        reads = any(isinstance(scorer, EmbeddingScorer) for scorer in of_recipe(recipe))
+        return [PICTURES, VIDEOS, CAPTIONS] if reads else []
 
     def validate(self, recipe: Recipe) -> None:
         for scorer in of_recipe(recipe):
@@ -56,7 +61,7 @@ class Score(PlannedStage):
 
     def plan(self, run: Run) -> list[Part]:
         """``spec`` is (place of the rows, files of their embeddings by role; none where no scorer reads them)."""
-        reads = any(isinstance(s, EmbeddingScorer) for s in of_recipe(run.recipe))
+        reads = self.embeddings(run.recipe)
         return [
             self._with_embeddings(run, part) if reads else replace(part, spec=(part.spec, {}))
             for part in super().plan(run)
@@ -64,7 +69,7 @@ class Score(PlannedStage):
 
     def _with_embeddings(self, run: Run, part: Part) -> Part:
         files = run.records["embed"].parts[part.name].files
-        read = {role: files[role] for role in (PICTURES, VIDEOS, CAPTIONS)}
+        read = {role: files[role] for role in self.embeddings(run.recipe)}
         return Part(part.name, digest(part.key, {role: file.sha256 for role, file in read.items()}), (part.spec, read))
 
     def worker(self, run: Run) -> Worker:
