@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from dataengine.export.kelix import _placed
-from dataengine.export.kelix_rows import Item
+from dataengine.export.kelix_items import Item
 from dataengine.export.kelix_scores import image_scores
 from dataengine.export.options import MediaAs
 from dataengine.policy.evaluate import Verdict, verdict
