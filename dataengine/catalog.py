@@ -57,7 +57,9 @@ from dataengine.release.publish_stage import ReleasePublish
 from dataengine.release.stage import ReleaseStage
 from dataengine.score import factory as scorers
 from dataengine.score.stage import Score
+from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
+from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
@@ -147,7 +149,9 @@ STAGES: tuple[Stage, ...] = (
     SequenceSamples(),
     SequenceVocabulary(),
     SequenceEncode(),
+    SequenceDraw(),
     SequenceMix(),
+    SequenceLedger(),
     SequencePack(),
     SequenceWrite(),
     SequenceDescribe(),

@@ -16,7 +16,8 @@ from dataengine.sequence.special import family_of
 from dataengine.stage import Run
 
 CORPORA, SAMPLES, VOCABULARY = "sequence.corpora", "sequence.samples", "sequence.vocabulary"
-ENCODE, MIX, PACK = "sequence.encode", "sequence.mix", "sequence.pack"
+ENCODE, DRAW, MIX = "sequence.encode", "sequence.draw", "sequence.mix"
+LEDGER, PACK = "sequence.ledger", "sequence.pack"
 #: Fields of a set that change how it is written, not what is packed.
 AS_WRITTEN = {"formats", "summary"}
 WRITE, DESCRIBE = "sequence.write", "sequence.describe"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -152,17 +153,24 @@ def write_rows(
     workspace: Workspace, key: str, rows: Iterator[dict[str, Any]], schema: pa.Schema, at_once: int = _ROWS
 ) -> File:
     """Publish rows as Parquet, some thousand of which are held at a time."""
-    count, held = 0, list[dict[str, Any]]()
+    return write_tables(workspace, key, _tables(rows, schema, at_once), schema)
+
+
+def _tables(rows: Iterator[dict[str, Any]], schema: pa.Schema, at_once: int) -> Iterator[pa.Table]:
+    while some := list(islice(rows, at_once)):
+        yield pa.Table.from_pylist(some, schema)
+
+
+def write_tables(workspace: Workspace, key: str, tables: Iterable[pa.Table], schema: pa.Schema) -> File:
+    """Publish tables as one Parquet file, a row group each; one of which is held at a time."""
+    count = 0
     with workspace.store.new_file() as path:
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for row in rows:
-                held.append(row)
-                count += 1
-                if len(held) == at_once:
-                    writer.write_table(pa.Table.from_pylist(held, schema))
-                    held = []
-            if held or not count:
-                writer.write_table(pa.Table.from_pylist(held, schema))
+            for table in tables:
+                count += len(table)
+                writer.write_table(table)
+            if not count:
+                writer.write_table(schema.empty_table())
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size = path.stat().st_size

@@ -18,7 +18,9 @@ from dataengine.cot.core.shard_files import encode_png, observations, record_mem
 from dataengine.models.serving.messages import ImageBlock, Message, TextBlock, VideoBlock
 from dataengine.pipeline import execute
 from dataengine.progress import StageReport
+from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
+from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
@@ -36,7 +38,9 @@ STAGES: tuple[Stage, ...] = (
     SequenceSamples(),
     SequenceVocabulary(),
     SequenceEncode(),
+    SequenceDraw(),
     SequenceMix(),
+    SequenceLedger(),
     SequencePack(),
     SequenceWrite(),
     SequenceDescribe(),
