@@ -61,6 +61,7 @@ from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
 from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
+from dataengine.sequence.near_duplicate_stages import SequenceDuplicates, SequenceSignatures
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
@@ -145,6 +146,8 @@ STAGES: tuple[Stage, ...] = (
     CotScore(),
     CotMix(),
     CotWrite(),
+    SequenceSignatures(),
+    SequenceDuplicates(),
     SequenceCorpora(),
     SequenceSamples(),
     SequenceVocabulary(),

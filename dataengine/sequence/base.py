@@ -15,7 +15,8 @@ from dataengine.sequence.releases import OWN, Release, other_release, own_releas
 from dataengine.sequence.special import family_of
 from dataengine.stage import Run
 
-CORPORA, SAMPLES, VOCABULARY = "sequence.corpora", "sequence.samples", "sequence.vocabulary"
+SIGNATURES, DUPLICATES, CORPORA = "sequence.signatures", "sequence.duplicates", "sequence.corpora"
+SAMPLES, VOCABULARY = "sequence.samples", "sequence.vocabulary"
 ENCODE, DRAW, MIX = "sequence.encode", "sequence.draw", "sequence.mix"
 LEDGER, PACK = "sequence.ledger", "sequence.pack"
 #: Fields of a set that change how it is written, not what is packed.

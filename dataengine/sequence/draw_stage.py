@@ -20,7 +20,7 @@ from dataengine.contracts import columns
 from dataengine.sequence.base import DRAW, ENCODE, Sequencing, codebook_sizes, releases, sources_of
 from dataengine.sequence.encoded import DOCUMENTS
 from dataengine.sequence.occurrences import OCCURRENCES, Draws
-from dataengine.sequence.read_stages import write_tables
+from dataengine.sequence.tables import write_tables
 from dataengine.sequence.special import family_of
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PARTS, PackedRows, places

@@ -24,7 +24,7 @@ from dataengine.sequence.mix_stage import decision_file
 from dataengine.sequence.model import SEQUENCES, to_row
 from dataengine.sequence.occurrences import OCCURRENCES
 from dataengine.sequence.packed import Piece, packed
-from dataengine.sequence.read_stages import write_rows
+from dataengine.sequence.tables import write_rows
 from dataengine.sequence.special import family_of
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PARTS, PackedRows, places

@@ -22,6 +22,7 @@ from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
 from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
+from dataengine.sequence.near_duplicate_stages import SequenceDuplicates, SequenceSignatures
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
@@ -34,6 +35,8 @@ from dataengine.tokenize.codec import to_row
 from support.sequences import SIZES, film, picture
 
 STAGES: tuple[Stage, ...] = (
+    SequenceSignatures(),
+    SequenceDuplicates(),
     SequenceCorpora(),
     SequenceSamples(),
     SequenceVocabulary(),
