@@ -120,7 +120,7 @@ def _digits(files: Sequence[File]) -> int:
 
 
 def _with_part(digits: int, documents: pa.Table) -> pa.Table:
-    prefix: Any = pc.utf8_slice_codeunits(documents["id"], 0, digits) if digits else pa.array(["all"] * len(documents))
+    prefix: Any = pc.utf8_slice_codeunits(documents["id"], 0, digits) if digits else pa.array(["all"] * len(documents), pa.string())
     return documents.append_column(_PARTED.field(PART), prefix)
 
 

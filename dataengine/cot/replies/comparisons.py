@@ -17,6 +17,11 @@ _NEGATED = re.compile(r"(?i)\b(?:not|no|never|neither|nor|nothing|nobody|none)\b
 _LONGEST = 400
 
 
+def is_comparison(statement: str) -> bool:
+    """Whether a text is one sentence of the form "X is COMPARATIVE than Y"."""
+    return len(statement) <= _LONGEST and "than" in statement and _SENTENCE.match(statement.strip()) is not None
+
+
 def ahead(question: str, statement: str) -> str | None:
     """The side that a sentence of the form "X is COMPARATIVE than Y" puts first, of the word by which the question compares, too
     ("larger", "largest"); None where it is no such sentence, is negated, or compares by another word."""

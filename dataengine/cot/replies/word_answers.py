@@ -6,7 +6,7 @@ import re
 from itertools import dropwhile
 
 from dataengine.cot.replies.affirmed import affirmed, revises
-from dataengine.cot.replies.comparisons import ahead
+from dataengine.cot.replies.comparisons import ahead, is_comparison
 from dataengine.cot.replies.expected import Expected, words
 from dataengine.cot.replies.lead_ins import LEAD_IN
 from dataengine.cot.replies.opposites import opposes
@@ -31,8 +31,9 @@ def word(expected: Expected, text: str) -> str | None:
     """The answer without the words around it."""
     if expected.vocabulary:
         return _of_vocabulary(expected, text)
-    if (winner := ahead(expected.question, text)) is not None:
-        return winner if len(winner.split()) <= _FEW else None
+    if is_comparison(text):
+        winner = ahead(expected.question, text)
+        return winner if winner is not None and len(winner.split()) <= _FEW else None
     if opposes(expected.question, text):
         return None
     if (stated := _of_subject(expected, text)) is not None:
