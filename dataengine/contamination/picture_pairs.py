@@ -1,4 +1,4 @@
-"""contamination.picture_pairs: pairs of a sample and a benchmark item with its picture, by their embeddings; a part a media tar."""
+"""contamination.picture_pairs: pairs of a sample and a benchmark item with its picture, by embeddings; a part a media tar."""
 
 from __future__ import annotations
 

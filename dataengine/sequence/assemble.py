@@ -137,7 +137,9 @@ class Assembler:
 
     def _members(self, run: Visual) -> Iterator[tuple[str, tuple[int, float, tuple[int, int, int]]]]:
         """Frames with the file of each. For ``qwen-vl`` two of a clip are one position in time, named by the first of them."""
-        frames = zip(run.frames, _frames(run), strict=True) if run.frames else ((run.member, one) for one in _frames(run))
+        frames = (
+            zip(run.frames, _frames(run), strict=True) if run.frames else ((run.member, one) for one in _frames(run))
+        )
         step = 2 if run.frames and self.family == "qwen-vl" else 1
         return islice(frames, 0, None, step)
 

@@ -128,4 +128,3 @@ def minhash_config(step: MinhashStep) -> Any:
             f"sequence: minhash: `{step.language}` needs a package that is not installed: {error}"
         ) from None
     return MinhashConfig(**step.minhash, hash_config=HashConfig(hash_fc="sha1"))
-

@@ -53,7 +53,9 @@ def clip(frames: Sequence[Visual], times: Sequence[float]) -> Visual:
     first, kinds, seconds = frames[0], (SLOW,) * len(frames), tuple(times)
     grids = {frame.codes.grid if frame.codes is not None else frame.grid for frame in frames}
     if len(grids) > 1 or len(frames) != len(seconds):
-        raise InputError("clip", f"the frames of a clip of {first.sample} are not of one size, or not as many as its times")
+        raise InputError(
+            "clip", f"the frames of a clip of {first.sample} are not of one size, or not as many as its times"
+        )
     [(_, h, w)] = grids
     line, grid = Timeline(kinds, seconds, (h, w)), (len(frames), h, w)
     codes = None

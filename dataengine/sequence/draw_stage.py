@@ -20,8 +20,8 @@ from dataengine.contracts import columns
 from dataengine.sequence.base import DRAW, ENCODE, Sequencing, codebook_sizes, releases, sources_of
 from dataengine.sequence.encoded import DOCUMENTS
 from dataengine.sequence.occurrences import OCCURRENCES, Draws
-from dataengine.sequence.tables import write_tables
 from dataengine.sequence.special import family_of
+from dataengine.sequence.tables import write_tables
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PARTS, PackedRows, places
 from dataengine.storage.workspace import File, Output, Workspace, digest
@@ -120,7 +120,11 @@ def _digits(files: Sequence[File]) -> int:
 
 
 def _with_part(digits: int, documents: pa.Table) -> pa.Table:
-    prefix: Any = pc.utf8_slice_codeunits(documents["id"], 0, digits) if digits else pa.array(["all"] * len(documents), pa.string())
+    prefix: Any = (
+        pc.utf8_slice_codeunits(documents["id"], 0, digits)
+        if digits
+        else pa.array(["all"] * len(documents), pa.string())
+    )
     return documents.append_column(_PARTED.field(PART), prefix)
 
 

@@ -1,7 +1,7 @@
 """sequence.mix: which documents go into which set, how often, and in which pool of the shuffle they are packed.
 
 The driver sees tokens by range of the shuffle, from which it follows where budgets end and pools begin; only the rows of one such
-range a share are looked at one by one. What it decides is a small file, by which workers and the table engine tell their own rows.
+range a share are looked at one by one. What it decides is a small file, by which workers and the engine tell their own rows.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ FROM o GROUP BY {by}, "bucket"
 _CHANCES = columns(
     source=pa.string(), chance=pa.int64(), range=pa.int64(), rank=pa.string(), id=pa.string(), bucket=pa.int64()
 )
-_READ = pa.schema([OCCURRENCES.field(n) for n in ("source", "id", "cell", "place", "bucket", "piece", "length", "chance", "rank")])
+_READ = pa.schema(
+    [OCCURRENCES.field(n) for n in ("source", "id", "cell", "place", "bucket", "piece", "length", "chance", "rank")]
+)
 _RANGE_DIGITS = 3
 """Hex digits of a rank by which documents with a chance are counted."""
 Histogram = dict[str, dict[int, tuple[int, int]]]

@@ -1,4 +1,4 @@
-"""sequence.signatures and sequence.duplicates: near-duplicate texts of corpora; signatures a part a file, clusters a part a corpus."""
+"""sequence.signatures and sequence.duplicates: near-duplicate texts; signatures a part a file, clusters a part a corpus."""
 
 from __future__ import annotations
 
@@ -56,7 +56,11 @@ class SequenceSignatures(NearDuplicates, RecordStage):
         parts = []
         for source in filter(is_deduplicated, corpora(self.config(run.recipe))):
             before, step, _ = datatrove_steps.parted(source.pipeline)
-            read = [source.column, source.weight_column, [one.model_dump() for one in (*before, step) if one is not None]]
+            read = [
+                source.column,
+                source.weight_column,
+                [one.model_dump() for one in (*before, step) if one is not None],
+            ]
             for n, file in enumerate(files(source)):
                 parts.append(Part(f"{source.name}-{n:05d}", digest(self.version, read, asdict(file)), (source, file)))
         return parts
@@ -116,7 +120,9 @@ class SequenceDuplicates(NearDuplicates, RecordStage):
         for source in filter(is_deduplicated, corpora(self.config(run.recipe))):
             _, step, _ = datatrove_steps.parted(source.pipeline)
             signed = signatures(run, source)
-            key = digest(self.version, step and step.model_dump(), [out.files["signatures"].sha256 for out in signed.values()])
+            key = digest(
+                self.version, step and step.model_dump(), [out.files["signatures"].sha256 for out in signed.values()]
+            )
             blobs = {name: (out.files["signatures"], out.facts["sizes"]) for name, out in signed.items()}
             parts.append(Part(source.name, key, (step, blobs)))
         return parts

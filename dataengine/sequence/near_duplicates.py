@@ -1,7 +1,7 @@
 """Near-duplicate texts by datatrove's MinHash: signatures of each file of a corpus by itself, then clusters of all.
 
-The first of near-duplicates stays, in the order of files and rows. datatrove itself would keep whichever text its union of clusters
-ends in, which depends on how they are spread over files.
+The first of near-duplicates stays, in the order of files and rows. datatrove itself would keep whichever text its union of
+clusters ends in, which depends on how they are spread over files.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _SIGNED_TOGETHER = 200_000
 
 @dataclass(frozen=True)
 class Signatures:
-    """Where the signatures of a file of a corpus lie in a blob: ``sizes[chunk][bucket]`` bytes, one after the other; ``read`` is a
-    function of offset and size."""
+    """Where the signatures of a file of a corpus lie in a blob: ``sizes[chunk][bucket]`` bytes, one after the other; ``read`` is
+    a function of offset and size."""
 
     sizes: Sequence[Sequence[int]]
     read: Callable[[int, int], bytes]
@@ -59,8 +59,8 @@ def sign(texts: Iterable[str], step: MinhashStep, write: Callable[[bytes], objec
 
 
 def duplicates(files: Sequence[Signatures], step: MinhashStep) -> Iterator[tuple[int, int]]:
-    """(File, number of the text in it) of each text that has an earlier near-duplicate, in order. The disk holds the signatures of
-    one bucket, memory the numbers of texts that have near-duplicates."""
+    """(File, number of the text in it) of each text that has an earlier near-duplicate, in order. The disk holds the signatures
+    of one bucket, memory the numbers of texts that have near-duplicates."""
     from datatrove.pipeline.dedup import minhash
 
     config = minhash_config(step)

@@ -15,17 +15,27 @@ import pyarrow.compute as pc
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
 from dataengine.samples.draws import draws
-from dataengine.sequence.base import AS_WRITTEN, DRAW, ENCODE, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
-from dataengine.sequence.document import Document, Expanded, expand, piece
-from dataengine.sequence.encoded import Place, media_of, read
+from dataengine.sequence.base import (
+    AS_WRITTEN,
+    DRAW,
+    ENCODE,
+    MIX,
+    PACK,
+    VOCABULARY,
+    Sequencing,
+    codebook_sizes,
+    releases,
+)
 from dataengine.sequence.decision import PLAN, POOLED, Decision
+from dataengine.sequence.document import Document, Expanded, expand, piece
 from dataengine.sequence.draw_stage import OCCURRENCES_OF, drawn, encoded
+from dataengine.sequence.encoded import Place, media_of, read
 from dataengine.sequence.mix_stage import decision_file
 from dataengine.sequence.model import SEQUENCES, to_row
 from dataengine.sequence.occurrences import OCCURRENCES
 from dataengine.sequence.packed import Piece, packed
-from dataengine.sequence.tables import write_rows
 from dataengine.sequence.special import family_of
+from dataengine.sequence.tables import write_rows
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PARTS, PackedRows, places
 from dataengine.storage.workspace import File, Output, Workspace, digest
@@ -93,7 +103,7 @@ def _pooled(run: Run, one: SetConfig) -> Iterator[tuple[str, list[str], PackedRo
 
 @dataclass
 class PackWorker:
-    """Packs a pool, of which it holds the rows. Lengths alone decide what goes where; tokens of some sequences are held at a time."""
+    """Packs a pool, whose rows it holds. Lengths alone decide what goes where; tokens of some sequences are held at a time."""
 
     workspace: Workspace
     codebooks: int

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import pyarrow as pa
-
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import TextSource
 from dataengine.sequence import datatrove_steps
@@ -35,6 +33,7 @@ from dataengine.sequence.releases import Tar
 from dataengine.sequence.tables import write_rows
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
+
 
 class SequenceCorpora(Sequencing, RecordStage):
     """Texts of the corpora: a part a file."""
@@ -178,4 +177,3 @@ class SamplesWorker:
             table = material(path)
         file = self.workspace.write_table(f"sequence/material/{part.name}-{part.key}.parquet", table, MATERIAL)
         return Output({"material": file}, {"samples": len(table)})
-

@@ -130,7 +130,9 @@ def test_pairs_do_not_depend_on_how_samples_are_divided(run: Run) -> None:
     halves = [run.workspace.write_table(f"half{n}", views.slice(n, 1)) for n in (1, 0)]
     parts = {str(n): Output({PICTURES: half, VIDEOS: files[VIDEOS]}) for n, half in enumerate(halves)}
     run.records["embed"] = Record("embed", "", parts)
-    assert pictured(run).files["pictures"].sha256 == whole and len(run.records["contamination.picture_pairs"].parts) == 2
+    assert (
+        pictured(run).files["pictures"].sha256 == whole and len(run.records["contamination.picture_pairs"].parts) == 2
+    )
 
 
 def test_without_a_picture_of_a_benchmark_nothing_is_embedded(run: Run) -> None:

@@ -33,7 +33,9 @@ def test_clips_are_videos_that_do_not_tell_where_they_lie() -> None:
 
 
 def test_a_model_sees_the_frames_of_each_clip_with_their_times() -> None:
-    kept = next(o for id_ in videos() if isinstance(o := attempt(TASKS["match_clips"], "thinking", sample(id_), 0), Kept))
+    kept = next(
+        o for id_ in videos() if isinstance(o := attempt(TASKS["match_clips"], "thinking", sample(id_), 0), Kept)
+    )
     shown = views(kept.question, {}, kept.images)
     assert shown == list(kept.images)
     server = OpenAIConfig.model_validate({"type": "openai", "endpoint": "http://localhost:1/v1", "model": "m"})

@@ -45,8 +45,8 @@ def test_the_same_sequences_however_documents_are_divided(
 
 def rows(*given_rows: tuple[str, str, int, str, int, str]) -> pa.Table:
     """OCCURRENCES with source, cell, bucket, place, chance and rank; id is the place."""
-    plain: dict[str, Any] = {name: "" for name in ("modality", "pack")}
-    plain |= {name: 0 for name in ("rows", "visual", "offset", "occurrence", "piece", "start", "stop", "length")}
+    plain: dict[str, Any] = dict.fromkeys(("modality", "pack"), "")
+    plain |= dict.fromkeys(("rows", "visual", "offset", "occurrence", "piece", "start", "stop", "length"), 0)
     names = ("source", "cell", "bucket", "place", "chance", "rank")
     listed = [{**plain, "media": [], "id": row[3], **dict(zip(names, row, strict=True))} for row in given_rows]
     return pa.Table.from_pylist(listed, OCCURRENCES)

@@ -113,7 +113,9 @@ class QuestionComparer:
 
     def _items(self, read: Pictured, ids: set[str]) -> dict[str, pa.Table]:
         """For each of these samples that has the picture of an item such items, with their questions."""
-        pairs = self.workspace.rows_of(read.pictures, PICTURED, ids).sort_by([("id", "ascending"), ("row", "ascending")])
+        pairs = self.workspace.rows_of(read.pictures, PICTURED, ids).sort_by(
+            [("id", "ascending"), ("row", "ascending")]
+        )
         return _by_sample(pairs.append_column("text", self._texts(read.items, pairs["row"])))
 
     def _texts(self, items: Sequence[File], rows: Any) -> Any:

@@ -7,7 +7,8 @@ import re
 from dataengine.cot.replies.opposites import degrees_of
 
 _SENTENCE = re.compile(
-    r"(?i)^(?:(?:yes|so|thus|hence|therefore|clearly|here|in (?:this|the) (?:picture|image|photo)|i (?:think|believe|see)(?: that)?)[,:]?\s{1,3})?"
+    r"(?i)^(?:(?:yes|so|thus|hence|therefore|clearly|here|in (?:this|the) (?:picture|image|photo)|"
+    r"i (?:think|believe|see)(?: that)?)[,:]?\s{1,3})?"
     r"(?P<first>[^,;:.\n]{1,80}?)\s{1,3}(?:is|are|was|were|looks?|seems?|appears?|has|have|runs?|weighs?|stands?|moves?|costs?)"
     r"\s{1,3}(?:(?:much|far|clearly|slightly|noticeably|visibly|considerably|a (?:bit|little|lot))\s{1,3})?"
     r"(?P<degree>more|less|fewer|[a-z]{2,20}er|better|worse)\s{1,3}(?:[a-z]{2,20}\s{1,3}){0,2}?than\s{1,3}"

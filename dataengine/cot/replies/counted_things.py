@@ -1,38 +1,38 @@
 """What a number in a reply counts, beside what the question asks for: "4 tables" are no 4 chairs, "chapter 4" counts nothing.
 
-The rule knows no synonyms but a few of the commonest, and which words are kinds of others (a man is a person). A noun that it does
-not know is another thing.
+The rule knows no synonyms but a few of the commonest, and which words are kinds of others (a man is a person). A noun that it
+does not know is another thing.
 """
 
 from __future__ import annotations
 
 import re
 
-from dataengine.cot.replies.expected import singular
+from dataengine.cot.replies.expected import listed, singular
 from dataengine.cot.replies.quantities import LONGEST_QUESTION, unit_asked
+from dataengine.cot.replies.units import SCALES
 
 _ASKED = re.compile(r"(?i)\b(?:how many|number of|count(?: up)?)\s{1,3}((?:[a-z'-]{1,24}\s{0,2}){1,7})")
 _WORD = re.compile(r"[a-z'-]+")
 _PHRASE = re.compile(r"\s{0,3}((?:[A-Za-z'-]{1,24}\s{0,2}){1,5})")
-_STOPS = frozenset(
-    "a an i you we they it he she that which who this these those there here and or but so because since if while as than with "
-    "without for from to by per in on at inside outside near behind under over above below between around across along through "
-    "beside next is are was were be been do does did has have had can could will would should may might must appear appears "
-    "seem seems altogether overall total each exactly not no yes more fewer less left remaining out up each again instead also "
-    "too then when where what how into onto during after before".split()
-)  # fmt: skip
-_SKIPPED = frozenset("of the these those more other others different distinct all such individual separate".split())
-_ADJECTIVES = frozenset(
-    "red orange yellow green blue purple pink brown black white gray grey dark light bright big small large little tiny huge tall "
-    "short long young old new visible whole full empty open closed separate single main similar same identical round".split()
-)  # fmt: skip
-_ENDINGS = ("ed", "ing", "ly", "ful", "ish", "en", "ous", "ic", "al", "less", "able", "ible")
-_ANYTHING = frozenset(
-    "item object thing one piece instance example unit element entry kind type sort them number time".split()
+_STOPS = listed(
+    "a an i you we they it he she that which who this these those there here and or but so because since if while as than "
+    "with without for from to by per in on at inside outside near behind under over above below between around across along "
+    "through beside next is are was were be been do does did has have had can could will would should may might must appear "
+    "appears seem seems altogether overall total each exactly not no yes more fewer less left remaining out up each again "
+    "instead also too then when where what how into onto during after before"
 )
+_SKIPPED = listed("of the these those more other others different distinct all such individual separate")
+_ADJECTIVES = listed(
+    "red orange yellow green blue purple pink brown black white gray grey dark light bright big small large little tiny huge "
+    "tall short long young old new visible whole full empty open closed separate single main similar same identical round"
+)
+_ENDINGS = ("ed", "ing", "ly", "ful", "ish", "en", "ous", "ic", "al", "less")
+_ANYTHING = listed("item object thing one piece instance example unit element entry kind type sort them number time")
 _IRREGULAR = {
     "people": "person", "persons": "person", "men": "man", "women": "woman", "children": "child", "feet": "foot", "mice": "mouse",
-    "geese": "goose", "teeth": "tooth", "leaves": "leaf", "knives": "knife", "shelves": "shelf", "buses": "bus", "glasses": "glass",
+    "geese": "goose", "teeth": "tooth", "leaves": "leaf", "knives": "knife", "shelves": "shelf", "buses": "bus",
+    "glasses": "glass",
     "boxes": "box", "dishes": "dish", "watches": "watch", "benches": "bench", "couches": "couch", "branches": "branch",
     "potatoes": "potato", "tomatoes": "tomato", "pedestrians": "pedestrian", "matches": "match", "brushes": "brush",
 }  # fmt: skip
@@ -45,7 +45,8 @@ _SAME = (
 _KINDS = {
     "person human individual adult figure": "man woman child kid boy girl guy lady player pedestrian passenger worker student "
     "rider skier surfer tourist spectator adult gentleman farmer soldier officer dancer runner cyclist baby toddler teenager",
-    "animal creature pet": "dog cat cow horse sheep bird elephant zebra giraffe bear duck chicken goat pig fish rabbit lion tiger "
+    "animal creature pet": "dog cat cow horse sheep bird elephant zebra giraffe bear duck chicken goat pig fish rabbit lion "
+    "tiger "
     "monkey penguin puppy kitten deer goose swan mouse owl fox wolf camel donkey insect butterfly",
     "vehicle": "car truck bus van bicycle bike motorcycle motorbike taxi train boat ship tram lorry automobile plane airplane",
     "fruit": "apple orange banana pear grape lemon lime strawberry cherry peach melon mango pineapple plum kiwi",
@@ -65,9 +66,13 @@ _LABEL = re.compile(
     r"chapter|volume|section|room|gate|route|platform|highway|exit|floor|level|grade|class|lesson|unit|article|act|scene|"
     r"episode|season|version|lane|player|size|type|phase|model|channel|apartment|track|bus|terminal|booth|lot)\s{0,2}|#)$"
 )
-_NAME = re.compile(r"[a-z,]\s(?!(?:Answer|Total|Count|Result|Number|Exactly|About|Only|And|Or)\s)[A-Z][A-Za-z]{2,20}\s$")
-_RATED = re.compile(r"(?i)\b(?:rated|rating of|aged|ranked)\s{1,3}$")
-_ASKS_RATING = re.compile(r"(?i)\b(?:rat(?:ed|ing)|age|aged|old|rank\w*)\b")
+_NAME = re.compile(
+    r"[a-z,]\s(?!(?:Answer|Total|Count|Result|Number|Exactly|About|Only|And|Or)\s)[A-Z][A-Za-z]{2,20}\s$"
+)
+_RATED = re.compile(r"(?i)\b(?:rated|rating of|aged|ranked|costs?|weighs?|lasts?)\s{1,3}$")
+_ASKS_RATING = re.compile(
+    r"(?i)\b(?:rat(?:ed|ing)|age|aged|old|rank\w*|cost\w*|weigh\w*|last\w*|long|heavy|much|price)\b"
+)
 
 
 def is_label(before: str, after: str, question: str) -> bool:
@@ -93,7 +98,9 @@ def counts_other(after: str, unit: str, question: str) -> bool:
     if re.match(r"-[a-z]", after):
         return singular(after[1:].split()[0].lower().rstrip(".,")) not in asked
     if unit:
-        return unit_asked(question) == "" and not re.match(rf"(?i)\s{{0,3}}(?:{'|'.join(map(re.escape, asked))})", after)
+        return unit_asked(question) == "" and not re.match(
+            rf"(?i)\s{{0,3}}(?:{'|'.join(map(re.escape, asked))})", after
+        )
     phrase = _PHRASE.match(after)
     return phrase is not None and _other(_until_stop(phrase[1].lower()), asked)
 
@@ -101,7 +108,11 @@ def counts_other(after: str, unit: str, question: str) -> bool:
 def counted_other(text: str, question: str) -> bool:
     """The same of a text that is a number with what it counts, as it would stand in a box."""
     match = re.match(r"[^\w]{0,4}(?:about |exactly |only |there are |there is )?\d[\d.,]*", text)
-    return match is not None and counts_other(text[match.end() :], "", question)
+    if match is None:
+        return False
+    after = text[match.end() :]
+    scale, _, rest = after.strip().partition(" ")
+    return counts_other(f" {rest}" if scale.lower() in SCALES or scale in SCALES else after, "", question)
 
 
 def asked_for(question: str) -> frozenset[str]:
@@ -130,10 +141,11 @@ def _until_stop(phrase: str) -> list[str]:
 
 def _other(words: list[str], asked: frozenset[str]) -> bool:
     """Whether a phrase names something else than what is asked for."""
-    nouns = [_single(word) for word in words if word not in _ADJECTIVES]
+    named = [word for word in words if word not in _ADJECTIVES]
+    nouns = map(_single, named)
     if any(noun in asked or noun in _ANYTHING or _alike(noun, asked) for noun in nouns):
         return False
-    return any(not noun.endswith(_ENDINGS) for noun in nouns)
+    return any(word.endswith("s") or word in _IRREGULAR or not word.endswith(_ENDINGS) for word in named)
 
 
 def _alike(noun: str, asked: frozenset[str]) -> bool:

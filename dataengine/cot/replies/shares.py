@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from dataengine.cot.replies.affirmed import affirmed
-from dataengine.cot.replies.expected import Expected, singular, words
+from dataengine.cot.replies.expected import Expected, listed, singular, words
 from dataengine.cot.replies.number_words import with_digits
 
 _PER_CENT = re.compile(r"(?i)\bper ?cent(?:age)?s?\b|%")
@@ -16,7 +16,7 @@ _SHARE = re.compile(
     r"(?P<share>half|all|none|\d{1,3}/\d{1,3})(?P<rest>(?:\s(?:of\s)?[a-z ]{1,80})?)\.?"
 )
 _VALUES = {"half": Fraction(1, 2), "all": Fraction(1), "none": Fraction(0)}
-_FILLERS = frozenset("of is are was were it them they there one that this these those in on at have has do be".split())
+_FILLERS = listed("of is are was were it them they there one that this these those in on at have has do be")
 
 
 def share_of(expected: Expected, text: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dataengine.cot.replies.expected import singular
+from dataengine.cot.replies.expected import listed, singular
 
 _ASKS = re.compile(r"(?i)(?:is|are|was|were|do|does|did|has|have|can|could|will)\s{1,3}(?P<asked>[^?]{2,200})\?")
 _SCENE = re.compile(
@@ -18,26 +18,26 @@ _UNCERTAIN = re.compile(
 _NEGATED = re.compile(r"(?i)\b(?:no|not|never|none|nothing|nobody|cannot)\b|n't\b")
 _SHORTENED = re.compile(r"n't\b|'(?:s|re|m|ve|d|ll)\b")
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+")
-_FILLERS = frozenset(
+_FILLERS = listed(
     "there here is are was were be been am do does did has have had can could will it they he she its their a an the any some "
     "this that these those i we you see visible shown seen present picture image photo photograph scene video clip frame show "
-    "shows contain contains depict depicts include includes no not".split()
-)  # fmt: skip
+    "shows contain contains depict depicts include includes no not"
+)
 _FORMS = {"persons": "people", "wears": "wearing", "sits": "sitting", "stands": "standing", "holds": "holding"}
-_AFTER = frozenset(
-    "on in at by near under behind beside with over above below inside outside between next from and which who".split()
+_AFTER = listed(
+    "on in at by near under behind beside with over above below inside outside between next from and which who"
 )
 """What may be added begins with one of these words, or with a participle."""
-_KINDS_OF = frozenset(
+_KINDS_OF = listed(
     "red orange yellow green blue purple pink brown black white gray grey beige golden dark light big small large little tiny "
-    "huge tall short long young old one two three four five six several many".split()
-)  # fmt: skip
+    "huge tall short long young old one two three four five six several many"
+)
 _LONGEST = 400
 
 
 def says_of(question: str, statement: str) -> str | None:
     """``yes`` or ``no`` where a short statement repeats what a question asks, or denies it; None where it says something else, or
-    less, or with a doubt. What it adds may only follow ("a dog on a sofa"), or be a number, a colour or a size ("a brown dog")."""
+    less, or with a doubt. What it adds may only follow ("a dog on a sofa"), or be a number, colour or size ("a brown dog")."""
     text = " ".join(statement.replace("’", "'").split())
     asked = _asked(question)
     if asked is None or not text or len(text) > _LONGEST:

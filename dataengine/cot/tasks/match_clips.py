@@ -88,7 +88,9 @@ class MatchClips(Task):
         shown = (*reference, *candidates.values())
         if any(len(clip.times) < _SHOWN for clip in shown):
             return Abstain("too few frames")
-        if not all(frame_sampling.close(*times) for times in zip(_times(params), map(_shown_times, shown), strict=True)):
+        if not all(
+            frame_sampling.close(*times) for times in zip(_times(params), map(_shown_times, shown), strict=True)
+        ):
             return Abstain("other frames")
         group = [_colours(clip.frames) for clip in reference]
         mean = {name: (group[0][name] + group[1][name]) / 2 for name in group[0]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 from av.codec.context import Flags
@@ -22,7 +23,7 @@ def video_of(frames: Sequence[Pixels], times: Sequence[float]) -> bytes:
     """An MP4 of frames ``(H, W, 3) uint8`` of one size, each shown from its time in seconds to that of the next, the last as long
     as the one before it. Raises ValueError for times that do not rise."""
     ticks = [round(time * _TICKS) for time in times]
-    if len(ticks) != len(frames) or any(b <= a for a, b in zip(ticks, ticks[1:], strict=False)):
+    if len(ticks) != len(frames) or any(b <= a for a, b in pairwise(ticks)):
         raise ValueError(f"{len(frames)} frames at {list(times)}: times must rise, one a frame")
     height, width = frames[0].shape[:2]
     out = io.BytesIO()
