@@ -42,7 +42,8 @@ class Within:
         if not self.places:
             return before
         listed = pc.is_in(rows["place"], value_set=pa.array(sorted(self.places), pa.string()))
-        return before | np.asarray(listed.to_numpy())
+        within: Mask = before | np.asarray(listed.to_numpy())
+        return within
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,10 @@ class Decision:
     def _drawn(self, rows: pa.Table) -> Mask:
         """All rows but those of a chance that has not come."""
         chance = rows["chance"].to_numpy()
-        mask = chance == 0
+        mask: Mask = np.asarray(chance == 0)
         at = np.flatnonzero(chance)
         if len(at):
-            some = rows.select(["source", "chance", "rank", "id"]).take(pa.array(at))
+            some = rows.select(["source", "chance", "rank", "id"]).take(at)
             keys = zip(*(some[name].to_pylist() for name in some.column_names), strict=True)
             mask[at] = [(rank, id_) <= self.lasts.get((source, n), _NONE) for source, n, rank, id_ in keys]
         return mask

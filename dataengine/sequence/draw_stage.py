@@ -146,5 +146,5 @@ class DrawWorker:
             self.workspace, f"{base}-occurrences.parquet", draws.occurrences(documents), OCCURRENCES
         )
         counts = {"documents": listed.rows, "occurrences": occurrences.rows}
-        counts["chances"] = int(pc.sum(pc.greater(documents["thousandths"], 0)).as_py() or 0)
+        counts["chances"] = int(pc.sum(pc.greater(documents["thousandths"], pa.scalar(0))).as_py() or 0)
         return Output({DOCUMENTS_OF: listed, OCCURRENCES_OF: occurrences}, counts, {"set": draws.config.name})

@@ -68,12 +68,14 @@ class LedgerWorker:
         decision = Decision.from_bytes(self.workspace.store.get(decided.key, decided.sha256))
         documents = self.workspace.read_table([listed], LISTED)
         rows = ledger_rows(name, documents, self._uses(decision, occurrences))
-        outcomes: Counter[str] = Counter(rows["outcome"].to_pylist())
+        listed_outcomes: list[Any] = rows["outcome"].to_pylist()
+        outcomes: Counter[str] = Counter(listed_outcomes)
         if outcomes.total() != listed.rows:
             raise BalanceError(f"set {name}: {listed.rows:,} documents, but outcomes of {outcomes.total():,}")
         files = {}
-        for number, source in enumerate(sorted(set(rows["source"].to_pylist()))):
-            some = rows.filter(pc.equal(rows["source"], source))
+        sources: list[Any] = rows["source"].to_pylist()
+        for number, source in enumerate(sorted(set(sources))):
+            some = rows.filter(pc.equal(rows["source"], pa.scalar(source)))
             key = f"sequence/ledger/{part.name}-{part.key[:16]}-{number}.parquet"
             files[f"ledger/{source}"] = self.workspace.write_table(key, some, SEQUENCE_LEDGER)
         counts = {outcome: n for outcome, n in sorted(outcomes.items()) if n}
@@ -88,7 +90,8 @@ class LedgerWorker:
             if not len(some):
                 continue
             keys = list(zip(*(some[name].to_pylist() for name in _KEY), strict=True))
-            for key, length in zip(keys, some["length"].to_pylist(), strict=True):
+            lengths: list[Any] = some["length"].to_pylist()
+            for key, length in zip(keys, lengths, strict=True):
                 occurrences, tokens = uses.get(key[:2], (0, 0))
                 uses[key[:2]] = occurrences + (key != last), tokens + length
                 last = key
@@ -98,8 +101,10 @@ class LedgerWorker:
 def ledger_rows(name: str, documents: pa.Table, uses: dict[tuple[str, str], tuple[int, int]]) -> pa.Table:
     """SEQUENCE_LEDGER of the rows of LISTED, by source, id and number."""
     ordered = documents.sort_by([(column, "ascending") for column in ("source", "id", "n")])
-    known: list[str] = ordered["outcome"].to_pylist()
-    keys = zip(ordered["source"].to_pylist(), ordered["id"].to_pylist(), strict=True)
+    known: list[Any] = ordered["outcome"].to_pylist()
+    sources: list[Any] = ordered["source"].to_pylist()
+    ids: list[Any] = ordered["id"].to_pylist()
+    keys = zip(sources, ids, strict=True)
     used = [(0, 0) if outcome else uses.get(key, (0, 0)) for outcome, key in zip(known, keys, strict=True)]
     outcomes = [outcome or (PACKED if n else NOT_CHOSEN) for outcome, (n, _) in zip(known, used, strict=True)]
     counts = np.array(used, np.int64).reshape(-1, 2)

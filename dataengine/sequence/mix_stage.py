@@ -149,7 +149,8 @@ class _Rows:
         limits = {value: cut.bucket for value, cut in cuts.items()}
         boundary = Boundary(limits, {value: cut.stop for value, cut in cuts.items()})
         rows = self._select("SELECT * FROM o", _READ, partial(_at_boundary, decision, boundary, by))
-        left = pa.array([cuts[value].left for value in rows[by].to_pylist()], pa.int64())
+        values: list[Any] = rows[by].to_pylist()
+        left = pa.array([cuts[value].left for value in values], pa.int64())
         keyed = pa.table({"cell": rows[by], "place": rows["place"], "length": rows["length"], "left": left,
                           "bucket": rows["bucket"]})  # fmt: skip
         fits = fitting(keyed)
@@ -159,7 +160,8 @@ class _Rows:
         for row in fits.to_pylist():
             pieces, tokens = used[row["cell"]].get(row["bucket"], (0, 0))
             used[row["cell"]][row["bucket"]] = pieces + 1, tokens + row["length"]
-        return Within(limits, frozenset(fits["place"].to_pylist())), used
+        places: list[Any] = fits["place"].to_pylist()
+        return Within(limits, frozenset(places)), used
 
     def _select(self, sql: str, schema: pa.Schema, prepare: Callable[[pa.Table], pa.Table]) -> pa.Table:
         source = Source("", self.files, _READ, prepare, schema)
@@ -168,9 +170,10 @@ class _Rows:
 
 def _chances(rows: pa.Table) -> pa.Table:
     """The first piece of each occurrence that is used with a chance."""
-    first: Any = pc.and_(pc.greater(rows["chance"], 0), pc.equal(rows["piece"], 0))
+    first: Any = pc.and_(pc.greater(rows["chance"], pa.scalar(0)), pc.equal(rows["piece"], pa.scalar(0)))
     some = rows.filter(first)
-    numbers = [int(rank[:_RANGE_DIGITS], 16) for rank in some["rank"].to_pylist()]
+    ranks: list[Any] = some["rank"].to_pylist()
+    numbers = [int(rank[:_RANGE_DIGITS], 16) for rank in ranks]
     return some.append_column("range", pa.array(numbers, pa.int64())).select(_CHANCES.names)
 
 

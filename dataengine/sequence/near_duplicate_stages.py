@@ -85,6 +85,8 @@ class SignatureWorker:
     def process(self, part: Part) -> Output:
         source, file = part.spec
         before, step, _ = datatrove_steps.parted(source.pipeline)
+        if step is None:
+            raise ValueError(f"{source.name} is not near-deduplicated")
         base = f"sequence/signatures/{part.name}-{part.key}"
         outcomes = datatrove_steps.run(texts(file, source), before)
         spool = write_rows(

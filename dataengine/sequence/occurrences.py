@@ -99,7 +99,7 @@ class Draws:
     def occurrences(self, drawn: pa.Table) -> Iterator[pa.Table]:
         """OCCURRENCES of the rows of DRAWN that nothing speaks against, some at a time: those that are used in any case, and one
         more of each document that is once more with some chance."""
-        usable = drawn.filter(pc.equal(drawn["outcome"], "")).combine_chunks()
+        usable = drawn.filter(pc.equal(drawn["outcome"], pa.scalar(""))).combine_chunks()
         count = usable["whole"].to_numpy() + (usable["thousandths"].to_numpy() > 0)
         pieces = np.asarray(pc.list_value_length(usable["starts"])).astype(np.int64)
         group = np.cumsum(count * pieces) // _AT_ONCE

@@ -32,8 +32,8 @@ def result_of(text: str) -> str | None:
     is none."""
     if len(text) > _LONGEST:
         return None
-    for pattern, written in _OPERATORS:
-        text = pattern.sub(written, text)
+    for pattern, symbol in _OPERATORS:
+        text = pattern.sub(symbol, text)
     if text.count("=") == 0:
         return None
     before, _, result = text.rstrip(" .").rpartition("=")
