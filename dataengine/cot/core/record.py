@@ -18,7 +18,7 @@ from dataengine.models.serving.messages import Message, StrictModel
 from dataengine.text.bounded_json import parse_json
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
-VERSION = "5"
+VERSION = "4"
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
