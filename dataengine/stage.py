@@ -55,9 +55,7 @@ class Board(Protocol):
 
     def put(self, key: str, value: bytes) -> None: ...
 
-    def get(self, key: str) -> bytes | None:
-        """The value, None where there is none."""
-        ...
+    def get(self, key: str) -> bytes | None: ...
 
     def add(self, key: str, amount: int) -> int:
         """Add to a number, which is 0 at first; the sum."""
@@ -70,8 +68,7 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that make a part together. ``address``: of the interface by which others reach this one; ``board``: how they
-    find one another."""
+    """The processes that make a part together, the address by which others reach this one, and how they find one another."""
 
     rank: int = 0
     size: int = 1

@@ -23,7 +23,7 @@ from dataengine.release.reader import Published
 from dataengine.sequence.formats.description import SetDescription, settings_of
 from dataengine.sequence.formats.reader import SequenceSet
 from dataengine.sequence.formats.writer import set_files, write_shard
-from dataengine.sequence.mix_stage import SEQUENCE_LEDGER
+from dataengine.sequence.ledger_stage import SEQUENCE_LEDGER
 from dataengine.sequence.model import DocumentSpan, PackedSequence, Role
 from dataengine.sequence.positions import text_positions
 from dataengine.sequence.summary.packed import with_summaries, without_summaries

@@ -23,7 +23,7 @@ from dataengine.release.reader import open_release
 from dataengine.sequence.formats import megatron
 from dataengine.sequence.formats.description import Format
 from dataengine.sequence.formats.reader import open_set
-from dataengine.sequence.mix_stage import SEQUENCE_LEDGER
+from dataengine.sequence.ledger_stage import SEQUENCE_LEDGER
 from dataengine.sequence.model import PackedSequence
 from dataengine.sequence.summary.settings import SummarySettings
 from dataengine.shards.read import read_shard
