@@ -30,6 +30,7 @@ from dataengine.models.serving.messages import ImageBlock, TextBlock
 from dataengine.pipeline import until
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
+from dataengine.testing import InProcess
 
 IDS = {"china.jpg": "a" * 32, "flower.jpg": "b" * 32}
 COPY = "c" * 32
@@ -183,6 +184,6 @@ def test_such_questions_are_rejected_with_their_reason(tmp_path: Path) -> None:
     }
     cot = {"questions": {"source_qa": {}}, "questions_per_sample": 4}
     loaded: Recipe = recipe(tmp_path, benchmarks, cot=cot)
-    run, _ = until(loaded, "cot.mix")
+    run, _ = until(loaded, "cot.mix", engine=InProcess())
     rejected = run.records["cot.mix"].parts["all"].facts["rejected"]
     assert rejected["contamination: posed (picture and question)"] == 1
