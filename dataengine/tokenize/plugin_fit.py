@@ -50,7 +50,7 @@ class PluginFitWorker(StillsWorker):
         return self.limits, PluginPreparer(self.origin, self.config)
 
     def answer(self) -> Any:
-        return list[class_of(self.origin).prepared]
+        return list[class_of(self.origin).prepared]  # type: ignore[misc]
 
     def process(self, part: Part) -> Output:
         rows = self.stills(unpacked(self.workspace.store, part.spec))

@@ -177,8 +177,8 @@ class PathWorker:
                 row = path_row(question, path, TEACHER, "", question.seed)
                 try:
                     reply, wrong = exchange(question, path).reply, None
-                except InputError as error:  # by the task of a plugin
-                    yield SampledPath(replace(row, failure=error.failure, message=error.message))
+                except InputError as failed:  # by the task of a plugin
+                    yield SampledPath(replace(row, failure=failed.failure, message=failed.message))
                     continue
                 draw = Draw(question.seed, "plant", path)
                 if draw.below(1_000_000) < config.error_injection_rate * 1_000_000:
