@@ -18,7 +18,15 @@ from typing import Any
 from dataengine.browse.look_at_data import TABLES, first_rows, kind_of
 from dataengine.config.partitions import at, is_partitioned
 from dataengine.config.recipe import Recipe
-from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, UrlsSource, WebDatasetSource
+from dataengine.config.sources import (
+    FolderSource,
+    PluginSource,
+    RowsSource,
+    Source,
+    TableSource,
+    UrlsSource,
+    WebDatasetSource,
+)
 from dataengine.errors import InputError, PartitionError
 from dataengine.ingest.folder_listing import Media, listing, paired
 from dataengine.ingest.listing import folder_of, glob
@@ -68,6 +76,8 @@ def preview(recipe: Recipe) -> list[Seen]:
 def _seen(source: Source) -> Seen:
     if isinstance(source, FolderSource):
         return _folder(source)
+    if isinstance(source, PluginSource):  # what it holds, only its plugin can tell
+        return Seen(source.name, source.type, source.path, media_bytes=None, captioned=None, exact=False)
     return _tars(source) if isinstance(source, WebDatasetSource) else _tables(source)
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataengine.browse.explain import explain
+from dataengine.browse.preview import preview
 from dataengine.browse.session import opened
 from dataengine.config.recipe import Recipe, load
 from dataengine.errors import RunError, UsageError
@@ -59,6 +60,8 @@ def _reader(folder: Path, changes: str = "", **fields: Any) -> Any:
 def test_the_example_reads_pictures_and_captions_out_of_zips(tmp_path: Path) -> None:
     _pack(tmp_path)
     recipe = _zips(tmp_path)
+    [seen] = preview(recipe)
+    assert (seen.inputs, seen.exact) == (0, False), "only the plugin can count them"
     assert {r.name: r.state for r in execute(recipe, engine=InProcess())}["release"] == "done"
     rows = pq.read_table(tmp_path / "ws/releases/test/ledger.parquet").to_pylist()
     assert sorted(row["uri"] for row in rows) == [f"{n // 2}.zip#image-{n:03d}.jpg" for n in range(4)]

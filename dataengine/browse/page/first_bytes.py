@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from dataengine.browse.whereabouts import of_partition
 from dataengine.config.recipe import Recipe
-from dataengine.config.sources import FolderSource, RowsSource, Source, TableSource, WebDatasetSource
+from dataengine.config.sources import FolderSource, PluginSource, RowsSource, Source, TableSource, WebDatasetSource
 from dataengine.errors import DataEngineError, InputError
 from dataengine.ingest import tar_index
 from dataengine.ingest.listing import folder_of
@@ -62,6 +62,8 @@ def _read(config: Source, uri: str) -> bytes:
     if isinstance(config, FolderSource):
         folder = config.path.rstrip("/")
         return _start(f"{folder}/{uri}", (config.path, *config.roots))
+    if isinstance(config, PluginSource):
+        raise InputError("not_kept", "what a plugin has read, only the plugin can read again")
     container, _, inside = uri.partition("#")
     location = f"{folder_of(config.path).rstrip('/')}/{container}"
     if not inside:
