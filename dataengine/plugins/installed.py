@@ -49,7 +49,7 @@ class InstalledPlugin:
                 "package on every node and submit the stage again"
             )
         try:
-            class_ = EntryPoint(self.name, kind.group, self.target).load()
+            class_ = EntryPoint(self.name, self.target, kind.group).load()
         except (ImportError, AttributeError) as error:
             raise UsageError(f"plugin {self.target} of {self.package}: cannot be loaded: {error}") from error
         wrong = mistake_in(class_, kind)
