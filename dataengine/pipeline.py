@@ -147,7 +147,8 @@ class _Pass:
     def over(self, plan: Sequence[Stage], prepare: Callable[[Run], object] | None = None) -> list[StageReport]:
         """The lease is taken by the first write, so that a run with nothing to do needs no right to write."""
         recipe, names = self.run.recipe, tuple(stage.name for stage in plan)
-        report = RunReport(self.lease.holder.run, recipe.name, recipe.workspace, names)
+        media = frozenset(stage.name for stage in plan if isinstance(stage, RecordStage) and stage.has_loads)
+        report = RunReport(self.lease.holder.run, recipe.name, recipe.workspace, names, media)
         with closing(self.lease), closing(self.servers), reported(self.reporter, report):
             if prepare is not None and not self.dry_run:
                 self.lease.take()
@@ -241,6 +242,9 @@ class _Pass:
             elif isinstance(stage, RecordStage):
                 jobs, outputs = self._jobs(stage)
                 made = len(jobs)
+                if stage.has_loads:
+                    loads = [job.part.load for job in jobs]
+                    self.reporter.loaded(stage.name, sum(loads) if all(loads) else 0.0)
                 self.reporter.start(stage.name, made + len(outputs), made)
                 if jobs:
                     outputs = {**outputs, **self._work(stage, jobs, cost)}
@@ -278,7 +282,7 @@ class _Pass:
                 outputs[part.name] = output
                 cost.add(work)
                 size = sum(file.bytes for file in output.files.values())
-                self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work))
+                self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work, part.load))
         return outputs
 
     def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:

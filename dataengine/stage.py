@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """A unit of work: ``name`` says what is in it, ``key`` everything its result depends on."""
+    """A unit of work: ``name`` says what is in it, ``key`` all it depends on, ``load`` what it reads (samples/load.py)."""
 
     name: str
     key: str
     spec: Any = field(repr=False, default=None)
+    load: float = field(repr=False, compare=False, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Feed:
-    """How a worker feeds its model: ``decoders``, its decode processes, and ``lanes``, batches that are given to the model at
-    once."""
+    """How a worker feeds its model: ``decoders``, its decode processes; ``lanes``, batches given to the model at once."""
 
     decoders: int = 1
     lanes: int = 1
@@ -248,6 +248,7 @@ class RecordStage(Stage):
     """Reads media or runs models, a part at a time, on the workers of a record engine."""
 
     resources: ClassVar[Resources] = Resources()
+    has_loads: ClassVar[bool] = False  # its parts have loads
 
     @abstractmethod
     def plan(self, run: Run) -> list[Part]:

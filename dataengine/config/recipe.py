@@ -61,6 +61,8 @@ class DedupConfig(Model):
     """Kinds of edges that join samples into groups; None: all that are searched, except text."""
     max_distance_factor: Annotated[float, Field(ge=1)] | None = 2.0
     """Largest distance of a group's member from its representative, as a multiple of the bound of an edge; None: unbounded."""
+    sibling_clips: bool = False
+    """Whether clips that were cut from one video may be duplicates of each other."""
     keep: list[Literal["resolution", "bytes", "caption_length", "captions", "mentions", "duration", "frames"]] = [
         "resolution",
         "bytes",
@@ -168,8 +170,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
-    thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
-    """Number of kept samples shown in the report; 0: no pictures at all."""
+    thumbnails: Annotated[int, Field(ge=0, le=2000)] = Field(default=12, exclude=True)
+    """Number of kept samples shown in the report, those beyond 24 on pages of their own; 0: no pictures at all."""
     previous: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix of an earlier release to compare with in the card."""
     publish: str | None = Field(default=None, exclude=True)

@@ -24,6 +24,9 @@ from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
 from dataengine.table_engine import Frame
 
+#: Fields of ``dedup`` that decide about groups; no edge depends on them.
+_OF_GROUPS = ("keep", "group_by", "max_distance_factor", "sibling_clips")
+
 
 class DedupUnique(TableStage):
     """The same bytes twice are one sample, mentioned twice."""
@@ -55,7 +58,7 @@ class DedupEdges(ReadsEmbeddings, TableStage):
 
     def settings(self, recipe: Recipe) -> Any:
         dumped = recipe.dedup.model_dump()
-        searched = {k: v for k, v in dumped.items() if k not in ("keep", "group_by", "max_distance_factor")}
+        searched = {k: v for k, v in dumped.items() if k not in _OF_GROUPS}
         return [[version_of(kind, recipe) for kind in recipe.dedup.edge_kinds], searched]
 
     def compute(self, run: Run, key: str) -> Output:
@@ -111,12 +114,12 @@ class Dedup(TableStage):
     """Groups by the edges of all chosen kinds; changing what is kept finds no edge again."""
 
     name = "dedup"
-    version = "4"
+    version = "5"
     needs = ("dedup.unique", "dedup.edges", "dedup.detail")
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.dedup
-        return [config.keep, config.grouping_kinds, config.max_distance_factor]
+        return [config.keep, config.grouping_kinds, config.max_distance_factor, config.sibling_clips]
 
     def validate(self, recipe: Recipe) -> None:
         self._rules(recipe)
@@ -154,4 +157,5 @@ class Dedup(TableStage):
         bounds = Bounds(
             config.radius, config.video_overlap, text, config.semantic.threshold if config.semantic else 1.0
         )
-        return Rules(tuple(config.grouping_kinds), bounds, tuple(config.keep), config.max_distance_factor)
+        apart = not config.sibling_clips and any(source.clips for source in recipe.sources)
+        return Rules(tuple(config.grouping_kinds), bounds, tuple(config.keep), config.max_distance_factor, apart=apart)

@@ -21,7 +21,7 @@ from dataengine.export.kelix_items import Item, clip_item
 from dataengine.export.kelix_scores import image_scores
 from dataengine.export.options import Form, ToolsAs
 from dataengine.shards.json_types import plain
-from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
+from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical, known_scores
 
 Blocks = list[dict[str, Any]]
 SAMPLE = msgspec.json.Decoder(SampleMetadata)
@@ -59,7 +59,7 @@ def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool)
             raise ValueError("its .json lacks codes")
         coded = plain(metadata.codes) | {"npy": base64.b64encode(data("codes.npy")).decode()}
     media, size = FAMILIES[metadata.kind], (metadata.width, metadata.height)
-    scores = image_scores(metadata.scores) if metadata.kind == "image" else {}
+    scores = image_scores(known_scores(metadata)) if metadata.kind == "image" else {}
     return Item(metadata.id, metadata.kind, metadata.ext, size, lambda: data(media), coded, scores=scores)
 
 

@@ -63,6 +63,7 @@ class IndexVectors(ReadsEmbeddings, PlannedStage):
     name = "index.vectors"
     version = "1"
     needs = ("dedup", "embed")
+    has_loads = False
 
     def embeddings(self, recipe: Recipe) -> list[str]:
         return [PICTURES, VIDEOS, CAPTIONS]

@@ -9,7 +9,7 @@ from typing import Any
 
 from dataengine.config.sources import FolderSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.folder_listing import Media, listing, paired, shown
+from dataengine.ingest.folder_listing import Media, listing, paired, shown, size_of
 from dataengine.ingest.occurrence import Occurrence, read_sidecars
 from dataengine.ingest.reading import fetch
 from dataengine.ingest.spooled_rows import Spool, SpooledRows
@@ -45,9 +45,10 @@ class FolderReader:
 
     def _part(self, bucket: int, rows: SpooledRows) -> Part:
         facts: list[Any] = [(shown(media.name), media.tags) for media in _ordered(rows)]
+        load = sum(map(size_of, (tag for _, tags in facts for tag in tags)))
         captions = [self.source.captions] if self.source.captions != "lines" else []
         facts.append((self.source.license or "", list(self.source.roots), *captions))
-        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), rows)
+        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), rows, load)
 
     def occurrences(self, spec: Iterable[list[Any]]) -> Iterator[Occurrence]:
         for media in _ordered(spec):

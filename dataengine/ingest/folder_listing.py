@@ -103,6 +103,12 @@ def _tag(entry: os.DirEntry[str]) -> str:
         return ""
 
 
+def size_of(tag: str) -> int:
+    """Bytes of the file with a tag, 0 where they are not known."""
+    size = tag.partition(":")[0]
+    return int(size) if size.isascii() and size.isdigit() else 0
+
+
 def _hidden(name: str) -> bool:
     return any(p.startswith(".") for p in PurePosixPath(name).parts)
 

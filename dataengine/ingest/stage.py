@@ -57,7 +57,7 @@ def _keyed(base: str, source: Source, part: Part) -> Part:
     """A reader's part as one of the stage: ``spec`` is (name of the source, the reader's spec)."""
     partition = _partition(part.spec)
     key = digest(base, source.name, *([partition] if partition else []), part.key, *_clips(source))
-    return Part(part.name, key, (source.name, part.spec))
+    return Part(part.name, key, (source.name, part.spec), part.load)
 
 
 def _partition(spec: Any) -> str:
@@ -91,6 +91,7 @@ class Ingest(ListingStage):
 
     name = "ingest"
     version = "4"
+    has_loads = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -61,6 +61,10 @@ class Examples:
     pairs: dict[str, list[tuple[Row, Row]]] = field(default_factory=dict)
     filtered: dict[str, list[Row]] = field(default_factory=dict)
     failed: dict[str, list[Row]] = field(default_factory=dict)
+
+    def first(self, count: int) -> Examples:
+        """With no more kept samples than ``count``."""
+        return replace(self, kept=self.kept[:count])
 
     @property
     def shown(self) -> list[str]:

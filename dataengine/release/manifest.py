@@ -21,6 +21,7 @@ from dataengine.release.manifest_sections import (
     Difference,
     Distribution,
     FilterStep,
+    Histogram,
     Label,
     Ledger,
     Media,
@@ -83,6 +84,7 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     policy: Policy
     funnel: list[FilterStep]
     scores: dict[str, Distribution]
+    histograms: dict[str, Histogram] | msgspec.UnsetType = msgspec.UNSET
     labels: dict[str, Label] | msgspec.UnsetType = msgspec.UNSET
     scorers: list[ScorerVersion]
     plugins: list[PluginCode] | msgspec.UnsetType = msgspec.UNSET

@@ -95,6 +95,9 @@ class Dedup(Closed):
     search: dict[str, dict[str, Number | None]]
     chained: Count
     cut: Count
+    sibling_clips: bool | UnsetType = UNSET
+    siblings: Count | UnsetType = UNSET
+    """Clips that another clip of their video would represent, were they not kept apart."""
 
 
 class Benchmark(Closed):
@@ -151,6 +154,16 @@ class Distribution(Closed):
 
     before: Quantiles
     after: Quantiles
+
+
+class Histogram(Closed):
+    """Samples by bin of a score before and after filtering: the bins lie between neighbouring ``edges``, equal on a logarithmic
+    scale where ``log`` is true; the first and the last hold what lies beyond."""
+
+    edges: Annotated[list[float], Meta(min_length=2)]
+    log: bool
+    before: list[Count]
+    after: list[Count]
 
 
 class Label(Closed):

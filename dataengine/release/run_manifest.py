@@ -104,7 +104,7 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "media": _media(run),
         "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION, **_facts(run, "dedup")},
         "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
-        **{name: filtering[name] for name in ("policy", "scores", "labels")},
+        **{name: filtering[name] for name in ("policy", "scores", "histograms", "labels")},
         "funnel": with_conditions(recipe, filtering["funnel"]),
         "scorers": [{"name": s.name, "version": s.version} for s in scorers.of_recipe(recipe)],
         **plugins_used.section(recipe),

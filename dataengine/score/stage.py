@@ -70,7 +70,8 @@ class Score(ReadsEmbeddings, PlannedStage):
     def _with_embeddings(self, run: Run, part: Part) -> Part:
         files = run.records["embed"].parts[part.name].files
         read = {role: files[role] for role in self.embeddings(run.recipe)}
-        return Part(part.name, digest(part.key, {role: file.sha256 for role, file in read.items()}), (part.spec, read))
+        key = digest(part.key, {role: file.sha256 for role, file in read.items()})
+        return replace(part, key=key, spec=(part.spec, read))
 
     def worker(self, run: Run) -> Worker:
         config, plugins = run.recipe.score, plugins_of(of_recipe(run.recipe))

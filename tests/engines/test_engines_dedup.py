@@ -82,3 +82,22 @@ def test_files_are_the_same_however_many(
     assert spark.write(there, "t/x", spark.frame(table), COMPONENTS, ("id",)) == files and len(files) == 16
     assert here.read_table(files, COMPONENTS) == table.sort_by("id").cast(COMPONENTS)
     assert spark.collect(spark.scan(there, files, COMPONENTS)).num_rows == 300
+
+
+def test_clips_of_one_video_stay_apart_on_both(duck: DuckDBEngine, spark: SparkEngine) -> None:
+    rng = random.Random(7)
+    rows = [(name(n), rng.choice([0, 1, 3, 7, 15, 31]), rng.choice([None, "A", "B", "C"])) for n in range(60)]
+    columns = {"id": [i for i, _, _ in rows], "phash": [h for _, h, _ in rows], "parent": [p for _, _, p in rows]}
+    width = [100 + n % 3 for n in range(len(rows))]
+    table = pa.table({**columns, "kind": ["image"] * len(rows), "width": width, "height": width})
+    rules = Rules((find.PERCEPTUAL,), Bounds(1, 0.6), ("resolution",), 2.0, apart=True)
+    made = []
+    for engine in (duck, spark):
+        frame = engine.frame(table)
+        grouped = group(engine, frame, engine.kept(find.perceptual(engine, frame, 1).edges), rules)
+        made.append((engine.collect(grouped.groups).sort_by("id"), grouped.facts()))
+    assert made[0] == made[1] and made[0][1]["siblings"]
+    parents = dict(zip(columns["id"], columns["parent"], strict=True))
+    for row in made[0][0].to_pylist():
+        related = parents[row["id"]] is not None and parents[row["id"]] == parents[row["representative"]]
+        assert row["id"] == row["representative"] or not related
