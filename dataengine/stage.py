@@ -87,8 +87,7 @@ class Feed:
 
 @runtime_checkable
 class Feeding(Protocol):
-    """A worker that decodes in child processes. How it is fed changes no result. ``overlaps``: it may be given a part while it
-    works on another."""
+    """A worker that decodes in child processes; its feed changes no result. ``overlaps``: it takes a part while it works."""
 
     feed: Feed
     overlaps: ClassVar[bool]
