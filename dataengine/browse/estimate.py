@@ -56,6 +56,8 @@ class Estimate:
     """CPU seconds of all pictures, wall seconds on ``workers``, bytes in the workspace and in a release that keeps everything;
     ``without``: what is not in it."""
 
+    due: int = 0
+    """Stages that are to be made."""
     cpu: float = 0.0
     workers: int = 1
     workspace: int = 0
@@ -77,6 +79,7 @@ def estimate(recipe: Recipe, sources: Sequence[Seen], reports: Sequence[StageRep
     for report in reports:
         if report.state == "up to date":
             continue
+        result.due += 1
         rates, missing = _rates(recipe, report.name)
         left = 1 - report.made / report.parts if report.parts and report.state == "pending" else 1.0
         for rate in rates:

@@ -123,6 +123,8 @@ def _source(one: Looked) -> list[str]:
         lines.append(
             '    # include: ["*.jpg"], exclude: [thumbs/], captions: lines, first-line or whole: docs/recipe.md'
         )
+    if any(f and f["kind"] == "video" for f in one.facts):
+        lines.append("    # clips: {}  # cut videos at their shots, each clip a sample: docs/recipe.md")
     if one.source["type"] == "urls":
         lines.append(
             "    # http: {user_agent: mybot/1.0}  # who asks; opt-outs (X-Robots-Tag, TDM-Reservation) are respected"

@@ -63,8 +63,10 @@ def _row(one: Seen) -> tuple[str, ...]:
 
 
 def _sentence(expected: Estimate) -> str:
-    if not expected.cpu:
+    if not expected.due:
         return "nothing is left to be made"
+    if not expected.cpu:
+        return f"no estimate: there is no rate for {', '.join(expected.without) or 'what is left'}"
     processes = "1 worker" if expected.workers == 1 else f"{expected.workers} workers"
     parts = [
         f"estimate: {duration(expected.seconds)} on {processes} ({duration(expected.cpu)} of CPU); at most "

@@ -107,6 +107,8 @@ def test_an_estimate_grows_with_what_is_left(recipe: Path) -> None:
     whole = estimate(loaded, [seen()], reports("ingest", "score", "tokenize.fit"), 2)
     assert whole.cpu > 100 > estimate(loaded, [seen()], reports("ingest"), 2).cpu > 1
     assert estimate(loaded, [seen()], reports("ingest", state="up to date"), 2).cpu == 0
+    films = estimate(loaded, [seen(pictures=0, videos=9)], reports("ingest"), 2)
+    assert (films.due, films.cpu, films.without) == (1, 0, ["9 videos"])
     half = [StageReport("ingest", "pending", 4, 2)]
     assert 2 * estimate(loaded, [seen()], half, 2).cpu == pytest.approx(
         estimate(loaded, [seen()], reports("ingest"), 2).cpu
