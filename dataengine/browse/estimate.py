@@ -1,7 +1,7 @@
 """What a run would take, from what it would read and rates that were measured: an estimate, wrong by a factor of two at times.
 
-Rates are CPU milliseconds for a picture of 500 × 375 pixels and 60 kB, by ``python -m benchmarks estimate`` on two cores of an
-AMD EPYC (docs/performance.md, "Estimates of a dry run"). Decoding grows with the bytes of a picture; models see all pictures in
+Rates are CPU milliseconds for a picture of 500 × 375 pixels and 60 kB, as docs/performance.md ("Estimates of a dry run") says
+where each is from; ``python -m benchmarks estimate`` measures them in whole runs. Decoding grows with the bytes of a picture; models see all pictures in
 one size. Videos, downloads and stages without a rate are left out and named.
 """
 
@@ -31,7 +31,7 @@ class Rate:
 _STAGES = {
     "ingest": Rate(decoding=0.7, rest=0.6),
     "dedup.unique": Rate(rest=0.02),
-    "embed": Rate(decoding=0.6, rest=6.5),
+    "embed": Rate(decoding=0.6, rest=22.0),
     "dedup": Rate(rest=0.05),
     "filter": Rate(rest=0.02),
     "tokenize.encode": Rate(decoding=0.6, rest=14.0),
@@ -41,8 +41,8 @@ _STAGES = {
 }
 _SCORERS = {
     "technical": Rate(rest=1.3),  # with the pixels that ingest has decoded
-    "nsfw": Rate(decoding=0.6, rest=17.0),
-    "conse": Rate(decoding=0.6, rest=6.5),
+    "nsfw": Rate(decoding=0.6, rest=21.0),
+    "conse": Rate(decoding=0.6, rest=22.0),
 }
 _TINY = Rate(once=120.0)
 _PRODUCT = Rate(once=5.0)
