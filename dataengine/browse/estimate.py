@@ -1,8 +1,8 @@
 """What a run would take, from what it would read and rates that were measured: an estimate, wrong by a factor of two at times.
 
-Rates are CPU milliseconds for a picture of 500 × 375 pixels and 60 kB, as docs/performance.md ("Estimates of a dry run") says
-where each is from; ``python -m benchmarks estimate`` measures them in whole runs. Decoding grows with the bytes of a picture; models see all pictures in
-one size. Videos, downloads and stages without a rate are left out and named.
+Rates are CPU milliseconds for a picture of 500 × 375 pixels and 60 kB; docs/performance.md ("Estimates of a dry run") says where
+each is from, and ``python -m benchmarks estimate`` measures them in whole runs. Decoding grows with the bytes of a picture;
+models see all pictures in one size. Videos, downloads and stages without a rate are left out and named.
 """
 
 from __future__ import annotations
