@@ -3,19 +3,23 @@
 PYTHON ?= python3
 WORKSPACE ?= workspace/demo
 BIN := .venv/bin
-CORPUS := workspace/corpus
 # Two processes side by side: Spark's tests in one of them; all share one demo corpus and one release of it.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: demo test fast fuzz check lint types docs bench bench-peers check-trainers gpu-check cluster-check infra-check schedule-check flame schemas torture faults soak clean
+.PHONY: demo demo-wheel test fast fuzz check lint types docs bench bench-peers check-trainers check-notebook gpu-check cluster-check infra-check schedule-check flame schemas torture faults soak clean
 
 demo: .venv/installed
-	$(BIN)/dataengine demo-corpus $(CORPUS)
-	$(BIN)/dataengine run jobs/recipes/demo.yaml --workspace $(WORKSPACE)
-	$(BIN)/dataengine demo-check $(CORPUS) jobs/recipes/demo.yaml --workspace $(WORKSPACE)
+	$(BIN)/dataengine demo --workspace $(WORKSPACE)
 
 test: .venv/dev
 	$(PYTEST) --durations 25
+
+# The demo as a user of the package gets it: from a wheel, installed into a folder of its own, run in an empty one.
+demo-wheel: .venv/dev
+	rm -rf build/wheel && mkdir -p build/wheel/empty
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
+	$(BIN)/pip install --quiet --no-deps --target build/wheel/site build/wheel/*.whl
+	cd build/wheel/empty && PYTHONPATH=$(CURDIR)/build/wheel/site ../site/bin/dataengine demo
 
 # For the inner loop: no Ray, Spark, browser, model or run of the pipeline.
 fast: .venv/dev
@@ -23,9 +27,9 @@ fast: .venv/dev
 
 check: .venv/dev lint types docs test
 
-# The parsers' fuzz tests with many other examples; the suite runs a few, always the same.
+# The parsers' fuzz tests with many other examples, about ten minutes; the suite runs a few, always the same.
 fuzz: .venv/dev
-	FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(PYTEST) tests/fuzz
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),12000) $(BIN)/python -m pytest -n 2 --dist worksteal tests/fuzz
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -51,6 +55,10 @@ bench-peers: .venv/dev
 # Preferences opened by TRL and LLaMA-Factory, each in an environment of its own below .venv-peers.
 check-trainers: .venv/dev
 	$(BIN)/python -m benchmarks check_trainers
+
+# The example notebook in a real kernel, and runs in it that are interrupted and cancelled.
+check-notebook: .venv/dev
+	$(BIN)/python -m benchmarks check_notebook
 
 # On a machine with a CUDA device, about four minutes: docs/performance.md.
 gpu-check: .venv/installed

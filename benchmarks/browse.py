@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import browse_corpus
+import browse_questions
+import browse_shard
 import harness
 
 from dataengine.browse.explain import explain
@@ -66,6 +68,7 @@ def counted(run: Run) -> None:
 def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--searched", type=int, default=200, help="samples that are looked for in a shard")
     options = parser.parse_args()
     report = harness.Report("browse", options)
     with tempfile.TemporaryDirectory() as folder:
@@ -95,6 +98,17 @@ def main() -> None:
         rows = [[name, t.wall, t.cpu, t.spread] for name, t in timings.items()]
         report.table(f"{options.rows:,} inputs", ["what", "seconds", "CPU seconds", "spread"], rows)
         session.engine.close()
+        session = opened(browse_questions.with_questions(run, options.rows))
+        asked = harness.rounds(browse_questions.ways(session), options.rounds)
+        rows = [[name, t.wall, t.cpu, t.spread] for name, t in asked.items()]
+        report.table(f"{options.rows:,} CoT questions", ["what", "seconds", "CPU seconds", "spread"], rows)
+        session.engine.close()
+        searches = []
+        for kind, shape in browse_shard.KINDS.items():
+            opened_shard = browse_shard.made(Path(folder, kind.replace(" ", "-")), *shape)
+            searches.append([kind, shape[0], *browse_shard.searched(opened_shard, options.searched)])
+        columns = ["shard of", "samples", "GB", "reads a sample", "most reads", "MB read a sample"]
+        report.table("finding a sample in a shard by ranged reads", columns, searches)
     report.write()
 
 

@@ -5,7 +5,7 @@
 Lengths are log-normal, as of captions, answers and pages (median 120, a tail to 8,000). *padding* is the share of all positions
 that holds no document, *cut* of the documents that are cut. Pools of 512 sequences are packed by themselves, as the stage does.
 *Imbalance* is how much more FLOPs the heaviest of 8 ranks has than their mean, for 64 sequences a step. The stages run in this
-process, one after another, over made-up texts; *memory* is what the process's peak grew by.
+process, one after another, over made-up texts; *peak* is what the process's largest memory has grown by at the end of each.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import LossConfig, TextTokenizerConfig
 from dataengine.pipeline import execute
+from dataengine.progress import Silent, StageReport
 from dataengine.sequence.assemble import Assembler
 from dataengine.sequence.compose import text_draft
 from dataengine.sequence.corpus import text_id
@@ -184,14 +185,28 @@ def stages(report: harness.Report, count: int, length: int) -> None:
         loaded = _recipe(folder, length)
         plan = [stage for stage in active if stage.active(loaded)]
         begun, before = time.perf_counter(), _peak()
-        reports = execute(loaded, plan=plan, engine=InProcess())
+        peaks = Peaks()
+        reports = execute(loaded, plan=plan, engine=InProcess(), reporter=peaks)
         seconds = time.perf_counter() - begun
-    rows = [[r.name, f"{r.seconds:.1f}", f"{count / r.seconds:,.0f}" if r.seconds else ""] for r in reports]
+    rows = [
+        [r.name, f"{r.seconds:.1f}", f"{count / r.seconds:,.0f}" if r.seconds else "", f"{peaks.of[r.name] - before:,}"]
+        for r in reports
+    ]
     packed = next(r.counts for r in reports if r.name == "sequence.pack")
     share = packed["padding"] / (packed["padding"] + packed["tokens"])
-    rows.append(["all", f"{seconds:.1f}", f"{count / seconds:,.0f}"])
+    rows.append(["all", f"{seconds:.1f}", f"{count / seconds:,.0f}", f"{_peak() - before:,}"])
     title = f"{count:,} texts to {packed['sequences']:,} sequences of {length:,}, padding {share:.3%}"
-    report.table(f"{title}; memory {_peak() - before:,} MB", ["stage", "s", "documents/s"], rows)
+    report.table(title, ["stage", "s", "documents/s", "peak by its end, MB more"], rows)
+
+
+class Peaks(Silent):
+    """The process's largest memory so far at the end of each stage."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, int] = {}
+
+    def end(self, report: StageReport) -> None:
+        self.of[report.name] = _peak()
 
 
 def _recipe(folder: Path, length: int) -> Recipe:

@@ -31,7 +31,7 @@ def samples(count: int, size: int) -> list[Members]:
     for _ in range(count):
         key = rng.bytes(16).hex()
         text = f"a picture called {key}".encode()
-        facts = canonical({"id": key, "width": 640, "height": 480, "scores": [{"name": "blur", "value": 0.5}]})
+        facts = canonical({"id": key, "width": 640, "height": 480, "scores": {"blur": 0.5}})
         made.append([(f"{key}.jpg", rng.bytes(size)), (f"{key}.txt", text), (f"{key}.json", facts)])
     return made
 

@@ -10,21 +10,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dataengine.api.release import CotRecord, Release, Sample
+    from dataengine.api.release import Release as open  # noqa: N813
+    from dataengine.api.run import Run, run
     from dataengine.config.recipe import Recipe, load
+    from dataengine.cot.tasks.base import Task
+    from dataengine.errors import CancelledError, DataEngineError, RunError, UsageError
+    from dataengine.export.plugin import Exporter
+    from dataengine.ingest.occurrence import Occurrence
     from dataengine.ingest.occurrence import SourceReader as Source
     from dataengine.models.serving.completion import ChatModel as Teacher
-    from dataengine.pipeline import execute as run
-    from dataengine.score.base import Scorer
+    from dataengine.score.base import EmbeddingScorer, FileScorer, Scorer
+    from dataengine.stage import Part
+    from dataengine.tokenize.base import Tokenizer
 
-__all__ = ["Recipe", "Scorer", "Source", "Teacher", "load", "run"]
+__all__ = [
+    "CancelledError",
+    "CotRecord",
+    "DataEngineError",
+    "EmbeddingScorer",
+    "Exporter",
+    "FileScorer",
+    "Occurrence",
+    "Part",
+    "Recipe",
+    "Release",
+    "Run",
+    "RunError",
+    "Sample",
+    "Scorer",
+    "Source",
+    "Task",
+    "Teacher",
+    "Tokenizer",
+    "UsageError",
+    "load",
+    "open",
+    "run",
+]
 
 _PLACES = {
+    "CancelledError": ("dataengine.errors", "CancelledError"),
+    "CotRecord": ("dataengine.api.release", "CotRecord"),
+    "DataEngineError": ("dataengine.errors", "DataEngineError"),
+    "EmbeddingScorer": ("dataengine.score.base", "EmbeddingScorer"),
+    "Exporter": ("dataengine.export.plugin", "Exporter"),
+    "FileScorer": ("dataengine.score.base", "FileScorer"),
+    "Occurrence": ("dataengine.ingest.occurrence", "Occurrence"),
+    "Part": ("dataengine.stage", "Part"),
     "Recipe": ("dataengine.config.recipe", "Recipe"),
+    "Release": ("dataengine.api.release", "Release"),
+    "Run": ("dataengine.api.run", "Run"),
+    "RunError": ("dataengine.errors", "RunError"),
+    "Sample": ("dataengine.api.release", "Sample"),
     "Scorer": ("dataengine.score.base", "Scorer"),
     "Source": ("dataengine.ingest.occurrence", "SourceReader"),
+    "Task": ("dataengine.cot.tasks.base", "Task"),
     "Teacher": ("dataengine.models.serving.completion", "ChatModel"),
+    "Tokenizer": ("dataengine.tokenize.base", "Tokenizer"),
+    "UsageError": ("dataengine.errors", "UsageError"),
     "load": ("dataengine.config.recipe", "load"),
-    "run": ("dataengine.pipeline", "execute"),
+    "open": ("dataengine.api.release", "Release"),
+    "run": ("dataengine.api.run", "run"),
 }
 
 

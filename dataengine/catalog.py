@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dataengine.annotate.captions.choose_stage import Captions
 from dataengine.annotate.captions.measure_stage import CaptionQuality
 from dataengine.annotate.captions.plan_stage import CaptionPlan
@@ -9,8 +11,10 @@ from dataengine.annotate.captions.recaption import Recaption
 from dataengine.annotate.source_columns import SourceColumns
 from dataengine.annotate.stage import AnnotateAsr, AnnotateOcr
 from dataengine.annotate.text.stage import AnnotateText
+from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import ContaminationEmbed
 from dataengine.contamination.find import ContaminationFind
+from dataengine.contamination.picture_pairs import ContaminationPicturePairs
 from dataengine.contamination.pictures import ContaminationPictures
 from dataengine.contamination.read import ContaminationRead
 from dataengine.cot.checks.stage import CotCheck
@@ -24,6 +28,7 @@ from dataengine.cot.questions.source_metadata_stage import CotMaterial
 from dataengine.cot.questions.stage import CotQuestions
 from dataengine.cot.questions.text_stage import CotTexts
 from dataengine.cot.review.stage import CotReview
+from dataengine.cot.tasks import plugin_tasks
 from dataengine.dedup.candidates import DedupCandidates
 from dataengine.dedup.confirm_stage import DedupConfirm
 from dataengine.dedup.detail import DedupDetail
@@ -44,21 +49,29 @@ from dataengine.index.fit_stages import IndexFit, IndexRoute, IndexTop, IndexTre
 from dataengine.index.leaves_stage import IndexLeaves, IndexNodes
 from dataengine.index.vectors_stage import DistinctItems, IndexVectors, ItemVectors
 from dataengine.ingest.stage import Ingest
+from dataengine.plugins.kinds import Kind
+from dataengine.plugins.offers import check
 from dataengine.policy.stage import Filter
 from dataengine.release.index_stages import ReleaseIndex, ReleaseIndexManifest, ReleaseRows
 from dataengine.release.publish_stage import ReleasePublish
 from dataengine.release.stage import ReleaseStage
+from dataengine.score import factory as scorers
 from dataengine.score.stage import Score
+from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
+from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
+from dataengine.sequence.near_duplicate_stages import SequenceDuplicates, SequenceSignatures
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
 from dataengine.sequence.write_stage import SequenceDescribe, SequenceWrite
 from dataengine.shards.stage import ShardAssign, ShardWrite
 from dataengine.stage import Stage
+from dataengine.tokenize import factory as tokenizers
 from dataengine.tokenize.kelix_curriculum import KelixAlign, KelixAnneal, KelixAnnealed, KelixCorpus, KelixPretrain
 from dataengine.tokenize.kelix_stages import KelixCentres, KelixEncoder, KelixFeatures, KelixFit
+from dataengine.tokenize.plugin_fit import PluginFit
 from dataengine.tokenize.stage import ProductFit, TokenizeEncode, TokenizerGiven
 
 STAGES: tuple[Stage, ...] = (
@@ -83,6 +96,7 @@ STAGES: tuple[Stage, ...] = (
     ContaminationRead(),
     ContaminationEmbed(),
     ContaminationFind(),
+    ContaminationPicturePairs(),
     ContaminationPictures(),
     IndexVectors(),
     ItemVectors(),
@@ -117,6 +131,7 @@ STAGES: tuple[Stage, ...] = (
     KelixAnnealed(),
     ProductFit(),
     TokenizerGiven(),
+    PluginFit(),
     TokenizeEncode(),
     ShardAssign(),
     ShardWrite(),
@@ -131,11 +146,15 @@ STAGES: tuple[Stage, ...] = (
     CotScore(),
     CotMix(),
     CotWrite(),
+    SequenceSignatures(),
+    SequenceDuplicates(),
     SequenceCorpora(),
     SequenceSamples(),
     SequenceVocabulary(),
     SequenceEncode(),
+    SequenceDraw(),
     SequenceMix(),
+    SequenceLedger(),
     SequencePack(),
     SequenceWrite(),
     SequenceDescribe(),
@@ -145,3 +164,14 @@ STAGES: tuple[Stage, ...] = (
     ReleaseStage(),
     ReleasePublish(),
 )
+
+
+def own_names() -> dict[Kind, Collection[str]]:
+    """Names of the engine's own, which no plugin may take."""
+    return {Kind.SCORER: scorers.KNOWN, Kind.TASK: plugin_tasks.OWN, Kind.TOKENIZER: tokenizers.OWN}
+
+
+def adopt_plugins(recipe: Recipe) -> None:
+    """Load a recipe's plugins in this process. Raises UsageError naming every mistake in them."""
+    check(recipe.plugins, own_names())
+    plugin_tasks.use(plugin_tasks.task_plugins(recipe))

@@ -7,7 +7,8 @@
     └── RunError          the run cannot continue (exit code 1)
         ├── BalanceError  the ledger does not add up (exit code 3)
         ├── StoppedError  too much failed, or nothing would be kept: a person must look (exit code 4)
-        └── HeldError     another run holds the workspace (exit code 5)
+        ├── HeldError     another run holds the workspace (exit code 5)
+        └── CancelledError  the run was cancelled from Python (exit code 130)
 
 All of them pickle, so that they cross processes and Ray unchanged.
 """
@@ -67,3 +68,9 @@ class HeldError(RunError):
     """Another run holds the workspace, or has taken it over; the message says which."""
 
     exit_code = 5
+
+
+class CancelledError(RunError):
+    """The run was ended by ``Run.cancel``; what is committed stays."""
+
+    exit_code = 130

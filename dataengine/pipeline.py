@@ -15,7 +15,7 @@ from dataengine.models.serving.started import StartedServers, check
 from dataengine.monitoring.run_log import RunLog, origin
 from dataengine.progress import PartReport, Reporter, RunReport, Silent, StageReport, Together, reported
 from dataengine.stage import Job, RecordEngine, RecordStage, Resources, Run, Stage, TableStage, require_lock
-from dataengine.stage_groups import group_of, groups_of, last_of, needed_by, require_divisible
+from dataengine.stage_groups import group_of, groups_of, last_of, needed_by, require_divisible, require_stage
 from dataengine.storage.lease import Lease
 from dataengine.storage.workspace import Output, Record, canonical_json
 from dataengine.table_engine import TableEngine, opaque
@@ -48,8 +48,9 @@ def _record_engine(recipe: Recipe) -> RecordEngine:
 
 def stages(recipe: Recipe) -> list[Stage]:
     """The stages of a recipe in the order of the data; validated. Raises UsageError naming every mistake."""
-    from dataengine.catalog import STAGES
+    from dataengine.catalog import STAGES, adopt_plugins
 
+    adopt_plugins(recipe)
     active = [s for s in STAGES if s.active(recipe)]
     mistakes = []
     for stage in active:
@@ -84,11 +85,8 @@ def execute(
     Raises UsageError before anything runs, HeldError where another run holds the workspace, RunError.
     """
     plan = stages(recipe) if plan is None else plan
-    if only is not None and only not in {name for s in plan for name in (s.name, *groups_of(s))}:
-        known = ", ".join(dict.fromkeys(group_of(s.name) for s in plan))
-        hint = f"; a block `{only}:` in the recipe adds it" if only in Recipe.model_fields else ""
-        raise UsageError(f"this recipe has no {only} stage; it has {known}{hint}")
     if only is not None:
+        require_stage(plan, only)
         plan = needed_by(plan, only)
     with closing(open_run(recipe)) as run:
         if locked:
@@ -101,11 +99,10 @@ def until(
 ) -> tuple[Run, list[StageReport]]:
     """Bring the stages down to ``stage`` up to date; the run, to read tables from. Raises UsageError for an unknown stage."""
     plan = stages(recipe)
-    names = [s.name for s in plan]
-    if stage not in names:
-        raise UsageError(f"this recipe has no {stage} stage; it has {', '.join(names)}")
+    require_stage(plan, stage)
+    plan = plan[: [s.name for s in plan].index(stage) + 1]
     with closing(open_run(recipe)) as run:
-        reports = _Pass(run, None, False, reporter or Silent(), engine).over(plan[: names.index(stage) + 1])
+        reports = _Pass(run, None, False, reporter or Silent(), engine).over(plan)
     return run, reports
 
 
@@ -115,6 +112,7 @@ def committed(recipe: Recipe, group: str | None = None) -> Run:
     run = open_run(recipe)
     plan = stages(recipe)
     if group is not None:
+        require_stage(plan, group)
         plan = plan[: [s.name for s in plan].index(last_of(plan, group)) + 1]
     reports = _Pass(run, None, True, Silent()).over(plan)
     behind = [r.name for r in reports if r.state != "up to date"]
@@ -149,7 +147,8 @@ class _Pass:
     def over(self, plan: Sequence[Stage], prepare: Callable[[Run], object] | None = None) -> list[StageReport]:
         """The lease is taken by the first write, so that a run with nothing to do needs no right to write."""
         recipe, names = self.run.recipe, tuple(stage.name for stage in plan)
-        report = RunReport(self.lease.holder.run, recipe.name, recipe.workspace, names)
+        media = frozenset(stage.name for stage in plan if isinstance(stage, RecordStage) and stage.has_loads)
+        report = RunReport(self.lease.holder.run, recipe.name, recipe.workspace, names, media)
         with closing(self.lease), closing(self.servers), reported(self.reporter, report):
             if prepare is not None and not self.dry_run:
                 self.lease.take()
@@ -207,17 +206,19 @@ class _Pass:
 
     def _check(self, stage: Stage) -> None:
         """Raises StoppedError for a result that a person must look at. One that was accepted once stays so."""
-        objection = stage.objection(self.run)
-        if not objection:
-            return
         store, name = self.run.workspace.store, self.run.recipe.name
-        key = f"accepted/{name}/{stage.name}-{self.run.records[stage.name].digest}.json"
-        if self.accept:
-            self.lease.take()
-            store.put(key, canonical_json({"accepted": objection}))
-        elif not store.exists(key):
+        texts = []
+        for digest, text in stage.objections(self.run).items():
+            key = f"accepted/{name}/{stage.name}-{digest}.json"
+            if self.accept:
+                self.lease.take()
+                store.put(key, canonical_json({"accepted": text}))
+            elif not store.exists(key):
+                texts.append(text)
+        if texts:
+            listed = "\n".join(texts)
             raise StoppedError(
-                f"{objection}\nNo release was changed, and all work so far is committed. If this is as it should be, go on "
+                f"{listed}\nNo release was changed, and all work so far is committed. If this is as it should be, go on "
                 "with --accept; otherwise correct the recipe or the inputs and rerun."
             )
 
@@ -234,13 +235,16 @@ class _Pass:
         if stage.in_place:
             # Files that an earlier commit names are written over from here on: a killed run must not leave it standing.
             self.run.workspace.store.delete([path])
-        with spent(self.run.workspace.store, self.run.recipe.name, stage.name) as cost:
+        with spent(self.run.workspace.store, self.run.recipe.name, stage.name, self.share) as cost:
             if isinstance(stage, TableStage):
                 self.reporter.start(stage.name, 1, 1)
                 outputs, made = {"all": stage.compute(self.run, key)}, 1
             elif isinstance(stage, RecordStage):
                 jobs, outputs = self._jobs(stage)
                 made = len(jobs)
+                if stage.has_loads:
+                    loads = [job.part.load for job in jobs]
+                    self.reporter.loaded(stage.name, sum(loads) if all(loads) else 0.0)
                 self.reporter.start(stage.name, made + len(outputs), made)
                 if jobs:
                     outputs = {**outputs, **self._work(stage, jobs, cost)}
@@ -263,6 +267,7 @@ class _Pass:
         outputs = {}
 
         def tick() -> None:
+            self.reporter.tick()
             for job in jobs[:1]:
                 text = stage.progress(self.run, job.part)
                 if text is not None:
@@ -270,12 +275,14 @@ class _Pass:
 
         engine, store = self.engine or _record_engine(self.run.recipe), self.run.workspace.store
         self.servers.need([self.run.recipe.model_servers[name] for name in stage.servers(self.run.recipe)], engine)
-        for part, output, work in engine.run(stage.worker(self.run), store, jobs, resources, tick):
-            self.lease.take()
-            outputs[part.name] = output
-            cost.add(work)
-            size = sum(file.bytes for file in output.files.values())
-            self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work))
+        # Closed here, so that no worker goes on where something else than the engine ends the run.
+        with closing(engine.run(stage.worker(self.run), store, jobs, resources, tick)) as made:
+            for part, output, work in made:
+                self.lease.take()
+                outputs[part.name] = output
+                cost.add(work)
+                size = sum(file.bytes for file in output.files.values())
+                self.reporter.advance(PartReport(stage.name, part.name, output.counts, size, work, part.load))
         return outputs
 
     def _jobs(self, stage: RecordStage) -> tuple[list[Job], dict[str, Output]]:

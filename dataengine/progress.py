@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run that begins: its id, which processes of one scheduled run share, and the names of its stages in their order."""
+    """A run that begins: its id, which processes of one scheduled run share, and the names of its stages in their order;
+    ``media``: of those that read media, whose parts have a load."""
 
     run: str
     recipe: str
     workspace: str
     stages: tuple[str, ...]
+    media: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Origin:
 
 @dataclass(frozen=True)
 class PartReport:
-    """A part that was made in this run: its counts, the bytes of its files, and what making it took."""
+    """A part that was made in this run: its counts, the bytes of its files, what making it took, and its load (``Part.load``)."""
 
     stage: str
     part: str
     counts: dict[str, int]
     bytes: int
     work: Work
+    load: float = 0.0
 
 
 @dataclass
@@ -65,12 +68,17 @@ class StageReport:
 
 
 class Reporter(Protocol):
-    """Receives the progress of a run. What it raises ends the run."""
+    """Receives the progress of a run; ``tick`` comes every few seconds while parts are made. What it raises ends the run."""
 
     def begin(self, run: RunReport) -> None: ...
+    def loaded(self, stage: str, load: float) -> None:
+        """Before a stage that reads media starts: the load of the parts that are to be made, 0 where it is not known."""
+        ...
+
     def start(self, stage: str, parts: int, pending: int) -> None: ...
     def advance(self, part: PartReport) -> None: ...
     def note(self, stage: str, text: str) -> None: ...
+    def tick(self) -> None: ...
     def end(self, report: StageReport) -> None: ...
     def finish(self, error: BaseException | None) -> None: ...
 
@@ -79,9 +87,11 @@ class Silent:
     """A Reporter that shows nothing; base of those that need some of its calls only."""
 
     def begin(self, run: RunReport) -> None: ...
+    def loaded(self, stage: str, load: float) -> None: ...
     def start(self, stage: str, parts: int, pending: int) -> None: ...
     def advance(self, part: PartReport) -> None: ...
     def note(self, stage: str, text: str) -> None: ...
+    def tick(self) -> None: ...
     def end(self, report: StageReport) -> None: ...
     def finish(self, error: BaseException | None) -> None: ...
 
@@ -96,6 +106,10 @@ class Together:
         for one in self.reporters:
             one.begin(run)
 
+    def loaded(self, stage: str, load: float) -> None:
+        for one in self.reporters:
+            one.loaded(stage, load)
+
     def start(self, stage: str, parts: int, pending: int) -> None:
         for one in self.reporters:
             one.start(stage, parts, pending)
@@ -107,6 +121,10 @@ class Together:
     def note(self, stage: str, text: str) -> None:
         for one in self.reporters:
             one.note(stage, text)
+
+    def tick(self) -> None:
+        for one in self.reporters:
+            one.tick()
 
     def end(self, report: StageReport) -> None:
         for one in self.reporters:

@@ -8,7 +8,7 @@ written last; a stage whose commit exists is up to date.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Part:
-    """A unit of work: ``name`` says what is in it, ``key`` everything its result depends on."""
+    """A unit of work: ``name`` says what is in it, ``key`` all it depends on, ``load`` what it reads (samples/load.py)."""
 
     name: str
     key: str
     spec: Any = field(repr=False, default=None)
+    load: float = field(repr=False, compare=False, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,7 @@ class Board(Protocol):
 
     def put(self, key: str, value: bytes) -> None: ...
 
-    def get(self, key: str) -> bytes | None:
-        """The value, None where there is none."""
-        ...
+    def get(self, key: str) -> bytes | None: ...
 
     def add(self, key: str, amount: int) -> int:
         """Add to a number, which is 0 at first; the sum."""
@@ -70,8 +69,7 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that make a part together. ``address``: of the interface by which others reach this one; ``board``: how they
-    find one another."""
+    """The processes that make a part together, the address by which others reach this one, and how they find one another."""
 
     rank: int = 0
     size: int = 1
@@ -81,8 +79,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Feed:
-    """How a worker feeds its model: ``decoders``, its decode processes, and ``lanes``, batches that are given to the model at
-    once."""
+    """How a worker feeds its model: ``decoders``, its decode processes; ``lanes``, batches given to the model at once."""
 
     decoders: int = 1
     lanes: int = 1
@@ -90,8 +87,7 @@ class Feed:
 
 @runtime_checkable
 class Feeding(Protocol):
-    """A worker that decodes in child processes. How it is fed changes no result. ``overlaps``: it may be given a part while it
-    works on another."""
+    """A worker that decodes in child processes; its feed changes no result. ``overlaps``: it takes a part while it works."""
 
     feed: Feed
     overlaps: ClassVar[bool]
@@ -132,7 +128,7 @@ class RecordEngine(Protocol):
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output, Work]]:
+    ) -> Generator[tuple[Part, Output, Work], None, None]:
         """Make all jobs, each process with its own copy of ``worker`` on ``resources``. Yields each part once its marker is
         written, in no fixed order, with what it took; calls ``tick`` every few seconds while it waits. Raises RunError."""
         ...
@@ -204,10 +200,13 @@ class Stage(ABC):
         """The part of the recipe that changes the result, as JSON."""
         return None
 
+    def upstream(self, run: Run) -> dict[str, str]:
+        """Digests of what the result is made from, by the stage that made it."""
+        return {name: run.records[name].digest for name in self.needs if name in run.records}
+
     def key(self, run: Run) -> str:
         """Key of the stage's result; the commits of all it needs are in ``run.records``."""
-        upstream = {name: run.records[name].digest for name in self.needs if name in run.records}
-        return digest(self.name, self.version, self.settings(run.recipe), upstream)
+        return digest(self.name, self.version, self.settings(run.recipe), self.upstream(run))
 
     def absent(self, run: Run, parts: Mapping[str, Output]) -> set[str]:
         """Names of committed parts whose files no longer exist or are others (checked for stages in place)."""
@@ -219,6 +218,10 @@ class Stage(ABC):
     def objection(self, run: Run) -> str:
         """Why a person must look at the stage's result before the run goes on; "" where there is no reason."""
         return ""
+
+    def objections(self, run: Run) -> Mapping[str, str]:
+        """As ``objection``, by the digest of what each is about: one that was accepted stays so while others change."""
+        return {run.records[self.name].digest: text} if (text := self.objection(run)) else {}
 
     def needed(self, run: Run) -> bool:
         """False where all that the stage would be made for is named by the recipe's lock."""
@@ -244,6 +247,7 @@ class RecordStage(Stage):
     """Reads media or runs models, a part at a time, on the workers of a record engine."""
 
     resources: ClassVar[Resources] = Resources()
+    has_loads: ClassVar[bool] = False  # its parts have loads
 
     @abstractmethod
     def plan(self, run: Run) -> list[Part]:

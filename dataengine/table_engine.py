@@ -66,11 +66,12 @@ class Source:
 @dataclass(frozen=True)
 class Packing:
     """How ``EngineOf.parts`` writes rows: packs below ``base``, each part in a total ``order``, with digests of some columns
-    (strings, or lists of them)."""
+    (strings, or lists of them), and after them sums of others (numbers, as thousandths)."""
 
     base: str
     order: tuple[str, ...]
     digests: tuple[str, ...]
+    sums: tuple[str, ...] = ()
 
 
 #: The frames of one engine: pa.Table with DuckDB, a DataFrame with Spark.

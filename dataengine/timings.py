@@ -1,8 +1,9 @@
 """Time spent on each stage of a recipe: seconds, parts and runs, kept beside the commits and never in them.
 
 Two equal runs give equal commits, manifests and cards, but no two runs take equally long. So time is a log of its own,
-``costs/RECIPE/STAGE.json``, that nothing is computed from. It adds up over runs, failed ones too; the time of a killed
-process is lost. Bytes are the same in equal runs and are part of the manifest (``release/stage.py``).
+``costs/RECIPE/STAGE.json``, that nothing is computed from. Processes that make a stage between them write one each,
+``costs/RECIPE/STAGE/3-of-8.json``, since none could add to another's without losing some. It adds up over runs, failed ones too;
+the time of a killed process is lost. Bytes are the same in equal runs and are part of the manifest (``release/stage.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 
+from dataengine.config.share import WHOLE, Share
 from dataengine.errors import DataEngineError
 from dataengine.media.sandbox import usage
 from dataengine.storage.store import Store
@@ -152,47 +154,54 @@ class Cost:
     cpu: float = 0.0
     decode_cpu: float = 0.0
     decoded: int = 0
+    ended: int = 0
+    """When the latest run ended, Unix time."""
 
     def add(self, work: Work) -> None:
         self.cpu += work.cpu
         self.decode_cpu += work.decode_cpu
         self.decoded += work.decoded
 
+    def __add__(self, other: Cost) -> Cost:
+        """Both together, of one stage."""
+        sums = {name: round(getattr(self, name) + getattr(other, name), 3) for name in _SUMMED}
+        latest = max(other, self, key=lambda cost: cost.ended)
+        return Cost(self.stage, last=latest.last, ended=latest.ended, **sums)
+
+
+_SUMMED = ("seconds", "parts", "runs", "cpu", "decode_cpu", "decoded")
+
 
 @contextmanager
-def spent(store: Store, recipe: str, stage: str) -> Iterator[Cost]:
-    """Measures the time inside the block, and the parts that the block adds to the Cost it is given. If the block raises, an
-    error in writing the log does not hide that."""
+def spent(store: Store, recipe: str, stage: str, share: Share = WHOLE) -> Iterator[Cost]:
+    """Measures the time inside the block, and the parts that the block adds to the Cost it is given; ``share``: of the stage's
+    parts, of this process. If the block raises, an error in writing the log does not hide that."""
+    key = f"costs/{recipe}/{stage}.json" if share.whole else f"costs/{recipe}/{stage}/{share.number}-of-{share.of}.json"
     now, start = Cost(stage), time.monotonic()
     try:
         yield now
     except BaseException:
         with suppress(DataEngineError):
-            _add(store, recipe, now, time.monotonic() - start)
+            _add(store, key, now, time.monotonic() - start)
         raise
-    _add(store, recipe, now, time.monotonic() - start)
+    _add(store, key, now, time.monotonic() - start)
 
 
 def costs(store: Store, recipe: str) -> dict[str, Cost]:
-    """Costs by stage."""
-    read = [_read(store, entry.key) for entry in store.list(f"costs/{recipe}")]
-    return {cost.stage: cost for cost in read if cost is not None}
+    """Costs by stage, of all shares together."""
+    total: dict[str, Cost] = {}
+    for entry in store.list(f"costs/{recipe}"):
+        cost = _read(store, entry.key)
+        if cost is not None:
+            total[cost.stage] = total[cost.stage] + cost if cost.stage in total else cost
+    return total
 
 
-def _add(store: Store, recipe: str, now: Cost, seconds: float) -> None:
-    key = f"costs/{recipe}/{now.stage}.json"
+def _add(store: Store, key: str, now: Cost, seconds: float) -> None:
     before = _read(store, key) or Cost(now.stage)
-    total = Cost(
-        stage=now.stage,
-        seconds=round(before.seconds + seconds, 3),
-        parts=before.parts + now.parts,
-        runs=before.runs + 1,
-        last=round(seconds, 3),
-        cpu=round(before.cpu + now.cpu, 3),
-        decode_cpu=round(before.decode_cpu + now.decode_cpu, 3),
-        decoded=before.decoded + now.decoded,
-    )
-    store.put(key, canonical_json(asdict(total)))
+    seconds = round(seconds, 3)
+    now = replace(now, runs=1, seconds=seconds, last=seconds, ended=max(int(time.time()), before.ended))
+    store.put(key, canonical_json(asdict(before + now)))
 
 
 def _read(store: Store, key: str) -> Cost | None:

@@ -26,6 +26,10 @@ __all__ = ["copy", "duck", "moto", "nanio", "s3", "s3_conditional", "small", "sp
 # Workers of Ray and decode children import `support` by its name.
 os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
 
+# Processes side by side have a core each: of more threads, those of a matrix product wait in turn for one core.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
 # No JVM here lives long enough for the optimising compiler.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 

@@ -15,9 +15,9 @@ REPOSITORY = Path(__file__).parents[1]
 LONGEST = 300
 LOOSE = 9
 
-BELOW = "errors contracts text storage config media models web samples stage stage_groups table_engine timings"
+BELOW = "errors contracts text storage plugins config media models web samples stage stage_groups table_engine timings"
 WINGS = "ingest embed dedup score annotate contamination index policy tokenize shards cot sequence release"
-ABOVE = "engines catalog progress monitoring pipeline export verify readers browse demo cli testing __init__"
+ABOVE = "engines catalog progress monitoring pipeline export verify takedown readers browse demo runs cli api testing __init__"
 #: From the lowest; rooms of one floor may import each other, as long as there is no circle.
 FLOORS = [BELOW.split(), *([room] for room in f"{WINGS} {ABOVE}".split())]
 

@@ -16,14 +16,38 @@ from dataengine import pipeline
 from dataengine.testing import InProcess
 
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
-NAMES = {"Recipe", "Scorer", "Source", "Teacher", "load", "run"}
+NAMES = {
+    *("Recipe", "Scorer", "Source", "Teacher", "load", "run", "open", "Run", "Release", "Sample", "CotRecord"),
+    *("DataEngineError", "UsageError", "RunError", "CancelledError"),
+    *("EmbeddingScorer", "FileScorer", "Task", "Tokenizer", "Exporter", "Occurrence", "Part"),
+}
+
+
+#: Those that the page calls or implements.
+CALLED = {
+    "Recipe",
+    "Scorer",
+    "FileScorer",
+    "EmbeddingScorer",
+    "Task",
+    "Tokenizer",
+    "Exporter",
+    "Occurrence",
+    "Part",
+    "Source",
+    "Teacher",
+    "UsageError",
+    "load",
+    "open",
+    "run",
+}
 
 
 def test_the_public_names_and_no_others() -> None:
     assert set(dataengine.__all__) == NAMES
     assert {name: getattr(dataengine, name) for name in NAMES}.keys() == NAMES
     assert set(dir(dataengine)) >= NAMES
-    with pytest.raises(AttributeError, match="has no attribute 'execute'; it offers Recipe, "):
+    with pytest.raises(AttributeError, match="has no attribute 'execute'; it offers CancelledError, "):
         _ = dataengine.execute  # type: ignore[attr-defined]
 
 
@@ -50,9 +74,11 @@ def test_the_page_about_python_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without Ray: ``InProcess`` runs the workers."""
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    page = PAGE.read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     assert len(blocks) >= 8
-    assert {name for name in NAMES if any(f"dataengine.{name}" in block for block in blocks)} == NAMES
+    assert set(re.findall(r"\bdataengine\.(\w+)", page)) >= NAMES
+    assert set(re.findall(r"\bde\.(\w+)", "".join(blocks))) >= CALLED
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pipeline, "_record_engine", lambda recipe: InProcess())
     (tmp_path / "page.py").write_text("\n".join(blocks))

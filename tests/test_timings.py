@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from dataengine.config.share import Share
 from dataengine.errors import RunError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Sandbox
@@ -66,3 +69,31 @@ def test_decoded_files_and_their_cpu_seconds_are_measured_once(tmp_path: Path) -
     ended = meter.take()
     assert running.decoded == 2 and running.decode_cpu >= 0.55
     assert ended.decoded == 0 and ended.decode_cpu < 0.3
+
+
+def test_shares_that_end_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    """Each has read what was there before either writes."""
+    both = threading.Barrier(2)
+
+    class Together(Store):
+        def put(self, key: str, data: bytes | Path, sha256: str = "") -> str:
+            both.wait(60)
+            return super().put(key, data, sha256)
+
+    def make(number: int) -> None:
+        with spent(Together(tmp_path), "cats", "score", Share(number, 2)) as cost:
+            cost.parts = number
+            cost.add(Work(cpu=1.5, decoded=10))
+
+    for _ in range(2):
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(make, (1, 2)))
+    with spent(Store(tmp_path), "cats", "score") as cost:
+        cost.parts = 4
+    total = costs(Store(tmp_path), "cats")["score"]
+    assert (total.parts, total.runs, total.cpu, total.decoded) == (10, 5, 6.0, 40)
+    assert sorted(p.name for p in (tmp_path / "costs" / "cats").rglob("*.json")) == [
+        "1-of-2.json",
+        "2-of-2.json",
+        "score.json",
+    ]

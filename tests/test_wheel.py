@@ -70,3 +70,25 @@ def test_every_module_imports_from_the_wheel_and_finds_its_data(unpacked: Path) 
     assert {name.replace(".", "/") for name in found["modules"]} == {f"dataengine/{n}" for n in names - {"__init__"}}
     assert all(Path(place).is_relative_to(unpacked) for place in found["places"])
     assert found["data"] == data
+
+
+@pytest.mark.slow
+def test_the_command_of_the_wheel_has_its_policies_and_recipes(unpacked: Path, tmp_path: Path) -> None:
+    """In an empty folder, with no repository beside it: what `make demo-wheel` runs to the end."""
+    call = "from dataengine.cli.main import app; app()"
+    env = {**os.environ, "PYTHONPATH": str(unpacked)}
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-P", "-c", call, *arguments]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert run("packaged", "demo-v1") == (REPOSITORY / "filters/demo-v1.yaml").read_text()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.jpg").write_bytes(b"x")
+    shown = run("run", "pictures", "--dry-run")
+    assert "estimate: " in shown and "pending" in shown
+    assert not any(path.is_symlink() for path in unpacked.rglob("*")) and [
+        path.name for path in tmp_path.iterdir()
+    ] == ["data"]

@@ -18,10 +18,11 @@ from dataengine import contracts
 from dataengine.browse import names
 from dataengine.browse.inputs import is_scored
 from dataengine.browse.session import Session
+from dataengine.browse.shard_search import SampleMembers
 from dataengine.browse.view_engine import literal
-from dataengine.browse.whereabouts import members, origin
+from dataengine.browse.whereabouts import origin
 from dataengine.cot.core.schemas import OUTCOMES
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
 from dataengine.policy.annotated import annotated_rows, known_columns
 from dataengine.policy.failing import failing
 from dataengine.policy.load import load
@@ -171,10 +172,17 @@ class _Explainer:
             for one in self._table("shard.assign", "assignment", contracts.ASSIGNMENT, row["id"]):
                 place = one["shard"]
                 lines.append(("shard", f"shards/{place}.tar, sample {one['position'] + 1} of it, split {one['split']}"))
-        if self._published is not None and (inside := members(self._published, place, row["id"])):
-            lines += [] if place else [("shard", inside[0])]
-            lines.append(("members", ", ".join(inside[1])))
+        if self._published is not None and (inside := self._members(row["id"])) is not None:
+            lines += [] if place else [("shard", inside.tar)]
+            lines.append(("members", ", ".join(f"{row['id']}.{ext}" for ext in inside.extents)))
         return lines
+
+    def _members(self, id_: str) -> SampleMembers | None:
+        """None where they are not found in a shard that can be read."""
+        try:
+            return self._session.shards.members(id_)
+        except (KeyError, FileNotFoundError, RunError):
+            return None
 
     def _table(self, stage: str, role: str, schema: Any, id_: str, column: str = "id") -> list[dict[str, Any]]:
         frame = self._needed.frame(stage, role, schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,9 +95,9 @@ def _recipe(name: str, policy: str, looked: Sequence[Looked]) -> str:
         "",
         f"filter: {{policy: {yaml_string(policy)}}}",
         "",
-        "# Discrete visual codes, and chain-of-thought records about the samples: take these lines out to make them.",
-        "tokenize: null",
-        "cot: null",
+        "# Discrete visual codes by a small tokenizer that is trained on the samples, and chain-of-thought records about them:",
+        "# tokenize: {}",
+        "# cot: {}",
         "",
         "shard: {target_bytes: 500 MB, splits: {train: 1.0}}",
         "",
@@ -118,6 +119,12 @@ def _source(one: Looked) -> list[str]:
     fields = [f"{key}: {_scalar(value)}" for key, value in one.source.items()]
     lines.append(f"  - {fields[0]}")
     lines += [f"    {field}" for field in fields[1:]]
+    if one.source["type"] == "folder":
+        lines.append(
+            '    # include: ["*.jpg"], exclude: [thumbs/], captions: lines, first-line or whole: docs/recipe.md'
+        )
+    if any(f and f["kind"] == "video" for f in one.facts):
+        lines.append("    # clips: {}  # cut videos at their shots, each clip a sample: docs/recipe.md")
     if one.source["type"] == "urls":
         lines.append(
             "    # http: {user_agent: mybot/1.0}  # who asks; opt-outs (X-Robots-Tag, TDM-Reservation) are respected"
@@ -133,6 +140,8 @@ def _is_column(name: str) -> bool:
 
 
 def _scalar(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(json.dumps(one, ensure_ascii=False) for one in value)}]"
     return "null" if value is None else yaml_string(str(value))
 
 

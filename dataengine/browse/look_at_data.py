@@ -3,8 +3,6 @@ few of the files are. Media are decoded in a child that can be killed."""
 
 from __future__ import annotations
 
-import hashlib
-import heapq
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from dataengine.browse.look_at_folder import caption_form, chosen, excluded
 from dataengine.errors import InputError, PartitionError, UsageError
 from dataengine.ingest.folder_listing import listing
 from dataengine.ingest.listing import folder_of, glob, is_pattern
@@ -27,7 +26,7 @@ from dataengine.media.facts import Facts
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
 
-_TABLES = {".jsonl": json_rows, ".ndjson": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
+TABLES = {".jsonl": json_rows, ".ndjson": json_rows, ".csv": csv_rows, ".parquet": parquet_rows}
 _VIDEOS = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv"}
 _MEDIA_COLUMNS: tuple[str, ...] = (
     "path",
@@ -74,9 +73,9 @@ def look(path: str) -> Looked:
     suffix = PurePosixPath(path).suffix.lower()
     if suffix == ".tar":
         return _tars(path)
-    if suffix in _TABLES:
+    if suffix in TABLES:
         return _table(path, suffix)
-    known = ", ".join([*_TABLES, ".tar"])
+    known = ", ".join([*TABLES, ".tar"])
     raise UsageError(f"{path}: name a folder, or files that end in {known} (relative paths start at {Path.cwd()})")
 
 
@@ -87,7 +86,8 @@ def name_of(path: str) -> str:
     return kept[:40] or "data"
 
 
-def _kind(name: str) -> str:
+def kind_of(name: str) -> str:
+    """image, video, or the ending in lower case."""
     suffix = PurePosixPath(name).suffix.lower()
     if suffix in _VIDEOS:
         return "video"
@@ -96,9 +96,9 @@ def _kind(name: str) -> str:
 
 def _folder(path: str) -> Looked:
     names = [name for name, _ in islice(listing(path), _FILES)]
-    kinds = Counter(map(_kind, names))
-    media = [name for name in names if _kind(name) in ("image", "video")]
-    tables = [name for name in names if PurePosixPath(name).suffix.lower() in _TABLES]
+    kinds = Counter(map(kind_of, names))
+    media = [name for name in names if kind_of(name) in ("image", "video")]
+    tables = [name for name in names if PurePosixPath(name).suffix.lower() in TABLES]
     tars = [name for name in names if name.lower().endswith(".tar")]
     if not media and tars:
         return _tars(f"{path}/**/*.tar" if any("/" in name for name in tars) else f"{path}/*.tar")
@@ -109,13 +109,29 @@ def _folder(path: str) -> Looked:
     if not media:
         listed = ", ".join(f"{n:,} {kind or 'without ending'}" for kind, n in kinds.most_common(5))
         raise UsageError(f"{path}: no pictures, videos, tables or tars in it ({listed})")
-    stems = {name.rpartition(".")[0] for name in media}
-    texts = sum(kind in (".txt", ".json") and n.rpartition(".")[0] in stems for n in names if (kind := _kind(n)))
+    texts = _texts(names, media)
     more = " or more" if len(names) == _FILES else ""
-    seen = f"{path}: {kinds['image']:,} pictures{more}, {kinds['video']:,} videos, {texts:,} of them with captions beside them"
-    chosen = heapq.nsmallest(_DECODED, media, key=lambda name: hashlib.sha256(name.encode("utf-8", "replace")).digest())
-    facts = [] if "://" in path else _decoded(Path(path, name) for name in chosen)
-    return Looked({"type": "folder", "name": name_of(path), "path": path}, [seen], facts, texts > 0)
+    seen = [
+        f"{path}: {kinds['image']:,} pictures{more}, {kinds['video']:,} videos, {len(texts):,} of them with captions beside them"
+    ]
+    source: dict[str, Any] = {"type": "folder", "name": name_of(path), "path": path}
+    patterns, count = excluded(names, kind_of)
+    if patterns:
+        source["exclude"] = patterns
+        seen.append(f"  {count:,} other files are left out: {', '.join(patterns)}")
+    form, several = caption_form(Path(path), texts) if "://" not in path else ("lines", 0)
+    if several:
+        source["captions"] = form
+        how = "one caption goes on from line to line" if form == "whole" else "each line is taken as a caption"
+        seen.append(f"  {several:,} of the texts that were read have several lines: {how}")
+    facts = [] if "://" in path else _decoded(Path(path, name) for name in chosen(media, _DECODED))
+    return Looked(source, seen, facts, bool(texts))
+
+
+def _texts(names: list[str], media: list[str]) -> list[str]:
+    """Sidecars of the media: `a.txt`, `a.jpg.txt` or `a.json`."""
+    stems = {*media, *(name.rpartition(".")[0] for name in media)}
+    return [name for name in names if kind_of(name) in (".txt", ".json") and name.rpartition(".")[0] in stems]
 
 
 def _beside(table: str, media: list[str]) -> bool:
@@ -131,7 +147,7 @@ def _tars(path: str) -> Looked:
     if "://" not in path:
         with suppress(OSError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
             for member in islice(tar, 2000):
-                kind = _kind(member.name)
+                kind = kind_of(member.name)
                 members[kind] += 1
                 if kind in ("image", "video") and len(files) < _DECODED and member.size <= _HELD - sum(map(len, files)):
                     data = tar.extractfile(member)
@@ -145,7 +161,7 @@ def _tars(path: str) -> Looked:
 
 def _table(path: str, suffix: str) -> Looked:
     entries = glob(path)
-    rows = _rows(entries[0].key, suffix)
+    rows = first_rows(entries[0].key, suffix)
     if not rows:
         raise UsageError(f"{entries[0].key}: no row of it can be read")
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -175,11 +191,11 @@ def _table(path: str, suffix: str) -> Looked:
     return Looked(source, seen, facts, caption is not None, others)
 
 
-def _rows(path: str, suffix: str) -> list[dict[str, Any]]:
-    """The first rows of a table that can be read."""
+def first_rows(path: str, suffix: str) -> list[dict[str, Any]]:
+    """The first rows of a table that can be read, at most 200."""
     rows = []
     with suppress(InputError, PartitionError), opened(path) as file:
-        for row in islice(_TABLES[suffix](file, "", False, never), _ROWS):
+        for row in islice(TABLES[suffix](file, "", False, never), _ROWS):
             if (columns := _loaded(row)) is not None:
                 rows.append(columns)
     return rows
@@ -212,7 +228,7 @@ def _is_media(value: Any) -> bool:
     if not isinstance(value, str) or len(value) > 4000:
         return False
     return value.startswith(("http://", "https://", "s3://")) or (
-        _kind(value) in ("image", "video") and " " not in value[:1]
+        kind_of(value) in ("image", "video") and " " not in value[:1]
     )
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import RLock
 
 from dataengine import contracts
+from dataengine.browse.shard_search import ShardSearch, search_of
 from dataengine.browse.view_engine import ViewEngine
 from dataengine.config import recipe as recipes
+from dataengine.config.packaged import is_recipe
 from dataengine.errors import UsageError
 from dataengine.pipeline import committed_so_far
 from dataengine.release.ledger import is_ledger
@@ -21,16 +24,13 @@ from dataengine.storage.workspace import File, Workspace
 @dataclass(frozen=True)
 class Session:
     """``run``: of a recipe, with the commits of its stages that are up to date; ``published``: a finished release, of that recipe
-    where it is finished. One of them is there."""
+    where it is finished. One of them is there. ``lock``: held by who uses the engine's own connection while others may, too."""
 
     engine: ViewEngine
     run: Run | None = None
     published: Published | None = None
     place: str = ""
-
-    @property
-    def name(self) -> str:
-        return self.place
+    lock: RLock = field(default_factory=RLock, repr=False, compare=False)
 
     @cached_property
     def ledger(self) -> str:
@@ -40,6 +40,12 @@ class Session:
         listed = [f for f in release.manifest.files if is_ledger(f.path)]
         files = [File(f.path, f.sha256, f.bytes, 1) for f in listed]
         return self.engine.scan(Workspace(release.store.url), files, contracts.LEDGER)
+
+    @cached_property
+    def shards(self) -> ShardSearch:
+        """Finds samples in the shards of the release; there must be one."""
+        assert self.published is not None
+        return search_of(self.engine, self.lock, self.published)
 
     def needed(self, *stages: str) -> Run:
         """The run. Raises UsageError where a stage is not up to date, or there is no recipe."""
@@ -57,7 +63,7 @@ class Session:
 def opened(place: str, workspace: str | None = None) -> Iterator[Session]:
     """A recipe (.yaml) or release. Nothing is written. Raises UsageError, RunError."""
     with closing(ViewEngine()) as engine:
-        if place.endswith((".yaml", ".yml")):
+        if is_recipe(place):
             loaded = recipes.load(place, workspace=workspace)
             yield of_run(engine, committed_so_far(loaded), place)
         elif workspace is not None:

@@ -38,7 +38,8 @@ _SHORT = {
     ("contamination.find", "hits"): "contamination",
     ("release", "ledger"): "ledger",
 }
-_SCHEMAS = {
+#: Schemas of those that the contract has.
+SCHEMAS = {
     **{name: contracts.TABLES[name] for name in ("samples", "failures", "groups", "decisions", "assignment", "ledger")},
     "unique_samples": contracts.UNIQUE,
 }
@@ -101,10 +102,10 @@ def _files(session: Session) -> dict[str, tuple[Workspace, list[File]]]:
         listed = [f for f in release.manifest.files if is_ledger(f.path)]
         files = [File(f.path, f.sha256, f.bytes, total if n == 0 else 0) for n, f in enumerate(listed)]
         return {"ledger": (Workspace(release.store.url), files)}
-    return _committed(session.run)
+    return committed_files(session.run)
 
 
-def _committed(run: Run) -> dict[str, tuple[Workspace, list[File]]]:
+def committed_files(run: Run) -> dict[str, tuple[Workspace, list[File]]]:
     """Parquet tables of the stages, by a short name or STAGE_ROLE; of a role in parts (``plan/…``) the parts together."""
     named: dict[str, list[File]] = {}
     for stage, record in run.records.items():
@@ -125,7 +126,7 @@ def _register(session: Session, name: str, workspace: Workspace, files: Sequence
     if session.run is None:
         files = [File(f.key, f.sha256, f.bytes, 1) for f in files]
     paths = engine.local_paths(workspace, files)
-    schema = _SCHEMAS.get(name)
+    schema = SCHEMAS.get(name)
     if paths:
         stored = schema or pads.dataset(paths, format="parquet").schema
         data: Any = pads.dataset(paths, format="parquet", schema=pa.schema([f for f in stored if _is_readable(f.type)]))

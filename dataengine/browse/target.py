@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from dataengine.browse.query import Queries
 from dataengine.config import recipe as recipes
+from dataengine.config.packaged import is_recipe
 from dataengine.errors import UsageError
 from dataengine.index.manifest import pointed
 from dataengine.index.search import Index, Mask, open_index
@@ -63,7 +64,7 @@ class Target:
 
 def open_target(place: str, workspace: str | None, encoder: str | None = None) -> Target:
     """``encoder``: a recipe whose encoder makes the vectors of queries, for a release. Raises UsageError where there is none."""
-    if place.endswith((".yaml", ".yml")):
+    if is_recipe(place):
         if encoder is not None:
             raise UsageError("--encoder is for a release; a recipe names its own")
         return _of_recipe(place, workspace)

@@ -30,20 +30,16 @@ def browse(
     """Look at all inputs in a browser: kept, filtered, duplicate and failed, by rule, source and score, with pictures.
 
     Only reads; of a recipe also before its run is finished. The printed address holds a token: who has it sees the media."""
-    from dataengine.browse.page.inputs_table import InputsTable
-    from dataengine.browse.page.nearest import Nearest
-    from dataengine.browse.page.pictures import Pictures
+    from dataengine.browse.page.content import content
     from dataengine.browse.page.server import BrowseServer
-    from dataengine.browse.session import opened
 
-    with opened(target, workspace) as session, Pictures(session) as pictures:
-        table = InputsTable(session)
+    with content(target, workspace) as shown:
         try:
-            server = BrowseServer(table, pictures, Nearest(target, workspace), session.name, host, port)
+            server = BrowseServer(shown, target, host, port)
         except OSError as error:
             raise UsageError(f"{host}:{port}: {error.strerror}: choose another --port, or 0 for a free one") from None
         with server:
-            print(f"{table.total:,} inputs: {server.address}\nCtrl-C stops the server.", flush=True)
+            print(f"{shown.table.total:,} inputs: {server.address}\nCtrl-C stops the server.", flush=True)
             try:
                 server.serve_forever()
             except KeyboardInterrupt:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from enum import StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dataengine.cli.termination import EXIT_CODE, Termination
-from dataengine.errors import DataEngineError, UsageError
+from dataengine.config.home import expanded
+from dataengine.errors import DataEngineError, RunError, UsageError
 from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
+    from dataengine.cli.command_options import CommandOptions
     from dataengine.config.recipe import Recipe
 
 
@@ -24,7 +28,11 @@ class Engine(StrEnum):
 
 
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="YAML file or s3:// object that describes the run (docs/recipe.md).")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        help="YAML file, s3:// object, or name of a packaged recipe, that describes the run (docs/recipe.md).",
+    ),
 ]
 WorkspaceOption = Annotated[
     str | None,
@@ -91,16 +99,21 @@ LineageOption = Annotated[
     typer.Option("--lineage", metavar="URL|FILE", help="Send OpenLineage events to a server, or add them to a file."),
 ]
 
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object, for programs, in place of tables (docs/start.md).")
+]
+
 
 def exits(command: Callable[..., None]) -> Callable[..., None]:
     """Decorator: a DataEngineError becomes its message on standard error and an exit code; any other error is a bug and keeps its
-    traceback."""
+    traceback. ``~`` in arguments is the home folder, also where the shell leaves it."""
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         with Termination() as termination:
             try:
-                command(*args, **kwargs)
+                command(*expanded(args), **expanded(kwargs))
             except (Exception, KeyboardInterrupt) as error:
                 code, text = _outcome(error, termination)
                 if not text:
@@ -121,43 +134,28 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
     return 130, "Interrupted. Committed work is kept; rerun to resume." if isinstance(error, KeyboardInterrupt) else ""
 
 
-def bring_up_to_date(
-    path: str,
-    only: str | None,
-    workspace: str | None,
-    workers: int | None,
-    engine: Engine | None,
-    dry_run: bool,
-    accept: bool = False,
-    retry: bool = False,
-    locked: bool = False,
-    parts: str | None = None,
-    log_file: str | None = None,
-    metrics: list[str] | None = None,
-    lineage: str | None = None,
-    partition: list[str] | None = None,
-) -> Recipe:
-    """Load the recipe and run its stages (``only``: one group of them, ``parts``: a share of its parts) with a progress display
-    and a summary. Returns the recipe with the command line's changes."""
-    from dataengine.cli import console
-    from dataengine.config import recipe
-    from dataengine.config.share import WHOLE, Share
-    from dataengine.config.watch import WatchConfig
-    from dataengine.ingest.partitions import without_taken_up
-    from dataengine.ingest.retry import forget_failed
-    from dataengine.monitoring.observers import observers
-    from dataengine.pipeline import execute
-    from dataengine.progress import Together
+def bring_up_to_date(path: str, options: CommandOptions) -> Recipe:
+    """Load the recipe and run its stages with a progress display and a summary. Returns the recipe with the command line's
+    changes."""
+    from dataengine.cli import console, dry_run
+    from dataengine.cli.run_json import run_json
+    from dataengine.progress import Silent
+    from dataengine.runs.runner import load_recipe, run_recipe
+    from dataengine.storage.writable import unwritable
 
-    share = Share.parse(parts) if parts else WHOLE
-    if parts and only is None:
-        raise UsageError(f"--parts {parts} is a share of one stage: name it with --only")
-    loaded = recipe.load(path, partition, workspace=workspace, workers=workers, engine=engine and engine.value)
-    loaded = loaded if only in (None, "ingest") else without_taken_up(loaded)
-    prepare = forget_failed if retry else None
-    watched = loaded.watch.with_environment().replaced(log_file, metrics or (), lineage)
-    with observers(loaded, watched if not dry_run else WatchConfig()) as others, console.Progress() as progress:
-        reporter = Together([progress, *others])
-        reports = execute(loaded, only, dry_run, reporter, accept=accept, prepare=prepare, locked=locked, share=share)
-    console.summary(loaded, reports, dry_run)
+    loaded = load_recipe(path, options)
+    with nullcontext(Silent()) if options.quiet else console.Progress() as progress:
+        try:
+            reports = run_recipe(loaded, options, progress)
+        except RunError:
+            if wrong := unwritable(loaded.workspace):
+                place = "--workspace" if options.workspace else f"{loaded.line('workspace')}workspace"
+                raise UsageError(f"{place}: {wrong}") from None
+            raise
+    if options.as_json:
+        print(json.dumps(run_json(loaded, reports, options.dry_run), ensure_ascii=False, indent=1))
+    elif not options.quiet:
+        console.summary(loaded, reports, options.dry_run)
+        if options.dry_run:
+            dry_run.show(loaded, reports)
     return loaded

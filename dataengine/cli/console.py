@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from dataengine.cli.run_bar import RunBar
 from dataengine.config.recipe import Recipe
-from dataengine.progress import PartReport, Silent, StageReport
+from dataengine.progress import PartReport, RunReport, Silent, StageReport
 from dataengine.stage_groups import group_of
 from dataengine.storage.workspace import Workspace
 from dataengine.text.display import visible, visible_lines
@@ -22,26 +23,47 @@ from dataengine.text.display import visible, visible_lines
 _out = Console(width=None if sys.stdout.isatty() else 160)
 _LOG_SECONDS = 30.0
 """Seconds between two log lines of one stage, where there is no terminal."""
+REDRAWS = 4
+"""How often a second the bars are drawn on a terminal, at most."""
+_STAGES = 8
+"""Bars of stages that are shown at once, so that all fit on a terminal."""
+_RUN = "run"
+"""What the bar over the whole run is called; no stage is."""
+
+
+class _Bars(bars.Progress):
+    """Bars that only their timer draws, however often something is reported."""
+
+    def refresh(self) -> None: ...
+
+
+class _Done(bars.ProgressColumn):
+    """``3/8`` parts of a stage, ``43 %`` of the run."""
+
+    def render(self, task: bars.Task) -> Text:
+        done = f"{task.percentage:.0f} %" if task.description == _RUN else f"{task.completed:.0f}/{task.total or 0:.0f}"
+        return Text(done, justify="right")
 
 
 class Progress(Silent):
-    """Progress of a run on standard error: a bar for each stage on a terminal; in a log, a line when a stage begins
-    and ends and every 30 seconds in between. A ``progress.Reporter``."""
+    """Progress of a run on standard error. On a terminal a bar over the run with the time that is left, and one for each of the
+    last stages, drawn four times a second at most; in a log, a line when a stage begins and ends and every 30 seconds in
+    between. A ``progress.Reporter``."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
         columns = (
             bars.TextColumn("{task.description:16}"),
             bars.BarColumn(),
-            bars.MofNCompleteColumn(),
+            _Done(),
             bars.TimeElapsedColumn(),
-            bars.TimeRemainingColumn(),
             bars.TextColumn("{task.fields[note]}", markup=False),
         )
         self._lines = not console.is_terminal
-        self._bars = bars.Progress(*columns, console=console, disable=self._lines)
+        self._bars = _Bars(*columns, console=console, disable=self._lines, refresh_per_second=REDRAWS)
         self._tasks: dict[str, bars.TaskID] = {}
         self._logged = 0.0
+        self._run: RunBar | None = None
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -52,11 +74,28 @@ class Progress(Silent):
     ) -> None:
         self._bars.stop()
 
+    def begin(self, run: RunReport) -> None:
+        self._run = RunBar(run)
+
+    def loaded(self, stage: str, load: float) -> None:
+        if self._run is not None:
+            self._run.loaded(stage, load)
+
     def start(self, stage: str, parts: int, pending: int) -> None:
+        if self._run is not None:
+            if _RUN not in self._tasks:
+                self._tasks[_RUN] = self._bars.add_task(_RUN, total=1.0, note="")
+            self._run.start(stage, pending)
         self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
+        for old in list(self._tasks.values())[1:-_STAGES]:
+            self._bars.update(old, visible=False)
+        self._update_run()
         self._log(stage)
 
     def advance(self, part: PartReport) -> None:
+        if self._run is not None:
+            self._run.advance(part)
+        self._update_run()
         self.step(part.stage)
 
     def step(self, name: str) -> None:
@@ -66,13 +105,27 @@ class Progress(Silent):
 
     def note(self, stage: str, text: str) -> None:
         self._bars.update(self._tasks[stage], note=visible(text))
+        self._update_run()
         self._log_sometimes(stage)
 
     def end(self, report: StageReport) -> None:
+        if self._run is not None:
+            self._run.end(report)
+            self._update_run()
         if report.name in self._tasks:
             self._bars.update(self._tasks[report.name], completed=report.parts, note=f"in {report.seconds:.1f} s")
             self._log(report.name)
             self._bars.update(self._tasks[report.name], note="")
+
+    def finish(self, error: BaseException | None) -> None:
+        if _RUN in self._tasks:
+            share = self._run.share if self._run is not None and error is not None else 1.0
+            self._bars.update(self._tasks[_RUN], completed=share, note="")
+
+    def _update_run(self) -> None:
+        if self._run is not None and _RUN in self._tasks:
+            note = self._run.words().partition(", ")[2]
+            self._bars.update(self._tasks[_RUN], completed=self._run.share, note=note)
 
     def _log_sometimes(self, stage: str) -> None:
         if time.monotonic() - self._logged >= _LOG_SECONDS:
@@ -83,7 +136,8 @@ class Progress(Silent):
         if self._lines:
             task = next(t for t in self._bars.tasks if t.id == self._tasks[stage])
             line = f"{time.strftime('%H:%M:%S')} {stage} {task.completed:.0f}/{task.total:.0f} {task.fields['note']}"
-            print(line.rstrip(), file=sys.stderr, flush=True)
+            run = f" · run {self._run.words()}" if self._run is not None else ""
+            print(f"{line.rstrip()}{run}", file=sys.stderr, flush=True)
 
 
 def shown(text: str) -> Text:
@@ -130,10 +184,17 @@ def summary(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> No
     for sentence in sentences(workspace, recipe.name, made):
         _out.print(shown(sentence))
     if gaps := unstated(manifest):
-        write(f"\nThe dataset card has gaps; fill them in under `release:` in the recipe: {', '.join(gaps)}")
+        write(f"\n{gaps_notice(gaps)}")
     write(f"\nrelease  {Workspace(recipe.workspace).store.uri(f'releases/{recipe.name}')}/")
     if recipe.release.publish:
         write(f"published  {recipe.release.publish.rstrip('/')}/")
+
+
+def gaps_notice(gaps: Sequence[str]) -> str:
+    """One line on what the recipe's author has not stated; the card names each gap where it is."""
+    if len(gaps) <= 2:
+        return f"The card has {'a gap' if len(gaps) == 1 else 'two gaps'}: {' and '.join(gaps)}"
+    return f"The card has {len(gaps)} gaps, {gaps[0]} first: README.md marks each, `release:` in the recipe fills them"
 
 
 def print_rows(title: str, rows: Sequence[tuple[str, str]]) -> None:

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    PartitionOption,
-    RecipeArgument,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
+from dataengine.cli.command_options import CommandOptions
+from dataengine.cli.common import RecipeArgument, WorkspaceOption, bring_up_to_date, exits
 from dataengine.cli.release import ReleaseArgument
+from dataengine.cli.run_options import stage_options
 from dataengine.errors import RunError
 
 
@@ -43,22 +36,15 @@ app = typer.Typer(
 
 @app.command()
 @exits
-def run(
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    partition: PartitionOption = None,
-) -> None:
+@stage_options
+def run(recipe: RecipeArgument, options: CommandOptions) -> None:
     """Construct the CoT shards of RECIPE (questions, paths, checks, review, scores, mix) and print losses by reason."""
     from dataengine.cli import console
     from dataengine.cot.mix.summary import tables
     from dataengine.pipeline import committed
 
-    loaded = bring_up_to_date(recipe, "cot", workspace, workers, engine, dry_run, accept, partition=partition)
-    if not dry_run:
+    loaded = bring_up_to_date(recipe, replace(options, only="cot"))
+    if options.tables:
         facts = committed(loaded, "cot").records["cot.mix"].parts["all"].facts
         for title, columns, rows in tables(facts):
             console.print_table(title, columns, rows)
@@ -75,9 +61,13 @@ def tasks(
     from dataengine.cli import console
     from dataengine.config.cot import CotConfig
     from dataengine.config.recipe import load
+    from dataengine.cot.tasks.plugin_tasks import task_plugins, use
     from dataengine.cot.tasks.registry import listing, shares
 
-    config = (load(recipe).cot if recipe else None) or CotConfig()
+    loaded = load(recipe) if recipe else None
+    if loaded is not None:
+        use(task_plugins(loaded))
+    config = (loaded.cot if loaded else None) or CotConfig()
     rows = listing(shares(config.tasks, config.capabilities))
     console.print_table("task families", ("capability", "family", "mode", "needs", "share", "wordings"), rows)
 
@@ -87,9 +77,13 @@ def tasks(
 def verify(
     release: ReleaseArgument,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes (default: all CPUs).")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option("--plugin", metavar="FILE", help="Python file with task families of RELEASE.")
+    ] = None,
 ) -> None:
     """Verify every CoT record of RELEASE by computing facts, answers, reasoning, tool calls and images anew from its media."""
     from dataengine.cli import console
+    from dataengine.plugins.file import PluginFile
     from dataengine.verify.cot_records import recheck
 
     with console.Progress() as bar:
@@ -97,7 +91,8 @@ def verify(
         def progress(done: int, total: int) -> None:
             bar.step("verify") if done else bar.start("verify", total, total)
 
-        report = recheck(release, workers or os.cpu_count() or 1, progress)
+        plugins = tuple(PluginFile.read(path) for path in plugin or [])
+        report = recheck(release, workers or os.cpu_count() or 1, progress, plugins)
     console.print_rows("verified from the media", report.rows())
     if report.errors:
         raise RunError("\n  ".join([f"{report.wrong.total():,} records failed verification:", *report.errors]))

@@ -149,3 +149,29 @@ def preferences(
     figures += [(f"- left out: {reason}", count) for reason, count in written.left_out.items()]
     console.print_rows("written", [(name, f"{count:,}") for name, count in figures])
     console.write(f"\n{out.rstrip('/')}/")
+
+
+@app.command("plugin")
+@exits
+def of_plugin(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the exporter.")],
+    release: Annotated[
+        str, typer.Argument(metavar="RELEASE", help="Folder or s3:// prefix of a release: WORKSPACE/releases/NAME.")
+    ],
+    out: Annotated[str, typer.Argument(metavar="OUT", help="Folder or s3:// prefix to write to; must be empty.")],
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option("--plugin", metavar="FILE", help="Python file with the exporter. (default: an installed package)"),
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="An option of the exporter.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the release.")] = "train",
+) -> None:
+    """Write RELEASE by the exporter NAME of a plugin (docs/plugins.md)."""
+    from dataengine.cli import console
+    from dataengine.export.plugin import export, parsed
+
+    written = export(name, release, out, split, plugin or [], parsed(option or []))
+    console.print_rows("written", [(what, f"{count:,}") for what, count in written.items()])
+    console.write(f"\n{out.rstrip('/')}/")

@@ -4,27 +4,16 @@ version."""
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    LineageOption,
-    LockedOption,
-    LogFileOption,
-    MetricsOption,
-    PartitionOption,
-    RecipeArgument,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
+from dataengine.cli.command_options import CommandOptions
+from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
+from dataengine.cli.run_options import stage_options
 from dataengine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,18 +35,10 @@ def register(app: typer.Typer, panel: str) -> None:
 
 
 @exits
+@stage_options
 def filter_command(
     recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    locked: LockedOption = False,
-    log_file: LogFileOption = None,
-    metrics: MetricsOption = None,
-    lineage: LineageOption = None,
-    partition: PartitionOption = None,
+    options: CommandOptions,
     conditions: Annotated[
         list[str] | None,
         typer.Option(
@@ -80,7 +61,6 @@ def filter_command(
         Path | None,
         typer.Option(help="Write a contact sheet of what changes sides to this .html or .png.", rich_help_panel=_TRY),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", rich_help_panel=_TRY)] = False,
     write: Annotated[
         str | None,
         typer.Option(
@@ -97,14 +77,22 @@ def filter_command(
     if conditions or without:
         if write is not None and conditions and not (reason or "").strip():
             raise UsageError("--write needs --reason TEXT: why the rule is as it is now, for the card")
-        _what_if(recipe, workspace, conditions or [], without or [], on_missing, show, sheet, as_json, write, reason)
-        return
-    if write or reason or sheet or as_json:
-        raise UsageError(
-            "--write, --reason, --sheet and --json belong to a trial: add --try 'blur >= 40' or --without RULE"
+        _what_if(
+            recipe,
+            options.workspace,
+            conditions or [],
+            without or [],
+            on_missing,
+            show,
+            sheet,
+            options.as_json,
+            write,
+            reason,
         )
-    named = (None, log_file, metrics, lineage, partition)
-    bring_up_to_date(recipe, "filter", workspace, workers, engine, dry_run, accept, False, locked, *named)
+        return
+    if write or reason or sheet:
+        raise UsageError("--write, --reason and --sheet belong to a trial: add --try 'blur >= 40' or --without RULE")
+    bring_up_to_date(recipe, replace(options, only="filter"))
 
 
 def _what_if(

@@ -71,11 +71,12 @@ def gc(
 def _kept(where: list[str], workspace: str | None, forget: list[str]) -> tuple[Store, Callable[[], Kept]]:
     """The store of the workspace, and what to keep in it: of all recipes whose runs have reported there, and of those named."""
     from dataengine.config import recipe as recipes
+    from dataengine.config.packaged import is_recipe
     from dataengine.monitoring import kept, run_log
     from dataengine.pipeline import execute
     from dataengine.storage.store import Store
 
-    named = [recipes.load(path, workspace=workspace) for path in where if path.endswith((".yaml", ".yml"))]
+    named = [recipes.load(path, workspace=workspace) for path in where if is_recipe(path)]
     places = {one.workspace.rstrip("/") for one in named}
     if named and (len(named) < len(where) or len(places) > 1):
         raise UsageError(f"name one workspace, or recipes of one: {', '.join(sorted({*places, *where}))}")

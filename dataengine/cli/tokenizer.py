@@ -226,7 +226,7 @@ def _kelix(recipe: Recipe, command: str) -> dict[str, Any]:
     """Settings of the recipe's Kelix tokenizer. Raises UsageError where it has another, or none."""
     settings: dict[str, Any] = recipe.tokenize.tokenizer if recipe.tokenize else {}
     if settings.get("name") != "kelix":
-        has = settings.get("name", "none")
+        has = settings.get("name", "none: add `tokenize: {}` to it")
         raise UsageError(
             f"tokenizer {command} needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {has}"
         )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from dataengine.config.sources import Model
+from dataengine.errors import UsageError
+from dataengine.plugins.kinds import Kind
+from dataengine.plugins.offers import Plugin
+from dataengine.plugins.origin import Origin, origin_of
 
 HOST, PORT = "{host}", "{port}"
 """Placeholders in a server's command."""
@@ -75,6 +81,11 @@ class ModelClientConfig(Model):
         return ""
 
     @property
+    def teacher(self) -> Origin | None:
+        """The plugin's teacher that asks the model; None where it speaks OpenAI's interface. Raises UsageError."""
+        return None
+
+    @property
     def listed(self) -> bool:
         """Whether the model must be one that the server lists. Not so at a bare ``endpoint``, where gateways take names that they
         do not list."""
@@ -91,6 +102,10 @@ class ModelServer(ModelClientConfig):
     """Base URL, including ``/v1``; a list where several replicas serve the same model."""
     command: tuple[str, ...] = ()
     """Program and arguments; ``{host}`` and ``{port}`` stand for the address to listen at."""
+    client: str | None = None
+    """A teacher of a plugin (docs/plugins.md), which asks the model in its own way; it may have a url."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Of that teacher."""
     packaged: Literal["smollm2"] | None = None
     """A small language model from PyPI packages, for trying things out; it writes poorly and sees no pictures."""
     version: str = ""
@@ -108,6 +123,7 @@ class ModelServer(ModelClientConfig):
     """How often a replica that died or hangs is started again."""
     concurrency: Annotated[int, Field(ge=1, le=1024, exclude=True)] = 64
     _place: str = PrivateAttr("")
+    _plugins: tuple[Plugin, ...] = PrivateAttr(())
 
     @model_validator(mode="before")
     @classmethod
@@ -118,8 +134,13 @@ class ModelServer(ModelClientConfig):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        if (self.url is not None) + bool(self.command) + (self.packaged is not None) != 1:
-            raise ValueError("name one of url (a server that runs already), command (one to start) and packaged")
+        asked = self.url is not None or self.client is not None
+        if asked + bool(self.command) + (self.packaged is not None) != 1:
+            raise ValueError(
+                "name one of url (a server that runs already), command (one to start), packaged and client"
+            )
+        if self.options and self.client is None:
+            raise ValueError("options are for a client of a plugin")
         if not self.model:
             raise ValueError("name the model, as the server calls it")
         if self.command and not any(PORT in word for word in self.command):
@@ -131,14 +152,22 @@ class ModelServer(ModelClientConfig):
         return self
 
     @property
-    def kind(self) -> Literal["url", "command", "packaged"]:
+    def kind(self) -> Literal["url", "command", "packaged", "client"]:
         """What says where the server is."""
-        return "url" if self.url is not None else "command" if self.command else "packaged"
+        return (
+            "client"
+            if self.client is not None
+            else "url"
+            if self.url is not None
+            else "command"
+            if self.command
+            else "packaged"
+        )
 
     @property
     def started(self) -> bool:
         """Whether the run starts the server."""
-        return self.url is None
+        return self.url is None and self.client is None
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -155,11 +184,29 @@ class ModelServer(ModelClientConfig):
         """The server whose replicas the run starts; None where others have started it."""
         return self if self.started else None
 
-    def placed(self, place: str) -> ModelServer:
-        """The server whose replicas write their addresses to ``place``."""
+    @cached_property
+    def teacher(self) -> Origin | None:
+        """The plugin's teacher that asks the model; None where it speaks OpenAI's interface. Raises UsageError."""
+        if self.client is None:
+            return None
+        options = {"model": self.model, **self.options, **({"url": self.url} if self.url else {})}
+        origin = origin_of(Kind.TEACHER, self.client, options, self._plugins)
+        if origin is None:
+            raise UsageError(f"model_servers: no plugin offers a teacher `{self.client}`: name its file in `plugins`")
+        return origin
+
+    def placed(self, place: str, plugins: tuple[Plugin, ...] = ()) -> ModelServer:
+        """The server whose replicas write their addresses to ``place``, and whose client may be of ``plugins``."""
         copy = self.model_copy()
-        copy._place = place
+        copy._place, copy._plugins = place, plugins
         return copy
+
+
+def placed_servers(
+    servers: Mapping[str, ModelServer], recipe: str, plugins: tuple[Plugin, ...]
+) -> dict[str, ModelServer]:
+    """The servers of a recipe, each with its place in the workspace and the plugins that its client may be of."""
+    return {name: one.placed(f"model_servers/{recipe}/{name}", plugins) for name, one in servers.items()}
 
 
 class ModelServerConfig(ModelClientConfig):
@@ -211,6 +258,11 @@ class ModelServerConfig(ModelClientConfig):
     def place(self) -> str:
         """Prefix in the workspace of what is kept of one of the recipe's servers; "" of others."""
         return "" if self._server is None else self._server.place
+
+    @property
+    def teacher(self) -> Origin | None:
+        """The plugin's teacher that asks the model; None where it speaks OpenAI's interface. Raises UsageError."""
+        return None if self._server is None else self._server.teacher
 
     @property
     def listed(self) -> bool:

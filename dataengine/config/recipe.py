@@ -3,7 +3,7 @@ directory. ``load`` reports every mistake before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,34 +13,16 @@ from dataengine.config import lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig, QuestionContamination
 from dataengine.config.cot import CotConfig
+from dataengine.config.home import expanded
 from dataengine.config.index import IndexConfig
-from dataengine.config.model_server import ModelServer
+from dataengine.config.limits import LimitsConfig
+from dataengine.config.model_server import ModelServer, placed_servers
+from dataengine.config.plugin_files import Plugins
 from dataengine.config.sequence import SequenceConfig
-from dataengine.config.sources import Faces, Model, Name, Size, Source
+from dataengine.config.shard import ShardConfig
+from dataengine.config.sources import Faces, Model, Name, Source
 from dataengine.config.watch import WatchConfig
 from dataengine.config.yaml_loader import FileLines
-from dataengine.media.limits import Limits
-
-Split = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]  # what Hugging Face takes, too
-
-
-class LimitsConfig(Model):
-    """Resource limits of one input; exceeding one is a failure row."""
-
-    bytes: Size = 512 << 20
-    pixels: Annotated[int, Field(gt=0)] = 100_000_000
-    frames: Annotated[int, Field(gt=0)] = 100_000
-    seconds: Annotated[float, Field(gt=0)] = 30.0
-    memory: Size = 4 << 30
-    failed: Annotated[float, Field(ge=0, le=1, exclude=True)] = 0.2
-    """Share of the inputs of a source of 50 inputs or more that may fail before the run stops; changes no result."""
-
-    isolation: Annotated[Literal["available", "required"], Field(exclude=True)] = "available"
-    """Whether a decode process may run where a measure of its confinement is not in force; changes no result."""
-
-    def to_limits(self) -> Limits:
-        """The same bounds as decoding takes them."""
-        return Limits(**self.model_dump(), isolated=self.isolation == "required")
 
 
 class TextConfig(Model):
@@ -79,6 +61,8 @@ class DedupConfig(Model):
     """Kinds of edges that join samples into groups; None: all that are searched, except text."""
     max_distance_factor: Annotated[float, Field(ge=1)] | None = 2.0
     """Largest distance of a group's member from its representative, as a multiple of the bound of an edge; None: unbounded."""
+    sibling_clips: bool = False
+    """Whether clips that were cut from one video may be duplicates of each other."""
     keep: list[Literal["resolution", "bytes", "caption_length", "captions", "mentions", "duration", "frames"]] = [
         "resolution",
         "bytes",
@@ -167,17 +151,6 @@ class TokenizeConfig(Model):
     """Fit the tokenizer anew although the recipe's lock names one."""
 
 
-class ShardConfig(Model):
-    target_bytes: Size = 500_000_000
-    splits: dict[Split, Annotated[float, Field(gt=0, le=1)]] = {"train": 1.0}
-
-    @model_validator(mode="after")
-    def _sums_to_one(self) -> ShardConfig:
-        if abs(sum(self.splits.values()) - 1) > 1e-9:
-            raise ValueError(f"the shares of the splits add up to {sum(self.splits.values()):g}; they must add up to 1")
-        return self
-
-
 class ReleaseConfig(Model):
     title: str
     license: str
@@ -197,8 +170,8 @@ class ReleaseConfig(Model):
     url: str | None = None
     contact: str | None = None
     language: list[str] = ["en"]
-    thumbnails: Annotated[int, Field(ge=0, le=100)] = Field(default=12, exclude=True)
-    """Number of kept samples shown in the report; 0: no pictures at all."""
+    thumbnails: Annotated[int, Field(ge=0, le=2000)] = Field(default=12, exclude=True)
+    """Number of kept samples shown in the report, those beyond 24 on pages of their own; 0: no pictures at all."""
     previous: str | None = Field(default=None, exclude=True)
     """Folder or s3:// prefix of an earlier release to compare with in the card."""
     publish: str | None = Field(default=None, exclude=True)
@@ -235,6 +208,8 @@ class Recipe(Model):
     partitions: Annotated[tuple[Annotated[str, BeforeValidator(str)], ...], Field(exclude=True)] = ()
     """Of partitioned sources those to be read now (``--partition``), beside those that the workspace has taken up."""
     limits: LimitsConfig = LimitsConfig()
+    plugins: Annotated[Plugins, Field(exclude=True)] = ()
+    """Python files that add scorers, sources and more (docs/plugins.md); their bytes travel to every worker."""
     model_servers: dict[Name, ModelServer] = {}
     """Models that stages ask, by name; started when a stage needs them."""
     dedup: DedupConfig = DedupConfig()
@@ -244,13 +219,18 @@ class Recipe(Model):
     index: IndexConfig | None = None
     filter: FilterConfig
     media: MediaConfig = MediaConfig()
-    tokenize: TokenizeConfig | None = TokenizeConfig()
+    tokenize: TokenizeConfig | None = None
     shard: ShardConfig = ShardConfig()
-    cot: CotConfig | None = CotConfig()
+    cot: CotConfig | None = None
     sequence: SequenceConfig | None = None
     release: ReleaseConfig
 
     _lines: FileLines = PrivateAttr(default=FileLines())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _home_folders(cls, value: Any) -> Any:
+        return expanded(value)
 
     def line(self, *loc: str | int) -> str:
         """``recipe.yaml:12: ``, the place of a field for a message; "" for a recipe that is from no file."""
@@ -278,19 +258,30 @@ class Recipe(Model):
     @model_validator(mode="after")
     def _models_of_servers(self) -> Recipe:
         """Each server with its place in the workspace, and the models of ``cot`` with the settings of servers that they name."""
-        servers = {name: one.placed(f"model_servers/{self.name}/{name}") for name, one in self.model_servers.items()}
+        servers = placed_servers(self.model_servers, self.name, self.plugins)
         self.__dict__["model_servers"] = servers
         if self.cot is not None:
             self.__dict__["cot"] = self.cot.of_servers(servers)
         return self
 
 
-def load(path: str | Path, partition: Sequence[str] | None = None, **changes: Any) -> Recipe:
-    """Load the recipe in ``path``; ``changes`` replace top-level fields (the command line's --workspace, --workers and --engine),
-    ``partition`` names partitions beside its own. Raises UsageError naming every mistake by line."""
+def load(
+    recipe: str | Path | Mapping[str, Any] | Recipe, partition: Sequence[str] | None = None, **changes: Any
+) -> Recipe:
+    """The recipe in a YAML file or s3:// object, or a mapping with its fields; ``changes`` replace top-level fields (the command
+    line's --workspace, --workers and --engine), ``partition`` names partitions beside its own. Raises UsageError naming every
+    mistake, by line where there is a file."""
+    loaded = recipe if isinstance(recipe, Recipe) else _read(recipe)
+    replaced = {k: expanded(v) for k, v in changes.items() if v is not None}
+    replaced["partitions"] = partitions.values([*loaded.partitions, *(partition or ())])
+    return loaded.model_copy(update=replaced)
+
+
+def _read(recipe: str | Path | Mapping[str, Any]) -> Recipe:
+    if isinstance(recipe, Mapping):
+        return yaml_loader.of_fields(recipe, "recipe", Recipe)
+    path = str(expanded(recipe))
     text = yaml_loader.read_text(path)
-    recipe = yaml_loader.validated(text, str(path), Recipe)
-    recipe._lines = FileLines(str(path), text)
-    replaced = {k: v for k, v in changes.items() if v is not None}
-    replaced["partitions"] = partitions.values([*recipe.partitions, *(partition or ())])
-    return recipe.model_copy(update={"lock": recipe.lock or lock.beside(str(path)), **replaced})
+    loaded = yaml_loader.validated(text, path, Recipe)
+    loaded._lines = FileLines(path, text)
+    return loaded.model_copy(update={"lock": loaded.lock or lock.beside(path)})

@@ -16,6 +16,8 @@ from pydantic import (
     model_validator,
 )
 
+from dataengine.config.selection import CaptionForm, Patterns, Selection
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -107,6 +109,10 @@ class ColumnConfig(Model):
         return {"type": value} if isinstance(value, str) else value
 
 
+#: Fields of sources that are not dumped where they have these values.
+_UNSET: dict[str, Any] = {"clips": None, "roots": [], "include": [], "exclude": [], "captions": "lines"}
+
+
 class SourceModel(Model):
     """Fields of all sources. Unset ones are not dumped, so that part keys of sources without them stay the same. ``columns``:
     fields of tables, sidecars and tars that become columns for policies and the card."""
@@ -122,7 +128,7 @@ class SourceModel(Model):
     @model_serializer(mode="wrap")
     def _without_unset(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        return {k: v for k, v in dumped.items() if k not in ("clips", "roots") or v}
+        return {k: v for k, v in dumped.items() if k not in _UNSET or v != _UNSET[k]}
 
 
 def _is_root(value: str) -> str:
@@ -195,7 +201,7 @@ class HttpConfig(Model):
 
 
 class FolderSource(SourceModel):
-    """Media files below a folder or prefix, with sidecars NAME.txt (one caption a line) or NAME.json."""
+    """Media files below a folder or prefix, with sidecars NAME.txt or NAME.json."""
 
     type: Literal["folder"]
     name: Name
@@ -203,6 +209,17 @@ class FolderSource(SourceModel):
     license: str | None = None
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
     roots: Roots = []
+    include: Patterns = []
+    """Patterns of the media files that are taken, such as `*.jpg` or `2024/**`; none: all. Sidecars come with their media."""
+    exclude: Patterns = []
+    """Patterns of files and folders that are left out, sidecars among them."""
+    captions: CaptionForm = "lines"
+    """What a sidecar NAME.txt holds: a caption in each line, one in its first line, or one in all lines together."""
+
+    @property
+    def selection(self) -> Selection:
+        """Which files are taken."""
+        return Selection(tuple(self.include), tuple(self.exclude))
 
 
 class RowsSource(SourceModel):
@@ -254,4 +271,17 @@ class WebDatasetSource(SourceModel):
     license: str | None = None
 
 
-Source = Annotated[FolderSource | TableSource | UrlsSource | WebDatasetSource, Field(discriminator="type")]
+class PluginSource(SourceModel):
+    """A source that a plugin reads (docs/plugins.md): ``reader`` is its name, ``options`` are its own, and a ``path`` is one."""
+
+    type: Literal["plugin"]
+    name: Name
+    reader: str
+    path: SourcePath = ""
+    options: dict[str, Any] = {}
+    license: str | None = None
+
+
+Source = Annotated[
+    FolderSource | TableSource | UrlsSource | WebDatasetSource | PluginSource, Field(discriminator="type")
+]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from dataengine.config import yaml_bounds
+from dataengine.config import packaged, yaml_bounds
 from dataengine.config.plain_errors import joined, plain
 from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
@@ -30,13 +30,33 @@ def load(path: str | Path, model: type[M]) -> M:
 def validated(text: str, path: str, model: type[M]) -> M:
     """``load`` of a text that was read from ``path``."""
     root = parse(text, path)
+    return _checked(value_of(root, path), model, root, lambda loc: f"{path}:{line_of(root, loc)}: ")
+
+
+def of_fields(fields: Mapping[str, Any], name: str, model: type[M]) -> M:
+    """``model`` of a mapping made in Python, in which paths may be ``pathlib`` objects. Raises UsageError as ``load``, each
+    mistake after ``name: ``."""
+    value = _plain(fields)
+    return _checked(value, model, value, lambda loc: f"{name}: ")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _checked(value: Any, model: type[M], root: Any, place: Callable[[Sequence[str | int]], str]) -> M:
+    """``value`` as ``model``; ``root``: a parsed text, or the value itself, to name fields as they are written there."""
     try:
-        return model.model_validate(value_of(root, path))
+        return model.model_validate(value)
     except ValidationError as error:
         mistakes: dict[str, list[str]] = {}
         for one in error.errors():
             before, what = _explain(one, model, root)
-            mistakes.setdefault(f"{path}:{line_of(root, _loc(one))}: {before}", []).append(what)
+            mistakes.setdefault(f"{place(_loc(one))}{before}", []).append(what)
         raise UsageError("\n".join(before + joined(what) for before, what in mistakes.items())) from None
 
 
@@ -59,7 +79,9 @@ class FileLines:
 
 
 def read_text(path: str | Path) -> str:
-    """Text of a file or s3:// object. Raises UsageError if it does not exist, is too large or is not UTF-8."""
+    """Text of a file, an s3:// object, or a packaged policy or recipe. Raises UsageError if it does not exist, is too large or is
+    not UTF-8."""
+    named, path = str(path), packaged.file_of(str(path)) or path
     try:
         if "://" in str(path):
             folder, _, name = str(path).rpartition("/")
@@ -73,13 +95,20 @@ def read_text(path: str | Path) -> str:
     except RunError as error:
         raise UsageError(str(error)) from None
     except FileNotFoundError:
-        raise UsageError(f"{path}: no such file (relative paths start at {Path.cwd()})") from None
+        raise UsageError(f"{named}: no such file (relative paths start at {Path.cwd()}){_or_packaged(named)}") from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder: name a YAML file") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text file in UTF-8: name a YAML file") from None
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _or_packaged(name: str) -> str:
+    """What a name that is no file may have meant; "" for one with a slash or an ending."""
+    if "/" in name or "." in name:
+        return ""
+    return f"; of what is packaged, {did_you_mean(name, {**packaged.policies(), **packaged.recipes()})}"
 
 
 def _bounded(path: Path) -> bytes | None:
@@ -150,14 +179,17 @@ def line_of(root: yaml.Node | None, loc: Sequence[str | int]) -> int:
     return line
 
 
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, int] | None:
+def _child(node: Any, step: str | int) -> tuple[Any, int] | None:
+    """What is at a step into a node, and its line; into a value made in Python, which has no lines, 0."""
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == str(step):
                 return value, key.start_mark.line + 1
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step], node.value[step].start_mark.line + 1
-    return None
+    inside = isinstance(node, dict) and step in node
+    inside = inside or (isinstance(node, list) and isinstance(step, int) and step < len(node))
+    return (node[step], 0) if inside else None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -181,7 +213,7 @@ def _loc(error: ErrorDetails) -> tuple[str | int, ...]:
     return error["loc"]
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel], root: yaml.Node | None) -> tuple[str, str]:
+def _explain(error: ErrorDetails, model: type[BaseModel], root: Any) -> tuple[str, str]:
     """What is wrong, in two parts: the second is an alternative where several mistakes have the same first one."""
     where = _field_path(error, root)
     if error["type"] == "extra_forbidden":
@@ -212,7 +244,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
-def _field_path(error: ErrorDetails, root: yaml.Node | None) -> str:
+def _field_path(error: ErrorDetails, root: Any) -> str:
     """The field as one would write it, ``sources[0].path``: pydantic's steps without union tags, which are not in the file."""
     node, path = root, ""
     *outer, last = error["loc"] or ("",)

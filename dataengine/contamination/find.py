@@ -16,6 +16,8 @@ from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import embedded
 from dataengine.contamination.hits import Contamination, merged
 from dataengine.contracts import BENCHMARK_ITEMS, CONTAMINATION, CONTAMINATION_REPORT, GROUPS, UNIQUE
+from dataengine.embed.reader import ReadsEmbeddings
+from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.errors import RunError
 from dataengine.models.encoders import encoder_of
 from dataengine.stage import Run, TableStage
@@ -31,7 +33,7 @@ ORDER BY g."representative", h."place", h."benchmark", h."item", h."id", h."kind
 """
 
 
-class ContaminationFind(TableStage):
+class ContaminationFind(ReadsEmbeddings, TableStage):
     """A benchmark that nothing can be compared with stops the run: it would protect nothing."""
 
     name = "contamination.find"
@@ -40,6 +42,10 @@ class ContaminationFind(TableStage):
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.contamination is not None
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        presets = recipe.contamination.presets if recipe.contamination else []
+        return [PICTURES, VIDEOS, CAPTIONS] if any(isinstance(p, KeyePosttrain) for p in presets) else []
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.contamination

@@ -33,12 +33,13 @@ def parts(recipe: Recipe, base: str) -> list[Part]:
     """The parts of all benchmarks, ordered by name; ``spec`` is (benchmark, the reader's own). Raises UsageError naming
     every list that is not there."""
     listed, mistakes = [], []
-    for name, reader in readers(recipe).items():
+    for number, (name, reader) in enumerate(readers(recipe).items()):
         settings = reader.benchmark.model_dump(exclude={"path"})
         try:
             listed += [Part(p.name, digest(base, settings, p.key), (name, p.spec)) for p in reader.parts()]
         except UsageError as error:
-            mistakes.append(f"benchmark `{name}`: {error}")
+            line = recipe.line("contamination", "benchmarks", number, "path")
+            mistakes.append(f"{line}benchmark `{name}`: {error}")
     if mistakes:
         raise UsageError("\n".join(mistakes))
     return sorted(listed, key=lambda p: p.name)

@@ -19,6 +19,7 @@ from dataengine.dedup.kinds import ALIGNED, SEMANTIC
 from dataengine.dedup.search_result import EDGE_ROWS, Searched, SearchResult
 from dataengine.dedup.semantic_edges import semantic
 from dataengine.dedup.thumbnails import PLACES
+from dataengine.embed.reader import ReadsEmbeddings
 from dataengine.embed.worker import CAPTIONS
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output
@@ -28,6 +29,8 @@ from dataengine.table_engine import Frame
 FEW = 2048
 #: Near pairs, before they are confirmed.
 NEAR = EDGE_ROWS.remove(EDGE_ROWS.get_field_index("facts"))
+_PICTURES = "pictures"
+"""Both views, whole and inner."""
 
 
 def confirmed_kinds(recipe: Recipe) -> list[str]:
@@ -36,7 +39,7 @@ def confirmed_kinds(recipe: Recipe) -> list[str]:
     return [kind for kind in recipe.dedup.edge_kinds if kind == ALIGNED or (kind == SEMANTIC and semantic_too)]
 
 
-class DedupCandidates(TableStage):
+class DedupCandidates(ReadsEmbeddings, TableStage):
     """By kind: ``near`` pairs, those whose verdict is ``known``, and the ``fresh`` ones that are to be judged."""
 
     name = "dedup.candidates"
@@ -45,6 +48,9 @@ class DedupCandidates(TableStage):
 
     def active(self, recipe: Recipe) -> bool:
         return bool(confirmed_kinds(recipe))
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        return semantic_roles(recipe) if SEMANTIC in confirmed_kinds(recipe) else []
 
     def settings(self, recipe: Recipe) -> Any:
         semantic_ = recipe.dedup.semantic
@@ -98,11 +104,17 @@ def _search(run: Run, kind: str) -> SearchResult:
     return semantic_search(run)
 
 
+def semantic_roles(recipe: Recipe) -> list[str]:
+    """Roles of the embeddings that ``semantic_search`` reads."""
+    how = recipe.dedup.semantic
+    return [_PICTURES, CAPTIONS] if how is not None and how.caption_threshold is not None else [_PICTURES]
+
+
 def semantic_search(run: Run) -> SearchResult:
     """Pictures with near embeddings, by the settings of the recipe, which has some."""
     if (how := run.recipe.dedup.semantic) is None:
         raise ValueError("the recipe searches no semantic duplicates")
-    views = run.frame("embed", "pictures", contracts.EMBEDDINGS, ("id", "view", "vector"))
+    views = run.frame("embed", _PICTURES, contracts.EMBEDDINGS, ("id", "view", "vector"))
     captions = None
     if how.caption_threshold is not None:
         longest = run.frame("embed", CAPTIONS, contracts.CAPTION_EMBEDDINGS, ("id", "longest", "vector"))

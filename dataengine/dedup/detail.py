@@ -34,6 +34,7 @@ class DedupDetail(PlannedStage):
     name = "dedup.detail"
     version = DETAIL_VERSION
     needs = ("dedup.unique", "dedup.edges")
+    has_loads = False  # but for what ingest has not measured
 
     def active(self, recipe: Recipe) -> bool:
         return "resolution" in recipe.dedup.keep

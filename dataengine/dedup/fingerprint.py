@@ -31,6 +31,7 @@ class DedupFingerprint(PlannedStage):
     name = "dedup.fingerprint"
     version = f"{FINGERPRINT_VERSION}/1"
     needs = ("dedup.unique",)
+    has_loads = False  # but for what ingest has not fingerprinted
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.dedup.fingerprints

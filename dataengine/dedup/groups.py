@@ -3,6 +3,10 @@
 A component may chain samples that are no near-duplicates: a near b, b near c, and so on. So its best sample takes the members
 within ``Rules.reach`` times the bound of an edge, the best of the rest takes its own, until none is left; a group then is no
 wider than twice that. How many are farther than an edge from their representative, and how many were cut off, is reported.
+
+With ``Rules.apart`` clips that were cut from one video are no duplicates of each other: none of them represents another, and
+a component is joined through two of them only where their values are equal (an edge of length 0). A clip of another video, or a
+copy of the whole, still represents each clip that it is a near-duplicate of.
 """
 
 from __future__ import annotations
@@ -38,25 +42,28 @@ _COVERED = columns(
     distance=pa.float64(),
     chained=pa.bool_(),
     cut=pa.bool_(),
+    size=pa.int64(),
+    sibling=pa.bool_(),
 )
 _TIES = columns(tied=pa.string(), ties=pa.list_(TIE))
 _ENDS = """
 SELECT a AS id, b AS other, kind, distance FROM e WHERE kind IN (KINDS)
 UNION ALL SELECT b AS id, a AS other, kind, distance FROM e WHERE kind IN (KINDS)
 """
+_JOINING = """
+SELECT e.a AS a, e.b AS b FROM e LEFT JOIN c AS x ON e.a = x.id LEFT JOIN c AS y ON e.b = y.id
+WHERE e.kind IN (KINDS) AND (x.parent IS NULL OR y.parent IS NULL OR x.parent <> y.parent OR e.distance = 0)
+"""
 _GROUPS = """
-SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(s.n, 1) AS size, c.kind AS kind,
+SELECT u.id AS id, COALESCE(c.representative, u.id) AS representative, COALESCE(c.size, 1) AS size, c.kind AS kind,
        c.distance AS distance
 FROM u LEFT JOIN c ON u.id = c.id
-LEFT JOIN (SELECT representative, count(*) AS n FROM c GROUP BY representative) AS s ON c.representative = s.representative
 """
-_SIZES = """
-SELECT n AS size, CAST(count(*) AS BIGINT) AS groups
-FROM (SELECT count(*) AS n FROM c GROUP BY representative) AS s GROUP BY n ORDER BY n
-"""
+_SIZES = "SELECT size, CAST(count(*) AS BIGINT) AS members FROM c GROUP BY size ORDER BY size"
 _FACTS = """
 SELECT CAST(count(*) AS BIGINT) AS members, CAST(sum(CASE WHEN chained THEN 1 ELSE 0 END) AS BIGINT) AS chained,
-       CAST(sum(CASE WHEN cut THEN 1 ELSE 0 END) AS BIGINT) AS cut
+       CAST(sum(CASE WHEN cut THEN 1 ELSE 0 END) AS BIGINT) AS cut,
+       CAST(sum(CASE WHEN sibling THEN 1 ELSE 0 END) AS BIGINT) AS siblings
 FROM c
 """
 
@@ -95,12 +102,14 @@ KEEP: dict[str, tuple[Callable[[pa.Table], Int64], tuple[str, ...]]] = {
 @dataclass(frozen=True)
 class Rules:
     """``kinds``: of edges, that make groups; ``keep``: names of KEEP, the first decides; ``reach``: how many times the bound
-    of an edge a member may be from its representative, None for any."""
+    of an edge a member may be from its representative, None for any; ``apart``: clips of one video are no duplicates of each
+    other."""
 
     kinds: tuple[str, ...]
     bounds: Bounds
     keep: tuple[str, ...]
     reach: float | None = 2.0
+    apart: bool = False
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.keep if name not in KEEP]
@@ -112,12 +121,14 @@ class Rules:
         """Columns of UNIQUE that the rules look at, id first."""
         wanted = {name for kind in self.kinds for name in COLUMNS.get(kind, ())}
         wanted |= {name for keep in self.keep for name in KEEP[keep][1]}
+        wanted |= {"parent"} if self.apart else set()
         return ["id", *(name for name in UNIQUE.names if name in wanted)]
 
 
 @dataclass(frozen=True)
 class Grouped:
-    """contracts.GROUPS, in no order; ``facts``: chained, cut and the sizes of groups of two and more."""
+    """contracts.GROUPS, in no order; ``facts``: chained, cut and the sizes of groups of two and more; ``siblings``, where there
+    are any: clips that another clip of their video would represent, were they not ``apart``."""
 
     groups: Frame
     facts: Callable[[], dict[str, Any]]
@@ -128,9 +139,7 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules, detail
     where resolutions are compared.
 
     Raises RunError for an edge to an unknown sample."""
-    listed = ", ".join("?" for _ in rules.kinds)
-    chosen = engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
-    components = engine.kept(engine.components(chosen))
+    components = engine.kept(engine.components(_joining(engine, unique, edges, rules)))
     members = _members(engine, unique, components, rules, edges)
     if detail is not None:
         members = engine.sql("SELECT m.*, d.detail FROM m LEFT JOIN d ON m.id = d.id", {"m": members, "d": detail})
@@ -143,10 +152,20 @@ def group(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules, detail
         if there["n"][0].as_py() != totals["members"]:
             raise RunError(f"an edge names {_stranger(engine, components, unique)}, which is no sample that is known")
         sizes = engine.collect(engine.sql(_SIZES, {"c": covered})).to_pylist()
-        several = {str(row["size"]): row["groups"] for row in sizes if row["size"] > 1}
-        return {"chained": totals["chained"] or 0, "cut": totals["cut"] or 0, "group_sizes": several}
+        several = {str(row["size"]): row["members"] // row["size"] for row in sizes if row["size"] > 1}
+        siblings = {"siblings": totals["siblings"]} if totals["siblings"] else {}
+        return {"chained": totals["chained"] or 0, "cut": totals["cut"] or 0, "group_sizes": several, **siblings}
 
     return Grouped(groups, facts)
+
+
+def _joining(engine: TableEngine, unique: Frame, edges: Frame, rules: Rules) -> Frame:
+    """The edges (a, b) that join samples into components."""
+    listed = ", ".join("?" for _ in rules.kinds)
+    if not rules.apart:
+        return engine.sql(f"SELECT a, b FROM e WHERE kind IN ({listed})", {"e": edges}, rules.kinds)
+    clips = engine.sql("SELECT id, parent FROM u WHERE parent IS NOT NULL", {"u": unique})
+    return engine.sql(_JOINING.replace("KINDS", listed), {"e": edges, "c": clips}, rules.kinds)
 
 
 def _members(engine: TableEngine, unique: Frame, components: Frame, rules: Rules, edges: Frame) -> Frame:
@@ -187,31 +206,55 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
     code = component.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     worst_last = [-KEEP[name][0](members).astype(np.int64) for name in rules.keep]
     left = np.lexsort((np.arange(len(code)), *reversed(worst_last), code))
+    videos, sibling = _videos(members, rules), np.zeros(len(code), np.bool_)
     metrics = measures(members, rules.kinds, rules.bounds)
     rows: list[tuple[NDArray[Any], ...]] = []
     for number in range(_ROUNDS):
         if not len(left):
             break
-        first = np.r_[True, code[left][1:] != code[left][:-1]]
-        best = left[first][np.cumsum(first) - 1]
+        first, one_video = _runs(code[left], videos[left])
+        best = np.where(one_video, left, left[first][np.cumsum(first) - 1])
         kind, distance, state = judge(metrics, left, best, rules.reach)
-        state[first] = DIRECT
+        related = videos[left] == videos[best]
+        state[related] = np.where(left == best, DIRECT, OUT)[related]
+        sibling[left[(related & (left != best)) | (one_video & ~first)]] = True
         covered = state != OUT
         rows.append(tuple(x[covered] for x in (left, best, kind, distance, state, np.full(len(left), number))))
         left = left[~covered]
     rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
     member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))
     alone = member == best
-    ids = members["id"]
+    sizes = np.bincount(best, minlength=len(code))[best]
+    ids: Any = members["id"]
     arrays: list[Any] = [
         ids.take(pa.array(member)),
         ids.take(pa.array(best)),
         pa.array(np.array([*rules.kinds])).cast(pa.string()).take(pa.array(kind, mask=alone)),
         pa.array(distance, mask=alone),
         pa.array(state == CHAINED),
-        pa.array(turn > 0),
+        pa.array((turn > 0) & ~sibling[member]),
+        pa.array(sizes.astype(np.int64)),
+        pa.array(sibling[member] & alone),
     ]
     return pa.table(arrays, schema=_COVERED)
+
+
+def _videos(members: pa.Table, rules: Rules) -> Int64:
+    """The video that each member was cut from, as a number; members that are no duplicates of each other have equal ones."""
+    none: Int64 = -1 - np.arange(len(members))
+    if not rules.apart:
+        return none
+    parents: Any = members["parent"].combine_chunks().dictionary_encode()
+    video = parents.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    return np.where(video < 0, none, video)
+
+
+def _runs(code: Int64, videos: Int64) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Of members ordered by component: the first of each, and those of components in which all are clips of one video."""
+    first = np.r_[True, code[1:] != code[:-1]]
+    starts = np.flatnonzero(first)
+    one = np.minimum.reduceat(videos, starts) == np.maximum.reduceat(videos, starts)
+    return first, one[np.cumsum(first) - 1]
 
 
 #: How a sample is to its representative: an edge's length away, within reach, or out of it.

@@ -10,7 +10,7 @@ from typing import Any
 from dataengine import contracts
 from dataengine.config.recipe import Recipe
 from dataengine.dedup import edges as find
-from dataengine.dedup.candidates import NEAR, confirmed_kinds, semantic_search
+from dataengine.dedup.candidates import NEAR, confirmed_kinds, semantic_roles, semantic_search
 from dataengine.dedup.confirmation_cache import VERDICTS, confirmed
 from dataengine.dedup.distances import Bounds
 from dataengine.dedup.earlier_searches import earlier, handed_on, settings_of, version_of
@@ -19,9 +19,13 @@ from dataengine.dedup.groups import Rules, group
 from dataengine.dedup.kinds import PERCEPTUAL, PIXELS, SEMANTIC, VIDEO
 from dataengine.dedup.search_result import Searched, SearchResult
 from dataengine.dedup.unique_samples import unique_samples
+from dataengine.embed.reader import ReadsEmbeddings
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output, roles
 from dataengine.table_engine import Frame
+
+#: Fields of ``dedup`` that decide about groups; no edge depends on them.
+_OF_GROUPS = ("keep", "group_by", "max_distance_factor", "sibling_clips")
 
 
 class DedupUnique(TableStage):
@@ -41,16 +45,20 @@ class DedupUnique(TableStage):
         return Output(roles("unique", files), {"inputs": inputs, "distinct": sum(f.rows for f in files)})
 
 
-class DedupEdges(TableStage):
+class DedupEdges(ReadsEmbeddings, TableStage):
     """One table a kind of likeness. What an earlier run of the same settings has searched is not searched again."""
 
     name = "dedup.edges"
     version = "2"
     needs = ("dedup.unique", "embed", "dedup.fingerprint", "dedup.candidates", "dedup.confirm")
 
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        own = SEMANTIC in recipe.dedup.edge_kinds and SEMANTIC not in confirmed_kinds(recipe)
+        return semantic_roles(recipe) if own else []
+
     def settings(self, recipe: Recipe) -> Any:
         dumped = recipe.dedup.model_dump()
-        searched = {k: v for k, v in dumped.items() if k not in ("keep", "group_by", "max_distance_factor")}
+        searched = {k: v for k, v in dumped.items() if k not in _OF_GROUPS}
         return [[version_of(kind, recipe) for kind in recipe.dedup.edge_kinds], searched]
 
     def compute(self, run: Run, key: str) -> Output:
@@ -106,12 +114,12 @@ class Dedup(TableStage):
     """Groups by the edges of all chosen kinds; changing what is kept finds no edge again."""
 
     name = "dedup"
-    version = "4"
+    version = "5"
     needs = ("dedup.unique", "dedup.edges", "dedup.detail")
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.dedup
-        return [config.keep, config.grouping_kinds, config.max_distance_factor]
+        return [config.keep, config.grouping_kinds, config.max_distance_factor, config.sibling_clips]
 
     def validate(self, recipe: Recipe) -> None:
         self._rules(recipe)
@@ -149,4 +157,5 @@ class Dedup(TableStage):
         bounds = Bounds(
             config.radius, config.video_overlap, text, config.semantic.threshold if config.semantic else 1.0
         )
-        return Rules(tuple(config.grouping_kinds), bounds, tuple(config.keep), config.max_distance_factor)
+        apart = not config.sibling_clips and any(source.clips for source in recipe.sources)
+        return Rules(tuple(config.grouping_kinds), bounds, tuple(config.keep), config.max_distance_factor, apart=apart)

@@ -12,7 +12,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from resource import RUSAGE_SELF, getrusage
 from typing import Any, ClassVar
@@ -95,7 +95,7 @@ class RayEngine:
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output, Work]]:
+    ) -> Generator[tuple[Part, Output, Work], None, None]:
         """Make all jobs; yields each as it is committed, in no fixed order, and calls ``tick`` every two seconds while it
         waits. Raises RunError."""
         ray = self._start()

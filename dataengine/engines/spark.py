@@ -207,21 +207,21 @@ class SparkEngine:
         order: Sequence[str],
         ids: str | None = None,
     ) -> list[File]:
-        """A task a file; only their names and digests come back."""
+        """A task a file; only their names and digests come back. A frame that is kept stays so."""
         from pyspark.sql import functions as sf
 
-        frame = frame.persist()
-        rows = self._counted(frame)
+        kept = frame.is_cached
+        rows = self._counted(frame if kept else frame.persist())
         digits = prefix_digits(rows)
         if not rows:
-            frame.unpersist()
             return [publish(workspace, base, "", schema.empty_table(), schema, order)]
         column = ids or order[0]
         partitioned = frame.repartition(sf.substring(column, 1, digits)) if digits else frame.repartition(1)
         work = partial(tasks.publish, workspace, base, column, digits, schema, tuple(order))
-        written = self.collect(mapped(partitioned, work, tasks.FILES).sort("key"))
-        frame.unpersist()
-        return [File(**row) for row in written.to_pylist()]
+        files = self._published(mapped(partitioned, work, tasks.FILES))
+        if not kept:
+            frame.unpersist()
+        return files
 
     def split(
         self, workspace: Workspace, base: str, frame: DataFrame, schema: pa.Schema, by: str, order: Sequence[str]
@@ -229,8 +229,8 @@ class SparkEngine:
         """A task holds the rows of one value at a time."""
         partitioned = by_keys(frame, [by]).sortWithinPartitions(by, *order)
         work = partial(tasks.publish_each, workspace, base, by, schema, tuple(order))
-        written = self.collect(mapped(partitioned, work, tasks.FILES).sort("key")).to_pylist()
-        return {row["key"].removeprefix(f"{base}/").removesuffix(".parquet"): File(**row) for row in written}
+        files = self._published(mapped(partitioned, work, tasks.FILES))
+        return {file.key.removeprefix(f"{base}/").removesuffix(".parquet"): file for file in files}
 
     def parts(
         self,
@@ -243,7 +243,7 @@ class SparkEngine:
         """A task packs the parts that a hash gives it."""
         frames = self._prepared(workspace, sources)
         rows = by_keys(self.sql(sql, frames, parameters), [PART]).sortWithinPartitions(PART, *packing.order)
-        return self.collect(mapped(rows, partial(tasks.pack, workspace, packing), PARTS).sort(PART)).cast(PARTS)
+        return self.collect(mapped(rows, partial(tasks.pack, workspace, packing), PARTS)).sort_by(PART).cast(PARTS)
 
     def select(
         self, workspace: Workspace, sources: Mapping[str, Source], sql: str, parameters: Sequence[Parameter] = ()
@@ -255,6 +255,11 @@ class SparkEngine:
             name: self.local(self.scan(workspace, source.files, source.columns), (), source.prepare, source.schema)
             for name, source in sources.items()
         }
+
+    def _published(self, written: DataFrame) -> list[File]:
+        """Files by key. They are sorted here: Spark would draw a sample of the keys first, and publish all of them once more
+        for it."""
+        return [File(**row) for row in self.collect(written).sort_by("key").to_pylist()]
 
     def _counted(self, frame: DataFrame) -> int:
         try:

@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.errors import RunError, UsageError
+from dataengine.export.kelix_items import Item
 from dataengine.export.kelix_rows import (
     PROMPTS,
     SAMPLE,
     Draft,
-    Item,
     LeftOut,
     body_of,
     captioned,

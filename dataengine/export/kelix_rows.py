@@ -11,16 +11,17 @@ import json
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
 
+from dataengine.export.kelix_items import Item, clip_item
 from dataengine.export.kelix_scores import image_scores
 from dataengine.export.options import Form, ToolsAs
 from dataengine.shards.json_types import plain
-from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical
+from dataengine.shards.sample import FAMILIES, SampleMetadata, canonical, known_scores
 
 Blocks = list[dict[str, Any]]
 SAMPLE = msgspec.json.Decoder(SampleMetadata)
@@ -38,26 +39,6 @@ class LeftOut:
     """The reason why a sample or record has no row."""
 
     reason: str
-
-
-@dataclass
-class Item:
-    """An image or video of a row. ``codes``: the layout from the sample's ``.json`` with ``npy``, the ``.codes.npy`` in base64.
-    ``data`` reads its bytes, only where they are needed; ``frames`` says which frames of a video were shown."""
-
-    id: str
-    kind: str
-    ext: str
-    size: tuple[int, int]
-    data: Callable[[], bytes]
-    codes: dict[str, Any] | None = None
-    frames: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    """Of an image, as the trainer names them."""
-
-    def name(self, number: int) -> str:
-        """Its name within the row."""
-        return f"{number}.{self.ext}"
 
 
 @dataclass(frozen=True)
@@ -78,7 +59,7 @@ def item_of(metadata: SampleMetadata, data: Callable[[str], bytes], codes: bool)
             raise ValueError("its .json lacks codes")
         coded = plain(metadata.codes) | {"npy": base64.b64encode(data("codes.npy")).decode()}
     media, size = FAMILIES[metadata.kind], (metadata.width, metadata.height)
-    scores = image_scores(metadata.scores) if metadata.kind == "image" else {}
+    scores = image_scores(known_scores(metadata)) if metadata.kind == "image" else {}
     return Item(metadata.id, metadata.kind, metadata.ext, size, lambda: data(media), coded, scores=scores)
 
 
@@ -128,9 +109,9 @@ def reasoned(
             if block["type"] == "text":
                 content.append({"type": "text", "text": block["text"]})
                 continue
-            reference = block[block["type"]]
+            reference = f"{block['type']} {block[block['type']]}"
             if reference not in items:
-                items[reference] = _referred(record, reference, find, pictures, codes)
+                items[reference] = _shown(record, block, find, pictures, codes)
                 items[reference].frames |= {k: block[k] for k in _FRAMES if k in block}
             content.append(_media(items[reference], list(items).index(reference)))
         turns.append(_turn(turn["role"], content))
@@ -166,6 +147,22 @@ def _turns(messages: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
                     role, content = "assistant", []
         if content:
             yield {"role": role, "content": content}
+
+
+def _shown(
+    record: Mapping[str, Any],
+    block: Mapping[str, Any],
+    find: Callable[[str], Item],
+    pictures: Mapping[str, bytes],
+    codes: bool,
+) -> Item:
+    """What a block shows: a sample, a picture of the record's own, or a clip whose frames are such pictures."""
+    reference = block[block["type"]]
+    if block["type"] == "image" or reference.startswith("sample:"):
+        return _referred(record, reference, find, pictures, codes)
+    first = int(reference.partition(":")[2])
+    frames = [_referred(record, f"obs:{n}", find, pictures, codes) for n in range(first, first + len(block["times"]))]
+    return clip_item(frames, f"{record['id']}-clip{first}", block)
 
 
 def _referred(

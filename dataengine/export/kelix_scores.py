@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
-
-from dataengine.shards.sample import Score
 
 #: Beside the path of a picture.
 SUFFIX = ".image.json"
@@ -26,9 +24,8 @@ _IQA = {
 }
 
 
-def image_scores(scores: Iterable[Score]) -> dict[str, Any]:
+def image_scores(values: Mapping[str, float]) -> dict[str, Any]:
     """The trainer's names and our values; empty where there is none that it reads. What is missing passes its gates."""
-    values = {score.name: score.value for score in scores}
     plain = {theirs: values[ours] for ours, theirs in _PLAIN.items() if ours in values}
     iqa = {theirs: values[ours] for ours, theirs in _IQA.items() if ours in values}
     return plain | ({"iqa": iqa} if iqa else {})

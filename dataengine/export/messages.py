@@ -1,7 +1,8 @@
 """Exports CoT records as JSONL chats with their media files, as LLaMA-Factory and TRL load them.
 
 A line has ``messages`` (role and content, with ``<image>`` and ``<video>`` in the places of media), ``images`` and ``videos``
-(paths, in the order of these marks) and the fields to mix by: id, mode, task, difficulty, quality, weight, repeat.
+(paths, in the order of these marks) and the fields to mix by: id, mode, task, difficulty, quality, weight, repeat. A clip whose
+frames the record keeps is written as a video of these.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from dataengine.cot.core.record import OBSERVATION, SAMPLE, Record
 from dataengine.errors import UsageError
-from dataengine.models.serving.messages import ImageBlock, TextBlock
+from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
 from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
@@ -47,7 +48,10 @@ def export(
             chat = _chat(record)
             lines.write(json.dumps(chat, sort_keys=True, ensure_ascii=False).encode() + b"\n")
             for reference in _references(record):
-                _save(published, folder / _name(record, reference), reference, images, places, written)
+                path = folder / _name(record, reference)
+                if path.name not in written:
+                    written.add(path.name)
+                    path.write_bytes(_data(published, path.name, reference, images, places))
             done += 1
             progress(done, total)
     (folder / DATASET_INFO).write_text(json.dumps(_info(published.manifest.name, split), indent=2) + "\n")
@@ -68,18 +72,16 @@ def _chat(record: Record) -> dict[str, Any]:
         **fields,
         **{name: scores.get(name, 0.0) for name in ("quality", "weight", "repeat")},
         "messages": [{"role": m.role, "content": "".join(map(_marked, m.content))} for m in record.messages],
-        "images": [_name(record, r) for r in references if not r[1]],
-        "videos": [_name(record, r) for r in references if r[1]],
+        "images": [_name(record, r) for r in references if isinstance(r, ImageBlock)],
+        "videos": [_name(record, r) for r in references if isinstance(r, VideoBlock)],
     }
 
 
-Reference = tuple[str, bool]
-"""What a block refers to, and whether that is a video."""
+Reference = ImageBlock | VideoBlock
 
 
 def _references(record: Record) -> list[Reference]:
-    blocks = [block for message in record.messages for block in message.content if not isinstance(block, TextBlock)]
-    return [(b.image, False) if isinstance(b, ImageBlock) else (b.video, True) for b in blocks]
+    return [block for message in record.messages for block in message.content if not isinstance(block, TextBlock)]
 
 
 def _marked(block: Any) -> str:
@@ -89,29 +91,30 @@ def _marked(block: Any) -> str:
 
 
 def _name(record: Record, reference: Reference) -> str:
-    target, video = reference
+    target = _target(reference)
     if target.startswith(SAMPLE):
-        return f"media/{target.removeprefix(SAMPLE)}.{FAMILIES['video' if video else 'image']}"
-    return f"media/{record.id}.obs{target.removeprefix(OBSERVATION)}.png"
+        return f"media/{target.removeprefix(SAMPLE)}.{FAMILIES[reference.type]}"
+    ending = "png" if isinstance(reference, ImageBlock) else FAMILIES["video"]
+    return f"media/{record.id}.obs{target.removeprefix(OBSERVATION)}.{ending}"
 
 
-def _save(
-    published: Published,
-    path: Path,
-    reference: Reference,
-    images: dict[str, bytes],
-    places: dict[str, Place],
-    written: set[str],
-) -> None:
-    if path.name in written:
-        return
-    written.add(path.name)
-    target, video = reference
+def _target(reference: Reference) -> str:
+    return reference.image if isinstance(reference, ImageBlock) else reference.video
+
+
+def _data(
+    published: Published, name: str, reference: Reference, images: dict[str, bytes], places: dict[str, Place]
+) -> bytes:
+    target = _target(reference)
     if target.startswith(SAMPLE):
-        data = published.member(places[target.removeprefix(SAMPLE)], FAMILIES["video" if video else "image"])
-    else:
-        data = images[path.name.partition(".")[2]]
-    path.write_bytes(data)
+        return published.member(places[target.removeprefix(SAMPLE)], FAMILIES[reference.type])
+    if isinstance(reference, VideoBlock):
+        from dataengine.cot.core.shard_files import decode_png
+        from dataengine.media.video.from_frames import video_of
+
+        frames = [decode_png(images[f"obs{number}.png"]) for number in reference.pictures]
+        return video_of(frames, reference.times)
+    return images[name.partition(".")[2]]
 
 
 def _info(name: str, split: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Pictures of the questions of a preference export: samples, pictures of the questions' own, and frames of videos.
 
 A video is shown as its frames with their times, those that the question asks about and that the models have seen: no trainer of
-preferences samples them in the same way.
+preferences samples them in the same way. The frames of a clip are pictures of the question's own.
 """
 
 from __future__ import annotations
@@ -45,13 +45,12 @@ def save(store: Store, target: Store, graded: GradedQuestion, frames: list[bytes
     for block in graded.question.content:
         for number, path in enumerate(_paths(graded, block)):
             if path not in media:
-                data = frames[number] if isinstance(block, VideoBlock) else _picture(store, graded, block)
-                media[path] = target.put(path, data)
+                media[path] = target.put(path, _picture(store, graded, block, number, frames))
 
 
 def frames_of(renderer: Renderer, graded: GradedQuestion) -> list[bytes] | None:
     """JPEGs of the frames of the question's video, none where it has none; None where they cannot be decoded."""
-    blocks = [block for block in graded.question.content if isinstance(block, VideoBlock)]
+    blocks = [b for b in graded.question.content if isinstance(b, VideoBlock) and not b.pictures]
     if not blocks or graded.sample is None:
         return []
     rendered = renderer.samples([graded.question], {graded.sample.id: graded.sample})
@@ -72,12 +71,14 @@ def _places(block: Block) -> Iterator[str | None]:
 def _paths(graded: GradedQuestion, block: Block) -> list[str]:
     if isinstance(block, TextBlock):
         return []
+    if isinstance(block, VideoBlock) and block.pictures:
+        return [_own(graded, number) for number in block.pictures]
     if isinstance(block, VideoBlock):
         sample = _sample(graded, block.video)
         sampling = re.sub(r"[^a-z0-9]+", "-", graded.question.parameters.get("sampling", "").lower()).strip("-")
         return [f"media/{sample.id}.{sampling}.{number:03d}.jpg" for number in range(len(block.times))]
     if block.image.startswith(OBSERVATION):
-        return [f"media/{graded.question.id}.obs{block.image.removeprefix(OBSERVATION)}.png"]
+        return [_own(graded, int(block.image.removeprefix(OBSERVATION)))]
     sample = _sample(graded, block.image)
     return [f"media/{sample.id}.{sample.ext}"]
 
@@ -90,10 +91,22 @@ def _sample(graded: GradedQuestion, reference: str) -> Located:
     return sample
 
 
-def _picture(store: Store, graded: GradedQuestion, block: Block) -> bytes:
+def _own(graded: GradedQuestion, number: int) -> str:
+    return f"media/{graded.question.id}.obs{number}.png"
+
+
+def _picture(store: Store, graded: GradedQuestion, block: Block, number: int, frames: list[bytes]) -> bytes:
+    """The picture of a block, or of a video its frame ``number``."""
+    if isinstance(block, VideoBlock) and not block.pictures:
+        return frames[number]
+    if isinstance(block, VideoBlock):
+        return _member(store, graded, block.pictures[number])
     if isinstance(block, ImageBlock) and block.image.startswith(OBSERVATION):
-        name = f"obs{block.image.removeprefix(OBSERVATION)}.png"
-        member = next(one for one in graded.members if one.name == name)
-        return store.get_range(graded.pack, member.offset, member.size)
+        return _member(store, graded, int(block.image.removeprefix(OBSERVATION)))
     sample = _sample(graded, getattr(block, "image", ""))
     return store.get_range(sample.media, sample.offset, sample.bytes)
+
+
+def _member(store: Store, graded: GradedQuestion, number: int) -> bytes:
+    member = next(one for one in graded.members if one.name == f"obs{number}.png")
+    return store.get_range(graded.pack, member.offset, member.size)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from dataengine.config.index import IndexConfig, ItemTable
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import CAPTION_EMBEDDINGS, EMBEDDINGS
+from dataengine.embed.reader import ReadsEmbeddings
 from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.errors import RunError
@@ -56,12 +57,16 @@ def space_of(recipe: Recipe) -> Space:
     return Space(config.of, encoder.version, dims, encoder.joint, weight)
 
 
-class IndexVectors(PlannedStage):
+class IndexVectors(ReadsEmbeddings, PlannedStage):
     """Vectors of samples. Copies are not in an index: their representative is."""
 
     name = "index.vectors"
     version = "1"
     needs = ("dedup", "embed")
+    has_loads = False
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        return [PICTURES, VIDEOS, CAPTIONS]
 
     def active(self, recipe: Recipe) -> bool:
         return of_samples(recipe)
@@ -82,7 +87,7 @@ class IndexVectors(PlannedStage):
 
     def _with_embeddings(self, run: Run, part: Part) -> Part:
         files = run.records["embed"].parts[part.name].files
-        read = {role: files[role] for role in (PICTURES, VIDEOS, CAPTIONS)}
+        read = {role: files[role] for role in self.embeddings(run.recipe)}
         return Part(part.name, digest(part.key, {role: file.sha256 for role, file in read.items()}), (part.spec, read))
 
     def worker(self, run: Run) -> Worker:

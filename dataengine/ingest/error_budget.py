@@ -1,17 +1,27 @@
-"""The error budget: the share of a source's inputs that may fail before a run stops, and the commonest failures as examples."""
+"""The error budget: the share of inputs that may fail before a run stops, and the commonest failures as examples.
+
+A source has one, and of a source with partitions each partition that has enough inputs: else a day of which nothing could be read
+would not show beside a year of good ones.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dataengine import contracts
-from dataengine.stage import Run
+import pyarrow as pa
 
-#: Sources with fewer inputs have no budget: one bad file of three is no sign of a mistake.
+from dataengine import contracts
+from dataengine.ingest.hash_lists import TAKEN_DOWN
+from dataengine.stage import Run
+from dataengine.storage.workspace import Output, Record
+
+#: Fewer inputs have no budget: one bad file of three is no sign of a mistake. Smaller partitions of a source have one together.
 SMALLEST = 50
 _EXAMPLES, _CLASSES = 2, 3
+#: Batches of inputs over their budget that are shown with examples, at most.
+_SHOWN = 5
+_COLUMNS = ("source", "uri", "failure", "message")
 _COMMONEST = f"""
 SELECT source, failure, message, uri, n FROM (
   SELECT source, failure, message, uri, CAST(count(*) OVER (PARTITION BY source, failure) AS BIGINT) AS n,
@@ -21,11 +31,23 @@ SELECT source, failure, message, uri, n FROM (
 
 
 @dataclass(frozen=True)
-class Share:
-    """Inputs of a source, and how many of them failed for another reason than an opt-out."""
+class Batch:
+    """Inputs that have one budget: ``name`` says which, ``record`` has the parts of ingest that they are in."""
 
-    inputs: int = 0
-    failed: int = 0
+    name: str
+    source: str
+    record: Record
+
+    @property
+    def inputs(self) -> int:
+        return self.record.counts.get("inputs", 0)
+
+    @property
+    def failed(self) -> int:
+        """Inputs that failed for another reason than an opt-out or a take-down."""
+        facts = [part.facts for part in self.record.parts.values()]
+        excused: int = sum(sum(one.get("opt_outs", {}).values()) + one.get(TAKEN_DOWN, 0) for one in facts)
+        return self.record.counts.get("failed", 0) - excused
 
 
 @dataclass(frozen=True)
@@ -37,41 +59,51 @@ class FailureClass:
     examples: tuple[tuple[str, str], ...]
 
 
-def shares(run: Run, sources: Mapping[str, str]) -> dict[str, Share]:
-    """Inputs and failures by source; ``sources``: the source of each part of ingest."""
-    inputs, failed = Counter[str](), Counter[str]()
-    for name, output in run.records["ingest"].parts.items():
-        inputs[sources[name]] += output.counts.get("inputs", 0)
-        opted_out = sum(output.facts.get("opt_outs", {}).values())
-        failed[sources[name]] += output.counts.get("failed", 0) - opted_out
-    return {source: Share(n, failed[source]) for source, n in inputs.items()}
+def batches(ingest: Record, places: Mapping[str, tuple[str, str]]) -> list[Batch]:
+    """The inputs of each source, of each of its partitions where it has any, and of its small partitions together. ``places``:
+    source and partition of each part, "" for none."""
+    outputs: dict[tuple[str, str], dict[str, Output]] = {}
+    for name, output in ingest.parts.items():
+        outputs.setdefault(places[name], {})[name] = output
+    several, small = list[Batch](), dict[str, dict[str, Output]]()
+    for (source, partition), parts in sorted(outputs.items()):
+        label = f"source `{source}`, partition {partition}" if partition else f"source `{source}`"
+        batch = Batch(label, source, Record(ingest.stage, ingest.key, parts))
+        if partition and batch.inputs < SMALLEST:
+            small.setdefault(source, {}).update(parts)
+        else:
+            several.append(batch)
+    for source, parts in small.items():
+        label = f"source `{source}`, partitions of fewer than {SMALLEST} inputs"
+        several.append(Batch(label, source, Record(ingest.stage, ingest.key, parts)))
+    return several
 
 
-def over_budget(run: Run, sources: Mapping[str, str]) -> str:
-    """Which sources have more failures than ``limits.failed`` allows, with the commonest as examples; "" if none has."""
+def over_budget(run: Run, places: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Which batches have more failures than ``limits.failed`` allows, with the commonest as examples, by the digest of their
+    parts; ``places`` as of ``batches``."""
     budget = run.recipe.limits.failed
-    spent = {
-        name: share
-        for name, share in shares(run, sources).items()
-        if share.inputs >= SMALLEST and share.failed > budget * share.inputs
-    }
-    if not spent:
-        return ""
-    classes = commonest(run)
-    lines = []
-    for name, share in sorted(spent.items()):
-        lines.append(
-            f"source `{name}`: {share.failed:,} of {share.inputs:,} inputs failed; limits.failed allows {budget:.0%}"
-        )
-        for kind in classes.get(name, [])[:_CLASSES]:
+    over = [
+        batch
+        for batch in batches(run.records["ingest"], places)
+        if batch.inputs >= SMALLEST and batch.failed > budget * batch.inputs
+    ]
+    texts = {}
+    for number, batch in enumerate(over):
+        lines = [f"{batch.name}: {batch.failed:,} of {batch.inputs:,} inputs failed; limits.failed allows {budget:.0%}"]
+        classes = commonest(run, batch.record) if number < _SHOWN else {}
+        for kind in classes.get(batch.source, [])[:_CLASSES]:
             lines.append(f"  {kind.inputs:,} {kind.failure}, for example")
             lines += [f"    {uri}: {message}" for uri, message in kind.examples]
-    return "\n".join(lines)
+        texts[batch.record.digest] = "\n".join(lines)
+    return texts
 
 
-def commonest(run: Run) -> dict[str, list[FailureClass]]:
-    """Classes of failures at ingest by source, the commonest first."""
-    frame = run.frame("ingest", "failures", contracts.FAILURES, ["source", "uri", "failure", "message"])
+def commonest(run: Run, ingest: Record | None = None) -> dict[str, list[FailureClass]]:
+    """Classes of failures at ingest by source, the commonest first; of the parts of ``ingest``, by default of all."""
+    files = (ingest or run.records["ingest"]).files("failures")
+    schema = pa.schema([contracts.FAILURES.field(name) for name in _COLUMNS])
+    frame = run.engine.scan(run.workspace, files, schema)
     classes: dict[tuple[str, str], FailureClass] = {}
     for row in run.engine.collect(run.engine.sql(_COMMONEST, {"f": frame})).to_pylist():
         key = (row["source"], row["failure"])

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataengine.config.sources import FolderSource
-from dataengine.errors import InputError
-from dataengine.ingest.folder_listing import Media, listing, paired, shown
+from dataengine.errors import InputError, UsageError
+from dataengine.ingest.folder_listing import Media, listing, paired, shown, size_of
 from dataengine.ingest.occurrence import Occurrence, read_sidecars
 from dataengine.ingest.reading import fetch
 from dataengine.ingest.spooled_rows import Spool, SpooledRows
@@ -32,16 +32,23 @@ class FolderReader:
     source: FolderSource
 
     def parts(self) -> list[Part]:
-        """Memory grows with the largest part: the listing itself is on disk."""
+        """Memory grows with the largest part: the listing itself is on disk. Raises UsageError where no file is left."""
         buckets, count = Spool(), self.source.buckets
-        for media in paired(listing(self.source.path)):
+        selection = self.source.selection
+        for media in paired(listing(self.source.path, selection), selection):
             buckets.add(bucket_of(shown(media.name), count), media.row)
-        return [self._part(n, rows) for n, rows in buckets.bins()]
+        parts = [self._part(n, rows) for n, rows in buckets.bins()]
+        if not parts:
+            field = "include" if self.source.include else "exclude"
+            raise UsageError(f"{field}: the patterns leave no file of {self.source.path}")
+        return parts
 
     def _part(self, bucket: int, rows: SpooledRows) -> Part:
         facts: list[Any] = [(shown(media.name), media.tags) for media in _ordered(rows)]
-        facts.append((self.source.license or "", list(self.source.roots)))
-        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), rows)
+        load = sum(map(size_of, (tag for _, tags in facts for tag in tags)))
+        captions = [self.source.captions] if self.source.captions != "lines" else []
+        facts.append((self.source.license or "", list(self.source.roots), *captions))
+        return Part(f"{self.source.name}-{bucket:04d}", digest(facts), rows, load)
 
     def occurrences(self, spec: Iterable[list[Any]]) -> Iterator[Occurrence]:
         for media in _ordered(spec):
@@ -58,7 +65,7 @@ class FolderReader:
             return
         text, facts = (self._sidecar(name) for name in (media.text, media.json))
         yield from (Occurrence(side.uri, error=side.error) for side in (text, facts) if side and side.error)
-        side = read_sidecars(text.data if text else None, facts.data if facts else None)
+        side = read_sidecars(text.data if text else None, facts.data if facts else None, self.source.captions)
         if side.error and facts:
             yield Occurrence(facts.uri, error=side.error)
         license_ = side.license or self.source.license

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from dataengine.config.selection import Selection
 from dataengine.errors import UsageError
 from dataengine.ingest.spooled_rows import Spool
 from dataengine.storage.store import Store
@@ -20,6 +21,7 @@ from dataengine.storage.store import Store
 _SIDECARS = (".txt", ".json")
 #: Bins in which files are paired.
 _BINS = 256
+_ALL = Selection()
 
 
 @dataclass(frozen=True)
@@ -44,17 +46,18 @@ def shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def listing(path: str) -> Iterator[tuple[str, str]]:
-    """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out. A folder that cannot be listed is
-    a name that ends with a slash, and the reason. Raises UsageError without any."""
+def listing(path: str, selection: Selection = _ALL) -> Iterator[tuple[str, str]]:
+    """Names of the files below ``path`` with a tag each, in no order; hidden ones are left out, excluded folders not looked
+    into. A folder that cannot be listed is a name that ends with a slash, and the reason. Raises UsageError without any."""
     files: Iterator[tuple[str, str]]
+    left_out = "hidden and excluded" if selection.exclude else "hidden"
     if "://" in path:
         files = ((e.key, f"{e.size}:{e.tag}") for e in Store(path).entries() if not _hidden(e.key))
         problem = f"{path} is empty or does not exist (hidden files do not count)"
     elif not Path(path).is_dir():
         raise UsageError(f"folder {path} does not exist (relative paths start at {Path.cwd()})")
     else:
-        files, problem = _files(path), f"folder {path} holds no files (hidden ones do not count)"
+        files, problem = _files(path, selection), f"folder {path} holds no files ({left_out} ones do not count)"
     first = next(files, None)
     if first is None:
         raise UsageError(problem)
@@ -62,7 +65,7 @@ def listing(path: str) -> Iterator[tuple[str, str]]:
     yield from files
 
 
-def _files(root: str) -> Iterator[tuple[str, str]]:
+def _files(root: str, selection: Selection) -> Iterator[tuple[str, str]]:
     """As ``os.walk``, which would hold a folder's names: links to folders are neither followed nor files."""
     waiting = [""]
     while waiting:
@@ -75,7 +78,7 @@ def _files(root: str) -> Iterator[tuple[str, str]]:
                     name = f"{below}{entry.name}"
                     if not _is_folder(entry):
                         yield name, _tag(entry)
-                    elif not entry.is_symlink():
+                    elif not entry.is_symlink() and not selection.excludes(f"{name}/"):
                         waiting.append(f"{name}/")
         except OSError as error:
             if not below:
@@ -100,18 +103,24 @@ def _tag(entry: os.DirEntry[str]) -> str:
         return ""
 
 
+def size_of(tag: str) -> int:
+    """Bytes of the file with a tag, 0 where they are not known."""
+    size = tag.partition(":")[0]
+    return int(size) if size.isascii() and size.isdigit() else 0
+
+
 def _hidden(name: str) -> bool:
     return any(p.startswith(".") for p in PurePosixPath(name).parts)
 
 
-def paired(files: Iterable[tuple[str, str]]) -> Iterator[Media]:
+def paired(files: Iterable[tuple[str, str]], selection: Selection = _ALL) -> Iterator[Media]:
     """Each media file with its sidecars (``a.txt``, ``a.jpg.txt`` or ``a.info.txt`` for ``a.jpg``), and the sidecars without
-    media, in no order."""
+    media, in no order. Of media that are not taken the sidecars are not, either."""
     bins = Spool()
     for name, tag in files:
         bins.add(_bin(name), [name, tag])
     for _, rows in bins.bins():
-        yield from _paired(dict(rows))
+        yield from _paired(dict(rows), selection)
 
 
 def _bin(name: str) -> int:
@@ -121,17 +130,19 @@ def _bin(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(stem.encode("utf-8", "surrogateescape"), digest_size=2).digest()) % _BINS
 
 
-def _paired(tags: dict[str, str]) -> Iterator[Media]:
+def _paired(tags: dict[str, str], selection: Selection) -> Iterator[Media]:
     used: set[str] = set()
     for name in tags:
         if name.lower().endswith(_SIDECARS):
             continue
         stem = str(PurePosixPath(name).with_suffix(""))
-        text, json = (
-            next((c for c in (f"{stem}{s}", f"{name}{s}", f"{stem}.info{s}") if c in tags), None) for s in _SIDECARS
-        )
+        beside = [[c for c in (f"{stem}{s}", f"{name}{s}", f"{stem}.info{s}") if c in tags] for s in _SIDECARS]
+        left_out = [c for some in beside for c in some if selection.excludes(c)]
+        text, json = (next((c for c in some if c not in left_out), None) for some in beside)
         own = [file for file in (name, text, json) if file]
         used.update(own)
-        yield Media(name, text, json, False, [tags[file] for file in own])
+        if selection.takes(name):
+            yield Media(name, text, json, False, [*(tags[file] for file in own), *(f"without {c}" for c in left_out)])
     for name in tags.keys() - used:
-        yield Media(name, None, None, True, [tags[name]])
+        if selection.takes(name):
+            yield Media(name, None, None, True, [tags[name]])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
+from dataengine.config.selection import CaptionForm
 from dataengine.errors import DataEngineError, InputError
 from dataengine.ingest.reading import fetch, limit_bytes
 from dataengine.media.limits import Limits
@@ -70,10 +71,10 @@ class Sidecar:
     error: InputError | None = None
 
 
-def read_sidecars(text: bytes | None, json_bytes: bytes | None) -> Sidecar:
-    """Parse a .txt (one caption a line) and a .json sidecar; a JSON that cannot be read is noted in ``meta`` as
+def read_sidecars(text: bytes | None, json_bytes: bytes | None, form: CaptionForm = "lines") -> Sidecar:
+    """Parse a .txt, whose captions are in ``form``, and a .json sidecar; a JSON that cannot be read is noted in ``meta`` as
     ``sidecar_error``, too."""
-    captions, repairs = decode_text(text or b"").splitlines(), Repairs()
+    captions, repairs = _captions(decode_text(text or b""), form), Repairs()
     if json_bytes is None:
         return sidecar(captions, {}, repairs)
     try:
@@ -81,6 +82,14 @@ def read_sidecars(text: bytes | None, json_bytes: bytes | None) -> Sidecar:
     except InputError as error:
         return replace(sidecar(captions, {"sidecar_error": error.message}, repairs), error=error)
     return sidecar(captions, value if isinstance(value, dict) else {"value": value}, repairs)
+
+
+def _captions(text: str, form: CaptionForm) -> list[str]:
+    """Captions of a text: its lines, the first that is not blank, or all of it on one line."""
+    if form == "whole":
+        return [" ".join(text.split())]
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[:1] if form == "first-line" else lines
 
 
 def sidecar(captions: list[str], facts: dict[str, Any], repairs: Repairs, license_key: str = "license") -> Sidecar:

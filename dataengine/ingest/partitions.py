@@ -127,7 +127,8 @@ def parts_of(recipe: Recipe, reader: Callable[[Source], SourceReader]) -> Iterat
             try:
                 parts += _as_taken_up(partition, earlier) if earlier is not None else each.parts(partition)
             except UsageError as error:
-                mistakes.append(f"source `{source.name}`, partition {partition}: {error}{_others(known)}")
+                line = recipe.line("sources", recipe.sources.index(source), "path")
+                mistakes.append(f"{line}source `{source.name}`, partition {partition}: {error}{_others(known)}")
         yield source, parts
     if mistakes:
         raise UsageError("\n".join(mistakes))

@@ -150,9 +150,10 @@ def unreadable(path: str, error: OSError | ValueError) -> DataEngineError:
 
 
 @contextmanager
-def opened(location: str, within: tuple[str, ...] = ()) -> Iterator[BinaryIO]:
-    """A file on disk or S3 for reading in order or by range. Raises InputError as ``fetch``, PartitionError."""
-    with open_file(location, within) if not scheme_of(location) else _S3File.open(location) as file:
+def opened(location: str, within: tuple[str, ...] = (), buffer: int = _BUFFER) -> Iterator[BinaryIO]:
+    """A file on disk or S3 for reading in order or by range, from S3 at least ``buffer`` bytes at once. Raises InputError as
+    ``fetch``, PartitionError."""
+    with open_file(location, within) if not scheme_of(location) else _S3File.open(location, buffer) as file:
         yield file
 
 
@@ -163,7 +164,7 @@ class _S3File(io.RawIOBase):
         self._store, self._key, self._size, self._place = store, key, size, 0
 
     @classmethod
-    def open(cls, location: str) -> BinaryIO:
+    def open(cls, location: str, buffer: int) -> BinaryIO:
         folder, _, name = location.rpartition("/")
         try:
             entry = Store(folder).head(name)
@@ -171,7 +172,7 @@ class _S3File(io.RawIOBase):
             raise PartitionError(str(error)) from None
         if entry is None:
             raise missing(location)
-        return io.BufferedReader(cls(Store(folder), name, entry.size), _BUFFER)
+        return io.BufferedReader(cls(Store(folder), name, entry.size), buffer)
 
     def readable(self) -> bool:
         return True
@@ -205,9 +206,14 @@ def _check_regular(facts: os.stat_result, path: str) -> None:
         raise InputError("not_a_file", f"{_name(path)} is a folder, pipe, socket or device, not a regular file")
 
 
-def _from_store(location: str, limits: Limits, within: tuple[str, ...]) -> bytes:
+def check_prefix(location: str, within: tuple[str, ...]) -> None:
+    """Raises InputError ``not_allowed`` for an object that is below none of the prefixes in ``within``, where it names any."""
     if within and not any(location.startswith(f"{f.rstrip('/')}/") for f in within if scheme_of(f)):
         raise outside(location)
+
+
+def _from_store(location: str, limits: Limits, within: tuple[str, ...]) -> bytes:
+    check_prefix(location, within)
     folder, _, name = location.rpartition("/")
     if len(location.encode()) > _KEY_BYTES:
         raise unreadable(location, ValueError())

@@ -88,7 +88,7 @@ class WebDatasetReader:
         for entry in glob(self.source.path):
             name = relative(self.source.path, entry.key)
             key = digest(name, entry.tag, entry.size, self.source.license)
-            parts.append(Part(part_name(self.source.name, name), key, entry.key))
+            parts.append(Part(part_name(self.source.name, name), key, entry.key, float(entry.size)))
         return parts
 
     def occurrences(self, spec: str) -> Iterator[Occurrence]:

@@ -19,7 +19,7 @@ from dataengine.contracts import FAILURES, SAMPLES, input_id, sample_id
 from dataengine.errors import InputError
 from dataengine.ingest.crawl import Crawler, round_robin
 from dataengine.ingest.decode_task import Decoded, DecodeSettings, OptOut, WholeFile
-from dataengine.ingest.hash_lists import HashLists
+from dataengine.ingest.hash_lists import TAKEN_DOWN, HashLists
 from dataengine.ingest.occurrence import Occurrence, Reader, unforeseen
 from dataengine.ingest.optout import OptedOutError
 from dataengine.ingest.partitions import PartitionSpec
@@ -49,16 +49,18 @@ class _Rows:
     packed: set[str] = field(default_factory=set)
     parents: int = 0
     opt_outs: Counter[str] = field(default_factory=Counter)
+    taken_down: int = 0
     measures: dict[str, Measures] = field(default_factory=dict)
     details: dict[str, float | None] = field(default_factory=dict)
     fingerprints: dict[str, Fingerprint] = field(default_factory=dict)
     """All of packed pictures, by id."""
 
     def refuse(self, occurrence: Occurrence, error: InputError, size: int | None = None) -> None:
-        """Record an occurrence that cannot be used, and its opt-out if that is why."""
+        """Record an occurrence that cannot be used, and its opt-out or take-down if that is why."""
         self.fail(occurrence, error.failure, error.message, size)
         if isinstance(error, OptedOutError):
             self.opt_outs[error.signal] += 1
+        self.taken_down += error.failure == TAKEN_DOWN
 
     def fail(self, occurrence: Occurrence, failure: str, message: str, size: int | None) -> None:
         failed(failure)
@@ -85,15 +87,23 @@ class _Rows:
             self.fingerprints[id_] = file.fingerprint
         return f"{id_}.{facts['ext']}", kept
 
-    def add_clips(self, occurrence: Occurrence, data: bytes, clips: list[Clip]) -> Iterator[tuple[str, bytes] | None]:
-        """Record the clips of one video, each under the video's uri with its time span (W3C Media Fragments)."""
+    def add_clips(
+        self, occurrence: Occurrence, data: bytes, clips: list[Clip], known_bad: HashLists
+    ) -> Iterator[tuple[str, bytes] | None]:
+        """Record the clips of one video, each under the video's uri with its time span (W3C Media Fragments). One whose bytes are
+        known to be bad is a failure by itself."""
         self.parents += 1
         parent, _ = sample_id(data)
         for clip in clips:
             cut = {"parent": parent, "clip_start": clip.start, "clip_end": clip.end}
-            uri = f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}"
+            here = replace(occurrence, uri=f"{occurrence.uri}#t={clip.start:.3f},{clip.end:.3f}")
+            try:
+                known_bad.check_bytes(clip.data)
+            except InputError as error:
+                self.refuse(here, error)
+                continue
             facts = cast(Facts, {**clip.facts, **cut})
-            yield self.add(replace(occurrence, uri=uri), clip.data, WholeFile(facts, clip.stored))
+            yield self.add(here, clip.data, WholeFile(facts, clip.stored))
 
     def tables(self) -> dict[str, pa.Table]:
         """The rows by role, ordered by uri. A sample whose row Arrow does not take becomes a failure."""
@@ -178,6 +188,8 @@ class IngestWorker:
         if rows.parents:
             counts |= {"clips": sum("parent" in r for r in samples), "videos_cut": rows.parents}
         facts: dict[str, Any] = {"opt_outs": dict(sorted(rows.opt_outs.items()))} if rows.opt_outs else {}
+        if rows.taken_down:
+            facts[TAKEN_DOWN] = rows.taken_down
         if isinstance(spec, PartitionSpec):
             facts["partition"] = [source, spec.partition]
         if sandbox.missing:
@@ -263,7 +275,7 @@ class IngestWorker:
             if isinstance(outcome.value, WholeFile):
                 packed = iter([rows.add(occurrence, data, outcome.value)])
             else:
-                packed = rows.add_clips(occurrence, data, outcome.value)
+                packed = rows.add_clips(occurrence, data, outcome.value, self.known_bad)
             yield from (member for member in packed if member)
 
     def _payloads(

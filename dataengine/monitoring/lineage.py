@@ -167,7 +167,7 @@ class Lineage(Silent):
                     for name, *numbers in self._tables(record)
                 ]
         if stage == "ingest":
-            inputs = [InputDataset(*dataset_of(without_secrets(source.path))) for source in self._recipe.sources]
+            inputs = [InputDataset(*dataset_of(without_secrets(s.path))) for s in self._recipe.sources if s.path]
         return inputs
 
     def _outputs(self, record: Record) -> list[OutputDataset]:

@@ -78,8 +78,8 @@ class RecipeLog:
 
 def origin(stage: Stage, run: Run, key: str) -> Origin:
     """What the result of ``stage`` is named by, apart into what may change."""
-    needs = {name: run.records[name].digest for name in stage.needs if name in run.records}
-    return Origin(key, stage.record_path(run, key), stage.version, digest(stage.settings(run.recipe)), needs)
+    settings = digest(stage.settings(run.recipe))
+    return Origin(key, stage.record_path(run, key), stage.version, settings, stage.upstream(run))
 
 
 def changes(now: Origin, before: Origin | None) -> str:

@@ -18,7 +18,7 @@ from dataengine.errors import UsageError
 from dataengine.index import tracks as index_tracks
 from dataengine.samples.stage import part_name
 from dataengine.score.base import AnyScorer
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run
 from dataengine.storage.workspace import File
@@ -49,7 +49,7 @@ def tracks(recipe: Recipe) -> list[Track]:
 
 def score_fields(recipe: Recipe) -> list[pa.Field[Any]]:
     """Scalar columns that the recipe's scorers add, in the recipe's order."""
-    return [f for scorer in build(recipe.score.scorers) for f in scorer.fields if is_scalar(f)]
+    return [f for scorer in of_recipe(recipe) for f in scorer.fields if is_scalar(f)]
 
 
 def sample_fields(recipe: Recipe) -> list[pa.Field[Any]]:
@@ -63,10 +63,15 @@ def in_samples(recipe: Recipe) -> list[Track]:
 
 
 def known_columns(recipe: Recipe) -> dict[str, pa.DataType]:
-    """What a policy may name. Raises UsageError for a source's column whose name is taken."""
+    """What a policy may name. Raises UsageError for a column of a source or a scorer whose name is taken."""
     facts = {name: UNIQUE.field(name).type for name in FACT_COLUMNS if name != "id"}
-    annotations = [*score_fields(recipe), *(f for track in tracks(recipe) for f in track.columns)]
-    known, declared = facts | {f.name: f.type for f in annotations}, source_columns.declared(recipe)
+    facts |= {f.name: f.type for track in tracks(recipe) for f in track.columns}
+    scores = {f.name: f.type for f in score_fields(recipe)}
+    if twice := sorted(facts.keys() & scores.keys()):
+        raise UsageError(
+            f"score.scorers: column `{twice[0]}` is there already, as a fact or a track: rename it in the scorer"
+        )
+    known, declared = facts | scores, source_columns.declared(recipe)
     if taken := sorted(known.keys() & declared.keys()):
         raise UsageError(
             f"sources: column `{taken[0]}` is there already, as a fact, a score or a track: declare it under another name, as in "
@@ -84,7 +89,7 @@ def annotated(run: Run, columns: Collection[str] | None = None) -> Frame:
         "g": run.frame("dedup", "groups", GROUPS, ["id", "representative"]),
     }
     selected, joins, readable = [f'f."{name}"' for name in facts], [], ['g."id" = g."representative"']
-    for n, scorer in enumerate(build(run.recipe.score.scorers)):
+    for n, scorer in enumerate(of_recipe(run.recipe)):
         scores = [f.name for f in scorer.fields if is_scalar(f) and (columns is None or f.name in columns)]
         frames[f"s{n}"] = run.frame("score", scorer.name, annotation_schema(scorer), ["id", *scores, "failure"])
         selected += [f's{n}."{name}"' for name in scores]
@@ -127,7 +132,7 @@ def annotated_rows(run: Run, ids: Sequence[str]) -> list[dict[str, Any]]:
     for facts in run.rows_of("dedup", "unique", UNIQUE, standing).to_pylist():
         row = {name: facts[name] for name in FACT_COLUMNS}
         files = run.records["score"].parts[part_name(facts["media"])].files
-        scores = [_scores(run, scorer, files[scorer.name], facts["id"]) for scorer in build(run.recipe.score.scorers)]
+        scores = [_scores(run, scorer, files[scorer.name], facts["id"]) for scorer in of_recipe(run.recipe)]
         if None not in scores:
             more = [_of_track(run, track, facts) for track in tracks(run.recipe)]
             more.append(_of_sources(run, facts["id"]))
@@ -170,7 +175,7 @@ def broken(run: Run) -> Frame:
     made is no such failure."""
     schema = contracts.columns(id=pa.string(), failure=pa.string(), message=pa.string())
     frames = {"none": run.engine.frame(schema.empty_table())}
-    for n, scorer in enumerate(build(run.recipe.score.scorers)):
+    for n, scorer in enumerate(of_recipe(run.recipe)):
         frames[f"s{n}"] = run.frame("score", scorer.name, annotation_schema(scorer), schema.names)
     if "tokenize.encode" in run.records:
         frames["codes"] = run.frame("tokenize.encode", "failures", schema)

@@ -18,6 +18,7 @@ from dataengine.policy.load import load
 from dataengine.policy.model import Policy
 from dataengine.policy.screen import screened
 from dataengine.score.distribution import distributions, numeric
+from dataengine.score.histograms import histograms
 from dataengine.score.value_counts import textual, value_counts
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
@@ -27,7 +28,7 @@ class Filter(TableStage):
     """Moving a threshold runs this stage and what follows it, nothing before."""
 
     name = "filter"
-    version = "4"
+    version = "5"
     needs = ("dedup", "score", *ANNOTATIONS, *INDEXED, "contamination.find")
 
     def validate(self, recipe: Recipe) -> None:
@@ -52,10 +53,12 @@ class Filter(TableStage):
             decided = screened(engine, policy, rows, hits)
         files = engine.write(run.workspace, f"decisions/{key}", decided.decisions, contracts.DECISIONS, ("id",))
         counts = {"in": decided.samples, "kept": decided.funnel[-1].remaining if decided.funnel else decided.samples}
+        spread = distributions(engine, rows, decided.decisions, names, decided.samples)
         facts = {
             "policy": {"name": policy.name, "version": policy.version, "digest": policy.digest},
             "funnel": [asdict(row) for row in decided.funnel],
-            "scores": distributions(engine, rows, decided.decisions, names, decided.samples),
+            "scores": spread,
+            "histograms": histograms(engine, rows, decided.decisions, spread),
             "labels": value_counts(engine, rows, decided.decisions, texts),
         }
         return Output(roles("decisions", files), counts, facts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataengine.cot.mix import summary
-from dataengine.release import codes_section, privacy_section
+from dataengine.release import codes_section, privacy_section, taken_down_section
 from dataengine.release.annotations_section import annotated
 from dataengine.release.captions_section import captions
 from dataengine.release.card_text import fenced, stated, table
@@ -148,11 +148,13 @@ def _text_sources(m: Manifest) -> str:
 
 
 def _making(m: Manifest) -> str:
-    return (
+    text = (
         f"## How it was made\n\ndataengine {m.code_version}, recipe digest `{m.recipe_digest}`, seed {m.seed}. The same inputs "
         "and recipe give the same bytes; `manifest.json` has the SHA-256 of every file. `report.html` shows kept samples, "
         "their duplicates, and what was filtered or failed."
     )
+    rows = [(p.name, ", ".join(p.offers), p.sha256) for p in known(m.plugins, [])]
+    return f"{text}\n\n{table(('plugin', 'offers', 'SHA-256 of its code'), rows)}" if rows else text
 
 
 def _cost(m: Manifest) -> str:
@@ -189,6 +191,7 @@ PROCESSING: tuple[Callable[[Manifest], str], ...] = (
         _sources,
         _ledger,
         _opt_outs,
+        taken_down_section.on_card,
         duplicates,
         source_columns,
         annotated,

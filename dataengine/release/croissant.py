@@ -20,6 +20,7 @@ from dataengine.release import (
     privacy_section,
     sequences_section,
     source_columns_section,
+    taken_down_section,
 )
 from dataengine.release.ledger import is_ledger
 from dataengine.release.manifest import Manifest
@@ -108,6 +109,7 @@ def _rai(m: Manifest) -> Json:
             *sequences_section.steps(m),
             *index_section.steps(m),
             *codes_section.steps(m),
+            *taken_down_section.steps(m),
         ],
         "rai:machineAnnotationTools": [
             *(f"{s.name} {s.version}" for s in m.scorers),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataengine.release.card_text import table
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import Dedup, Number
+from dataengine.shards.json_types import known
 
 
 def duplicates(m: Manifest) -> str:
@@ -15,7 +16,8 @@ def duplicates(m: Manifest) -> str:
         f"## Duplicates\n\n{_kinds(m.dedup)}{_search(m.dedup.search)}",
         table(("kind", "inputs"), m.ledger.kind.items()),
     ]
-    return "\n\n".join(parts + (_groups(m.dedup) if m.dedup.group_sizes else []))
+    parts += _groups(m.dedup) if m.dedup.group_sizes else []
+    return "\n\n".join(filter(None, [*parts, siblings(m.dedup)]))
 
 
 def _kinds(d: Dedup) -> str:
@@ -62,3 +64,13 @@ def _groups(d: Dedup) -> list[str]:
         "split from groups that had chained too far."
     )
     return [sizes, chained]
+
+
+def siblings(d: Dedup) -> str:
+    """Clips of one video that resemble each other, and are kept all the same; "" where there are none."""
+    if not (count := known(d.siblings, 0)):
+        return ""
+    return (
+        f"Clips of one video are no duplicates of each other; {count:,} stand for themselves beside another clip of their "
+        "video that they resemble."
+    )

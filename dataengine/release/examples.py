@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from dataengine.ingest.hash_lists import TAKEN_DOWN
 
 if TYPE_CHECKING:
     from dataengine.table_engine import Frame, TableEngine
@@ -60,6 +62,10 @@ class Examples:
     filtered: dict[str, list[Row]] = field(default_factory=dict)
     failed: dict[str, list[Row]] = field(default_factory=dict)
 
+    def first(self, count: int) -> Examples:
+        """With no more kept samples than ``count``."""
+        return replace(self, kept=self.kept[:count])
+
     @property
     def shown(self) -> list[str]:
         """Ids whose thumbnails are needed, each once, in order."""
@@ -90,6 +96,7 @@ def choose(ledger: pa.Table, count: int) -> Examples:
     kept = _of(rows, "kept").sort_by(by_id)
     filtered = _grouped(_of(rows, "filtered").sort_by(by_id), "rule")
     failed = _grouped(_of(rows, "failed").sort_by(by_id[1:]), "failure")
+    failed.pop(TAKEN_DOWN, None)  # nobody is pointed to it
     if not count:
         return Examples(filtered=filtered, failed=failed)
     return Examples(tuple(kept.slice(0, count).to_pylist()), _pairs(rows, kept), filtered, failed)

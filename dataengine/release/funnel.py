@@ -33,13 +33,19 @@ def funnel_rows(m: Manifest) -> list[tuple[str, str]]:
     rows = [("inputs", total)]
     rows += [(f"- failed: {k}", -n) for k, n in ledger.failure.items()]
     rows += [(f"- duplicate: {k}", -n) for k, n in ledger.kind.items()]
-    rows += [(f"- filtered: {k}", -n) for k, n in ledger.rule.items()]
+    rows += [(f"- filtered: {k}", -n) for k, n in by_policy(m)]
     rows += [("= kept", ledger.outcome["kept"])]
     rows += [("shards", len(m.shards)), ("bytes in shards", sum(s.bytes for s in m.shards))]
     if m.tokenizer:
         rows.append(("visual tokens", m.tokenizer.tokens))
     rows += [(f"CoT records: {k}", n) for k, n in m.cot.modes.items()]
     return [(name, f"{n:,}") for name, n in rows]
+
+
+def by_policy(m: Manifest) -> list[tuple[str, int]]:
+    """Inputs dropped by each rule, in the order in which the rules are applied."""
+    place = {step.rule: n for n, step in enumerate(m.funnel)}
+    return sorted(m.ledger.rule.items(), key=lambda item: (place.get(item[0], len(place)), item[0]))
 
 
 def with_conditions(recipe: Recipe, steps: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

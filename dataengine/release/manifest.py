@@ -12,7 +12,7 @@ import msgspec
 from dataengine.release.manifest_captions import Captions
 from dataengine.release.manifest_codes import Alignment, Balance, QuantitativeCodes
 from dataengine.release.manifest_cot import Cot
-from dataengine.release.manifest_deltas import Deltas
+from dataengine.release.manifest_deltas import Deltas, TakenDown
 from dataengine.release.manifest_index import IndexSection
 from dataengine.release.manifest_sections import (
     Contamination,
@@ -21,9 +21,11 @@ from dataengine.release.manifest_sections import (
     Difference,
     Distribution,
     FilterStep,
+    Histogram,
     Label,
     Ledger,
     Media,
+    PluginCode,
     Policy,
     ReleaseFile,
     ScorerVersion,
@@ -50,6 +52,7 @@ class Contents(msgspec.Struct, kw_only=True):
     sources: list[Source]
     ledger: Ledger
     tokenizer: Tokenizer | None
+    taken_down: TakenDown | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
@@ -81,8 +84,10 @@ class Manifest(Contents, forbid_unknown_fields=True, kw_only=True):
     policy: Policy
     funnel: list[FilterStep]
     scores: dict[str, Distribution]
+    histograms: dict[str, Histogram] | msgspec.UnsetType = msgspec.UNSET
     labels: dict[str, Label] | msgspec.UnsetType = msgspec.UNSET
     scorers: list[ScorerVersion]
+    plugins: list[PluginCode] | msgspec.UnsetType = msgspec.UNSET
     annotations: list[AnnotationTrack] | msgspec.UnsetType = msgspec.UNSET
     model_servers: list[AskedModel] | msgspec.UnsetType = msgspec.UNSET
     captions: Captions | msgspec.UnsetType = msgspec.UNSET

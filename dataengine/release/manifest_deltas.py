@@ -39,3 +39,13 @@ class Deltas(Closed):
     next_shards: Counts
     cot: list[ShardDelta]
     next_cot_shards: Counts
+
+
+class TakenDown(Closed):
+    """What take-downs have removed since the release was made: inputs (rows of the ledger), and of what was released samples, CoT
+    records, and sequences that had one of these. Who they were is in the ledger alone."""
+
+    inputs: Count
+    samples: Count
+    records: Count
+    sequences: Count

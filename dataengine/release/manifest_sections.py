@@ -95,6 +95,9 @@ class Dedup(Closed):
     search: dict[str, dict[str, Number | None]]
     chained: Count
     cut: Count
+    sibling_clips: bool | UnsetType = UNSET
+    siblings: Count | UnsetType = UNSET
+    """Clips that another clip of their video would represent, were they not kept apart."""
 
 
 class Benchmark(Closed):
@@ -153,6 +156,16 @@ class Distribution(Closed):
     after: Quantiles
 
 
+class Histogram(Closed):
+    """Samples by bin of a score before and after filtering: the bins lie between neighbouring ``edges``, equal on a logarithmic
+    scale where ``log`` is true; the first and the last hold what lies beyond."""
+
+    edges: Annotated[list[float], Meta(min_length=2)]
+    log: bool
+    before: list[Count]
+    after: list[Count]
+
+
 class Label(Closed):
     """A string column: how many values it has, and samples by value before and after filtering, of the commonest; none of them
     where it has too many values."""
@@ -167,6 +180,15 @@ class ScorerVersion(Closed):
 
     name: str
     version: str
+
+
+class PluginCode(Closed):
+    """Code beyond the engine's own: ``name`` of a file, or distribution and version of a package; ``sha256`` of the file, or of
+    the package's sources; ``offers``: what it adds, kind and name."""
+
+    name: str
+    sha256: Sha256
+    offers: list[str]
 
 
 class VideoSampling(Closed):

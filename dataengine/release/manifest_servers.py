@@ -21,12 +21,12 @@ class Asked(Closed):
 
 
 class AskedModel(Closed):
-    """A model behind a server. ``name``: the server's in the recipe; ``kind``: whether it ran at a url or the run started it;
-    ``digest``: of the model and all settings that change its completions. No address is published."""
+    """A model behind a server. ``name``: the server's in the recipe; ``kind``: whether it ran at a url, the run started it, or a
+    plugin asks it; ``digest``: of the model and all settings that change its completions. No address is published."""
 
     name: str
     model: str
     version: str
-    kind: Literal["url", "command", "packaged"]
+    kind: Literal["url", "command", "packaged", "client"]
     digest: str
     asked: list[Asked] | UnsetType = UNSET

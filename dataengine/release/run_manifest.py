@@ -19,7 +19,7 @@ from dataengine.config.lock import LockedTokenizer
 from dataengine.config.recipe import Recipe
 from dataengine.cot.core.stage import TEXTS
 from dataengine.media.image.phash import VERSION as HASH_VERSION
-from dataengine.release import codes_facts, deltas, index_section
+from dataengine.release import codes_facts, deltas, index_section, plugins_used
 from dataengine.release.account import Account, clips, cost
 from dataengine.release.asked_models import asked_models
 from dataengine.release.difference import difference
@@ -28,7 +28,7 @@ from dataengine.release.ledger import counted, counts
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import Difference
 from dataengine.release.reader import open_release
-from dataengine.score.factory import build as build_scorers
+from dataengine.score import factory as scorers
 from dataengine.sequence.base import PACK
 from dataengine.sequence.summary_facts import summary
 from dataengine.stage import Run
@@ -56,6 +56,8 @@ def content_of(recipe: Recipe) -> Json:
         content["contamination"] = {**contamination, "benchmarks": benchmarks}
     if servers := {name: [one.model, one.identity] for name, one in recipe.model_servers.items()}:
         content["model_servers"] = servers
+    if used := plugins_used.plugins_used(recipe):
+        content["plugins"] = sorted([plugin.origin, plugin.code] for plugin in used)
     if annotate := dumped["annotate"]:
         content["annotate"] = annotate
     if sequence := dumped["sequence"]:
@@ -102,9 +104,10 @@ def build_manifest(run: Run, account: Account) -> Manifest:
         "media": _media(run),
         "dedup": {**recipe.dedup.model_dump(), "hash_version": HASH_VERSION, **_facts(run, "dedup")},
         "contamination": _facts(run, "contamination.find") if "contamination.find" in run.records else None,
-        **{name: filtering[name] for name in ("policy", "scores", "labels")},
+        **{name: filtering[name] for name in ("policy", "scores", "histograms", "labels")},
         "funnel": with_conditions(recipe, filtering["funnel"]),
-        "scorers": [{"name": s.name, "version": s.version} for s in build_scorers(recipe.score.scorers)],
+        "scorers": [{"name": s.name, "version": s.version} for s in scorers.of_recipe(recipe)],
+        **plugins_used.section(recipe),
         **_annotations(run),
         **_model_servers(run),
         **_captions(run),

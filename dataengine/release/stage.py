@@ -7,28 +7,24 @@ from dataclasses import replace
 from importlib.metadata import version as installed
 from typing import Any
 
-from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
 from dataengine.config import lock
 from dataengine.config.recipe import Recipe
 from dataengine.cot.mix.stage import ASSIGNED
 from dataengine.errors import UsageError
 from dataengine.index.tracks import INDEXED
-from dataengine.release import codes_section, index_stages
+from dataengine.release import index_stages
 from dataengine.release.account import Account, account
 from dataengine.release.card import card
 from dataengine.release.croissant import croissant
-from dataengine.release.examples import choose, few
-from dataengine.release.html_report import page
 from dataengine.release.index_stages import DESCRIBE, INDEX
 from dataengine.release.ledger import counts
-from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_sections import ReleaseFile
 from dataengine.release.reader import open_release
+from dataengine.release.report_files import report_files
 from dataengine.release.run_manifest import PACKAGE, build_manifest, content_of
 from dataengine.release.run_summary import facts, note_changes
 from dataengine.release.spdx import spdx
-from dataengine.release.thumbnails import thumbnails
 from dataengine.sequence.write_stage import files_of
 from dataengine.shards.earlier import LOCK
 from dataengine.shards.json_types import plain
@@ -41,7 +37,7 @@ class ReleaseStage(TableStage):
     """Replaces the release once its successor is whole, and only if every input is accounted for."""
 
     name = "release"
-    version = "6"
+    version = "7"
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *(
@@ -90,7 +86,8 @@ class ReleaseStage(TableStage):
         files["card"] = put("README.md", card(manifest).encode())
         for name, write in (("croissant", croissant), ("spdx", spdx)):
             files[name] = put(f"{name}.json", write(manifest, listed))
-        files["report"] = put("report.html", _report(run, manifest, accounted))
+        for path, data in report_files(run, manifest, accounted).items():
+            files[f"report/{path}"] = put(path, data)
         all_files = [*files.values(), *data_files]
         manifest.files = [_released(folder, file) for file in all_files]
         data, known = manifest.to_bytes(), facts(run, accounted)
@@ -119,14 +116,6 @@ def _copied(run: Run, folder: ReleaseFolder, file: File, role: str) -> File:
     key = f"{folder.base}/{role}{file.key.rpartition(f'/{role}')[2]}"
     run.workspace.store.copy(file.key, folder.staged(key))
     return replace(file, key=key)
-
-
-def _report(run: Run, manifest: Manifest, accounted: Account) -> bytes:
-    ledger = run.engine.scan(run.workspace, accounted.files, contracts.LEDGER)
-    count = run.recipe.release.thumbnails
-    examples = choose(few(run.engine, ledger, count), count)
-    shown = [*examples.shown, *(codes_section.examples(manifest) if count else [])]
-    return page(manifest, examples, thumbnails(run, shown))
 
 
 def _data(run: Run) -> list[File]:

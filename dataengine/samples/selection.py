@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from dataengine.contracts import DECISIONS, GROUPS
+from dataengine.samples.load import load_of
 from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.stage import Run
 from dataengine.storage.row_packs import PARTS, PackedRows, places
@@ -19,19 +20,21 @@ from dataengine.storage.workspace import File, digest
 from dataengine.table_engine import PART, Packing, Parameter, Source
 
 #: Goes up when the same tables would give other rows or digests.
-_VERSION = "1"
+_VERSION = "2"
 _ORDER = ("media", "offset")
 _DIGESTS = ("id", "captions")
+_SUMS = ("bytes", "duration")
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A part of a plan: its media tar; digests of its samples' ids and captions; the place of their rows."""
+    """A part of a plan: its media tar; digests of its samples' ids and captions; the place of their rows; their ``load``."""
 
     name: str
     ids: str
     captions: str
     rows: PackedRows
+    load: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Selection:
     def plan(self, run: Run) -> list[Planned]:
         """A part a media tar, rows in the order of their bytes. Publishes the plan where there is none."""
         query = Query(self.sources, self._sql(), self.parameters)
-        parts = published(run, self._key(), query, _DIGESTS)
-        return [Planned(name, digests[0], digests[1], rows) for name, digests, rows in parts]
+        parts = published(run, self._key(), query, _DIGESTS, _SUMS)
+        return [
+            Planned(name, ids, captions, rows, load_of(int(size) / 1000, int(milliseconds) / 1000))
+            for name, (ids, captions, size, milliseconds), rows in parts
+        ]
 
     def is_planned(self, run: Run) -> bool:
         """Whether ``plan`` would only read."""
@@ -81,12 +87,15 @@ class Query:
     parameters: tuple[Parameter, ...] = ()
 
 
-def published(run: Run, key: str, query: Query, digests: tuple[str, ...]) -> list[tuple[str, list[str], PackedRows]]:
-    """Each part of a query's rows, which have the columns of LOCATED: its name, digests of some columns, and the place of its
-    rows, in the order of their bytes. Kept at ``key``, which is to name all that the rows are made from."""
+def published(
+    run: Run, key: str, query: Query, digests: tuple[str, ...], sums: tuple[str, ...] = ()
+) -> list[tuple[str, list[str], PackedRows]]:
+    """Each part of a query's rows, which have the columns of LOCATED: its name, digests of some columns and sums of others (as
+    of ``Packing``), and the place of its rows, in the order of their bytes. Kept at ``key``, which is to name all that the rows
+    are made from."""
     workspace = run.workspace
     if not workspace.store.exists(key):
-        packing = Packing(key.removesuffix(".parquet"), _ORDER, digests)
+        packing = Packing(key.removesuffix(".parquet"), _ORDER, digests, sums)
         workspace.write_table(key, run.engine.parts(workspace, query.sources, query.sql, query.parameters, packing))
     parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
     rows = parts.select(["part", "digests"]).to_pylist()

@@ -13,6 +13,8 @@ from dataengine.storage.workspace import digest
 class PlannedStage(RecordStage):
     """A part's ``spec`` is the place of the rows of its samples, ordered by where their bytes lie (``PackedRows``)."""
 
+    has_loads = True
+
     @abstractmethod
     def selection(self, run: Run) -> Selection:
         """The samples that the stage reads."""
@@ -35,7 +37,7 @@ class PlannedStage(RecordStage):
 
 def _part(base: str, captions: bool, planned: Planned) -> Part:
     of_captions = [planned.captions] if captions else []
-    return Part(part_name(planned.name), digest(base, planned.ids, *of_captions), planned.rows)
+    return Part(part_name(planned.name), digest(base, planned.ids, *of_captions), planned.rows, planned.load)
 
 
 def part_name(media: str) -> str:

@@ -79,13 +79,13 @@ def near(flagged: pa.Table, names: Iterable[str]) -> Spread:
     kept = flagged[KEPT].to_numpy(zero_copy_only=False)
     spread: Spread = {}
     for name in names:
-        values, finite = _finite(flagged[name])
+        values, finite = finite_values(flagged[name])
         spread[name] = {"before": _quantiles(values[finite]), "after": _quantiles(values[finite & kept])}
     return spread
 
 
-def _finite(column: Any) -> tuple[Float64, NDArray[np.bool_]]:
-    """Values as float64, zero with one sign, and which of them are finite."""
+def finite_values(column: Any) -> tuple[Float64, NDArray[np.bool_]]:
+    """Values as float64, zero with one sign, and which of them are finite, ``(n,)`` each."""
     values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) + 0.0
     return values, np.isfinite(values)
 
@@ -126,7 +126,7 @@ def count_by_bits(
     kept = flagged[KEPT].to_numpy(zero_copy_only=False).astype(bool)
     tables = [_COUNTS.empty_table()]
     for name in names:
-        values, finite = _finite(flagged[name])
+        values, finite = finite_values(flagged[name])
         place = _place(values[finite]) >> np.int64(64 - _BITS * (turn + 1))
         after = kept[finite]
         if wanted is not None:

@@ -1,4 +1,4 @@
-"""Builds scorers by name from the recipe's ``score.scorers``. A new one is one line here."""
+"""Builds scorers by name from the recipe's ``score.scorers``: the engine's own, one line each here, and those of plugins."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from importlib import import_module
 from inspect import Parameter, signature
 from typing import Any
 
+from dataengine.config.recipe import Recipe
 from dataengine.config.yaml_loader import did_you_mean, unnamed
 from dataengine.errors import UsageError
+from dataengine.plugins.kinds import Kind
+from dataengine.plugins.offers import Plugin, names
+from dataengine.plugins.origin import Origin, origin_of
 from dataengine.score.base import AnyScorer, EmbeddingScorer
+from dataengine.score.plugin_checks import adapted
 
-_KNOWN = {
+KNOWN = {
     "technical": ("dataengine.score.technical", "Technical"),
     "nsfw": ("dataengine.score.nsfw", "Nsfw"),
     "imagehash": ("dataengine.score.imagehash", "ImageHash"),
@@ -26,9 +31,14 @@ _KNOWN = {
 }
 
 
-def build(configs: Sequence[Mapping[str, Any]]) -> list[AnyScorer]:
+def of_recipe(recipe: Recipe) -> list[AnyScorer]:
+    """The scorers of a recipe, in its order. Raises UsageError."""
+    return build(recipe.score.scorers, recipe.plugins)
+
+
+def build(configs: Sequence[Mapping[str, Any]], plugins: Sequence[Plugin] = ()) -> list[AnyScorer]:
     """Scorers in the order given, not set up. Raises UsageError for an unknown name or option, or two of one column."""
-    scorers = [_one(dict(config)) for config in configs]
+    scorers = [_one(dict(config), plugins) for config in configs]
     seen: dict[str, str] = {}
     for scorer in scorers:
         for field in scorer.fields:
@@ -51,18 +61,29 @@ def _hand_over_clip(scorers: Sequence[AnyScorer]) -> None:
             scorer.encoder = encoder
 
 
-def _one(config: dict[str, Any]) -> AnyScorer:
+def _one(config: dict[str, Any], plugins: Sequence[Plugin]) -> AnyScorer:
     name = config.pop("name", None)
-    if name not in _KNOWN:
-        raise UsageError(f"score.scorers: {unnamed('scorer', name, _KNOWN)}")
-    module, cls = _KNOWN[name]
-    scorer: type[AnyScorer] = getattr(import_module(module), cls)
+    origin = _origin(name, config, plugins)
+    scorer: type[AnyScorer] = origin.class_ if origin else getattr(import_module(KNOWN[name][0]), KNOWN[name][1])
     if mistakes := _options(scorer, config):
         raise UsageError(f"score.scorers: {name}: {'; '.join(mistakes)}")
+    if origin is not None:
+        return adapted(origin)
     try:
         return scorer(**config)
     except TypeError as error:
         raise UsageError(f"score.scorers: {name}: {str(error).partition('() ')[2] or error}") from None
+
+
+def _origin(name: Any, options: Mapping[str, Any], plugins: Sequence[Plugin]) -> Origin | None:
+    """The plugin's class of that name; None for one of the engine's own. Raises UsageError for a name of neither."""
+    if name in KNOWN:
+        return None
+    origin = origin_of(Kind.SCORER, name, options, plugins) if isinstance(name, str) else None
+    if origin is None:
+        known = [*KNOWN, *names(Kind.SCORER, plugins)]
+        raise UsageError(f"score.scorers: {unnamed('scorer', name, known)}")
+    return origin
 
 
 def _options(scorer: type[AnyScorer], config: Mapping[str, Any]) -> list[str]:

@@ -15,12 +15,15 @@ from dataengine.embed.vectors import rows_of
 from dataengine.embed.worker import CAPTIONS, PICTURES, VIDEOS
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.device import Float32, unit
+from dataengine.plugins.failure import ERROR
+from dataengine.plugins.offers import Plugin
 from dataengine.samples import measured
 from dataengine.samples.decode import Decoded
 from dataengine.samples.locate import Located
 from dataengine.samples.worker import ONCE, DecodingWorker
 from dataengine.score.base import AnyScorer, EmbeddingScorer, FileScorer, Scorer
 from dataengine.score.factory import build
+from dataengine.score.plugin import LOST, Fault, PluginScorer
 from dataengine.score.prepare import Item
 from dataengine.stage import Part
 from dataengine.storage.workspace import File, Output, digest
@@ -29,7 +32,7 @@ from dataengine.storage.workspace import File, Output, digest
 _CHUNK = 256
 
 
-def annotation_schema(scorer: AnyScorer) -> pa.Schema:
+def annotation_schema(scorer: AnyScorer | PluginScorer) -> pa.Schema:
     """Columns of a scorer's table: id, its fields, and why a sample could not be scored."""
     text = [pa.field(name, pa.string()) for name in ("id", "failure", "message")]
     return pa.schema([text[0], *scorer.fields, *text[1:]])
@@ -42,17 +45,18 @@ class ScoreWorker(DecodingWorker):
     configs: list[dict[str, Any]]
     device: str
     threads: int
+    plugins: tuple[Plugin, ...] = ()
     _ready: set[str] = field(default_factory=set, init=False)
 
     function = "dataengine.score.prepare:prepare"
     overlaps = True
 
     def setup(self) -> None:
-        self.scorers = build(self.configs)
+        self.scorers = build(self.configs, self.plugins)
 
     def context(self) -> Any:
         """Scorers of pixels without their models."""
-        return self.limits, [s for s in build(self.configs) if not isinstance(s, EmbeddingScorer)]
+        return self.limits, [s for s in build(self.configs, self.plugins) if not isinstance(s, EmbeddingScorer)]
 
     def answer(self) -> Any:
         return dict[str, Any]
@@ -73,7 +77,13 @@ class ScoreWorker(DecodingWorker):
                 files[scorer.name] = self.workspace.write_table(keys[scorer.name], tables[scorer.name])
             else:
                 files[scorer.name] = self._existing(keys[scorer.name], len(rows))
-        return Output(files, {"samples": len(rows)})
+        plugins = [s for s in self.scorers if isinstance(s, PluginScorer)]
+        return Output(files, {"samples": len(rows)} | {LOST + s.name: self._lost(s, files[s.name]) for s in plugins})
+
+    def _lost(self, scorer: PluginScorer, file: File) -> int:
+        """Samples that the plugin could not score."""
+        failures = self.workspace.read_table([file], annotation_schema(scorer), ["failure"])["failure"].to_pylist()
+        return failures.count(ERROR)
 
     def _existing(self, key: str, rows: int) -> File:
         data = self.workspace.store.get(key)
@@ -118,12 +128,16 @@ class ScoreWorker(DecodingWorker):
         good = [(row, {**o.value, **known.get(row.id, {})}[scorer.name]) for row, o in chunk if isinstance(o, Ok)]
         bad = [(row.id, o.failure, o.message) for row, o in chunk if isinstance(o, Failed)]
         prepared, captions = [p for _, p in good], [row.captions for row, _ in good]
+        ids = [row.id for row, _ in good]
+        if not isinstance(scorer, FileScorer):
+            self._load(scorer)
+        if isinstance(scorer, PluginScorer):
+            return _of_plugin(scorer, ids, prepared, captions, bad)
         if isinstance(scorer, FileScorer):
             columns = {field.name: [p[field.name] for p in prepared] for field in scorer.fields}
         else:
-            self._load(scorer)
             columns = scorer.score(prepared, captions) if good else {}
-        return _tables(scorer, [row.id for row, _ in good], columns, bad)
+        return _tables(scorer, ids, columns, bad)
 
     def _from_embeddings(self, scorer: EmbeddingScorer, rows: Sequence[Located], files: dict[str, File]) -> pa.Table:
         """Every row has its view among ``files``, or the reason why it has none."""
@@ -139,9 +153,13 @@ class ScoreWorker(DecodingWorker):
         good = [row.id for row in rows if vectors[row.id] is not None]
         none = np.zeros((0, 0), np.float32)
         each = [np.stack(texts[i]) if i in texts else none.reshape(0, len(vectors[i])) for i in good]
-        columns = scorer.score([vectors[i] for i in good], each)
         bad = [why[row.id] for row in rows if vectors[row.id] is None]
-        return pa.concat_tables(_tables(scorer, good, columns, bad)).sort_by("id")
+        embedded = [vectors[i] for i in good]
+        if isinstance(scorer, PluginScorer):
+            tables = _of_plugin(scorer, good, embedded, each, bad)
+        else:
+            tables = _tables(scorer, good, scorer.score(embedded, each), bad)
+        return pa.concat_tables(tables).sort_by("id")
 
     def _load(self, scorer: Scorer) -> None:
         with ONCE:
@@ -156,8 +174,26 @@ def _vectors(table: pa.Table) -> list[Any]:
     return [next(rows) if valid else None for valid in table["vector"].is_valid().to_pylist()]
 
 
+def _of_plugin(
+    scorer: PluginScorer,
+    ids: Sequence[str],
+    prepared: Sequence[Any],
+    captions: Sequence[Any],
+    bad: Sequence[tuple[str, str, str]],
+) -> list[pa.Table]:
+    """As ``_tables``; a sample that the plugin cannot score is one of the bad ones."""
+    outcomes = list(zip(ids, scorer.outcomes(prepared, captions), strict=True))
+    good = [(id_, row) for id_, row in outcomes if not isinstance(row, Fault)]
+    lost = [(id_, fault.failure, fault.message) for id_, fault in outcomes if isinstance(fault, Fault)]
+    columns = {f.name: [row[f.name] for _, row in good] for f in scorer.fields}
+    return _tables(scorer, [id_ for id_, _ in good], columns, [*bad, *lost])
+
+
 def _tables(
-    scorer: AnyScorer, ids: Sequence[str], columns: dict[str, list[Any]], bad: Sequence[tuple[str, str, str]]
+    scorer: AnyScorer | PluginScorer,
+    ids: Sequence[str],
+    columns: dict[str, list[Any]],
+    bad: Sequence[tuple[str, str, str]],
 ) -> list[pa.Table]:
     """Rows that were scored, and rows that could not be."""
     schema = annotation_schema(scorer)

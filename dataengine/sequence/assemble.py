@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -122,7 +122,7 @@ class Assembler:
         special = self.tokenizer.special
         rows.add([special["vision_start"]], Role.SPECIAL, False)
         pad = special["video_pad" if run.video else "image_pad"]
-        for kind, seconds, grid in _frames(run):
+        for member, (kind, seconds, grid) in self._members(run):
             rows.cuts.append(rows.length)
             if run.video and self.family == "keye":
                 rows.add([special["frame"], *self.tokenizer.encode(f"{seconds:.1f}")], Role.SPECIAL, False)
@@ -130,10 +130,18 @@ class Assembler:
                     rows.add([special["fast_start"]], Role.SPECIAL, False)
             start, count = rows.length, grid[1] * grid[2]
             rows.add([pad] * count, Role.MEDIA, False)
-            rows.media.append(MediaSpan(run.sample, run.member, start, start + count, grid, seconds))
+            rows.media.append(MediaSpan(run.sample, member, start, start + count, grid, seconds))
             if run.video and self.family == "keye" and kind == FAST:
                 rows.add([special["fast_end"]], Role.SPECIAL, False)
         rows.add([special["vision_end"]], Role.SPECIAL, False)
+
+    def _members(self, run: Visual) -> Iterator[tuple[str, tuple[int, float, tuple[int, int, int]]]]:
+        """Frames with the file of each. For ``qwen-vl`` two of a clip are one position in time, named by the first of them."""
+        frames = (
+            zip(run.frames, _frames(run), strict=True) if run.frames else ((run.member, one) for one in _frames(run))
+        )
+        step = 2 if run.frames and self.family == "qwen-vl" else 1
+        return islice(frames, 0, None, step)
 
 
 def _frames(run: Visual) -> Iterator[tuple[int, float, tuple[int, int, int]]]:

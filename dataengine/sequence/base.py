@@ -15,8 +15,10 @@ from dataengine.sequence.releases import OWN, Release, other_release, own_releas
 from dataengine.sequence.special import family_of
 from dataengine.stage import Run
 
-CORPORA, SAMPLES, VOCABULARY = "sequence.corpora", "sequence.samples", "sequence.vocabulary"
-ENCODE, MIX, PACK = "sequence.encode", "sequence.mix", "sequence.pack"
+SIGNATURES, DUPLICATES, CORPORA = "sequence.signatures", "sequence.duplicates", "sequence.corpora"
+SAMPLES, VOCABULARY = "sequence.samples", "sequence.vocabulary"
+ENCODE, DRAW, MIX = "sequence.encode", "sequence.draw", "sequence.mix"
+LEDGER, PACK = "sequence.ledger", "sequence.pack"
 #: Fields of a set that change how it is written, not what is packed.
 AS_WRITTEN = {"formats", "summary"}
 WRITE, DESCRIBE = "sequence.write", "sequence.describe"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from dataengine.config.sequence import CotSource, LossConfig, PairsSource, SamplesSource
 from dataengine.cot.core.formats import SWITCHES
-from dataengine.cot.core.record import Record
+from dataengine.cot.core.record import OBSERVATION, Record
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
 from dataengine.sequence.chat import ChatTemplate, Turn, end_of_text
 from dataengine.sequence.corpus import checked_weight
-from dataengine.sequence.draft import Draft, Run, Visual, Words
+from dataengine.sequence.draft import Draft, Run, Visual, Words, clip
 from dataengine.sequence.model import Role
 
 #: The visual part of a sample by its id, and of a record's own picture by ``obs:N``. Raises InputError where there is none.
@@ -71,7 +71,8 @@ def cot_draft(record: Record, visuals: Visuals, template: ChatTemplate, system: 
             elif isinstance(block, ImageBlock):
                 content.append(visuals(block.image))
             elif isinstance(block, VideoBlock):
-                content.append(visuals(block.video))
+                own = [visuals(f"{OBSERVATION}{number}") for number in block.pictures]
+                content.append(clip(own, block.times) if own else visuals(block.video))
         if message.role == "user" and source.switches != "none":
             switch = SWITCHES[source.switches][record.style]
             content += [switch] if switch else []

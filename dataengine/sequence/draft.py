@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
+
+from dataengine.errors import InputError
+from dataengine.media.video.sampling import SLOW
 from dataengine.sequence.model import Role
 from dataengine.tokenize.base import Codes, Grid, Timeline
 
@@ -39,6 +44,27 @@ class Visual:
     timeline: Timeline | None = None
     video: bool = False
     loss: bool = True
+    frames: tuple[str, ...] = ()
+    """Members of the frames of a clip, of which each is a file of its own."""
+
+
+def clip(frames: Sequence[Visual], times: Sequence[float]) -> Visual:
+    """Pictures of one size as the frames of a video, shown at ``times``. Raises InputError for pictures of several sizes."""
+    first, kinds, seconds = frames[0], (SLOW,) * len(frames), tuple(times)
+    grids = {frame.codes.grid if frame.codes is not None else frame.grid for frame in frames}
+    if len(grids) > 1 or len(frames) != len(seconds):
+        raise InputError(
+            "clip", f"the frames of a clip of {first.sample} are not of one size, or not as many as its times"
+        )
+    [(_, h, w)] = grids
+    line, grid = Timeline(kinds, seconds, (h, w)), (len(frames), h, w)
+    codes = None
+    if first.codes is not None:
+        codes = Codes(np.concatenate([f.codes.tokens for f in frames if f.codes is not None]), grid, line)
+    members = tuple(frame.member for frame in frames)
+    shown = (1, 1, 1) if codes is not None else grid
+    timeline = None if codes is not None else line
+    return replace(first, codes=codes, grid=shown, timeline=timeline, video=True, frames=members)
 
 
 Run: TypeAlias = Words | Token | Visual

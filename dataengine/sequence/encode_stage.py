@@ -24,6 +24,7 @@ from dataengine.sequence.record_visuals import PictureEncoder
 from dataengine.sequence.releases import OWN, Tar
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import digest
+from dataengine.tokenize.decision import plugins_of
 
 
 class SequenceEncode(Sequencing, RecordStage):
@@ -120,4 +121,4 @@ class SequenceEncode(Sequencing, RecordStage):
         makers = {release.tokenizer for release in releases(run, self.config(run.recipe)).values()}
         if fitted is None or makers != {fitted.facts["id"]}:
             return None
-        return PictureEncoder(run.workspace, fitted.files["tokenizer"])
+        return PictureEncoder(run.workspace, fitted.files["tokenizer"], plugins_of(run.recipe))

@@ -32,9 +32,9 @@ from dataengine.sequence.draft import Draft, Visual
 from dataengine.sequence.encode_part import EncodePart, Material
 from dataengine.sequence.encoded import DOCUMENTS, failed_row, left_out, row_of
 from dataengine.sequence.material import MATERIAL, codes_of, continuous, discrete
-from dataengine.sequence.read_stages import write_rows
 from dataengine.sequence.record_visuals import PictureEncoder, RecordVisuals, record_of, visual_of
 from dataengine.sequence.releases import Tar
+from dataengine.sequence.tables import write_rows
 from dataengine.sequence.text_tokenizer import TextTokenizer
 from dataengine.shards.read import read_shard
 from dataengine.stage import Part

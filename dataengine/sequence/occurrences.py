@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.config.sequence import MODALITIES, SequenceConfig, SetConfig
@@ -19,6 +20,8 @@ I64: TypeAlias = NDArray[np.int64]
 #: Ranges of the shuffle by which tokens are counted: whole ranges are taken, all but one.
 BUCKETS = 1 << 14
 _STEPS = 1000
+_AT_ONCE = 1 << 16
+"""Pieces that are expanded at a time."""
 """Weights hold to a thousandth."""
 _DRAWN: list[pa.Field[Any]] = [
     *(field for field in DOCUMENTS if field.name not in ("cuts", "cuts_visual")),
@@ -41,18 +44,16 @@ _OCCURRENCES: list[pa.Field[Any]] = [
     pa.field("place", pa.string(), False),
     pa.field("bucket", pa.int64(), False),
     pa.field("occurrence", pa.int32(), False),
-    pa.field("part", pa.int32(), False),
+    pa.field("piece", pa.int32(), False),
     pa.field("start", pa.int32(), False),
     pa.field("stop", pa.int32(), False),
     pa.field("length", pa.int64(), False),
+    pa.field("chance", pa.int64(), False),
+    pa.field("rank", pa.string(), False),
 ]
-#: One row a piece of an occurrence, with its place among all.
+#: One row a piece of an occurrence, with its place among all. Of an occurrence that is used with some ``chance``, in thousandths,
+#: the ``rank`` of its document among those of the same chance; 0 and empty of others.
 OCCURRENCES = pa.schema(_OCCURRENCES)
-#: Columns of DRAWN that ``Draws.expanded`` reads beside ``count``.
-EXPANDED = (
-    *(name for name in OCCURRENCES.names if name in DRAWN.names and name not in ("place", "length")),
-    *("n", "starts", "stops", "lengths"),
-)
 TOO_LONG, WEIGHT_0, DUPLICATE, NO_SHARE = "too long", "weight 0", "duplicate", "no share"
 
 
@@ -95,10 +96,17 @@ class Draws:
         columns: dict[str, Any] = {name: documents[name] for name in documents.column_names}
         return pa.table({name: {**columns, **computed}[name] for name in DRAWN.names}, schema=DRAWN)
 
-    def expanded(self, drawn: pa.Table) -> pa.Table:
-        """OCCURRENCES of rows of DRAWN with ``count``, how often each is used."""
-        drawn = drawn.combine_chunks()
-        count = drawn["count"].to_numpy().astype(np.int64)
+    def occurrences(self, drawn: pa.Table) -> Iterator[pa.Table]:
+        """OCCURRENCES of the rows of DRAWN that nothing speaks against, some at a time: those that are used in any case, and one
+        more of each document that is once more with some chance."""
+        usable = drawn.filter(pc.equal(drawn["outcome"], pa.scalar(""))).combine_chunks()
+        count = usable["whole"].to_numpy() + (usable["thousandths"].to_numpy() > 0)
+        pieces = np.asarray(pc.list_value_length(usable["starts"])).astype(np.int64)
+        group = np.cumsum(count * pieces) // _AT_ONCE
+        for rows in np.split(np.arange(len(usable)), np.flatnonzero(np.diff(group)) + 1) if len(usable) else ():
+            yield self._expanded(usable.slice(int(rows[0]), len(rows)).combine_chunks(), count[rows])
+
+    def _expanded(self, drawn: pa.Table, count: I64) -> pa.Table:
         lists: list[Any] = [drawn[name].combine_chunks() for name in ("starts", "stops", "lengths")]
         starts, stops, lengths = lists
         offsets = starts.offsets.to_numpy().astype(np.int64)
@@ -108,6 +116,8 @@ class Draws:
         occurrence, part = np.divmod(number, np.maximum(parts, 1)[index])
         flat = offsets[index] + part
         kept = drawn.take(index)
+        chances = drawn["thousandths"].to_numpy()[index]
+        optional = (chances > 0) & (occurrence == count[index] - 1)
         names = (kept[name].to_pylist() for name in ("source", "id", "n"))
         digests = [self._digest(*key) for key in zip(*names, occurrence.tolist(), part.tolist(), strict=True)]
         words = np.frombuffer(b"".join(digests), ">u4").reshape(-1, 4)[:, 0].astype(np.int64)
@@ -115,10 +125,12 @@ class Draws:
             "place": pa.array([digest.hex() for digest in digests], pa.string()),
             "bucket": pa.array(words * BUCKETS >> 32),
             "occurrence": pa.array(occurrence.astype(np.int32)),
-            "part": pa.array(part.astype(np.int32)),
+            "piece": pa.array(part.astype(np.int32)),
             "start": pa.array(starts.values.to_numpy()[flat]),
             "stop": pa.array(stops.values.to_numpy()[flat]),
             "length": pa.array(lengths.values.to_numpy()[flat]),
+            "chance": pa.array(np.where(optional, chances, 0)),
+            "rank": pc.if_else(pa.array(optional), kept["place"].combine_chunks(), ""),
         }
         return pa.table(
             [computed[name] if name in computed else kept[name] for name in OCCURRENCES.names], schema=OCCURRENCES

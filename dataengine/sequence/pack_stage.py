@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -14,50 +15,62 @@ import pyarrow.compute as pc
 from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import SetConfig
 from dataengine.samples.draws import draws
-from dataengine.sequence.base import AS_WRITTEN, ENCODE, MIX, PACK, VOCABULARY, Sequencing, codebook_sizes, releases
+from dataengine.sequence.base import (
+    AS_WRITTEN,
+    DRAW,
+    ENCODE,
+    MIX,
+    PACK,
+    VOCABULARY,
+    Sequencing,
+    codebook_sizes,
+    releases,
+)
+from dataengine.sequence.decision import PLAN, POOLED, Decision
 from dataengine.sequence.document import Document, Expanded, expand, piece
+from dataengine.sequence.draw_stage import OCCURRENCES_OF, drawn, encoded
 from dataengine.sequence.encoded import Place, media_of, read
-from dataengine.sequence.mix_stage import PLAN
+from dataengine.sequence.mix_stage import decision_file
 from dataengine.sequence.model import SEQUENCES, to_row
+from dataengine.sequence.occurrences import OCCURRENCES
 from dataengine.sequence.packed import Piece, packed
-from dataengine.sequence.read_stages import write_rows
 from dataengine.sequence.special import family_of
+from dataengine.sequence.tables import write_rows
 from dataengine.stage import Part, RecordStage, Run, Worker
+from dataengine.storage.row_packs import PARTS, PackedRows, places
 from dataengine.storage.workspace import File, Output, Workspace, digest
+from dataengine.table_engine import Packing, Source
 
 _ROWS = 16
 _BYTES = 64 << 20
 """Of documents' arrays that are read at once: what a worker holds beside a plan."""
+_VERSION = "1"
+"""Of the plan."""
 _NO_BALANCE = 4096
 """Hidden size for costs where the recipe balances nothing."""
 
 
 class SequencePack(Sequencing, RecordStage):
     name = PACK
-    version = "2"
-    needs = (VOCABULARY, ENCODE, MIX)
+    version = "3"
+    needs = (VOCABULARY, ENCODE, DRAW, MIX)
 
     def settings(self, recipe: Recipe) -> Any:
         return [[one.model_dump(mode="json", exclude=AS_WRITTEN) for one in self.config(recipe).sets], recipe.seed]
 
     def plan(self, run: Run) -> list[Part]:
-        sets = {one.name: one for one in self.config(run.recipe).sets}
-        files = run.records[MIX].parts["all"].files
+        """A part a pool; ``spec`` is (set, place of the rows of PLAN)."""
         facts = run.records[VOCABULARY].parts["all"].facts
         parts = []
-        for role, file in sorted(files.items()):
-            kind, _, name = role.partition("/")
-            if kind == "plan":
-                one = sets[name.rpartition("-")[0]]
-                key = digest(
-                    self.version,
-                    file.sha256,
-                    one.model_dump(mode="json", exclude=AS_WRITTEN),
-                    facts["id"],
-                    run.recipe.seed,
-                )
-                parts.append(Part(name, key, (one, file)))
-        return parts
+        for one in self.config(run.recipe).sets:
+            tokens = [out.files["tokens"].sha256 for out in encoded(run, self, one).values()]
+            settings = one.model_dump(mode="json", exclude=AS_WRITTEN)
+            base = digest(self.version, settings, facts["id"], run.recipe.seed, tokens)
+            parts += [Part(name, digest(base, of_rows), (one, rows)) for name, of_rows, rows in _pooled(run, one)]
+        return sorted(parts, key=lambda part: part.name)
+
+    def is_planned(self, run: Run) -> bool:
+        return all(run.workspace.store.exists(_plan_key(run, one)) for one in self.config(run.recipe).sets)
 
     def worker(self, run: Run) -> Worker:
         facts = run.records[VOCABULARY].parts["all"].facts
@@ -69,9 +82,28 @@ class SequencePack(Sequencing, RecordStage):
         )
 
 
+def _plan_key(run: Run, one: SetConfig) -> str:
+    occurrences = [out.files[OCCURRENCES_OF].sha256 for out in drawn(run, one).values()]
+    return f"plans/{digest('sequence.pack', _VERSION, one.name, decision_file(run, one).sha256, occurrences)}.parquet"
+
+
+def _pooled(run: Run, one: SetConfig) -> Iterator[tuple[str, list[str], PackedRows]]:
+    """Each pool of a set: its name, digests of its rows, and their place. Publishes the plan where there is none."""
+    workspace, key = run.workspace, _plan_key(run, one)
+    if not workspace.store.exists(key):
+        file = decision_file(run, one)
+        decision = Decision.from_bytes(workspace.store.get(file.key, file.sha256))
+        files = [out.files[OCCURRENCES_OF] for out in drawn(run, one).values()]
+        source = Source(file.sha256, files, OCCURRENCES, partial(decision.pooled, one.name), POOLED)
+        packing = Packing(key.removesuffix(".parquet"), ("place",), ("place", "pack"))
+        workspace.write_table(key, run.engine.parts(workspace, {"o": source}, "SELECT * FROM o", (), packing))
+    parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
+    yield from zip(parts["part"].to_pylist(), parts["digests"].to_pylist(), places(parts), strict=True)
+
+
 @dataclass
 class PackWorker:
-    """Packs a pool. Lengths alone decide what goes where; tokens of some sequences are held at a time."""
+    """Packs a pool, whose rows it holds. Lengths alone decide what goes where; tokens of some sequences are held at a time."""
 
     workspace: Workspace
     codebooks: int
@@ -85,8 +117,8 @@ class PackWorker:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
-        one, file = part.spec
-        plan = self.workspace.read_table([file], PLAN)
+        one, place = part.spec
+        plan = place.read(self.workspace.store).select(PLAN.names)
         arranged = arrange(plan, one, self.seed, part.name)
         rows = self._rows(plan, one, arranged)
         table = write_rows(self.workspace, f"sequence/packed/{part.name}-{part.key}.parquet", rows, SEQUENCES, _ROWS)
@@ -132,7 +164,7 @@ class _Rows:
         self._columns: dict[str, list[Any]] = {
             name: _shared(plan[name]) if name in _FEW else plan[name].to_pylist()
             for name in PLAN.names
-            if name not in ("media", "place", "cell")
+            if name not in ("media", "place")
         }
         self._media = plan["media"]
         self._has_media = np.array(pc.list_value_length(self._media).to_numpy()) > 0
@@ -152,7 +184,7 @@ class _Rows:
         if stop - start < row["length"]:
             arrays = Expanded(arrays.tokens[start:stop], arrays.roles[start:stop], arrays.loss[start:stop])
             media = piece(document, start, stop).media if media else ()
-        return Piece(row["id"], row["source"], row["part"], row["occurrence"], arrays, media)
+        return Piece(row["id"], row["source"], row["piece"], row["occurrence"], arrays, media)
 
 
 @dataclass(frozen=True)

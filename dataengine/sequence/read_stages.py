@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from dataengine.config.recipe import Recipe
-from dataengine.config.sequence import MinhashStep, TextSource
+from dataengine.config.sequence import TextSource
 from dataengine.sequence import datatrove_steps
-from dataengine.sequence.base import CORPORA, SAMPLES, Sequencing, corpora, releases, splits
+from dataengine.sequence.base import (
+    CORPORA,
+    DUPLICATES,
+    SAMPLES,
+    SIGNATURES,
+    Sequencing,
+    corpora,
+    releases,
+    splits,
+)
 from dataengine.sequence.corpus import TEXTS, CorpusFile, Text, files, texts
 from dataengine.sequence.material import MATERIAL, material
+from dataengine.sequence.near_duplicate_stages import (
+    Spooled,
+    is_deduplicated,
+    signatures,
+    spooled,
+    without_duplicates,
+)
 from dataengine.sequence.releases import Tar
+from dataengine.sequence.tables import write_rows
 from dataengine.stage import Part, RecordStage, Run, Worker
-from dataengine.storage.workspace import File, Output, Workspace, digest
-
-_ROWS = 4_096
+from dataengine.storage.workspace import Output, Workspace, digest
 
 
 class SequenceCorpora(Sequencing, RecordStage):
-    """Texts of the corpora: a part a file, or all files of a corpus that is near-deduplicated."""
+    """Texts of the corpora: a part a file."""
 
     name = CORPORA
     version = "3"
+    needs = (SIGNATURES, DUPLICATES)
 
     def active(self, recipe: Recipe) -> bool:
         return super().active(recipe) and bool(corpora(self.config(recipe)))
@@ -40,12 +52,14 @@ class SequenceCorpora(Sequencing, RecordStage):
     def plan(self, run: Run) -> list[Part]:
         parts = []
         for source in corpora(self.config(run.recipe)):
-            listed = files(source)
-            whole = any(isinstance(step, MinhashStep) for step in source.pipeline)
-            for n, group in enumerate([listed] if whole else [[file] for file in listed]):
-                key = digest(self.version, reading(source), [asdict(file) for file in group])
-                parts.append(Part(f"{source.name}-{n:05d}", key, (source, group)))
+            parts += _deduplicated(run, self.version, source) if is_deduplicated(source) else self._plain(source)
         return parts
+
+    def _plain(self, source: TextSource) -> list[Part]:
+        return [
+            Part(f"{source.name}-{n:05d}", digest(self.version, reading(source), [asdict(file)]), (source, file))
+            for n, file in enumerate(files(source))
+        ]
 
     def key(self, run: Run) -> str:
         """The files of corpora are inputs."""
@@ -55,6 +69,16 @@ class SequenceCorpora(Sequencing, RecordStage):
         return CorpusWorker(run.workspace)
 
 
+def _deduplicated(run: Run, version: str, source: TextSource) -> list[Part]:
+    """``spec`` is (source, texts with their signatures' outcomes, numbers of near-duplicates)."""
+    numbers = run.records[DUPLICATES].parts[source.name].files
+    parts = []
+    for name, out in signatures(run, source).items():
+        key = digest(version, reading(source), out.files["texts"].sha256, numbers[name].sha256)
+        parts.append(Part(name, key, (source, Spooled(out.files["texts"], numbers[name]))))
+    return parts
+
+
 def reading(source: TextSource) -> Any:
     """What of a source decides its texts."""
     return [source.column, source.weight_column, [step.model_dump() for step in source.pipeline]]
@@ -62,7 +86,7 @@ def reading(source: TextSource) -> Any:
 
 @dataclass
 class CorpusWorker:
-    """Reads the files of a part through the source's steps of datatrove."""
+    """Reads a file through the source's steps of datatrove."""
 
     workspace: Workspace
 
@@ -70,23 +94,30 @@ class CorpusWorker:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
-        source, group = part.spec
+        source, read = part.spec
         counts: Counter[str] = Counter()
         reasons: Counter[str] = Counter()
-        rows = self._rows(source, group, counts, reasons)
+        rows = _counted(self._outcomes(source, read), counts, reasons)
         file = write_rows(self.workspace, f"sequence/texts/{part.name}-{part.key}.parquet", rows, TEXTS)
         facts = {"source": source.name, "reasons": dict(sorted(reasons.items()))}
         return Output({"texts": file}, dict(sorted(counts.items())), facts)
 
-    def _rows(
-        self, source: TextSource, group: list[CorpusFile], counts: Counter[str], reasons: Counter[str]
-    ) -> Iterator[dict[str, Any]]:
-        every = (text for file in group for text in texts(file, source))
-        for text, outcome in datatrove_steps.run(every, source.pipeline):
-            counts.update({"texts": 1, outcome or "kept": 1})
-            if outcome:
-                reasons[f"{outcome}: {text.failure}"] += 1
-            yield _row(text, outcome)
+    def _outcomes(self, source: TextSource, read: CorpusFile | Spooled) -> Iterator[tuple[Text, str]]:
+        before, _, after = datatrove_steps.parted(source.pipeline)
+        if isinstance(read, CorpusFile):
+            return datatrove_steps.run(texts(read, source), before)
+        known = without_duplicates(self.workspace, spooled(self.workspace, read.texts), read.numbers)
+        return datatrove_steps.filtered(known, after)
+
+
+def _counted(
+    outcomes: Iterator[tuple[Text, str]], counts: Counter[str], reasons: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    for text, outcome in outcomes:
+        counts.update({"texts": 1, outcome or "kept": 1})
+        if outcome:
+            reasons[f"{outcome}: {text.failure}"] += 1
+        yield _row(text, outcome)
 
 
 def _row(text: Text, outcome: str) -> dict[str, Any]:
@@ -146,25 +177,3 @@ class SamplesWorker:
             table = material(path)
         file = self.workspace.write_table(f"sequence/material/{part.name}-{part.key}.parquet", table, MATERIAL)
         return Output({"material": file}, {"samples": len(table)})
-
-
-def write_rows(
-    workspace: Workspace, key: str, rows: Iterator[dict[str, Any]], schema: pa.Schema, at_once: int = _ROWS
-) -> File:
-    """Publish rows as Parquet, some thousand of which are held at a time."""
-    count, held = 0, list[dict[str, Any]]()
-    with workspace.store.new_file() as path:
-        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for row in rows:
-                held.append(row)
-                count += 1
-                if len(held) == at_once:
-                    writer.write_table(pa.Table.from_pylist(held, schema))
-                    held = []
-            if held or not count:
-                writer.write_table(pa.Table.from_pylist(held, schema))
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        size = path.stat().st_size
-        workspace.store.move(path, key, sha256)
-    return File(key, sha256, size, count)

@@ -10,6 +10,7 @@ from dataengine.config.sequence import VisionConfig
 from dataengine.cot.core.record import OBSERVATION, Record
 from dataengine.cot.core.shard_files import codes_of, decode_png
 from dataengine.errors import InputError
+from dataengine.plugins.offers import Plugin
 from dataengine.sequence.draft import Visual
 from dataengine.sequence.material import continuous
 from dataengine.storage.workspace import File, Workspace
@@ -24,6 +25,7 @@ class PictureEncoder:
 
     workspace: Workspace
     checkpoint: File
+    plugins: tuple[Plugin, ...] = ()
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
     def codes(self, png: bytes) -> Codes:
@@ -31,7 +33,7 @@ class PictureEncoder:
         if self._tokenizer is None:
             from dataengine.tokenize.factory import load
 
-            self._tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
+            self._tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256), self.plugins)
             self._tokenizer.setup("cpu", 1)
         [codes] = self._tokenizer.encode([self._tokenizer.prepare([decode_png(png)])])
         return codes

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from dataengine.sequence.base import CORPORA, MIX, PACK, VOCABULARY
+from dataengine.sequence.ledger_stage import outcomes_of
 from dataengine.stage import Run
 
 Json = dict[str, Any]
@@ -35,6 +36,7 @@ def _set(run: Run, one: Any) -> Json:
         "ranks": one.balance.ranks if one.balance and whole else 0,
         "imbalance": _mean([out.facts["imbalance"] for out in whole]),
         "imbalance_before": _mean([out.facts["imbalance_before"] for out in whole]),
+        "outcomes": outcomes_of(run, one.name),
         **run.records[MIX].parts["all"].facts[one.name],
     }
 

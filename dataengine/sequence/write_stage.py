@@ -7,7 +7,7 @@ besides (``_set.json``, the text tokenizer, metadata) is sequence.describe's.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from dataengine.config.sequence import ReleaseSource, SequenceConfig, SetConfig
 from dataengine.errors import UsageError
 from dataengine.sequence.base import (
     DESCRIBE,
-    MIX,
+    LEDGER,
     PACK,
     VOCABULARY,
     WRITE,
@@ -37,6 +37,7 @@ from dataengine.sequence.formats.description import (
     settings_of,
 )
 from dataengine.sequence.formats.writer import set_files, write_shard
+from dataengine.sequence.ledger_stage import SEQUENCE_LEDGER, ledger_files
 from dataengine.sequence.model import PackedSequence, from_row
 from dataengine.sequence.pack_stage import set_files as packed_files
 from dataengine.sequence.special import family_of
@@ -48,6 +49,8 @@ from dataengine.storage.workspace import File, Output, Workspace, digest
 
 TOKENIZER = "_tokenizer.json"
 _SHARD, _ABOUT = "shard", "about"
+_ROW_GROUP = 1 << 17
+"""Rows of a ledger that are held."""
 
 
 class SequenceWrite(Sequencing, RecordStage):
@@ -111,8 +114,8 @@ class SequenceDescribe(Sequencing, TableStage):
     """What each set's readers need besides its shards."""
 
     name = DESCRIBE
-    version = "2"
-    needs = (VOCABULARY, MIX, WRITE)
+    version = "3"
+    needs = (VOCABULARY, LEDGER, WRITE)
     in_place = True
 
     def compute(self, run: Run, key: str) -> Output:
@@ -132,15 +135,30 @@ class SequenceDescribe(Sequencing, TableStage):
 
 
 def _ledgers(run: Run, release: ReleaseFolder) -> dict[str, File]:
-    """What became of each document, a table a set: ``sequences/SET/ledger.parquet``, or parts of it where there are many rows."""
+    """What became of each document, a table a set: ``sequences/SET/ledger.parquet``."""
     files = {}
-    for role, file in sorted(run.records[MIX].parts["all"].files.items()):
-        kind, _, rest = role.partition("/")
-        if kind == "ledger":
-            name, _, part = rest.partition("/")
-            path = f"sequences/{name}/ledger{part.removeprefix('part').replace('/', '-')}.parquet"
-            files[path] = release.put(path, run.workspace.store.get(file.key, file.sha256), file.bytes, file.rows)
+    for one in run.recipe.sequence.sets if run.recipe.sequence else ():
+        rows = run.workspace.batches(ledger_files(run, one.name), SEQUENCE_LEDGER)
+        path = f"sequences/{one.name}/ledger.parquet"
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder, "ledger.parquet")
+            count = _write(local, rows)
+            files[path] = release.put(path, local, local.stat().st_size, count)
     return files
+
+
+def _write(path: Path, tables: Iterable[pa.Table]) -> int:
+    """Write SEQUENCE_LEDGER in row groups of about so many rows; number of rows."""
+    count, held = 0, [SEQUENCE_LEDGER.empty_table()]
+    with pq.ParquetWriter(path, SEQUENCE_LEDGER, compression="zstd") as writer:
+        for table in tables:
+            count, held = count + len(table), [*held, table]
+            if sum(map(len, held)) >= _ROW_GROUP:
+                writer.write_table(pa.concat_tables(held).combine_chunks())
+                held = [SEQUENCE_LEDGER.empty_table()]
+        if sum(map(len, held)) or not count:
+            writer.write_table(pa.concat_tables(held).combine_chunks())
+    return count
 
 
 def files_of(run: Run) -> list[File]:

@@ -1,8 +1,9 @@
 """Assigns samples to shards on frames: in one process, or distributed over ranges of the shuffled order.
 
 The shuffled order is that of 64 mixed bits of the ids, so its first bits divide it into ranges of similar size. The offset of
-a range (rows, bytes and oversized samples before it) is a prefix sum over few numbers. With it a worker finds the cuts in its
-range and, once all cuts are known, the shard and position of each row. The result is that of ``assign``.
+a range (rows, bytes and oversized samples before it) is a prefix sum over few numbers. With it a worker numbers the rows of its
+range and finds the cuts in it; once all cuts are known, the number of a row says its shard and position. The result is that of
+``assign``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ from dataengine.table_engine import Frame, TableEngine
 ROWS_A_RANGE = 250_000
 
 _RANGED = columns(id=pa.string(), run=pa.int32(), part=pa.int32(), bytes=pa.int64())
-_CUTS = columns(run=pa.int32(), row=pa.int64())
+#: Rows of a run by their numbers; rows without an id are cuts.
+_NUMBERED = columns(id=pa.string(), run=pa.int32(), number=pa.int64(), giant=pa.int64())
+_CUTS = "SELECT run, number FROM n WHERE id IS NULL"
+_ROWS = "SELECT id, run, number, giant FROM n WHERE id IS NOT NULL"
 _SUMS = """
 SELECT run, part, CAST(sum(CASE WHEN bytes > ? THEN 0 ELSE 1 END) AS BIGINT) AS n,
        CAST(sum(CASE WHEN bytes > ? THEN 0 ELSE bytes END) AS BIGINT) AS bytes,
@@ -74,8 +78,10 @@ def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
     bits = (rows // ROWS_A_RANGE).bit_length()
     ranged = engine.kept(engine.local(sizes, (), partial(ranges, rules, bits), _RANGED))
     layout = _layout(engine.collect(engine.sql(_SUMS, {"r": ranged}, (rules.target_bytes,) * 3)), rules.target_bytes)
-    cuts = engine.collect(engine.local(ranged, ("run", "part"), partial(cuts_of, rules, layout), _CUTS))
-    return engine.local(ranged, ("run", "part"), partial(places, rules, layout, _starts(layout, cuts)), ASSIGNMENT)
+    rows_and_cuts = engine.local(ranged, ("run", "part"), partial(numbered, rules, layout), _NUMBERED)
+    kept = engine.kept(rows_and_cuts)
+    starts = _starts(layout, engine.collect(engine.sql(_CUTS, {"n": kept})))
+    return engine.local(engine.sql(_ROWS, {"n": kept}), (), partial(placed, rules, layout.rows, starts), ASSIGNMENT)
 
 
 def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
@@ -104,7 +110,7 @@ def _layout(sums: pa.Table, target: int) -> Layout:
 
 def _starts(layout: Layout, cuts: pa.Table) -> dict[int, Int64]:
     """By run the first row of each shard except the first."""
-    run, row = cuts["run"].to_numpy(), cuts["row"].to_numpy()
+    run, row = cuts["run"].to_numpy(), cuts["number"].to_numpy()
     starts = {}
     for number, rows in layout.rows.items():
         of_run = row[run == number]
@@ -136,36 +142,51 @@ def _ranges(rules: Rules, layout: Layout, ranged: pa.Table) -> Iterator[_Range]:
         yield _Range(place[0], layout.before[place], ids, sizes > rules.target_bytes, sizes)
 
 
-def cuts_of(rules: Rules, layout: Layout, ranged: pa.Table) -> pa.Table:
-    """_CUTS: the cuts nearest to the marks inside the ranges of ``ranged``, as row numbers of the run."""
-    tables = [_CUTS.empty_table()]
+def numbered(rules: Rules, layout: Layout, ranged: pa.Table) -> pa.Table:
+    """_NUMBERED: each row of ``ranged`` with its number among those of its run that share shards, or among its giants (the other
+    is -1), and the cuts nearest to the marks inside its ranges."""
+    tables = [_NUMBERED.empty_table()]
     for one in _ranges(rules, layout, ranged):
+        number = np.where(one.alone, -1, one.before.rows + np.cumsum(~one.alone) - 1)
+        giant = np.where(one.alone, one.before.giants + np.cumsum(one.alone) - 1, -1)
+        tables.append(_numbered(one.ids, one.run, number, giant))
         ends = one.before.bytes + np.cumsum(one.sizes[~one.alone])
         if len(ends):
             all_marks = layout.marks[one.run]
             inside = all_marks[(all_marks > one.before.bytes) & (all_marks <= ends[-1])]
-            rows = one.before.rows + nearest_cuts(ends, one.before.bytes, inside)
-            tables.append(pa.table([pa.array(np.full(len(rows), one.run, np.int32)), pa.array(rows)], schema=_CUTS))
+            cuts = one.before.rows + nearest_cuts(ends, one.before.bytes, inside)
+            tables.append(_numbered(pa.nulls(len(cuts), pa.string()), one.run, cuts, np.full(len(cuts), -1)))
     return pa.concat_tables(tables)
 
 
-def places(rules: Rules, layout: Layout, starts: Mapping[int, Int64], ranged: pa.Table) -> pa.Table:
-    """contracts.ASSIGNMENT of the rows of ``ranged``; ``starts``: by run the first row of each shard but the first."""
+def _numbered(ids: Any, run: int, number: Int64, giant: Int64) -> pa.Table:
+    return pa.table(
+        [ids, pa.array(np.full(len(number), run, np.int32)), pa.array(number), pa.array(giant)], schema=_NUMBERED
+    )
+
+
+def placed(rules: Rules, rows: Mapping[int, int], starts: Mapping[int, Int64], table: pa.Table) -> pa.Table:
+    """contracts.ASSIGNMENT of rows of _NUMBERED; ``rows``: samples that share shards, by run; ``starts``: by run the first row of
+    each shard but the first."""
     tables = [ASSIGNMENT.empty_table()]
-    for one in _ranges(rules, layout, ranged):
-        cut = starts[one.run]
-        rows = one.before.rows + np.cumsum(~one.alone) - 1
-        number = np.searchsorted(cut, rows, side="right")
-        position = rows - np.r_[0, cut][number]
-        giants = one.before.giants + np.cumsum(one.alone) - 1
-        number = np.where(one.alone, len(cut) + (layout.rows[one.run] > 0) + giants, number)
-        split, family = divmod(one.run, len(FAMILIES))
+    runs = table["run"].to_numpy()
+    for run in np.unique(runs).tolist():
+        some = table.filter(pa.array(runs == run))
+        number, giant, cut = some["number"].to_numpy(), some["giant"].to_numpy(), starts[run]
+        shard = np.searchsorted(cut, number, side="right")
+        position = np.where(giant < 0, number - np.r_[0, cut][shard], 0)
+        shard = np.where(giant < 0, shard, len(cut) + (rows[run] > 0) + giant)
+        split, family = divmod(run, len(FAMILIES))
         name = f"{sorted(rules.splits)[split]}-{list(FAMILIES)[family]}"
-        shards, which = np.unique(number + rules.first.get(name, 0), return_inverse=True)
+        shards, which = np.unique(shard + rules.first.get(name, 0), return_inverse=True)
         named = pa.array([f"{name}-{n:05d}" for n in shards.tolist()], pa.string()).take(pa.array(which, pa.int64()))
-        position = pa.array(np.where(one.alone, 0, position).astype(np.int32))
-        split_name = pa.repeat(name.rpartition("-")[0], len(one.ids))
-        tables.append(pa.table([one.ids, split_name, named, position], schema=ASSIGNMENT))
+        columns_of = [
+            some["id"],
+            pa.repeat(name.rpartition("-")[0], len(some)),
+            named,
+            pa.array(position.astype(np.int32)),
+        ]
+        tables.append(pa.table(columns_of, schema=ASSIGNMENT))
     return pa.concat_tables(tables)
 
 

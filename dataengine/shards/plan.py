@@ -20,6 +20,8 @@ from dataengine.annotate.worker import TABLE
 from dataengine.config.recipe import Recipe
 from dataengine.policy.annotated import annotated, sample_fields
 from dataengine.samples.locate import longest
+from dataengine.score.base import FileScorer
+from dataengine.score.factory import build
 from dataengine.shards.sample import sample_size
 from dataengine.stage import Run
 from dataengine.storage.workspace import canonical_json
@@ -28,6 +30,8 @@ from dataengine.table_engine import Frame
 CODES = [f for f in contracts.CODES_INDEX if f.name != "id"]
 _PLAN: list[pa.Field[Any]] = [
     *contracts.UNIQUE,
+    pa.field("source", pa.string()),
+    pa.field("uri", pa.string()),
     pa.field("best", pa.int32()),
     pa.field("scores", pa.string()),
     *(pa.field(f"codes_{f.name}", f.type) for f in CODES),
@@ -39,9 +43,17 @@ PLAN_WITH_MAKERS = PLAN.append(pa.field("makers", pa.string()))
 #: And the bytes of each sample in a shard.
 PLANNED = PLAN_WITH_MAKERS.append(pa.field("size", pa.int64()))
 
+#: The first occurrence of each sample.
+_FIRST = """
+SELECT id, source, uri FROM (
+  SELECT id, source, uri, CAST(row_number() OVER (PARTITION BY id ORDER BY source, uri, input_id) AS BIGINT) AS place FROM m
+) AS numbered WHERE place = 1
+"""
+_MENTION = ("id", "source", "uri", "input_id")
 _BEST = "match_caption"
 _MAKERS = ("style", "model", "prompt", "seed", "start", "end")
 _ROWS_AT_ONCE = 8192
+_SCORES = (int, float, str, list)
 
 
 def plan_schema(recipe: Recipe) -> pa.Schema:
@@ -56,9 +68,11 @@ def planned(run: Run) -> Frame:
         "u": run.frame("dedup", "unique", contracts.UNIQUE),
         "d": run.frame("filter", "decisions", contracts.DECISIONS, ["id", "kept"]),
         "a": annotated(run, names),
+        "o": engine.sql(_FIRST, {"m": run.frame("ingest", "samples", contracts.SAMPLES, _MENTION)}),
     }
     selected = [f'u."{name}"' for name in contracts.UNIQUE.names] + [f'a."{name}" AS "score_{name}"' for name in names]
-    joined = 'u INNER JOIN d ON u."id" = d."id" INNER JOIN a ON u."id" = a."id"'
+    selected += ['o."source" AS "source"', 'o."uri" AS "uri"']
+    joined = 'u INNER JOIN d ON u."id" = d."id" INNER JOIN a ON u."id" = a."id" INNER JOIN o ON u."id" = o."id"'
     coded = "tokenize.encode" in run.records
     if coded:
         frames["c"] = run.frame("tokenize.encode", "codes", contracts.CODES_INDEX)
@@ -69,7 +83,13 @@ def planned(run: Run) -> Frame:
         selected.append('k."captions" AS "released"')
         joined += ' LEFT JOIN k ON u."id" = k."id"'
     rows = engine.sql(f'SELECT {", ".join(selected)} FROM {joined} WHERE d."kept"', frames)
-    return engine.local(rows, (), partial(plan, tuple(names), coded), PLANNED)
+    return engine.local(rows, (), partial(plan, tuple(names), coded, of_kinds=_of_kinds(run.recipe)), PLANNED)
+
+
+def _of_kinds(recipe: Recipe) -> dict[str, tuple[str, ...]]:
+    """The kinds of media that a column is measured of, of those that are not measured of all."""
+    scorers = [scorer for scorer in build(recipe.score.scorers) if isinstance(scorer, FileScorer)]
+    return {field.name: scorer.kinds for scorer in scorers for field in scorer.fields}
 
 
 def _scores(recipe: Recipe) -> list[str]:
@@ -77,13 +97,18 @@ def _scores(recipe: Recipe) -> list[str]:
     return [f.name for f in sample_fields(recipe)]
 
 
-def plan(names: Sequence[str], coded: bool, rows: pa.Table) -> pa.Table:
-    """PLANNED of samples with columns ``score_NAME`` for ``names`` and, where they are ``coded``, the place of their codes."""
+def plan(
+    names: Sequence[str], coded: bool, rows: pa.Table, of_kinds: Mapping[str, Sequence[str]] | None = None
+) -> pa.Table:
+    """PLANNED of samples with columns ``score_NAME`` for ``names`` and, where they are ``coded``, the place of their codes;
+    ``of_kinds``: columns that samples of other kinds do not have."""
     batches = rows.to_batches(max_chunksize=_ROWS_AT_ONCE)
-    return pa.concat_tables([PLANNED.empty_table(), *_planned(names, coded, batches)])
+    return pa.concat_tables([PLANNED.empty_table(), *_planned(names, coded, batches, of_kinds or {})])
 
 
-def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch]) -> Iterator[pa.Table]:
+def _planned(
+    names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch], of_kinds: Mapping[str, Sequence[str]]
+) -> Iterator[pa.Table]:
     for batch in batches:
         table = pa.Table.from_batches([batch])
         if not coded:
@@ -97,7 +122,10 @@ def _planned(names: Sequence[str], coded: bool, batches: Sequence[pa.RecordBatch
                 entries = pa.array([entry or [] for entry in table.column(place).to_pylist()], table.column(place).type)
                 table = table.set_column(place, f"score_{name}", entries)
         table = _with_makers(table)
-        computed = [_computed(row, names) for row in table.to_pylist()]
+        computed = [
+            _computed(row, [name for name in names if row["kind"] in of_kinds.get(name, (row["kind"],))])
+            for row in table.to_pylist()
+        ]
         for n, name in enumerate(("best", "scores", "size")):
             table = table.append_column(name, pa.array([row[n] for row in computed], PLANNED.field(name).type))
         yield table.select(PLANNED.names).cast(PLANNED)
@@ -121,7 +149,7 @@ def _with_makers(table: pa.Table) -> pa.Table:
 def _computed(row: Mapping[str, Any], names: Sequence[str]) -> tuple[int, str, int]:
     """Index of the best caption, scores as JSON, and bytes in a shard."""
     values = {name: row[f"score_{name}"] for name in names}
-    scored = {name: value for name, value in values.items() if isinstance(value, int | float | str | list)}
+    scored = {name: value for name, value in values.items() if value is None or isinstance(value, _SCORES)}
     chosen = scored.pop(_BEST, None)
     best = int(chosen) if isinstance(chosen, int | float) else longest([caption["text"] for caption in row["captions"]])
     best = best if row.get("released") is None else 0

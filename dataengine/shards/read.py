@@ -70,7 +70,7 @@ def _members(data: Buffer, what: str) -> Iterator[tuple[str, bytes]]:
     while (head := data[at : at + BLOCK]) != _ZERO:
         if len(head) < BLOCK:
             raise RunError(f"{what} ends at byte {end} without its closing blocks")
-        name, size = _header(head, what, at)
+        name, size = read_header(head, what, at)
         payload = data[at + BLOCK : at + BLOCK + size]
         if len(payload) < size:
             raise RunError(f"{what} ends inside {name}")
@@ -81,7 +81,8 @@ def _members(data: Buffer, what: str) -> Iterator[tuple[str, bytes]]:
         raise RunError(f"{what} does not end in zero blocks at byte {at}")
 
 
-def _header(head: bytes, what: str, at: int) -> tuple[str, int]:
+def read_header(head: bytes, what: str, at: int) -> tuple[str, int]:
+    """Name and size of the member whose header is ``head``; ``what`` and ``at`` are for the message. Raises RunError."""
     try:
         if not head[124:135].isdigit():  # int() would take a sign
             raise ValueError

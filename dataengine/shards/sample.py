@@ -16,8 +16,9 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from dataengine.errors import RunError
-from dataengine.shards.json_types import Closed, Count, Id, Sha256, plain
+from dataengine.shards.json_types import Closed, Count, Id, Sha256, known, plain
 from dataengine.storage.tar import member_size
+from dataengine.text.uris import without_places
 from dataengine.tokenize.codec import row_to_npy
 
 #: Families of shards by kind of media, with the one extension that all media of a family have there.
@@ -43,13 +44,6 @@ class Caption(Closed, gc=False):
     seed: Count | UnsetType = UNSET
     start: Annotated[float, Meta(description="seconds")] | UnsetType = UNSET
     end: Annotated[float, Meta(description="seconds; 0 where the caption is of the whole")] | UnsetType = UNSET
-
-
-class Score(Closed, gc=False):
-    """One annotation column. Which there are is up to the recipe's scorers; its name is empty where the sample has none."""
-
-    name: str
-    value: float
 
 
 class Label(Closed, gc=False):
@@ -125,8 +119,28 @@ class SampleMetadata(Closed, kw_only=True, gc=False):
     parent: Annotated[str, Meta(pattern="^([0-9a-f]{32})?$")] | UnsetType = UNSET
     clip_start: float | UnsetType = UNSET
     clip_end: float | UnsetType = UNSET
+    source: Annotated[str, Meta(description="name of the source of its first occurrence")] | UnsetType = UNSET
+    uri: (
+        Annotated[str, Meta(description="of its first occurrence: a name within its source, or an address on the web")]
+        | UnsetType
+    ) = UNSET
     captions: Annotated[list[Caption], Meta(min_length=1, description="the chosen one, as in .txt, first")]
-    scores: Annotated[list[Score], Meta(min_length=1)]
+    scores: (
+        Annotated[
+            dict[str, float],
+            Meta(
+                description="annotation columns that are numbers, the same in all samples of a kind; 0 where unscored"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    unscored: (
+        Annotated[
+            list[str],
+            Meta(min_length=1, description="names of scores that the sample has not; one empty name for none"),
+        ]
+        | UnsetType
+    ) = UNSET
     labels: Annotated[list[Label], Meta(min_length=1)] | UnsetType = UNSET
     ocr: Annotated[list[TextLine], Meta(min_length=1)] | UnsetType = UNSET
     speech: Annotated[list[SpeechSegment], Meta(min_length=1)] | UnsetType = UNSET
@@ -144,6 +158,12 @@ _NO_LINE = TextLine("", 0.0, 0.0, [0.0] * 8)
 _NO_SPEECH = SpeechSegment(0.0, 0.0, "", "", 0.0, 0.0, 0.0)
 
 
+def known_scores(metadata: SampleMetadata) -> dict[str, float]:
+    """The scores that a sample has, by name."""
+    unscored = known(metadata.unscored, [])
+    return {name: value for name, value in known(metadata.scores, {}).items() if name not in unscored}
+
+
 def sample_members(
     row: Mapping[str, Any],
     media: bytes,
@@ -155,10 +175,10 @@ def sample_members(
     """Members of one sample: ``<id>.jpg|mp4`` (the original bytes, whatever their format), ``.txt``, ``.json`` and, where
     the release has codes, ``.codes.npy``.
 
-    ``row`` has the columns of contracts.UNIQUE, ``best`` is the caption that ``.txt`` holds, ``scores`` are by name
-    (None and non-finite values are left out, strings go to ``labels``, the lists ``ocr``, ``speech``, ``rq`` and ``vq`` stand
-    alone), ``codes``
-    is a row of contracts.CODES.
+    ``row`` has the columns of contracts.UNIQUE and, where they are known, ``source`` and ``uri``; ``best`` is the caption that
+    ``.txt`` holds, ``scores`` are by name, the same names for all samples of a kind (None and non-finite values are 0 and
+    ``unscored``, strings go to ``labels``, the lists ``ocr``, ``speech``, ``rq`` and ``vq`` stand alone), ``codes`` is a row of
+    contracts.CODES.
     """
     return [(f"{row['id']}.{FAMILIES[row['kind']]}", media), *_described(row, best, scores, codes)]
 
@@ -210,8 +230,9 @@ def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[
         duration=_finite(row["duration"]) or 0.0,
         audio=bool(row["audio"]),
         phash=_hex(row["phash"]),
+        source=UNSET if row.get("source") is None else row["source"],
+        uri=UNSET if row.get("uri") is None else without_places(row["uri"]),
         captions=_captions(row["captions"], best, row.get("makers")),
-        scores=_scores(scores),
         labels=_labels(scores) or UNSET,
         ocr=_track(scores, "ocr", TextLine, _NO_LINE),
         rq=_track(scores, "rq", int, -1),
@@ -220,6 +241,12 @@ def _metadata(row: Mapping[str, Any], best: int, scores: Scores, codes: Mapping[
         faces=UNSET if row.get("faces") is None else int(row["faces"]),
         codes=UNSET if codes is None else _layout(codes),
     )
+    numbers = {
+        name: _finite(value) for name, value in sorted((scores or {}).items()) if not isinstance(value, str | list)
+    }
+    if numbers:
+        metadata.scores = {name: value or 0.0 for name, value in numbers.items()}
+        metadata.unscored = [name for name, value in numbers.items() if value is None] or [""]
     if metadata.kind == "video":
         metadata.speech = _track(scores, "speech", SpeechSegment, _NO_SPEECH)
         metadata.parent = row.get("parent") or ""
@@ -258,12 +285,6 @@ def _track(scores: Scores, name: str, type_: type[T], none: T) -> list[T] | Unse
 
 def _labels(scores: Scores) -> list[Label]:
     return [Label(name, value) for name, value in sorted((scores or {}).items()) if isinstance(value, str)]
-
-
-def _scores(scores: Scores) -> list[Score]:
-    numbers = {name: value for name, value in (scores or {}).items() if not isinstance(value, str | list)}
-    finite = [(name, _finite(value)) for name, value in sorted(numbers.items())]
-    return [Score(name, value) for name, value in finite if value is not None] or [Score("", 0.0)]
 
 
 def _finite(value: float | None) -> float | None:

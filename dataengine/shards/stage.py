@@ -40,8 +40,8 @@ class ShardAssign(TableStage):
     """Assigns samples to shards: a table, and a plan file a shard, whose digest is the shard's key."""
 
     name = "shard.assign"
-    version = "3"
-    needs = ("dedup", "score", *ANNOTATIONS, *INDEXED, "filter", "tokenize.encode")
+    version = "4"
+    needs = ("ingest", "dedup", "score", *ANNOTATIONS, *INDEXED, "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:
         tracks = [track.name for track in in_samples(recipe)]
@@ -81,7 +81,7 @@ class ShardWrite(RecordStage):
     """Writes the shards, one part each."""
 
     name = "shard.write"
-    version = "2"
+    version = "3"
     needs = ("shard.assign",)
     in_place = True
 

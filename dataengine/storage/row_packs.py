@@ -26,7 +26,7 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("sha256", pa.string()),
     pa.field("rows", pa.int64()),
 ]
-#: One row a part: digests of some columns of its rows, and the place of the rows.
+#: One row a part: digests of some columns of its rows, then sums of others, and the place of the rows.
 PARTS = pa.schema(_FIELDS)
 _PLACE = ("pack", "offset", "size", "sha256", "rows")
 #: The columns that are the place of rows.

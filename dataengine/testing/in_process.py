@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 from dataengine.errors import RunError
@@ -21,7 +21,7 @@ class InProcess:
 
     def run(
         self, worker: Worker, store: Store, jobs: Sequence[Job], resources: Resources, tick: Callable[[], None]
-    ) -> Iterator[tuple[Part, Output, Work]]:
+    ) -> Generator[tuple[Part, Output, Work], None, None]:
         from dataengine.storage.workspace import commit_part
         from dataengine.timings import Meter
 

@@ -22,6 +22,7 @@ _URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _PARTS = re.compile(r"[?@;#]")
 _SPLIT = re.compile(r"([&;])")
 _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?#;]*", re.IGNORECASE)
+_PLACE = re.compile(r"(?i)(?!https?://)(?:/|(?:[^#]*/)?\.\./|[a-z][a-z0-9+.-]*://)")
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 """Of a URI in the path of another."""
 _MARKS = re.compile(r"[-_.\[\]$]|amp;")
@@ -45,6 +46,17 @@ def without_secrets(uri: str) -> str:
             return uri
         uri = cleaned
     return uri.partition("//")[0] + "//"
+
+
+def without_places(uri: str) -> str:
+    """A uri of an input without the folders and buckets of whoever made the release: after the name of a table or tar an absolute
+    path, one that leaves the table's folder, and a ``file://`` or ``s3://`` address are their last name alone. Addresses on the
+    web, which others can read, stay."""
+    holder, mark, named = uri.partition("#") if "#" in uri else ("", "", uri)
+    if not _PLACE.match(named):
+        return uri
+    path, cut, span = named.partition("#")
+    return f"{holder}{mark}{path.rstrip('/').rpartition('/')[2]}{cut}{span}"
 
 
 def without_secrets_inside(value: Any) -> Any:

@@ -9,10 +9,12 @@ from importlib.metadata import version as installed
 from dataengine.config.lock import FittedOn, LockedTokenizer, kept_record, locked_files
 from dataengine.config.recipe import Recipe
 from dataengine.errors import RunError
+from dataengine.plugins.offers import Plugin
+from dataengine.plugins.origin import Origin
 from dataengine.stage import Run
 from dataengine.storage.workspace import Record, digest
 from dataengine.tokenize.external import ExternalConfig
-from dataengine.tokenize.factory import configure
+from dataengine.tokenize.factory import configure, of_plugin
 
 _STAGE = "tokenize.fit"
 #: What draws are for.
@@ -24,10 +26,16 @@ def settings_digest(recipe: Recipe) -> str:
     block = recipe.tokenize
     if block is None:
         raise ValueError("the recipe has no tokenizer")
-    config = configure(block.tokenizer, recipe.seed)
+    config = configure(block.tokenizer, recipe.seed, recipe.plugins)
     if isinstance(config, ExternalConfig):
         return digest(config.identity())
-    return digest(config.model_dump(mode="json"), block.fit_samples, block.held_out, recipe.seed)
+    code = [plugin.code for plugin in plugins_of(recipe)]
+    return digest(config.model_dump(mode="json"), block.fit_samples, block.held_out, recipe.seed, *code)
+
+
+def plugin_of(recipe: Recipe) -> Origin | None:
+    """The recipe's tokenizer, where a plugin has it."""
+    return None if recipe.tokenize is None else of_plugin(recipe.tokenize.tokenizer.get("name"), recipe.plugins)
 
 
 def kept_tokenizer(run: Run) -> LockedTokenizer | None:
@@ -44,7 +52,10 @@ def why_anew(run: Run) -> str:
     if run.recipe.tokenize is not None and run.recipe.tokenize.refit:
         return "`tokenize.refit` is set"
     if entry.settings != settings_digest(run.recipe):
-        return f"the tokenizer that {place} names was fitted with other settings (tokenizer, fit_samples, held_out or seed)"
+        return (
+            f"the tokenizer that {place} names was fitted with other settings (tokenizer, fit_samples, held_out, seed) or by "
+            "another plugin"
+        )
     return ""
 
 
@@ -114,3 +125,9 @@ _ADVICE = (
 def _elsewhere(run: Run, entry: LockedTokenizer) -> str:
     where = run.workspace.store.uri(f"tokenizers/{entry.id}")
     return f"{run.lock.place} names tokenizer {entry.id}, but it is not in this workspace ({where})"
+
+
+def plugins_of(recipe: Recipe) -> tuple[Plugin, ...]:
+    """What a worker needs to load the recipe's tokenizer."""
+    origin = plugin_of(recipe)
+    return (origin.plugin,) if origin is not None else ()

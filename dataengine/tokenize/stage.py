@@ -16,7 +16,9 @@ import pyarrow as pa
 from dataengine import contracts
 from dataengine.config.lock import FittedOn
 from dataengine.config.recipe import Recipe
+from dataengine.errors import InputError
 from dataengine.media.sandbox.pool import Failed, Ok
+from dataengine.plugins.offers import Plugin
 from dataengine.samples.decode import Decoded
 from dataengine.samples.locate import Located, unpacked
 from dataengine.samples.selection import Selection, kept
@@ -25,9 +27,10 @@ from dataengine.samples.worker import ONCE, DecodingWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest, parquet
 from dataengine.tokenize import checkpoint, decision
-from dataengine.tokenize.base import Tokenizer
+from dataengine.tokenize.base import Codes, Tokenizer
 from dataengine.tokenize.codec import to_row
 from dataengine.tokenize.factory import check, configure, load, tokenizer_class
+from dataengine.tokenize.plugin import PluginTokenizer
 from dataengine.tokenize.product import ProductTokenizer
 from dataengine.tokenize.training_set import fitted_on, is_planned, to_fit
 
@@ -52,12 +55,13 @@ class TokenizeStage(RecordStage):
     def config(self, recipe: Recipe) -> Any:
         if recipe.tokenize is None:
             raise ValueError("the recipe has no tokenizer")
-        return configure(recipe.tokenize.tokenizer, recipe.seed)
+        return configure(recipe.tokenize.tokenizer, recipe.seed, recipe.plugins)
 
     def settings(self, recipe: Recipe) -> Any:
         config = recipe.tokenize
         how = [config.fit_samples, config.held_out] if config else []
-        return [self.config(recipe).model_dump(mode="json"), how, recipe.limits.model_dump()]
+        code = (plugin.code for plugin in decision.plugins_of(recipe))
+        return [self.config(recipe).model_dump(mode="json"), how, recipe.limits.model_dump(), *code]
 
     def device(self, recipe: Recipe) -> str:
         return recipe.tokenize.device if recipe.tokenize else "cpu"
@@ -141,7 +145,13 @@ class TokenizeEncode(TokenizeStage, PlannedStage):
         settings = json.loads(run.workspace.store.get(fitted.files["config"].key, fitted.files["config"].sha256))
         known = fitted.facts["id"] if settings.get("batch", "alone") == "alone" else ""
         limits, device = run.recipe.limits.to_limits(), self.device(run.recipe)
-        return EncodeWorker(limits, run.workspace, fitted.files["tokenizer"], self.base(run)[:16], device, known)
+        base, plugins = self.base(run)[:16], decision.plugins_of(run.recipe)
+        return EncodeWorker(limits, run.workspace, fitted.files["tokenizer"], base, device, known, plugins)
+
+
+def _codes(tokenizer: Tokenizer, prepared: list[Any]) -> Sequence[Codes | InputError]:
+    """Codes of each sample; of a plugin's tokenizer, maybe why there are none."""
+    return tokenizer.attempt(prepared) if isinstance(tokenizer, PluginTokenizer) else tokenizer.encode(prepared)
 
 
 @dataclass
@@ -199,6 +209,7 @@ class EncodeWorker(DecodingWorker):
     device: str
     known: str = ""
     """The tokenizer's id if it encodes each sample by itself, so that codes from other parts may be taken over."""
+    plugins: tuple[Plugin, ...] = ()
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
     function = "dataengine.tokenize.prepare:prepare"
@@ -209,7 +220,7 @@ class EncodeWorker(DecodingWorker):
         """The tokenizer on its device."""
         with ONCE:
             if self._tokenizer is None:
-                tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
+                tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256), self.plugins)
                 tokenizer.setup(self.device, 1)
                 self._tokenizer = tokenizer
             return self._tokenizer
@@ -237,9 +248,12 @@ class EncodeWorker(DecodingWorker):
 
         def encoded(chunk: Sequence[Decoded]) -> list[dict[str, Any]]:
             good = [(row.id, out.value) for row, out in chunk if isinstance(out, Ok)]
-            codes = tokenizer.encode([prepared for _, prepared in good])
+            codes = _codes(tokenizer, [prepared for _, prepared in good])
+            failed: list[tuple[str, Failed | InputError]]
             failed = [(row.id, out) for row, out in chunk if isinstance(out, Failed)]
-            rows = [to_row(id_, tokenizer.id, c) for (id_, _), c in zip(good, codes, strict=True)]
+            failed += [(id_, c) for (id_, _), c in zip(good, codes, strict=True) if isinstance(c, InputError)]
+            made = [(id_, c) for (id_, _), c in zip(good, codes, strict=True) if isinstance(c, Codes)]
+            rows = [to_row(id_, tokenizer.id, c) for id_, c in made]
             return rows + [{"id": i, "failure": f.failure, "message": f.message} for i, f in failed]
 
         return [row for rows in self.computed(samples, tokenizer.together, encoded) for row in rows]

@@ -16,10 +16,12 @@ from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.record import Record
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.shard_files import pictures_of
+from dataengine.cot.tasks.plugin_tasks import use
 from dataengine.cot.tasks.rendered import fonts
 from dataengine.errors import InputError, UsageError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Sandbox
+from dataengine.plugins.offers import Plugin
 from dataengine.release.reader import Place, Published, open_release
 from dataengine.shards.sample import FAMILIES
 
@@ -78,8 +80,14 @@ class Rechecked:
         return rows + [(f"- wrong: {step}", f"{count:,}") for step, count in sorted(self.wrong.items())]
 
 
-def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None] = lambda *_: None) -> Rechecked:
-    """Check every record of the release at this folder or s3:// prefix. Raises UsageError where it has none."""
+def recheck(
+    release: str,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    plugins: tuple[Plugin, ...] = (),
+) -> Rechecked:
+    """Check every record of the release at this folder or s3:// prefix; ``plugins``: those with its task families. Raises
+    UsageError where it has none."""
     published = open_release(release)
     total = sum(shard.records for shard in published.manifest.cot.shards)
     if not total:
@@ -89,7 +97,7 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
     progress(0, total)
     limits, answer = Limits(), tuple[Verdict, str, bool]
     with Sandbox(
-        "dataengine.verify.cot_records:check", limits, workers=workers, limits=limits, answer=answer
+        "dataengine.verify.cot_records:check", (limits, plugins), workers=workers, limits=limits, answer=answer
     ) as sandbox:
         for at, outcome in enumerate(sandbox.map(_items(published, names)), 1):
             progress(at, total)
@@ -109,8 +117,10 @@ def recheck(release: str, workers: int = 1, progress: Callable[[int, int], None]
     return result
 
 
-def check(limits: Limits, item: RecordInput) -> tuple[Verdict, str, bool]:
+def check(context: tuple[Limits, tuple[Plugin, ...]], item: RecordInput) -> tuple[Verdict, str, bool]:
     """One record, in the decode child: the verdict, what the answer rests on, and whether a judge found it equal."""
+    limits, plugins = context
+    use(plugins)
     samples = {s.id: s for s in item.samples}
 
     def load(id_: str) -> CotInput:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.errors import DataEngineError
+from dataengine.ingest.hash_lists import TAKEN_DOWN
 from dataengine.release.ledger import counts, is_ledger
 from dataengine.release.manifest import Contents, Manifest
 from dataengine.release.manifest_sections import ReleaseFile
@@ -24,7 +25,7 @@ from dataengine.release.publish import CLAIM, MANIFEST, listed, of_reader
 from dataengine.release.reader import manifest_of
 from dataengine.sequence.formats.check import check_set
 from dataengine.sequence.formats.description import FILE, description_of
-from dataengine.shards.json_types import plain
+from dataengine.shards.json_types import known, plain
 from dataengine.shards.manifest import Shard
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import parquet
@@ -53,6 +54,7 @@ class Verified:
     records: int = 0
     sequences: int = 0
     inputs: int = 0
+    taken_down: int = 0
     spread: dict[str, float] = field(default_factory=dict)
     """Of each split and family, the largest shard less the smallest, as a share of their mean."""
     errors: list[str] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Verified:
         """Names and numbers, as a table for the terminal."""
         rows = [(name, f"{getattr(self, name):,}") for name in ("files", "bytes", "samples", "records", "inputs")]
         rows += [("sequences", f"{self.sequences:,}")] if self.sequences else []
+        rows += [("inputs taken down", f"{self.taken_down:,}")] if self.taken_down else []
         rows += [(f"shard size spread: {name}", f"{share:.1%}") for name, share in self.spread.items()]
         return [*rows, ("errors", f"{len(self.errors):,}")]
 
@@ -180,7 +183,10 @@ def _check_ledger(contents: Contents, files: list[bytes], ids: list[str], result
     result.inputs, counted = ledger.num_rows, counts(tally(ledger))
     if imbalance := unbalanced(ledger, sum(s.inputs for s in contents.sources), ids):
         return [f"{LEDGER}: {imbalance}"]
-    stated = plain(contents.ledger)
+    stated, removed = plain(contents.ledger), known(contents.taken_down, None)
+    result.taken_down = counted["failure"].get(TAKEN_DOWN, 0)
+    if removed is not None and removed.inputs > result.taken_down:
+        return [f"{LEDGER}: {result.taken_down:,} inputs were taken down, the manifest says {removed.inputs:,}"]
     return [
         f"{LEDGER}: {name} {json.dumps(counted[name])}, the manifest says {json.dumps(stated[name])}"
         for name in counted

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import secrets
 import socket
 import sys
@@ -34,7 +35,9 @@ _HEADERS = {
     "Cache-Control": "no-store",
 }
 _ICON = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
-_STATIC = {".js": "text/javascript", ".css": "text/css", ".html": "text/html"}
+_STATIC = {"js": "text/javascript", "css": "text/css", "html": "text/html"}
+_OWN = re.compile(rf"[a-z]+(?:_[a-z]+)*\.({'|'.join(_STATIC)})")
+"""Names of a page's own files."""
 LARGEST = 1 << 20
 """Bytes of a request's body."""
 CONNECTIONS = 64
@@ -44,7 +47,7 @@ READ_SECONDS, WRITE_SECONDS = 30.0, 300.0
 
 class PrivateServer(ThreadingHTTPServer):
     """``serve_forever()`` until ``shutdown()``; ``address`` is the URL to open. More than CONNECTIONS at once are closed.
-    ``name``: of its cookies; ``package``: where the page's files lie (page.html, page.js, page.css)."""
+    ``name``: of its cookies; ``package``: where the page's files lie (page.html, its scripts and styles)."""
 
     daemon_threads = True
     request_queue_size = CONNECTIONS
@@ -180,10 +183,11 @@ class PrivateHandler(BaseHTTPRequestHandler):
     def _page(self) -> None:
         path, query = urlsplit(self.path).path, self._query()
         name = "page.html" if path == "/" else path[1:]
-        if name in ("page.html", "page.js", "page.css"):
-            kind = f"{_STATIC[name[name.index('.') :]]}; charset=utf-8"
+        own = _OWN.fullmatch(name)
+        if own is not None and (file := files(self.server.package).joinpath(name)).is_file():
+            kind = f"{_STATIC[own[1]]}; charset=utf-8"
             cookies = self._new_cookies() if path == "/" else []
-            self.send(HTTPStatus.OK, kind, files(self.server.package).joinpath(name).read_bytes(), cookies)
+            self.send(HTTPStatus.OK, kind, file.read_bytes(), cookies)
         elif path == "/favicon.ico":
             self.send(HTTPStatus.OK, "image/svg+xml", _ICON)
         else:

@@ -18,8 +18,10 @@ from support.in_process import made_here
 from typer.testing import CliRunner
 
 from dataengine.browse.look_at_data import look, name_of
+from dataengine.browse.preview import preview
 from dataengine.cli.main import app
 from dataengine.config import recipe as recipes
+from dataengine.config.sources import FolderSource
 from dataengine.errors import UsageError
 from dataengine.pipeline import stages
 
@@ -159,3 +161,34 @@ def test_data_that_is_none(tmp_path: Path, name: str, text: str | None, message:
 )
 def test_names_of_sources(path: str, name: str) -> None:
     assert name_of(path) == name
+
+
+@pytest.mark.parametrize(
+    ("texts", "form"),
+    [
+        (["one line"], None),
+        (["a cat sits on\nthe wall and\nlooks down", "a dog that runs\nafter a ball"], "whole"),
+        (["A cat on a wall.\nA grey animal.", "a dog\nA running dog"], "lines"),
+    ],
+)
+def test_a_folder_with_other_files(tmp_path: Path, texts: list[str], form: str | None) -> None:
+    """What is no picture is left out, and how texts are meant is told."""
+    for n in range(5):
+        picture(tmp_path / f"in/{n}.png", 64, n)
+    for n, text in enumerate(texts):
+        (tmp_path / f"in/{n}.txt").write_text(text)
+    for name in ("README.md", "sub/notes.MD", "Thumbs.db", "LICENSE", "readme.txt", "0.png.json"):
+        (tmp_path / "in" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "in" / name).write_text("{}")
+    result = CliRunner().invoke(app, ["init", str(tmp_path / "in"), "--out", str(tmp_path / "mine.yaml")])
+    assert result.exit_code == 0, result.output
+    recipe = recipes.load(tmp_path / "mine.yaml")
+    [source] = recipe.sources
+    assert isinstance(source, FolderSource) and source.exclude == ["*.MD", "*.db", "*.md", "/LICENSE", "/readme.txt"]
+    assert source.captions == (form or "lines")
+    [seen] = preview(recipe)
+    assert (seen.inputs, seen.others, seen.captioned) == (5, 0, max(len(texts), 1))
+    assert (
+        "\n# tokenize: {}\n# cot: {}\n" in (tmp_path / "mine.yaml").read_text()
+        and recipe.tokenize is recipe.cot is None
+    )

@@ -80,7 +80,9 @@ def environment() -> dict[str, str]:
     """Of clusters and of who submits to them; the test's credentials for S3 are in it."""
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     ray = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": SECRET}
-    ray["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # else "127.0.0.1" becomes the address of a card, where no node listens
+    ray["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = (
+        "0"  # else "127.0.0.1" becomes the address of a card, where no node listens
+    )
     return {**os.environ, **ray, "PATH": path, "SPARK_HOME": str(SPARK), "PYSPARK_PYTHON": sys.executable}
 
 

@@ -62,7 +62,7 @@ def source(**changes: Any) -> dict[str, Any]:
         ),
         (
             {"sources": [{"name": "p", "path": "x"}]},
-            r":4: `sources\[0\]\.type` is missing: use folder or table or urls or",
+            r":4: `sources\[0\]\.type` is missing: use folder or plugin or table or urls or",
         ),
         ({"sources": {"type": "folder"}}, r"`sources`: must be a list, as in `\[a, b\]`"),
         ({"sources": []}, "`sources`: needs at least 1 entry"),

@@ -16,6 +16,7 @@ from dataengine.contamination.embed import embedded, schema
 from dataengine.models.clip import ClipEncoder
 from dataengine.models.encoders import StandIn, encoder_of, picture_vectors, text_vectors
 from dataengine.pipeline import until
+from dataengine.testing import InProcess
 
 TINY = {
     "embed_dim": 32,
@@ -59,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_picture_and_text_of_one_item(folder: Path) -> None:
     benchmarks = [{"name": "posed", "type": "folder", "path": str(folder / "listed")}]
-    run, reports = until(recipe(folder, {"benchmarks": benchmarks, "presets": ["keye_posttrain"]}), "filter")
+    run, reports = until(
+        recipe(folder, {"benchmarks": benchmarks, "presets": ["keye_posttrain"]}), "filter", engine=InProcess()
+    )
     samples = run.table("ingest", "samples", contracts.SAMPLES)
     uri = dict(zip(samples["id"].to_pylist(), samples["uri"].to_pylist(), strict=True))
     [hit] = run.table("contamination.find", "hits", contracts.CONTAMINATION).to_pylist()
@@ -85,7 +88,7 @@ def test_another_list_embeds_no_sample_again(folder: Path) -> None:
     picture("rocket").save(path)
     benchmarks = [{"name": "posed", "type": "folder", "path": str(folder / "listed")}]
     block = {"benchmarks": benchmarks, "presets": [{"name": "keye_posttrain", "text_cosine": 0.2}]}
-    run, reports = until(recipe(folder, block), "filter")
+    run, reports = until(recipe(folder, block), "filter", engine=InProcess())
     made = {r.name: r.made for r in reports}
     assert (made["embed"], made["contamination.embed"]) == (0, 1)
     pieces, listed = embedded(run)

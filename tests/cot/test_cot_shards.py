@@ -25,7 +25,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 from dataengine.storage.tar import write_tar
 
-FAMILIES = ("picture", "tools", "clip", "frames")
+FAMILIES = ("picture", "tools", "clip", "clips", "frames")
 
 
 @pytest.fixture(scope="module")

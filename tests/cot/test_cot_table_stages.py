@@ -90,7 +90,7 @@ def reference(tables: Tables, duck: DuckDBEngine) -> Run:
 
 
 def test_spark_writes_the_same_files(tables: Tables, reference: Run, spark: SparkEngine) -> None:
-    with partitions(spark, 5):
+    with partitions(spark, 3):
         assert made_by(tables.run(spark, "spark")) == made_by(reference)
 
 

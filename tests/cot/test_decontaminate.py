@@ -17,6 +17,7 @@ from support.planted_lists import recipe
 
 from dataengine.config.recipe import Recipe
 from dataengine.contamination.embed import schema
+from dataengine.contamination.picture_pairs import ContaminationPicturePairs
 from dataengine.contamination.pictures import ContaminationPictures
 from dataengine.contracts import EMBEDDINGS, GROUPS
 from dataengine.cot.core.question import Question
@@ -29,6 +30,7 @@ from dataengine.models.serving.messages import ImageBlock, TextBlock
 from dataengine.pipeline import until
 from dataengine.stage import Run
 from dataengine.storage.workspace import Output, Record
+from dataengine.testing import InProcess
 
 IDS = {"china.jpg": "a" * 32, "flower.jpg": "b" * 32}
 COPY = "c" * 32
@@ -96,12 +98,21 @@ def run(tmp_path: Path, duck: DuckDBEngine) -> Run:
     return run
 
 
+def pictured(run: Run) -> Output:
+    """The pairs of each part of the embeddings, and those of the groups."""
+    pairs, pictures = ContaminationPicturePairs(), ContaminationPictures()
+    assert pairs.active(run.recipe) and pictures.active(run.recipe)
+    worker = pairs.worker(run)
+    made = {part.name: worker.process(part) for part in pairs.plan(run)}
+    assert all(worker.process(part) == made[part.name] for part in pairs.plan(run)), "the same bytes again"
+    run.records[pairs.name] = Record(pairs.name, "", made)
+    out = pictures.compute(run, "k")
+    run.records[pictures.name] = Record(pictures.name, "", {"all": out})
+    return out
+
+
 def test_picture_and_question_together(run: Run) -> None:
-    stage = ContaminationPictures()
-    assert stage.active(run.recipe)
-    pictures = stage.compute(run, "k")
-    assert pictures.facts["samples"] == 2, "the flower counts for its representative"
-    run.records[stage.name] = Record(stage.name, "", {"all": pictures})
+    assert pictured(run).facts["samples"] == 2, "the flower counts for its representative"
     compare = CotDecontaminate()
     [part] = compare.plan(run)
     worker = compare.worker(run)
@@ -113,11 +124,21 @@ def test_picture_and_question_together(run: Run) -> None:
     assert worker.process(part).files["hits"].sha256 == out.files["hits"].sha256
 
 
+def test_pairs_do_not_depend_on_how_samples_are_divided(run: Run) -> None:
+    whole = pictured(run).files["pictures"].sha256
+    files = run.records["embed"].parts["0"].files
+    views = run.workspace.read_table([files[PICTURES]], EMBEDDINGS)
+    halves = [run.workspace.write_table(f"half{n}", views.slice(n, 1)) for n in (1, 0)]
+    parts = {str(n): Output({PICTURES: half, VIDEOS: files[VIDEOS]}) for n, half in enumerate(halves)}
+    run.records["embed"] = Record("embed", "", parts)
+    assert (
+        pictured(run).files["pictures"].sha256 == whole and len(run.records["contamination.picture_pairs"].parts) == 2
+    )
+
+
 def test_without_a_picture_of_a_benchmark_nothing_is_embedded(run: Run) -> None:
     run.records["embed"] = Record("embed", "", {})
-    pictures = ContaminationPictures().compute(run, "k")
-    run.records["contamination.pictures"] = Record("contamination.pictures", "", {"all": pictures})
-    assert pictures.counts == {"samples": 0, "pairs": 0} and CotDecontaminate().plan(run) == []
+    assert pictured(run).counts == {"samples": 0, "pairs": 0} and CotDecontaminate().plan(run) == []
 
 
 @pytest.mark.parametrize(
@@ -163,6 +184,6 @@ def test_such_questions_are_rejected_with_their_reason(tmp_path: Path) -> None:
     }
     cot = {"questions": {"source_qa": {}}, "questions_per_sample": 4}
     loaded: Recipe = recipe(tmp_path, benchmarks, cot=cot)
-    run, _ = until(loaded, "cot.mix")
+    run, _ = until(loaded, "cot.mix", engine=InProcess())
     rejected = run.records["cot.mix"].parts["all"].facts["rejected"]
     assert rejected["contamination: posed (picture and question)"] == 1

@@ -222,7 +222,8 @@ def test_what_a_model_writes_is_refused_told_and_no_sound_path(
     told = next(b["messages"][2]["content"] for b in server.bodies if len(b["messages"]) == 3)
     assert told.startswith("The tools give: error: ")
     assert not mark.exists() and not list(Path.cwd().glob("escaped"))
-    assert desk.check().grade == "B" and "tool call" in desk.check().reasons
+    check = desk.check()
+    assert check.grade == "B" and "tool call" in check.reasons
     record, images = desk.finished(path)
     assert verify_record(record.to_bytes(), sample, images).step == "process"
     accepted = record.model_copy(update={"review": "accepted"})

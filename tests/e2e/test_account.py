@@ -36,6 +36,8 @@ def test_the_report_shows_kept_samples_and_their_duplicates_only(base: Setup) ->
         with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
             assert max(picture.size) == 160 and not picture.getexif()
     assert len(text) < 1 << 20
+    assert "<q>" in text and "<dt>blur</dt>" in text, "captions and scores of kept samples"
+    assert text.count('class="chart"') >= 8 and 'class="mark"' in text, "a histogram a score, with thresholds"
 
 
 def test_explain_tells_the_fate_by_release_and_by_recipe(base: Setup) -> None:

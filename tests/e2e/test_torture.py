@@ -20,7 +20,7 @@ _SPEC.loader.exec_module(command)
 def test_each_hostile_input_has_its_outcome_and_nothing_ends_the_run(tmp_path: Path) -> None:
     expected = torture(tmp_path / "corpus", seed=1)
     assert len(expected) > 200 and len({(e.source, e.input) for e in expected}) == len(expected)
-    dataengine.run(dataengine.load(tmp_path / "corpus" / "recipe.yaml"), engine=InProcess())
+    dataengine.run(tmp_path / "corpus" / "recipe.yaml", record_engine=InProcess())
     release = tmp_path / "corpus" / "ws" / "releases" / "torture"
     ledger = pq.read_table(release / "ledger.parquet").to_pylist()
     texts = command.captions(tmp_path / "corpus" / "ws")

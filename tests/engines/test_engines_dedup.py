@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,28 +26,24 @@ def name(n: int) -> str:
     return hashlib.sha256(str(n).encode()).hexdigest()[:32]
 
 
-def pairs(count: int, among: int, seed: int) -> pa.Table:
+def pairs(count: int, first: int, last: int, seed: int) -> list[list[str]]:
     rng = random.Random(seed)
-    drawn = [sorted(rng.sample([name(n) for n in range(among)], 2)) for _ in range(count)]
-    return pa.table({"a": [a for a, _ in drawn], "b": [b for _, b in drawn]})
+    return [sorted(rng.sample([name(n) for n in range(first, last)], 2)) for _ in range(count)]
 
 
 def labels(engine: TableEngine, edges: pa.Table) -> pa.Table:
     return engine.collect(engine.components(engine.frame(edges))).sort_by("id")
 
 
-@pytest.mark.parametrize(
-    "edges",
-    [
-        pairs(60, 80, 0),
-        pairs(200, 120, 1),
-        pa.table({"a": [name(0)] * 50, "b": [name(n) for n in range(1, 51)]}),
-        pa.table({"a": sorted(name(n) for n in range(40))[:-1], "b": sorted(name(n) for n in range(40))[1:]}),
-    ],
-    ids=["sparse", "dense", "star", "path"],
-)
-def test_star_contraction_finds_the_components(duck: DuckDBEngine, spark: SparkEngine, edges: pa.Table) -> None:
+def test_star_contraction_finds_the_components(duck: DuckDBEngine, spark: SparkEngine) -> None:
+    """Of one graph that has a sparse, a dense, a star-shaped and a long part."""
+    ends = [(name(0), name(n)) for n in range(1, 51)]
+    path = sorted(name(n) for n in range(100, 140))
+    ends += [*pairwise(path), *pairs(60, 200, 280, 0), *pairs(200, 300, 420, 1)]
+    edges = pa.table({"a": [a for a, _ in ends], "b": [b for _, b in ends]})
     expected = labels(duck, edges)
+    sizes = Counter(expected["component"].to_pylist())
+    assert sizes[min(name(n) for n in range(51))] == 51 and sizes[path[0]] == 40 and 5 < len(sizes) < 60
     assert labels(spark, edges) == expected  # in one task
     spark.edges_in_one_task, before = 0, spark.edges_in_one_task
     try:
@@ -84,3 +82,22 @@ def test_files_are_the_same_however_many(
     assert spark.write(there, "t/x", spark.frame(table), COMPONENTS, ("id",)) == files and len(files) == 16
     assert here.read_table(files, COMPONENTS) == table.sort_by("id").cast(COMPONENTS)
     assert spark.collect(spark.scan(there, files, COMPONENTS)).num_rows == 300
+
+
+def test_clips_of_one_video_stay_apart_on_both(duck: DuckDBEngine, spark: SparkEngine) -> None:
+    rng = random.Random(7)
+    rows = [(name(n), rng.choice([0, 1, 3, 7, 15, 31]), rng.choice([None, "A", "B", "C"])) for n in range(60)]
+    columns = {"id": [i for i, _, _ in rows], "phash": [h for _, h, _ in rows], "parent": [p for _, _, p in rows]}
+    width = [100 + n % 3 for n in range(len(rows))]
+    table = pa.table({**columns, "kind": ["image"] * len(rows), "width": width, "height": width})
+    rules = Rules((find.PERCEPTUAL,), Bounds(1, 0.6), ("resolution",), 2.0, apart=True)
+    made = []
+    for engine in (duck, spark):
+        frame = engine.frame(table)
+        grouped = group(engine, frame, engine.kept(find.perceptual(engine, frame, 1).edges), rules)
+        made.append((engine.collect(grouped.groups).sort_by("id"), grouped.facts()))
+    assert made[0] == made[1] and made[0][1]["siblings"]
+    parents = dict(zip(columns["id"], columns["parent"], strict=True))
+    for row in made[0][0].to_pylist():
+        related = parents[row["id"]] is not None and parents[row["id"]] == parents[row["representative"]]
+        assert row["id"] == row["representative"] or not related

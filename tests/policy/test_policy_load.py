@@ -63,7 +63,12 @@ def test_policies_that_ship_are_sound(path: Path) -> None:
     texts = path.stem.startswith("captions-")
     policy = load(path, ALL_SCORES | {f.name: f.type for f in text_columns(TextConfig())} if texts else ALL_SCORES)
     assert path.stem == f"{policy.name}-v{policy.version}"
-    common = {"aspect", "nsfw"} | ({"side", "blur", "match", "duration"} if "t2i" not in policy.name else set())
+    own = {
+        "kelix-t2i": set[str](),
+        "pictures": {"picture", "side", "blur", "match"},
+        "videos": {"video", "side", "blur", "still"},
+    }
+    common = {"aspect", "nsfw"} | own.get(policy.name, {"side", "blur", "match", "duration"})
     assert {rule.name for rule in policy.rules} >= ({"language", "repetition"} if texts else common)
     assert f"`{path.name}`" in (FILTERS / "README.md").read_text()
 

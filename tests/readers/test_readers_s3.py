@@ -228,4 +228,6 @@ def test_explain_asks_a_release_on_s3(small: Path, release: str) -> None:
     row = pq.read_table(small / "ledger.parquet").to_pylist()[0]
     with opened(release) as session:
         [lines] = explain(session, row["uri"]).inputs
-    assert dict(lines)["outcome"] == row["outcome"] == "kept" and dict(lines)["sample"] == row["id"]
+    told = dict(lines)
+    assert told["outcome"] == row["outcome"] == "kept" and told["sample"] == row["id"]
+    assert told["shard"].startswith("shards/") and f"{row['id']}.json" in told["members"].split(", ")

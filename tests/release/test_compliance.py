@@ -19,6 +19,7 @@ from dataengine.errors import UsageError
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.limits import Limits
 from dataengine.pipeline import execute
+from dataengine.testing import InProcess
 from dataengine.verify.verify import verify
 
 POLICY = """
@@ -73,7 +74,7 @@ def release(corpus: Path, exif: str, license_: str | None = "cc0-1.0") -> tuple[
             "release": {"title": "t", "license": "cc0-1.0", "description": "d"},
         }
     )
-    execute(recipe)
+    execute(recipe, engine=InProcess())
     base = workspace / "releases" / "r"
     assert verify(str(base)).errors == []
     found: dict[str, Any] = {}

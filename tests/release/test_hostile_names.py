@@ -10,7 +10,7 @@ from support.release_manifest import manifest
 
 from dataengine.release.card import card
 from dataengine.release.card_text import fenced, table
-from dataengine.release.html_report import escaped
+from dataengine.release.html_parts import escaped
 
 HIDDEN = "\x1b[2J\u202e\u2066\u200b\x85"
 

@@ -29,7 +29,7 @@ def corpus(folder: Path, missing: int, images: int = 4) -> None:
 def run(folder: Path, accept: bool = False, **changes: Any) -> list[str]:
     sources = [{"type": "table", "name": "rows", "path": str(folder / "in" / "t.jsonl"), "buckets": 1}]
     loaded = dataengine.load(write_recipe(folder, **{"sources": sources} | changes))
-    return [f"{r.name} {r.state}" for r in dataengine.run(loaded, engine=InProcess(), accept=accept)]
+    return [f"{r.name} {r.state}" for r in dataengine.run(loaded, record_engine=InProcess(), accept=accept).stages]
 
 
 def digests(folder: Path) -> dict[str, str]:

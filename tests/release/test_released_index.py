@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -162,3 +163,28 @@ def test_the_same_bytes_again_and_all_items(run: Run, release: Path, tmp_path: P
     index = open_target(str(tmp_path / "items/releases/planted"), None).index
     assert len(index) == 60 and index.manifest.of == "items"
     assert verify(str(tmp_path / "items/releases/planted")).errors == []
+
+
+def test_a_take_down_leaves_the_index_of_the_rest(release: Path, tmp_path: Path) -> None:
+    """No vector, caption or neighbour of it; every place is that of the new shards."""
+    [gone, *rest] = sorted(kept_of(release))
+    (tmp_path / "ids").write_text(gone)
+    arguments = [
+        "takedown",
+        str(release),
+        "--ids",
+        str(tmp_path / "ids"),
+        "--tombstones",
+        str(tmp_path / "t"),
+        "--apply",
+    ]
+    done = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    new = Path(f"{release}-0.1.1")
+    assert verify(str(new)).errors == []
+    index = open_index(str(new), "index/manifest.json")
+    assert sorted(index.ids().to_pylist()) == rest
+    for path in (new / "index").rglob("rows.parquet"):
+        for row in pq.read_table(path).to_pylist():
+            data = (new / row["media"]).read_bytes()[row["offset"] : row["offset"] + row["bytes"]]
+            assert hashlib.sha256(data).hexdigest()[:32] == row["id"]

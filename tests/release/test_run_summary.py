@@ -16,7 +16,7 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     rows = {"type": "table", "name": "rows", "path": str(folder / "t" / "t.jsonl")}
     files = {"type": "folder", "name": "files", "path": str(folder / "in")}
     recipe = dataengine.load(write_recipe(folder, sources=[rows | {"buckets": 1}, files | {"buckets": 1}]))
-    reports = dataengine.run(recipe, engine=InProcess())
+    reports = dataengine.run(recipe, record_engine=InProcess()).stages
     console.summary(recipe, reports, dry_run=False)
     return " ".join(capsys.readouterr().out.split())
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from dataengine.config.sequence import DatatroveStep, MinhashStep
 from dataengine.errors import UsageError
-from dataengine.sequence import datatrove_steps
+from dataengine.sequence import near_duplicates
 from dataengine.sequence.corpus import Text, text_id
 from dataengine.sequence.datatrove_steps import check, run
+from dataengine.sequence.near_duplicates import Signatures
 
 pytest.importorskip("datatrove")
 LONG = (
@@ -29,26 +32,43 @@ def test_each_dropped_text_has_its_reason() -> None:
     assert outcomes == [("RegexFilter", "filtered"), ("", ""), ("bad_row", "failed")]
 
 
-@pytest.mark.slow
-def test_near_duplicates_leave_the_first() -> None:
-    other = " ".join(f"word{n}" for n in range(60))
-    given = texts(LONG + "One.", other, LONG + "Two.")
-    outcomes = [(text.failure, outcome) for text, outcome in run(given, [MinhashStep()])]
-    assert outcomes == [("", ""), ("", ""), ("minhash", "duplicate")]
+def deduplicated(*files: list[str]) -> list[tuple[int, int]]:
+    """File and number of the near-duplicates of texts in files."""
+    signed = []
+    for some in files:
+        blob = bytearray()
+        sizes = near_duplicates.sign(some, MinhashStep(), blob.extend)
+        signed.append(Signatures(sizes, partial(_read, bytes(blob))))
+    return list(near_duplicates.duplicates(signed, MinhashStep()))
+
+
+def _read(blob: bytes, offset: int, size: int) -> bytes:
+    return blob[offset : offset + size]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("together", [2, 1000])
-def test_near_duplicates_in_several_files_of_signatures(monkeypatch: pytest.MonkeyPatch, together: int) -> None:
-    monkeypatch.setattr(datatrove_steps, "_SIGNED_TOGETHER", together)
+@pytest.mark.parametrize("cuts", [(), (1,), (4, 4, 7)])
+def test_near_duplicates_leave_the_first_however_texts_are_divided(
+    monkeypatch: pytest.MonkeyPatch, together: int, cuts: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(near_duplicates, "_SIGNED_TOGETHER", together)
     some = [
         f"{LONG}{'Again. ' * (n // 3)}" if n % 3 else " ".join(chr(97 + n) * (m + 2) for m in range(60))
         for n in range(9)
     ]
-    read = iter([*texts(*some), Text("x", "", failure="bad_row"), *texts(LONG, "", "short")])
-    outcomes = [outcome for _, outcome in run(read, [MinhashStep()])]
-    assert outcomes == [*("" if n % 3 == 0 or n == 1 else "duplicate" for n in range(9)), "failed", "duplicate", "", ""]
-    assert list(run([], [MinhashStep()])) == []
+    some += [LONG, "", "short"]
+    borders = [0, *cuts, len(some)]
+    files = [some[a:b] for a, b in pairwise(borders)]
+    starts = dict(enumerate(borders))
+    gone = [starts[file] + number for file, number in deduplicated(*files)]
+    assert gone == [*(n for n in range(9) if n % 3 and n > 1), 9]
+    assert deduplicated([]) == []
+
+
+def test_near_duplicates_are_looked_for_once() -> None:
+    with pytest.raises(UsageError, match="one `minhash` step at most"):
+        check([MinhashStep(), MinhashStep()])
 
 
 def test_a_filter_that_draws_does_so_alike_in_each_run() -> None:
@@ -79,7 +99,7 @@ def test_a_text_that_a_filter_cannot_judge_has_failed(monkeypatch: pytest.Monkey
 )
 def test_steps_that_cannot_judge_any_text(step: DatatroveStep | MinhashStep, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        list(run(texts("One."), [step]))
+        check([step]) if isinstance(step, MinhashStep) else list(run(texts("One."), [step]))
 
 
 def test_minhash_has_buckets() -> None:

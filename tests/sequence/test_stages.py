@@ -218,6 +218,23 @@ def test_a_trained_tokenizer_is_kept_by_the_lock(tmp_path: Path, texts: str) -> 
 
 
 @pytest.mark.slow
+def test_near_duplicates_of_several_files(tmp_path: Path) -> None:
+    pytest.importorskip("datatrove")
+    long = "The roof of the old temple by the lake shines in the evening light while boats pass below the bridge. " * 3
+    files = [[long + "One.", "no water here"], [long + "Two.", "A lake."], [long + "Three.", "Another lake."]]
+    (tmp_path / "texts").mkdir()
+    for n, some in enumerate(files):
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in some)
+        (tmp_path / "texts" / f"{n}.jsonl").write_text(lines)
+    steps = [{"filter": "RegexFilter", "args": {"regex_exp": "lake"}}, {"minhash": {}}]
+    source = {"type": "text", "name": "books", "path": str(tmp_path / "texts"), "pipeline": [*steps[::-1]]}
+    run_ = packed(tmp_path, [source], [{"name": "s", "length": 128, "layout": "qwen-vl"}])
+    reasons = Counter((row["outcome"], row["reason"]) for row in ledger(run_, "s"))
+    assert reasons == {("duplicate", "minhash"): 2, ("filtered", "RegexFilter"): 3, ("packed", ""): 1}
+    assert len(run_.records["sequence.signatures"].parts) == len(run_.records["sequence.corpora"].parts) == 3
+
+
+@pytest.mark.slow
 def test_spark_makes_the_same_bytes(tmp_path: Path, release: str, texts: str) -> None:
     sources = [
         {"type": "cot", "name": "cot", "release": release},
@@ -233,8 +250,11 @@ def test_spark_makes_the_same_bytes(tmp_path: Path, release: str, texts: str) ->
     for engine in ("duckdb", "spark"):
         loaded = recipe(tmp_path / engine, block, engine=engine)
         run(loaded)
-        record = committed(loaded).records["sequence.mix"]
-        made.append(
-            ({role: file.sha256 for role, file in record.parts["all"].files.items()}, record.parts["all"].facts)
-        )
-    assert made[0] == made[1] and len(made[0][0]) > 4
+        records = committed(loaded).records
+        parts = [
+            (name, part, {role: file.sha256 for role, file in out.files.items()}, out.counts, out.facts)
+            for name in ("sequence.mix", "sequence.ledger", "sequence.pack")
+            for part, out in sorted(records[name].parts.items())
+        ]
+        made.append(parts)
+    assert made[0] == made[1] and len(made[0]) > 6

@@ -66,25 +66,27 @@ def test_the_json_tells_the_truth_about_the_media() -> None:
     told = _json(best=1, scores={"b": 0.5, "a": 1}, codes=CODES)
     assert (told["format"], told["ext"], told["width"], told["sha256"]) == ("png", "png", 3, "ab" * 32)
     assert told["captions"] == [{"text": "two – long", "source": "t"}, {"text": "one", "source": "s"}]
-    assert told["scores"] == [{"name": "a", "value": 1.0}, {"name": "b", "value": 0.5}]
+    assert (told["scores"], told["unscored"]) == ({"a": 1.0, "b": 0.5}, [""])
     assert told["codes"] == {"tokenizer": "tok", "grid": [1, 1, 2]}
     assert told["phash"] == "f" * 16
 
 
-def test_no_paths_places_or_times() -> None:
-    text = json.dumps(_json(codes=CODES))
-    for word in ("uri", "media/", "offset", "x.tar"):
+def test_no_places_or_times() -> None:
+    text = json.dumps(_json(row={"source": "s", "uri": "list.csv#/home/jo/private/x.png"}, codes=CODES))
+    for word in ("media/", "offset", "x.tar", "home", "private"):
         assert word not in text
+    assert json.loads(text)["uri"] == "list.csv#x.png" and json.loads(text)["source"] == "s"
+    assert "uri" not in _json()
 
 
 def test_nothing_is_null_or_an_empty_list_and_numbers_keep_their_type() -> None:
     bare = _json(row={"captions": [], "phash": None}, scores={"x": None, "y": float("nan"), "z": float("inf")})
     assert bare["captions"] == [{"text": "", "source": ""}]
-    assert bare["scores"] == [{"name": "", "value": 0.0}]
-    full = _json(row={"fps": 25, "duration": 2, "codec": "h264", "license": "mit"}, scores={"x": 3})
+    assert bare["scores"] == {"x": 0.0, "y": 0.0, "z": 0.0} and bare["unscored"] == ["x", "y", "z"]
+    full = _json(row={"fps": 25, "duration": 2, "codec": "h264", "license": "mit"}, scores={"x": 3, "y": 1, "z": 2})
     for name, value in bare.items():
         assert value is not None and value != [] and type(value) is type(full[name]), name
-    assert isinstance(full["scores"][0]["value"], float)
+    assert isinstance(full["scores"]["x"], float) and full["unscored"] == [""]
 
 
 def test_the_text_is_empty_where_there_is_no_caption() -> None:
@@ -128,15 +130,19 @@ def test_names_of_shards() -> None:
 
 def test_scores_that_are_strings_stand_apart_so_that_a_number_keeps_its_type() -> None:
     told = _json(scores={"phash": "9db8c2c7445dbb24", "blur": 2, "ahash": ""})
-    assert told["scores"] == [{"name": "blur", "value": 2.0}]
+    assert told["scores"] == {"blur": 2.0}
     assert told["labels"] == [{"name": "ahash", "value": ""}, {"name": "phash", "value": "9db8c2c7445dbb24"}]
     Draft202012Validator(all_schemas()["sample"]).validate(told)
     assert "labels" not in _json(scores={"blur": 2})
 
 
-def test_a_plan_carries_numbers_and_strings_and_no_null() -> None:
+def test_a_plan_carries_the_same_names_for_all_samples_of_a_kind() -> None:
     rows = pa.Table.from_pylist([ROW | {"audio": False}, {**ROW, "id": "cd" * 16}], contracts.UNIQUE)
     rows = rows.append_column("score_blur", pa.array([1.5, None], pa.float64()))
     rows = rows.append_column("score_phash", pa.array([None, "ff"], pa.string()))
+    for name in ("source", "uri"):
+        rows = rows.append_column(name, pa.array(["s", "u"], pa.string()))
     first, second = (json.loads(text) for text in plan(("blur", "phash"), False, rows)["scores"].to_pylist())
-    assert (first, second) == ({"blur": 1.5, "phash": ""}, {"phash": "ff"})
+    assert (first, second) == ({"blur": 1.5, "phash": ""}, {"blur": None, "phash": "ff"})
+    clips_alone = plan(("blur", "phash"), False, rows, {"blur": ("video",)})["scores"].to_pylist()
+    assert [json.loads(text) for text in clips_alone] == [{"phash": ""}, {"phash": "ff"}]

@@ -133,7 +133,7 @@ def test_types_inferred_from_bare_samples_hold_for_full_ones(release: Release, t
     source = next(s for s in release.sources.values() if s.row["kind"] == "video")
     bare = source.row | {"captions": [], "fps": None, "duration": None, "codec": None, "phash": None, "license": None}
     full = source.row | {"captions": [{"text": "x", "source": "y", "uri": "z"}], "codec": "h264", "license": "mit"}
-    samples = [sample_members(bare | {"id": f"{n:032x}"}, b"", scores={"a": None}) for n in range(6)]
+    samples = [sample_members(bare | {"id": f"{n:032x}"}, b"", scores={"a": None, "b": 1}) for n in range(6)]
     samples += [sample_members(full | {"id": f"{n:032x}"}, b"", scores={"a": 0.5, "b": 2}) for n in range(6, 9)]
     path = tmp_path / "x.tar"
     with path.open("wb") as out:

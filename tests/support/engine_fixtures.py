@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,16 +13,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from dataengine.engines import spark as spark_engine
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
 from dataengine.engines.tables import canonical
+from dataengine.storage.store import Store
 from dataengine.table_engine import Function, Parameter
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkEngine]:
-    """Its partitions are not made fewer for being small, as those of large tables are not."""
-    with SparkEngine("local[2]") as engine:
+    """Three partitions after each shuffle, which are not made fewer for being small, as those of large tables are not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(spark_engine._LOCAL, "spark.sql.shuffle.partitions", "3")
+        engine = SparkEngine("local[2]")
+    with engine:
         engine._session.conf.set("spark.sql.adaptive.coalescePartitions.enabled", "false")
         yield engine
 
@@ -78,3 +84,20 @@ def marked(folder: Path, table: pa.Table) -> pa.Table:
     if table.num_rows:
         (folder / uuid4().hex).touch()
     return table
+
+
+class CountedStore(Store):
+    """Notes each object that is put, also by workers of an engine."""
+
+    @property
+    def _notes(self) -> Path:
+        return Path(self.url).with_name("puts")
+
+    def put(self, key: str, data: bytes | Path, sha256: str = "") -> str:
+        self._notes.mkdir(exist_ok=True)
+        (self._notes / uuid4().hex).write_text(key)
+        return super().put(key, data, sha256)
+
+    def puts(self) -> Counter[str]:
+        """How often each object was put."""
+        return Counter(note.read_text() for note in self._notes.iterdir())

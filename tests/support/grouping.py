@@ -34,11 +34,20 @@ def groups_of(engine: TableEngine, unique: pa.Table, edges: pa.Table, how: Rules
     return engine.collect(found.groups).select(GROUPS.names).cast(GROUPS).sort_by("id"), found.facts()
 
 
-def expected_groups(unique: pa.Table, edges: pa.Table, radius: int, reach: float | None) -> dict[str, str]:
-    """Representative of each picture by the rule itself: components, then the widest takes who is within reach."""
+def expected_groups(
+    unique: pa.Table, edges: pa.Table, radius: int, reach: float | None, apart: bool = False
+) -> dict[str, str]:
+    """Representative of each picture by the rule itself: components, then the widest takes who is within reach. ``apart``: those
+    of one parent never take each other, and do not join a component unless their hashes are equal."""
     facts = {row["id"]: row for row in unique.to_pylist()}
     member = {i: {i} for i in facts}
+
+    def related(i: str, j: str) -> bool:
+        return apart and facts[i]["parent"] is not None and facts[i]["parent"] == facts[j]["parent"]
+
     for edge in edges.to_pylist():
+        if related(edge["a"], edge["b"]) and edge["distance"]:
+            continue
         merged = member[edge["a"]] | member[edge["b"]]
         member.update(dict.fromkeys(merged, merged))
     found: dict[str, str] = {}
@@ -47,8 +56,8 @@ def expected_groups(unique: pa.Table, edges: pa.Table, radius: int, reach: float
         while left:
             best, rest = left[0], []
             for i in left:
-                near = i == best or reach is None or _bits(facts[i], facts[best]) <= reach * radius
-                if near:
+                near = reach is None or _bits(facts[i], facts[best]) <= reach * radius
+                if i == best or (near and not related(i, best)):
                     found[i] = best
                 else:
                     rest.append(i)

@@ -9,6 +9,8 @@ from _pytest.nodeid import coerce_node_id
 
 #: Fixtures that start Ray, Spark, a browser or a model, run the pipeline, or build the demo corpus.
 SLOW_FIXTURES = {"spark", "workspace", "base", "demo_corpus", "browser", "head", "conse", "nsfw"}
+#: What makes the records that several files look at.
+RECORDS = {"support.cot_corpus", "support.review_items"}
 SLOW_FOLDERS = {"e2e", "jobs", "cluster"}
 #: Files whose tests run stages or load models, or most of them.
 SLOW_FILES = {
@@ -30,6 +32,13 @@ def uses_spark(item: pytest.Item) -> bool:
     return "spark" in getattr(item, "fixturenames", ()) or any(isinstance(p, str) and p == "spark" for p in parameters)
 
 
+def uses_records(item: pytest.Item) -> bool:
+    """Of a file whose tests share the records of ``support.cot_corpus``, which take half a minute to make."""
+    module = getattr(item, "module", None)
+    makers = (getattr(module, name, None) for name in ("records", "items"))
+    return any(getattr(maker, "__module__", "") in RECORDS for maker in makers)
+
+
 def is_slow(item: pytest.Item) -> bool:
     if item.get_closest_marker("slow") is not None:
         return True
@@ -43,13 +52,15 @@ def is_slow(item: pytest.Item) -> bool:
 
 
 def group_of(item: pytest.Item) -> str | None:
-    """All of Spark together, for one JVM; other files whole, for fixtures of their modules; end-to-end tests, which share
-    nothing but what all processes do, one by one, unless their file says otherwise."""
+    """All of Spark together, for one JVM, and all that share CoT records; other files whole, for fixtures of their modules;
+    end-to-end tests, which share nothing but what all processes do, one by one, unless their file says otherwise."""
     marker = item.get_closest_marker("xdist_group")
     if marker is not None:
         return str(marker.args[0])
     if uses_spark(item):
         return "spark"
+    if uses_records(item):
+        return "cot-records"
     return None if item.path.parent.name == "e2e" else item.nodeid.partition("::")[0]
 
 

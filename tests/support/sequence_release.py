@@ -18,8 +18,11 @@ from dataengine.cot.core.shard_files import encode_png, observations, record_mem
 from dataengine.models.serving.messages import ImageBlock, Message, TextBlock, VideoBlock
 from dataengine.pipeline import execute
 from dataengine.progress import StageReport
+from dataengine.sequence.draw_stage import SequenceDraw
 from dataengine.sequence.encode_stage import SequenceEncode
+from dataengine.sequence.ledger_stage import SequenceLedger
 from dataengine.sequence.mix_stage import SequenceMix
+from dataengine.sequence.near_duplicate_stages import SequenceDuplicates, SequenceSignatures
 from dataengine.sequence.pack_stage import SequencePack
 from dataengine.sequence.read_stages import SequenceCorpora, SequenceSamples
 from dataengine.sequence.vocabulary_stage import SequenceVocabulary
@@ -32,11 +35,15 @@ from dataengine.tokenize.codec import to_row
 from support.sequences import SIZES, film, picture
 
 STAGES: tuple[Stage, ...] = (
+    SequenceSignatures(),
+    SequenceDuplicates(),
     SequenceCorpora(),
     SequenceSamples(),
     SequenceVocabulary(),
     SequenceEncode(),
+    SequenceDraw(),
     SequenceMix(),
+    SequenceLedger(),
     SequencePack(),
     SequenceWrite(),
     SequenceDescribe(),

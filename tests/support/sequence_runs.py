@@ -9,7 +9,7 @@ from typing import Any
 from dataengine.config.recipe import Recipe
 from dataengine.pipeline import _Pass, open_run
 from dataengine.progress import Silent
-from dataengine.sequence.mix_stage import SEQUENCE_LEDGER
+from dataengine.sequence.ledger_stage import SEQUENCE_LEDGER, ledger_files
 from dataengine.sequence.model import SEQUENCES, PackedSequence, from_row
 from dataengine.sequence.pack_stage import set_files
 from dataengine.sequence.text_tokenizer import TextTokenizer
@@ -34,10 +34,7 @@ def sequences(run_: Run, name: str) -> list[PackedSequence]:
 
 
 def ledger(run_: Run, name: str) -> list[dict[str, Any]]:
-    files = [
-        f for role, f in run_.records["sequence.mix"].parts["all"].files.items() if role.startswith(f"ledger/{name}/")
-    ]
-    return run_.workspace.read_table(files, SEQUENCE_LEDGER).to_pylist()
+    return run_.workspace.read_table([*ledger_files(run_, name)], SEQUENCE_LEDGER).to_pylist()
 
 
 def words_of(run_: Run) -> TextTokenizer:

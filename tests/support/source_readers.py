@@ -23,7 +23,7 @@ def table(path: Path | str, **changes: object) -> TableReader:
     return TableReader(TableSource.model_validate({**fields, **changes}))
 
 
-def folder(path: Path, **changes: object) -> FolderReader:
+def folder(path: Path | str, **changes: object) -> FolderReader:
     fields = {"type": "folder", "name": "f", "path": str(path), "buckets": 2}
     return FolderReader(FolderSource.model_validate({**fields, **changes}))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataengine.text.uris import without_secrets, without_secrets_inside
+from dataengine.text.uris import without_places, without_secrets, without_secrets_inside
 
 SIGNED = (
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAsesame%2F20261127&X-Amz-Date=20261127T000000Z&X-Amz-Expires=900"
@@ -83,3 +83,27 @@ def test_any_text_is_taken(text: str) -> None:
 def test_a_new_signature_makes_the_same_uri(rest: str) -> None:
     first, second = (without_secrets(f"https://h/a?w=1&X-Amz-Signature={value}&{rest}") for value in ("one", "two"))
     assert first == second
+
+
+@pytest.mark.parametrize(
+    ("uri", "public"),
+    [
+        ("a/b.jpg", "a/b.jpg"),
+        ("a/b#2.jpg", "a/b#2.jpg"),
+        ("x.mp4#t=0.000,2.000", "x.mp4#t=0.000,2.000"),
+        ("shard-000.tar#key.jpg", "shard-000.tar#key.jpg"),
+        ("list.csv#a/b.jpg", "list.csv#a/b.jpg"),
+        ("list.csv#https://h/a/../b.jpg?w=1#t=1", "list.csv#https://h/a/../b.jpg?w=1#t=1"),
+        ("https://h/a.jpg", "https://h/a.jpg"),
+        ("list.csv#row 7", "list.csv#row 7"),
+        ("list.csv#/home/jo/secret project/b.jpg", "list.csv#b.jpg"),
+        ("2026-11-28/list.csv#/home/jo/b.mp4#t=0.000,2.000", "2026-11-28/list.csv#b.mp4#t=0.000,2.000"),
+        ("list.csv#file:///home/jo/b.jpg#2", "list.csv#b.jpg#2"),
+        ("list.csv#s3://customer-7/raw/b.jpg", "list.csv#b.jpg"),
+        ("list.csv#../customer-7/b.jpg", "list.csv#b.jpg"),
+        ("list.csv#a/../../customer-7/b.jpg", "list.csv#b.jpg"),
+        ("/home/jo/b.jpg", "b.jpg"),
+    ],
+)
+def test_published_uris_name_no_folder_or_bucket_of_their_maker(uri: str, public: str) -> None:
+    assert without_places(uri) == public == without_places(public)

@@ -14,7 +14,7 @@ import pytest
 
 from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import plain
-from dataengine.shards.sample import SampleMetadata
+from dataengine.shards.sample import SampleMetadata, known_scores
 from dataengine.verify import json_schemas
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "manifest" / "examples"
@@ -23,7 +23,7 @@ SAMPLE: dict[str, Any] = {
     **dict.fromkeys(("bytes", "width", "height", "orientation", "frames", "mentions"), 1),
     "id": "0" * 32, "sha256": "0" * 64, "kind": "video", "audio": False, "fps": 25, "duration": 0.5,
     "captions": [{"text": "ein Höhe \"so\" \\", "source": "s"}],
-    "scores": [{"name": "blur", "value": 0.5}],
+    "scores": {"blur": 0.5}, "unscored": [""],
     "codes": {"tokenizer": "t", "grid": [1, 2, 3], "frame_kinds": [0, 1], "fast_grid": [1, 1], "frame_times": [0.0, 0.5]},
 }  # fmt: skip
 CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -47,8 +47,9 @@ CHANGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "a wrong item": lambda s: s["codes"].update(frame_kinds=[2]),
     "wrong deep within": lambda s: s["captions"][0].pop("source"),
     "no caption, not even an empty one": lambda s: s.update(captions=[]),
-    "no score, not even an empty one": lambda s: s.update(scores=[]),
-    "scores as columns": lambda s: s.update(scores={"blur": 0.5}),
+    "scores as a list": lambda s: s.update(scores=[{"name": "blur", "value": 0.5}]),
+    "no name among the unscored, not even an empty one": lambda s: s.update(unscored=[]),
+    "text for a score": lambda s: s["scores"].update(blur="0.5"),
 }
 
 
@@ -68,7 +69,7 @@ def test_a_sample(name: str) -> None:
     data = json.dumps(sample, ensure_ascii=False).encode()
     if name in RIGHT:
         decoded = msgspec.json.decode(data, type=SampleMetadata)
-        assert decoded.captions[0].text == SAMPLE["captions"][0]["text"] and decoded.scores[0].value == 0.5
+        assert decoded.captions[0].text == SAMPLE["captions"][0]["text"] and known_scores(decoded) == {"blur": 0.5}
         assert plain(decoded) == sample
     else:
         with pytest.raises(msgspec.ValidationError, match=r"`|\$"):

@@ -25,7 +25,7 @@ from dataengine.annotate.captions.track import COUNTS, SCHEMA, SOURCE
 from dataengine.annotate.worker import FAILURES, TABLE, VALUES
 from dataengine.config.annotate_captions import ChooseConfig
 from dataengine.config.recipe import Recipe
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output, roles
@@ -125,7 +125,7 @@ class Captions(TableStage):
         where, scorer = 'g."id" = g."representative"', match_scorer(run.recipe)
         if scorer is None:
             return run.engine.sql(f'SELECT g."id" FROM g WHERE {where}', frames)
-        [schema] = [annotation_schema(s) for s in build(run.recipe.score.scorers) if s.name == scorer]
+        [schema] = [annotation_schema(s) for s in of_recipe(run.recipe) if s.name == scorer]
         frames["s"] = run.frame("score", scorer, schema, ["id", "match"])
         return run.engine.sql(f'SELECT g."id", s."match" FROM g LEFT JOIN s ON g."id" = s."id" WHERE {where}', frames)
 

@@ -19,7 +19,7 @@ from dataengine.models.device import Float32, unit
 from dataengine.models.encoders import encoder_of, picture_vectors, text_vectors
 from dataengine.score.clip import Clip
 from dataengine.score.conse import Conse, LabelSpace
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.stage import Run
 from dataengine.storage.workspace import File, Workspace, parquet
 
@@ -53,7 +53,7 @@ class CaptionMatcher(Protocol):
 
 def matcher_of(recipe: Recipe) -> CaptionMatcher | None:
     """By the recipe's scorer with the column ``match``; None where it has none."""
-    for scorer in build(recipe.score.scorers):
+    for scorer in of_recipe(recipe):
         if isinstance(scorer, Conse):
             return ConseMatcher(scorer.version)
         if isinstance(scorer, Clip):

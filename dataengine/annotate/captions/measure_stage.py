@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dataengine.annotate.captions.matching import CaptionMatcher, matcher_of
+from dataengine.annotate.captions.matching import CaptionMatcher, ClipMatcher, matcher_of
 from dataengine.annotate.captions.plan_stage import ROWS
 from dataengine.annotate.captions.quality import VERSION, measure
 from dataengine.annotate.captions.recaption_worker import CAPTIONS
@@ -22,6 +22,8 @@ from dataengine.annotate.captions.settings import captioning, match_scorer
 from dataengine.annotate.captions.spans import WHOLE
 from dataengine.annotate.captions.tables import MADE, MEASURED, TO_CAPTION
 from dataengine.config.recipe import Recipe
+from dataengine.embed.reader import ReadsEmbeddings
+from dataengine.embed.worker import PICTURES, VIDEOS
 from dataengine.media.sandbox.pool import Ok
 from dataengine.models.device import Float32
 from dataengine.samples.locate import LOCATED, Located, objects
@@ -40,7 +42,7 @@ Row = dict[str, Any]
 Times = tuple[float, float]
 
 
-class CaptionQuality(RecordStage):
+class CaptionQuality(ReadsEmbeddings, RecordStage):
     """One part a part of the captions."""
 
     name = "annotate.caption_quality"
@@ -49,6 +51,9 @@ class CaptionQuality(RecordStage):
 
     def active(self, recipe: Recipe) -> bool:
         return captioning(recipe)
+
+    def embeddings(self, recipe: Recipe) -> list[str]:
+        return [PICTURES, VIDEOS] if isinstance(matcher_of(recipe), ClipMatcher) else []
 
     def settings(self, recipe: Recipe) -> Any:
         matcher = matcher_of(recipe)

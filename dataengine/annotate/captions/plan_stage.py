@@ -20,7 +20,7 @@ from dataengine.contracts import columns
 from dataengine.errors import InputError, UsageError
 from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.samples.stage import part_name
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import Output
@@ -76,7 +76,7 @@ class CaptionPlan(TableStage):
         joins = 'u INNER JOIN g ON u."id" = g."id" LEFT JOIN m ON u."id" = m."id"'
         match, where = "CAST(NULL AS DOUBLE)", 'g."id" = g."representative"'
         if (scorer := match_scorer(run.recipe)) is not None:
-            [schema] = [annotation_schema(s) for s in build(run.recipe.score.scorers) if s.name == scorer]
+            [schema] = [annotation_schema(s) for s in of_recipe(run.recipe) if s.name == scorer]
             frames["s"] = run.frame("score", scorer, schema, ["id", "match", "failure"])
             joins += ' LEFT JOIN s ON u."id" = s."id"'
             match, where = 's."match"', f'{where} AND s."failure" IS NULL'

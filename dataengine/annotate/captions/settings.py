@@ -6,7 +6,7 @@ from dataengine.config.annotate_captions import CaptionsConfig
 from dataengine.config.model_server import ModelServer
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.score.match import match_fields
 
 _MATCH = match_fields()[0].name
@@ -35,5 +35,5 @@ def captions_servers(recipe: Recipe) -> dict[str, ModelServer]:
 
 def match_scorer(recipe: Recipe) -> str | None:
     """Name of the scorer with the column ``match``; None where the recipe has none."""
-    names = [s.name for s in build(recipe.score.scorers) if any(f.name == _MATCH for f in s.fields)]
+    names = [s.name for s in of_recipe(recipe) if any(f.name == _MATCH for f in s.fields)]
     return names[0] if names else None

@@ -20,7 +20,7 @@ from dataengine.contracts import GROUPS, SAMPLES, columns
 from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.samples.selection import Query, published, source
 from dataengine.samples.stage import part_name
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.score.worker import annotation_schema
 from dataengine.stage import Part, Run
 from dataengine.storage.workspace import digest
@@ -91,7 +91,7 @@ def _of_captions(run: Run) -> dict[str, Source]:
         }
     if (scorer := match_scorer(run.recipe)) is None:
         return {}
-    [scored] = [annotation_schema(s) for s in build(run.recipe.score.scorers) if s.name == scorer]
+    [scored] = [annotation_schema(s) for s in of_recipe(run.recipe) if s.name == scorer]
     schema = pa.schema([scored.field("id"), scored.field("match_caption")])
     return {BEST: Source("best", run.records["score"].files(scorer), schema, best, _BEST)}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dataengine.browse.view_engine import quoted
 from dataengine.text.bounded_json import parse_json
 
-#: Columns that the search box looks into.
+#: Columns that the search box looks into, of inputs.
 SEARCHED = ("caption", "uri", "input_id", "id", "message")
 #: Types of columns of numbers.
 NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "FLOAT", "DOUBLE", "HUGEINT")
@@ -21,15 +21,17 @@ _MOST = 2_000
 @dataclass(frozen=True)
 class Filters:
     """``values``: a column must have one of these (None: no value); ``ranges``: lie between two numbers, both included;
-    ``words``: one of SEARCHED contains the text, whatever its case."""
+    ``words``: a column that is searched contains the text, whatever its case."""
 
     values: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     words: str = ""
 
-    def where(self, columns: Mapping[str, str], without: str = "") -> tuple[str, dict[str, Any]]:
-        """A condition over ``columns`` (name and type) and its parameters, the conditions on one column left out. Raises
-        ValueError for a column that is not there, and for a range of what are no numbers."""
+    def where(
+        self, columns: Mapping[str, str], without: str = "", searched: Sequence[str] = SEARCHED
+    ) -> tuple[str, dict[str, Any]]:
+        """A condition over ``columns`` (name and type) and its parameters, those on one column left out; words are looked for in
+        ``searched``. Raises ValueError for a column that is not there, and for a range of what are no numbers."""
         terms, parameters = ["TRUE"], dict[str, Any]()
         for name, listed in self.values.items():
             if name not in columns:
@@ -52,7 +54,7 @@ class Filters:
         if self.words:
             key = f"v{len(parameters)}"
             parameters[key] = self.words.lower()
-            looked_into = [f"contains(lower({quoted(name)}), ${key})" for name in SEARCHED if name in columns]
+            looked_into = [f"contains(lower({quoted(name)}), ${key})" for name in searched if name in columns]
             terms.append(f"({' OR '.join(looked_into)})")
         return " AND ".join(terms), parameters
 

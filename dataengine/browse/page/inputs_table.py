@@ -1,19 +1,16 @@
-"""What the browse page shows of all inputs: a page of rows, counts by value, histograms with the policy's thresholds.
-
-Answers come from one DuckDB table that is made when the page opens; only what is shown leaves it.
-"""
+"""What the browse page shows of all inputs: a page of rows, counts by value, histograms with the policy's thresholds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from threading import Lock
 from typing import Any
 
 from dataengine.browse.explain import explain_input
 from dataengine.browse.inputs import inputs, score_columns
 from dataengine.browse.names import ledger_of
+from dataengine.browse.page.faceted_table import PAGE, FacetedTable, plain
 from dataengine.browse.page.filters import NUMBERS, Filters
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import literal, quoted
@@ -26,10 +23,8 @@ from dataengine.policy.trial import UNSTATED, tried
 FACETS = ("outcome", "rule", "failure", "duplicate_kind", "source", "kind", "split", "license", "format", "cluster")
 _CARD = ("input_id", "id", "source", "uri", "outcome", "rule", "failure", "message", "duplicate_kind", "group_id")
 _FACTS = ("group_size", "kind", "width", "height", "duration", "caption")
-#: Rows of a page, values of a facet, bars of a histogram.
-PAGE, _VALUES, _BARS = 200, 40, 40
-_LISTABLE = 2_000
-"""Different values of a column that is offered as a facet, at most."""
+#: Bars of a histogram.
+_BARS = 40
 _PLACES = {"position", "match_caption", "orientation", "distance"}
 """Numbers of which no histogram tells anything."""
 
@@ -43,88 +38,32 @@ class Threshold:
     value: float
 
 
-class InputsTable:
+class InputsTable(FacetedTable):
     """The inputs of a session. Methods may be called from several threads at once."""
 
     def __init__(self, session: Session) -> None:
-        self._session, self._lock = session, Lock()
-        self._name = inputs(session)
-        described = session.engine.rows(f"DESCRIBE {self._name}").to_pylist()
-        self.columns: dict[str, str] = {row["column_name"]: row["column_type"] for row in described}
+        self._session = session
+        super().__init__(session.engine, inputs(session), FACETS)
         self._ledger = ledger_of(session)
         numbers = [name for name, kind in self.columns.items() if kind in NUMBERS and name not in _PLACES]
-        facets = [name for name in FACETS if name in self.columns]
-        counts = ", ".join(f"approx_count_distinct({quoted(name)}) AS {quoted(name)}" for name in (*numbers, *facets))
-        [kinds] = session.engine.rows(f"SELECT {counts} FROM {self._name}").to_pylist()
-        self.numbers = [name for name in numbers if kinds[name] > 1]
-        self.facets = [name for name in facets if kinds[name] <= _LISTABLE]
-        self.total = self._rows(f"SELECT count(*) AS n FROM {self._name}", {})[0]["n"]
+        different = self.distinct(numbers)
+        self.numbers = [name for name in numbers if different[name] > 1]
         self.thresholds = _thresholds(session)
-
-    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = self._session.engine.rows_of_thread(sql, parameters).to_pylist()
-        return rows
 
     def page(self, filters: Filters, sort: str, descending: bool, offset: int, limit: int) -> dict[str, Any]:
         """Rows ``offset`` to ``offset + limit`` (at most PAGE) in the order of a column, and how many there are. Raises
         ValueError."""
-        if sort and sort not in self.columns:
-            raise ValueError(f"there is no column {sort}")
-        condition, parameters = filters.where(self.columns)
         names = [name for name in (*_CARD, *_FACTS) if name in self.columns]
         if sort and sort not in names:
             names.append(sort)
-        direction = "DESC" if descending else "ASC"
-        order = f"{quoted(sort)} {direction} NULLS LAST, rowid" if sort else "rowid"
-        count = self._rows(f"SELECT count(*) AS n FROM {self._name} WHERE {condition}", parameters)[0]["n"]
-        chosen = f"SELECT rowid FROM {self._name} WHERE {condition} ORDER BY {order}"
-        span = f"LIMIT {min(limit, PAGE)} OFFSET {offset}"
-        columns = ", ".join(map(quoted, names))
-        rows = self._rows(
-            f"SELECT {columns} FROM {self._name} WHERE rowid IN ({chosen} {span}) ORDER BY {order}", parameters
-        )
-        return {"count": count, "rows": [_plain(row) for row in rows]}
-
-    def counts(self, filters: Filters) -> dict[str, list[list[Any]]]:
-        """Of each facet its commonest values with their counts under all other conditions; a chosen value that nothing has is
-        listed, too."""
-        free = [name for name in self.facets if name not in filters.values]
-        counted = self._counted(free, *filters.where(self.columns))
-        for name in filters.values:
-            if name in self.facets:
-                counted |= self._counted([name], *filters.where(self.columns, without=name))
-        facets = {}
-        for name in self.facets:
-            rows = sorted(counted[name], key=lambda row: (row[0] is None, -row[1], row[0]))[:_VALUES]
-            rows += [[v, 0] for v in filters.values.get(name, ()) if v not in {row[0] for row in rows}]
-            facets[name] = rows
-        return facets
-
-    def _counted(
-        self, names: Sequence[str], condition: str, parameters: Mapping[str, Any]
-    ) -> dict[str, list[list[Any]]]:
-        """Counts by value of several columns, in one scan."""
-        if not names:
-            return {}
-        columns = ", ".join(map(quoted, names))
-        sets = ", ".join(f"({quoted(name)})" for name in names)
-        rows = self._rows(
-            f"SELECT {columns}, grouping_id({columns}) AS g, count(*) AS n FROM {self._name} WHERE {condition} "
-            f"GROUP BY GROUPING SETS ({sets})",
-            parameters,
-        )
-        counts: dict[str, list[list[Any]]] = {name: [] for name in names}
-        for row in rows:
-            name = next(n for place, n in enumerate(names) if not row["g"] >> (len(names) - 1 - place) & 1)
-            counts[name].append([row[name], row["n"]])
-        return counts
+        return self.page_of(names, filters, sort, descending, offset, limit)
 
     def histogram(self, name: str, filters: Filters) -> dict[str, Any]:
         """Counts of a column's values in bars of equal width, of their logarithm where the values span orders of magnitude, those
         of kept inputs apart. Raises ValueError."""
         if name not in self.numbers:
             raise ValueError(f"{name} is no column of numbers")
-        condition, parameters = filters.where(self.columns, without=name)
+        condition, parameters = self.where(filters, without=name)
         value, rows = f"CAST({quoted(name)} AS DOUBLE)", f"FROM {self._name} WHERE {condition}"
         [span] = self._rows(
             f"SELECT min(x) AS low, max(x) AS high, median(x) AS middle, count(x) AS n FROM (SELECT {value} AS x {rows}) "
@@ -163,18 +102,18 @@ class InputsTable:
         """The row of an input. Raises KeyError."""
         names = ", ".join(quoted(name) for name in (*_CARD, *_FACTS) if name in self.columns)
         for row in self._rows(f'SELECT {names} FROM {self._name} WHERE "input_id" = $id', {"id": input_id}):
-            return _plain(row)
+            return plain(row)
         raise KeyError(input_id)
 
     def life(self, input_id: str) -> list[tuple[str, str]]:
         """All that is known of an input, line by line: where it came from, what became of it and why. Raises KeyError."""
-        with self._lock, self._session.engine.passing():
+        with self._session.lock, self._engine.passing():
             return explain_input(self._session, self._ledger, input_id)
 
     def attempt(self, condition: str, most: int = PAGE) -> dict[str, Any]:
         """What a rule with ``condition`` would change, as ``dataengine filter --try`` counts it, with rows of at most so many
         samples that change sides. Raises UsageError."""
-        with self._lock, self._session.engine.passing():
+        with self._session.lock, self._engine.passing():
             run = self._session.needed("dedup", "score")
             known = known_columns(run.recipe)
             policy = load(run.recipe.filter.policy, known)
@@ -183,7 +122,7 @@ class InputsTable:
             columns = [c for change in changes for rule in (change.after, change.before) if rule for c in rule.columns]
             samples = moved(self._session, policy, after, columns, most)
         rows = self.samples([sample.id for sample in samples])
-        sides = [{"before": s.before, "after": s.after, "values": _plain(s.values)} for s in samples]
+        sides = [{"before": s.before, "after": s.after, "values": plain(s.values)} for s in samples]
         return {
             "samples": trial.samples,
             "kept": [trial.kept_before, trial.kept_after],
@@ -196,7 +135,7 @@ class InputsTable:
         """Of each sample the row of an input that is no duplicate of another."""
         names = ", ".join(quoted(name) for name in (*_CARD, *_FACTS) if name in self.columns)
         sql = f"""SELECT {names} FROM {self._name} WHERE list_contains($ids, "id") AND "outcome" <> 'duplicate'"""
-        return {row["id"]: _plain(row) for row in self._rows(sql, {"ids": list(ids)})}
+        return {row["id"]: plain(row) for row in self._rows(sql, {"ids": list(ids)})}
 
     def group(self, group_id: str) -> list[dict[str, Any]]:
         """The inputs of one duplicate group, its representative first, then by distance."""
@@ -208,12 +147,7 @@ class InputsTable:
             f'ORDER BY "outcome" = {literal("duplicate")}, "distance" NULLS FIRST, rowid LIMIT {PAGE}',
             {"id": group_id},
         )
-        return [_plain(row) for row in rows]
-
-
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers that JSON has no form for become null."""
-    return {n: None if isinstance(v, float) and not math.isfinite(v) else v for n, v in row.items() if v is not None}
+        return [plain(row) for row in rows]
 
 
 def _thresholds(session: Session) -> dict[str, list[Threshold]]:

@@ -1,7 +1,7 @@
 "use strict";
 const by = (id) => document.getElementById(id);
 const STEP = 60;
-let state = { values: {}, ranges: {}, words: "", sort: "", order: "up", column: "" };
+let state = { tab: "inputs", values: {}, ranges: {}, words: "", sort: "", order: "up", column: "", records: {} };
 let about = null;
 let cards = [];
 let total = 0;
@@ -91,6 +91,7 @@ function thumbnail(id) {
 }
 
 const more = guarded(async () => {
+  if (state.tab === "records") return moreRecords();
   if (loading || cards.length >= total) return;
   loading = true;
   const round = latest;
@@ -114,6 +115,8 @@ const refresh = guarded(async () => {
   const round = ++latest;
   remember();
   loading = true;
+  tabs();
+  if (state.tab === "records") return refreshRecords(round);
   by("trial").hidden = by("nearest").hidden = true;
   const query = { filters: conditions() };
   const [page, counts] = await Promise.all([
@@ -125,36 +128,44 @@ const refresh = guarded(async () => {
   by("grid").replaceChildren();
   add(page);
   loading = false;
-  facets(counts);
+  facets(by("facets"), counts, state.values);
   pills();
   await histogram(round);
 });
 
-function facets(counts) {
-  by("facets").replaceChildren(
+function tabs() {
+  for (const name of ["inputs", "records"]) {
+    by(name).hidden = state.tab !== name;
+    by(`tab-${name}`).setAttribute("aria-pressed", String(state.tab === name));
+  }
+  for (const node of document.querySelectorAll("header .of-inputs")) node.hidden = state.tab !== "inputs";
+}
+
+function facets(box, counts, chosen) {
+  box.replaceChildren(
     ...Object.entries(counts)
-      .filter(([name, listed]) => listed.some(([value]) => value !== null) || state.values[name])
+      .filter(([name, listed]) => listed.some(([value]) => value !== null) || chosen[name])
       .map(([name, listed]) => {
-        const box = element("section", "", "facet");
-        box.append(element("h2", name.replaceAll("_", " ")));
-        for (const [value, count] of listed) box.append(choice(name, value, count));
-        return box;
+        const section = element("section", "", "facet");
+        section.append(element("h2", name.replaceAll("_", " ")));
+        for (const [value, count] of listed) section.append(choice(chosen, name, value, count));
+        return section;
       }),
   );
 }
 
-function choice(name, value, count) {
+function choice(chosen, name, value, count) {
   const label = element("label", "");
   const box = document.createElement("input");
   box.type = "checkbox";
-  box.checked = (state.values[name] || []).includes(value);
+  box.checked = (chosen[name] || []).includes(value);
   box.dataset.facet = name;
   box.dataset.value = value === null ? "" : value;
   box.addEventListener("change", () => {
-    const chosen = (state.values[name] || []).filter((one) => one !== value);
-    if (box.checked) chosen.push(value);
-    if (chosen.length) state.values[name] = chosen;
-    else delete state.values[name];
+    const values = (chosen[name] || []).filter((one) => one !== value);
+    if (box.checked) values.push(value);
+    if (values.length) chosen[name] = values;
+    else delete chosen[name];
     refresh();
   });
   label.append(box, element("span", value === null ? "none" : value, "value"), element("span", count.toLocaleString("en"), "number"));
@@ -198,7 +209,8 @@ const attempt = guarded(async (event) => {
     return line;
   });
   by("steps").replaceChildren(head, ...lines);
-  by("command").textContent = `dataengine filter ${argument(about.title)} --try ${argument(condition)} --write NAME --reason TEXT`;
+  const place = about.workspace === null ? "" : ` --workspace ${argument(about.workspace)}`;
+  by("command").textContent = `dataengine filter ${argument(about.title)}${place} --try ${argument(condition)} --write NAME --reason TEXT`;
   const values = (row) => Object.entries(row.values).map(([name, value]) => `${name} ${typeof value === "number" ? short(value) : value}`);
   only(trial.rows, `${trial.rows.length.toLocaleString("en")} change sides`, (row) => `${row.before} → ${row.after} · ${values(row).join(", ")}`);
   by("trial").hidden = false;
@@ -301,6 +313,7 @@ const show = guarded(async (row) => {
   ]);
   if (open !== row.input_id) return;
   by("media").replaceChildren(...(row.id ? [media(row)] : []));
+  for (const name of ["visuals", "bytes", "cot"]) by(name).replaceChildren();
   by("group").replaceChildren(...(group.rows.length > 1 ? group.rows.map(member) : []));
   by("lines").replaceChildren(
     ...life.lines.map(([name, text]) => {
@@ -311,9 +324,11 @@ const show = guarded(async (row) => {
   );
   by("link").href = location.href;
   if (!by("life").open) by("life").showModal();
+  beside(row);
 });
 
 function media(row) {
+  if (!row.kind) return thumbnail(row.id);
   const node = document.createElement(row.kind === "video" ? "video" : "img");
   if (row.kind === "video") {
     node.controls = true;
@@ -348,62 +363,3 @@ by("life").addEventListener("close", () => {
   by("media").replaceChildren();
   remember();
 });
-
-document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, select")) {
-    if (event.key === "Escape") event.target.blur();
-    return;
-  }
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = { "/": () => by("words").focus(), j: () => move(1), k: () => move(-1), ArrowRight: () => open && move(1), ArrowLeft: () => open && move(-1) }[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act();
-});
-
-by("try").addEventListener("submit", attempt);
-by("forget").addEventListener("click", () => refresh());
-by("nearest").lastElementChild.addEventListener("click", () => refresh());
-by("meaning").addEventListener("click", () => by("words").value.trim() && nearest({ text: by("words").value.trim() }, by("words").value.trim()));
-by("similar").addEventListener("click", () => shown && shown.id && nearest({ id: shown.id }, shown.uri));
-
-let waiting = 0;
-by("words").addEventListener("input", () => {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    state.words = by("words").value;
-    refresh();
-  }, 200);
-});
-by("sort").addEventListener("change", () => {
-  state.sort = by("sort").value;
-  refresh();
-});
-by("order").addEventListener("click", () => {
-  state.order = state.order === "up" ? "down" : "up";
-  by("order").textContent = state.order === "up" ? "↑" : "↓";
-  refresh();
-});
-by("column").addEventListener("change", () => {
-  state.column = by("column").value;
-  refresh();
-});
-by("before").addEventListener("click", () => move(-1));
-by("after").addEventListener("click", () => move(1));
-by("close").addEventListener("click", close);
-new IntersectionObserver((seen) => seen[0].isIntersecting && more(), { rootMargin: "600px" }).observe(by("end"));
-
-guarded(async () => {
-  const wanted = recall();
-  about = await call("about", {});
-  by("title").textContent = about.title;
-  for (const name of about.columns) by("sort").append(new Option(name, name));
-  for (const name of about.numbers) by("column").append(new Option(name, name));
-  by("words").value = state.words;
-  by("sort").value = state.sort;
-  by("column").value = state.column;
-  by("order").textContent = state.order === "up" ? "↑" : "↓";
-  if (matchMedia("(max-width: 700px)").matches) by("side").open = false;
-  await refresh();
-  if (wanted) await show(cards.find((row) => row.input_id === wanted) || (await call("one/" + encodeURIComponent(wanted), {})));
-})();

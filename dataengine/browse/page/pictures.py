@@ -1,26 +1,26 @@
-"""Media of samples, and thumbnails of them that are made when they are first shown, in a decode child."""
+"""Media of samples, thumbnails, and the frames that a video is sampled by; pictures are made when they are first shown, in decode
+children."""
 
 from __future__ import annotations
 
 import mimetypes
-import tarfile
-from collections import OrderedDict
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
+from contextlib import ExitStack
+from dataclasses import dataclass, fields
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
+from dataengine.browse.page.cached import Cached
 from dataengine.browse.session import Session
+from dataengine.browse.shard_search import ShardSearch
 from dataengine.contracts import SAMPLES, UNIQUE
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
-from dataengine.release.reader import Published
+from dataengine.media.video.sampling import PRESETS, SlowFast
+from dataengine.media.video.strip import Strip
 from dataengine.storage.store import Store
 
-#: Thumbnails that are kept, of some 5 KB each; samples of a release whose tars are looked through for media.
-_KEPT, _SEARCHED = 4_000, 500_000
+#: Thumbnails that are kept, of some 5 KB each; videos whose frames are, of some 5 KB a frame.
+_KEPT, _STRIPS = 4_000, 40
 #: What a browser may show as it is.
 _SHOWN = ("image/", "video/")
 
@@ -36,15 +36,31 @@ class Place:
     kind: str
 
 
+class Places(Protocol):
+    """Places of media by sample id. ``store``: where they lie."""
+
+    @property
+    def store(self) -> Store: ...
+
+    def __getitem__(self, id_: str) -> Place:
+        """Raises KeyError."""
+
+
 class Pictures:
-    """Media by sample id; a context manager, whose decode child ends with it. May be used by several threads."""
+    """Media by sample id; a context manager, whose decode children end with it. May be used by several threads."""
 
     def __init__(self, session: Session) -> None:
-        self._places = _RunPlaces(session) if session.run is not None else _TarPlaces(session.published)
-        limits = session.run.recipe.limits.to_limits() if session.run is not None else Limits()
-        self._child = Sandbox("dataengine.media.thumbnail:thumbnail", limits, workers=1, limits=limits, answer=bytes)
-        self._thumbnails: OrderedDict[str, bytes | None] = OrderedDict()
-        self._lock, self._open = Lock(), ExitStack()
+        self._places: Places = _RunPlaces(session) if session.run is not None else _ShardPlaces(session.shards)
+        self._limits = session.run.recipe.limits.to_limits() if session.run is not None else Limits()
+        self.sampling, self.sampled_by = _sampling(session)
+        self._open = ExitStack()
+        self._child = self._sandbox("dataengine.media.thumbnail:thumbnail", self._limits, bytes)
+        self._sampler: Sandbox | None = None
+        self._thumbnails = Cached(_KEPT, self._thumbnail)
+        self._strips = Cached(_STRIPS, self._strip)
+
+    def _sandbox(self, function: str, context: object, answer: object) -> Sandbox:
+        return Sandbox(function, context, workers=1, limits=self._limits, answer=answer)
 
     def __enter__(self) -> Self:
         self._open.enter_context(self._child)
@@ -54,6 +70,10 @@ class Pictures:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
+
+    def place(self, id_: str) -> Place:
+        """Raises KeyError."""
+        return self._places[id_]
 
     def media(self, id_: str, start: int = 0, length: int | None = None) -> tuple[str, bytes, int]:
         """Content type, stored bytes (all from ``start``, or at most ``length`` of them) and the size of the whole. Raises
@@ -66,19 +86,49 @@ class Pictures:
 
     def thumbnail(self, id_: str) -> bytes:
         """A JPEG; of a video its middle frame. Raises KeyError where there is no such sample or it cannot be decoded."""
-        place = self._places[id_]
-        with self._lock:
-            if id_ not in self._thumbnails:
-                data = self._places.store.get_range(place.media, place.offset, place.bytes)
-                [outcome] = self._child.map([(data, place.kind)])
-                self._thumbnails[id_] = outcome.value if isinstance(outcome, Ok) else None
-                if len(self._thumbnails) > _KEPT:
-                    self._thumbnails.popitem(last=False)
-            self._thumbnails.move_to_end(id_)
-            thumbnail = self._thumbnails[id_]
+        thumbnail = self._thumbnails[id_]
         if thumbnail is None:
             raise KeyError(id_)
         return thumbnail
+
+    def strip(self, id_: str) -> Strip | str:
+        """The sampled frames of a video and its shots, or why there are none. Raises KeyError."""
+        return self._strips[id_]
+
+    def _thumbnail(self, id_: str) -> bytes | None:
+        place, data = self._whole(id_)
+        [outcome] = self._child.map([(data, place.kind)])
+        jpeg: bytes | None = outcome.value if isinstance(outcome, Ok) else None
+        return jpeg
+
+    def _strip(self, id_: str) -> Strip | str:
+        place, data = self._whole(id_)
+        if place.kind != "video":
+            raise KeyError(id_)
+        if self._sampler is None:
+            context = (self._limits, self.sampling)
+            self._sampler = self._open.enter_context(
+                self._sandbox("dataengine.media.video.strip:strip", context, Strip)
+            )
+        [outcome] = self._sampler.map([data])
+        strip: Strip | str = outcome.value if isinstance(outcome, Ok) else f"{outcome.failure}: {outcome.message}"
+        return strip
+
+    def _whole(self, id_: str) -> tuple[Place, bytes]:
+        place = self._places[id_]
+        return place, self._places.store.get_range(place.media, place.offset, place.bytes)
+
+
+def _sampling(session: Session) -> tuple[SlowFast, str]:
+    """How the tokenizer of a run or release samples videos, and a name for it; the released preset where there is none."""
+    if session.run is not None and "tokenize.fit" in session.run.records:
+        fitted = session.run.records["tokenize.fit"].parts["all"].facts
+        return SlowFast(**fitted["video"]), f"tokenizer {fitted['id'][:8]}"
+    manifest = session.published.manifest if session.published is not None else None
+    if manifest is not None and manifest.tokenizer is not None:
+        known = {one.name: getattr(manifest.tokenizer.video, one.name) for one in fields(SlowFast)}
+        return SlowFast(**known), f"tokenizer {manifest.tokenizer.id[:8]}"
+    return PRESETS["released"], "the preset `released`"
 
 
 class _RunPlaces:
@@ -101,32 +151,16 @@ class _RunPlaces:
         raise KeyError(id_)
 
 
-class _TarPlaces:
-    """Places in the shards of a release on disk, read from the tars' headers when the first is needed; of a damaged
-    tar those before the damage."""
+class _ShardPlaces:
+    """Places in the shards of a release, on disk or S3; those that were looked up lately are kept."""
 
-    def __init__(self, published: Published | None) -> None:
-        assert published is not None
-        self._published, self.store = published, published.store
-        self._known: dict[str, Place] | None = None
-        self._lock = Lock()
+    def __init__(self, search: ShardSearch) -> None:
+        self.store, self._search = search.store, search
+        self._places = Cached(_KEPT, self._place)
 
     def __getitem__(self, id_: str) -> Place:
-        with self._lock:
-            if self._known is None:
-                self._known = self._read()
-        return self._known[id_]
+        return self._places[id_]
 
-    def _read(self) -> dict[str, Place]:
-        if self.store.remote or self._published.manifest.samples > _SEARCHED:
-            return {}
-        places: dict[str, Place] = {}
-        for shard in self._published.manifest.shards:
-            key = f"shards/{shard.name}.tar"
-            with suppress(OSError, tarfile.TarError), tarfile.open(Path(self.store.url, key), "r:") as tar:
-                for member in tar:
-                    id_, _, ext = member.name.partition(".")
-                    kind = (mimetypes.guess_type(f"x.{ext}")[0] or "").partition("/")[0]
-                    if kind in ("image", "video"):
-                        places[id_] = Place(key, member.offset_data, member.size, ext, kind)
-        return places
+    def _place(self, id_: str) -> Place:
+        members = self._search.members(id_)
+        return Place(members.tar, *members.media, members.ext, members.kind)

@@ -1,17 +1,17 @@
-"""Server of the browse page: rows, counts and histograms as JSON, thumbnails and media; nothing it answers changes anything."""
+"""Server of the browse page: rows, counts, histograms and records as JSON, pictures and media; it changes nothing."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from dataengine.browse.page.content import Content
+from dataengine.browse.page.faceted_table import PAGE
 from dataengine.browse.page.filters import read_filters
-from dataengine.browse.page.inputs_table import PAGE, InputsTable
-from dataengine.browse.page.nearest import Nearest
-from dataengine.browse.page.pictures import Pictures
 from dataengine.web.server import PrivateHandler, PrivateServer
 
 #: A stored file that a browser is sent to by itself runs nothing.
@@ -24,24 +24,31 @@ _THUMBNAIL = [("Cache-Control", "private, max-age=86400")]
 class BrowseServer(PrivateServer):
     """Serves what is browsed; ``title``: its name."""
 
-    def __init__(
-        self, table: InputsTable, pictures: Pictures, nearest: Nearest, title: str, host: str, port: int
-    ) -> None:
+    def __init__(self, content: Content, title: str, host: str, port: int) -> None:
         super().__init__(_Handler, host, port, "browse", "dataengine.browse.page")
-        self.table, self.pictures, self.nearest, self.title = table, pictures, nearest, title
+        self.content, self.title = content, title
 
 
 class _Handler(PrivateHandler):
     server: BrowseServer
 
     def get(self, path: str, query: dict[str, str]) -> None:
-        kind, _, name = path.removeprefix("/").partition("/")
+        kind, _, rest = path.removeprefix("/").partition("/")
+        name = unquote(rest)
+        content = self.server.content
         if kind == "thumbnail":
-            self.send(HTTPStatus.OK, "image/jpeg", self.server.pictures.thumbnail(unquote(name)), _THUMBNAIL)
+            self.send(HTTPStatus.OK, "image/jpeg", content.pictures.thumbnail(name), _THUMBNAIL)
+        elif kind == "frame":
+            self.send(HTTPStatus.OK, "image/jpeg", content.frame(*_numbered(name)))
+        elif kind == "reconstruction":
+            self.send(HTTPStatus.OK, "image/jpeg", content.reconstructions.picture(*_numbered(name)))
+        elif kind == "observation":
+            rid, _, member = name.partition("/")
+            self.send(HTTPStatus.OK, "image/png", content.records.picture(rid, member), _MEDIA)
         elif kind == "media":
-            self._media(unquote(name))
+            self._media(name)
         elif kind == "api":
-            self.send_json(self._answer_of(unquote(name), query))
+            self.send_json(self._answer_of(name, query))
         else:
             raise KeyError(path)
 
@@ -49,11 +56,11 @@ class _Handler(PrivateHandler):
         """A file, or what is asked of it, piece by piece: players seek in videos that way."""
         span = read_range(self.headers.get("Range", ""))
         if span is None:
-            kind, data, _ = self.server.pictures.media(id_)
+            kind, data, _ = self.server.content.pictures.media(id_)
             self.send(HTTPStatus.OK, kind, data, [*_MEDIA, ("Accept-Ranges", "bytes")])
             return
         start, length = span
-        kind, data, size = self.server.pictures.media(id_, start, length)
+        kind, data, size = self.server.content.pictures.media(id_, start, length)
         if data:
             place = ("Content-Range", f"bytes {start}-{start + len(data) - 1}/{size}")
             self.send(HTTPStatus.PARTIAL_CONTENT, kind, data, [*_MEDIA, place])
@@ -62,40 +69,54 @@ class _Handler(PrivateHandler):
             self.send(status, "text/plain", b"", [("Content-Range", f"bytes */{size}")])
 
     def _answer_of(self, name: str, query: dict[str, str]) -> Any:
-        table = self.server.table
-        if name.startswith("input/"):
-            return {"lines": table.life(name.removeprefix("input/"))}
-        if name.startswith("one/"):
-            return table.one(name.removeprefix("one/"))
-        if name.startswith("group/"):
-            return {"rows": table.group(name.removeprefix("group/"))}
+        table, content = self.server.content.table, self.server.content
+        about, _, what = name.partition("/")
+        one: dict[str, Callable[[str], Any]] = {
+            "input": lambda id_: {"lines": table.life(id_)},
+            "one": table.one,
+            "sample": lambda id_: table.samples([id_])[id_],
+            "group": lambda id_: {"rows": table.group(id_)},
+            "visuals": content.visuals,
+            "bytes": content.first_bytes,
+        }
+        if what:
+            return one[about](what)
         if name == "nearest":
             return self._nearest(query)
         if name == "try":
             return table.attempt(query.get("condition", ""))
-        filters = read_filters(query.get("filters", ""))
         if name == "about":
-            limits = {column: [asdict(one) for one in listed] for column, listed in table.thresholds.items()}
-            return {
-                "title": self.server.title,
-                "total": table.total,
-                "numbers": table.numbers,
-                "columns": list(table.columns),
-                "thresholds": limits,
-            }
+            return self._about()
+        filters = read_filters(query.get("filters", ""))
+        offset, limit = _whole(query, "offset", 0), _whole(query, "limit", PAGE)
         if name == "rows":
-            offset, limit = _whole(query, "offset", 0), _whole(query, "limit", PAGE)
             return table.page(filters, query.get("sort", ""), query.get("order") == "down", offset, limit)
         if name == "counts":
             return table.counts(filters)
         if name == "histogram":
             return table.histogram(query.get("column", ""), filters)
+        if name == "records":
+            return content.records.page(filters, offset, limit)
+        if name == "record-counts":
+            return content.records.counts(filters)
         raise KeyError(name)
 
+    def _about(self) -> dict[str, Any]:
+        table, content = self.server.content.table, self.server.content
+        return {
+            "title": self.server.title,
+            "workspace": content.workspace,
+            "records": content.records.there,
+            "total": table.total,
+            "numbers": table.numbers,
+            "columns": list(table.columns),
+            "thresholds": {column: [asdict(one) for one in listed] for column, listed in table.thresholds.items()},
+        }
+
     def _nearest(self, query: dict[str, str]) -> dict[str, Any]:
-        nearest = self.server.nearest
+        nearest = self.server.content.nearest
         meaning, hits = nearest.to_sample(query["id"]) if "id" in query else nearest.to_text(query.get("text", ""))
-        rows = self.server.table.samples([id_ for id_, _ in hits])
+        rows = self.server.content.table.samples([id_ for id_, _ in hits])
         return {"compares": meaning, "rows": [rows[id_] | {"score": score} for id_, score in hits if id_ in rows]}
 
 
@@ -107,6 +128,14 @@ def read_range(header: str) -> tuple[int, int] | None:
         return None
     start = int(match[1])
     return start, min(_PIECE, int(match[2]) - start + 1) if match[2] else _PIECE
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    """An id and a number, as in ``ID/7``. Raises ValueError."""
+    id_, _, number = name.rpartition("/")
+    if not (number.isascii() and number.isdigit() and len(number) < 8):
+        raise ValueError("a frame is asked for by its number")
+    return id_, int(number)
 
 
 def _whole(query: dict[str, str], name: str, default: int) -> int:

@@ -37,7 +37,7 @@ from dataengine.samples.locate import Located
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 
-RULES = "6"
+RULES = "7"
 """Version of the rules: raised when one changes its findings."""
 _CHUNK = 64
 _SAME = (

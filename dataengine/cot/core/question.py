@@ -21,7 +21,7 @@ from dataengine.cot.core.record import (
     Record,
     Style,
 )
-from dataengine.models.serving.messages import Block, ImageBlock, StrictModel
+from dataengine.models.serving.messages import Block, ImageBlock, StrictModel, VideoBlock
 
 SWITCHES = "switches"
 """Parameter that names the mode switches where they are not the model card's."""
@@ -59,8 +59,9 @@ class Question(StrictModel):
 
     @property
     def shown(self) -> int:
-        """Number of pictures of its own that the user's message shows."""
-        return sum(isinstance(b, ImageBlock) and b.image.startswith(OBSERVATION) for b in self.content)
+        """Number of pictures of its own that the user's message shows, those of clips included."""
+        own = sum(isinstance(b, ImageBlock) and b.image.startswith(OBSERVATION) for b in self.content)
+        return own + sum(len(b.pictures) for b in self.content if isinstance(b, VideoBlock))
 
     @property
     def switches(self) -> str:

@@ -23,11 +23,12 @@ VERSION = "4"
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]
 Family = Literal[
-    "picture", "tools", "clip", "frames", "made", "still", "canvas", "text", "tools_0", "tools_2", "tools_3", "tools_4",
+    "picture", "tools", "clip", "clips", "frames", "made", "still", "canvas", "text", "tools_0", "tools_2", "tools_3", "tools_4",
     "canvas_1", "canvas_3", "canvas_4", "canvas_5",
 ]  # fmt: skip
-"""``tools`` have one picture of a tool, ``tools_N`` so many; ``made`` have one that was made for the question, ``still`` such a
-one beside a video, ``canvas`` such a one and what a tool makes of it, ``canvas_N`` N pictures with it."""
+"""``tools`` have one picture of a tool, ``tools_N`` so many; ``clips`` show clips whose frames
+are their own pictures; ``made`` have one that was made for the question, ``still`` such a one beside a video,
+``canvas`` such a one and what a tool makes of it, ``canvas_N`` N pictures with it."""
 AnswerType = Literal[
     "choice", "word", "text", "number", "order", "box", "point", "span", "time", "list", "set", "ocr", "formula"
 ]

@@ -23,7 +23,7 @@ _NO_ROWS = PackedRows("", 0, 0, "", 0)
 
 
 class Cot:
-    """Left out where the recipe says ``cot: null``."""
+    """Only where the recipe has a block ``cot``."""
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.cot is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dataengine.cot.core.shard_files import decode_png
+from dataengine.plugins.offers import Plugin
 from dataengine.storage.workspace import File, Workspace
 from dataengine.tokenize.base import Codes, Tokenizer
 
@@ -16,6 +17,7 @@ class PictureCodes:
     workspace: Workspace
     checkpoint: File
     device: str
+    plugins: tuple[Plugin, ...] = ()
     _tokenizer: Tokenizer | None = field(default=None, init=False, repr=False)
 
     def of(self, png: bytes) -> Codes:
@@ -28,7 +30,7 @@ class PictureCodes:
         if self._tokenizer is None:
             from dataengine.tokenize.factory import load
 
-            tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256))
+            tokenizer = load(self.workspace.store.get(self.checkpoint.key, self.checkpoint.sha256), self.plugins)
             tokenizer.setup(self.device, 1)
             self._tokenizer = tokenizer
         return self._tokenizer

@@ -25,6 +25,7 @@ from dataengine.cot.mix.candidates import CANDIDATES, candidates
 from dataengine.cot.mix.quotas import Facets, Quotas, Supply, plan_quotas, style_of, text_or
 from dataengine.cot.mix.shards import COT_ASSIGNMENT, planned
 from dataengine.cot.tasks.mix_shares import resolve
+from dataengine.cot.tasks.plugin_tasks import task_plugins, versions
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.shards.earlier import key_of, opened
 from dataengine.stage import Run, TableStage
@@ -94,6 +95,7 @@ class CotMix(Cot, TableStage):
             config.short_modes,
             config.max_answer_share,
             recipe.seed,
+            *versions(task_plugins(recipe)),
         ]
 
     def key(self, run: Run) -> str:

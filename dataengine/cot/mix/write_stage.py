@@ -23,6 +23,7 @@ from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize.base import Grid
 from dataengine.tokenize.codec import to_npy
+from dataengine.tokenize.decision import plugins_of
 
 _SCORES = ("quality", "agreement", "prior", "weight", "repeat")
 
@@ -52,7 +53,9 @@ class CotWrite(Cot, RecordStage):
         tokenizer = _fitted(run)
         codes = None
         if tokenizer is not None:
-            codes = PictureCodes(run.workspace, tokenizer.files["tokenizer"], self.device(run.recipe))
+            codes = PictureCodes(
+                run.workspace, tokenizer.files["tokenizer"], self.device(run.recipe), plugins_of(run.recipe)
+            )
         return CotShardWorker(run.workspace, run.recipe.name, self.config(run.recipe), codes)
 
 

@@ -28,13 +28,16 @@ from dataengine.cot.paths.error_injection import with_error
 from dataengine.cot.paths.reasoning_path import DialogueFailure
 from dataengine.cot.paths.recombination import recombined
 from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
+from dataengine.cot.tasks.plugin_tasks import task_plugins, use, versions
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
+from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.models.serving.completion import FINAL, ChatModel
 from dataengine.models.serving.connect import chat_model
+from dataengine.plugins.offers import Plugin
 from dataengine.samples.locate import Located
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
@@ -74,6 +77,7 @@ class CotPaths(CotParts):
             config.tool_baseline,
             config.show_answer,
             *([config.max_tool_turns, recombines(config)] if models(config) else []),
+            *versions(task_plugins(recipe)),
         ]
 
     def reads_media(self, recipe: Recipe) -> bool:
@@ -84,7 +88,8 @@ class CotPaths(CotParts):
         return self.parts(run, {name: {"questions": out.files["questions"]} for name, out in parts.items()})
 
     def worker(self, run: Run) -> Worker:
-        return PathWorker(self.config(run.recipe), run.recipe.limits.to_limits(), run.workspace)
+        limits, plugins = run.recipe.limits.to_limits(), task_plugins(run.recipe)
+        return PathWorker(self.config(run.recipe), limits, run.workspace, plugins)
 
 
 def models(config: CotConfig) -> list[OpenAIConfig]:
@@ -102,11 +107,13 @@ class PathWorker:
     config: CotConfig
     limits: Limits
     workspace: Workspace
+    plugins: tuple[Plugin, ...] = ()
     _teachers: list[ChatModel] = field(default_factory=list)
     _samplers: list[PathSampler] = field(default_factory=list)
     _renderer: Renderer | None = None
 
     def setup(self) -> None:
+        use(self.plugins)
         if not models(self.config):
             return
         self._renderer = Renderer(self.limits, self.workspace)
@@ -167,12 +174,16 @@ class PathWorker:
             if isinstance(config, OpenAIConfig) or not TASKS[question.task].programs(question.style):
                 continue
             for path in range(place * self.config.paths_per_question, (place + 1) * self.config.paths_per_question):
-                reply, wrong = exchange(question, path).reply, None
+                row = path_row(question, path, TEACHER, "", question.seed)
+                try:
+                    reply, wrong = exchange(question, path).reply, None
+                except InputError as failed:  # by the task of a plugin
+                    yield SampledPath(replace(row, failure=failed.failure, message=failed.message))
+                    continue
                 draw = Draw(question.seed, "plant", path)
                 if draw.below(1_000_000) < config.error_injection_rate * 1_000_000:
                     wrong = with_error(question, reply, draw)
                 error, text = wrong or (None, reply.render())
-                row = path_row(question, path, TEACHER, "", question.seed)
                 yield SampledPath(replace(row, text=text, injected=error))
 
     def _sampled(self, chunk: Sequence[AskedQuestion], located: Mapping[str, Located]) -> Iterator[SampledPath]:

@@ -20,6 +20,8 @@ from dataengine.cot.tasks.base import Abstain, Facts, Params, Task, messages, wo
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.from_source import AT
 from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS
+from dataengine.errors import InputError
+from dataengine.plugins.failure import ERROR
 
 EVEN: Mapping[str, float] = dict.fromkeys(MODES, 1.0)
 
@@ -107,7 +109,12 @@ def attempt(
         return answered
     params, facts, answer = answered
     named = {SWITCHES: switches} if formats.SWITCHES[switches] != formats.SWITCHES["card"] else {}
-    kept = compose(task, style, source, own, params | named, facts, answer)
+    try:
+        kept = compose(task, style, source, own, params | named, facts, answer)
+    except InputError as error:
+        if error.failure != ERROR:  # of a plugin
+            raise
+        return Rejected(source.id, task.mode, task.name, Step.DECIDE, error.failure)
     images = {o.name: data for o, data in zip(kept.question.observations, kept.images, strict=True)}
     verdict = verify_question(kept.question, source, images)
     if not verdict.passed:

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from dataengine.config.contamination import QuestionContamination
 from dataengine.config.recipe import Recipe
-from dataengine.contamination.pictures import pictured
+from dataengine.contamination.embed import schema
+from dataengine.contamination.pictures import PICTURED
 from dataengine.cot.core import formats
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.stage import Cot
@@ -35,14 +36,27 @@ from dataengine.storage.workspace import File, Output, Workspace, digest
 _OPTION = re.compile(r"\s{0,8}\(?[A-Z][.):]\s")
 _CHUNK = 256
 """Texts that are embedded at once; fixed, so that batches never depend on the machine."""
+_READ = (("pictures", "pictures"), ("embed", "benchmarks"))
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """Files of the pairs of samples and items with their picture, and of the items with the embeddings of their questions."""
+
+    pictures: Sequence[File]
+    items: Sequence[File]
+
+    @property
+    def digests(self) -> list[list[str]]:
+        return [[file.sha256 for file in files] for files in (self.pictures, self.items)]
 
 
 class CotDecontaminate(Cot, RecordStage):
     """One part a part of the questions, as far as a sample in it has the picture of an item."""
 
     name = "cot.decontaminate"
-    version = "1"
-    needs = ("cot.questions", "contamination.pictures")
+    version = "2"
+    needs = ("cot.questions", "contamination.embed", "contamination.pictures")
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.question_contamination is not None
@@ -55,12 +69,12 @@ class CotDecontaminate(Cot, RecordStage):
         return recipe.score.device
 
     def plan(self, run: Run) -> list[Part]:
-        [pictures] = run.records["contamination.pictures"].files("pictures")
-        if not pictures.rows:
+        read = Pictured(*(run.records[f"contamination.{of}"].files(role) for of, role in _READ))
+        if not any(file.rows for file in read.pictures):
             return []
-        base = digest(self.version, self.settings(run.recipe), pictures.sha256)
+        base = digest(self.version, self.settings(run.recipe), read.digests)
         questions = {name: out.files["questions"] for name, out in run.records["cot.questions"].parts.items()}
-        return [Part(n, digest(base, file.sha256), (file, pictures)) for n, file in sorted(questions.items())]
+        return [Part(n, digest(base, file.sha256), (file, read)) for n, file in sorted(questions.items())]
 
     def worker(self, run: Run) -> Worker:
         config, score = run.recipe.question_contamination or QuestionContamination(), run.recipe.score
@@ -83,19 +97,37 @@ class QuestionComparer:
     def close(self) -> None: ...
 
     def process(self, part: Part) -> Output:
-        questions, pictures = part.spec
-        items = _by_sample(self.workspace.read_table([pictures], pictured(self.encoder)))
-        hits = [hit for some in chunks(self._asked(questions, items), _CHUNK) for hit in self._hits(some, items)]
+        file, read = part.spec
+        questions = self._questions(file)
+        items = self._items(read, {id_ for row in questions for id_ in row.question.parents})
+        asked = (row for row in questions if any(id_ in items for id_ in row.question.parents))
+        hits = [hit for some in chunks(asked, _CHUNK) for hit in self._hits(some, items)]
         table = table_of(QuestionHit, sorted(hits, key=lambda hit: (hit.rid, hit.benchmark, hit.item)))
-        file = self.workspace.write_table(f"cot/contaminated/{part.name}-{part.key[:16]}.parquet", table)
-        return Output({"hits": file}, {"contaminated": len({hit.rid for hit in hits})})
+        key = f"cot/contaminated/{part.name}-{part.key[:16]}.parquet"
+        written = self.workspace.write_table(key, table)
+        return Output({"hits": written}, {"contaminated": len({hit.rid for hit in hits})})
 
-    def _asked(self, file: File, items: Mapping[str, pa.Table]) -> Iterator[AskedQuestion]:
-        """The questions of which a sample has the picture of an item."""
+    def _questions(self, file: File) -> list[AskedQuestion]:
         table = self.workspace.read_table([file], AskedQuestion.schema, AskedQuestion.columns())
-        for row in rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion):
-            if any(id_ in items for id_ in row.question.parents):
-                yield row
+        return [*rows_of(table.filter(pc.is_valid(table["question"])), AskedQuestion)]
+
+    def _items(self, read: Pictured, ids: set[str]) -> dict[str, pa.Table]:
+        """For each of these samples that has the picture of an item such items, with their questions."""
+        pairs = self.workspace.rows_of(read.pictures, PICTURED, ids).sort_by(
+            [("id", "ascending"), ("row", "ascending")]
+        )
+        return _by_sample(pairs.append_column("text", self._texts(read.items, pairs["row"])))
+
+    def _texts(self, items: Sequence[File], rows: Any) -> Any:
+        """Embeddings of the questions of some items, by number; the others are not held."""
+        wanted = np.unique(rows.to_numpy())
+        column = pa.schema([schema(self.encoder).field("text")])
+        texts, start = [column.empty_table()["text"].combine_chunks()], 0
+        for table in self.workspace.batches(items, column):
+            own = wanted[(wanted >= start) & (wanted < start + len(table))] - start
+            texts.append(table["text"].combine_chunks().take(pa.array(own)))
+            start += len(table)
+        return pa.concat_arrays(texts).take(pa.array(np.searchsorted(wanted, rows.to_numpy())))
 
     def _hits(self, questions: Sequence[AskedQuestion], items: Mapping[str, pa.Table]) -> Iterator[QuestionHit]:
         """For each question and item the texts of which are alike: one, the most similar."""
@@ -124,7 +156,7 @@ def _compared(rid: str, vector: NDArray[np.float64], items: pa.Table) -> Iterato
     texts = np.array(items["text"].to_pylist(), np.float64)
     lengths = np.linalg.norm(texts, axis=1) * np.linalg.norm(vector)
     cosines = np.round(texts @ vector / np.where(lengths > 0, lengths, np.inf), DECIMALS)
-    rows = items.drop_columns(["id", "text"]).to_pylist()
+    rows = items.drop_columns(["id", "row", "text"]).to_pylist()
     for row, cosine in zip(rows, cosines, strict=True):
         yield QuestionHit(rid, row["benchmark"], row["item"], row["similarity"], float(cosine))
 

@@ -12,6 +12,7 @@ from dataengine.cot.core.source_qa import Distractor, Pair
 from dataengine.cot.tasks.mix_shares import resolve
 from dataengine.cot.tasks.registry import DEFAULT_SHARES
 from dataengine.media.limits import Limits
+from dataengine.plugins.offers import Plugin
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Context:
     switches: str = "card"
     shares: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SHARES)
     mix: Mapping[str, float] = field(default_factory=lambda: resolve("even"))
+    plugins: tuple[Plugin, ...] = ()
+    """Those with task families."""
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class CotPropose(CotParts):
     """One part some samples. Left out where the recipe has no ``cot.questions.ask``."""
 
     name = "cot.propose"
-    version = "2"
+    version = "3"
     needs = ("cot.material",)
 
     def active(self, recipe: Recipe) -> bool:

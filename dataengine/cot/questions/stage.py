@@ -31,12 +31,14 @@ from dataengine.cot.questions.encoded import Context, EncodedSample
 from dataengine.cot.questions.rewrite import Enhancer, Rewriting
 from dataengine.cot.tasks.asked import PREFIX
 from dataengine.cot.tasks.mix_shares import resolve
+from dataengine.cot.tasks.plugin_tasks import task_plugins, use, versions
 from dataengine.cot.tasks.registry import shares
 from dataengine.cot.tasks.rendered import fonts
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.models.serving.connect import chat_model
+from dataengine.plugins.offers import Plugin
 from dataengine.samples.locate import LOCATED, Located, chunks, objects
 from dataengine.samples.worker import DecodingWorker
 from dataengine.stage import Part, Run, Worker
@@ -52,7 +54,7 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "9"
+    version = "10"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:
@@ -87,6 +89,7 @@ class CotQuestions(CotParts):
             weights,
             sorted(resolve(config.mix, bool(config.texts)).items()),
             rewriting,
+            *versions(task_plugins(recipe)),
         ]
 
     def plan(self, run: Run) -> list[Part]:
@@ -99,7 +102,8 @@ class CotQuestions(CotParts):
         return parts
 
     def worker(self, run: Run) -> Worker:
-        return QuestionWorker(run.recipe.limits.to_limits(), run.workspace, run.recipe.seed, self.config(run.recipe))
+        limits, plugins = run.recipe.limits.to_limits(), task_plugins(run.recipe)
+        return QuestionWorker(limits, run.workspace, run.recipe.seed, self.config(run.recipe), plugins)
 
 
 def _proposed(run: Run) -> dict[str, dict[str, File]]:
@@ -120,6 +124,7 @@ def _models(config: CotConfig) -> bool:
 class QuestionWorker(DecodingWorker):
     seed: int
     config: CotConfig
+    plugins: tuple[Plugin, ...] = ()
     _enhancer: Enhancer | None = None
 
     function = "dataengine.cot.questions.worker:compose_all"
@@ -135,12 +140,14 @@ class QuestionWorker(DecodingWorker):
             config.switches,
             shares(config.tasks, config.capabilities),
             resolve(config.mix, bool(config.texts)),
+            self.plugins,
         )
 
     def answer(self) -> Any:
         return list[Outcome]
 
     def setup(self) -> None:
+        use(self.plugins)
         fonts.prepare()
         if (enhance := self.config.questions.rewrite) is not None:
             teacher = chat_model(enhance, self.workspace.store)

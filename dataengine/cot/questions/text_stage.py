@@ -39,7 +39,7 @@ class CotTexts(Cot, ListingStage):
 
     def listed(self, recipe: Recipe, base: str) -> list[Part]:
         parts, mistakes = [], []
-        for source in self.config(recipe).texts:
+        for number, source in enumerate(self.config(recipe).texts):
             settings = source.model_dump(exclude={"path"})
             try:
                 reader = reader_of(source, recipe.limits.to_limits())
@@ -47,7 +47,8 @@ class CotTexts(Cot, ListingStage):
                     Part(p.name, digest(base, VERSION, settings, p.key), (source, p.spec)) for p in reader.parts()
                 ]
             except UsageError as error:
-                mistakes.append(f"cot.texts `{source.name}`: {error}")
+                line = recipe.line("cot", "texts", number, "path")
+                mistakes.append(f"{line}cot.texts `{source.name}`: {error}")
         if mistakes:
             raise UsageError("\n".join(mistakes))
         return sorted(parts, key=lambda p: p.name)

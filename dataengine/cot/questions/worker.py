@@ -8,10 +8,12 @@ from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.outcomes import Outcome
 from dataengine.cot.questions.build import candidates
 from dataengine.cot.questions.encoded import Context, EncodedSample
+from dataengine.cot.tasks.plugin_tasks import use
 
 
 def compose_all(context: Context, sample: EncodedSample) -> list[Outcome]:
     """The candidates of one sample. Raises InputError."""
+    use(context.plugins)
     source = decoded(sample.id, sample.kind, sample.data, context.limits, sample.captions, sample.facts)
     partners = {id_: decoded(id_, sample.kind, data, context.limits, (), facts) for id_, data, facts in sample.partners}
     source = replace(

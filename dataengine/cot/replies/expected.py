@@ -30,6 +30,11 @@ class Expected:
     question: str = ""
 
 
+def listed(names: str) -> frozenset[str]:
+    """Words of a list that is written as a text."""
+    return frozenset(names.split())
+
+
 def words(text: str) -> str:
     """Lower-case words without articles and punctuation, in one spelling."""
     return " ".join(_VARIANTS.get(w, w) for w in re.findall(r"[\w%°-]+", text.lower()) if w not in _ARTICLES)

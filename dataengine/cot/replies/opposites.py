@@ -34,11 +34,21 @@ def _degrees(word: str) -> frozenset[str]:
     return frozenset(_FORMS.get(word, ())) | regular
 
 
+_ALIKE = (("large", "big", "great"), ("near", "close"), ("bright", "light"))
+"""Adjectives of which one may stand for the other."""
+_IRREGULAR = (frozenset({"better", "best"}), frozenset({"worse", "worst"}), frozenset({"more", "most"}))
 _OPPOSITES = [
     pair
     for one, other in (*_PAIRS, ("more", "less"))
     for pair in ((_degrees(one), _degrees(other)), (_degrees(other), _degrees(one)))
 ]
+
+
+def degrees_of(comparative: str) -> frozenset[str]:
+    """A comparative with its superlative, and those of adjectives that mean the same: "larger", "largest" and "bigger"."""
+    regular = frozenset({comparative, f"{comparative.removesuffix('r')}st"})
+    alike = (frozenset[str]().union(*map(_degrees, words)) for words in _ALIKE)
+    return regular.union(*(some for some in (*_IRREGULAR, *alike, _degrees("less")) if comparative in some))
 
 
 def opposes(question: str, statement: str) -> bool:

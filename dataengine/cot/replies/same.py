@@ -7,10 +7,11 @@ import unicodedata
 from functools import partial
 
 from dataengine.cot.replies.coordinates import same_places
+from dataengine.cot.replies.counted_things import counted_other
 from dataengine.cot.replies.expected import Expected, singular, words
 from dataengine.cot.replies.formulas import is_formula, same_formula
 from dataengine.cot.replies.number_words import roman
-from dataengine.cot.replies.quantities import multiplied, quantity, relative, same_quantity, unit_asked
+from dataengine.cot.replies.quantities import multiplied, plain, quantity, relative, same_quantity, unit_asked
 from dataengine.cot.replies.times import is_time, same_span, same_time, seconds
 from dataengine.cot.replies.units import UNITS
 from dataengine.cot.replies.wrappers import bare
@@ -67,12 +68,13 @@ def anls(a: str, b: str) -> float:
 
 
 def _number(expected: Expected, candidate: str) -> bool:
-    if multiplied(candidate, expected.question) or relative(candidate, expected.question):
+    question = expected.question
+    if multiplied(candidate, question) or relative(candidate, question) or counted_other(plain(candidate), question):
         return False
     ours, theirs = quantity(expected.answer), quantity(roman(candidate) or candidate)
     if ours is not None and theirs is not None:
-        return same_quantity(ours, theirs, expected.question)
-    timed = ours is not None and UNITS.get(ours.unit or unit_asked(expected.question))
+        return same_quantity(ours, theirs, question)
+    timed = ours is not None and UNITS.get(ours.unit or unit_asked(question))
     if timed and timed.kind == "time" and ours is not None and (moment := seconds(candidate)) is not None:
         return moment == ours.value * timed.factor
     return _formulas(expected.answer, candidate)

@@ -41,7 +41,7 @@ _COUNTS = (
 
 class CotReview(Cot, TableStage):
     name = "cot.review"
-    version = "6"
+    version = "7"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS)
 
     def settings(self, recipe: Recipe) -> Any:

@@ -26,8 +26,11 @@ PRESETS: dict[str, dict[str, float]] = {
 #: text alone.
 _WITH_TEXTS = {"thinking/thinking": 70_000, "thinking/text": 160_000}
 TEXT = "text"
-_STYLES = {(task.mode, style) for task in TASKS.values() for style in task.styles}
-_CELLS = {*MODES, *(f"{mode}/{style}" for mode, style in _STYLES), f"thinking/{TEXT}"}
+
+
+def _cells() -> set[str]:
+    styles = {f"{task.mode}/{style}" for task in TASKS.values() for style in task.styles}
+    return {*MODES, *styles, f"thinking/{TEXT}"}
 
 
 def resolve(config: str | Mapping[str, float], texts: bool = False) -> dict[str, float]:
@@ -39,8 +42,8 @@ def resolve(config: str | Mapping[str, float], texts: bool = False) -> dict[str,
         preset = PRESETS[config]
         split = config == "keye-vl" and texts
         config = {k: v for k, v in preset.items() if k != "thinking"} | _WITH_TEXTS if split else preset
-    if unknown := sorted(config.keys() - _CELLS):
-        raise UsageError(f"mix: unknown cell `{unknown[0]}`: use {', '.join(sorted(_CELLS))}")
+    if unknown := sorted(config.keys() - (cells := _cells())):
+        raise UsageError(f"mix: unknown cell `{unknown[0]}`: use {', '.join(sorted(cells))}")
     if twice := sorted(name for name in config if "/" in name and mode_of(name) in config):
         raise UsageError(f"mix: `{twice[0]}` and its mode as a whole both have a share")
     if not all(0 <= share < math.inf for share in config.values()) or not any(config.values()):

@@ -150,19 +150,18 @@ STRANGER_THINKS = (
 STRANGER_FINALS = ("The frame from another video is {box}", "It is frame {box}", "So the answer is {box}")
 
 MATCH_QUESTIONS = (
-    "Each picture shows three frames of a clip, in order. Clips 1 and 2 come from one video. Which candidate comes from the "
-    "same video?",
-    "Three frames stand for each clip. One of the candidates was cut from the video that clips 1 and 2 are from. Which one?",
-    "Clips 1 and 2 are parts of one video (three frames each). Which candidate is another part of it?",
-    "Which candidate belongs with clips 1 and 2? Each strip shows a clip in three frames.",
+    "Each video is a short clip. Clips 1 and 2 come from one video. Which candidate comes from the same video?",
+    "One of the candidates was cut from the video that clips 1 and 2 are from. Which one?",
+    "Clips 1 and 2 are parts of one video. Which candidate is another part of it?",
+    "Which candidate belongs with clips 1 and 2?",
     "The first two clips share a video. Find the candidate that was cut from that video, too.",
-    "Every strip is a clip in three frames. Which candidate continues or precedes clips 1 and 2?",
+    "Watch all six clips. Which candidate continues or precedes clips 1 and 2?",
     "Match the clips: which of the candidates has the same source as clips 1 and 2?",
     "One candidate was filmed in the same video as clips 1 and 2. Which one?",
     "Group the clips. Which candidate goes together with clips 1 and 2?",
-    "Three frames a clip: which candidate is from the video that clips 1 and 2 were cut from?",
+    "Which candidate is from the video that clips 1 and 2 were cut from?",
     "Clips 1 and 2 have one origin. Choose the candidate that has it as well.",
-    "Look at clips 1 and 2, then say which candidate comes out of the same video.",
+    "Watch clips 1 and 2, then say which candidate comes out of the same video.",
 )
 MATCH_THINKS = (
     "Clips of one video tend to share scene and colours. Candidate {letter} has those of clips 1 and 2. {others} show other "

@@ -19,7 +19,7 @@ from dataengine.cot.core.question import Question
 from dataengine.cot.core.record import OBSERVATION
 from dataengine.cot.teachers import tool_calls
 from dataengine.models.serving.completion import Request
-from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock, image_reference
+from dataengine.models.serving.messages import Block, ImageBlock, Message, TextBlock, VideoBlock, image_reference
 from dataengine.storage.workspace import digest
 
 VERSION = "1"
@@ -144,14 +144,16 @@ def register(views: Sequence[bytes], pictures: dict[str, bytes]) -> list[str]:
 
 
 def views(question: Question, of_sample: dict[str, list[bytes]], own: Sequence[bytes]) -> list[bytes]:
-    """Pictures of a question, in the order of its blocks: the sample, its frames, the question's own images. Empty where one of
-    them cannot be had."""
+    """Pictures of a question, in the order of its blocks: the sample, its frames, the question's own images and the frames of its
+    clips. Empty where one of them cannot be had."""
     shown = list[bytes]()
     for block in question.content:
         if isinstance(block, TextBlock):
             continue
         if isinstance(block, ImageBlock) and block.image.startswith(OBSERVATION):
             shown.append(own[int(block.image.removeprefix(OBSERVATION))])
+        elif isinstance(block, VideoBlock) and block.pictures:
+            shown += [own[number] for number in block.pictures]
         elif frames := of_sample.get("" if isinstance(block, ImageBlock) else question.parameters.get("sampling", "")):
             shown += frames
         else:

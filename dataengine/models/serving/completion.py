@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from dataengine.errors import RunError
-from dataengine.models.serving.messages import Message
+from dataengine.models.serving.messages import ImageBlock, Message
 from dataengine.storage.workspace import digest
 
 
@@ -52,6 +52,12 @@ class Request:
     logprobs: bool = False
     json_schema: Mapping[str, Any] | None = field(default=None, hash=False)
     tools: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+
+    @property
+    def pictures(self) -> list[str]:
+        """References to the pictures, in order."""
+        blocks = (block for message in self.messages for block in message.content)
+        return [block.image for block in blocks if isinstance(block, ImageBlock)]
 
     def digest(self, model: str, images: Sequence[str] = ()) -> str:
         """Digest of all that decides the completion: the model's id, the text, the settings and the SHA-256 of each picture."""

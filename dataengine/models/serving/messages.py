@@ -32,15 +32,22 @@ def image_reference(data: bytes) -> str:
 
 
 class VideoBlock(StrictModel):
-    """``nframes`` frames of the sample, at ``times`` (seconds from its first frame) and of ``kinds`` (0 slow, 1 fast).
-    ``sampling`` is ``even`` (the middles of equal spans, all slow) or ``slow-fast``."""
+    """``nframes`` frames at ``times`` (seconds from the first frame of what is shown) and of ``kinds`` (0 slow, 1 fast).
+    ``sample:<id>`` is a video of the release; ``obs:<n>`` a clip whose frames are the record's own pictures from ``obs<n>.png``
+    on. ``sampling`` is ``even`` (the middles of equal spans, all slow) or ``slow-fast``."""
 
     type: Literal["video"] = "video"
-    video: Annotated[str, Field(pattern=r"^sample:[0-9a-f]{32}$")]
+    video: Annotated[str, Field(pattern=r"^(sample:[0-9a-f]{32}|obs:\d+)$")]
     nframes: int
     sampling: Literal["even", "slow-fast"] = "even"
     times: Annotated[tuple[float, ...], Field(min_length=1, strict=False)]
     kinds: Annotated[tuple[int, ...], Field(min_length=1, strict=False)]
+
+    @property
+    def pictures(self) -> range:
+        """Numbers of the record's own pictures that are the frames of a clip; none of a video of the release."""
+        kind, _, number = self.video.partition(":")
+        return range(int(number), int(number) + len(self.times)) if kind == "obs" else range(0)
 
 
 Block = Annotated[TextBlock | ImageBlock | VideoBlock, Field(discriminator="type")]

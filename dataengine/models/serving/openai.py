@@ -21,7 +21,6 @@ from dataengine.models.serving.cache import CompletionCache
 from dataengine.models.serving.completion import Media, Request, Result
 from dataengine.models.serving.http import Url, proxy_of
 from dataengine.models.serving.loop_thread import Jobs, LoopThread
-from dataengine.models.serving.messages import ImageBlock
 from dataengine.models.serving.replicas import Replicas
 from dataengine.models.serving.shared_budget import SharedBudget
 from dataengine.models.serving.spending import limit_of
@@ -97,7 +96,7 @@ class OpenAIClient:
                     if request is None:
                         more = False
                         break
-                    names = _pictures(request)
+                    names = request.pictures
                     pictures = {name: media(name) for name in names}
                     digests = {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()}
                     key = request.digest(identity, [digests[name] for name in names])
@@ -181,9 +180,3 @@ def _is_reachable(url: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _pictures(request: Request) -> list[str]:
-    """References to the pictures of a request, in its order."""
-    blocks = (block for message in request.messages for block in message.content)
-    return [block.image for block in blocks if isinstance(block, ImageBlock)]

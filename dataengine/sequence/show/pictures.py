@@ -14,7 +14,7 @@ from dataengine.sequence.show.frames import Frame
 from dataengine.storage.store import Store
 from dataengine.tokenize import factory
 from dataengine.tokenize.base import Tokenizer
-from dataengine.tokenize.checkpoint import FILE
+from dataengine.tokenize.checkpoint import FILE, unpack
 from dataengine.tokenize.external import ExternalConfig
 
 Pixels = NDArray[np.uint8]
@@ -30,6 +30,8 @@ def find_tokenizer(stored: SequenceSet, path: str | None) -> Tokenizer | None:
     data = ExternalConfig(path=path).read() if path else _in_workspace(stored.store.url, stored.about)
     if data is None:
         return None
+    if unpack(data)[0].get("name") not in factory.OWN:
+        return None  # of a plugin, which a set does not name
     tokenizer = factory.load(data)
     if tokenizer.id != stored.about.tokenizer:
         raise RunError(
