@@ -21,7 +21,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.policy.annotated import annotated, sample_fields
 from dataengine.samples.locate import longest
 from dataengine.score.base import FileScorer
-from dataengine.score.factory import build
+from dataengine.score.factory import of_recipe
 from dataengine.shards.sample import sample_size
 from dataengine.stage import Run
 from dataengine.storage.workspace import canonical_json
@@ -88,7 +88,7 @@ def planned(run: Run) -> Frame:
 
 def _of_kinds(recipe: Recipe) -> dict[str, tuple[str, ...]]:
     """The kinds of media that a column is measured of, of those that are not measured of all."""
-    scorers = [scorer for scorer in build(recipe.score.scorers) if isinstance(scorer, FileScorer)]
+    scorers = [scorer for scorer in of_recipe(recipe) if isinstance(scorer, FileScorer)]
     return {field.name: scorer.kinds for scorer in scorers for field in scorer.fields}
 
 

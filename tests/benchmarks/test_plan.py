@@ -17,15 +17,14 @@ from dataengine.stage import RecordStage
 
 _TARS = 5
 RECORD_STAGES = [s for s in STAGES if isinstance(s, RecordStage) and not isinstance(s, ListingStage)]
-#: The items of a benchmark list are no samples, a tokenizer that is named reads none, and no recipe here has captions by models.
-_WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "Recaption", "CaptionQuality")
-_SEQUENCES = tuple(f"Sequence{one}" for one in ("Corpora", "Samples", "Vocabulary", "Encode", "Pack", "Write"))
-"""Planned by tars and files of texts, which tests/sequence has."""
+#: The items of a benchmark list are no samples, a tokenizer that is named reads none, one of a plugin what `product` reads;
+#: sequences are planned by tars and files of texts (tests/sequence), and no recipe here has captions by models.
+_WITHOUT = ("ContaminationEmbed", "TokenizerGiven", "PluginFit", "Recaption", "CaptionQuality")
 STAGES_OF_SAMPLES = [
     s
     for s in RECORD_STAGES
-    if type(s).__name__ not in (*_WITHOUT, *_SEQUENCES)
-    and (isinstance(s, IndexVectors) or not s.name.startswith(("index.", "release.index")))
+    if type(s).__name__ not in _WITHOUT
+    and (isinstance(s, IndexVectors) or not s.name.startswith(("index.", "release.index", "sequence.")))
 ]
 
 
@@ -64,10 +63,10 @@ def test_a_plan_does_not_grow_with_its_samples(
 
 
 def test_the_benchmark_plans_every_stage_that_reads_samples(plan: Any, tmp_path: Path) -> None:
-    """A checkpoint from elsewhere reads no samples; annotations are planned as text in pictures is, captions by the files that a
-    table stage has written, one a tar, sequences by tars and files of texts."""
+    """A checkpoint from elsewhere reads no samples, a plugin's tokenizer those of `product`; annotations are planned as text in
+    pictures is, captions by files of a table stage, one a tar, sequences by tars and files of texts."""
     recipes = plan.recipes(tmp_path, "duckdb")
     left_out = {type(s).__name__ for s in plan.planned() if not any(s.active(recipe) for recipe in recipes)}
     assert left_out - {
         name for name in left_out if name.startswith(("Annotate", "Caption", "Recaption", "Sequence"))
-    } == {"TokenizerGiven"}
+    } == {"TokenizerGiven", "PluginFit"}

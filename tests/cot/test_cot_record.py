@@ -20,14 +20,20 @@ def test_records_come_back_from_their_bytes() -> None:
         assert json.dumps(json.loads(data), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode() == data
 
 
+def own_pictures(block: dict[str, Any]) -> list[int]:
+    """Numbers of the record's own pictures that a block shows: one, or the frames of a video."""
+    kind, _, first = str(block.get(block["type"], "")).partition(":")
+    return list(range(int(first), int(first) + block.get("nframes", 1))) if kind == "obs" else []
+
+
 def test_a_record_is_in_the_shape_of_chat_messages() -> None:
     for kept in records():
         fields = json.loads(kept.record.to_bytes())
         assert [m["role"] for m in fields["messages"]] == ["user", "assistant"]
         for block in (b for m in fields["messages"] for b in m["content"]):
             assert block["type"] in block and block[block["type"]]
-        own = [b["image"] for m in fields["messages"] for b in m["content"] if b.get("image", "").startswith("obs:")]
-        assert own == [f"obs:{i}" for i in range(len(kept.images))]
+        shown = [own for m in fields["messages"] for b in m["content"] for own in own_pictures(b)]
+        assert shown == list(range(len(kept.images)))
         assert len({p["name"] for p in fields["params"]}) == len(fields["params"]) > 0
 
 
