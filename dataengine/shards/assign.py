@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dataengine import contracts
 from dataengine.errors import RunError
-from dataengine.shards.order import halves, shuffled, split_of
+from dataengine.shards.order import halves, shuffled, splits_of
 from dataengine.shards.sample import FAMILIES
 
 _I64 = NDArray[np.int64]
@@ -30,7 +30,7 @@ def assign(
     splits: Mapping[str, float],
     first: Mapping[str, int] | None = None,
 ) -> pa.Table:
-    """Assign ``kept`` samples (id, kind, bytes) to shards: contracts.ASSIGNMENT, ordered by shard and position.
+    """Assign ``kept`` samples (id, kind, bytes, parent of clips) to shards: contracts.ASSIGNMENT, ordered by shard and position.
 
     ``bytes`` is what a sample takes in a shard (``sample_size``). A sample larger than ``target_bytes`` has a shard of
     its own. Shards are named ``{split}-{family}-{number}``, from the number 0 or that of ``{split}-{family}`` in ``first``; a
@@ -40,7 +40,7 @@ def assign(
     order = shuffled(high, low, seed)
     refuse_duplicates(high[order], low[order])
     names = sorted(splits)
-    split, kind, size = split_of(low, splits)[order], kinds(kept)[order], kept["bytes"].to_numpy()[order]
+    split, kind, size = splits_of(kept, splits)[order], kinds(kept)[order], kept["bytes"].to_numpy()[order]
     tables = []
     for s, split_name in enumerate(names):
         for k, family in enumerate(FAMILIES):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dataengine.contracts import ASSIGNMENT, columns
 from dataengine.shards.assign import assign, kinds, marks, nearest_cuts, refuse_duplicates, shards_of
-from dataengine.shards.order import halves, mixed, split_of
+from dataengine.shards.order import halves, mixed, splits_of
 from dataengine.shards.sample import FAMILIES
 from dataengine.table_engine import Frame, TableEngine
 
@@ -70,7 +70,7 @@ class Layout:
 
 
 def assigned(engine: TableEngine, sizes: Frame, rules: Rules) -> Frame:
-    """Assign samples (id, kind, bytes) to shards: contracts.ASSIGNMENT in no order. Raises RunError as ``assign``."""
+    """Assign samples (id, kind, bytes, parent) to shards: contracts.ASSIGNMENT in no order. Raises RunError as ``assign``."""
     counted = engine.collect(engine.sql("SELECT CAST(count(*) AS BIGINT) AS n FROM s", {"s": sizes}))
     rows = int(counted["n"][0].as_py())
     if not engine.spread or rows <= ROWS_A_RANGE:
@@ -90,8 +90,8 @@ def _assign(rules: Rules, sizes: pa.Table) -> pa.Table:
 
 def ranges(rules: Rules, bits: int, sizes: pa.Table) -> pa.Table:
     """_RANGED: run of each sample, and its range (part) of the shuffled order by the first ``bits`` of its sort key."""
-    high, low = halves(_chunked(sizes["id"]))
-    run = split_of(low, rules.splits) * len(FAMILIES) + kinds(sizes)
+    high, _ = halves(_chunked(sizes["id"]))
+    run = splits_of(sizes, rules.splits) * len(FAMILIES) + kinds(sizes)
     part = (mixed(high, rules.seed) >> np.uint64(1)).astype(np.int64) >> np.int64(63 - bits)
     values = [sizes["id"], pa.array(run.astype(np.int32)), pa.array(part.astype(np.int32)), sizes["bytes"]]
     return pa.table(values, schema=_RANGED)

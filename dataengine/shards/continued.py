@@ -34,7 +34,7 @@ from dataengine.table_engine import Frame, TableEngine
 #: Samples of the earlier release that are not in this one.
 REMOVED = columns(id=pa.string(), shard=pa.string())
 _IDS = columns(id=pa.string())
-_NEW = "SELECT r.id, r.kind, r.size AS bytes FROM r LEFT JOIN e ON r.id = e.id WHERE e.id IS NULL"
+_NEW = "SELECT r.id, r.kind, r.size AS bytes, r.parent FROM r LEFT JOIN e ON r.id = e.id WHERE e.id IS NULL"
 _STAY = "SELECT e.id, e.split, e.shard, e.position FROM e JOIN r ON e.id = r.id"
 _REMOVED = "SELECT e.id, e.shard FROM e LEFT JOIN r ON e.id = r.id WHERE r.id IS NULL"
 _LOST = "SELECT shard, CAST(count(*) AS BIGINT) AS n FROM g GROUP BY shard"
@@ -53,10 +53,10 @@ class Assigned:
 def assigned_on(
     engine: TableEngine, workspace: Workspace, base: str, rows: Frame, rules: Rules, earlier: Earlier | None
 ) -> Assigned:
-    """Assign ``rows`` (id, kind, size) to shards, on the assignment of the ``earlier`` release. Publishes below ``base`` what was
-    added and removed, and the removed samples of each shard."""
+    """Assign ``rows`` (id, kind, size, parent) to shards, on the assignment of the ``earlier`` release. Publishes below ``base``
+    what was added and removed, and the removed samples of each shard."""
     if earlier is None:
-        sizes = engine.sql("SELECT id, kind, size AS bytes FROM r", {"r": rows})
+        sizes = engine.sql("SELECT id, kind, size AS bytes, parent FROM r", {"r": rows})
         return Assigned(engine.kept(assigned(engine, sizes, rules)), {}, {})
     before = engine.kept(engine.scan(Workspace(earlier.store.url), earlier.assignment, ASSIGNMENT))
     frames = {"r": rows, "e": before}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataengine.errors import RunError
@@ -28,8 +29,13 @@ def halves(ids: pa.ChunkedArray[Any]) -> tuple[_U64, _U64]:
     return words[:, 0], words[:, 1]
 
 
-def split_of(low: _U64, splits: Mapping[str, float]) -> NDArray[np.int64]:
-    """Index into ``sorted(splits)`` of each sample: its low bits alone decide, neither its neighbours nor the seed."""
+def splits_of(samples: pa.Table, splits: Mapping[str, float]) -> NDArray[np.int64]:
+    """Index into ``sorted(splits)`` of each sample (id, parent of clips): the low bits of its id decide, or of that of the video
+    it was cut from, so that clips of one video are in one split; neither its neighbours nor the seed."""
+    drawn: Any = samples["id"]
+    if "parent" in samples.column_names:
+        drawn = pc.coalesce(samples["parent"], drawn)
+    low = halves(drawn if isinstance(drawn, pa.ChunkedArray) else pa.chunked_array([drawn], pa.string()))[1]
     shares = [splits[name] for name in sorted(splits)]
     borders = [min(int(sum(shares[: i + 1]) * 2**64), 2**64 - 1) for i in range(len(shares) - 1)]
     return np.searchsorted(np.array(borders, np.uint64), low, side="right").astype(np.int64)

@@ -40,7 +40,7 @@ class ShardAssign(TableStage):
     """Assigns samples to shards: a table, and a plan file a shard, whose digest is the shard's key."""
 
     name = "shard.assign"
-    version = "4"
+    version = "5"
     needs = ("ingest", "dedup", "score", *ANNOTATIONS, *INDEXED, "filter", "tokenize.encode")
 
     def settings(self, recipe: Recipe) -> Any:

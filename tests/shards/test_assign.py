@@ -13,7 +13,7 @@ from dataengine import contracts
 from dataengine.errors import RunError
 from dataengine.shards import assign_distributed
 from dataengine.shards.assign import assign, cuts
-from dataengine.shards.order import halves, split_of
+from dataengine.shards.order import halves, splits_of
 
 SPLITS = {"train": 0.8, "validation": 0.2}
 ids = st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), unique=True, max_size=60)
@@ -169,9 +169,10 @@ def test_ids_are_read_as_numbers(given_ids: list[str]) -> None:
 
 
 def test_borders_of_splits() -> None:
-    low = np.array([0, 2**63 - 1, 2**63, 2**64 - 1], np.uint64)
-    assert split_of(low, {"b": 0.5, "a": 0.5}).tolist() == [0, 0, 1, 1]
-    assert split_of(low, {"a": 1.0}).tolist() == [0] * 4
+    low = [0, 2**63 - 1, 2**63, 2**64 - 1]
+    samples = pa.table({"id": [f"{n:032x}" for n in low]})
+    assert splits_of(samples, {"b": 0.5, "a": 0.5}).tolist() == [0, 0, 1, 1]
+    assert splits_of(samples, {"a": 1.0}).tolist() == [0] * 4
 
 
 @given(st.lists(st.integers(0, 10**12), max_size=50), st.integers(1, 20))
@@ -179,6 +180,30 @@ def test_cuts_leave_no_run_empty(sizes: list[int], shards: int) -> None:
     found = cuts(np.array(sizes, np.int64), shards)
     assert len(found) < shards and (np.diff(found) > 0).all()
     assert ((found > 0) & (found < len(sizes))).all()
+
+
+def test_clips_of_one_video_are_in_one_split() -> None:
+    videos = _random(40, seed=5)["id"].to_pylist()
+    clips = _random(400, kind="video", seed=6)
+    parents = pa.array([videos[i % 40] if i % 4 else None for i in range(400)], pa.string())
+    kept = clips.append_column("parent", parents)
+    split = dict(
+        zip(
+            *(assign(kept, target_bytes=9000, seed=1, splits=SPLITS)[c].to_pylist() for c in ("id", "split")),
+            strict=True,
+        )
+    )
+    of_video: dict[str, set[str]] = {}
+    for clip, parent in zip(clips["id"].to_pylist(), parents.to_pylist(), strict=True):
+        of_video.setdefault(parent or clip, set()).add(split[clip])
+    assert {len(one) for one in of_video.values()} == {1} and len(set(split.values())) == len(SPLITS)
+    alone = assign(_table(videos, ["video"] * 40, [1] * 40), target_bytes=9000, seed=2, splits=SPLITS).to_pylist()
+    assert all(of_video[row["id"]] == {row["split"]} for row in alone if row["id"] in of_video)
+    ranged = assign_distributed.ranges(assign_distributed.Rules(9000, 1, SPLITS), 3, kept)
+    runs = dict(zip(ranged["id"].to_pylist(), ranged["run"].to_pylist(), strict=True))
+    assert {(split[one], run) for one, run in runs.items()} == {
+        (name, n * 2 + 1) for n, name in enumerate(sorted(SPLITS))
+    }
 
 
 @pytest.mark.slow

@@ -28,8 +28,9 @@ RULES = Rules(3000, 1, {"test": 0.3, "train": 0.7})
 
 def _rows(ids: list[int]) -> pa.Table:
     kinds = ["video" if n % 5 == 0 else "image" for n in ids]
-    schema = pa.schema({"id": pa.string(), "kind": pa.string(), "size": pa.int64()})
-    return pa.table([[f"{n:032x}" for n in ids], kinds, [n % 1999 + 1 for n in ids]], schema=schema)
+    schema = pa.schema({"id": pa.string(), "kind": pa.string(), "size": pa.int64(), "parent": pa.string()})
+    parents = [f"{n % 3:032x}" if n % 10 == 5 else None for n in ids]
+    return pa.table([[f"{n:032x}" for n in ids], kinds, [n % 1999 + 1 for n in ids], parents], schema=schema)
 
 
 def _continue(engine: Any, workspace: Workspace, earlier: pa.Table, rows: pa.Table, base: str) -> tuple[pa.Table, Any]:
@@ -48,7 +49,9 @@ def _continue(engine: Any, workspace: Workspace, earlier: pa.Table, rows: pa.Tab
 def test_engines_agree_and_places_have_no_gaps(
     tmp_path_factory: pytest.TempPathFactory, old: list[int], new: list[int], lost: int, parts: int
 ) -> None:
-    before = assign(_rows(old).rename_columns(["id", "kind", "bytes"]), target_bytes=3000, seed=1, splits=RULES.splits)
+    before = assign(
+        _rows(old).rename_columns(["id", "kind", "bytes", "parent"]), target_bytes=3000, seed=1, splits=RULES.splits
+    )
     kept = _rows([*old[lost:], *(n for n in new if n not in old)])
     workspace = Workspace(str(tmp_path_factory.mktemp("workspace")))
     with DuckDBEngine() as duck, Parted(parts, lost) as parted:
@@ -70,7 +73,7 @@ def test_engines_agree_and_places_have_no_gaps(
 def test_spark(tmp_path: Path, spark: SparkEngine, duck: DuckDBEngine) -> None:
     old, new = range(1, 10**38, 3 * 10**36), range(7, 10**38, 9 * 10**36)
     before = assign(
-        _rows([*old]).rename_columns(["id", "kind", "bytes"]), target_bytes=3000, seed=1, splits=RULES.splits
+        _rows([*old]).rename_columns(["id", "kind", "bytes", "parent"]), target_bytes=3000, seed=1, splits=RULES.splits
     )
     kept = _rows([*old[::2], *new])
     one, two = (
