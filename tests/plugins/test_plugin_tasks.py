@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from dataengine.config.recipe import Recipe, load
 from dataengine.cot.core.outcomes import Kept, Outcome, Rejected, Step
 from dataengine.cot.core.sample import CotInput
+from dataengine.cot.mix.answers import with_bounded_answers
+from dataengine.cot.mix.candidates import ReviewedQuestion, with_outcomes
 from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.plugin_tasks import OWN, use
 from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS
@@ -137,6 +142,20 @@ def test_a_task_that_cannot_tell_whether_it_asks_does_not(method: str) -> None:
 
 def test_numbers_of_numpy_are_facts() -> None:
     assert isinstance(asked(SOURCE.replace(MEASURED, "return {'brightness': source.picture().max()}")), Kept)
+
+
+def test_answers_are_counted_alike_where_the_plugin_is_not_loaded() -> None:
+    """As in the processes of Spark, which get what the driver knows of the families."""
+    use((PluginFile("exposure_task.py", SOURCE.encode()),))
+    outcomes = pickle.dumps(partial(with_outcomes, 0, with_bounded_answers()))
+    use(())
+    asked = {"mode": "non_thinking", "style": "non_thinking", "task": "exposure", "family": "picture", "split": "train"}
+    rows = [
+        ReviewedQuestion(rid=rid, sample="a", difficulty="1", answer=answer, rejected=None, **asked).to_row()
+        for rid, answer in (("1", "bright"), ("2", "bright"), ("3", "dark"))
+    ]
+    first, again, other = pickle.loads(outcomes)(pa.Table.from_pylist(rows))["answer"].to_pylist()
+    assert first == again != other
 
 
 @pytest.mark.parametrize(
