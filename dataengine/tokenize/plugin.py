@@ -128,7 +128,7 @@ class PluginTokenizer:
 
     def setup(self, device: str, threads: int) -> None:
         """Raises RunError."""
-        _or_run_error(f"{self.origin} cannot start", lambda: self.inner.setup(device, threads))
+        _or_run_error(f"{self.origin} cannot start", partial(self.inner.setup, device, threads))
 
     def encode(self, prepared: Sequence[Any]) -> list[Codes]:
         """Raises TypeError or ValueError for what are no codes."""

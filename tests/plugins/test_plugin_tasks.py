@@ -80,7 +80,7 @@ def test_the_example_is_asked_and_its_records_are_verified_from_the_media(tmp_pa
     assert (states["score"], states["cot.questions"], states["cot.paths"]) == ("up to date", "done", "done")
 
 
-def asked(source: str) -> Outcome:
+def outcome_of(source: str) -> Outcome:
     """What comes of asking the plugin's task about a bright picture, as a decode child sends it."""
     pixels = np.full((64, 64, 3), 250, np.uint8)
     sample = CotInput("a" * 32, "image", lambda: pixels, lambda count, side: [])
@@ -123,7 +123,7 @@ BEFORE = "    def measure("
 )
 def test_what_a_task_raises_costs_the_question(old: str, new: str, step: Step, reason: str) -> None:
     assert old in SOURCE
-    outcome = asked(SOURCE.replace(old, new))
+    outcome = outcome_of(SOURCE.replace(old, new))
     assert isinstance(outcome, Rejected) and (outcome.step, outcome.reason) == (step, reason)
 
 
@@ -132,8 +132,8 @@ def test_a_task_that_cannot_tell_whether_it_asks_does_not(method: str) -> None:
     raises = SOURCE.replace(BEFORE, f"    def {method}:\n        return 1 / 0\n\n{BEFORE}")
     use((PluginFile("exposure_task.py", raises.encode()),))
     try:
-        task, sample = TASKS["exposure"], CotInput("a" * 32, "image", picture, lambda count, side: [])
-        calls = {"takes": (sample,), "variants": (sample,), "programs": ("non_thinking",)}
+        task, sample = TASKS["exposure"], CotInput("a" * 32, "image", lambda: picture(0), lambda count, side: [])
+        calls: dict[str, Any] = {"takes": (sample,), "variants": (sample,), "programs": ("non_thinking",)}
         name = method.partition("(")[0]
         assert not getattr(task, name)(*calls[name])
     finally:
@@ -141,7 +141,7 @@ def test_a_task_that_cannot_tell_whether_it_asks_does_not(method: str) -> None:
 
 
 def test_numbers_of_numpy_are_facts() -> None:
-    assert isinstance(asked(SOURCE.replace(MEASURED, "return {'brightness': source.picture().max()}")), Kept)
+    assert isinstance(outcome_of(SOURCE.replace(MEASURED, "return {'brightness': source.picture().max()}")), Kept)
 
 
 def test_answers_are_counted_alike_where_the_plugin_is_not_loaded() -> None:
@@ -149,9 +149,15 @@ def test_answers_are_counted_alike_where_the_plugin_is_not_loaded() -> None:
     use((PluginFile("exposure_task.py", SOURCE.encode()),))
     outcomes = pickle.dumps(partial(with_outcomes, 0, with_bounded_answers()))
     use(())
-    asked = {"mode": "non_thinking", "style": "non_thinking", "task": "exposure", "family": "picture", "split": "train"}
+    shared: dict[str, Any] = {
+        "mode": "non_thinking",
+        "style": "non_thinking",
+        "task": "exposure",
+        "family": "picture",
+        "split": "train",
+    }
     rows = [
-        ReviewedQuestion(rid=rid, sample="a", difficulty="1", answer=answer, rejected=None, **asked).to_row()
+        ReviewedQuestion(rid=rid, sample="a", difficulty="1", answer=answer, rejected=None, **shared).to_row()
         for rid, answer in (("1", "bright"), ("2", "bright"), ("3", "dark"))
     ]
     first, again, other = pickle.loads(outcomes)(pa.Table.from_pylist(rows))["answer"].to_pylist()

@@ -75,21 +75,21 @@ class PluginTeacher:
                 continue
             batch.append((index, key, request))
             if len(batch) == _CHUNK:
-                yield from self._asked(batch, media)
+                yield from self._answered(batch, media)
                 batch = []
-        yield from self._asked(batch, media)
+        yield from self._answered(batch, media)
 
-    def _asked(self, batch: Sequence[tuple[int, str, Request]], media: Media) -> Iterator[tuple[int, Result]]:
+    def _answered(self, batch: Sequence[tuple[int, str, Request]], media: Media) -> Iterator[tuple[int, Result]]:
         """Each result once. Requests that a batch left unanswered are asked one by one."""
-        results = dict(self._given([request for *_, request in batch], media))
+        results = dict(self._results([request for *_, request in batch], media))
         for place, (index, key, request) in enumerate(batch):
             result = results.get(place)
             if result is None:
-                result = dict(self._given([request], media)).get(0) or _bad(f"{self.origin} gave no completion")
+                result = dict(self._results([request], media)).get(0) or _bad(f"{self.origin} gave no completion")
             self.cache.put(key, result)
             yield index, result
 
-    def _given(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
+    def _results(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
         """What the plugin gives before it raises; of a single request the failure that stands for the exception."""
         if not requests:
             return
