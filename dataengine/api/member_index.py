@@ -24,12 +24,12 @@ _WINDOW = 1 << 16
 _END = bytes(BLOCK)
 
 
-def headers(store: Store, tar: Tar, start: int | None = None) -> Iterator[Member]:
-    """The members of a tar in their order, from the header at ``start``. Read a window at a time: each once where entries are
-    small, else, and from a ``start``, only those with headers in them. Raises RunError for a tar that is missing or damaged."""
-    window = CHUNK if start is None and tar.bytes <= tar.entries * _LARGE else _WINDOW
+def headers(store: Store, tar: Tar, start: int = 0, window: int | None = None) -> Iterator[Member]:
+    """The members of a tar in their order, from the header at ``start``. Read a ``window`` of bytes at a time: by default each
+    once where entries are small, else only those with headers in them. Raises RunError for a tar that is missing or damaged."""
+    window = window or (CHUNK if tar.bytes <= tar.entries * _LARGE else _WINDOW)
     with open_object(store, tar.path, tar.bytes, window) as file:
-        at = start or 0
+        at = start
         while True:
             file.seek(at)
             head = file.read(BLOCK)
@@ -79,22 +79,30 @@ class MemberIndex:
     def __init__(self, store: Store, tar: Tar, starts: Mapping[str, int] | None = None) -> None:
         self._store, self._tar, self._starts = store, tar, starts or {}
         self._known: dict[str, Extents] = {}
-        self._rest = entries(headers(store, tar))
+        self._rest: Iterator[tuple[str, Extents]] | None = None
+        self._at = 0
         self._lock = threading.Lock()
 
     def of(self, key: str) -> Extents | None:
         """The members of an entry; None where the tar has none of that name. Raises as ``headers``."""
         if key in self._starts and key not in self._known:
-            name, extents = next(entries(headers(self._store, self._tar, self._starts[key])), ("", Extents()))
+            name, extents = next(entries(headers(self._store, self._tar, self._starts[key], _WINDOW)), ("", Extents()))
             if name != key:
                 raise RunError(f"{self._store.uri(self._tar.path)} is not as its workspace has it: copy it again")
             self._known[key] = extents
             return extents
         with self._lock:
+            self._rest = self._rest or entries(headers(self._store, self._tar, self._at))
             try:
                 while key not in self._known and (one := next(self._rest, None)) is not None:
                     self._known[one[0]] = one[1]
+                    self._at = max(offset + member_size(size) - BLOCK for offset, size in one[1].values())
             except (RunError, FileNotFoundError) as error:
-                self._rest = entries(headers(self._store, self._tar))
+                self._rest = None
                 raise RunError(str(error)) from None
             return self._known.get(key)
+
+    def pause(self) -> None:
+        """Hold no bytes of the tar until somebody looks for more of it."""
+        with self._lock:
+            self._rest = None

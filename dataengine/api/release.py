@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 #: Rows of a table of places that are held at once, and bytes of a column read ahead.
 _ROWS, _AHEAD = 1 << 16, 1 << 20
-#: Tars whose members are remembered.
-_TARS = 64
+#: Tars whose members are remembered, and those of which bytes are held, too.
+_TARS, _OPEN = 64, 4
 _ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -241,4 +241,6 @@ class Release:
         self._indexes[tar.path] = index
         while len(self._indexes) > _TARS:
             self._indexes.popitem(last=False)
+        if len(self._indexes) > _OPEN:
+            list(self._indexes.values())[-_OPEN - 1].pause()
         return index

@@ -62,7 +62,7 @@ class Tables:
         import duckdb
 
         for name in self.names:
-            if re.search(rf"\b{name}\b", query):
+            if re.search(rf"\b{name}\b", query, re.IGNORECASE):
                 self._open(name)
         try:
             return self._engine.connection.sql(query)

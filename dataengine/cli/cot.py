@@ -58,15 +58,15 @@ def tasks(
     ] = None,
 ) -> None:
     """List the task families by capability: mode, what each needs, its share, and how many wordings its questions have."""
+    from dataengine.catalog import adopt_plugins
     from dataengine.cli import console
     from dataengine.config.cot import CotConfig
     from dataengine.config.recipe import load
-    from dataengine.cot.tasks.plugin_tasks import task_plugins, use
     from dataengine.cot.tasks.registry import listing, shares
 
     loaded = load(recipe) if recipe else None
     if loaded is not None:
-        use(task_plugins(loaded))
+        adopt_plugins(loaded)
     config = (loaded.cot if loaded else None) or CotConfig()
     rows = listing(shares(config.tasks, config.capabilities))
     console.print_table("task families", ("capability", "family", "mode", "needs", "share", "wordings"), rows)
@@ -82,16 +82,20 @@ def verify(
     ] = None,
 ) -> None:
     """Verify every CoT record of RELEASE by computing facts, answers, reasoning, tool calls and images anew from its media."""
+    from dataengine.catalog import own_names
     from dataengine.cli import console
     from dataengine.plugins.file import PluginFile
+    from dataengine.plugins.offers import check
     from dataengine.verify.cot_records import recheck
+
+    plugins = tuple(PluginFile.read(path) for path in plugin or [])
+    check(plugins, own_names())
 
     with console.Progress() as bar:
 
         def progress(done: int, total: int) -> None:
             bar.step("verify") if done else bar.start("verify", total, total)
 
-        plugins = tuple(PluginFile.read(path) for path in plugin or [])
         report = recheck(release, workers or os.cpu_count() or 1, progress, plugins)
     console.print_rows("verified from the media", report.rows())
     if report.errors:

@@ -9,7 +9,7 @@ import yaml
 
 from dataengine.config.yaml_loader import unnamed
 from dataengine.errors import DataEngineError, RunError, UsageError
-from dataengine.plugins.failure import said
+from dataengine.plugins.failure import in_words
 from dataengine.plugins.file import PluginFile
 from dataengine.plugins.kinds import Kind
 from dataengine.plugins.offers import check, names
@@ -51,7 +51,7 @@ def export(
     except (DataEngineError, MemoryError):
         raise
     except Exception as error:
-        raise RunError(f"{origin}: {said(error)}; {out} is not whole: delete it and export again") from error
+        raise RunError(f"{origin}: {in_words(error)}; {out} is not whole: delete it and export again") from error
 
 
 def _counts(written: Any) -> dict[str, int]:

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dataengine import contracts
 from dataengine.config.sources import PluginSource
 from dataengine.config.yaml_loader import unnamed
-from dataengine.errors import DataEngineError, InputError, UsageError
+from dataengine.errors import DataEngineError, InputError, RunError, UsageError
 from dataengine.ingest.listing import part_name
 from dataengine.ingest.occurrence import Occurrence, SourceReader
-from dataengine.plugins.failure import ERROR, failure_of, said
+from dataengine.plugins.failure import ERROR, failure_of, in_words
 from dataengine.plugins.kinds import Kind
 from dataengine.plugins.offers import Plugin, names
 from dataengine.plugins.origin import Origin, origin_of
-from dataengine.stage import Part
+from dataengine.stage import Part, Run
 from dataengine.storage.workspace import digest
+from dataengine.text.cleaning import clean_text
 
 
 def plugin_reader(source: PluginSource, plugins: Sequence[Plugin]) -> PluginReader:
@@ -28,6 +30,33 @@ def plugin_reader(source: PluginSource, plugins: Sequence[Plugin]) -> PluginRead
         what = unnamed("reader", source.reader, known) if known else f"no plugin offers a source `{source.reader}`"
         raise UsageError(f"{what}: name its file in `plugins`")
     return PluginReader(source.name, source.license, origin)
+
+
+def check_uris(run: Run) -> None:
+    """Raises RunError where two parts of a plugin's source have given an input of one uri, which could not be told apart."""
+    names = [source.name for source in run.recipe.sources if isinstance(source, PluginSource)]
+    if not names:
+        return
+    columns = ["source", "uri"]
+    samples = run.frame("ingest", "samples", contracts.SAMPLES, columns)
+    frames = {"s": samples, "f": run.frame("ingest", "failures", contracts.FAILURES, columns)}
+    listed = ", ".join(f"'{name}'" for name in names)
+    rows = run.engine.collect(run.engine.sql(_SHARED.format(names=listed), frames)).to_pylist()
+    if rows:
+        raise RunError(
+            "\n".join(
+                f"source `{row['source']}` of a plugin gives {row['uri']} {row['inputs']} times, in several parts: an input "
+                "needs a uri of its own in the whole source"
+                for row in rows
+            )
+        )
+
+
+_SHARED = """
+SELECT "source", "uri", CAST(count(*) AS BIGINT) AS "inputs"
+FROM (SELECT "source", "uri" FROM s UNION ALL SELECT "source", "uri" FROM f) AS i
+WHERE "source" IN ({names}) GROUP BY "source", "uri" HAVING count(*) > 1 ORDER BY "source", "uri" LIMIT 3
+"""
 
 
 @dataclass(frozen=True)
@@ -45,7 +74,7 @@ class PluginReader:
         except (DataEngineError, MemoryError):
             raise
         except Exception as error:
-            raise UsageError(f"{self.origin}: parts: {said(error)}") from error
+            raise UsageError(f"{self.origin}: parts: {in_words(error)}") from error
 
     def occurrences(self, spec: tuple[str, Any]) -> Iterator[Occurrence]:
         """In the plugin's order, which must be the same each time. A uri that comes again is a failed input of its own."""
@@ -73,9 +102,30 @@ class PluginReader:
     def _checked(self, one: Any) -> Occurrence:
         if not isinstance(one, Occurrence):
             raise TypeError(f"occurrences gave a {type(one).__name__}; it gives dataengine.Occurrence")
-        if not isinstance(one.uri, str) or not one.uri:
+        uri = clean_text(one.uri) if isinstance(one.uri, str) else ""  # as it is stored
+        if not uri:
             raise TypeError("an occurrence has no uri: each needs one of its own")
-        return replace(one, license=self.license) if one.license is None else one
+        if mistake := _mistake_in(one):
+            return Occurrence(uri, error=InputError(ERROR, mistake))
+        error = None if one.error is None else failure_of(one.error)
+        return replace(one, uri=uri, error=error, license=self.license if one.license is None else one.license)
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "location": (str,),
+    "license": (str, type(None)),
+    "meta": (str, type(None)),
+    "data": (bytes, type(None)),
+    "error": (InputError, type(None)),
+}
+
+
+def _mistake_in(one: Occurrence) -> str:
+    """What of an occurrence has another type than it should, "" where nothing has."""
+    if not isinstance(one.captions, tuple | list) or not all(isinstance(text, str) for text in one.captions):
+        return "`captions` is no tuple of texts"
+    wrong = [(name, getattr(one, name)) for name, types in _TYPES.items() if not isinstance(getattr(one, name), types)]
+    return "; ".join(f"`{name}` is a {type(value).__name__}, not {_TYPES[name][0].__name__}" for name, value in wrong)
 
 
 def _again(occurrence: Occurrence, count: int) -> Occurrence:

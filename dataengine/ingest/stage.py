@@ -17,7 +17,7 @@ from dataengine.ingest.error_budget import over_budget
 from dataengine.ingest.folder import FolderReader
 from dataengine.ingest.listing_stage import ListingStage
 from dataengine.ingest.occurrence import Reader, SourceReader
-from dataengine.ingest.plugin import plugin_reader
+from dataengine.ingest.plugin import check_uris, plugin_reader
 from dataengine.ingest.table import TableReader, UrlsReader
 from dataengine.ingest.webdataset import WebDatasetReader
 from dataengine.ingest.worker import IngestWorker
@@ -167,6 +167,7 @@ class Ingest(ListingStage):
         return partitions.keep(run.recipe, self.plan(run))
 
     def objections(self, run: Run) -> Mapping[str, str]:
+        check_uris(run)
         return over_budget(run, {p.name: (p.spec[0], _partition(p.spec[1])) for p in self.plan(run)})
 
     def worker(self, run: Run) -> Worker:

@@ -30,7 +30,7 @@ def check(files: Sequence[PluginFile], reserved: Mapping[Kind, Collection[str]])
     cannot be loaded or lists nothing, a name that is there twice."""
     mistakes = list[str]()
     owners: dict[tuple[Kind, str], str] = {
-        (kind, name): "the engine's own" for kind, taken in reserved.items() for name in taken
+        (kind, name): "the engine's own" for kind, own in reserved.items() for name in own
     }
     for file in files:
         try:

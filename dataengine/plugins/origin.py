@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataengine.errors import DataEngineError, UsageError
-from dataengine.plugins.failure import said
+from dataengine.plugins.failure import in_words
 from dataengine.plugins.kinds import Kind
 from dataengine.plugins.offers import Plugin, find
 from dataengine.storage.workspace import digest
@@ -43,7 +43,7 @@ class Origin:
         except (DataEngineError, MemoryError):
             raise
         except Exception as error:
-            raise UsageError(f"{self}: {said(error)}") from error
+            raise UsageError(f"{self}: {in_words(error)}") from error
 
 
 def origin_of(kind: Kind, name: str, options: Mapping[str, Any], plugins: Sequence[Plugin]) -> Origin | None:

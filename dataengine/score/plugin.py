@@ -21,7 +21,7 @@ from dataengine.media.limits import Limits
 from dataengine.media.sandbox.answers import encode
 from dataengine.media.sandbox.wire import Ok
 from dataengine.models.clip import ClipEncoder
-from dataengine.plugins.failure import failure_of, said
+from dataengine.plugins.failure import failure_of, in_words
 from dataengine.plugins.offers import Plugin
 from dataengine.plugins.origin import Origin
 from dataengine.score.base import Columns, EmbeddingScorer, stored
@@ -63,7 +63,7 @@ class PluginScorer:
         except DataEngineError:
             raise
         except Exception as error:
-            raise UsageError(f"score.scorers: {self.origin}: {said(error)}") from error
+            raise UsageError(f"score.scorers: {self.origin}: {in_words(error)}") from error
 
     @abstractmethod
     def outcomes(self, prepared: Sequence[Any], captions: Sequence[Any]) -> list[dict[str, Any] | Fault]:
@@ -85,7 +85,7 @@ class PluginPixelScorer(PluginScorer):
         except (DataEngineError, MemoryError):
             raise
         except Exception as error:
-            raise RunError(f"{self.origin} cannot start: {said(error)}") from error
+            raise RunError(f"{self.origin} cannot start: {in_words(error)}") from error
 
     def prepare(self, frames: Sequence[Pixels]) -> dict[str, Any]:
         """``{"value": …}``, or why there is none: other scorers of the sample are not to lose theirs."""

@@ -20,7 +20,7 @@ from dataengine.score.plugin import (
 _ALL = ("version", "fields", "validate")
 _PIXELS = ("frames", "min_side", "prepare", "setup", "score")
 _FILE = ("kinds", "prepare_file")
-_TAKEN = ("id", "failure", "message")
+_RESERVED = ("id", "failure", "message")
 _TYPES = (pa.float64(), pa.int64(), pa.string())
 
 
@@ -48,9 +48,9 @@ def _of_fields(fields: Any) -> list[str]:
     names = [one.name for one in fields]
     mistakes = [f"`fields` has `{name}` twice" for name in sorted({n for n in names if names.count(n) > 1})]
     for one in fields:
-        if not NAME.fullmatch(one.name) or one.name in _TAKEN:
+        if not NAME.fullmatch(one.name) or one.name in _RESERVED:
             mistakes.append(
-                f"a column cannot be called {one.name!r}: use a-z, 0-9 and `_`, and not {', '.join(_TAKEN)}"
+                f"a column cannot be called {one.name!r}: use a-z, 0-9 and `_`, and not {', '.join(_RESERVED)}"
             )
         if one.type not in _TYPES:
             mistakes.append(f"`{one.name}` is of type {one.type}; use {', '.join(map(str, _TYPES))}")

@@ -11,7 +11,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.plugins.failure import ERROR, said
+from dataengine.plugins.failure import ERROR, in_words
 from dataengine.score.factory import of_recipe
 from dataengine.score.plugin import (
     AnyOfModel,
@@ -48,7 +48,7 @@ def fault_of(scorer: PluginScorer) -> Fault | None:
     try:  # as one batch, too
         rows_of(scorer, values, captions)
     except Exception as error:
-        return Fault(ERROR, said(error))
+        return Fault(ERROR, in_words(error))
     return None
 
 

@@ -81,7 +81,7 @@ def load(data: bytes, plugins: Sequence[Plugin] = ()) -> Tokenizer:
     """The tokenizer in a checkpoint, maybe of one of ``plugins``. Raises RunError for a damaged one or an unknown tokenizer."""
     config, _ = unpack(data)
     if (origin := of_plugin(config.get("name"), plugins)) is not None:
-        tokenizer: Any = PluginTokenizer(origin, class_of(origin).load(data))
+        tokenizer: Any = PluginTokenizer.loaded(origin, data)
         return tokenizer  # type: ignore[no-any-return]
     return tokenizer_class(str(config.get("name"))).load(data)
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from dataengine.errors import DataEngineError, InputError, RunError, UsageError
 from dataengine.media.video.sampling import SlowFast
-from dataengine.plugins.failure import failure_of, said
+from dataengine.plugins.failure import failure_of, in_words
 from dataengine.plugins.origin import Origin
 from dataengine.storage.workspace import digest
 from dataengine.tokenize.base import Codes, Frame, Grid, Preparer, Timeline, Tokenizer
+
+T = TypeVar("T")
 
 _NEEDED = (
     "Config",
@@ -95,12 +98,14 @@ class PluginTokenizer:
         """By the class's own ``fit(config, stills)``; one without is made from its configuration. Raises RunError."""
         class_ = class_of(origin)
         config = class_.Config.model_validate(settings)
-        try:
-            return cls(origin, class_.fit(config, stills) if hasattr(class_, "fit") else class_(config))
-        except (DataEngineError, MemoryError):
-            raise
-        except Exception as error:
-            raise RunError(f"{origin} cannot be fitted: {said(error)}") from error
+        make = partial(class_.fit, config, stills) if hasattr(class_, "fit") else partial(class_, config)
+        return cls(origin, _or_run_error(f"{origin} cannot be fitted", make))
+
+    @classmethod
+    def loaded(cls, origin: Origin, data: bytes) -> PluginTokenizer:
+        """From a checkpoint. Raises RunError."""
+        class_ = class_of(origin)
+        return cls(origin, _or_run_error(f"{origin} cannot be loaded", lambda: class_.load(data)))
 
     @property
     def id(self) -> str:
@@ -123,18 +128,17 @@ class PluginTokenizer:
 
     def setup(self, device: str, threads: int) -> None:
         """Raises RunError."""
-        try:
-            self.inner.setup(device, threads)
-        except (DataEngineError, MemoryError):
-            raise
-        except Exception as error:
-            raise RunError(f"{self.origin} cannot start: {said(error)}") from error
+        _or_run_error(f"{self.origin} cannot start", partial(self.inner.setup, device, threads))
 
     def encode(self, prepared: Sequence[Any]) -> list[Codes]:
         """Raises TypeError or ValueError for what are no codes."""
         codes = self.inner.encode(prepared)
         if len(codes) != len(prepared) or not all(isinstance(one, Codes) for one in codes):
             raise TypeError(f"encode gave no list of {len(prepared)} dataengine.tokenize.base.Codes")
+        sizes = self.codebook_sizes
+        for one in codes:
+            if one.tokens.shape[1] != len(sizes) or (one.tokens >= np.asarray(sizes)).any():
+                raise ValueError(f"encode gave codes that are not of codebooks of {', '.join(map(str, sizes))} entries")
         return codes
 
     def attempt(self, prepared: Sequence[Any]) -> list[Codes | InputError]:
@@ -151,11 +155,23 @@ class PluginTokenizer:
         return [*self.attempt(prepared[:half]), *self.attempt(prepared[half:])]
 
     def decode(self, codes: Codes) -> Any:
-        return self.inner.decode(codes)
+        """Raises RunError."""
+        return _or_run_error(f"{self.origin} cannot decode", lambda: self.inner.decode(codes))
 
     def save(self) -> bytes:
-        return self.inner.save()
+        """Raises RunError."""
+        return _or_run_error(f"{self.origin} cannot be saved", self.inner.save)
 
     def load(self, data: bytes) -> PluginTokenizer:
-        """Another of the same class."""
-        return PluginTokenizer(self.origin, class_of(self.origin).load(data))
+        """Another of the same class. Raises RunError."""
+        return self.loaded(self.origin, data)
+
+
+def _or_run_error(what: str, work: Callable[[], T]) -> T:
+    """What ``work`` returns. Raises RunError for what a plugin raises."""
+    try:
+        return work()
+    except (DataEngineError, MemoryError):
+        raise
+    except Exception as error:
+        raise RunError(f"{what}: {in_words(error)}") from error

@@ -145,7 +145,7 @@ def _kelix(run: Run) -> KelixTokenizer:
     from dataengine.tokenize.kelix.tokenizer import KelixTokenizer
 
     [file] = run.records["tokenize.fit"].files("tokenizer")
-    tokenizer = load(run.workspace.store.get(file.key))
+    tokenizer = load(run.workspace.store.get(file.key), run.recipe.plugins)
     if not isinstance(tokenizer, KelixTokenizer):
         raise UsageError(
             f"tokenizer eval needs the kelix tokenizer (tokenize.tokenizer.name); the recipe has {tokenizer.name}"

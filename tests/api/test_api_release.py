@@ -152,6 +152,18 @@ def test_a_lookup_reads_headers_and_not_the_shard(
     assert index.of("f" * 32) is None
 
 
+def test_a_tar_that_others_were_read_after_is_gone_on_with_where_it_was_left(tmp_path: Path) -> None:
+    with (tmp_path / "a.tar").open("wb") as out:
+        info = write_tar(out, entries(40, 5000))
+    whole = dict(zip(*[iter(info.members)] * 2, strict=True))
+    expected = {m.name[:32]: {"jpg": (m.offset, m.size), "json": (n.offset, n.size)} for m, n in whole.items()}
+    index = MemberIndex(Store(tmp_path), Tar("a.tar", info.sha256, info.bytes, 40))
+    for id_, extents in expected.items():
+        assert index.of(id_) == extents
+        index.pause()
+    assert index.of(ABSENT[:-2] + "ff") is None
+
+
 def test_a_damaged_tar_is_an_error_each_time(tmp_path: Path) -> None:
     with (tmp_path / "a.tar").open("wb") as out:
         info = write_tar(out, entries(20, 5000))

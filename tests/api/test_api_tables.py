@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 import dataengine
+from dataengine.api.tables import Tables
+from dataengine.browse.view_engine import ViewEngine
 from dataengine.testing import InProcess, picture, write_corpus, write_recipe
 
 pytestmark = pytest.mark.slow
@@ -50,6 +52,13 @@ def test_of_a_run_that_is_not_at_its_end(folder: Path) -> None:
         early.table("score")
     with pytest.raises(dataengine.UsageError, match=r"is not finished|holds no release|no such folder"):
         early.release()
+
+
+def test_a_query_may_name_tables_in_capitals() -> None:
+    engine = ViewEngine()
+    tables = Tables(engine, {"letters": lambda: engine.sql("SELECT 1 AS n", {})}, "a run")
+    assert tables.sql("SELECT n FROM LETTERS").fetchall() == [(1,)]
+    tables.close()
 
 
 def test_tables_are_those_of_the_run(folder: Path, whole: dataengine.Run) -> None:

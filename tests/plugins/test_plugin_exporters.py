@@ -14,6 +14,8 @@ from dataengine.export.plugin import parsed
 from dataengine.pipeline import execute
 from dataengine.testing import InProcess, write_corpus, write_recipe
 
+pytestmark = pytest.mark.slow  # all read one run's release
+
 EXAMPLE = Path(__file__).parents[2] / "examples/plugins/captions_csv.py"
 
 

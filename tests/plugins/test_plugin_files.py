@@ -149,6 +149,7 @@ print(scorer.version, scorer.outcomes([scorer.prepare([__import__("numpy").full(
 """
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_scorer_from_the_bytes_alone(tmp_path: Path) -> None:
     """The file is gone by then, as it is on another node."""
     scorer = of_recipe(with_plugin(tmp_path, level(), {"gain": 2.0}))[1]

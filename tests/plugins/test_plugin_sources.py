@@ -57,6 +57,7 @@ def _reader(folder: Path, changes: str = "", **fields: Any) -> Any:
     return plugin_reader(recipe.sources[0], recipe.plugins)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_example_reads_pictures_and_captions_out_of_zips(tmp_path: Path) -> None:
     _pack(tmp_path)
     recipe = _zips(tmp_path)
@@ -111,11 +112,49 @@ Some.occurrences = breaks
     assert broken.uri == "one#after 3 inputs" and broken.error.message == "KeyError: 'the next page'"
 
 
-@pytest.mark.parametrize("value", ["'a.jpg'", "Occurrence('')", "Occurrence(3)"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "'a.jpg'",
+        "Occurrence('')",
+        "Occurrence(3)",
+        "Occurrence('a.jpg', captions='one text')",
+        "Occurrence('a.jpg', captions=(None,))",
+        "Occurrence('a.jpg', data='text')",
+        "Occurrence('a.jpg', meta={'a': 1})",
+        "Occurrence('a.jpg', error='broken')",
+    ],
+)
 def test_what_is_no_occurrence_costs_a_row(tmp_path: Path, value: str) -> None:
     reader = _reader(tmp_path, f"Some.occurrences = lambda self, spec: [{value}]")
     [one] = reader.occurrences(reader.parts()[0].spec)
     assert isinstance(one, Occurrence) and one.error is not None and one.error.failure == ERROR
+
+
+def test_an_error_of_its_own_is_stored_as_text(tmp_path: Path) -> None:
+    reader = _reader(
+        tmp_path,
+        "Some.occurrences = lambda self, spec: [Occurrence('a.jpg', error=InputError('gone', '\\udc80 left'))]",
+    )
+    [one] = reader.occurrences(reader.parts()[0].spec)
+    assert (one.error.failure, one.error.message) == ("gone", "left")
+
+
+def test_uris_that_are_stored_alike_are_one(tmp_path: Path) -> None:
+    reader = _reader(
+        tmp_path, "Some.occurrences = lambda self, spec: [Occurrence('a\\0b.jpg', data=b'1'), Occurrence('ab.jpg')]"
+    )
+    assert [one.uri for one in reader.occurrences(reader.parts()[0].spec)] == ["ab.jpg", "ab.jpg#again 2"]
+
+
+def test_two_parts_with_an_input_of_one_name_are_told_at_once(tmp_path: Path) -> None:
+    parts = "Some.parts = lambda self: [Part(name, '1', 2) for name in ('one', 'two')]"
+    (tmp_path / "some.py").write_text(f"{_SOURCE}\n{parts}\nSOURCES = [Some]\n")
+    source = {"type": "plugin", "name": "s", "reader": "some"}
+    recipe = load(write_recipe(tmp_path, plugins=[str(tmp_path / "some.py")], sources=[source]))
+    for _ in range(2):  # the run after it, too
+        with pytest.raises(RunError, match=r"source `s` of a plugin gives 0\.jpg 2 times, in several parts"):
+            execute(recipe, engine=InProcess())
 
 
 def test_a_missing_package_stops_the_run(tmp_path: Path) -> None:

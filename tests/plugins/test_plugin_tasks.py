@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tarfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from dataengine.config.recipe import Recipe, load
+from dataengine.cot.core.outcomes import Kept, Outcome, Rejected, Step
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.mix.answers import with_bounded_answers
+from dataengine.cot.mix.candidates import ReviewedQuestion, with_outcomes
+from dataengine.cot.questions.build import attempt, candidates
 from dataengine.cot.tasks.plugin_tasks import OWN, use
 from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS
 from dataengine.errors import UsageError
+from dataengine.media.sandbox.answers import encode
+from dataengine.media.sandbox.wire import Ok
 from dataengine.pipeline import execute, stages
+from dataengine.plugins.failure import ERROR
 from dataengine.plugins.file import PluginFile
 from dataengine.testing import InProcess, picture, write_recipe
 from dataengine.verify.cot_records import recheck
@@ -51,6 +62,7 @@ def records(folder: Path) -> list[dict[str, Any]]:
     return made
 
 
+@pytest.mark.slow
 def test_the_example_is_asked_and_its_records_are_verified_from_the_media(tmp_path: Path) -> None:
     write_pictures(tmp_path / "in", 8)
     execute(recipe(tmp_path), engine=InProcess())
@@ -68,19 +80,88 @@ def test_the_example_is_asked_and_its_records_are_verified_from_the_media(tmp_pa
     assert (states["score"], states["cot.questions"], states["cot.paths"]) == ("up to date", "done", "done")
 
 
+def outcome_of(source: str) -> Outcome:
+    """What comes of asking the plugin's task about a bright picture, as a decode child sends it."""
+    pixels = np.full((64, 64, 3), 250, np.uint8)
+    sample = CotInput("a" * 32, "image", lambda: pixels, lambda count, side: [])
+    use((PluginFile("exposure_task.py", source.encode()),))
+    try:
+        outcome = attempt(TASKS["exposure"], "non_thinking", sample, 3)
+        assert candidates(sample, 3, 1, {"non_thinking": 1}, shares={"exposure": 1})
+        encode(Ok([outcome]), 1 << 20)
+        return outcome
+    finally:
+        use(())
+
+
+MEASURED = 'return {"brightness": float(round(source.picture().mean()))}'
+OPTIONS = 'return [{"part": "whole picture"}]'
+COMPOSED = "reply = Plain("
+EXCHANGE = "return Exchange(draw.choice(_QUESTIONS), reply, picture(source_id))"
+DECLINES = "from dataengine.errors import InputError; raise InputError('no_face', 'nobody')"
+BEFORE = "    def measure("
+
+
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "step", "reason"),
     [
-        ('return {"brightness": float(round(source.picture().mean()))}', "return 1 / 0"),
-        ('return [{"part": "whole picture"}]', 'yield {}["part"]'),
-        ("reply = Plain(", 'raise ValueError("no words")\n        reply = Plain('),
+        (MEASURED, "return 1 / 0", Step.DECIDE, ERROR),
+        (MEASURED, "return None", Step.DECIDE, ERROR),
+        (MEASURED, "return {'brightness': 'much'}", Step.DECIDE, ERROR),
+        (MEASURED, DECLINES, Step.DECIDE, "no_face"),
+        (OPTIONS, 'yield {}["part"]', Step.PROPOSE, ERROR),
+        (OPTIONS, "return ['part']", Step.PROPOSE, ERROR),
+        (OPTIONS, "return [{'part': 3}]", Step.PROPOSE, ERROR),
+        (COMPOSED, f'raise ValueError("no words")\n        {COMPOSED}', Step.DECIDE, ERROR),
+        (COMPOSED, f"{DECLINES}\n        {COMPOSED}", Step.DECIDE, ERROR),
+        (EXCHANGE, "return 'text'", Step.DECIDE, ERROR),
+        (BEFORE, f"    def observe(self, params, source):\n        return 1 / 0\n\n{BEFORE}", Step.DECIDE, ERROR),
+        (BEFORE, f"    def observe(self, params, source):\n        return [3]\n\n{BEFORE}", Step.DECIDE, ERROR),
+        (BEFORE, f"    def parents(self, *arguments):\n        return 1 / 0\n\n{BEFORE}", Step.DECIDE, ERROR),
+        (BEFORE, f"    def type_of(self, params):\n        return 'essay'\n\n{BEFORE}", Step.DECIDE, ERROR),
     ],
 )
-def test_a_task_that_raises_asks_nothing_and_the_run_goes_on(tmp_path: Path, old: str, new: str) -> None:
-    write_pictures(tmp_path / "in", 3)
-    states = {r.name: r.state for r in execute(recipe(tmp_path, changed(tmp_path, old, new)), engine=InProcess())}
-    assert states["release"] == "done"
-    assert "exposure" not in {record["task"] for record in records(tmp_path)}
+def test_what_a_task_raises_costs_the_question(old: str, new: str, step: Step, reason: str) -> None:
+    assert old in SOURCE
+    outcome = outcome_of(SOURCE.replace(old, new))
+    assert isinstance(outcome, Rejected) and (outcome.step, outcome.reason) == (step, reason)
+
+
+@pytest.mark.parametrize("method", ["takes(self, source)", "variants(self, source)", "programs(self, style)"])
+def test_a_task_that_cannot_tell_whether_it_asks_does_not(method: str) -> None:
+    raises = SOURCE.replace(BEFORE, f"    def {method}:\n        return 1 / 0\n\n{BEFORE}")
+    use((PluginFile("exposure_task.py", raises.encode()),))
+    try:
+        task, sample = TASKS["exposure"], CotInput("a" * 32, "image", lambda: picture(0), lambda count, side: [])
+        calls: dict[str, Any] = {"takes": (sample,), "variants": (sample,), "programs": ("non_thinking",)}
+        name = method.partition("(")[0]
+        assert not getattr(task, name)(*calls[name])
+    finally:
+        use(())
+
+
+def test_numbers_of_numpy_are_facts() -> None:
+    assert isinstance(outcome_of(SOURCE.replace(MEASURED, "return {'brightness': source.picture().max()}")), Kept)
+
+
+def test_answers_are_counted_alike_where_the_plugin_is_not_loaded() -> None:
+    """As in the processes of Spark, which get what the driver knows of the families."""
+    use((PluginFile("exposure_task.py", SOURCE.encode()),))
+    outcomes = pickle.dumps(partial(with_outcomes, 0, with_bounded_answers()))
+    use(())
+    shared: dict[str, Any] = {
+        "mode": "non_thinking",
+        "style": "non_thinking",
+        "task": "exposure",
+        "family": "picture",
+        "split": "train",
+    }
+    rows = [
+        ReviewedQuestion(rid=rid, sample="a", difficulty="1", answer=answer, rejected=None, **shared).to_row()
+        for rid, answer in (("1", "bright"), ("2", "bright"), ("3", "dark"))
+    ]
+    first, again, other = pickle.loads(outcomes)(pa.Table.from_pylist(rows))["answer"].to_pylist()
+    assert first == again != other
 
 
 @pytest.mark.parametrize(

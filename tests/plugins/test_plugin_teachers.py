@@ -105,6 +105,12 @@ def test_what_is_no_completion_is_a_failure() -> None:
     wrong = "def wrong(self, requests, media):\n    yield 0, 'text'\n\nMine.complete = wrong"
     [failed] = asked(server(wrong), None, "a kite")
     assert isinstance(failed, FailedCompletion) and "gave a str" in failed.message
+    for text in ("None", "b'text'"):
+        wrong = f"def wrong(self, requests, media):\n    yield 0, Completion({text})\n\nMine.complete = wrong"
+        [failed] = asked(server(wrong), None, "a kite")
+        assert isinstance(failed, FailedCompletion) and "whose text is a" in failed.message
+    odd = "def odd(self, requests, media):\n    yield 0, Completion('a \\udc80kite')\n\nMine.complete = odd"
+    assert asked(server(odd), None, "a kite") == [Completion("a kite")]
     [none] = asked(server("Mine.complete = lambda self, requests, media: []"), None, "a kite")
     assert isinstance(none, FailedCompletion) and "gave no completion" in none.message
 

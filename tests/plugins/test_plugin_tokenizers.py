@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from dataengine.config.recipe import Recipe, load
-from dataengine.errors import RunError, UsageError
+from dataengine.errors import InputError, RunError, UsageError
 from dataengine.pipeline import execute, stages
 from dataengine.plugins.failure import ERROR
+from dataengine.plugins.file import PluginFile
+from dataengine.plugins.kinds import Kind
+from dataengine.plugins.origin import Origin
 from dataengine.testing import InProcess, write_corpus, write_recipe
+from dataengine.tokenize.plugin import PluginPreparer, PluginTokenizer
+from dataengine.tokenize.quality import judge
 
 EXAMPLE = Path(__file__).parents[2] / "examples/plugins/gray_tokenizer.py"
 SOURCE = EXAMPLE.read_text()
@@ -40,6 +47,7 @@ def manifest(folder: Path) -> dict[str, Any]:
     return read
 
 
+@pytest.mark.slow
 def test_the_example_is_fitted_kept_and_encodes_pictures_and_videos(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", images=4, videos=1)
     assert states(recipe(tmp_path))["tokenize.encode"] == "done"
@@ -54,6 +62,7 @@ def test_the_example_is_fitted_kept_and_encodes_pictures_and_videos(tmp_path: Pa
     assert manifest(tmp_path)["tokenizer"]["id"] != first["tokenizer"]["id"]
 
 
+@pytest.mark.slow
 def test_an_encoder_that_raises_costs_the_sample(tmp_path: Path) -> None:
     write_corpus(tmp_path / "in", images=4)
     fails = "if any(patches.grid == (1, 3, 21) for patches in prepared): raise ValueError('odd')\n        return [Codes"
@@ -95,12 +104,70 @@ def test_fields_and_names_are_checked(tmp_path: Path) -> None:
         stages(recipe(tmp_path, tokenizer={"name": "grey"}))
 
 
-def test_a_fit_that_raises_stops_the_run(tmp_path: Path) -> None:
-    write_corpus(tmp_path / "in", images=2)
-    with pytest.raises(RunError, match=r"tokenizer `gray` of plugin .* cannot be fitted: ValueError: no patches"):
-        states(
-            recipe(
-                tmp_path,
-                changed(tmp_path, "        grays = ", "        raise ValueError('no patches')\n        grays = "),
-            )
-        )
+def tokenizer(old: str, new: str) -> PluginTokenizer:
+    """The example's, with a change, fitted on one picture."""
+    assert old in SOURCE
+    origin = Origin(Kind.TOKENIZER, PluginFile("gray_tokenizer.py", SOURCE.replace(old, new).encode()), "gray")
+    still = PluginPreparer(origin, SETTINGS)([STILL])
+    return PluginTokenizer.fitted(origin, SETTINGS, [("a/0", still)])
+
+
+STILL = np.random.default_rng(0).integers(0, 256, (84, 112, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "        grays = ",
+            "        raise ValueError('no patches')\n        grays = ",
+            "cannot be fitted: ValueError: no",
+        ),
+        (
+            "    def save(self)",
+            "    def save(self):\n        return 1 / 0\n\n    def saved(self)",
+            "cannot be saved: Zero",
+        ),
+        (
+            "    def load(",
+            "    def load(cls, data):\n        return 1 / 0\n\n    def loaded(",
+            "cannot be loaded: Zero",
+        ),
+        (
+            "    def decode(",
+            "    def decode(self, codes):\n        return 1 / 0\n\n    def decoded(",
+            "cannot decode: Zero",
+        ),
+    ],
+)
+def test_what_a_tokenizer_raises_names_it(old: str, new: str, message: str) -> None:
+    with pytest.raises(RunError, match=f"tokenizer `gray` of plugin gray_tokenizer.py .* {message}"):
+        one = tokenizer(old, new)
+        one.setup("cpu", 1)
+        [codes] = one.encode([one.prepare([STILL])])
+        one.load(one.save()).decode(codes)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("levels = np.clip(", "levels = self.config.levels + np.clip("),
+        ("[:, None]", "[:, None].repeat(2, axis=1)"),
+    ],
+)
+def test_codes_of_other_codebooks_cost_the_sample(old: str, new: str) -> None:
+    one = tokenizer(old, new)
+    [failed] = one.attempt([one.prepare([STILL])])
+    assert isinstance(failed, InputError) and failed.failure == ERROR
+    assert "codes that are not of codebooks of 8 entries" in failed.message
+
+
+def test_an_evaluation_says_which_tokenizer_the_recipe_has(tmp_path: Path) -> None:
+    """Its checkpoint is read with the recipe's plugins."""
+    write_corpus(tmp_path / "in", images=1)
+    fitted = tokenizer("", "").save()
+    record = SimpleNamespace(files=lambda role: [SimpleNamespace(key="tokenizer")])
+    workspace = SimpleNamespace(store=SimpleNamespace(get=lambda key: fitted))
+    run: Any = SimpleNamespace(records={"tokenize.fit": record}, workspace=workspace, recipe=recipe(tmp_path))
+    with pytest.raises(UsageError, match=r"tokenizer eval needs the kelix tokenizer .*; the recipe has gray"):
+        judge(run)

@@ -7,7 +7,7 @@ family that gives but one answer one record is left.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dataengine.cot.tasks.registry import TASKS
@@ -79,10 +79,16 @@ SELECT "task", CAST(sum(n) AS BIGINT) AS "records", CAST(count(*) AS BIGINT) AS 
 """
 
 
-def answer_key(task: str, rid: str, answer: str) -> str:
-    """What the records of a family are counted by: a digest of the answer, or the record's own id where the family's answers are
-    the source's or a model's and are taken as they come."""
-    return digest(answer)[:16] if task in TASKS and TASKS[task].basis in ("measured", "constructed") else rid
+def with_bounded_answers() -> frozenset[str]:
+    """Families of this process whose answers are measured or constructed, and not taken as they come from the source or a
+    model. An engine's other processes do not know those of plugins."""
+    return frozenset(name for name, task in TASKS.items() if task.basis in ("measured", "constructed"))
+
+
+def answer_key(bounded: Collection[str], task: str, rid: str, answer: str) -> str:
+    """What the records of a family are counted by: a digest of the answer, or the record's own id where the family is none of
+    those with ``bounded`` answers."""
+    return digest(answer)[:16] if task in bounded else rid
 
 
 def balanced(engine: TableEngine, candidates: Frame, columns: list[str], share: float) -> Frame:
@@ -100,5 +106,5 @@ def balanced(engine: TableEngine, candidates: Frame, columns: list[str], share: 
 def largest_answers(engine: TableEngine, candidates: Frame, chosen: Frame) -> Mapping[str, Any]:
     """By family whose answers are bounded: records chosen, different answers, and records with the most frequent one."""
     rows = engine.collect(engine.sql(_LARGEST, {"c": candidates, "k": chosen}, ("kept",))).to_pylist()
-    bounded = [row for row in rows if row["task"] in TASKS and TASKS[row["task"]].basis in ("measured", "constructed")]
-    return {row.pop("task"): row for row in bounded}
+    bounded = with_bounded_answers()
+    return {row.pop("task"): row for row in rows if row["task"] in bounded}

@@ -11,7 +11,7 @@ from dataengine.cot.core.record import PathSummary
 from dataengine.cot.core.schemas import OUTCOMES, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.stage import every
 from dataengine.cot.core.tables import End, OutcomeRow, Row, rows_of
-from dataengine.cot.mix.answers import answer_key
+from dataengine.cot.mix.answers import answer_key, with_bounded_answers
 from dataengine.cot.mix.quotas import place
 from dataengine.stage import Run
 from dataengine.table_engine import Frame
@@ -65,15 +65,16 @@ def candidates(run: Run) -> Frame:
         "r": run.frame("cot.review", "reviewed", REVIEWED, ["rid", "outcome", "step", "reason", "chosen", "paths"]),
         "s": run.frame("cot.score", "scores", SCORES, ["rid", "benchmark", "repeat"]),
     }
-    return run.engine.local(run.engine.sql(_JOINED, frames), (), partial(with_outcomes, run.recipe.seed), CANDIDATES)
+    outcomes = partial(with_outcomes, run.recipe.seed, with_bounded_answers())
+    return run.engine.local(run.engine.sql(_JOINED, frames), (), outcomes, CANDIDATES)
 
 
-def with_outcomes(seed: int, questions: pa.Table) -> pa.Table:
-    """CANDIDATES of ReviewedQuestion rows."""
+def with_outcomes(seed: int, bounded: frozenset[str], questions: pa.Table) -> pa.Table:
+    """CANDIDATES of ReviewedQuestion rows; ``bounded``: families with such answers."""
     rows = []
     for question in rows_of(questions, ReviewedQuestion):
         chosen_by = {"family": question.family, "split": question.split, "difficulty": question.difficulty}
-        chosen_by |= {"answer": answer_key(question.task, question.rid, question.answer)}
+        chosen_by |= {"answer": answer_key(bounded, question.task, question.rid, question.answer)}
         chosen_by |= {"place": place(seed, question.rid), "repeat": question.repeat or 0}  # type: ignore[dict-item]
         rows.append(outcome_of(question).to_row() | chosen_by)
     return pa.Table.from_pylist(rows, CANDIDATES)

@@ -1,12 +1,14 @@
 """Task families of plugins: in the registry of a process for as long as it works for a recipe that has them.
 
-What such a task raises while it looks for a question is an abstention; nothing is asked.
+What such a task raises while it looks for a question is an abstention, what it raises while it composes one costs that question.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from numbers import Real
 from typing import Any, TypeVar, get_args
 
 from dataengine.config.recipe import Recipe
@@ -17,8 +19,9 @@ from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task
 from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS
 from dataengine.cot.tasks.tree import CAPABILITIES
 from dataengine.errors import InputError, UsageError
+from dataengine.media.image.pixels import Pixels
 from dataengine.plugins import installed
-from dataengine.plugins.failure import failure_of, said
+from dataengine.plugins.failure import ERROR, failure_of, in_words
 from dataengine.plugins.kinds import Kind
 from dataengine.plugins.offers import Plugin
 from dataengine.plugins.origin import Origin
@@ -63,7 +66,7 @@ def use(plugins: tuple[Plugin, ...]) -> None:
 
 
 def _guarded(origin: Origin) -> Task:
-    """An object of the plugin's class that abstains where its methods raise."""
+    """An object of the plugin's class whose methods cost a question at most."""
     base = origin.class_
     if not issubclass(base, Task):
         raise UsageError(f"{origin}: {base.__name__} is no subclass of dataengine.Task")
@@ -74,43 +77,89 @@ def _guarded(origin: Origin) -> Task:
         def takes(self, source: CotInput) -> bool:
             return _or_abstain(lambda: bool(super(Guarded, self).takes(source))) is True
 
+        def variants(self, source: CotInput) -> Sequence[str]:
+            names = _or_abstain(lambda: [str(name) for name in super(Guarded, self).variants(source)])
+            return () if isinstance(names, Abstain) else names
+
+        def programs(self, style: Style) -> bool:
+            return _or_abstain(lambda: bool(super(Guarded, self).programs(style))) is True
+
         def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
             return _or_abstain(lambda: _listed(super(Guarded, self).options(source, draw)))
 
         def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
-            return _or_abstain(lambda: super(Guarded, self).measure(params, source))
+            return _or_abstain(lambda: _facts(super(Guarded, self).measure(params, source)))
 
         def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
             return _or_abstain(lambda: super(Guarded, self).decide(params, facts, strict))
 
+        def type_of(self, params: Params) -> AnswerType:
+            return _or_none(lambda: _answer_type(super(Guarded, self).type_of(params)))
+
+        def parents(self, source_id: str, params: Params) -> tuple[str, ...]:
+            return _or_none(lambda: tuple(str(id_) for id_ in super(Guarded, self).parents(source_id, params)))
+
+        def observe(self, params: Params, source: CotInput) -> list[Pixels]:
+            return _or_none(lambda: _pictures(super(Guarded, self).observe(params, source)))
+
         def write(self, *arguments: Any) -> Exchange:
-            """Raises InputError: the answer is there, but no question."""
-            try:
-                exchange: Exchange = super().write(*arguments)
-                return exchange
-            except Exception as error:
-                raise failure_of(error) from error
+            return _or_none(lambda: _exchange(super(Guarded, self).write(*arguments)))
 
     try:
         return Guarded()
     except Exception as error:
-        raise UsageError(f"{origin}: {said(error)}") from error
+        raise UsageError(f"{origin}: {in_words(error)}") from error
 
 
 def _or_abstain(work: Callable[[], T]) -> T | Abstain:
     try:
         return work()
-    except InputError:
-        raise
     except Exception as error:
         return Abstain(failure_of(error).failure)
+
+
+def _or_none(work: Callable[[], T]) -> T:
+    """Raises InputError ``plugin_error``: the answer is there, but no question."""
+    try:
+        return work()
+    except Exception as error:
+        raise InputError(ERROR, failure_of(error).message) from error
 
 
 def _listed(options: Iterable[Params] | Abstain) -> list[Params] | Abstain:
     """The options now, so that a generator raises where it is guarded."""
     if isinstance(options, Abstain):
         return options
-    return [params for _, params in zip(range(_MOST_OPTIONS), options, strict=False)]
+    some = [params for _, params in zip(range(_MOST_OPTIONS), options, strict=False)]
+    if not all(isinstance(one, dict) and all(isinstance(text, str) for text in chain(*one.items())) for one in some):
+        raise TypeError("options are dicts of texts")
+    return some
+
+
+def _facts(facts: Facts | Abstain) -> Facts | Abstain:
+    if isinstance(facts, Abstain):
+        return facts
+    if not isinstance(facts, dict) or not all(isinstance(value, Real) for value in facts.values()):
+        raise TypeError("facts are a dict of numbers")
+    return facts
+
+
+def _answer_type(name: AnswerType) -> AnswerType:
+    if name not in get_args(AnswerType):
+        raise ValueError(f"the type of an answer is one of {', '.join(get_args(AnswerType))}")
+    return name
+
+
+def _pictures(pictures: list[Pixels]) -> list[Pixels]:
+    if not all(getattr(one, "dtype", "") == "uint8" and one.ndim == 3 and one.shape[2] == 3 for one in pictures):
+        raise TypeError("observe gives arrays (H, W, 3) uint8")
+    return pictures
+
+
+def _exchange(exchange: Exchange) -> Exchange:
+    if not isinstance(exchange, Exchange):
+        raise TypeError(f"write gave a {type(exchange).__name__}, not an Exchange")
+    return exchange
 
 
 def _missing(base: type[Task]) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from dataengine.errors import DataEngineError, RunError, UsageError
 from dataengine.models.serving.cache import CompletionCache
@@ -17,8 +19,9 @@ from dataengine.models.serving.completion import (
     Request,
     Result,
 )
-from dataengine.plugins.failure import said
+from dataengine.plugins.failure import in_words
 from dataengine.plugins.origin import Origin
+from dataengine.text.cleaning import clean_text
 
 _CHUNK = 64
 """Requests that are given to the plugin at once."""
@@ -48,7 +51,7 @@ class PluginTeacher:
         except DataEngineError:
             raise
         except Exception as error:
-            raise UsageError(f"{self.origin}: {said(error)}") from error
+            raise UsageError(f"{self.origin}: {in_words(error)}") from error
 
     def setup(self) -> None:
         """Raises RunError: a teacher that cannot start answers nobody."""
@@ -57,7 +60,7 @@ class PluginTeacher:
         except (DataEngineError, MemoryError):
             raise
         except Exception as error:
-            raise RunError(f"{self.origin} cannot start: {said(error)}") from error
+            raise RunError(f"{self.origin} cannot start: {in_words(error)}") from error
 
     def close(self) -> None:
         self._teacher.close()
@@ -72,36 +75,45 @@ class PluginTeacher:
                 continue
             batch.append((index, key, request))
             if len(batch) == _CHUNK:
-                yield from self._asked(batch, media)
+                yield from self._answered(batch, media)
                 batch = []
-        yield from self._asked(batch, media)
+        yield from self._answered(batch, media)
 
-    def _asked(self, batch: Sequence[tuple[int, str, Request]], media: Media) -> Iterator[tuple[int, Result]]:
+    def _answered(self, batch: Sequence[tuple[int, str, Request]], media: Media) -> Iterator[tuple[int, Result]]:
         """Each result once. Requests that a batch left unanswered are asked one by one."""
-        results = dict(self._given([request for *_, request in batch], media))
+        results = dict(self._results([request for *_, request in batch], media))
         for place, (index, key, request) in enumerate(batch):
             result = results.get(place)
             if result is None:
-                result = dict(self._given([request], media)).get(0) or _bad(f"{self.origin} gave no completion")
+                result = dict(self._results([request], media)).get(0) or _bad(f"{self.origin} gave no completion")
             self.cache.put(key, result)
             yield index, result
 
-    def _given(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
+    def _results(self, requests: Sequence[Request], media: Media) -> Iterator[tuple[int, Result]]:
         """What the plugin gives before it raises; of a single request the failure that stands for the exception."""
         if not requests:
             return
         try:
             for place, result in self._teacher.complete(requests, media):
-                if not isinstance(result, Completion | FailedCompletion):
-                    raise TypeError(f"complete gave a {type(result).__name__}, not a Completion or FailedCompletion")
-                yield place, result
+                yield int(place), _checked(result)
         except ImportError as error:
-            raise RunError(f"{self.origin}: {said(error)}; install it on every node") from error
+            raise RunError(f"{self.origin}: {in_words(error)}; install it on every node") from error
         except (DataEngineError, MemoryError):
             raise
         except Exception as error:
             if len(requests) == 1:
-                yield 0, _bad(f"{self.origin}: {said(error)}")
+                yield 0, _bad(f"{self.origin}: {in_words(error)}")
+
+
+def _checked(result: Any) -> Result:
+    """Raises TypeError for what is no result."""
+    if isinstance(result, Completion):
+        if not isinstance(result.text, str) or not isinstance(result.reasoning, str):
+            raise TypeError(f"complete gave a Completion whose text is a {type(result.text).__name__}")
+        return replace(result, text=clean_text(result.text), reasoning=clean_text(result.reasoning))
+    if not isinstance(result, FailedCompletion):
+        raise TypeError(f"complete gave a {type(result).__name__}, not a Completion or FailedCompletion")
+    return result
 
 
 def _bad(message: str) -> FailedCompletion:
