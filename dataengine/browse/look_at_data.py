@@ -145,8 +145,8 @@ def _tars(path: str) -> Looked:
     members: Counter[str] = Counter()
     files: list[bytes] = []
     if "://" not in path:
-        with suppress(OSError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
-            for member in islice(tar, 2000):
+        with suppress(OSError, ValueError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
+            for member in filter(tarfile.TarInfo.isreg, islice(tar, 2000)):
                 kind = kind_of(member.name)
                 members[kind] += 1
                 if kind in ("image", "video") and len(files) < _DECODED and member.size <= _HELD - sum(map(len, files)):

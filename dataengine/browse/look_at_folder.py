@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from dataengine.config.selection import CaptionForm
+from dataengine.config.selection import CaptionForm, compiled
 
 _SIDECARS = (".txt", ".json")
 #: Patterns of one list, single names among them, texts that are read, and characters of each.
@@ -41,6 +41,9 @@ def excluded(names: Sequence[str], kind_of: Callable[[str], str]) -> tuple[list[
     patterns = [one for one in patterns if one.isprintable() and not set(one) & set("[]?\\") and "*" not in one[1:]]
     if len(patterns) > _PATTERNS:
         return [], 0
+    patterns = [
+        one for one in patterns if not any(map(compiled(one).fullmatch, media))
+    ]  # a folder may be called `raw.old`
     return sorted(patterns), sum(endings[one] for one in patterns) + sum(f"/{name}" in patterns for name in alone)
 
 

@@ -28,7 +28,7 @@ from dataengine.config.sources import (
     WebDatasetSource,
 )
 from dataengine.errors import InputError, PartitionError
-from dataengine.ingest.folder_listing import Media, listing, paired
+from dataengine.ingest.folder_listing import Media, listing, paired, size_of
 from dataengine.ingest.listing import folder_of, glob
 from dataengine.ingest.occurrence import read_sidecars, texts
 from dataengine.ingest.reading import fetch, opened
@@ -100,7 +100,7 @@ def _folder(source: FolderSource) -> Seen:
     for media in paired(listing(source.path, source.selection), source.selection):
         tally.kinds["orphan" if media.orphan else kind_of(media.name)] += 1
         if not media.orphan:
-            tally.bytes += _size(media.tags[0])
+            tally.bytes += size_of(media.tags[0])
             tally.captioned += bool(media.text or media.json)
             if len(captions) < _CAPTIONS:
                 captions += _captions(source, media)[:1]
@@ -117,12 +117,6 @@ def _folder(source: FolderSource) -> Seen:
         captioned=tally.captioned,
         captions=tuple(captions),
     )
-
-
-def _size(tag: str) -> int:
-    """Of a listing's tag, ``size:time``."""
-    size = tag.partition(":")[0]
-    return int(size) if size.isdecimal() else 0
 
 
 def _captions(source: FolderSource, media: Media) -> list[str]:
@@ -143,8 +137,8 @@ def _tars(source: WebDatasetSource) -> Seen:
     if "://" in entries[0].key:
         return seen
     tally, captioned, captions, length = _Tally(), 0, list[str](), 0
-    with suppress(OSError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
-        for member in islice(tar, _MEMBERS):
+    with suppress(OSError, ValueError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
+        for member in filter(tarfile.TarInfo.isreg, islice(tar, _MEMBERS)):
             kind = kind_of(member.name)
             length = member.offset_data + member.size
             captioned += kind == ".txt"

@@ -85,7 +85,7 @@ class Progress(Silent):
         if self._run is not None:
             if _RUN not in self._tasks:
                 self._tasks[_RUN] = self._bars.add_task(_RUN, total=1.0, note="")
-            self._run.start(stage, pending)
+            self._run.start(stage, pending, parts - pending)
         self._tasks[stage] = self._bars.add_task(stage, total=parts, completed=parts - pending, note="")
         for old in list(self._tasks.values())[1:-_STAGES]:
             self._bars.update(old, visible=False)

@@ -3,7 +3,8 @@
 Stages that read media weigh as much as the media that they are to read: bytes, and seconds of video as so many bytes
 (samples/load.py). The plan knows that of a stage once its turn comes; until then a stage counts as the last one did whose plan is
 known. All others (tables, fits, shards, text), whose work nobody knows in advance, share a fifth of the bar, in equal parts. What
-was up to date before the run is no part of it.
+was up to date before the run is no part of it. Where a killed run or an earlier batch has made parts of a stage, nobody knows how
+many the next stages are to make: then the time left is told once the last of them begins.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class RunBar:
         """Shares of the stages that have begun, 0 to 1."""
         self._expected = 0.0
         """Load of a stage that reads media and has not begun; 0 where none has."""
+        self._resumed = False
+        """Whether that is of a stage of which parts were there before the run."""
         self._shown = 0.0
         self._clock, self._since = clock, clock()
 
@@ -38,15 +41,21 @@ class RunBar:
         self._loads[stage] = load
         self._expected = load or self._expected
 
-    def start(self, stage: str, pending: int) -> None:
-        """A stage with so many parts to make begins; those before it that did not begin had nothing to do."""
+    def start(self, stage: str, pending: int, made: int = 0) -> None:
+        """A stage with so many parts to make, beside those ``made`` before, begins; one without any is no part of the bar, nor
+        are those before it that did not begin."""
         if stage not in self._stages:
             return
         if not self._done:
             self._since = self._clock()
         at = self._stages.index(stage)
         self._stages = [*(s for s in self._stages[:at] if s in self._done), *self._stages[at:]]
-        self._pending[stage], self._done[stage] = pending, 0.0 if pending else 1.0
+        if stage in self._media:
+            self._resumed = made > 0
+        if pending:
+            self._pending[stage], self._done[stage] = pending, 0.0
+        else:
+            self._stages.remove(stage)
 
     def advance(self, part: PartReport) -> None:
         """A part was made."""
@@ -73,7 +82,7 @@ class RunBar:
         """Seconds at the rate of this run so far; None until that is known."""
         elapsed, share = self._clock() - self._since, self.share
         ahead = any(s in self._media for s in self._stages if s not in self._done)
-        if share < _LEAST or elapsed < _SECONDS or (ahead and not self._expected):
+        if share < _LEAST or elapsed < _SECONDS or (ahead and (self._resumed or not self._expected)):
             return None
         return elapsed * (1 - share) / share
 

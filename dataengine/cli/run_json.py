@@ -27,13 +27,13 @@ def run_json(recipe: Recipe, reports: Sequence[StageReport], dry_run: bool) -> d
         }
         for one in reports
     ]
-    told = {"recipe": recipe.name, "workspace": recipe.workspace, "dry_run": dry_run, "stages": stages}
+    facts: dict[str, Any] = {"recipe": recipe.name, "workspace": recipe.workspace, "dry_run": dry_run, "stages": stages}
     if dry_run:
         from dataengine.cli.dry_run import outlook
 
-        return told | outlook(recipe, reports)
+        return facts | outlook(recipe, reports)
     at_its_end = bool(reports) and group_of(reports[-1].name) == "release"
-    return told | ({"release": _release(recipe)} if at_its_end else {})
+    return facts | ({"release": _release(recipe)} if at_its_end else {})
 
 
 def _release(recipe: Recipe) -> dict[str, Any]:

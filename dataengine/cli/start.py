@@ -88,10 +88,10 @@ def packaged(
     from dataengine.config.yaml_loader import did_you_mean
 
     if name is None:
-        console.print_lines(
-            "policies", ("name", "for"), [(one, _description(file)) for one, file in policies().items()]
-        )
-        console.print_lines("recipes", ("name", "for"), [(one, _description(file)) for one, file in recipes().items()])
+        for title, files in (("policies", policies()), ("recipes", recipes())):
+            console.print_lines(
+                title, ("name", "for"), [(one, _description(file_of(one) or file)) for one, file in files.items()]
+            )
         return
     if (file := file_of(name)) is None:
         raise UsageError(f"nothing packaged is called `{name}`; {did_you_mean(name, {**policies(), **recipes()})}")

@@ -35,6 +35,8 @@ Int64 = NDArray[np.int64]
 
 _NEARLY = 1e-9
 _ROUNDS = 10_000
+#: Pairs of members and leaders that are judged at once, where a component has several leaders.
+_PAIRS = 1 << 20
 _COVERED = columns(
     id=pa.string(),
     representative=pa.string(),
@@ -200,7 +202,7 @@ def _stranger(engine: TableEngine, components: Frame, unique: Frame) -> str:
 
 
 def cover(rules: Rules, members: pa.Table) -> pa.Table:
-    """_COVERED for whole components: each round the best remaining sample of each takes who is within reach of it."""
+    """_COVERED for whole components: each round the best remaining samples of each take who is within reach of them."""
     members = members.sort_by("id").combine_chunks()
     component: Any = members["component"].combine_chunks().dictionary_encode()
     code = component.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -209,18 +211,25 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
     videos, sibling = _videos(members, rules), np.zeros(len(code), np.bool_)
     metrics = measures(members, rules.kinds, rules.bounds)
     rows: list[tuple[NDArray[Any], ...]] = []
+    most = 1
     for number in range(_ROUNDS):
         if not len(left):
             break
-        first, one_video = _runs(code[left], videos[left])
-        best = np.where(one_video, left, left[first][np.cumsum(first) - 1])
-        kind, distance, state = judge(metrics, left, best, rules.reach)
-        related = videos[left] == videos[best]
-        state[related] = np.where(left == best, DIRECT, OUT)[related]
-        sibling[left[(related & (left != best)) | (one_video & ~first)]] = True
-        covered = state != OUT
-        rows.append(tuple(x[covered] for x in (left, best, kind, distance, state, np.full(len(left), number))))
-        left = left[~covered]
+        start, lead = _leaders(code[left], videos[left], most)
+        related = videos[left] == videos[left[start]]
+        sibling[left[related & (start != np.arange(len(left)))]] = True
+        row, turn = _pairs(start, lead, np.flatnonzero(~related))
+        kind, distance, state = judge(metrics, left[row], left[start[row] + turn], rules.reach)
+        within = np.flatnonzero(state != OUT)
+        within = within[np.unique(row[within], return_index=True)[1]]  # by its first leader
+        covered, by = row[within], turn[within]
+        best = left[start[covered] + by]
+        rows.append((left[covered], best, kind[within], distance[within], state[within], number + by))
+        own = np.flatnonzero(lead)
+        none = np.zeros_like(own)
+        rows.append((left[own], left[own], none, np.zeros(len(own)), none + DIRECT, none + number))
+        most = min(2 * most, max(1, _PAIRS // max(1, np.count_nonzero(~related))))
+        left = np.delete(left, np.concatenate([own, covered]))
     rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
     member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))
     alone = member == best
@@ -249,12 +258,22 @@ def _videos(members: pa.Table, rules: Rules) -> Int64:
     return np.where(video < 0, none, video)
 
 
-def _runs(code: Int64, videos: Int64) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Of members ordered by component: the first of each, and those of components in which all are clips of one video."""
-    first = np.r_[True, code[1:] != code[:-1]]
-    starts = np.flatnonzero(first)
-    one = np.minimum.reduceat(videos, starts) == np.maximum.reduceat(videos, starts)
-    return first, one[np.cumsum(first) - 1]
+def _leaders(code: Int64, videos: Int64, most: int) -> tuple[Int64, NDArray[np.bool_]]:
+    """Of members ordered by component, best first: where the component of each starts, and which represent themselves for sure:
+    the best of each component and, up to ``most`` (all, where there are no others), clips of its video that follow on it."""
+    place = np.arange(len(code))
+    start = np.maximum.accumulate(np.where(np.r_[True, code[1:] != code[:-1]], place, 0))
+    others = np.cumsum(videos != videos[start])
+    ahead = others == others[start]
+    one_video = np.bincount(start, ~ahead, len(code))[start] == 0
+    return start, ahead & (one_video | (place - start < most))
+
+
+def _pairs(start: Int64, lead: NDArray[np.bool_], others: Int64) -> tuple[Int64, Int64]:
+    """Each of ``others`` with each leader of its component: its place, and the leader's place in the component."""
+    each = np.bincount(start[lead], minlength=len(lead))[start[others]]
+    row = np.repeat(others, each)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(each) - each, each)
 
 
 #: How a sample is to its representative: an edge's length away, within reach, or out of it.

@@ -18,6 +18,7 @@ from dataengine.demo.layout import Entry
 from dataengine.demo.plan import Exact, Near, Original, Plan
 from dataengine.errors import UsageError
 from dataengine.storage import pinned_packages
+from dataengine.storage.writable import unwritable
 
 _LABELS = "labels.json"
 _MARK = ".dataengine-demo"
@@ -52,8 +53,8 @@ class CorpusSummary:
 
 
 def build(target: Path) -> CorpusSummary:
-    """Build the corpus in ``target`` unless this version exists there. Raises UsageError if the folder holds other files,
-    RunError if a package cannot be downloaded."""
+    """Build the corpus in ``target`` unless this version exists there. Raises UsageError if the folder holds other files or
+    cannot be written, RunError if a package cannot be downloaded."""
     labels = target / _LABELS
     if labels.exists():
         existing = json.loads(labels.read_bytes())
@@ -73,6 +74,8 @@ def build(target: Path) -> CorpusSummary:
 
 def _clear(target: Path) -> None:
     """Empty a former corpus; refuse to touch any other folder."""
+    if wrong := unwritable(str(target)):
+        raise UsageError(f"{target}: {wrong}")
     if target.exists() and any(target.iterdir()) and not (target / _MARK).exists():
         raise UsageError(f"{target} is not empty and not a demo corpus: choose a new folder")
     (target / _LABELS).unlink(missing_ok=True)

@@ -55,9 +55,10 @@ def histogram(name: str, h: Histogram, quantiles: Mapping[str, Quantiles], marks
         for kind, series in (("before", h.before), ("after", h.after))
     )
     lines, notes = "", []
+    least = min(h.edges[0], known(quantiles["before"].min, h.edges[0]))
     for mark in marks:
         place = position(h.edges, mark.value)
-        beyond = "" if h.edges[0] <= mark.value <= h.edges[-1] else ", beyond all values"
+        beyond = "" if least <= mark.value <= h.edges[-1] else ", beyond all values"
         lines += f'<path class="mark" d="M{place * _WIDE:.1f} 0V{_HIGH:g}"/>'
         when = f" when {mark.when}" if mark.when else ""
         notes.append(f"{mark.rule}: kept {mark.op} {mark.value:g}{when}{beyond}")
@@ -67,7 +68,8 @@ def histogram(name: str, h: Histogram, quantiles: Mapping[str, Quantiles], marks
         f'<svg viewBox="0 0 {_WIDE:g} {_HIGH:g}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escaped(f"histogram of {name}")}">{shapes}{lines}</svg>'
     )
-    ends = f'<div class="ends"><span>{h.edges[0]:g}</span><span>{noted}</span><span>{h.edges[-1]:g}</span></div>'
+    below = f", and less: from {least:g}" if least < h.edges[0] else ""
+    ends = f'<div class="ends"><span>{h.edges[0]:g}{below}</span><span>{noted}</span><span>{h.edges[-1]:g}</span></div>'
     rules = "".join(f'<div class="rule">{escaped(note)}</div>' for note in notes)
     return f'<div class="chart"><h3>{escaped(name)}</h3>{svg}{ends}{rules}{_summary(quantiles)}</div>'
 

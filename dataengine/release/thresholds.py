@@ -13,6 +13,7 @@ from dataengine.release.manifest import Manifest
 from dataengine.shards.json_types import known
 
 _TURNED: dict[str, nodes.Operator] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "!=": "!="}
+_OPPOSITE: dict[str, nodes.Operator] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "=": "!=", "!=": "="}
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,25 @@ def thresholds(m: Manifest) -> dict[str, list[Threshold]]:
             keep = parse(condition) if (condition := known(step.keep, "")) else None
         except UsageError:  # of a later version: the report does without
             keep = None
-        for column, op, value in _compared(keep) if keep is not None else ():
+        for column, op, value in compared(keep) if keep is not None else ():
             marks[column].append(Threshold(step.rule, op, value, known(step.when, "")))
     return dict(marks)
 
 
-def _compared(keep: nodes.Expr) -> Iterator[tuple[str, nodes.Operator, float]]:
-    for test in nodes.tests(keep):
-        if isinstance(test, nodes.Between):
-            yield test.column.name, ">=", test.low.value
-            yield test.column.name, "<=", test.high.value
-        elif isinstance(test, nodes.Compare):
-            if isinstance(test.left, nodes.Column) and isinstance(test.right, nodes.Number):
-                yield test.left.name, test.op, test.right.value
-            elif isinstance(test.right, nodes.Column) and isinstance(test.left, nodes.Number):
-                yield test.right.name, _TURNED[test.op], test.left.value
+def compared(keep: nodes.Expr, negated: bool = False) -> Iterator[tuple[str, nodes.Operator, float]]:
+    """Column, operator and number of each comparison, turned round where a `not` stands before it."""
+    if isinstance(keep, nodes.Not):
+        yield from compared(keep.term, not negated)
+    elif isinstance(keep, nodes.And | nodes.Or):
+        for term in keep.terms:
+            yield from compared(term, negated)
+    elif isinstance(keep, nodes.Between):
+        outside = keep.negated != negated
+        yield keep.column.name, "<" if outside else ">=", keep.low.value
+        yield keep.column.name, ">" if outside else "<=", keep.high.value
+    elif isinstance(keep, nodes.Compare):
+        op: nodes.Operator = _OPPOSITE[keep.op] if negated else keep.op
+        if isinstance(keep.left, nodes.Column) and isinstance(keep.right, nodes.Number):
+            yield keep.left.name, op, keep.right.value
+        elif isinstance(keep.right, nodes.Column) and isinstance(keep.left, nodes.Number):
+            yield keep.right.name, _TURNED[op], keep.left.value

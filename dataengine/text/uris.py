@@ -22,7 +22,11 @@ _URI = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _PARTS = re.compile(r"[?@;#]")
 _SPLIT = re.compile(r"([&;])")
 _SESSION = re.compile(r";(?:jsessionid|phpsessid|sid)=[^/?#;]*", re.IGNORECASE)
-_PLACE = re.compile(r"(?i)(?!https?://)(?:/|(?:[^#]*/)?\.\./|[a-z][a-z0-9+.-]*://)")
+#: How a path begins that is absolute, here or on Windows, or leaves its folder, and an address of no web server.
+_PLACE = re.compile(r"(?i)[/\\]|(?:[^#/]*/)*\.\./|[a-z]:\\|(?!https?://)[a-z][a-z0-9+.-]*:/")
+_WEB = re.compile(r"(?i)\s*https?://")
+_COUNTED = re.compile(r"(?:#(?:t=[\d.,]+|\d+)){0,2}\Z")
+"""At the end of a uri: the span of a clip, and which of equal ones it is."""
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 """Of a URI in the path of another."""
 _MARKS = re.compile(r"[-_.\[\]$]|amp;")
@@ -49,14 +53,25 @@ def without_secrets(uri: str) -> str:
 
 
 def without_places(uri: str) -> str:
-    """A uri of an input without the folders and buckets of whoever made the release: after the name of a table or tar an absolute
-    path, one that leaves the table's folder, and a ``file://`` or ``s3://`` address are their last name alone. Addresses on the
-    web, which others can read, stay."""
-    holder, mark, named = uri.partition("#") if "#" in uri else ("", "", uri)
-    if not _PLACE.match(named):
-        return uri
-    path, cut, span = named.partition("#")
-    return f"{holder}{mark}{path.rstrip('/').rpartition('/')[2]}{cut}{span}"
+    """A uri of an input without the folders and buckets of whoever made the release: alone or after the name of a table or tar,
+    an absolute path, one that leaves the table's folder, and an address such as ``file://`` or ``s3://`` are their last name
+    alone. Addresses on the web, which others can read, stay."""
+    starts = [0, *(mark.end() for mark in re.finditer("#", uri))]
+    for start in starts:
+        if _WEB.match(uri, start):
+            return uri
+        if _PLACE.match(uri, start):
+            return uri[:start] + _last_name(uri[start:])
+    return uri
+
+
+def _last_name(place: str) -> str:
+    """The last name of a path or address, of a file:// URL as its file is called, with what is counted after it."""
+    end = _COUNTED.search(place)
+    path, counted = (place[: end.start()], end[0]) if end else (place, "")
+    if path[:5].lower() == "file:":
+        path = unquote(re.split("[?#]", path, maxsplit=1)[0])
+    return re.split(r"[/\\]", path.rstrip("/\\"))[-1] + counted
 
 
 def without_secrets_inside(value: Any) -> Any:

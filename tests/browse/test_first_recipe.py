@@ -192,3 +192,12 @@ def test_a_folder_with_other_files(tmp_path: Path, texts: list[str], form: str |
         "\n# tokenize: {}\n# cot: {}\n" in (tmp_path / "mine.yaml").read_text()
         and recipe.tokenize is recipe.cot is None
     )
+
+
+def test_no_proposed_pattern_leaves_pictures_out(tmp_path: Path) -> None:
+    """A folder may end as the files do that are to be left out."""
+    picture(tmp_path / "raw.old/a.png", 32)
+    for name in ("b.old", "c.md"):
+        (tmp_path / name).write_text("x")
+    source = look(str(tmp_path)).source
+    assert source["exclude"] == ["*.md"]

@@ -123,6 +123,26 @@ def test_what_was_up_to_date_is_no_part_of_the_bar() -> None:
     assert run.share == pytest.approx(0.25)
 
 
+def test_a_resumed_run_does_not_take_the_rest_of_a_stage_for_the_next() -> None:
+    """One of a thousand parts is left of ingest, and all of score."""
+    clock = Clock()
+    run = bar(clock, "spool", "ingest", "dedup", "score", media="ingest score")
+    run.start("spool", 0, 7)
+    run.loaded("ingest", 1e6)
+    run.start("ingest", 1, 999)
+    assert run.share == 0.0, "what the killed run has made is no part of it"
+    run.advance(PartReport("ingest", "z", {}, 0, Work(), 1e6))
+    run.end(StageReport("ingest", "done"))
+    clock.now = 60
+    assert run.left is None
+    run.start("dedup", 1)
+    run.end(StageReport("dedup", "done"))
+    run.loaded("score", 1e9)
+    run.start("score", 1000)
+    run.advance(PartReport("score", "a", {}, 0, Work(), 5e8))
+    assert run.left == pytest.approx(60 * (1 - run.share) / run.share)
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "5 s"), (42, "40 s"), (58, "1 min"), (200, "3 min"), (3600, "1 h 0 min"), (9000, "2 h 30 min")],

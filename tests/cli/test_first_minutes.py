@@ -42,6 +42,32 @@ def test_the_packaged_files_are_those_of_the_repository() -> None:
     assert "nothing packaged is called `web-v2`; did you mean `web-v1`?" in refused("packaged", "web-v2")
 
 
+def test_links_that_an_archive_holds_as_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python's zipfile, and so pip, unpacks a repository's zip: in a checkout they lead to the files, elsewhere nowhere."""
+    for link, target in (
+        ("a/b/mine-v1.yaml", "../../filters/mine-v1.yaml"),
+        ("a/b/gone-v1.yaml", "../../gone-v1.yaml"),
+    ):
+        (tmp_path / link).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / link).write_text(target)
+    (tmp_path / "filters").mkdir()
+    (tmp_path / "filters/mine-v1.yaml").write_text("name: mine")
+    files = {path.stem: packaged.linked(path) for path in (tmp_path / "a/b").iterdir()}
+    monkeypatch.setattr(packaged, "policies", lambda: files)
+    own = packaged.file_of("mine-v1")
+    assert own is not None and own.read_text() == "name: mine" and packaged.linked(own) == own
+    with pytest.raises(UsageError, match="gone-v1: this installation has none of its policies"):
+        packaged.file_of("gone-v1")
+
+
+def test_a_folder_is_no_packaged_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dataengine gc pictures` is about a workspace of that name where there is one."""
+    monkeypatch.chdir(tmp_path)
+    assert packaged.is_recipe("pictures") and packaged.is_recipe("a.yaml") and not packaged.is_recipe("photos")
+    (tmp_path / "pictures").mkdir()
+    assert not packaged.is_recipe("pictures")
+
+
 @pytest.mark.parametrize("name", ["demo", "pictures", "videos"])
 def test_a_packaged_recipe_runs_as_it_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of its stages are valid over the folders that it names, and its lock lies in the workspace."""

@@ -92,6 +92,25 @@ def test_a_day_of_one_camera_costs_no_round_a_clip(duck: DuckDBEngine) -> None:
     assert facts == {"chained": 0, "cut": 0, "group_sizes": {}, "siblings": 19_999}
 
 
+def test_nor_does_a_chain_beyond_it(duck: DuckDBEngine) -> None:
+    """Two copies of a still that are too far from the camera's clips to be theirs, behind one that is near both."""
+    stills = [("b", 0b111), ("c", 0b111111), ("d", 0b111111111), ("e", 0b111111111)]
+    table = unique(
+        *({"id": f"a{n:05d}", "parent": "camera", "phash": 0, "width": 9} for n in range(12_000)),
+        *({"id": id_, "phash": phash, "width": 1} for id_, phash in stills),
+    )
+    frames = [
+        [("a00000", f"a{n:05d}", 0) for n in range(1, 12_000)],
+        [("a00000", "b", 3), ("b", "c", 3), ("c", "d", 3)],
+    ]
+    rows = [{"a": a, "b": b, "kind": "perceptual", "distance": float(d)} for some in frames for a, b, d in some]
+    edges = pa.Table.from_pylist([*rows, {"a": "d", "b": "e", "kind": "perceptual", "distance": 0.0}], contracts.EDGES)
+    groups, facts = groups_of(duck, table, edges, apart(3))
+    chosen = dict(zip(groups["id"].to_pylist(), groups["representative"].to_pylist(), strict=True))
+    assert [chosen[id_] for id_, _ in stills] == ["a00000", "a00000", "d", "d"] and chosen["a11999"] == "a11999"
+    assert facts == {"chained": 1, "cut": 2, "group_sizes": {"2": 1, "3": 1}, "siblings": 11_999}
+
+
 _picture = st.fixed_dictionaries(
     {
         "phash": st.sampled_from([0, 1, 3, 7, 0xF, 0x1F, 0xFF]),

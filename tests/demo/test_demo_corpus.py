@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,22 @@ def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path) -> N
     with pytest.raises(UsageError, match="not a demo corpus"):
         build(tmp_path)
     assert (tmp_path / "photos/mine.jpg").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("/proc/corpus", "cannot be written"), ("{here}/file/corpus", "is no folder")]
+)
+def test_where_nothing_can_be_written(tmp_path: Path, place: str, why: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match=why):
+        build(Path(place.format(here=tmp_path)))
+
+
+def test_the_readme_calls_its_picture_as_the_run_does() -> None:
+    """The uri of a folder's file is its path below the folder; `photos` comes before the other sources that have the picture."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    [(source, uri)] = re.findall(r'"source":"([^"]+)",…"uri":"([^"]+)"', readme)
+    assert f"{source}/{uri}" == plan.load().stills["quokka"].to
 
 
 def test_it_is_as_large_as_promised(labels: Labels) -> None:

@@ -153,11 +153,14 @@ SKEWED = Histogram([0.001, 0.01, 0.1, 1.0], True, [4000, 0, 2], [4000, 0, 0])
 
 def test_a_histogram_marks_the_thresholds_of_the_policy() -> None:
     quantiles = {"before": Quantiles(4002, 0.0, 0.002, 0.005, 0.009, 1.0), "after": Quantiles(0)}
-    marks = [Threshold("nsfw", "<", 0.01, "kind = 'image'"), Threshold("odd", ">=", 7.0)]
+    marks = [Threshold("nsfw", "<", 0.01, "kind = 'image'"), Threshold("odd", ">=", 7.0), Threshold("low", ">", 0.0005)]
     drawn = histogram("nsfw<", SKEWED, quantiles, marks)
     assert 'd="M80.0 0V60"' in drawn and 'd="M240.0 0V60"' in drawn, "the first at the end of the first of three bins"
     assert "nsfw: kept &lt; 0.01 when kind = &#x27;image&#x27;" in drawn
     assert "odd: kept &gt;= 7, beyond all values" in drawn and "nsfw&lt;" in drawn
+    assert "low: kept &gt; 0.0005<" in drawn and "0.001, and less: from 0<" in drawn, (
+        "the first bin holds smaller values, too"
+    )
     assert "logarithmic values and heights" in drawn and "all: 4,002, median 0.005" in drawn and "kept: 0<" in drawn
 
 
@@ -176,11 +179,17 @@ def test_thresholds_come_from_the_conditions_of_the_rules() -> None:
         {"rule": "two", "keep": "width > height", **step},
         {"rule": "later", "keep": "entropy(width) > 3", **step},
         {"rule": "old", **step},
+        {"rule": "not", "keep": "not (nsfw > 0.5 or 9 <= blur) and motion not between 1 and 2", **step},
+        {"rule": "nor", "keep": "not entropy not between 3 and 4", **step},
     ]
     assert thresholds(manifest(funnel=funnel)) == {
         "width": [Threshold("side", ">=", 256.0, "kind = 'image'")],
         "height": [Threshold("side", "<", 4096.0, "kind = 'image'")],
         "aspect": [Threshold("aspect", ">=", 0.3), Threshold("aspect", "<=", 3.0)],
+        "nsfw": [Threshold("not", "<=", 0.5)],
+        "blur": [Threshold("not", "<", 9.0)],
+        "motion": [Threshold("not", "<", 1.0), Threshold("not", ">", 2.0)],
+        "entropy": [Threshold("nor", ">=", 3.0), Threshold("nor", "<=", 4.0)],
     }
 
 

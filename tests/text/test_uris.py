@@ -103,6 +103,17 @@ def test_a_new_signature_makes_the_same_uri(rest: str) -> None:
         ("list.csv#../customer-7/b.jpg", "list.csv#b.jpg"),
         ("list.csv#a/../../customer-7/b.jpg", "list.csv#b.jpg"),
         ("/home/jo/b.jpg", "b.jpg"),
+        ("/home/jo/b.zip#a/b.jpg", "b.jpg"),
+        ("list.csv#file:///%2Fhome%2Fjo%2Fb.jpg", "list.csv#b.jpg"),
+        ("list.csv#file:///home/jo/customer%207%2Fb%20c.jpg#t=0.000,2.000", "list.csv#b c.jpg#t=0.000,2.000"),
+        ("list.csv#file:///home/jo/b.jpg?of=/home/jo#/home/jo", "list.csv#b.jpg"),
+        ("list.csv#/home/jo#1/customer-7/b.jpg#2", "list.csv#b.jpg#2"),
+        ("run#3/list.csv#/home/jo/b.jpg", "run#3/list.csv#b.jpg"),
+        ("run#3/list.csv#https://h/a/b.jpg#/../c", "run#3/list.csv#https://h/a/b.jpg#/../c"),
+        ("C:\\Users\\jo\\b.jpg", "b.jpg"),
+        ("list.csv#\\\\server\\jo\\b.jpg", "list.csv#b.jpg"),
+        ("zip:/home/jo/a.zip!/b.jpg", "b.jpg"),
+        ("a/b..c/d:e.jpg", "a/b..c/d:e.jpg"),
     ],
 )
 def test_published_uris_name_no_folder_or_bucket_of_their_maker(uri: str, public: str) -> None:

@@ -15,10 +15,10 @@ from dataengine.browse.page.filters import NUMBERS, Filters
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import literal, quoted
 from dataengine.browse.what_if import compare, moved
-from dataengine.policy import nodes
 from dataengine.policy.annotated import known_columns
 from dataengine.policy.load import load
 from dataengine.policy.trial import UNSTATED, tried
+from dataengine.release.thresholds import compared
 
 FACETS = ("outcome", "rule", "failure", "duplicate_kind", "source", "kind", "split", "license", "format", "cluster")
 _CARD = ("input_id", "id", "source", "uri", "outcome", "rule", "failure", "message", "duplicate_kind", "group_id")
@@ -157,15 +157,6 @@ def _thresholds(session: Session) -> dict[str, list[Threshold]]:
     limits: dict[str, list[Threshold]] = {}
     columns = score_columns(session.run)
     for rule in load(session.run.recipe.filter.policy, known_columns(session.run.recipe)).rules:
-        for test in nodes.tests(rule.keep):
-            for name, operator, value in _constants(test):
-                limits.setdefault(columns.get(name, name), []).append(Threshold(rule.name, operator, value))
+        for name, operator, value in compared(rule.keep):
+            limits.setdefault(columns.get(name, name), []).append(Threshold(rule.name, operator, value))
     return limits
-
-
-def _constants(test: nodes.Test) -> Sequence[tuple[str, str, float]]:
-    if isinstance(test, nodes.Compare) and isinstance(test.left, nodes.Column) and isinstance(test.right, nodes.Number):
-        return [(test.left.name, test.op, test.right.value)]
-    if isinstance(test, nodes.Between):
-        return [(test.column.name, ">=", test.low.value), (test.column.name, "<=", test.high.value)]
-    return []
