@@ -148,7 +148,9 @@ def _contract(record: Record) -> str:
     if task is None:
         return f"unknown task {record.task!r}"
     stated = (record.mode, record.family.partition("_")[0], record.answer_type, record.basis)
-    if reason := _of_another_task(record.task, stated, (task.mode, task.family, task.type_of(record.parameters), task.basis)):
+    if reason := _of_another_task(
+        record.task, stated, (task.mode, task.family, task.type_of(record.parameters), task.basis)
+    ):
         return reason
     parents = task.parents(next(iter(record.parents), ""), record.parameters)
     if record.style not in task.styles or record.parents != parents or record.verdict.status != "passed":

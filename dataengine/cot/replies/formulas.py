@@ -6,6 +6,7 @@ import atexit
 import re
 from functools import lru_cache
 
+from dataengine.cot.replies.expected import listed
 from dataengine.errors import InputError
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Ok, Sandbox
@@ -20,8 +21,8 @@ _LETTERS = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 _OTHER_SCRIPTS = re.compile(r"[^\W\d_A-Za-z\u0370-\u03ff]{2,}")
 _UNKNOWNS = re.compile(r"[^aeiouyAEIOUY]{3}|[xyzXYZ]{3}")
 """Three letters that are rather a product ("lwh", "xyz") than a word."""
-_FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log exp sqrt lim max min mod gcd lcm det frac".split()
+_FUNCTIONS = listed(
+    "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh log exp sqrt lim max min mod gcd lcm det frac"
 )
 _NAMED = re.compile(r"[^\W\d_]{2}[^\d=+*/^\\]{0,40}=(?!.*=)")
 """What a value may be named by ("area = 2")."""
