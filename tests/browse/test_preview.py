@@ -17,6 +17,8 @@ from dataengine.browse.estimate import estimate, trained
 from dataengine.browse.preview import Seen, preview
 from dataengine.cli.dry_run import duration, size
 from dataengine.config import recipe as recipes
+from dataengine.config.recipe import Recipe
+from dataengine.config.sources import WebDatasetSource
 from dataengine.progress import StageReport
 from dataengine.testing import CAPTIONS, write_corpus, write_recipe
 
@@ -74,6 +76,26 @@ def test_sources_are_seen_before_they_are_read(recipe: Path) -> None:
     assert (crawl.inputs, crawl.captioned, crawl.media_bytes, crawl.columns) == (50, 49, None, ("url", "alt"))
     assert (web.files, web.pictures, web.videos, web.captioned, web.exact) == (2, 20, 20, 20, False) or not web.exact
     assert abs(web.pictures - 20) <= 3 and abs(web.videos - 20) <= 3 and web.captions == ("a tar's caption",) * 3
+
+
+@pytest.mark.parametrize(
+    "header", [b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n", b"25 GNU.sparse.map=a,b,c,d\n", b"11 size=-5\n"]
+)
+def test_a_hostile_tar_is_looked_at_as_ingest_reads_it(tmp_path: Path, header: bytes) -> None:
+    extended = tarfile.TarInfo("x")
+    extended.type, extended.size = tarfile.XHDTYPE, len(header)
+    member = tarfile.TarInfo("0.jpg")
+    member.size = 5
+    blocks = (
+        extended.tobuf(tarfile.USTAR_FORMAT),
+        header.ljust(512, b"\0"),
+        member.tobuf(),
+        b"bytes".ljust(512, b"\0"),
+    )
+    (tmp_path / "0.tar").write_bytes(b"".join(blocks) + bytes(1024))
+    source = WebDatasetSource(type="webdataset", name="web", path=str(tmp_path / "0.tar"))
+    web = preview(Recipe.model_construct(sources=[source], partitions=[]))[0]
+    assert (web.files, web.pictures, web.media_bytes) == (1, 0, 0)
 
 
 def test_a_dry_run_shows_it(recipe: Path) -> None:
