@@ -14,6 +14,7 @@ import pytest
 from support.command import dataengine
 
 from dataengine.browse.estimate import estimate, trained
+from dataengine.browse.look_at_data import look
 from dataengine.browse.preview import Seen, preview
 from dataengine.cli.dry_run import duration, size
 from dataengine.config import recipe as recipes
@@ -96,6 +97,8 @@ def test_a_hostile_tar_is_looked_at_as_ingest_reads_it(tmp_path: Path, header: b
     source = WebDatasetSource(type="webdataset", name="web", path=str(tmp_path / "0.tar"))
     web = preview(Recipe.model_construct(sources=[source], partitions=[]))[0]
     assert (web.files, web.pictures, web.media_bytes) == (1, 0, 0)
+    looked = look(source.path)
+    assert looked.sentences == [f"{source.path}: 1 tars; the first holds 1 image"] and not any(looked.facts)
 
 
 def test_a_dry_run_shows_it(recipe: Path) -> None:

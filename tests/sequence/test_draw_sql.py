@@ -40,7 +40,8 @@ def test_copies_of_one_document_fill_parts_of_their_own(run: Any, monkeypatch: p
 
 def test_as_many_are_used_once_more_as_the_chance_says(run: Any) -> None:
     draw = random.Random(1)
-    rows, expected = [], {}
+    rows: list[dict[str, Any]] = []
+    expected: dict[tuple[str, int], tuple[str, str]] = {}
     plain: dict[str, Any] = dict.fromkeys(("modality", "pack", "cell"), "") | {"media": []}
     plain |= dict.fromkeys(("rows", "visual", "offset", "occurrence", "start", "stop", "length", "bucket"), 0)
     for source in "ab":
