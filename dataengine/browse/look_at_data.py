@@ -3,7 +3,6 @@ few of the files are. Media are decoded in a child that can be killed."""
 
 from __future__ import annotations
 
-import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -16,6 +15,7 @@ from PIL import Image
 
 from dataengine.browse.look_at_folder import caption_form, chosen, excluded
 from dataengine.errors import InputError, PartitionError, UsageError
+from dataengine.ingest import tar_index
 from dataengine.ingest.folder_listing import listing
 from dataengine.ingest.listing import folder_of, glob, is_pattern
 from dataengine.ingest.parquet_rows import parquet_rows
@@ -145,13 +145,15 @@ def _tars(path: str) -> Looked:
     members: Counter[str] = Counter()
     files: list[bytes] = []
     if "://" not in path:
-        with suppress(OSError, ValueError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
-            for member in filter(tarfile.TarInfo.isreg, islice(tar, 2000)):
+        with suppress(InputError, PartitionError, OSError), opened(entries[0].key) as file:
+            for member in islice(tar_index.entries(file), 2000):
                 kind = kind_of(member.name)
                 members[kind] += 1
-                if kind in ("image", "video") and len(files) < _DECODED and member.size <= _HELD - sum(map(len, files)):
-                    data = tar.extractfile(member)
-                    files.append(data.read() if data else b"")
+                held = sum(map(len, files))
+                wanted = kind in ("image", "video") and not member.refused
+                if wanted and len(files) < _DECODED and member.size <= _HELD - held:
+                    file.seek(member.offset)
+                    files.append(file.read(member.size))
     counted = ", ".join(f"{n:,} {kind}" for kind, n in members.most_common(6))
     seen = f"{path}: {len(entries):,} tars{f'; the first holds {counted}' if counted else ''}"
     captions = bool(members[".txt"] or members[".json"])

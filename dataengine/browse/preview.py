@@ -6,7 +6,6 @@ Folders are listed whole. Of tables and tars the first file is opened, and the n
 
 from __future__ import annotations
 
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +27,7 @@ from dataengine.config.sources import (
     WebDatasetSource,
 )
 from dataengine.errors import InputError, PartitionError
+from dataengine.ingest import tar_index
 from dataengine.ingest.folder_listing import Media, listing, paired, size_of
 from dataengine.ingest.listing import folder_of, glob
 from dataengine.ingest.occurrence import read_sidecars, texts
@@ -137,17 +137,17 @@ def _tars(source: WebDatasetSource) -> Seen:
     if "://" in entries[0].key:
         return seen
     tally, captioned, captions, length = _Tally(), 0, list[str](), 0
-    with suppress(OSError, ValueError, tarfile.TarError), tarfile.open(entries[0].key, "r:") as tar:
-        for member in filter(tarfile.TarInfo.isreg, islice(tar, _MEMBERS)):
+    with suppress(InputError, PartitionError, OSError), opened(entries[0].key) as file:
+        for member in islice(tar_index.entries(file), _MEMBERS):
             kind = kind_of(member.name)
-            length = member.offset_data + member.size
+            length = member.offset + member.size
             captioned += kind == ".txt"
-            if kind in ("image", "video"):
+            if kind in ("image", "video") and not member.refused:
                 tally.kinds[kind] += 1
                 tally.bytes += member.size
             elif kind == ".txt" and len(captions) < _CAPTIONS and member.size < _SIDECAR:
-                file = tar.extractfile(member)
-                captions += list(read_sidecars(file.read() if file else None, None).captions)[:1]
+                file.seek(member.offset)
+                captions += list(read_sidecars(file.read(member.size), None).captions)[:1]
     scale = total / length if length else 0.0
     return replace(
         seen,

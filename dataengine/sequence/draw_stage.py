@@ -1,7 +1,8 @@
 """sequence.draw: how often each document of a set may be used, in which pieces, and where these stand in the global shuffle.
 
-A part is the documents of a set whose ids begin alike, so that the same document twice is in one part. The table engine makes the
-parts; the driver holds none of their rows.
+A part is the documents of a set whose ids begin alike; of one that a corpus has again and again, such as the empty text, the
+copies after some ten thousand are parts of their own. The table engine numbers copies and makes the parts; the driver holds none
+of their rows.
 """
 
 from __future__ import annotations
@@ -37,13 +38,16 @@ OCCURRENCES_OF, DOCUMENTS_OF = "occurrences", "documents"
 _DRAWN_BY = {"name", "length", "layout", "too_long", "packing", "shares"}
 _PARTED = DOCUMENTS.append(pa.field(PART, pa.string()))
 _ROWS = 1 << 16
-"""Documents of a part, on average at most."""
+"""Documents of a part, on average at most, and copies of one in it."""
 _VERSION = "1"
 """Of the plan."""
 #: Numbers the documents of one id and source: all but the first are duplicates.
 _SQL = """
-SELECT d.*, CAST(row_number() OVER (
+SELECT {columns}, "n", CASE WHEN "n" <= {rows} THEN "{part}"
+  ELSE "{part}" || '-' || lpad(CAST(CAST(floor(("n" - 1) / {rows}) AS BIGINT) AS STRING), 6, '0') END AS "{part}"
+FROM (SELECT d.*, CAST(row_number() OVER (
   PARTITION BY d."source", d."id" ORDER BY d."pack", d."offset", d."reason", d."weight", d."rows") AS BIGINT) AS "n" FROM d
+) AS numbered
 """
 
 
@@ -102,14 +106,15 @@ def _by_id(run: Run, files: Sequence[File]) -> Iterator[tuple[str, PackedRows]]:
     if not workspace.store.exists(key):
         source = Source(f"by {digits} of the id", files, DOCUMENTS, partial(_with_part, digits), _PARTED)
         packing = Packing(key.removesuffix(".parquet"), ("source", "id", "n"), ())
-        workspace.write_table(key, run.engine.parts(workspace, {"d": source}, _SQL, (), packing))
+        sql = _SQL.format(columns=", ".join(f'"{name}"' for name in DOCUMENTS.names), rows=_ROWS, part=PART)
+        workspace.write_table(key, run.engine.parts(workspace, {"d": source}, sql, (), packing))
     parts = workspace.read_table([File(key, "", 0, 1)], PARTS)
     yield from zip(parts["part"].to_pylist(), places(parts), strict=True)
 
 
 def _key(files: Sequence[File]) -> str:
     read = [file.sha256 for file in files]
-    return f"plans/{digest('sequence.draw', _VERSION, read, _digits(files), DOCUMENTS.names)}.parquet"
+    return f"plans/{digest('sequence.draw', _VERSION, read, _ROWS, _digits(files), DOCUMENTS.names)}.parquet"
 
 
 def _digits(files: Sequence[File]) -> int:

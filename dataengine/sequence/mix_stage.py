@@ -27,21 +27,21 @@ from dataengine.stage import Run, TableStage
 from dataengine.storage.workspace import File, Output
 from dataengine.table_engine import Source
 
-_BY_CHANCE = """
-SELECT "source", "chance", "range", CAST(count(*) AS BIGINT) AS "n" FROM o GROUP BY "source", "chance", "range"
+#: Of documents with a chance exactly as many are used once more as it says, to the nearest: the last of these by rank.
+_LASTS = """
+SELECT "source", "chance", "rank", "id" FROM (
+  SELECT "source", "chance", "rank", "id", count(*) OVER (PARTITION BY "source", "chance") * "chance" + 500 AS "wanted",
+         CAST(row_number() OVER (PARTITION BY "source", "chance" ORDER BY "rank", "id") AS BIGINT) * 1000 AS "place" FROM o
+) AS numbered WHERE "place" <= "wanted" AND "wanted" < "place" + 1000
 """
 _BY_BUCKET = """
 SELECT {by} AS "value", "bucket", CAST(count(*) AS BIGINT) AS "pieces", CAST(sum("length") AS BIGINT) AS "tokens"
 FROM o GROUP BY {by}, "bucket"
 """
-_CHANCES = columns(
-    source=pa.string(), chance=pa.int64(), range=pa.int64(), rank=pa.string(), id=pa.string(), bucket=pa.int64()
-)
+_CHANCES = columns(source=pa.string(), chance=pa.int64(), rank=pa.string(), id=pa.string())
 _READ = pa.schema(
     [OCCURRENCES.field(n) for n in ("source", "id", "cell", "place", "bucket", "piece", "length", "chance", "rank")]
 )
-_RANGE_DIGITS = 3
-"""Hex digits of a rank by which documents with a chance are counted."""
 Histogram = dict[str, dict[int, tuple[int, int]]]
 """Pieces and tokens by value and range of the shuffle."""
 
@@ -113,22 +113,8 @@ class _Rows:
 
     def lasts(self) -> dict[tuple[str, int], tuple[str, str]]:
         """Of documents with a part of a weight exactly so many are used once more as the part says: the first by rank."""
-        counted: dict[tuple[str, int], dict[int, int]] = {}
-        for row in self._select(_BY_CHANCE, _CHANCES, _chances).to_pylist():
-            counted.setdefault((row["source"], row["chance"]), {})[row["range"]] = row["n"]
-        ends: dict[tuple[str, int], tuple[int, int]] = {}
-        for (source, chance), by_range in counted.items():
-            left = (sum(by_range.values()) * chance + 500) // 1000
-            for number in sorted(by_range):
-                if 0 < left <= by_range[number]:
-                    ends[source, chance] = number, left
-                left -= by_range[number]
-        wanted = {(*key, number) for key, (number, _) in ends.items()}
-        inside = self._select("SELECT * FROM o", _CHANCES, partial(_in_ranges, wanted)).to_pylist()
-        by_key: dict[tuple[str, int], list[tuple[str, str]]] = {}
-        for row in inside:
-            by_key.setdefault((row["source"], row["chance"]), []).append((row["rank"], row["id"]))
-        return {key: sorted(by_key[key])[left - 1] for key, (_, left) in ends.items()}
+        rows = self._select(_LASTS, _CHANCES, _chances).to_pylist()
+        return {(row["source"], row["chance"]): (row["rank"], row["id"]) for row in rows}
 
     def histogram(self, decision: Decision, by: str) -> Histogram:
         """Of the occurrences that are used by what is decided so far."""
@@ -171,16 +157,7 @@ class _Rows:
 def _chances(rows: pa.Table) -> pa.Table:
     """The first piece of each occurrence that is used with a chance."""
     first: Any = pc.and_(pc.greater(rows["chance"], pa.scalar(0)), pc.equal(rows["piece"], pa.scalar(0)))
-    some = rows.filter(first)
-    ranks: list[Any] = some["rank"].to_pylist()
-    numbers = [int(rank[:_RANGE_DIGITS], 16) for rank in ranks]
-    return some.append_column("range", pa.array(numbers, pa.int64())).select(_CHANCES.names)
-
-
-def _in_ranges(wanted: set[tuple[str, int, int]], rows: pa.Table) -> pa.Table:
-    some = _chances(rows)
-    keys = zip(*(some[name].to_pylist() for name in ("source", "chance", "range")), strict=True)
-    return some.filter(pa.array([key in wanted for key in keys], pa.bool_()))
+    return rows.filter(first).select(_CHANCES.names)
 
 
 def _chosen(decision: Decision, rows: pa.Table) -> pa.Table:

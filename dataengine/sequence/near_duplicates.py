@@ -6,6 +6,7 @@ clusters ends in, which depends on how they are spread over files.
 
 from __future__ import annotations
 
+import resource
 import struct
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,10 +15,13 @@ from itertools import chain, count, islice
 from pathlib import Path
 
 from dataengine.config.sequence import MinhashStep
+from dataengine.errors import RunError
 from dataengine.sequence.datatrove_steps import minhash_config
 
 _SIGNED_TOGETHER = 200_000
 """Texts of a file of signatures, which is sorted in memory."""
+_OTHER_FILES = 256
+"""Files that a process has open besides."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,13 @@ def sign(texts: Iterable[str], step: MinhashStep, write: Callable[[bytes], objec
 
 def duplicates(files: Sequence[Signatures], step: MinhashStep) -> Iterator[tuple[int, int]]:
     """(File, number of the text in it) of each text that has an earlier near-duplicate, in order. The disk holds the signatures
-    of one bucket, memory the numbers of texts that have near-duplicates."""
+    of one bucket, memory the numbers of texts that have near-duplicates. Raises RunError where the machine does not allow as many
+    open files as there are files of signatures."""
     from datatrove.pipeline.dedup import minhash
 
     config = minhash_config(step)
     places = [(number, chunk) for number, one in enumerate(files) for chunk in range(len(one.sizes))]
+    allow_open(len(places))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         buckets, clusters = str(folder / "buckets"), folder / "clusters"
@@ -81,6 +87,21 @@ def duplicates(files: Sequence[Signatures], step: MinhashStep) -> Iterator[tuple
                 if cluster in known:
                     yield number, chunk * _SIGNED_TOGETHER + place
                 known.add(cluster)
+
+
+def allow_open(files: int) -> None:
+    """Allow this process to open so many files at once: datatrove reads all signatures of a bucket side by side. Raises RunError
+    where it may not."""
+    wanted = files + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise RunError(
+            f"minhash reads {files:,} files of signatures side by side, and a process here may open {hard:,}: raise the limit "
+            "(`ulimit -n`), or store the corpus in fewer, larger files"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _lay_out(folder: Path, bucket: int, blobs: Iterable[bytes]) -> None:

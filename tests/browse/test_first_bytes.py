@@ -28,6 +28,8 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     (folder / "photos/empty.jpg").write_bytes(b"")
     (folder / "photos/link.jpg").symlink_to(secret)
     (folder / "table/rows.jsonl").write_text('{"path": "pictures/cut.jpg"}\n{this is no row\n')
+    (folder / "elsewhere.jsonl").write_text("secret\n")
+    (folder / "table/rows.link.jsonl").symlink_to(folder / "elsewhere.jsonl")
     (folder / "table/rows.csv").write_text("path\n")
     with tarfile.open(folder / "some.tar", "w") as tar:
         for name, data in (("0.jpg", b"first"), ("1.jpg", BROKEN), ("1.txt", b"caption")):
@@ -65,6 +67,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
         ("table", "rows.jsonl#pictures/cut.jpg", HEAD),
         ("table", "rows.jsonl#pictures/cut.jpg#2", HEAD),
         ("table", "rows.jsonl#row 2", b"{this is no row"),
+        ("table", "rows.jsonl#row 1", b'{"path": "pictures/cut.jpg"}'),
         ("table", "rows.jsonl#", b'{"path": "pictures/cut.jpg"}\n{this is no row\n'),
         ("days", "2026-11-02/sub/cut.jpg", HEAD),
         ("web", "some.tar#1.jpg", HEAD),
@@ -88,7 +91,10 @@ def test_an_input_is_read_where_it_lies(recipe: Recipe, source: str, uri: str, d
         ("table", "rows.jsonl#file:///etc/passwd", "not_allowed"),
         ("table", "rows.jsonl#s3://elsewhere/cut.jpg", "not_allowed"),
         ("table", "rows.jsonl#http://127.0.0.1/cut.jpg", "nothing was kept"),
-        ("table", "rows.jsonl#row 99", "further on|no row|lies"),
+        ("table", "rows.jsonl#row 99", "there is no row 99"),
+        ("table", "../elsewhere.jsonl#row 1", "not_allowed"),
+        ("table", "rows.link.jsonl#row 1", "not_allowed"),
+        ("web", "../x/some.tar#1.jpg", "not_allowed"),
         ("table", "rows.csv#row 2", "row 2 of a table"),
         ("web", "some.tar#9.jpg", "not found in its tar"),
         ("web", "nowhere.tar#1.jpg", "missing"),

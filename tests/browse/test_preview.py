@@ -18,6 +18,8 @@ from dataengine.browse.look_at_data import look
 from dataengine.browse.preview import Seen, preview
 from dataengine.cli.dry_run import duration, size
 from dataengine.config import recipe as recipes
+from dataengine.config.recipe import Recipe
+from dataengine.config.sources import WebDatasetSource
 from dataengine.progress import StageReport
 from dataengine.testing import CAPTIONS, write_corpus, write_recipe
 
@@ -88,7 +90,29 @@ def test_links_in_a_tar_end_nothing(tmp_path: Path) -> None:
     source = {"type": "webdataset", "name": "web", "path": str(path)}
     [web] = preview(recipes.load(write_recipe(tmp_path, sources=[source])))
     assert web.captions == ("a tar's caption",) * 3
-    assert "3 image" in look(str(path)).sentences[0]
+    assert "3 video" in look(str(path)).sentences[0]
+
+
+@pytest.mark.parametrize(
+    "header", [b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n", b"25 GNU.sparse.map=a,b,c,d\n", b"11 size=-5\n"]
+)
+def test_a_hostile_tar_is_looked_at_as_ingest_reads_it(tmp_path: Path, header: bytes) -> None:
+    extended = tarfile.TarInfo("x")
+    extended.type, extended.size = tarfile.XHDTYPE, len(header)
+    member = tarfile.TarInfo("0.jpg")
+    member.size = 5
+    blocks = (
+        extended.tobuf(tarfile.USTAR_FORMAT),
+        header.ljust(512, b"\0"),
+        member.tobuf(),
+        b"bytes".ljust(512, b"\0"),
+    )
+    (tmp_path / "0.tar").write_bytes(b"".join(blocks) + bytes(1024))
+    source = WebDatasetSource(type="webdataset", name="web", path=str(tmp_path / "0.tar"))
+    web = preview(Recipe.model_construct(sources=[source], partitions=[]))[0]
+    assert (web.files, web.pictures, web.media_bytes) == (1, 0, 0)
+    looked = look(source.path)
+    assert looked.sentences == [f"{source.path}: 1 tars; the first holds 1 image"] and not any(looked.facts)
 
 
 def test_a_dry_run_shows_it(recipe: Path) -> None:

@@ -10,6 +10,7 @@ from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.questions.build import attempt
+from dataengine.cot.tasks.base import Abstain
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers.prompt_text import path, views
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
@@ -30,6 +31,27 @@ def test_clips_are_videos_that_do_not_tell_where_they_lie() -> None:
             for p in one.record.params
         )})  # fmt: skip
         assert verify_record(late.to_bytes(), sample, images_of(one)).step == "evidence"
+
+
+def test_a_record_of_the_task_as_it_was_before_says_so() -> None:
+    outcomes = (attempt(TASKS["match_clips"], "thinking", sample(id_), 0) for id_ in videos())
+    one = next(written(outcome) for outcome in outcomes if isinstance(outcome, Kept))
+    before = one.record.model_copy(update={"family": "frames"})
+    verdict = verify_record(before.to_bytes(), sample, images_of(one))
+    assert verdict.step == "record" and verdict.reason.startswith(
+        "its family is 'frames', that of task match_clips is 'clips': "
+    )
+    assert "made by an earlier version of the task" in verdict.reason
+
+
+def test_frames_of_a_clip_have_times_that_rise() -> None:
+    outcomes = (attempt(TASKS["match_clips"], "thinking", sample(id_), 0) for id_ in videos())
+    one = next(written(outcome) for outcome in outcomes if isinstance(outcome, Kept))
+    task, params = TASKS["match_clips"], one.record.parameters
+    source = sample(one.record.parents[0]).with_partners({id_: sample(id_) for id_ in one.record.parents[1:]})
+    assert isinstance(task.measure(params, source), dict)
+    close = params | {"clip_times": "|".join(["0 0.01 0.01 0.02"] * 6)}
+    assert str(task.measure(close, source)) == str(Abstain("frames too close"))
 
 
 def test_a_model_sees_the_frames_of_each_clip_with_their_times() -> None:

@@ -15,7 +15,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sources import FolderSource, PluginSource, RowsSource, Source, TableSource, WebDatasetSource
 from dataengine.errors import DataEngineError, InputError
 from dataengine.ingest import tar_index
-from dataengine.ingest.listing import folder_of
+from dataengine.ingest.listing import folder_of, is_pattern
 from dataengine.ingest.reading import check_prefix, opened, scheme_of
 from dataengine.ingest.table import TableReader
 
@@ -65,6 +65,8 @@ def _read(config: Source, uri: str) -> bytes:
     if isinstance(config, PluginSource):
         raise InputError("not_kept", "what a plugin has read, only the plugin can read again")
     container, _, inside = uri.partition("#")
+    if ".." in PurePosixPath(container).parts:
+        raise InputError("not_allowed", f"{container} leads outside the folder of its source")
     location = f"{folder_of(config.path).rstrip('/')}/{container}"
     if not inside:
         return _start(location, (folder_of(config.path),))
@@ -72,7 +74,7 @@ def _read(config: Source, uri: str) -> bytes:
         return _member(location, inside)
     assert isinstance(config, RowsSource)
     if row := _ROW.fullmatch(inside):
-        return _row(location, int(row[1]))
+        return _row(location, int(row[1]), (folder_of(config.path),) if is_pattern(config.path) else ())
     if not isinstance(config, TableSource) or scheme_of(inside) in ("http", "https"):
         raise InputError("not_kept", _FROM_WEB)
     place = TableReader(config).place(location, inside)
@@ -114,19 +116,19 @@ def _member(location: str, name: str) -> bytes:
         return file.read(min(SHOWN, place.size))
 
 
-def _row(location: str, number: int) -> bytes:
+def _row(location: str, number: int, within: tuple[str, ...]) -> bytes:
     """Of a line of a JSONL table."""
     if PurePosixPath(location).suffix not in (".jsonl", ".ndjson"):
         raise InputError("not_shown", f"it is row {number:,} of a table")
-    with _opened(location, ()) as file:
-        read = 0
-        for n in range(1, number + 1):
-            line = file.readline(_TABLE)
-            read += len(line)
-            if not line or read > _TABLE:
+    until = time.monotonic() + _SECONDS
+    with _opened(location, within) as file:
+        n = read = 0
+        while n < number and (piece := file.readline(_BUFFER)):
+            if n == number - 1:
+                return piece.rstrip(b"\r\n")[:SHOWN]
+            n, read = n + piece.endswith(b"\n"), read + len(piece)
+            if read > _TABLE or time.monotonic() > until:
                 raise InputError("missing", f"row {number:,} lies further on than is looked for it")
-            if n == number:
-                return line.rstrip(b"\r\n")[:SHOWN]
     raise InputError("missing", f"there is no row {number:,}")
 
 

@@ -154,7 +154,8 @@ def _of_shard(search: ShardSearch, id_: str) -> SampleCodes | None:
     if "codes.npy" not in members.extents:
         return None
     fields = {ext: search.store.get_range(members.tar, *members.extents[ext]) for ext in ("json", "codes.npy")}
-    return SampleCodes(_tokenizer_id(fields), codes_of_sample(fields))
+    codes = codes_of_sample(fields)
+    return SampleCodes(_tokenizer_id(fields), codes)
 
 
 def _tokenizer_id(fields: Mapping[str, bytes]) -> str:

@@ -115,6 +115,14 @@ function shownIn(rid, block) {
     node.append(thumbnail(name), element("span", ` ${block.nframes} frames of a video`, "quiet"));
     return node;
   }
+  if (block.type !== "video") return observation(rid, name);
+  const film = element("span", "", "film");
+  for (let n = 0; n < block.nframes; n += 1) film.append(observation(rid, String(Number(name) + n)));
+  film.append(element("span", ` ${block.nframes} frames of a video`, "quiet"));
+  return film;
+}
+
+function observation(rid, name) {
   const picture = document.createElement("img");
   picture.loading = "lazy";
   picture.alt = `picture ${name}`;

@@ -37,7 +37,7 @@ from dataengine.samples.locate import Located
 from dataengine.stage import Part, Run, Worker
 from dataengine.storage.workspace import Output, Workspace, digest
 
-RULES = "7"
+RULES = "8"
 """Version of the rules: raised when one changes its findings."""
 _CHUNK = 64
 _SAME = (

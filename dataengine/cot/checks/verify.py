@@ -132,6 +132,14 @@ def _verdict(case: Callable[[], _Case | Verdict], checks: Sequence[str]) -> Verd
         return Verdict(Status.FAILED, "record", f"its parameters or facts are not the task's: {error}")
 
 
+def _of_another_task(name: str, stated: Sequence[str], known: Sequence[str]) -> str:
+    """What a record says of its task, and this version of the task does not; "" where they agree."""
+    pairs = zip(("mode", "family", "answer type", "basis"), stated, known, strict=True)
+    differ = [f"its {what} is {one!r}, that of task {name} is {other!r}" for what, one, other in pairs if one != other]
+    advice = "where it was made by an earlier version of the task, make it again or verify it with that version"
+    return f"{'; '.join(differ)}: {advice}" if differ else ""
+
+
 def _contract(record: Record) -> str:
     """Contradictions within the record, found before any media is read."""
     task = TASKS.get(record.task)
@@ -140,8 +148,10 @@ def _contract(record: Record) -> str:
     if task is None:
         return f"unknown task {record.task!r}"
     stated = (record.mode, record.family.partition("_")[0], record.answer_type, record.basis)
-    if stated != (task.mode, task.family, task.type_of(record.parameters), task.basis):
-        return "mode, family, answer type or basis are not the task's"
+    if reason := _of_another_task(
+        record.task, stated, (task.mode, task.family, task.type_of(record.parameters), task.basis)
+    ):
+        return reason
     parents = task.parents(next(iter(record.parents), ""), record.parameters)
     if record.style not in task.styles or record.parents != parents or record.verdict.status != "passed":
         return "style, parents or verdict are not as the task makes them"

@@ -78,6 +78,9 @@ def _named(expected: Expected, text: str) -> list[str]:
     """What a text names as its answer, in its order; a question is no answer."""
     values = []
     for match in _CONCLUDES.finditer(text):
+        if expected.kind == "ocr" and (read := _lines(expected, text[match.end() :])) is not None:
+            values.append(read)
+            continue
         rest = text[match.end() : match.end() + 400]
         end = _END.search(rest)
         if end and end[0] == "?":
@@ -86,6 +89,12 @@ def _named(expected: Expected, text: str) -> list[str]:
         if value is not None and _short(expected, value):
             values.append(value)
     return values
+
+
+def _lines(expected: Expected, rest: str) -> str | None:
+    """A text of several lines or sentences that is the expected one up to its end, or up to an empty line."""
+    values = (pick(expected, part) for part in (rest, rest.strip().partition("\n\n")[0]) if part.strip())
+    return next((value for value in values if value is not None and same(expected, value)), None)
 
 
 def _short(expected: Expected, value: str) -> bool:

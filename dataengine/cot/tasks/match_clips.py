@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dataengine.cot.core import frame_sampling
 from dataengine.cot.core.formats import Plain, Thinking, box
@@ -88,6 +89,8 @@ class MatchClips(Task):
         shown = (*reference, *candidates.values())
         if any(len(clip.times) < _SHOWN for clip in shown):
             return Abstain("too few frames")
+        if any(b <= a for times in _times(params) for a, b in pairwise(times)):
+            return Abstain("frames too close")
         if not all(
             frame_sampling.close(*times) for times in zip(_times(params), map(_shown_times, shown), strict=True)
         ):
