@@ -95,6 +95,29 @@ class Asked:
         return missing
 
 
+class InputsByPath:
+    """Inputs that absolute paths name by their ends, each path with the ids of each input's contents."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: dict[str, list[str]] = {}
+        for name in names:
+            for end in _ends(name):
+                self._names.setdefault(end, []).append(name)
+        self._inputs: dict[str, dict[tuple[str, str], set[str]]] = {}
+
+    def add(self, source: str, uri: str, id_: str) -> None:
+        whole = uri.partition(_SPAN)[0]
+        for name in self._names.get(whole, []):
+            self._inputs.setdefault(name, {}).setdefault((source, whole), set()).add(id_)
+
+    def require_one_each(self) -> None:
+        """Raises UsageError for a path by whose end several inputs of different content are named."""
+        for name, inputs in sorted(self._inputs.items()):
+            if len({frozenset(ids) for ids in inputs.values()}) > 1:
+                each = (f"{source}: {uri} (id {min(ids)})" for (source, uri), ids in sorted(inputs.items()))
+                raise UsageError(f"{name} could be any of {len(inputs):,} inputs: {listed(each)}. Name it by its id")
+
+
 def _ends(name: str) -> Iterator[str]:
     """Ends of an absolute path or s3:// object after each slash: a uri is relative to its source's folder. None of other
     names."""
