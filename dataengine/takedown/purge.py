@@ -140,7 +140,7 @@ def _packs(store: Store, entry: Entry, needles: Needles, content: _Content) -> N
             if entry.key in content.held:
                 for row in needles.rows(table):
                     content.lost_packs |= {str(row["pack"])} if row.get("pack") else set()
-                    content.questions |= {str(row["qid"])} if row.get("qid") else set()
+                    content.questions |= {str(row["rid"])} if row.get("rid") else set()
                     content.texts |= set(_texts(row))
     except (FileNotFoundError, pa.ArrowException):
         return
