@@ -27,7 +27,9 @@ def takedown(
     release: ReleaseArgument,
     ids: Annotated[
         str | None,
-        typer.Option("--ids", metavar="FILE", help="An id, SHA-256, uri, path or URL a line; lines with # first are comments."),
+        typer.Option(
+            "--ids", metavar="FILE", help="An id, SHA-256, uri, path or URL a line; lines with # first are comments."
+        ),
     ] = None,
     image: Annotated[
         list[str] | None,

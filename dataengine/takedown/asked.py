@@ -26,7 +26,8 @@ pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 _ID, _SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1 << 28
-_SPAN = "#t="
+#: Before the time span of a clip in the uri of its video.
+SPAN = "#t="
 _LISTED = 5
 Bits = npt.NDArray[np.uint64]
 
@@ -84,7 +85,7 @@ class Asked:
         """Lines that none of these uris and ids answer to."""
         known, ends = set(ids), set[str]()
         for uri in uris:
-            whole = uri.partition(_SPAN)[0]
+            whole = uri.partition(SPAN)[0]
             ends |= {uri, whole}
         missing = []
         for line in self.lines:
@@ -106,7 +107,7 @@ class InputsByPath:
         self._inputs: dict[str, dict[tuple[str, str], set[str]]] = {}
 
     def add(self, source: str, uri: str, id_: str) -> None:
-        whole = uri.partition(_SPAN)[0]
+        whole = uri.partition(SPAN)[0]
         for name in self._names.get(whole, []):
             self._inputs.setdefault(name, {}).setdefault((source, whole), set()).add(id_)
 

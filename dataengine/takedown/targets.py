@@ -19,7 +19,7 @@ from dataengine.release.ledger import is_ledger
 from dataengine.release.reader import Published, Tar
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Workspace
-from dataengine.takedown.asked import Asked, InputsByPath, listed, near
+from dataengine.takedown.asked import SPAN, Asked, InputsByPath, listed, near
 
 pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
@@ -42,6 +42,8 @@ class Targets:
     seeds: set[int] = field(default_factory=set)
     matched: set[str] = field(default_factory=set)
     """All uris of inputs that are samples of these ids, or that were named and have none."""
+    videos: set[str] = field(default_factory=set)
+    """Ids of videos that were named as a whole, of which the samples are clips: cut otherwise, they must not come back."""
     failed: set[str] = field(default_factory=set)
     """Uris of inputs that were named and had failed: nothing of them is known, and nothing keeps them out."""
     similar: set[str] = field(default_factory=set)
@@ -50,6 +52,7 @@ class Targets:
     def tombstones(self) -> list[str]:
         """Lines of a list of known-bad files."""
         exact = {self.sha256.get(id_, f"{ID_MARK}{id_}") for id_ in self.ids} | self.whole
+        exact |= {f"{ID_MARK}{id_}" for id_ in self.videos}
         return sorted(exact | {f"{value & (1 << 64) - 1:016x}" for value in self.seeds})
 
     def to_json(self) -> dict[str, Any]:
@@ -66,6 +69,8 @@ def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targe
     """Raises UsageError that names lines which nothing answers to; a whole SHA-256 may be of nothing that is there."""
     targets, inputs = Targets(whole=set(asked.sha256s), seeds=set(asked.hashes)), InputsByPath(asked.names)
     _from_ledger(asked, release, targets, inputs)
+    if stored := {sha256 for sha256 in asked.sha256s if sha256[:32] not in targets.ids}:
+        _stored_as(release, targets, stored)
     if workspace is not None:
         _from_samples(asked, workspace, targets, (), inputs)
     inputs.require_one_each()
@@ -167,8 +172,14 @@ def _from_samples(
             chosen = pc.or_(chosen, pa.chunked_array([pa.array(_near_rows(table, hashes))]))
         for row in table.filter(chosen).to_pylist():
             _know(targets, row["id"], row["sha256"], [row["phash"], *row["frame_hashes"]], row["uri"])
+            if row["parent"] and (row["parent"] in asked.digests or asked.named(_whole(row["uri"])).to_pylist()[0]):
+                targets.videos.add(row["parent"])
             if inputs is not None:
                 inputs.add(row["source"], row["uri"], row["id"])
+
+
+def _whole(uri: str) -> Any:
+    return pa.chunked_array([pa.array([uri.partition(SPAN)[0]])])
 
 
 def sample_files(store: Store) -> list[File]:
@@ -188,6 +199,16 @@ def _near_rows(table: pa.Table, hashes: Sequence[int]) -> Any:
 
 def _bits(values: Any) -> Any:
     return np.asarray(values).astype(np.int64).view(np.uint64)
+
+
+def _stored_as(release: Published, targets: Targets, sha256s: set[str]) -> None:
+    """Adds released samples whose stored bytes, which are not those of their source (blurred, encoded anew), have one of these
+    digests."""
+    for tar in (tar for split in release.splits for tar in release.shards(split) if release.store.exists(tar.path)):
+        for key, members in release.read(tar):
+            fields = msgspec.json.decode(bytes(members["json"]))
+            if fields.get("media_sha256") in sha256s:
+                _know(targets, key, fields["sha256"], [int(fields["phash"], 16)] if fields["phash"] else [], "")
 
 
 def _near_in_shards(release: Published, targets: Targets) -> None:
