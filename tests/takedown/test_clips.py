@@ -1,9 +1,11 @@
-"""A video is taken down as a whole: its clips, and itself, however a later recipe cuts it."""
+"""A video is taken down as a whole, however a later recipe cuts it; and released bytes name the sample that they were made of."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from dataengine import contracts
 from dataengine.contracts import sample_id
 from dataengine.ingest import tombstones
+from dataengine.release.reader import Tar
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import Workspace
 from dataengine.takedown import targets
@@ -69,3 +72,28 @@ def test_a_video_that_is_named_is_on_the_list(
     assert known.ids == set(ids) and known.videos == set(videos)
     assert {f"id:{id_}" for id_ in videos} <= set(known.tombstones())
     assert Targets.from_json(known.to_json()) == known
+
+
+class _Release:
+    """A release of one shard, whose picture was encoded anew."""
+
+    splits = ("train",)
+
+    def __init__(self, folder: Path) -> None:
+        self.store = Store(folder)
+        self.store.put("shards/a.tar", b"")
+
+    def shards(self, split: str) -> list[Tar]:
+        return [Tar("shards/a.tar", "", 0, 1)]
+
+    def read(self, tar: Tar) -> Iterator[tuple[str, dict[str, bytes]]]:
+        fields = {"sha256": SHA256, "phash": "00ff00ff00ff00ff"}
+        yield VIDEO, {"json": json.dumps({**fields, "media_sha256": "c" * 64}).encode()}
+        yield "d" * 32, {"json": json.dumps({**fields, "sha256": "d" * 64}).encode()}
+
+
+@pytest.mark.parametrize(("digest", "expected"), [("c" * 64, {VIDEO}), ("b" * 64, set())])
+def test_the_digest_of_released_bytes_names_their_sample(tmp_path: Path, digest: str, expected: set[str]) -> None:
+    known, release = Targets(), cast(Any, _Release(tmp_path))
+    targets._stored_as(release, known, {digest})
+    assert known.ids == expected and set(known.sha256.values()) == ({SHA256} if expected else set())
