@@ -110,8 +110,8 @@ def _print_inputs(planned: Plan) -> None:
     console.print_table(f"to be taken down{more}", ("id", "an input with it"), named[:_SHOWN])
     if similar := planned.targets.similar:
         console.write(
-            f"{len(similar):,} near-duplicates of these stay: {listed(sorted(similar))}. Where one of these stood for them, the "
-            "recipe's next run may release another; --near-duplicates takes them as well."
+            f"{len(similar):,} near-duplicates of these stay: {listed(sorted(similar))}. Where a sample that goes "
+            "stood for its group, the recipe's next run may release another of it; --near-duplicates takes them as well."
         )
     if failed := planned.targets.failed:
         console.write(

@@ -9,6 +9,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from PIL import Image
 from support.command import dataengine
 from support.days import WEEK, recipe_of, take_up, week
 from support.once import once
@@ -112,8 +114,6 @@ def test_only_what_had_it_changes(folder: Path) -> None:
 
 def made_in(folder: Path) -> str:
     """Where the inputs are, by the recipe."""
-    import yaml
-
     source = yaml.safe_load((folder / "recipe.yaml").read_text())["sources"][0]
     return str(Path(source["path"]).parents[1])
 
@@ -198,8 +198,6 @@ def test_near_duplicates_of_a_picture_go_and_stay_out(folder: Path) -> None:
     near = takedown(release, "--ids", asked(folder, f"{DAYS[0]}/1.jpg"), "--near-duplicates")
     assert exact["ids"] == [one] and near["ids"] == sorted([one, larger])
     assert exact["near_duplicates"] == [larger] and near["near_duplicates"] == []
-    from PIL import Image
-
     Image.open(place / DAYS[0] / "1.jpg").save(folder / "copy.png")
     done = takedown(release, "--image", str(folder / "copy.png"), "--apply")
     assert done["ids"] == sorted([one, larger]) and not done["left"]
@@ -253,6 +251,15 @@ def test_what_is_wrong_is_said_before_anything_is_written(
     assert done.returncode == 2 and message in done.stderr
     assert not (made / "ws/tombstones").exists() and not (made / "ws/releases/test-0.1.1").exists()
     assert not (tmp_path / "no-such").exists()
+
+
+def test_what_stays_is_told_before_anything_goes(made: Path, tmp_path: Path) -> None:
+    """A smaller copy of what goes, which the next run may release instead."""
+    release, line = made / "ws/releases/test", asked(tmp_path, f"{DAYS[1]}/larger.jpg")
+    done = dataengine("takedown", str(release), "--ids", line)
+    smaller = id_of(release, f"{DAYS[0]}/1.jpg")
+    assert f"1 near-duplicates of these stay: {smaller}." in done.stdout and "--near-duplicates" in done.stdout
+    assert "near-duplicates" not in dataengine("takedown", str(release), "--ids", line, "--near-duplicates").stdout
 
 
 def test_an_input_that_had_failed_is_named(made: Path, tmp_path: Path) -> None:
