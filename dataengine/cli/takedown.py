@@ -11,7 +11,8 @@ from dataengine.cli.common import exits
 from dataengine.cli.release import ReleaseArgument
 
 if TYPE_CHECKING:
-    from dataengine.takedown.takedown import Done, Places, Plan
+    from dataengine.takedown.places import Places
+    from dataengine.takedown.takedown import Done, Plan
 
 _SHOWN = 20
 
@@ -26,7 +27,9 @@ def takedown(
     release: ReleaseArgument,
     ids: Annotated[
         str | None,
-        typer.Option("--ids", metavar="FILE", help="An id, SHA-256, uri, path or URL a line; # begins a comment."),
+        typer.Option(
+            "--ids", metavar="FILE", help="An id, SHA-256, uri, path or URL a line; lines with # first are comments."
+        ),
     ] = None,
     image: Annotated[
         list[str] | None,
@@ -63,8 +66,9 @@ def takedown(
     from dataengine.cli import console
     from dataengine.errors import UsageError
     from dataengine.takedown import asked
+    from dataengine.takedown.places import places_of
     from dataengine.takedown.takedown import apply as take_down
-    from dataengine.takedown.takedown import places_of, plan, require_nothing_left
+    from dataengine.takedown.takedown import plan, require_nothing_left
 
     if near_duplicates and ids is None:
         raise UsageError(
@@ -99,10 +103,21 @@ def _print_plan(planned: Plan, places: Places, as_json: bool) -> None:
 
 def _print_inputs(planned: Plan) -> None:
     from dataengine.cli import console
+    from dataengine.takedown.asked import listed
 
     named = sorted((id_, planned.targets.uris.get(id_, "")) for id_ in planned.targets.ids)
     more = f" ({len(named) - _SHOWN:,} more)" if len(named) > _SHOWN else ""
     console.print_table(f"to be taken down{more}", ("id", "an input with it"), named[:_SHOWN])
+    if similar := planned.targets.similar:
+        console.write(
+            f"{len(similar):,} near-duplicates of these stay: {listed(sorted(similar))}. Where a sample that goes "
+            "stood for its group, the recipe's next run may release another of it; --near-duplicates takes them as well."
+        )
+    if failed := planned.targets.failed:
+        console.write(
+            f"{len(failed):,} named inputs had failed when the release was made: {listed(sorted(failed))}. Nothing of them "
+            "is released, and nothing keeps them out later: name their SHA-256, or the files with --image."
+        )
 
 
 def _print_done(done: Done, places: Places, as_json: bool) -> None:
@@ -121,6 +136,7 @@ def _print_done(done: Done, places: Places, as_json: bool) -> None:
         console.write(json.dumps(facts, sort_keys=True))
         return
     if done.written is None:
+        _print_inputs(done.plan)
         console.write(f"No input is what was named; {done.tombstones:,} hashes are new among the tombstones.")
         return
     _print_inputs(done.plan)
@@ -149,4 +165,6 @@ def _facts(planned: Plan, places: Places) -> dict[str, object]:
         "records": {name: len(ids) for name, ids in sorted(e.records.items())},
         "sequences": {name: dict(files) for name, files in sorted(e.sequences.items())},
         "left_out": sorted(e.unreadable),
+        "near_duplicates": sorted(planned.targets.similar),
+        "failed": sorted(planned.targets.failed),
     }

@@ -41,11 +41,12 @@ class _List:
     failure: str = KNOWN_BAD
 
     def holds(self, kind: str, digest: bytes) -> bool:
+        """Whether a hash of this kind is, or begins with, ``digest``."""
         known, words = self.hashes.get(kind), np.frombuffer(digest, ">u8").astype(np.uint64)
         if known is None:
             return False
         first, last = (int(np.searchsorted(known[:, 0], words[0], side)) for side in ("left", "right"))
-        return bool((known[first:last] == words).all(axis=1).any())
+        return bool((known[first:last, : len(words)] == words).all(axis=1).any())
 
     def near(self, value: int) -> bool:
         """True for a perceptual hash within the radius of one of the list's."""
@@ -76,6 +77,11 @@ class HashLists:
         """As ``check_bytes``, of a file whose SHA-256 is known."""
         self._refuse_digest("SHA-256", digest)
         self._refuse_digest(_ID, digest[:16])
+
+    def check_id(self, id_: bytes) -> None:
+        """As ``check_bytes``, of a file of which only the head of its SHA-256 is known."""
+        self._refuse_digest("SHA-256", id_)
+        self._refuse_digest(_ID, id_)
 
     def check_facts(self, facts: Facts) -> None:
         """Raises InputError ``known_bad`` or ``taken_down`` for a picture or frame whose perceptual hash is near one on a

@@ -26,7 +26,8 @@ pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 _ID, _SHA256 = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9a-f]{64}")
 _LARGEST = 1 << 28
-_SPAN = "#t="
+#: Before the time span of a clip in the uri of its video.
+SPAN = "#t="
 _LISTED = 5
 Bits = npt.NDArray[np.uint64]
 
@@ -84,7 +85,7 @@ class Asked:
         """Lines that none of these uris and ids answer to."""
         known, ends = set(ids), set[str]()
         for uri in uris:
-            whole = uri.partition(_SPAN)[0]
+            whole = uri.partition(SPAN)[0]
             ends |= {uri, whole}
         missing = []
         for line in self.lines:
@@ -93,6 +94,29 @@ class Asked:
             if line[:32] not in known and not by_name:
                 missing.append(line)
         return missing
+
+
+class InputsByPath:
+    """Inputs that absolute paths name by their ends, each path with the ids of each input's contents."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names: dict[str, list[str]] = {}
+        for name in names:
+            for end in _ends(name):
+                self._names.setdefault(end, []).append(name)
+        self._inputs: dict[str, dict[tuple[str, str], set[str]]] = {}
+
+    def add(self, source: str, uri: str, id_: str) -> None:
+        whole = uri.partition(SPAN)[0]
+        for name in self._names.get(whole, []):
+            self._inputs.setdefault(name, {}).setdefault((source, whole), set()).add(id_)
+
+    def require_one_each(self) -> None:
+        """Raises UsageError for a path by whose end several inputs of different content are named."""
+        for name, inputs in sorted(self._inputs.items()):
+            if len({frozenset(ids) for ids in inputs.values()}) > 1:
+                each = (f"{source}: {uri} (id {min(ids)})" for (source, uri), ids in sorted(inputs.items()))
+                raise UsageError(f"{name} could be any of {len(inputs):,} inputs: {listed(each)}. Name it by its id")
 
 
 def _ends(name: str) -> Iterator[str]:

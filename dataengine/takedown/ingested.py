@@ -26,13 +26,13 @@ from dataengine.shards.read import read_members
 from dataengine.storage.store import Store
 from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, commit_part, digest
+from dataengine.takedown.asked import SPAN
 from dataengine.takedown.needles import tables
 from dataengine.takedown.targets import MARKERS
 from dataengine.takedown.written import to_parquet
 
 pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
-_SPAN = "#t="
 _MEASURED = re.compile(r"(annotations/[^/]+/ingest-)([0-9a-f]{32})(-[^/]+\.parquet)")
 
 
@@ -61,21 +61,21 @@ def apply(workspace: Workspace, check: Callable[[], object]) -> int:
 
 
 def split(samples: pa.Table, lists: HashLists) -> Refused:
-    """Rows that are on no list, and a failure row each of the others; one of a video of which a clip looks like something on
-    it."""
+    """Rows that are on no list, and a failure row each of the others; one of a video that is on it, or of which a clip looks like
+    something on it."""
     failures: dict[str, dict[str, Any]] = {}
     stays, videos = list[bool](), set[str]()
     for row in samples.select(_LOOKED_AT).to_pylist():
-        error, by_looks = _error(row, lists)
+        error, of_whole = _error(row, lists)
         stays.append(error is None)
         if error is not None:
-            whole = row["uri"].partition(_SPAN)[0] if by_looks and row["parent"] else row["uri"]
+            whole = row["uri"].partition(SPAN)[0] if of_whole and row["parent"] else row["uri"]
             videos |= {whole} if whole != row["uri"] else set()
-            size = row["bytes"] if by_looks and row["parent"] is None else None
+            size = row["bytes"] if of_whole and row["parent"] is None else None
             failures[whole] = _failure(row["source"], whole, error, size)
-    cut = [str(uri).partition(_SPAN)[0] in videos for uri in samples["uri"].to_pylist()]
+    cut = [str(uri).partition(SPAN)[0] in videos for uri in samples["uri"].to_pylist()]
     mask = pa.array([stay and not of_video for stay, of_video in zip(stays, cut, strict=True)], pa.bool_())
-    rows = [row for uri, row in failures.items() if uri in videos or uri.partition(_SPAN)[0] not in videos]
+    rows = [row for uri, row in failures.items() if uri in videos or uri.partition(SPAN)[0] not in videos]
     return Refused(samples.filter(mask), rows)
 
 
@@ -83,7 +83,13 @@ _LOOKED_AT = ["source", "uri", "sha256", "bytes", "parent", "phash", "frame_hash
 
 
 def _error(row: dict[str, Any], lists: HashLists) -> tuple[InputError | None, bool]:
-    """Why the lists refuse a row, and whether by its looks, as ingest finds out once it has decoded the whole file."""
+    """Why the lists refuse a row, and whether they refuse the whole file: by its looks, as ingest finds out once it has decoded
+    all of it, and a clip by the digest of its video."""
+    try:
+        if row["parent"]:
+            lists.check_id(bytes.fromhex(row["parent"]))
+    except InputError as error:
+        return error, True
     try:
         lists.check_sha256(bytes.fromhex(row["sha256"]))
     except InputError as error:

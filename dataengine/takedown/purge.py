@@ -24,15 +24,17 @@ from dataengine.takedown.scan import look
 
 _FOLDERS = (
     *("samples", "failures", "media", "annotations", "dedup", "contamination", "index", "decisions", "codes", "shards"),
-    *("cot", "sequence", "plans", "staging", "stages"),
+    *("cot", "sequence", "plans", "staging", "stages", "tokenizers/corpus", "tokenizers/features"),
 )
 #: Models that are fitted on many samples, and a training's state.
 _MODELS = re.compile(
-    r"(sequence/)?tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*"
+    r"sequence/tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*"
 )
 _COMMIT = re.compile(r"stages/[^/]+/([^/]+|parts/.+)\.json")
-#: Packs of rows, which are compressed: those that no table points to go, too, for nobody can tell what is in them.
-_ROWS = re.compile(r"(plans|index/routed)/.+\.bin")
+#: Packs of compressed rows, pictures, tokens: those that no table or commit points to go, for nobody can tell what is in them.
+_PACK = re.compile(r".+\.bin")
+#: Features of patches, without a name of their sample, and what a person has decided about a question, by the question's id.
+_FEATURES, _DECISION = "tokenizers/features/", re.compile(r"cot/decisions/[^/]+/([^/]+)/[^/]+")
 _PARALLEL = 8
 _SHORTEST = 24
 """Characters of a text that is looked for among completions."""
@@ -50,12 +52,14 @@ class Purged:
 
 @dataclass
 class _Content:
-    """What lies in a workspace: objects that hold something, packs that tables point to, texts of rows that name a sample."""
+    """What lies in a workspace: objects that hold something, packs that tables point to, texts and questions of rows that name a
+    sample."""
 
     held: set[str] = field(default_factory=set)
     packs: dict[str, set[str]] = field(default_factory=dict)
     lost_packs: set[str] = field(default_factory=set)
     texts: set[str] = field(default_factory=set)
+    questions: set[str] = field(default_factory=set)
 
 
 def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
@@ -64,17 +68,24 @@ def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
     entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _MODELS.fullmatch(e.key)}
     content = _looked_at(store, entries, needles)
     files = _outputs(store, [key for key in entries if _COMMIT.fullmatch(key)])
-    gone = content.held | content.lost_packs
+    gone = content.held | content.lost_packs | _unnamed(entries, content)
     gone |= {key for key, packs in content.packs.items() if packs & content.lost_packs}
     gone |= _beside(gone, entries.keys(), [keys for outputs in files.values() for keys in outputs])
     named = {pack for key, packs in content.packs.items() if key not in gone for pack in packs}
-    gone |= {key for key in entries if _ROWS.fullmatch(key) and key not in named}
+    named |= {key for outputs in files.values() for keys in outputs for key in keys}
+    gone |= {key for key in entries if _PACK.fullmatch(key) and key not in named}
     gone |= {key for key, outputs in files.items() if any(keys & gone for keys in outputs)}
     gone |= set(_completions(store, content.texts))
     listed = [
         entries.get(key) or store.head(key) for key in sorted(gone, key=lambda key: (not _COMMIT.fullmatch(key), key))
     ]
     return [entry for entry in listed if entry is not None], list(entries.values())
+
+
+def _unnamed(entries: Collection[str], content: _Content) -> set[str]:
+    """Decisions about questions that are about a sample; and all features of patches, where anything goes."""
+    decided = {key for key in entries if (match := _DECISION.fullmatch(key)) and match[1] in content.questions}
+    return decided | {key for key in entries if content.held and key.startswith(_FEATURES)}
 
 
 def _beside(gone: set[str], keys: Collection[str], outputs: list[set[str]]) -> set[str]:
@@ -129,6 +140,7 @@ def _packs(store: Store, entry: Entry, needles: Needles, content: _Content) -> N
             if entry.key in content.held:
                 for row in needles.rows(table):
                     content.lost_packs |= {str(row["pack"])} if row.get("pack") else set()
+                    content.questions |= {str(row["rid"])} if row.get("rid") else set()
                     content.texts |= set(_texts(row))
     except (FileNotFoundError, pa.ArrowException):
         return

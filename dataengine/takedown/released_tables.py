@@ -72,6 +72,19 @@ def taken_down(ledger: pa.Table, ids: frozenset[str]) -> tuple[pa.Table, int]:
     return ledger, int(pc.sum(named).as_py() or 0)
 
 
+def ids_taken_down(release: Published) -> set[str]:
+    """Ids of samples that take-downs have removed from the release since it was made."""
+    rows = release.inputs(lambda ledger: pc.equal(ledger["failure"], TAKEN_DOWN))
+    return set(map(str, rows["id"].drop_null().to_pylist()))
+
+
+def ids_named(release: Published, ids: frozenset[str]) -> set[str]:
+    """Those of the ids that inputs in the ledger have which are not taken down yet."""
+    wanted = pa.array(sorted(ids), pa.string())
+    rows = release.inputs(lambda ledger: pc.is_in(ledger["id"], value_set=wanted))
+    return set(map(str, rows["id"].to_pylist())) - ids_taken_down(release)
+
+
 def _counts(ledger: pa.Table) -> Tally:
     return [row for row in tally(ledger) if row["n"]]
 

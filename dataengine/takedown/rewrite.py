@@ -54,7 +54,7 @@ class Written:
 def require_free(release: Published, to: str, effects: Effects) -> None:
     """Raises RunError where another release, or anything else, is at ``to``."""
     store = Store(to)
-    _finished(release, store, effects)
+    finished(release, store, effects.ids)
     paths = {"deltas.parquet", MANIFEST, *described.FROM_MANIFEST, *(file.path for file in release.manifest.files)}
     strays = sorted(e.key for e in store.list() if e.key not in paths and not of_reader(e.key))
     if strays:
@@ -66,7 +66,7 @@ def require_free(release: Published, to: str, effects: Effects) -> None:
 
 def rewrite(release: Published, to: str, version: str, effects: Effects, progress: Progress) -> Written:
     """Write it, unless it is there. Raises as ``require_free``."""
-    if _finished(release, Store(to), effects):
+    if finished(release, Store(to), effects.ids):
         return Written(to, already=True)
     return _Writer(release, Store(to), effects).write(_digest(release), version, progress)
 
@@ -75,14 +75,22 @@ def _digest(release: Published) -> str:
     return hashlib.sha256(release.store.get(MANIFEST)).hexdigest()
 
 
-def _finished(release: Published, to: Store, effects: Effects) -> bool:
-    """Whether an earlier call has finished: what is there continues this release, without these samples. Raises RunError for
-    another release."""
+def finished(release: Published, to: Store, ids: frozenset[str]) -> bool:
+    """Whether an earlier call has finished: what is there continues this release, without these samples and no others. Raises
+    RunError for another release."""
     if not to.exists(MANIFEST):
         return False
-    deltas = known(open_release(to.url).manifest.deltas, None)
-    if deltas is None or deltas.continues.manifest != _digest(release) or deltas.removed != effects.samples:
+    there = open_release(to.url)
+    deltas = known(there.manifest.deltas, None)
+    if deltas is None or deltas.continues.manifest != _digest(release):
         raise RunError(f"{to.url} holds another release: name another place with --to")
+    if released_tables.ids_taken_down(there) - released_tables.ids_taken_down(release) != released_tables.ids_named(
+        release, ids
+    ):
+        raise RunError(
+            f"{to.url} is {release.store.url} without other samples: take these down from {to.url}, so that both are gone, or "
+            "name another place with --to"
+        )
     return True
 
 
@@ -112,6 +120,7 @@ class _Writer:
         self.contents.files = [file for file in files if file.path not in described.FROM_MANIFEST]
         manifest = described.manifest_of(self.release, digest, version, self.effects, self.contents, tables, sets)
         data = described.write_described(manifest, described.new_ledger(self.release, self.to.url), self.put)
+        self.to.delete(sorted(gone | dropped))  # of a call for other samples that was killed here
         self.to.put(MANIFEST, data)
         changed = sum(path in old and old[path].sha256 != file.sha256 for path, file in self.written.items())
         return Written(self.to.url, len(rest) - len(dropped), changed, len(gone), False, sorted(dropped))
@@ -222,12 +231,6 @@ def carried(source: Store, to: Store, file: ReleaseFile) -> None:
 
 def _bucket(url: str) -> str:
     return "/".join(url.split("/")[:3]) if url.startswith("s3://") else ""
-
-
-def next_version(version: str) -> str:
-    """The version after a take-down: ``0.1.0`` becomes ``0.1.1``."""
-    head, _, last = version.rpartition(".")
-    return f"{head}.{int(last) + 1}"
 
 
 def counts(written: Written) -> Mapping[str, int]:

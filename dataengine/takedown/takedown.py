@@ -5,13 +5,12 @@ A note of what has begun lies in the workspace until all is done. Runs refuse to
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dataengine.errors import RunError, UsageError
+from dataengine.errors import RunError
 from dataengine.ingest import tombstones
 from dataengine.release.publish import MANIFEST
 from dataengine.release.reader import Published, open_release
@@ -19,27 +18,15 @@ from dataengine.shards.read import read_members
 from dataengine.shards.sample import FAMILIES
 from dataengine.storage.lease import Lease
 from dataengine.storage.store import Store
-from dataengine.storage.workspace import Workspace, canonical_json
-from dataengine.takedown import ingested, purge, rewrite, scan
+from dataengine.storage.workspace import Workspace
+from dataengine.takedown import ingested, note, purge, rewrite, scan
 from dataengine.takedown.asked import Asked
 from dataengine.takedown.effects import Effects, effects
 from dataengine.takedown.needles import Needles, pieces_of
+from dataengine.takedown.places import Places, absolute
 from dataengine.takedown.targets import Targets, find
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a take-down works. ``workspace``: None for a release that lies in none; ``to``: of the new release; ``tombstones``: a
-    file beside the workspace's own list."""
-
-    release: str
-    to: str
-    version: str
-    workspace: str | None = None
-    tombstones: str | None = None
-    delete_old: bool = False
 
 
 @dataclass
@@ -80,36 +67,6 @@ def _is_release(name: str) -> bool:
     return name.startswith("releases/") or "/" in name
 
 
-def places_of(
-    release: str,
-    workspace: str | None,
-    to: str | None,
-    version: str | None,
-    list_: str | None,
-    delete_old: bool,
-) -> Places:
-    """Completes what was given: a release in a workspace means that workspace, the new one lies beside it. Raises UsageError."""
-    published = open_release(release)
-    url = published.store.url
-    number = version or rewrite.next_version(published.manifest.version)
-    chosen = workspace or _around(url)
-    if chosen is None and list_ is None:
-        raise UsageError(
-            f"{url} lies in no workspace, so there is no list of what must not come back: name --workspace, or a file to add to "
-            "with --tombstones"
-        )
-    target = Store(to or f"{url}-{number}").url
-    if target == url:
-        raise UsageError(f"--to {to} is the release itself: the new one needs another place")
-    return Places(url, target, number, chosen, list_, delete_old)
-
-
-def _around(url: str) -> str | None:
-    """The workspace that a release lies in, ``WORKSPACE/releases/NAME``; None where it lies elsewhere."""
-    inside, _, name = url.rpartition("/releases/")
-    return inside if inside and "/" not in name and any(Store(inside).entries("stages")) else None
-
-
 def plan(places: Places, asked: Asked) -> Plan:
     """What would go; nothing is written."""
     release = open_release(places.release)
@@ -120,32 +77,44 @@ def plan(places: Places, asked: Asked) -> Plan:
 def apply(places: Places, asked: Asked, progress: Progress) -> Done:
     """Take it down. Raises HeldError where a run holds the workspace, UsageError where another take-down has begun there."""
     with _held(places) as check:
-        noted = _noted(places, asked)
         release = open_release(places.release)
-        targets = noted or find(asked, release, _workspace(places))
-        planned = Plan(release, targets, effects(release, targets))
+        begun = note.read(places, asked, release)
+        planned = Plan(release, *begun) if begun else plan(places, asked)
+        targets = planned.targets
+        ids = frozenset(targets.ids | {sha256[:32] for sha256 in targets.whole})
         if not targets.ids:
-            return Done(planned, None, _bury(places, targets))
+            done = Done(planned, None, _bury(places, targets))
+            _clean(places, Needles(ids), done, check)
+            return done
         rewrite.require_free(release, places.to, planned.effects)
-        _note(places, asked, targets)
+        _note(places, asked, planned)
         added = _bury(places, targets)
-        needles = Needles(frozenset(targets.ids), pieces_of(_media(planned)))
+        needles = Needles(ids, pieces_of(_media(planned)))
         written = rewrite.rewrite(release, places.to, places.version, planned.effects, _named(progress, "release"))
         check()
         done = Done(planned, written, added)
-        if places.workspace is not None:
-            workspace = Workspace(places.workspace)
-            done.parts = ingested.apply(workspace, check)
-            unneeded, _ = purge.find(workspace.store, needles)
-            done.purged = purge.delete(workspace.store, unneeded, check)
+        _clean(places, Needles(ids | planned.effects.gone), done, check)
         if places.delete_old:
             done.deleted = _delete_old(release, places)
         done.places = scanned(places, needles, progress)
-        if places.workspace is not None:
-            Store(places.workspace).delete([tombstones.UNFINISHED])
+        note.delete(places)
         if places.delete_old:
             release.store.delete([MANIFEST])
         return done
+
+
+def _note(places: Places, asked: Asked, planned: Plan) -> None:
+    note.write(places, asked, planned.targets, planned.effects)
+
+
+def _clean(places: Places, needles: Needles, done: Done, check: Callable[[], object]) -> None:
+    """Take the samples out of the workspace, if there is one: also what a killed run has stored, and no part names."""
+    if places.workspace is None or not needles.ids:
+        return
+    workspace = Workspace(places.workspace)
+    done.parts = ingested.apply(workspace, check)
+    unneeded, _ = purge.find(workspace.store, needles)
+    done.purged = purge.delete(workspace.store, unneeded, check)
 
 
 def scanned(places: Places, needles: Needles, progress: Progress) -> list[scan.Place]:
@@ -153,8 +122,8 @@ def scanned(places: Places, needles: Needles, progress: Progress) -> list[scan.P
     result = [scan.release(Store(places.to), needles, places.to, _named(progress, "scan"))]
     if places.workspace is not None:
         within = scan.workspace(Store(places.workspace), needles, _named(progress, "scan"))
-        result += [place for place in within if Store(f"{places.workspace}/{place.name}").url != Store(places.to).url]
-    if places.workspace is None or not places.release.startswith(f"{places.workspace.rstrip('/')}/"):
+        result += [place for place in within if absolute(f"{places.workspace}/{place.name}") != absolute(places.to)]
+    if places.workspace is None or not absolute(places.release).startswith(f"{absolute(places.workspace)}/"):
         result.append(scan.release(Store(places.release), needles, places.release, _named(progress, "scan")))
     return result
 
@@ -175,40 +144,11 @@ def _held(places: Places) -> Iterator[Callable[[], object]]:
         yield lease.take
 
 
-def _noted(places: Places, asked: Asked) -> Targets | None:
-    """What an interrupted call was about, where it was this one. Raises UsageError where it was another."""
-    if places.workspace is None:
-        return None
-    store = Store(places.workspace)
-    try:
-        note = json.loads(store.get(tombstones.UNFINISHED))
-    except FileNotFoundError:
-        return None
-    if note["call"] != _call(places, asked):
-        raise UsageError(
-            f"{store.url}: a take-down from {note['call'][0]} to {note['call'][1]} was interrupted: run that one again first, "
-            "with the same ids and pictures"
-        )
-    return Targets.from_json(note["targets"])
-
-
-def _call(places: Places, asked: Asked) -> list[object]:
-    """What was asked for, as JSON."""
-    return [places.release, places.to, sorted(asked.lines), sorted(p.sha256 for p in asked.pictures), asked.near]
-
-
-def _note(places: Places, asked: Asked, targets: Targets) -> None:
-    if places.workspace is not None:
-        note = {"call": _call(places, asked), "targets": targets.to_json()}
-        Store(places.workspace).put(tombstones.UNFINISHED, canonical_json(note))
-
-
 def _bury(places: Places, targets: Targets) -> int:
     """Add to the lists; how many hashes are new on the workspace's, or else on the file."""
     added = 0
     if places.tombstones is not None:
-        folder, _, name = places.tombstones.rpartition("/")
-        added = tombstones.add(Store(folder or "."), name, targets.tombstones())
+        added = tombstones.add(*places.list_place(), targets.tombstones())
     if places.workspace is not None:
         added = tombstones.add(Store(places.workspace), tombstones.LIST, targets.tombstones())
     return added
@@ -243,8 +183,9 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
 def require_nothing_left(done: Done) -> None:
     """Raises RunError that names what still holds something."""
     if left := done.left():
+        now = done.written.url if done.written else done.plan.release.store.url
         more = f" and {len(left) - 5:,} more" if len(left) > 5 else ""
         raise RunError(
             f"something of it is left in {', '.join(left[:5])}{more}. A file with the same bytes but other metadata is another "
-            "sample: name it too, or take near-duplicates with --near-duplicates. Then rerun; the tombstones stand"
+            f"sample: take it down, too, from {now}; the tombstones stand"
         )

@@ -14,18 +14,18 @@ import pyarrow.compute
 
 from dataengine import contracts
 from dataengine.errors import UsageError
-from dataengine.ingest.hash_lists import ID_MARK
+from dataengine.ingest.hash_lists import ID_MARK, TAKEN_DOWN
 from dataengine.release.ledger import is_ledger
 from dataengine.release.reader import Published, Tar
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Workspace
-from dataengine.takedown.asked import Asked, listed, near
+from dataengine.takedown.asked import SPAN, Asked, InputsByPath, listed, near
 
 pc: Any = pyarrow.compute  # whose stubs admit less than its functions do
 
 #: Kinds of duplicates that look alike; captions may be equal of different pictures.
 _ALIKE = ("exact", "pixels", "perceptual", "aligned", "video", "semantic")
-_COLUMNS = ["uri", "id", "sha256", "phash", "frame_hashes", "parent"]
+_COLUMNS = ["source", "uri", "id", "sha256", "phash", "frame_hashes", "parent"]
 MARKERS = "stages/ingest/parts"
 
 
@@ -42,10 +42,17 @@ class Targets:
     seeds: set[int] = field(default_factory=set)
     matched: set[str] = field(default_factory=set)
     """All uris of inputs that are samples of these ids, or that were named and have none."""
+    videos: set[str] = field(default_factory=set)
+    """Ids of videos that were named as a whole, of which the samples are clips: cut otherwise, they must not come back."""
+    failed: set[str] = field(default_factory=set)
+    """Uris of inputs that were named and had failed: nothing of them is known, and nothing keeps them out."""
+    similar: set[str] = field(default_factory=set)
+    """Samples that are near-duplicates of these by the release's groups, and stay."""
 
     def tombstones(self) -> list[str]:
         """Lines of a list of known-bad files."""
         exact = {self.sha256.get(id_, f"{ID_MARK}{id_}") for id_ in self.ids} | self.whole
+        exact |= {f"{ID_MARK}{id_}" for id_ in self.videos}
         return sorted(exact | {f"{value & (1 << 64) - 1:016x}" for value in self.seeds})
 
     def to_json(self) -> dict[str, Any]:
@@ -55,15 +62,18 @@ class Targets:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Targets:
         """The inverse of ``to_json``."""
-        return cls(**{**fields, **{name: set(fields[name]) for name in ("ids", "whole", "seeds", "matched")}})
+        return cls(**{name: set(v) if isinstance(v, list) else v for name, v in fields.items()})
 
 
 def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targets:
     """Raises UsageError that names lines which nothing answers to; a whole SHA-256 may be of nothing that is there."""
-    targets = Targets(whole=set(asked.sha256s), seeds=set(asked.hashes))
-    _from_ledger(asked, release, targets)
+    targets, inputs = Targets(whole=set(asked.sha256s), seeds=set(asked.hashes)), InputsByPath(asked.names)
+    _from_ledger(asked, release, targets, inputs)
+    if stored := {sha256 for sha256 in asked.sha256s if sha256[:32] not in targets.ids}:
+        _stored_as(release, targets, stored)
     if workspace is not None:
-        _from_samples(asked, workspace, targets, ())
+        _from_samples(asked, workspace, targets, (), inputs)
+    inputs.require_one_each()
     if asked.near:
         _know_released(release, targets)
         targets.seeds |= {value for values in targets.hashes.values() for value in values}
@@ -77,6 +87,7 @@ def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targe
             _from_samples(asked, workspace, targets, ())
     _know_released(release, targets)
     _require_all_named(asked, release, targets)
+    targets.similar = _similar(release, targets.ids)
     return targets
 
 
@@ -99,15 +110,31 @@ def _ledger(release: Published) -> Iterator[pa.Table]:
     yield from Workspace(release.store.url).batches(ledger_files(release), contracts.LEDGER)
 
 
-def _from_ledger(asked: Asked, release: Published, targets: Targets) -> None:
+def _from_ledger(asked: Asked, release: Published, targets: Targets, inputs: InputsByPath) -> None:
     ids = pa.array(sorted(asked.digests), pa.string())
     for table in _ledger(release):
         named: Any = pc.or_(asked.named(table["uri"]), pc.fill_null(pc.is_in(table["id"], value_set=ids), False))
-        for row in table.filter(named).select(["id", "uri"]).to_pylist():
+        for row in table.filter(named).select(["id", "source", "uri", "failure"]).to_pylist():
             targets.matched.add(row["uri"])
             if row["id"] is not None:
                 targets.ids.add(row["id"])
                 targets.uris.setdefault(row["id"], row["uri"])
+                inputs.add(row["source"], row["uri"], row["id"])
+            elif row["failure"] != TAKEN_DOWN:
+                targets.failed.add(row["uri"])
+
+
+def _similar(release: Published, ids: set[str]) -> set[str]:
+    """Near-duplicates of these samples that are none of them: what they stood for, and what stands for them."""
+    wanted, kinds = pa.array(sorted(ids), pa.string()), pa.array(_ALIKE)
+    similar = set[str]()
+    for table in _ledger(release):
+        either: Any = pc.or_(
+            pc.is_in(table["id"], value_set=wanted), pc.is_in(table["representative"], value_set=wanted)
+        )
+        rows = table.filter(pc.and_(either, pc.is_in(table["kind"], value_set=kinds))).select(["id", "representative"])
+        similar |= {str(id_) for column in rows.columns for id_ in column.drop_null().to_pylist()}
+    return similar - ids
 
 
 def _alike(release: Published, targets: Targets, ids: set[str]) -> None:
@@ -132,7 +159,9 @@ def _alike(release: Published, targets: Targets, ids: set[str]) -> None:
                 targets.uris.setdefault(row["id"], row["uri"])
 
 
-def _from_samples(asked: Asked, workspace: Workspace, targets: Targets, hashes: Sequence[int]) -> None:
+def _from_samples(
+    asked: Asked, workspace: Workspace, targets: Targets, hashes: Sequence[int], inputs: InputsByPath | None = None
+) -> None:
     """Adds inputs of the workspace that are named, or near to one of these; and what is known of all of them."""
     whole = pa.array(sorted(asked.digests | targets.ids), pa.string())
     for file in sample_files(workspace.store):
@@ -143,6 +172,14 @@ def _from_samples(asked: Asked, workspace: Workspace, targets: Targets, hashes: 
             chosen = pc.or_(chosen, pa.chunked_array([pa.array(_near_rows(table, hashes))]))
         for row in table.filter(chosen).to_pylist():
             _know(targets, row["id"], row["sha256"], [row["phash"], *row["frame_hashes"]], row["uri"])
+            if row["parent"] and (row["parent"] in asked.digests or asked.named(_whole(row["uri"])).to_pylist()[0]):
+                targets.videos.add(row["parent"])
+            if inputs is not None:
+                inputs.add(row["source"], row["uri"], row["id"])
+
+
+def _whole(uri: str) -> Any:
+    return pa.chunked_array([pa.array([uri.partition(SPAN)[0]])])
 
 
 def sample_files(store: Store) -> list[File]:
@@ -162,6 +199,16 @@ def _near_rows(table: pa.Table, hashes: Sequence[int]) -> Any:
 
 def _bits(values: Any) -> Any:
     return np.asarray(values).astype(np.int64).view(np.uint64)
+
+
+def _stored_as(release: Published, targets: Targets, sha256s: set[str]) -> None:
+    """Adds released samples whose stored bytes, which are not those of their source (blurred, encoded anew), have one of these
+    digests."""
+    for tar in (tar for split in release.splits for tar in release.shards(split) if release.store.exists(tar.path)):
+        for key, members in release.read(tar):
+            fields = msgspec.json.decode(bytes(members["json"]))
+            if fields.get("media_sha256") in sha256s:
+                _know(targets, key, fields["sha256"], [int(fields["phash"], 16)] if fields["phash"] else [], "")
 
 
 def _near_in_shards(release: Published, targets: Targets) -> None:

@@ -10,7 +10,7 @@ import sklearn
 
 from dataengine.contracts import sample_id
 from dataengine.errors import UsageError
-from dataengine.takedown.asked import Asked, read
+from dataengine.takedown.asked import Asked, InputsByPath, read
 
 ID, SHA256 = "ab" * 16, "cd" * 32
 CHINA = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
@@ -18,7 +18,7 @@ CHINA = Path(sklearn.__file__).parent / "datasets" / "images" / "china.jpg"
 
 def test_lines_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "ids").write_text(
-        f"# why\n\n  {ID.upper()}\n{SHA256}\ncats/1.jpg\ncats/1.jpg\nhttps://u:p@h.org/x.jpg?token=s&a=1\n"
+        f"# why\n\n  {ID.upper()} \r\n{SHA256}\r\ncats/1.jpg\ncats/1.jpg\nhttps://u:p@h.org/x.jpg?token=s&a=1\n"
     )
     asked = read(str(tmp_path / "ids"), [], False)
     assert asked.digests == {ID, SHA256[:32]} and asked.sha256s == {SHA256}
@@ -47,6 +47,30 @@ def test_a_line_names_a_uri(line: str, uri: str, expected: bool) -> None:
     asked = Asked((line,))
     assert asked.named(pa.chunked_array([pa.array([uri])])).to_pylist() == [expected]
     assert asked.unnamed([uri], []) == ([] if expected else [line])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"),
+    [
+        ([("a", "1.jpg", ID)], True),
+        ([("a", "1.jpg", ID), ("b", "1.jpg", ID)], True),
+        ([("a", "1.jpg", ID), ("a", "1.jpg", "e" * 32)], True),
+        ([("a", "1.jpg#t=0.000,1.000", ID), ("a", "1.jpg#t=1.000,2.000", "e" * 32)], True),
+        ([("a", "1.jpg", ID), ("b", "1.jpg", "e" * 32)], False),
+        ([("a", "1.jpg", ID), ("a", "cats/1.jpg", "e" * 32)], False),
+        ([("a", "1.jpg", ID), ("b", "2.jpg", "e" * 32)], True),
+    ],
+)
+def test_an_absolute_path_names_one_input(inputs: list[tuple[str, str, str]], expected: bool) -> None:
+    """Or several of one content; the contents that one input had; the clips of one video."""
+    by_path = InputsByPath(["/data/cats/1.jpg"])
+    for one in inputs:
+        by_path.add(*one)
+    if expected:
+        by_path.require_one_each()
+    else:
+        with pytest.raises(UsageError, match=r"could be any of 2 inputs.*Name it by its id"):
+            by_path.require_one_each()
 
 
 def test_a_picture_is_known_by_its_bytes_and_its_looks() -> None:

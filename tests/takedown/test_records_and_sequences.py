@@ -27,6 +27,7 @@ from dataengine.sequence.ledger_stage import SEQUENCE_LEDGER
 from dataengine.sequence.model import PackedSequence
 from dataengine.sequence.summary.settings import SummarySettings
 from dataengine.shards.read import read_shard
+from dataengine.takedown import takedown
 from dataengine.takedown.sequence_sets import Change, Rewritten, _ledger, sections
 from dataengine.verify.verify import verify
 
@@ -136,7 +137,10 @@ def json_of_codes(release: Path, id_: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_a_set_of_bare_tokens_is_left_out_where_its_ledger_has_it(release: tuple[Path, str], tmp_path: Path) -> None:
+def test_a_set_of_bare_tokens_is_left_out_where_its_ledger_has_it(
+    release: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed once files of the old release are deleted, too: the note says all that could no longer be read."""
     old, id_ = release
     edit(old, lambda stated: stated.update(files=[f for f in stated["files"] if "/flat/datasets/" not in f["path"]]))
     shutil.rmtree(old / "sequences/flat/datasets")
@@ -148,12 +152,23 @@ def test_a_set_of_bare_tokens_is_left_out_where_its_ledger_has_it(release: tuple
     )
     relist(old)
     (tmp_path / "ids").write_text(id_)
-    done = dataengine(
-        "takedown", str(old), "--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "list"), "--apply"
-    )
-    assert "sequences/flat/megatron" in done.stdout
+    lists = ("--ids", str(tmp_path / "ids"), "--tombstones", str(tmp_path / "lists/gone.txt"))
+    words = ("takedown", str(old), *lists, "--delete-old", "--apply")
+    planned = dataengine("takedown", str(old), *lists)
+    assert "sequences/flat/megatron" in planned.stdout
+    with monkeypatch.context() as patch:
+        patch.setattr(takedown, "scanned", _killed)
+        assert dataengine(*words, ok=False).returncode == 130
+    assert not any(path.is_file() for path in (old / "sequences/flat").rglob("*"))
+    assert len(list((tmp_path / "lists").iterdir())) == 2, "the list, and the note"
+    dataengine(*words)
+    assert [path.name for path in (tmp_path / "lists").iterdir()] == ["gone.txt"]
     new = Path(f"{old}-0.1.1")
     assert not (new / "sequences/flat").exists() and (new / "sequences/rows").exists() and not verify(str(new)).errors
+
+
+def _killed(*arguments: Any) -> Any:
+    raise KeyboardInterrupt
 
 
 def test_a_ledger_of_sequences_says_what_was_taken_down() -> None:

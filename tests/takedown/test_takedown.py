@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from PIL import Image
 from support.command import dataengine
 from support.days import WEEK, recipe_of, take_up, week
 from support.once import once
@@ -19,7 +20,7 @@ from dataengine.errors import UsageError
 from dataengine.ingest import tombstones
 from dataengine.shards.read import read_shard
 from dataengine.storage.store import Store
-from dataengine.takedown import takedown as steps
+from dataengine.takedown import purge
 from dataengine.verify.verify import verify
 
 DAYS = WEEK[:2]
@@ -113,8 +114,6 @@ def test_only_what_had_it_changes(folder: Path) -> None:
 
 def made_in(folder: Path) -> str:
     """Where the inputs are, by the recipe."""
-    import yaml
-
     source = yaml.safe_load((folder / "recipe.yaml").read_text())["sources"][0]
     return str(Path(source["path"]).parents[1])
 
@@ -145,37 +144,50 @@ def test_a_release_that_continues_it_keeps_the_shards(folder: Path) -> None:
     assert {s["change"] for s in json.loads(later["manifest.json"])["deltas"]["shards"]} <= {"untouched", "added"}
 
 
-@pytest.mark.parametrize(
-    "step", ["_note", "_bury", "rewrite.rewrite", "ingested.apply", "purge.find", "purge.delete", "scanned"]
-)
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_a_kill_between_two_steps(folder: Path, step: str, when: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same command goes on; a run refuses to start until it has, once anything was written."""
-    release, line = folder / "ws/releases/test", f"{DAYS[0]}/2.jpg"
-    module, _, name = step.rpartition(".")
-    place = getattr(steps, module) if module else steps
-    function: Callable[..., Any] = getattr(place, name)
+STEPS = ("_note", "_bury", "rewrite.rewrite", "ingested.apply", "purge.find", "purge.delete", "_delete_old", "scanned")
 
-    def killed(*arguments: Any, **named: Any) -> Any:
-        if when == "after":
-            function(*arguments, **named)
+
+def test_a_kill_between_any_two_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed before each step, one call after the other, then after the last: each goes on from where the one before was killed.
+    A run, and another take-down, refuse to start until it has ended, once anything was written."""
+    release, line = folder / "ws/releases/test", asked(folder, f"{DAYS[0]}/2.jpg")
+    (folder / "other.txt").write_text(f"{DAYS[0]}/1.jpg")
+    words = [str(release), "--ids", line, "--delete-old", "--apply"]
+    for step in (*STEPS, "note.delete"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"dataengine.takedown.takedown.{step}", _killed)
+            assert dataengine("takedown", *words, ok=False).returncode == 130, step
+        begun = Store(folder / "ws").exists(tombstones.UNFINISHED)
+        assert begun == (step != "_note")
+        if begun:
+            with pytest.raises(UsageError, match="take-down was interrupted"):
+                take_up(folder / "recipe.yaml")
+            other = takedown(release, "--ids", str(folder / "other.txt"), "--apply", ok=False)
+            assert other.returncode == 2 and "was interrupted: run that one again first" in other.stderr
+    done = takedown(*words)
+    assert not done["left"] and not done["holding"] and not Store(folder / "ws").exists(tombstones.UNFINISHED)
+    assert not (release / "manifest.json").exists() and not verify(str(folder / "ws/releases/test-0.1.1")).errors
+
+
+def _killed(*arguments: Any, **named: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_a_kill_amid_the_deletion(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of what was to be deleted is gone; the recipe's next run makes it again once the take-down has ended."""
+    release, line = folder / "ws/releases/test", asked(folder, f"{DAYS[0]}/2.jpg")
+    whole = purge.delete
+
+    def half(store: Store, entries: list[Any], check: Any) -> Any:
+        whole(store, entries[: len(entries) // 2], check)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(place, name, killed)
-        assert takedown(release, "--ids", asked(folder, line), "--apply", ok=False).returncode == 130
-    begun = (step, when) != ("_note", "before")
-    if begun:
-        with pytest.raises(UsageError, match="take-down was interrupted"):
-            take_up(folder / "recipe.yaml")
-        other = takedown(release, "--ids", asked(folder, f"{DAYS[0]}/1.jpg"), "--apply", ok=False)
-        assert other.returncode == 2 and "was interrupted: run that one again first" in other.stderr
-    done = takedown(release, "--ids", asked(folder, line), "--apply")
-    assert not done["left"] and not Store(folder / "ws").exists(tombstones.UNFINISHED)
-    assert not verify(str(folder / "ws/releases/test-0.1.1")).errors
-    if not begun or step in ("purge.find", "purge.delete"):
-        _, reports = take_up(folder / "recipe.yaml")
-        assert reports["release"].state == "done"
+        patch.setattr(purge, "delete", half)
+        assert takedown(release, "--ids", line, "--apply", ok=False).returncode == 130
+    assert not takedown(release, "--ids", line, "--apply")["left"]
+    _, reports = take_up(folder / "recipe.yaml")
+    assert reports["release"].state == "done" and reports["ingest"].made == 0
 
 
 def test_near_duplicates_of_a_picture_go_and_stay_out(folder: Path) -> None:
@@ -185,8 +197,7 @@ def test_near_duplicates_of_a_picture_go_and_stay_out(folder: Path) -> None:
     exact = takedown(release, "--ids", asked(folder, f"{DAYS[0]}/1.jpg"))
     near = takedown(release, "--ids", asked(folder, f"{DAYS[0]}/1.jpg"), "--near-duplicates")
     assert exact["ids"] == [one] and near["ids"] == sorted([one, larger])
-    from PIL import Image
-
+    assert exact["near_duplicates"] == [larger] and near["near_duplicates"] == []
     Image.open(place / DAYS[0] / "1.jpg").save(folder / "copy.png")
     done = takedown(release, "--image", str(folder / "copy.png"), "--apply")
     assert done["ids"] == sorted([one, larger]) and not done["left"]
@@ -222,21 +233,57 @@ def test_a_published_release_on_s3(folder: Path, s3: str, gone: bool) -> None:
     ("arguments", "message"),
     [
         (["--ids", "{}"], "name no input"),
+        (["--ids", "{}", "--workspace", "{folder}/no-such"], "no workspace is there"),
+        (["--ids", "{}", "--version", "2"], "three numbers"),
         (["--ids", "{}", "--to", "{ws}/releases/test"], "the release itself"),
         (["--near-duplicates", "--image", "x"], "is for --ids"),
         ([], "--ids FILE"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_is_written(folder: Path, arguments: list[str], message: str) -> None:
-    line = asked(folder, f"{DAYS[0]}/no-such.jpg")
-    words = [word.replace("{}", line).replace("{ws}", str(folder / "ws")) for word in arguments]
-    done = takedown(folder / "ws/releases/test", *words, "--apply", ok=False)
+def test_what_is_wrong_is_said_before_anything_is_written(
+    made: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    values = {"{}": asked(tmp_path, f"{DAYS[0]}/no-such.jpg"), "{ws}": str(made / "ws"), "{folder}": str(tmp_path)}
+    words = list(arguments)
+    for name, value in values.items():
+        words = [word.replace(name, value) for word in words]
+    done = takedown(made / "ws/releases/test", *words, "--apply", ok=False)
     assert done.returncode == 2 and message in done.stderr
-    assert not (folder / "ws/tombstones").exists() and not (folder / "ws/releases/test-0.1.1").exists()
+    assert not (made / "ws/tombstones").exists() and not (made / "ws/releases/test-0.1.1").exists()
+    assert not (tmp_path / "no-such").exists()
+
+
+def test_what_stays_is_told_before_anything_goes(made: Path, tmp_path: Path) -> None:
+    """A smaller copy of what goes, which the next run may release instead."""
+    release, line = made / "ws/releases/test", asked(tmp_path, f"{DAYS[1]}/larger.jpg")
+    done = dataengine("takedown", str(release), "--ids", line)
+    smaller = id_of(release, f"{DAYS[0]}/1.jpg")
+    assert f"1 near-duplicates of these stay: {smaller}." in done.stdout and "--near-duplicates" in done.stdout
+    assert "near-duplicates" not in dataengine("takedown", str(release), "--ids", line, "--near-duplicates").stdout
+
+
+def test_an_input_that_had_failed_is_named(made: Path, tmp_path: Path) -> None:
+    """Nothing of it is released, and nothing would keep it out."""
+    planned = takedown(made / "ws/releases/test", "--ids", asked(tmp_path, f"{DAYS[0]}/broken.jpg"))
+    assert planned["ids"] == [] and planned["failed"] == [f"{DAYS[0]}/broken.jpg"]
+
+
+def test_a_release_named_from_within_its_workspace(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made / "ws")
+    planned = takedown("releases/test", "--ids", asked(tmp_path, f"{DAYS[0]}/2.jpg"))
+    assert planned["workspace"] == str(made / "ws") and len(planned["ids"]) == 1
 
 
 def test_another_release_at_the_place_is_left_alone(folder: Path) -> None:
+    """Also one that continues this one, without as many samples, but others."""
     release, line = folder / "ws/releases/test", asked(folder, f"{DAYS[0]}/2.jpg")
+    takedown(release, "--ids", line, "--apply")
+    other = takedown(release, "--ids", asked(folder, f"{DAYS[0]}/3.jpg"), "--apply", ok=False)
+    assert other.returncode == 1 and "without other samples: take these down from" in other.stderr
+    assert not Store(folder / "ws").exists(tombstones.UNFINISHED)
+    both = takedown(folder / "ws/releases/test-0.1.1", "--ids", asked(folder, f"{DAYS[0]}/3.jpg"), "--apply")
+    assert not both["left"] and both["to"].endswith("test-0.1.1-0.1.2")
+    line = asked(folder, f"{DAYS[0]}/2.jpg")
     shutil.copytree(release, folder / "other")
     before = files(folder / "other")
     done = takedown(release, "--ids", line, "--to", str(folder / "other"), "--apply", ok=False)
@@ -244,6 +291,9 @@ def test_another_release_at_the_place_is_left_alone(folder: Path) -> None:
 
 
 def test_a_digest_of_nothing_that_is_there_is_a_tombstone_alone(folder: Path) -> None:
+    """Bytes of it that a killed run has stored, and no part names, go as well."""
+    (folder / "ws/media/lost.tar").write_bytes(b"." * 99 + b"ab" * 16 + b".jpg")
     done = takedown(folder / "ws/releases/test", "--ids", asked(folder, "ab" * 32), "--apply")
+    assert not (folder / "ws/media/lost.tar").exists()
     assert done["ids"] == [] and tombstones.lines(Store(folder / "ws")) == ["ab" * 32]
     assert not (folder / "ws/releases/test-0.1.1").exists()
