@@ -228,7 +228,7 @@ def cover(rules: Rules, members: pa.Table) -> pa.Table:
         own = np.flatnonzero(lead)
         none = np.zeros_like(own)
         rows.append((left[own], left[own], none, np.zeros(len(own)), none + DIRECT, none + number))
-        most = min(2 * most, max(1, _PAIRS // max(1, np.count_nonzero(~related))))
+        most = min(2 * most, max(1, _PAIRS // max(1, int(np.count_nonzero(~related)))))
         left = np.delete(left, np.concatenate([own, covered]))
     rows.append((left, left, np.zeros_like(left), np.zeros(len(left)), left * 0, left * 0 + 1))
     member, best, kind, distance, state, turn = (np.concatenate(column) for column in zip(*rows, strict=True))

@@ -62,7 +62,8 @@ class Targets:
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Targets:
         """The inverse of ``to_json``."""
-        return cls(**{name: set(v) if isinstance(v, list) else v for name, v in fields.items()})
+        values: dict[str, Any] = {name: set(v) if isinstance(v, list) else v for name, v in fields.items()}
+        return cls(**values)
 
 
 def find(asked: Asked, release: Published, workspace: Workspace | None) -> Targets:
