@@ -134,8 +134,8 @@ class ModelServer(ModelClientConfig):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        asked = self.url is not None or self.client is not None
-        if asked + bool(self.command) + (self.packaged is not None) != 1:
+        reachable = self.url is not None or self.client is not None
+        if reachable + bool(self.command) + (self.packaged is not None) != 1:
             raise ValueError(
                 "name one of url (a server that runs already), command (one to start), packaged and client"
             )

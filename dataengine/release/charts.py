@@ -95,10 +95,10 @@ def _columns(heights: Sequence[float]) -> str:
 
 
 def _summary(quantiles: Mapping[str, Quantiles]) -> str:
-    said = []
+    sentences = []
     for when, words in (("before", "all"), ("after", "kept")):
         q = quantiles[when]
         middle, low, high = (known(value, None) for value in (q.p50, q.p10, q.p90))
         spread = f", median {middle:g}, middle 80 % {low:g} to {high:g}" if middle is not None else ""
-        said.append(f"{words}: {q.count:,}{spread}")
-    return "".join(f'<div class="facts">{escaped(line)}</div>' for line in said)
+        sentences.append(f"{words}: {q.count:,}{spread}")
+    return "".join(f'<div class="facts">{escaped(line)}</div>' for line in sentences)

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from dataengine.browse.page.faceted_table import FacetedTable
 from dataengine.browse.page.filters import Filters
-from dataengine.browse.page.released_records import ReleasedRecords
+from dataengine.browse.page.released_records import ROW, ReleasedRecords
 from dataengine.browse.session import Session
 from dataengine.browse.view_engine import literal
 from dataengine.cot.core.question import Question
@@ -22,21 +22,7 @@ from dataengine.stage import Run
 
 FACETS = ("outcome", "step", "mode", "grade", "family", "style", "task", "teacher", "difficulty", "split", "reason")
 _SEARCHED = ("rid", "sample", "task", "answer", "reason")
-_ROW = (
-    "rid",
-    "sample",
-    "mode",
-    "style",
-    "task",
-    "family",
-    "difficulty",
-    "split",
-    "teacher",
-    "outcome",
-    "step",
-    "reason",
-)
-_COLUMNS = (*_ROW, "grade", "answer", "agreement")
+_COLUMNS = (*ROW, "grade", "answer", "agreement")
 #: Records of a page; characters of a text, of an answer and of a path.
 PAGE, _LONGEST = 50, 20_000
 _LARGEST = 32 << 20

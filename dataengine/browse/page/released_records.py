@@ -22,24 +22,22 @@ _SHARDS, _BYTES = 64, 64 << 20
 """Shards that are read, and bytes of all of them."""
 _LARGEST = 8 << 20
 """Bytes of one shard, and of a picture of a record."""
-_TEXTS = (
-    *(
-        "rid",
-        "sample",
-        "mode",
-        "style",
-        "task",
-        "family",
-        "difficulty",
-        "split",
-        "teacher",
-        "outcome",
-        "step",
-        "reason",
-    ),
-    *("grade", "answer"),
+ROW = (
+    "rid",
+    "sample",
+    "mode",
+    "style",
+    "task",
+    "family",
+    "difficulty",
+    "split",
+    "teacher",
+    "outcome",
+    "step",
+    "reason",
 )
-_SCHEMA = columns(**dict.fromkeys(_TEXTS, pa.string()), agreement=pa.float64())
+"""Columns of a record in the list."""
+_SCHEMA = columns(**dict.fromkeys((*ROW, "grade", "answer"), pa.string()), agreement=pa.float64())
 
 
 @dataclass

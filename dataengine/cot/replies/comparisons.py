@@ -32,12 +32,12 @@ def ahead(question: str, statement: str) -> str | None:
     match = _SENTENCE.match(statement)
     if match is None:
         return None
-    asked = set(re.findall(r"[a-z]+", question.lower()))
+    question_words = set(re.findall(r"[a-z]+", question.lower()))
     compared = statement[match.start("degree") : match.start("second")].lower()
     stated = set(re.findall(r"[a-z]+", compared)) - {"than", "more", "less", "fewer"}
     degree = match["degree"].lower()
     if degree in ("more", "less", "fewer"):
-        same = bool(degrees_of(degree) & asked) and (not stated or bool(stated & asked))
+        same = bool(degrees_of(degree) & question_words) and (not stated or bool(stated & question_words))
     else:
-        same = bool(degrees_of(degree) & asked)
+        same = bool(degrees_of(degree) & question_words)
     return re.sub(r"(?i)^(?:an?|the)\s", "", match["first"].strip()) if same else None

@@ -28,8 +28,8 @@ def share_of(expected: Expected, text: str) -> str | None:
     match = _SHARE.fullmatch(with_digits(text.replace("’", "'").strip()))
     if match is None or affirmed(text).strip() != text.replace("’", "'").strip():
         return None
-    asked = {singular(word) for word in words(expected.question).split()} | _FILLERS
-    if not all(singular(word) in asked or word in asked for word in words(match["rest"]).split()):
+    question_words = {singular(word) for word in words(expected.question).split()} | _FILLERS
+    if not all(singular(word) in question_words or word in question_words for word in words(match["rest"]).split()):
         return None
     value = _VALUES.get(match["share"].lower())
     if value is None:
