@@ -1,4 +1,5 @@
-"""SIGTERM as Ray starts and in a stage: exit code 143; no lease, folder or process is left; the next run gives the same bytes."""
+"""SIGTERM as Ray starts, in a stage and in a shuffle of Spark: exit code 143; no lease, folder or process is left; a rerun has the same
+bytes."""
 
 from __future__ import annotations
 
@@ -34,9 +35,14 @@ def a_part_is_there(folder: Path, setup: Setup) -> bool:
     return any(Path(setup.workspace, "stages").glob("ingest/parts/**/*.json"))
 
 
+def spark_shuffles(folder: Path, setup: Setup) -> bool:
+    return any(folder.glob("dataengine-tmp-spark-*/blocks/**/shuffle_*"))
+
+
 POINTS: list[tuple[Callable[[Path, Setup], bool], tuple[str, ...]]] = [
     (ray_starts, ()),
     (a_part_is_there, ("--workers", "2")),
+    (spark_shuffles, ("--engine", "spark")),
 ]
 
 
