@@ -229,8 +229,8 @@ def main() -> None:
             [[options.workers, len(index.starts) - 1, took.seconds, took.cpu, took.peak, size]],
             "The whole command, start of Ray and reading of the table included; peak of all its processes.",
         )
+        searches = ways(index, vectors, options, report)
         with threadpool_limits(options.threads):
-            searches = ways(index, vectors, options, report)
             import faiss
 
             faiss.omp_set_num_threads(options.threads)
