@@ -28,7 +28,7 @@ from dataengine.table_engine import PART, Packing, Source
 #: Pairs of a part, some seconds' work, where their ids are spread evenly.
 PART_PAIRS = 8192
 #: Hex digits of the first and second id that a tile is named by, from few tiles to many.
-_DIGITS = ((0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3))
+_DIGITS = ((1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3))
 _TILED = PAIRS.append(pa.field(PART, pa.string()))
 _SQL = f"SELECT c.{PART} AS {PART}, {PLACED}"
 
@@ -82,7 +82,7 @@ class DedupConfirm(RecordStage):
 
 
 def digits_for(pairs: int) -> tuple[int, int]:
-    """Digits by which so many pairs make parts of at most PART_PAIRS, on average."""
+    """Digits by which so many pairs make parts of at most PART_PAIRS, on average; sixteen parts at least."""
     return next((d for d in _DIGITS if pairs <= PART_PAIRS * 16 ** sum(d)), _DIGITS[-1])
 
 

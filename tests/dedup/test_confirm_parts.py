@@ -136,7 +136,7 @@ def test_few_thumbnails_are_held_at_once(monkeypatch: pytest.MonkeyPatch, duck: 
 
 @pytest.mark.parametrize(
     ("pairs", "digits"),
-    [(0, (0, 0)), (8192, (0, 0)), (8193, (1, 0)), (200_000, (1, 1)), (10_000_000, (2, 1)), (10**12, (3, 3))],
+    [(0, (1, 0)), (131_072, (1, 0)), (131_073, (1, 1)), (200_000, (1, 1)), (10_000_000, (2, 1)), (10**12, (3, 3))],
 )
 def test_more_pairs_make_more_tiles(pairs: int, digits: tuple[int, int]) -> None:
     assert digits_for(pairs) == digits
