@@ -126,7 +126,9 @@ def random_weights(path: Path) -> str:
     return str(path)
 
 
-def measured(options: argparse.Namespace, folder: Path, cores: int) -> tuple[list[float], dict[str, list[harness.Command]]]:
+def measured(
+    options: argparse.Namespace, folder: Path, cores: int
+) -> tuple[list[float], dict[str, list[harness.Command]]]:
     """Bare rates of the two networks, and the whole commands by way."""
     weights = random_weights(folder / "clip.safetensors")
     written(folder / "in", crops(options.images))

@@ -24,7 +24,7 @@ from dataengine.engines.ray_pool import Pool
 from dataengine.engines.ray_services import RayService, check_room, left
 from dataengine.engines.versions import pack, unpack
 from dataengine.errors import RunError
-from dataengine.media.sandbox.malloc import keep_freed_memory
+from dataengine.media.sandbox.malloc import keep_freed_memory, return_freed_memory
 from dataengine.models.serving.service import RunningService, Service
 from dataengine.stage import Feed, Feeding, Group, Job, Part, Resources, Worker
 from dataengine.storage.store import Store
@@ -64,6 +64,7 @@ class _Actor:
             output: Output = worker.process(job.part)
             if first:
                 commit_part(store, job.marker, job.part.key, output)
+            return_freed_memory()
             return output, self.meter.take()
 
     def ready(self) -> None:

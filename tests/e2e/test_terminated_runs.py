@@ -1,5 +1,5 @@
-"""SIGTERM as Ray starts, in a stage and in a shuffle of Spark: exit code 143; no lease, folder or process is left; a rerun has the same
-bytes."""
+"""SIGTERM as Ray starts, in a stage and in a shuffle of Spark: exit code 143; no lease, folder or process is left; a rerun has
+the same bytes."""
 
 from __future__ import annotations
 
