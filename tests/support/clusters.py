@@ -48,18 +48,23 @@ def ray_nodes(environment: Mapping[str, str]) -> Iterator[RayNodes]:
     port, agent, gcs = free_port(), free_port(), free_port()
     folder = tempfile.mkdtemp(prefix="nodes-", dir="/tmp")  # paths of sockets are short
     command = [sys.executable, "-m", "support.ray_nodes", str(port), str(agent), str(gcs), folder]
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    errors = Path(folder, "stderr.txt")
+    with errors.open("wb") as stderr:
+        process = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
     try:
         assert process.stdout is not None and process.stdin is not None
-        nodes = json.loads(_json_line(process.stdout))
+        try:
+            nodes = json.loads(_json_line(process.stdout))
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}: {errors.read_text(errors='replace')[-2000:]}") from None
         yield RayNodes(f"http://127.0.0.1:{port}", nodes, process)
         process.stdin.close()
         process.wait(60)
