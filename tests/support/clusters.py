@@ -49,10 +49,11 @@ def ray_nodes(environment: Mapping[str, str]) -> Iterator[RayNodes]:
     folder = tempfile.mkdtemp(prefix="nodes-", dir="/tmp")  # paths of sockets are short
     command = [sys.executable, "-m", "support.ray_nodes", str(port), str(agent), str(gcs), folder]
     errors = Path(folder, "stderr.txt")
+    Path(folder, "ray").mkdir()  # where Ray writes the address of a cluster, if the folder is there
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
             command,
-            env=dict(environment),
+            env={**environment, "RAY_TMPDIR": folder},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=stderr,
