@@ -51,14 +51,14 @@ class Submitter:
         """Run one stage to its end; what it printed. ``meanwhile`` is called beside it."""
         script = str(ROOT / "jobs" / f"{stage}.py")
         submit = self.by_spark if stage.startswith("spark/") else [*self.by_ray, sys.executable]
-        beside = threading.Thread(target=meanwhile) if meanwhile else None
+        beside = threading.Thread(target=meanwhile, daemon=True) if meanwhile else None
         if beside:
             beside.start()
         code, text = self.call(*submit, script, *self.arguments)
-        if beside:
-            beside.join()
         print(f"{time.strftime('%H:%M:%S')} {stage}: {code}", flush=True)
         assert code == 0, f"{stage}\n{text[-6000:]}"
+        if beside:
+            beside.join()
         return text
 
     def await_agent(self) -> None:
@@ -117,7 +117,6 @@ def demo_recipe(folder: Path, corpus: Path) -> Path:
     for source in content["sources"]:
         source["path"] = source["path"].replace("workspace/corpus", str(corpus))
     content.update(workspace=str(folder / "ws"), lock=str(folder / "demo.lock"))
-    content["filter"]["policy"] = str(ROOT / content["filter"]["policy"])
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
     return folder / "recipe.yaml"
 
