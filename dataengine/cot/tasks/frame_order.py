@@ -1,9 +1,10 @@
-"""Orders frames greedily by similarity: from the first frame on, always to the most similar one that is left."""
+"""Orders frames greedily by similarity: from the first frame on, always to the most similar one that is left; and says where in
+the picture each step changes most."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -12,7 +13,10 @@ from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import LETTERS, Facts
 from dataengine.media.image.pixels import Pixels
 
-_GRID = (32, 18)
+_GRID = (30, 18)
+_PLACES = (("left third", slice(0, 10)), ("right third", slice(20, 30)))
+_THIRD, _HALF = 55.0, 75.0
+"""Per cent of the change from one frame to the next that make a third, or a half, the part that changes most."""
 
 
 def shuffles(count: int, shown: int, draw: Draw) -> list[list[int]]:
@@ -42,9 +46,40 @@ def nearest(facts: Facts, here: str, others: Sequence[str]) -> list[tuple[float,
 def follows(facts: Facts, order: Sequence[str], strict: bool) -> bool:
     """Whether likeness leads from the first of ``order`` to the last, each step large enough to be seen and, until one
     frame is left, clearly smaller than the next best; ``strict`` asks for wide margins."""
-    least, ratio, lead = (3.0, 1.2, 0.8) if strict else (2.0, 1.05, 0.2)
+    least, ratio, lead = (5.0, 1.6, 4.0) if strict else (3.0, 1.3, 2.0)
     for place, here in enumerate(order[:-2]):
         (near, next_), (far, _) = nearest(facts, here, order[place + 1 :])[:2]
         if next_ != order[place + 1] or near < least or far < max(ratio * near, near + lead):
             return False
     return between(facts, order[-2], order[-1]) >= least
+
+
+def least_ratio(facts: Facts, order: Sequence[str]) -> float:
+    """By how many times the next best frame of any step differs more than the best."""
+    steps = [nearest(facts, here, order[place + 1 :])[:2] for place, here in enumerate(order[:-2])]
+    return min(far / max(near, 0.1) for (near, _), (far, _) in steps)
+
+
+def changes(frames: Sequence[Pixels], order: Sequence[int]) -> Facts:
+    """Of each step in ``order`` the per cent of its change that lie in the left and the right third and in the upper half:
+    ``"A-B left third"``."""
+    small = [thumbnail(frame, *_GRID) for frame in frames]
+    facts: Facts = {}
+    for a, b in pairwise(order):
+        change = np.abs(small[a] - small[b]).sum(axis=2)
+        parts = [(name, change[:, columns]) for name, columns in _PLACES] + [("upper half", change[: _GRID[1] // 2])]
+        facts |= {
+            f"{LETTERS[a]}-{LETTERS[b]} {name}": round(100 * float(part.sum()) / max(float(change.sum()), 1.0), 1)
+            for name, part in parts
+        }
+    return facts
+
+
+def where(facts: Facts, a: str, b: str) -> str:
+    """Where the picture changes most from one frame to the next, "" where that is not clear."""
+    left, right, upper = (facts[f"{a}-{b} {name}"] for name in ("left third", "right third", "upper half"))
+    thirds = {"left third": left, "middle third": 100 - left - right, "right third": right}
+    halves = {"upper half": upper, "lower half": 100 - upper}
+    across = [name for name, share in thirds.items() if share >= _THIRD]
+    down = [name for name, share in halves.items() if share >= _HALF]
+    return f"the {across[0]}" if across else f"the {down[0]}" if down else ""

@@ -1,0 +1,36 @@
+"""Centre-crops pictures of several videos to one size, so that a picture's size, and the number of its codes, tell nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from dataengine.media.image.pixels import Pixels
+
+SIDE = 168
+"""Shorter side at which frames are decoded, and the longer side of what is shown; 12 patches of 14."""
+_WIDE = (168, 126)
+_LEAST = 0.9
+"""What is smaller by more would be enlarged visibly."""
+
+
+def size_for(pixels: Pixels) -> tuple[int, int]:
+    """Width and height, 4 to 3 or 3 to 4, as the pictures ``(..., H, W, 3)`` of one video are wide or tall."""
+    height, width = pixels.shape[-3:-1]
+    return _WIDE if width >= height else (_WIDE[1], _WIDE[0])
+
+
+def fits(pixels: Pixels, size: tuple[int, int]) -> bool:
+    """Whether ``(..., H, W, 3)`` are large enough."""
+    height, width = pixels.shape[-3:-1]
+    return min(width / size[0], height / size[1]) >= _LEAST
+
+
+def one_size(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """The largest part of ``(H, W, 3)`` with the proportions of ``size`` around its centre, at that size."""
+    height, width = pixels.shape[:2]
+    scale = min(width / size[0], height / size[1])
+    across, down = size[0] * scale, size[1] * scale
+    left, top = (width - across) / 2, (height - down) / 2
+    part = (left, top, left + across, top + down)
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=part))
