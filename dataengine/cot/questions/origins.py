@@ -23,7 +23,7 @@ _NUMBERED = re.compile(
     r"(?:[\W_]+(?:part|clip|scene|shot|take|segment|seg|episode|ep)?[\W_]*\d+|[\W_]+(?:part|clip|scene|shot|take))+$"
 )
 _GENERAL = frozenset(
-    {"video", "clip", "movie", "file", "sample", "scene", "shot", "part", "vid", "mov", "img", "frame"}
+    {"video", "clip", "movie", "file", "sample", "scene", "shot", "part", "vid", "mov", "img", "frame", "row"}
 )
 """Names that files of any origin have."""
 _LEAST = 3

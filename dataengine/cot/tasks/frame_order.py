@@ -14,16 +14,37 @@ from dataengine.cot.tasks.base import LETTERS, Facts
 from dataengine.media.image.pixels import Pixels
 
 _GRID = (30, 18)
+_STRICT, _LENIENT = (5.0, 1.6, 4.0), (3.0, 1.3, 2.0)
+"""Least difference of a step; by how many times, and by how much, the next best frame has to differ more."""
+_NODES, _REACH = 2000, 10
+"""Frames that are tried after one first frame, and how far ahead."""
 _PLACES = (("left third", slice(0, 10)), ("right third", slice(20, 30)))
-_THIRD, _HALF = 55.0, 75.0
+_THIRD, _HALF = 50.0, 70.0
 """Per cent of the change from one frame to the next that make a third, or a half, the part that changes most."""
 
 
-def shuffles(count: int, shown: int, draw: Draw) -> list[list[int]]:
-    """Every run of ``shown`` equally spaced places below ``count``, in drawn order, each shuffled."""
-    reach = (count - 1) // (shown - 1)
-    runs = [(first, step) for step in range(1, reach + 1) for first in range(count - step * (shown - 1))]
-    return [draw.shuffled(range(first, first + step * shown, step)) for first, step in draw.shuffled(runs)]
+def shuffles(frames: Sequence[Pixels], shown: int, draw: Draw) -> list[list[int]]:
+    """Places of ``shown`` frames whose order likeness shows, at most one such choice for each first one, each shuffled."""
+    small = np.stack([thumbnail(frame, *_GRID) for frame in frames])
+    apart = [np.abs(small - one).mean(axis=(1, 2, 3)).tolist() for one in small]
+    chosen = (_extended([first], shown, apart, draw, [_NODES]) for first in draw.shuffled(range(len(frames))))
+    return [draw.shuffled(places) for places in chosen if places]
+
+
+def _extended(
+    places: list[int], shown: int, apart: Sequence[Sequence[float]], draw: Draw, left: list[int]
+) -> list[int] | None:
+    """A beginning with later frames added, each farther from all before it than these are from their next ones."""
+    if len(places) == shown:
+        return places
+    for place in draw.shuffled(range(places[-1] + 1, min(places[-1] + _REACH, len(apart) - 1) + 1)):
+        left[0] -= 1
+        farther = all(_clearer(apart[a][place], apart[a][b], *_STRICT[1:]) for a, b in pairwise(places))
+        if farther and apart[places[-1]][place] >= _STRICT[0] and left[0] > 0:
+            whole = _extended([*places, place], shown, apart, draw, left)
+            if whole:
+                return whole
+    return None
 
 
 def differences(frames: Sequence[Pixels]) -> Facts:
@@ -46,12 +67,16 @@ def nearest(facts: Facts, here: str, others: Sequence[str]) -> list[tuple[float,
 def follows(facts: Facts, order: Sequence[str], strict: bool) -> bool:
     """Whether likeness leads from the first of ``order`` to the last, each step large enough to be seen and, until one
     frame is left, clearly smaller than the next best; ``strict`` asks for wide margins."""
-    least, ratio, lead = (5.0, 1.6, 4.0) if strict else (3.0, 1.3, 2.0)
+    least, ratio, lead = _STRICT if strict else _LENIENT
     for place, here in enumerate(order[:-2]):
         (near, next_), (far, _) = nearest(facts, here, order[place + 1 :])[:2]
-        if next_ != order[place + 1] or near < least or far < max(ratio * near, near + lead):
+        if next_ != order[place + 1] or near < least or not _clearer(far, near, ratio, lead):
             return False
     return between(facts, order[-2], order[-1]) >= least
+
+
+def _clearer(far: float, near: float, ratio: float, lead: float) -> bool:
+    return far >= max(ratio * near, near + lead)
 
 
 def least_ratio(facts: Facts, order: Sequence[str]) -> float:

@@ -136,10 +136,12 @@ class OrderFrames(Task):
         return 8.0 if " " in fact else 1.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
-        count = len(source.frames(_SAMPLED, _FRAME_SIDE)[0])
-        chosen = shuffles(count, _SHOWN, draw)
-        if not chosen:
+        frames = source.frames(_SAMPLED, _FRAME_SIDE)[0]
+        if len(frames) < 2 * _SHOWN:
             return Abstain("too few frames")
+        chosen = shuffles(frames, _SHOWN, draw)
+        if not chosen:
+            return Abstain("order not visible")
         return [{"nframes": str(_SAMPLED), "frames": ",".join(map(str, places))} for places in chosen[:_TRIES]]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
@@ -151,8 +153,8 @@ class OrderFrames(Task):
         return ", ".join(order) if follows(facts, order, strict) else Abstain("order not visible")
 
     def reasons(self, params: Params, facts: Facts) -> bool:
-        steps = list(pairwise(LETTERS[i] for i in _order(params)))
-        return sum(bool(where(facts, a, b)) for a, b in steps) > len(steps) / 2
+        steps = list(pairwise(LETTERS[i] for i in _order(params)))[:-1]
+        return sum(bool(where(facts, a, b)) for a, b in steps) >= len(steps) / 2
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         order = answer.split(", ")
