@@ -14,7 +14,7 @@ from types import MappingProxyType
 from dataengine.cot.core.measure import QUALITIES
 from dataengine.cot.core.record import Difficulty
 from dataengine.cot.tasks.base import LETTERS, Facts, Params
-from dataengine.cot.tasks.frame_order import least_ratio
+from dataengine.cot.tasks.frame_order import mean_ratio
 
 _EASY = frozenset({"glance", "dominant_colour", "orientation", "read_text"})
 _CLOSE, _WIDE = 1.6, 3.0
@@ -56,19 +56,19 @@ def _lead(params: Params, facts: Facts) -> float:
 
 
 def _step(params: Params, facts: Facts) -> float:
-    """How much clearer the next frame is than the one after it, where that is least clear."""
+    """How much clearer the next frame is than the one after it."""
     places = params["frames"].split(",")
     order = sorted(range(len(places)), key=lambda at: int(places[at]))
-    return least_ratio(facts, [LETTERS[at] for at in order])
+    return mean_ratio(facts, [LETTERS[at] for at in order])
 
 
 #: What a video question turns on, and below which of it the question is hard, and medium.
 _MARGINS: Mapping[str, tuple[Callable[[Params, Facts], float], float, float]] = MappingProxyType(
     {
         "match_clips": (_lead, 35.0, 50.0),
-        "find_frame": (lambda _, facts: facts["difference"], 16.0, 32.0),
-        "odd_frame": (lambda _, facts: facts["colours"], 30.0, 55.0),
-        "order_frames": (_step, 1.8, 2.4),
+        "find_frame": (lambda _, facts: facts["difference"], 10.0, 20.0),
+        "odd_frame": (lambda _, facts: facts["colours"], 20.0, 38.0),
+        "order_frames": (_step, 1.75, 2.0),
     }
 )
 

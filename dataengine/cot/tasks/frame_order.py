@@ -28,20 +28,22 @@ def shuffles(frames: Sequence[Pixels], shown: int, draw: Draw) -> list[list[int]
     small = np.stack([thumbnail(frame, *_GRID) for frame in frames])
     apart = [np.abs(small - one).mean(axis=(1, 2, 3)).tolist() for one in small]
     chosen = (_extended([first], shown, apart, draw, [_NODES]) for first in draw.shuffled(range(len(frames))))
-    return [draw.shuffled(places) for places in chosen if places]
+    shuffled = [draw.shuffled(places) for places in chosen if places]
+    return [places for places in shuffled if places != sorted(places)]
 
 
 def _extended(
-    places: list[int], shown: int, apart: Sequence[Sequence[float]], draw: Draw, left: list[int]
+    places: list[int], shown: int, apart: Sequence[Sequence[float]], draw: Draw, budget: list[int]
 ) -> list[int] | None:
-    """A beginning with later frames added, each farther from all before it than these are from their next ones."""
+    """A beginning with later frames added, each farther from all before it than these are from their next ones; ``budget``: how
+    many may still be tried."""
     if len(places) == shown:
         return places
     for place in draw.shuffled(range(places[-1] + 1, min(places[-1] + _REACH, len(apart) - 1) + 1)):
-        left[0] -= 1
+        budget[0] -= 1
         farther = all(_clearer(apart[a][place], apart[a][b], *_STRICT[1:]) for a, b in pairwise(places))
-        if farther and apart[places[-1]][place] >= _STRICT[0] and left[0] > 0:
-            whole = _extended([*places, place], shown, apart, draw, left)
+        if farther and apart[places[-1]][place] >= _STRICT[0] and budget[0] > 0:
+            whole = _extended([*places, place], shown, apart, draw, budget)
             if whole:
                 return whole
     return None
@@ -79,10 +81,10 @@ def _clearer(far: float, near: float, ratio: float, lead: float) -> bool:
     return far >= max(ratio * near, near + lead)
 
 
-def least_ratio(facts: Facts, order: Sequence[str]) -> float:
-    """By how many times the next best frame of any step differs more than the best."""
+def mean_ratio(facts: Facts, order: Sequence[str]) -> float:
+    """By how many times the next best frame differs more than the best, on average over the steps."""
     steps = [nearest(facts, here, order[place + 1 :])[:2] for place, here in enumerate(order[:-2])]
-    return min(far / max(near, 0.1) for (near, _), (far, _) in steps)
+    return sum(far / max(near, 0.1) for (near, _), (far, _) in steps) / len(steps)
 
 
 def changes(frames: Sequence[Pixels], order: Sequence[int]) -> Facts:

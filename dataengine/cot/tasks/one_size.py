@@ -30,7 +30,7 @@ def one_size(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """The largest part of ``(H, W, 3)`` with the proportions of ``size`` around its centre, at that size."""
     height, width = pixels.shape[:2]
     scale = min(width / size[0], height / size[1])
-    across, down = size[0] * scale, size[1] * scale
-    left, top = (width - across) / 2, (height - down) / 2
-    part = (left, top, left + across, top + down)
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, box=part))
+    across, down = min(round(size[0] * scale), width), min(round(size[1] * scale), height)
+    left, top = (width - across) // 2, (height - down) // 2
+    part = pixels[top : top + down, left : left + across]
+    return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BILINEAR))

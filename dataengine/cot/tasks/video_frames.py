@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -123,29 +124,38 @@ class Stranger(Task):
         if len(own) < 2 * _SHOWN:
             return Abstain("too few frames")
         size = size_for(own)
-        runs = [(first, step) for step in (1, 2) for first in range(len(own) - step * (_SHOWN - 2))]
-        options = [
-            {"answer": LETTERS[draw.below(_SHOWN)], "theirs": str(theirs), "others": other,
-             "frames": ",".join(str(first + step * n) for n in range(_SHOWN - 1))}
-            for first, step in draw.shuffled(runs)[:_RUNS]
+        strangers = {
+            (other, str(n)): _colours(one_size(frames[n], size))
             for other, video in source.partners.items()
             if fits(frames := video.frames(_SAMPLED, SIDE)[0], size)
-            for theirs in draw.shuffled(range(len(frames)))[:_DRAWN]
-        ]  # fmt: skip
-        if not options or not fits(own, size):
+            for n in draw.shuffled(range(len(frames)))[:_DRAWN]
+        }
+        if not strangers or not fits(own, size):
             return Abstain("too small")
-        return sorted(options, key=lambda params: self.measure(params, source)["colours"])
+        starts = [(first, step) for step in (1, 2) for first in range(len(own) - step * (_SHOWN - 2))]
+        options: list[tuple[float, Params]] = []
+        for first, step in draw.shuffled(starts)[:_RUNS]:
+            run = [first + step * n for n in range(_SHOWN - 1)]
+            known = [_colours(one_size(own[n], size)) for n in run]
+            frames_shown = ",".join(map(str, run))
+            for (other, theirs), colours in strangers.items():
+                params = {
+                    "answer": LETTERS[draw.below(_SHOWN)],
+                    "frames": frames_shown,
+                    "theirs": theirs,
+                    "others": other,
+                }
+                options.append((_off(colours, known), params))
+        return [params for _, params in sorted(options, key=itemgetter(0))]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         frames = self.observe(params, source)
         odd = frames.pop(LETTERS.index(params["answer"]))
         small = [thumbnail(frame, 32, 18) for frame in frames]
-        colours = [shares(reduced(frame)) for frame in frames]
-        theirs = shares(reduced(odd))
         return {
             "apart": round(min(_apart(thumbnail(odd, 32, 18), one) for one in small), 1),
             "together": round(max(_apart(a, b) for a, b in combinations(small, 2)), 1),
-            "colours": round(min(sum(abs(theirs[c] - one[c]) for c in one) / 2 for one in colours), 1),
+            "colours": round(_off(_colours(odd), [_colours(frame) for frame in frames]), 1),
         }
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
@@ -173,6 +183,15 @@ class Stranger(Task):
         theirs = source.partners[params["others"]].frames(_SAMPLED, SIDE)[0][int(params["theirs"])]
         frames.insert(LETTERS.index(params["answer"]), theirs)
         return [one_size(frame, size_for(own)) for frame in frames]
+
+
+def _colours(frame: Pixels) -> Mapping[str, int]:
+    return shares(reduced(frame))
+
+
+def _off(colours: Mapping[str, int], known: Iterable[Mapping[str, int]]) -> float:
+    """From the nearest known ones, in per cent of the area."""
+    return min(sum(abs(colours[name] - one[name]) for name in one) / 2 for one in known)
 
 
 def _apart(a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> float:
