@@ -43,8 +43,8 @@ def decoded(
     near = cache(lambda times, side: frames_near(data, times, limits, side))
     sampled = cache(lambda sampling: sample_frames(data, sampling, limits))
     loaders = _only("image", kind, picture), _only("video", kind, frames)
-    of_video = {"sampled": _only("video", kind, sampled), "frames_near": _only("video", kind, near)}
-    return CotInput(id_, kind, *loaders, captions, known, **of_video)
+    shown, at_times = _only("video", kind, sampled), _only("video", kind, near)
+    return CotInput(id_, kind, *loaders, captions, known, shown, frames_near=at_times)
 
 
 def working_size(pixels: Pixels) -> Pixels:

@@ -23,8 +23,9 @@ _THIRD, _HALF = 50.0, 70.0
 """Per cent of the change from one frame to the next that make a third, or a half, the part that changes most."""
 
 
-def shuffles(frames: Sequence[Pixels], shown: int, draw: Draw) -> list[list[int]]:
-    """Places of ``shown`` frames whose order likeness shows, at most one such choice for each first one, each shuffled."""
+def shuffles(frames: Pixels, shown: int, draw: Draw) -> list[list[int]]:
+    """Places of ``shown`` of the frames ``(F, H, W, 3)`` whose order likeness shows, at most one such choice for each first one,
+    each shuffled."""
     small = np.stack([thumbnail(frame, *_GRID) for frame in frames])
     apart = [np.abs(small - one).mean(axis=(1, 2, 3)).tolist() for one in small]
     chosen = (_extended([first], shown, apart, draw, [_NODES]) for first in draw.shuffled(range(len(frames))))
