@@ -23,7 +23,7 @@ def size_for(pixels: Pixels) -> tuple[int, int]:
 def fits(pixels: Pixels, size: tuple[int, int]) -> bool:
     """Whether ``(..., H, W, 3)`` are large enough."""
     height, width = pixels.shape[-3:-1]
-    return width >= _LEAST * size[0] and height >= _LEAST * size[1]
+    return bool(width >= _LEAST * size[0] and height >= _LEAST * size[1])
 
 
 def one_size(pixels: Pixels, size: tuple[int, int]) -> Pixels:
