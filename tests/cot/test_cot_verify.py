@@ -12,6 +12,7 @@ from typing import Any
 
 import av
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from support.cot_corpus import Written, images_of, pictures, records, sample, videos, written
@@ -62,14 +63,17 @@ def _other_decoder(id_: str) -> CotInput:
         decoded = [frame.to_image() for frame in file.decode(video=0)]
 
     def frames(count: int, side: int) -> tuple[Pixels, list[float]]:
-        wanted = np.unique(clip.at((np.arange(count) + 0.5) * clip.duration / count))
+        return shown(np.unique(clip.at((np.arange(count) + 0.5) * clip.duration / count)), side)
+
+    def shown(wanted: npt.NDArray[np.int64], side: int) -> tuple[Pixels, list[float]]:
         size = (round(clip.width * side / clip.height), side)
         shrunk = [np.asarray(decoded[i].resize(size, Image.Resampling.BILINEAR)) for i in wanted]
         return np.stack(shrunk), clip.times[wanted].tolist()
 
     facts = {"duration": clip.duration}
     sampled = partial(sample_frames, data, limits=Limits())
-    return CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, (), facts, sampled)
+    source = CotInput(id_, "video", lambda: frames(1, 8)[0][0], frames, (), facts, sampled)
+    return dataclasses.replace(source, frames_near=lambda times, side: shown(clip.nearest(times), side))
 
 
 @pytest.mark.slow

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
-from support.cot_corpus import images_of, sample, videos, written
+import numpy as np
+from support.cot_corpus import encode, images_of, of, pan, sample, tinted, videos, written
 
 from dataengine.config.cot import CotConfig, OpenAIConfig
 from dataengine.cot.checks.verify import verify_record
-from dataengine.cot.core.outcomes import Kept
+from dataengine.cot.core.outcomes import Kept, Rejected
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.tasks.base import Abstain
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.teachers.prompt_text import path, views
+from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
 
 
@@ -27,7 +29,7 @@ def test_clips_are_videos_that_do_not_tell_where_they_lie() -> None:
         assert not any(parent in json.dumps([clip.model_dump() for clip in clips]) for parent in one.record.parents)
         assert verify_record(one.record.to_bytes(), sample, images_of(one)).passed
         late = one.record.model_copy(update={"params": tuple(
-            p.model_copy(update={"value": p.value.replace("|0 ", "|0.5 ")}) if p.name == "clip_times" else p
+            p.model_copy(update={"value": p.value.replace("0 ", "0.5 ", 1)}) if p.name == "clip_times" else p
             for p in one.record.params
         )})  # fmt: skip
         assert verify_record(late.to_bytes(), sample, images_of(one)).step == "evidence"
@@ -44,14 +46,39 @@ def test_a_record_of_the_task_as_it_was_before_says_so() -> None:
     assert "made by an earlier version of the task" in verdict.reason
 
 
-def test_frames_of_a_clip_have_times_that_rise() -> None:
+def test_frames_of_all_clips_are_at_the_times_that_the_shortest_video_allows() -> None:
     outcomes = (attempt(TASKS["match_clips"], "thinking", sample(id_), 0) for id_ in videos())
     one = next(written(outcome) for outcome in outcomes if isinstance(outcome, Kept))
     task, params = TASKS["match_clips"], one.record.parameters
     source = sample(one.record.parents[0]).with_partners({id_: sample(id_) for id_ in one.record.parents[1:]})
     assert isinstance(task.measure(params, source), dict)
-    close = params | {"clip_times": "|".join(["0 0.01 0.01 0.02"] * 6)}
-    assert str(task.measure(close, source)) == str(Abstain("frames too close"))
+    shortest = min(one.facts["duration"] for one in (source, *source.partners.values()))
+    assert params["clip_times"] == "0 0.25 0.5 0.75" and 0.75 < shortest / 3 < 0.9 + 0.04
+    for other in ("0 0.2 0.4 0.6", "0 0.25 0.5 0.7", "0 0.01 0.01 0.02"):
+        assert task.measure(params | {"clip_times": other}, source) == Abstain("other frames")
+
+
+def test_videos_of_less_than_two_seconds_are_not_matched() -> None:
+    short = of(encode(pan("china.jpg", 40, 1)))
+    source = sample(next(iter(videos()))).with_partners({short.id: short, **sample(next(iter(videos()))).partners})
+    outcome = attempt(TASKS["match_clips"], "thinking", source, 0)
+    assert isinstance(outcome, Rejected) and outcome.reason == "too short"
+
+
+def test_one_frame_of_another_video_that_looks_alike_is_enough_to_abstain() -> None:
+    """A distractor of other colours but for one frame in each of its thirds."""
+    source = of(tinted())
+    frames, own = pan("flower.jpg", 60, 1), pan("china.jpg", 60, 2, top=100)
+    like = [np.stack([f[..., 2] // 3, f[..., 0], f[..., 1] // 4], axis=-1) for f in own]
+    mixed = [like[n] if n % 20 == 12 or n % 20 == 11 else frame for n, frame in enumerate(frames)]
+    others = [of(encode(pan("china.jpg", 60, 1))), of(encode(pan("china.jpg", 60, 2)))]
+
+    def reason(third: list[Pixels]) -> str:
+        videos = [*others, of(encode(third))]
+        outcome = attempt(TASKS["match_clips"], "thinking", source.with_partners({v.id: v for v in videos}), 0)
+        return outcome.reason if isinstance(outcome, Rejected) else ""
+
+    assert (reason(frames), reason(mixed)) == ("", "colours do not tell the clips apart")
 
 
 def test_a_model_sees_the_frames_of_each_clip_with_their_times() -> None:

@@ -15,6 +15,7 @@ from dataengine.contracts import EDGES
 from dataengine.cot.core.columns import decode
 from dataengine.cot.questions.distractors import REACH, Arc, Sample, partner_count, ring_position
 from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
+from dataengine.cot.questions.origins import ORIGINS
 from dataengine.cot.questions.source_metadata_stage import source_pairs
 from dataengine.engines.duckdb import DuckDBEngine
 from dataengine.engines.spark import SparkEngine
@@ -49,7 +50,9 @@ def expected(rows: list[dict[str, Any]], edges: list[tuple[str, str]], choice: C
         samples = []
         for row in ring:
             near = {b if a == row["id"] else a for a, b in edges if row["id"] in (a, b)}
-            samples.append(Sample(row["id"], row["parent"], tuple(row["captions"]), frozenset(near & known)))
+            samples.append(
+                Sample(row["id"], row["parent"], tuple(row["captions"]), frozenset(near & known), _origins(row))
+            )
         arc = Arc(samples)
         for at, sample in enumerate(samples):
             others = [(d.id, d.text) for d in arc.distractors(at, choice.captions)]
@@ -57,11 +60,18 @@ def expected(rows: list[dict[str, Any]], edges: list[tuple[str, str]], choice: C
     return found
 
 
+def _origins(row: dict[str, Any]) -> frozenset[str]:
+    """Of videos, some the same."""
+    return frozenset({f"in film {row['id'][:1]}"}) if row["kind"] == "video" else frozenset()
+
+
 def by_engine(
     engine: TableEngine, rows: list[dict[str, Any]], edges: list[tuple[str, str]], choice: Choice, rows_per_arc: int
 ) -> Found:
     pairs = [{"a": a, "b": b, "kind": "exact", "distance": 0.0} for a, b in edges]
-    frames = (engine.frame(pa.Table.from_pylist(rows, RELEASED)), engine.frame(pa.Table.from_pylist(pairs, EDGES)))
+    origins = [{"id": row["id"], "origins": sorted(_origins(row))} for row in rows if row["kind"] == "video"]
+    tables = ((rows, RELEASED), (pairs, EDGES), (origins, ORIGINS))
+    frames = [engine.frame(pa.Table.from_pylist(some, schema)) for some, schema in tables]
     table = engine.collect(neighbours(engine, *frames, choice, rows_per_arc))
     engine.forget()
     assert len(table) == len(rows)

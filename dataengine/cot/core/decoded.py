@@ -19,7 +19,7 @@ from dataengine.errors import InputError
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits
-from dataengine.media.video.reader import frames_even, probe
+from dataengine.media.video.reader import frames_even, frames_near, probe
 
 PICTURE_SIDE = 448
 """Pixels of the shorter side of a picture that is measured; smaller pictures stay as they are."""
@@ -40,9 +40,11 @@ def decoded(
         known["duration"] = probe(data, limits).duration
     picture = cache(lambda: working_size(decode_rgb(data, limits, PICTURE_SIDE)))
     frames = cache(lambda count, side: frames_even(data, count, limits, side))
+    near = cache(lambda times, side: frames_near(data, times, limits, side))
     sampled = cache(lambda sampling: sample_frames(data, sampling, limits))
     loaders = _only("image", kind, picture), _only("video", kind, frames)
-    return CotInput(id_, kind, *loaders, captions, known, _only("video", kind, sampled))
+    shown, at_times = _only("video", kind, sampled), _only("video", kind, near)
+    return CotInput(id_, kind, *loaders, captions, known, shown, frames_near=at_times)
 
 
 def working_size(pixels: Pixels) -> Pixels:

@@ -23,8 +23,9 @@ def _no_video(*_: Any) -> Any:
 @dataclass(frozen=True)
 class CotInput:
     """One sample. ``picture()`` is ``(H, W, 3) uint8`` at working size; ``frames(count, short_side)`` are the frames from
-    the middles of ``count`` equal spans; ``sampled(sampling)`` are the frames that a record shows, ``samplings`` those that
-    the recipe wants. ``facts`` of a video hold its ``duration`` in seconds.
+    the middles of ``count`` equal spans, ``frames_near(times, short_side)`` those nearest to these seconds; ``sampled(sampling)``
+    are the frames that a record shows, ``samplings`` those that the recipe wants. ``facts`` of a video hold its ``duration`` in
+    seconds.
 
     ``pairs`` are the source's questions about it, ``distractors`` captions of other samples, ``proposals`` questions that a
     model asks about it, ``partners`` others of its kind by id.
@@ -38,6 +39,7 @@ class CotInput:
     facts: Mapping[str, Any] = field(default_factory=dict)
     sampled: Callable[[str], SampledFrames] = field(repr=False, default=_no_video)
     samplings: tuple[str, ...] = KEYE
+    frames_near: Callable[[tuple[float, ...], int], Frames] = field(repr=False, default=_no_video)
     pairs: tuple[Pair, ...] = ()
     distractors: tuple[Distractor, ...] = ()
     proposals: tuple[Proposal, ...] = ()

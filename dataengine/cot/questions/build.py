@@ -104,7 +104,7 @@ def attempt(
 ) -> Outcome:
     """One candidate: the first question on which the task does not abstain, composed and verified."""
     own = derive_seed(seed, source.id, task.name, *([variant] if variant else []))
-    answered = _answered(task, source, Draw(own).fork("question"), variant)
+    answered = _answered(task, style, source, Draw(own).fork("question"), variant)
     if isinstance(answered, Rejected):
         return answered
     params, facts, answer = answered
@@ -152,7 +152,9 @@ def _asks(variant: str) -> str:
     return variant.partition(AT)[0]
 
 
-def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[Params, Facts, str] | Rejected:
+def _answered(
+    task: Task, style: Style, source: CotInput, draw: Draw, variant: str
+) -> tuple[Params, Facts, str] | Rejected:
     """The first question on which the task does not abstain, else why it did on the first one."""
     options = task.options(source, draw)
     if isinstance(options, Abstain):
@@ -164,7 +166,9 @@ def _answered(task: Task, source: CotInput, draw: Draw, variant: str) -> tuple[P
         facts = task.measure(params, source)
         answer = facts if isinstance(facts, Abstain) else task.decide(params, facts, strict=True)
         if isinstance(answer, str) and not isinstance(facts, Abstain):
-            return params, facts, answer
+            if style != "thinking" or task.reasons(params, facts):
+                return params, facts, answer
+            answer = Abstain("nothing seen to reason with")
         first = first or (answer if isinstance(answer, Abstain) else None)
     return Rejected(source.id, task.mode, task.name, Step.DECIDE, first.reason if first else "no question")
 

@@ -2,7 +2,8 @@
 
 Samples of one split and kind lie on a ring in the order of a hash of seed and id; a sample's candidates are the next ones on it,
 so the choice does not depend on the order of arrival and a new sample changes only its neighbours' questions. Never chosen:
-another cut of the same video, a near-duplicate by any edge, a caption that shares many words.
+another cut of the same video, a video that may be a piece of the same one (``origins``), a near-duplicate by any edge, a caption
+that shares many words.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ _MIN_WORDS = 3
 @dataclass(frozen=True)
 class Sample:
     """A sample as those before it on the ring see it. ``parent``: the video that a clip is cut from, else its own id; ``near``:
-    its near-duplicates."""
+    its near-duplicates; ``origins``: signs of what a video is a piece of."""
 
     id: str
     parent: str
     captions: tuple[str, ...]
     near: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Arc:
         last = size - 1 if self.closed else size - 1 - at
         for step in range(1, min(last, REACH) + 1):
             other = self.samples[(at + step) % size]
-            if other.parent != sample.parent and other.id not in sample.near:
+            if other.parent != sample.parent and other.id not in sample.near and not other.origins & sample.origins:
                 yield other
 
 

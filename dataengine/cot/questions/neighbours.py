@@ -28,7 +28,7 @@ ROWS_PER_ARC = 65_536
 RELEASED = columns(**{f.name: f.type for f in LOCATED}, split=pa.string(), parent=pa.string())
 _NEAR = columns(id=pa.string(), near=pa.list_(pa.string()))
 _ON_ARCS = pa.schema(
-    [*RELEASED, pa.field("near", pa.list_(pa.string()))]
+    [*RELEASED, *(pa.field(name, pa.list_(pa.string())) for name in ("near", "origins"))]
     + [pa.field(name, pa.string()) for name in ("position", "arc", "arc_before")]
 )
 #: Columns as in core.schemas.SOURCE_MATERIAL.
@@ -38,6 +38,9 @@ _EDGES = """
 SELECT e."a" AS "id", e."b" AS "near" FROM e INNER JOIN s AS x ON e."a" = x."id" INNER JOIN s AS y ON e."b" = y."id"
 UNION ALL
 SELECT e."b" AS "id", e."a" AS "near" FROM e INNER JOIN s AS x ON e."a" = x."id" INNER JOIN s AS y ON e."b" = y."id"
+"""
+_BESIDE = """
+SELECT {columns}, n."near", o."origins" FROM s LEFT JOIN n ON s."id" = n."id" LEFT JOIN o ON s."id" = o."id"
 """
 _RINGS = 'SELECT "split", "kind", CAST(count(*) AS BIGINT) AS n FROM s GROUP BY "split", "kind"'
 _SEEN = """
@@ -58,14 +61,19 @@ class Choice:
 
 
 def neighbours(
-    engine: TableEngine, samples: Frame, edges: Frame, choice: Choice, rows_per_arc: int = ROWS_PER_ARC
+    engine: TableEngine,
+    samples: Frame,
+    edges: Frame,
+    origins: Frame,
+    choice: Choice,
+    rows_per_arc: int = ROWS_PER_ARC,
 ) -> Frame:
-    """NEIGHBOURS of RELEASED, in no order; ``edges`` (a, b) join near-duplicates, of a release or not. The driver sees one count
-    a split and kind."""
+    """NEIGHBOURS of RELEASED, in no order; ``edges`` (a, b) join near-duplicates, of a release or not; ``origins`` are ORIGINS of
+    videos. The driver sees one count a split and kind."""
     both = engine.sql(_EDGES, {"s": engine.sql('SELECT "id" FROM s', {"s": samples}), "e": edges})
     near = engine.local(both, ("id",), near_lists, _NEAR)
     listed = ", ".join(f's."{name}"' for name in RELEASED.names)
-    rows = engine.sql(f'SELECT {listed}, n."near" FROM s LEFT JOIN n ON s."id" = n."id"', {"s": samples, "n": near})
+    rows = engine.sql(_BESIDE.format(columns=listed), {"s": samples, "n": near, "o": origins})
     rings = engine.collect(engine.sql(_RINGS, {"s": samples})).to_pylist()
     digits = {(ring["split"], ring["kind"]): _digits(ring["n"], rows_per_arc) for ring in rings}
     on_arcs = engine.kept(engine.local(rows, (), partial(place, choice.seed, digits), _ON_ARCS))
@@ -117,7 +125,8 @@ def _of_arc(rows: list[dict[str, Any]], kind: str, closed: bool, captions: int) 
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:
-    return Sample(row["id"], row["parent"], tuple(row["captions"]), frozenset(row["near"] or ()))
+    near, origins = (frozenset(row[name] or ()) for name in ("near", "origins"))
+    return Sample(row["id"], row["parent"], tuple(row["captions"]), near, origins)
 
 
 def _digits(rows: int, rows_per_arc: int) -> int:

@@ -28,6 +28,7 @@ from dataengine.cot.core.schemas import SOURCE_MATERIAL
 from dataengine.cot.core.source_qa import Pair, pairs_of
 from dataengine.cot.core.stage import Cot
 from dataengine.cot.questions.neighbours import RELEASED, Choice, neighbours
+from dataengine.cot.questions.origins import ORIGINS, origin_lists
 from dataengine.samples.locate import LOCATED, READ, locations
 from dataengine.shards.manifest import split_and_family
 from dataengine.stage import Run, TableStage
@@ -48,6 +49,9 @@ _OCCURRENCES = """
 SELECT i."id", i."source", i."uri", i."meta", i."width", i."height"
 FROM i INNER JOIN s ON i."id" = s."id" WHERE i."meta" IS NOT NULL
 """
+_OF_VIDEOS = """
+SELECT i."id", i."source", i."uri", i."meta" FROM i INNER JOIN s ON i."id" = s."id" WHERE s."kind" = ?
+"""
 _READ = pa.schema([*READ, contracts.UNIQUE.field("parent")])
 _SAMPLE = ", ".join(f's."{f.name}"' for f in LOCATED)
 _MATERIAL = f"""
@@ -63,7 +67,7 @@ FROM s LEFT JOIN p ON s."id" = p."id"
 
 class CotMaterial(Cot, TableStage):
     name = "cot.material"
-    version = "3"
+    version = "4"
     needs = ("ingest", "dedup.edges", *ANNOTATIONS, "shard.assign")
 
     def settings(self, recipe: Recipe) -> Any:
@@ -74,7 +78,8 @@ class CotMaterial(Cot, TableStage):
         engine, config = run.engine, self.config(run.recipe).questions
         samples = engine.kept(released(run))
         edges = run.frame("dedup.edges", "edges", contracts.EDGES, ["a", "b"])
-        beside = neighbours(engine, samples, edges, Choice(config.caption_distractors, run.recipe.seed))
+        choice = Choice(config.caption_distractors, run.recipe.seed)
+        beside = neighbours(engine, samples, edges, _origins(run, samples), choice)
         pairs = engine.kept(_pairs(run, samples, config))
         frames = {"s": samples, "n": beside, "p": pairs, "t": _texts(run, config)}
         material = engine.sql(_MATERIAL, frames, ("[]", "{}"))
@@ -104,6 +109,13 @@ def of_split(split: str, planned: pa.Table) -> pa.Table:
     parents = pc.coalesce(planned["parent"], planned["id"])
     rows = locations(planned).append_column("split", pa.array([split] * len(planned), pa.string()))
     return rows.append_column("parent", parents)
+
+
+def _origins(run: Run, samples: Frame) -> Frame:
+    """ORIGINS of the videos."""
+    occurrences = run.frame("ingest", "samples", contracts.SAMPLES, ["id", "source", "uri", "meta"])
+    rows = run.engine.sql(_OF_VIDEOS, {"i": occurrences, "s": samples}, ("video",))
+    return run.engine.local(rows, ("id",), origin_lists, ORIGINS)
 
 
 def _pairs(run: Run, samples: Frame, config: QuestionsConfig) -> Frame:

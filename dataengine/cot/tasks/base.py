@@ -100,6 +100,10 @@ class Task(ABC):
         """The answer. ``strict``: by the full margin, when a question is composed; half of it will do when one is verified, where
         another decoder may differ a little."""
 
+    def reasons(self, params: Params, facts: Facts) -> bool:
+        """Whether a program has something to reason with that can be seen; where not, only the short reply is written."""
+        return True
+
     @abstractmethod
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         """Question and reply. Depends on nothing but its arguments."""

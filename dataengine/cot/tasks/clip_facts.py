@@ -23,7 +23,7 @@ _LATE = 0.1
 
 _CHANGE_QUESTIONS = (
     "Is the last frame of this video {more} than its first one, on average?",
-    "SampledFrames as a whole, is the picture at the end of this clip {more} than at its start?",
+    "Taken as a whole, is the picture at the end of this clip {more} than at its start?",
     "Compare the first frame of the video with the last one: is the last one {more} on average?",
 )
 _CHANGE_THINKS = (
@@ -69,7 +69,8 @@ class CutTime(CountShots):
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         video = (frame_sampling.video_block(source_id, params),)
         before, after = around(params, facts["cut 1"])
-        slots = {"n": answer, "before": before, "after": after, "box": box(answer)}
+        seconds = "second" if answer == "1" else "seconds"
+        slots = {"n": answer, "seconds": seconds, "before": before, "after": after, "box": box(answer)}
         question = draw.choice(w.CUT_QUESTIONS)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.CUT_ANSWERS).format(**slots)), video)

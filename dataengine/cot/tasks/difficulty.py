@@ -7,19 +7,20 @@ length of several models' answers; agreement between paths is a score of its own
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from itertools import combinations, pairwise
+from types import MappingProxyType
 
 from dataengine.cot.core.measure import QUALITIES
 from dataengine.cot.core.record import Difficulty
-from dataengine.cot.tasks.base import Facts, Params
+from dataengine.cot.tasks.base import LETTERS, Facts, Params
+from dataengine.cot.tasks.frame_order import mean_ratio
 
 _EASY = frozenset({"glance", "dominant_colour", "orientation", "read_text"})
 _CLOSE, _WIDE = 1.6, 3.0
 """Smallest gap between neighbours, in margins of the quality."""
 _FEW, _SOME = 1, 4
 """Steps that a question takes which was made with its answer."""
-_FAR = 20.0
-"""Points of colour between the clip that matches and the next."""
 _SHORT, _LONG, _NEAR = 12, 40, 0.25
 """Words of a question; words that two choices share, of all their words."""
 
@@ -34,9 +35,10 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
         return "easy"
     if "choices" in params or "question" in params:
         return _of_source(params)
-    if "candidates" in params:
-        first, second = sorted(facts.values())[:2]
-        return "medium" if second - first >= _FAR else "hard"
+    if task in _MARGINS:
+        margin, hard, medium = _MARGINS[task]
+        value = margin(params, facts)
+        return "hard" if value < hard else "medium" if value < medium else "easy"
     if "cuts" in facts:
         return "easy" if facts["cuts"] < 1 else "medium" if facts["cuts"] < 4 else "hard"
     if "quality" not in params or task == "rank_parts":
@@ -45,6 +47,30 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
     gaps = [abs(a - b) for a, b in pairwise(values)][:1]
     ratio = min(gaps) / QUALITIES[params["quality"]].margin
     return "hard" if ratio < _CLOSE else "medium" if ratio < _WIDE or len(values) > 2 else "easy"
+
+
+def _lead(params: Params, facts: Facts) -> float:
+    """Points of colour between the clip that matches and the next."""
+    first, second = sorted(facts.values())[:2]
+    return second - first
+
+
+def _step(params: Params, facts: Facts) -> float:
+    """How much clearer the next frame is than the one after it."""
+    places = params["frames"].split(",")
+    order = sorted(range(len(places)), key=lambda at: int(places[at]))
+    return mean_ratio(facts, [LETTERS[at] for at in order])
+
+
+#: What a video question turns on, and below which of it the question is hard, and medium.
+_MARGINS: Mapping[str, tuple[Callable[[Params, Facts], float], float, float]] = MappingProxyType(
+    {
+        "match_clips": (_lead, 35.0, 50.0),
+        "find_frame": (lambda _, facts: facts["difference"], 10.0, 20.0),
+        "odd_frame": (lambda _, facts: facts["colours"], 20.0, 38.0),
+        "order_frames": (_step, 1.75, 2.0),
+    }
+)
 
 
 def _of_source(params: Params) -> Difficulty:

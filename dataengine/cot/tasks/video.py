@@ -1,12 +1,14 @@
 """Video tasks: counting shots, and re-ordering six shuffled frames (Keye-VL, arXiv 2507.01949).
 
 Shots are counted on all frames, but only asked where each shot shows in the frames that a trainer samples. Frames carry no
-arrow of time, so the first one is given and the rest must follow from likeness: each next frame is by far the nearest.
+arrow of time, so the first one is given and the rest must follow from likeness: each next frame is by far the nearest. There is
+reasoning where most steps change the picture in one part of it, which can then be named.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -20,7 +22,7 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.frame_order import differences, follows, nearest, shuffles
+from dataengine.cot.tasks.frame_order import changes, differences, follows, nearest, shuffles, where
 from dataengine.cot.tasks.shots import EDGE, LENIENT, STRICT, find_cuts, shots_seen
 from dataengine.cot.tasks.tree import Capability
 from dataengine.media.image.pixels import Pixels
@@ -118,7 +120,8 @@ def _sampled(params: Params, duration: float) -> npt.NDArray[np.float64]:
 
 
 class OrderFrames(Task):
-    """Facts are mean absolute differences between frames (0 to 255), ``"A-B"`` and so on by the letters shown."""
+    """Facts are mean absolute differences between frames (0 to 255), ``"A-B"`` and so on by the letters shown, and where each
+    step in time changes the picture (``frame_order.changes``)."""
 
     name = "order_frames"
     mode = "video"
@@ -130,22 +133,28 @@ class OrderFrames(Task):
     wordings = w.ORDER_QUESTIONS
 
     def tolerance(self, fact: str) -> float:
-        return 1.0
+        return 8.0 if " " in fact else 1.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
-        count = len(source.frames(_SAMPLED, _FRAME_SIDE)[0])
-        chosen = shuffles(count, _SHOWN, draw)
-        if not chosen:
+        frames = source.frames(_SAMPLED, _FRAME_SIDE)[0]
+        if len(frames) < 2 * _SHOWN:
             return Abstain("too few frames")
+        chosen = shuffles(frames, _SHOWN, draw)
+        if not chosen:
+            return Abstain("order not visible")
         return [{"nframes": str(_SAMPLED), "frames": ",".join(map(str, places))} for places in chosen[:_TRIES]]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        return differences(self.observe(params, source))
+        frames = self.observe(params, source)
+        return differences(frames) | changes(frames, _order(params))
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
-        places = [int(i) for i in params["frames"].split(",")]
-        order = [LETTERS[i] for i in np.argsort(places)]
+        order = [LETTERS[i] for i in _order(params)]
         return ", ".join(order) if follows(facts, order, strict) else Abstain("order not visible")
+
+    def reasons(self, params: Params, facts: Facts) -> bool:
+        steps = list(pairwise(LETTERS[i] for i in _order(params)))[:-1]
+        return sum(bool(where(facts, a, b)) for a, b in steps) >= len(steps) / 2
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         order = answer.split(", ")
@@ -161,6 +170,14 @@ class OrderFrames(Task):
         return [frames[int(i)] for i in params["frames"].split(",")]
 
 
+def _order(params: Params) -> list[int]:
+    """Places of the letters shown, in the order of time."""
+    return [int(i) for i in np.argsort([int(i) for i in params["frames"].split(",")])]
+
+
 def _chain(facts: Facts, order: list[str], draw: Draw) -> str:
-    links = [(here, order[at + 1], nearest(facts, here, order[at + 1 :])[1][1]) for at, here in enumerate(order[:-2])]
+    links = [
+        (here, order[at + 1], nearest(facts, here, order[at + 1 :])[1][1], where(facts, here, order[at + 1]))
+        for at, here in enumerate(order[:-2])
+    ]
     return w.chain(links, order[-1], draw)

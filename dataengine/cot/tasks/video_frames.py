@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
+from operator import itemgetter
 
 import numpy as np
+import numpy.typing as npt
 
 from dataengine.cot.core import frame_sampling
 from dataengine.cot.core.formats import IMAGE_MARK, Plain, Thinking, box, to_blocks
@@ -15,18 +17,26 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.rendered.words import joined
+from dataengine.cot.tasks.colours import reduced, shares
+from dataengine.cot.tasks.one_size import SIDE, fits, one_size, size_for
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock, TextBlock
 
-_SAMPLED, _SIDE, _SHOWN = 32, 168, 6
+_SAMPLED, _SHOWN = 32, 6
 _STILL = frame_sampling.KEYE[0]
 _DIFFERENT = 8.0
 """Mean absolute difference, 0 to 255, of frames that are not taken for one another."""
+_CLEARLY = 30.0
+"""The same, of frames of which anybody says that they show something else."""
+_RUNS, _DRAWN = 3, 3
+"""Runs of frames that are tried, and frames of each other video."""
+_APART, _FACTOR, _LENIENT = 12.0, 2.0, 1.5
+"""A stranger differs by at least so much, and by so many times what two of the others differ; when it is verified."""
 
 
 class FindFrame(Task):
-    """When a still is shown. Facts are the least difference of that frame from any other, and whether times are those shown."""
+    """When a still is shown. Facts are the least difference of that frame from any other (``difference``) and from those before
+    and after it (``neighbours``)."""
 
     name = "find_frame"
     mode = "video"
@@ -47,21 +57,26 @@ class FindFrame(Task):
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         shown = frame_sampling.parameters_of(_STILL, source.sampled(_STILL))
         count = len(shown["times"].split())
-        if count < 8 or len(source.frames(count, _SIDE)[0]) != count:
+        if count < 8 or len(source.frames(count, SIDE)[0]) != count:
             return Abstain("too few frames")
-        return [{"frame": str(at)} | shown for at in draw.shuffled(range(count))[:4]]
+        return [{"frame": str(at)} | shown for at in draw.shuffled(range(count))]
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
         if not frame_sampling.same_frames(params, source.sampled(_STILL)):
             return Abstain("other frames")
         at, frames = int(params["frame"]), self._frames(params, source)
         small = [thumbnail(frame, 32, 18) for frame in frames]
-        others = [float(np.abs(small[at] - one).mean()) for n, one in enumerate(small) if n != at]
-        return {"difference": round(min(others), 1)}
+        others = {n: _apart(small[at], one) for n, one in enumerate(small) if n != at}
+        beside = [others[n] for n in (at - 1, at + 1) if n in others]
+        return {"difference": round(min(others.values()), 1), "neighbours": round(min(beside), 1)}
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
+        times = [f"{float(time):.1f}" for time in params["times"].split()]
+        answer = times[int(params["frame"])]
+        if times.count(answer) > 1:
+            return Abstain("two frames at one time")
         enough = facts["difference"] >= _DIFFERENT * (1.0 if strict else 0.6)
-        return f"{float(params['times'].split()[int(params['frame'])]):.1f}" if enough else Abstain("frames look alike")
+        return answer if enough else Abstain("frames look alike")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         slots = {"answer": answer, "box": box(answer)}
@@ -70,19 +85,21 @@ class FindFrame(Task):
         question = "\n" + draw.choice(w.FRAME_QUESTIONS)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.FRAME_ANSWERS).format(**slots)), shown)
-        reply = Thinking(draw.choice(w.FRAME_THINKS).format(**slots), draw.choice(w.FRAME_FINALS).format(**slots))
+        think = draw.choice(w.FRAME_THINKS[facts["neighbours"] >= _CLEARLY]).format(**slots)
+        reply = Thinking(think, draw.choice(w.FRAME_FINALS).format(**slots))
         return Exchange(question, reply, shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         return [self._frames(params, source)[int(params["frame"])]]
 
     def _frames(self, params: Params, source: CotInput) -> Pixels:
-        return source.frames(len(params["times"].split()), _SIDE)[0]
+        return source.frames(len(params["times"].split()), SIDE)[0]
 
 
 class Stranger(Task):
-    """Which of six frames is from another video. ``apart``: its least difference from the others; ``together``: the most that any
-    two of the others differ."""
+    """Which of six frames is from another video, all cropped to one size. ``apart``: its least difference from the others;
+    ``together``: the most that any two of the others differ; ``colours``: the least share of the area, in per cent, whose colour
+    name differs from that of one of the others."""
 
     name = "odd_frame"
     mode = "video"
@@ -99,35 +116,56 @@ class Stranger(Task):
         return super().takes(source) and bool(source.partners)
 
     def tolerance(self, fact: str) -> float:
-        return 3.0
+        return 5.0 if fact == "colours" else 3.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
-        count = len(source.frames(_SAMPLED, _SIDE)[0])
-        if count < 2 * _SHOWN:
+        """Those with the stranger whose colours are nearest first."""
+        own = source.frames(_SAMPLED, SIDE)[0]
+        if len(own) < 2 * _SHOWN:
             return Abstain("too few frames")
-        other = next(iter(source.partners))
-        theirs = str(draw.below(len(source.partners[other].frames(_SAMPLED, _SIDE)[0])))
-        return [
-            {"answer": LETTERS[draw.below(_SHOWN)], "theirs": theirs, "others": other,
-             "frames": ",".join(str(first + step * n) for n in range(_SHOWN - 1))}
-            for step in (1, 2) for first in draw.shuffled(range(count - step * _SHOWN))[:3]
-        ]  # fmt: skip
+        size = size_for(own)
+        strangers = {
+            (other, str(n)): _colours(one_size(frames[n], size))
+            for other, video in source.partners.items()
+            if fits(frames := video.frames(_SAMPLED, SIDE)[0], size)
+            for n in draw.shuffled(range(len(frames)))[:_DRAWN]
+        }
+        if not strangers or not fits(own, size):
+            return Abstain("too small")
+        starts = [(first, step) for step in (1, 2) for first in range(len(own) - step * (_SHOWN - 2))]
+        options: list[tuple[float, Params]] = []
+        for first, step in draw.shuffled(starts)[:_RUNS]:
+            run = [first + step * n for n in range(_SHOWN - 1)]
+            known = [_colours(one_size(own[n], size)) for n in run]
+            frames_shown = ",".join(map(str, run))
+            for (other, theirs), colours in strangers.items():
+                params = {
+                    "answer": LETTERS[draw.below(_SHOWN)],
+                    "frames": frames_shown,
+                    "theirs": theirs,
+                    "others": other,
+                }
+                options.append((_off(colours, known), params))
+        return [params for _, params in sorted(options, key=itemgetter(0))]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        small = [thumbnail(frame, 32, 18) for frame in self.observe(params, source)]
-        odd = small.pop(LETTERS.index(params["answer"]))
-        apart = min(float(np.abs(odd - one).mean()) for one in small)
-        together = max(float(np.abs(a - b).mean()) for a, b in combinations(small, 2))
-        return {"apart": round(apart, 1), "together": round(together, 1)}
+        frames = self.observe(params, source)
+        odd = frames.pop(LETTERS.index(params["answer"]))
+        small = [thumbnail(frame, 32, 18) for frame in frames]
+        return {
+            "apart": round(min(_apart(thumbnail(odd, 32, 18), one) for one in small), 1),
+            "together": round(max(_apart(a, b) for a, b in combinations(small, 2)), 1),
+            "colours": round(_off(_colours(odd), [_colours(frame) for frame in frames]), 1),
+        }
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
-        factor = 1.5 if strict else 1.2
-        clear = facts["apart"] >= _DIFFERENT and facts["apart"] >= factor * facts["together"]
+        least, factor = (_APART, _FACTOR) if strict else (_DIFFERENT, _LENIENT)
+        clear = facts["apart"] >= least and facts["apart"] >= factor * facts["together"]
         return params["answer"] if clear else Abstain("not clearly another video")
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         letters = LETTERS[:_SHOWN]
-        others = "Frames " + joined([letter for letter in letters if letter != answer])
+        others = w.named("frame", [letter for letter in letters if letter != answer])
         slots = {"answer": answer, "others": others, "box": box(answer)}
         shown = to_blocks(
             "\n".join(f"Frame {letter}: {IMAGE_MARK}" for letter in letters),
@@ -136,12 +174,25 @@ class Stranger(Task):
         question = "\n" + draw.choice(w.STRANGER_QUESTIONS)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.STRANGER_ANSWERS).format(**slots)), shown)
-        reply = Thinking(draw.choice(w.STRANGER_THINKS).format(**slots), draw.choice(w.STRANGER_FINALS).format(**slots))
-        return Exchange(question, reply, shown)
+        think = w.sentences(draw.choice(w.STRANGER_THINKS).format(**slots))
+        return Exchange(question, Thinking(think, draw.choice(w.STRANGER_FINALS).format(**slots)), shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        own = source.frames(_SAMPLED, _SIDE)[0]
+        own = source.frames(_SAMPLED, SIDE)[0]
         frames = [own[int(n)] for n in params["frames"].split(",")]
-        theirs = source.partners[params["others"]].frames(_SAMPLED, _SIDE)[0][int(params["theirs"])]
+        theirs = source.partners[params["others"]].frames(_SAMPLED, SIDE)[0][int(params["theirs"])]
         frames.insert(LETTERS.index(params["answer"]), theirs)
-        return frames
+        return [one_size(frame, size_for(own)) for frame in frames]
+
+
+def _colours(frame: Pixels) -> Mapping[str, int]:
+    return shares(reduced(frame))
+
+
+def _off(colours: Mapping[str, int], known: Iterable[Mapping[str, int]]) -> float:
+    """From the nearest known ones, in per cent of the area."""
+    return min(sum(abs(colours[name] - one[name]) for name in one) / 2 for one in known)
+
+
+def _apart(a: npt.NDArray[np.int32], b: npt.NDArray[np.int32]) -> float:
+    return float(np.abs(a - b).mean())

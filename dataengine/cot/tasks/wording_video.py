@@ -5,6 +5,7 @@ Reasoning speaks of the frames that are shown and their times, and of what looks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from dataengine.cot.core.seeded import Draw
@@ -12,169 +13,201 @@ from dataengine.cot.tasks.rendered.words import joined
 
 SHOT_QUESTIONS = (
     "How many shots does this video consist of?",
-    "Count the shots of this clip.",
-    "Into how many shots is this video cut?",
-    "From cut to cut is one shot. How many shots are there in this clip?",
-    "How many shots can be told apart in this video?",
-    "The camera's view may be replaced by another at once. How many different stretches does that give?",
-    "How many separate takes follow each other here?",
+    "Count the shots in this clip.",
+    "How many shots were edited together to make this video?",
+    "A shot runs from one cut to the next. How many shots are there in this clip?",
+    "How many shots can you make out in this video?",
+    "At a cut, one view is replaced by another all at once. Into how many shots is this video divided?",
+    "How many shots follow one another here?",
     "What is the number of shots in this video?",
-    "Going from start to end, how many shots do you see?",
-    "If this clip were taken apart at its cuts, how many pieces would there be?",
-    "How many times, plus one, is this video cut?",
-    "Say how many shots were joined to make this clip.",
+    "Going from start to finish, how many shots do you see?",
+    "If this clip were split at its cuts, how many pieces would there be?",
+    "Count the cuts in this video and add one. What number do you get?",
+    "Say how many shots make up this clip.",
 )
 ONE_SHOT = ("The clip is a single shot, so the count is {n}.", "There is {n} shot.", "Number of shots: {n}.")
 SHOTS = ("There are {n} shots.", "The video consists of {n} shots.", "Number of shots: {n}.")
 SHOT_FINALS = {
-    True: ("The clip is one single shot: {box}", "Nothing is cut here, so the count is {box}"),
-    False: ("The number of shots is {box}", "Counted over the whole clip: {box}"),
+    True: ("The clip is a single shot: {box}", "There are no cuts, so the count is {box}"),
+    False: ("The number of shots is {box}", "Counted over the whole clip, the number of shots is {box}"),
 }
 SHOT_OPENINGS = (
-    "A shot lasts until the whole view is replaced at once, so I look for such places.",
+    "A shot lasts until the whole view is replaced at once, so I look for the places where that happens.",
     "I go through the frames and note each place where one view gives way to another.",
-    "Cuts are what separates shots. Let me find them.",
+    "Shots are separated by cuts, so I look for the cuts.",
 )
 _NO_CUTS = (
-    "From the first frame to the last, at {last} s, the view is never replaced. With no cut there is one shot.",
-    "Each frame follows smoothly from the one before, up to the last at {last} s: no cut, hence a single shot.",
+    "From the first frame to the last, at {last} s, the view is never replaced. With no cuts, there is one shot.",
+    "Each frame continues the view of the one before it, up to the last one at {last} s. There is no cut, hence a single shot.",
     "I find no place where another view takes over, so this is one uninterrupted shot.",
 )
 _CUTS = (
     "Another view takes over {places}. {many}",
-    "I see the view replaced {places}. {many}",
+    "I see the view replaced at once {places}. {many}",
     "One view gives way to another {places}. {many}",
 )
 _SUMS = (
-    "Cuts: {cuts}. Shots are one more than cuts, so {shots}.",
-    "{cuts} in all; adding the first shot makes {shots} shots.",
+    "Cuts: {cuts}. There is always one more shot than there are cuts, so the number of shots is {shots}.",
+    "Cuts: {cuts}. Each of them starts a new shot; together with the opening shot, that makes {shots}.",
 )
 CUT_QUESTIONS = (
-    "In which second does the first cut of this video come? Give the whole seconds that have passed.",
-    "After how many whole seconds is this clip cut for the first time?",
+    "When does the first cut in this video come? Give the number of whole seconds that have passed by then.",
+    "How much of this clip comes before its first cut? Answer in whole seconds, rounded down.",
     "How many whole seconds pass before the first cut?",
-    "When does the view change at once for the first time? Answer in whole seconds from the start.",
+    "When is the whole view replaced for the first time? Answer in whole seconds from the start, rounded down.",
     "How long does the first shot last, in whole seconds, rounded down?",
     "Find the first cut and give its time in whole seconds, rounded down.",
-    "At which second is the first view replaced by another? Round down to whole seconds.",
+    "At what time is the opening view replaced by another? Round down to whole seconds.",
     "Count the full seconds until the first cut.",
-    "The first shot ends after how many full seconds?",
-    "How many full seconds into the clip is it cut for the first time?",
-    "Give the time of the first cut, as the number of whole seconds since the start.",
-    "Up to the first cut, how many whole seconds have gone by?",
+    "After how many full seconds does the first shot end?",
+    "How many full seconds into the clip is the first cut?",
+    "Give the time of the first cut as the number of whole seconds since the start.",
+    "By the time of the first cut, how many whole seconds have gone by?",
 )
-CUT_ANSWERS = ("{n}", "{n} seconds", "It is {n}.")
+CUT_ANSWERS = ("{n}", "{n} {seconds}", "The answer is {n}.")
 CUT_THINKS = (
-    "I look for the first place where the whole view is replaced at once. The frame at {before} s still shows the first view, "
-    "the one at {after} s another, so {n} whole seconds have passed.",
-    "Up to the frame at {before} s the view stays the same; at {after} s it is a different one. Whole seconds until then: {n}.",
-    "The first two frames that do not belong together are those at {before} s and {after} s. Both lie in the second that "
-    "begins at {n} s.",
+    "I look for the first place where the whole view is replaced at once. The frame at {before} s still shows the first view and "
+    "the one at {after} s shows another, so the cut comes after {n} whole {seconds}.",
+    "Up to the frame at {before} s it is all one shot; at {after} s the view is a different one. Whole seconds until then: {n}.",
+    "The first two consecutive frames that do not belong together are those at {before} s and {after} s. Both lie in the second "
+    "that begins at {n} s.",
 )
 CUT_FINALS = (
     "Whole seconds before the first cut: {box}",
-    "Counted in whole seconds, the first cut comes after {box}",
+    "Time of the first cut in whole seconds: {box}",
     "So the number of whole seconds is {box}",
 )
 
 ORDER_QUESTIONS = (
-    "These six frames of one video have been shuffled. Frame {first} is the earliest. Give all six letters in the order of "
-    "time.",
-    "The frames above come from one video but are out of order. Starting with frame {first}, restore their order.",
-    "Put the six frames in the order in which they were filmed. The first is frame {first}. Answer with the letters.",
+    "These six frames of one video have been shuffled. Frame {first} is the earliest. Give all six letters in chronological "
+    "order.",
+    "The frames above come from one video but are out of order. Starting with frame {first}, give all six letters in the right "
+    "order.",
+    "Put the six frames in the order in which they appear in the video. The first is frame {first}. Answer with the letters.",
     "Which frame follows which? Begin with {first}, the earliest, and list all six letters.",
-    "The video starts with frame {first}. In which order do the other frames follow? Give all six letters.",
-    "Sort these frames by time. Frame {first} comes first.",
-    "Six frames, mixed up. Given that {first} is the first one, what is the right sequence?",
-    "Reconstruct the clip from its frames: {first} opens it. List all letters in order.",
-    "From frame {first} on, in which order were these frames shown? Answer with six letters.",
-    "Bring the frames into their order in time, beginning with {first}.",
-    "Frame {first} was filmed before the others. Write all six letters in the order of filming.",
-    "How does the clip run? Start at {first} and name the frames one after another.",
+    "Of these six frames, frame {first} comes first in the video. In what order do the others follow? Give all six letters.",
+    "Sort these frames by time. Frame {first} comes first. Give all six letters.",
+    "Here are six frames of a video, mixed up. Given that {first} is the first one, what is the right sequence of letters?",
+    "Reconstruct the sequence of these frames, which begins with {first}. List all six letters in order.",
+    "Starting from frame {first}, in what order were these frames shown? Answer with six letters.",
+    "Bring the frames into chronological order, beginning with {first}. List all six letters.",
+    "Frame {first} comes before all the others. Write down all six letters in the order in which the frames occur in the video.",
+    "How does the video go on from frame {first}? Start with {first} and give the letters of the frames one after another.",
 )
-ORDERS = ("The order is {order}.", "In time they follow as {order}.", "Restored sequence: {order}.")
-ORDER_FINALS = ("The order is {box}", "In time they follow as {box}", "Restored sequence: {box}")
+ORDERS = ("The order is {order}.", "In order of time: {order}.", "The right sequence is {order}.")
+ORDER_FINALS = ("The order is {box}", "In order of time: {box}", "The right sequence is {box}")
 ORDER_OPENINGS = (
-    "Frames that follow each other look alike, so from frame {first} I go on to whatever frame has changed least.",
-    "Frame {first} is given as the first. From there the next frame should be the one that has changed least.",
+    "Frames that follow each other look alike, so from frame {first} I always go on to the frame that has changed least.",
+    "Frame {first} is given as the first. The frame after it should be the one that has changed least, and so on.",
     "I start at frame {first} and always continue with the frame that looks most like the one before.",
 )
+_PLACED = (
+    "{next} looks most like {here}, and what has changed is mostly in {where} of the picture; {other} has changed more.",
+    "Between {here} and {next} it is mostly {where} of the picture that changes; {other} differs from {here} more clearly.",
+)
 _LINKS = (
-    "Most like {here} is {next}; {other} has already moved on further.",
-    "{next} is close to {here}, while {other} shows more of a change, so {next} follows.",
-    "From {here} the smallest step is to {next}; {other} comes later.",
+    "Of the frames that are left, {next} looks most like {here}; {other} differs more.",
+    "{next} comes next, since {other} differs from {here} more clearly.",
 )
 _LAST = ("Only {next} is left for the end.", "That leaves {next} as the last one.")
 
 FRAME_QUESTIONS = (
-    "At which time does the picture before the video occur in it? Give the time of that frame in seconds, to one decimal.",
-    "The picture is one of the video's frames. When is it shown? Answer in seconds, to one decimal.",
-    "Find the frame of the video that the picture shows, and give its time in seconds to one decimal.",
-    "When in the video do you see what the picture shows? Give the frame's time, to one decimal.",
-    "Which moment of the video is this picture? Answer with the time in seconds, to one decimal.",
-    "Locate the picture in the video: at how many seconds (one decimal) does it stand?",
-    "The still was taken from the video. At what time, in seconds to one decimal?",
-    "Match the still with a frame of the video and give that frame's time in seconds (one decimal).",
-    "At how many seconds, to one decimal, would you stop the video to see this picture?",
-    "One frame of the video equals the picture. Give its time in seconds with one decimal.",
-    "What is the time, in seconds to one decimal, of the frame that the picture was copied from?",
-    "Say when the picture appears in the video: seconds, one decimal.",
+    "At what time does the picture shown before the video occur in it? Give the time of that frame in seconds, to one decimal "
+    "place.",
+    "The picture is one of the video's frames. When is it shown? Answer in seconds, to one decimal place.",
+    "Find the frame of the video that the picture shows, and give its time in seconds, to one decimal place.",
+    "When in the video do you see what the picture shows? Give the frame's time in seconds, to one decimal place.",
+    "Which moment of the video does this picture show? Answer with the time in seconds, to one decimal place.",
+    "Locate the picture in the video. How many seconds in does it appear, to one decimal place?",
+    "The still was taken from the video. At what time, in seconds, to one decimal place?",
+    "Match the still with a frame of the video and give that frame's time in seconds, to one decimal place.",
+    "At how many seconds, to one decimal place, would you pause the video to see this picture?",
+    "One frame of the video is the same as the picture. Give its time in seconds, to one decimal place.",
+    "What is the time, in seconds to one decimal place, of the frame that the picture was copied from?",
+    "Say when the picture appears in the video, in seconds, to one decimal place.",
 )
-FRAME_ANSWERS = ("{answer}", "{answer} s", "It is {answer}.")
-FRAME_THINKS = (
-    "I compare the picture with the frames one after another. The frame at {answer} s shows the same; its neighbours show "
-    "something else already.",
-    "The picture agrees with the frame at {answer} s. None of the other frames shows exactly this.",
+FRAME_ANSWERS = ("{answer}", "{answer} s", "At {answer} s.")
+FRAME_THINKS = {
+    True: (
+        "I compare the picture with the frames one after another. The frame at {answer} s shows the same; every neighbouring "
+        "frame looks clearly different.",
+        "The picture agrees with the frame at {answer} s. No neighbouring frame comes close to it.",
+    ),
+    False: (
+        "I compare the picture with the frames one after another. The frame at {answer} s shows the same; no other frame shows "
+        "quite the same.",
+        "The picture agrees with the frame at {answer} s. None of the other frames shows exactly this.",
+    ),
+}
+"""By whether the neighbouring frames look clearly different."""
+FRAME_FINALS = (
+    "In seconds, it is shown at {box}",
+    "The time of that frame, in seconds, is {box}",
+    "So the time in seconds is {box}",
 )
-FRAME_FINALS = ("It is shown at {box}", "The time of that frame is {box}", "So the answer is {box}")
 
 STRANGER_QUESTIONS = (
-    "Five of these frames come from one video, one does not. Which letter is it?",
+    "Five of these frames come from one video, and one does not. Which letter is it?",
     "Which frame does not belong to the same video as the others?",
-    "One of the six frames was taken from another video. Name it.",
-    "Find the frame that comes from somewhere else.",
-    "Six frames, two videos: five from the one, one from the other. Which is the single one?",
-    "Which letter marks the frame that has nothing to do with the rest?",
-    "Spot the frame that was put in from another video.",
+    "One of the six frames was taken from another video. Which one?",
+    "Find the frame that does not come from where the others do.",
+    "Six frames, two videos: five frames from one, a single frame from the other. Which is the single one?",
+    "Which letter marks the frame that is from another video than the rest?",
+    "Spot the frame that was slipped in from another video.",
     "All but one of these frames are from the same clip. Which one is not?",
     "Tell me which of the frames is a stranger among the others.",
-    "Look at the six frames. Which one was filmed somewhere else?",
-    "Which frame would you take out so that all that are left are of one video?",
+    "Look at the six frames. Which one comes from a different video?",
+    "Which frame would you have to take out so that all those left are from one video?",
     "Give the letter of the frame that does not fit with the other five.",
 )
-STRANGER_ANSWERS = ("{answer}", "{answer}. The others are of one video.", "The answer is {answer}.")
+STRANGER_ANSWERS = ("{answer}", "{answer}. The others are from one video.", "The answer is {answer}.")
 STRANGER_THINKS = (
-    "{others} show one and the same scene, a little later or earlier. Frame {answer} shows another one.",
-    "I compare the frames with each other. {others} belong together; frame {answer} has nothing of what they show.",
+    "{others} resemble one another. Frame {answer} differs clearly from each of them.",
+    "I compare the frames with each other. {others} differ far less from one another than frame {answer} does from any of them.",
 )
-STRANGER_FINALS = ("The frame from another video is {box}", "It is frame {box}", "So the answer is {box}")
+STRANGER_FINALS = (
+    "The frame from another video is {box}",
+    "The frame that does not belong is {box}",
+    "So the answer is {box}",
+)
 
 MATCH_QUESTIONS = (
     "Each video is a short clip. Clips 1 and 2 come from one video. Which candidate comes from the same video?",
-    "One of the candidates was cut from the video that clips 1 and 2 are from. Which one?",
+    "One of the candidates was cut from the same video as clips 1 and 2. Which one?",
     "Clips 1 and 2 are parts of one video. Which candidate is another part of it?",
     "Which candidate belongs with clips 1 and 2?",
-    "The first two clips share a video. Find the candidate that was cut from that video, too.",
-    "Watch all six clips. Which candidate continues or precedes clips 1 and 2?",
+    "The first two clips are from the same video. Find the candidate that was cut from that video, too.",
+    "Watch all six clips. Which candidate is another piece of the video that clips 1 and 2 are from?",
     "Match the clips: which of the candidates has the same source as clips 1 and 2?",
-    "One candidate was filmed in the same video as clips 1 and 2. Which one?",
+    "Besides clips 1 and 2, one more clip is from their video. Which candidate is it?",
     "Group the clips. Which candidate goes together with clips 1 and 2?",
     "Which candidate is from the video that clips 1 and 2 were cut from?",
-    "Clips 1 and 2 have one origin. Choose the candidate that has it as well.",
-    "Watch clips 1 and 2, then say which candidate comes out of the same video.",
+    "Clips 1 and 2 have the same origin. Choose the candidate that shares it.",
+    "Watch clips 1 and 2, then say which candidate is from the same video.",
 )
 MATCH_THINKS = (
-    "Clips of one video tend to share scene and colours. Candidate {letter} has those of clips 1 and 2. {others} show other "
-    "scenes in other colours.",
-    "I look for the scene and the colours of clips 1 and 2. They come back in candidate {letter}; {others} look clearly "
-    "different.",
-    "What clips 1 and 2 show is seen again in candidate {letter}. Of {others}, none has the same colours.",
+    "Clips from one video tend to share their colours. Each frame of candidate {letter} has much the same colours as some frame "
+    "of clips 1 and 2; no frame of {others} does.",
+    "I look for the colours of clips 1 and 2. They come back in candidate {letter}; all frames of {others} are coloured "
+    "differently.",
+    "I compare the colours frame by frame. {others} have no frame that is coloured like one of clips 1 and 2; candidate {letter} "
+    "is coloured like them throughout.",
 )
 MATCH_FINALS = (
-    "It comes from the same video as candidate {letter}: {box}",
-    "The matching clip is candidate {letter}. {box}",
+    "Candidate {letter} comes from the same video as clips 1 and 2: {box}",
+    "The matching clip is candidate {letter}: {box}",
 )
 MATCH_SHORT = ("Candidate {letter}.", "The matching clip is candidate {letter}.")
+
+
+def named(noun: str, letters: Sequence[str]) -> str:
+    """Several things by their letters: "frames A, B and C"."""
+    return f"{noun}s {joined(letters)}"
+
+
+def sentences(text: str) -> str:
+    """The text with a capital at the beginning of each sentence."""
+    return re.sub(r"(?:^|(?<=[.?!] ))[a-z]", lambda letter: letter[0].upper(), text)
 
 
 def cuts(gaps: Sequence[tuple[str, str]], last: str, draw: Draw) -> str:
@@ -186,7 +219,11 @@ def cuts(gaps: Sequence[tuple[str, str]], last: str, draw: Draw) -> str:
     return draw.choice(_CUTS).format(places=places, many=many)
 
 
-def chain(links: Sequence[tuple[str, str, str]], last: str, draw: Draw) -> str:
-    """Sentences that go from each frame to the most similar one; ``links`` are (frame, next, runner-up)."""
-    sentences = [draw.choice(_LINKS).format(here=here, next=next_, other=other) for here, next_, other in links]
-    return " ".join([*sentences, draw.choice(_LAST).format(next=last)])
+def chain(links: Sequence[tuple[str, str, str, str]], last: str, draw: Draw) -> str:
+    """Sentences that go from each frame to the most similar one; ``links`` are (frame, next, runner-up, where it changes most or
+    "")."""
+    steps = [
+        draw.choice(_PLACED if where else _LINKS).format(here=here, next=next_, other=other, where=where)
+        for here, next_, other, where in links
+    ]
+    return " ".join([*steps, draw.choice(_LAST).format(next=last)])

@@ -62,6 +62,11 @@ class Video:
         indices = np.searchsorted(self.times, np.asarray(times, np.float64) + _TOLERANCE, side="right") - 1
         return indices.clip(0, self.frames - 1)
 
+    def nearest(self, times: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Indices of the frames whose own times are nearest to ``times`` (seconds from the first frame), the earlier of two."""
+        borders = (self.times[:-1] + self.times[1:]) / 2
+        return np.searchsorted(borders, np.asarray(times, np.float64) - _TOLERANCE, side="left")
+
 
 def probe(data: bytes, limits: Limits) -> Video:
     """Demux all packets and decode the first frame. Raises InputError."""
@@ -109,6 +114,16 @@ def frames_even(data: bytes, count: int, limits: Limits, short_side: int | None 
     video with fewer frames gives each once. Raises InputError."""
     clip = probe(data, limits)
     wanted = np.unique(clip.at((np.arange(count) + 0.5) * clip.duration / count))
+    return read(data, clip, wanted, short_side), clip.times[wanted].tolist()
+
+
+def frames_near(
+    data: bytes, times: Sequence[float], limits: Limits, short_side: int | None = None
+) -> tuple[Pixels, list[float]]:
+    """The frames nearest to ``times`` (seconds from the first frame), as of ``frames_at``, and their own times. Raises
+    InputError."""
+    clip = probe(data, limits)
+    wanted = clip.nearest(times)
     return read(data, clip, wanted, short_side), clip.times[wanted].tolist()
 
 
