@@ -1,4 +1,4 @@
-"""A question about a drawn or composed picture is not answered from its wording alone, nor does the wording tell whether to think.
+"""The wording of a question about a drawn or composed picture tells neither its answer nor whether to think.
 
 The guesser knows, from half of the questions, the most frequent answer to each wording, names and numbers removed.
 """

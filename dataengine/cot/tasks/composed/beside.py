@@ -88,7 +88,9 @@ class CountGrey(Sheet):
     def drawn(self, draw: Draw, shown: list[Pixels]) -> Params:
         pale = [n for n, one in enumerate(shown) if _colour(one) < 1.2 * LEAST_DIFFERENCE]
         rest = draw.shuffled([n for n in range(_TWELVE) if n not in pale])
-        edited = pale + rest[: max(1 + draw.below(8) - len(pale), 0 if pale else 1)]
+        least = max(len(pale), 1)
+        count = least + draw.below(max(_TWELVE - 1 - least, 1))
+        edited = pale + rest[: count - len(pale)]
         return {"answer": str(len(edited)), "edited": ",".join(map(str, sorted(edited)))}
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:

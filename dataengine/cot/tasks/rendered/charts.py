@@ -88,11 +88,12 @@ class Chart:
 
 LABELS: tuple[tuple[str, ...], ...] = (
     TOWNS,
+    tuple(good.capitalize() for good in GOODS),
     MONTHS,
     tuple(day[:3] for day in DAYS),
-    tuple(g.capitalize() for g in GOODS),
+    tuple(map(str, range(1990, 2030))),
 )
-_IN_ORDER = LABELS[1:3]
+_IN_ORDER = (*LABELS[2:], LABELS[4])
 
 
 def _labels(draw: Draw, ordered: bool, count: int) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ def _labels(draw: Draw, ordered: bool, count: int) -> tuple[str, ...]:
         names = draw.choice(_IN_ORDER)
         first = draw.below(len(names) - count + 1)
         return names[first : first + count]
-    return tuple(some(draw, draw.choice((LABELS[0], LABELS[3])), count))
+    return tuple(some(draw, draw.choice(LABELS[:2]), count))
 
 
 def bars(draw: Draw, counts: tuple[int, ...] = (5, 6)) -> Chart:
@@ -108,7 +109,7 @@ def bars(draw: Draw, counts: tuple[int, ...] = (5, 6)) -> Chart:
     labels, numbered = _labels(draw, bool(draw.below(2)), draw.choice(counts)), bool(draw.below(2))
     choices = range(8, 97) if numbered else range(STEP, STEP * STEPS, STEP)
     values = tuple(draw.shuffled(choices)[: len(labels)])
-    title = draw.choice(_OF_GOODS if labels[0] in LABELS[3] else _TITLES)
+    title = draw.choice(_OF_GOODS if labels[0] in LABELS[1] else _TITLES)
     return Chart(title, labels, {"": values}, numbered, canvas.theme(draw), draw.below(len(_INKS)))
 
 

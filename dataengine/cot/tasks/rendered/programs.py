@@ -17,7 +17,7 @@ from dataengine.cot.tasks.rendered.words import NOUNS, joined, ordinal, some
 def _hidden(draw: Draw) -> Scene:
     """A line that follows from another one: a start, the number of turns, or what each turn adds."""
     name, other = some(draw, NOUNS, 2)
-    start, step, times = 2 + draw.below(20), 2 + draw.below(8), 3 + draw.below(4)
+    start, step, times = 2 + draw.below(20), 2 + draw.below(8), 3 + draw.below(6)
     values = [start + step * n for n in range(times)]
     lines = (
         f"{name} = {start}",

@@ -97,6 +97,6 @@ PLAIN: dict[str, tuple[str, ...]] = {
     "difference": ("{answer}", "It is {answer}.", "The difference is {answer}."),
     "above": ("{answer}", "It is {answer}.", "The number is {answer}."),
     **dict.fromkeys(("rank", "crossing"), ("{answer}.", "It is {answer}.")),
-    "rise": ("It rises most {answer}.",),
+    "rise": ("{answer}",),
     "missing": ("The chart shows {answer}.",),
 }
