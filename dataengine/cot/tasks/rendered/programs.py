@@ -134,7 +134,7 @@ def _filter(draw: Draw) -> _Program:
 
 
 def _slice(draw: Draw) -> _Program:
-    name, first, size = draw.choice(NOUNS), 1 + draw.below(2), 2 + draw.below(2)
+    name, first, size = draw.choice(NOUNS), 1 + draw.below(2), 3
     part = name[first : first + size]
     lines = (f'word = "{name}"', f"print(word[{first}:{first + size}])")
     return _Program(lines, part, [(f'The slice of "{name}" is "{part}".',)], 1)
