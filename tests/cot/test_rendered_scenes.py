@@ -45,9 +45,6 @@ def test_a_shape_is_named_by_the_third_of_the_picture_that_it_is_in() -> None:
     for n in range(40):
         for shape in board(Draw("board", n), [(form, "red") for form in FORMS]).shapes:
             vertical, horizontal = ("middle", "middle") if shape.place == "centre" else shape.place.split()
-            assert 448 * down[vertical] / 3 + 10 <= shape.y <= 448 * (down[vertical] + 1) / 3 - 10 or shape.y in range(
-                448
-            )
             assert (3 * shape.x // 448, 3 * shape.y // 448) == (across[horizontal], down[vertical])
             assert min(abs(at - 448 * third / 3) for at in (shape.x, shape.y) for third in (1, 2)) >= 10
 
@@ -109,7 +106,7 @@ def gravel(grain: int) -> Pixels:
     return np.repeat(small.repeat(grain, 0).repeat(grain, 1), 3, axis=2)
 
 
-@pytest.mark.parametrize("name", ["find_crop", "jigsaw", "transformed"])
+@pytest.mark.parametrize("name", ["find_crop", "jigsaw"])
 @pytest.mark.parametrize("grain", [4, 10])
 def test_parts_of_gravel_are_not_asked_for(name: str, grain: int) -> None:
     task, source = TASKS[name], of(jpeg(gravel(grain)), "image")
