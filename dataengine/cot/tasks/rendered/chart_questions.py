@@ -164,7 +164,11 @@ def _crossing(draw: Draw, counts: _Counts = _USUAL) -> Scene:
         (f"At {label} it is {before[at]} for {first} and {after[at]} for {second}.",
          f"Then, at {label}, {second} has {after[at]} and {first} only {before[at]}."),
     ]  # fmt: skip
-    check = (f"From there on, {second} stays on top.", f"After that, {first} is never above {second} again.", "")
+    check: Sentence = (
+        f"From there on, {second} stays on top.",
+        f"After that, {first} is never above {second} again.",
+        "",
+    )
     if label == chart.labels[-1]:
         check = ("That is the last label of all.", "")
     slots = {"first": first, "second": second}

@@ -183,7 +183,7 @@ def two_walks(characters: int) -> Effort:
 def cell(rows: int, columns: int) -> Effort:
     """One cell of a matrix."""
     grid = f"{counted(rows, 'row')} and {counted(columns, 'column')}"
-    return Effort((f"finding one cell among {grid}", f"counting off {grid} as far as one cell"), rows * columns, 36)
+    return Effort((f"finding one cell among {grid}", f"locating one cell in a grid of {grid}"), rows * columns, 36)
 
 
 def operations(number: int) -> Effort:

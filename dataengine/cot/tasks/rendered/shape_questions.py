@@ -70,7 +70,7 @@ def _count(draw: Draw) -> Scene:
         (
             f"From top to bottom I find {listed}.",
             f"Going down the picture, these fit: {listed}.",
-            f"What fits is {listed}.",
+            f"The ones that fit are {listed}.",
         )
         if many
         else (f"Only {listed} fits.", f"Going through all shapes, I find one that fits: {listed}."),
@@ -89,7 +89,7 @@ def _count(draw: Draw) -> Scene:
         opening=(
             (f"There are {len(on.shapes)} shapes in the picture.", f"I look at all {len(on.shapes)} shapes.", ""),
         ),
-        check=((f"The rest do not count: {others}.", f"What is left, {others}, does not count.", "", ""),),
+        check=((f"The rest do not count: {others}.", f"The others, {others}, do not count.", "", ""),),
         effort=effort.shapes(wanted),
     )
 
@@ -157,7 +157,7 @@ def _trap(draw: Draw) -> Scene:
     on = board(draw, different(draw, 6))
     kind = draw.choice(("colour_of", "side_of", "level_of", "nearest_to"))
     seen = joined([_a(one) for one in on.shapes])
-    opening: Sentence = (f"The picture shows {seen}.", f"There are these shapes: {seen}.", f"I see {seen}.")
+    opening: Sentence = (f"The picture shows {seen}.", f"In the picture there are {seen}.", f"I see {seen}.")
     if draw.below(2):
         if (asked := _about(on, kind)) is None:
             return _trap(draw)

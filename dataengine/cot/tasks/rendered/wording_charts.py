@@ -27,7 +27,7 @@ COMPUTED = {
     "rank": (
         "Which bar is the {nth}?",
         "Name the label of the {nth} bar.",
-        "What name is under the {nth} bar?",
+        "Which label is under the {nth} bar?",
         "{title}: which entry has the {nth} bar?",
     ),
     "above": (
@@ -45,7 +45,7 @@ COMPUTED = {
     "rise": (
         "Between which two neighbouring labels does the line for {name} rise most? Answer in the form: from A to B.",
         "Where does the line for {name} rise most steeply? Use the form: from A to B.",
-        "Over which single step does the line for {name} gain most? Write it as: from A to B.",
+        "Over which single step does the line for {name} rise most? Write it as: from A to B.",
         "Find the largest increase for {name} from one label to the next, in the form: from A to B.",
     ),
 }
