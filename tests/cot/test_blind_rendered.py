@@ -87,6 +87,16 @@ def test_the_wording_does_not_tell_the_answer_to_a_composed_picture(task: Compos
     assert_blind(task, pairs)
 
 
+@pytest.mark.parametrize("name", sorted(CHANCE))
+def test_the_wording_does_not_tell_whether_a_question_is_a_trap(name: str) -> None:
+    """What is asked for may be there or not, what is claimed may be true or not."""
+    [task] = [task for task in FAMILIES if task.name == name]
+    share = guessed(
+        (wording, answer if answer in ("no", "claimed") else "") for wording, answer, _ in drawn(task, DRAWS)
+    )
+    assert share <= 1 / 2 + LUCK, f"{share:.2f} of the traps of {name} are told from the wording"
+
+
 @pytest.mark.parametrize("task", AUTO, ids=lambda task: task.name)
 def test_the_wording_does_not_tell_whether_to_think(task: Rendered) -> None:
     rows = list(drawn(task, DRAWS))
