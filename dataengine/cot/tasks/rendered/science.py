@@ -57,14 +57,23 @@ def _equation(draw: Draw, short: bool) -> Scene:
         (f"I subtract {plus} on both sides, and {right} − {plus} = {right - plus}, so {left} is {right - plus}.",
          f"Taking {plus} from both sides leaves {left} = {right - plus}."),
         (f"Dividing both sides by {factor} gives {name} = {x}.", f"Dividing, {right - plus} ÷ {factor} = {x}."),
-    ][: 1 if short else 2]  # fmt: skip
+    ]  # fmt: skip
     check = (
         f"Putting it back in, {factor} × {x} + {plus} = {right}.",
         f"Check: {factor} × {x} + {plus} = {right}, as it should be.",
         "",
     )
     opening: Sentence = (f"The equation is {text}.", f"What is written is {text}.")
-    return _scene("equation", str(x), paint, {"name": name}, steps, opening, effort.equation(1 if short else 2), check)
+    return _scene(
+        "equation",
+        str(x),
+        paint,
+        {"name": name},
+        steps[: 1 if short else 2],
+        opening,
+        effort.equation(1 if short else 2),
+        check,
+    )
 
 
 _LEAST_ANGLE = 15
