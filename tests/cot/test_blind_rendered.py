@@ -18,6 +18,7 @@ from dataengine.cot.tasks.base import Abstain, Task, words
 from dataengine.cot.tasks.composed.alone import ALONE
 from dataengine.cot.tasks.composed.base import Composed
 from dataengine.cot.tasks.composed.beside import BESIDE
+from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.rendered.base import Rendered
 from dataengine.cot.tasks.rendered.families import FAMILIES
 
@@ -116,5 +117,7 @@ def test_a_reason_to_think_is_that_of_the_picture(task: Rendered) -> None:
         reply = exchange.reply
         work = [one for one in effort.work if one.casefold() in reply.analysis.casefold()]  # type: ignore[union-attr]
         assert work and isinstance(reply, AutoThinking) == (effort.size >= effort.many)
+        thinks = isinstance(reply, AutoThinking)
+        assert thinks == (difficulty(task.name, params, task.measure(params, NO_SAMPLE)) != "easy")
         reasons[effort.is_large].add(reply.analysis.casefold().replace(work[0].casefold(), "…"))  # type: ignore[union-attr]
     assert min(map(len, reasons.values())) >= 4

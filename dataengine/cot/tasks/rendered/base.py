@@ -85,7 +85,12 @@ class Rendered(Task):
         return [params | ({"shown": shown} if (shown := self.scene(params).shown) else {})]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        return {"steps": float(max(len(self.scene(params).steps), 1))}
+        """What auto-think answers at once is one step, what it thinks about at least two."""
+        scene = self.scene(params)
+        steps = max(len(scene.steps), 1)
+        if self.mode == "auto_think" and scene.effort is not None:
+            steps = max(steps, 2) if scene.effort.is_large else 1
+        return {"steps": float(steps)}
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         scene = self.scene(params)

@@ -188,10 +188,9 @@ def _checked(
         "word",
         on.paint,
         {"form": form, "name": name},
-        tuple(steps),
+        (opening, *steps),
         w.FINALS[there],
         w.PLAIN[there],
-        opening=(opening,),
     )
 
 
