@@ -104,7 +104,8 @@ def test_arithmetic_in_the_reasoning_is_right() -> None:
     checked = 0
     for task in FAMILIES:
         for n in range(0, SCENES, 4):
-            for step in (one for sentence in task.scene(params(task, n)).steps for one in sentence):
+            scene = task.scene(params(task, n))
+            for step in (one for sentence in (*scene.opening, *scene.steps, *scene.check) for one in sentence):
                 for left, right in re.findall(r"(?<![\d.:−-])((?:\d+ [-+×*−÷] )+\d+) = (\d+)(?![\d:])", step):
                     expression = left.replace("×", "*").replace("−", "-").replace("÷", "/")
                     assert eval(expression) == int(right), step

@@ -213,12 +213,12 @@ def _repeats(sentences_: list[str], words: list[str]) -> bool:
 
 def _foreign(text: str, question: Question) -> bool:
     """Letters of a script that the question does not use, more than 2 in 100. A question mostly in Latin letters that quotes or
-    shows words of another script uses those words alone, not their script."""
+    shows words of another script uses those words and their characters alone, not their script."""
     shown = f"{question.text} {question.answer} {question.parameters.get('shown', '')}".casefold()
     known, words = set(_scripts(shown)), set[str]()
     written = [_script(word[0]) for word in _WORD.findall(_MARKUP.sub("", question.text))]
     if written.count("LATIN") > len(written) / 2:
-        known, words = known & _OF_FORMULAS, set(_WORD.findall(shown))
+        known, words = known & _OF_FORMULAS, {*_WORD.findall(shown), *shown}
     strange = _scripts("".join(word for word in _WORD.findall(text.casefold()) if word not in words))
     return sum(n for script, n in strange.items() if script not in known) > 0.02 * max(_scripts(text).total(), 1)
 

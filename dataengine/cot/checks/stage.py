@@ -51,7 +51,7 @@ class CotCheck(CotParts):
     """One part a part of the paths."""
 
     name = "cot.check"
-    version = "7"
+    version = "8"
     needs = ("cot.material", "cot.questions", "cot.paths")
 
     def validate(self, recipe: Recipe) -> None:

@@ -54,7 +54,7 @@ class CotPaths(CotParts):
     """One part a part of the questions."""
 
     name = "cot.paths"
-    version = "6"
+    version = "7"
     needs = ("cot.material", "cot.questions")
 
     def validate(self, recipe: Recipe) -> None:

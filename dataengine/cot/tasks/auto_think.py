@@ -1,11 +1,12 @@
-"""Auto-think tasks: the reply decides first whether to think; not for one overall impression, but to rank several parts."""
+"""Auto-think tasks: the reply decides first whether to think, by how close the case is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from types import MappingProxyType
 
-from dataengine.cot.core.formats import AutoPlain, AutoThinking, box
+from dataengine.cot.core.formats import AutoPlain, AutoThinking, Reply, box
 from dataengine.cot.core.measure import BANDS, COLUMNS, PARTS, QUALITIES, QUARTERS, cut, mean
 from dataengine.cot.core.record import Style
 from dataengine.cot.core.sample import CotInput
@@ -26,6 +27,10 @@ from dataengine.cot.tasks.base import (
 )
 
 _DARK, _BRIGHT, _MIDDLE = 85, 150, 117
+_FAR = {"brightness": 68.0, "aspect": 400.0}
+"""From the middle; a picture that is nearer is thought about."""
+_APART = 2.0
+"""Margins between neighbours in an order that is seen at once."""
 
 
 class Glance(PixelTask):
@@ -58,8 +63,16 @@ class Glance(PixelTask):
         return "yes" if (value > middle) == (params["subject"] in ("bright", "wide")) else "no"
 
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        reply = AutoPlain(draw.choice(w.EASY), draw.choice(w.SHORT[answer]))
-        return Exchange(draw.choice(w.GLANCES[params["subject"]]), reply, picture(source_id))
+        question = draw.choice(w.GLANCES[params["subject"]])
+        [(fact, value)] = facts.items()
+        middle = _MIDDLE if fact == "brightness" else 1000
+        if abs(value - middle) >= _FAR[fact]:
+            reply: Reply = AutoPlain(draw.choice(w.EASY), draw.choice(w.SHORT[answer]))
+        else:
+            slots = {"value": round(value), "half": w.HALVES[fact, value > middle]}
+            think, verdict = draw.choice(w.ESTIMATES[fact]), draw.choice(w.VERDICTS)
+            reply = AutoThinking(draw.choice(w.CLOSE), think.format(**slots), verdict.format(box=box(answer)))
+        return Exchange(question, reply, picture(source_id))
 
 
 class RankParts(PixelTask):
@@ -87,10 +100,20 @@ class RankParts(PixelTask):
         letters = dict(zip(LETTERS, parts, strict=False))
         chain = " < ".join(f"{letter} ({round(facts[letters[letter]])})" for letter in answer.split(", "))
         slots = {"noun": quality.noun, "scale": quality.scale, "n": len(parts), "chain": chain, "box": box(answer)}
-        readings = [
-            draw.choice(w.READINGS).format(letter=letter, part=part, value=round(facts[part]))
-            for letter, part in letters.items()
-        ]
-        think = " ".join([draw.choice(w.OPENINGS).format(**slots), *readings, draw.choice(w.SORTED).format(**slots)])
-        reply = AutoThinking(draw.choice(w.HARD).format(**slots), think, draw.choice(w.ANSWERS).format(**slots))
+        if _least_gap(facts) >= _APART * quality.margin:
+            reply: Reply = AutoPlain(draw.choice(w.APART).format(**slots), answer)
+        else:
+            readings = [
+                draw.choice(w.READINGS).format(letter=letter, part=part, value=round(facts[part]))
+                for letter, part in letters.items()
+            ]
+            think = " ".join(
+                [draw.choice(w.OPENINGS).format(**slots), *readings, draw.choice(w.SORTED).format(**slots)]
+            )
+            reply = AutoThinking(draw.choice(w.HARD).format(**slots), think, draw.choice(w.ANSWERS).format(**slots))
         return Exchange(draw.choice(w.RANKINGS).format(options=listed(parts), **slots), reply, picture(source_id))
+
+
+def _least_gap(facts: Facts) -> float:
+    """Between neighbours in their order."""
+    return min(b - a for a, b in pairwise(sorted(facts.values())))

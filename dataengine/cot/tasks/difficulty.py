@@ -1,4 +1,4 @@
-"""Estimates the difficulty of a question from its facts: how many things are compared, and how close they come.
+"""Estimates the difficulty of a question from its facts: how many things are compared, and how close they come to each other.
 
 An estimate before anybody has answered. Keye-VL (arXiv 2507.01949, section on post-training data) also takes correctness and
 length of several models' answers; agreement between paths is a score of its own here.
@@ -21,6 +21,8 @@ _CLOSE, _WIDE = 1.6, 3.0
 """Smallest gap between neighbours, in margins of the quality."""
 _FEW, _SOME = 1, 4
 """Steps that a question takes which was made with its answer."""
+_PLAIN, _CLOSER = 27.0, 16.0
+"""How distinct pictures are that have to be told apart (``composed.base``): at first sight, or on a second look."""
 _SHORT, _LONG, _NEAR = 12, 40, 0.25
 """Words of a question; words that two choices share, of all their words."""
 
@@ -30,7 +32,10 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
     if params.get("difficulty") in ("easy", "medium", "hard"):  # by what samples of models got right
         return params["difficulty"]  # type: ignore[return-value]
     if "steps" in facts:
-        return "easy" if facts["steps"] <= _FEW else "medium" if facts["steps"] <= _SOME else "hard"
+        looks = facts.get("distinct", _PLAIN)
+        if facts["steps"] > _SOME or looks < _CLOSER:
+            return "hard"
+        return "easy" if facts["steps"] <= _FEW and looks >= _PLAIN else "medium"
     if task in _EASY:
         return "easy"
     if "choices" in params or "question" in params:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -19,8 +19,10 @@ from dataengine.cot.tasks.composed.base import (
     Composed,
     cells,
     difference,
+    distinct,
     fitted,
     least_difference,
+    least_distinct,
     numbers,
     place,
     sheet,
@@ -33,6 +35,15 @@ _ROWS, _COLUMNS = 3, 3
 _TOO_SMALL = Abstain("too small, or a strip")
 
 
+def _facts(shown: Pixels, others: Sequence[Pixels]) -> Facts:
+    """How far a picture is from the one of the others that is most like it."""
+    return {
+        "steps": 1.0,
+        "difference": min(difference(shown, other) for other in others),
+        "distinct": min(distinct(shown, other) for other in others),
+    }
+
+
 class FindCrop(Composed):
     """Which cell of a 3 x 3 grid a crop shows."""
 
@@ -43,13 +54,13 @@ class FindCrop(Composed):
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         if not sides_ok(source):
             return _TOO_SMALL
-        return [{"answer": number} for number in draw.shuffled(numbers(_ROWS * _COLUMNS))[:3]]
+        return [{"answer": number} for number in draw.shuffled(numbers(_ROWS * _COLUMNS))]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         parts = cells(source.picture(), _ROWS, _COLUMNS)
         answered = parts[int(params["answer"]) - 1]
-        others = [difference(answered, part) for n, part in enumerate(parts) if n != int(params["answer"]) - 1]
-        return {"steps": 1.0, "difference": min(others)}
+        others = [part for n, part in enumerate(parts) if n != int(params["answer"]) - 1]
+        return _facts(answered, others)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         part = cells(source.picture(), _ROWS, _COLUMNS)[int(params["answer"]) - 1]
@@ -76,10 +87,8 @@ class SpotEdit(Composed):
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
-        return {
-            "steps": 3.0,
-            "difference": difference(*(cells(p, 3, 3)[_cell(params)] for p in (pixels, _edited(params, pixels)))),
-        }
+        cell, edited = (cells(p, 3, 3)[_cell(params)] for p in (pixels, _edited(params, pixels)))
+        return _facts(cell, [edited])
 
     def thought(self, params: Params, answer: str, draw: Draw) -> str:
         row = _cell(params) // 3 + 1
@@ -113,7 +122,7 @@ class OddOneOut(Composed):
     """Which of nine copies was edited."""
 
     wordings = w.ODD_ONE_OUT
-    finals = ("The odd one out is number {box}", "Number {box} differs from the others.", "It is number {box}")
+    finals = ("The odd one out is number {box}.", "Number {box} differs from the others.", "It is number {box}.")
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         if not sides_ok(source):
@@ -123,7 +132,7 @@ class OddOneOut(Composed):
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
-        return {"steps": 2.0, "difference": difference(pixels, EDITS[params["edit"]](pixels))}
+        return _facts(pixels, [EDITS[params["edit"]](pixels)])
 
     def thought(self, params: Params, answer: str, draw: Draw) -> str:
         return draw.choice(w.ODD_THOUGHTS).format(edit=params["edit"], number=answer)
@@ -131,7 +140,7 @@ class OddOneOut(Composed):
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         pixels = source.picture()
         copies = [EDITS[params["edit"]](pixels) if n == params["answer"] else pixels for n in numbers(9)]
-        return [sheet(copies, numbers(9), 3, 160)]
+        return [sheet(copies, numbers(9), 3, 200)]
 
 
 class Jigsaw(Composed):
@@ -148,7 +157,8 @@ class Jigsaw(Composed):
     def measure(self, params: Params, source: CotInput) -> Facts:
         parts = cells(source.picture(), 2, 3)
         right, next_ = _seams(parts)
-        return {"steps": 5.0, "difference": least_difference(parts), "seams": min(99.0, round(4 * (next_ - right), 1))}
+        seams = min(99.0, round(4 * (next_ - right), 1))
+        return {"steps": 5.0, "difference": least_difference(parts), "distinct": least_distinct(parts), "seams": seams}
 
     def tolerance(self, fact: str) -> float:
         return 12.0 if fact == "seams" else super().tolerance(fact)
@@ -159,7 +169,7 @@ class Jigsaw(Composed):
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         parts = cells(source.picture(), 2, 3)
-        return [sheet([parts[int(n)] for n in params["pieces"]], list(LETTERS), 3, 170)]
+        return [sheet([parts[int(n)] for n in params["pieces"]], list(LETTERS), 3, 240)]
 
 
 def _seams(parts: list[Pixels]) -> tuple[float, float]:
@@ -205,13 +215,12 @@ class Transformed(Composed):
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         if not sides_ok(source):
             return _TOO_SMALL
-        return [{"answer": turn} for turn in draw.shuffled(sorted(_TURNS))[:3]]
+        return [{"answer": turn} for turn in draw.shuffled(sorted(_TURNS))]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         pixels = source.picture()
         answered = _TURNS[params["answer"]](pixels)
-        others = [turn(pixels) for name, turn in _TURNS.items() if name != params["answer"]]
-        return {"steps": 1.0, "difference": min(difference(answered, other) for other in [pixels, *others])}
+        return _facts(answered, [pixels, *(turn(pixels) for name, turn in _TURNS.items() if name != params["answer"])])
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
         return [np.asarray(fitted(_TURNS[params["answer"]](source.picture()), 320, 320))]

@@ -1,7 +1,7 @@
 """Base of families composed of real samples: what was done to them is drawn, and asked only where it can be seen.
 
-Facts are mean absolute differences (0 to 255) at low resolution between what has to be told apart, so a check can measure them
-again; nothing in a reply states them.
+Facts are mean absolute differences (0 to 255) at low resolution between what has to be told apart, as they are and by the
+pictures' own texture, so a check can measure them again; nothing in a reply states them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from dataengine.cot.core.formats import Plain, Reply, Thinking, box
@@ -26,6 +27,10 @@ from dataengine.models.serving.messages import Block, ImageBlock, TextBlock
 LEAST_DIFFERENCE = 9.0
 """Mean absolute difference from which on two small pictures look different."""
 _GRID = (24, 24)
+_COARSE = 4
+"""Blocks a side, over which coarse differences are taken; what varies within them is texture."""
+_LEAST_TEXTURE = 3.0
+_MOST_DISTINCT = 99.0
 _PAPER, _INK = (250, 250, 250), (20, 20, 20)
 
 Edit = Callable[[Pixels], Pixels]
@@ -47,7 +52,7 @@ EDITS: dict[str, Edit] = {
     "upside down": lambda p: np.ascontiguousarray(p[::-1, ::-1]),
     "in black and white": grey,
     "a negative": lambda p: 255 - p,
-    "in exchanged colours": _swapped,
+    "recoloured": _swapped,
     "far too dark": lambda p: p // 4,
 }
 
@@ -59,7 +64,7 @@ class Composed(Task):
     basis = "constructed"
     shows_sample = False
     steps = 2.0
-    finals: tuple[str, ...] = ("The answer is {box}", "So the answer is {box}")
+    finals: tuple[str, ...] = ("The answer is {box}.", "So the answer is {box}.")
     plain: tuple[str, ...] = ("{answer}",)
 
     def tolerance(self, fact: str) -> float:
@@ -104,6 +109,28 @@ def difference(a: Pixels, b: Pixels) -> float:
     return round(float(np.abs(np.subtract(*small)).mean()), 1)
 
 
+def distinct(a: Pixels, b: Pixels) -> float:
+    """How far two pictures differ in their coarse parts, by how rough their own texture is: LEAST_DIFFERENCE where both are the
+    same, and below it for two parts of gravel or grass, which look alike however much their pixels differ."""
+    (coarse_a, texture_a), (coarse_b, texture_b) = _coarse(a), _coarse(b)
+    texture = max((texture_a + texture_b) / 2, _LEAST_TEXTURE)
+    ratio = float(np.abs(coarse_a - coarse_b).mean()) / texture
+    return min(_MOST_DISTINCT, round(LEAST_DIFFERENCE * ratio, 1))
+
+
+def least_distinct(pictures: Sequence[Pixels]) -> float:
+    """The least of any two."""
+    return min(distinct(a, b) for a, b in combinations(pictures, 2))
+
+
+def _coarse(pixels: Pixels) -> tuple[npt.NDArray[np.float64], float]:
+    """Means of coarse blocks, and the mean absolute difference of the pixels of a thumbnail from these."""
+    side = _GRID[0] // _COARSE
+    fine = thumbnail(np.ascontiguousarray(pixels), *_GRID).reshape(_COARSE, side, _COARSE, side, 3)
+    means: npt.NDArray[np.float64] = fine.mean(axis=(1, 3))
+    return means, float(np.abs(fine - means[:, None, :, None]).mean())
+
+
 def least_difference(pictures: Sequence[Pixels]) -> float:
     """The least difference between any two."""
     small = [thumbnail(np.ascontiguousarray(one), *_GRID) for one in pictures]
@@ -122,7 +149,8 @@ def fitted(pixels: Pixels, width: int, height: int) -> Image.Image:
     """The picture as large as fits, in the middle of a white frame."""
     factor = min(width / pixels.shape[1], height / pixels.shape[0])
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
-    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, Image.Resampling.BOX)
+    resampling = Image.Resampling.BOX if factor <= 1 else Image.Resampling.BICUBIC
+    small = Image.fromarray(np.ascontiguousarray(pixels)).resize(size, resampling)
     frame = Image.new("RGB", (width, height), _PAPER)
     frame.paste(small, ((width - size[0]) // 2, (height - size[1]) // 2))
     return frame

@@ -83,12 +83,14 @@ class CountGrey(Sheet):
     """How many of twelve pictures are in black and white: those with hardly any colour are always made so."""
 
     wordings = w.COUNT_GREY
-    finals = ("The number of pictures in black and white is {box}", "There are {box}", "So the answer is {box}")
+    finals = ("The number of pictures in black and white is {box}.", "The count is {box}.", "So the answer is {box}.")
 
     def drawn(self, draw: Draw, shown: list[Pixels]) -> Params:
         pale = [n for n, one in enumerate(shown) if _colour(one) < 1.2 * LEAST_DIFFERENCE]
         rest = draw.shuffled([n for n in range(_TWELVE) if n not in pale])
-        edited = pale + rest[: max(1 + draw.below(8) - len(pale), 0 if pale else 1)]
+        least = max(len(pale), 1)
+        count = least + draw.below(max(_TWELVE - 1 - least, 1))
+        edited = pale + rest[: count - len(pale)]
         return {"answer": str(len(edited)), "edited": ",".join(map(str, sorted(edited)))}
 
     def measure(self, params: Params, source: CotInput) -> Facts | Abstain:
@@ -102,8 +104,9 @@ class CountGrey(Sheet):
 
     def thought(self, params: Params, answer: str, draw: Draw) -> str:
         edited = [str(int(n) + 1) for n in params["edited"].split(",")]
-        slots = {"listed": joined(edited), "pictures": "Picture" if len(edited) == 1 else "Pictures"}
-        slots |= {"are": "is" if len(edited) == 1 else "are", "count": NUMBER_WORDS[len(edited)]}
+        one = len(edited) == 1
+        slots = {"listed": joined(edited), "pictures": "Picture" if one else "Pictures", "are": "is" if one else "are"}
+        slots |= {"has": "has" if one else "have", "count": NUMBER_WORDS[len(edited)]}
         return draw.choice(w.COUNT_GREY_THOUGHTS).format(**slots)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
@@ -123,7 +126,7 @@ class FindPair(Sheet):
 
     size = _TWELVE - 1
     wordings = w.FIND_PAIR
-    finals = ("The two are {box}", "The same picture stands at {box}", "So the answer is {box}")
+    finals = ("The two are {box}.", "The pair is {box}.", "So the answer is {box}.")
 
     def drawn(self, draw: Draw, shown: list[Pixels]) -> Params:
         first, second = sorted(draw.shuffled(range(1, _TWELVE + 1))[:2])

@@ -14,32 +14,19 @@ from dataengine.cot.core.record import OBSERVATION, AnswerType, Mode, Style
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import Abstain, Exchange, Facts, Params, Task
+from dataengine.cot.tasks.rendered.effort import Effort, Sentence
 from dataengine.cot.tasks.tree import Capability
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock
 
-Sentence = tuple[str, ...]
-"""A sentence in several wordings, of which one is drawn."""
 STYLES: dict[Mode, Style] = {"thinking": "thinking", "non_thinking": "non_thinking", "auto_think": "auto"}
-_EASY = (
-    "One entry answers this, and it can be read off directly.",
-    "A single look at the right place settles this; nothing has to be worked out.",
-    "Nothing has to be combined here: the answer stands in one place.",
-    "This only asks for something that can be seen at once.",
-)
-_HARD = (
-    "This takes several steps, each building on the one before, so a quick answer could easily go wrong.",
-    "More than one thing has to be read and then combined, which is better done step by step.",
-    "The answer is not in one place: it has to be put together from several.",
-    "There are a few steps between what is shown and the answer, and each can be missed.",
-)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """``kind`` chooses the wordings, ``slots`` fill them; ``steps`` are sentences of visible reasoning; ``finals`` end in the
-    answer's box, ``plain`` says the answer in a sentence ("" to give the bare answer). ``paint`` draws the picture; ``shown``
-    is the text in it, where that is what the question is about."""
+    """``kind`` chooses the wordings, ``slots`` fill them; ``steps`` are sentences of visible reasoning, between ``opening`` (what
+    is looked at) and ``check``; ``finals`` end in the answer's box, ``plain`` says the answer in a sentence. ``paint`` draws the
+    picture; ``shown`` is the text in it, where that is what the question is about. Auto-think weighs the ``effort``."""
 
     kind: str
     answer: str
@@ -47,9 +34,12 @@ class Scene:
     paint: Callable[[], Pixels]
     slots: Mapping[str, str] = field(default_factory=dict)
     steps: tuple[Sentence, ...] = ()
-    finals: Sentence = ("The answer is {box}",)
+    finals: Sentence = ("The answer is {box}.", "So the answer is {box}.")
     plain: Sentence = ("{answer}",)
     shown: str = ""
+    opening: tuple[Sentence, ...] = ()
+    check: tuple[Sentence, ...] = ()
+    effort: Effort | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,12 @@ class Rendered(Task):
         return [params | ({"shown": shown} if (shown := self.scene(params).shown) else {})]
 
     def measure(self, params: Params, source: CotInput) -> Facts:
-        return {"steps": float(max(len(self.scene(params).steps), 1))}
+        """What auto-think answers at once is one step, what it thinks about at least two."""
+        scene = self.scene(params)
+        steps = max(len(scene.steps), 1)
+        if self.mode == "auto_think" and scene.effort is not None:
+            steps = max(steps, 2) if scene.effort.is_large else 1
+        return {"steps": float(steps)}
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         scene = self.scene(params)
@@ -111,18 +106,24 @@ class Rendered(Task):
 
 
 def reply_of(scene: Scene, answer: str, style: Style, draw: Draw) -> Reply:
-    """The reply of a style other than the agentic one. Auto-think thinks from two steps on."""
+    """The reply of a style other than the agentic one. Auto-think thinks where the scene's effort is large. Raises ValueError
+    where it knows of none."""
     slots = {**scene.slots, "answer": answer, "box": box(answer)}
     plain = draw.choice(scene.plain).format(**slots)
+    plain = plain[0].upper() + plain[1:] if plain.endswith(".") else plain
     if style == "non_thinking":
         return Plain(plain)
-    if style == "auto" and len(scene.steps) < 2:
-        return AutoPlain(draw.choice(_EASY), plain)
-    think = thought(scene, draw)
-    final = draw.choice(scene.finals).format(**slots)
-    return AutoThinking(draw.choice(_HARD), think, final) if style == "auto" else Thinking(think, final)
+    if style != "auto":
+        return Thinking(thought(scene, draw), draw.choice(scene.finals).format(**slots))
+    if scene.effort is None:
+        raise ValueError(f"a question of kind {scene.kind!r} does not say what it takes to answer it")
+    reason = scene.effort.reason(draw)
+    if not scene.effort.is_large:
+        return AutoPlain(reason, plain)
+    return AutoThinking(reason, thought(scene, draw), draw.choice(scene.finals).format(**slots))
 
 
 def thought(scene: Scene, draw: Draw) -> str:
-    """The steps as a text, each in a drawn wording."""
-    return " ".join(draw.choice(step) for step in scene.steps)
+    """The reasoning as a text, each sentence in a drawn wording; an empty one is left out."""
+    sentences = (draw.choice(one) for one in (*scene.opening, *scene.steps, *scene.check))
+    return " ".join(filter(None, sentences))

@@ -1,4 +1,4 @@
-"""Rendered programs: their source, a line that is covered, and what they print."""
+"""Rendered source code in several languages, as a whole and line by line."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from PIL import ImageDraw
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.rendered import canvas
 from dataengine.cot.tasks.rendered import wording_code as w
-from dataengine.cot.tasks.rendered.base import Maker, Scene, Sentence
-from dataengine.cot.tasks.rendered.words import NAMES, NOUNS, joined, ordinal, some
+from dataengine.cot.tasks.rendered.base import Maker, Scene
+from dataengine.cot.tasks.rendered.words import NAMES, NOUNS, ordinal, some
 from dataengine.media.image.pixels import Pixels
 
 _SIZE, _MARGIN = 18, 22
@@ -127,22 +127,22 @@ _LANGUAGES: dict[str, tuple[Callable[[Draw], list[str]], ...]] = {
 }
 
 
-def listing(draw: Draw) -> Listing:
+def listing(draw: Draw, numbered: bool) -> Listing:
     language = draw.choice(sorted(_LANGUAGES))
     lines = draw.choice(_LANGUAGES[language])(draw)
-    return Listing(language, tuple(lines), canvas.theme(draw), bool(draw.below(2)))
+    return Listing(language, tuple(lines), canvas.theme(draw), numbered)
 
 
 def _source(draw: Draw) -> Scene:
-    shown = listing(draw)
+    shown = listing(draw, numbered=False)
     return Scene(
         "source", shown.source, "ocr", shown.paint, {"language": shown.language}, (("All lines.",),) * 2, shown=shown.source
     )  # fmt: skip
 
 
 def _line(draw: Draw) -> Scene:
-    """A line by its number, without the white space before it."""
-    shown = listing(draw)
+    """A line by the number that is shown before it, without the white space at its start."""
+    shown = listing(draw, numbered=True)
     number = draw.choice([n for n, line in enumerate(shown.lines) if line.strip()])
     slots = {"n": str(number + 1), "nth": _nth(number + 1), "language": shown.language}
     return Scene("line", shown.lines[number].strip(), "ocr", shown.paint, slots, (("One line.",),), shown=shown.source)
@@ -152,94 +152,5 @@ def _nth(number: int) -> str:
     return ordinal(number) if number <= 10 else f"{number}th"
 
 
-def _hidden(draw: Draw) -> Scene:
-    """A line that follows from another one: a constant that is used, or a sum that is printed."""
-    name, other = some(draw, NOUNS, 2)
-    start, step, times = 2 + draw.below(20), 2 + draw.below(8), 3 + draw.below(4)
-    values = [start + step * n for n in range(times)]
-    lines = (
-        f"{name} = {start}",
-        f"{other} = []",
-        f"for turn in range({times}):",
-        f"    {other}.append({name})",
-        f"    {name} += {step}",
-        f"print({other})",
-        f"# prints {values}",
-    )
-    covered = draw.choice((0, 2, 4))
-    shown = Listing("Python", lines, canvas.theme(draw), True, covered)
-    listed = joined(list(map(str, values)))
-    reasons: dict[int, list[Sentence]] = {
-        0: [(f"The first value that is printed is {start}, and it is appended before anything is added.",),
-            (f"So {name} has to start at {start}.",)],
-        2: [(f"The comment lists {times} values: {listed}.",), (f"Each turn appends one, so the loop runs {times} times.",)],
-        4: [(f"The printed values are {listed}.",), (f"From one to the next they grow by {step}, which the loop must add.",)],
-    }  # fmt: skip
-    slots = {"n": str(covered + 1), "nth": ordinal(covered + 1)}
-    answer = lines[covered].strip()
-    return Scene("hidden", answer, "text", shown.paint, slots, tuple(reasons[covered]), w.FINALS["hidden"])
-
-
-def _loop(draw: Draw) -> tuple[list[str], str, list[Sentence]]:
-    name = draw.choice(NOUNS)
-    value, factor, less, times = 1 + draw.below(6), 2 + draw.below(2), 1 + draw.below(5), 2 + draw.below(3)
-    lines = [
-        f"{name} = {value}",
-        f"for turn in range({times}):",
-        f"    {name} = {name} * {factor} - {less}",
-        f"print({name})",
-    ]
-    steps: list[Sentence] = [(f"{name} starts as {value}, and the loop runs {times} times.",)]
-    for turn in range(1, times + 1):
-        new = value * factor - less
-        steps.append((f"Turn {turn}: {value} * {factor} - {less} = {new}.",))
-        value = new
-    return lines, str(value), steps
-
-
-def _filter(draw: Draw) -> tuple[list[str], str, list[Sentence]]:
-    name = draw.choice(NOUNS)
-    values, limit = draw.shuffled(range(1, 30))[:6], 8 + draw.below(12)
-    kept = [value for value in values if value > limit]
-    if not kept:
-        return _filter(draw)
-    lines = [f"{name} = {values}", "total = 0", f"for value in {name}:"]
-    lines += [f"    if value > {limit}:", "        total += value", "print(total)"]
-    return lines, str(sum(kept)), [
-        (f"Larger than {limit} are {joined(list(map(str, kept)))}.", f"The condition lets {joined(list(map(str, kept)))} pass."),
-        (f"Added up that is {' + '.join(map(str, kept))} = {sum(kept)}.",)
-        if len(kept) > 1
-        else (f"Only that one is added, so total is {sum(kept)}.",),
-    ]  # fmt: skip
-
-
-def _text(draw: Draw) -> tuple[list[str], str, list[Sentence]]:
-    name, other = some(draw, NOUNS, 2)
-    first, size = 1 + draw.below(2), 3
-    part = name[first : first + size]
-    lines = [
-        f'word = "{name}"',
-        f'tail = "{other}"',
-        f"part = word[{first}:{first + size}]",
-        "print(part + tail[0] + tail[-1])",
-    ]
-    return lines, part + other[0] + other[-1], [
-        (f"Counting letters from 0, word[{first}:{first + size}] of \"{name}\" is \"{part}\".",),
-        (f"\"{other}\" begins with \"{other[0]}\" and ends in \"{other[-1]}\".",),
-    ]  # fmt: skip
-
-
-def _printed(draw: Draw) -> Scene:
-    lines, answer, steps = draw.choice((_loop, _filter, _text))(draw)
-    shown = Listing("Python", tuple(lines), canvas.theme(draw), bool(draw.below(2)))
-    type_ = "word" if answer.isalpha() else "number"
-    return Scene(
-        "printed", answer, type_, shown.paint, {}, tuple(steps), w.FINALS["printed"],  # type: ignore[arg-type]
-        ("It prints {answer}.", "{answer}"), shown.source,
-    )  # fmt: skip
-
-
 SOURCE = Maker("documents", _source, w.SOURCE)
 LINE = Maker("text", _line, w.LINE)
-HIDDEN = Maker("causality", _hidden, w.HIDDEN)
-PRINTED = Maker("causality", _printed, w.PRINTED)

@@ -1,4 +1,4 @@
-"""Rendered documents: Markdown and HTML pages with their source, notices, receipts, and words that are covered."""
+"""Rendered documents: Markdown and HTML pages with their source, and words that are left out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from PIL import ImageDraw
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.rendered import canvas
 from dataengine.cot.tasks.rendered import wording_documents as w
-from dataengine.cot.tasks.rendered.base import Maker, Scene, Sentence
+from dataengine.cot.tasks.rendered.base import Maker, Scene
+from dataengine.cot.tasks.rendered.effort import Sentence
 from dataengine.cot.tasks.rendered.fonts import Face
-from dataengine.cot.tasks.rendered.words import DAYS, GOODS, MONTHS, NAMES, SENTENCES, TOWNS, joined, some
+from dataengine.cot.tasks.rendered.words import GOODS, NAMES, SENTENCES, TOWNS, ordinal, some
 from dataengine.media.image.pixels import Pixels
 
 _BODY, _MARGIN = 18, 28
@@ -127,160 +128,17 @@ def _covered(draw: Draw) -> Scene:
     blank = " ".join(["_" * 8 if n == place else word for n, word in enumerate(words)]) + "."
     lines = ["First printing", blank, *sentences[1:3], "", "Second printing", target, *draw.shuffled(sentences[1:3])]
     paint = canvas.later(lines, draw.choice(("sans", "serif", "hand")), 20, canvas.theme(draw))
+    word, before = words[place], words[place - 1]
     steps: list[Sentence] = [
-        (f'The gap is in "{blank}".', f'The sentence with the gap is "{blank}".'),
-        (f'Further down the same sentence is whole: "{target}"', f'The second printing has all of it: "{target}"'),
-    ]
-    return Scene("covered", words[place], "word", paint, {}, tuple(steps), w.FINALS["covered"])
-
-
-@dataclass(frozen=True)
-class Receipt:
-    shop: str
-    lines: tuple[tuple[str, int, int], ...]
-    paid: int
-    theme: canvas.Theme
-
-    @property
-    def total(self) -> int:
-        return sum(count * price for _, count, price in self.lines)
-
-    def paint(self) -> Pixels:
-        rows = [
-            self.shop.upper(),
-            "",
-            *(f"{c} x {name:<10}{p:>4} each" for name, c, p in self.lines),
-            "",
-            f"Paid in cash {self.paid:>9}",
-        ]
-        return canvas.pixels_of(canvas.page(rows, "mono", 19, self.theme))
-
-
-def _receipt(draw: Draw) -> Scene:
-    lines = tuple((good, 1 + draw.below(5), 2 + draw.below(15)) for good in some(draw, GOODS, 3 + draw.below(2)))
-    total = sum(count * price for _, count, price in lines)
-    paid = total + 1 + draw.below(30)
-    receipt = Receipt(f"{draw.choice(TOWNS)} market", lines, paid, canvas.theme(draw))
-    products = [f"{name}: {count} x {price} = {count * price}" for name, count, price in lines]
-    steps: list[Sentence] = [
-        (f"Line by line, {'; '.join(products)}.", f"I multiply each line: {'; '.join(products)}."),
-        (f"Together that is {' + '.join(str(c * p) for _, c, p in lines)} = {total}.",),
-    ]
-    kind = draw.choice(("total", "change", "line"))
-    if kind == "change":
-        steps.append((f"{paid} were paid, and {paid} - {total} = {paid - total}.",))
-        return Scene(kind, str(paid - total), "number", receipt.paint, {}, tuple(steps), w.FINALS[kind], w.PLAIN[kind])
-    if kind == "line":
-        most = max(lines, key=lambda line: (line[1] * line[2], line[0]))
-        if sum(c * p == most[1] * most[2] for _, c, p in lines) > 1:
-            return _receipt(draw)
-        steps = [steps[0], (f"The largest of these is {most[1] * most[2]}, for {most[0]}.",)]
-        return Scene(kind, most[0], "word", receipt.paint, {}, tuple(steps), w.FINALS[kind], w.PLAIN[kind])
-    return Scene(kind, str(total), "number", receipt.paint, {}, tuple(steps), w.FINALS[kind], w.PLAIN[kind])
-
-
-_FIELDS = {"date": "the date", "place": "the place", "time": "the time", "host": "the host", "fee": "the fee"}
-
-
-def _notice(draw: Draw) -> Scene:
-    """One field of an invitation; two of them when asked together."""
-    day, month = 1 + draw.below(28), draw.choice(MONTHS)
-    values = {
-        "date": f"{day} {month}",
-        "place": f"{draw.choice(TOWNS)} Hall",
-        "time": f"{8 + draw.below(12)}:{draw.choice(('00', '15', '30', '45'))}",
-        "host": draw.choice(NAMES),
-        "fee": f"{2 + draw.below(28)} crowns",
-    }
-    what = draw.choice(("Concert", "Lecture", "Dance", "Auction", "Reading", "Workshop", "Fair"))
-    order = draw.shuffled(sorted(values))
-    heads = {"date": "Date", "place": "Place", "time": "Begins", "host": "Host", "fee": "Entry"}
-    lines = [what.upper(), "", *(f"{heads[name]}: {values[name]}" for name in order), "", draw.choice(SENTENCES)]
-    paint = canvas.later(lines, draw.choice(("sans", "serif", "mono", "hand")), 22, canvas.theme(draw))
-    kind = draw.choice(sorted(values))
-    step = (f'The line "{heads[kind]}" says {values[kind]}.',)
-    slots = {"what": what.lower()}
-    return Scene(
-        kind, values[kind], "ocr", paint, slots, (step,), plain=("{answer}",), shown="\n".join(lines)
-    )  # fmt: skip
-
-
-def _hours(draw: Draw) -> Scene:
-    """How long a shop is still open, or until it opens, from the sign on its door."""
-    opens, closes, late = 7 + draw.below(4), 16 + draw.below(4), draw.choice(DAYS[:5])
-    rows = [f"{day:<10} {opens}:00 - {closes + (2 if day == late else 0)}:00" for day in DAYS[:5]]
-    rows += [f"Saturday   {opens + 1}:30 - 13:00", "Sunday     closed"]
-    paint = canvas.later(["OPENING HOURS", "", *rows], "mono", 20, canvas.theme(draw))
-    day, kind = draw.choice(DAYS[:6]), draw.choice(("until_closing", "until_opening", "open_minutes"))
-    start, end = (
-        (60 * opens, 60 * (closes + (2 if day == late else 0))) if day != "Saturday" else (60 * opens + 90, 780)
-    )
-    sign = (
-        f"On {day} it is open from {_clock(start)} to {_clock(end)}.",
-        f"The line for {day} says {_clock(start)} to {_clock(end)}.",
-    )
-    if kind == "open_minutes":
-        count, steps = (
-            end - start,
-            [
-                sign,
-                (
-                    f"From {_clock(start)} to {_clock(end)} are {(end - start) // 60} hours"
-                    f"{' and 30 minutes' if (end - start) % 60 else ''}, that is {end - start} minutes.",
-                ),
-            ],
-        )
-        now = ""
-    else:
-        gap = 5 * (2 + draw.below(17))
-        at = end - gap if kind == "until_closing" else start - gap
-        word = "closes" if kind == "until_closing" else "opens"
-        count, now = gap, _clock(at)
-        steps = [
-            sign,
-            (f"From {now} until it {word} at {_clock(end if word == 'closes' else start)} are {gap} minutes.",),
-        ]
-    slots = {"day": day, "now": now}
-    return Scene(
-        kind, str(count), "number", paint, slots, tuple(steps), w.FINALS[kind], w.PLAIN["minutes"]
-    )  # fmt: skip
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60}:{minutes % 60:02d}"
-
-
-def _timeline(draw: Draw) -> Scene:
-    """Lettered cards with dates, to be put in the order of time."""
-    count = 5 + draw.below(2)
-    days = draw.shuffled([(month, 1 + draw.below(28)) for month in draw.shuffled(range(12))[:count]])
-    letters, years = "ABCDEF"[:count], 1900 + draw.below(120)
-    what = some(
-        draw,
-        ("Bridge opened", "First ferry", "Great flood", "New school", "Market moved", "Tower lit", "Mill sold"),
-        count,
-    )
-    lines = [
-        f"{letter}  {name}, {day} {MONTHS[month]} {years}"
-        for letter, name, (month, day) in zip(letters, what, days, strict=True)
-    ]
-    paint = canvas.later(lines, draw.choice(("sans", "serif", "hand")), 22, canvas.theme(draw))
-    order = sorted(range(count), key=lambda n: days[n])
-    months = joined([f"{MONTHS[days[n][0]]} ({letters[n]})" for n in order])
-    steps: list[Sentence] = [
-        ("All cards are of one year, so the months decide.", "The year is the same everywhere; I compare the months."),
-        (f"In the order of the year they are {months}.", f"Sorted by month: {months}."),
-    ]
-    return Scene(
-        "timeline", ", ".join(letters[n] for n in order), "order", paint, {}, tuple(steps),
-        w.FINALS["timeline"], w.PLAIN["timeline"],
-    )  # fmt: skip
+        (f'The gap is in "{blank}"', f'The sentence with the gap is "{blank}"'),
+        (f'Further down, in the second printing, the sentence is complete: "{target}"',
+         f'The second printing has all of it: "{target}"'),
+        (f'The gap comes after "{before}", where the second printing has "{word}".',
+         f'It is the {ordinal(place + 1)} word that is left out, "{word}" in the second printing.'),
+    ]  # fmt: skip
+    return Scene("covered", word, "word", paint, {}, tuple(steps), w.FINALS["covered"])
 
 
 MARKDOWN = Maker("documents", _source("markdown", Page.markdown), w.MARKDOWN)
 HTML = Maker("documents", _source("html", Page.html), w.HTML)
 COVERED = Maker("documents", _covered, w.COVERED)
-RECEIPT = Maker("documents", _receipt, w.RECEIPT)
-NOTICE = Maker("documents", _notice, w.NOTICE)
-HOURS = Maker("commonsense", _hours, w.HOURS)
-TIMELINE = Maker("order", _timeline, w.TIMELINE)

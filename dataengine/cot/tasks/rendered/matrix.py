@@ -1,4 +1,4 @@
-"""Instruction-following OCR on a matrix of characters: rows, columns, diagonals, single cells and what stands where.
+"""Instruction-following OCR on a matrix of characters: rows, columns, diagonals, single cells and what is where.
 
 The classes of instructions follow Keye-VL-1.5 (arXiv 2509.01563, section on OCR data): extraction in four directions and in
 combinations, and locating; the characters mix several scripts.
@@ -7,25 +7,28 @@ combinations, and locating; the characters mix several scripts.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from PIL import ImageDraw
 
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.rendered import canvas
-from dataengine.cot.tasks.rendered.base import Maker, Scene, Sentence
+from dataengine.cot.tasks.rendered import canvas, effort
+from dataengine.cot.tasks.rendered.base import Maker, Scene
+from dataengine.cot.tasks.rendered.effort import Effort, Sentence
 from dataengine.cot.tasks.rendered.wording_matrix import LOCATING, READING
 from dataengine.cot.tasks.rendered.words import SCRIPTS, ordinal
 from dataengine.media.image.pixels import Pixels
 
 _LEAST_ALPHABET = 20
+_USUAL, _SMALL, _LARGE = range(5, 9), range(3, 6), range(7, 10)
+"""Rows and columns; auto-think reads small matrices at once, and goes through large ones."""
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """``rows`` are strings of equal length, at least five of at least five characters."""
+    """``rows`` are strings of equal length."""
 
     rows: tuple[str, ...]
     theme: canvas.Theme
@@ -48,9 +51,10 @@ class Matrix:
         return canvas.pixels_of(image)
 
 
-def drawn_matrix(draw: Draw) -> Matrix:
-    """A matrix with characters of up to three scripts, in which several stand only once."""
-    height, width = 5 + draw.below(4), 5 + draw.below(4)
+def drawn_matrix(draw: Draw, sides: Sequence[int] = _USUAL) -> Matrix:
+    """A matrix with characters of up to three scripts, several of which occur only once; ``sides``: how many rows and columns it
+    may have."""
+    height, width = draw.choice(sides), draw.choice(sides)
     names = draw.shuffled(sorted(SCRIPTS))[: 1 + draw.below(3)]
     if sum(len(SCRIPTS[name]) for name in names) < _LEAST_ALPHABET:
         names.append("Chinese characters")
@@ -61,7 +65,9 @@ def drawn_matrix(draw: Draw) -> Matrix:
     return Matrix(rows, canvas.theme(draw), bool(draw.below(2)))
 
 
-def _scene(matrix: Matrix, kind: str, answer: str, slots: dict[str, str], steps: list[Sentence]) -> Scene:
+def _scene(
+    matrix: Matrix, kind: str, answer: str, slots: dict[str, str], steps: list[Sentence], work: Effort | None = None
+) -> Scene:
     answer_type = {"count": "number", "locate": "text"}.get(kind, "ocr")
     return Scene(
         kind,
@@ -70,8 +76,9 @@ def _scene(matrix: Matrix, kind: str, answer: str, slots: dict[str, str], steps:
         matrix.paint,
         slots,
         tuple(steps),
-        ("The answer is {box}", "So the answer is {box}", "It is {box}"),
+        ("The answer is {box}.", "So the answer is {box}.", "It is {box}."),
         shown="\n".join(matrix.rows),
+        effort=work,
     )
 
 
@@ -93,7 +100,8 @@ def _line(matrix: Matrix, draw: Draw, kind: str) -> Scene:
     steps = [_reads(f"{ordinal(number + 1)} {'row' if is_row else 'column'}", text)]
     steps += [_backwards(text)] if backwards else []
     slots = {"n": str(number + 1), "nth": ordinal(number + 1)}
-    return _scene(matrix, kind, text[::-1] if backwards else text, slots, steps)
+    work = effort.walk(len(text), backwards)
+    return _scene(matrix, kind, text[::-1] if backwards else text, slots, steps, work)
 
 
 def _two_lines(matrix: Matrix, draw: Draw, kind: str) -> Scene:
@@ -106,7 +114,8 @@ def _two_lines(matrix: Matrix, draw: Draw, kind: str) -> Scene:
         second = (f"{ordinal(other + 1)} row", matrix.rows[other])
     parts = [second, first] if kind == "column_row" else [first, second]
     slots = {"row": ordinal(row + 1), "column": ordinal(column + 1), "other": ordinal(other + 1)}
-    return _scene(matrix, kind, "".join(text for _, text in parts), slots, [_reads(*part) for part in parts])
+    text = "".join(text for _, text in parts)
+    return _scene(matrix, kind, text, slots, [_reads(*part) for part in parts], effort.two_walks(len(text)))
 
 
 def _diagonal(matrix: Matrix, draw: Draw, kind: str) -> Scene:
@@ -120,19 +129,25 @@ def _diagonal(matrix: Matrix, draw: Draw, kind: str) -> Scene:
         f"From the upper {side} corner down, one row and one column at a time: {walk}.",
         f"I start in the upper {side} corner and go down diagonally: {walk}.",
     )
-    return _scene(matrix, kind, text, {"n": str(size)}, [step])
+    return _scene(matrix, kind, text, {}, [step], effort.walk(size))
 
 
 def _cell(matrix: Matrix, draw: Draw, kind: str) -> Scene:
     row, column = draw.below(len(matrix.rows)), draw.below(len(matrix.rows[0]))
     slots = {"row": ordinal(row + 1), "column": ordinal(column + 1), "r": str(row + 1), "c": str(column + 1)}
     character = matrix.rows[row][column]
-    step = (f"At the {slots['column']} place of the {slots['row']} row stands {character}.",)
-    return _scene(matrix, kind, character, slots, [step])
+    steps: list[Sentence] = [
+        _reads(f"{slots['row']} row", matrix.rows[row]),
+        (
+            f"Its {slots['column']} character is {character}.",
+            f"In the {slots['column']} column of that row I find {character}.",
+        ),
+    ]
+    return _scene(matrix, kind, character, slots, steps, effort.cell(len(matrix.rows), len(matrix.rows[0])))
 
 
 def _unique(matrix: Matrix, draw: Draw, inner: bool = False) -> tuple[int, int] | None:
-    """Row and column of a character that stands only once; ``inner``: with a neighbour on each side. None where there is none."""
+    """Row and column of a character that occurs only once; ``inner``: with a neighbour on each side. None where there is none."""
     counts, edge = Counter("".join(matrix.rows)), 1 if inner else 0
     places = [
         (y, x)
@@ -144,13 +159,13 @@ def _unique(matrix: Matrix, draw: Draw, inner: bool = False) -> tuple[int, int] 
 
 
 def _located(matrix: Matrix, draw: Draw, kind: str) -> Scene:
-    """Where a character stands, or the line in which it stands."""
+    """Where a character is, or the line that it is in."""
     if (single := _unique(matrix, draw)) is None:
         return _located(drawn_matrix(draw), draw, kind)
     row, column = single
     character = matrix.rows[row][column]
     place = (
-        f"{character} stands in the {ordinal(row + 1)} row, at the {ordinal(column + 1)} place.",
+        f"{character} is in the {ordinal(row + 1)} row, where it is the {ordinal(column + 1)} character.",
         f"I find {character} once: {ordinal(row + 1)} row, {ordinal(column + 1)} column.",
     )
     if kind == "locate":
@@ -178,13 +193,13 @@ def _neighbour(matrix: Matrix, draw: Draw, kind: str) -> Scene:
     steps: list[Sentence] = [
         (f"{character} is in the {ordinal(row + 1)} row and the {ordinal(column + 1)} column.",
          f"I find {character} in the {ordinal(row + 1)} row, {ordinal(column + 1)} column."),
-        (f"The cell directly {side} it holds {answer}.", f"Directly {side} it stands {answer}."),
+        (f"The cell directly {side} it holds {answer}.", f"Directly {side} it is {answer}."),
     ]  # fmt: skip
     return _scene(matrix, kind, answer, {"x": character, "side": side}, steps)
 
 
 def _count(matrix: Matrix, draw: Draw, kind: str) -> Scene:
-    """How often a character stands in the matrix: written over others until it is there so many times."""
+    """How often a character occurs in the matrix: written over others until it is there so many times."""
     wanted, character = 2 + draw.below(6), draw.choice(matrix.rows[1])
     cells = [[" " if one == character else one for one in line] for line in matrix.rows]
     fill = [one for line in cells for one in line if one != " "]
@@ -198,7 +213,10 @@ def _count(matrix: Matrix, draw: Draw, kind: str) -> Scene:
     by_row = [(f"{ordinal(y + 1)} row", line.count(character)) for y, line in enumerate(counted.rows)]
     listed = ", ".join(f"{times} in the {name}" for name, times in by_row if times)
     steps: list[Sentence] = [
-        (f"I go through the rows and count {character}: {listed}.", f"Row by row, {character} occurs: {listed}."),
+        (
+            f"I go through the rows and count {character}: {listed}.",
+            f"Row by row, {character} occurs as follows: {listed}.",
+        ),
         (f"Together that makes {wanted}.", f"That is {wanted} in all."),
     ]
     return _scene(counted, kind, str(wanted), {"x": character}, steps)
@@ -215,10 +233,11 @@ _KINDS: dict[str, Callable[[Matrix, Draw, str], Scene]] = {
 }
 
 
-def _made(kinds: tuple[str, ...], draw: Draw) -> Scene:
+def _made(kinds: tuple[str, ...], draw: Draw, sides: Sequence[int] = _USUAL) -> Scene:
     kind = draw.choice(kinds)
-    return _KINDS[kind](drawn_matrix(draw), draw, kind)
+    return _KINDS[kind](drawn_matrix(draw, sides), draw, kind)
 
 
 READ = Maker("text", partial(_made, tuple(READING)), READING)
 LOCATE = Maker("text", partial(_made, tuple(LOCATING)), LOCATING)
+MIXED = Maker("text", lambda draw: _made(tuple(READING), draw, draw.choice((_SMALL, _LARGE))), READING)

@@ -1,4 +1,4 @@
-"""Rendered problems of mathematics and science, maps and flow charts, each drawn with its one answer."""
+"""Rendered problems of mathematics, and clocks, each drawn with its one answer."""
 
 from __future__ import annotations
 
@@ -8,57 +8,76 @@ from dataclasses import dataclass
 
 from PIL import ImageDraw
 
+from dataengine.cot.core.record import AnswerType
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.rendered import canvas
+from dataengine.cot.tasks.rendered import canvas, effort
 from dataengine.cot.tasks.rendered import wording_science as w
-from dataengine.cot.tasks.rendered.base import Maker, Scene, Sentence
-from dataengine.cot.tasks.rendered.words import TOWNS, joined, some
+from dataengine.cot.tasks.rendered.base import Maker, Scene
+from dataengine.cot.tasks.rendered.effort import Effort, Sentence
 from dataengine.media.image.pixels import Pixels
 
 
-def _scene(
-    kind: str,
-    answer: str,
-    paint: Callable[[], Pixels],
-    slots: dict[str, str],
-    steps: list[Sentence],
-    type_: str = "number",
-) -> Scene:
-    return Scene(kind, answer, type_, paint, slots, tuple(steps), w.FINALS[kind], w.PLAIN[kind])  # type: ignore[arg-type]
-
-
-def _expression(draw: Draw) -> Scene:
-    """An expression with brackets, solved inside out."""
+def _expression(draw: Draw, short: bool) -> Scene:
+    """An expression of one operation, or of three with brackets or products, solved in the right order."""
     a, b, c, d = (2 + draw.below(11) for _ in range(4))
-    if draw.below(2):
+    form = 2 + draw.below(2) if short else draw.below(2)
+    if form == 0:
         text, value = f"{a} × ({b} + {c}) − {d}", a * (b + c) - d
         steps: list[Sentence] = [
-            (f"The bracket first: {b} + {c} = {b + c}.",),
-            (f"Then {a} × {b + c} = {a * (b + c)}.",),
-            (f"Finally {a * (b + c)} − {d} = {value}.",),
+            (
+                f"The brackets come first: {b} + {c} = {b + c}.",
+                f"What is in brackets is worked out first: {b} + {c} = {b + c}.",
+            ),
+            (f"Then {a} × {b + c} = {a * (b + c)}.", f"This is multiplied by {a}: {a} × {b + c} = {a * (b + c)}."),
+            (f"Finally {a * (b + c)} − {d} = {value}.", f"Last comes the subtraction: {a * (b + c)} − {d} = {value}."),
         ]
-    else:
+    elif form == 1:
         text, value = f"{a} + {b} × {c} − {d}", a + b * c - d
         steps = [
-            (f"Multiplication comes first: {b} × {c} = {b * c}.",),
-            (f"Then {a} + {b * c} = {a + b * c}.",),
-            (f"Finally {a + b * c} − {d} = {value}.",),
+            (f"Multiplication comes first: {b} × {c} = {b * c}.", f"Before adding, I multiply: {b} × {c} = {b * c}."),
+            (f"Then {a} + {b * c} = {a + b * c}.", f"Now the sum: {a} + {b * c} = {a + b * c}."),
+            (f"Finally {a + b * c} − {d} = {value}.", f"Last comes the subtraction: {a + b * c} − {d} = {value}."),
         ]
+    else:
+        sign, value = ("×", a * b) if form == 2 else ("+", 10 * a + b)
+        text = f"{a} {sign} {b}" if form == 2 else f"{10 * a} {sign} {b}"
+        steps = [(f"{text} = {value}.",)]
     paint = canvas.later([text], draw.choice(("serif", "hand", "sans")), 38, canvas.theme(draw))
-    return _scene("expression", str(value), paint, {}, steps)
+    work, opening = effort.operations(1 if short else 3), (f"The expression is {text}.", f"I read {text}.")
+    return _scene("expression", str(value), paint, {}, steps, opening, work)
 
 
-def _equation(draw: Draw) -> Scene:
-    factor, x, plus = 2 + draw.below(8), 2 + draw.below(18), 1 + draw.below(30)
+def _equation(draw: Draw, short: bool) -> Scene:
+    factor, x, plus = 1 if short else 2 + draw.below(8), 2 + draw.below(18), 1 + draw.below(30)
     name, right = draw.choice("xyznk"), factor * x + plus
-    paint = canvas.later(
-        [f"{factor}{name} + {plus} = {right}"], draw.choice(("serif italic", "hand")), 40, canvas.theme(draw)
-    )
+    left = f"{'' if short else factor}{name}"
+    text = f"{left} + {plus} = {right}"
+    paint = canvas.later([text], draw.choice(("serif italic", "hand")), 40, canvas.theme(draw))
     steps: list[Sentence] = [
-        (f"I subtract {plus} on both sides: {factor}{name} = {right - plus}.",),
-        (f"Divided by {factor}, this gives {name} = {right - plus} ÷ {factor} = {x}.",),
-    ]
-    return _scene("equation", str(x), paint, {"name": name}, steps)
+        (f"I subtract {plus} on both sides, and {right} − {plus} = {right - plus}, so {left} is {right - plus}.",
+         f"Taking {plus} from both sides leaves {left} = {right - plus}."),
+        (f"Dividing both sides by {factor} gives {name} = {x}.", f"Dividing, {right - plus} ÷ {factor} = {x}."),
+    ]  # fmt: skip
+    check = (
+        f"Putting it back in, {factor} × {x} + {plus} = {right}.",
+        f"Check: {factor} × {x} + {plus} = {right}, as it should be.",
+        "",
+    )
+    opening: Sentence = (f"The equation is {text}.", f"What is written is {text}.")
+    return _scene(
+        "equation",
+        str(x),
+        paint,
+        {"name": name},
+        steps[: 1 if short else 2],
+        opening,
+        effort.equation(1 if short else 2),
+        check,
+    )
+
+
+_LEAST_ANGLE = 15
+"""Degrees between the hands, below which one hides the other."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,12 @@ class Clock:
     hour: int
     minute: int
     theme: canvas.Theme
+
+    @property
+    def angle(self) -> float:
+        """Degrees between the hands."""
+        apart = abs(30 * (self.hour % 12) + self.minute / 2 - 6 * self.minute) % 360
+        return min(apart, 360 - apart)
 
     def paint(self) -> Pixels:
         image = canvas.blank(360, 360, self.theme.paper)
@@ -90,18 +115,35 @@ def _around(degrees: float, radius: float) -> tuple[float, float]:
 
 def _clock(draw: Draw) -> Scene:
     clock = Clock(1 + draw.below(12), 5 * draw.below(12), canvas.theme(draw))
-    mark = clock.minute // 5 or 12
+    if clock.angle < _LEAST_ANGLE:
+        return _clock(draw)
+    hour, minute, mark = clock.hour, clock.minute, clock.minute // 5 or 12
+    next_ = hour % 12 + 1
     steps: list[Sentence] = [
-        (f"The long hand points at {mark}, which is minute {clock.minute}.",),
-        (f"The short hand is {'at' if not clock.minute else 'past'} {clock.hour}.",),
-    ]
+        (f"The long hand points at {mark}, which is minute {minute}.", f"The minute hand is at {mark}: {minute} minutes past."),
+        (f"The short hand is between {hour} and {next_}, so the hour is still {hour}.",
+         f"The hour hand has passed {hour} and not yet reached {next_}."),
+    ]  # fmt: skip
+    if not minute:
+        steps = [(f"The long hand points at {mark}, so it is a full hour.", f"The minute hand is at {mark}: a full hour."),
+                 (f"The short hand points at {hour}.", f"The hour hand is exactly at {hour}.")]  # fmt: skip
+    opening = (
+        "The clock has a short hand for the hours and a long one for the minutes.",
+        "I look at the long hand first.",
+        "",
+    )
     time = clock.hour * 60 + clock.minute
     if draw.below(2):
-        return _scene("clock", _time(time), clock.paint, {}, steps, "time")
+        check: Sentence = (f"There are five minutes to each number: {mark} × 5 = {minute}.", "") if minute else ("",)
+        return _scene("clock", _time(time), clock.paint, {}, steps, opening, None, check, "time")
     more = 5 * (3 + draw.below(30))
     later = _time((time + more - 60) % 720 + 60)
-    steps.append((f"It is {_time(time)}; {more} minutes later it is {later}.",))
-    return _scene("later", later, clock.paint, {"more": str(more)}, steps, "time")
+    hours, rest = divmod(more, 60)
+    parts = [f"{hours} hour{'s' if hours > 1 else ''}"] if hours else []
+    length = " and ".join([*parts, *([f"{rest} minutes"] if rest else [])])
+    steps.append((f"So it is {_time(time)}.", f"The clock shows {_time(time)}."))
+    steps.append((f"After {length} more it will be {later}.", f"{length[0].upper()}{length[1:]} later it is {later}."))
+    return _scene("later", later, clock.paint, {"more": str(more)}, steps, opening, None, ("",), "time")
 
 
 def _time(minutes: int) -> str:
@@ -129,18 +171,31 @@ class Rectangle:
         return canvas.pixels_of(image)
 
 
-def _rectangle(draw: Draw) -> Scene:
-    tall, more = 3 + draw.below(14), 1 + draw.below(15)
-    figure = Rectangle(tall + more, tall, draw.choice(("cm", "m", "mm")), canvas.theme(draw))
-    wide = figure.wide
-    sides = (f"The sides are marked {wide} {figure.unit} and {tall} {figure.unit}.",)
-    slots = {"unit": figure.unit}
-    if draw.below(2):
-        area = (f"The area is their product: {wide} × {tall} = {wide * tall}.",)
-        return _scene("area", str(wide * tall), figure.paint, slots, [sides, area])
-    around: list[Sentence] = [sides, (f"One long and one short side: {wide} + {tall} = {wide + tall}.",)]
-    around.append((f"The way around is twice that: {2 * (wide + tall)}.",))
-    return _scene("perimeter", str(2 * (wide + tall)), figure.paint, slots, around)
+def _rectangle(draw: Draw, short: bool) -> Scene:
+    tall = 3 + draw.below(6 if short else 14)
+    wide = tall + 1 + draw.below(9 - tall) if short else max(10, tall + 1) + draw.below(12)
+    figure = Rectangle(wide, tall, draw.choice(("cm", "m", "mm")), canvas.theme(draw))
+    unit, is_area = figure.unit, bool(draw.below(2))
+    sides: Sentence = (
+        f"The rectangle is marked {wide} {unit} at the top and {tall} {unit} at the side.",
+        f"At the top it says {wide} {unit}, and at the right {tall} {unit}.",
+    )
+    work, slots = effort.sides(wide, tall, is_area), {"unit": unit}
+    if is_area:
+        area: list[Sentence] = [(f"The area is width times height: {wide} × {tall} = {wide * tall}.",
+                                 f"Multiplying the two sides, {wide} × {tall} = {wide * tall}.")]  # fmt: skip
+        split = wide - wide % 10
+        if split and wide % 10:
+            part = f"{split} × {tall} = {split * tall} and {wide % 10} × {tall} = {wide % 10 * tall}"
+            area.append((f"In parts, that is {part}, which add up to the same.", f"Check by parts: {part}.", ""))
+        return _scene("area", str(wide * tall), figure.paint, slots, [sides, *area], ("",), work)
+    around: list[Sentence] = [
+        sides,
+        (f"One long and one short side make {wide} + {tall} = {wide + tall}.", f"Half of it is {wide} + {tall} = {wide + tall}."),
+        (f"There are two of each, so the perimeter is 2 × {wide + tall} = {2 * (wide + tall)}.",
+         f"All the way around it is twice that, 2 × {wide + tall} = {2 * (wide + tall)}."),
+    ]  # fmt: skip
+    return _scene("perimeter", str(2 * (wide + tall)), figure.paint, slots, around, ("",), work)
 
 
 @dataclass(frozen=True)
@@ -165,116 +220,53 @@ class Triangle:
         return canvas.pixels_of(image)
 
 
-def _triangle(draw: Draw) -> Scene:
-    a = 25 + draw.below(60)
-    b = 25 + draw.below(min(60, 150 - a))
+def _triangle(draw: Draw, short: bool) -> Scene:
+    a, b = (10 * (3 + draw.below(6)), 10 * (3 + draw.below(4))) if short else (25 + draw.below(60), 25 + draw.below(60))
+    uneven = sum(angle % 10 > 0 for angle in (a, b))
+    if a + b > 150 or bool(uneven) == short:
+        return _triangle(draw, short)
+    third = 180 - a - b
     figure = Triangle((a, b), canvas.theme(draw))
     steps: list[Sentence] = [
-        (f"The two marked angles are {a}° and {b}°, together {a + b}°.",),
-        (f"The angles of a triangle add up to 180°, so the third is 180 − {a + b} = {180 - a - b}.",),
-    ]
-    return _scene("triangle", str(180 - a - b), figure.paint, {}, steps)
+        (f"The two marked angles are {a}° and {b}°.", f"At the base the triangle has {a}° on the left and {b}° on the right."),
+        (f"Together they make {a} + {b} = {a + b} degrees.", f"Added up, {a} + {b} = {a + b}."),
+        (f"The angles of a triangle add up to 180°, so the third is 180 − {a + b} = {third}.",
+         f"What is missing to 180°, the sum of all three, is 180 − {a + b} = {third}."),
+    ]  # fmt: skip
+    check: Sentence = (f"All three together: {a} + {b} + {third} = 180.", "")
+    return _scene("triangle", str(third), figure.paint, {}, steps, ("",), effort.angles(uneven), check)
 
 
-def _flow(draw: Draw) -> Scene:
-    """A chain of boxes, each doing something to a number."""
-    value = start = 2 + draw.below(12)
-    boxes, steps = [f"start: {start}"], list[Sentence]()
-    for _ in range(3 + draw.below(3)):
-        kind, n = draw.choice(("add", "double", "subtract", "triple")), 1 + draw.below(9)
-        new = {"add": value + n, "double": 2 * value, "subtract": value - n, "triple": 3 * value}[kind]
-        if not 0 < new < 400:
-            kind, new = "add", value + n
-        boxes.append({"add": f"add {n}", "subtract": f"subtract {n}"}.get(kind, f"{kind} it"))
-        sign = {"add": f"+ {n}", "subtract": f"− {n}", "double": "× 2", "triple": "× 3"}[kind]
-        steps.append((f"{value} {sign} = {new}.",))
-        value = new
-    boxes.append("end: ?")
-    theme = canvas.theme(draw)
-
-    def paint() -> Pixels:
-        image = canvas.blank(300, 66 * len(boxes) + 20, theme.paper)
-        pen = ImageDraw.Draw(image)
-        for n, words in enumerate(boxes):
-            top = 20 + 66 * n
-            pen.rectangle((60, top, 240, top + 40), outline=theme.accent, width=2)
-            canvas.text(pen, (150, top + 20), words, "sans", 20, theme.ink, "mm")
-            if n + 1 < len(boxes):
-                pen.line((150, top + 40, 150, top + 64), fill=theme.ink, width=2)
-                pen.polygon([(144, top + 56), (156, top + 56), (150, top + 65)], fill=theme.ink)
-        return canvas.pixels_of(image)
-
-    return _scene("flow", str(value), paint, {"start": str(start)}, steps)
+def _problem(draw: Draw, short: bool = False) -> Scene:
+    return draw.choice((_expression, _equation, _rectangle, _triangle))(draw, short)
 
 
-_COMPASS = {"north": (0, -1), "east": (1, 0), "south": (0, 1), "west": (-1, 0)}
-
-
-@dataclass(frozen=True)
-class Map:
-    """Towns on a grid of squares, by column and row; north is up."""
-
-    towns: dict[str, tuple[int, int]]
-    theme: canvas.Theme
-
-    def paint(self) -> Pixels:
-        image = canvas.blank(520, 460, self.theme.paper)
-        draw = ImageDraw.Draw(image)
-        for n in range(7):
-            draw.line((30 + 70 * n, 20, 30 + 70 * n, 440), fill=self.theme.line)
-            draw.line((30, 20 + 70 * n, 450, 20 + 70 * n), fill=self.theme.line)
-        for name, (x, y) in self.towns.items():
-            middle = (65 + 70 * x, 48 + 70 * y)
-            draw.ellipse((middle[0] - 6, middle[1] - 6, middle[0] + 6, middle[1] + 6), fill=self.theme.accent)
-            canvas.text(draw, (middle[0], middle[1] + 22), name, "serif", 17, self.theme.ink, "mm")
-        draw.line((485, 90, 485, 30), fill=self.theme.ink, width=3)
-        draw.polygon([(478, 42), (492, 42), (485, 24)], fill=self.theme.ink)
-        canvas.text(draw, (485, 106), "N", "sans bold", 20, self.theme.ink, "mm")
-        return canvas.pixels_of(image)
-
-
-def _map(draw: Draw) -> Scene:
-    """Which town lies in a direction, or where one ends up after some squares."""
-    names = some(draw, TOWNS, 7)
-    squares = draw.shuffled([(x, y) for x in range(6) for y in range(6)])[:7]
-    shown = Map(dict(zip(names, squares, strict=True)), canvas.theme(draw))
-    walks = []
-    for first in names:
-        for second in names:
-            (x, y), (u, v) = shown.towns[first], shown.towns[second]
-            if abs(u - x) > 0 and abs(v - y) > 0:
-                walks.append((first, second))
-    first, second = draw.choice(walks)
-    (x, y), (u, v) = shown.towns[first], shown.towns[second]
-    side, up = "east" if u > x else "west", "south" if v > y else "north"
-    if draw.below(2):
-        slots = {"town": first, "a": _squares(abs(u - x)), "side": side, "b": _squares(abs(v - y)), "up": up}
-        steps: list[Sentence] = [
-            (f"From {first} I go {_squares(abs(u - x))} {side}, to the {'right' if side == 'east' else 'left'}.",),
-            (f"Then {_squares(abs(v - y))} {up}, that is {'down' if up == 'south' else 'up'}: there lies {second}.",),
-        ]
-        return _scene("walk", second, shown.paint, slots, steps, "word")
-    order = sorted(names, key=lambda name: (abs(shown.towns[name][0] - x) + abs(shown.towns[name][1] - y), name))[1:]
-    far = {name: abs(shown.towns[name][0] - x) + abs(shown.towns[name][1] - y) for name in order}
-    if far[order[0]] == far[order[1]]:
-        return _map(draw)
-    listed = joined([f"{name} {far[name]}" for name in order[:3]])
-    steps = [
-        (f"Counted in squares from {first}, the nearest towns are {listed} away.",),
-        (f"The least is {far[order[0]]}, for {order[0]}.",),
-    ]
-    return _scene("nearest", order[0], shown.paint, {"town": first}, steps, "word")
-
-
-def _squares(count: int) -> str:
-    return f"{count} square{'s' if count > 1 else ''}"
-
-
-def _problem(draw: Draw) -> Scene:
-    return draw.choice((_expression, _equation, _rectangle, _triangle))(draw)
+def _scene(
+    kind: str,
+    answer: str,
+    paint: Callable[[], Pixels],
+    slots: dict[str, str],
+    steps: list[Sentence],
+    opening: Sentence,
+    work: Effort | None,
+    check: Sentence = ("",),
+    type_: AnswerType = "number",
+) -> Scene:
+    return Scene(
+        kind,
+        answer,
+        type_,
+        paint,
+        slots,
+        tuple(steps),
+        w.FINALS[kind],
+        w.PLAIN[kind],
+        opening=(opening,),
+        check=(check,),
+        effort=work,
+    )
 
 
 PROBLEM = Maker("math and science", _problem, w.PROBLEM)
+MIXED = Maker("math and science", lambda draw: _problem(draw, bool(draw.below(2))), w.PROBLEM)
 CLOCK = Maker("math and science", _clock, w.CLOCK)
-FLOW = Maker("causality", _flow, w.FLOW)
-MAP = Maker("geography", _map, w.MAP)

@@ -15,12 +15,12 @@ COUNT = {
         "Count the {forms} in this picture.",
         "How many of the shapes are {forms}?",
         "What is the number of {forms} shown?",
-        "Look at all colours: how many {forms} can you find?",
+        "Over all colours, how many {forms} can you find?",
     ),
     "other": (
         "How many shapes are there that are neither {colour} nor {forms}?",
         "Leave out the {forms} and everything that is {colour}. How many shapes remain?",
-        "Count the shapes, but skip {forms} and skip whatever is {colour}.",
+        "Count the shapes, but skip the {forms} and whatever is {colour}.",
         "If all {forms} and all {colour} shapes were removed, how many shapes would be left?",
     ),
 }
@@ -48,25 +48,25 @@ OBJECT = {
         "One of the shapes is {colour}. What kind of shape is it?",
         "What kind of shape has the colour {colour}?",
         "Find the {colour} shape and say what it is.",
-        "What is the form of the {colour} figure?",
+        "What shape does the {colour} figure have?",
         "Only one thing in the picture is {colour}. Which shape is it?",
         "Which figure was drawn in {colour}?",
         "Look for the colour {colour}. Which shape has it?",
-        "Say what the {colour} object is.",
-        "In {colour} you see one shape. Which one?",
+        "Say what the {colour} figure is.",
+        "One shape is drawn in {colour}. Which one?",
     )
 }
 RELATION = {
     "relation": (
-        "Which shape comes next {side} the {name}, in the same {line}? Give colour and shape.",
-        "What is the nearest shape {side} the {name} within its {line}? Answer with colour and shape.",
+        "Which shape comes next {side} the {name}, in the same {line} of the grid? Give colour and shape.",
+        "What is the nearest shape {side} the {name} within its {line} of the grid? Answer with colour and shape.",
         "Start at the {name}. What is the first shape {side} it in the same {line}? Name colour and shape.",
         "Find the {name}. Which shape is closest {side} it, looking along its {line} only? Give colour and shape.",
-        "Looking along the {line} of the {name}, what do you meet first {side} it? Name colour and shape.",
+        "Looking along the {line} of the {name}, which shape do you meet first {side} it? Name colour and shape.",
         "Stay in the {line} of the {name}. Which shape is the first one {side} it? Colour and shape, please.",
         "Name the shape (with its colour) that is the nearest one {side} the {name} in its {line}.",
         "If you move from the {name} along its {line}, which shape {side} it do you reach first? Give colour and shape.",
-        "What lies nearest {side} the {name} when only its own {line} counts? Give colour and shape.",
+        "What is nearest {side} the {name} when only its own {line} of the grid counts? Give colour and shape.",
         "Within the {line} that holds the {name}, which shape is next {side} it? Answer with colour and shape.",
         "Tell me the colour and shape of the nearest figure {side} the {name} in the same {line}.",
         "Of the shapes {side} the {name} in its {line}, which is the closest? Give colour and shape.",
@@ -117,62 +117,61 @@ POINT = {
 }
 _NOTE = ' If there is no such shape, answer with "no" and what is missing.'
 TRAP = {
-    "present": tuple(
-        ask + _NOTE
-        for ask in (
+    kind: tuple(ask + _NOTE for ask in asks)
+    for kind, asks in {
+        "colour_of": (
             "What colour is the {form}?",
             "Which colour does the {form} have?",
             "Name the colour of the {form}.",
             "Find the {form} and say what colour it is.",
-        )
-    ),
-    "missing": tuple(
-        ask + _NOTE
-        for ask in (
-            "What colour is the {form}?",
-            "Which colour does the {form} have?",
-            "In which row is the {form}?",
-            "Is the {form} above or below the middle of the picture?",
-            "What stands next to the {form}?",
-            "Name the colour of the {form}.",
-        )
-    ),
-    "mixed": tuple(
-        ask + _NOTE
-        for ask in (
-            "In which row is the {name}?",
-            "What stands next to the {name}?",
-            "Is the {name} in the left or the right half?",
-            "Which shape is closest to the {name}?",
-            "Where in the picture is the {name}?",
-            "What is below the {name}?",
-        )
-    ),
+        ),
+        "side_of": (
+            "Is the {name} in the left or the right half of the picture?",
+            "On which side of the picture is the {name}, left or right?",
+            "Find the {name}: is it left or right of the middle?",
+            "In which half is the {name}, the left or the right one?",
+        ),
+        "level_of": (
+            "Is the {name} above or below the middle of the picture?",
+            "Seen from the middle of the picture, is the {name} above or below?",
+            "Find the {name}. Is it above or below the middle?",
+            "Where is the {name}, above the middle of the picture or below it?",
+        ),
+        "nearest_to": (
+            "Which shape is closest to the {name}? Give colour and shape.",
+            "What is the nearest neighbour of the {name}? Answer with colour and shape.",
+            "Name the colour and shape of what is nearest to the {name}.",
+            "Which of the other shapes is closest to the {name}? Give its colour, too.",
+        ),
+    }.items()
 }
-_BOXED = ("The answer is {box}", "So the answer is {box}")
+_BOXED = ("The answer is {box}.", "So the answer is {box}.")
+_COUNTED = ("{there} {box} {things}.", *_BOXED)
 FINALS: dict[str, tuple[str, ...]] = {
-    "colour": ("The number of {colour} shapes is {box}", "There are {box}", *_BOXED),
-    "form": ("The number of {forms} is {box}", "Counted over all colours: {box}", *_BOXED),
-    "other": ("What remains is {box}", "The count is {box}", *_BOXED),
-    "attribute": ("The {form} is {box}", *_BOXED),
-    "object": ("The {colour} shape is the {box}", "It is the {box}"),
-    "relation": ("Next {side} the {name} is the {box}", "It is the {box}"),
+    "colour": ("The number of {colour} shapes is {box}.", *_COUNTED),
+    "form": ("The number of {forms} is {box}.", *_COUNTED),
+    "other": ("The number of shapes that remain is {box}.", *_COUNTED),
+    "relation": ("The next shape {side} the {name} is the {box}.", "It is the {box}."),
+    "colour_of": ("The {form} is {box}.", *_BOXED),
+    "side_of": ("The {name} is on this side: {box}.", *_BOXED),
+    "level_of": ("Seen from the middle, the {name} is {box}.", *_BOXED),
+    "nearest_to": ("Closest to the {name} is the {box}.", "It is the {box}."),
+    "missing": ("The question cannot be answered as asked: {box}.", "There is {box}.", *_BOXED),
+    "attribute": ("The {form} is {box}.", *_BOXED),
+    "object": ("The {colour} shape is the {box}.", "It is the {box}."),
     "box": ("{box}",),
     "point": ("{box}",),
-    "present": ("The {form} is {box}", *_BOXED),
-    "missing": ("The question cannot be answered as asked: {box}", "There is {box}", *_BOXED),
-    "mixed": ("The question cannot be answered as asked: {box}", "There is {box}", *_BOXED),
 }
 PLAIN: dict[str, tuple[str, ...]] = {
-    "colour": ("There are {answer}.", "{answer} of them."),
-    "form": ("There are {answer}.", "{answer} of them."),
-    "other": ("That leaves {answer}.", "{answer} remain."),
+    "colour": ("The number of {colour} shapes is {answer}.", "The number is {answer}.", "{answer}"),
+    "form": ("The number of {forms} is {answer}.", "The number is {answer}.", "{answer}"),
+    "other": ("The number of shapes that remain is {answer}.", "The number is {answer}.", "{answer}"),
     "attribute": ("It is {answer}.", "The {form} is {answer}.", "The colour is {answer}."),
-    "object": ("It is the {answer}.", "{answer}", "The answer is {answer}."),
+    "object": ("It is the {answer}.", "{answer}", "That is the {answer}."),
     "relation": ("It is the {answer}.", "That is the {answer}."),
     "box": ("{answer}",),
     "point": ("{answer}",),
-    "present": ("It is {answer}.",),
     "missing": ("There is {answer}.",),
-    "mixed": ("There is {answer}.",),
+    **dict.fromkeys(("colour_of", "side_of", "level_of"), ("{answer}.",)),
+    "nearest_to": ("It is the {answer}.",),
 }

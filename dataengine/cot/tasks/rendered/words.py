@@ -63,3 +63,8 @@ def ordinal(number: int) -> str:
 def joined(items: Sequence[str]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def signed(change: int) -> str:
+    """ "+5", "-3", "0"."""
+    return f"{change:+d}" if change else "0"
