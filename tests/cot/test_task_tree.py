@@ -16,7 +16,7 @@ from dataengine.cot.tasks.registry import DEFAULT_SHARES, TASKS, listing, shares
 from dataengine.cot.tasks.rendered.base import Rendered, reply_of
 from dataengine.cot.tasks.rendered.families import FAMILIES
 from dataengine.cot.tasks.rendered.fonts import FACES, font
-from dataengine.cot.tasks.rendered.tool_scenes import TOOL_SCENES
+from dataengine.cot.tasks.tool_scenes.families import TOOL_SCENES
 from dataengine.cot.tasks.rendered.words import SCRIPTS
 from dataengine.cot.tasks.tree import CAPABILITIES
 from dataengine.errors import UsageError

@@ -1,0 +1,169 @@
+"""Makers of pictures with small labels: crates on a shelf, bars of a chart, a sign in a photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dataengine.cot.core.sample import CotInput
+from dataengine.cot.core.seeded import Draw
+from dataengine.cot.tasks.base import Abstain, Params
+from dataengine.cot.tasks.composed.base import sides_ok
+from dataengine.cot.tasks.rendered import canvas
+from dataengine.cot.tasks.rendered.shapes import COLOURS
+from dataengine.cot.tasks.rendered.words import NOUNS, TOWNS, ordinal, some
+from dataengine.cot.tasks.tool_scenes import wording_looking as w
+from dataengine.cot.tasks.tool_scenes.base import SIDE, ToolScene, Turn, WithTools
+from dataengine.cot.tasks.tool_scenes.programs import crop, enlarge, factor_for, program, region_of, save
+from dataengine.cot.tasks.tool_scenes.reading import SMALL
+from dataengine.media.image.pixels import Pixels
+
+Box = tuple[int, int, int, int]
+_WHITE, _BLACK, _FLOOR = (252, 252, 250), (20, 20, 20), (214, 206, 192)
+_LETTERS = "ACDEFHJKLMNPRTUVWXY"
+_ROWS = ("top", "middle", "bottom")
+_LINES, _BASE, _TOP = 6, 660, 120
+
+
+def crates(draw: Draw) -> ToolScene:
+    """Nine crates on a shelf, each of another colour and with a code of its own."""
+    colours = some(draw, sorted(COLOURS.keys() - {"black"}), 9)
+    sheet = canvas.blank(SIDE, 840, _FLOOR)
+    pen = ImageDraw.Draw(sheet)
+    codes = [
+        f"{draw.choice(_LETTERS)}{2 + draw.below(8)}-{draw.choice(_LETTERS)}{100 + draw.below(900)}" for _ in colours
+    ]
+    boxes = [
+        _crate(pen, n, COLOURS[colour], code, draw) for n, (colour, code) in enumerate(zip(colours, codes, strict=True))
+    ]
+    at = draw.below(len(colours))
+    code, slots = _closer(boxes[at], sheet.size, 3)
+    row, column = _ROWS[at // 3], at % 3
+    slots |= {"colour": colours[at], "row": row, "Row": row.capitalize(), "column": ordinal(column + 1)}
+    slots["number"] = str(column + 1)
+    turns = (Turn(w.CRATE_THOUGHTS, code),)
+    pixels = canvas.pixels_of(sheet)
+    return ToolScene("crates", codes[at], "word", pixels, turns, w.CRATE_CLOSINGS, w.CRATE_FINALS, slots)
+
+
+def _crate(pen: ImageDraw.ImageDraw, place: int, colour: canvas.Colour, code: str, draw: Draw) -> Box:
+    left, top = 40 + place % 3 * 330, 30 + place // 3 * 270
+    width, height = 240 + draw.below(40), 190 + draw.below(30)
+    top += 220 - height
+    pen.rectangle((0, top + height, SIDE, top + height + 14), fill=(120, 98, 72))
+    pen.rectangle((left, top, left + width, top + height), fill=colour, outline=_BLACK, width=3)
+    for third in (1, 2):
+        edge = top + third * height // 3
+        pen.line((left, edge, left + width, edge), fill=_BLACK, width=2)
+    text_width = canvas.text_width(code, "sans", SMALL)
+    x, y = left + width // 2 - text_width // 2, top + height // 2
+    pen.rectangle((x - 8, y - 11, x + text_width + 8, y + 11), fill=_WHITE)
+    canvas.text(pen, (x, y), code, "sans", SMALL, _BLACK, "lm")
+    return left, top, width, height
+
+
+def bars(draw: Draw) -> ToolScene:
+    """A bar chart whose names are large and whose numbers, above the bars or on the axis, are tiny."""
+    return draw.choice((_labelled, _on_grid))(draw)
+
+
+def _labelled(draw: Draw) -> ToolScene:
+    theme, names = canvas.theme(draw), some(draw, TOWNS, 5)
+    values = [(80 + draw.below(900)) / 10 for _ in names]
+    sheet = canvas.blank(SIDE, 768, theme.paper)
+    pen = ImageDraw.Draw(sheet)
+    tops = [round(_BASE - (_BASE - _TOP) * value / 100) for value in values]
+    places = [_bar(pen, theme, n, name, top) for n, (name, top) in enumerate(zip(names, tops, strict=True))]
+    for middle, top, value in zip(places, tops, values, strict=True):
+        canvas.text(pen, (middle, top - 14), f"{value:g}", "sans", SMALL, theme.ink, "mm")
+    pen.line((90, _BASE, SIDE - 30, _BASE), fill=theme.ink, width=3)
+    at = draw.below(len(names))
+    code, slots = _closer((places[at] - 50, tops[at] - 40, 100, 60), sheet.size, 4)
+    slots |= {"name": names[at], "place": ordinal(at + 1)}
+    turns = (Turn(w.LABEL_THOUGHTS, code),)
+    pixels = canvas.pixels_of(sheet)
+    return ToolScene("labels", f"{values[at]:g}", "number", pixels, turns, w.LABEL_CLOSINGS, w.BAR_FINALS, slots)
+
+
+def _on_grid(draw: Draw) -> ToolScene:
+    theme, names, step = canvas.theme(draw), some(draw, TOWNS, 5), 3 + draw.below(90)
+    levels = [1 + draw.below(_LINES) for _ in names]
+    sheet = canvas.blank(SIDE, 768, theme.paper)
+    pen = ImageDraw.Draw(sheet)
+    heights = [_BASE - (_BASE - _TOP) * n // _LINES for n in range(_LINES + 1)]
+    for n, height in enumerate(heights):
+        pen.line((90, height, SIDE - 30, height), fill=theme.line if n else theme.ink, width=2)
+        canvas.text(pen, (80, height), str(n * step), "sans", SMALL, theme.ink, "rm")
+    for n, (name, level) in enumerate(zip(names, levels, strict=True)):
+        _bar(pen, theme, n, name, heights[level])
+    at = draw.below(len(names))
+    code, slots = _closer((30, heights[levels[at]] - 28, 56, 56), sheet.size, 4)
+    slots |= {"name": names[at], "place": ordinal(at + 1), "line": ordinal(levels[at])}
+    turns = (Turn(w.TICK_THOUGHTS, code),)
+    answer, pixels = str(levels[at] * step), canvas.pixels_of(sheet)
+    return ToolScene("ticks", answer, "number", pixels, turns, w.TICK_CLOSINGS, w.BAR_FINALS, slots)
+
+
+def _bar(pen: ImageDraw.ImageDraw, theme: canvas.Theme, place: int, name: str, top: int) -> int:
+    """Draws a bar and its name; gives its middle."""
+    middle = 190 + place * 175
+    pen.rectangle((middle - 55, top, middle + 55, _BASE), fill=theme.accent)
+    canvas.text(pen, (middle, _BASE + 44), name, "sans bold", 34, theme.ink, "mm")
+    return middle
+
+
+def sign(draw: Draw) -> ToolScene:
+    """A sign on an even ground, where there is no photograph."""
+    return _sign(np.full((683, SIDE, 3), 128, np.uint8), draw)
+
+
+class SignInPhoto(WithTools):
+    """A sample's picture with a small sign in it. ``size`` is that of the sheet, of the sample's shape."""
+
+    def takes(self, source: CotInput) -> bool:
+        return source.kind == "image"
+
+    def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
+        if not sides_ok(source):
+            return Abstain("too small, or a strip")
+        height, width = source.picture().shape[:2]
+        sides = (str(round(side * SIDE / max(width, height))) for side in (width, height))
+        return [{"scene": str(draw.below(1 << 52)), "size": " ".join(sides)}]
+
+    def scene(self, params: Params) -> ToolScene:
+        """Without the photograph, on an even ground of its size."""
+        width, height = map(int, params["size"].split())
+        return _sign(np.full((height, width, 3), 128, np.uint8), Draw("scene", self.name, params["scene"]))
+
+    def canvas(self, params: Params, source: CotInput) -> Pixels:
+        width, height = map(int, params["size"].split())
+        photo = Image.fromarray(np.ascontiguousarray(source.picture())).resize(
+            (width, height), Image.Resampling.BICUBIC
+        )
+        return _sign(np.asarray(photo), Draw("scene", self.name, params["scene"])).sheet
+
+
+def _sign(ground: Pixels, draw: Draw) -> ToolScene:
+    text = f"{draw.choice(NOUNS)} {10 + draw.below(90)}"
+    colour = draw.choice(("red", "orange", "yellow", "green", "blue", "purple", "pink"))
+    ink = _BLACK if colour in ("yellow", "orange", "pink") else _WHITE
+    sheet = Image.fromarray(ground)
+    width, height = canvas.text_width(text, "sans bold", SMALL) + 28, 34
+    left, top = 20 + draw.below(sheet.width - width - 40), 20 + draw.below(sheet.height - height - 40)
+    pen = ImageDraw.Draw(sheet)
+    for inset, fill in ((0, _BLACK), (2, _WHITE), (4, COLOURS[colour])):
+        pen.rectangle((left + inset, top + inset, left + width - inset, top + height - inset), fill=fill)
+    canvas.text(pen, (left + width / 2, top + height / 2), text, "sans bold", SMALL, ink, "mm")
+    code, slots = _closer((left, top, width, height), sheet.size, 4)
+    slots["colour"] = colour
+    turns = (Turn(w.SIGN_THOUGHTS, code),)
+    return ToolScene("sign", text, "word", canvas.pixels_of(sheet), turns, w.SIGN_CLOSINGS, w.SIGN_FINALS, slots)
+
+
+def _closer(box: Box, size: tuple[int, int], most: int) -> tuple[str, dict[str, str]]:
+    """The program that cuts out the region around a box of pixels and enlarges it, and the words for where that is."""
+    region = region_of(*box, size)
+    factor = factor_for(region, size, most)
+    return program(*crop(region), enlarge(factor), save()), {**region.slots, "factor": str(factor)}
