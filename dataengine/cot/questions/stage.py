@@ -54,7 +54,7 @@ class CotQuestions(CotParts):
     """One part some samples, by the first bits of their ids."""
 
     name = "cot.questions"
-    version = "10"
+    version = "11"
     needs = ("cot.material", "cot.propose")
 
     def validate(self, recipe: Recipe) -> None:

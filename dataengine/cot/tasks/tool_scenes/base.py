@@ -24,16 +24,16 @@ from dataengine.cot.tasks.tree import Capability
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock
 
-SIDE, SHOWN = 1024, 448
+SIDE, SHOWN = 1536, 448
 """Pixels of the longer side of a sheet, and of what the question shows of it."""
 Wordings = tuple[str, ...]
-_MOST_SCENES = 6
+_MOST_SCENES = 4
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A thought in several wordings and the program that it leads to. ``prints``: what the program prints, as it is known from the
-    scene; "" where it gives a picture."""
+    """A thought in several wordings and the program that it leads to. ``prints``: what the program prints, known
+    from the scene; "" where it gives a picture."""
 
     thoughts: Wordings
     code: str

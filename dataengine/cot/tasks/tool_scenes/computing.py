@@ -26,12 +26,14 @@ _LANDS = {
 _MAP, _GROUND = 448, (238, 234, 224)
 _CENTRES = ((118, 118), (330, 118), (118, 330), (330, 330))
 _CORNERS = 24
+_TINY, _BEFORE = 11, 220
+"""Pixels of the letters of the copies, and to the left of a changed entry within which its line begins."""
 
 
 def price_total(draw: Draw) -> ToolScene:
     """Reads two prices, then multiplies and adds them; the total has two decimals, as Python prints it."""
     lines, theme = content(draw, "prices"), canvas.theme(draw)
-    page = placed(block(lines.rows, draw.choice(FACES), SMALL, theme), lines.heading, theme, draw, SIDE, 832)
+    page = placed(block(lines.rows, draw.choice(FACES), SMALL, theme), lines.heading, theme, draw, SIDE, 1248)
     region = region_of(*page.box, page.image.size)
     factor = factor_for(region, page.image.size)
     (item, price), (other, other_price) = draw.shuffled(lines.rows)[:2]
@@ -112,21 +114,21 @@ def changed_entry(draw: Draw) -> ToolScene:
     before = rows[at][1]
     rows[at] = (rows[at][0], _altered(before, draw))
     half = SIDE // 2
-    left, right = (block(tuple(one), face, SMALL, theme) for one in (lines.rows, rows))
-    x, y = 20 + draw.below(half - max(left.width, right.width) - 40), 20 + draw.below(200)
-    sheet = canvas.blank(SIDE, left.height + 260, theme.paper)
+    left, right = (block(tuple(one), face, _TINY, theme) for one in (lines.rows, rows))
+    x, y = 30 + draw.below(half - max(left.width, right.width) - 60), 30 + draw.below(300)
+    sheet = canvas.blank(SIDE, left.height + 390, theme.paper)
     sheet.paste(left, (x, y))
     sheet.paste(right, (half + x, y))
     pixels = canvas.pixels_of(sheet)
     box = _differing(pixels[:, :half], pixels[:, half:])
-    top, bottom = max(0, box[1] - 6), box[3] + 6
+    start, end, top, bottom = max(0, box[0] - _BEFORE), box[2] + 40, box[1] - 8, box[3] + 8
     halves = (
         "width, height = image.size",
         "left = image.crop((0, 0, width // 2, height))",
         "right = image.crop((width // 2, 0, width, height))",
     )
     difference = program(*halves, "print(ImageChops.difference(left, right).getbbox())", modules=("ImageChops",))
-    line = program(*halves[:1], halves[2], f"part = right.crop((0, {top}, right.width, {bottom}))", enlarge(2), save())
+    line = program(*halves[:1], halves[2], f"part = right.crop(({start}, {top}, {end}, {bottom}))", enlarge(3), save())
     turns = (Turn(w.COPY_FIRST, difference, str(box)), Turn(w.COPY_THEN, line))
     slots = {"key": rows[at][0], "top": str(box[1]), "bottom": str(box[3])}
     answer_type = lines.answer_type

@@ -24,13 +24,13 @@ Box = tuple[int, int, int, int]
 _WHITE, _BLACK, _FLOOR = (252, 252, 250), (20, 20, 20), (214, 206, 192)
 _LETTERS = "ACDEFHJKLMNPRTUVWXY"
 _ROWS = ("top", "middle", "bottom")
-_LINES, _BASE, _TOP = 6, 660, 120
+_LINES, _BASE, _TOP = 6, 990, 180
 
 
 def crates(draw: Draw) -> ToolScene:
     """Nine crates on a shelf, each of another colour and with a code of its own."""
     colours = some(draw, sorted(COLOURS.keys() - {"black"}), 9)
-    sheet = canvas.blank(SIDE, 840, _FLOOR)
+    sheet = canvas.blank(SIDE, 1260, _FLOOR)
     pen = ImageDraw.Draw(sheet)
     codes = [
         f"{draw.choice(_LETTERS)}{2 + draw.below(8)}-{draw.choice(_LETTERS)}{100 + draw.below(900)}" for _ in colours
@@ -49,19 +49,20 @@ def crates(draw: Draw) -> ToolScene:
 
 
 def _crate(pen: ImageDraw.ImageDraw, place: int, colour: canvas.Colour, code: str, draw: Draw) -> Box:
-    left, top = 40 + place % 3 * 330, 30 + place // 3 * 270
-    width, height = 240 + draw.below(40), 190 + draw.below(30)
-    top += 220 - height
-    pen.rectangle((0, top + height, SIDE, top + height + 14), fill=(120, 98, 72))
+    """Draws a crate; gives the box of its middle, where the label is."""
+    left, top = 60 + place % 3 * 495, 45 + place // 3 * 405
+    width, height = 330 + draw.below(60), 270 + draw.below(45)
+    top += 315 - height
+    pen.rectangle((0, top + height, SIDE, top + height + 20), fill=(120, 98, 72))
     pen.rectangle((left, top, left + width, top + height), fill=colour, outline=_BLACK, width=3)
     for third in (1, 2):
         edge = top + third * height // 3
         pen.line((left, edge, left + width, edge), fill=_BLACK, width=2)
     text_width = canvas.text_width(code, "sans", SMALL)
     x, y = left + width // 2 - text_width // 2, top + height // 2
-    pen.rectangle((x - 8, y - 11, x + text_width + 8, y + 11), fill=_WHITE)
+    pen.rectangle((x - 12, y - 15, x + text_width + 12, y + 15), fill=_WHITE)
     canvas.text(pen, (x, y), code, "sans", SMALL, _BLACK, "lm")
-    return left, top, width, height
+    return left + width // 4, top + height // 4, width // 2, height // 2
 
 
 def bars(draw: Draw) -> ToolScene:
@@ -71,16 +72,16 @@ def bars(draw: Draw) -> ToolScene:
 
 def _labelled(draw: Draw) -> ToolScene:
     theme, names = canvas.theme(draw), some(draw, TOWNS, 5)
-    values = [(80 + draw.below(900)) / 10 for _ in names]
-    sheet = canvas.blank(SIDE, 768, theme.paper)
+    values = [10 + draw.below(88) + (1 + draw.below(9)) / 10 for _ in names]
+    sheet = canvas.blank(SIDE, 1152, theme.paper)
     pen = ImageDraw.Draw(sheet)
     tops = [round(_BASE - (_BASE - _TOP) * value / 100) for value in values]
     places = [_bar(pen, theme, n, name, top) for n, (name, top) in enumerate(zip(names, tops, strict=True))]
     for middle, top, value in zip(places, tops, values, strict=True):
-        canvas.text(pen, (middle, top - 14), f"{value:g}", "sans", SMALL, theme.ink, "mm")
-    pen.line((90, _BASE, SIDE - 30, _BASE), fill=theme.ink, width=3)
+        canvas.text(pen, (middle, top - 18), f"{value:g}", "sans", SMALL, theme.ink, "mm")
+    pen.line((130, _BASE, SIDE - 40, _BASE), fill=theme.ink, width=3)
     at = draw.below(len(names))
-    code, slots = _closer((places[at] - 50, tops[at] - 40, 100, 60), sheet.size, 4)
+    code, slots = _closer((places[at] - 60, tops[at] - 50, 120, 70), sheet.size, 4)
     slots |= {"name": names[at], "place": ordinal(at + 1)}
     turns = (Turn(w.LABEL_THOUGHTS, code),)
     pixels = canvas.pixels_of(sheet)
@@ -88,18 +89,18 @@ def _labelled(draw: Draw) -> ToolScene:
 
 
 def _on_grid(draw: Draw) -> ToolScene:
-    theme, names, step = canvas.theme(draw), some(draw, TOWNS, 5), 3 + draw.below(90)
+    theme, names, step = canvas.theme(draw), some(draw, TOWNS, 5), 13 + draw.below(80)
     levels = [1 + draw.below(_LINES) for _ in names]
-    sheet = canvas.blank(SIDE, 768, theme.paper)
+    sheet = canvas.blank(SIDE, 1152, theme.paper)
     pen = ImageDraw.Draw(sheet)
     heights = [_BASE - (_BASE - _TOP) * n // _LINES for n in range(_LINES + 1)]
     for n, height in enumerate(heights):
-        pen.line((90, height, SIDE - 30, height), fill=theme.line if n else theme.ink, width=2)
-        canvas.text(pen, (80, height), str(n * step), "sans", SMALL, theme.ink, "rm")
+        pen.line((130, height, SIDE - 40, height), fill=theme.line if n else theme.ink, width=2)
+        canvas.text(pen, (118, height), str(n * step), "sans", SMALL, theme.ink, "rm")
     for n, (name, level) in enumerate(zip(names, levels, strict=True)):
         _bar(pen, theme, n, name, heights[level])
     at = draw.below(len(names))
-    code, slots = _closer((30, heights[levels[at]] - 28, 56, 56), sheet.size, 4)
+    code, slots = _closer((40, heights[levels[at]] - 40, 90, 80), sheet.size, 4)
     slots |= {"name": names[at], "place": ordinal(at + 1), "line": ordinal(levels[at])}
     turns = (Turn(w.TICK_THOUGHTS, code),)
     answer, pixels = str(levels[at] * step), canvas.pixels_of(sheet)
@@ -108,15 +109,15 @@ def _on_grid(draw: Draw) -> ToolScene:
 
 def _bar(pen: ImageDraw.ImageDraw, theme: canvas.Theme, place: int, name: str, top: int) -> int:
     """Draws a bar and its name; gives its middle."""
-    middle = 190 + place * 175
-    pen.rectangle((middle - 55, top, middle + 55, _BASE), fill=theme.accent)
-    canvas.text(pen, (middle, _BASE + 44), name, "sans bold", 34, theme.ink, "mm")
+    middle = 285 + place * 262
+    pen.rectangle((middle - 82, top, middle + 82, _BASE), fill=theme.accent)
+    canvas.text(pen, (middle, _BASE + 66), name, "sans bold", 51, theme.ink, "mm")
     return middle
 
 
 def sign(draw: Draw) -> ToolScene:
     """A sign on an even ground, where there is no photograph."""
-    return _sign(np.full((683, SIDE, 3), 128, np.uint8), draw)
+    return _sign(np.full((1024, SIDE, 3), 128, np.uint8), draw)
 
 
 class SignInPhoto(WithTools):
@@ -150,10 +151,10 @@ def _sign(ground: Pixels, draw: Draw) -> ToolScene:
     colour = draw.choice(("red", "orange", "yellow", "green", "blue", "purple", "pink"))
     ink = _BLACK if colour in ("yellow", "orange", "pink") else _WHITE
     sheet = Image.fromarray(ground)
-    width, height = canvas.text_width(text, "sans bold", SMALL) + 28, 34
+    width, height = canvas.text_width(text, "sans bold", SMALL) + 36, 42
     left, top = 20 + draw.below(sheet.width - width - 40), 20 + draw.below(sheet.height - height - 40)
     pen = ImageDraw.Draw(sheet)
-    for inset, fill in ((0, _BLACK), (2, _WHITE), (4, COLOURS[colour])):
+    for inset, fill in ((0, _BLACK), (3, _WHITE), (6, COLOURS[colour])):
         pen.rectangle((left + inset, top + inset, left + width - inset, top + height - inset), fill=fill)
     canvas.text(pen, (left + width / 2, top + height / 2), text, "sans bold", SMALL, ink, "mm")
     code, slots = _closer((left, top, width, height), sheet.size, 4)

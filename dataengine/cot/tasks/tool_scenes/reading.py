@@ -25,8 +25,8 @@ from dataengine.cot.tasks.tool_scenes.programs import (
 from dataengine.cot.tasks.tool_scenes.sheets import FACES, Content, Placed, block, content, placed
 from dataengine.cot.tasks.tool_scenes.wording_sheets import CLOSINGS, FINALS
 
-SMALL = 12
-"""Pixels of the letters of small print: about 5 as the question shows them."""
+SMALL = 13
+"""Pixels of the letters of small print: less than 4 as the question shows them."""
 _LARGE, _STRONG = 26, 16
 _MIDDLE_GREY = 120
 
@@ -147,7 +147,7 @@ def _page(draw: Draw, lines: Content, theme: canvas.Theme, tilt: int = 0) -> Pla
     note = block(lines.rows, draw.choice(FACES), SMALL, theme)
     if tilt:
         note = note.rotate(tilt, Image.Resampling.BICUBIC, expand=True, fillcolor=theme.paper)
-    return placed(note, lines.heading, theme, draw, SIDE, 768 + 64 * draw.below(5))
+    return placed(note, lines.heading, theme, draw, SIDE, 1152 + 96 * draw.below(5))
 
 
 def _region(image: Image.Image, box: tuple[int, int, int, int], most: int = 4) -> tuple[Region, int]:

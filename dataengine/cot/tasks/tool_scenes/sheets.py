@@ -24,7 +24,7 @@ _HEADINGS = {
     "prices": ("Price list", "Market stall", "House and garden", "Our prices"),
     "rooms": ("Directory", "Offices", "Floor plan", "Where to find us"),
 }
-HEADING_SIZE = 46
+HEADING_SIZE = 70
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def block(rows: tuple[tuple[str, str], ...], face: Face, size: int, theme: canva
     width = second + max(canvas.text_width(value, face, size) for _, value in rows) + margin
     image = canvas.blank(width, step * len(rows) + 2 * margin, theme.paper)
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=theme.line)
+    draw.rectangle((0, 0, image.width - 1, image.height - 1), outline=theme.line, width=max(1, size // 6))
     for number, (key, value) in enumerate(rows):
         middle = margin + number * step + step / 2
         canvas.text(draw, (margin, middle), key, face, size, theme.ink, "lm")
@@ -123,9 +123,9 @@ def placed(note: Image.Image, heading: str, theme: canvas.Theme, draw: Draw, wid
     """A sheet with a large heading over a rule, and the note anywhere below."""
     sheet = canvas.blank(width, height, theme.paper)
     pen = ImageDraw.Draw(sheet)
-    canvas.text(pen, (48, 36), heading, "sans bold", HEADING_SIZE, theme.accent, "lt")
-    pen.line((48, 110, width - 48, 110), fill=theme.line, width=4)
-    left = 30 + draw.below(max(1, width - note.width - 60))
-    top = 150 + draw.below(max(1, height - note.height - 180))
+    canvas.text(pen, (72, 54), heading, "sans bold", HEADING_SIZE, theme.accent, "lt")
+    pen.line((72, 166, width - 72, 166), fill=theme.line, width=6)
+    left = 45 + draw.below(max(1, width - note.width - 90))
+    top = 225 + draw.below(max(1, height - note.height - 270))
     sheet.paste(note, (left, top))
     return Placed(sheet, (left, top, note.width, note.height))

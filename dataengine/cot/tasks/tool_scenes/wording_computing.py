@@ -19,25 +19,27 @@ TOTALS = {
     ),
 }
 TOTAL_FIRST = (
-    "I need two prices, and the list is too small to read here. It is the frame {where}; I cut out {across} and {down} and enlarge that "
-    "{factor} times.",
-    "The prices stand in the frame {where}. In the preview they are a blur, so I crop the file to {across} and {down} and scale the part up "
-    "by {factor}.",
+    "I need two prices, and the list is too small to read here. It is the frame {where}; I cut out {across} and {down} "
+    "and enlarge that {factor} times.",
+    "The prices stand in the frame {where}. In the preview they are a blur, so I crop the file to {across} and {down} "
+    "and scale the part up by {factor}.",
     "First the prices, then the sum. The list is {where}, at about {across} and {down}; I enlarge it {factor} times.",
-    "Before anything can be added I have to read the list in the frame {where}. I take {across} and {down} of the file, {factor} times as "
-    "large.",
+    "Before anything can be added I have to read the list in the frame {where}. I take {across} and {down} of the file, "
+    "{factor} times as large.",
     "The small frame {where} holds the prices. It spans {across} and {down}; I cut it out and enlarge it {factor} times.",
     "Reading comes first: I crop to the frame {where}, {across} and {down}, and enlarge the part {factor} times.",
 )
 TOTAL_THEN = (
-    "One {item} costs {price} and one {other} {other_price}. I leave the sum to a program: {count} times {price} plus {other_count} times "
-    "{other_price}.",
-    "The list gives {price} for the {item} and {other_price} for the {other}. With {first} and {second}, the program has to compute {count} × "
-    "{price} + {other_count} × {other_price}.",
+    "One {item} costs {price} and one {other} {other_price}. I leave the sum to a program: {count} times {price} plus "
+    "{other_count} times {other_price}.",
+    "The list gives {price} for the {item} and {other_price} for the {other}. With {first} and {second}, the program has"
+    " to compute {count} × {price} + {other_count} × {other_price}.",
     "Now I can read both lines: {item} {price}, {other} {other_price}. I multiply and add them in a program.",
     "“{item}” is listed at {price}, “{other}” at {other_price}. {first_capital} and {second}: let me compute the total.",
-    "Both prices are legible, {price} for one {item} and {other_price} for one {other}. The rest is arithmetic, which I do in a program.",
-    "The two lines that matter read {item}, {price}, and {other}, {other_price}. I compute {count} of the one and {other_count} of the other.",
+    "Both prices are legible, {price} for one {item} and {other_price} for one {other}. The rest is arithmetic, which I "
+    "do in a program.",
+    "The two lines that matter read {item}, {price}, and {other}, {other_price}. I compute {count} of the one and "
+    "{other_count} of the other.",
 )
 TOTAL_CLOSINGS = (
     "The program prints {answer}, so that is the total.",
@@ -70,17 +72,18 @@ SHARES = {
     ),
 }
 SHARE_THOUGHTS = (
-    "By eye I could only guess. The {colour} area has one even colour, which I take from a point inside it, {x} % across and {y} % down. Then I "
-    "count the pixels of that colour.",
-    "The {land} is the {colour} area. At {x} % of the width and {y} % of the height I am well inside it, so I read the colour there and count "
-    "how many pixels have it.",
-    "A share of an area is a share of pixels. I pick the colour at a point in the {colour} part ({x} % from the left, {y} % from the top) and "
-    "look it up in the list of all colours.",
-    "All areas of this map are plain colours, so counting is exact. A point in the {colour} area is {x} % across and {y} % down; its colour is "
-    "the one to count.",
-    "I let a program count. It needs the exact colour of the {land}: the point at {x} % of the width and {y} % of the height lies in it.",
-    "The outline of the {colour} area is too irregular for an estimate. I take the colour at {x} % across, {y} % down, and count its pixels "
-    "among all of them.",
+    "By eye I could only guess. The {colour} area has one even colour, which I take from a point inside it, {x} % across"
+    " and {y} % down. Then I count the pixels of that colour.",
+    "The {land} is the {colour} area. At {x} % of the width and {y} % of the height I am well inside it, so I read the "
+    "colour there and count how many pixels have it.",
+    "A share of an area is a share of pixels. I pick the colour at a point in the {colour} part ({x} % from the left, "
+    "{y} % from the top) and look it up in the list of all colours.",
+    "All areas of this map are plain colours, so counting is exact. A point in the {colour} area is {x} % across and {y}"
+    " % down; its colour is the one to count.",
+    "I let a program count. It needs the exact colour of the {land}: the point at {x} % of the width and {y} % of the "
+    "height lies in it.",
+    "The outline of the {colour} area is too irregular for an estimate. I take the colour at {x} % across, {y} % down, "
+    "and count its pixels among all of them.",
 )
 SHARE_CLOSINGS = (
     "{counted} of {all} pixels have the colour of the {land}. In whole per cent that is {answer}.",
@@ -107,30 +110,34 @@ COPIES = {
         "One line of the right-hand copy was altered. What does its second column say now?",
         "Which entry in the right-hand list is not as in the left-hand one?",
         "The lists are in small print and differ in one entry. What does it read in the right-hand list?",
-        "Check the copy on the right against the original on the left. What is the entry that differs, as it stands on the right?",
+        "Check the copy on the right against the original on the left. What is the entry that differs, as it stands on "
+        "the right?",
         "Look for the single difference between the lists. What stands on the right in that place?",
         "One entry was changed from the left list to the right one. What was it changed to?",
     ),
 }
 COPY_FIRST = (
-    "Comparing tiny lines by eye would be slow and unsafe. Both halves have the same layout, so I subtract one from the other and print "
-    "where they differ.",
-    "The two halves should be the same pixel by pixel, except where the entry was changed. I let a program find the box of all "
-    "differences.",
-    "I cut the picture into its left and right half and take the difference. Whatever is not black there is the changed entry.",
-    "The print is too small to compare by reading. The halves can be compared as pictures: the box around all differing pixels tells "
-    "the place.",
+    "Comparing tiny lines by eye would be slow and unsafe. Both halves have the same layout, so I subtract one from the "
+    "other and print where they differ.",
+    "The two halves should be the same pixel by pixel, except where the entry was changed. I let a program find the box "
+    "of all differences.",
+    "I cut the picture into its left and right half and take the difference. Whatever is not black there is the changed "
+    "entry.",
+    "The print is too small to compare by reading. The halves can be compared as pictures: the box around all differing "
+    "pixels tells the place.",
     "Left and right half are laid out alike. Their difference is zero but for one entry; getbbox gives its place.",
     "First I find the place, then I read it. The difference of the two halves shows where they are not the same.",
 )
 COPY_THEN = (
-    "They differ only from {top} to {bottom} pixels from the top. I cut that line out of the right half and enlarge it.",
-    "The box is one line high, between {top} and {bottom}. That line of the right-hand copy is what I want to see, enlarged.",
-    "All differences lie between {top} and {bottom} pixels of the height, which is a single line. I crop it from the right half, with some "
-    "margin.",
+    "They differ only from {top} to {bottom} pixels from the top. I cut that line out of the right half, from some way "
+    "to the left of the place on, and enlarge it.",
+    "The box is one line high, between {top} and {bottom}. That line of the right-hand copy is what I want to see, "
+    "enlarged.",
+    "All differences lie between {top} and {bottom} pixels of the height, which is a single line. I crop it from the "
+    "right half, with some margin.",
     "So the changed entry is in the line at {top} to {bottom} pixels. I enlarge this strip of the right half.",
-    "The printed box starts {top} pixels down and ends at {bottom}. I take this strip of the right-hand list, a little larger, and "
-    "scale it up.",
+    "The printed box starts {top} pixels down and ends at {bottom}. I take this strip of the right-hand list, a little "
+    "larger, and scale it up.",
     "One place differs, {top} to {bottom} pixels from the top. Now I look at it in the right half.",
 )
 COPY_CLOSINGS = (

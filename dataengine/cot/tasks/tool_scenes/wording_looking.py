@@ -19,24 +19,24 @@ CRATES = {
     ),
 }
 CRATE_THOUGHTS = (
-    "The {colour} crate is in the {row} row, {column} from the left. Its label is a white speck in the preview, so I cut the crate "
-    "out of the file, {across} and {down}, and enlarge it {factor} times.",
-    "I see the {colour} crate in the {row} row, at place {number}. I crop to it, about {across} and {down}, and enlarge it {factor} "
-    "times to read the label.",
-    "Only one crate is {colour}: the {column} from the left in the {row} row. It covers {across} and {down}; enlarged {factor} times, "
-    "its label should be legible.",
-    "The code is far too small to read at this size. The {colour} crate stands {column} in the {row} row, so I cut out {across} and "
-    "{down} and scale the part up by {factor}.",
-    "Where is it? {Row} row, {column} from the left. That is about {across} and {down} of the picture. I crop there and enlarge {factor} "
-    "times.",
-    "The label must be read from the file itself. For the {colour} crate, {column} in the {row} row, I take {across} and {down}, {factor} "
-    "times enlarged.",
+    "The {colour} crate is in the {row} row, {column} from the left. Its label is a white speck in the preview, so I cut the "
+    "middle of the crate out of the file, {across} and {down}, and enlarge it {factor} times.",
+    "I see the {colour} crate in the {row} row, at place {number}. I crop to the part with its label, about {across} and {down}, "
+    "and enlarge that {factor} times.",
+    "Only one crate is {colour}: the {column} from the left in the {row} row. Its label lies within {across} and {down}; enlarged "
+    "{factor} times, it should be legible.",
+    "The code is far too small to read at this size. The {colour} crate is the {column} in the {row} row, so I cut out its "
+    "middle, {across} and {down}, and scale the part up by {factor}.",
+    "Where is it? {Row} row, {column} from the left. The label is at about {across} and {down} of the picture. I crop there and "
+    "enlarge {factor} times.",
+    "The label must be read from the file itself. For the {colour} crate, the {column} in the {row} row, I take the part around "
+    "the label, {across} and {down}, {factor} times enlarged.",
 )
 CRATE_CLOSINGS = (
-    "The enlarged crate is the {colour} one, and its label reads {answer}.",
+    "The part comes from the {colour} crate, and its label reads {answer}.",
     "Now the label is sharp: {answer}.",
     "On the white label of the {colour} crate I read {answer}.",
-    "The part shows the {colour} crate with its label. The code is {answer}.",
+    "The part shows the middle of the {colour} crate. The code on its label is {answer}.",
     "At this size the code can be read without doubt: {answer}.",
     "The label in the middle of the crate says {answer}.",
 )
@@ -69,17 +69,18 @@ BARS = {
     ),
 }
 LABEL_THOUGHTS = (
-    "The bar of {name} is the {place} from the left. Above it is a number, too small to read here. I cut out the area around the top of "
-    "the bar, {across} and {down}, and enlarge it {factor} times.",
-    "{name} is written below the {place} bar. The value stands over its top end, so I crop to {across} and {down} and enlarge that "
-    "{factor} times.",
-    "I need the number over the {place} bar, which is labelled {name}. It lies at about {across} and {down}; {factor} times as large it "
-    "should be legible.",
-    "In the preview the numbers are specks. For {name}, the {place} bar, I take {across} and {down} of the file and scale it up by {factor}.",
-    "First the bar: {name} is the {place} from the left. Then its number: right above the top of the bar, {across}, {down}. I enlarge that "
-    "part {factor} times.",
-    "The top of the {place} bar, that of {name}, lies within {across} and {down}. I crop there and enlarge the part {factor} times to read "
-    "the number.",
+    "The bar of {name} is the {place} from the left. Above it is a number, too small to read here. I cut out the area "
+    "around the top of the bar, {across} and {down}, and enlarge it {factor} times.",
+    "{name} is written below the {place} bar. The value stands over its top end, so I crop to {across} and {down} and "
+    "enlarge that {factor} times.",
+    "I need the number over the {place} bar, which is labelled {name}. It lies at about {across} and {down}; {factor} "
+    "times as large it should be legible.",
+    "In the preview the numbers are specks. For {name}, the {place} bar, I take {across} and {down} of the file and "
+    "scale it up by {factor}.",
+    "First the bar: {name} is the {place} from the left. Then its number: right above the top of the bar, {across}, "
+    "{down}. I enlarge that part {factor} times.",
+    "The top of the {place} bar, that of {name}, lies within {across} and {down}. I crop there and enlarge the part "
+    "{factor} times to read the number.",
 )
 LABEL_CLOSINGS = (
     "The number above the bar of {name} is {answer}.",
@@ -90,18 +91,18 @@ LABEL_CLOSINGS = (
     "Now the digits are large enough: {answer}. They belong to {name}.",
 )
 TICK_THOUGHTS = (
-    "The bar of {name}, the {place} from the left, ends at the {line} grid line above the base. The number of that line stands at its left "
-    "end; I cut out {across} and {down} and enlarge it {factor} times.",
-    "Counting grid lines from the base, the bar of {name} reaches the {line}. The numbers on the axis are too small to read, so I go to the "
-    "left end of that line, {across} and {down}, and scale it up by {factor}.",
-    "{name} is the {place} bar. Its top coincides with the {line} grid line above the base. What I still need is the label of that line: "
-    "{across}, {down}, {factor} times enlarged.",
-    "I count how far the bar of {name} reaches: up to the {line} grid line. Its label is at the left edge, at about {across} and {down}; I "
-    "enlarge that part {factor} times.",
-    "The axis is on the left, with one tiny number for each grid line. The bar of {name} ends at the {line} line above the base, so I take "
-    "{across} and {down} of the file and enlarge that {factor} times.",
-    "From the top of the {place} bar, {name}, I follow the grid line to the left edge. The number there lies within {across} and {down}; I "
-    "crop to it and enlarge it {factor} times.",
+    "The bar of {name}, the {place} from the left, ends at the {line} grid line above the base. The number of that line "
+    "stands at its left end; I cut out {across} and {down} and enlarge it {factor} times.",
+    "Counting grid lines from the base, the bar of {name} reaches the {line}. The numbers on the axis are too small to "
+    "read, so I go to the left end of that line, {across} and {down}, and scale it up by {factor}.",
+    "{name} is the {place} bar. Its top coincides with the {line} grid line above the base. What I still need is the "
+    "label of that line: {across}, {down}, {factor} times enlarged.",
+    "I count how far the bar of {name} reaches: up to the {line} grid line. Its label is at the left edge, at about "
+    "{across} and {down}; I enlarge that part {factor} times.",
+    "The axis is on the left, with one tiny number for each grid line. The bar of {name} ends at the {line} line above "
+    "the base, so I take {across} and {down} of the file and enlarge that {factor} times.",
+    "From the top of the {place} bar, {name}, I follow the grid line to the left edge. The number there lies within "
+    "{across} and {down}; I crop to it and enlarge it {factor} times.",
 )
 TICK_CLOSINGS = (
     "The number at the end of the {line} grid line is {answer}, and that is where the bar of {name} ends.",
@@ -134,14 +135,17 @@ SIGNS = {
     ),
 }
 SIGN_THOUGHTS = (
-    "The {colour} sign is {where}. Its letters are only a few pixels high here, so I cut out {across} and {down} of the file and enlarge that "
-    "{factor} times.",
+    "The {colour} sign is {where}. Its letters are only a few pixels high here, so I cut out {across} and {down} of the "
+    "file and enlarge that {factor} times.",
     "I see a small {colour} plate {where}, at about {across} and {down}. I crop to it and enlarge it {factor} times.",
-    "There is one {colour} sign, {where}. To read it I need the pixels of the file: {across}, {down}, scaled up by {factor}.",
-    "The text on the sign is a blur in the preview. The sign lies {where}; I take {across} and {down} and make that {factor} times as large.",
-    "First I locate the sign: it is {where}, within {across} and {down}. Enlarging that part {factor} times should show its text.",
-    "What has a black and white edge and a {colour} ground, {where}, must be the sign. I crop the file to {across} and {down} and enlarge it "
-    "{factor} times.",
+    "There is one {colour} sign, {where}. To read it I need the pixels of the file: {across}, {down}, scaled up by "
+    "{factor}.",
+    "The text on the sign is a blur in the preview. The sign lies {where}; I take {across} and {down} and make that "
+    "{factor} times as large.",
+    "First I locate the sign: it is {where}, within {across} and {down}. Enlarging that part {factor} times should show "
+    "its text.",
+    "What has a black and white edge and a {colour} ground, {where}, must be the sign. I crop the file to {across} and "
+    "{down} and enlarge it {factor} times.",
 )
 SIGN_CLOSINGS = (
     "The sign now fills a good part of the view. It says {answer}.",

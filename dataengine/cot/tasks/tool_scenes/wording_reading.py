@@ -13,18 +13,18 @@ TINY_CONTEXTS = {
     ),
 }
 TINY_THOUGHTS = (
-    "The heading can be read, but the framed list cannot: in the preview its letters are only a few pixels high. The frame is "
-    "{where}, from about {across} and from {down}. I cut out that part and enlarge it {factor} times.",
-    "Below the heading I see a small frame {where}. It takes up roughly {across} and {down}, so I crop to these edges and "
-    "enlarge the result {factor} times.",
-    "The list is the small frame {where}; its lines are a grey blur at this size. I crop the file to {across} and {down}, then "
-    "scale the part up by {factor}.",
-    "To read the list I need the pixels of the file. The frame lies {where}: horizontally at {across}, vertically at {down}. "
-    "Cropping there and enlarging {factor} times should do.",
-    "What is asked about must be in the frame {where}, since there is nothing else below the heading. I take {across} and "
-    "{down} of the file and enlarge that {factor} times.",
-    "The lines in the frame {where} are too small to make out here. The frame spans about {across} and {down}; I cut it out "
-    "and make it {factor} times as large.",
+    "The heading can be read, but the framed list cannot: in the preview its letters are only a few pixels high. The "
+    "frame is {where}, from about {across} and from {down}. I cut out that part and enlarge it {factor} times.",
+    "Below the heading I see a small frame {where}. It takes up roughly {across} and {down}, so I crop to these edges "
+    "and enlarge the result {factor} times.",
+    "The list is the small frame {where}; its lines are a grey blur at this size. I crop the file to {across} and "
+    "{down}, then scale the part up by {factor}.",
+    "To read the list I need the pixels of the file. The frame lies {where}: horizontally at {across}, vertically at "
+    "{down}. Cropping there and enlarging {factor} times should do.",
+    "What is asked about must be in the frame {where}, since there is nothing else below the heading. I take {across} "
+    "and {down} of the file and enlarge that {factor} times.",
+    "The lines in the frame {where} are too small to make out here. The frame spans about {across} and {down}; I cut it "
+    "out and make it {factor} times as large.",
 )
 TURNED_CONTEXTS = {
     "turned": (
@@ -49,25 +49,25 @@ ANGLES = {
     270: "PIL counts angles counter-clockwise, so that is rotate(90)",
 }
 TURNED_THOUGHTS = (
-    "{lies}, so {upright} will put the text upright; {angle}. The framed list is {where}, at about {across} and {down}. I crop "
-    "it, turn it and enlarge it {factor} times.",
-    "{lies}. Everything on the page needs {upright}: {angle}. I cut out the frame {where} ({across}, {down}), turn the part and "
+    "{lies}, so {upright} will put the text upright; {angle}. The framed list is {where}, at about {across} and {down}. "
+    "I crop it, turn it and enlarge it {factor} times.",
+    "{lies}. Everything on the page needs {upright}: {angle}. I cut out the frame {where} ({across}, {down}), turn the "
+    "part and enlarge it {factor} times.",
+    "First, how does the page lie? {lies}. That calls for {upright}; {angle}. The small frame is {where}, covering about"
+    " {across} and {down}, and I enlarge it {factor} times after turning it.",
+    "The list is the small frame {where}, about {across} and {down}. {lies}, so I give the part {upright} ({angle}) and "
     "enlarge it {factor} times.",
-    "First, how does the page lie? {lies}. That calls for {upright}; {angle}. The small frame is {where}, covering about "
-    "{across} and {down}, and I enlarge it {factor} times after turning it.",
-    "The list is the small frame {where}, about {across} and {down}. {lies}, so I give the part {upright} ({angle}) and enlarge "
-    "it {factor} times.",
-    "{lies}: what the page needs is {upright}, and {angle}. The list is too small as well. I crop to {across} and {down}, where "
-    "the frame is, turn it, and scale it up by {factor}.",
-    "I need two things: {upright}, since the heading shows how the page lies, and a larger view of the frame {where}. {lies}; "
-    "{angle}. The frame takes up {across} and {down}; I enlarge it {factor} times.",
+    "{lies}: what the page needs is {upright}, and {angle}. The list is too small as well. I crop to {across} and "
+    "{down}, where the frame is, turn it, and scale it up by {factor}.",
+    "I need two things: {upright}, since the heading shows how the page lies, and a larger view of the frame {where}. "
+    "{lies}; {angle}. The frame takes up {across} and {down}; I enlarge it {factor} times.",
 )
 SIDEWAYS_FIRST = (
     "The frame {where} holds the list, but it is too small to read. I first enlarge that part, {across} and {down}, "
     "{factor} times.",
     "I start with the size: the frame is {where}, about {across} and {down}. I cut it out and enlarge it {factor} times.",
-    "The list must be the frame {where}. At this size its lines are a blur, so I crop to {across} and {down} and scale the part "
-    "up by {factor}.",
+    "The list must be the frame {where}. At this size its lines are a blur, so I crop to {across} and {down} and scale "
+    "the part up by {factor}.",
     "Before anything else I look at the frame {where} from close up: {across}, {down}, {factor} times as large.",
     "One thing at a time. I cut out the frame {where} ({across}, {down}) and enlarge it {factor} times.",
     "The frame {where} is small. I take {across} and {down} of the file and enlarge that {factor} times.",
@@ -101,28 +101,29 @@ MIRRORED_CONTEXTS = {
 }
 FLIPPED = {
     "left-right": (
-        "The heading is at the top right and its letters are reversed, running from right to left: left and right are swapped",
+        "The heading is at the top right and its letters are reversed, running from right to left: left and right are "
+        "swapped",
         "ImageOps.mirror undoes that",
     ),
     "top-bottom": (
-        "The letters of the heading stand on their heads at the bottom, but the order from left to right is kept: top and bottom "
-        "are swapped",
+        "The letters of the heading stand on their heads at the bottom, but the order from left to right is kept: top "
+        "and bottom are swapped",
         "ImageOps.flip undoes that",
     ),
 }
 MIRRORED_THOUGHTS = (
-    "{flipped}. {back}. The framed list is {where}, at about {across} and {down}; I crop it, flip it back and enlarge it "
+    "{flipped}. {back}. The framed list is {where}, at about {across} and {down}; I crop it, flip it back and enlarge it"
+    " {factor} times.",
+    "{flipped}; {back}. The list is too small as well, so I cut out the frame {where} ({across}, {down}) and enlarge it "
     "{factor} times.",
-    "{flipped}; {back}. The list is too small as well, so I cut out the frame {where} ({across}, {down}) and enlarge it {factor} "
-    "times.",
-    "How was the page changed? {flipped}. {back}, and I apply it to the frame {where} alone: {across}, {down}, {factor} times as "
-    "large.",
-    "The list is in the small frame {where}, about {across} and {down}. {flipped}. So the part has to be flipped back (ImageOps.{function} does that) "
-    "and enlarged {factor} times.",
-    "I look at the heading first. {flipped}. The same holds for the frame {where}, which spans {across} and {down}. {back}; then "
-    "I scale the part up by {factor}.",
-    "{flipped}. I take the frame {where} out of the file, {across} and {down}. {back}, and {factor} times the size makes the lines "
-    "legible.",
+    "How was the page changed? {flipped}. {back}, and I apply it to the frame {where} alone: {across}, {down}, {factor} "
+    "times as large.",
+    "The list is in the small frame {where}, about {across} and {down}. {flipped}. So the part has to be flipped back "
+    "(ImageOps.{function} does that) and enlarged {factor} times.",
+    "I look at the heading first. {flipped}. The same holds for the frame {where}, which spans {across} and {down}. "
+    "{back}; then I scale the part up by {factor}.",
+    "{flipped}. I take the frame {where} out of the file, {across} and {down}. {back}, and {factor} times the size makes"
+    " the lines legible.",
 )
 FAINT_CONTEXTS = {
     "faint": (
@@ -135,12 +136,11 @@ FAINT_CONTEXTS = {
     ),
 }
 FAINT_FIRST = (
-    "The picture is an almost even grey; I can only just tell that something is written on it. I multiply the contrast by 4 and "
-    "see whether letters come out.",
-    "Grey on nearly the same grey: there are traces of lines, but I cannot read them. As a first step I raise the contrast to 4 "
-    "times its value.",
+    "The picture is an almost even grey. If there is a list, its ink is hardly different from the paper, so I multiply the "
+    "contrast by 4 and see whether letters come out.",
+    "Grey on nearly the same grey: I cannot make out any letters. As a first step I raise the contrast to 4 times its value.",
     "I see hardly more than a grey sheet. Let me strengthen the contrast by a factor of 4 first.",
-    "The lines differ from the paper by very little. I begin with a contrast of 4 and look at the result.",
+    "Whatever is written here differs from the paper by very little. I begin with a contrast of 4 and look at the result.",
     "Nothing can be read like this, since ink and paper are almost the same grey. A contrast of 4 should show where the writing "
     "is.",
     "I start by raising the contrast, with a factor of 4, to find the lines at all.",

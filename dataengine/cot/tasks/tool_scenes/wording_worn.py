@@ -35,17 +35,20 @@ FIRST = {
     "small-tilted": SIDEWAYS_FIRST,
     "small-faint": (
         "The frame {where} must hold the list. I enlarge it first: {across} and {down}, {factor} times.",
-        "There is a small frame {where}, and at this size I see no writing in it. I cut out {across} and {down} and enlarge that "
-        "{factor} times.",
+        "There is a small frame {where}, and at this size I see no writing in it. I cut out {across} and {down} and "
+        "enlarge that {factor} times.",
         "I begin with the size. The frame is {where}, about {across} and {down}; I make that part {factor} times as large.",
-        "Inside the frame {where} nothing can be read here. Let me crop to {across} and {down} and scale the part up by {factor}.",
-        "The only place for a list is the frame {where}. I take {across} and {down} of the file and enlarge that {factor} times.",
+        "Inside the frame {where} nothing can be read here. Let me crop to {across} and {down} and scale the part up by "
+        "{factor}.",
+        "The only place for a list is the frame {where}. I take {across} and {down} of the file and enlarge that "
+        "{factor} times.",
         "To look into the frame {where}, I crop the file to {across} and {down} and enlarge the part {factor} times.",
     ),
 }
 THEN = {
     "faint-turned": (
-        "Now the lines show, and they {runs}. The page needs {upright} as well; {angle}. I also raise the contrast once more.",
+        "Now the lines show, and they {runs}. The page needs {upright} as well; {angle}. I also raise the contrast once "
+        "more.",
         "The letters come out, but they {runs}. So I add {upright} ({angle}) and strengthen the contrast further.",
         "There is the writing, still pale, and its lines {runs}. Next: more contrast, and {upright}; {angle}.",
         "With this much contrast I can see that the lines {runs}. I take a contrast of 16 and add {upright}: {angle}.",
@@ -53,21 +56,23 @@ THEN = {
         "The writing begins to show: its lines {runs}. What is missing is {upright} ({angle}) and still more contrast.",
     ),
     "small-tilted": (
-        "Enlarged, the lines can be seen to {slope} by about {degrees} degrees. Turning the part {back} by as much makes "
-        "them level.",
+        "Enlarged, the lines can be seen to {slope} by about {degrees} degrees. Turning the part {back} by as much makes"
+        " them level.",
         "The letters are large enough now, but the lines {slope} at roughly {degrees} degrees. I straighten them by "
         "turning the part {back}.",
         "The note is tilted: its lines {slope}, by some {degrees} degrees. I turn it {back} by that angle.",
-        "The edges of the note and its lines {slope} by about {degrees} degrees, so I rotate the part {back} by {degrees} degrees.",
+        "The edges of the note and its lines {slope} by about {degrees} degrees, so I rotate the part {back} by "
+        "{degrees} degrees.",
         "In this view the lines {slope}. I judge the angle to be {degrees} degrees and turn the part {back}.",
         "To read it comfortably I level the lines, which {slope} by around {degrees} degrees: a turn {back}.",
     ),
     "small-faint": (
-        "The frame is large now, and inside it pale lines can be guessed at. I raise the contrast of the part by a factor of 16.",
-        "There is writing in the frame, hardly darker or lighter than its background. A contrast of 16 should bring it out.",
-        "Enlarged, the frame shows traces of lines but no legible letters. I repeat the crop with 16 times the contrast.",
+        "The frame is large now, but what is in it hardly differs from the background. I raise the contrast of the part by a "
+        "factor of 16.",
+        "If there is writing in the frame, it has almost the grey of its background. A contrast of 16 should bring it out.",
+        "Enlarged, the frame shows no legible letters yet. I repeat the crop with 16 times the contrast.",
         "The size is right; what is missing is contrast. I strengthen it 16 times.",
-        "I can make out that something is written there, no more than that. So the same part again, with a contrast of 16.",
-        "The letters are there, but too pale. I multiply the contrast of this part by 16.",
+        "I can hardly make out that something is written there. So the same part again, with a contrast of 16.",
+        "The frame fills a good part of the view, and still its lines are too pale to read. I multiply the contrast by 16.",
     ),
 }
