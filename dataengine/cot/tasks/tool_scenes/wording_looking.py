@@ -19,18 +19,18 @@ CRATES = {
     ),
 }
 CRATE_THOUGHTS = (
-    "The {colour} crate is in the {row} row, {column} from the left. Its label is a white speck in the preview, so I cut the "
-    "middle of the crate out of the file, {across} and {down}, and enlarge it {factor} times.",
-    "I see the {colour} crate in the {row} row, at place {number}. I crop to the part with its label, about {across} and {down}, "
-    "and enlarge that {factor} times.",
-    "Only one crate is {colour}: the {column} from the left in the {row} row. Its label lies within {across} and {down}; enlarged "
-    "{factor} times, it should be legible.",
-    "The code is far too small to read at this size. The {colour} crate is the {column} in the {row} row, so I cut out its "
-    "middle, {across} and {down}, and scale the part up by {factor}.",
-    "Where is it? {Row} row, {column} from the left. The label is at about {across} and {down} of the picture. I crop there and "
-    "enlarge {factor} times.",
-    "The label must be read from the file itself. For the {colour} crate, the {column} in the {row} row, I take the part around "
-    "the label, {across} and {down}, {factor} times enlarged.",
+    "The {colour} crate is in the {row} row, {column} from the left. Its label is a white speck in the preview, so I cut"
+    " the middle of the crate out of the file, {across} and {down}, and enlarge it {factor} times.",
+    "I see the {colour} crate in the {row} row, at place {number}. I crop to the part with its label, about {across} and"
+    " {down}, and enlarge that {factor} times.",
+    "Only one crate is {colour}: the {column} from the left in the {row} row. Its label lies within {across} and {down};"
+    " enlarged {factor} times, it should be legible.",
+    "The code is far too small to read at this size. The {colour} crate is the {column} in the {row} row, so I cut out "
+    "its middle, {across} and {down}, and scale the part up by {factor}.",
+    "Where is it? {Row} row, {column} from the left. The label is at about {across} and {down} of the picture. I crop "
+    "there and enlarge {factor} times.",
+    "The label must be read from the file itself. For the {colour} crate, the {column} in the {row} row, I take the part"
+    " around the label, {across} and {down}, {factor} times enlarged.",
 )
 CRATE_CLOSINGS = (
     "The part comes from the {colour} crate, and its label reads {answer}.",
