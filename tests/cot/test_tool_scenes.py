@@ -15,10 +15,12 @@ from support.cot_corpus import alone, images_of, pictures, sample, written
 
 from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core import tools
+from dataengine.cot.core.columns import Member
 from dataengine.cot.core.formats import Agentic
 from dataengine.cot.core.outcomes import Kept
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.shard_files import decode_png
+from dataengine.cot.mix.shards import ChosenRecord
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.tasks.base import words
 from dataengine.cot.tasks.registry import TASKS
@@ -135,7 +137,7 @@ def test_words_fit_the_way_of_flipping() -> None:
         if way == "top-bottom":
             assert "mirror" not in text + codes and "ImageOps.flip" in codes
         else:
-            assert "top and bottom" not in text and "heads" not in text and "ImageOps.mirror" in codes
+            assert "top and bottom" not in text and "upside down" not in text and "ImageOps.mirror" in codes
     assert min(seen["top-bottom"], seen["left-right"]) > 0.3 * SCENES
 
 
@@ -145,7 +147,7 @@ def test_thoughts_say_how_a_page_lies_before_it_is_turned() -> None:
     lies = {
         "rotate(-90": "from bottom to top",
         "rotate(90": "from top to bottom",
-        "rotate(180": "on its head|on their heads",
+        "rotate(180": "upside down",
     }
     turns = Counter[str]()
     for _, _, _, reply in scenes(task):
@@ -211,3 +213,19 @@ def test_regions_hold_their_boxes_and_say_where_they_are() -> None:
     assert Region(70, 40, 90, 60).where == "on the right, at mid-height"
     assert Region(40, 75, 60, 95).where == "in the lower part, near the middle"
     assert Region(40, 40, 60, 60).where == "near the middle"
+
+
+def _members(count: int) -> tuple[Member, ...]:
+    return tuple(Member(f"obs{n}.png", n, 1, "0" * 64) for n in range(count))
+
+
+def test_the_family_of_a_record_says_how_many_pictures_it_has() -> None:
+    """Records of one shard have the same members."""
+    for name, family in (("tiny_text", "canvas"), ("area_share", "canvas_1"), ("faint_text", "canvas_3")):
+        one = kept(name)
+        row = ChosenRecord(
+            rid=one.question.id, split="train", family=one.question.family, question=one.question, pack="p",
+            members=_members(len(one.images)), text="x", path_pack=None, path_members=(), edited=None, paths=(), text_only="",
+            chosen=0, agreement=1.0, equal=False, action="", quality=3, prior=0.0, weight=1.0, repeat=1,
+        )  # fmt: skip
+        assert row.planned().family == family

@@ -18,10 +18,10 @@ from dataengine.cot.tasks.tool_scenes.sheets import FACES, KINDS, block, content
 from dataengine.media.image.pixels import Pixels
 
 _LANDS = {
-    "lake": ("blue", (70, 130, 200)),
+    "water": ("blue", (70, 130, 200)),
     "forest": ("green", (50, 120, 60)),
     "sand": ("yellow", (230, 205, 120)),
-    "moor": ("purple", (130, 90, 150)),
+    "moorland": ("purple", (130, 90, 150)),
 }
 _MAP, _GROUND = 448, (238, 234, 224)
 _CENTRES = ((118, 118), (330, 118), (118, 330), (330, 330))

@@ -64,10 +64,10 @@ SHARES = {
         "On this map {colour} stands for {land}. To the nearest per cent, how much of the map is that?",
         "Measure the {colour} area. What percentage of the map is it, as a whole number?",
         "To the nearest whole per cent, what share of the map is {land}?",
-        "How large is the {land} on this map, in per cent of its area? Round to a whole number.",
+        "How large is the area of {land} on this map, in per cent of the whole? Round to a whole number.",
         "A planner wants to know how much of the map is {land}. What is the percentage, rounded to a whole number?",
         "Estimates will not do here: what percentage of the pixels is {colour}, rounded to a whole number?",
-        "Of all the pixels of this map, how many in a hundred belong to the {land}? Round to a whole number.",
+        "Of all the pixels of this map, how many in a hundred show {land}? Round to a whole number.",
         "Find the share of {land} on this map by counting pixels, in whole per cent.",
     ),
 }
@@ -105,10 +105,10 @@ COPIES = {
         "The right-hand list differs from the left-hand one in a single entry. What is that entry on the right?",
         "Compare both copies of the list. What does the changed entry on the right read?",
         "These two lists should be the same, but one entry is not. What does the right-hand copy say there?",
-        "A clerk made one mistake when copying the left list. What did the clerk write on the right?",
+        "A clerk made one mistake when copying the left list. What did the clerk write there on the right?",
         "Find the one difference between the two lists and give the entry of the right-hand list.",
         "One line of the right-hand copy was altered. What does its second column say now?",
-        "Which entry in the right-hand list is not as in the left-hand one?",
+        "Which entry of the right-hand list differs from that of the left-hand one? Give it as it stands on the right.",
         "The lists are in small print and differ in one entry. What does it read in the right-hand list?",
         "Check the copy on the right against the original on the left. What is the entry that differs, as it stands on "
         "the right?",
@@ -117,15 +117,15 @@ COPIES = {
     ),
 }
 COPY_FIRST = (
-    "Comparing tiny lines by eye would be slow and unsafe. Both halves have the same layout, so I subtract one from the "
-    "other and print where they differ.",
+    "Comparing tiny lines by eye would be slow and unreliable. Both halves have the same layout, so I subtract one from "
+    "the other and print where they differ.",
     "The two halves should be the same pixel by pixel, except where the entry was changed. I let a program find the box "
     "of all differences.",
-    "I cut the picture into its left and right half and take the difference. Whatever is not black there is the changed "
-    "entry.",
+    "I cut the picture into its left and right halves and take the difference. Whatever is not black there is the "
+    "changed entry.",
     "The print is too small to compare by reading. The halves can be compared as pictures: the box around all differing "
     "pixels tells the place.",
-    "Left and right half are laid out alike. Their difference is zero but for one entry; getbbox gives its place.",
+    "The left and right halves are laid out alike. Their difference is zero but for one entry; getbbox gives its place.",
     "First I find the place, then I read it. The difference of the two halves shows where they are not the same.",
 )
 COPY_THEN = (

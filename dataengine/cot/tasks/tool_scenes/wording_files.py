@@ -16,5 +16,5 @@ SAME_SIZE_NOTES = (
     "(The picture is in image.png; it has {full} pixels.)",
     "(File: image.png, {full} pixels.)",
     "(It is stored as image.png with {full} pixels.)",
-    "(You find the picture in image.png, {full} pixels.)",
+    "(You will find the picture in image.png, {full} pixels.)",
 )

@@ -144,14 +144,14 @@ SIGN_THOUGHTS = (
     "{factor} times as large.",
     "First I locate the sign: it is {where}, within {across} and {down}. Enlarging that part {factor} times should show "
     "its text.",
-    "What has a black and white edge and a {colour} ground, {where}, must be the sign. I crop the file to {across} and "
+    "The small {colour} plate with a black and white edge, {where}, must be the sign. I crop the file to {across} and "
     "{down} and enlarge it {factor} times.",
 )
 SIGN_CLOSINGS = (
     "The sign now fills a good part of the view. It says {answer}.",
     "Enlarged, the {colour} sign reads {answer}.",
     "The letters are clear now: {answer}.",
-    "On the {colour} ground I read {answer}.",
+    "On the {colour} background I read {answer}.",
     "Now a word and a number can be read: {answer}.",
     "That is large enough. The text of the sign is {answer}.",
 )

@@ -17,8 +17,8 @@ TINY_THOUGHTS = (
     "frame is {where}, from about {across} and from {down}. I cut out that part and enlarge it {factor} times.",
     "Below the heading I see a small frame {where}. It takes up roughly {across} and {down}, so I crop to these edges "
     "and enlarge the result {factor} times.",
-    "The list is the small frame {where}; its lines are a grey blur at this size. I crop the file to {across} and "
-    "{down}, then scale the part up by {factor}.",
+    "The list is the small frame {where}; its lines are a blur at this size. I crop the file to {across} and {down}, "
+    "then scale the part up by {factor}.",
     "To read the list I need the pixels of the file. The frame lies {where}: horizontally at {across}, vertically at "
     "{down}. Cropping there and enlarging {factor} times should do.",
     "What is asked about must be in the frame {where}, since there is nothing else below the heading. I take {across} "
@@ -38,7 +38,7 @@ TURNED_CONTEXTS = {
 }
 LIES = {
     90: "The heading runs from bottom to top along the left edge",
-    180: "The heading stands on its head at the bottom of the page",
+    180: "The heading is upside down at the bottom of the page and runs from right to left",
     270: "The heading runs from top to bottom along the right edge",
 }
 """By how many degrees the page was turned counter-clockwise."""
@@ -72,10 +72,10 @@ SIDEWAYS_FIRST = (
     "One thing at a time. I cut out the frame {where} ({across}, {down}) and enlarge it {factor} times.",
     "The frame {where} is small. I take {across} and {down} of the file and enlarge that {factor} times.",
 )
-RUNS = {90: "run from bottom to top", 180: "stand on their heads", 270: "run from top to bottom"}
+RUNS = {90: "run from bottom to top", 180: "are upside down", 270: "run from top to bottom"}
 SIDEWAYS_THEN = (
     "The letters are large enough now, but the lines {runs}. They need {upright}; {angle}.",
-    "Enlarged, the lines can be seen to {runs}. I add {upright}: {angle}.",
+    "Enlarged, it is clear that the lines {runs}. I add {upright}: {angle}.",
     "Now I see that the lines {runs}, as the heading does. What is missing is {upright}, and {angle}.",
     "The size is right; the direction is not, for the lines {runs}. So {upright}: {angle}.",
     "In this view the lines {runs}. I repeat the crop and give it {upright}; {angle}.",
@@ -94,7 +94,7 @@ MIRRORED_CONTEXTS = {
         "Top and bottom are swapped on this page.",
         "The page is flipped vertically, like a reflection in water.",
         "The scan was flipped, top to bottom.",
-        "The letters stand on their heads here, although the lines still run from left to right.",
+        "The letters are upside down here, although the lines still run from left to right.",
         "Somebody flipped this picture vertically.",
         "The small list on this vertically flipped sheet has to be flipped back and enlarged.",
     ),
@@ -106,8 +106,8 @@ FLIPPED = {
         "ImageOps.mirror undoes that",
     ),
     "top-bottom": (
-        "The letters of the heading stand on their heads at the bottom, but the order from left to right is kept: top "
-        "and bottom are swapped",
+        "The heading is at the bottom and its letters are upside down, but the order from left to right is kept: top and"
+        " bottom are swapped",
         "ImageOps.flip undoes that",
     ),
 }
@@ -136,13 +136,14 @@ FAINT_CONTEXTS = {
     ),
 }
 FAINT_FIRST = (
-    "The picture is an almost even grey. If there is a list, its ink is hardly different from the paper, so I multiply the "
-    "contrast by 4 and see whether letters come out.",
-    "Grey on nearly the same grey: I cannot make out any letters. As a first step I raise the contrast to 4 times its value.",
+    "The picture is an almost even grey. If there is a list, its ink is hardly different from the paper, so I multiply "
+    "the contrast by 4 and see whether letters come out.",
+    "Grey on nearly the same grey: I cannot make out any letters. As a first step I raise the contrast to 4 times its "
+    "value.",
     "I see hardly more than a grey sheet. Let me strengthen the contrast by a factor of 4 first.",
     "Whatever is written here differs from the paper by very little. I begin with a contrast of 4 and look at the result.",
-    "Nothing can be read like this, since ink and paper are almost the same grey. A contrast of 4 should show where the writing "
-    "is.",
+    "Nothing can be read like this, since ink and paper are almost the same grey. A contrast of 4 should show where the "
+    "writing is.",
     "I start by raising the contrast, with a factor of 4, to find the lines at all.",
 )
 FAINT_THEN = (
@@ -151,9 +152,9 @@ FAINT_THEN = (
     "That helps: the writing is there, {count} lines of it. It is still too pale to read with certainty, so {stronger}.",
     "The direction is right; the letters show, only faintly. {stronger}.",
     "Better, yet I would not trust my reading of such pale letters. {stronger}.",
-    "The result shows {count} pale lines. To read them safely, {stronger}.",
+    "The result shows {count} pale lines. To read them reliably, {stronger}.",
 )
 STRONGER = {
-    "contrast": "I go up to a contrast of 16, four times as much again",
+    "contrast": "I go up to a contrast of 16, four times as much as before",
     "autocontrast": "I stretch the greys over the whole range with autocontrast",
 }

@@ -31,7 +31,7 @@ ASKS: Mapping[str, tuple[str, ...]] = {
     ),
     "rooms": (
         "Which room is {key} in?",
-        "What is the number of the room of {key}?",
+        "What is {key}'s room number?",
         "Read the room number in the line for {key}.",
         "Find {key} in the list. Which room number is printed beside the name?",
         "In which room can {key} be found?",
@@ -59,9 +59,9 @@ FINALS: Mapping[str, tuple[str, ...]] = {
     ),
     "rooms": (
         "{key} is in room {box}.",
-        "The room number of {key} is {box}.",
+        "{key}'s room number is {box}.",
         "The room listed for {key} is {box}.",
-        "Room of {key}: {box}",
+        "{key}'s room: {box}",
     ),
 }
 CLOSINGS = (

@@ -64,11 +64,11 @@ THEN = {
         "The edges of the note and its lines {slope} by about {degrees} degrees, so I rotate the part {back} by "
         "{degrees} degrees.",
         "In this view the lines {slope}. I judge the angle to be {degrees} degrees and turn the part {back}.",
-        "To read it comfortably I level the lines, which {slope} by around {degrees} degrees: a turn {back}.",
+        "To read it comfortably I level the lines, which {slope} by around {degrees} degrees, with a turn {back}.",
     ),
     "small-faint": (
-        "The frame is large now, but what is in it hardly differs from the background. I raise the contrast of the part by a "
-        "factor of 16.",
+        "The frame is large now, but what is in it hardly differs from the background. I raise the contrast of the part "
+        "by a factor of 16.",
         "If there is writing in the frame, it has almost the grey of its background. A contrast of 16 should bring it out.",
         "Enlarged, the frame shows no legible letters yet. I repeat the crop with 16 times the contrast.",
         "The size is right; what is missing is contrast. I strengthen it 16 times.",
