@@ -64,6 +64,15 @@ def test_pictures(code: str, expected: np.ndarray) -> None:
         ("print(image.width, image.size)", f"{WIDTH} ({WIDTH}, {HEIGHT})"),
         ("print(round(10 / 3, 2) if 1 <= 2 <= 2 else 'x')", "3.33"),
         ("image = image.crop((0, 0, 5, 5))\nprint(image.size)", "(5, 5)"),
+        ("print(image.getpixel((7, 4)))", str(tuple(int(n) for n in CHINA[4, 7]))),
+        ("print(image.convert('L').crop((0, 0, 1, 1)).getcolors()[0][0])", "1"),
+        ("print(image.getcolors(9))", "None"),
+        ("from PIL import ImageChops\nprint(ImageChops.difference(image, image).getbbox())", "None"),
+        (
+            "from PIL import ImageChops, ImageOps\n"
+            "print(ImageChops.difference(image, ImageOps.invert(image.crop((0, 0, 6, 4)))).getbbox())",
+            "(0, 0, 6, 4)",
+        ),
     ],
 )
 def test_arithmetic(code: str, expected: str) -> None:
@@ -82,6 +91,9 @@ REFUSED = (
     "print(1 + 'a')", "print([1][5])", "print('<answer>')", "print('`' * 3)", "x = 1", "", "print(", "print(1)\n print(2)",
     "(" * 200 + ")" * 200, "print(" + "-" * 100 + "1)", "#" * 5000, "print(f'{1:>9999999}')", "print(1 if 2 is 2 else 3)",
     "print(min())", "print(range(3, 1, 0))", "print(True + 1)", "print(image.crop)", "image()", "math.sqrt(2)", "\0",
+    "image.getpixel((9999, 0))", "image.getpixel((-1, 0))", "image.getpixel(3)", "image.getcolors(10 ** 6)",
+    "image.getdata()", "image.histogram()", "from PIL import ImageChops\nImageChops.add(image, image)",
+    "from PIL import ImageChops\nImageChops.difference(image, 3)",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from dataengine.cot.core.shard_files import decode_png, observations
 from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
 from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.tasks.registry import TASKS
-from dataengine.cot.tasks.rendered.tool_scenes import ReadWithTools
+from dataengine.cot.tasks.tool_scenes.base import WithTools
 from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE = sorted(pictures())[0]
@@ -143,21 +143,22 @@ def test_numbers_that_tools_gave_support_the_reasoning(server: ChatServer, shop:
 
 
 def test_a_drawn_picture_is_shown_and_worked_on(server: ChatServer, shop: Shop) -> None:
-    """As is done with a sample's: the program runs on the picture that the question shows, and the record holds both."""
+    """The program runs on the sheet, of which the question shows a thumbnail; the record holds that and the result."""
     desk = Desk(server, shop, "turned_text")
     task = TASKS["turned_text"]
-    assert isinstance(task, ReadWithTools) and desk.question.shown == 1
-    reading = task.reading(desk.question.parameters)
-    code = "\n".join(call.render() for call in reading.calls)
+    assert isinstance(task, WithTools) and desk.question.shown == 1
+    scene = task.scene(desk.question.parameters)
+    code = scene.turns[-1].code
     scripted(
         server, fenced(code), fenced("print(image.width)", "And how wide it is."), final, answer=desk.question.answer
     )
     path = desk.path()
     assert desk.check().grade == "A" and [m.name for m in path.members] == ["obs0.png", "obs1.png"]
+    assert f"<sandbox_output> {scene.sheet.shape[1]} </sandbox_output>" in path.text and scene.reduced
     stored = [decode_png(data) for data in desk.shop.pictures(path.pack, path.members).values()]
-    assert np.array_equal(stored[0], reading.pixels) and np.array_equal(stored[1], tools.run(code, reading.pixels))
+    assert np.array_equal(stored[0], scene.shown) and np.array_equal(stored[1], tools.run(code, scene.sheet))
     shown = server.bodies[0]["messages"][0]["content"][1]["image_url"]["url"]
-    assert np.array_equal(decode_png(base64.b64decode(shown.partition(",")[2])), reading.pixels)
+    assert np.array_equal(decode_png(base64.b64decode(shown.partition(",")[2])), scene.shown)
     record, images = desk.finished(path)
     assert record.family == "canvas" and verify_record(record.to_bytes(), sample, images).passed
     other = dict(zip(images, reversed(images.values()), strict=True))

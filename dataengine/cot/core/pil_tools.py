@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
 from dataengine.errors import InputError
 
@@ -120,6 +120,26 @@ def _filter(picture: Picture, kind: Any) -> Picture:
     return Picture(picture.image.filter(kind))
 
 
+def _getpixel(picture: Picture, place: Any) -> Any:
+    x, y = (round(at) for at in numbers(place, 2))
+    if not (0 <= x < picture.image.width and 0 <= y < picture.image.height):
+        raise ToolError.because(
+            f"getpixel({(x, y)}) is outside of a picture of {picture.image.width} x {picture.image.height}"
+        )
+    return picture.image.getpixel((x, y))
+
+
+def _getcolors(picture: Picture, maxcolors: Any = 256) -> Any:
+    """``(count, colour)`` of each colour; None, as PIL has it, where there are more."""
+    return picture.image.getcolors(int(number(maxcolors, 1, MAX_ITEMS)))
+
+
+def _difference(first: Any, second: Any) -> Picture:
+    if not isinstance(first, Picture) or not isinstance(second, Picture):
+        raise ToolError.because("two pictures are due")
+    return bounded(ImageChops.difference(first.image, second.image))
+
+
 def _of_image(function: Callable[[Image.Image], Image.Image]) -> Callable[[Any], Picture]:
     def call(picture: Any) -> Picture:
         if not isinstance(picture, Picture):
@@ -209,6 +229,7 @@ MODULES: Mapping[str, Module] = {
             "grayscale": _of_image(ImageOps.grayscale),
         },
     ),
+    "ImageChops": Module("ImageChops", {"difference": _difference}),
     "ImageFilter": Module("ImageFilter", _FILTERS),
     "math": Module("math", _MATH),
 }
@@ -219,6 +240,9 @@ METHODS: Mapping[str, Callable[..., Any]] = {
     "transpose": _transpose,
     "convert": _convert,
     "filter": _filter,
+    "getpixel": _getpixel,
+    "getcolors": _getcolors,
+    "getbbox": lambda picture: picture.image.getbbox(),
     "copy": lambda picture: picture,
 }
 ENHANCE = _enhance

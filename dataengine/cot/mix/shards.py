@@ -104,20 +104,21 @@ class ChosenRecord(Row):
     repeat: int
 
     def planned(self) -> PlanRow:
-        """Records of one shard have the same members: where a model used tools, the family tells how many pictures it has unless
-        they are as many as those of a program, one of a tool."""
-        by_tools, count = self.path_pack is not None, len(self.path_members)
-        as_usual = not by_tools or count == self.question.shown + 1
+        """Records of one shard have the same members: where tools worked on a picture, the family says how many pictures a
+        record has unless the tools gave just one."""
+        by_model = self.path_pack is not None
+        members = self.path_members if by_model else self.members
+        as_usual = not (by_model or self.family == "canvas") or len(members) == self.question.shown + 1
         return PlanRow(
             rid=self.rid,
             split=self.split,
-            family=cast(Family, self.family if as_usual else f"{self.family}_{count}"),
+            family=cast(Family, self.family if as_usual else f"{self.family}_{len(members)}"),
             question=self.question,
             text=self.text if self.edited is None else self.edited,
             paths=self.paths,
             chosen=self.chosen,
             pack=self.pack if self.path_pack is None else self.path_pack,
-            members=self.path_members if by_tools else self.members,
+            members=members,
             review=_REVIEWS.get(self.action, ""),
             text_only=self.text_only,
             equal=self.equal,

@@ -82,7 +82,7 @@ SELECT p."rid", e."mode", e."style", p."question", p."text" FROM p INNER JOIN (
 
 class CotMix(Cot, TableStage):
     name = "cot.mix"
-    version = "9"
+    version = "10"
     needs = ("cot.questions", "cot.paths", "cot.check", TEXTS, "cot.review", "cot.score")
 
     def settings(self, recipe: Recipe) -> Any:

@@ -12,7 +12,9 @@ from dataengine.cot.core.seeded import derive_seed
 from dataengine.cot.core.tables import AskedQuestion, PathRow
 from dataengine.cot.paths.reasoning_path import FailedPath, ReasoningPath, path_of
 from dataengine.cot.paths.tool_dialogue import converse
+from dataengine.cot.tasks.plugin_tasks import OWN
 from dataengine.cot.teachers import prompt_text
+from dataengine.cot.teachers.render import Program
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed
 from dataengine.models.serving.completion import ChatModel, Request, Result
@@ -48,7 +50,7 @@ class PathSampler:
         single: list[tuple[PathRow, Request]] = []
         dialogues: list[tuple[PathRow, Request]] = []
         pictures: dict[str, bytes] = {}
-        canvases: dict[str, Located] = {}
+        canvases: dict[str, Canvas] = {}
         own: dict[str, tuple[bytes, ...]] = {}
         questions = {one.rid: one.question for one in asked}
         for one in asked:
@@ -102,10 +104,11 @@ class PathSampler:
         self,
         dialogues: Sequence[tuple[PathRow, Request]],
         pictures: dict[str, bytes],
-        canvases: Mapping[str, Located],
+        canvases: Mapping[str, Canvas],
     ) -> Iterator[tuple[PathRow, ReasoningPath | FailedPath]]:
         def run(programs: Sequence[tuple[int, str]]) -> Sequence[bytes | str | Failed]:
-            return self.renderer.run_programs([(canvases[dialogues[index][0].rid], code) for index, code in programs])
+            worked_on = ((canvases[dialogues[index][0].rid], code) for index, code in programs)
+            return self.renderer.run_programs([(one.located, one.program(code)) for one, code in worked_on])
 
         def complete(requests: Sequence[Request]) -> Iterator[tuple[int, Result]]:
             return self.teacher.complete(requests, pictures.__getitem__)
@@ -115,12 +118,28 @@ class PathSampler:
             yield dialogues[index][0], path
 
 
-def canvas_of(one: AskedQuestion, located: Mapping[str, Located]) -> Located:
-    """Where the picture lies that tools work on: the one that was drawn for the question and is shown in it, else the sample."""
-    if not one.question.shown:
-        return located[one.sample]
+@dataclass(frozen=True)
+class Canvas:
+    """What the programs of a question work on: the bytes from which the task makes the picture."""
+
+    located: Located
+    task: str
+    parameters: tuple[tuple[str, str], ...]
+
+    def program(self, code: str) -> Program:
+        return Program(code, self.task, self.parameters)
+
+
+def canvas_of(one: AskedQuestion, located: Mapping[str, Located]) -> Canvas:
+    """The sample, of which the task makes the picture; for the task of a plugin the picture that is shown, where there is one of
+    its own."""
+    question = one.question
+    if question.task in OWN:
+        return Canvas(located[one.sample], question.task, tuple(question.parameters.items()))
+    if not question.shown:
+        return Canvas(located[one.sample], "", ())
     member = one.members[0]
-    return Located(one.rid, "image", "png", member.size, (), one.pack, member.offset, {})
+    return Canvas(Located(one.rid, "image", "png", member.size, (), one.pack, member.offset, {}), "", ())
 
 
 def path_row(question: Question, index: int, teacher: str, prompt: str, seed: int) -> PathRow:

@@ -31,6 +31,7 @@ from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
 from dataengine.cot.tasks.plugin_tasks import task_plugins, use, versions
 from dataengine.cot.tasks.programmatic import TEACHER, exchange
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.tasks.rendered import fonts
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError
@@ -116,6 +117,7 @@ class PathWorker:
         use(self.plugins)
         if not models(self.config):
             return
+        fonts.prepare()
         self._renderer = Renderer(self.limits, self.workspace)
         for place, config in enumerate(self.config.teachers):
             if isinstance(config, OpenAIConfig):

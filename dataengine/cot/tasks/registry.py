@@ -17,10 +17,10 @@ from dataengine.cot.tasks.match_clips import MatchClips
 from dataengine.cot.tasks.non_thinking import DominantColour, Orientation
 from dataengine.cot.tasks.read_text import ReadText
 from dataengine.cot.tasks.rendered.families import FAMILIES
-from dataengine.cot.tasks.rendered.tool_scenes import TOOL_SCENES
 from dataengine.cot.tasks.text_cot import TextReasoning
 from dataengine.cot.tasks.think_with_image import FindCell, InspectView
 from dataengine.cot.tasks.thinking import CompareParts
+from dataengine.cot.tasks.tool_scenes.families import TOOL_SCENES
 from dataengine.cot.tasks.tree import CAPABILITIES, shares_of
 from dataengine.cot.tasks.video import CountShots, OrderFrames
 from dataengine.cot.tasks.video_frames import FindFrame, Stranger

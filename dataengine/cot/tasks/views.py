@@ -13,11 +13,11 @@ from dataengine.media.image.pixels import Pixels
 #: Views by name, in words that follow "the picture".
 VIEWS = {
     **{part: f"cropped to its {part}" for part in QUARTERS},
-    "rotate 90": "turned clockwise by a quarter",
-    "rotate 180": "turned upside down",
-    "rotate 270": "turned counter-clockwise by a quarter",
+    "rotate 90": "rotated a quarter turn clockwise",
+    "rotate 180": "rotated by half a turn",
+    "rotate 270": "rotated a quarter turn counter-clockwise",
     "flip horizontal": "mirrored left to right",
-    "flip vertical": "mirrored top to bottom",
+    "flip vertical": "flipped top to bottom",
 }
 
 #: Views that leave halves where they are, so that a question about these would not need the view.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from dataengine.cot.core import tools
-from dataengine.cot.core.decoded import working_size
+from dataengine.cot.core.decoded import PICTURE_SIDE, decoded, working_size
 from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.core.shard_files import encode_png
+from dataengine.cot.tasks.registry import TASKS
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.encode import encode_jpeg
 from dataengine.media.limits import Limits
@@ -17,8 +19,16 @@ from dataengine.media.video.sampling import FAST
 SIDE, FRAME_SIDE = 768, 252
 """Pixels of the shorter side of a picture and of a frame, at most; a fast frame has about a third of the area."""
 FAST_SIDE = 138
-_PICTURE = 448
-"""As ``decoded.PICTURE_SIDE``: what tools work on is what they are checked on."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A model's program for a question: what it works on is the picture of the ``task``, by the question's parameters, so that it
+    is what its output is checked on. The task of a plugin has no name here."""
+
+    code: str
+    task: str
+    parameters: tuple[tuple[str, str], ...]
 
 
 def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> dict[str, list[bytes]]:
@@ -29,11 +39,16 @@ def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> d
     return {way: _frames(data, way, limits) for way in sorted(samplings)}
 
 
-def run_program(limits: Limits, item: tuple[bytes, str]) -> tuple[bytes, str]:
+def run_program(limits: Limits, item: tuple[bytes, Program]) -> tuple[bytes, str]:
     """Output of a model's program on a picture: a PNG, or as text the numbers of its measurements or why it was refused; the
     other is empty. Raises InputError where the picture cannot be decoded."""
-    data, code = item
-    output = tools.run_or_refuse(code, working_size(decode_rgb(data, limits, _PICTURE)))
+    data, program = item
+    task = TASKS.get(program.task)
+    if task is None:
+        picture = working_size(decode_rgb(data, limits, PICTURE_SIDE))
+    else:
+        picture = task.canvas(dict(program.parameters), decoded("", "image", data, limits))
+    output = tools.run_or_refuse(program.code, picture)
     return (b"", output) if isinstance(output, str) else (encode_png(output), "")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.tables import AskedQuestion
+from dataengine.cot.teachers.render import Program
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
@@ -42,8 +43,8 @@ class Renderer:
         )
         return {row.id: outcome.value for row, outcome in outcomes if isinstance(outcome, Ok)}
 
-    def run_programs(self, programs: Sequence[tuple[Located, str]]) -> list[bytes | str | Failed]:
-        """Output of each program on its picture, in order: a PNG, text, or the failure of the child that ran it."""
+    def run_programs(self, programs: Sequence[tuple[Located, Program]]) -> list[bytes | str | Failed]:
+        """Output of each program on its question's picture, in order: a PNG, text, or the failure of the child that ran it."""
         if self._programs is None:
             function = "dataengine.cot.teachers.render:run_program"
             self._programs = Decoder(function, self._limits, self._limits, tuple[bytes, str])

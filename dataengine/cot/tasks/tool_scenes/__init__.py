@@ -1,0 +1,1 @@
+"""Thinking with images on drawn pictures: each question needs a program, whose result the reply then reads."""
