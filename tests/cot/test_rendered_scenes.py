@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from support.cot_corpus import jpeg, of, pixels_of
 
+from dataengine.cot.checks.grade import grade
+from dataengine.cot.core.question import Question
 from dataengine.cot.core.sample import NO_SAMPLE
 from dataengine.cot.core.seeded import Draw
-from dataengine.cot.tasks.base import Abstain, words
+from dataengine.cot.tasks.base import Abstain, messages, words
 from dataengine.cot.tasks.composed.base import Composed
 from dataengine.cot.tasks.difficulty import difficulty
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.tasks.rendered.base import Rendered, Scene, thought
+from dataengine.cot.tasks.rendered.families import FAMILIES
 from dataengine.cot.tasks.rendered.science import Clock
 from dataengine.cot.tasks.rendered.shapes import FORMS, board
 from dataengine.media.image.pixels import Pixels
@@ -129,3 +132,32 @@ def test_pieces_of_a_jigsaw_are_as_large_as_they_were() -> None:
     [params, *_] = task.options(source, Draw(1))  # type: ignore[misc]
     [sheet] = task.observe(params, source)
     assert sheet.shape[1] >= 3 * 240 and max(sheet.shape) <= 1024
+
+
+@pytest.mark.parametrize("task", FAMILIES, ids=lambda task: task.name)
+def test_a_reply_about_a_scene_is_sound_by_the_checks(task: Rendered) -> None:
+    """Characters of any script that the picture shows are no foreign language."""
+    for n in range(40):
+        [params] = task.options(NO_SAMPLE, Draw("sound", n))
+        facts, style = task.measure(params, NO_SAMPLE), task.styles[0]
+        answer = task.scene(params).answer
+        exchange = task.write("0" * 32, params, facts, answer, style, words(n, 0))
+        question = Question(
+            id="0" * 32,
+            mode=task.mode,
+            task=task.name,
+            style=style,
+            family=task.family,
+            difficulty=difficulty(task.name, params, facts),
+            seed=n,
+            parents=("0" * 32,),
+            content=messages(exchange, style)[0].content,
+            answer=answer,
+            answer_type=task.type_of(params),
+            basis=task.basis,
+            parameters=params,
+            facts=facts,
+            observations=(),
+        )
+        graded = grade(question, exchange.reply.render())
+        assert graded.grade == "A", (graded.reasons, exchange.question, exchange.reply.render())
