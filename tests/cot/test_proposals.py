@@ -112,7 +112,7 @@ def test_no_reply_to_an_unsettled_question_counts_before_people_have_looked(
     vlm: tuple[ChatServer, ScriptedVlm], tmp_path: Path
 ) -> None:
     server, _ = vlm
-    shop = Workshop(tmp_path, IDS[:1], config(server) | {"teachers": [{"type": "programmatic"}]})
+    shop = Workshop(tmp_path, IDS, config(server) | {"teachers": [{"type": "programmatic"}]})
     shop.proposals()
     unsettled = {q.rid: "unsettled" in q.question.parameters for q in shop.questions() if q.question}
     shop.paths()

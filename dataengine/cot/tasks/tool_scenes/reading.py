@@ -48,7 +48,7 @@ def sideways(draw: Draw) -> ToolScene:
     region, factor = _region(image, box)
     back = f"part = part.rotate({_angle_back(degrees)}, expand=True)"
     code = program(*crop(region), back, enlarge(factor), save())
-    turns = (Turn(w.TURNED_THOUGHTS, code),)
+    turns: tuple[Turn, ...] = (Turn(w.TURNED_THOUGHTS, code),)
     if draw.below(2):
         turns = (Turn(w.SIDEWAYS_FIRST, program(*crop(region), enlarge(factor), save())), Turn(w.SIDEWAYS_THEN, code))
     return _scene("turned", lines, image, turns, {**region.slots, **_turn_slots(degrees), "factor": str(factor)})
