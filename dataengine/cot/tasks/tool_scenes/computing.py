@@ -14,7 +14,7 @@ from dataengine.cot.tasks.tool_scenes import wording_computing as w
 from dataengine.cot.tasks.tool_scenes.base import SIDE, ToolScene, Turn
 from dataengine.cot.tasks.tool_scenes.programs import crop, enlarge, factor_for, program, region_of, save
 from dataengine.cot.tasks.tool_scenes.reading import SMALL
-from dataengine.cot.tasks.tool_scenes.sheets import FACES, KINDS, block, content, placed
+from dataengine.cot.tasks.tool_scenes.sheets import KINDS, SMALL_FACES, block, content, placed
 from dataengine.media.image.pixels import Pixels
 
 _LANDS = {
@@ -33,7 +33,7 @@ _TINY, _BEFORE = 11, 220
 def price_total(draw: Draw) -> ToolScene:
     """Reads two prices, then multiplies and adds them; the total has two decimals, as Python prints it."""
     lines, theme = content(draw, "prices"), canvas.theme(draw)
-    page = placed(block(lines.rows, draw.choice(FACES), SMALL, theme), lines.heading, theme, draw, SIDE, 1248)
+    page = placed(block(lines.rows, draw.choice(SMALL_FACES), SMALL, theme), lines.heading, theme, draw, SIDE, 1248)
     region = region_of(*page.box, page.image.size)
     factor = factor_for(region, page.image.size)
     (item, price), (other, other_price) = draw.shuffled(lines.rows)[:2]
@@ -107,7 +107,7 @@ def _outline(centre: tuple[int, int], draw: Draw) -> list[tuple[float, float]]:
 
 def changed_entry(draw: Draw) -> ToolScene:
     """Finds where two copies of a list differ, then reads that line of the second."""
-    theme, face, count = canvas.theme(draw), draw.choice(FACES), 9 + draw.below(6)
+    theme, face, count = canvas.theme(draw), draw.choice(SMALL_FACES), 9 + draw.below(6)
     kind = draw.choice(sorted(KINDS))
     lines = content(draw, kind, count)
     rows, at = list(lines.rows), lines.place

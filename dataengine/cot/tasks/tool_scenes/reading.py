@@ -22,7 +22,7 @@ from dataengine.cot.tasks.tool_scenes.programs import (
     save,
     turned,
 )
-from dataengine.cot.tasks.tool_scenes.sheets import FACES, Content, Placed, block, content, placed
+from dataengine.cot.tasks.tool_scenes.sheets import FACES, SMALL_FACES, Content, Placed, block, content, placed
 from dataengine.cot.tasks.tool_scenes.wording_sheets import CLOSINGS, FINALS
 
 SMALL = 13
@@ -144,7 +144,7 @@ def _scene(
 
 def _page(draw: Draw, lines: Content, theme: canvas.Theme, tilt: int = 0) -> Placed:
     """A sheet with the lines in small print, turned counter-clockwise by ``tilt`` degrees."""
-    note = block(lines.rows, draw.choice(FACES), SMALL, theme)
+    note = block(lines.rows, draw.choice(SMALL_FACES), SMALL, theme)
     if tilt:
         note = note.rotate(tilt, Image.Resampling.BICUBIC, expand=True, fillcolor=theme.paper)
     return placed(note, lines.heading, theme, draw, SIDE, 1152 + 96 * draw.below(5))

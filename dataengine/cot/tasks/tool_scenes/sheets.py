@@ -14,6 +14,8 @@ from dataengine.cot.tasks.rendered.fonts import Face
 from dataengine.cot.tasks.rendered.words import NAMES, NOUNS, TOWNS, some
 
 FACES: tuple[Face, ...] = ("sans", "serif", "mono")
+SMALL_FACES: tuple[Face, ...] = ("sans", "mono")
+"""Of small print: the old-style 3 of the serif face is taken for a 5 at that size."""
 PIECES = (
     "notebook", "pencil", "lamp", "mug", "teapot", "basket", "candle", "bowl", "spoon", "towel", "apron", "kettle",
     "ladder", "bucket", "broom", "clock",
