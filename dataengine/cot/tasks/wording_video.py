@@ -22,7 +22,7 @@ SHOT_QUESTIONS = (
     "What is the number of shots in this video?",
     "Going from start to finish, how many shots do you see?",
     "If this clip were split at its cuts, how many pieces would there be?",
-    "Count the cuts in this video and add one. What number do you get?",
+    "Count the cuts in this video. How many shots does that make?",
     "Say how many shots make up this clip.",
 )
 ONE_SHOT = ("The clip is a single shot, so the count is {n}.", "There is {n} shot.", "Number of shots: {n}.")
