@@ -50,7 +50,7 @@ class Models:
         return {"path": batch["path"], "clip": self.clip(arrays), "nsfw": self.nsfw(arrays)}
 
 
-ray.init(num_cpus=int(cores), include_dashboard=False, logging_level="error")
+ray.init(num_cpus=2 * int(cores), include_dashboard=False, logging_level="error")  # the files need CPUs to be read, too
 files = ray.data.read_binary_files(pictures, include_paths=True)
 files.map_batches(Models, batch_size=32, concurrency=int(cores), num_cpus=1).write_parquet(out)
 """

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dataengine.cot.checks.recurrence import RECOMBINED
 from dataengine.cot.core.tables import NO_AGREEMENT, CheckRow, End
+from dataengine.cot.tasks.programmatic import TEACHER
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,10 @@ class Choice:
 
 
 def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | None = None) -> Choice:
-    """Of sound paths (grade A) the one whose steps recur most in the others, then that of the highest log-probability, then the
-    shortest; those with a step below ``least_step``
-    come last and need a reviewer. So does one that is ``redundant`` times as long as the shortest of its question, and a flawed
-    path (B) where there is no sound one. A path with an injected error is never chosen as sound, whatever the checks find."""
+    """Of sound paths (grade A) the one whose steps recur most in the others, then that of the highest log-probability, then of a
+    model's the shortest, of a program's the first. Those with a step below ``least_step`` come last and need a reviewer. So does
+    one that is ``redundant`` times as long as the shortest of its question, and a flawed path (B) where there is no sound one. A
+    path with an injected error is never chosen as sound, whatever the checks find."""
     finished = [c for c in checks if c.failure is None]
     if not finished:
         return Choice(
@@ -41,8 +42,8 @@ def choose(checks: Sequence[CheckRow], redundant: float, least_step: float | Non
             reason=_most_frequent(c.reasons[0] if c.reasons else "injected error" for c in finished),
         )
     agreement = len(sampled(right)) / max(len(sampled(finished)), 1)
-    shortest = min(c.words for c in right)
-    flaws = {id(c): (c.grade, _low_confidence(c, least_step), c.words > redundant * shortest) for c in right}
+    shortest = min(map(_words, right))
+    flaws = {id(c): (c.grade, _low_confidence(c, least_step), _words(c) > redundant * shortest) for c in right}
     best = min(right, key=lambda c: (*flaws[id(c)], *_by_confidence(c)))
     grade, low_confidence, long = flaws[id(best)]
     unsettled = grade == "B" and best.reasons == (NO_AGREEMENT,)
@@ -69,9 +70,14 @@ def _low_confidence(check: CheckRow, least_step: float | None) -> bool:
     return least_step is not None and min(check.step_means or (), default=0.0) < least_step
 
 
+def _words(check: CheckRow) -> int:
+    """Length of a path; 0 of a program's, whose wordings are drawn: the shorter ones must not come more often."""
+    return 0 if check.teacher == TEACHER else check.words
+
+
 def _by_confidence(check: CheckRow) -> tuple[float, float, int, int]:
     confidence = check.confidence
-    return (-check.recurrence, -(confidence if confidence is not None else 0.0), check.words, check.index)
+    return (-check.recurrence, -(confidence if confidence is not None else 0.0), _words(check), check.index)
 
 
 def _most_frequent(reasons: Iterable[str]) -> str:

@@ -170,7 +170,7 @@ def _crossing(draw: Draw, counts: _Counts = _USUAL) -> Scene:
         "",
     )
     if label == chart.labels[-1]:
-        check = ("That is the last label of all.", "")
+        check = (f"{label} is the last label.", "")
     slots = {"first": first, "second": second}
     return _scene(chart, "crossing", label, slots, steps, effort.two_lines(len(chart.labels)), check)
 

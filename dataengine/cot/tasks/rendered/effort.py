@@ -12,6 +12,8 @@ from dataengine.cot.tasks.rendered.words import NUMBER_WORDS
 
 Sentence = tuple[str, ...]
 """A sentence in several wordings, of which one is drawn."""
+_MANY_SHAPES = 9
+"""Shapes that take more than a glance."""
 _LITTLE = (
     "This only takes {work}, so the answer can be given directly.",
     "{Work} is all that is needed here, and no steps have to be written out.",
@@ -151,13 +153,13 @@ def line(points: int) -> Effort:
 
 
 def shapes(number: int) -> Effort:
-    """Shapes to be counted: up to three are seen at a glance."""
+    """Shapes of which those that fit are to be counted: of a handful they are seen at a glance."""
     work = (
-        ("spotting no more than three shapes", "picking out three shapes at most")
-        if number < 4
-        else ("counting more than three shapes one by one", "finding more than three shapes and counting each of them once")
+        (f"looking over {counted(number, 'shape')}", f"picking from {counted(number, 'shape')}")
+        if number < _MANY_SHAPES
+        else (f"checking {counted(number, 'shape')} one by one", f"going through {counted(number, 'shape')} and counting some")
     )  # fmt: skip
-    return Effort(work, number, 4)
+    return Effort(work, number, _MANY_SHAPES)
 
 
 def walk(characters: int, backwards: bool = False) -> Effort:
@@ -210,7 +212,7 @@ def sides(wide: int, tall: int, product: bool) -> Effort:
         if digits == 2
         else "numbers of more than one digit"
         if digits == 4
-        else "numbers, one of two digits"
+        else "numbers, one of them of two digits"
     )
     if product:
         return Effort((f"multiplying two {size}", f"reading two sides and multiplying two {size}"), digits, 3)

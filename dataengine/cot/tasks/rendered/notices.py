@@ -1,4 +1,4 @@
-"""Rendered receipts, notices, opening hours and dated cards."""
+"""Rendered receipts, notices, opening hours and dated events."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def _whole(start: int, end: int) -> list[Sentence]:
     length = f"{hours} hours{' and 30 minutes' if rest else ''}"
     product = f"{hours} × 60{' + 30' if rest else ''} = {end - start}"
     return [
-        (f"From {_clock(start)} to {_clock(end)} it is {length}.", f"That is {length} in all."),
+        (f"From {_clock(start)} to {_clock(end)} is {length}.", f"That is {length} in all."),
         (f"In minutes, {product}.", f"An hour has 60 minutes, so that is {product} minutes."),
     ]
 
@@ -201,37 +201,37 @@ def _between(now: int, until: int) -> list[Sentence]:
     if now < full < until:
         first, rest = full - now, until - full
         return [
-            (f"From {_clock(now)} to {_clock(full)} it is {first} minutes, and from there to {_clock(until)} another {rest}.",
+            (f"From {_clock(now)} to {_clock(full)} is {first} minutes, and from there to {_clock(until)} another {rest}.",
              f"Up to {_clock(full)} there are {first} minutes, and {rest} more up to {_clock(until)}."),
             (f"Together that is {first} + {rest} = {gap} minutes.", f"In all, {first} + {rest} = {gap} minutes."),
         ]  # fmt: skip
-    return [(f"From {_clock(now)} to {_clock(until)} it is {gap} minutes.", f"That is {gap} minutes.")]
+    return [(f"From {_clock(now)} to {_clock(until)} is {gap} minutes.", f"That is {gap} minutes.")]
 
 
 def _clock(minutes: int) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}"
 
 
-_CARDS = ("Bridge opened", "First ferry", "Great flood", "New school", "Market moved", "Tower lit", "Mill sold")
+_EVENTS = ("Bridge opened", "First ferry", "Great flood", "New school", "Market moved", "Tower lit", "Mill sold")
 
 
 def _timeline(draw: Draw) -> Scene:
-    """Lettered cards with dates, to be put in the order of time."""
+    """Lettered lines with dates, to be put in the order of time."""
     count = 5 + draw.below(2)
     days = draw.shuffled([(month, 1 + draw.below(28)) for month in draw.shuffled(range(12))[:count]])
     letters, year = "ABCDEF"[:count], 1900 + draw.below(120)
     dates = [f"{day} {MONTHS[month]}" for month, day in days]
-    cards = list(zip(letters, some(draw, _CARDS, count), dates, strict=True))
-    lines = [f"{letter}  {name}, {date} {year}" for letter, name, date in cards]
+    events = list(zip(letters, some(draw, _EVENTS, count), dates, strict=True))
+    lines = [f"{letter}  {name}, {date} {year}" for letter, name, date in events]
     paint = canvas.later(lines, draw.choice(("sans", "serif", "hand")), 22, canvas.theme(draw))
     order = sorted(range(count), key=lambda n: days[n])
-    listed = joined([f"{letter} on {date}" for letter, _, date in cards])
+    listed = joined([f"{letter} on {date}" for letter, _, date in events])
     months = joined([f"{MONTHS[days[n][0]]} ({letters[n]})" for n in order])
-    first, last = cards[order[0]], cards[order[-1]]
+    first, last = events[order[0]], events[order[-1]]
     steps: list[Sentence] = [
         (
-            f"All cards have the year {year}, so the months decide.",
-            f"The year is {year} on every card; I compare the months.",
+            f"All dates are of the year {year}, so the months decide.",
+            f"The year is {year} in every line; I compare the months.",
         ),
         (f"In the order of the year, the months are {months}.", f"Sorted by month: {months}."),
     ]
@@ -244,7 +244,7 @@ def _timeline(draw: Draw) -> Scene:
         tuple(steps),
         w.FINALS["timeline"],
         opening=(
-            (f"The cards are dated as follows: {listed}.", f"From top to bottom the dates are: {listed}.", "", ""),
+            (f"The lines are dated as follows: {listed}.", f"From top to bottom the dates are: {listed}.", "", ""),
         ),
         check=((f'So it begins with "{first[1]}" and ends with "{last[1]}".', ""),),
     )

@@ -25,15 +25,15 @@ def _hidden(draw: Draw) -> Scene:
         f"for turn in range({times}):",
         f"    {other}.append({name})",
         f"    {name} += {step}",
-        f"print({other})",
-        f"# prints {values}",
+        f"print(turn, {other})",
+        f"# prints {times - 1} {values}",
     )
     covered = draw.choice((0, 2, 4))
     shown = Listing("Python", lines, canvas.theme(draw), True, covered)
     listed = joined(list(map(str, values)))
     ends: Sentence = (
-        f"The comment says that the list printed is {listed}.",
-        f"According to the comment, {listed} are printed.",
+        f"The comment says that the list printed at the end is {listed}.",
+        f"According to the comment, the list that is printed holds {listed}.",
     )
     reasons: dict[int, list[Sentence]] = {
         0: [ends,
@@ -42,9 +42,10 @@ def _hidden(draw: Draw) -> Scene:
             (f"So {name} has to start at {start}.", f"Before the loop, {name} must therefore be {start}.")],
         2: [ends,
             (f"That is a list of {times} values.", f"There are {times} values in the list."),
-            (f"Each turn appends one, so the loop runs {times} times.", f"One is appended per turn, which takes {times} turns.")],
+            (f"Each turn appends one, so the loop runs {times} times; its variable is turn, which is printed beside the list.",
+              f"One is appended per turn, which takes {times} turns, and the loop variable that is printed is called turn.")],
         4: [ends,
-            (f"Between {values[0]} and {values[1]} it grows by {step}.", f"Each value is {step} more than the last."),
+            (f"From {values[0]} to {values[1]} the value grows by {step}.", f"Each value is {step} more than the last."),
             (f"The loop must add {step} in each turn.", f"So {step} has to be added to {name} in every turn.")],
     }  # fmt: skip
     slots = {"n": str(covered + 1), "nth": ordinal(covered + 1)}
@@ -133,11 +134,20 @@ def _filter(draw: Draw) -> _Program:
     return _Program(lines, str(sum(kept)), steps, len(values) + len(kept))
 
 
+def _sliced(name: str, first: int, size: int) -> Sentence:
+    """What a slice of a word takes."""
+    part, last = name[first : first + size], first + size - 1
+    return (
+        f'word[{first}:{first + size}] takes the letters {first} to {last}, counted from 0: "{part}".',
+        f'Counted from 0, the slice begins at letter {first} and stops before {first + size}: "{part}".',
+    )
+
+
 def _slice(draw: Draw) -> _Program:
     name, first, size = draw.choice(NOUNS), 1 + draw.below(2), 3
     part = name[first : first + size]
     lines = (f'word = "{name}"', f"print(word[{first}:{first + size}])")
-    return _Program(lines, part, [(f'The slice of "{name}" is "{part}".',)], 1)
+    return _Program(lines, part, [_sliced(name, first, size)], 1)
 
 
 def _text(draw: Draw) -> _Program:
@@ -154,7 +164,7 @@ def _text(draw: Draw) -> _Program:
     places = ", ".join(f"{n} {letter}" for n, letter in enumerate(name[: first + size]))
     steps: list[Sentence] = [
         (f'The letters of "{name}", counted from 0: {places}.', f'Counting "{name}" from 0: {places}.', ""),
-        (f'So word[{first}:{first + size}] is "{part}".', f'The slice from {first} to {first + size - 1} is "{part}".'),
+        _sliced(name, first, size),
         (f'"{other}" begins with "{other[0]}" and ends in "{other[-1]}".',
          f'tail[0] is "{other[0]}", and tail[-1] is the last letter of "{other}", "{other[-1]}".'),
         (f"Put together: {part} + {other[0]} + {other[-1]} = {output}.", f"Joined, that is {output}."),

@@ -90,7 +90,7 @@ def _count(draw: Draw) -> Scene:
             (f"There are {len(on.shapes)} shapes in the picture.", f"I look at all {len(on.shapes)} shapes.", ""),
         ),
         check=((f"The rest do not count: {others}.", f"The others, {others}, do not count.", "", ""),),
-        effort=effort.shapes(wanted),
+        effort=effort.shapes(len(on.shapes)),
     )
 
 
@@ -132,7 +132,7 @@ def _relation(draw: Draw) -> Scene:
             line = "row" if near.row == shape.row else "column"
             steps: list[Sentence] = [
                 (f"The grid has the {shape.name} in the {ordinal(shape.row + 1)} row and the {ordinal(shape.column + 1)} column.",
-                 f"On the grid I find the {shape.name} here: {_cell(shape)}."),
+                 f"I find the {shape.name} on the grid in the {_cell(shape)}."),
                 (f"In the same {line}, the next shape {side} it is the {near.name} ({_cell(near)}).",
                  f"Going on from there in the same {line}, I come to the {near.name} ({_cell(near)})."),
             ]  # fmt: skip

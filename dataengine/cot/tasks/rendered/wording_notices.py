@@ -72,7 +72,7 @@ HOURS = {
 }
 TIMELINE = {
     "timeline": (
-        "Put the cards in chronological order, earliest first. Answer with their letters.",
+        "Put the lines in chronological order, earliest first. Answer with their letters.",
         "In which order did these things happen? Give the letters, oldest first.",
         "Sort the events by date and list their letters, separated by commas.",
         "Arrange the lines from the earliest to the latest date. Answer with letters.",

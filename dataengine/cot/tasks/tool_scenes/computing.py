@@ -25,7 +25,7 @@ _LANDS = {
 }
 _MAP, _GROUND = 448, (238, 234, 224)
 _CENTRES = ((118, 118), (330, 118), (118, 330), (330, 330))
-_CORNERS = 24
+_CORNERS, _OFF = 24, 10
 _TINY, _BEFORE = 11, 220
 """Pixels of the letters of the copies, and to the left of a changed entry within which its line begins."""
 
@@ -68,7 +68,7 @@ def _cents(price: str) -> int:
 def area_share(draw: Draw) -> ToolScene:
     """Counts the pixels of one colour."""
     lands = some(draw, sorted(_LANDS), 3)
-    centres = draw.shuffled(_CENTRES)
+    centres = [(x + draw.below(2 * _OFF) - _OFF, y + draw.below(2 * _OFF) - _OFF) for x, y in draw.shuffled(_CENTRES)]
     sheet = canvas.blank(_MAP, _MAP, _GROUND)
     pen = ImageDraw.Draw(sheet)
     for land, centre in zip(lands, centres, strict=False):
@@ -95,7 +95,7 @@ def area_share(draw: Draw) -> ToolScene:
 
 def _outline(centre: tuple[int, int], draw: Draw) -> list[tuple[float, float]]:
     """An irregular area around a point that stays within its quarter of the map."""
-    mean = 40 + draw.below(45)
+    mean = 40 + draw.below(40)
     rough = [mean + draw.below(40) - 20 for _ in range(_CORNERS)]
     radii = [(rough[n - 1] + rough[n] + rough[(n + 1) % _CORNERS]) / 3 for n in range(_CORNERS)]
     angles = [2 * math.pi * n / _CORNERS for n in range(_CORNERS)]
@@ -130,7 +130,12 @@ def changed_entry(draw: Draw) -> ToolScene:
     difference = program(*halves, "print(ImageChops.difference(left, right).getbbox())", modules=("ImageChops",))
     line = program(*halves[:1], halves[2], f"part = right.crop(({start}, {top}, {end}, {bottom}))", enlarge(3), save())
     turns = (Turn(w.COPY_FIRST, difference, str(box)), Turn(w.COPY_THEN, line))
-    slots = {"key": rows[at][0], "top": str(box[1]), "bottom": str(box[3])}
+    slots = {
+        "key": rows[at][0],
+        "top": str(box[1]),
+        "bottom": str(box[3]),
+        "margin": f"{box[0] - start} pixels more on the left, 40 on the right",
+    }
     answer_type = lines.answer_type
     return ToolScene("changed", rows[at][1], answer_type, pixels, turns, w.COPY_CLOSINGS, w.COPY_FINALS, slots)
 

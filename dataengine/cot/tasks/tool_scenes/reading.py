@@ -27,7 +27,7 @@ from dataengine.cot.tasks.tool_scenes.wording_sheets import CLOSINGS, FINALS
 
 SMALL = 13
 """Pixels of the letters of small print: less than 4 as the question shows them."""
-_LARGE, _STRONG = 26, 16
+_LARGE, _FIRST, _STRONG = 26, 4, 16
 _MIDDLE_GREY = 120
 
 
@@ -78,7 +78,7 @@ def faint(draw: Draw) -> ToolScene:
         if stronger == "autocontrast"
         else (_contrast("image", _STRONG), ("ImageEnhance",))
     )
-    turns = (Turn(w.FAINT_FIRST, _strengthened(4)), Turn(w.FAINT_THEN, program(last[0], save(), modules=last[1])))
+    turns = (Turn(w.FAINT_FIRST, _strengthened(_FIRST)), Turn(w.FAINT_THEN, program(last[0], save(), modules=last[1])))
     slots = {"stronger": w.STRONGER[stronger], "count": str(len(lines.rows))}
     return _scene("faint", lines, image, turns, slots, reduced=False)
 
@@ -93,12 +93,12 @@ def _faint_turned(draw: Draw) -> ToolScene:
     image = turned(block(lines.rows, draw.choice(FACES), _LARGE, _grey(draw, 1)), degrees)
     back = f"part = part.rotate({_angle_back(degrees)}, expand=True)"
     second = program(_contrast("image", _STRONG), back, save(), modules=("ImageEnhance",))
-    turns = (Turn(worn.FIRST["faint-turned"], _strengthened(4)), Turn(worn.THEN["faint-turned"], second))
+    turns = (Turn(worn.FIRST["faint-turned"], _strengthened(_FIRST)), Turn(worn.THEN["faint-turned"], second))
     return _scene("faint-turned", lines, image, turns, _turn_slots(degrees), reduced=False)
 
 
 def _small_tilted(draw: Draw) -> ToolScene:
-    lines, theme, degrees = content(draw), canvas.theme(draw), 5 * (3 + draw.below(6)) * (1 if draw.below(2) else -1)
+    lines, theme, degrees = content(draw), canvas.theme(draw), 5 * (6 + draw.below(4)) * (1 if draw.below(2) else -1)
     page = _page(draw, lines, theme, degrees)
     region, factor = _region(page.image, page.box, 3)
     start, larger = crop(region), _factor_turned(region, page.image.size, abs(degrees))

@@ -57,18 +57,19 @@ TOTAL_FINALS = (
 )
 SHARES = {
     "share": (
-        "What percentage of this map is {land}? Give a whole number.",
-        "How much of the map is covered by {land}, in per cent, rounded to a whole number?",
-        "Count pixels: which share of the map is {land}, in whole per cent?",
+        "What percentage of this map is {land}, the {colour} area? Give a whole number.",
+        "How much of the map is covered by {land}, shown in {colour}, in per cent, rounded to a whole number?",
+        "Count pixels: which share of the map is {land} ({colour}), in whole per cent?",
         "What part of the picture, in per cent, does the {colour} area ({land}) take up? Round to a whole number.",
         "On this map {colour} stands for {land}. To the nearest per cent, how much of the map is that?",
-        "Measure the {colour} area. What percentage of the map is it, as a whole number?",
-        "To the nearest whole per cent, what share of the map is {land}?",
-        "How large is the area of {land} on this map, in per cent of the whole? Round to a whole number.",
-        "A planner wants to know how much of the map is {land}. What is the percentage, rounded to a whole number?",
-        "Estimates will not do here: what percentage of the pixels is {colour}, rounded to a whole number?",
-        "Of all the pixels of this map, how many in a hundred show {land}? Round to a whole number.",
-        "Find the share of {land} on this map by counting pixels, in whole per cent.",
+        "The {colour} area is {land}. What percentage of the map is it, as a whole number?",
+        "To the nearest whole per cent, what share of the map is {land}? It is the {colour} part.",
+        "How large is the area of {land}, drawn in {colour}, in per cent of the whole map? Round to a whole number.",
+        "A planner wants to know how much of the map is {land}, the {colour} area. What is the percentage, rounded to a "
+        "whole number?",
+        "Estimates will not do here: what percentage of the pixels is {colour}, which means {land}, rounded to a whole number?",
+        "Of all the pixels of this map, how many in a hundred are {colour}, that is, {land}? Round to a whole number.",
+        "Find the share of {land} on this map, where it is {colour}, by counting pixels, in whole per cent.",
     ),
 }
 SHARE_THOUGHTS = (
@@ -129,21 +130,23 @@ COPY_FIRST = (
     "First I find the place, then I read it. The difference of the two halves shows where they are not the same.",
 )
 COPY_THEN = (
-    "They differ only from {top} to {bottom} pixels from the top. I cut that line out of the right half, from some way "
-    "to the left of the place on, and enlarge it.",
-    "The box is one line high, between {top} and {bottom}. That line of the right-hand copy is what I want to see, "
-    "enlarged.",
+    "They differ only from {top} to {bottom} pixels from the top. I cut that line out of the right half, with {margin} "
+    "and 8 above and below, and enlarge it.",
+    "The box is one line high, between {top} and {bottom}. That line of the right-hand copy is what I want to see; to have "
+    "the whole of it I take {margin} and 8 above and below.",
     "All differences lie between {top} and {bottom} pixels of the height, which is a single line. I crop it from the "
-    "right half, with some margin.",
-    "So the changed entry is in the line at {top} to {bottom} pixels. I enlarge this strip of the right half.",
-    "The printed box starts {top} pixels down and ends at {bottom}. I take this strip of the right-hand list, a little "
-    "larger, and scale it up.",
-    "One place differs, {top} to {bottom} pixels from the top. Now I look at it in the right half.",
+    "right half with a margin: {margin}, 8 above and below.",
+    "So the changed entry is in the line at {top} to {bottom} pixels. I enlarge this strip of the right half, with "
+    "{margin} so that the line is complete, and 8 above and below.",
+    "The printed box starts {top} pixels down and ends at {bottom}. I take this strip of the right-hand list, {margin} and 8 "
+    "above and below, and scale it up.",
+    "One place differs, {top} to {bottom} pixels from the top. Now I look at it in the right half, with {margin} and 8 "
+    "above and below.",
 )
 COPY_CLOSINGS = (
     "The line in the right-hand list reads “{key}” and {answer}, so {answer} is the changed entry.",
     "Enlarged, the strip shows “{key}” with the entry {answer}.",
-    "It is the line of {key}; in the right-hand copy it says {answer}.",
+    "It is the line for {key}; in the right-hand copy it says {answer}.",
     "On the right, “{key}” is followed by {answer}. As all other lines agree, this is the entry that was changed.",
     "The strip from the right half says {answer} beside “{key}”.",
     "Now I can read it: {key}, {answer}. That is the only entry in which the copies differ.",

@@ -149,9 +149,9 @@ FAINT_FIRST = (
 FAINT_THEN = (
     "Lines of text have come out, but they are still pale. {stronger}.",
     "Now I can tell that there are {count} lines in two columns, though the letters remain weak. {stronger}.",
-    "That helps: the writing is there, {count} lines of it. It is still too pale to read with certainty, so {stronger}.",
+    "That helps: the writing is there, {count} lines of it. It is pale, so {stronger}.",
     "The direction is right; the letters show, only faintly. {stronger}.",
-    "Better, yet I would not trust my reading of such pale letters. {stronger}.",
+    "Better, yet letters this pale are easily mistaken. {stronger}.",
     "The result shows {count} pale lines. To read them reliably, {stronger}.",
 )
 STRONGER = {

@@ -70,7 +70,7 @@ THEN = {
         "The frame is large now, but what is in it hardly differs from the background. I raise the contrast of the part "
         "by a factor of 16.",
         "If there is writing in the frame, it has almost the grey of its background. A contrast of 16 should bring it out.",
-        "Enlarged, the frame shows no legible letters yet. I repeat the crop with 16 times the contrast.",
+        "Enlarged, the frame shows hardly more than its grey. I repeat the crop with 16 times the contrast.",
         "The size is right; what is missing is contrast. I strengthen it 16 times.",
         "I can hardly make out that something is written there. So the same part again, with a contrast of 16.",
         "The frame fills a good part of the view, and still its lines are too pale to read. I multiply the contrast by 16.",
