@@ -12,7 +12,10 @@ from dataengine.cot.checks.verify import verify_record
 from dataengine.cot.core.outcomes import Kept, Rejected
 from dataengine.cot.questions.build import attempt
 from dataengine.cot.tasks.base import Abstain
+from dataengine.cot.tasks.colours import COLOURS, leading, told_apart
+from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.tasks.rendered.words import joined
 from dataengine.cot.teachers.prompt_text import path, views
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
@@ -91,3 +94,46 @@ def test_a_model_sees_the_frames_of_each_clip_with_their_times() -> None:
     request = path(kept.question, [f"obs:{n}" for n in range(24)], 1, CotConfig(), server)
     texts = [block.text for block in request.messages[0].content if isinstance(block, TextBlock)]
     assert texts.count("[0.0 s]") == 6 and sum(isinstance(b, ImageBlock) for b in request.messages[0].content) == 24
+
+
+def test_both_clips_have_to_be_coloured_like_the_right_candidate() -> None:
+    """Clip 2 alone is not enough, as where clip 1 shows another place."""
+    params = {"others": "x|y|z", "candidates": json.dumps([["x", 0], ["own", 1], ["y", 0], ["z", 2]])}
+    facts = {"A": 50.0, "B": 9.0, "C": 60.0, "D": 70.0, "clip 1": 4.0, "clip 2": 8.0}
+    abstain = Abstain("colours do not tell the clips apart")
+    assert TASKS["match_clips"].decide(params, facts, strict=True) == "B"
+    for name in ("clip 1", "clip 2"):
+        assert TASKS["match_clips"].decide(params, facts | {name: 14.0}, strict=True) == abstain
+        assert TASKS["match_clips"].decide(params, facts | {name: 14.0}, strict=False) == "B"
+        assert TASKS["match_clips"].decide(params, facts | {name: 20.0}, strict=False) == abstain
+
+
+def test_reasoning_names_the_colours_of_all_clips_if_they_tell_them_apart() -> None:
+    def clip(name: str, **known: float) -> dict[str, float]:
+        return {f"{name} {colour}": known.get(colour, 0.0) for colour in COLOURS}
+
+    facts = clip("clip 1", grey=50, blue=30, red=5) | clip("B", grey=40, blue=42, red=10)
+    assert leading(facts, ["clip 1", "B"]) == ("grey", "blue")
+    assert leading(facts | clip("B", grey=40, blue=30, red=28), ["B"]) == ("grey", "blue", "red")
+    assert leading(facts | clip("B", grey=40, blue=30, red=28), ["clip 1", "B"]) == ()
+    assert leading(facts | clip("A", grey=90, blue=9), ["A"]) == ("grey", "blue")
+    told = [clip("A", grey=90, red=9), clip("A", grey=45, red=45), clip("A", grey=50, black=20, blue=20)]
+    assert all(told_apart(facts | one, ["clip 1", "B"], "A") for one in told)
+    alike = [
+        clip("A", grey=70, blue=20),
+        clip("A", grey=22, blue=20, red=20, pink=19),
+        clip("A", grey=61, blue=18, red=16),
+    ]
+    assert not any(told_apart(facts | one, ["clip 1", "B"], "A") for one in alike)
+
+    task = TASKS["match_clips"]
+    thinking = [attempt(task, "thinking", sample(id_), 0) for id_ in videos()]
+    kept = [one for one in thinking if isinstance(one, Kept)]
+    assert kept
+    for one in kept:
+        text, question = exchange(one.question, 0).reply.render(), one.question
+        assert task.reasons(question.parameters, question.facts)
+        for letter in "ABCD":
+            assert joined(leading(question.facts, [letter])) in text or letter == question.answer
+        own = leading(question.facts, ["clip 1", "clip 2", question.answer])
+        assert own and f"mostly {joined(own)}" in text

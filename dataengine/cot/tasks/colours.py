@@ -6,16 +6,55 @@ colour only where that colour leads by far.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from dataengine.cot.core.measure import thumbnail
+from dataengine.cot.tasks.base import Facts
 from dataengine.media.image.pixels import Pixels
 
 COLOURS = ("black", "grey", "white", "red", "orange", "brown", "yellow", "green", "blue", "purple", "pink")
 _SIDE = 64
 _DARK, _LIGHT, _GREY = 48, 205, 28
 _HUES = ((15, "red"), (42, "orange"), (68, "yellow"), (165, "green"), (255, "blue"), (300, "purple"), (345, "pink"))
+
+_NAMED, _LEAST, _MOST, _GAP = (2, 3, 1), 8.0, 50.0, 4.0
+"""How many colours are named, preferred first; per cent that each covers, and all together; by how much the next covers less."""
+_OTHER = 15.0
+"""Per cent of the area by which a colour that only one of two pictures is named for differs between them."""
+
+
+def measured(pictures: Mapping[str, Sequence[Pixels]]) -> Facts:
+    """Mean per cent of the area of some pictures by their name and that of the colour: ``"A black"``; all of COLOURS."""
+    facts: Facts = {}
+    for name, some in pictures.items():
+        each = [shares(reduced(one)) for one in some]
+        facts |= {f"{name} {colour}": round(sum(one[colour] for one in each) / len(each), 1) for colour in COLOURS}
+    return facts
+
+
+def leading(facts: Facts, names: Sequence[str]) -> tuple[str, ...]:
+    """The colours that cover most of each of these, the same ones in all; none where they are not clear."""
+    mean = {colour: sum(facts[f"{name} {colour}"] for name in names) for colour in COLOURS}
+    ranked = sorted(COLOURS, key=lambda colour: (-mean[colour], colour))
+    clear = (tuple(ranked[:count]) for count in _NAMED if all(_lead(facts, name, ranked[:count]) for name in names))
+    return next(clear, ())
+
+
+def _lead(facts: Facts, name: str, colours: Sequence[str]) -> bool:
+    own = [facts[f"{name} {colour}"] for colour in colours]
+    next_ = max(facts[f"{name} {colour}"] for colour in COLOURS if colour not in colours)
+    return min(own) >= _LEAST and sum(own) >= _MOST and min(own) >= next_ + _GAP
+
+
+def told_apart(facts: Facts, names: Sequence[str], other: str) -> bool:
+    """Whether the leading colours of ``names`` are other ones than those of ``other``, and cover clearly more or less there."""
+    own, theirs = leading(facts, names), leading(facts, [other])
+    known = [(colour, [facts[f"{name} {colour}"] for name in names]) for colour in sorted({*own} ^ {*theirs})]
+    clear = [min(abs(share - facts[f"{other} {colour}"]) for share in shares_) >= _OTHER for colour, shares_ in known]
+    return bool(own and theirs) and any(clear)
 
 
 def reduced(pixels: Pixels) -> npt.NDArray[np.int32]:

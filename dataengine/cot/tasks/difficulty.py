@@ -56,7 +56,7 @@ def difficulty(task: str, params: Params, facts: Facts) -> Difficulty:
 
 def _lead(params: Params, facts: Facts) -> float:
     """Points of colour between the clip that matches and the next."""
-    first, second = sorted(facts.values())[:2]
+    first, second = sorted(value for name, value in facts.items() if name in LETTERS)[:2]
     return second - first
 
 

@@ -18,7 +18,7 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, SEPARATOR, Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.colours import reduced, shares
+from dataengine.cot.tasks.colours import leading, measured, reduced, shares, told_apart
 from dataengine.cot.tasks.one_size import SIDE, fits, one_size, size_for
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import Block, TextBlock, VideoBlock
@@ -35,6 +35,9 @@ _NAMES = ("Clip 1", "Clip 2", *(f"Candidate {letter}" for letter in _CANDIDATES)
 _NEAR, _FAR, _FACTOR, _LEAD = 25.0, 30.0, 2.0, 15.0
 """The farthest frame of the right clip differs by so much at most; the nearest frame of another video by so much at least, by so
 many times as much, and by so many points more."""
+_BOTH = 12.0
+"""The nearest frames of clip 1 and the right clip, and of clip 2 and the right clip, differ by so much at most."""
+_REFERENCE = ("clip 1", "clip 2")
 _TIMES = "clip_times"
 """Parameter with the times of the frames of each clip, from its first."""
 _Colours = Mapping[str, int]
@@ -42,7 +45,9 @@ _Colours = Mapping[str, int]
 
 class MatchClips(Task):
     """Facts, by candidate, are shares of the area, in per cent, whose colour name differs from that of a frame of clips 1 and 2,
-    always the nearest: of another video's clip, for its nearest frame; of the right clip, for its farthest."""
+    always the nearest: of another video's clip, for its nearest frame; of the right clip, for its farthest. ``clip 1`` and
+    ``clip 2``: the same for the frame of each that is nearest to a frame of the right clip. The others are the colours of each
+    clip, which the reasoning names (``colours.measured``)."""
 
     name = "match_clips"
     mode = "video"
@@ -58,7 +63,7 @@ class MatchClips(Task):
         return super().takes(source) and len(source.partners) >= DISTRACTORS
 
     def tolerance(self, fact: str) -> float:
-        return 5.0
+        return 5.0 if fact in (*_CANDIDATES, *_REFERENCE) else 2.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         others = list(source.partners)[:DISTRACTORS]
@@ -83,23 +88,32 @@ class MatchClips(Task):
         reference, candidates = _clips(params, source)
         known = [_colours(frame) for clip in reference for frame in clip]
         own = _right(params)
-        return {letter: _apart(known, map(_colours, clip), letter == own) for letter, clip in candidates.items()}
+        apart = {letter: _apart(known, map(_colours, clip), letter == own) for letter, clip in candidates.items()}
+        right = [_colours(frame) for frame in candidates[own]]
+        named = dict(zip(_REFERENCE, reference, strict=True))
+        both = {name: _apart(right, map(_colours, clip), False) for name, clip in named.items()}
+        return apart | both | measured(named | candidates)
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         own = _right(params)
-        nearest = min(value for letter, value in facts.items() if letter != own)
+        nearest = min(facts[letter] for letter in _CANDIDATES if letter != own)
         slack, factor, lead = (0.0, _FACTOR, _LEAD) if strict else (self.tolerance(own), 1.0, 0.0)
-        apart = facts[own] <= _NEAR + slack and nearest >= _FAR - slack
-        clear = apart and nearest >= factor * facts[own] and nearest > facts[own] + lead
+        near = facts[own] <= _NEAR + slack and all(facts[name] <= _BOTH + slack for name in _REFERENCE)
+        clear = near and nearest >= _FAR - slack and nearest >= factor * facts[own] and nearest > facts[own] + lead
         return own if clear else Abstain("colours do not tell the clips apart")
 
+    def reasons(self, params: Params, facts: Facts) -> bool:
+        own = _right(params)
+        others = [letter for letter in _CANDIDATES if letter != own]
+        return all(told_apart(facts, [*_REFERENCE, own], other) for other in others)
+
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
-        others = w.named("candidate", [letter for letter in sorted(facts) if letter != answer])
-        slots = {"letter": answer, "others": others, "box": box(answer)}
+        slots = {"letter": answer, "box": box(answer)}
         question, shown = "\n" + draw.choice(w.MATCH_QUESTIONS), _shown_clips(params)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.MATCH_SHORT).format(**slots)), shown)
-        think = w.sentences(draw.choice(w.MATCH_THINKS).format(**slots))
+        colours = {letter: leading(facts, [letter]) for letter in _CANDIDATES if letter != answer}
+        think = w.matched(answer, leading(facts, [*_REFERENCE, answer]), colours, draw)
         return Exchange(question, Thinking(think, draw.choice(w.MATCH_FINALS).format(**slots)), shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:

@@ -17,8 +17,10 @@ from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks import wording_video as w
 from dataengine.cot.tasks.base import LETTERS, Abstain, Exchange, Facts, Params, Task
-from dataengine.cot.tasks.colours import reduced, shares
+from dataengine.cot.tasks.colours import leading, measured, reduced, shares, told_apart
+from dataengine.cot.tasks.frame_order import changes, where
 from dataengine.cot.tasks.one_size import SIDE, fits, one_size, size_for
+from dataengine.cot.tasks.rendered.words import joined
 from dataengine.media.image.pixels import Pixels
 from dataengine.models.serving.messages import ImageBlock, TextBlock
 
@@ -26,8 +28,6 @@ _SAMPLED, _SHOWN = 32, 6
 _STILL = frame_sampling.KEYE[0]
 _DIFFERENT = 8.0
 """Mean absolute difference, 0 to 255, of frames that are not taken for one another."""
-_CLEARLY = 30.0
-"""The same, of frames of which anybody says that they show something else."""
 _RUNS, _DRAWN = 3, 3
 """Runs of frames that are tried, and frames of each other video."""
 _APART, _FACTOR, _LENIENT = 12.0, 2.0, 1.5
@@ -36,7 +36,7 @@ _APART, _FACTOR, _LENIENT = 12.0, 2.0, 1.5
 
 class FindFrame(Task):
     """When a still is shown. Facts are the least difference of that frame from any other (``difference``) and from those before
-    and after it (``neighbours``)."""
+    and after it (``neighbours``), and where it differs from these (``frame_order.changes``, A before, B itself, C after)."""
 
     name = "find_frame"
     mode = "video"
@@ -52,7 +52,7 @@ class FindFrame(Task):
         return super().takes(source) and _STILL in source.samplings
 
     def tolerance(self, fact: str) -> float:
-        return 3.0
+        return 8.0 if " " in fact else 3.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         shown = frame_sampling.parameters_of(_STILL, source.sampled(_STILL))
@@ -68,7 +68,10 @@ class FindFrame(Task):
         small = [thumbnail(frame, 32, 18) for frame in frames]
         others = {n: _apart(small[at], one) for n, one in enumerate(small) if n != at}
         beside = [others[n] for n in (at - 1, at + 1) if n in others]
-        return {"difference": round(min(others.values()), 1), "neighbours": round(min(beside), 1)}
+        known = {"difference": round(min(others.values()), 1), "neighbours": round(min(beside), 1)}
+        places = range(max(at - 1, 0), min(at + 2, len(frames)))
+        around = [frames[n % len(frames)] for n in (at - 1, at, at + 1)]
+        return known | changes(around, [n - at + 1 for n in places])
 
     def decide(self, params: Params, facts: Facts, strict: bool) -> str | Abstain:
         times = [f"{float(time):.1f}" for time in params["times"].split()]
@@ -78,6 +81,9 @@ class FindFrame(Task):
         enough = facts["difference"] >= _DIFFERENT * (1.0 if strict else 0.6)
         return answer if enough else Abstain("frames look alike")
 
+    def reasons(self, params: Params, facts: Facts) -> bool:
+        return bool(_beside(params, facts))
+
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         slots = {"answer": answer, "box": box(answer)}
         video = frame_sampling.video_block(source_id, params)
@@ -85,7 +91,7 @@ class FindFrame(Task):
         question = "\n" + draw.choice(w.FRAME_QUESTIONS)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.FRAME_ANSWERS).format(**slots)), shown)
-        think = draw.choice(w.FRAME_THINKS[facts["neighbours"] >= _CLEARLY]).format(**slots)
+        think = draw.choice(w.FRAME_THINKS).format(beside=w.beside(_beside(params, facts), draw), **slots)
         reply = Thinking(think, draw.choice(w.FRAME_FINALS).format(**slots))
         return Exchange(question, reply, shown)
 
@@ -96,10 +102,19 @@ class FindFrame(Task):
         return source.frames(len(params["times"].split()), SIDE)[0]
 
 
+def _beside(params: Params, facts: Facts) -> list[tuple[str, str, str]]:
+    """The frames before and after the one that is shown, with their times and where each differs most, if that is clear."""
+    at, times = int(params["frame"]), [f"{float(time):.1f}" for time in params["times"].split()]
+    sides = [("before", at - 1, "A", "B"), ("after", at + 1, "B", "C")]
+    pairs = [one for one in sides if 0 <= one[1] < len(times)]
+    return [(side, times[n], place) for side, n, a, b in pairs if (place := where(facts, a, b))]
+
+
 class Stranger(Task):
     """Which of six frames is from another video, all cropped to one size. ``apart``: its least difference from the others;
     ``together``: the most that any two of the others differ; ``colours``: the least share of the area, in per cent, whose colour
-    name differs from that of one of the others."""
+    name differs from that of one of the others. The others are the colours of each frame, which the reasoning names
+    (``colours.measured``)."""
 
     name = "odd_frame"
     mode = "video"
@@ -116,7 +131,7 @@ class Stranger(Task):
         return super().takes(source) and bool(source.partners)
 
     def tolerance(self, fact: str) -> float:
-        return 5.0 if fact == "colours" else 3.0
+        return 5.0 if fact == "colours" else 2.0 if " " in fact else 3.0
 
     def options(self, source: CotInput, draw: Draw) -> Iterable[Params] | Abstain:
         """Those with the stranger whose colours are nearest first."""
@@ -150,9 +165,10 @@ class Stranger(Task):
 
     def measure(self, params: Params, source: CotInput) -> Facts:
         frames = self.observe(params, source)
+        named = measured({letter: [frame] for letter, frame in zip(LETTERS, frames, strict=False)})
         odd = frames.pop(LETTERS.index(params["answer"]))
         small = [thumbnail(frame, 32, 18) for frame in frames]
-        return {
+        return named | {
             "apart": round(min(_apart(thumbnail(odd, 32, 18), one) for one in small), 1),
             "together": round(max(_apart(a, b) for a, b in combinations(small, 2)), 1),
             "colours": round(_off(_colours(odd), [_colours(frame) for frame in frames]), 1),
@@ -163,10 +179,12 @@ class Stranger(Task):
         clear = facts["apart"] >= least and facts["apart"] >= factor * facts["together"]
         return params["answer"] if clear else Abstain("not clearly another video")
 
+    def reasons(self, params: Params, facts: Facts) -> bool:
+        return told_apart(facts, _others(params["answer"]), params["answer"])
+
     def write(self, source_id: str, params: Params, facts: Facts, answer: str, style: Style, draw: Draw) -> Exchange:
         letters = LETTERS[:_SHOWN]
-        others = w.named("frame", [letter for letter in letters if letter != answer])
-        slots = {"answer": answer, "others": others, "box": box(answer)}
+        slots = {"answer": answer, "box": box(answer)}
         shown = to_blocks(
             "\n".join(f"Frame {letter}: {IMAGE_MARK}" for letter in letters),
             [f"{OBSERVATION}{n}" for n in range(_SHOWN)],
@@ -174,7 +192,10 @@ class Stranger(Task):
         question = "\n" + draw.choice(w.STRANGER_QUESTIONS)
         if style == "non_thinking":
             return Exchange(question, Plain(draw.choice(w.STRANGER_ANSWERS).format(**slots)), shown)
-        think = w.sentences(draw.choice(w.STRANGER_THINKS).format(**slots))
+        rest = _others(answer)
+        colours = {"own": joined(leading(facts, rest)), "theirs": joined(leading(facts, [answer]))}
+        think = draw.choice(w.STRANGER_THINKS).format(others=w.named("frame", rest), **colours, **slots)
+        think = w.sentences(think)
         return Exchange(question, Thinking(think, draw.choice(w.STRANGER_FINALS).format(**slots)), shown)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
@@ -183,6 +204,10 @@ class Stranger(Task):
         theirs = source.partners[params["others"]].frames(_SAMPLED, SIDE)[0][int(params["theirs"])]
         frames.insert(LETTERS.index(params["answer"]), theirs)
         return [one_size(frame, size_for(own)) for frame in frames]
+
+
+def _others(answer: str) -> list[str]:
+    return [letter for letter in LETTERS[:_SHOWN] if letter != answer]
 
 
 def _colours(frame: Pixels) -> Mapping[str, int]:

@@ -6,7 +6,7 @@ Reasoning speaks of the frames that are shown and their times, and of what looks
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.rendered.words import joined
@@ -127,19 +127,19 @@ FRAME_QUESTIONS = (
     "Say when the picture appears in the video, in seconds, to one decimal place.",
 )
 FRAME_ANSWERS = ("{answer}", "{answer} s", "At {answer} s.")
-FRAME_THINKS = {
-    True: (
-        "I compare the picture with the frames one after another. The frame at {answer} s shows the same; every neighbouring "
-        "frame looks clearly different.",
-        "The picture agrees with the frame at {answer} s. No neighbouring frame comes close to it.",
-    ),
-    False: (
-        "I compare the picture with the frames one after another. The frame at {answer} s shows the same; no other frame shows "
-        "quite the same.",
-        "The picture agrees with the frame at {answer} s. None of the other frames shows exactly this.",
-    ),
-}
-"""By whether the neighbouring frames look clearly different."""
+FRAME_THINKS = (
+    "I compare the picture with the frames one after another. The frame at {answer} s shows the same. {beside}",
+    "The picture agrees with the frame at {answer} s. {beside}",
+    "The frame at {answer} s looks just like the picture. {beside}",
+)
+_BESIDE = (
+    "The one {side} it, at {time} s, differs from it mostly in {where} of the picture.",
+    "In the frame {side} it, at {time} s, it is mostly {where} of the picture that looks different.",
+)
+_BOTH_BESIDE = (
+    "The ones {sides} it, at {times}, differ from it mostly in {where} of the picture.",
+    "In the frames {sides} it, at {times}, it is mostly {where} of the picture that looks different.",
+)
 FRAME_FINALS = (
     "In seconds, it is shown at {box}",
     "The time of that frame, in seconds, is {box}",
@@ -162,8 +162,10 @@ STRANGER_QUESTIONS = (
 )
 STRANGER_ANSWERS = ("{answer}", "{answer}. The others are from one video.", "The answer is {answer}.")
 STRANGER_THINKS = (
-    "{others} resemble one another. Frame {answer} differs clearly from each of them.",
-    "I compare the frames with each other. {others} differ far less from one another than frame {answer} does from any of them.",
+    "{others} resemble one another, all of them mostly {own}. Frame {answer} is mostly {theirs}.",
+    "I compare the frames with each other. {others} are mostly {own}, and differ far less from one another than frame {answer}, "
+    "which is mostly {theirs}, does from any of them.",
+    "Most of frame {answer} is {theirs}. {others} are different from it and much like each other: mostly {own}.",
 )
 STRANGER_FINALS = (
     "The frame from another video is {box}",
@@ -186,12 +188,12 @@ MATCH_QUESTIONS = (
     "Watch clips 1 and 2, then say which candidate is from the same video.",
 )
 MATCH_THINKS = (
-    "Clips from one video tend to share their colours. Each frame of candidate {letter} has much the same colours as some frame "
-    "of clips 1 and 2; no frame of {others} does.",
-    "I look for the colours of clips 1 and 2. They come back in candidate {letter}; all frames of {others} are coloured "
-    "differently.",
-    "I compare the colours frame by frame. {others} have no frame that is coloured like one of clips 1 and 2; candidate {letter} "
-    "is coloured like them throughout.",
+    "Clips 1 and 2 are mostly {own}. Candidate {others}. Candidate {letter} is mostly {own} as well.",
+    "I go through the candidates by their colours. Candidate {others}. What clips 1 and 2 show is mostly {own}, and so is what "
+    "candidate {letter} shows.",
+    "Candidate {letter} has the colours of clips 1 and 2: all three are mostly {own}. That is not so with the rest: candidate "
+    "{others}.",
+    "The area of clips 1 and 2 is mostly {own}. The same holds for candidate {letter}, whereas candidate {others}.",
 )
 MATCH_FINALS = (
     "Candidate {letter} comes from the same video as clips 1 and 2: {box}",
@@ -203,6 +205,27 @@ MATCH_SHORT = ("Candidate {letter}.", "The matching clip is candidate {letter}."
 def named(noun: str, letters: Sequence[str]) -> str:
     """Several things by their letters: "frames A, B and C"."""
     return f"{noun}s {joined(letters)}"
+
+
+def matched(letter: str, own: Sequence[str], others: Mapping[str, Sequence[str]], draw: Draw) -> str:
+    """Names the colours of the clips that belong together, and of each of the other candidates."""
+    first, *more, last = [f"{other} {{}}mostly {joined(colours)}" for other, colours in others.items()]
+    rest = ", ".join([first.format("is "), *(one.format("") for one in more), f"and {last.format('')}"])
+    return draw.choice(MATCH_THINKS).format(letter=letter, own=joined(own), others=rest)
+
+
+def beside(places: Sequence[tuple[str, str, str]], draw: Draw) -> str:
+    """What tells a frame from those beside it; ``places`` are ("before" or "after", time, where the picture differs most)."""
+    if len(places) > 1 and len({where for *_, where in places}) == 1:
+        slots = {
+            "sides": joined([side for side, *_ in places]),
+            "times": joined([f"{time} s" for _, time, _ in places]),
+        }
+        return draw.choice(_BOTH_BESIDE).format(where=places[0][2], **slots)
+    order = draw.shuffled(_BESIDE)
+    return " ".join(
+        order[n % len(order)].format(side=side, time=time, where=where) for n, (side, time, where) in enumerate(places)
+    )
 
 
 def sentences(text: str) -> str:
