@@ -223,10 +223,10 @@ def _observations(case: _Case) -> str:
         if hashlib.sha256(case.images[one.name]).hexdigest() != one.sha256:
             return f"{one.name} has another digest"
     expected = case.task.observe(case.question.parameters, case.source)
-    if case.reply.tool_pictures:
-        names, expected = names[: case.question.shown], expected[: case.question.shown]
-    elif len(stored) != len(expected):
+    if not case.reply.tool_pictures and len(stored) != len(expected):
         return "pictures are missing or too many"
+    if case.question.style == "agentic":
+        names, expected = names[: case.question.shown], expected[: case.question.shown]
     wrong = [n for n, p in zip(names, expected, strict=True) if not _same_picture(decode_png(case.images[n]), p)]
     return f"{wrong[0]} shows something else" if wrong else ""
 

@@ -55,11 +55,6 @@ class ToolScene:
     slots: Mapping[str, str] = field(default_factory=dict)
     reduced: bool = True
 
-    @property
-    def shown(self) -> Pixels:
-        """The picture of the question."""
-        return thumbnail(self.sheet) if self.reduced else self.sheet
-
 
 Maker = Callable[[Draw], ToolScene]
 
@@ -86,6 +81,7 @@ class WithTools(Task):
         self.share = share  # type: ignore[misc]
         self.wordings = tuple(dict.fromkeys(one for some in questions.values() for one in some))
         self._maker, self._questions = maker, questions
+        self._observed: tuple[CotInput, Params, list[Pixels]] | None = None
 
     def scene(self, params: Params) -> ToolScene:
         """Raises LookupError or ValueError where the parameters are not this family's."""
@@ -123,21 +119,29 @@ class WithTools(Task):
         return Exchange(question, reply, (ImageBlock(image=f"{OBSERVATION}0"),), seen)
 
     def observe(self, params: Params, source: CotInput) -> list[Pixels]:
-        scene, sheet = self.scene(params), self.canvas(params, source)
-        outputs = [tools.run(turn.code, sheet) for turn in scene.turns if not turn.prints]
-        shown = thumbnail(sheet) if scene.reduced else sheet
-        return [shown, *(np.asarray(output) for output in outputs)]
+        """What was observed last is kept: a question is composed, then verified."""
+        if self._observed is None or self._observed[0] is not source or self._observed[1] != params:
+            scene, sheet = self.scene(params), self.canvas(params, source)
+            outputs = [tools.run(turn.code, sheet) for turn in scene.turns if not turn.prints]
+            shown = thumbnail(sheet) if scene.reduced else sheet
+            self._observed = (source, dict(params), [shown, *(np.asarray(output) for output in outputs)])
+        return list(self._observed[2])
 
 
 def thumbnail(sheet: Pixels) -> Pixels:
     """``(H, W, 3)`` with a longer side of SHOWN."""
+    return np.asarray(Image.fromarray(sheet).resize(_shown_size(sheet), Image.Resampling.BOX))
+
+
+def _shown_size(sheet: Pixels) -> tuple[int, int]:
+    """Width and height of the thumbnail."""
     height, width = sheet.shape[:2]
-    size = (max(1, round(width * SHOWN / max(width, height))), max(1, round(height * SHOWN / max(width, height))))
-    return np.asarray(Image.fromarray(sheet).resize(size, Image.Resampling.BOX))
+    return max(1, round(width * SHOWN / max(width, height))), max(1, round(height * SHOWN / max(width, height)))
 
 
 def _note(scene: ToolScene, draw: Draw) -> str:
     """What the question says of the file and its size."""
-    (height, width), (shown_height, shown_width) = scene.sheet.shape[:2], scene.shown.shape[:2]
+    height, width = scene.sheet.shape[:2]
+    shown_width, shown_height = _shown_size(scene.sheet) if scene.reduced else (width, height)
     sizes = {"full": f"{width} × {height}", "shown": f"{shown_width} × {shown_height}"}
     return draw.choice(NOTES if scene.reduced else SAME_SIZE_NOTES).format(**sizes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -120,6 +121,11 @@ def sign(draw: Draw) -> ToolScene:
     return _sign(np.full((1024, SIDE, 3), 128, np.uint8), draw)
 
 
+@lru_cache(maxsize=4)
+def _without_photo(width: int, height: int, name: str, seed: str) -> ToolScene:
+    return _sign(np.full((height, width, 3), 128, np.uint8), Draw("scene", name, seed))
+
+
 class SignInPhoto(WithTools):
     """A sample's picture with a small sign in it. ``size`` is that of the sheet, of the sample's shape."""
 
@@ -136,7 +142,7 @@ class SignInPhoto(WithTools):
     def scene(self, params: Params) -> ToolScene:
         """Without the photograph, on an even ground of its size."""
         width, height = map(int, params["size"].split())
-        return _sign(np.full((height, width, 3), 128, np.uint8), Draw("scene", self.name, params["scene"]))
+        return _without_photo(width, height, self.name, params["scene"])
 
     def canvas(self, params: Params, source: CotInput) -> Pixels:
         width, height = map(int, params["size"].split())

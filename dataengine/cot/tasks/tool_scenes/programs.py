@@ -86,9 +86,9 @@ def save(name: str = "part") -> str:
 
 
 def factor_for(region: Region, size: tuple[int, int], most: int = 4) -> int:
-    """By how much a region can be enlarged without passing 1,000 pixels."""
+    """By how much a region can be enlarged without passing 720 pixels; twofold, if 1,000 allow that."""
     longest = max((region.right - region.left) * size[0], (region.bottom - region.top) * size[1]) / CENT
-    return max(1, min(most, int(1000 // longest)))
+    return max(1, min(most, max(int(720 // longest), min(2, int(1000 // longest)))))
 
 
 def turned(image: Image.Image, degrees: int) -> Image.Image:
