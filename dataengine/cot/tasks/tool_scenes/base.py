@@ -130,7 +130,7 @@ class WithTools(Task):
 
 def thumbnail(sheet: Pixels) -> Pixels:
     """``(H, W, 3)`` with a longer side of SHOWN."""
-    return np.asarray(Image.fromarray(sheet).resize(_shown_size(sheet), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(sheet).resize(_shown_size(sheet), Image.Resampling.BOX, reducing_gap=1.0))
 
 
 def _shown_size(sheet: Pixels) -> tuple[int, int]:

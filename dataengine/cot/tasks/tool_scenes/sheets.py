@@ -62,23 +62,31 @@ class Content:
         return {"key": self.key, "near": self.near, "heading": self.heading, "line": " … ".join(self.rows[self.place])}
 
 
+def _numbers(draw: Draw, start: int, stop: int, count: int) -> list[int]:
+    """Different numbers, in drawn order."""
+    found: dict[int, None] = {}
+    while len(found) < count:
+        found[start + draw.below(stop - start)] = None
+    return list(found)
+
+
 def _names(draw: Draw, count: int) -> tuple[list[str], list[str], AnswerType]:
     words = some(draw, NOUNS, count)
     return some(draw, NAMES, count), [f"{word} {10 + draw.below(90)}" for word in words], "word"
 
 
 def _timetable(draw: Draw, count: int) -> tuple[list[str], list[str], AnswerType]:
-    minutes = sorted(some(draw, [str(n) for n in range(361, 1310)], count), key=int)
-    return some(draw, TOWNS, count), [f"{int(m) // 60}:{int(m) % 60:02d}" for m in minutes], "time"
+    minutes = sorted(_numbers(draw, 361, 1310, count))
+    return some(draw, TOWNS, count), [f"{m // 60}:{m % 60:02d}" for m in minutes], "time"
 
 
 def _prices(draw: Draw, count: int) -> tuple[list[str], list[str], AnswerType]:
-    cents = some(draw, [str(n) for n in range(115, 2990) if n % 10], count)
-    return some(draw, PIECES, count), [f"{int(c) // 100}.{int(c) % 100:02d}" for c in cents], "number"
+    cents = [10 * tens + 1 + draw.below(9) for tens in _numbers(draw, 12, 299, count)]
+    return some(draw, PIECES, count), [f"{c // 100}.{c % 100:02d}" for c in cents], "number"
 
 
 def _rooms(draw: Draw, count: int) -> tuple[list[str], list[str], AnswerType]:
-    return some(draw, NAMES, count), some(draw, [str(n) for n in range(104, 599)], count), "number"
+    return some(draw, NAMES, count), list(map(str, _numbers(draw, 104, 599, count))), "number"
 
 
 KINDS: dict[str, Callable[[Draw, int], tuple[list[str], list[str], AnswerType]]] = {
