@@ -15,11 +15,10 @@ import pyarrow.compute as pc
 
 from dataengine.cot.core.columns import Member
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import Grade
+from dataengine.cot.core.record import TEACHER, Grade
 from dataengine.cot.core.sample_parts import sample_parts
 from dataengine.cot.core.schemas import CHECKS, PATHS, QUESTIONS, REVIEWED, SCORES
 from dataengine.cot.core.tables import Row, read_rows, rows_of
-from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.samples.locate import Located, objects
 from dataengine.stage import Run
 

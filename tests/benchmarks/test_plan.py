@@ -39,7 +39,7 @@ def plan() -> Any:
 def made(plan: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Tables of few and of many samples, in the same tars."""
     folders = {}
-    for rows in (300, 3000):
+    for rows in (1500, 6000):
         folders[rows] = tmp_path_factory.mktemp(f"rows-{rows}")
         plan.make(folders[rows], rows, _TARS)
     return folders

@@ -222,3 +222,12 @@ def test_thinking_is_for_what_samples_found_hard(measured: str, thinks: bool, re
         formats.AutoThinking("It is so.", "I count them.", "\\boxed{3}") if thinks else formats.AutoPlain("a", "3")
     )
     assert _doubt(kept.question, decision.render()) == reason
+
+
+def test_no_other_conclusion_is_made_up_where_none_of_the_kind_is_known() -> None:
+    """Else the share of errors that the checks catch would count sentences that conclude nothing."""
+    clock = attempt(TASKS["clock"], "thinking", sample(sorted(pictures())[0]), 1)
+    assert isinstance(clock, Kept) and clock.question.answer_type == "time"
+    reply = exchange(clock.question, 0).reply
+    wrong = [with_error(clock.question, reply, Draw(n)) for n in range(40)]
+    assert {one[0] for one in wrong if one} == {"answer", "format", "language", "repetition"}

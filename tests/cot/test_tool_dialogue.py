@@ -21,7 +21,7 @@ from dataengine.cot.core.shard_files import decode_png, observations
 from dataengine.cot.core.tables import CheckRow, PathRow, PlanRow, QuestionRow, SourceMaterial
 from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.tasks.registry import TASKS
-from dataengine.cot.tasks.tool_scenes.base import WithTools
+from dataengine.cot.tasks.tool_scenes.base import WithTools, thumbnail
 from dataengine.testing import Body, ChatServer, Turn, chat_server
 
 PICTURE = sorted(pictures())[0]
@@ -156,9 +156,9 @@ def test_a_drawn_picture_is_shown_and_worked_on(server: ChatServer, shop: Shop) 
     assert desk.check().grade == "A" and [m.name for m in path.members] == ["obs0.png", "obs1.png"]
     assert f"<sandbox_output> {scene.sheet.shape[1]} </sandbox_output>" in path.text and scene.reduced
     stored = [decode_png(data) for data in desk.shop.pictures(path.pack, path.members).values()]
-    assert np.array_equal(stored[0], scene.shown) and np.array_equal(stored[1], tools.run(code, scene.sheet))
+    assert np.array_equal(stored[0], thumbnail(scene.sheet)) and np.array_equal(stored[1], tools.run(code, scene.sheet))
     shown = server.bodies[0]["messages"][0]["content"][1]["image_url"]["url"]
-    assert np.array_equal(decode_png(base64.b64decode(shown.partition(",")[2])), scene.shown)
+    assert np.array_equal(decode_png(base64.b64decode(shown.partition(",")[2])), thumbnail(scene.sheet))
     record, images = desk.finished(path)
     assert record.family == "canvas" and verify_record(record.to_bytes(), sample, images).passed
     other = dict(zip(images, reversed(images.values()), strict=True))

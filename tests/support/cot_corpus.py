@@ -19,14 +19,14 @@ from dataengine.cot.core.decoded import decoded
 from dataengine.cot.core.frame_sampling import KEYE, sampling_of
 from dataengine.cot.core.outcomes import Kept, Outcome
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import PathSummary, Record
+from dataengine.cot.core.record import TEACHER, PathSummary, Record
 from dataengine.cot.core.sample import CotInput
 from dataengine.cot.core.source_qa import Pair
 from dataengine.cot.core.tables import PlanRow
 from dataengine.cot.mix.write_stage import record_of
 from dataengine.cot.questions.build import candidates
 from dataengine.cot.tasks.composed.beside import DOZENS
-from dataengine.cot.tasks.programmatic import TEACHER, exchange
+from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.media.image.pixels import Pixels
 from dataengine.media.limits import Limits

@@ -59,6 +59,10 @@ def options(question: Question) -> dict[str, str]:
     return dict(zip(LETTERS, parts, strict=False)) if question.answer_type in ("choice", "order") else {}
 
 
+NO_OTHER = "something else"
+"""Stands for a wrong answer where none of the same kind is known."""
+
+
 def wrong_answers(question: Question) -> list[str]:
     """Wrong answers of the same kind, in a fixed order."""
     answer = question.answer
@@ -73,7 +77,7 @@ def wrong_answers(question: Question) -> list[str]:
     if question.answer_type == "box":
         return sorted({label(cell) for cell in CELLS} - {answer})
     if question.basis in ("given", "agreed", "constructed"):
-        return ["something else"]
+        return [NO_OTHER]
     return sorted(answer_vocabulary(question) - {answer}) or [answer[1:] + answer[0]]
 
 

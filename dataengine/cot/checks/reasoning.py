@@ -117,7 +117,7 @@ def _concludes(question: Question, words: str) -> bool:
     if question.answer_type in ("choice", "order"):
         return bool(re.fullmatch("[A-F](, [A-F])*", words))
     if question.answer_type == "number":
-        return words.isdigit()
+        return re.fullmatch(r"-?\d+", words) is not None
     if question.answer_type == "box":
         return words.startswith("<|")
     if question.basis in ("given", "agreed", "constructed"):

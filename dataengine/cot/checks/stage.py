@@ -22,11 +22,11 @@ from dataengine.cot.checks.recurrence import with_recurrence
 from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
 from dataengine.cot.core.formats import AutoThinking
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import TEACHER
 from dataengine.cot.core.schemas import CHECKS, PATHS
 from dataengine.cot.core.stage import CotPart, CotParts
 from dataengine.cot.core.tables import NO_AGREEMENT, AskedQuestion, CheckRow, PathRow, rows_of
 from dataengine.cot.replies.json_replies import json_of_reply
-from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.teachers import prompt_text
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.errors import InputError

@@ -19,11 +19,11 @@ from dataengine.cot.checks.answers import answer_of, matches
 from dataengine.cot.checks.reasoning import flaws
 from dataengine.cot.core import formats, tools
 from dataengine.cot.core.question import Question
-from dataengine.cot.core.record import OBSERVATION, VERSION, Record, record_id
+from dataengine.cot.core.record import OBSERVATION, TEACHER, VERSION, Record, record_id
 from dataengine.cot.core.sample import NO_SAMPLE, CotInput
 from dataengine.cot.core.shard_files import decode_png
 from dataengine.cot.tasks.base import Abstain, Facts, Task, messages
-from dataengine.cot.tasks.programmatic import TEACHER, exchange
+from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.errors import InputError
 from dataengine.media.image.pixels import Pixels

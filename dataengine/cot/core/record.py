@@ -19,6 +19,8 @@ from dataengine.text.bounded_json import parse_json
 
 #: Of the contract and of everything that a record's text and numbers depend on: raised when either changes.
 VERSION = "4"
+TEACHER = "programmatic"
+"""The teacher that is a program."""
 
 Mode = Literal["thinking", "non_thinking", "auto_think", "think_with_image", "video"]
 Style = Literal["thinking", "non_thinking", "auto", "agentic"]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from dataengine.cot.checks.answers import wrong_answers
+from dataengine.cot.checks.answers import NO_OTHER, wrong_answers
 from dataengine.cot.core import formats
 from dataengine.cot.core.measure import PARTS
 from dataengine.cot.core.question import Question
@@ -69,7 +69,7 @@ def _swap(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
 
 def _conclusion(question: Question, reply: formats.Reply, draw: Draw) -> str | None:
     """Reasoning that concludes with another answer than the final one."""
-    wrong = wrong_answers(question)
+    wrong = [one for one in wrong_answers(question) if one != NO_OTHER]
     open_ended = question.basis == "constructed" and question.answer_type in ("word", "text", "box")
     if not wrong or open_ended or formats.boxed(reply) is None:
         return None

@@ -17,8 +17,8 @@ from dataengine.cot.checks.recurrence import LEAST, RECOMBINED, Words, recurrenc
 from dataengine.cot.core import formats
 from dataengine.cot.core.formats import AutoThinking, Thinking
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import TEACHER
 from dataengine.cot.core.tables import PathRow
-from dataengine.cot.tasks.programmatic import TEACHER
 from dataengine.cot.teachers.prompt_text import steps_of
 
 _FREQUENT = 0.5

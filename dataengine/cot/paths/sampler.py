@@ -14,7 +14,7 @@ from dataengine.cot.paths.reasoning_path import FailedPath, ReasoningPath, path_
 from dataengine.cot.paths.tool_dialogue import converse
 from dataengine.cot.tasks.plugin_tasks import OWN
 from dataengine.cot.teachers import prompt_text
-from dataengine.cot.teachers.render import Program
+from dataengine.cot.teachers.program import Program
 from dataengine.cot.teachers.renderer import Renderer
 from dataengine.media.sandbox.pool import Failed
 from dataengine.models.serving.completion import ChatModel, Request, Result

@@ -20,6 +20,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.cot.core.earlier import Unit, rows_in, table_of_inputs
 from dataengine.cot.core.picture_packs import UNPACKED, Pictures, collected
 from dataengine.cot.core.question import Question
+from dataengine.cot.core.record import TEACHER
 from dataengine.cot.core.schemas import PATHS
 from dataengine.cot.core.seeded import Draw
 from dataengine.cot.core.stage import CotPart, CotParts
@@ -29,7 +30,7 @@ from dataengine.cot.paths.reasoning_path import DialogueFailure
 from dataengine.cot.paths.recombination import recombined
 from dataengine.cot.paths.sampler import PathSampler, SampledPath, path_row
 from dataengine.cot.tasks.plugin_tasks import task_plugins, use, versions
-from dataengine.cot.tasks.programmatic import TEACHER, exchange
+from dataengine.cot.tasks.programmatic import exchange
 from dataengine.cot.tasks.registry import TASKS
 from dataengine.cot.tasks.rendered import fonts
 from dataengine.cot.teachers import prompt_text

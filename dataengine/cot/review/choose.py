@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dataengine.cot.checks.recurrence import RECOMBINED
+from dataengine.cot.core.record import TEACHER
 from dataengine.cot.core.tables import NO_AGREEMENT, CheckRow, End
-from dataengine.cot.tasks.programmatic import TEACHER
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from dataengine.cot.core.seeded import Draw
 from dataengine.cot.tasks.base import Exchange, words
 from dataengine.cot.tasks.registry import TASKS
 
-TEACHER = "programmatic"
 _AGAIN = ("Let me go through it once more.", "I check the readings a second time.", "Once more, to be sure.")
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from dataengine.cot.core import tools
 from dataengine.cot.core.decoded import PICTURE_SIDE, decoded, working_size
 from dataengine.cot.core.sampled_frames import sample_frames
 from dataengine.cot.core.shard_files import encode_png
 from dataengine.cot.tasks.registry import TASKS
+from dataengine.cot.teachers.program import Program
 from dataengine.media.image.decode import decode_rgb
 from dataengine.media.image.encode import encode_jpeg
 from dataengine.media.limits import Limits
@@ -19,16 +19,6 @@ from dataengine.media.video.sampling import FAST
 SIDE, FRAME_SIDE = 768, 252
 """Pixels of the shorter side of a picture and of a frame, at most; a fast frame has about a third of the area."""
 FAST_SIDE = 138
-
-
-@dataclass(frozen=True)
-class Program:
-    """A model's program for a question: what it works on is the picture of the ``task``, by the question's parameters, so that it
-    is what its output is checked on. The task of a plugin has no name here."""
-
-    code: str
-    task: str
-    parameters: tuple[tuple[str, str], ...]
 
 
 def render_sample(limits: Limits, item: tuple[str, bytes, Collection[str]]) -> dict[str, list[bytes]]:

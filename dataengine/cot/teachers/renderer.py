@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from dataengine.cot.core.question import Question
 from dataengine.cot.core.tables import AskedQuestion
-from dataengine.cot.teachers.render import Program
+from dataengine.cot.teachers.program import Program
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok
 from dataengine.samples.decode import Decoder
