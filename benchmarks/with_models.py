@@ -50,7 +50,8 @@ class Models:
         return {"path": batch["path"], "clip": self.clip(arrays), "nsfw": self.nsfw(arrays)}
 
 
-ray.init(num_cpus=2 * int(cores), include_dashboard=False, logging_level="error")  # the files need CPUs to be read, too
+# The files need CPUs to be read, too.
+ray.init("local", num_cpus=2 * int(cores), include_dashboard=False, logging_level="error")
 files = ray.data.read_binary_files(pictures, include_paths=True)
 files.map_batches(Models, batch_size=32, concurrency=int(cores), num_cpus=1).write_parquet(out)
 """
@@ -139,6 +140,7 @@ def measured(
             run = harness.command(command, env={"PYTHONPATH": str(Path(__file__).parent)})
             if run.code:
                 sys.exit(f"{way}: {run.output[-2000:]}")
+            print(f"{way}: {run.seconds:.1f} s", flush=True)
             runs.setdefault(way, []).append(run)
     return rates, runs
 
