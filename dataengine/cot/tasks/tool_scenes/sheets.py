@@ -64,10 +64,10 @@ class Content:
 
 def _numbers(draw: Draw, start: int, stop: int, count: int) -> list[int]:
     """Different numbers, in drawn order."""
-    found: dict[int, None] = {}
-    while len(found) < count:
-        found[start + draw.below(stop - start)] = None
-    return list(found)
+    numbers: dict[int, None] = {}
+    while len(numbers) < count:
+        numbers[start + draw.below(stop - start)] = None
+    return list(numbers)
 
 
 def _names(draw: Draw, count: int) -> tuple[list[str], list[str], AnswerType]:
