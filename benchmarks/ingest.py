@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ def _workers_cpu() -> float:
     return total / os.sysconf("SC_CLK_TCK")
 
 
-def written(photos: Path, data: list[bytes]) -> Path:
+def written(photos: Path, data: Iterable[bytes]) -> Path:
     photos.mkdir()
     for n, jpeg in enumerate(data):
         (photos / f"{n:06d}.jpg").write_bytes(jpeg)

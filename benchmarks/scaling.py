@@ -69,8 +69,8 @@ def rows(options: argparse.Namespace) -> list[list[Any]]:
     return [[*r, *_ratios(r, by)] for r in made]
 
 
-def pictures(count: int) -> Iterator[bytes]:
-    """Always the same ones first."""
+def pictures(count: int, copies: bool = True) -> Iterator[bytes]:
+    """Always the same ones first; with ``copies`` each tenth is one of the one before."""
     rng, photos = np.random.default_rng(0), load_sample_images().images
     before = b""
     for n in range(count):
@@ -78,7 +78,7 @@ def pictures(count: int) -> Iterator[bytes]:
         crop = photos[n % 2][top : top + 375, left : left + 500]
         light = Image.fromarray(rng.integers(0, 256, (5, 7, 3), np.uint8)).resize((500, 375), Image.Resampling.BICUBIC)
         mixed = np.ascontiguousarray((crop.astype(np.uint16) + 3 * np.asarray(light).astype(np.uint16)) // 4, np.uint8)
-        if n % 10 == 9:
+        if copies and n % 10 == 9:
             mixed = simplejpeg.decode_jpeg(before)
         before = simplejpeg.encode_jpeg(mixed, quality=int(rng.integers(80, 96)))
         yield before

@@ -3,7 +3,7 @@
     python -m benchmarks whole_way [--images 10000] [--rounds 1] [--peer-python PATH]
 
 Ours is one command, ``dataengine run``: ingest, near-duplicates by hash within a radius, technical scores, a policy, shards,
-ledger, card.
+ledger, card. The pictures are those of ``scaling.py``: one of ten is a copy of another, and the rest are kept.
 The script decodes each picture once, takes imagehash's pHash and a measure of blur, keeps one picture of each hash and those
 that are not blurred, and writes a Parquet table: no shards, no ledger, nothing to resume. Both are whole commands; CPU is that
 of all their processes.
@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import harness
-from ingest import SIZE, crops, written
+from ingest import SIZE, written
+from scaling import pictures
 
 from dataengine.testing import write_recipe
 
@@ -77,7 +78,7 @@ def main() -> None:
     runs: dict[str, list[harness.Command]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        written(folder / "in", crops(options.images))
+        written(folder / "in", pictures(options.images))
         for _ in range(options.rounds):
             commands = {"dataengine run": ours(folder)} | ({"Daft script": daft(folder, python)} if python else {})
             for way, command in commands.items():
@@ -88,8 +89,16 @@ def main() -> None:
     rows = []
     for way, done in runs.items():
         best = sorted(done, key=lambda run: run.seconds)[len(done) // 2]
-        pictures = options.images / best.seconds
-        rows.append([way, best.seconds, best.cpu, best.cpu / options.images * 1e3, best.peak, round(pictures)])
+        rows.append(
+            [
+                way,
+                best.seconds,
+                best.cpu,
+                best.cpu / options.images * 1e3,
+                best.peak,
+                round(options.images / best.seconds),
+            ]
+        )
     columns = ["way", "seconds", "CPU s", "CPU ms a picture", "peak GB", "pictures/s"]
     title = f"{options.images:,} JPEG {SIZE[0]}×{SIZE[1]}, whole commands"
     report.table(title, columns, rows, "" if python else "No Daft here: give --peer-python or run make bench-peers.")

@@ -3,10 +3,11 @@
     python -m benchmarks with_models [--images 4000] [--rounds 1]
 
 Ours is one command, ``dataengine run``: ingest, embeddings of CLIP ViT-B-32 (random weights in bf16, which cost the same as
-trained ones), near-duplicates by hash, technical scores and NSFW, a policy, shards, ledger, card. Bare is what the two networks
-need for as many pictures on ready arrays, in the stages' batches, as many processes of one thread as there are cores; the
-faster of two tries. The script reads files with Ray Data, and an actor a core decodes, resizes and runs the same networks, a
-Parquet table comes out: no duplicates, no shards, no ledger. Whole commands; a ratio of 1 would be models and nothing else.
+trained ones), near-duplicates by hash, technical scores and NSFW, a policy, shards, ledger, card. The pictures are those of
+``scaling.py`` without copies, so that both networks see all but a few. Bare is what the two need for as many pictures on ready
+arrays, in the stages' batches, as many processes of one thread as there are cores; the faster of two tries. The script reads
+files with Ray Data, and an actor a core decodes, resizes and runs the same networks, a Parquet table comes out: no duplicates,
+no shards, no ledger. Whole commands; a ratio of 1 would be models and nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from typing import Any
 
 import harness
 import numpy as np
-from ingest import SIZE, crops, written
+from ingest import SIZE, written
+from scaling import pictures
 
 from dataengine.testing import write_recipe
 
@@ -132,7 +134,7 @@ def measured(
 ) -> tuple[list[float], dict[str, list[harness.Command]]]:
     """Bare rates of the two networks, and the whole commands by way."""
     weights = random_weights(folder / "clip.safetensors")
-    written(folder / "in", crops(options.images))
+    written(folder / "in", pictures(options.images, copies=False))
     rates = [max(bare_rate(weights, which, cores) for _ in range(2)) for which in (0, 1)]
     runs: dict[str, list[harness.Command]] = {}
     for _ in range(options.rounds):
