@@ -18,6 +18,8 @@ from pydantic import (
 
 from dataengine.config.selection import CaptionForm, Patterns, Selection
 
+#: Parts that a folder or table may be divided into.
+MOST_BUCKETS = 4096
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -207,7 +209,8 @@ class FolderSource(SourceModel):
     name: Name
     path: SourcePath
     license: str | None = None
-    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    buckets: Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_BUCKETS)] = "auto"
+    """Parts that the files are divided into, by a hash of the path; by their number if ``auto``."""
     roots: Roots = []
     include: Patterns = []
     """Patterns of the media files that are taken, such as `*.jpg` or `2024/**`; none: all. Sidecars come with their media."""
@@ -230,7 +233,7 @@ class RowsSource(SourceModel):
     caption: str | None = "caption"
     license_column: str | None = "license"
     license: str | None = None
-    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    buckets: Annotated[int, Field(ge=1, le=MOST_BUCKETS)] = 16
     http: HttpConfig = HttpConfig()
 
     @property

@@ -19,8 +19,8 @@ from dataengine.storage.store import Store
 #: Where the thumbnail of a sample lies. The second view has no bytes of its own where it is the first.
 PLACES = columns(id=pa.string(), pack=pa.string(), starts=pa.int64(), size=pa.int64())
 _VIEW = SHAPE[1] * SHAPE[2]
-_PARALLEL = 16
-"""Packs that are read at once."""
+_PARALLEL = 8
+"""Packs that are read at once; of each, nearly all bytes are held meanwhile."""
 
 
 def packed(fingerprints: pa.Table) -> tuple[bytes, pa.Table]:

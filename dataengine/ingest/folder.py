@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dataengine.config.sources import FolderSource
+from dataengine.config.sources import MOST_BUCKETS, FolderSource
 from dataengine.errors import InputError, UsageError
-from dataengine.ingest.folder_listing import Media, listing, paired, shown, size_of
+from dataengine.ingest.folder_listing import Media, MediaCount, listing, paired, shown, size_of
 from dataengine.ingest.occurrence import Occurrence, read_sidecars
 from dataengine.ingest.reading import fetch
 from dataengine.ingest.spooled_rows import Spool, SpooledRows
@@ -18,11 +18,22 @@ from dataengine.stage import Part
 from dataengine.storage.workspace import digest
 
 _SIDECAR_LIMITS = Limits(bytes=16 << 20)
+_FEWEST_BUCKETS, _STEP, _PART_FILES = 16, 4, 2048
+"""``auto`` takes the fewest buckets, or four times as many, or four times those, until a part has at most so many files: steps
+so large that a growing folder, which is read again at each of them, seldom takes one."""
 
 
 def bucket_of(uri: str, buckets: int) -> int:
     """Hash bucket of a uri, from 0."""
     return int.from_bytes(hashlib.sha256(uri.encode()).digest()[:8], "big") % buckets
+
+
+def buckets_for(files: int) -> int:
+    """The number of parts for so many media files."""
+    count = _FEWEST_BUCKETS
+    while count < MOST_BUCKETS and files > count * _PART_FILES:
+        count *= _STEP
+    return count
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,10 @@ class FolderReader:
 
     def parts(self) -> list[Part]:
         """Memory grows with the largest part: the listing itself is on disk. Raises UsageError where no file is left."""
-        buckets, count = Spool(), self.source.buckets
-        selection = self.source.selection
-        for media in paired(listing(self.source.path, selection), selection):
+        buckets, selection = Spool(), self.source.selection
+        files = MediaCount(listing(self.source.path, selection), selection)
+        for media in paired(files, selection):
+            count = buckets_for(files.media) if self.source.buckets == "auto" else self.source.buckets
             buckets.add(bucket_of(shown(media.name), count), media.row)
         parts = [self._part(n, rows) for n, rows in buckets.bins()]
         if not parts:

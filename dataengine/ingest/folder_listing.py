@@ -113,6 +113,18 @@ def _hidden(name: str) -> bool:
     return any(p.startswith(".") for p in PurePosixPath(name).parts)
 
 
+class MediaCount:
+    """The files of a listing, and how many of those that it has given are ``media`` to be taken."""
+
+    def __init__(self, files: Iterable[tuple[str, str]], selection: Selection = _ALL) -> None:
+        self._files, self._selection, self.media = files, selection, 0
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, tag in self._files:
+            self.media += not name.lower().endswith(_SIDECARS) and self._selection.takes(name)
+            yield name, tag
+
+
 def paired(files: Iterable[tuple[str, str]], selection: Selection = _ALL) -> Iterator[Media]:
     """Each media file with its sidecars (``a.txt``, ``a.jpg.txt`` or ``a.info.txt`` for ``a.jpg``), and the sidecars without
     media, in no order. Of media that are not taken the sidecars are not, either."""

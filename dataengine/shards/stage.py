@@ -157,6 +157,7 @@ class ShardWorker:
             for row, data in zip(batch, media, strict=True):
                 stored_row, stored = self._cleaned(row, data, cleaned)
                 yield _members(stored_row, stored, next(coded) if row["codes_pack"] else None)
+            del blobs, media, coded  # not held while the next batch is read
 
     def _cleaned(self, row: dict[str, Any], data: bytes, cleaned: Counter[str]) -> tuple[dict[str, Any], bytes]:
         """The row and its media with metadata removed as the recipe says. Counts what was removed, faces blurred at ingest, and

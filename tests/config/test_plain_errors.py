@@ -66,7 +66,7 @@ def source(**changes: Any) -> dict[str, Any]:
         ),
         ({"sources": {"type": "folder"}}, r"`sources`: must be a list, as in `\[a, b\]`"),
         ({"sources": []}, "`sources`: needs at least 1 entry"),
-        (source(buckets=0), r"`sources\[0\]\.buckets`: must be at least 1 \(got: 0\)"),
+        (source(buckets=0), r"`sources\[0\]\.buckets`: use auto, or must be at least 1 \(got: 0\)"),
         (source(columns={"Bad": "double"}), "`sources.*Bad` as a name: `Bad`: use up to 63 of a-z, 0-9 and `_`"),
         (source(columns={"a": "text"}), "`.*columns.a`: use double, integer, string or boolean"),
         ({"seed": "x"}, r"`seed`: must be a whole number \(got: 'x'\)"),

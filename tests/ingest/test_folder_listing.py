@@ -17,6 +17,7 @@ from support.source_readers import folder
 
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest import spooled_rows
+from dataengine.ingest.folder import buckets_for
 from dataengine.ingest.folder_listing import Media, listing, paired
 from dataengine.ingest.spooled_rows import Spool
 from dataengine.storage.store import Store
@@ -101,6 +102,27 @@ def test_no_file_is_held_for_a_listing(tmp_path: Path, monkeypatch: pytest.Monke
     gc.collect()
     assert not any(isinstance(thing, Media) for thing in gc.get_objects())
     assert sum(len(list(part.spec)) for part in parts) == 400
+
+
+@pytest.mark.parametrize(
+    ("files", "buckets"), [(0, 16), (32_768, 16), (32_769, 64), (131_072, 64), (131_073, 256), (10**9, 4096)]
+)
+def test_a_large_folder_has_more_parts(files: int, buckets: int) -> None:
+    assert buckets_for(files) == buckets
+
+
+def test_sidecars_and_files_that_are_left_out_make_no_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(33):
+        for ext in ("jpg", "txt", "gif"):
+            (tmp_path / f"{n}.{ext}").touch()
+    monkeypatch.setattr("dataengine.ingest.folder._PART_FILES", 2)
+
+    def highest(**fields: Any) -> int:
+        return max(int(part.name.removeprefix("f-")) for part in folder(tmp_path, buckets="auto", **fields).parts())
+
+    assert highest() >= 16
+    (tmp_path / "32.jpg").unlink()
+    assert highest(exclude=["*.gif"]) < 16
 
 
 def test_a_spool_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
