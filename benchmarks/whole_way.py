@@ -56,7 +56,7 @@ kept.write_parquet(out)
 def ours(folder: Path) -> list[Any]:
     """A recipe over ``folder/in``, run from nothing."""
     shutil.rmtree(folder / "ws", ignore_errors=True)
-    sources = [{"type": "folder", "name": "in", "path": str(folder / "in"), "buckets": 16}]
+    sources = [{"type": "folder", "name": "in", "path": str(folder / "in")}]
     recipe = write_recipe(folder, workers="auto", sources=sources)
     rule = {"name": "blur", "keep": "blur >= 5", "on_missing": "drop", "reason": "blurred, or without detail"}
     (folder / "policy.yaml").write_text(json.dumps({"name": "sharp", "version": "1", "rules": [rule]}))

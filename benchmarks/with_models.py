@@ -106,7 +106,7 @@ def bare_rate(weights: str, which: int, cores: int) -> float:
 def ours(folder: Path, weights: str) -> list[str]:
     """A recipe over ``folder/in``, run from nothing."""
     shutil.rmtree(folder / "ws", ignore_errors=True)
-    sources = [{"type": "folder", "name": "in", "path": str(folder / "in"), "buckets": 16}]
+    sources = [{"type": "folder", "name": "in", "path": str(folder / "in")}]
     clip = {"name": "clip", "model": _MODEL, "checkpoint": weights, "precision": "bf16"}
     scorers = [{"name": "technical"}, {"name": "nsfw"}, clip]
     recipe = write_recipe(folder, workers="auto", sources=sources, score={"scorers": scorers})
