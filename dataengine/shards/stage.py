@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dataengine import contracts
@@ -28,7 +26,6 @@ from dataengine.shards.sample import Members, flatten, sample_members
 from dataengine.stage import Part, RecordStage, Run, TableStage, Worker
 from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.store import Store
-from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
 _READ_AT_ONCE = 64 << 20
@@ -137,11 +134,7 @@ class ShardWorker:
         rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN_WITH_MAKERS).to_pylist()
         cleaned = Counter[str]()
         release = ReleaseFolder(self.workspace.store, self.release)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "shard.tar")
-            with path.open("wb") as out:
-                info = write_tar(out, flatten(self._samples(rows, cleaned)))
-            file = release.put(f"shards/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
+        file, info = release.put_tar(f"shards/{part.name}.tar", flatten(self._samples(rows, cleaned)), len(rows))
         shard = Shard(part.name, *split_and_family(part.name), info.sha256, info.bytes, len(rows))
         counts = {"samples": len(rows), "bytes": info.bytes, **dict(sorted(cleaned.items()))}
         places = write_places(self.workspace, part.name, part.key, info.members) if self.places else None

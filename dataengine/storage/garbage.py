@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -44,6 +47,8 @@ _PICTURES, _MEASURED = "cot/pictures/", re.compile(r"annotations/[^/]+/ingest-([
 _PARTS, _STATE = re.compile(r"stages/[^/]+/parts/.+\.json"), re.compile(r"stages/[^/]+/state/.+")
 _COMMIT = re.compile(r"stages/[^/]+/[^/]+\.json")
 _MODELS = re.compile(r"(tokenizers|sequence/tokenizers)/.*|.*\.(safetensors|faiss|npy)|stages/[^/]+/state/.*")
+_UNFINISHED = re.compile(r".#\d+\Z")
+"""Names under which objects are written in a folder until they are whole; no listing shows them."""
 _PARALLEL = 32
 Json = dict[str, Any]
 
@@ -78,6 +83,7 @@ def find(store: Store, kept: Kept, older_than: float, now: float) -> Garbage:
     """Garbage of a workspace that was written more than ``older_than`` seconds before ``now``. Holds the names of all objects in
     memory, and no table."""
     entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _NEVER.fullmatch(e.key)}
+    entries |= {entry.key: entry for entry in _unfinished(store)}
     young = {key for key, entry in entries.items() if entry.modified > now - older_than}
     commits = [key for key in entries if _COMMIT.fullmatch(key)]
     markers = [key for key in entries if _PARTS.fullmatch(key)]
@@ -104,13 +110,34 @@ def delete(store: Store, garbage: Garbage, check: Callable[[], object]) -> int:
         ranks = sorted({_rank(entry.key) for entry in some})
         for rank in ranks:
             with ThreadPoolExecutor(_PARALLEL) as pool:
-                list(pool.map(lambda e: store.delete([e.key]), [e for e in some if _rank(e.key) == rank]))
+                list(pool.map(lambda e: _delete(store, e.key), [e for e in some if _rank(e.key) == rank]))
         freed += sum(entry.size for entry in some)
     return freed
 
 
+def _delete(store: Store, key: str) -> None:
+    if _UNFINISHED.search(key):
+        Path(store.url, key).unlink(missing_ok=True)
+    else:
+        store.delete([key])
+
+
+def _unfinished(store: Store) -> Iterator[Entry]:
+    """What killed processes were writing to a folder; for a bucket a lifecycle rule does this."""
+    if store.remote:
+        return
+    below = (found for name in (*_FOLDERS, "staging") for found in Path(store.url, name).rglob("*#*"))
+    for path in (*Path(store.url).glob("*#*"), *below):
+        with suppress(OSError):  # gone meanwhile: a run was writing it
+            if _UNFINISHED.search(path.name) and path.is_file():
+                about = path.stat()
+                yield Entry(os.fspath(path.relative_to(store.url)), about.st_size, "", about.st_mtime)
+
+
 def kind(key: str) -> str:
     """What an object is, in a word for a table."""
+    if _UNFINISHED.search(key):
+        return "unfinished files"
     if key.startswith("media/"):
         return "media"
     if _MODELS.fullmatch(key):

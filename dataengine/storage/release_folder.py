@@ -8,7 +8,7 @@ files of two releases for one; a run that is killed just there has all of the ne
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 from dataengine.errors import RunError
 from dataengine.storage.multipart import create_large
 from dataengine.storage.store import Store
+from dataengine.storage.tar import TarInfo, write_tar
 from dataengine.storage.workspace import File
 
 MANIFEST = "manifest.json"
@@ -49,6 +50,15 @@ class ReleaseFolder:
         """Stage a file, of digest ``sha256`` where it is known; it is named as it will be called in the release."""
         key = f"{self.base}/{path}"
         return File(key, self.store.put(self.staged(key), data, sha256), size, rows)
+
+    def put_tar(self, path: str, members: Iterable[tuple[str, bytes]], rows: int) -> tuple[File, TarInfo]:
+        """Stage a tar of these members, and what it is; nothing is copied where the release lies in a folder."""
+        key = f"{self.base}/{path}"
+        with self.store.new_file() as place:
+            with place.open("wb") as out:
+                info = write_tar(out, members)
+            self.store.move(place, self.staged(key), info.sha256)
+        return File(key, info.sha256, info.bytes, rows), info
 
     def adopt(self, file: File) -> File:
         """A file that was written to the staging place by another hand, named as it will be called in the release."""

@@ -67,6 +67,18 @@ def test_what_an_earlier_run_alone_used_goes_and_the_last_run_stays(
     assert gc(tmp_path, "--delete", older_than="1h")["free"] == {}, "what is young stays"
 
 
+def test_what_killed_processes_were_writing_goes(tmp_path: Path) -> None:
+    made(tmp_path, "a")
+    (tmp_path / "staging/letters/shards").mkdir(parents=True)
+    half = [tmp_path / "0f1e#0", tmp_path / "staging/letters/shards/a-000000.tar#12"]
+    for path in (*half, tmp_path / "#1", tmp_path / "mine#1.txt"):
+        path.write_bytes(b"1234")
+    assert gc(tmp_path, "--delete", older_than="1h")["free"] == {}, "a run may be writing them"
+    assert gc(tmp_path, "--delete")["free"] == {"unfinished files": {"objects": 2, "bytes": 8}}
+    assert not any(path.exists() for path in half)
+    assert (tmp_path / "#1").exists() and (tmp_path / "mine#1.txt").exists(), "not the engine's"
+
+
 def test_all_recipes_of_a_workspace_stay_unless_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _letters_are_tables(monkeypatch)
     made(tmp_path, "ab", "one")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dataengine.config.cot import CotConfig
 from dataengine.config.recipe import Recipe
@@ -19,7 +17,6 @@ from dataengine.cot.mix.picture_codes import PictureCodes
 from dataengine.models.serving.messages import Message
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.release_folder import ReleaseFolder
-from dataengine.storage.tar import write_tar
 from dataengine.storage.workspace import File, Output, Workspace, digest
 from dataengine.tokenize.base import Grid
 from dataengine.tokenize.codec import to_npy
@@ -77,11 +74,7 @@ class CotShardWorker:
     def process(self, part: Part) -> Output:
         rows = read_rows(self.workspace, [File(part.spec, "", 0, 1)], PlanRow)
         release = ReleaseFolder(self.workspace.store, self.release)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "shard.tar")
-            with path.open("wb") as out:
-                info = write_tar(out, self._members(rows))
-            file = release.put(f"cot/{part.name}.tar", path, info.bytes, len(rows), info.sha256)
+        file, info = release.put_tar(f"cot/{part.name}.tar", self._members(rows), len(rows))
         facts = {
             "name": part.name,
             "split": rows[0].split,
