@@ -38,6 +38,8 @@ _FOLDERS = (
     ),
     *("shards", "cot", "sequence", "plans", "stages"),
 )
+#: How the engine calls what it makes there: by a digest. All else is somebody's own, such as photos in a folder `media`.
+_MADE = re.compile(r"media/[0-9a-f]{32}\.tar|stages/.*|(?!media/).*[0-9a-f]{16}.*")
 #: Among them, what a person has decided, or what points to a recipe's last result.
 _NEVER = re.compile(r"cot/decisions/.*|index/[^/]+\.json")
 _PICTURES, _MEASURED = "cot/pictures/", re.compile(r"annotations/[^/]+/ingest-([0-9a-f]{32})-[^/]+\.parquet")
@@ -77,7 +79,7 @@ class Garbage:
 def find(store: Store, kept: Kept, older_than: float, now: float) -> Garbage:
     """Garbage of a workspace that was written more than ``older_than`` seconds before ``now``. Holds the names of all objects in
     memory, and no table."""
-    entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _NEVER.fullmatch(e.key)}
+    entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if _may_go(e.key)}
     young = {key for key, entry in entries.items() if entry.modified > now - older_than}
     commits = [key for key in entries if _COMMIT.fullmatch(key)]
     markers = [key for key in entries if _PARTS.fullmatch(key)]
@@ -120,6 +122,10 @@ def kind(key: str) -> str:
     if key.startswith("plans/"):
         return "plans"
     return "pictures of questions" if key.startswith(_PICTURES) else "tables"
+
+
+def _may_go(key: str) -> bool:
+    return _MADE.fullmatch(key) is not None and _NEVER.fullmatch(key) is None
 
 
 def _rank(key: str) -> int:
