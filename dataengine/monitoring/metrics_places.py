@@ -30,16 +30,17 @@ _JOB = "dataengine"
 @contextmanager
 def metrics_server(place: str, metrics: RunMetrics) -> Iterator[str]:
     """Answers Prometheus at HOST:PORT while the block runs; without a host on 127.0.0.1, port 0 takes a free one. Yields the
-    address. Raises UsageError."""
+    address, "" where the port is taken or may not be used. Raises UsageError for what is no address."""
     host, _, port = place.rpartition(":")
     try:
         server, thread = start_http_server(int(port), host.strip("[]") or "127.0.0.1", metrics.registry)
     except (ValueError, OverflowError):
         raise UsageError(f"metrics: {place} is no address; write HOST:PORT, FILE.prom or http://GATEWAY") from None
     except OSError as error:
-        raise UsageError(
-            f"metrics: {place} cannot be listened on: {error.strerror or error}; name another port"
-        ) from None
+        reason = error.strerror or error
+        _log.warning("metrics: %s cannot be listened on: %s; the run goes on without, name another port", place, reason)
+        yield ""
+        return
     try:
         yield f"{host or '127.0.0.1'}:{server.server_port}"
     finally:
