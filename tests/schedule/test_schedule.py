@@ -12,6 +12,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +87,31 @@ def demo() -> Any:
     return tomllib.loads((AIRFLOW / "dags.toml").read_text())["demo"]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('partitions = "{{ ds }}"', "has a key partitions"),
+        ('table.image = "x"', "has a key table.image"),
+        ('stages = ["dedupe"]', "has no stage 'dedupe'"),
+        ("", "needs table"),
+        ('table.folder = "/"', "needs table.command or table.manifest"),
+    ],
+)
+def test_a_table_of_dags_with_a_mistake_is_named(line: str, message: str) -> None:
+    text = f'start = 2026-11-01\nrecipe = "r"\nworkspace = "w"\nrecord.command = "x"\n{line}'
+    with pytest.raises(ValueError, match=message):
+        scheduled.check("dags.toml: [d]", tomllib.loads(text))
+
+
+def test_two_installations_of_airflow_do_not_share_a_lease() -> None:
+    first, second = (datetime(2026, 11, 21, 3, 0, 1, us, UTC) for us in (5, 6))
+    runs = {scheduled.run_of("photos", "scheduled__2026-11-20", begun) for begun in (first, second, None)}
+    assert len(runs) == 3 and "photos/scheduled__2026-11-20/030001.000005" in runs
+
+
 def test_the_demo_has_the_stages_of_its_recipe() -> None:
     assert list(dict.fromkeys(map(command_of, active(demo()["recipe"])))) == demo()["stages"]
+    scheduled.check("demo", demo())
 
 
 def test_the_plan_of_the_job_array_covers_the_recipe() -> None:
