@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import UsageError
+from dataengine.monitoring.patience import Patience
 from dataengine.progress import RunReport, Silent, StageReport
 from dataengine.text.redaction import environment_secrets, redacted
 from dataengine.text.uris import without_secrets
@@ -94,7 +95,7 @@ class Lineage(Silent):
 
     def __init__(self, place: str, recipe: Recipe) -> None:
         self._client, self._recipe = client_of(place), recipe
-        self._place = without_secrets(place)
+        self._place, self._patience = without_secrets(place), Patience()
         self._parent, self._ids = "", dict[str, str]()
         self._records: dict[str, Record] = {}
         self._needs = _needs()
@@ -139,7 +140,9 @@ class Lineage(Silent):
         outputs: list[OutputDataset],
         error: BaseException | None = None,
     ) -> None:
-        """Send an event of a stage, of the run for ""."""
+        """Send an event of a stage, of the run for "", unless the server has hung."""
+        if not self._patience.lasts:
+            return
         engine = processing_engine_run.ProcessingEngineRunFacet(version("dataengine-multimodal"), "dataengine")
         facets: dict[str, Any] = {"processing_engine": engine}
         if stage:
@@ -160,7 +163,8 @@ class Lineage(Silent):
             outputs=outputs,
         )
         try:
-            self._client.emit(event)
+            with self._patience.asking():
+                self._client.emit(event)
         except (requests.RequestException, OSError, RuntimeError) as failure:
             if not self._warned:
                 _log.warning(
