@@ -140,8 +140,8 @@ class Lineage(Silent):
         outputs: list[OutputDataset],
         error: BaseException | None = None,
     ) -> None:
-        """Send an event of a stage, of the run for "", unless the server has hung."""
-        if not self._patience.lasts:
+        """Send an event of a stage, of the run for "". A server that hangs is told of the run's end alone."""
+        if not self._patience.lasts and (stage or state is RunState.START):
             return
         engine = processing_engine_run.ProcessingEngineRunFacet(version("dataengine-multimodal"), "dataengine")
         facets: dict[str, Any] = {"processing_engine": engine}
