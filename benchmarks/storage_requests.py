@@ -182,7 +182,7 @@ def shown(slope: list[float]) -> str:
     """``3 + 5 p + 1 n + 2 s`` without what is nothing."""
     constant, *more = (round(value, 2) for value in slope)
     terms = [f"{value:g} {unit}" for value, unit in zip(more, "pns", strict=True) if value]
-    return " + ".join([f"{constant:g}", *terms])
+    return " + ".join([f"{constant:g}", *terms] if constant or not terms else terms)
 
 
 def main() -> None:

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 def wanted() -> list[str]:
     """What the Dockerfile installs, as requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["annotate"], "ray[default]"]
+    extras = project["optional-dependencies"]
+    return [*project["dependencies"], *extras["annotate"], *extras["lineage"], "ray[default]"]
 
 
 def closure(requirements: list[str]) -> set[str]:

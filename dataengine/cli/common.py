@@ -96,7 +96,11 @@ MetricsOption = Annotated[
 ]
 LineageOption = Annotated[
     str | None,
-    typer.Option("--lineage", metavar="URL|FILE", help="Send OpenLineage events to a server, or add them to a file."),
+    typer.Option(
+        "--lineage",
+        metavar="URL|FILE|client",
+        help="Send OpenLineage events to a server, add them to a file, or do as OPENLINEAGE_URL or openlineage.yml says.",
+    ),
 ]
 
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]

@@ -85,15 +85,16 @@ def _kept(where: list[str], workspace: str | None, forget: list[str]) -> tuple[S
     store = Store(places.pop() if named else where[0])
     known = run_log.recipes(store)
     unknown = kept.unknown_recipes(store, [*known, *(one.name for one in named)])
+    if not (known or named or unknown):
+        raise UsageError(f"{store.url}: no run has reported here. Is it a workspace?")
     if missing := sorted(set(forget) - {*known, *unknown}):
         raise UsageError(
             f"{store.url}: no run of a recipe `{missing[0]}` has reported here; there are {', '.join(known)}"
         )
     if both := sorted(set(forget) & {one.name for one in named}):
         raise UsageError(f"recipe {both[0]} is named to be kept and to be forgotten")
-    unreported = [name for name in unknown if name not in forget]
-    if unreported or not (known or named):
-        names = ", ".join(unreported) or "any recipe"
+    if unreported := [name for name in unknown if name not in forget]:
+        names = ", ".join(unreported)
         raise UsageError(
             f"{store.url}: no run of {names} has reported what it needs; name the recipe files, run them once more, or give "
             "them up with --forget"

@@ -118,7 +118,7 @@ def parts_of(recipe: Recipe, reader: Callable[[Source], SourceReader]) -> Iterat
     listings = taken_up.listings([name for name in known if name not in recipe.partitions])
     if not known and not recipe.partitions:
         raise UsageError(
-            f"source `{sources[0].name}` has partitions, and none is named: use --partition, as 2026-11-28"
+            f"source `{sources[0].name}` has partitions, and the corpus has none yet: name one to run, as --partition 2026-11-28"
         )
     for source in sources:
         each, parts = PartitionedReader(source, reader), list[Part]()

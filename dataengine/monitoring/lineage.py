@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataengine.errors import UsageError
+from dataengine.monitoring.patience import Patience
 from dataengine.progress import RunReport, Silent, StageReport
 from dataengine.text.redaction import environment_secrets, redacted
 from dataengine.text.uris import without_secrets
@@ -57,21 +58,36 @@ _RETRIES = {"total": 2, "connect": 2, "read": 2}
 
 def client_of(place: str) -> OpenLineageClient:
     """The client that sends events to a URL or adds them to a file; for ``client``, as OPENLINEAGE_URL or openlineage.yml say. A
-    URL's key comes from OPENLINEAGE_API_KEY. Raises UsageError for what is no URL."""
+    URL's key comes from OPENLINEAGE_API_KEY. Raises UsageError for what is no URL or file, or a configuration that the client
+    cannot use."""
     try:
         return OpenLineageClient() if place == "client" else OpenLineageClient(config={"transport": _transport(place)})
-    except ValueError:
-        where = "what OPENLINEAGE_URL or openlineage.yml names" if place == "client" else without_secrets(place)
-        raise UsageError(f"lineage: {where} is no URL of a server; write http://HOST:PORT") from None
+    except (ValueError, TypeError, RuntimeError, ImportError) as error:
+        if place != "client":
+            raise UsageError(
+                f"lineage: {without_secrets(place)} is no URL of a server; write http://HOST:PORT"
+            ) from None
+        reason = redacted(str(error), environment_secrets())
+        raise UsageError(f"lineage: the client cannot use OPENLINEAGE_URL or openlineage.yml: {reason}") from None
 
 
 def _transport(place: str) -> dict[str, Any]:
     if not place.startswith(("http://", "https://")):
-        return {"type": "file", "log_file_path": place, "append": True}
+        return {"type": "file", "log_file_path": _file(place), "append": True}
     transport: dict[str, Any] = {"type": "http", "url": place, "timeout": 5, "retry": _RETRIES}
     if key := os.environ.get(_KEY):
         transport["auth"] = {"type": "api_key", "apiKey": key}
     return transport
+
+
+def _file(place: str) -> str:
+    """Raises UsageError for a URL, and where there is no such folder."""
+    path = place.removeprefix("file://")
+    if "://" in path:
+        raise UsageError(f"lineage: {without_secrets(place)} is no place for events; write http://HOST:PORT or a file")
+    if Path(path).is_dir() or not Path(path).absolute().parent.is_dir():
+        raise UsageError(f"lineage: {path} is a folder, or in one that does not exist; name a file")
+    return path
 
 
 class Lineage(Silent):
@@ -79,7 +95,7 @@ class Lineage(Silent):
 
     def __init__(self, place: str, recipe: Recipe) -> None:
         self._client, self._recipe = client_of(place), recipe
-        self._place = without_secrets(place)
+        self._place, self._patience = without_secrets(place), Patience()
         self._parent, self._ids = "", dict[str, str]()
         self._records: dict[str, Record] = {}
         self._needs = _needs()
@@ -124,7 +140,9 @@ class Lineage(Silent):
         outputs: list[OutputDataset],
         error: BaseException | None = None,
     ) -> None:
-        """Send an event of a stage, of the run for ""."""
+        """Send an event of a stage, of the run for "". A server that hangs is told of the run's end alone."""
+        if not self._patience.lasts and (stage or state is RunState.START):
+            return
         engine = processing_engine_run.ProcessingEngineRunFacet(version("dataengine-multimodal"), "dataengine")
         facets: dict[str, Any] = {"processing_engine": engine}
         if stage:
@@ -145,7 +163,8 @@ class Lineage(Silent):
             outputs=outputs,
         )
         try:
-            self._client.emit(event)
+            with self._patience.asking():
+                self._client.emit(event)
         except (requests.RequestException, OSError, RuntimeError) as failure:
             if not self._warned:
                 _log.warning(

@@ -17,6 +17,7 @@ from prometheus_client import pushadd_to_gateway, start_http_server, write_to_te
 
 from dataengine.errors import UsageError
 from dataengine.monitoring.metrics import RunMetrics
+from dataengine.monitoring.patience import Patience
 from dataengine.progress import PartReport, RunReport, Silent, StageReport
 from dataengine.text.redaction import redacted
 from dataengine.text.uris import without_secrets
@@ -30,16 +31,17 @@ _JOB = "dataengine"
 @contextmanager
 def metrics_server(place: str, metrics: RunMetrics) -> Iterator[str]:
     """Answers Prometheus at HOST:PORT while the block runs; without a host on 127.0.0.1, port 0 takes a free one. Yields the
-    address. Raises UsageError."""
+    address, "" where the port is taken or may not be used. Raises UsageError for what is no address."""
     host, _, port = place.rpartition(":")
     try:
         server, thread = start_http_server(int(port), host.strip("[]") or "127.0.0.1", metrics.registry)
     except (ValueError, OverflowError):
         raise UsageError(f"metrics: {place} is no address; write HOST:PORT, FILE.prom or http://GATEWAY") from None
     except OSError as error:
-        raise UsageError(
-            f"metrics: {place} cannot be listened on: {error.strerror or error}; name another port"
-        ) from None
+        reason = error.strerror or error
+        _log.warning("metrics: %s cannot be listened on: %s; the run goes on without, name another port", place, reason)
+        yield ""
+        return
     try:
         yield f"{host or '127.0.0.1'}:{server.server_port}"
     finally:
@@ -53,29 +55,34 @@ class Written(Silent):
 
     def __init__(self, place: str, write: Callable[[], None]) -> None:
         self._place, self._write = place, write
-        self._last = 0.0
+        self._patience, self._last = Patience(), 0.0
         self._warned = False
 
     def begin(self, run: RunReport) -> None:
         self._now()
 
     def start(self, stage: str, parts: int, pending: int) -> None:
-        self._now()
+        self._unless_it_hangs()
 
     def advance(self, part: PartReport) -> None:
         if time.monotonic() - self._last >= _SECONDS:
-            self._now()
+            self._unless_it_hangs()
 
     def end(self, report: StageReport) -> None:
         if report.state == "done":
-            self._now()
+            self._unless_it_hangs()
 
     def finish(self, error: BaseException | None) -> None:
         self._now()
 
+    def _unless_it_hangs(self) -> None:
+        if self._patience.lasts:
+            self._now()
+
     def _now(self) -> None:
         try:
-            self._write()
+            with self._patience.asking():
+                self._write()
         except (OSError, HTTPException) as error:  # the second is what a server of no HTTP answers
             if not self._warned:
                 _log.warning("metrics cannot be written to %s: %s", self._place, redacted(str(error)))

@@ -43,6 +43,6 @@ def _metrics(recipe: Recipe, places: Sequence[str], stack: ExitStack) -> list[Re
         if (writer := written(place, metrics)) is not None:
             reporters.append(writer)
             continue
-        address = stack.enter_context(metrics_server(place, metrics))
-        print(f"metrics at http://{address}/metrics", file=sys.stderr, flush=True)
+        if address := stack.enter_context(metrics_server(place, metrics)):
+            print(f"metrics at http://{address}/metrics", file=sys.stderr, flush=True)
     return reporters

@@ -21,7 +21,7 @@ from dataengine.progress import Origin, PartReport, RunReport, Silent, StageRepo
 from dataengine.storage.engine_version import engine_version
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json, digest
-from dataengine.text.redaction import environment_secrets, redacted
+from dataengine.text.redaction import environment_secrets, redacted, redacted_lines
 
 if TYPE_CHECKING:
     from dataengine.stage import Run, Stage
@@ -165,7 +165,7 @@ class RunLog(Silent):
         now = time.time()
         if error is not None and self._stage is not None:
             self._put_stage(replace(self._stage, state="failed", updated=now))
-        text = "" if error is None else redacted(str(error) or type(error).__name__, environment_secrets())
+        text = "" if error is None else redacted_lines(str(error) or type(error).__name__, environment_secrets())
         state = "failed" if error else "finished"
         self._put("run", replace(self._run, state=state, updated=now, error=text, exit_code=exit_code(error)))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,13 +40,15 @@ _FOLDERS = (
     ),
     *("shards", "cot", "sequence", "plans", "stages"),
 )
+#: How the engine calls what it makes there: by a digest. All else is somebody's own, such as photos in a folder `media`.
+_MADE = re.compile(r"media/[0-9a-f]{32}\.tar|stages/.*|(?!media/).*[0-9a-f]{16}.*")
 #: Among them, what a person has decided, or what points to a recipe's last result.
 _NEVER = re.compile(r"cot/decisions/.*|index/[^/]+\.json")
 _PICTURES, _MEASURED = "cot/pictures/", re.compile(r"annotations/[^/]+/ingest-([0-9a-f]{32})-[^/]+\.parquet")
 _PARTS, _STATE = re.compile(r"stages/[^/]+/parts/.+\.json"), re.compile(r"stages/[^/]+/state/.+")
 _COMMIT = re.compile(r"stages/[^/]+/[^/]+\.json")
 _MODELS = re.compile(r"(tokenizers|sequence/tokenizers)/.*|.*\.(safetensors|faiss|npy)|stages/[^/]+/state/.*")
-_UNFINISHED = re.compile(r".#\d+\Z")
+_UNFINISHED = re.compile(rf"([0-9a-f]{{32}}|staging/.+|{_MADE.pattern})#\d+")
 """Names under which objects are written in a folder until they are whole; no listing shows them."""
 _PARALLEL = 32
 Json = dict[str, Any]
@@ -82,7 +83,7 @@ class Garbage:
 def find(store: Store, kept: Kept, older_than: float, now: float) -> Garbage:
     """Garbage of a workspace that was written more than ``older_than`` seconds before ``now``. Holds the names of all objects in
     memory, and no table."""
-    entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _NEVER.fullmatch(e.key)}
+    entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if _may_go(e.key)}
     entries |= {entry.key: entry for entry in _unfinished(store)}
     young = {key for key, entry in entries.items() if entry.modified > now - older_than}
     commits = [key for key in entries if _COMMIT.fullmatch(key)]
@@ -116,7 +117,7 @@ def delete(store: Store, garbage: Garbage, check: Callable[[], object]) -> int:
 
 
 def _delete(store: Store, key: str) -> None:
-    if _UNFINISHED.search(key):
+    if _UNFINISHED.fullmatch(key):
         Path(store.url, key).unlink(missing_ok=True)
     else:
         store.delete([key])
@@ -129,14 +130,14 @@ def _unfinished(store: Store) -> Iterator[Entry]:
     below = (found for name in (*_FOLDERS, "staging") for found in Path(store.url, name).rglob("*#*"))
     for path in (*Path(store.url).glob("*#*"), *below):
         with suppress(OSError):  # gone meanwhile: a run was writing it
-            if _UNFINISHED.search(path.name) and path.is_file():
-                about = path.stat()
-                yield Entry(os.fspath(path.relative_to(store.url)), about.st_size, "", about.st_mtime)
+            key, about = path.relative_to(store.url).as_posix(), path.stat()
+            if _UNFINISHED.fullmatch(key) and path.is_file():
+                yield Entry(key, about.st_size, "", about.st_mtime)
 
 
 def kind(key: str) -> str:
     """What an object is, in a word for a table."""
-    if _UNFINISHED.search(key):
+    if _UNFINISHED.fullmatch(key):
         return "unfinished files"
     if key.startswith("media/"):
         return "media"
@@ -147,6 +148,10 @@ def kind(key: str) -> str:
     if key.startswith("plans/"):
         return "plans"
     return "pictures of questions" if key.startswith(_PICTURES) else "tables"
+
+
+def _may_go(key: str) -> bool:
+    return _MADE.fullmatch(key) is not None and _NEVER.fullmatch(key) is None
 
 
 def _rank(key: str) -> int:

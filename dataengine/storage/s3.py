@@ -14,7 +14,8 @@ from typing import Any
 
 from obstore.store import S3Store
 
-from dataengine.errors import RunError
+from dataengine.errors import RunError, UsageError
+from dataengine.text.uris import without_secrets
 
 #: Attempts at 5xx, broken connections and truncated bodies, retried by the client. AWS_MAX_ATTEMPTS replaces it.
 _ATTEMPTS = 8
@@ -39,10 +40,16 @@ _STATUS = {
 
 
 def connect(url: str) -> S3Store:
-    """The client of ``s3://bucket/prefix``. Raises RunError if a profile or its credentials cannot be read."""
+    """The client of ``s3://bucket/prefix``. Raises UsageError for another form (a user, a password, no bucket), RunError if a
+    profile or its credentials cannot be read."""
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise UsageError(
+            f"{without_secrets(url)}: write s3://bucket/prefix alone; server and credentials come from AWS_ENDPOINT_URL, "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
+        )
     if not bucket:
-        raise RunError(f"{url} names no bucket; write s3://bucket/prefix")
+        raise UsageError(f"{url} names no bucket; write s3://bucket/prefix")
     configured = settings()
     options: dict[str, Any] = {"client_options": {"timeout": "300s"}}
     if configured["endpoint"]:

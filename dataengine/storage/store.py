@@ -23,8 +23,9 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore
 
-from dataengine.errors import RunError
+from dataengine.errors import RunError, UsageError
 from dataengine.storage import s3
+from dataengine.text.uris import without_secrets
 
 _T = TypeVar("_T")
 
@@ -290,5 +291,6 @@ def _connect(url: str) -> Any:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url)
         return LocalStore(Path(url).absolute())
     if not url.startswith("s3://"):
-        raise RunError(f"{url}: {url.partition('://')[0]}:// is not supported; use a folder or s3://bucket/prefix")
+        place, scheme = without_secrets(url), url.partition("://")[0]
+        raise UsageError(f"{place}: {scheme}:// is not supported; use a folder or s3://bucket/prefix")
     return s3.connect(url)

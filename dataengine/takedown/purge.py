@@ -31,8 +31,9 @@ _MODELS = re.compile(
     r"sequence/tokenizers/.*|index/(trees|codebooks|projections)/.*|.*\.safetensors|stages/[^/]+/state/.*"
 )
 _COMMIT = re.compile(r"stages/[^/]+/([^/]+|parts/.+)\.json")
-#: Packs of compressed rows, pictures, tokens: those that no table or commit points to go, for nobody can tell what is in them.
-_PACK = re.compile(r".+\.bin")
+#: Packs of compressed rows, pictures, tokens, named by digests: those that no table or commit points to go, for nobody can tell
+#: what is in them.
+_PACK = re.compile(r"(staging/|.*[0-9a-f]{16}).*\.bin")
 #: Features of patches, without a name of their sample, and what a person has decided about a question, by the question's id.
 _FEATURES, _DECISION = "tokenizers/features/", re.compile(r"cot/decisions/[^/]+/([^/]+)/[^/]+")
 _PARALLEL = 8

@@ -42,6 +42,11 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     return visible(_KEY.sub(REDACTED, text))
 
 
+def redacted_lines(text: str, secrets: Iterable[str] = ()) -> str:
+    """As ``redacted``, with the lines of ``text`` left as they are."""
+    return "\n".join(redacted(line, secrets) for line in text.split("\n"))
+
+
 def environment_secrets(environment: Mapping[str, str] = os.environ) -> list[str]:
     """Values of environment variables with the names of credentials, the longest first."""
     values = {v for name, v in environment.items() if _VARIABLE.search(name) and len(v) >= _SHORTEST}

@@ -20,7 +20,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 sys.path.insert(0, str(Path(__file__).parent))
 
 from dataengine_kubernetes import Resource, manifest_of
-from dataengine_stages import STAGES, Call, Command, Launcher, Verdict, verdict
+from dataengine_stages import STAGES, Call, Command, Launcher, Verdict, check, run_of, verdict
 
 CONFIGURATION = Path(os.environ.get("DATAENGINE_DAGS", Path(__file__).with_name("dags.toml")))
 
@@ -38,9 +38,8 @@ class Stage(BaseOperator):
     def execute(self, context: Any) -> None:
         """Raises AirflowFailException where a person is needed, AirflowException where another try may help."""
         attempt = context["ti"].try_number
-        call = Call(
-            self.task_id, self.recipe, self.workspace, f"{self.dag_id}/{context['run_id']}", self.partition, attempt
-        )
+        run = run_of(self.dag_id, context["run_id"], context["dag_run"].start_date)
+        call = Call(self.task_id, self.recipe, self.workspace, run, self.partition, attempt)
         self._launcher = launcher(self.launch, call)
         code = self._launcher.run(call, self.log.info)
         outcome, why = verdict(code)
@@ -68,10 +67,9 @@ def launcher(launch: dict[str, Any], call: Call) -> Launcher:
 
 
 def build(name: str, settings: dict[str, Any]) -> DAG:
-    """The DAG of one table. Raises ValueError for a stage that there is not."""
+    """The DAG of one table. Raises ValueError for a wrong one."""
+    check(f"{CONFIGURATION}: [{name}]", settings)
     stages = settings.get("stages", list(STAGES))
-    if unknown := [stage for stage in stages if stage not in STAGES]:
-        raise ValueError(f"{CONFIGURATION}: [{name}] has no stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
     schedule, partition = settings.get("schedule"), settings.get("partition", "")
     dag = DAG(
         dag_id=name,

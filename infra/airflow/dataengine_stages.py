@@ -15,8 +15,9 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 #: Every stage that can be scheduled, in order, and the kind of engine that makes it.
 STAGES: dict[str, str] = {
@@ -70,6 +71,39 @@ VERDICTS: dict[int, tuple[Verdict, str]] = {
 def verdict(code: int) -> tuple[Verdict, str]:
     """What to do about an exit code; a process that was killed is started again."""
     return VERDICTS.get(code, (Verdict.RETRY, "killed" if code < 0 or code > 128 else "not an exit code of dataengine"))
+
+
+#: Keys of a table of ``dags.toml``, those that it must have, and keys of ``record`` and ``table`` in it.
+_KEYS = {
+    *("schedule", "start", "recipe", "workspace", "stages", "partition", "record", "table"),
+    *("retries", "retry_seconds", "hours", "catchup"),
+}
+_NEEDED = ("start", "recipe", "workspace")
+_LAUNCH = {"command", "folder", "environment", "manifest", "connection", "poll_seconds"}
+
+
+def check(place: str, settings: Mapping[str, Any]) -> None:
+    """Raises ValueError for a table of ``dags.toml`` with a key or a stage that there is not, or without one that it needs. A
+    ``partitions`` that is passed over would run every day on nothing new."""
+    launches = {kind: settings[kind] for kind in ("record", "table") if kind in settings}
+    wrong = [key for key in settings if key not in _KEYS]
+    wrong += [f"{kind}.{key}" for kind, launch in launches.items() for key in launch if key not in _LAUNCH]
+    if wrong:
+        raise ValueError(f"{place} has a key {wrong[0]}, which means nothing: docs/schedule.md lists them")
+    stages = settings.get("stages", list(STAGES))
+    if unknown := [stage for stage in stages if stage not in STAGES]:
+        raise ValueError(f"{place} has no stage {unknown[0]!r}; stages are {', '.join(STAGES)}")
+    needed = (*_NEEDED, *sorted({STAGES[stage] for stage in stages}))
+    if missing := [key for key in needed if key not in settings]:
+        raise ValueError(f"{place} needs {missing[0]}")
+    if without := [kind for kind, launch in launches.items() if not launch.keys() & {"command", "manifest"}]:
+        raise ValueError(f"{place} needs {without[0]}.command or {without[0]}.manifest")
+
+
+def run_of(dag: str, run: str, begun: datetime | None) -> str:
+    """DATAENGINE_RUN of the tasks of one run of a DAG. Two installations of Airflow call the scheduled run of a day alike, and
+    must not share its lease; they do not begin it in the same microsecond."""
+    return f"{dag}/{run}" + (f"/{begun:%H%M%S.%f}" if begun else "")
 
 
 @dataclass(frozen=True)

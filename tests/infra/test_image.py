@@ -40,6 +40,7 @@ def test_the_dependencies_are_read_from_the_project() -> None:
     requirements = done.stdout.split("\n")
     assert "ray[default]" in requirements and any(r.startswith("pyarrow>=") for r in requirements)
     assert any(r.startswith("spacy>=") for r in requirements), "the extra for annotations"
+    assert any(r.startswith("openlineage-python>=") for r in requirements), "the extra for lineage"
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_a_table_a_day(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("days", "message"),
     [
-        ([], "`crawl` has partitions, and none is named"),
+        ([], "`crawl` has partitions, and the corpus has none yet"),
         (["2026-11-31"], r"`2026-11-31` is no day of the calendar"),
         (["None"], "`None` is no day"),
         (["2026-W48-6"], "`2026-W48-6` is no day"),

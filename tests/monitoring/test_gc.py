@@ -26,6 +26,9 @@ from dataengine.storage.store import Store
 from dataengine.storage.workspace import canonical_json
 from dataengine.testing.in_process import InProcess
 
+#: Digests, which what the engine makes is called by.
+A, B = "a" * 32, "b" * 32
+
 
 def made(workspace: Path | str, text: str, name: str = "letters") -> dict[str, tuple[str, int]]:
     changed = letters.recipe(Path("unused")).model_copy(update={"workspace": str(workspace), "name": name})
@@ -70,7 +73,7 @@ def test_what_an_earlier_run_alone_used_goes_and_the_last_run_stays(
 def test_what_killed_processes_were_writing_goes(tmp_path: Path) -> None:
     made(tmp_path, "a")
     (tmp_path / "staging/letters/shards").mkdir(parents=True)
-    half = [tmp_path / "0f1e#0", tmp_path / "staging/letters/shards/a-000000.tar#12"]
+    half = [tmp_path / f"{'0f1e' * 8}#0", tmp_path / "staging/letters/shards/a-000000.tar#12"]
     for path in (*half, tmp_path / "#1", tmp_path / "mine#1.txt"):
         path.write_bytes(b"1234")
     assert gc(tmp_path, "--delete", older_than="1h")["free"] == {}, "a run may be writing them"
@@ -137,7 +140,8 @@ def test_what_is_not_the_engines_is_never_listed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     others = ("notes.txt", "releases/x/shards/a.tar", "completions/a.json", "cot/decisions/r/a.json", "index/r.json")
     mine = ("accepted/x.json", "model_servers/a.log", "tombstones/a.json")
-    for key in (*others, *mine):
+    named_alike = (f"media/ab/{A}.jpg", "media/holiday.jpg", "samples/all.parquet", "index/notes/a.npy")
+    for key in (*others, *mine, *named_alike):
         store.put(key, b"{}")
     assert garbage.find(store, Kept(), 0.0, time.time() + 10).entries == []
 
@@ -152,27 +156,28 @@ def test_what_a_kept_table_names_or_owns_stays(tmp_path: Path) -> None:
         store.put(key, data)
         return {"key": key, "sha256": "", "bytes": len(data), "rows": len(packs)}
 
-    media, other = "0" * 32, "1" * 32
+    media, other = A, B
     for name in (media, other):
         for key in (f"media/{name}.tar", f"annotations/technical-1/ingest-{name}-x.parquet"):
             store.put(key, b"m")
-    for key in ("cot/pictures/a.bin", "cot/pictures/b.bin", "index/routed/p/x.bin", "index/routed/q/x.bin"):
+    for key in (f"cot/pictures/{A}.bin", f"cot/pictures/{B}.bin", f"index/routed/{A}/x.bin", f"index/routed/{B}/x.bin"):
         store.put(key, b"p")
-    for key in ("tokenizers/t/config.json", "tokenizers/t/report.json", "tokenizers/u/config.json", "plans/p.parquet"):
+    for key in (f"tokenizers/{A}/config.json", f"tokenizers/{A}/report.json", f"tokenizers/{B}/config.json"):
         store.put(key, b"t")
+    store.put(f"plans/{A}.parquet", b"p")
     files = {
-        "q": table("cot/questions/a.parquet", ["cot/pictures/a.bin", None]),
-        "r": table("index/routed/p.parquet", []),
+        "q": table(f"cot/questions/{A}.parquet", [f"cot/pictures/{A}.bin", None]),
+        "r": table(f"index/routed/{A}.parquet", []),
     }
-    for role, key in (("m", f"media/{media}.tar"), ("t", "tokenizers/t/config.json")):
+    for role, key in (("m", f"media/{media}.tar"), ("t", f"tokenizers/{A}/config.json")):
         files[role] = {"key": key, "sha256": "", "bytes": 1, "rows": 0}
     output = {"files": files, "counts": {}, "facts": {}}
     key = "stages/x/" + "a" * 32 + ".json"
     store.put(key, canonical_json({"stage": "x", "key": "a" * 32, "parts": {"all": output}}))
     free = {e.key for e in garbage.find(store, Kept(frozenset({key})), 0.0, time.time() + 10).entries}
     assert free == {
-        *(f"media/{other}.tar", f"annotations/technical-1/ingest-{other}-x.parquet", "cot/pictures/b.bin"),
-        *("index/routed/q/x.bin", "tokenizers/u/config.json", "plans/p.parquet"),
+        *(f"media/{other}.tar", f"annotations/technical-1/ingest-{other}-x.parquet"),
+        *(f"cot/pictures/{B}.bin", f"index/routed/{B}/x.bin", f"tokenizers/{B}/config.json", f"plans/{A}.parquet"),
     }
 
 
@@ -186,13 +191,13 @@ def test_a_damaged_commit_is_left_alone(tmp_path: Path) -> None:
 def test_on_s3_and_a_lease_that_is_lost_ends_it(s3_conditional: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _letters_are_tables(monkeypatch)
     store = Store(f"{s3_conditional}/ws")
-    for key in ("samples/a.parquet", "media/a.tar", "releases/r/a.tar"):
+    for key in (f"samples/{A}.parquet", f"media/{A}.tar", "releases/r/a.tar"):
         store.put(key, b"old")
     lease = Lease(store, "gc", alone=True)
     with closing(lease):
         lease.take()
         found = garbage.find(store, Kept(), 0.0, lease.now() + 5)
-        assert [e.key for e in found.entries] == ["samples/a.parquet", "media/a.tar"]
+        assert [e.key for e in found.entries] == [f"samples/{A}.parquet", f"media/{A}.tar"]
         assert garbage.delete(store, found, lease.take) == 6
     assert [e.key for e in store.list()] == ["releases/r/a.tar"]
 
@@ -234,15 +239,16 @@ def test_parts_stay_where_it_cannot_be_read_which_are_needed(
 
 def test_models_of_a_release_stay_for_those_that_continue_it(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    entry = {"id": "t", "settings": "s", "engine": "e", "files": {}}
+    entry = {"id": A, "settings": "s", "engine": "e", "files": {}}
     tokenizer = {**entry, "fitted_on": {"samples": 1, "digest": "d"}}
-    content = Lock.model_validate({"tokenizer": tokenizer, "tree": {**entry, "folder": "index/trees/x"}})
+    content = Lock.model_validate({"tokenizer": tokenizer, "tree": {**entry, "folder": f"index/trees/{A}"}})
     store.put("stages/release/r.json", b"{}")
     store.put("releases/r/lock.yaml", to_bytes(content))
-    for key in ("tokenizers/t/a.json", "index/trees/x/a.npy", "tokenizers/u/a.json", "index/trees/y/a.npy"):
-        store.put(key, b"m")
+    for name in (A, B):
+        store.put(f"tokenizers/{name}/a.json", b"m")
+        store.put(f"index/trees/{name}/a.npy", b"m")
     free = [e.key for e in garbage.find(store, of_releases(store), 0.0, time.time() + 10).entries]
-    assert free == ["index/trees/y/a.npy", "tokenizers/u/a.json"]
+    assert free == [f"index/trees/{B}/a.npy", f"tokenizers/{B}/a.json"]
 
 
 def test_a_workspace_of_which_nothing_is_known_is_refused(tmp_path: Path) -> None:
@@ -250,6 +256,8 @@ def test_a_workspace_of_which_nothing_is_known_is_refused(tmp_path: Path) -> Non
     done = dataengine("gc", str(tmp_path), ok=False)
     assert done.returncode == 2 and "no run of old has reported" in done.stderr
     assert dataengine("gc", str(tmp_path), "--older-than", "soon", ok=False).returncode == 2
+    none = dataengine("gc", str(tmp_path / "photos"), "--delete", "--forget", "cats", ok=False)
+    assert none.returncode == 2 and "no run has reported here. Is it a workspace?" in none.stderr
 
 
 @pytest.mark.slow

@@ -88,11 +88,34 @@ def test_datasets_are_named_as_openlineage_says(place: str, named: tuple[str, st
     assert dataset_of(place) == named
 
 
-@pytest.mark.parametrize("place", ["http://", "http://[::1", "https://server:port", "client"])
-def test_a_wrong_url_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    monkeypatch.setenv("OPENLINEAGE_URL", "http://server:port")
-    with pytest.raises(UsageError, match="is no URL of a server"):
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("http://", "is no URL of a server"),
+        ("http://[::1", "is no URL of a server"),
+        ("https://server:port", "is no URL of a server"),
+        ("s3://me:hidden@bucket/events", "s3://bucket/events is no place for events"),
+        ("no/events", "name a file"),
+        (".", "name a file"),
+    ],
+)
+def test_a_wrong_place_is_named(tmp_path: Path, place: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
         Lineage(place, letters.recipe(tmp_path))
+    assert "hidden" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "configured", ["transport: {type: nothing}", "transport: {type: http}", "transport: {type: http, url: 'a:b'}"]
+)
+def test_a_client_that_is_configured_wrongly_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configured: str
+) -> None:
+    file = tmp_path / "openlineage.yml"
+    file.write_text(configured)
+    monkeypatch.setenv("OPENLINEAGE_CONFIG", str(file))
+    with pytest.raises(UsageError, match="the client cannot use OPENLINEAGE_URL or openlineage"):
+        Lineage("client", letters.recipe(tmp_path))
 
 
 def test_only_ingest_reads_the_sources(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_failed_run_names_its_stage_and_error_without_credentials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lost(self: letters.Sum, run: Run, key: str) -> None:
-        raise RunError("https://me:hunter2@host/x was lost with open sesame")
+        raise RunError("https://me:hunter2@host/x was lost\nwith open sesame\x1b[1m")
 
     monkeypatch.setenv("MY_API_TOKEN", "open sesame")
     monkeypatch.setattr(letters.Sum, "compute", lost)
@@ -76,7 +76,7 @@ def test_a_failed_run_names_its_stage_and_error_without_credentials(
     status = watch.status(Store(tmp_path), "letters")
     assert status.run is not None and (status.state, status.run.exit_code) == ("failed", 1)
     assert states(status) == {"count": "done", "sum": "failed"}
-    assert status.run.error == "https://[redacted]@host/x was lost with [redacted]"
+    assert status.run.error == "https://[redacted]@host/x was lost\nwith [redacted]\\x1b[1m"
     stored = b"".join(p.read_bytes() for p in tmp_path.rglob("*.json"))
     assert b"hunter2" not in stored and b"open sesame" not in stored
 

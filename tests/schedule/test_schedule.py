@@ -6,12 +6,11 @@ import ast
 import json
 import re
 import shlex
-import subprocess
 import sys
 import threading
 import time
 import tomllib
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +85,31 @@ def demo() -> Any:
     return tomllib.loads((AIRFLOW / "dags.toml").read_text())["demo"]
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('partitions = "{{ ds }}"', "has a key partitions"),
+        ('table.image = "x"', "has a key table.image"),
+        ('stages = ["dedupe"]', "has no stage 'dedupe'"),
+        ("", "needs table"),
+        ('table.folder = "/"', "needs table.command or table.manifest"),
+    ],
+)
+def test_a_table_of_dags_with_a_mistake_is_named(line: str, message: str) -> None:
+    text = f'start = 2026-11-01\nrecipe = "r"\nworkspace = "w"\nrecord.command = "x"\n{line}'
+    with pytest.raises(ValueError, match=message):
+        scheduled.check("dags.toml: [d]", tomllib.loads(text))
+
+
+def test_two_installations_of_airflow_do_not_share_a_lease() -> None:
+    first, second = (datetime(2026, 11, 21, 3, 0, 1, us, UTC) for us in (5, 6))
+    runs = {scheduled.run_of("photos", "scheduled__2026-11-20", begun) for begun in (first, second, None)}
+    assert len(runs) == 3 and "photos/scheduled__2026-11-20/030001.000005" in runs
+
+
 def test_the_demo_has_the_stages_of_its_recipe() -> None:
     assert list(dict.fromkeys(map(command_of, active(demo()["recipe"])))) == demo()["stages"]
+    scheduled.check("demo", demo())
 
 
 def test_the_plan_of_the_job_array_covers_the_recipe() -> None:
@@ -237,47 +259,6 @@ def test_a_manifest_holds_one_job() -> None:
     for documents, count in ([account], 0), ([RAY, SPARK], 2):
         with pytest.raises(ValueError, match=f"one RayJob or SparkApplication, not {count}"):
             manifest_of(documents)
-
-
-@pytest.fixture
-def counted(tmp_path: Path) -> Iterator[Path]:
-    """A command that ends with each of the codes that it is given, one a try."""
-    path = tmp_path / "counted"
-    path.write_text(f'#!/bin/sh\necho >> {tmp_path}/tries\neval "exit \\${{$(wc -l < {tmp_path}/tries)}}"\n')
-    path.chmod(0o755)
-    yield path
-
-
-@pytest.mark.parametrize(
-    ("codes", "tries"), [("0", 1), ("2 0", 1), ("3 0", 1), ("4 0", 1), ("1 0", 2), ("5 137 0", 3), ("5 5 5 1 0", 4)]
-)
-def test_cron_tries_again_what_may_help(counted: Path, codes: str, tries: int) -> None:
-    environment = {"PATH": "/usr/bin:/bin", "RETRY_SECONDS": "0"}
-    command = [str(ROOT / "infra/cron/retrying"), str(counted), *codes.split()]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
-    assert done.returncode == int(codes.split()[tries - 1])
-    assert len((counted.parent / "tries").read_text().splitlines()) == tries
-
-
-@pytest.mark.parametrize("script", ["slurm/submit", "slurm/stage.sbatch", "cron/retrying", "ensure-slurm"])
-def test_scripts_parse(script: str) -> None:
-    subprocess.run(["bash", "-n", str(ROOT / "infra" / script)], check=True)
-
-
-def test_the_last_line_of_a_plan_needs_no_end(tmp_path: Path) -> None:
-    sbatch = tmp_path / "sbatch"
-    sbatch.write_text("#!/bin/sh\necho 7\n")
-    sbatch.chmod(0o755)
-    (tmp_path / "plan").write_text("# two stages\n\ningest 2\nrelease 1 --mem=1G")
-    done = subprocess.run(
-        [str(ROOT / "infra/slurm/submit"), str(tmp_path / "plan"), "r.yaml", "ws"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DATAENGINE_RUN": "nightly"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["7 ingest --array=1-2", "7 ingest ", "7 release --mem=1G", "run nightly"]
 
 
 KUBERNETES = ROOT / "infra" / "kubernetes"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dataengine.errors import RunError
+from dataengine.errors import RunError, UsageError
 from dataengine.storage.store import Store
 
 
@@ -51,6 +51,22 @@ def test_listing_is_ordered_and_below_the_prefix(store: Store) -> None:
         store.put(key, b"1")
     assert [e.key for e in store.list("p")] == ["p/1/z", "p/10", "p/2"]
     assert list(store.list("nothing")) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://me:hidden@bucket/ws", "s3://bucket/ws: write s3://bucket/prefix alone"),
+        ("s3://me:hid/den@bucket/ws", "s3://bucket/ws: write s3://bucket/prefix alone"),
+        ("s3://server:9000/ws", "s3://server:9000/ws: write s3://bucket/prefix alone"),
+        ("s3:///ws", "names no bucket"),
+        ("gs://me:hidden@bucket/ws", "gs://bucket/ws: gs:// is not supported"),
+    ],
+)
+def test_a_place_that_is_none_is_named_without_its_password(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as raised:
+        Store(url).exists("a")
+    assert "hid" not in str(raised.value)
 
 
 def test_what_is_not_there(store: Store) -> None:

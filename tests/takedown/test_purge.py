@@ -17,6 +17,8 @@ from dataengine.takedown.written import to_parquet
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
 ABOUT, ELSE = "1" * 32, "2" * 32
 
+LOST = f"cot/pictures/{'f' * 32}.bin"
+
 
 def rows(**columns: list[Any]) -> bytes:
     return to_parquet(pa.table(columns))
@@ -34,7 +36,8 @@ def workspace(tmp_path: Path) -> Store:
         "cot/items-1.parquet": rows(rid=[ABOUT, ELSE], parents=[[ID], [OTHER]]),
         f"cot/decisions/demo/{ABOUT}/ab-000000.json": b"{}",
         f"cot/decisions/demo/{ELSE}/ab-000000.json": b"{}",
-        "cot/pictures/lost.bin": b"pixels",
+        LOST: b"pixels",
+        "cot/pictures/their-own.bin": b"somebody's",
         "cot/pictures/named.bin": b"pixels",
         "cot/questions/a.parquet": rows(id=[OTHER], pack=["cot/pictures/named.bin"]),
         "dedup/fingerprints/named.bin": b"thumbnails",
@@ -55,7 +58,7 @@ def test_what_goes(workspace: Store) -> None:
     assert sorted(entry.key for entry in gone) == [
         f"cot/decisions/demo/{ABOUT}/ab-000000.json",
         "cot/items-1.parquet",
-        "cot/pictures/lost.bin",
+        LOST,
         "tokenizers/corpus/a.parquet",
         "tokenizers/features/a.npz",
     ]
@@ -63,4 +66,4 @@ def test_what_goes(workspace: Store) -> None:
 
 def test_nothing_that_is_named_goes_for_a_sample_that_is_not_there(workspace: Store) -> None:
     gone, _ = find(workspace, Needles(frozenset({"e" * 32})))
-    assert [entry.key for entry in gone] == ["cot/pictures/lost.bin"]
+    assert [entry.key for entry in gone] == [LOST]
