@@ -13,6 +13,7 @@ from dataengine.contracts import DECISIONS
 from dataengine.errors import UsageError
 from dataengine.index.codes import stage as codes
 from dataengine.index.codes.settings import codes_config, coding
+from dataengine.index.vectors_stage import of_samples
 from dataengine.pipeline import committed
 from dataengine.storage.workspace import Workspace
 
@@ -26,10 +27,11 @@ def schema_of(recipe: Recipe) -> pa.Schema:
 
 def export(recipe: Recipe, out: str, every: bool = False) -> int:
     """Write ``codes.parquet`` below the folder or s3:// prefix ``out`` (a file for each prefix of ids where there are many), of
-    kept samples or of ``every`` one that has codes; the number of rows. Raises UsageError where the recipe has no codes, or its
-    stages are not up to date."""
+    kept samples or of ``every`` one that has codes; of a table of items, which no filter drops, of all. Returns the number of
+    rows. Raises UsageError where the recipe has no codes, or its stages are not up to date."""
     if not coding(recipe):
         raise UsageError("the recipe has no `index.codes`: add it, and run `dataengine index RECIPE`")
+    every = every or not of_samples(recipe)
     with closing(committed(recipe, "index" if every else "filter")) as run:
         frames = {"c": run.frame(codes.STAGE, TABLE, codes.track(recipe).schema)}
         vq = ', c."vq"' if codes_config(recipe).vq else ""
