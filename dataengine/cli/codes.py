@@ -42,10 +42,10 @@ def fit(
     samples: Annotated[int, typer.Option(min=1, help="Vectors to fit on, at most.")] = 200_000,
     iterations: Annotated[int, typer.Option(min=1, max=1000, help="Iterations of k-means a level.")] = 15,
     seed: Annotated[int, typer.Option(min=0, help="What is drawn depends on it.")] = 0,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the fit; they change no result.")] = 1,
     model: ModelOption = "",
 ) -> None:
-    """Fit codebooks (residual k-means, QARM) on EMBEDDINGS."""
+    """Fit codebooks (residual k-means, QARM) on EMBEDDINGS. Interrupted, it goes on with the level that it was at."""
     from dataengine.cli import console
     from dataengine.config.index_codes import CodesConfig, VqConfig
     from dataengine.index.codes import parquet_tables
@@ -53,8 +53,7 @@ def fit(
     vq = VqConfig(items=vq_items, nearest=min(nearest, vq_items)) if vq_items else None
     shape: dict[str, Any] = {"preset": preset.value, "levels": levels, "size": size}
     config = CodesConfig(**shape, vq=vq, fit_samples=samples, iterations=iterations, threads=threads)
-    codebooks = parquet_tables.fit(embeddings, config, seed, model)
-    parquet_tables.write(out, codebooks)
+    codebooks = parquet_tables.fit(embeddings, out, config, seed, model)
     rows = [
         ("codebooks", codebooks.id),
         ("levels", ", ".join(f"{n:,}" for n in codebooks.sizes)),

@@ -20,9 +20,11 @@ from dataengine.index.codes import residual
 from dataengine.index.codes.codebooks import Codebooks
 from dataengine.index.codes.encoder import VectorEncoder
 from dataengine.index.codes.text import MOST_LEVELS, to_text
-from dataengine.index.item_table import dim_of, opened, rectangular
+from dataengine.index.item_table import dim_of, opened, rectangular, require_vectors, tag
 from dataengine.samples.draws import SmallestKeys, draws
+from dataengine.storage.arrays import read_arrays, write_arrays
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import digest
 
 PID, EMBEDDING = "pid", "embedding"
 _ROWS = 1 << 14
@@ -43,11 +45,8 @@ class Written:
 def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
     """pids, ``(n, d)`` vectors and, of each row, what is wrong with its vector ("" where nothing is)."""
     file = opened(path, (PID, EMBEDDING))
-    kind = file.schema_arrow.field(EMBEDDING).type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise UsageError(f"{path}: column `{EMBEDDING}` is {kind}; it must be a list of floats")
-    dim = dim_of(file, EMBEDDING)
+    require_vectors(file, path, EMBEDDING)
+    dim = dim_of(file, path, EMBEDDING)
     for batch in file.iter_batches(_ROWS, columns=[PID, EMBEDDING], use_threads=False):
         table = pa.Table.from_batches([batch])
         vectors, bad = rectangular(table[EMBEDDING].combine_chunks(), dim)
@@ -64,22 +63,33 @@ def _fault(square: float) -> str:
     return "" if square < _LONGEST else "too_long" if np.isfinite(square) else "not_finite"
 
 
-def fit(path: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
-    """Codebooks of a sample, by pid and seed, of the rows with a usable vector. Raises UsageError, RunError."""
+def fit(path: str, out: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
+    """Codebooks of a sample, by pid and seed, of the rows with a usable vector, written to ``out``. Each level lies beside it
+    until all are fitted: a fit that was killed goes on with the next. Raises UsageError, RunError."""
+    if not out.endswith(".safetensors"):
+        raise UsageError(f"{out}: name a file that ends in .safetensors, as codebooks are read by that")
     levels, size = config.shape
+    (store, name), key = _place(out), digest(tag(path), config.model_dump(exclude={"threads"}), seed)[:16]
+    unfinished = [f"{name}.{key}.level-{level + 1}.npz" for level in range(levels)]
     chosen = sampled(path, config.fit_samples, seed, "codes")[1]
     items, names = None, tuple[str, ...]()
     if config.vq is not None:
         names, items = sampled(path, config.vq.items, seed, "items")
-    fitted = residual.fit(chosen, levels, size, iterations=config.iterations, seed=seed, threads=config.threads)
+    fitted = residual.fit(
+        chosen,
+        levels,
+        size,
+        iterations=config.iterations,
+        seed=seed,
+        threads=config.threads,
+        saved=lambda level: (read_arrays(store, unfinished[level]) or {}).get("centres"),
+        save=lambda level, centres: write_arrays(store, unfinished[level], {"centres": centres}),
+    )
     nearest = min(config.vq.nearest, len(names)) if config.vq is not None else 0
-    return Codebooks(tuple(fitted), model, items, names, nearest)
-
-
-def write(out: str, codebooks: Codebooks) -> None:
-    """Write codebooks as a safetensors file."""
-    store, name = _place(out)
+    codebooks = Codebooks(tuple(fitted), model, items, names, nearest)
     store.put(name, codebooks.to_bytes())
+    store.delete(unfinished)
+    return codebooks
 
 
 def _place(out: str) -> tuple[Store, str]:
