@@ -28,6 +28,8 @@ def read(path: Path) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
         ids = json.loads(text) if text.startswith(("[", "{")) else [*filter(None, map(str.strip, text.split("\n")))]
+    except OSError as error:
+        raise UsageError(f"--history {path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--history {path} is no JSON list and no text with an id a line: {error}") from None
     if not ids:

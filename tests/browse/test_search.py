@@ -87,6 +87,8 @@ def test_by_text_picture_and_id(run: Run, photos: Path, monkeypatch: pytest.Monk
         (("--id", "nothing"), "it is not in the index, which has"),
         (("--image", "nowhere.jpg"), "no such file"),
         (("--image", "README.md"), "cannot be decoded: not_media"),
+        (("--image", "tests"), "a folder, not a file"),
+        (("--image", "dataengine/index/__init__.py"), "the file has no bytes"),
         (("--text", "a", "--sheet", "sheet.bmp"), "ends in .html or .png"),
         (("--text", "a", "--where", "width >>= 3"), "--where: "),
         (("--text", "a", "--where", "wide > 3"), "--where: .*wide"),
