@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """An opened index. ``run``: of a recipe, with its annotations; ``release``: what is searched, of a workspace's index the
-    kept samples alone (``masked``)."""
+    """An opened index. ``run``: has the annotations, or raises UsageError; ``release``: what is searched, of a workspace's index
+    the kept samples alone (``masked``)."""
 
     index: Index
     limits: Limits
     encoder: Callable[[], Encoder]
-    run: Callable[[], Run] | None = None
+    run: Callable[[], Run]
     release: Published | None = None
     masked: bool = False
 
@@ -46,22 +46,17 @@ class Target:
 
     def allowed(self, where: str | None) -> Mask | None:
         """Rows that may be hits; None: all. Raises UsageError for a condition that cannot be evaluated."""
-        masks = []
+        masks = list[Mask]()
         if where is not None:
-            masks.append(self._mask(self._ids_where(where)))
+            from dataengine.browse.where import ids_where
+
+            masks.append(self._mask(ids_where(self.run(), where)))
         if self.release is not None and self.masked:
             masks.append(self._mask(self.release.inputs(lambda t: pc.equal(t["outcome"], pa.scalar("kept")))["id"]))
-        return np.logical_and.reduce(masks) if masks else None
-
-    def _ids_where(self, condition: str) -> pa.ChunkedArray[Any]:
-        from dataengine.browse.where import ids_where
-
-        if self.run is None:
-            raise UsageError(
-                "--where reads annotations, which lie in the workspace and in no release: name the recipe that made it, "
-                "--recipe RECIPE"
-            )
-        return ids_where(self.run(), condition)
+        if not masks:
+            return None
+        allowed: Mask = np.logical_and.reduce(masks)
+        return allowed
 
     def _mask(self, ids: pa.ChunkedArray[Any]) -> Mask:
         mask = pc.is_in(self.index.ids(), value_set=ids.combine_chunks())
@@ -131,6 +126,18 @@ def _of_release(place: str, recipe_place: str | None) -> Target:
             )
         return encoder
 
+    def run() -> Run:
+        if recipe is None:
+            raise UsageError(
+                "--where reads annotations, which lie in the workspace and in no release: name the recipe that made it, "
+                "--recipe RECIPE"
+            )
+        if recipe.name != release.manifest.name:
+            raise UsageError(
+                f"--recipe {recipe_place} makes release {recipe.name}, and this one is {release.manifest.name}: name the recipe "
+                "that made it, for --where"
+            )
+        return _run_of(recipe)
+
     index = open_index(release.store.url, MANIFEST) if inside else open_index(workspace, section.manifest)
-    run = None if recipe is None else lambda: _run_of(recipe)
     return Target(index, Limits(), encoder, run, release, masked=not inside)

@@ -143,6 +143,12 @@ def test_a_release_is_searched_where_it_lies(photos: Path, tmp_path: Path) -> No
     assert hits[0].caption == "A rocket at night." and len(hits) <= manifest["samples"]
     with pytest.raises(UsageError, match="--recipe RECIPE"):
         target.allowed("width > 3")
+    path = tmp_path / "recipe.yaml"
+    for name, message in (("other", "makes release other, and this one is planted"), ("planted", "is not up to date")):
+        blocks = one.model_dump(mode="json", include={"sources", "filter", "release", "index"})
+        path.write_text(yaml.safe_dump({**blocks, "name": name, "workspace": "nowhere"}))
+        with pytest.raises(UsageError, match=message):
+            open_target(str(release), None, str(path)).allowed("width > 3")
     with_recipe = replace(target, run=lambda: run)
     wide, narrow = (with_recipe.allowed(f"width {sign} 600") for sign in (">=", "<"))
     assert wide is not None and (wide == mask).all(), "what the filter keeps"
