@@ -86,7 +86,7 @@ def encode(
 
     written = parquet_tables.encode(embeddings, files.read(codebooks), out, model, text)
     without = [(f"- without codes: {why}", f"{n:,}") for why, n in sorted(written.without.items())]
-    console.print_rows(out, [("rows", f"{written.rows:,}"), *without])
+    console.print_rows(out, [("rows", f"{written.rows:,}"), *without, *_quality(written.quality)])
 
 
 @app.command()
@@ -105,4 +105,17 @@ def export(
     from dataengine.config import recipe as recipes
     from dataengine.export.codes import export as write
 
-    console.print_rows(out, [("rows", f"{write(recipes.load(recipe, workspace=workspace), out, every):,}")])
+    written = write(recipes.load(recipe, workspace=workspace), out, every)
+    console.print_rows(out, [("rows", f"{written.rows:,}"), *_quality(written.quality)])
+
+
+def _quality(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    """How good the codes are, as rows for a person."""
+    error = (
+        [] if quality["error"] is None else [("error: lost of a vector's squared length", f"{quality['error']:.1%}")]
+    )
+    levels = [
+        (f"level {n}: codes used, perplexity", f"{one['used']:.1%} of {one['size']:,}, {one['perplexity']:,.1f}")
+        for n, one in enumerate(quality["levels"], 1)
+    ]
+    return [*error, ("share all codes with another", f"{quality['collision_rate']:.1%}"), *levels]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -25,10 +26,18 @@ def schema_of(recipe: Recipe) -> pa.Schema:
     return pa.schema([*fields, pa.field("semantic_id", pa.string())])
 
 
-def export(recipe: Recipe, out: str, every: bool = False) -> int:
+@dataclass(frozen=True)
+class Exported:
+    """Rows of an export; ``quality`` of all codes of the recipe: usage and perplexity by level, error, collision rate."""
+
+    rows: int
+    quality: dict[str, Any]
+
+
+def export(recipe: Recipe, out: str, every: bool = False) -> Exported:
     """Write ``codes.parquet`` below the folder or s3:// prefix ``out`` (a file for each prefix of ids where there are many), of
-    kept samples or of ``every`` one that has codes; of a table of items, which no filter drops, of all. Returns the number of
-    rows. Raises UsageError where the recipe has no codes, or its stages are not up to date."""
+    kept samples or of ``every`` one that has codes; of a table of items, which no filter drops, of all. Raises UsageError where
+    the recipe has no codes, or its stages are not up to date."""
     if not coding(recipe):
         raise UsageError("the recipe has no `index.codes`: add it, and run `dataengine index RECIPE`")
     every = every or not of_samples(recipe)
@@ -40,4 +49,5 @@ def export(recipe: Recipe, out: str, every: bool = False) -> int:
             frames["d"] = run.frame("filter", "decisions", DECISIONS, ["id", "kept"])
             sql += ' AND c."id" IN (SELECT d."id" FROM d WHERE d."kept")'
         frame = run.engine.sql(sql, frames)
-        return sum(f.rows for f in run.engine.write(Workspace(out), "codes", frame, schema_of(recipe), ("pid",)))
+        files = run.engine.write(Workspace(out), "codes", frame, schema_of(recipe), ("pid",))
+        return Exported(sum(f.rows for f in files), run.records[codes.STAGE].parts["all"].facts[codes.QUALITY])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,9 @@ def test_from_embeddings_to_codes(tmp_path: Path) -> None:
     books, out = str(tmp_path / "c.safetensors"), str(tmp_path / "codes.parquet")
     shape = ("--levels", "3", "--size", "8", "--iterations", "4", "--vq-items", "30", "--nearest", "5", "--model", "m")
     assert "8, 8, 8" in ran("fit", place, books, *shape)
-    assert "120" in ran("encode", place, books, out, "--text")
+    shown = ran("encode", place, books, out, "--text")
+    assert re.search(r"rows +120\n", shown) and re.search(r"level 3: codes used, perplexity +\d+\.\d% of 8, \d", shown)
+    assert re.search(r"lost of a vector's squared length +\d", shown) and "share all codes with another" in shown
     table = pq.read_table(out)
     assert table.column_names == ["pid", "codes", "vq", "semantic_id"] and table.schema.field("pid").type == pa.int64()
     assert table["pid"].to_pylist() == list(range(1000, 1120))

@@ -19,6 +19,7 @@ from dataengine.errors import RunError, UsageError
 from dataengine.index.codes import residual
 from dataengine.index.codes.codebooks import Codebooks
 from dataengine.index.codes.encoder import VectorEncoder
+from dataengine.index.codes.quality import Tally
 from dataengine.index.codes.text import MOST_LEVELS, to_text
 from dataengine.index.item_table import dim_of, opened, rectangular, require_vectors, tag
 from dataengine.samples.draws import SmallestKeys, draws
@@ -36,10 +37,11 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of a table of codes; ``without``: rows whose vector gives none, by reason."""
+    """Rows of a table of codes; ``without``: rows whose vector gives none, by reason; ``quality``: as of ``Tally``."""
 
     rows: int
     without: dict[str, int]
+    quality: dict[str, Any]
 
 
 def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
@@ -128,7 +130,7 @@ def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: boo
         raise UsageError(
             f"--text: the codebooks have {len(codebooks.levels)} levels, and semantic ids {MOST_LEVELS} at most, a letter each"
         )
-    encoder, rows, without = VectorEncoder(codebooks), 0, dict[str, int]()
+    encoder, rows, without, tally = VectorEncoder(codebooks), 0, dict[str, int](), Tally(codebooks.sizes)
     pid = opened(path, (PID, EMBEDDING)).schema_arrow.field(PID).type
     schema = _schema(pid, codebooks, text)
     store, name = _place(out)
@@ -136,14 +138,23 @@ def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: boo
         with pq.ParquetWriter(place, schema, compression="zstd") as writer:
             for pids, vectors, wrong in _batches(path):
                 usable = np.where(np.array([not why for why in wrong])[:, None], vectors, 0)
-                writer.write_table(_codes(encoder, schema, pids, usable, model))
+                encoded = encoder.table(usable, model)
+                _count(tally, encoded)
+                writer.write_table(_codes(encoded, schema, pids))
                 rows += len(pids)
                 for why in filter(None, wrong):
                     without[why] = without.get(why, 0) + 1
         with place.open("rb") as data:
             sha256 = hashlib.file_digest(data, "sha256").hexdigest()
         store.move(place, name, sha256)
-    return Written(rows, without)
+    return Written(rows, without, tally.quality())
+
+
+def _count(tally: Tally, encoded: pa.Table) -> None:
+    some = encoded.filter(encoded["rq"].is_valid())
+    if len(some):
+        codes = some["rq"].combine_chunks().flatten().to_numpy().reshape(len(some), -1)
+        tally.add(codes, some["rq_error"].to_numpy())
 
 
 def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
@@ -155,8 +166,7 @@ def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _codes(encoder: VectorEncoder, schema: pa.Schema, pids: Any, vectors: Any, model: str) -> pa.Table:
-    encoded = encoder.table(vectors, model)
+def _codes(encoded: pa.Table, schema: pa.Schema, pids: Any) -> pa.Table:
     columns = {PID: pids, "codes": encoded["rq"], "vq": encoded["vq"] if "vq" in encoded.column_names else None}
     if "semantic_id" in schema.names:
         texts = [None if codes is None else to_text(codes) for codes in encoded["rq"].to_pylist()]
