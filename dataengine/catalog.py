@@ -37,7 +37,7 @@ from dataengine.dedup.stage import Dedup, DedupEdges, DedupUnique
 from dataengine.embed.stage import Embed
 from dataengine.index.align.crops_stage import Crops
 from dataengine.index.align.pairs_stage import DerivedPairs
-from dataengine.index.align.stage import Align
+from dataengine.index.align.stage import Align, ItemAlign
 from dataengine.index.ann import IndexAnn
 from dataengine.index.balance.coverage_stage import Centres, Coverage
 from dataengine.index.balance.stage import Balance
@@ -113,6 +113,7 @@ STAGES: tuple[Stage, ...] = (
     Crops(),
     DerivedPairs(),
     Align(),
+    ItemAlign(),
     CodebooksFit(),
     CodesEncode(),
     Codes(),

@@ -47,11 +47,12 @@ def _record_engine(recipe: Recipe) -> RecordEngine:
 
 
 def stages(recipe: Recipe) -> list[Stage]:
-    """The stages of a recipe in the order of the data; validated. Raises UsageError naming every mistake."""
+    """The stages of a recipe in the order of the data, validated; without sources those of its index alone. Raises UsageError
+    naming every mistake."""
     from dataengine.catalog import STAGES, adopt_plugins
 
     adopt_plugins(recipe)
-    active = [s for s in STAGES if s.active(recipe)]
+    active = [s for s in STAGES if s.active(recipe) and (recipe.sources or group_of(s.name) == "index")]
     mistakes = []
     for stage in active:
         try:

@@ -26,10 +26,14 @@ def read(path: Path) -> list[str]:
     if path.stat().st_size > _BYTES:
         raise UsageError(f"--history {path} has more than {_BYTES >> 20} MiB: give one sequence of ids")
     try:
-        text = path.read_text()
-        ids = json.loads(text) if text.lstrip().startswith("[") else text.split()
+        text = path.read_text(encoding="utf-8-sig").strip()
+        ids = json.loads(text) if text.startswith(("[", "{")) else [*filter(None, map(str.strip, text.split("\n")))]
+    except OSError as error:
+        raise UsageError(f"--history {path} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--history {path} is no JSON list and no text with an id a line: {error}") from None
-    if not ids or not all(isinstance(id_, str | int) and not isinstance(id_, bool) for id_ in ids):
-        raise UsageError(f"--history {path}: give ids, as a JSON list or one a line")
+    if not ids:
+        raise UsageError(f"--history {path} is empty: give ids, as a JSON list or one a line")
+    if not isinstance(ids, list) or not all(isinstance(i, str | int) and not isinstance(i, bool) for i in ids):
+        raise UsageError(f"--history {path}: give ids (texts or whole numbers), as a JSON list or one a line")
     return [well_formed("--history", str(id_)) for id_ in ids]

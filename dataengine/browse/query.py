@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataengine.embed.prepared import Prepared
-from dataengine.errors import UsageError
+from dataengine.errors import InputError, UsageError
 from dataengine.index.manifest import Manifest
 from dataengine.index.search import WHOLE
 from dataengine.index.vectors import Space
@@ -75,7 +75,13 @@ class Queries:
     def _picture(self, path: Path) -> NDArray[np.float32]:
         from dataengine.models.encoders import picture_vectors
 
-        data, encoder = path.read_bytes(), self._encoder()
+        try:
+            self._limits.check_bytes(path.stat().st_size)
+            data, encoder = path.read_bytes(), self._encoder()
+        except OSError as error:
+            raise UsageError(f"--image {path} cannot be read: {error.strerror or error}") from None
+        except InputError as error:
+            raise UsageError(f"--image {path}: {error.message}") from None
         kind = "video" if video_format(data) else "image"
         context: Any = (self._limits, self._make(), False)
         sandbox = Sandbox("dataengine.embed.views:prepare", context, workers=1, limits=self._limits, answer=Prepared)

@@ -15,7 +15,7 @@ from dataengine.samples.locate import Located
 
 @dataclass(frozen=True)
 class Result:
-    """One hit. ``caption``: a sample's longest, or an item's title."""
+    """One hit. ``caption``: a sample's longest, or an item's title; ``located``: where its bytes lie, of a sample."""
 
     score: float
     id: str
@@ -24,7 +24,8 @@ class Result:
     located: Located | None
 
     def to_json(self) -> dict[str, Any]:
-        media = {"kind": self.located.kind, "media": self.located.media} if self.located else {}
+        names = ("kind", "ext", "media", "offset", "bytes") if self.located else ()
+        media = {name: getattr(self.located, name) for name in names}
         return {"score": self.score, "id": self.id, "caption": self.caption, "leaf": self.leaf, **media}
 
 

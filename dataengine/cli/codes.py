@@ -42,10 +42,10 @@ def fit(
     samples: Annotated[int, typer.Option(min=1, help="Vectors to fit on, at most.")] = 200_000,
     iterations: Annotated[int, typer.Option(min=1, max=1000, help="Iterations of k-means a level.")] = 15,
     seed: Annotated[int, typer.Option(min=0, help="What is drawn depends on it.")] = 0,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of the fit; they change no result.")] = 1,
     model: ModelOption = "",
 ) -> None:
-    """Fit codebooks (residual k-means, QARM) on EMBEDDINGS."""
+    """Fit codebooks (residual k-means, QARM) on EMBEDDINGS. Interrupted, it goes on with the level that it was at."""
     from dataengine.cli import console
     from dataengine.config.index_codes import CodesConfig, VqConfig
     from dataengine.index.codes import parquet_tables
@@ -53,8 +53,7 @@ def fit(
     vq = VqConfig(items=vq_items, nearest=min(nearest, vq_items)) if vq_items else None
     shape: dict[str, Any] = {"preset": preset.value, "levels": levels, "size": size}
     config = CodesConfig(**shape, vq=vq, fit_samples=samples, iterations=iterations, threads=threads)
-    codebooks = parquet_tables.fit(embeddings, config, seed, model)
-    parquet_tables.write(out, codebooks)
+    codebooks = parquet_tables.fit(embeddings, out, config, seed, model)
     rows = [
         ("codebooks", codebooks.id),
         ("levels", ", ".join(f"{n:,}" for n in codebooks.sizes)),
@@ -87,7 +86,7 @@ def encode(
 
     written = parquet_tables.encode(embeddings, files.read(codebooks), out, model, text)
     without = [(f"- without codes: {why}", f"{n:,}") for why, n in sorted(written.without.items())]
-    console.print_rows(out, [("rows", f"{written.rows:,}"), *without])
+    console.print_rows(out, [("rows", f"{written.rows:,}"), *without, *_quality(written.quality)])
 
 
 @app.command()
@@ -106,4 +105,17 @@ def export(
     from dataengine.config import recipe as recipes
     from dataengine.export.codes import export as write
 
-    console.print_rows(out, [("rows", f"{write(recipes.load(recipe, workspace=workspace), out, every):,}")])
+    written = write(recipes.load(recipe, workspace=workspace), out, every)
+    console.print_rows(out, [("rows", f"{written.rows:,}"), *_quality(written.quality)])
+
+
+def _quality(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    """How good the codes are, as rows for a person."""
+    error = (
+        [] if quality["error"] is None else [("error: lost of a vector's squared length", f"{quality['error']:.1%}")]
+    )
+    levels = [
+        (f"level {n}: codes used, perplexity", f"{one['used']:.1%} of {one['size']:,}, {one['perplexity']:,.1f}")
+        for n, one in enumerate(quality["levels"], 1)
+    ]
+    return [*error, ("share all codes with another", f"{quality['collision_rate']:.1%}"), *levels]

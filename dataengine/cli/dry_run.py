@@ -42,7 +42,8 @@ def show(recipe: Recipe, reports: Sequence[StageReport]) -> None:
 
     seen, lines, expected = _outlook(recipe, reports)
     head = ("source", "inputs", "pictures", "videos", "other", "with captions", "files", "bytes")
-    console.print_table("sources", head, [_row(one) for one in seen])
+    if seen:
+        console.print_table("sources", head, [_row(one) for one in seen])
     for one in seen:
         if one.columns:
             console.write(f"\ncolumns of {one.name}: {', '.join(one.columns)}")

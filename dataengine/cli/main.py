@@ -69,7 +69,9 @@ _stage_command("dedup", "Find exact and near-duplicates and choose a representat
 _stage_command("score", "Score the representatives with the recipe's scorers (sharpness, NSFW, image-text match, ...).")
 _stage_command("annotate", "Annotate the representatives with models: text in pictures, speech in videos.")
 _stage_command("contamination", "Find samples that occur in the recipe's benchmarks.")
-_stage_command("index", "Build the index over embeddings: the tree that `dataengine search` asks.")
+_stage_command(
+    "index", "Build the index over embeddings that `dataengine search` asks, with the codes and clusters of the recipe."
+)
 filter.register(app, _STAGE)
 _stage_command(
     "tokenize", "Fit the visual tokenizer where it needs fitting, and encode the kept samples into discrete codes."

@@ -25,14 +25,18 @@ def register(app: typer.Typer) -> None:
 @exits
 def search(
     where_from: Annotated[
-        str, typer.Argument(metavar="RECIPE|RELEASE", help="A recipe (.yaml), or WORKSPACE/releases/NAME.")
+        str,
+        typer.Argument(
+            metavar="RECIPE|RELEASE",
+            help="A recipe (.yaml), or a release: WORKSPACE/releases/NAME, or a copy of one made with `index.release`.",
+        ),
     ],
     text: Annotated[str | None, typer.Option("--text", help="Search by a text.")] = None,
     image: Annotated[Path | None, typer.Option("--image", help="Search by a picture or video in a file.")] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Search by an indexed sample or item.")] = None,
     history: Annotated[
         Path | None,
-        typer.Option("--history", help="Search by a sequence of ids, the oldest first: a JSON list, or a line each."),
+        typer.Option("--history", help="Search by a file of ids, the oldest first: a JSON list, or one a line."),
     ] = None,
     k: Annotated[int, typer.Option("--k", min=1, max=10_000, help="Results.")] = 20,
     beam: Annotated[
@@ -41,22 +45,25 @@ def search(
             "--beam",
             min=1,
             max=1_000_000,
-            help="Leaves that are searched: more find more, slower.",
+            help="Leaves of the tree that are searched (nprobe of an IVF, efSearch of an HNSW): more find more, slower.",
             show_default="256; of each id of --history 64",
         ),
     ] = None,
     where: Annotated[
-        str | None, typer.Option("--where", help="Condition on annotations, as in a policy: 'width >= 512'.")
+        str | None,
+        typer.Option(
+            "--where", help="Condition on annotations, as in a policy: 'width >= 512'. Of a RELEASE with --recipe."
+        ),
     ] = None,
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a contact sheet with thumbnails to this .html or .png.")
     ] = None,
-    encoder: Annotated[
+    recipe: Annotated[
         str | None,
         typer.Option(
-            "--encoder",
+            "--recipe",
             metavar="RECIPE",
-            help="Recipe with the `clip` scorer that a RELEASE's index was made with, for --text and --image.",
+            help="Recipe that made the RELEASE: for --where, and for --text and --image where it has a `clip` scorer.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -72,7 +79,7 @@ def search(
         raise UsageError("name what to search by: one of --text, --image, --id, --history")
     if history is not None and sheet is not None:
         raise UsageError("--sheet shows the results of --text, --image or --id, not of --history")
-    target = open_target(where_from, workspace, encoder)
+    target = open_target(where_from, workspace, recipe)
     if history is not None:
         _by_history(target, history, k, beam, where, as_json)
         return
@@ -102,7 +109,8 @@ def _hits(
         [row] = index.rows_with([id_])
         if row < 0:
             raise UsageError(
-                f"--id {id_}: it is not in the index, which has {len(index):,} ids, such as {index.ids()[0]}"
+                f"--id {id_}: it is not in the index, which has {len(index):,} ids, such as {index.ids()[0]}; a copy is there as "
+                "its representative (`dataengine explain` names it)"
             )
         start = time.perf_counter()
         hits = index.search(index.take(row[None])[0], k + 1, beam, allowed)
@@ -126,7 +134,8 @@ def _print(hits: list[Result], title: str, meaning: str, seconds: float, as_json
         shown: Any = {"query": title, "compares": meaning, "hits": [hit.to_json() for hit in hits]}
         print(json.dumps(shown, ensure_ascii=False, indent=1))
         return
-    console.write("\n".join([f"\n{title}", *(f"{hit.score:.4f}  {hit.id}  {hit.caption or ''}" for hit in hits)]))
+    lines = [f"{hit.score:.4f}  {hit.id}  {hit.caption or ''}" for hit in hits]
+    console.write("\n".join([f"\n{title}", *(lines or ["nothing found: no vector meets the conditions"])]))
     console.write(f"\nscores compare {meaning}; searched in {1000 * seconds:.1f} ms")
 
 
@@ -144,13 +153,13 @@ def _by_history(target: Target, path: Path, k: int, beam: int | None, where: str
         return
     for name, unit in units.items():
         if unit.absent:
-            console.write(f"\n{name}: not searched, for {unit.absent}")
+            console.write(f"\n{name}: not searched: {unit.absent}")
             continue
         nodes = [(f"{n.score:.4f}", f"{n.depth}/{n.number}", f"{n.size:,}", " ".join(n.history)) for n in unit.nodes]
         console.print_table(f"{name}: nodes", ("score", "depth/node", "vectors", "nearest of the sequence"), nodes)
         items = [f"{item.score:.4f}  {item.id}  {item.caption or ''}" for item in unit.items]
-        console.write("\n".join([f"\n{name}: items", *items]))
+        console.write("\n".join([f"\n{name}: items", *(items or ["none"])]))
     if result.unknown:
         console.write(
-            f"\n{len(result.unknown):,} ids of the sequence are not in the index, such as {result.unknown[0]}"
+            f"\nids of --history that are not in the index: {len(result.unknown):,}, such as {result.unknown[0]}"
         )

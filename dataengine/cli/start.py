@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from dataengine.cli.common import WorkspaceOption, exits
 from dataengine.errors import UsageError
+
+if TYPE_CHECKING:
+    from dataengine.config.recipe import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -68,11 +71,17 @@ def validate(
         raise UsageError(f"{loaded.line('workspace')}workspace: {wrong}")
     try_scorers(loaded)
     sources = ", ".join(f"{source.name} ({source.type}, {source.path})" for source in loaded.sources)
-    rows = [("recipe", recipe), ("sources", sources), ("policy", loaded.filter.policy), ("workspace", loaded.workspace)]
+    read = [("sources", sources), ("policy", loaded.filter.policy)] if loaded.sources else _items(loaded)
+    rows = [("recipe", recipe), *read, ("workspace", loaded.workspace)]
     if loaded.plugins:
         rows.append(("plugins", ", ".join(plugin.label for plugin in loaded.plugins)))
     console.print_pairs([*rows, ("stages", ", ".join(stage.name for stage in plan))])
     console.write(f"\n{recipe} is right; nothing has run")
+
+
+def _items(recipe: Recipe) -> list[tuple[str, str]]:
+    """What a recipe without sources reads."""
+    return [("items", recipe.index.items.path)] if recipe.index and recipe.index.items else []
 
 
 @exits

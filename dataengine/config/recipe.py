@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from dataengine.config import lock, partitions, yaml_loader
+from dataengine.config import items_only, lock, partitions, yaml_loader
 from dataengine.config.annotate import AnnotateConfig
 from dataengine.config.contamination import ContaminationConfig, QuestionContamination
 from dataengine.config.cot import CotConfig
@@ -231,6 +231,16 @@ class Recipe(Model):
     @classmethod
     def _home_folders(cls, value: Any) -> Any:
         return expanded(value)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_items_alone(cls, value: Any, validate: ModelWrapValidatorHandler[Recipe]) -> Recipe:
+        """Such a recipe has no sources, and its plan no stages but those of the index."""
+        if not items_only.indexes_items_alone(value):
+            return validate(value)
+        recipe = validate(items_only.completed(value))
+        recipe.__dict__["sources"] = []
+        return recipe
 
     def line(self, *loc: str | int) -> str:
         """``recipe.yaml:12: ``, the place of a field for a message; "" for a recipe that is from no file."""

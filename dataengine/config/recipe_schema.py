@@ -16,6 +16,12 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sources import Model
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+#: Blocks of every recipe but one that only indexes a table of items.
+_OF_SAMPLES = ("sources", "filter", "release")
+_ITEMS_ALONE = {
+    "required": ["index"],
+    "properties": {"index": {"type": "object", "required": ["of"], "properties": {"of": {"const": "items"}}}},
+}
 _DESCRIPTION = (
     "A recipe of dataengine: one YAML file that describes a whole run. Sizes in bytes or as `16 MB`, times in seconds."
 )
@@ -33,6 +39,8 @@ def recipe_schema() -> dict[str, Any]:
     column = definitions.pop("ColumnConfig")
     definitions["ColumnFields"] = column
     definitions["ColumnConfig"] = {"anyOf": [{"$ref": "#/$defs/ColumnFields"}, column["properties"]["type"]]}
+    schema["required"] = [name for name in schema["required"] if name not in _OF_SAMPLES]
+    schema["anyOf"] = [{"required": list(_OF_SAMPLES)}, _ITEMS_ALONE]
     return {"$schema": DIALECT, **schema, "title": "recipe", "description": _DESCRIPTION}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from dataengine.contracts import DECISIONS
 from dataengine.errors import UsageError
 from dataengine.index.codes import stage as codes
 from dataengine.index.codes.settings import codes_config, coding
+from dataengine.index.vectors_stage import of_samples
 from dataengine.pipeline import committed
 from dataengine.storage.workspace import Workspace
 
@@ -24,12 +26,21 @@ def schema_of(recipe: Recipe) -> pa.Schema:
     return pa.schema([*fields, pa.field("semantic_id", pa.string())])
 
 
-def export(recipe: Recipe, out: str, every: bool = False) -> int:
+@dataclass(frozen=True)
+class Exported:
+    """Rows of an export; ``quality`` of all codes of the recipe: usage and perplexity by level, error, collision rate."""
+
+    rows: int
+    quality: dict[str, Any]
+
+
+def export(recipe: Recipe, out: str, every: bool = False) -> Exported:
     """Write ``codes.parquet`` below the folder or s3:// prefix ``out`` (a file for each prefix of ids where there are many), of
-    kept samples or of ``every`` one that has codes; the number of rows. Raises UsageError where the recipe has no codes, or its
-    stages are not up to date."""
+    kept samples or of ``every`` one that has codes; of a table of items, which no filter drops, of all. Raises UsageError where
+    the recipe has no codes, or its stages are not up to date."""
     if not coding(recipe):
         raise UsageError("the recipe has no `index.codes`: add it, and run `dataengine index RECIPE`")
+    every = every or not of_samples(recipe)
     with closing(committed(recipe, "index" if every else "filter")) as run:
         frames = {"c": run.frame(codes.STAGE, TABLE, codes.track(recipe).schema)}
         vq = ', c."vq"' if codes_config(recipe).vq else ""
@@ -38,4 +49,5 @@ def export(recipe: Recipe, out: str, every: bool = False) -> int:
             frames["d"] = run.frame("filter", "decisions", DECISIONS, ["id", "kept"])
             sql += ' AND c."id" IN (SELECT d."id" FROM d WHERE d."kept")'
         frame = run.engine.sql(sql, frames)
-        return sum(f.rows for f in run.engine.write(Workspace(out), "codes", frame, schema_of(recipe), ("pid",)))
+        files = run.engine.write(Workspace(out), "codes", frame, schema_of(recipe), ("pid",))
+        return Exported(sum(f.rows for f in files), run.records[codes.STAGE].parts["all"].facts[codes.QUALITY])

@@ -99,6 +99,7 @@ def trained(kind: str, dim: int, count: int, sample: Float32, seed: int) -> Any:
     )
     index.own_fields = False
     index.cp.seed, index.cp.spherical, index.cp.niter = seed, True, _ITERATIONS
+    index.cp.min_points_per_centroid = 1  # of fewer than 39 vectors faiss warns; a list of them is right
     index.train(sample)
     return index
 

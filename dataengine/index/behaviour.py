@@ -86,7 +86,9 @@ def search(
     known = [id_ for id_, row in zip(history, rows, strict=True) if row >= 0]
     layer = max(d for d in index.nodes if depth is None or d <= depth)
     multimodal = (
-        _multimodal(index, known, rows[rows >= 0], k, beam, layer, allowed) if known else Unit(absent="none is indexed")
+        _multimodal(index, known, rows[rows >= 0], k, beam, layer, allowed)
+        if known
+        else Unit(absent="no id of the sequence is in the index")
     )
     unknown = [id_ for id_, row in zip(history, rows, strict=True) if row < 0]
     return Behaviour(multimodal, _cooccurrence(index, history, k, layer, allowed), unknown)
@@ -148,7 +150,7 @@ def _cooccurrence(index: Index, history: Sequence[str], k: int, depth: int, allo
     """Items by the similarities to the sequence's items; a node by the sum of those below it, as a share of all."""
     tables = index.manifest.cooccurrence
     if not tables:
-        return Unit(absent="the recipe names no `index.sequences`")
+        return Unit(absent="the recipe has no `index.sequences`")
     near = _neighbours(index, tables, history)
     scores: Mapping[str, dict[str, float]] = defaultdict(dict)
     own = set(history)

@@ -18,12 +18,15 @@ import pyarrow.compute as pc
 from dataengine.config.index import BehaviourSequences
 from dataengine.config.recipe import Recipe
 from dataengine.contracts import columns
+from dataengine.errors import RunError
 from dataengine.index.fit_stages import IndexStage
 from dataengine.index.item_table import groups, opened_sequences, tag
+from dataengine.index.vectors import VECTORS
 from dataengine.index.vectors_stage import config_of
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, Run, TableStage, Worker
 from dataengine.storage.workspace import File, Output, digest, roles
+from dataengine.table_engine import Frame
 
 #: How often ``a`` and ``b`` are in one window, ``a < b``; and how often each id occurs, with ``b`` equal to ``a``.
 PAIRS = columns(a=pa.string(), b=pa.string(), n=pa.int64())
@@ -33,6 +36,10 @@ _BATCH = 1024
 #: Pairs that are counted at once, and counts that are held before they are summed, and written where they are half as many then.
 _AT_ONCE = 1 << 21
 _HELD = 1 << 21
+_KNOWN = """
+SELECT CAST(count(*) AS BIGINT) AS "ids", CAST(count(v."id") AS BIGINT) AS "known", min(q."a") AS "first"
+FROM q LEFT JOIN v ON q."a" = v."id" WHERE q."a" = q."b"
+"""
 _DIRECTED = """
 SELECT p."a" AS "id", p."b" AS "neighbour", p."n" AS "count", s."n" AS "of_id", t."n" AS "of_neighbour"
 FROM (SELECT "a", "b", "n" FROM q WHERE "a" <> "b" UNION ALL SELECT "b" AS "a", "a" AS "b", "n" FROM q WHERE "a" <> "b") AS p
@@ -141,11 +148,12 @@ def _sum(table: pa.Table) -> pa.Table:
 
 
 class IndexCooccurrence(TableStage):
-    """The neighbours of each id."""
+    """The neighbours of each id, also of one that is not in the index. Sequences of ids that are none of the index's stop the
+    run."""
 
     name = "index.cooccurrence"
-    version = "1"
-    needs = ("index.pairs",)
+    version = "2"
+    needs = ("index.vectors", "index.pairs")
 
     def active(self, recipe: Recipe) -> bool:
         return recipe.index is not None and recipe.index.sequences is not None
@@ -161,7 +169,21 @@ class IndexCooccurrence(TableStage):
         most = partial(nearest, sequences_of(run.recipe).neighbours)
         ranked = engine.local(engine.sql(_DIRECTED, {"q": whole}), ["id"], most, NEIGHBOURS)
         files = engine.write(run.workspace, f"index/cooccurrence/{key}", ranked, NEIGHBOURS, ("id", "place"))
-        return Output(roles("cooccurrence", files), {"neighbours": sum(file.rows for file in files)})
+        counts = {"neighbours": sum(file.rows for file in files), **_known(run, whole)}
+        return Output(roles("cooccurrence", files), counts)
+
+
+def _known(run: Run, whole: Frame) -> dict[str, int]:
+    """How many ids the sequences have, and how many of these the index does not. Raises RunError where it has none."""
+    frames = {"q": whole, "v": run.frame("index.vectors", "vectors", VECTORS, ["id"])}
+    [row] = run.engine.collect(run.engine.sql(_KNOWN, frames)).to_pylist()
+    if row["ids"] and not row["known"]:
+        table = sequences_of(run.recipe)
+        raise RunError(
+            f"{table.path}: none of the {row['ids']:,} ids in column `{table.column}`, such as {row['first']}, is in the index: "
+            "name the column of index.sequences that has ids of its samples or items"
+        )
+    return {"ids": row["ids"], "ids_not_indexed": row["ids"] - row["known"]}
 
 
 def nearest(most: int, rows: pa.Table) -> pa.Table:

@@ -22,7 +22,7 @@ from dataengine.index.item_table import one_model
 from dataengine.index.leaves import distances, settled
 from dataengine.index.planes import Planes, Points, depth_for, fit, points_of
 from dataengine.index.vectors import SAMPLE, VECTORS
-from dataengine.index.vectors_stage import config_of
+from dataengine.index.vectors_stage import config_of, listed, reasons
 from dataengine.index.worker import VectorsWorker
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.row_packs import PARTS, RowPack, places
@@ -61,10 +61,10 @@ def dim_of(run: Run) -> int:
 
 def nothing(run: Run) -> str:
     """Message for an index without vectors."""
-    lost = run.records["index.vectors"].counts.get("left_out", 0)
+    why = listed(reasons(run)) or "none"
     return (
-        f"nothing to index: no sample has a vector, and {lost:,} were left out (index/vectors/*-left-out.parquet says why). "
-        "Correct `index.of` or the inputs, or take `index` out of the recipe"
+        f"nothing to index: no vector can be indexed; left out: {why} (index/vectors/*-left-out.parquet lists them). Correct "
+        "`index.of` or the inputs, or take `index` out of the recipe"
     )
 
 
@@ -196,7 +196,7 @@ class IndexFit(FittingStage):
     """The planes of each branch, fitted on all of its vectors."""
 
     name = "index.fit"
-    version = "2"
+    version = "3"
     needs = ("index.route",)
 
     def settings(self, recipe: Recipe) -> Any:
@@ -224,8 +224,11 @@ class FitWorker(BranchWorker):
         base = f"index/fit/{part.name}-{part.key[:16]}"
         files = write_planes(self, base, planes)
         files["centres"] = arrays.write(self.workspace.store, f"{base}-centres.npy", centres)
-        counts = {"samples": len(points), "distance": int(distances(points, centres, leaves).sum())}
-        return Output(files, counts, {"fullest": int(np.bincount(leaves, minlength=1).max())})
+        facts = {
+            "distance": int(distances(points, centres, leaves).sum()),
+            "fullest": int(np.bincount(leaves, minlength=1).max()),
+        }
+        return Output(files, {"samples": len(points)}, facts)
 
 
 class IndexTree(IndexStage):
@@ -271,7 +274,7 @@ class TreeWorker(VectorsWorker):
             "branches": len(branches),
             "leaves": len(whole["centres"]),
             "fitted_on": samples,
-            "distance": sum(out.counts["distance"] for out in branches),
+            "distance": sum(out.facts["distance"] for out in branches),
             "fullest": max(out.facts["fullest"] for out in branches),
         }
         return Output(written, {"leaves": facts["leaves"], "fitted_on": samples}, facts)

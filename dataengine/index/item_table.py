@@ -58,18 +58,23 @@ def opened(path: str, columns: Iterable[str | None]) -> pq.ParquetFile:
 def opened_items(table: ItemTable) -> pq.ParquetFile:
     """The table with the columns that the recipe names. Raises UsageError."""
     file = opened(table.path, (table.id, table.vector, table.title, table.model))
-    kind = file.schema_arrow.field(table.vector).type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not lists or not pa.types.is_floating(kind.value_type):
-        raise UsageError(f"index.items: column `{table.vector}` of {table.path} is {kind}; it must be a list of floats")
+    require_vectors(file, table.path, table.vector)
     for column in (table.id, table.title, table.model):
-        if column is not None and not _textual(file.schema_arrow.field(column).type):
+        if column is not None and not textual(file.schema_arrow.field(column).type):
             kind = file.schema_arrow.field(column).type
-            raise UsageError(f"index.items: column `{column}` of {table.path} is {kind}; it must be text or numbers")
+            raise UsageError(f"{table.path}: column `{column}` is {kind}; it must be text or numbers")
     return file
 
 
-def _textual(kind: pa.DataType) -> bool:
+def require_vectors(file: pq.ParquetFile, path: str, column: str) -> None:
+    """Raises UsageError where a column cannot hold vectors."""
+    kind = file.schema_arrow.field(column).type
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
+        raise UsageError(f"{path}: column `{column}` is {kind}; it must be a list of numbers")
+
+
+def textual(kind: pa.DataType) -> bool:
     """Whether every value of this type has a text."""
     binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
     return not (binary or pa.types.is_nested(kind))
@@ -79,10 +84,9 @@ def opened_sequences(sequences: BehaviourSequences) -> pq.ParquetFile:
     """The table of sequences. Raises UsageError."""
     file = opened(sequences.path, [sequences.column])
     kind = file.schema_arrow.field(sequences.column).type
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)) or not _textual(kind.value_type):
-        raise UsageError(
-            f"index.sequences: column `{sequences.column}` of {sequences.path} is {kind}, not a list of ids"
-        )
+    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    if not lists or not textual(kind.value_type):
+        raise UsageError(f"{sequences.path}: column `{sequences.column}` is {kind}; it must be a list of ids")
     return file
 
 
@@ -128,13 +132,13 @@ class ItemWorker(VectorsWorker):
         return table, pa.concat_tables([LEFT_OUT.empty_table(), left_out, more]).sort_by("id")
 
 
-def dim_of(file: pq.ParquetFile, column: str) -> int:
+def dim_of(file: pq.ParquetFile, path: str, column: str) -> int:
     """Length of the vectors: of the first that is not null. Raises UsageError where there is none."""
     for batch in file.iter_batches(1024, columns=[column], use_threads=False):
         for value in batch.column(0):
             if value.as_py():
                 return len(value)
-    raise UsageError(f"index.items: column `{column}` has no vector in any row")
+    raise UsageError(f"{path}: column `{column}` has no vector in any row")
 
 
 def rectangular(lists: Any, dim: int) -> tuple[NDArray[np.float32], list[tuple[str, str] | None]]:
@@ -148,7 +152,9 @@ def rectangular(lists: Any, dim: int) -> tuple[NDArray[np.float32], list[tuple[s
     good = np.flatnonzero([n == dim for n in lengths])
     if len(good):
         values = lists.take(pa.array(good)).flatten()
-        out[good] = np.asarray(values.cast(pa.float32()).to_numpy(zero_copy_only=False)).reshape(len(good), dim)
+        out[good] = np.asarray(values.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)).reshape(
+            len(good), dim
+        )
     return out, bad
 
 

@@ -40,7 +40,7 @@ class IndexLeaves(IndexStage):
     """One part a branch."""
 
     name = "index.leaves"
-    version = "2"
+    version = "3"
     needs = ("index.route", "index.tree")
 
     def key(self, run: Run) -> str:
@@ -88,7 +88,8 @@ class LeafWorker(BranchWorker):
         written: dict[str, Any] = {"vectors": points.vectors[order], "sizes": sizes, "nodes": nodes, "sum": whole[None]}
         files = {name: arrays.write(self.workspace.store, f"{base}-{name}.npy", a) for name, a in written.items()}
         files["rows"] = self.workspace.write_table(f"{base}.parquet", places, PLACES, GROUP)
-        return Output(files, {"samples": len(points), "distance": int(apart.sum())}, {"fullest": int(sizes.max())})
+        facts = {"distance": int(apart.sum()), "fullest": int(sizes.max())}
+        return Output(files, {"samples": len(points)}, facts)
 
     def _mine(self, branch: int) -> tuple[Planes, Any]:
         """Planes and centres of the leaves of a branch."""
@@ -190,7 +191,7 @@ class NodesWorker(VectorsWorker):
 
 def _drift(branches: list[Output], tree: Any) -> Drift:
     """Exact where samples have only joined."""
-    samples, distance = (sum(out.counts[name] for out in branches) for name in ("samples", "distance"))
+    samples, distance = sum(out.counts["samples"] for out in branches), sum(out.facts["distance"] for out in branches)
     joined = samples - tree["fitted_on"]
     before = tree["distance"] / max(tree["fitted_on"], 1)
     since = max(distance - tree["distance"], 0) / max(joined, 1)

@@ -75,9 +75,13 @@ class Pointer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     settings: str
 
 
+#: Settings that change no file of the index.
+_OF_OTHERS = {"release", "align", "codes", "balance", "in_samples"}
+
+
 def pointer_of(config: IndexConfig, manifest: str) -> Pointer:
     """Points from a recipe's index block to a manifest."""
-    return Pointer(manifest, digest(config.model_dump(mode="json", exclude={"release"})))
+    return Pointer(manifest, digest(config.model_dump(mode="json", exclude=_OF_OTHERS)))
 
 
 def point(store: Store, name: str, pointer: Pointer) -> None:

@@ -234,11 +234,18 @@ class Index:
         return sizes
 
     def _array(self, file: Stored) -> Any:
-        return np.load(self._path(file), mmap_mode="r", allow_pickle=False)
+        try:
+            return np.load(self._path(file), mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError):
+            raise damaged(self.store, file) from None
 
     def _rows(self, branch: int) -> pq.ParquetFile:
         if branch not in self._tables:
-            self._tables[branch] = pq.ParquetFile(self._path(self.manifest.branches[branch].rows), memory_map=True)
+            file = self.manifest.branches[branch].rows
+            try:
+                self._tables[branch] = pq.ParquetFile(self._path(file), memory_map=True)
+            except (pa.ArrowException, OSError):
+                raise damaged(self.store, file) from None
         return self._tables[branch]
 
     def _path(self, file: Stored) -> Path:
@@ -251,10 +258,16 @@ def local(store: Store, file: Stored) -> Path:
     if store.remote and not path.exists():
         write_atomically(path, store.get(file.key, file.sha256))
     if not path.is_file() or path.stat().st_size != file.bytes:
-        raise UsageError(
-            f"{store.uri(file.key)} is missing or damaged: build the index again with `dataengine index RECIPE`"
-        )
+        raise damaged(store, file)
     return path
+
+
+def damaged(store: Store, file: Stored) -> UsageError:
+    """What is told of a file that is not what the manifest says."""
+    return UsageError(
+        f"{store.uri(file.key)} is missing or damaged: build the index again with `dataengine index RECIPE`; of a copy of a "
+        "release, copy it again"
+    )
 
 
 def open_index(workspace: str, manifest: str) -> Index:

@@ -6,6 +6,8 @@ this one makes what all of them read.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,8 @@ _REPEATED = """
 SELECT e."id" FROM (SELECT i."id", CAST(count(*) AS BIGINT) AS "n" FROM
 (SELECT v."id" FROM v UNION ALL SELECT l."id" FROM l) AS i WHERE i."id" IS NOT NULL GROUP BY i."id") AS e WHERE e."n" > 1
 """
+#: Rows of a table from which on too many unusable ones stop a run, as of a source.
+_BUDGETED = 50
 _HOW_MANY = 'SELECT CAST(count(*) AS BIGINT) AS "n" FROM r'
 
 
@@ -55,6 +59,18 @@ def space_of(recipe: Recipe) -> Space:
     dims = (image if config.of != "caption" else 0, caption if config.of != "image" else 0)
     weight = config.caption_weight if config.of == "both" else float(config.of == "caption")
     return Space(config.of, encoder.version, dims, encoder.joint, weight)
+
+
+def reasons(run: Run) -> dict[str, int]:
+    """What has no vector that can be indexed, by the reason."""
+    files = run.records["index.vectors"].files("left_out")
+    counted = Counter(why for table in run.workspace.batches(files, LEFT_OUT) for why in table["failure"].to_pylist())
+    return dict(sorted(counted.items()))
+
+
+def listed(counted: Mapping[str, int]) -> str:
+    """``3 zero, 1 not finite``; "" for none."""
+    return ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in counted.items())
 
 
 class IndexVectors(ReadsEmbeddings, PlannedStage):
@@ -105,7 +121,19 @@ class ItemVectors(RecordStage):
 
     def validate(self, recipe: Recipe) -> None:
         table = self._table(recipe)
-        item_table.dim_of(item_table.opened_items(table), table.vector)
+        item_table.dim_of(item_table.opened_items(table), table.path, table.vector)
+
+    def objection(self, run: Run) -> str:
+        """Rows without a usable vector have the budget of inputs that fail."""
+        counts, most = run.records[self.name].counts, run.recipe.limits.failed
+        rows = counts["samples"] + counts["left_out"]
+        if rows < _BUDGETED or counts["left_out"] <= most * rows:
+            return ""
+        return (
+            f"{self._table(run.recipe).path}: {counts['left_out']:,} of {rows:,} rows have no vector that can be indexed "
+            f"({listed(reasons(run))}); limits.failed allows {most:.0%}. The first vector of a table says how many components "
+            "all must have"
+        )
 
     def settings(self, recipe: Recipe) -> Any:
         table = self._table(recipe)
@@ -119,7 +147,7 @@ class ItemVectors(RecordStage):
 
     def worker(self, run: Run) -> Worker:
         table = self._table(run.recipe)
-        dim = item_table.dim_of(item_table.opened_items(table), table.vector)
+        dim = item_table.dim_of(item_table.opened_items(table), table.path, table.vector)
         return item_table.ItemWorker(run.workspace, table, dim)
 
     def _table(self, recipe: Recipe) -> ItemTable:

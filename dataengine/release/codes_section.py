@@ -3,6 +3,7 @@ filter. From the manifest alone."""
 
 from __future__ import annotations
 
+from dataengine.config.index_codes import PRESETS
 from dataengine.release.card_text import plural, table
 from dataengine.release.manifest import Manifest
 from dataengine.release.manifest_codes import Alignment, Balance, Cluster, Evenness, QuantitativeCodes
@@ -36,7 +37,9 @@ def of_codes(c: QuantitativeCodes) -> str:
     error = "" if c.error is None else f" What they leave of a vector is {c.error:.1%} of its squared length."
     vq = f" VQ codes are the {c.nearest} nearest of {c.items:,} items." if c.items else ""
     carried = " Samples carry them in their `.json`." if c.in_samples else ""
-    fitted = f"preset `{c.preset}`, codebooks `{c.id}`, fitted on {plural(c.fitted_on, 'vector')} of {c.model}"
+    shape = PRESETS.get(c.preset)
+    preset = f"preset `{c.preset}`, " if shape and [one.size for one in c.levels] == [shape[1]] * shape[0] else ""
+    fitted = f"{preset}codebooks `{c.id}`, fitted on {plural(c.fitted_on, 'vector')} of {c.model}"
     return (
         f"Residual k-means (QARM, {fitted}) gives each of {plural(c.samples, 'representative')} a code a level; {c.without:,} "
         f"have none. There are {c.distinct:,} different sequences of codes; {c.collision_rate:.1%} of the samples share theirs "

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
-from dataengine.index.vectors import LEFT_OUT
+from dataengine.index.vectors_stage import listed, reasons
 from dataengine.release.card_text import plural
 from dataengine.release.index_stages import DESCRIBE
 from dataengine.release.manifest import Manifest
@@ -19,12 +18,6 @@ def of_run(run: Run) -> dict[str, Any]:
     if config is None or "index.nodes" not in run.records:
         return {}
     nodes, tree = (run.records[name].parts["all"] for name in ("index.nodes", "index.tree"))
-    vectors = run.records["index.vectors"]
-    reasons = Counter(
-        reason
-        for table in run.workspace.batches(vectors.files("left_out"), LEFT_OUT)
-        for reason in table["failure"].to_pylist()
-    )
     section = {
         "manifest": nodes.facts["manifest"],
         "kind": config.kind,
@@ -32,7 +25,7 @@ def of_run(run: Run) -> dict[str, Any]:
         "model": tree.facts["model"],
         "tree": tree.facts["id"],
         "samples": nodes.counts["samples"],
-        "left_out": dict(sorted(reasons.items())),
+        "left_out": reasons(run),
         "leaves": tree.facts["leaves"],
         "leaf_size": config.leaf_size,
         "fullest": nodes.facts["drift"]["fullest"],
@@ -66,7 +59,7 @@ def sentences(m: Manifest) -> list[str]:
     section = known(m.index, None)
     if section is None:
         return []
-    left_out = ", ".join(f"{n:,} {reason.replace('_', ' ')}" for reason, n in section.left_out.items())
+    left_out = listed(section.left_out)
     lines = [
         f"The embeddings ({_WHAT[section.of]}, by `{section.model}`) are in a tree of recursive balanced 2-means (MISS, arXiv "
         f"2508.14515): {plural(section.samples, 'vector')} in {section.leaves:,} leaves of about {section.leaf_size}, the "

@@ -37,7 +37,7 @@ class ReleaseStage(TableStage):
     """Replaces the release once its successor is whole, and only if every input is accounted for."""
 
     name = "release"
-    version = "7"
+    version = "8"
     needs = (
         *("ingest", "dedup", "score", *ANNOTATIONS, "contamination.find", "filter", "tokenize.fit", "tokenize.encode"),
         *(

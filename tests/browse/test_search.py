@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,7 @@ def target_of(run: Run) -> Target:
 
 
 def invoke(target: Target, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
-    monkeypatch.setattr("dataengine.browse.target.open_target", lambda place, workspace, encoder: target)
+    monkeypatch.setattr("dataengine.browse.target.open_target", lambda place, workspace, recipe: target)
     return CliRunner().invoke(app, ["search", "one.yaml", *arguments])
 
 
@@ -85,6 +87,8 @@ def test_by_text_picture_and_id(run: Run, photos: Path, monkeypatch: pytest.Monk
         (("--id", "nothing"), "it is not in the index, which has"),
         (("--image", "nowhere.jpg"), "no such file"),
         (("--image", "README.md"), "cannot be decoded: not_media"),
+        (("--image", "tests"), "a folder, not a file"),
+        (("--image", "dataengine/index/__init__.py"), "the file has no bytes"),
         (("--text", "a", "--sheet", "sheet.bmp"), "ends in .html or .png"),
         (("--text", "a", "--where", "width >>= 3"), "--where: "),
         (("--text", "a", "--where", "wide > 3"), "--where: .*wide"),
@@ -137,8 +141,18 @@ def test_a_release_is_searched_where_it_lies(photos: Path, tmp_path: Path) -> No
     query = target.queries().text("a rocket")
     hits = results(target.index, target.index.search(query.vector, 20, 64, mask, query.part))
     assert hits[0].caption == "A rocket at night." and len(hits) <= manifest["samples"]
-    with pytest.raises(UsageError, match="name the RECIPE instead"):
+    with pytest.raises(UsageError, match="--recipe RECIPE"):
         target.allowed("width > 3")
+    path = tmp_path / "recipe.yaml"
+    for name, message in (("other", "makes release other, and this one is planted"), ("planted", "is not up to date")):
+        blocks = one.model_dump(mode="json", include={"sources", "filter", "release", "index"})
+        path.write_text(yaml.safe_dump({**blocks, "name": name, "workspace": "nowhere"}))
+        with pytest.raises(UsageError, match=message):
+            open_target(str(release), None, str(path)).allowed("width > 3")
+    with_recipe = replace(target, run=lambda: run)
+    wide, narrow = (with_recipe.allowed(f"width {sign} 600") for sign in (">=", "<"))
+    assert wide is not None and (wide == mask).all(), "what the filter keeps"
+    assert narrow is not None and not narrow.any(), "narrow ones are in the index, and not in the release"
     kept = np.flatnonzero(mask)
     sequence = tmp_path / "sequence.txt"
     sequence.write_text(target.index.ids()[int(kept[0])].as_py())
@@ -162,10 +176,30 @@ def test_a_history_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shown = invoke(target_of(made), monkeypatch, "--history", str(file)).stdout
     assert "multimodal: nodes" in shown and "co-occurrence: not searched" in shown
     assert read(file) == ["item-00001", "item-00002", "gone"]
-    for text in ("[1, {}]", "", "[", "[[]]", "[true]", '["\\ud800"]'):
+    file.write_text("\ufeffitem one\r\n\n 2 \n", encoding="utf-8")
+    assert read(file) == ["item one", "2"], "an id a line, whatever is in it"
+    for text in ("[1, {}]", "[", "[[]]", "[true]", '["\\ud800"]', '{"ids": ["a"]}'):
         file.write_text(text)
         with pytest.raises(UsageError, match="history"):
             read(file)
+    for text in ("", " \n", "[]"):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="is empty: give ids"):
+            read(file)
+
+
+def test_conditions_on_items(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "items.parquet", clusters(100))
+    made = indexed(recipe(tmp_path, balance={"by": "leaf"}, codes={"levels": 1, "size": 4}), "index.balance")
+    target = target_of(made)
+    shown = invoke(target, monkeypatch, "--id", "item-00001", "--where", "cluster_rank <= 2 and rq_1 >= 0", "--json")
+    leaves = Counter(hit["leaf"] for hit in json.loads(shown.stdout)["hits"])
+    assert leaves and max(leaves.values()) <= 2
+    nothing = invoke(target, monkeypatch, "--id", "item-00001", "--where", "cluster_size > 1000")
+    assert nothing.exit_code == 0 and "nothing found: no vector meets the conditions" in nothing.stdout
+    assert "unknown column `width`" in invoke(target, monkeypatch, "--id", "item-00001", "--where", "width > 3").stderr
+    plain = indexed(recipe(tmp_path))
+    assert "the recipe has neither" in invoke(target_of(plain), monkeypatch, "--id", "x", "--where", "a > 1").stderr
 
 
 def test_sheets_escape_what_they_show() -> None:

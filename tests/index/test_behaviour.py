@@ -13,7 +13,7 @@ import pytest
 from support.item_tables import clusters, indexed, opened, recipe, write
 
 from dataengine.config.recipe import Recipe
-from dataengine.errors import UsageError
+from dataengine.errors import RunError, UsageError
 from dataengine.index import behaviour, cooccurrence
 from dataengine.index.behaviour import search
 from dataengine.index.cooccurrence import NEIGHBOURS, pairs
@@ -124,11 +124,22 @@ def test_both_units_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_absent_is_told(tmp_path: Path) -> None:
     write(tmp_path / "items.parquet", clusters(50))
     found = search(opened(indexed(recipe(tmp_path))), ["nobody"])
-    assert found.multimodal.absent and "index.sequences" in found.cooccurrence.absent
+    assert "no id of the sequence" in found.multimodal.absent and "index.sequences" in found.cooccurrence.absent
 
 
 def test_sequences_that_are_none_are_refused(tmp_path: Path) -> None:
     one = with_sequences(tmp_path, [["a"]])
     pq.write_table(pa.table({"ids": ["a b c"]}), tmp_path / "sequences.parquet")
-    with pytest.raises(UsageError, match=r"column `ids` of .* is string, not a list of ids"):
+    with pytest.raises(UsageError, match=r"sequences.parquet: column `ids` is string; it must be a list of ids"):
         stages(one)
+
+
+def test_sequences_of_other_ids_stop_the_run_and_some_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(
+        RunError, match=r"sequences.parquet: none of the 2 ids in column `ids`, such as 7, is in the index"
+    ):
+        indexed(with_sequences(tmp_path, [["7", "8"]]))
+    run = indexed(with_sequences(tmp_path, [["7", "item-00001"], ["item-00002", "item-00001"]]))
+    counts = run.records["index.cooccurrence"].counts
+    assert counts == {"neighbours": 4, "ids": 3, "ids_not_indexed": 1}
+    assert indexed(with_sequences(tmp_path, [])).records["index.cooccurrence"].counts["ids"] == 0

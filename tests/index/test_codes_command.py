@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from support.indexed import clustered
 from typer.testing import CliRunner
 
 from dataengine.cli.main import app
+from dataengine.config.index_codes import CodesConfig
 from dataengine.index.codes import codebooks, parquet_tables
 from dataengine.index.codes.residual import ResidualEncoder
+from dataengine.models.lloyd import lloyd
 
 RUNNER = CliRunner()
 
@@ -37,7 +40,9 @@ def test_from_embeddings_to_codes(tmp_path: Path) -> None:
     books, out = str(tmp_path / "c.safetensors"), str(tmp_path / "codes.parquet")
     shape = ("--levels", "3", "--size", "8", "--iterations", "4", "--vq-items", "30", "--nearest", "5", "--model", "m")
     assert "8, 8, 8" in ran("fit", place, books, *shape)
-    assert "120" in ran("encode", place, books, out, "--text")
+    shown = ran("encode", place, books, out, "--text")
+    assert re.search(r"rows +120\n", shown) and re.search(r"level 3: codes used, perplexity +\d+\.\d% of 8, \d", shown)
+    assert re.search(r"lost of a vector's squared length +\d", shown) and "share all codes with another" in shown
     table = pq.read_table(out)
     assert table.column_names == ["pid", "codes", "vq", "semantic_id"] and table.schema.field("pid").type == pa.int64()
     assert table["pid"].to_pylist() == list(range(1000, 1120))
@@ -47,6 +52,27 @@ def test_from_embeddings_to_codes(tmp_path: Path) -> None:
     other = embeddings(tmp_path / "o.parquet", vectors[::-1], list(range(1119, 999, -1)))
     ran("fit", other, str(tmp_path / "d.safetensors"), *shape)
     assert (tmp_path / "d.safetensors").read_bytes() == Path(books).read_bytes(), "whatever the order of the rows"
+
+
+def test_a_killed_fit_goes_on_with_its_level(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, config = embeddings(tmp_path / "e.parquet", clustered(120)), CodesConfig(levels=3, size=8, iterations=4)
+    whole, again = (tmp_path / name for name in ("whole.safetensors", "again.safetensors"))
+    parquet_tables.fit(place, str(whole), config, 7)
+    fitted: list[int] = []
+
+    def killed(*arguments: Any) -> Any:
+        fitted.append(len(arguments))
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return lloyd(*arguments)
+
+    monkeypatch.setattr("dataengine.index.codes.residual.lloyd", killed)
+    with pytest.raises(KeyboardInterrupt):
+        parquet_tables.fit(place, str(again), config, 7)
+    assert len([*tmp_path.glob("again*.npz")]) == 2 and not again.exists()
+    parquet_tables.fit(place, str(again), config, 7)
+    assert len(fitted) == 4 and again.read_bytes() == whole.read_bytes(), "the first two levels are not fitted again"
+    assert not [*tmp_path.glob("*.npz")]
 
 
 def test_rows_without_a_usable_vector_have_no_codes(tmp_path: Path) -> None:
@@ -70,10 +96,17 @@ WRONG = [
     ("too few for 8,192 codes", ["fit", "e.parquet", "x.safetensors"], 1),
     ("only 1 of 50 vectors differ", ["fit", "equal.parquet", "x.safetensors", "--size", "4"], 1),
     ("has no column `pid`", ["fit", "other.parquet", "x.safetensors"], 2),
-    ("must be a list of floats", ["fit", "texts.parquet", "x.safetensors"], 2),
+    (
+        "texts.parquet: column `embedding` is list<element: string>; it must be a list of numbers",
+        ["fit", "texts.parquet", "x.safetensors"],
+        2,
+    ),
     ("no longer than 1e18", ["fit", "long.parquet", "x.safetensors", "--size", "4"], 1),
     ("Invalid value for '--size'", ["fit", "e.parquet", "x.safetensors", "--size", "100000"], 2),
     ("semantic ids 26 at most", ["encode", "e.parquet", "deep.safetensors", "o.parquet", "--text"], 2),
+    ("absent.parquet: column `embedding` has no vector in any row", ["fit", "absent.parquet", "x.safetensors"], 2),
+    ("x.npy: name a file that ends in .safetensors", ["fit", "e.parquet", "x.npy", "--size", "4"], 2),
+    ("1 vectors are too few for 4 codes", ["fit", "whole.parquet", "x.safetensors", "--size", "4"], 1),
     ("no row has a vector that is finite", ["fit", "zero.parquet", "x.safetensors"], 1),
 ]
 
@@ -86,12 +119,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     embeddings(folder / "equal.parquet", np.ones((50, 4)))
     embeddings(folder / "long.parquet", clustered(40) * 1e25)
     pq.write_table(pa.table({"pid": [1], "embedding": [["a"]]}), folder / "texts.parquet")
+    absent = pa.array([None], pa.list_(pa.float32()))
+    pq.write_table(pa.table({"pid": [1], "embedding": absent}), folder / "absent.parquet")
+    pq.write_table(pa.table({"pid": [1], "embedding": [[2**50 + 1]]}), folder / "whole.parquet")
     embeddings(folder / "zero.parquet", np.zeros((5, 4)))
     pq.write_table(pa.table({"id": [1], "embedding": [[1.0]]}), folder / "other.parquet")
     made = codebooks.Codebooks((clustered(4, seed=1),), "m")
-    parquet_tables.write(str(folder / "c.safetensors"), made)
+    (folder / "c.safetensors").write_bytes(made.to_bytes())
     deep = codebooks.Codebooks((clustered(4, seed=1),) * 27, "m")
-    parquet_tables.write(str(folder / "deep.safetensors"), deep)
+    (folder / "deep.safetensors").write_bytes(deep.to_bytes())
     return folder
 
 

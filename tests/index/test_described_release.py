@@ -73,13 +73,16 @@ def test_samples_carry_codes_and_the_card_says_what_they_are(released: tuple[Pat
 def test_a_moved_rule_makes_no_codes_again_and_the_export_follows(released: tuple[Path, Any], tmp_path: Path) -> None:
     folder, recipe = released
     before = {name: record.digest for name, record in committed(recipe).records.items() if name.startswith("index.")}
-    assert export(recipe, str(tmp_path / "two")) == open_release(str(folder / "ws/releases/test")).manifest.samples
+    assert export(recipe, str(tmp_path / "two")).rows == open_release(str(folder / "ws/releases/test")).manifest.samples
     policy = folder / "policy.yaml"
     policy.write_text(policy.read_text().replace("<= 2", "<= 1"))
     reports = execute(recipe, engine=InProcess(), accept=True)
     assert all(r.state == "up to date" for r in reports if r.name.startswith("index."))
     after = {name: record.digest for name, record in committed(recipe).records.items() if name.startswith("index.")}
     assert after == before
-    kept, every = export(recipe, str(tmp_path / "one")), export(recipe, str(tmp_path / "all"), every=True)
+    kept = export(recipe, str(tmp_path / "one")).rows
+    exported = export(recipe, str(tmp_path / "all"), every=True)
+    every = exported.rows
+    assert 0 <= exported.quality["error"] < 1 and exported.quality["levels"][0]["used"] > 0
     table = pq.read_table(tmp_path / "all" / "codes.parquet")
     assert kept <= 4 and every == len(table) > kept and table.column_names == ["pid", "codes", "vq", "semantic_id"]

@@ -170,7 +170,7 @@ def test_pairs_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
 def test_pairs_of_unknown_ids_alone_are_an_error_that_says_so(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": ["x" * 32] * 3, "b": ["y" * 32] * 3}), tmp_path / "p.parquet")
     run = run_of(tmp_path, twins(20), {"align": {"pairs": [{"path": str(tmp_path / "p.parquet")}], "device": "cpu"}})
-    with pytest.raises(RunError, match=r"no pair can be trained on .*1 of an id without a vector"):
+    with pytest.raises(RunError, match=r"no pair can be trained on .*1 of an id without a vector, such as xxx"):
         make(run, ALIGN)
     few = run_of(tmp_path / "few", twins(1), {"align": {"pairs": [{"path": pair_file(tmp_path, 1)}], "device": "cpu"}})
     with pytest.raises(RunError, match="too few pairs to train on some and measure on others"):
@@ -181,10 +181,21 @@ def test_pairs_of_unknown_ids_alone_are_an_error_that_says_so(tmp_path: Path) ->
     ("pairs", "message"),
     [
         ([{"path": "none.parquet"}], "no such file"),
+        ([{"path": "p.parquet", "a": "left"}], "p.parquet has no column `left`; its columns: a, b, c, d"),
+        ([{"path": "p.parquet", "weight": "c"}], "p.parquet: column `c` is string; a weight must be a number"),
+        ([{"path": "p.parquet", "a": "d"}], "p.parquet: column `d` is list<.*>; it must hold ids"),
+        ([{"path": "p.csv"}], "p.csv: pairs are read from Parquet, or from JSON lines"),
+        ([{"path": "p.jsonl"}], "p.jsonl, line 2: no pair of ids"),
         ([{"derive": "column", "column": "album"}], "no source declares a column `album`"),
     ],
 )
-def test_a_recipe_with_pairs_that_are_not_there(tmp_path: Path, pairs: Any, message: str) -> None:
+def test_a_recipe_with_pairs_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pairs: Any, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"a": ["x"], "b": ["y"], "c": ["z"], "d": [["x"]]}), "p.parquet")
+    Path("p.csv").write_text("a,b\nx,y\n")
+    Path("p.jsonl").write_text('\n{"x": 1}\n')
     with pytest.raises(UsageError, match=message):
         make(run_of(tmp_path, twins(5), {"align": {"pairs": pairs}}), ("index.align_pairs", *ALIGN))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +194,12 @@ def test_quality_of_levels() -> None:
     sharing = Counter(Counter(codes).values())
     assert quality.collision_rate(sharing) == pytest.approx(5 / 6, abs=1e-4)
     assert quality.collision_rate({}) == 0.0
+    tally = quality.Tally((5, 8))
+    for piece in (codes[:2], [], codes[2:]):
+        tally.add(np.array(piece, np.int32).reshape(-1, 2), np.full(len(piece), 0.25))
+    assert tally.quality() == {
+        "levels": [asdict(quality.level({1: 3, 4: 3}, 5)), asdict(quality.level({2: 2, 3: 1, 4: 3}, 8))],
+        "error": 0.25,
+        "collision_rate": quality.collision_rate(sharing),
+    }
+    assert quality.Tally((5,)).quality()["error"] is None

@@ -183,6 +183,7 @@ def test_a_recipe_points_to_its_index(tmp_path: Path) -> None:
     assert pointed(store, one.name, one.index) == run.records["index.nodes"].parts["all"].facts["manifest"]
     with pytest.raises(UsageError, match="was made with other settings"):
         pointed(store, one.name, recipe(tmp_path, fan_out=4).index)
+    assert pointed(store, one.name, recipe(tmp_path, balance={"by": "leaf"}, codes={}).index), "the tree is the same"
     store.put(f"index/{one.name}.json", b"{")
     with pytest.raises(UsageError, match="is damaged"):
         pointed(store, one.name, one.index)
@@ -195,3 +196,9 @@ def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     run.workspace.store.put(vectors.key, b"short")
     with pytest.raises(UsageError, match="is missing or damaged: build the index again"):
         opened(run)
+    for role in ("vectors", "rows"):
+        [file] = run.records["index.leaves"].files(role)
+        run.workspace.store.put(file.key, b"?" * file.bytes)
+        with pytest.raises(UsageError, match="is missing or damaged"):
+            opened(run).ids()
+        indexed(recipe(tmp_path))

@@ -15,7 +15,7 @@ from support.item_tables import indexed
 from support.item_tables import recipe as items_recipe
 from support.planted_lists import recipe as base_recipe
 
-from dataengine.config.recipe import Recipe
+from dataengine.config.recipe import Recipe, load
 from dataengine.contracts import GROUPS
 from dataengine.errors import RunError, UsageError
 from dataengine.index.item_table import one_model
@@ -93,21 +93,51 @@ def test_unusable_items_are_left_out_with_the_reason(tmp_path: Path) -> None:
         None: "no_id",
     }
     assert run.records["index.vectors"].counts == {"samples": 4, "left_out": 6}
+    with pytest.raises(RunError, match="no vector can be indexed; left out: 1 not finite, 1 zero"):
+        indexed(of_items(tmp_path, [bad[0], bad[2]]))
+
+
+def test_whole_numbers_are_vectors_and_a_table_of_mostly_unusable_ones_stops_the_run(tmp_path: Path) -> None:
+    run = indexed(of_items(tmp_path, [{"id": n, "vector": [2**50 + 1, n - 3]} for n in range(9)]), "index.vectors")
+    assert run.records["index.vectors"].counts == {"samples": 9, "left_out": 0}
+    [stage] = [one for one in stages(run.recipe) if one.name == "index.vectors"]
+    assert stage.objection(run) == ""
+    over = [{"id": str(n), "vector": [1.0] * (1 if n < 30 else 2)} for n in range(60)]
+    reason = stage.objection(indexed(of_items(tmp_path, over), "index.vectors"))
+    assert "items.parquet: 30 of 60 rows have no vector that can be indexed (30 wrong dimension)" in reason
+    assert "limits.failed allows 20%" in reason
+
+
+def test_an_index_of_items_needs_no_sources_policy_and_release(tmp_path: Path) -> None:
+    items = of_items(tmp_path, [{"id": str(n), "vector": [1.0, n]} for n in range(60)]).index
+    assert items is not None
+    pq.write_table(pa.table({"a": [str(n) for n in range(30)], "b": [str(n + 30) for n in range(30)]}), tmp_path / "p")
+    index = items.model_dump(mode="json", exclude_unset=True)
+    index |= {"align": {"pairs": [{"path": str(tmp_path / "p")}], "epochs": 1}, "codes": {"levels": 1, "size": 4}}
+    blocks = {"name": "shop", "workspace": str(tmp_path / "ws"), "index": index}
+    loaded = load(blocks)
+    assert loaded.sources == [] and {one.name.partition(".")[0] for one in stages(loaded)} == {"index"}
+    assert Recipe.model_validate(loaded.model_dump()) == loaded
+    run = indexed(loaded, "index.codes")
+    assert run.records["index.codes"].counts["with"] == 60
+    for more in ({"tokenize": {}}, {"index": {**index, "release": True}}, {"index": {"of": "image"}}):
+        with pytest.raises(UsageError, match="`sources` is missing"):
+            load({**blocks, **more})
 
 
 @pytest.mark.parametrize(
     ("rows", "table", "message"),
     [
         ([{"id": "a", "vector": [1.0]}], {"vector": "embedding"}, "has no column `embedding`; its columns: id, vector"),
-        ([{"id": "a", "vector": "x"}], {}, "column `vector` of .* is string; it must be a list of floats"),
-        ([{"id": ["a"], "vector": [1.0]}], {}, "column `id` of .* it must be text or numbers"),
-        ([{"id": b"a", "vector": [1.0]}], {}, "column `id` of .* is binary; it must be text or numbers"),
+        ([{"id": "a", "vector": "x"}], {}, "items.parquet: column `vector` is string; it must be a list of numbers"),
+        ([{"id": ["a"], "vector": [1.0]}], {}, "items.parquet: column `id` is .*; it must be text or numbers"),
+        ([{"id": b"a", "vector": [1.0]}], {}, "items.parquet: column `id` is binary; it must be text or numbers"),
         (
             [{"id": "a", "vector": [1.0], "name": ["a"]}],
             {"title": "name"},
-            "column `name` of .* must be text or numbers",
+            "column `name` is .* must be text or numbers",
         ),
-        ([{"id": "a", "vector": []}], {}, "column `vector` has no vector in any row|must be a list of floats"),
+        ([{"id": "a", "vector": []}], {}, "column `vector` has no vector in any row|must be a list of numbers"),
     ],
 )
 def test_a_table_that_cannot_be_indexed_is_refused_before_anything_runs(

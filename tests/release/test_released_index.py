@@ -79,7 +79,7 @@ def test_a_copy_is_searched_by_an_index_of_what_was_released(run: Run, release: 
     answer = json.loads(CliRunner().invoke(app, ["search", str(release), "--history", str(history), "--json"]).stdout)
     for unit in ("multimodal", "cooccurrence"):
         assert {item["id"] for item in answer[unit.replace("cooc", "co-oc")]["items"]} == kept - {sorted(kept)[0]}
-    with pytest.raises(UsageError, match="name the RECIPE instead"):
+    with pytest.raises(UsageError, match="--recipe RECIPE"):
         target.allowed("width > 3")
 
 
@@ -142,8 +142,8 @@ def test_a_release_of_another_model_is_searched_by_the_encoder_of_a_recipe(
     path.write_text(yaml.safe_dump({**blocks, "workspace": str(tmp_path / "nowhere")}))
     arguments = ["search", release, "--text", "a flower", "--json"]
     refused = CliRunner().invoke(app, arguments)
-    assert refused.exit_code == 2 and "--encoder RECIPE" in refused.stderr
-    done = CliRunner().invoke(app, [*arguments, "--encoder", str(path)])
+    assert refused.exit_code == 2 and "--recipe RECIPE" in refused.stderr
+    done = CliRunner().invoke(app, [*arguments, "--recipe", str(path)])
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout)
     assert "in one space" in answer["compares"] and {hit["id"] for hit in answer["hits"]} == kept_of(Path(release))

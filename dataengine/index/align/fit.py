@@ -66,8 +66,10 @@ def gathered(workspace: Workspace, sources: Sources, config: AlignConfig, seed: 
     both = [some for some in (pairs, crops) if len(some)]
     counted.add("with vectors", len(pairs) + len(crops))
     if not both:
+        example = f", such as {counted.unknown}" if counted.unknown else ""
         raise RunError(
-            f"index.align: no pair can be trained on ({_listed(counted)}); pairs name samples by their ids, as the ledger does"
+            f"index.align: no pair can be trained on ({_listed(counted)}{example}); pairs name samples by their ids in the "
+            "ledger, items by those of their table"
         )
     joined = Pairs(*(np.concatenate([getattr(some, name) for some in both]) for name in ("a", "b", "weight", "group")))
     return _split([*names, *((id_, id_) for id_ in ids)], joined, config, seed, counted)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dataengine.config.index_codes import PairSource
 from dataengine.contracts import GROUPS, columns
 from dataengine.embed.vectors import rows_of
-from dataengine.errors import RunError
+from dataengine.errors import RunError, UsageError
 from dataengine.index import item_table, vectors
 from dataengine.index.align.training import Pairs
 from dataengine.samples.draws import draws
@@ -26,6 +26,7 @@ Float32 = NDArray[np.float32]
 
 #: Two ids and the weight of a pair.
 NAMED = columns(a=pa.string(), b=pa.string(), weight=pa.float64())
+_JSON, _TEXTS = (".jsonl", ".json", ".ndjson"), (".csv", ".tsv", ".txt")
 _LINES = 1 << 16
 _BLOCK = 1 << 19
 _LONGEST = 1 << 20
@@ -34,18 +35,50 @@ _LONGEST = 1 << 20
 
 @dataclass
 class Counted:
-    """What became of pairs: by fate, their number."""
+    """What became of pairs: by fate, their number; ``unknown``: an id without a vector, "" where none was named."""
 
     counts: dict[str, int] = field(default_factory=dict)
+    unknown: str = ""
 
     def add(self, fate: str, number: int) -> None:
         self.counts[fate] = self.counts.get(fate, 0) + number
 
 
+def check(source: PairSource) -> None:
+    """Raises UsageError for a file that cannot hold the pairs: by its columns, or, of JSON lines, by the first."""
+    path = str(source.path)
+    if path.endswith(_JSON):
+        try:
+            for number, line in enumerate(_lines(source), 1):
+                if line.strip():
+                    _pair(source, line, number)
+                    return
+        except RunError as error:
+            raise UsageError(str(error)) from None
+        return
+    if path.endswith(_TEXTS):
+        raise UsageError(f"index.align.pairs: {path}: pairs are read from Parquet, or from JSON lines named .jsonl")
+    file = item_table.opened(path, (source.a, source.b, source.weight))
+    kinds = {
+        name: file.schema_arrow.field(name).type for name in (source.a, source.b, source.weight) if name is not None
+    }
+    for name in (source.a, source.b):
+        if not item_table.textual(kinds[name]):
+            raise UsageError(f"index.align.pairs: {path}: column `{name}` is {kinds[name]}; it must hold ids")
+    if source.weight is not None and not _numeric(kinds[source.weight]):
+        raise UsageError(
+            f"index.align.pairs: {path}: column `{source.weight}` is {kinds[source.weight]}; a weight must be a number"
+        )
+
+
+def _numeric(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
 def of_file(source: PairSource) -> Iterator[pa.Table]:
     """NAMED of a Parquet or JSONL file, some ten thousand rows at a time. Raises UsageError, RunError for a bad file."""
     path = str(source.path)
-    if path.endswith((".jsonl", ".json", ".ndjson")):
+    if path.endswith(_JSON):
         yield from _json_lines(source)
         return
     file = item_table.opened(path, (source.a, source.b, source.weight))
@@ -175,6 +208,7 @@ def with_vectors(
     a, b = (pc.index_in(column, value_set=ids).to_numpy(zero_copy_only=False) for column in (pairs["a"], pairs["b"]))
     good = known[a] & known[b] if len(pairs) else np.zeros(0, np.bool_)
     counted.add("of an id without a vector", int((~good).sum()))
+    counted.unknown = str(ids[int(np.flatnonzero(~known)[0])]) if not known.all() else ""
     if rows is None or not good.any():
         return NAMED.empty_table(), _no_pairs()
     kept = pairs.filter(pa.array(good))

@@ -12,7 +12,7 @@ from dataengine.config.index_codes import AlignConfig
 from dataengine.config.lock import FittedOn
 from dataengine.config.recipe import Recipe
 from dataengine.errors import UsageError
-from dataengine.index.align import pairs_stage, projection
+from dataengine.index.align import pair_table, pairs_stage, projection
 from dataengine.index.align.card import card
 from dataengine.index.align.crops_stage import ROLE as CROPS_ROLE
 from dataengine.index.align.crops_stage import STAGE as CROPS_STAGE
@@ -21,6 +21,7 @@ from dataengine.index.align.settings import align_config, aligning, derived, fit
 from dataengine.index.align.training import State
 from dataengine.index.kept_fit import ID, KeptFit
 from dataengine.index.sampled import sampled
+from dataengine.index.vectors_stage import of_samples
 from dataengine.index.worker import VectorsWorker
 from dataengine.models.device import reproducible, start_torch
 from dataengine.stage import Part, RecordStage, Run, Worker
@@ -34,14 +35,14 @@ _ENOUGH = 50
 
 
 class Align(RecordStage):
-    """One part, on one worker, on the device that the recipe names."""
+    """Of samples. One part, on one worker, on the device that the recipe names."""
 
     name = projection.STAGE
     version = "1"
     needs = ("dedup", "index.vectors", pairs_stage.STAGE, CROPS_STAGE)
 
     def active(self, recipe: Recipe) -> bool:
-        return aligning(recipe)
+        return aligning(recipe) and of_samples(recipe)
 
     def validate(self, recipe: Recipe) -> None:
         index = recipe.index
@@ -50,7 +51,9 @@ class Align(RecordStage):
             raise UsageError(f"index.align.pairs: `derive: crops` is for `index.of: image`; it is {index.of}")
         if index is not None and index.of == "items" and kinds != {None}:
             raise UsageError("index.align.pairs: pairs of the items of a table cannot be derived: name a file of pairs")
-        fit_settings(recipe)
+        for source in align_config(recipe).pairs:
+            if source.path is not None:
+                pair_table.check(source)
 
     def settings(self, recipe: Recipe) -> Any:
         return fit_settings(recipe)
@@ -94,6 +97,15 @@ class Align(RecordStage):
 
     def _settings(self, run: Run) -> str:
         return digest(self.version, self.settings(run.recipe))
+
+
+class ItemAlign(Align):
+    """Of the items of a table, which have no copies."""
+
+    needs = ("index.vectors",)
+
+    def active(self, recipe: Recipe) -> bool:
+        return aligning(recipe) and not of_samples(recipe)
 
 
 def _sources(run: Run) -> Sources:

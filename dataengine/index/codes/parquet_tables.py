@@ -19,10 +19,13 @@ from dataengine.errors import RunError, UsageError
 from dataengine.index.codes import residual
 from dataengine.index.codes.codebooks import Codebooks
 from dataengine.index.codes.encoder import VectorEncoder
+from dataengine.index.codes.quality import Tally
 from dataengine.index.codes.text import MOST_LEVELS, to_text
-from dataengine.index.item_table import dim_of, opened, rectangular
+from dataengine.index.item_table import dim_of, opened, rectangular, require_vectors, tag
 from dataengine.samples.draws import SmallestKeys, draws
+from dataengine.storage.arrays import read_arrays, write_arrays
 from dataengine.storage.store import Store
+from dataengine.storage.workspace import digest
 
 PID, EMBEDDING = "pid", "embedding"
 _ROWS = 1 << 14
@@ -34,20 +37,18 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Written:
-    """Rows of a table of codes; ``without``: rows whose vector gives none, by reason."""
+    """Rows of a table of codes; ``without``: rows whose vector gives none, by reason; ``quality``: as of ``Tally``."""
 
     rows: int
     without: dict[str, int]
+    quality: dict[str, Any]
 
 
 def _batches(path: str) -> Iterator[tuple[Any, Float32, list[str]]]:
     """pids, ``(n, d)`` vectors and, of each row, what is wrong with its vector ("" where nothing is)."""
     file = opened(path, (PID, EMBEDDING))
-    kind = file.schema_arrow.field(EMBEDDING).type
-    lists = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    if not lists or not (pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)):
-        raise UsageError(f"{path}: column `{EMBEDDING}` is {kind}; it must be a list of floats")
-    dim = dim_of(file, EMBEDDING)
+    require_vectors(file, path, EMBEDDING)
+    dim = dim_of(file, path, EMBEDDING)
     for batch in file.iter_batches(_ROWS, columns=[PID, EMBEDDING], use_threads=False):
         table = pa.Table.from_batches([batch])
         vectors, bad = rectangular(table[EMBEDDING].combine_chunks(), dim)
@@ -64,22 +65,33 @@ def _fault(square: float) -> str:
     return "" if square < _LONGEST else "too_long" if np.isfinite(square) else "not_finite"
 
 
-def fit(path: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
-    """Codebooks of a sample, by pid and seed, of the rows with a usable vector. Raises UsageError, RunError."""
+def fit(path: str, out: str, config: CodesConfig, seed: int, model: str = "") -> Codebooks:
+    """Codebooks of a sample, by pid and seed, of the rows with a usable vector, written to ``out``. Each level lies beside it
+    until all are fitted: a fit that was killed goes on with the next. Raises UsageError, RunError."""
+    if not out.endswith(".safetensors"):
+        raise UsageError(f"{out}: name a file that ends in .safetensors, as codebooks are read by that")
     levels, size = config.shape
+    (store, name), key = _place(out), digest(tag(path), config.model_dump(exclude={"threads"}), seed)[:16]
+    unfinished = [f"{name}.{key}.level-{level + 1}.npz" for level in range(levels)]
     chosen = sampled(path, config.fit_samples, seed, "codes")[1]
     items, names = None, tuple[str, ...]()
     if config.vq is not None:
         names, items = sampled(path, config.vq.items, seed, "items")
-    fitted = residual.fit(chosen, levels, size, iterations=config.iterations, seed=seed, threads=config.threads)
+    fitted = residual.fit(
+        chosen,
+        levels,
+        size,
+        iterations=config.iterations,
+        seed=seed,
+        threads=config.threads,
+        saved=lambda level: (read_arrays(store, unfinished[level]) or {}).get("centres"),
+        save=lambda level, centres: write_arrays(store, unfinished[level], {"centres": centres}),
+    )
     nearest = min(config.vq.nearest, len(names)) if config.vq is not None else 0
-    return Codebooks(tuple(fitted), model, items, names, nearest)
-
-
-def write(out: str, codebooks: Codebooks) -> None:
-    """Write codebooks as a safetensors file."""
-    store, name = _place(out)
+    codebooks = Codebooks(tuple(fitted), model, items, names, nearest)
     store.put(name, codebooks.to_bytes())
+    store.delete(unfinished)
+    return codebooks
 
 
 def _place(out: str) -> tuple[Store, str]:
@@ -118,7 +130,7 @@ def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: boo
         raise UsageError(
             f"--text: the codebooks have {len(codebooks.levels)} levels, and semantic ids {MOST_LEVELS} at most, a letter each"
         )
-    encoder, rows, without = VectorEncoder(codebooks), 0, dict[str, int]()
+    encoder, rows, without, tally = VectorEncoder(codebooks), 0, dict[str, int](), Tally(codebooks.sizes)
     pid = opened(path, (PID, EMBEDDING)).schema_arrow.field(PID).type
     schema = _schema(pid, codebooks, text)
     store, name = _place(out)
@@ -126,14 +138,23 @@ def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: boo
         with pq.ParquetWriter(place, schema, compression="zstd") as writer:
             for pids, vectors, wrong in _batches(path):
                 usable = np.where(np.array([not why for why in wrong])[:, None], vectors, 0)
-                writer.write_table(_codes(encoder, schema, pids, usable, model))
+                encoded = encoder.table(usable, model)
+                _count(tally, encoded)
+                writer.write_table(_codes(encoded, schema, pids))
                 rows += len(pids)
                 for why in filter(None, wrong):
                     without[why] = without.get(why, 0) + 1
         with place.open("rb") as data:
             sha256 = hashlib.file_digest(data, "sha256").hexdigest()
         store.move(place, name, sha256)
-    return Written(rows, without)
+    return Written(rows, without, tally.quality())
+
+
+def _count(tally: Tally, encoded: pa.Table) -> None:
+    some = encoded.filter(encoded["rq"].is_valid())
+    if len(some):
+        codes = some["rq"].combine_chunks().flatten().to_numpy().reshape(len(some), -1)
+        tally.add(codes, some["rq_error"].to_numpy())
 
 
 def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
@@ -145,8 +166,7 @@ def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _codes(encoder: VectorEncoder, schema: pa.Schema, pids: Any, vectors: Any, model: str) -> pa.Table:
-    encoded = encoder.table(vectors, model)
+def _codes(encoded: pa.Table, schema: pa.Schema, pids: Any) -> pa.Table:
     columns = {PID: pids, "codes": encoded["rq"], "vq": encoded["vq"] if "vq" in encoded.column_names else None}
     if "semantic_id" in schema.names:
         texts = [None if codes is None else to_text(codes) for codes in encoded["rq"].to_pylist()]

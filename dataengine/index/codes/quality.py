@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+_MIXED = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True)
@@ -32,3 +36,30 @@ def collision_rate(sharing: Mapping[int, int]) -> float:
     each."""
     samples = sum(n * codes for n, codes in sharing.items())
     return round(1 - sharing.get(1, 0) / samples, 4) if samples else 0.0
+
+
+class Tally:
+    """Quality of codes that come some rows at a time; of each row 8 bytes are held, to tell which have equal codes."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._counts = [np.zeros(size, np.int64) for size in sizes]
+        self._keys = list[NDArray[np.uint64]]()
+        self._error = 0.0
+
+    def add(self, codes: NDArray[np.int32], errors: NDArray[np.float64]) -> None:
+        """``(n, levels)`` codes and what they lose of each vector, ``(n,)``."""
+        keys = np.zeros(len(codes), np.uint64)
+        for counts, column in zip(self._counts, codes.T, strict=True):
+            counts += np.bincount(column, minlength=len(counts))
+            keys = (keys + column.astype(np.uint64) + np.uint64(1)) * _MIXED
+        self._keys.append(keys)
+        self._error += float(errors.sum())
+
+    def quality(self) -> dict[str, Any]:
+        """``levels`` (as ``level``), mean ``error`` (None without rows) and ``collision_rate``."""
+        keys = np.concatenate([np.zeros(0, np.uint64), *self._keys])
+        _, shared = np.unique(keys, return_counts=True)
+        sharing = dict(zip(*(values.tolist() for values in np.unique(shared, return_counts=True)), strict=True))
+        levels = [asdict(level(dict(enumerate(counts.tolist())), len(counts))) for counts in self._counts]
+        error = round(self._error / len(keys), 4) if len(keys) else None
+        return {"levels": levels, "error": error, "collision_rate": collision_rate(sharing)}
