@@ -186,11 +186,7 @@ class SparkEngine:
         if self._counted(edges) <= self.edges_in_one_task:
             return self.whole(edges, connected, COMPONENTS)
         durable = self._session.sparkContext.getCheckpointDir() is not None
-        return contract(
-            lambda sql, frame: self.sql(sql, {"edges": frame}),
-            edges,
-            lambda frame: frame.checkpoint() if durable else self.kept(frame),
-        )
+        return contract(self, edges, lambda frame: frame.checkpoint() if durable else self.kept(frame))
 
     def collect(self, frame: DataFrame) -> pa.Table:
         try:
