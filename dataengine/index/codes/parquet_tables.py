@@ -153,8 +153,8 @@ def encode(path: str, codebooks: Codebooks, out: str, model: str = "", text: boo
 def _count(tally: Tally, encoded: pa.Table) -> None:
     some = encoded.filter(encoded["rq"].is_valid())
     if len(some):
-        codes = some["rq"].combine_chunks().flatten().to_numpy().reshape(len(some), -1)
-        tally.add(codes, some["rq_error"].to_numpy())
+        lists: Any = some["rq"].combine_chunks()
+        tally.add(lists.flatten().to_numpy().reshape(len(some), -1), some["rq_error"].to_numpy())
 
 
 def _schema(pid: pa.DataType, codebooks: Codebooks, text: bool) -> pa.Schema:

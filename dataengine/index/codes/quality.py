@@ -42,13 +42,13 @@ class Tally:
     """Quality of codes that come some rows at a time; of each row 8 bytes are held, to tell which have equal codes."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        self._counts = [np.zeros(size, np.int64) for size in sizes]
+        self._counts: list[NDArray[np.int64]] = [np.zeros(size, np.int64) for size in sizes]
         self._keys = list[NDArray[np.uint64]]()
         self._error = 0.0
 
     def add(self, codes: NDArray[np.int32], errors: NDArray[np.float64]) -> None:
         """``(n, levels)`` codes and what they lose of each vector, ``(n,)``."""
-        keys = np.zeros(len(codes), np.uint64)
+        keys: Any = np.zeros(len(codes), np.uint64)
         for counts, column in zip(self._counts, codes.T, strict=True):
             counts += np.bincount(column, minlength=len(counts))
             keys = (keys + column.astype(np.uint64) + np.uint64(1)) * _MIXED
