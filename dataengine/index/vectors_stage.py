@@ -64,7 +64,8 @@ def space_of(recipe: Recipe) -> Space:
 def reasons(run: Run) -> dict[str, int]:
     """What has no vector that can be indexed, by the reason."""
     files = run.records["index.vectors"].files("left_out")
-    counted = Counter(why for table in run.workspace.batches(files, LEFT_OUT) for why in table["failure"].to_pylist())
+    tables = run.workspace.batches(files, LEFT_OUT)
+    counted = Counter(str(why) for table in tables for why in table["failure"].to_pylist())
     return dict(sorted(counted.items()))
 
 

@@ -4,7 +4,7 @@ the recipe's lock keeps; a training that is killed goes on with the epoch it was
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class Align(RecordStage):
 
     name = projection.STAGE
     version = "1"
-    needs = ("dedup", "index.vectors", pairs_stage.STAGE, CROPS_STAGE)
+    needs: ClassVar[tuple[str, ...]] = ("dedup", "index.vectors", pairs_stage.STAGE, CROPS_STAGE)
 
     def active(self, recipe: Recipe) -> bool:
         return aligning(recipe) and of_samples(recipe)
@@ -102,7 +102,7 @@ class Align(RecordStage):
 class ItemAlign(Align):
     """Of the items of a table, which have no copies."""
 
-    needs = ("index.vectors",)
+    needs: ClassVar[tuple[str, ...]] = ("index.vectors",)
 
     def active(self, recipe: Recipe) -> bool:
         return aligning(recipe) and not of_samples(recipe)
