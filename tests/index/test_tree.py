@@ -105,7 +105,7 @@ def test_all_equal_and_fewer_than_leaves(tmp_path: Path) -> None:
 
 def test_nothing_to_index_is_an_error_that_says_so(tmp_path: Path) -> None:
     write(tmp_path / "items.parquet", np.zeros((5, 4), np.float32))
-    with pytest.raises(RunError, match="nothing to index: no sample has a vector, and 5 were left out"):
+    with pytest.raises(RunError, match="nothing to index: no vector can be indexed; left out: 5 zero "):
         indexed(recipe(tmp_path))
 
 
