@@ -113,6 +113,9 @@ class SamplesSource(ReleaseSource):
     group: Annotated[int, Field(ge=2, le=256)] = 4
     captions: Literal["chosen", "all"] = "chosen"
     """``all``: a document for each caption of a sample."""
+    semantic_ids: Literal["none", "before", "after"] = "none"
+    """Tokens of a sample's residual codes, as ``<|sid_begin|><s_a_340><s_b_6566><s_c_5603><|sid_end|>``, before or after its
+    picture and caption. Needs ``index.codes``, and ``index.in_samples`` in the recipe of the release that is read."""
 
 
 class PairsSource(ReleaseSource):

@@ -96,6 +96,8 @@ class Assembler:
 
     def _add(self, rows: _Rows, run: Run) -> None:
         if isinstance(run, Token):
+            if run.purpose not in self.tokenizer.special:
+                raise InputError("other_codes", f"the recipe's `index.codes` have no token {run.purpose}")
             rows.add([self.tokenizer.special[run.purpose]], Role.SPECIAL, run.loss)
         elif isinstance(run, Visual):
             if self.family == "discrete":

@@ -6,11 +6,13 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import (
     DISCRETE,
     ReleaseSource,
+    SamplesSource,
     SequenceConfig,
     SetConfig,
     TextSource,
 )
 from dataengine.errors import UsageError
+from dataengine.index.codes.settings import codes_config, coding
 from dataengine.sequence.releases import OWN, Release, other_release, own_release
 from dataengine.sequence.special import family_of
 from dataengine.stage import Run
@@ -80,6 +82,25 @@ def discrete_sets(config: SequenceConfig) -> list[SetConfig]:
 def codebook_sizes(releases: dict[str, Release]) -> tuple[int, ...]:
     """Of the one tokenizer of all releases; () where there is none."""
     return next((release.codebook_sizes for release in releases.values() if release.codebook_sizes), ())
+
+
+def semantic_shape(recipe: Recipe) -> tuple[int, int] | None:
+    """Levels and codes a level of the semantic ids that sources want; None where none does. Raises UsageError where they cannot
+    be had."""
+    sources = recipe.sequence.sources if recipe.sequence else []
+    wanted = [s for s in sources if isinstance(s, SamplesSource) and s.semantic_ids != "none"]
+    if not wanted:
+        return None
+    if not coding(recipe):
+        raise UsageError(
+            f"sequence source {wanted[0].name}: `semantic_ids` needs `index.codes`, whose levels and size name the tokens"
+        )
+    own = next((source for source in wanted if source.release is None), None)
+    if own is not None and not (recipe.index and recipe.index.in_samples):
+        raise UsageError(
+            f"sequence source {own.name}: `semantic_ids` are read from the release's samples: set `index.in_samples: true`"
+        )
+    return codes_config(recipe).shape
 
 
 def splits(config: SequenceConfig) -> list[tuple[str, str]]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from dataengine.config.sequence import CotSource, LossConfig, PairsSource, SamplesSource
 from dataengine.cot.core.formats import SWITCHES
 from dataengine.cot.core.record import OBSERVATION, Record
+from dataengine.index.codes import text as semantic
 from dataengine.models.serving.messages import ImageBlock, TextBlock, VideoBlock
 from dataengine.sequence.chat import ChatTemplate, Turn, end_of_text
 from dataengine.sequence.corpus import checked_weight
-from dataengine.sequence.draft import Draft, Run, Visual, Words, clip
+from dataengine.sequence.draft import Draft, Run, Token, Visual, Words, clip
 from dataengine.sequence.model import Role
 
 #: The visual part of a sample by its id, and of a record's own picture by ``obs:N``. Raises InputError where there is none.
@@ -21,11 +22,12 @@ _BREAK = "\n"
 
 @dataclass(frozen=True)
 class CaptionedSample:
-    """A sample with its captions, the chosen one first."""
+    """A sample with its captions, the chosen one first; ``semantic_id``: its residual codes, level by level."""
 
     id: str
     visual: Visual
     captions: tuple[str, ...] = field(default=())
+    semantic_id: tuple[int, ...] = ()
 
     @property
     def caption(self) -> str:
@@ -37,13 +39,13 @@ def sample_drafts(samples: Sequence[CaptionedSample], source: SamplesSource) -> 
     if source.order == "interleaved":
         for at in range(0, len(samples), source.group):
             group = samples[at : at + source.group]
-            runs = [run for sample in group for run in _pair(sample.visual, sample.caption, source.loss)]
+            runs = [run for one in group for run in _with_id(one, _pair(one.visual, one.caption, source.loss), source)]
             yield Draft(group[0].id, (*runs, end_of_text()))
         return
     for sample in samples:
         for number, caption in enumerate(sample.captions[: 1 if source.captions == "chosen" else None] or [""]):
             pair = _pair(sample.visual, caption, source.loss)
-            runs = pair if source.order == "image_text" else pair[::-1]
+            runs = _with_id(sample, pair if source.order == "image_text" else pair[::-1], source)
             yield Draft(sample.id if not number else f"{sample.id}.{number}", (*runs, end_of_text()))
 
 
@@ -88,6 +90,15 @@ def text_draft(id_: str, text: str, weight: float, loss: LossConfig) -> Draft:
 
 def _pair(visual: Visual, caption: str, loss: LossConfig) -> list[Run]:
     return [visual, Words(caption, Role.TEXT, loss.text)] if caption else [visual]
+
+
+def _with_id(sample: CaptionedSample, runs: list[Run], source: SamplesSource) -> list[Run]:
+    """With the sample's semantic id before or after them, as the source says: targets where its text is."""
+    if source.semantic_ids == "none":
+        return runs
+    codes = [semantic.token(level, code) for level, code in enumerate(sample.semantic_id)]
+    own: list[Run] = [Token(one, source.loss.text) for one in (semantic.BEGIN, *codes, semantic.END)]
+    return [*own, *runs] if source.semantic_ids == "before" else [*runs, *own]
 
 
 def _weight(record: Record, source: CotSource) -> float:

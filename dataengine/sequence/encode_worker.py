@@ -45,6 +45,7 @@ from dataengine.tokenize.base import Codes
 _AT_ONCE = 512
 _LOOKED_UP = 4_096
 """Records, or rows of segments, whose media are looked up in one pass over the release's tables."""
+_NO_SEMANTIC_ID = "its .json has no codes: it has no vector, or its release was made without `index.in_samples`"
 T = TypeVar("T")
 #: A draft, or a row of DOCUMENTS that says why there is none.
 Made = Draft | dict[str, Any]
@@ -144,8 +145,11 @@ class EncodeWorker:
                 visual = visuals[row["id"]]
                 if isinstance(visual, InputError):
                     yield failed_row(row["id"], source.name, visual)
+                elif source.semantic_ids != "none" and not row["rq"]:
+                    yield failed_row(row["id"], source.name, InputError("no_semantic_id", _NO_SEMANTIC_ID))
                 else:
-                    good.append(CaptionedSample(row["id"], visual, tuple(row["captions"])))
+                    semantic_id = tuple(row["rq"] or ())
+                    good.append(CaptionedSample(row["id"], visual, tuple(row["captions"]), semantic_id))
             yield from sample_drafts(good, source)
 
     def _records(self, spec: EncodePart, source: CotSource | PairsSource) -> Iterator[Made]:

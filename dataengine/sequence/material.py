@@ -28,6 +28,7 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("width", pa.int32(), False),
     pa.field("height", pa.int32(), False),
     pa.field("duration", pa.float64(), False),
+    pa.field("rq", pa.list_(pa.int32())),
     pa.field("codes_offset", pa.int64()),
     pa.field("codes_size", pa.int64()),
     pa.field("grid", pa.list_(pa.int32())),
@@ -73,6 +74,7 @@ def _row(m: SampleMetadata, codes: tuple[int, int] | None) -> dict[str, Any]:
         "width": m.width,
         "height": m.height,
         "duration": m.duration,
+        "rq": None if isinstance(m.rq, msgspec.UnsetType) or -1 in m.rq else m.rq,
     }
     if codes is None or isinstance(m.codes, msgspec.UnsetType):
         return row

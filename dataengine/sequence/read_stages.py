@@ -130,7 +130,7 @@ class SequenceSamples(Sequencing, RecordStage):
     """Captions, sizes and places of codes of the samples in the releases' tars, one part each."""
 
     name = SAMPLES
-    version = "1"
+    version = "2"
     needs = ("tokenize.fit", "shard.write")
 
     def active(self, recipe: Recipe) -> bool:

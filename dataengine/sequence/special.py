@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dataengine.config.sequence import DISCRETE
+from dataengine.index.codes import text as semantic
 from dataengine.tokenize.vocabulary import Vocabulary
 
 #: Token of each purpose; None: the name is our own (the Kelix code knows it by id only).
@@ -40,6 +41,16 @@ def needed(layouts: Iterable[str]) -> list[str]:
     return [purpose for purpose in NAMES if purpose in wanted]
 
 
+def semantic_tokens(shape: tuple[int, int] | None) -> list[str]:
+    """Tokens of semantic ids of so many levels and codes a level, which are called by their names; none without."""
+    return semantic.tokens(*shape) if shape else []
+
+
+def name_of(purpose: str) -> str:
+    """The usual token for a purpose."""
+    return NAMES.get(purpose, purpose)
+
+
 def family_of(layout: str) -> str:
     """Documents of both discrete layouts are stored alike: ``discrete``; of others by the layout's own name."""
     return "discrete" if layout in DISCRETE else layout
@@ -48,6 +59,7 @@ def family_of(layout: str) -> str:
 def vocabulary(ids: dict[str, int], first_code: int, assistant: tuple[int, ...], line_break: int) -> Vocabulary:
     """Ids of a tokenizer as next-block rows take them. Special tokens that no layout of the recipe needs have the highest ids
     that are left below ``first_code``: they occur nowhere. Raises ValueError."""
-    spare = (i for i in range(first_code - 1, -1, -1) if i not in set(ids.values()))
+    taken = set(ids.values())
+    spare = (i for i in range(first_code - 1, -1, -1) if i not in taken)
     own = {name: ids[name] if name in ids else next(spare) for name in _NEEDED["blocks"]}
     return Vocabulary(vocab_size=first_code, assistant=assistant, line_break=line_break, **own)

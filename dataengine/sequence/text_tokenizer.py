@@ -14,16 +14,19 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from dataengine.config.sequence import TextTokenizerConfig
 from dataengine.errors import UsageError
-from dataengine.sequence.special import NAMES, vocabulary
+from dataengine.sequence.special import NAMES, name_of, vocabulary
 from dataengine.tokenize.text import WORDS
 from dataengine.tokenize.vocabulary import Vocabulary
 
+_LISTED = 16
+"""Missing tokens that a message names."""
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "Ċ", "\n")
 
 
 @dataclass(frozen=True)
 class Resolved:
-    """What a recipe makes of a tokenizer: ids by purpose, those that were appended, and the id of the first code."""
+    """What a recipe makes of a tokenizer: ids by purpose, those that were appended (but for semantic ids), and the id of the
+    first code."""
 
     special: dict[str, int]
     appended: tuple[str, ...]
@@ -50,7 +53,7 @@ def resolve(
     special: dict[str, int] = {}
     missing = []
     for purpose in purposes:
-        stated = config.special_tokens.get(purpose, NAMES[purpose])
+        stated = config.special_tokens.get(purpose, name_of(purpose))
         id_ = stated if isinstance(stated, int) else tokenizer.token_to_id(stated)
         if id_ is None:
             missing.append(purpose)
@@ -60,10 +63,12 @@ def resolve(
             )
         else:
             special[purpose] = id_
-    if missing and config.missing == "error":
+    if missing and config.missing == "error" and (config.path is not None or missing[0] in NAMES):
+        named = [f"{name_of(p)} ({p})" if p in NAMES else p for p in missing]
+        listed = ", ".join(named if len(named) <= _LISTED else [*named[:_LISTED], f"and {len(named) - _LISTED:,} more"])
         raise UsageError(
-            f"{where} has no token {', '.join(f'{NAMES[p]} ({p})' for p in missing)}: name them in "
-            "sequence.tokenizer.special_tokens, by token or id, or set `missing: append` for new ids after its last one"
+            f"{where} has no token {listed}: name them in sequence.tokenizer.special_tokens, by token or id, or set "
+            "`missing: append` for new ids after its last one"
         )
     last = max([size, *(id_ + 1 for id_ in special.values())])
     special |= {purpose: last + n for n, purpose in enumerate(missing)}
@@ -78,7 +83,7 @@ def resolve(
         )
     if first + codes > 2**31:
         raise UsageError(f"sequence.tokenizer.first_code: ids up to {first + codes:,} do not fit 32 bits")
-    return Resolved(special, tuple(missing), first)
+    return Resolved(special, tuple(p for p in missing if p in NAMES), first)
 
 
 class TextTokenizer:

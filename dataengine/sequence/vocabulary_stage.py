@@ -18,11 +18,20 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.sequence import TextTokenizerConfig
 from dataengine.errors import RunError, UsageError
 from dataengine.samples.draws import draw
-from dataengine.sequence.base import CORPORA, SAMPLES, VOCABULARY, Sequencing, codebook_sizes, families, releases
+from dataengine.sequence.base import (
+    CORPORA,
+    SAMPLES,
+    VOCABULARY,
+    Sequencing,
+    codebook_sizes,
+    families,
+    releases,
+    semantic_shape,
+)
 from dataengine.sequence.chat import CHATML, ChatTemplate
 from dataengine.sequence.corpus import TEXTS
 from dataengine.sequence.material import MATERIAL
-from dataengine.sequence.special import needed
+from dataengine.sequence.special import needed, semantic_tokens
 from dataengine.stage import Part, RecordStage, Run, Worker
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Record, Workspace, digest
@@ -45,9 +54,10 @@ class SequenceVocabulary(Sequencing, RecordStage):
     needs = (CORPORA, SAMPLES)
 
     def validate(self, recipe: Recipe) -> None:
-        """Reads a named tokenizer, so that what is wrong with it is known before anything runs."""
+        """Reads a named tokenizer, so that what is wrong with it is known before anything runs. Raises UsageError."""
         from dataengine.sequence.text_tokenizer import parse, resolve
 
+        semantic_shape(recipe)
         config = self.config(recipe).tokenizer
         named = _named(config)
         ChatTemplate(named.template)
@@ -55,17 +65,19 @@ class SequenceVocabulary(Sequencing, RecordStage):
             resolve(parse(named.data, config.path), config, self._purposes(recipe), 0, config.path)
 
     def _purposes(self, recipe: Recipe) -> list[str]:
-        return needed(one.layout for one in self.config(recipe).sets)
+        return [*needed(one.layout for one in self.config(recipe).sets), *semantic_tokens(semantic_shape(recipe))]
 
     def settings(self, recipe: Recipe) -> Any:
         config = self.config(recipe).tokenizer
         named = _named(config)
+        shape = semantic_shape(recipe)
         return [
             config.model_dump(exclude={"path", "chat_template"}),
             hashlib.sha256(named.data).hexdigest(),
             named.template,
-            self._purposes(recipe),
+            needed(one.layout for one in self.config(recipe).sets),
             recipe.seed,
+            *([shape] if shape else []),
         ]
 
     def plan(self, run: Run) -> list[Part]:

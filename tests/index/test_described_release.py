@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataengine.config.recipe import load
+from dataengine.errors import UsageError
 from dataengine.export.codes import export
 from dataengine.index.codes.text import to_text
-from dataengine.pipeline import committed, execute
+from dataengine.pipeline import committed, execute, stages
 from dataengine.release.reader import open_release
+from dataengine.sequence.formats.reader import open_set
 from dataengine.shards.read import read_shard
 from dataengine.testing import write_corpus, write_recipe
 from dataengine.testing.in_process import InProcess
@@ -27,13 +29,21 @@ INDEX = {
     "balance": {"by": "codes", "depth": 1, "coverage": {"centres": 3}},
     "in_samples": True,
 }
+SEQUENCE = {
+    "tokenizer": {"vocab_size": 600},
+    "sources": [
+        {"type": "samples", "name": "named", "semantic_ids": "after"},
+        {"type": "samples", "name": "found", "order": "text_image", "semantic_ids": "before", "loss": {"text": False}},
+    ],
+    "sets": [{"name": "ids", "layout": "qwen-vl", "length": 2048}],
+}
 
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     folder = tmp_path_factory.mktemp("described")
     write_corpus(folder / "in", images=14, videos=1)
-    path = write_recipe(folder, index=INDEX, tokenize=None, cot=None)
+    path = write_recipe(folder, index=INDEX, sequence=SEQUENCE, tokenize=None, cot=None)
     (folder / "policy.yaml").write_text(
         "{name: balanced, version: '1', rules: [{name: cap, keep: 'cluster_rank <= 2', on_missing: drop, "
         "reason: enough of its cluster}]}"
@@ -68,6 +78,42 @@ def test_samples_carry_codes_and_the_card_says_what_they_are(released: tuple[Pat
         scores = sample["scores"]
         assert labels["semantic_id"] == to_text(sample["rq"]) and len(sample["vq"]) == 3
         assert scores["rq_1"] == sample["rq"][0] and scores["cluster_rank"] <= 2
+
+
+def test_sequences_have_the_codes_of_each_sample_as_tokens(released: tuple[Path, Any]) -> None:
+    release = released[0] / "ws/releases/test"
+    codes = {
+        sample["id"]: sample["rq"]
+        for shard in sorted(release.glob("shards/*train*.tar"))
+        for sample in (json.loads(fields["json"]) for _, fields in read_shard(shard))
+    }
+    found = open_set(str(release / "sequences/ids/webdataset"))
+    names = {id_: name for name, id_ in found.about.special.items()}
+    assert len({*names} & {*range(found.about.first_code)}) == len(names) >= 2 + 2 * 4
+    seen = []
+    for sequence in found:
+        for span, tokens in sequence.pieces():
+            words = [names.get(int(token), "") for token in tokens]
+            begin = words.index("<|sid_begin|>")
+            end = begin + 4
+            assert "".join(words[begin:end]) == to_text(codes[span.id]), span
+            targets = sequence.loss_mask[span.start : span.stop][begin:end]
+            assert begin == 0 or (end == len(words) - 1 and targets.all()), "before all of it, or after"
+            seen.append((span.id, begin == 0))
+            assert begin or not targets.any()
+    assert sorted(seen) == sorted((id_, before) for id_ in codes for before in (True, False))
+
+
+def test_semantic_ids_need_codes_in_the_samples(tmp_path: Path) -> None:
+    def refused(**index: Any) -> str:
+        loaded = load(write_recipe(tmp_path, index={"codes": None, **index}, sequence=SEQUENCE))
+        with pytest.raises(UsageError) as error:
+            stages(loaded)
+        return str(error.value)
+
+    write_corpus(tmp_path / "in", images=1, videos=0)
+    assert "source named: `semantic_ids` needs `index.codes`" in refused()
+    assert "set `index.in_samples: true`" in refused(codes={"levels": 2, "size": 4})
 
 
 def test_a_moved_rule_makes_no_codes_again_and_the_export_follows(released: tuple[Path, Any], tmp_path: Path) -> None:

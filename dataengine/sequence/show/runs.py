@@ -75,7 +75,7 @@ def decoder_of(stored: SequenceSet) -> Decode:
 
 def names_of(stored: SequenceSet) -> dict[int, str]:
     """Names of the special tokens by id, as the set has them."""
-    return {id_: f"<|{name}|>" for name, id_ in stored.about.special.items()}
+    return {id_: name if name.startswith("<") else f"<|{name}|>" for name, id_ in stored.about.special.items()}
 
 
 def _cut_off(ids: list[int], decode: Decode) -> list[int]:
