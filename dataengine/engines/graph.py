@@ -8,8 +8,8 @@ rounds).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-    from dataengine.engines.spark import SparkEngine
 
 Int64 = NDArray[np.int64]
 
@@ -60,7 +58,17 @@ def connected(edges: pa.Table) -> pa.Table:
     return pa.table([ends.dictionary, named], schema=COMPONENTS)
 
 
-def contract(engine: SparkEngine, edges: DataFrame, checkpoint: Callable[[DataFrame], DataFrame]) -> DataFrame:
+class Spark(Protocol):
+    """What star contraction asks of the engine."""
+
+    def sql(self, sql: str, frames: Mapping[str, DataFrame]) -> DataFrame: ...
+    def local(
+        self, frame: DataFrame, keys: Sequence[str], function: Callable[[pa.Table], pa.Table], schema: pa.Schema
+    ) -> DataFrame: ...
+    def collect(self, frame: DataFrame) -> pa.Table: ...
+
+
+def contract(engine: Spark, edges: DataFrame, checkpoint: Callable[[DataFrame], DataFrame]) -> DataFrame:
     """Star contraction: COMPONENTS of a DataFrame with columns a and b. Rounds are over 64-bit hashes of the ids. ``checkpoint``
     computes a DataFrame and forgets how it was made, without which each round would begin from the start."""
     ids = checkpoint(engine.sql(f"SELECT DISTINCT id FROM ({_ENDS})", {"edges": edges}))
@@ -87,7 +95,7 @@ def _node(column: str, again: Sequence[Sequence[str]]) -> str:
     return number
 
 
-def _contracted(engine: SparkEngine, edges: DataFrame, checkpoint: Callable[[DataFrame], DataFrame]) -> DataFrame:
+def _contracted(engine: Spark, edges: DataFrame, checkpoint: Callable[[DataFrame], DataFrame]) -> DataFrame:
     """Edges from the smallest node of each component to all others."""
     before = None
     while True:
