@@ -97,7 +97,7 @@ def test_wrong_credentials_name_the_object_and_the_variables(s3: str, monkeypatc
 
 
 def test_other_schemes_are_refused() -> None:
-    with pytest.raises(RunError, match="s3://"):
+    with pytest.raises(UsageError, match="s3://"):
         Store("ftp://host/x").get("k")
 
 
