@@ -83,7 +83,7 @@ def test_sigterm_ends_a_run_and_the_next_goes_on(base: Setup, tmp_path: Path, fo
     for reached, options in POINTS:
         text = terminated(setup, folder, reached, options)
         assert text.splitlines()[-1] == "Terminated. Committed work is kept; rerun to resume."
-        assert "Traceback" not in text and "SIGTERM received" not in text
+        assert "Traceback" not in text and "SIGTERM received" not in text, text
         assert not list(Path(setup.workspace, "lease").glob("*")), "the lease is given back"
         assert not list(folder.glob("dataengine-*")), "no temporary folder stays"
     setup.run()
