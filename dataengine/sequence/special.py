@@ -59,7 +59,7 @@ def family_of(layout: str) -> str:
 def vocabulary(ids: dict[str, int], first_code: int, assistant: tuple[int, ...], line_break: int) -> Vocabulary:
     """Ids of a tokenizer as next-block rows take them. Special tokens that no layout of the recipe needs have the highest ids
     that are left below ``first_code``: they occur nowhere. Raises ValueError."""
-    taken = set(ids.values())
-    spare = (i for i in range(first_code - 1, -1, -1) if i not in taken)
+    used_ids = set(ids.values())
+    spare = (i for i in range(first_code - 1, -1, -1) if i not in used_ids)
     own = {name: ids[name] if name in ids else next(spare) for name in _NEEDED["blocks"]}
     return Vocabulary(vocab_size=first_code, assistant=assistant, line_break=line_break, **own)

@@ -84,7 +84,7 @@ def find(store: Store, kept: Kept, older_than: float, now: float) -> Garbage:
     """Garbage of a workspace that was written more than ``older_than`` seconds before ``now``. Holds the names of all objects in
     memory, and no table."""
     entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if _may_go(e.key)}
-    entries |= {entry.key: entry for entry in _unfinished(store)}
+    entries |= {entry.key: entry for entry in unfinished(store)}
     young = {key for key, entry in entries.items() if entry.modified > now - older_than}
     commits = [key for key in entries if _COMMIT.fullmatch(key)]
     markers = [key for key in entries if _PARTS.fullmatch(key)]
@@ -111,20 +111,21 @@ def delete(store: Store, garbage: Garbage, check: Callable[[], object]) -> int:
         ranks = sorted({_rank(entry.key) for entry in some})
         for rank in ranks:
             with ThreadPoolExecutor(_PARALLEL) as pool:
-                list(pool.map(lambda e: _delete(store, e.key), [e for e in some if _rank(e.key) == rank]))
+                list(pool.map(lambda e: remove(store, e.key), [e for e in some if _rank(e.key) == rank]))
         freed += sum(entry.size for entry in some)
     return freed
 
 
-def _delete(store: Store, key: str) -> None:
+def remove(store: Store, key: str) -> None:
+    """Delete an object, or what was to become one."""
     if _UNFINISHED.fullmatch(key):
         Path(store.url, key).unlink(missing_ok=True)
     else:
         store.delete([key])
 
 
-def _unfinished(store: Store) -> Iterator[Entry]:
-    """What killed processes were writing to a folder; for a bucket a lifecycle rule does this."""
+def unfinished(store: Store) -> Iterator[Entry]:
+    """What processes that were killed, or still run, are writing to a folder; of a bucket none: a lifecycle rule ends uploads."""
     if store.remote:
         return
     below = (found for name in (*_FOLDERS, "staging") for found in Path(store.url, name).rglob("*#*"))

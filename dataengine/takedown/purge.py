@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from dataengine.models.serving.cache import FOLDER as COMPLETIONS
+from dataengine.storage.garbage import remove, unfinished
 from dataengine.storage.row_packs import PLACES
 from dataengine.storage.store import Entry, Store
 from dataengine.takedown.needles import Needles, tables
@@ -65,7 +66,7 @@ class _Content:
 
 def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
     """Objects to delete, those that name others first, and all that were looked at. Reads every table and tar of the
-    workspace."""
+    workspace; what killed processes left half written goes unread."""
     entries = {e.key: e for folder in _FOLDERS for e in store.list(folder) if not _MODELS.fullmatch(e.key)}
     content = _looked_at(store, entries, needles)
     files = _outputs(store, [key for key in entries if _COMMIT.fullmatch(key)])
@@ -80,7 +81,7 @@ def find(store: Store, needles: Needles) -> tuple[list[Entry], list[Entry]]:
     listed = [
         entries.get(key) or store.head(key) for key in sorted(gone, key=lambda key: (not _COMMIT.fullmatch(key), key))
     ]
-    return [entry for entry in listed if entry is not None], list(entries.values())
+    return [entry for entry in (*listed, *unfinished(store)) if entry is not None], list(entries.values())
 
 
 def _unnamed(entries: Collection[str], content: _Content) -> set[str]:
@@ -107,7 +108,7 @@ def delete(store: Store, entries: list[Entry], check: Callable[[], object]) -> P
     for number, entry in enumerate(entries):
         if number % _OFTEN == 0:
             check()
-        store.delete([entry.key])
+        remove(store, entry.key)
         folder = entry.key.split("/")[0]
         purged.objects[folder] = purged.objects.get(folder, 0) + 1
         purged.bytes += entry.size

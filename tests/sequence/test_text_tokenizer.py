@@ -6,17 +6,24 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.sequence_release import recipe, run
 
-from dataengine.config.sequence import LossConfig, TextTokenizerConfig
-from dataengine.errors import UsageError
+from dataengine.config.sequence import LossConfig, SamplesSource, TextTokenizerConfig, VisionConfig
+from dataengine.errors import InputError, UsageError
+from dataengine.sequence.assemble import Assembler
 from dataengine.sequence.chat import CHATML, ChatTemplate, Turn
-from dataengine.sequence.draft import Words
-from dataengine.sequence.special import NAMES
+from dataengine.sequence.draft import Draft, Words
+from dataengine.sequence.encode_part import EncodePart, Material
+from dataengine.sequence.encode_worker import EncodeWorker
+from dataengine.sequence.material import MATERIAL
+from dataengine.sequence.releases import Tar
+from dataengine.sequence.special import NAMES, semantic_tokens
 from dataengine.sequence.text_tokenizer import TextTokenizer, parse, resolve, train
+from dataengine.storage.workspace import Workspace
 
 PURPOSES = list(NAMES)
 
@@ -59,6 +66,41 @@ def test_missing_tokens_are_appended_on_request(trained: bytes) -> None:
     assert (resolved.special["frame"], resolved.special["eob"], resolved.first_code) == (size, size + 1, size + 2)
     named = TextTokenizerConfig(special_tokens={"frame": 151_675, "eob": 151_681}, first_code=151_936)
     assert resolve(tokenizer, named, PURPOSES, 65_536, "it").special["eob"] == 151_681
+
+
+def test_tokens_of_semantic_ids_are_named_or_appended(trained: bytes) -> None:
+    tokenizer, tokens = parse(trained, "it"), semantic_tokens((3, 8))
+    with pytest.raises(
+        UsageError, match=r"has no token <\|sid_begin\|>, <\|sid_end\|>, <s_a_0>, .*, and 10 more: name them"
+    ):
+        resolve(tokenizer, TextTokenizerConfig(path="it"), [*PURPOSES, *tokens], 0, "it")
+    first = 1 + max(tokenizer.get_vocab().values())
+    for config in (
+        TextTokenizerConfig(),
+        TextTokenizerConfig(path="it", missing="append"),
+    ):  # trained here, or by others
+        resolved = resolve(tokenizer, config, [*PURPOSES, *tokens], 10, "it")
+        assert [resolved.special[one] for one in tokens] == [*range(first, first + 26)]
+        assert resolved.first_code == first + 26 and resolved.appended == ()
+    tokenizer.add_special_tokens(tokens)
+    own = resolve(tokenizer, TextTokenizerConfig(path="it"), [*PURPOSES, *tokens], 0, "it")
+    assert own.special["<s_c_7>"] == tokenizer.token_to_id("<s_c_7>")
+
+
+def test_a_sample_without_a_semantic_id_costs_a_row(words: TextTokenizer, tmp_path: Path) -> None:
+    """Also one with codes that the recipe's levels and size do not have."""
+    row = {"kind": "image", "captions": ["a roof"], "width": 64, "height": 64, "duration": 0.0}
+    rows = [row | {"id": "1" * 32, "rq": None}, row | {"id": "2" * 32, "rq": [3, 9]}]
+    workspace = Workspace(str(tmp_path))
+    file = workspace.write_table("material.parquet", pa.Table.from_pylist(rows, MATERIAL))
+    worker = EncodeWorker(workspace, {}, {}, (), VisionConfig(), True, None, None)
+    source = SamplesSource(type="samples", name="s", semantic_ids="after")
+    material = Material(file, Tar("", ("a.tar",), "", 0))
+    failed, draft = worker._drafts(EncodePart("qwen-vl", source, samples=material))
+    assert isinstance(failed, dict) and failed["reason"].startswith("no_semantic_id")
+    assert isinstance(draft, Draft)
+    [outcome] = Assembler(words, "qwen-vl", ()).documents([draft])
+    assert isinstance(outcome, InputError) and outcome.failure == "other_codes"
 
 
 def test_not_a_tokenizer() -> None:

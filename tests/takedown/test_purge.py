@@ -11,7 +11,7 @@ import pytest
 
 from dataengine.storage.store import Store
 from dataengine.takedown.needles import Needles
-from dataengine.takedown.purge import find
+from dataengine.takedown.purge import delete, find
 from dataengine.takedown.written import to_parquet
 
 ID, OTHER = "0123456789abcdef" * 2, "f" * 32
@@ -62,6 +62,18 @@ def test_what_goes(workspace: Store) -> None:
         "tokenizers/corpus/a.parquet",
         "tokenizers/features/a.npz",
     ]
+
+
+def test_what_killed_processes_were_writing_goes(workspace: Store) -> None:
+    """Media may be in it, and no listing shows it."""
+    half = [Path(workspace.url, f"{OTHER}#0"), Path(workspace.url, f"media/{OTHER}.tar#3")]
+    for path in (*half, Path(workspace.url, "media/mine#1.txt")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"pixels")
+    gone, _ = find(workspace, Needles(frozenset({"e" * 32})))
+    assert {entry.key for entry in gone} == {LOST, f"{OTHER}#0", f"media/{OTHER}.tar#3"}
+    delete(workspace, gone, lambda: None)
+    assert not any(path.exists() for path in half) and Path(workspace.url, "media/mine#1.txt").exists()
 
 
 def test_nothing_that_is_named_goes_for_a_sample_that_is_not_there(workspace: Store) -> None:
