@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from enum import StrEnum
 from functools import wraps
@@ -129,13 +129,20 @@ def exits(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
-    """Exit code and message of what ended a command; no message for a bug. What fails once the process is asked to end fails
-    because of that."""
+    """Exit code and message of what ended a command; no message for a bug. What fails once the process is asked to end, or
+    interrupted, fails because of that."""
     if termination.requested:
         return EXIT_CODE, "Terminated. Committed work is kept; rerun to resume."
-    if isinstance(error, DataEngineError):
-        return error.exit_code, f"error: {visible_lines(str(error))}"
-    return 130, "Interrupted. Committed work is kept; rerun to resume." if isinstance(error, KeyboardInterrupt) else ""
+    if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
+        return 130, "Interrupted. Committed work is kept; rerun to resume."
+    return (error.exit_code, f"error: {visible_lines(str(error))}") if isinstance(error, DataEngineError) else (1, "")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it was raised from or because of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def bring_up_to_date(path: str, options: CommandOptions) -> Recipe:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from dataengine.storage.scratch import Scratch
@@ -33,7 +35,7 @@ def imported(address: str) -> Any:
 
 def join(ray: Any, address: str) -> None:
     """Connect to a cluster."""
-    with _own_sigterm():
+    with _own_signals(ray):
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
 
 
@@ -45,7 +47,7 @@ class LocalRay:
         self._folders = [Scratch("ray", os.environ.get("RAY_TMPDIR") or _SHORT_FOLDER), Scratch("work")]
         atexit.register(self.stop)
         session, work = self._folders
-        with _own_sigterm(), _temporary_files_in(work.name):
+        with _own_signals(ray), _temporary_files_in(work.name):
             ray.init(
                 "local",
                 log_to_driver=False,
@@ -65,23 +67,37 @@ class LocalRay:
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """While Ray starts, it sets two handlers for SIGTERM: one of Python, and one of C++ (Abseil's) that writes a stack to
-    standard error and aborts the process three seconds later. Both are replaced by what this process had, or, if it had none, by
-    Ray's own of Python."""
+def _own_signals(ray: Any) -> Iterator[None]:
+    """While Ray starts, the signals of this process stay its own.
+
+    Ray would set three handlers for SIGTERM: two of Python, which exit with codes of their own, and one of C++ (Abseil's), which
+    writes a stack to standard error and aborts the process. That of C++, which is set only once, is set first; then what this
+    process had is set again, and Ray's others are kept out. If it had none, Ray's of Python is left.
+    Ray's processes get process groups of their own: of a signal to the whole group, as schedulers send it, they would die at
+    once, and Ray's C++ would wait for them for a minute and then exit.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
+    _set_abseil_handler(ray)
+    services, utils = ray._private.services, ray._private.utils
+    popen, set_sigterm_handler = services.ConsolePopen, utils.set_sigterm_handler
+    services.ConsolePopen = partial(popen, process_group=0)
+    if callable(before):
+        signal.signal(signal.SIGTERM, before)
+        utils.set_sigterm_handler = lambda handler: None
     try:
         yield
-    except SystemExit as stop:
-        if callable(before) and stop.code == signal.SIGTERM:  # Ray's handler of Python has had the signal
-            signal.alarm(0)
-            before(signal.SIGTERM, None)
-        raise
     finally:
-        signal.signal(signal.SIGTERM, before if callable(before) else signal.getsignal(signal.SIGTERM))
+        services.ConsolePopen, utils.set_sigterm_handler = popen, set_sigterm_handler
+
+
+def _set_abseil_handler(ray: Any) -> None:
+    """``ray::RayLog::InstallFailureSignalHandler(const char*, bool)``."""
+    install = getattr(ctypes.CDLL(ray._raylet.__file__), "_ZN3ray6RayLog27InstallFailureSignalHandlerEPKcb", None)
+    if install:
+        install(None, False)
 
 
 @contextmanager

@@ -30,6 +30,8 @@ from dataengine.engines.spark_frames import (
     is_local_parquet,
     is_not_of_py4j,
     mapped,
+    no_jvm_left,
+    silence_accumulators,
     spark_schema,
     without_warnings,
 )
@@ -86,7 +88,7 @@ class SparkEngine:
         self._kept: list[DataFrame] = []
         self._scratch = Scratch("spark")
         try:
-            with without_warnings():
+            with without_warnings(), no_jvm_left():
                 self._start(master)
         except ImportError as error:
             raise UsageError(f"engine spark: pyspark cannot be imported ({error}): install dataengine again") from error
@@ -100,6 +102,7 @@ class SparkEngine:
         for logger in ("SQLQueryContextLogger", "py4j"):
             logging.getLogger(logger).setLevel(logging.CRITICAL)  # RunError has it all
         logging.getLogger().addFilter(is_not_of_py4j)
+        silence_accumulators()
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # for local workers; a cluster's image sets its own
         running = SparkSession.getActiveSession()
         self._owned = running is None

@@ -6,8 +6,9 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+#: For a JVM that is to end.
+_JVM_SECONDS = 20.0
 #: How Python ends a traceback.
 _RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
 
@@ -63,6 +66,33 @@ def without_warnings() -> Iterator[None]:
 def is_not_of_py4j(record: logging.LogRecord) -> bool:
     """A filter of the root logger, by which py4j logs the traceback of a call that SIGTERM or a lost JVM has ended."""
     return record.module != "java_gateway"
+
+
+def silence_accumulators() -> None:
+    """Without the traceback that pyspark's server of accumulators prints, in a thread of its own, when a JVM that ends drops
+    its connection. No accumulator is used here, and the call that the JVM was in fails by itself."""
+    from pyspark import accumulators
+
+    for server in (accumulators.AccumulatorTCPServer, accumulators.AccumulatorUnixServer):
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]
+
+
+@contextmanager
+def no_jvm_left() -> Iterator[None]:
+    """Where a start is interrupted, by SIGTERM too, the JVM that it has launched ends with it: it would write to its folder after
+    that was deleted."""
+    from pyspark import SparkContext
+
+    fresh = SparkContext._gateway is None
+    try:
+        yield
+    except KeyboardInterrupt:
+        process = getattr(SparkContext._gateway, "proc", None)
+        if fresh and process:
+            process.stdin.close()  # with which it ends
+            with suppress(TimeoutExpired):
+                process.wait(_JVM_SECONDS)
+        raise
 
 
 def cause(error: BaseException) -> str:

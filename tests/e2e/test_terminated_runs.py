@@ -1,10 +1,11 @@
-"""SIGTERM as Ray starts, in a stage and in a shuffle of Spark: exit code 143; no lease, folder or process is left; a rerun has
-the same bytes."""
+"""SIGTERM as Ray starts (to the whole process group, as schedulers send it), in a stage and in a shuffle of Spark: exit code 143;
+no lease, folder or process is left; a rerun has the same bytes."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -39,10 +40,10 @@ def spark_shuffles(folder: Path, setup: Setup) -> bool:
     return any(folder.glob("dataengine-tmp-spark-*/blocks/**/shuffle_*"))
 
 
-POINTS: list[tuple[Callable[[Path, Setup], bool], tuple[str, ...]]] = [
-    (ray_starts, ()),
-    (a_part_is_there, ("--workers", "2")),
-    (spark_shuffles, ("--engine", "spark")),
+POINTS: list[tuple[Callable[[Path, Setup], bool], Callable[[int, int], None], tuple[str, ...]]] = [
+    (ray_starts, os.killpg, ()),
+    (a_part_is_there, os.kill, ("--workers", "2")),
+    (spark_shuffles, os.kill, ("--engine", "spark")),
 ]
 
 
@@ -58,7 +59,13 @@ def _session(pid: int) -> int:
         return 0
 
 
-def terminated(setup: Setup, folder: Path, reached: Callable[[Path, Setup], bool], options: tuple[str, ...]) -> str:
+def terminated(
+    setup: Setup,
+    folder: Path,
+    reached: Callable[[Path, Setup], bool],
+    send: Callable[[int, int], None],
+    options: tuple[str, ...],
+) -> str:
     """Send SIGTERM to a run once a point is reached; its standard error."""
     environment = {**os.environ, **WIDE, "TMPDIR": str(folder), "RAY_TMPDIR": str(folder)}
     command = [COMMAND, "run", str(setup.recipe), *options]
@@ -69,7 +76,7 @@ def terminated(setup: Setup, folder: Path, reached: Callable[[Path, Setup], bool
     while not reached(folder, setup):
         assert process.poll() is None and time.monotonic() < end, "ended before the point was reached"
         time.sleep(0.005)
-    process.terminate()
+    send(process.pid, signal.SIGTERM)
     _, text = process.communicate(timeout=SECONDS)
     assert process.returncode == 143, text
     while (left := of_session(process.pid)) and time.monotonic() < end:
@@ -80,8 +87,8 @@ def terminated(setup: Setup, folder: Path, reached: Callable[[Path, Setup], bool
 
 def test_sigterm_ends_a_run_and_the_next_goes_on(base: Setup, tmp_path: Path, folder: Path) -> None:
     setup = Setup(tmp_path, base.corpus, str(tmp_path / "ws")).write()
-    for reached, options in POINTS:
-        text = terminated(setup, folder, reached, options)
+    for reached, send, options in POINTS:
+        text = terminated(setup, folder, reached, send, options)
         assert text.splitlines()[-1] == "Terminated. Committed work is kept; rerun to resume."
         assert "Traceback" not in text and "SIGTERM received" not in text, text
         assert not list(Path(setup.workspace, "lease").glob("*")), "the lease is given back"
