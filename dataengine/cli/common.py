@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dataengine.cli.termination import EXIT_CODE, Termination
+from dataengine.cli.termination import INTERRUPTED, TERMINATED, Termination
 from dataengine.config.home import expanded
 from dataengine.errors import DataEngineError, RunError, UsageError
 from dataengine.text.display import visible_lines
@@ -132,9 +132,9 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
     """Exit code and message of what ended a command; no message for a bug. What fails once the process is asked to end, or
     interrupted, fails because of that."""
     if termination.requested:
-        return EXIT_CODE, "Terminated. Committed work is kept; rerun to resume."
+        return TERMINATED, "Terminated. Committed work is kept; rerun to resume."
     if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
-        return 130, "Interrupted. Committed work is kept; rerun to resume."
+        return INTERRUPTED, "Interrupted. Committed work is kept; rerun to resume."
     return (error.exit_code, f"error: {visible_lines(str(error))}") if isinstance(error, DataEngineError) else (1, "")
 
 

@@ -31,6 +31,7 @@ from dataengine.cli import (
 from dataengine.cli.command_options import CommandOptions
 from dataengine.cli.common import RecipeArgument, bring_up_to_date, exits
 from dataengine.cli.run_options import run_options, stage_options
+from dataengine.cli.termination import INTERRUPTED, TERMINATED, leave
 
 _STAGE = "One stage of a recipe, with what it needs"
 
@@ -99,6 +100,16 @@ stats.register(app)
 start.register(app)
 demo.register(app)
 doctor.register(app)
+
+
+def command(arguments: list[str] | None = None) -> None:
+    """The command ``dataengine``; with the process's own arguments, if none are given. It exits."""
+    try:
+        app(arguments)
+    except SystemExit as end:
+        if end.code in (INTERRUPTED, TERMINATED):
+            leave(end.code)
+        raise
 
 
 @app.callback(invoke_without_command=True)

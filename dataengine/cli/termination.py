@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 import threading
 import time
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
-EXIT_CODE = 128 + signal.SIGTERM
+#: Exit codes.
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 _AGAIN_SECONDS = 30.0
 """Schedulers may send the signal twice within moments, to a process and to its group; the second must not disturb the end."""
 
@@ -18,7 +20,7 @@ _AGAIN_SECONDS = 30.0
 class Terminated(KeyboardInterrupt):
     """SIGTERM has come. Logs, metrics and status have its exit code too."""
 
-    exit_code = EXIT_CODE
+    exit_code = TERMINATED
 
 
 class Termination:
@@ -60,3 +62,12 @@ class Termination:
             again.start()
         else:
             self._unraisable(dropped)
+
+
+def leave(code: int) -> NoReturn:
+    """Exit once what is registered for the exit has run, without the destructors of C++: a Ray that was interrupted as it started
+    keeps threads that use what those destroy, which ends in a crash of its own."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

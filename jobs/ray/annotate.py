@@ -6,7 +6,7 @@ Ray's job runner sets RAY_ADDRESS, so they join the cluster they were submitted 
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["annotate", *sys.argv[1:]])
+    command(["annotate", *sys.argv[1:]])

@@ -5,7 +5,7 @@ Ray's job runner sets RAY_ADDRESS, so the stage joins the cluster it was submitt
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["cot", *sys.argv[1:]])
+    command(["cot", *sys.argv[1:]])

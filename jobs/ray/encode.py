@@ -6,7 +6,7 @@ stage joins the cluster it was submitted to.
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["tokenize", *sys.argv[1:]])
+    command(["tokenize", *sys.argv[1:]])

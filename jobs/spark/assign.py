@@ -5,7 +5,7 @@ Uses the session that spark-submit sets up; the rows are those of the DuckDB eng
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["assign", "--engine", "spark", *sys.argv[1:]])
+    command(["assign", "--engine", "spark", *sys.argv[1:]])

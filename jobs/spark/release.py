@@ -6,7 +6,7 @@ Uses the session that spark-submit sets up; the rows are those of the DuckDB eng
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["release", "--engine", "spark", *sys.argv[1:]])
+    command(["release", "--engine", "spark", *sys.argv[1:]])

@@ -5,7 +5,7 @@ Uses the session that spark-submit sets up; what follows are jobs/ray/embed.py a
 
 import sys
 
-from dataengine.cli.main import app
+from dataengine.cli.main import command
 
 if __name__ == "__main__":
-    app(["unique", "--engine", "spark", *sys.argv[1:]])
+    command(["unique", "--engine", "spark", *sys.argv[1:]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,14 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def spoiled() -> None:
+    """An interrupted call fails as it is given up, as Spark's do."""
+    try:
+        interrupt()
+    finally:
+        fail()
+
+
 def fail() -> None:
     raise RunError("no space left")
 
@@ -80,6 +89,7 @@ CASES = [
     (worse, 143, TERMINATED),
     (lost, 143, TERMINATED),
     (interrupt, 130, "Interrupted. Committed work is kept; rerun to resume.\n"),
+    (spoiled, 130, "Interrupted. Committed work is kept; rerun to resume.\n"),
     (fail, 1, "error: no space left\n"),
 ]
 
@@ -108,3 +118,9 @@ def test_a_bug_keeps_its_traceback_and_the_process_its_handler() -> None:
 
 def test_what_a_run_reports_of_its_end_is_what_it_exits_with() -> None:
     assert (exit_code(Terminated()), exit_code(KeyboardInterrupt())) == (143, 130)
+
+
+def test_what_is_registered_for_the_exit_runs_before_it_is_left_at_once() -> None:
+    script = "import atexit; from dataengine.cli.termination import leave; atexit.register(print, 'deleted'); leave(143)"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "deleted\n", "")
