@@ -121,6 +121,8 @@ def test_what_a_run_reports_of_its_end_is_what_it_exits_with() -> None:
 
 
 def test_what_is_registered_for_the_exit_runs_before_it_is_left_at_once() -> None:
-    script = "import atexit; from dataengine.cli.termination import leave; atexit.register(print, 'deleted'); leave(143)"
+    script = (
+        "import atexit; from dataengine.cli.termination import leave; atexit.register(print, 'deleted'); leave(143)"
+    )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "deleted\n", "")
