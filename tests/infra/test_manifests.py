@@ -52,7 +52,7 @@ def test_every_stage_of_the_catalog_has_a_manifest_and_a_script() -> None:
         places = patches(stage)
         [command] = [v for k, v in places.items() if k in ("/spec/entrypoint", "/spec/mainApplicationFile")]
         [script] = re.findall(r"/opt/dataengine/(jobs/\S+\.py)", command)
-        assert f'app(["{name}",' in (ROOT / script).read_text(), name
+        assert f'command(["{name}",' in (ROOT / script).read_text(), name
         assert places["/metadata/name"] == name
         assert stage["labels"][0]["pairs"]["dataengine/stage"] == name
         assert stage["resources"] == ["../../spark" if "/spark/" in script else "../../ray"]
