@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Self
 
@@ -68,6 +69,7 @@ def leave(code: int) -> NoReturn:
     """Exit once what is registered for the exit has run, without the destructors of C++: a Ray that was interrupted as it started
     keeps threads that use what those destroy, which ends in a crash of its own."""
     atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # of a pipe whose reader has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)

@@ -91,6 +91,8 @@ def _own_signals(ray: Any) -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen, utils.set_sigterm_handler = popen, set_sigterm_handler
+        # Once more, for a Ray whose C++ handler could not be set first.
+        signal.signal(signal.SIGTERM, before if callable(before) else signal.getsignal(signal.SIGTERM))
 
 
 def _set_abseil_handler(ray: Any) -> None:

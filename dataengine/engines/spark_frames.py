@@ -81,6 +81,7 @@ def silence_accumulators() -> None:
 def no_jvm_left() -> Iterator[None]:
     """Where a start is interrupted, by SIGTERM too, the JVM that it has launched ends with it: it would write to its folder after
     that was deleted."""
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark import SparkContext
 
     fresh = SparkContext._gateway is None
@@ -89,9 +90,14 @@ def no_jvm_left() -> Iterator[None]:
     except KeyboardInterrupt:
         process = getattr(SparkContext._gateway, "proc", None)
         if fresh and process:
+            with suppress(Py4JError, OSError):
+                if SparkContext._active_spark_context:
+                    SparkContext._active_spark_context.stop()
             process.stdin.close()  # with which it ends
             with suppress(TimeoutExpired):
                 process.wait(_JVM_SECONDS)
+            # The next start, in a notebook, launches another.
+            SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
         raise
 
 

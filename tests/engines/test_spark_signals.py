@@ -1,8 +1,10 @@
-"""A call to Spark's JVM that SIGTERM ends is no traceback on standard error. Without a JVM."""
+"""A call to Spark's JVM that SIGTERM ends is no traceback on standard error; a start that is interrupted leaves no JVM."""
 
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 import pytest
 from py4j.java_gateway import GatewayClient  # type: ignore[import-untyped]
@@ -37,3 +39,26 @@ def test_py4j_logs_no_traceback_of_a_call_that_was_ended(
     root.warning("of others")
     root.removeFilter(is_not_of_py4j)
     assert caplog.messages == ["of others"]
+
+
+def test_a_start_that_is_interrupted_leaves_no_jvm_and_the_next_one_works() -> None:
+    """In a process of its own, as the suite's has its session already."""
+    script = """
+from pyspark import SparkContext
+from dataengine.engines.spark import SparkEngine
+
+def interrupted(context, level):
+    started.append(SparkContext._gateway.proc)
+    raise KeyboardInterrupt
+
+started, SparkContext.setLogLevel, own = [], interrupted, SparkContext.setLogLevel
+try:
+    SparkEngine("local[1]")
+except KeyboardInterrupt:
+    print([process.poll() is not None for process in started])
+SparkContext.setLogLevel = own
+with SparkEngine("local[1]") as engine:
+    print(engine.query("SELECT 1 AS one", {}).to_pylist())
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.stdout == "[True]\n[{'one': 1}]\n", ended.stderr
