@@ -1,4 +1,5 @@
-"""Token-bucket rate limits, requests and tokens a minute; up to a minute's worth may go at once."""
+"""Token-bucket rate limits, requests and tokens a minute; up to a minute's worth may go at once. First come,
+first served: a large request is not overtaken by small ones."""
 
 from __future__ import annotations
 
@@ -30,15 +31,17 @@ class _Bucket:
     def __init__(self, per_minute: float) -> None:
         self.level = self._capacity = per_minute
         self._filled_at = time.monotonic()
+        self._turn = asyncio.Lock()
 
     async def acquire(self, amount: float) -> None:
         """A single amount above a minute's worth goes when the bucket is full, and leaves it in debt."""
-        while True:
-            now = time.monotonic()
-            self.level = min(self._capacity, self.level + (now - self._filled_at) * self._capacity / 60)
-            self._filled_at = now
-            lacking = min(amount, self._capacity) - self.level
-            if lacking <= 0:
-                self.level -= amount
-                return
-            await asyncio.sleep(max(lacking * 60 / self._capacity, 0.005))
+        async with self._turn:
+            while True:
+                now = time.monotonic()
+                self.level = min(self._capacity, self.level + (now - self._filled_at) * self._capacity / 60)
+                self._filled_at = now
+                lacking = min(amount, self._capacity) - self.level
+                if lacking <= 0:
+                    self.level -= amount
+                    return
+                await asyncio.sleep(max(lacking * 60 / self._capacity, 0.005))

@@ -52,7 +52,8 @@ class Replicas:
     key: str = field(repr=False)
     store: Store | None
     _all: dict[int, Replica] = field(default_factory=dict)
-    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+    _line: deque[asyncio.Event] = field(default_factory=deque)
+    """Who waits for a replica, in the order of arrival."""
     _watch: asyncio.Task[None] | None = None
     _failed: str = ""
     """Why there will be no replica any more."""
@@ -70,33 +71,40 @@ class Replicas:
         return self.config.concurrency * (len(self._all) if server is None else server.replicas)
 
     async def acquire(self, avoid: Replica | None) -> Replica:
-        """A replica with room for one more request, to be released; rather not ``avoid``. Raises NoReplicaError."""
-        while True:
-            self._start_watch()
-            usable = self._usable()
-            free = [one for one in usable if one.busy < self.config.concurrency]
-            if free:
-                replica = min(free, key=lambda one: (one is avoid, one.busy))
-                replica.busy += 1
-                try:
-                    await self._check(replica)
-                except BaseException:
-                    self.release(replica)
-                    raise
-                return replica
-            if not usable:
-                self._raise_if_lost()
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self._wake(1)
-                raise
+        """A replica with room for one more request, to be released; rather not ``avoid``. First come, first served. Raises
+        NoReplicaError."""
+        replica = await self._next(avoid)
+        try:
+            await self._check(replica)
+        except BaseException:
+            self.release(replica)
+            raise
+        return replica
+
+    async def _next(self, avoid: Replica | None) -> Replica:
+        """The least busy replica with room, once all who came before have theirs."""
+        change = asyncio.Event()
+        self._line.append(change)
+        try:
+            while True:
+                self._start_watch()
+                if self._line[0] is change and (free := self._free()):
+                    replica = min(free, key=lambda one: (one is avoid, one.busy))
+                    replica.busy += 1
+                    return replica
+                if not self._usable():
+                    self._raise_if_lost()
+                change.clear()
+                await change.wait()
+        finally:
+            self._line.remove(change)
+            if self._line and self._free():
+                self._line[0].set()
 
     def release(self, replica: Replica) -> None:
         replica.busy -= 1
-        self._wake(1)
+        if self._line:
+            self._line[0].set()
 
     def lost(self, replica: Replica) -> bool:
         """A connection to the replica was refused or ended; whether another can be asked at once, or ``acquire`` waits for one
@@ -124,6 +132,10 @@ class Replicas:
         if up:
             self._up_at = time.monotonic()
         return up or ([] if self.config.server_to_start else list(self._all.values()))
+
+    def _free(self) -> list[Replica]:
+        """Usable ones with room for one more request."""
+        return [one for one in self._usable() if one.busy < self.config.concurrency]
 
     def _raise_if_lost(self) -> None:
         server = self.config.server_to_start
@@ -161,17 +173,14 @@ class Replicas:
         models = data if isinstance(data, list) else []
         return response.status, {str(one["id"]) for one in models if isinstance(one, dict) and "id" in one}
 
-    def _wake(self, count: int) -> None:
-        while self._waiting and count:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                count -= 1
+    def _wake_all(self) -> None:
+        for change in self._line:
+            change.set()
 
     def _start_watch(self) -> None:
         if self._watch is None and (len(self._all) > 1 or self.config.server_to_start is not None):
             self._watch = asyncio.create_task(self._watching())
-            self._watch.add_done_callback(lambda _: self._wake(len(self._waiting)))
+            self._watch.add_done_callback(lambda _: self._wake_all())
         if self._watch is not None and self._watch.done():
             self._watch.result()  # what ended it: nobody else would find a replica
 
@@ -183,7 +192,7 @@ class Replicas:
                 published = await asyncio.to_thread(addresses.read, self.store, server.place, server.replicas)
                 self._update(published, server.replicas)
             await asyncio.gather(*(self._probe(one) for one in self._down()))
-            self._wake(len(self._waiting))
+            self._wake_all()
             await asyncio.sleep(_TICK)
 
     def _down(self) -> list[Replica]:

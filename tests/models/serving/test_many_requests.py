@@ -27,6 +27,7 @@ from dataengine.models.serving.completion import (
     raise_if_fatal,
 )
 from dataengine.models.serving.openai import OpenAIClient
+from dataengine.models.serving.replicas import Replicas
 from dataengine.storage.store import Store
 from dataengine.testing import Body, ChatServer, Turn, chat_server
 
@@ -71,6 +72,32 @@ def test_requests_are_spread_and_results_come_in_order(server: ChatServer, other
     results = complete(server, other, count=60, concurrency=4)
     assert [one.text for one in results if isinstance(one, Completion)] == [f"answer {n}" for n in range(60)]
     assert min(server.requests, other.requests) > 15 and max(server.busiest, other.busiest) <= 4
+
+
+def test_replicas_are_given_in_the_order_of_arrival() -> None:
+    """Also where one arrives between a release and the turn of those that wait, and where one that waits gives up."""
+
+    async def order() -> list[str]:
+        config = ModelServer(url="http://127.0.0.1:9/v1", model="m", concurrency=1)
+        replicas, gone = Replicas(config, "", None), list[str]()
+
+        async def go(name: str) -> None:
+            replica = await replicas.acquire(None)
+            gone.append(name)
+            await asyncio.sleep(0)
+            replicas.release(replica)
+
+        held = await replicas.acquire(None)
+        waiting = [asyncio.create_task(go(name)) for name in "abc"]
+        await asyncio.sleep(0)
+        waiting.append(asyncio.create_task(go("d")))
+        replicas.release(held)
+        waiting[1].cancel()
+        waiting += [asyncio.create_task(go(name)) for name in "ef"]
+        await asyncio.wait(waiting, timeout=5.0)
+        return gone
+
+    assert asyncio.run(order()) == list("acdef")
 
 
 def test_a_replica_that_is_not_there_costs_nothing(server: ChatServer, other: ChatServer) -> None:
