@@ -7,6 +7,7 @@ about an exit code stands in ``dataengine_stages.py``.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tomllib
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from typing import Any
 
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from croniter import croniter
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -55,6 +57,17 @@ class Stage(BaseOperator):
             self._launcher.kill()
 
 
+class WrongTable(BaseOperator):
+    """Fails and says what is wrong with a table of ``dags.toml``."""
+
+    def __init__(self, *, why: str, **settings: Any) -> None:
+        super().__init__(logger_name="dataengine", **settings)
+        self.why = why
+
+    def execute(self, context: Any) -> None:
+        raise AirflowFailException(self.why)
+
+
 def launcher(launch: dict[str, Any], call: Call) -> Launcher:
     if "command" in launch:
         return Command(launch["command"], launch.get("folder"), launch.get("environment"))
@@ -66,14 +79,23 @@ def launcher(launch: dict[str, Any], call: Call) -> Launcher:
     return Resource(manifest, hook, launch.get("poll_seconds", 10.0))
 
 
+def timetable(schedule: Any) -> CronDataIntervalTimetable | None:
+    """None where a DAG is started by hand. Raises ValueError for what is no cron expression."""
+    if not schedule:
+        return None
+    if not (isinstance(schedule, str) and croniter.is_valid(schedule)):
+        raise ValueError(f"schedule {schedule!r} is no cron expression")
+    return CronDataIntervalTimetable(schedule, timezone="UTC")
+
+
 def build(name: str, settings: dict[str, Any]) -> DAG:
     """The DAG of one table. Raises ValueError for a wrong one."""
     check(f"{CONFIGURATION}: [{name}]", settings)
     stages = settings.get("stages", list(STAGES))
-    schedule, partition = settings.get("schedule"), settings.get("partition", "")
+    partition = settings.get("partition", "")
     dag = DAG(
         dag_id=name,
-        schedule=CronDataIntervalTimetable(schedule, timezone="UTC") if schedule else None,
+        schedule=timetable(settings.get("schedule")),
         start_date=datetime.combine(settings["start"], datetime.min.time(), UTC),
         catchup=settings.get("catchup", False),
         max_active_runs=1,
@@ -103,5 +125,28 @@ def build(name: str, settings: dict[str, Any]) -> DAG:
     return dag
 
 
+def wrong(name: str, settings: Any, error: Exception) -> DAG:
+    """In place of the DAG of a wrong table, so that the others go on: due when that one would be, daily where that cannot
+    be told, and fails."""
+    try:
+        schedule = timetable(settings.get("schedule"))
+    except (AttributeError, ValueError):
+        schedule = None
+    why = f"{CONFIGURATION}: [{name}] is not run: {error}"
+    dag = DAG(
+        dag_id=re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:200],
+        schedule=schedule or timetable("@daily"),
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),
+        catchup=False,
+        doc_md=why,
+        tags=["dataengine", "wrong"],
+    )
+    WrongTable(task_id="wrong_table", dag=dag, why=why)
+    return dag
+
+
 for _name, _settings in tomllib.loads(CONFIGURATION.read_text()).items():
-    globals()[_name] = build(_name, _settings)
+    try:
+        globals()[_name] = build(_name, _settings)
+    except Exception as _error:
+        globals()[_name] = wrong(_name, _settings, _error)

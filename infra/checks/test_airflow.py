@@ -74,6 +74,24 @@ def dag(name: str, stages: list[str], command: str = "", **settings: object) -> 
     return f"[{name}]\nstart = 2026-11-01\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in words.items())
 
 
+def test_a_wrong_table_does_not_stop_the_other_dags(tmp_path: Path) -> None:
+    wrong = [
+        dag('"no key"', ["ingest"], "true", partitions="{{ ds }}"),
+        dag("no_record", ["ingest"], schedule="0 3 * * *"),
+        dag("no_number", ["ingest"], "true", retry_seconds="ten"),
+        "[no_settings]\n",
+        dag("no_cron", ["ingest"], "true", schedule="every day"),
+    ]
+    airflow = AirflowHome(tmp_path / "airflow", "no_table = 3\n" + "".join(wrong) + dag("right", ["ingest"], "true"))
+    assert ended(airflow.test("right", "2026-11-20")) == ["success"]
+    listed = json.loads(airflow.call("dags", "list", "--output", "json").splitlines()[-1])
+    names = {one["dag_id"] for one in listed}
+    assert names == {"right", "no_table", "no_key", "no_record", "no_number", "no_settings", "no_cron"}
+    log = airflow.test("no_record", "2026-11-20", ok=False)
+    assert started(log) == ["wrong_table"] and ended(log) == ["failed"]
+    assert "[no_record] is not run" in log and "needs record" in log
+
+
 def test_a_wrong_recipe_fails_at_once(tmp_path: Path) -> None:
     settings = dag("wrong", ["ingest", "unique"], "dataengine {stage} {recipe}", recipe=str(tmp_path / "missing.yaml"))
     log = AirflowHome(tmp_path / "airflow", settings).test("wrong", "2026-11-20", ok=False)
