@@ -20,7 +20,7 @@ from dataengine.storage.store import Store
 PLACES = columns(id=pa.string(), pack=pa.string(), starts=pa.int64(), size=pa.int64())
 _VIEW = SHAPE[1] * SHAPE[2]
 _PARALLEL = 8
-"""Packs that are read at once; of each, nearly all bytes are held meanwhile."""
+"""Packs that are read at once from S3, and one from a folder; of each, nearly all bytes are held meanwhile."""
 
 
 def packed(fingerprints: pa.Table) -> tuple[bytes, pa.Table]:
@@ -34,7 +34,7 @@ def packed(fingerprints: pa.Table) -> tuple[bytes, pa.Table]:
 
 
 def read(store: Store, places: pa.Table) -> Pixels:
-    """``(n, *SHAPE) uint8`` of PLACES; neighbours in a pack are read together, and several packs at once."""
+    """``(n, *SHAPE) uint8`` of PLACES; neighbours in a pack are read together."""
     rows: dict[str, list[int]] = defaultdict(list)
     for row, name in enumerate(places["pack"].to_pylist()):
         rows[str(name)].append(row)
@@ -46,7 +46,7 @@ def read(store: Store, places: pa.Table) -> Pixels:
         for row, data in zip(some, store.get_ranges(name, starts[some].tolist(), sizes[some].tolist()), strict=True):
             pictures[row] = np.frombuffer(data, np.uint8).reshape(-1, *SHAPE[1:])[[0, -1]]
 
-    with ThreadPoolExecutor(_PARALLEL, "thumbnails") as pool:
+    with ThreadPoolExecutor(_PARALLEL if store.remote else 1, "thumbnails") as pool:
         for _ in pool.map(fill, rows):
             pass
     return pictures
