@@ -48,7 +48,7 @@ def complete(
     *servers: ChatServer, count: int, store: Store | None = None, first: int = 0, **settings: Any
 ) -> list[Result]:
     """The results of so many requests of different seeds, from ``first`` on, in their order."""
-    fields = {"url": [s.endpoint for s in servers], "model": "m", "timeout": 5.0, "logprobs": False} | settings
+    fields = {"url": [s.endpoint for s in servers], "model": "m", "timeout": 30.0, "logprobs": False} | settings
     client = OpenAIClient(ModelServer.model_validate(fields), CompletionCache(store), first_wait=0.01)
     client.setup()
     try:
@@ -107,8 +107,8 @@ def test_a_replica_that_is_not_there_costs_nothing(server: ChatServer, other: Ch
 
 
 def test_a_request_that_timed_out_goes_to_another_replica(server: ChatServer, other: ChatServer) -> None:
-    server.reply, other.reply = echo, lambda body: Turn(seconds=1.5)
-    results = complete(server, other, count=8, concurrency=4, retries=1, timeout=0.4)
+    server.reply, other.reply = echo, lambda body: Turn(seconds=5.0)
+    results = complete(server, other, count=8, concurrency=4, retries=1, timeout=1.0)
     assert failures(results) == []
 
 

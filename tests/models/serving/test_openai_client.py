@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from dataengine.config.model_server import ModelServerConfig
 from dataengine.errors import RunError, UsageError
+from dataengine.models.serving import rate_limit
 from dataengine.models.serving.cache import CompletionCache
 from dataengine.models.serving.completion import (
     Completion,
@@ -46,7 +46,7 @@ def request(text: str = "why?", seed: int = 1, picture: str | None = None, **mor
 
 
 def complete(server: ChatServer, requests: list[Request], store: Store | None = None, **settings: Any) -> list[Result]:
-    fields = {"type": "openai", "endpoint": server.endpoint, "model": "m", "retries": 2, "timeout": 2.0} | settings
+    fields = {"type": "openai", "endpoint": server.endpoint, "model": "m", "retries": 2, "timeout": 30.0} | settings
     client = OpenAIClient(ModelServerConfig.model_validate(fields), CompletionCache(store), first_wait=0.01)
     client.setup()
     results = dict(client.complete(requests, PICTURES.__getitem__))
@@ -98,16 +98,17 @@ def test_completions_have_their_tokens_log_probabilities(server: ChatServer) -> 
         (Turn(status=429), Failure.RATE_LIMIT),
         (Turn(status=500), Failure.SERVER),
         (Turn(status=503), Failure.SERVER),
-        (Turn("slow", seconds=1.0), Failure.TIMEOUT),
+        (Turn("slow", seconds=5.0), Failure.TIMEOUT),
         (Turn("reset"), Failure.DISCONNECTED),
         (Turn("cut"), Failure.BAD_REPLY),
         (Turn(text=""), Failure.BAD_REPLY),
     ],
 )
 def test_what_may_pass_is_tried_again(server: ChatServer, turn: Turn, failure: Failure) -> None:
-    assert one(server, turn, turn, timeout=0.3) == Completion("fine", 7, 5)
+    timeout = 1.0 if turn.seconds else 30.0
+    assert one(server, turn, turn, timeout=timeout) == Completion("fine", 7, 5)
     assert server.requests == 3
-    given_up = one(server, turn, turn, turn, timeout=0.3)
+    given_up = one(server, turn, turn, turn, timeout=timeout)
     assert isinstance(given_up, FailedCompletion) and given_up.failure is failure
     assert server.requests == 6
 
@@ -152,33 +153,44 @@ def test_no_more_requests_at_once_than_allowed(server: ChatServer) -> None:
     assert server.requests == 30 and server.busiest == 3
 
 
-def test_requests_and_tokens_a_minute_are_bounded() -> None:
-    async def seconds(limit: RateLimit, tokens: int) -> float:
-        await limit.acquire(tokens)
-        begun = time.monotonic()
-        await limit.acquire(tokens)
-        return time.monotonic() - begun
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Seconds of a clock that goes on while a rate limit waits, and at no other time."""
+    now, turn = [0.0], asyncio.sleep
 
-    assert asyncio.run(seconds(RateLimit(None, 6000), 3040)) >= 0.7  # 80 lacking, at 100 a second
-    assert asyncio.run(seconds(RateLimit(120, None), 1)) < 0.4
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+        await turn(0)
+
+    monkeypatch.setattr(rate_limit.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rate_limit.asyncio, "sleep", sleep)
+    return now
+
+
+async def waits(clock: list[float], limit: RateLimit, *tokens: int) -> list[float]:
+    """Seconds after which each of the requests went, all of which came at once."""
+
+    async def go(count: int) -> float:
+        await limit.acquire(count)
+        return clock[0]
+
+    return await asyncio.gather(*map(go, tokens))
+
+
+def test_requests_and_tokens_a_minute_are_bounded(clock: list[float]) -> None:
+    begun = asyncio.run(waits(clock, RateLimit(None, 6000), 3040, 3040))
+    assert begun == pytest.approx([0.0, 0.8]), "80 lacking, at 100 a second"
+    assert asyncio.run(waits(clock, RateLimit(120, None), 1, 1)) == [clock[0]] * 2
     limit = RateLimit(None, 6000)
     asyncio.run(limit.acquire(6000))
     limit.refund(6000)
-    assert asyncio.run(seconds(limit, 3000)) < 0.7
+    before = clock[0]
+    assert asyncio.run(waits(clock, limit, 3000, 3000)) == [before] * 2
 
 
-def test_a_large_request_is_not_overtaken_by_small_ones() -> None:
-    async def order() -> list[int]:
-        limit, gone = RateLimit(None, 60_000), list[int]()
-
-        async def go(tokens: int) -> None:
-            await limit.acquire(tokens)
-            gone.append(tokens)
-
-        await asyncio.gather(*map(go, (59_900, 300, 1, 2)))  # a thousand tokens a second
-        return gone
-
-    assert asyncio.run(order()) == [59_900, 300, 1, 2]
+def test_a_large_request_is_not_overtaken_by_small_ones(clock: list[float]) -> None:
+    begun = asyncio.run(waits(clock, RateLimit(None, 60_000), 59_900, 300, 1, 2))
+    assert begun == pytest.approx([0.0, 0.2, 0.201, 0.203], abs=0.02) and begun == sorted(begun)
 
 
 def test_finished_answers_are_never_paid_for_twice(server: ChatServer, tmp_path: Path) -> None:
