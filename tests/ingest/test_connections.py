@@ -19,7 +19,7 @@ from support.web_server import HOSTS, Page, Web, web
 
 from dataengine.config.sources import HttpConfig
 from dataengine.errors import InputError, RunError
-from dataengine.ingest import addresses, download
+from dataengine.ingest import addresses, download, http_client
 from dataengine.ingest.crawl import Crawler
 from dataengine.ingest.download import Memory, fetch_once
 from dataengine.ingest.http_client import _Transfer
@@ -131,7 +131,10 @@ def test_neither_proxy_nor_cookie_nor_credentials(
     assert names == {"Host", "User-Agent", "Accept", "Accept-Encoding"}
 
 
-def test_connections_are_kept_from_part_to_part_within_bounds(crawler: Crawler) -> None:
+def test_connections_are_kept_from_part_to_part_within_bounds(
+    crawler: Crawler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "_IDLE_SECONDS", 300)
     with web(["0.0.0.0"]) as many:
         many.pages["/a"] = Page(BODY)
         urls = [many.url("/a", f"127.1.{n // 200}.{n % 200 + 1}") for n in range(400)]

@@ -79,12 +79,15 @@ class _Proxy(BaseHTTPRequestHandler):
         except httpx.TransportError:
             self.close_connection = True
             return
-        self.send_response(reply.status_code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(reply.content)))
-        self.end_headers()
-        self.wfile.write(reply.content)
-        with self.server.lock:
+        with self.server.lock:  # one by one: no other gets through while the model's process is being killed
+            if self.server.process.poll() is not None:
+                self.close_connection = True
+                return
+            self.send_response(reply.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
             self.server.answered += reply.status_code == 200
             if self.server.answered == self.server.stop_after:
                 self.server.kill()
