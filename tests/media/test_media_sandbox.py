@@ -51,39 +51,30 @@ def failures(outcomes: list[Ok | Failed]) -> list[str | None]:
     return [o.failure if isinstance(o, Failed) else None for o in outcomes]
 
 
+def told(process: int | str, file: str) -> str:
+    """What the kernel tells of a process; "" of one that has ended meanwhile."""
+    try:
+        return Path("/proc", str(process), file).read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def children(parent: int) -> list[int]:
     """Living child processes by id."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, ppid = status.read_text().rpartition(")")[2].split()[:2]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(ppid) == parent and state != "Z":
-            found.append(int(status.parent.name))
-    return found
+    stats = {place.name: told(place.name, "stat").rpartition(")")[2].split() for place in Path("/proc").glob("[0-9]*")}
+    return [int(name) for name, words in stats.items() if words and words[0] != "Z" and int(words[1]) == parent]
 
 
 def decoders() -> list[int]:
     """Decode processes of this test: others of this process's, as of formulas that were compared, live on."""
-    return [p for p in children(os.getpid()) if p not in _BEFORE and b"dataengine.media.sandbox.child" in command(p)]
-
-
-def command(process: int) -> bytes:
-    """Its words; none of one that has ended meanwhile."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
+    here = [process for process in children(os.getpid()) if process not in _BEFORE]
+    return [process for process in here if "dataengine.media.sandbox.child" in told(process, "cmdline")]
 
 
 def gone(process: int, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
+        if told(process, "stat").rpartition(")")[2].split()[:1] in ([], ["Z"]):
             return True
         time.sleep(0.02)
     return False
