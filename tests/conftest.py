@@ -33,6 +33,10 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # No JVM here lives long enough for the optimising compiler.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
+# Ray takes a worker that starts slowly for one that hangs, and a node that answers slowly for one that is lost.
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
+os.environ.setdefault("RAY_health_check_failure_threshold", "20")
+
 hypothesis.settings.register_profile(
     "machine", deadline=None
 )  # these machines are noisy: no test has a time limit of its own
