@@ -37,9 +37,8 @@ os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeri
 os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
 os.environ.setdefault("RAY_health_check_failure_threshold", "20")
 
-hypothesis.settings.register_profile(
-    "machine", deadline=None
-)  # these machines are noisy: no test has a time limit of its own
+# These machines are noisy: no test has a time limit of its own, nor have the examples that are drawn for it.
+hypothesis.settings.register_profile("machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("machine")
 
 
