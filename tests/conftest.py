@@ -33,9 +33,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # No JVM here lives long enough for the optimising compiler.
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
-hypothesis.settings.register_profile(
-    "machine", deadline=None
-)  # these machines are noisy: no test has a time limit of its own
+# Ray takes a worker that starts slowly for one that hangs, and a node that answers slowly for one that is lost.
+os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
+os.environ.setdefault("RAY_health_check_failure_threshold", "20")
+
+# These machines are noisy: no test has a time limit of its own, nor have the examples that are drawn for it.
+hypothesis.settings.register_profile("machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("machine")
 
 

@@ -92,7 +92,8 @@ def test_a_part_that_fails_for_good_names_itself_and_keeps_the_others(tmp_path: 
 
 def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
     script = "from support import letters; import pathlib, sys; from dataengine.pipeline import execute; "
-    script += "execute(letters.recipe(pathlib.Path(sys.argv[1]), 1), plan=letters.plan('abcdef', 0.4))"
+    script += "execute(letters.recipe(pathlib.Path(sys.argv[1]), 1), plan=letters.plan('abcdef'))"
+    (tmp_path / "hold").mkdir()  # however late the signal comes
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], start_new_session=True)
     markers = tmp_path / "stages" / "count" / "parts"
     while len(list(markers.glob("*.json"))) < 3:
@@ -101,5 +102,6 @@ def test_killed_in_the_middle_it_goes_on_where_it_was(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not list((tmp_path / "stages" / "count").glob("*.json")), "no commit without all parts"
+    (tmp_path / "hold").rmdir()
     state, made = run(tmp_path)["count"]
     assert state == "done" and 1 <= made <= 3

@@ -37,7 +37,7 @@ def annotated(tmp_path: Path, server: ChatServer, captions: Row, **changes: Any)
     """The run of a recipe up to the choice of captions."""
     config = {"servers": ["vlm"], "select": "all", **captions}
     servers = {
-        "vlm": {"url": server.endpoint, "model": "m", "retries": 0, "timeout": 5.0, **changes.pop("options", {})}
+        "vlm": {"url": server.endpoint, "model": "m", "retries": 0, "timeout": 60.0, **changes.pop("options", {})}
     }
     path = write_recipe(
         tmp_path, annotate={"captions": config, **changes.pop("tracks", {})}, model_servers=servers, **changes
@@ -134,7 +134,7 @@ REPLIES: list[tuple[str, Turn, str | None]] = [
     ("short", Turn(status=500), "server_error"),
     ("short", Turn(status=400), "bad_request"),
     ("short", Turn(status=429), "rate_limit"),
-    ("short", Turn(kind="slow", seconds=1.5), "timeout"),
+    ("short", Turn(kind="slow", seconds=600), "timeout"),
     ("short", Turn(kind="cut"), "bad_reply"),
     ("short", Turn(body=b"<html>"), "bad_reply"),
     ("short", Turn(text="一只狗在草地上跑"), None),
@@ -153,7 +153,7 @@ def test_each_bad_reply_is_a_row_with_its_reason_and_the_run_goes_on(tmp_path: P
 
     with chat_server(reply) as server:
         settings = {"styles": ["short", "structured"], "failed": 1.0}
-        run = annotated(tmp_path, server, settings, options={"timeout": 1.0, "failed": 1.0})
+        run = annotated(tmp_path, server, settings, options={"timeout": 5.0, "failed": 1.0})
     rows = made(run)
     assert len(rows) == 2 * len(REPLIES)
     failures = Counter(row["failure"] for row in rows if row["style"] == "short")

@@ -38,13 +38,25 @@ def run(folder: Path, engine: RecordEngine | None = None, **options: Any) -> dat
 
 
 class Signals(Silent):
-    """Says when the first part is made; ``error`` is raised then."""
+    """Says when the first part is made; ``error`` is raised then. The run waits there for ``cancel``, if that is to come."""
 
-    def __init__(self, error: BaseException | None = None) -> None:
+    def __init__(self, error: BaseException | None = None, waits: bool = False) -> None:
         self.begun, self.error = threading.Event(), error
+        self._goes_on = threading.Event()
+        if not waits:
+            self._goes_on.set()
+
+    def cancel(self, one: dataengine.Run) -> None:
+        """Cancel the run that waits, which lasts until it has ended."""
+        cancelling = threading.Thread(target=one.cancel)
+        cancelling.start()
+        assert one._watch.cancelled.wait(60)
+        self._goes_on.set()
+        cancelling.join()
 
     def advance(self, part: PartReport) -> None:
         self.begun.set()
+        assert self._goes_on.wait(300)
         if self.error is not None:
             raise self.error
 
@@ -64,12 +76,12 @@ def test_a_run_and_its_stages(tmp_path: Path, plan: list[Any]) -> None:
 
 
 def test_a_cancelled_run_keeps_what_is_committed(tmp_path: Path, plan: list[Any]) -> None:
-    signals = Signals()
+    signals = Signals(waits=True)
     one = run(tmp_path, progress=signals, wait=False)
-    assert signals.begun.wait(60) and one.state == "running"
+    assert signals.begun.wait(300) and one.state == "running"
     with pytest.raises(dataengine.UsageError, match="another run is at work in this process"):
         run(tmp_path / "other")
-    one.cancel()
+    signals.cancel(one)
     assert one.state == "cancelled" and one.stages == [] and is_free(tmp_path)
     with pytest.raises(dataengine.CancelledError, match="Committed work is kept"):
         one.wait()
@@ -109,14 +121,14 @@ def test_on_ray_twice_and_after_an_interrupt(tmp_path: Path, monkeypatch: pytest
 
     with pytest.raises(KeyboardInterrupt):
         dataengine.run(letters.recipe(tmp_path), progress=Signals(KeyboardInterrupt()))
-    time.sleep(0.5)  # a worker that is being ended may still have been writing
-    done = committed()
-    time.sleep(1)
-    assert committed() == done < len(TEXT), "no worker goes on"
-    signals = Signals()
+    done = -1
+    while done != (done := committed()):  # a worker that is being ended may still have been writing
+        time.sleep(1)
+    assert done < len(TEXT), "no worker goes on"
+    signals = Signals(waits=True)
     beside = dataengine.run(letters.recipe(tmp_path), progress=signals, wait=False)
-    assert signals.begun.wait(60)
-    beside.cancel()
+    assert signals.begun.wait(300)
+    signals.cancel(beside)
     assert beside.state == "cancelled" and is_free(tmp_path)
     last = dataengine.run(letters.recipe(tmp_path), progress=False)
     assert last.state == "done" and last.stages[0].made < len(TEXT) - done

@@ -137,8 +137,8 @@ def test_a_map_with_keys_that_are_no_text_is_json(session: Session) -> None:
 
 def test_a_query_without_end_is_stopped(session: Session) -> None:
     endless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range * b.range = 7"
-    with pytest.raises(UsageError, match=r"no answer within 0\.2 s"):
-        query(session, endless, seconds=0.2)
+    with pytest.raises(UsageError, match=r"no answer within 2 s"):
+        query(session, endless, seconds=2)
     assert query(session, "SELECT 1").rows == [(1,)], "the session goes on"
 
 

@@ -9,7 +9,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from dataengine.cli import console
+from dataengine.cli import console, run_bar
 from dataengine.cli.common import exits
 from dataengine.cli.run_bar import RunBar, duration
 from dataengine.errors import RunError
@@ -17,6 +17,14 @@ from dataengine.progress import PartReport, RunReport, StageReport
 from dataengine.timings import Work
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no time went by, however slow the machine."""
+    monkeypatch.setattr(console, "_LOG_SECONDS", float("inf"))
+    monkeypatch.setattr(run_bar, "_SECONDS", float("inf"))
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_log_tells_when_a_stage_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
     with console.Progress() as progress:
         progress.start("score", 40, 30)
@@ -38,6 +46,7 @@ def test_and_now_and_then_between(capsys: pytest.CaptureFixture[str], monkeypatc
     assert said == ["tokenize.fit 0/2", "tokenize.fit 0/2 step 3 of 9", "tokenize.fit 1/2 step 3 of 9"]
 
 
+@pytest.mark.usefixtures("at_once")
 def test_a_log_tells_how_far_the_run_is(capsys: pytest.CaptureFixture[str]) -> None:
     with console.Progress() as progress:
         progress.begin(RunReport("r", "cats", "ws", ("ingest", "dedup", "score"), frozenset({"ingest", "score"})))

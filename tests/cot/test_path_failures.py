@@ -19,7 +19,7 @@ from dataengine.testing import Body, ChatServer, Turn, chat_server
 TURNS = {
     "rate_limit": Turn(status=429),
     "server_error": Turn(status=500),
-    "timeout": Turn("slow", seconds=1.5),
+    "timeout": Turn("slow", seconds=600),
     "bad_reply": Turn("cut"),
     "refused": Turn(text="I'm sorry, I can't help with that."),
     "truncated": Turn(text="<think>I look at", finish="length"),
@@ -52,7 +52,8 @@ def test_a_failure_is_a_row_and_an_outcome(
 ) -> None:
     shop, [question] = asked
     server.reply = lambda body: TURNS[failure]
-    model = {"type": "openai", "endpoint": server.endpoint, "model": failure, "retries": 0, "timeout": 0.7}
+    model = {"type": "openai", "endpoint": server.endpoint, "model": failure, "retries": 0}
+    model["timeout"] = 2.0 if failure == "timeout" else 60.0
     desk = shop.only([question], teachers=[model])
     [path], [check] = desk.paths(), desk.checks()
     [reviewed] = by_checks(Rules(1.5, None), table_of(CheckRow, [check])).to_pylist()

@@ -40,15 +40,15 @@ def server(tmp_path: Path) -> Iterator[ReviewServer]:
 def open_page(browser: WebDriver, server: ReviewServer) -> None:
     browser.get(server.address)
     wait(browser, "#work:not([hidden]) .path")
-    WebDriverWait(browser, 10).until(lambda b: b.find_element(By.ID, "reviewer").get_property("value") == "ann")
+    WebDriverWait(browser, 120).until(lambda b: b.find_element(By.ID, "reviewer").get_property("value") == "ann")
 
 
 def wait(browser: WebDriver, selector: str) -> None:
-    WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, selector))
+    WebDriverWait(browser, 120).until(lambda b: b.find_elements(By.CSS_SELECTOR, selector))
 
 
 def wait_for(browser: WebDriver, place: str, text: str) -> None:
-    WebDriverWait(browser, 10).until(lambda b: text in b.find_element(By.ID, place).text)
+    WebDriverWait(browser, 120).until(lambda b: text in b.find_element(By.ID, place).text)
 
 
 def press(browser: WebDriver, *keys: str) -> None:
@@ -67,7 +67,7 @@ def test_accept_edit_reject_and_reload(browser: WebDriver, server: ReviewServer)
     assert browser.title == "Review · dataengine"  # markup in a reply is text
     assert "<script>" in browser.find_element(By.CSS_SELECTOR, ".path .text").text
     loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 100)"
-    WebDriverWait(browser, 10).until(lambda b: b.execute_script(loaded))
+    WebDriverWait(browser, 120).until(lambda b: b.execute_script(loaded))
     if place := os.environ.get("SCREENSHOT"):
         browser.save_screenshot(place)
     press(browser, "2", "a")
@@ -101,7 +101,7 @@ def test_two_reviewers_are_shown_different_items(browser: WebDriver, server: Rev
     open_page(browser, server)
     first = browser.current_url
     press(browser, "j")
-    WebDriverWait(browser, 10).until(lambda b: b.current_url != first)
+    WebDriverWait(browser, 120).until(lambda b: b.current_url != first)
     shown = server.board.next("bob")["item"]["qid"]
     assert shown not in browser.current_url
     assert not logged(server.board.store, "log")

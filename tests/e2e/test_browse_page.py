@@ -50,7 +50,15 @@ def server(base: Setup) -> Iterator[BrowseServer]:
 
 def wait(browser: WebDriver, text: str) -> None:
     """Until the page counts ``text``."""
-    WebDriverWait(browser, 20).until(lambda b: b.find_element(By.ID, "count").text == text)
+    WebDriverWait(browser, 120).until(lambda b: b.find_element(By.ID, "count").text == text)
+
+
+def search(browser: WebDriver, words: str) -> None:
+    """Type them, and wait until the page shows what fits all of them: on a busy machine it asks before the last is there."""
+    browser.find_element(By.ID, "words").send_keys(words)
+    WebDriverWait(browser, 120).until(
+        lambda b: b.execute_script("return state.words === arguments[0] && !loading", words)
+    )
 
 
 def opened_page(browser: WebDriver, server: BrowseServer) -> None:
@@ -66,7 +74,7 @@ def test_all_inputs_with_pictures_and_no_script_error(browser: WebDriver, server
     assert len(cards) == INPUTS and browser.title == "Browse · dataengine"
     loaded = "return [...document.images].every(i => i.complete && i.naturalWidth > 20) && document.images.length"
     browser.execute_script("for (const one of document.images) one.loading = 'eager'")
-    pictures = WebDriverWait(browser, 30).until(lambda b: b.execute_script(loaded))
+    pictures = WebDriverWait(browser, 120).until(lambda b: b.execute_script(loaded))
     assert pictures == INPUTS - len(BAD)
     assert errors(browser) == []
 
@@ -79,50 +87,49 @@ def test_a_facet_a_search_and_a_histogram_narrow_the_grid(browser: WebDriver, se
         node.get_attribute("data-value") for node in browser.find_elements(By.CSS_SELECTOR, "[data-facet=failure]")
     }
     assert shown == set(BAD.values())
-    browser.find_element(By.ID, "words").send_keys("CUT-OFF")
+    search(browser, "CUT-OFF")
     wait(browser, f"1 of {INPUTS}")
     address = browser.current_url
     browser.get("about:blank")
     browser.get(address)
     wait(browser, f"1 of {INPUTS}")
-    box = browser.find_element(By.ID, "words")
-    box.clear()
-    box.send_keys(HOSTILE)
+    browser.find_element(By.ID, "words").clear()
+    search(browser, HOSTILE)
     wait(browser, f"0 of {INPUTS}")
     assert browser.title == "Browse · dataengine"
 
     opened_page(browser, server)
     browser.find_element(By.CSS_SELECTOR, "#column option[value=width]").click()
-    WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#bars .all"))
+    WebDriverWait(browser, 120).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#bars .all"))
     bars = browser.find_element(By.ID, "bars")
     assert "side >= 96" in bars.text
     half = bars.size["width"] // 2
     start = ActionChains(browser).move_to_element_with_offset(bars, 5 - half, 0).click_and_hold()
     start.move_by_offset(half, 0).release().perform()
-    WebDriverWait(browser, 10).until(lambda b: b.find_element(By.ID, "chosen").text.startswith("width"))
-    WebDriverWait(browser, 10).until(lambda b: 0 < len(b.find_elements(By.CSS_SELECTOR, ".card")) < INPUTS - len(BAD))
+    WebDriverWait(browser, 120).until(lambda b: b.find_element(By.ID, "chosen").text.startswith("width"))
+    WebDriverWait(browser, 120).until(lambda b: 0 < len(b.find_elements(By.CSS_SELECTOR, ".card")) < INPUTS - len(BAD))
 
 
 def test_the_life_of_an_input_has_a_permalink_and_its_duplicates(browser: WebDriver, server: BrowseServer) -> None:
     opened_page(browser, server)
-    browser.find_element(By.ID, "words").send_keys("copies/cheetah-face.jpg")
+    search(browser, "copies/cheetah-face.jpg")
     wait(browser, f"1 of {INPUTS}")
     browser.find_element(By.CSS_SELECTOR, ".card").click()
-    WebDriverWait(browser, 10).until(lambda b: "duplicate" in b.find_element(By.ID, "lines").text)
+    WebDriverWait(browser, 120).until(lambda b: "duplicate" in b.find_element(By.ID, "lines").text)
     assert len(browser.find_elements(By.CSS_SELECTOR, "#group button")) >= 2
     link = browser.find_element(By.ID, "link").get_attribute("href")
     assert link
     browser.get("about:blank")
     browser.get(link)
-    WebDriverWait(browser, 10).until(lambda b: "copies/cheetah-face.jpg" in b.find_element(By.ID, "lines").text)
+    WebDriverWait(browser, 120).until(lambda b: "copies/cheetah-face.jpg" in b.find_element(By.ID, "lines").text)
     ActionChains(browser).send_keys(Keys.ESCAPE).perform()
-    WebDriverWait(browser, 10).until(lambda b: not b.find_element(By.ID, "life").is_displayed())
+    WebDriverWait(browser, 120).until(lambda b: not b.find_element(By.ID, "life").is_displayed())
 
 
 def opened_input(browser: WebDriver, server: BrowseServer, words: str) -> None:
     """The life page of the one input that has these words."""
     opened_page(browser, server)
-    browser.find_element(By.ID, "words").send_keys(words)
+    search(browser, words)
     wait(browser, f"1 of {INPUTS}")
     browser.find_element(By.CSS_SELECTOR, ".card").click()
 
@@ -131,7 +138,7 @@ def loaded(browser: WebDriver, selector: str) -> int:
     """How many pictures there are, once all of them are shown."""
     script = "const all = [...document.querySelectorAll(arguments[0])]; for (const one of all) one.loading = 'eager';"
     script += "return all.length && all.every(i => i.complete && i.naturalWidth > 20) && all.length"
-    return int(WebDriverWait(browser, 30).until(lambda b: b.execute_script(script, selector)))
+    return int(WebDriverWait(browser, 120).until(lambda b: b.execute_script(script, selector)))
 
 
 def test_a_picture_beside_what_its_codes_keep_of_it(browser: WebDriver, server: BrowseServer) -> None:
@@ -162,7 +169,7 @@ def test_a_video_as_slow_and_fast_frames_with_its_shots(browser: WebDriver, serv
 def test_the_first_bytes_of_what_could_not_be_read(browser: WebDriver, server: BrowseServer) -> None:
     errors(browser)
     opened_input(browser, server, "broken/error-page.jpg")
-    WebDriverWait(browser, 10).until(lambda b: "|<" in b.find_element(By.ID, "bytes").text)
+    WebDriverWait(browser, 120).until(lambda b: "|<" in b.find_element(By.ID, "bytes").text)
     assert browser.find_element(By.CSS_SELECTOR, "#bytes pre").text.startswith("00000000  3c ")
     failed = server.content.table.page(Filters({"outcome": ("failed",)}), "", False, 0, 50)["rows"]
     dumps = {row["uri"]: server.content.first_bytes(row["input_id"]) for row in failed}
@@ -197,7 +204,7 @@ def test_records_by_mode_and_grade_and_those_of_a_sample(browser: WebDriver, ser
     browser.get(address)
     wait(browser, f"{modes[mode]:,} of {len(rows):,} questions")
     browser.find_element(By.CSS_SELECTOR, "#records-list .record > button").click()
-    WebDriverWait(browser, 10).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#cot .record"))
+    WebDriverWait(browser, 120).until(lambda b: b.find_elements(By.CSS_SELECTOR, "#cot .record"))
     about = browser.find_element(By.CSS_SELECTOR, "#cot h2").text
     sample = next(row for row in kept if row["rid"] == records_shown(browser, server, mode))["sample"]
     assert about.startswith(f"{sum(row['sample'] == sample for row in rows)} ")
@@ -214,14 +221,14 @@ def test_a_rule_is_tried_and_nothing_written(browser: WebDriver, server: BrowseS
     opened_page(browser, server)
     box = browser.find_element(By.ID, "condition")
     box.send_keys("blur >= 1000000", Keys.ENTER)
-    WebDriverWait(browser, 10).until(lambda b: "0 after" in b.find_element(By.ID, "tried").text)
+    WebDriverWait(browser, 120).until(lambda b: "0 after" in b.find_element(By.ID, "tried").text)
     assert "kept → blur" in browser.find_element(By.ID, "grid").text
     command = shlex.split(browser.find_element(By.ID, "command").text)
     assert command[:3] == ["dataengine", "filter", HOSTILE]
     assert command[3:7] == ["--workspace", server.content.workspace, "--try", "blur >= 1000000"]
     box.clear()
     box.send_keys("no_such_column > 1", Keys.ENTER)
-    WebDriverWait(browser, 10).until(lambda b: "no_such_column" in b.find_element(By.ID, "error").text)
+    WebDriverWait(browser, 120).until(lambda b: "no_such_column" in b.find_element(By.ID, "error").text)
 
 
 def test_a_release_alone_shows_what_it_has(base: Setup) -> None:

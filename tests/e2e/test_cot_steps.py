@@ -29,7 +29,7 @@ def changed(copy: Setup, **cot: Any) -> Setup:
 
 def model(server: LlmServer) -> dict[str, Any]:
     told = {"type": "openai", "endpoint": server.url, "model": "smollm2", "vision": False, "concurrency": 2}
-    return told | {"retries": 1, "timeout": 100}
+    return told | {"retries": 1, "timeout": 600}
 
 
 def answers(setup: Setup) -> int:

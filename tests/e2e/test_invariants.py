@@ -217,7 +217,7 @@ def test_a_decode_that_takes_too_long_costs_one_row_and_not_its_neighbours(base:
     _endless_gif(photos / "1.gif")
     changes = {
         "sources": [{"type": "folder", "name": "photos", "path": str(photos), "buckets": 1}],
-        "limits": {"seconds": 3},
+        "limits": {"seconds": 10},
     }
     setup = Setup(tmp_path, "", str(tmp_path / "ws"), changes).write()
     setup.run(command="ingest")

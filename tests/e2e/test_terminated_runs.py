@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from support.clusters import processes
 from support.command import COMMAND, WIDE
 from support.small_corpus import Setup, digests
 
-SECONDS = 120.0
+SECONDS = 600.0
 
 
 @pytest.fixture
@@ -38,6 +39,13 @@ def a_part_is_there(folder: Path, setup: Setup) -> bool:
 
 def spark_shuffles(folder: Path, setup: Setup) -> bool:
     return any(folder.glob("dataengine-tmp-spark-*/blocks/**/shuffle_*"))
+
+
+def is_reached(point: Callable[[Path, Setup], bool], folder: Path, setup: Setup) -> bool:
+    """Folders may go while they are listed."""
+    with suppress(FileNotFoundError):
+        return point(folder, setup)
+    return False
 
 
 POINTS: list[tuple[Callable[[Path, Setup], bool], Callable[[int, int], None], tuple[str, ...]]] = [
@@ -73,12 +81,13 @@ def terminated(
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     end = time.monotonic() + SECONDS
-    while not reached(folder, setup):
+    while not is_reached(reached, folder, setup):
         assert process.poll() is None and time.monotonic() < end, "ended before the point was reached"
         time.sleep(0.005)
     send(process.pid, signal.SIGTERM)
     _, text = process.communicate(timeout=SECONDS)
     assert process.returncode == 143, text
+    end = time.monotonic() + SECONDS
     while (left := of_session(process.pid)) and time.monotonic() < end:
         time.sleep(0.05)
     assert not left

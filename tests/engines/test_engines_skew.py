@@ -59,7 +59,7 @@ def test_blank_pictures_are_a_star_and_one_group(fixture: str, count: int, reque
     edges, groups, facts = grouped(engine, table)
     assert edges == count - 1 and facts == {"chained": 0, "cut": 0, "group_sizes": {str(count): 1}}
     assert groups["representative"].unique().to_pylist() == [min(table["id"].to_pylist())]
-    assert time.monotonic() - begun < 300, "a million squared would take days"
+    assert time.monotonic() - begun < 1000, "a million squared would take days"
 
 
 def test_one_chain_through_all_is_one_component_that_is_cut(duck: DuckDBEngine, spark: SparkEngine) -> None:

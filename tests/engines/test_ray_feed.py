@@ -49,7 +49,7 @@ def test_how_a_worker_is_fed_changes_no_byte(tmp_path: Path) -> None:
     )
     execute(dataengine.load(recipe), engine=InProcess())
     command = [sys.executable, "-c", ON_RAY, str(recipe), str(tmp_path / "other")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip().splitlines()[-1] == "[1, 2]"
     first = made(tmp_path / "ws")

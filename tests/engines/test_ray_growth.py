@@ -51,7 +51,7 @@ def test_a_stage_begins_with_what_came_where_no_more_comes(requests: list[int]) 
         looks.append(1)
         return 1.0
 
-    with grown(WORKER, 10**6, room, lambda: None, 0.02):
+    with grown(WORKER, 10**6, room, lambda: None, 1.0):
         assert requests == [4096]
     assert requests == [4096, 0] and len(looks) > 2
 

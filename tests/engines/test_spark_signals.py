@@ -33,12 +33,12 @@ def test_py4j_logs_no_traceback_of_a_call_that_was_ended(
     for number in (1, 0):
         with pytest.raises(KeyboardInterrupt):
             client.send_command("c\n")
-        assert len(caplog.records) == number
+        assert sum("py4j" in record.pathname for record in caplog.records) == number
         caplog.clear()
         root.addFilter(is_not_of_py4j)
     root.warning("of others")
     root.removeFilter(is_not_of_py4j)
-    assert caplog.messages == ["of others"]
+    assert "of others" in caplog.messages
 
 
 def test_a_start_that_is_interrupted_leaves_no_jvm_and_the_next_one_works() -> None:

@@ -58,7 +58,7 @@ def image(tmp_path: Path) -> dict[str, str]:
 
 def start(environment: dict[str, str], *words: str) -> list[str]:
     command = [str(ROOT / "infra/entrypoint"), *words]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
@@ -102,7 +102,7 @@ def test_a_spark_executor_starts_in_its_pod(image: dict[str, str]) -> None:
 
 def test_an_executor_without_a_driver_says_what_is_missing(image: dict[str, str]) -> None:
     command = [str(ROOT / "infra/entrypoint"), "executor"]
-    done = subprocess.run(command, env=image, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=image, capture_output=True, text=True, timeout=600)
     assert done.returncode != 0 and "SPARK_EXECUTOR_MEMORY: unbound variable" in done.stderr
 
 

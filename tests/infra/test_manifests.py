@@ -193,8 +193,8 @@ def test_an_overlay_is_written_a_file_a_stage(tmp_path: Path) -> None:
     )
     kubectl.chmod(0o755)
     command = [sys.executable, str(ROOT / "infra/render.py"), "--kubectl", str(kubectl)]
-    subprocess.run([*command, "mine", str(tmp_path / "out")], check=True, capture_output=True, timeout=60)
+    subprocess.run([*command, "mine", str(tmp_path / "out")], check=True, capture_output=True, timeout=600)
     files = {p.stem: [m["kind"] for m in yaml.safe_load_all(p.read_text())] for p in (tmp_path / "out").iterdir()}
     assert files == {"ingest": ["RayJob"], "setup": ["Role", "Namespace"]}
-    wrong = subprocess.run([*command, "other", str(tmp_path / "no")], capture_output=True, text=True, timeout=60)
+    wrong = subprocess.run([*command, "other", str(tmp_path / "no")], capture_output=True, text=True, timeout=600)
     assert wrong.returncode == 1 and wrong.stderr.strip() == "other: no overlay" and not (tmp_path / "no").exists()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import statistics
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ def site() -> Iterator[Web]:
 
 
 def polite(**changes: Any) -> HttpConfig:
-    quick = {"delay": 0, "backoff": 0.01, "timeout": 1, "max_wait": 2, "allow_private": True}
+    quick = {"delay": 0, "backoff": 0.01, "timeout": 60, "max_wait": 2, "allow_private": True}
     return HttpConfig.model_validate(quick | changes)
 
 
@@ -72,7 +72,7 @@ ENDS = {
     "/reset": (Page(BODY, how="reset"), "http_reset", 3),
     "/truncated": (Page(BODY, how="truncated"), "http_truncated", 3),
     "/truncated-once": (Page(BODY, first=[Page(BODY, how="truncated")]), BODY, 2),
-    "/silent": (Page(how="silent", seconds=3), "http_timeout", 2),
+    "/silent": (Page(how="silent", seconds=600), "http_timeout", 2),
     "/slow": (Page(BODY, how="slow"), "http_timeout", 2),
     "/large": (Page(bytes(100_001)), "too_many_bytes", 1),
     "/larger-than-said": (Page(bytes(100_001), length=-1), "too_many_bytes", 1),
@@ -96,7 +96,7 @@ def test_every_end_has_its_class(site: Web) -> None:
     site.pages = {path: page for path, (page, _, _) in ENDS.items()}
     tries = {"/silent": 2, "/slow": 2}
     found = outcomes([site.url(p) for p in ENDS if p not in tries], polite(concurrency_per_host=8))
-    found |= outcomes([site.url(p) for p in tries], polite(tries=2, timeout=0.3))
+    found |= outcomes([site.url(p) for p in tries], polite(tries=2, timeout=2, concurrency_per_host=2))
     assert found == {site.url(path): end for path, (_, end, _) in ENDS.items()}
     asked = {path: site.asked(path) for path in ENDS}
     assert asked == {path: count + (path == "/good") for path, (_, _, count) in ENDS.items()}
@@ -161,12 +161,12 @@ def test_which_addresses_are_public(address: str, public: bool) -> None:
 def test_a_host_is_asked_gently(site: Web) -> None:
     urls = [site.url(f"/{n}", host) for host in HOSTS for n in range(8)]
     site.pages = {f"/{n}": Page(BODY) for n in range(8)}
+    begun = time.monotonic()
     outcomes(urls, polite(concurrency_per_host=1, delay=0.05))
     for host in HOSTS:
-        times = [at for at, h, _ in site.seen if h == host]
-        gaps = [b - a for a, b in itertools.pairwise(times)]
-        assert len(times) == 8 and statistics.median(gaps) > 0.04, (
-            "as they arrive; a busy machine makes single gaps shorter"
+        times = [at - begun for at, h, _ in site.seen if h == host]
+        assert len(times) == 8 and all(at > 0.05 * n - 0.001 for n, at in enumerate(times)), (
+            "none before its time; a busy machine makes them later, and single gaps shorter"
         )
         assert site.most[host] == 1
     hosts = [h for _, h, _ in site.seen]
@@ -184,9 +184,9 @@ def test_retry_after_holds_for_the_whole_host(site: Web) -> None:
 
 
 def test_a_host_that_does_not_answer_is_given_up(site: Web) -> None:
-    site.pages = {f"/{n}": Page(how="silent", seconds=2) for n in range(9)}
+    site.pages = {f"/{n}": Page(how="silent", seconds=600) for n in range(9)}
     found = outcomes(
-        [site.url(f"/{n}") for n in range(9)], polite(concurrency_per_host=1, timeout=0.1, tries=1, give_up_after=3)
+        [site.url(f"/{n}") for n in range(9)], polite(concurrency_per_host=1, timeout=1.5, tries=1, give_up_after=3)
     )
     assert sorted(found.values(), key=str) == ["http_host"] * 6 + ["http_timeout"] * 3
     assert len(site.seen) == 3
@@ -259,6 +259,15 @@ def test_the_order_is_fixed_and_leaving_early_ends_it(site: Web, tmp_path: Path)
     running.close()  # type: ignore[attr-defined]
 
 
+def lying(folder: Path) -> int:
+    """Bytes of the files of a folder, some of which go while they are counted: two looks count none for another twice."""
+    sizes = 0
+    for file in folder.iterdir():
+        with suppress(FileNotFoundError):
+            sizes += file.stat().st_size
+    return sizes
+
+
 def test_the_spool_counts_what_is_on_its_way(site: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """In any order of arrival no more lies on disk than the limit, and the one body whose turn it is."""
     size, limit = 90_000, 400_000
@@ -266,9 +275,11 @@ def test_the_spool_counts_what_is_on_its_way(site: Web, monkeypatch: pytest.Monk
     for name, value in (("_LIMIT", limit), ("_EXPECTED", 1000), ("_MEMORY", 0)):
         monkeypatch.setattr(f"dataengine.ingest.spool.{name}", value)
     items = round_robin([Occurrence(f"t#{n:02}", site.url(f"/{n}", HOSTS[n % 2])) for n in range(30)])
-    most = 0
-    for item, wanted in zip(crawl(items, polite(concurrency_per_host=16, timeout=20)), items, strict=True):
+    most, end = 0, time.monotonic() + 60
+    for item, wanted in zip(crawl(items, polite(concurrency_per_host=16)), items, strict=True):
+        folder = Path(item.location).parent
         time.sleep(0.02)
-        most = max(most, sum(file.stat().st_size for file in Path(item.location).parent.iterdir()))
+        while (most := max(most, min(lying(folder), lying(folder)))) <= size and time.monotonic() < end:
+            time.sleep(0.02)  # until others have come while one has its turn
         assert item.uri == wanted.uri and len(item.read(LIMITS)) == size
     assert size < most <= limit + size

@@ -13,7 +13,7 @@ from dataengine.ingest.download import fetch_once
 from dataengine.media.limits import Limits
 
 LIMITS = Limits(bytes=100_000)
-CONFIG = HttpConfig(delay=0, backoff=0, tries=1, timeout=2, allow_private=True)
+CONFIG = HttpConfig(delay=0, backoff=0, tries=1, timeout=60, allow_private=True)
 
 
 @pytest.fixture(scope="module")

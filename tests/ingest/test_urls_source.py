@@ -54,7 +54,7 @@ def recipe(site: Web, folder: Path, **changes: Any) -> Recipe:
     ]
     if not (folder / "t.jsonl").exists():
         (folder / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    http = {"delay": 0, "backoff": 0.01, "timeout": 5, "allow_private": True, **changes}
+    http = {"delay": 0, "backoff": 0.01, "timeout": 60, "allow_private": True, **changes}
     source = {"type": "urls", "name": "web", "path": str(folder / "t.jsonl"), "buckets": 4, "license": "other"}
     return Recipe.model_validate(
         {
@@ -101,7 +101,7 @@ def test_every_url_ends_in_a_table(site: Web, tmp_path: Path) -> None:
 def test_what_is_committed_is_not_asked_for_again(site: Web, tmp_path: Path) -> None:
     first = ingest(recipe(site, tmp_path))
     asked = len(site.seen)
-    again = recipe(site, tmp_path, concurrency=1, concurrency_per_host=1, timeout=3, tries=2)
+    again = recipe(site, tmp_path, concurrency=1, concurrency_per_host=1, timeout=50, tries=2)
     assert ingest(again)[0].state == "up to date" and len(site.seen) == asked, "politeness changes no key"
     site.pages["/down.jpg"] = Page(FLOWER)
     assert forget_failed(open_run(again)) == 2, "the hosts of /down.jpg and /gone.jpg"

@@ -26,7 +26,7 @@ ENV |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
 
 
 def call(*command: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=ENV, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout + done.stderr
 
@@ -34,11 +34,11 @@ def call(*command: str) -> str:
 def _wait_for_agent(address: str) -> None:
     """The job server answers before it can take jobs."""
     command = [str(BIN / "ray"), "job", "submit", "--address", address, "--", "true"]
-    for _ in range(60):
-        done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=300)
+    for _ in range(120):
+        done = subprocess.run(command, env=ENV, capture_output=True, text=True, timeout=900)
         if done.returncode == 0:
             return
-        assert "No available agent" in done.stderr, done.stderr[-3000:]
+        assert "No available agent" in done.stderr or "status code 504" in done.stderr, done.stderr[-3000:]
         time.sleep(1)
     raise TimeoutError(f"no agent of {address} takes jobs")
 
@@ -68,7 +68,7 @@ def head() -> Iterator[str]:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
-            process.wait(15)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

@@ -244,7 +244,7 @@ def test_an_attackers_answer_costs_its_item_and_its_child(tmp_path: Path) -> Non
         LIES["shape that lies"],
         b"".join(encode(Ready(), LIMIT)) + LIES["unknown kind"],
     ]
-    limits = Limits(seconds=60.0, memory=512 << 20)
+    limits = Limits(seconds=300.0, memory=512 << 20)
     with Sandbox("support.sandbox_functions:obey", None, workers=1, limits=limits) as sandbox:
         items = [item for lie in lies for item in (("echo", 0), ("send", lie))]
         outcomes = list(sandbox.map([*items, ("echo", 1)]))
@@ -255,6 +255,6 @@ def test_an_attackers_answer_costs_its_item_and_its_child(tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_half_an_answer_is_waited_for_no_longer_than_an_item_may_take() -> None:
     half = message(bytes(100))[:50]
-    with Sandbox("support.sandbox_functions:obey", None, workers=1, limits=Limits(seconds=1.0)) as sandbox:
+    with Sandbox("support.sandbox_functions:obey", None, workers=1, limits=Limits(seconds=5.0)) as sandbox:
         outcomes = list(sandbox.map([("send", half), ("echo", 1)]))
     assert [o.failure if isinstance(o, Failed) else None for o in outcomes] == ["timeout", None]

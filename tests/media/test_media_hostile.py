@@ -14,7 +14,7 @@ from dataengine.media.inspect import inspect
 from dataengine.media.limits import Limits
 from dataengine.media.sandbox.pool import Failed, Ok, Sandbox
 
-LIMITS = Limits(seconds=20.0, memory=2 << 30)
+LIMITS = Limits(seconds=300.0, memory=2 << 30)
 MAKERS: dict[str, Callable[[], bytes]] = {
     "jpg": lambda: save(photo(), "JPEG"),
     "progressive": lambda: save(photo(), "JPEG", progressive=True),

@@ -119,7 +119,7 @@ def test_results_do_not_depend_on_children_or_slots(workers: int, slot_bytes: in
     """Children finish in any order, and one of them dies twice on the way."""
     items: list[tuple[str, Any]] = [("square", n) for n in range(24)]
     items[11] = ("segfault", 0)
-    with Sandbox(OBEY, None, workers=workers, limits=Limits(seconds=60.0), slot_bytes=slot_bytes) as sandbox:
+    with Sandbox(OBEY, None, workers=workers, limits=Limits(seconds=300.0), slot_bytes=slot_bytes) as sandbox:
         outcomes = list(sandbox.map(items))
     assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Failed)] == [11]
     for n, outcome in enumerate(outcomes):

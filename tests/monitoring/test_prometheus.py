@@ -53,7 +53,7 @@ def test_each_alert_has_a_case() -> None:
 
 
 def until(holds: Callable[[], bool]) -> bool:
-    for _ in range(300):
+    for _ in range(1500):
         if holds():
             return True
         time.sleep(0.2)
@@ -71,10 +71,10 @@ def ready(url: str) -> bool:
 
 @pytest.fixture
 def prometheus(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A server of its own, and the address that it scrapes three times a second."""
+    """A server of its own, and the address that it scrapes each second."""
     target, port = f"127.0.0.1:{free_port()}", free_port()
     jobs = [{"job_name": "dataengine", "static_configs": [{"targets": [target]}]}]
-    content = {"global": {"scrape_interval": "300ms", "scrape_timeout": "300ms"}, "scrape_configs": jobs}
+    content = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
     (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(content))
     command = [
         program("prometheus"),
@@ -101,11 +101,12 @@ def test_each_query_of_the_dashboard_is_answered(prometheus: tuple[str, str], tm
     metrics = RunMetrics(Store(tmp_path / "ws"), "letters")
     queries = [one["expr"] for panel in panels() for one in panel["targets"]]
     assert len(queries) > 15
-    plain = {q: q.replace("$recipe", "letters").replace("$__rate_interval", "20s") for q in queries}
+    plain = {q: q.replace("$recipe", "letters").replace("$__rate_interval", "20m") for q in queries}
+    kept = 'dataengine_stage_outcomes{stage="release",outcome="kept"}'
     with metrics_server(target, metrics):
-        until(lambda: answered(url, "up") == [1.0])  # it takes its targets up five seconds after its start
+        assert until(lambda: answered(url, "up") == [1.0])  # it takes its targets up five seconds after its start
         watched(tmp_path / "ws", metrics, "abcdefghijx", 0.1)
-        time.sleep(0.5)
+        assert until(lambda: answered(url, kept) == [10.0]), "a scrape between the two"
         watched(tmp_path / "ws", metrics, "abcdefghijxklmnop", 0.1)
         empty: set[str] = set()
 
@@ -115,7 +116,6 @@ def test_each_query_of_the_dashboard_is_answered(prometheus: tuple[str, str], tm
             return not empty
 
         assert until(all_answered), sorted(empty)
+        assert until(lambda: answered(url, kept) == [16.0])
         hits = next(q for q in queries if " / " in q and "cache" in q)
         assert answered(url, plain[hits]) == [pytest.approx(1 / 3)]
-        kept = 'dataengine_stage_outcomes{stage="release",outcome="kept"}'
-        assert until(lambda: answered(url, kept) == [16.0])

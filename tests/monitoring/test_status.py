@@ -85,7 +85,7 @@ def _running(workspace: Path) -> Lease:
     """A run at work on the first stage, as its objects tell another machine."""
     run(workspace, "ab")
     store = Store(workspace)
-    lease = Lease(store, "letters", term=5.0)
+    lease = Lease(store, "letters", term=600.0)
     log = run_log.RunLog(store)
     log.begin(run_log.RunReport(lease.holder.run, "letters", str(workspace), ("count", "sum")))
     lease.take()
@@ -100,20 +100,27 @@ def test_a_run_at_work_is_seen_and_a_killed_one_told_apart(tmp_path: Path) -> No
     [(number, holder)] = holders(Store(tmp_path)).items()
     lease.close()
     assert watch.status(Store(tmp_path), "letters").state == "killed", "its lease is gone, and it said no last word"
-    foreign = replace(holder, machine="elsewhere", renewed=time.time() - 60)
+    foreign = replace(holder, machine="elsewhere", renewed=time.time() - 6000)
     Store(tmp_path).put(f"lease/{number:08d}.json", canonical_json(asdict(foreign)))
     assert states(watch.status(Store(tmp_path), "letters")) == {"count": "killed", "sum": "not reached"}
 
 
 def test_follow_shows_changes_and_ends_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_SECONDS", 0.05)
+    update, shown = following._Lines.update, threading.Event()
+
+    def updated(self: following._Lines, status: watch.RecipeStatus) -> None:
+        update(self, status)
+        shown.set()
+
+    monkeypatch.setattr(following._Lines, "update", updated)
     lease = _running(tmp_path)
     store = Store(tmp_path)
 
     def end() -> None:
         log = run_log.read(store, "letters")
         assert log.run is not None
-        time.sleep(0.3)
+        assert shown.wait(60)
         failed = replace(log.run, state="failed", error="the disk is full", exit_code=4)
         store.put("runs/letters/run.json", canonical_json(asdict(failed)))
 

@@ -73,7 +73,7 @@ def test_huggingface(
 def energon(*arguments: str, config: Path) -> str:
     command = [str(Path(sys.executable).with_name("energon")), *arguments]
     env = {**os.environ, "MSC_CONFIG": str(config)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -113,7 +113,7 @@ def test_energon_prepares_lints_and_reads(
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_dataloader_example(small: Path, release: str, workers: int) -> None:
     command = [sys.executable, str(ROOT / "examples" / "dataloader.py"), release, "--workers", str(workers)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     number = len(packed(small))
     assert re.search(rf"^{number} samples, [\d.]+ samples/s$", done.stdout, re.MULTILINE), done.stdout

@@ -141,7 +141,9 @@ def check(engine: TableEngine, ledger: pa.Table, made: Made) -> None:
     assert told == {**dict.fromkeys(told, 0), **Counter(o[0] for o in made.expected.values())}
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(made=fates())
 def test_in_is_kept_plus_duplicate_plus_filtered_plus_failed(duck: DuckDBEngine, made: Made) -> None:
     check(duck, built(duck, made), made)

@@ -86,7 +86,7 @@ def test_of_two_racing_publishers_of_different_releases_one_wins(
         )
         for r in (small, other)
     ]
-    ended = [(p.communicate(timeout=120), p.returncode) for p in racing]
+    ended = [(p.communicate(timeout=600), p.returncode) for p in racing]
     codes = [code for _, code in ended]
     assert sorted(codes) == [0, 1], ended
     won = (small, other)[codes.index(0)]
@@ -97,17 +97,17 @@ def test_of_two_racing_publishers_of_different_releases_one_wins(
 
 def test_of_two_racing_publishers_of_the_same_release_both_are_content(small: Path, target: str) -> None:
     racing = [subprocess.Popen([COMMAND, "publish", str(small), target], stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [p.wait(120) for p in racing] == [0, 0]
+    assert [p.wait(600) for p in racing] == [0, 0]
     assert at(target) == contents(small)
 
 
 def test_a_killed_publisher_leaves_no_release_and_is_gone_on_with(
     small: Path, target: str, proxy: FaultyProxy, other: Path
 ) -> None:
-    proxy.faults.append(Fault("slow", "PUT", r"cot/", times=10**6, seconds=60))
+    proxy.faults.append(Fault("slow", "PUT", r"cot/", times=10**6, seconds=600))
     killed = subprocess.Popen([COMMAND, "publish", str(small), target], stdout=subprocess.DEVNULL)
     there: set[str] = set()
-    for _ in range(300):
+    for _ in range(3000):
         there = {e.key for e in Store(target).list()}
         if len([k for k in there if k.startswith("shards/")]) == len(list((small / "shards").iterdir())):
             break

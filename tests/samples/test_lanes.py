@@ -28,7 +28,7 @@ def test_results_in_order_whichever_ends_first(lanes: Lanes) -> None:
 
 
 def test_as_many_at_once_as_there_are_lanes() -> None:
-    together = threading.Barrier(2, timeout=10)
+    together = threading.Barrier(2, timeout=60)
     pair = Lanes(2)
     assert list(pair.over(lambda n: together.wait() * 0 + n, range(6))) == list(range(6))
     pair.close()
@@ -55,6 +55,6 @@ def test_two_parts_share_the_lanes() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert results == {start: list(range(start, start + 50)) for start in (0, 100)}
     pair.close()

@@ -26,7 +26,7 @@ def counted(tmp_path: Path) -> Iterator[Path]:
 def test_cron_tries_again_what_may_help(counted: Path, codes: str, tries: int) -> None:
     environment = {"PATH": "/usr/bin:/bin", "RETRY_SECONDS": "0"}
     command = [str(ROOT / "infra/cron/retrying"), str(counted), *codes.split()]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=600)
     assert done.returncode == int(codes.split()[tries - 1])
     assert len((counted.parent / "tries").read_text().splitlines()) == tries
 
@@ -46,7 +46,7 @@ def test_the_last_line_of_a_plan_needs_no_end(tmp_path: Path) -> None:
         env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DATAENGINE_RUN": "nightly"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["7 ingest --array=1-2", "7 ingest ", "7 release --mem=1G", "run nightly"]

@@ -91,5 +91,5 @@ def test_a_forked_process_is_told_instead_of_waiting_for_ever(s3: str) -> None:
         "    except Exception as error: print(error)\n"
         "else: os.waitpid(child, 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
     assert "spawn" in done.stdout

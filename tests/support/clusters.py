@@ -68,7 +68,7 @@ def ray_nodes(environment: Mapping[str, str]) -> Iterator[RayNodes]:
             raise RuntimeError(f"{error}: {errors.read_text(errors='replace')[-2000:]}") from None
         yield RayNodes(f"http://127.0.0.1:{port}", nodes, process)
         process.stdin.close()
-        process.wait(60)
+        process.wait(240)
     finally:
         _kill_group(process)
         shutil.rmtree(folder, ignore_errors=True)
@@ -153,7 +153,7 @@ def _kill_group(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> Non
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
     try:
-        process.wait(15)
+        process.wait(60)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

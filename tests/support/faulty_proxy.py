@@ -148,7 +148,7 @@ def faulty(upstream: str) -> Iterator[FaultyProxy]:
     try:
         yield proxy
     finally:
-        asyncio.run_coroutine_threadsafe(_end(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -41,9 +41,9 @@ class LlmServer(ThreadingHTTPServer):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(600):
+        for _ in range(3000):
             try:
-                if httpx.get(f"http://127.0.0.1:{self.port}/health").status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=60).status_code == 200:
                     return
             except httpx.TransportError:
                 pass
@@ -75,16 +75,19 @@ class _Proxy(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         try:
-            reply = httpx.post(f"http://127.0.0.1:{self.server.port}{self.path}", content=body, timeout=120)
+            reply = httpx.post(f"http://127.0.0.1:{self.server.port}{self.path}", content=body, timeout=600)
         except httpx.TransportError:
             self.close_connection = True
             return
-        self.send_response(reply.status_code)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(reply.content)))
-        self.end_headers()
-        self.wfile.write(reply.content)
-        with self.server.lock:
+        with self.server.lock:  # one by one: no other gets through while the model's process is being killed
+            if self.server.process.poll() is not None:
+                self.close_connection = True
+                return
+            self.send_response(reply.status_code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(reply.content)))
+            self.end_headers()
+            self.wfile.write(reply.content)
             self.server.answered += reply.status_code == 200
             if self.server.answered == self.server.stop_after:
                 self.server.kill()

@@ -124,7 +124,7 @@ class Setup:
                 {"type": "table", "name": "table", "path": f"{self.corpus}/table/captions.jsonl", "buckets": 1},
                 {"type": "webdataset", "name": "web", "path": f"{self.corpus}/web/*.tar"},
             ],
-            "limits": {"bytes": "16 MB", "pixels": 50_000_000, "frames": 20_000, "seconds": 20},
+            "limits": {"bytes": "16 MB", "pixels": 50_000_000, "frames": 20_000, "seconds": 300},
             "dedup": {"radius": 8},
             "score": {"scorers": [{"name": "technical"}], "device": "cpu"},
             "filter": {"policy": str(self.policy)},

@@ -29,7 +29,7 @@ def together(size: int, work: Callable[..., None], *arguments: Any) -> None:
         for process in processes:
             process.start()
         for process in processes:
-            process.join(90)
+            process.join(600)
             process.kill()
         assert [process.exitcode for process in processes] == [0] * size
 

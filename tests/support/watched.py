@@ -10,9 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from dataengine import timings
 from dataengine.media.sandbox import usage
 from dataengine.models.serving.usage import Usage, record
+from dataengine.monitoring import patience
 from dataengine.pipeline import execute
 from dataengine.progress import Reporter, StageReport
 from dataengine.stage import Part, Run, TableStage, Worker
@@ -86,7 +89,8 @@ def watched(
 
 @contextmanager
 def receiver(status: int = 200) -> Iterator[tuple[str, list[tuple[str, str, bytes, dict[str, Any]]]]]:
-    """A server that answers everything with ``status``: its URL, and the method, path, body and headers of each request."""
+    """A server that answers everything with ``status``: its URL, and the method, path, body and headers of each request. On a
+    machine that is slow to let it answer it counts as one that refuses all the same, not as one that hangs."""
     requests: list[tuple[str, str, bytes, dict[str, Any]]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,5 +106,6 @@ def receiver(status: int = 200) -> Iterator[tuple[str, list[tuple[str, str, byte
         def log_message(self, format: str, *args: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    with serving(server):
+    with serving(server), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patience, "_SECONDS", 60.0)
         yield f"http://127.0.0.1:{server.server_port}", requests
