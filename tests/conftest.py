@@ -38,7 +38,13 @@ os.environ.setdefault("RAY_worker_register_timeout_seconds", "600")
 os.environ.setdefault("RAY_health_check_failure_threshold", "20")
 
 # These machines are noisy: no test has a time limit of its own, nor have the examples that are drawn for it.
-hypothesis.settings.register_profile("machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile(
+    "machine",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    # The suite draws the same examples each time; `make fuzz` looks for others.
+    derandomize="FUZZ_EXAMPLES" not in os.environ,
+)
 hypothesis.settings.load_profile("machine")
 
 
