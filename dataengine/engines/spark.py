@@ -130,7 +130,10 @@ class SparkEngine:
         quiet.write_text(_QUIET)
         builder = builder.config("spark.driver.extraJavaOptions", f"-Dlog4j2.configurationFile={quiet}")
         if master is None or master.startswith("local"):
-            for key, value in {**_LOCAL, "spark.local.dir": str(self._scratch.folder("blocks"))}.items():
+            own = {"spark.local.dir": str(self._scratch.folder("blocks"))}
+            if memory := os.environ.get("SPARK_DRIVER_MEMORY"):
+                own["spark.driver.memory"] = memory
+            for key, value in (_LOCAL | own).items():
                 builder = builder.config(key, value)
         return builder
 

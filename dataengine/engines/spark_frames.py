@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 _JVM_SECONDS = 20.0
 #: How Python ends a traceback.
 _RAISED = re.compile(r"[A-Za-z_]\w*(Error|Exception): ")
+#: How py4j begins an error of Java's.
+_CALLING = "An error occurred while calling"
+_OUT_OF_MEMORY = "java.lang.OutOfMemoryError"
+_MORE_HEAP = (
+    "Give it more and run again: SPARK_DRIVER_MEMORY=8g in the environment for Spark on this machine (4g if it is not set), "
+    "--conf spark.executor.memory=8g or --driver-memory 8g of spark-submit on a cluster"
+)
 
 
 def is_local_parquet(dataset: Any) -> bool:
@@ -102,8 +109,25 @@ def no_jvm_left() -> Iterator[None]:
 
 
 def cause(error: BaseException) -> str:
-    """The one line of a Spark error that names the cause: a worker's exception, ours before others."""
-    lines = [line.strip() for line in str(error).split("\n") if line.strip() and not line.startswith(("\t", "JVM"))]
+    """The one line of a Spark error that names the cause: a worker's exception, ours before others. Of a heap that was full, and
+    of a JVM that is no more, also what to do about it."""
+    text = _text(error)
+    if _OUT_OF_MEMORY in text:
+        return f"the heap of a JVM was full ({_OUT_OF_MEMORY}). {_MORE_HEAP}"
+    shown = [line for line in text.split("\n") if line.strip() and not line.startswith(("\t", "JVM", _CALLING))]
+    lines = [line.strip().removeprefix(": ") for line in shown]
+    if not lines:
+        return f"its JVM has ended, killed or out of memory. {_MORE_HEAP}"
     ours = [line for line in lines if line.startswith("dataengine.errors")]
     raised = [line for line in lines if _RAISED.match(line)]
-    return (ours or raised or lines or [type(error).__name__])[0]
+    return (ours or raised or lines)[0]
+
+
+def _text(error: BaseException) -> str:
+    """ "" where the JVM that has it does not answer."""
+    from py4j.protocol import Py4JNetworkError
+
+    try:
+        return "" if isinstance(error, Py4JNetworkError) else str(error)
+    except Py4JNetworkError:
+        return ""

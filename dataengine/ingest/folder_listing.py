@@ -110,7 +110,7 @@ def size_of(tag: str) -> int:
 
 
 def _hidden(name: str) -> bool:
-    return any(p.startswith(".") for p in PurePosixPath(name).parts)
+    return "/." in f"/{name}" and any(part.startswith(".") for part in PurePosixPath(name).parts)
 
 
 class MediaCount:
@@ -137,9 +137,16 @@ def paired(files: Iterable[tuple[str, str]], selection: Selection = _ALL) -> Ite
 
 def _bin(name: str) -> int:
     """By the name up to the first dot of its last part, which media and sidecars share."""
-    path = PurePosixPath(name)
-    stem = str(path.parent / path.name.partition(".")[0])
+    folder, slash, last = name.rpartition("/")
+    stem = folder + slash + last.partition(".")[0]
     return int.from_bytes(hashlib.blake2b(stem.encode("utf-8", "surrogateescape"), digest_size=2).digest()) % _BINS
+
+
+def _without_suffix(name: str) -> str:
+    """As ``PurePath.with_suffix("")``, in a tenth of its time."""
+    last = name.rfind("/") + 1
+    dot = name.rfind(".")
+    return name[:dot] if last < dot < len(name) - 1 else name
 
 
 def _paired(tags: dict[str, str], selection: Selection) -> Iterator[Media]:
@@ -147,7 +154,7 @@ def _paired(tags: dict[str, str], selection: Selection) -> Iterator[Media]:
     for name in tags:
         if name.lower().endswith(_SIDECARS):
             continue
-        stem = str(PurePosixPath(name).with_suffix(""))
+        stem = _without_suffix(name)
         beside = [[c for c in (f"{stem}{s}", f"{name}{s}", f"{stem}.info{s}") if c in tags] for s in _SIDECARS]
         left_out = [c for some in beside for c in some if selection.excludes(c)]
         text, json = (next((c for c in some if c not in left_out), None) for some in beside)

@@ -18,7 +18,7 @@ from support.source_readers import folder
 from dataengine.errors import InputError, UsageError
 from dataengine.ingest import spooled_rows
 from dataengine.ingest.folder import buckets_for
-from dataengine.ingest.folder_listing import Media, listing, paired
+from dataengine.ingest.folder_listing import Media, _without_suffix, listing, paired
 from dataengine.ingest.spooled_rows import Spool
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import digest
@@ -192,3 +192,19 @@ def test_a_listing_that_breaks_goes_on_where_it_was(s3: str, monkeypatch: pytest
     monkeypatch.setattr(obstore, "list", breaking)
     assert [e.key for e in store.entries("in")] == [f"in/{n}.jpg" for n in range(7)]
     assert starts == [None, "in/1.jpg", "in/3.jpg"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "a/b.c.jpg", "a.b/c", "a.b/c.", "a/..b", "a/b..jpg", "a b/é.x", "a/.b/c.tar.gz"]
+)
+def test_the_stem_is_that_of_pathlib(name: str) -> None:
+    assert _without_suffix(name) == str(PurePosixPath(name).with_suffix(""))
+
+
+def test_no_sidecar_belongs_to_a_folder_that_cannot_be_listed() -> None:
+    found = {
+        media.name: media
+        for media in paired([("a/", "denied"), ("a.txt", "1:1"), ("b//c.jpg", "1:1"), ("b//c.txt", "1:1")])
+    }
+    assert found["a/"].text is None and found["a.txt"].orphan
+    assert found["b//c.jpg"].text == "b//c.txt", "as keys of S3 may be"
