@@ -11,6 +11,7 @@ from dataengine.config.recipe import Recipe
 from dataengine.config.share import WHOLE, Share
 from dataengine.engines.ray import RayEngine
 from dataengine.errors import StoppedError, UsageError
+from dataengine.media.sandbox.malloc import return_freed_memory
 from dataengine.models.serving.started import StartedServers, check
 from dataengine.monitoring.run_log import RunLog, origin
 from dataengine.progress import PartReport, Reporter, RunReport, Silent, StageReport, Together, reported
@@ -251,6 +252,7 @@ class _Pass:
                     outputs = {**outputs, **self._work(stage, jobs, cost)}
             cost.parts = made
             self.run.forget()
+            return_freed_memory()
         if not self.share.whole:
             return StageReport(stage.name, "partly done", len(outputs), made, time.monotonic() - start)
         self.lease.take()
