@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import pyarrow as pa
 
 from dataengine import contracts
 from dataengine.annotate.track import ANNOTATIONS
@@ -28,7 +30,8 @@ from dataengine.storage.release_folder import ReleaseFolder
 from dataengine.storage.store import Store
 from dataengine.storage.workspace import File, Output, Workspace, digest, roles
 
-_READ_AT_ONCE = 64 << 20
+#: Bytes of media that are read at once from S3, and from a folder; rows that are made objects at once.
+_FROM_S3, _FROM_FOLDER, _ROWS = 64 << 20, 16 << 20, 1024
 #: Goes up when the bytes that ``media.exif`` leaves could change.
 EXIF_VERSION = "2"
 
@@ -131,7 +134,7 @@ class ShardWorker:
         if isinstance(part.spec, Carried):
             release = ReleaseFolder(self.workspace.store, self.release)
             return carry(self.workspace, release, part.spec, part.key if self.places else "")
-        rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN_WITH_MAKERS).to_pylist()
+        rows = self.workspace.read_table([File(part.spec, "", 0, 1)], PLAN_WITH_MAKERS)
         cleaned = Counter[str]()
         release = ReleaseFolder(self.workspace.store, self.release)
         file, info = release.put_tar(f"shards/{part.name}.tar", flatten(self._samples(rows, cleaned)), len(rows))
@@ -141,8 +144,10 @@ class ShardWorker:
         files = {"tar": file, **({"places": places} if places else {})}
         return Output(files, counts, plain(shard))
 
-    def _samples(self, rows: list[dict[str, Any]], cleaned: Counter[str]) -> Iterator[Members]:
-        for batch in _batches(rows):
+    def _samples(self, rows: pa.Table, cleaned: Counter[str]) -> Iterator[Members]:
+        tables = rows.to_batches(max_chunksize=_ROWS)  # as objects they take several times the memory
+        most = _FROM_S3 if self.workspace.store.remote else _FROM_FOLDER
+        for batch in _batches((row for table in tables for row in table.to_pylist()), most):
             reads = [(r["media"], r["offset"], r["bytes"]) for r in batch]
             codes = [(r["codes_pack"], r["codes_offset"], r["codes_size"]) for r in batch if r["codes_pack"]]
             blobs = self.workspace.each(lambda place: self.workspace.store.get_range(*place), reads + codes)
@@ -170,11 +175,11 @@ def _members(row: Mapping[str, Any], media: bytes, codes: bytes | None) -> Membe
     return sample_members(row, media, best=row["best"], scores=json.loads(row["scores"]), codes=decoded)
 
 
-def _batches(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+def _batches(rows: Iterable[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:
     batch: list[dict[str, Any]] = []
     size = 0
     for row in rows:
-        if batch and size + row["bytes"] > _READ_AT_ONCE:
+        if batch and size + row["bytes"] > most:
             yield batch
             batch, size = [], 0
         batch.append(row)
