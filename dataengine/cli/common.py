@@ -15,6 +15,7 @@ import typer
 from dataengine.cli.termination import INTERRUPTED, TERMINATED, Termination
 from dataengine.config.home import expanded
 from dataengine.errors import DataEngineError, RunError, UsageError
+from dataengine.storage.disk import disk_error
 from dataengine.text.display import visible_lines
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
         return TERMINATED, "Terminated. Committed work is kept; rerun to resume."
     if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
         return INTERRUPTED, "Interrupted. Committed work is kept; rerun to resume."
-    return (error.exit_code, f"error: {visible_lines(str(error))}") if isinstance(error, DataEngineError) else (1, "")
+    told = error if isinstance(error, DataEngineError) else disk_error(error)
+    return (told.exit_code, f"error: {visible_lines(str(told))}") if told else (1, "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

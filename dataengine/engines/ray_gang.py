@@ -11,6 +11,7 @@ from typing import Any
 
 from dataengine.errors import DataEngineError, PartitionError, RunError
 from dataengine.stage import Group, Job, Part, Resources
+from dataengine.storage.disk import disk_error
 from dataengine.storage.workspace import Output
 from dataengine.timings import Work
 
@@ -182,8 +183,6 @@ def _address(actor: Any) -> str:
 def cause_of(error: Any, job: Job) -> DataEngineError:
     """The error of ours behind one of Ray's."""
     cause = error.cause
-    return (
-        cause
-        if isinstance(cause, DataEngineError)
-        else RunError(f"partition {job.part.name}: {_COLOUR.sub('', str(error))}")
-    )
+    if isinstance(cause, DataEngineError):
+        return cause
+    return disk_error(cause) or RunError(f"partition {job.part.name}: {_COLOUR.sub('', str(error))}")

@@ -25,6 +25,7 @@ from obstore.store import LocalStore
 
 from dataengine.errors import RunError, UsageError
 from dataengine.storage import s3
+from dataengine.storage.disk import disk_errors
 from dataengine.text.uris import without_secrets
 
 _T = TypeVar("_T")
@@ -143,15 +144,16 @@ class Store:
     @contextmanager
     def new_file(self) -> Iterator[Path]:
         """A path to write a large object to, for ``move``: among the objects of a folder, under a name that no listing shows, so
-        that publishing it copies nothing; for S3 in a temporary folder."""
+        that publishing it copies nothing; for S3 in a temporary folder. Raises RunError where the disk takes no more."""
         if self.remote:
-            with tempfile.TemporaryDirectory() as folder:
+            with disk_errors(tempfile.gettempdir()), tempfile.TemporaryDirectory() as folder:
                 yield Path(folder, "object")
             return
         self._call("", lambda: Path(self.url).mkdir(parents=True, exist_ok=True), writes=True)
         path = Path(self.url, f"{uuid.uuid4().hex}#0")
         try:
-            yield path
+            with disk_errors(self.url):
+                yield path
         finally:
             path.unlink(missing_ok=True)
 
