@@ -136,8 +136,8 @@ def _outcome(error: BaseException, termination: Termination) -> tuple[int, str]:
         return TERMINATED, "Terminated. Committed work is kept; rerun to resume."
     if any(isinstance(one, KeyboardInterrupt) for one in _chain(error)):
         return INTERRUPTED, "Interrupted. Committed work is kept; rerun to resume."
-    told = error if isinstance(error, DataEngineError) else disk_error(error)
-    return (told.exit_code, f"error: {visible_lines(str(told))}") if told else (1, "")
+    known = error if isinstance(error, DataEngineError) else disk_error(error)
+    return (known.exit_code, f"error: {visible_lines(str(known))}") if known else (1, "")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -185,4 +185,5 @@ def cause_of(error: Any, job: Job) -> DataEngineError:
     cause = error.cause
     if isinstance(cause, DataEngineError):
         return cause
-    return disk_error(cause) or RunError(f"partition {job.part.name}: {_COLOUR.sub('', str(error))}")
+    part = f"partition {job.part.name}"
+    return disk_error(cause, part) or RunError(f"{part}: {_COLOUR.sub('', str(error))}")

@@ -124,7 +124,7 @@ def cause(error: BaseException) -> str:
 
 
 def _text(error: BaseException) -> str:
-    """ "" where the JVM that has it does not answer."""
+    """The text of a Spark error; empty where the JVM that has it does not answer."""
     from py4j.protocol import Py4JNetworkError
 
     try:

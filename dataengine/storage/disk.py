@@ -1,36 +1,40 @@
-"""A disk that takes no more, told as an error of the run: it is neither a bug nor the fault of an input."""
+"""A disk that takes no more, as an error of the run: it is neither a bug nor the fault of an input."""
 
 from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dataengine.errors import RunError
 
 _TAKES_NO_MORE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+#: What ``tempfile`` raises where it can write to no folder.
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"
 
 
 def disk_error(error: BaseException, place: str = "") -> RunError | None:
-    """What to tell of an OSError because of a full or read-only disk, at its file or else at ``place``; None for other errors."""
-    if not isinstance(error, OSError) or error.errno not in _TAKES_NO_MORE:
+    """The error to show for an OSError of a full or read-only disk, at its file or else at ``place``; None for other errors."""
+    if not isinstance(error, OSError):
+        return None
+    reason = error.strerror or ""
+    if error.errno not in _TAKES_NO_MORE and not reason.startswith(_NO_TEMPORARY_FOLDER):
         return None
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else place
-    told = f"{where}: {os.strerror(error.errno)}" if where else os.strerror(error.errno)
     return RunError(
-        f"{told}. Committed work is kept: make room (temporary files are in {tempfile.gettempdir()}) and rerun to resume"
+        f"{where}{': ' if where else ''}{reason}. Committed work is kept: make room on that disk, or let it be written to "
+        "(TMPDIR names another folder for temporary files), and rerun to resume"
     )
 
 
 @contextmanager
 def disk_errors(place: str) -> Iterator[None]:
-    """Raises RunError for those that are raised within."""
+    """Context in which an OSError of a full or read-only disk becomes a RunError that names its file or ``place``."""
     try:
         yield
     except OSError as error:
-        told = disk_error(error, place)
-        if told is None:
+        run_error = disk_error(error, place)
+        if run_error is None:
             raise
-        raise told from None
+        raise run_error from None

@@ -146,7 +146,7 @@ class Store:
         """A path to write a large object to, for ``move``: among the objects of a folder, under a name that no listing shows, so
         that publishing it copies nothing; for S3 in a temporary folder. Raises RunError where the disk takes no more."""
         if self.remote:
-            with disk_errors(tempfile.gettempdir()), tempfile.TemporaryDirectory() as folder:
+            with disk_errors("the temporary folder"), tempfile.TemporaryDirectory() as folder:
                 yield Path(folder, "object")
             return
         self._call("", lambda: Path(self.url).mkdir(parents=True, exist_ok=True), writes=True)

@@ -131,11 +131,11 @@ def wrong(name: str, settings: Any, error: Exception) -> DAG:
     try:
         schedule = timetable(settings.get("schedule"))
     except (AttributeError, ValueError):
-        schedule = None
+        schedule = timetable("@daily")
     why = f"{CONFIGURATION}: [{name}] is not run: {error}"
     dag = DAG(
         dag_id=re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)[:200],
-        schedule=schedule or timetable("@daily"),
+        schedule=schedule,
         start_date=datetime(2026, 1, 1, tzinfo=UTC),
         catchup=False,
         doc_md=why,
